@@ -1,0 +1,98 @@
+//! A JavaScript exception in the author's terms: class, message, position and
+//! the frames that are the author's.
+
+use rquickjs::{CaughtError, Ctx, FromJs, Object, Value};
+
+use crate::exports::sluice::page::script::Failure;
+use crate::modules::with_graph;
+
+pub fn of_parts(name: &str, message: &str) -> Failure {
+    Failure {
+        name: name.to_owned(),
+        message: message.to_owned(),
+        file: String::new(),
+        line: 0,
+        column: 0,
+        stack: String::new(),
+    }
+}
+
+pub fn internal(message: String) -> Failure {
+    of_parts("InternalError", &message)
+}
+
+pub fn of_caught<'js>(ctx: &Ctx<'js>, caught: CaughtError<'js>) -> Failure {
+    match caught {
+        CaughtError::Error(error) => internal(error.to_string()),
+        CaughtError::Exception(exception) => of_value(ctx, &exception.into_object().into_value()),
+        CaughtError::Value(value) => of_value(ctx, &value),
+    }
+}
+
+pub fn unhandled<'js>(ctx: &Ctx<'js>, reason: &Value<'js>) -> Failure {
+    let mut failure = of_value(ctx, reason);
+    failure.message = format!("unhandled promise rejection: {}", failure.message);
+    failure
+}
+
+/// Reads class, message and stack from the thrown value itself: the helpers of
+/// the binding would turn every class into `Error`.
+pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Failure {
+    let Some(error) = value.as_object().filter(|_| value.is_error()) else {
+        let shown = text(ctx, value.clone()).unwrap_or_else(|| "a value that has no text".to_owned());
+        return of_parts("Error", &format!("uncaught {shown}"));
+    };
+    let mut failure = of_parts(
+        &property(ctx, error, "name").unwrap_or_else(|| "Error".to_owned()),
+        &property(ctx, error, "message").unwrap_or_default(),
+    );
+    let stack = property(ctx, error, "stack").unwrap_or_default();
+    let mut frames = Vec::new();
+    for line in stack.lines() {
+        let Some((file, row, column)) = position(line) else { continue };
+        if !with_graph(|graph| graph.knows(file)) {
+            continue;
+        }
+        if frames.is_empty() {
+            failure.file = file.to_owned();
+            (failure.line, failure.column) = (row, column);
+        }
+        frames.push(line.trim());
+    }
+    failure.stack = frames.join("\n");
+    failure
+}
+
+/// `file:line:column` at the end of a frame, with or without parentheses.
+fn position(frame: &str) -> Option<(&str, u32, u32)> {
+    let frame = frame.trim().strip_prefix("at ")?;
+    let place = match frame.strip_suffix(')') {
+        Some(open) => open.rsplit_once('(')?.1,
+        None => frame,
+    };
+    let (rest, column) = place.rsplit_once(':')?;
+    let (file, line) = rest.rsplit_once(':')?;
+    Some((file, line.parse().ok()?, column.parse().ok()?))
+}
+
+/// A property as text. An author's getter may throw: that is then no property.
+fn property<'js>(ctx: &Ctx<'js>, object: &Object<'js>, key: &str) -> Option<String> {
+    match object.get::<_, Value>(key) {
+        Ok(value) if value.is_undefined() => None,
+        Ok(value) => text(ctx, value),
+        Err(_) => {
+            ctx.catch();
+            None
+        }
+    }
+}
+
+fn text<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Option<String> {
+    match rquickjs::convert::Coerced::<String>::from_js(ctx, value) {
+        Ok(text) => Some(text.0),
+        Err(_) => {
+            ctx.catch();
+            None
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The globals of a page script: native functions in `globals/`, one file per
+//! WIT interface, and what authors see of them in `js/`, under the same names.
+//!
+//! Each `js` file is a function of `host` (the natives) and `define` (which
+//! makes a global read-only). Neither stays reachable for scripts.
+
+mod console;
+mod cookie;
+mod crm;
+mod request;
+mod response;
+mod session;
+mod variables;
+
+use rquickjs::context::EvalOptions;
+use rquickjs::prelude::Func;
+use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
+
+use crate::sluice::page::types::{ErrorClass, Exception as HostException};
+use crate::value::Refusal;
+use crate::{random, value};
+
+const SOURCES: [(&str, &str); 10] = [
+    ("sluice:format.js", include_str!("js/format.js")),
+    ("sluice:console.js", include_str!("js/console.js")),
+    ("sluice:request.js", include_str!("js/request.js")),
+    ("sluice:session.js", include_str!("js/session.js")),
+    ("sluice:cookie.js", include_str!("js/cookie.js")),
+    ("sluice:response.js", include_str!("js/response.js")),
+    ("sluice:variables.js", include_str!("js/variables.js")),
+    ("sluice:crm.js", include_str!("js/crm.js")),
+    ("sluice:schema.js", include_str!("js/schema.js")),
+    ("sluice:not_yet.js", include_str!("js/not_yet.js")),
+];
+
+/// Installs every global into the context of the snapshot.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    let host = Object::new(ctx.clone())?;
+    console::install(&host)?;
+    cookie::install(&host)?;
+    crm::install(&host)?;
+    request::install(&host)?;
+    response::install(&host)?;
+    session::install(&host)?;
+    variables::install(&host)?;
+
+    let math: Object = ctx.globals().get("Math")?;
+    math.set("random", Func::from(random::random))?;
+    // Javy's own console writes to a stream that no sandbox has.
+    for name in ["console", "Javy"] {
+        ctx.globals().remove(name)?;
+    }
+
+    let define: Function = eval(ctx, "sluice:define.js", include_str!("js/define.js"))?;
+    for (name, source) in SOURCES {
+        let file: Function = eval(ctx, name, source)?;
+        file.call::<_, Value>((host.clone(), define.clone()))?;
+    }
+    Ok(())
+}
+
+fn eval<'js>(ctx: &Ctx<'js>, name: &str, source: &str) -> Result<Function<'js>> {
+    let mut options = EvalOptions::default();
+    options.strict = true;
+    options.filename = Some(name.to_owned());
+    ctx.eval_with_options(source, options)
+}
+
+/// `value` as MessagePack, or the reason why it is refused, as a warning in the
+/// execution log that starts with `what`.
+fn encoded<'js>(ctx: &Ctx<'js>, what: &str, value: Value<'js>) -> Result<Option<Vec<u8>>> {
+    match value::encode(ctx, value) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Refusal::Thrown(error)) => Err(error),
+        Err(Refusal::Unfit(reason)) => {
+            warn(&format!("{what}: {reason} cannot be stored"));
+            Ok(None)
+        }
+    }
+}
+
+fn warn(text: &str) {
+    use crate::sluice::page::console::{Level, write};
+    write(Level::Warn, text);
+}
+
+fn decoded<'js>(ctx: &Ctx<'js>, bytes: Option<Vec<u8>>) -> Result<Value<'js>> {
+    match bytes {
+        Some(bytes) => value::decode(ctx, &bytes),
+        None => Ok(Value::new_null(ctx.clone())),
+    }
+}
+
+/// Throws what the host answered as the exception it names.
+fn thrown<T>(ctx: &Ctx<'_>, answer: std::result::Result<T, HostException>) -> Result<T> {
+    answer.map_err(|exception| {
+        let message = &exception.message;
+        match exception.class {
+            ErrorClass::TypeError => Exception::throw_type(ctx, message),
+            ErrorClass::RangeError => Exception::throw_range(ctx, message),
+            ErrorClass::Error => Exception::throw_message(ctx, message),
+        }
+    })
+}

@@ -1,0 +1,17 @@
+// Read from the host at the first look: a script that ignores the request does
+// not pay for it.
+(host) => {
+  host.deepFreeze = (value) => {
+    if (typeof value === "object" && value !== null) {
+      for (const key of Object.keys(value)) host.deepFreeze(value[key]);
+      Object.freeze(value);
+    }
+    return value;
+  };
+
+  let request;
+  Object.defineProperty(globalThis, "request", {
+    get: () => (request ??= host.deepFreeze(host.requestRead())),
+    enumerable: true,
+  });
+};

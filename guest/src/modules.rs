@@ -1,0 +1,147 @@
+//! How an `import` finds its module, at compile time and in a run.
+//!
+//! QuickJS resolves the imports of a module when it meets the module, so the
+//! loader must be able to produce every dependency, cycles included. A module's
+//! QuickJS name is the author's file: that is what stack traces show.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use rquickjs::loader::{ImportAttributes, Loader, Resolver};
+use rquickjs::module::{Declared, WriteOptions};
+use rquickjs::{Ctx, Error, Exception, Module, Result};
+
+use crate::exports::sluice::page::compiler::Missing;
+
+/// The name under which the engine imports the page itself.
+pub const PAGE: &str = "sluice:page";
+/// The module that checks the linking of a page without evaluating it.
+pub const LINK_PROBE: &str = "sluice:link";
+
+/// The modules that can be imported now. No `HashMap`: its random seed would be
+/// part of the snapshot.
+#[derive(Default)]
+pub struct Graph {
+    /// Import code to file; the page has the code [`PAGE`].
+    files: BTreeMap<String, String>,
+    bodies: BTreeMap<String, Body>,
+    /// True while imports may load modules; `import()` comes later and may not.
+    pub linking: bool,
+    pub missing: Vec<Missing>,
+    /// Code, file and bytecode of what was compiled, the page first.
+    pub compiled: Vec<(String, String, Vec<u8>)>,
+}
+
+pub enum Body {
+    Source(String),
+    Bytecode(&'static [u8]),
+}
+
+thread_local! {
+    static GRAPH: RefCell<Graph> = RefCell::new(Graph::default());
+}
+
+impl Graph {
+    pub fn add(&mut self, code: &str, file: &str, body: Body) {
+        let code = if self.files.is_empty() { PAGE } else { code };
+        self.files.insert(code.to_owned(), file.to_owned());
+        self.bodies.insert(file.to_owned(), body);
+    }
+
+    /// File and source of the page, before anything is compiled.
+    pub fn take_page_source(&mut self) -> Option<(String, String)> {
+        let file = self.files.get(PAGE)?.clone();
+        match self.bodies.remove(&file)? {
+            Body::Source(source) => Some((file, source)),
+            Body::Bytecode(_) => None,
+        }
+    }
+
+    pub fn knows(&self, file: &str) -> bool {
+        self.bodies.contains_key(file)
+    }
+}
+
+/// Runs `f` on the graph; never while QuickJS runs, which may need it.
+pub fn with_graph<R>(f: impl FnOnce(&mut Graph) -> R) -> R {
+    GRAPH.with(|graph| f(&mut graph.borrow_mut()))
+}
+
+/// `app`, `app.js`, `./app` and `../app.js` are all module `app`.
+fn code_of(specifier: &str) -> &str {
+    let mut code = specifier;
+    while let Some(rest) = code.strip_prefix("./").or_else(|| code.strip_prefix("../")) {
+        code = rest;
+    }
+    code.strip_suffix(".js").unwrap_or(code)
+}
+
+pub struct PageResolver;
+
+impl Resolver for PageResolver {
+    fn resolve<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        _attributes: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
+        with_graph(|graph| {
+            if !graph.linking {
+                return None;
+            }
+            let code = if name == PAGE { PAGE } else { code_of(name) };
+            if let Some(file) = graph.files.get(code) {
+                return Some(file.clone());
+            }
+            graph.missing.push(Missing {
+                importer: base.to_owned(),
+                specifier: name.to_owned(),
+                code: code.to_owned(),
+            });
+            Some(format!("sluice:missing/{code}"))
+        })
+        .ok_or_else(|| Exception::throw_type(ctx, "import() is not available: import modules at the top of the script"))
+    }
+}
+
+pub struct PageLoader;
+
+impl Loader for PageLoader {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _attributes: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        match with_graph(|graph| graph.bodies.remove(name)) {
+            Some(Body::Source(source)) => compile_module(ctx, name, source),
+            Some(Body::Bytecode(bytecode)) => {
+                with_graph(|graph| graph.bodies.insert(name.to_owned(), Body::Bytecode(bytecode)));
+                // SAFETY: QuickJS does not verify bytecode. Wrong bytes can only
+                // damage this sandbox, which belongs to whoever wrote them.
+                unsafe { Module::load(ctx.clone(), bytecode) }
+            }
+            // An empty stand-in lets QuickJS go on and meet the other imports.
+            None => Module::declare(ctx.clone(), name, ""),
+        }
+    }
+}
+
+/// Compiles one module and, through the loader, what it imports.
+pub fn compile_module<'js>(ctx: &Ctx<'js>, file: &str, source: String) -> Result<Module<'js, Declared>> {
+    let code = with_graph(|graph| {
+        // Kept known for positions in messages; QuickJS asks for it only once.
+        graph.bodies.insert(file.to_owned(), Body::Bytecode(&[]));
+        let found = graph.files.iter().find(|(_, known)| *known == file);
+        found.map(|(code, _)| code.clone())
+    });
+    let module = Module::declare(ctx.clone(), file, source)?;
+    let bytecode = module.write(WriteOptions {
+        strip_source: true,
+        ..WriteOptions::default()
+    })?;
+    let code = code.ok_or(Error::Unknown)?;
+    with_graph(|graph| graph.compiled.push((code, file.to_owned(), bytecode)));
+    Ok(module)
+}

@@ -1,0 +1,48 @@
+//! `run`: link, evaluate, drain the job queue.
+
+use rquickjs::promise::PromiseState;
+use rquickjs::{CatchResultExt, Ctx, Module, Promise, Value};
+
+use crate::exports::sluice::page::script::Failure;
+use crate::modules::{Body, PAGE, with_graph};
+use crate::runtime::{limit_heap, with_runtime};
+use crate::{bytecode, failure, rejections};
+
+pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
+    let units = bytecode::units().map_err(failure::internal)?;
+    with_graph(|graph| {
+        for unit in units {
+            graph.add(unit.code, unit.file, Body::Bytecode(unit.bytecode));
+        }
+        graph.linking = true;
+    });
+    limit_heap(heap_bytes_max as usize);
+    with_runtime(|runtime| runtime.context().with(|ctx| evaluate(&ctx)))
+}
+
+fn evaluate(ctx: &Ctx<'_>) -> Result<(), Failure> {
+    let imported = Module::import(ctx, PAGE);
+    // From here on only `import()` could ask for a module.
+    with_graph(|graph| graph.linking = false);
+    let promise: Promise = imported.catch(ctx).map_err(|caught| failure::of_caught(ctx, caught))?;
+    while ctx.execute_pending_job() {}
+    match promise.state() {
+        PromiseState::Rejected => Err(failure::of_value(ctx, &reason(ctx, &promise))),
+        PromiseState::Pending => Err(failure::of_parts(
+            "Error",
+            "a top-level await never settles: nothing is left that could resolve it",
+        )),
+        PromiseState::Resolved => match rejections::first(ctx) {
+            Some(reason) => Err(failure::unhandled(ctx, &reason)),
+            None => Ok(()),
+        },
+    }
+}
+
+fn reason<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Value<'js> {
+    match promise.result::<Value>() {
+        Some(Ok(value)) => value,
+        Some(Err(_)) => ctx.catch(),
+        None => Value::new_undefined(ctx.clone()),
+    }
+}

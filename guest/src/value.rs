@@ -1,0 +1,206 @@
+//! JavaScript values to MessagePack and back, exactly: `-0`, the order of keys
+//! and an own key `__proto__` survive. `JSON.stringify` decides what a value is
+//! (`toJSON`, no functions, `undefined` left out), but not how it is written.
+
+use rquickjs::object::Property;
+use rquickjs::{Array, Ctx, Function, Object, Value};
+
+/// Deeper values are refused, so that no cycle recurses for ever.
+const DEPTH_MAX: usize = 100;
+
+/// Why a value cannot leave the sandbox.
+pub enum Refusal {
+    Unfit(&'static str),
+    /// A getter or `toJSON` of the author's threw; the exception is pending.
+    Thrown(rquickjs::Error),
+}
+
+impl From<rquickjs::Error> for Refusal {
+    fn from(error: rquickjs::Error) -> Self {
+        match error {
+            rquickjs::Error::Utf8(_) => Refusal::Unfit("text with an unpaired surrogate"),
+            other => Refusal::Thrown(other),
+        }
+    }
+}
+
+/// `value` as MessagePack; `undefined` and functions become nil.
+pub fn encode<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::new();
+    let value = resolved(ctx, value, "")?;
+    if value.is_undefined() || value.is_function() || value.is_symbol() {
+        write_nil(&mut out);
+    } else {
+        write(ctx, &mut out, value, 0)?;
+    }
+    Ok(out)
+}
+
+fn write<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, value: Value<'js>, depth: usize) -> Result<(), Refusal> {
+    if depth > DEPTH_MAX {
+        return Err(Refusal::Unfit("a cycle, or nesting deeper than 100"));
+    }
+    if value.is_null() || value.is_undefined() {
+        write_nil(out);
+    } else if let Some(flag) = value.as_bool() {
+        out.push(if flag { 0xc3 } else { 0xc2 });
+    } else if let Some(number) = value.as_number() {
+        write_number(out, number)?;
+    } else if let Some(text) = value.as_string() {
+        write_text(out, &text.to_string()?)?;
+    } else if let Some(array) = value.as_array() {
+        write_array(ctx, out, array, depth)?;
+    } else if let Some(object) = value.as_object() {
+        write_object(ctx, out, object, depth)?;
+    } else {
+        return Err(Refusal::Unfit("a value that JSON does not have"));
+    }
+    Ok(())
+}
+
+fn write_array<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, array: &Array<'js>, depth: usize) -> Result<(), Refusal> {
+    let length = array.len();
+    let count = u32::try_from(length).map_err(|_| Refusal::Unfit("an array that is too long"))?;
+    written(rmp::encode::write_array_len(out, count))?;
+    for index in 0..length {
+        let item = resolved(ctx, array.get(index)?, index)?;
+        if item.is_function() || item.is_symbol() {
+            write_nil(out);
+        } else {
+            write(ctx, out, item, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_object<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, object: &Object<'js>, depth: usize) -> Result<(), Refusal> {
+    let mut entries = Vec::new();
+    for key in object.keys::<rquickjs::String>() {
+        let key = key?;
+        let value: Value = object.get(key.clone())?;
+        let value = resolved(ctx, value, key.clone())?;
+        if !(value.is_undefined() || value.is_function() || value.is_symbol()) {
+            entries.push((key.to_string()?, value));
+        }
+    }
+    let count = u32::try_from(entries.len()).map_err(|_| Refusal::Unfit("an object with too many keys"))?;
+    written(rmp::encode::write_map_len(out, count))?;
+    for (key, value) in entries {
+        write_text(out, &key)?;
+        write(ctx, out, value, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// What `toJSON` makes of an object, and the primitive inside a boxed one.
+fn resolved<'js>(ctx: &Ctx<'js>, value: Value<'js>, key: impl rquickjs::IntoJs<'js>) -> Result<Value<'js>, Refusal> {
+    let Some(object) = value.as_object() else { return Ok(value) };
+    if value.is_array() || value.is_function() {
+        return Ok(value);
+    }
+    let to_json: Value = object.get("toJSON")?;
+    if let Some(to_json) = to_json.as_function() {
+        return Ok(to_json.call((rquickjs::function::This(value.clone()), key))?);
+    }
+    for class in ["Number", "String", "Boolean"] {
+        let constructor: Value = ctx.globals().get(class)?;
+        if object.is_instance_of(&constructor) {
+            let value_of: Function = object.get("valueOf")?;
+            return Ok(value_of.call((rquickjs::function::This(value.clone()),))?);
+        }
+    }
+    Ok(value)
+}
+
+fn write_nil(out: &mut Vec<u8>) {
+    out.push(0xc0);
+}
+
+fn write_number(out: &mut Vec<u8>, number: f64) -> Result<(), Refusal> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+    if !number.is_finite() {
+        return Err(Refusal::Unfit("a number that is not finite"));
+    }
+    let is_integer = number.fract() == 0.0 && number.abs() <= EXACT_MAX;
+    if is_integer && !(number == 0.0 && number.is_sign_negative()) {
+        written(rmp::encode::write_sint(out, number as i64).map(drop))
+    } else {
+        written(rmp::encode::write_f64(out, number))
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) -> Result<(), Refusal> {
+    written(rmp::encode::write_str(out, text))
+}
+
+/// Writing to a `Vec` fails only when a length does not fit the format.
+fn written<T, E>(result: Result<T, E>) -> Result<(), Refusal> {
+    result.map(drop).map_err(|_| Refusal::Unfit("a value that is too large"))
+}
+
+/// The JavaScript value of MessagePack that the host made.
+pub fn decode<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> rquickjs::Result<Value<'js>> {
+    let mut rest = bytes;
+    read(ctx, &mut rest)
+}
+
+fn read<'js>(ctx: &Ctx<'js>, rest: &mut &[u8]) -> rquickjs::Result<Value<'js>> {
+    use rmp::Marker;
+    let mut ahead = *rest;
+    let marker = rmp::decode::read_marker(&mut ahead).map_err(|_| malformed())?;
+    match marker {
+        Marker::Null => {
+            *rest = ahead;
+            Ok(Value::new_null(ctx.clone()))
+        }
+        Marker::True | Marker::False => {
+            *rest = ahead;
+            Ok(Value::new_bool(ctx.clone(), marker == Marker::True))
+        }
+        Marker::F64 => {
+            let number = rmp::decode::read_f64(rest).map_err(|_| malformed())?;
+            Ok(Value::new_float(ctx.clone(), number))
+        }
+        Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+            let text = read_text(rest)?;
+            Ok(rquickjs::String::from_str(ctx.clone(), text)?.into_value())
+        }
+        Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
+            let count = rmp::decode::read_array_len(rest).map_err(|_| malformed())?;
+            let array = Array::new(ctx.clone())?;
+            for index in 0..count as usize {
+                array.set(index, read(ctx, rest)?)?;
+            }
+            Ok(array.into_value())
+        }
+        Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => {
+            let count = rmp::decode::read_map_len(rest).map_err(|_| malformed())?;
+            let object = Object::new(ctx.clone())?;
+            for _ in 0..count {
+                let key = read_text(rest)?;
+                let value = read(ctx, rest)?;
+                // Defined, not set: `__proto__` stays a key, and setters on
+                // Object.prototype are not called.
+                object.prop(key, Property::from(value).configurable().enumerable().writable())?;
+            }
+            Ok(object.into_value())
+        }
+        _ => {
+            let number: i64 = rmp::decode::read_int(rest).map_err(|_| malformed())?;
+            Ok(match i32::try_from(number) {
+                Ok(small) => Value::new_int(ctx.clone(), small),
+                Err(_) => Value::new_float(ctx.clone(), number as f64),
+            })
+        }
+    }
+}
+
+fn read_text<'a>(rest: &mut &'a [u8]) -> rquickjs::Result<&'a str> {
+    let (text, after) = rmp::decode::read_str_from_slice(*rest).map_err(|_| malformed())?;
+    *rest = after;
+    Ok(text)
+}
+
+fn malformed() -> rquickjs::Error {
+    rquickjs::Error::new_from_js("bytes of the host", "value")
+}

@@ -1,0 +1,114 @@
+//! `sluice build`: every page to a WebAssembly component.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::page::PageSource;
+use crate::page::modules::{self, CompileError, ModuleSource as _};
+use crate::run_log::printable;
+use crate::script::{Sandbox, SandboxConfig};
+use crate::site::{BrandFolder, brand_ids, files};
+use crate::template::Template;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// Where the components go, one folder for each brand
+    #[arg(long, value_name = "DIR", default_value = "target/scripts")]
+    out: PathBuf,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let config = SandboxConfig { concurrent_runs_max: 1, ..SandboxConfig::default() };
+    let sandbox = Sandbox::new(&config)?;
+    let mut failures = 0;
+    for brand in brand_ids(&args.site_dir)? {
+        let dir = args.site_dir.join("brands").join(&brand);
+        let folder = BrandFolder::new(&dir)?;
+        for page in &folder.pages {
+            let out = args.out.join(&brand).join("pages").join(page).with_extension("wasm");
+            failures += build_page(&sandbox, &dir, &folder, &format!("pages/{page}"), &out).await?;
+        }
+        for code in folder.module_codes() {
+            failures += check_module(&sandbox, &folder, &code).await?;
+        }
+    }
+    if failures > 0 {
+        eprintln!("{failures} {} found", if failures == 1 { "mistake was" } else { "mistakes were" });
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds one page and prints its line. Gives the number of mistakes.
+async fn build_page(
+    sandbox: &Sandbox,
+    dir: &Path,
+    folder: &BrandFolder,
+    file: &str,
+    out: &Path,
+) -> anyhow::Result<u32> {
+    let started = Instant::now();
+    let mut failures = 0;
+    let mut complain = |message: String| {
+        eprintln!("{}", printable(&message));
+        failures += 1;
+    };
+    let parts = match PageSource::new(files::read(dir, file)?) {
+        Ok(parts) => parts,
+        Err(failure) => {
+            complain(failure.to_string());
+            return Ok(1);
+        }
+    };
+    if let Err(error) = Template::compile(file, &parts.html, folder) {
+        complain(error.to_string());
+    }
+    match parts.build(sandbox, folder).await {
+        Ok(Some(built)) => {
+            let script = sandbox.load(&built.component)?;
+            write(out, &built.component)?;
+            println!(
+                "{file:<40} {:>7} bytes ({} of bytecode, {} of machine code) in {:.1} ms",
+                built.component.len(),
+                built.bytecode_bytes,
+                script.machine_code_bytes,
+                started.elapsed().as_secs_f64() * 1e3,
+            );
+        }
+        Ok(None) => println!("{file:<40} no backend script"),
+        Err(CompileError::Author(failure)) => complain(failure.to_string()),
+        Err(CompileError::Host(error)) => return Err(error.into()),
+    }
+    Ok(failures)
+}
+
+/// Compiles a module by itself, so that one that no page imports is checked.
+async fn check_module(sandbox: &Sandbox, folder: &BrandFolder, code: &str) -> anyhow::Result<u32> {
+    let Some(source) = folder.module(code) else { return Ok(0) };
+    let file = source.and_then(modules::script_file).map_err(anyhow::Error::msg)?;
+    if file.source.file.starts_with("pages/") {
+        return Ok(0);
+    }
+    match modules::compile(sandbox, file, folder).await {
+        Ok(_) => Ok(0),
+        Err(CompileError::Author(failure)) => {
+            eprintln!("{}", printable(&failure.to_string()));
+            Ok(1)
+        }
+        Err(CompileError::Host(error)) => Err(error.into()),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let name = || path.display().to_string();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(name)?;
+    }
+    std::fs::write(path, bytes).with_context(name)
+}

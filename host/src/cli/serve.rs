@@ -1,0 +1,42 @@
+//! `sluice serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::app::App;
+use crate::{config, server};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// Where visitors come in [default: 127.0.0.1:8080, or server.listen]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where operators come in [default: 127.0.0.1:9090, or admin.listen]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
+    /// Folder of the embedded database and the application key [default: data, or database.url]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let mut config = config::read_site(&args.site_dir, std::env::vars())?;
+    if let Some(listen) = args.listen {
+        config.server.listen = listen;
+    }
+    if let Some(listen) = args.admin_listen {
+        config.admin.listen = listen;
+    }
+    if let Some(data) = args.data {
+        config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+    }
+    let app = App::start(args.site_dir, &config).await?;
+    let running = server::start(app, &config)?;
+    // Scripts and tests read these lines to learn the ports.
+    println!("sluice: serving on http://{}", running.address);
+    println!("sluice: operators on http://{}", running.admin_address);
+    running.until_stopped().await
+}

@@ -1,0 +1,268 @@
+//! Settings: `sluice.toml` and `brand.toml`, overridden by the environment.
+//!
+//! Every setting can be given as `SLUICE_SECTION__KEY`. Unknown keys are errors
+//! that name the file, the line and what is known there.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::limits::LimitOverrides;
+use crate::script::memory_reset::MemoryResetChoice;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{file}: {message}")]
+    Invalid { file: String, message: String },
+    #[error("{path}: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+}
+
+/// `sluice.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteConfig {
+    pub server: ServerConfig,
+    pub admin: AdminConfig,
+    pub database: DatabaseConfig,
+    pub session: SessionConfig,
+    pub limits: LimitOverrides,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    /// Threads that serve visitors; one for each core unless given.
+    pub workers: Option<usize>,
+    /// Sandboxes that run at the same time; more requests wait.
+    pub concurrent_runs_max: u32,
+    pub memory_reset: MemoryResetChoice,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: None,
+            concurrent_runs_max: 128,
+            memory_reset: MemoryResetChoice::Auto,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// `sqlite:` and a path, relative to the working directory.
+    pub url: String,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { url: "sqlite:data/sluice.db".into() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionConfig {
+    /// From creation, or login; not sliding.
+    #[serde(deserialize_with = "duration")]
+    pub lifetime: Duration,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self { lifetime: Duration::from_secs(3 * 60 * 60) }
+    }
+}
+
+/// What a visitor gets when a page's script failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// The page, with everything that was applied before the failure.
+    #[default]
+    Page,
+    /// A plain 500.
+    Error,
+}
+
+/// `brand.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrandConfig {
+    /// Takes the Hosts that no brand names.
+    pub default: bool,
+    /// Host names; `*.` in front stands for every subdomain.
+    pub domains: Vec<String>,
+    pub on_error: OnError,
+    pub variables: Map<String, Value>,
+    pub limits: LimitOverrides,
+    pub page: Vec<PageConfig>,
+}
+
+/// One `[[page]]` of `brand.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageConfig {
+    pub path: String,
+    #[serde(default)]
+    pub limits: LimitOverrides,
+    pub on_error: Option<OnError>,
+    /// Other sites may POST here.
+    #[serde(default)]
+    pub cross_origin: bool,
+}
+
+/// Reads `sluice.toml` in `site_dir`, if there is one, and lays `environment`
+/// over it.
+///
+/// # Errors
+/// A file that cannot be read or a setting that is not valid.
+pub fn read_site(
+    site_dir: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<SiteConfig, ConfigError> {
+    let path = site_dir.join("sluice.toml");
+    let text = read_optional(&path)?;
+    let file = path.display().to_string();
+    let plain: SiteConfig = parse(&file, &text)?;
+    let mut table: toml::Table = parse(&file, &text)?;
+    let mut overridden = Vec::new();
+    for (name, value) in environment {
+        if lay_over(&mut table, &name, &value) {
+            overridden.push(name);
+        }
+    }
+    if overridden.is_empty() {
+        return Ok(plain);
+    }
+    overridden.sort();
+    table.try_into().map_err(|error: toml::de::Error| ConfigError::Invalid {
+        file: format!("the environment ({})", overridden.join(", ")),
+        message: error.message().to_owned(),
+    })
+}
+
+/// Reads a brand's `brand.toml`, if there is one.
+///
+/// # Errors
+/// As [`read_site`].
+pub fn read_brand(brand_dir: &Path) -> Result<BrandConfig, ConfigError> {
+    let path = brand_dir.join("brand.toml");
+    parse(&path.display().to_string(), &read_optional(&path)?)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Invalid {
+        file: file.to_owned(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+fn read_optional(path: &Path) -> Result<String, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// Sets `section.key` from `SLUICE_SECTION__KEY`. False for other variables.
+fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> bool {
+    let Some(name) = name.strip_prefix("SLUICE_").filter(|name| !name.starts_with("SECRET_")) else {
+        return false;
+    };
+    let Some((section, key)) = name.split_once("__") else { return false };
+    let section = table.entry(section.to_ascii_lowercase()).or_insert_with(|| toml::Table::new().into());
+    let Some(section) = section.as_table_mut() else { return false };
+    // Numbers, booleans and lists as TOML writes them; anything else is text.
+    let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| value.to_owned().into());
+    section.insert(key.to_ascii_lowercase(), value);
+    true
+}
+
+/// `90s`, `15m`, `3h` or `2d`.
+fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(input)?;
+    parse_duration(&text).ok_or_else(|| {
+        serde::de::Error::custom(format!("`{text}` is not a duration such as 90s, 15m, 3h or 2d"))
+    })
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (count, unit) = text.split_at_checked(unit_at)?;
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    count.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, environment: &[(&str, &str)]) -> Result<SiteConfig, String> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("sluice.toml"), text).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        read_site(dir.path(), environment).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let file = "[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nfuel = 5\n";
+        let config =
+            read(file, &[("SLUICE_SERVER__LISTEN", "127.0.0.1:2"), ("SLUICE_SECRET_A__B", "x")]).unwrap();
+        assert_eq!(config.server.listen.port(), 2);
+        assert_eq!(config.limits.fuel, Some(5));
+        let config = read(file, &[("SLUICE_LIMITS__FUEL", "6"), ("SLUICE_SESSION__LIFETIME", "2m")]).unwrap();
+        assert_eq!(config.limits.fuel, Some(6));
+        assert_eq!(config.session.lifetime, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let error = read("[server]\n\nlissten = 1\n", &[]).unwrap_err();
+        assert!(error.contains("sluice.toml") && error.contains("line 3"), "{error}");
+        assert!(error.contains("lissten") && error.contains("listen"), "{error}");
+        let error = read("", &[("SLUICE_LIMITS__FUELL", "6")]).unwrap_err();
+        assert!(error.contains("SLUICE_LIMITS__FUELL") && error.contains("fuel"), "{error}");
+        let error = read("[session]\nlifetime = \"3 hours\"", &[]).unwrap_err();
+        assert!(error.contains("3 hours") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(parse_duration("90s"), Some(Duration::from_secs(90)));
+        assert_eq!(parse_duration("2d"), Some(Duration::from_secs(172_800)));
+        for bad in ["", "3", "h", "3w", "-1s", "99999999999999999999s"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Ids of entries: UUIDs of version 7, in order of creation.
+
+use std::fmt;
+
+const MS_MAX: u64 = (1 << 48) - 1;
+const TAIL_BITS: u32 = 74;
+const TAIL_MAX: u128 = (1 << TAIL_BITS) - 1;
+
+/// 48 bits of unix milliseconds, then 74 bits in which ids of one millisecond are
+/// told apart. Ids of one reference ascend in the order in which its entries were
+/// made ([`EntryId::after`]), so "newest" is "greatest" and one index finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId([u8; 16]);
+
+impl EntryId {
+    /// An id for a new entry whose reference's newest entry is `newest`. It is
+    /// greater than `newest` also where clocks disagree or went back, so that an
+    /// entry made later is never taken for an older one.
+    pub fn after(now_ms: i64, newest: Option<Self>) -> Result<Self, getrandom::Error> {
+        let ms = u64::try_from(now_ms).unwrap_or(0).min(MS_MAX);
+        match newest {
+            Some(newest) if ms <= newest.ms() => {
+                // A random step keeps the next id as hard to guess as the first.
+                let step = u128::from(getrandom::u32()?) + 1;
+                let sum = newest.tail() + step;
+                Ok(if sum <= TAIL_MAX {
+                    Self::build(newest.ms(), sum)
+                } else {
+                    Self::build(newest.ms() + 1, sum & TAIL_MAX)
+                })
+            }
+            _ => {
+                let mut bytes = [0u8; 16];
+                getrandom::fill(&mut bytes)?;
+                // The top bit stays free for the steps of the same millisecond.
+                let tail = u128::from_be_bytes(bytes) & (TAIL_MAX >> 1);
+                Ok(Self::build(ms, tail))
+            }
+        }
+    }
+
+    /// From the 16 bytes of [`EntryId::as_bytes`]; any 16 bytes will do.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// In the order of the text form: the bytes sort as the ids do.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    fn ms(self) -> u64 {
+        (u128::from_be_bytes(self.0) >> 80) as u64
+    }
+
+    fn tail(self) -> u128 {
+        let id = u128::from_be_bytes(self.0);
+        ((id >> 64) & 0xfff) << 62 | id & ((1 << 62) - 1)
+    }
+
+    /// Version and variant go where RFC 9562 wants them.
+    fn build(ms: u64, tail: u128) -> Self {
+        let (high, low) = (tail >> 62, tail & ((1 << 62) - 1));
+        let id = u128::from(ms & MS_MAX) << 80 | 7 << 76 | high << 64 | 0b10 << 62 | low;
+        Self(id.to_be_bytes())
+    }
+}
+
+/// `01234567-89ab-7def-8123-456789abcdef`
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_ascend_whatever_the_clock_does() {
+        let mut ids: Vec<EntryId> = Vec::new();
+        for now in [1_000, 1_000, 1_000, 999, 5, -1, i64::MIN, 1_001, 1_001, 2_000] {
+            ids.push(EntryId::after(now, ids.last().copied()).unwrap());
+        }
+        assert!(ids.is_sorted_by(|a, b| a < b));
+        assert_eq!(ids[3].ms(), 1_000);
+        assert_eq!(ids[7].ms(), 1_001);
+        let texts: Vec<_> = ids.iter().map(EntryId::to_string).collect();
+        assert!(texts.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_full_millisecond_runs_over_into_the_next() {
+        let full = EntryId::build(7, TAIL_MAX);
+        let next = EntryId::after(7, Some(full)).unwrap();
+        assert!(next > full);
+        assert_eq!(next.ms(), 8);
+    }
+
+    #[test]
+    fn parts_survive() {
+        for tail in [0, 1, TAIL_MAX, TAIL_MAX >> 1, 1 << 62] {
+            let id = EntryId::build(MS_MAX, tail);
+            assert_eq!((id.ms(), id.tail()), (MS_MAX, tail));
+            assert_eq!(EntryId::from_bytes(*id.as_bytes()), id);
+        }
+        let id = EntryId::build(0x0123_4567_89ab, 0);
+        assert_eq!(id.to_string(), "01234567-89ab-7000-8000-000000000000");
+    }
+
+    #[test]
+    fn ids_made_apart_differ() {
+        let one = EntryId::after(1, None).unwrap();
+        assert_ne!(one, EntryId::after(1, None).unwrap());
+    }
+}

@@ -1,0 +1,188 @@
+//! Reads a call's one options object. What is missing is a `TypeError`, what is
+//! there and wrong is refused; all that is missing is looked for first.
+
+use serde_json::{Map, Value};
+
+use super::check::{self, given};
+use super::{
+    Address, Call, Caller, CrmError, FieldKey, KEYS_A_CALL_MAX, LIMIT_DEFAULT, LIMIT_MAX, Reference, Slug,
+};
+
+/// A property's accepted spellings; messages use the first.
+type Names = &'static [&'static str];
+const SLUG: Names = &["slug", "crmEntitySlug", "crm_entity_slug"];
+const FIELD_KEY: Names = &["fieldKey", "field_key"];
+const FIELD_KEYS: Names = &["fieldKeys", "field_keys"];
+const FIELDS: Names = &["fields"];
+const VALUE: Names = &["value"];
+const FORCE: Names = &["force"];
+const LIMIT: Names = &["limit"];
+const REFERENCE_TYPE: Names = &["referenceType", "reference_type"];
+const REFERENCE_ID: Names = &["referenceId", "reference_id"];
+const REFERENCE_TYPE_DEFAULT: &str = "customer";
+
+/// The options of one call.
+pub(super) struct Options<'a> {
+    call: Call,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Options<'a> {
+    pub(super) fn of(call: Call, options: &'a Value) -> Result<Self, CrmError> {
+        match options {
+            Value::Object(map) => Ok(Self { call, map }),
+            other => {
+                Err(call.type_error(format_args!("takes one options object, got {}", given(Some(other)))))
+            }
+        }
+    }
+
+    pub(super) fn slug(&self) -> Result<Slug, CrmError> {
+        match required(self.call, "slug", find(self.map, SLUG))? {
+            // No entity has a slug of another form, so nobody needs to be asked.
+            Value::String(text) => Slug::new(text).ok_or_else(|| unknown_slug(self.call, text)),
+            other => {
+                Err(self.call.type_error(format_args!("slug must be a string, got {}", given(Some(other)))))
+            }
+        }
+    }
+
+    /// The reference, the script's own or the logged-in customer.
+    pub(super) fn address(&self, slug: Slug, caller: &Caller<'_>) -> Result<Address, CrmError> {
+        let kind = self.text(REFERENCE_TYPE)?;
+        let id = self.text(REFERENCE_ID)?.or(caller.customer_id);
+        let Some(id) = id else {
+            return Err(self.call.refused("no referenceId was given and nobody is logged in"));
+        };
+        let reference = Reference::new(kind.unwrap_or(REFERENCE_TYPE_DEFAULT), id)
+            .map_err(|why| self.call.refused(why))?;
+        Ok(Address { brand: caller.brand.to_owned(), slug, reference })
+    }
+
+    pub(super) fn required_field_key(&self) -> Result<&'a Value, CrmError> {
+        required(self.call, FIELD_KEY[0], find(self.map, FIELD_KEY))
+    }
+
+    pub(super) fn required_field_keys(&self) -> Result<&'a Value, CrmError> {
+        required(self.call, FIELD_KEYS[0], find(self.map, FIELD_KEYS))
+    }
+
+    pub(super) fn required_value(&self) -> Result<&'a Value, CrmError> {
+        required(self.call, VALUE[0], find(self.map, VALUE))
+    }
+
+    /// Each field's key and value, both still unchecked. Items that are no objects
+    /// and an array that is none come back as refusals.
+    pub(super) fn required_fields(&self) -> Result<Vec<Field<'a>>, CrmError> {
+        let fields = required(self.call, FIELDS[0], find(self.map, FIELDS))?;
+        let items = array(self.call, FIELDS[0], fields)?;
+        items.iter().enumerate().map(|(index, item)| self.field(index, item)).collect()
+    }
+
+    fn field(&self, index: usize, item: &'a Value) -> Result<Field<'a>, CrmError> {
+        let Value::Object(map) = item else {
+            return Err(self.call.refused(format_args!(
+                "fields[{index}] must be an object with fieldKey and value, got {}",
+                given(Some(item))
+            )));
+        };
+        let key_name = format!("fields[{index}].fieldKey");
+        let value_name = format!("fields[{index}].value");
+        Ok(Field {
+            key: required(self.call, &key_name, find(map, FIELD_KEY))?,
+            value: required(self.call, &value_name, find(map, VALUE))?,
+            key_name,
+            value_name,
+        })
+    }
+
+    pub(super) fn force(&self) -> Result<bool, CrmError> {
+        match find(self.map, FORCE) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(force)) => Ok(*force),
+            other => {
+                Err(self.call.refused(format_args!("force must be true or false, got {}", given(other))))
+            }
+        }
+    }
+
+    /// A limit over the maximum means the maximum.
+    pub(super) fn limit(&self) -> Result<u32, CrmError> {
+        match find(self.map, LIMIT) {
+            None | Some(Value::Null) => Ok(LIMIT_DEFAULT),
+            Some(Value::Number(limit)) if limit.as_f64().is_some_and(|x| x >= 1.0) => {
+                Ok(limit.as_f64().unwrap_or(1.0).min(f64::from(LIMIT_MAX)) as u32)
+            }
+            other => Err(self
+                .call
+                .refused(format_args!("limit must be a number from 1 to {LIMIT_MAX}, got {}", given(other)))),
+        }
+    }
+
+    fn text(&self, names: Names) -> Result<Option<&'a str>, CrmError> {
+        match find(self.map, names) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            other => {
+                Err(self.call.refused(format_args!("{} must be a string, got {}", names[0], given(other))))
+            }
+        }
+    }
+}
+
+/// One item of `fields`, with the names by which messages speak of it.
+pub(super) struct Field<'a> {
+    key: &'a Value,
+    value: &'a Value,
+    key_name: String,
+    value_name: String,
+}
+
+impl Field<'_> {
+    pub(super) fn check(self, call: Call) -> Result<(FieldKey, Value), CrmError> {
+        let key = field_key(call, &self.key_name, self.key)?;
+        check::value(call, &self.value_name, self.value)?;
+        Ok((key, self.value.clone()))
+    }
+}
+
+pub(super) fn field_key(call: Call, name: &str, key: &Value) -> Result<FieldKey, CrmError> {
+    match key {
+        Value::String(text) => FieldKey::new(text).map_err(|why| call.refused(format_args!("{name} {why}"))),
+        other => Err(call.refused(format_args!("{name} must be a string, got {}", given(Some(other))))),
+    }
+}
+
+/// The items of a list that a call may be given, of bounded length.
+pub(super) fn array<'a>(call: Call, name: &str, value: &'a Value) -> Result<&'a [Value], CrmError> {
+    match value {
+        Value::Array(items) if items.len() <= KEYS_A_CALL_MAX => Ok(items),
+        Value::Array(items) => Err(call.refused(format_args!(
+            "{name} has {} items; at most {KEYS_A_CALL_MAX} can be given",
+            items.len()
+        ))),
+        other => Err(call.refused(format_args!("{name} must be an array, got {}", given(Some(other))))),
+    }
+}
+
+pub(super) fn unknown_slug(call: Call, slug: &str) -> CrmError {
+    let slug = check::quoted(slug);
+    call.type_error(format_args!("slug {slug} is not a CRM entity of this brand"))
+}
+
+/// The first spelling that has a value; else a `null`, which messages tell from
+/// nothing at all.
+fn find<'a>(map: &'a Map<String, Value>, names: Names) -> Option<&'a Value> {
+    let mut spelled = names.iter().filter_map(|name| map.get(*name));
+    let first = spelled.next()?;
+    if !first.is_null() {
+        return Some(first);
+    }
+    Some(spelled.find(|value| !value.is_null()).unwrap_or(first))
+}
+
+fn required<'a>(call: Call, name: &str, value: Option<&'a Value>) -> Result<&'a Value, CrmError> {
+    value
+        .filter(|value| !value.is_null())
+        .ok_or_else(|| call.type_error(format_args!("{name} is required, got {}", given(value))))
+}

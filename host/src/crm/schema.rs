@@ -1,0 +1,224 @@
+//! `crm.toml`: what a brand declares. Pure: text in, declaration or error out.
+
+mod error;
+mod field_type;
+mod spec;
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+use toml::Spanned;
+
+pub use error::SchemaError;
+pub use field_type::FieldType;
+pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, StageSpec};
+
+use super::check::{chars, quoted};
+use super::{FieldKey, Slug};
+use error::Source;
+
+const NAME_CHARS_MAX: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    entity: Vec<RawEntity>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEntity {
+    slug: Spanned<String>,
+    name: Option<Spanned<String>>,
+    mode: Option<Spanned<EntityMode>>,
+    #[serde(default)]
+    field: Vec<RawField>,
+    #[serde(default)]
+    pipeline: Vec<RawPipeline>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawField {
+    key: Spanned<String>,
+    label: Option<Spanned<String>>,
+    #[serde(rename = "type")]
+    kind: Option<FieldType>,
+    #[serde(default)]
+    options: Vec<Spanned<toml::Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPipeline {
+    slug: Spanned<String>,
+    name: Option<Spanned<String>>,
+    #[serde(default)]
+    stages: Vec<RawStage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStage {
+    slug: Spanned<String>,
+    name: Option<Spanned<String>>,
+    color: Option<Spanned<String>>,
+    status: Option<Spanned<String>>,
+}
+
+impl CrmSchema {
+    /// Reads the text of a `crm.toml`; `file` is how errors name it. What is left
+    /// out: a name or label is the slug or key, a type is `text`, a mode is `crm`
+    /// where there are pipelines and else `data`.
+    pub fn parse(text: &str, file: &str) -> Result<Self, SchemaError> {
+        let source = Source { text, file };
+        let raw: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
+        let mut slugs = HashSet::new();
+        let entities =
+            raw.entity.into_iter().map(|raw| entity(&source, raw, &mut slugs)).collect::<Result<_, _>>()?;
+        Ok(Self { entities })
+    }
+}
+
+/// Slugs and keys that were met before in the same list.
+type Seen = HashSet<String>;
+
+fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec, SchemaError> {
+    let slug = slug(source, &raw.slug, "entity", seen)?;
+    let derived = match raw.pipeline.is_empty() {
+        true => EntityMode::Data,
+        false => EntityMode::Crm,
+    };
+    if let Some(mode) = &raw.mode
+        && *mode.get_ref() == EntityMode::Data
+        && derived == EntityMode::Crm
+    {
+        let what = format!("entity {slug:?} has mode \"data\" and pipelines; only \"crm\" has them");
+        return Err(source.at(mode.span(), what));
+    }
+    let (mut keys, mut pipelines) = (Seen::new(), Seen::new());
+    Ok(EntitySpec {
+        name: name(source, raw.name, &slug, "name")?,
+        mode: raw.mode.map_or(derived, Spanned::into_inner),
+        fields: (raw.field.into_iter()).map(|raw| field(source, raw, &mut keys)).collect::<Result<_, _>>()?,
+        pipelines: (raw.pipeline.into_iter())
+            .map(|raw| pipeline(source, raw, &mut pipelines))
+            .collect::<Result<_, _>>()?,
+        slug,
+    })
+}
+
+fn field(source: &Source, raw: RawField, seen: &mut Seen) -> Result<FieldSpec, SchemaError> {
+    let key =
+        FieldKey::new(raw.key.get_ref()).map_err(|why| source.at(raw.key.span(), format!("key {why}")))?;
+    unseen(source, &raw.key, "field", seen)?;
+    Ok(FieldSpec {
+        label: name(source, raw.label, key.as_str(), "label")?,
+        key: key.as_str().to_owned(),
+        kind: raw.kind.unwrap_or(FieldType::Text),
+        options: (raw.options.into_iter()).map(|raw| option(source, &raw)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A choice is a text, or a text to store and a label to show.
+fn option(source: &Source, raw: &Spanned<toml::Value>) -> Result<Value, SchemaError> {
+    match raw.get_ref() {
+        toml::Value::String(text) => Ok(Value::from(text.as_str())),
+        toml::Value::Table(table) if table.len() == 2 => {
+            let part = |name: &str| table.get(name).and_then(toml::Value::as_str);
+            match (part("value"), part("label")) {
+                (Some(value), Some(label)) => Ok(serde_json::json!({ "value": value, "label": label })),
+                _ => Err(source.at(raw.span(), OPTION_SHAPE)),
+            }
+        }
+        _ => Err(source.at(raw.span(), OPTION_SHAPE)),
+    }
+}
+
+const OPTION_SHAPE: &str = "an option is a string or { value = \"…\", label = \"…\" }";
+
+fn pipeline(source: &Source, raw: RawPipeline, seen: &mut Seen) -> Result<PipelineSpec, SchemaError> {
+    let slug = slug(source, &raw.slug, "pipeline", seen)?;
+    let mut stages = Seen::new();
+    Ok(PipelineSpec {
+        name: name(source, raw.name, &slug, "name")?,
+        stages: (raw.stages.into_iter())
+            .map(|raw| stage(source, raw, &mut stages))
+            .collect::<Result<_, _>>()?,
+        slug,
+    })
+}
+
+fn stage(source: &Source, raw: RawStage, seen: &mut Seen) -> Result<StageSpec, SchemaError> {
+    let slug = slug(source, &raw.slug, "stage", seen)?;
+    if let Some(color) = &raw.color
+        && !is_color(color.get_ref())
+    {
+        let what = format!("color {} is neither #rgb, #rrggbb nor a colour's name", quoted(color.get_ref()));
+        return Err(source.at(color.span(), what));
+    }
+    if let Some(status) = &raw.status
+        && Slug::new(status.get_ref()).is_none()
+    {
+        let what = format!("status {} {SLUG_SHAPE}", quoted(status.get_ref()));
+        return Err(source.at(status.span(), what));
+    }
+    Ok(StageSpec {
+        name: name(source, raw.name, &slug, "name")?,
+        color: raw.color.map(Spanned::into_inner),
+        status: raw.status.map(Spanned::into_inner),
+        slug,
+    })
+}
+
+/// It ends up in a style of the console, so nothing else may be in it.
+fn is_color(text: &str) -> bool {
+    match text.strip_prefix('#') {
+        Some(hex) => matches!(hex.len(), 3 | 6) && hex.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase()),
+    }
+}
+
+const SLUG_SHAPE: &str = "does not match ^[a-z0-9][a-z0-9_-]*$ (at most 128 characters)";
+
+fn slug(source: &Source, raw: &Spanned<String>, what: &str, seen: &mut Seen) -> Result<String, SchemaError> {
+    let text = raw.get_ref();
+    let Some(slug) = Slug::new(text) else {
+        return Err(source.at(raw.span(), format!("slug {} {SLUG_SHAPE}", quoted(text))));
+    };
+    unseen(source, raw, what, seen)?;
+    Ok(slug.as_str().to_owned())
+}
+
+fn unseen(source: &Source, raw: &Spanned<String>, what: &str, seen: &mut Seen) -> Result<(), SchemaError> {
+    if seen.insert(raw.get_ref().clone()) {
+        return Ok(());
+    }
+    let what = format!("{what} {:?} is declared twice", raw.get_ref());
+    Err(source.at(raw.span(), what))
+}
+
+/// A text for people: not empty, of one line, not endless. NUL would be refused by
+/// PostgreSQL, so all control characters are refused here.
+fn name(
+    source: &Source,
+    raw: Option<Spanned<String>>,
+    default: &str,
+    what: &str,
+) -> Result<String, SchemaError> {
+    let Some(raw) = raw else {
+        return Ok(default.to_owned());
+    };
+    let text = raw.get_ref();
+    let fits = 1..=NAME_CHARS_MAX;
+    if !fits.contains(&chars(text)) || text.contains(char::is_control) {
+        let what = format!("{what} must be one line of 1 to {NAME_CHARS_MAX} characters");
+        return Err(source.at(raw.span(), what));
+    }
+    Ok(raw.into_inner())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Types that a field can be declared with.
+
+use serde::Deserialize;
+
+macro_rules! field_types {
+    ($($variant:ident $name:literal,)*) => {
+        /// A declared type. For people and the console; it does not bind scripts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+        pub enum FieldType {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                #[serde(rename = $name)]
+                $variant,
+            )*
+        }
+
+        impl FieldType {
+            /// As it is written in `crm.toml`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The type that is written so.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+field_types! {
+    Text "text",
+    Textarea "textarea",
+    RichText "rich_text",
+    Email "email",
+    Phone "phone",
+    Url "url",
+    Number "number",
+    Integer "integer",
+    Decimal "decimal",
+    Currency "currency",
+    Date "date",
+    Datetime "datetime",
+    Time "time",
+    Boolean "boolean",
+    Checkbox "checkbox",
+    Select "select",
+    Multiselect "multiselect",
+    Radio "radio",
+    Color "color",
+    Image "image",
+    File "file",
+    Json "json",
+    Reference "reference",
+    MultiReference "multi_reference",
+}

@@ -1,0 +1,111 @@
+use serde_json::json;
+
+use super::*;
+
+const EXAMPLE: &str = r##"
+[[entity]]
+slug = "pattern-tracker"
+name = "Pattern tracker"
+mode = "crm"
+
+[[entity.field]]
+key = "current_weight"
+label = "Current weight"
+type = "number"
+
+[[entity.pipeline]]
+slug = "sales"
+name = "Sales"
+stages = [
+  { slug = "new", name = "New" },
+  { slug = "proposal-sent", name = "Proposal sent", color = "#3b82f6", status = "active" },
+]
+"##;
+
+fn error(text: &str) -> String {
+    CrmSchema::parse(text, "crm.toml").unwrap_err().to_string()
+}
+
+#[test]
+fn the_documented_example() {
+    let schema = CrmSchema::parse(EXAMPLE, "crm.toml").unwrap();
+    let [entity] = &schema.entities[..] else { panic!("{schema:?}") };
+    assert_eq!((&*entity.slug, entity.mode), ("pattern-tracker", EntityMode::Crm));
+    assert_eq!(entity.fields[0].kind, FieldType::Number);
+    let stages = &entity.pipelines[0].stages;
+    assert_eq!(stages[1].color.as_deref(), Some("#3b82f6"));
+    assert_eq!(stages[1].status.as_deref(), Some("active"));
+    assert_eq!(stages[0].color, None);
+}
+
+#[test]
+fn defaults() {
+    let text = "[[entity]]\nslug='a'\n[[entity.field]]\nkey='K.1'\noptions=['x', {value='1', label='One'}]";
+    let schema = CrmSchema::parse(text, "crm.toml").unwrap();
+    let entity = &schema.entities[0];
+    assert_eq!((&*entity.name, entity.mode), ("a", EntityMode::Data));
+    assert_eq!(&*entity.fields[0].label, "K.1");
+    assert_eq!(entity.fields[0].kind, FieldType::Text);
+    assert_eq!(entity.fields[0].options, [json!("x"), json!({"value": "1", "label": "One"})]);
+    assert_eq!(CrmSchema::parse("", "crm.toml").unwrap(), CrmSchema::default());
+}
+
+#[test]
+fn every_type_has_one_name() {
+    for name in "text textarea rich_text email phone url number integer decimal currency date \
+        datetime time boolean checkbox select multiselect radio color image file json reference \
+        multi_reference"
+        .split_whitespace()
+    {
+        assert_eq!(FieldType::from_name(name).unwrap().as_str(), name);
+    }
+}
+
+#[test]
+fn unknown_names_are_placed_and_the_nearest_is_offered() {
+    assert_eq!(
+        error("[[entity]]\nslgu = 'a'\n"),
+        r#"crm.toml:2:1: unknown key "slgu"; did you mean "slug"?"#
+    );
+    assert_eq!(
+        error("[[entity]]\nslug = 'a'\n[[entity.field]]\nkey = 'k'\ntype = 'numbr'\n"),
+        r#"crm.toml:5:8: unknown name "numbr"; did you mean "number"?"#
+    );
+    assert_eq!(
+        error("[[entity]]\nslug = 'a'\nmode = 'both'\n"),
+        r#"crm.toml:3:8: unknown name "both"; known are crm, data"#
+    );
+    assert_eq!(error("[[entities]]\n"), r#"crm.toml:1:3: unknown key "entities"; did you mean "entity"?"#);
+}
+
+#[test]
+fn wrong_values_are_placed() {
+    for (text, expected) in [
+        ("é = 1 =", "1:1: "),
+        ("[[entity]]\nname = 'a'", "1:1: missing field `slug`"),
+        ("[[entity]]\nslug = 'É'", "2:8: slug \"É\" does not match"),
+        ("[[entity]]\nslug = ''", "2:8: slug \"\" does not match"),
+        ("[[entity]]\nslug = 1", "2:8: invalid type"),
+        ("[[entity]]\nslug='a'\n[[entity]]\nslug='a'", "4:6: entity \"a\" is declared twice"),
+        ("[[entity]]\nslug='a'\nname=''", "3:6: name must be one line"),
+        ("[[entity]]\nslug='a'\nname=\"a\\u0000\"", "3:6: name must be one line"),
+        ("[[entity]]\nslug='a'\nfield=[{key='a b'}]", "3:13: key \"a b\" does not match"),
+        ("[[entity]]\nslug='a'\nfield=[{key='k'},{key='k'}]", "3:23: field \"k\" is declared twice"),
+        ("[[entity]]\nslug='a'\nfield=[{key='k',options=[1]}]", "3:26: an option is"),
+        ("[[entity]]\nslug='a'\nmode='data'\npipeline=[{slug='p'}]", "3:6: entity \"a\" has mode"),
+        (
+            "[[entity]]\nslug='a'\npipeline=[{slug='p',stages=[{slug='s',color='red;x'}]}]",
+            "3:45: color \"red;x\"",
+        ),
+        (
+            "[[entity]]\nslug='a'\npipeline=[{slug='p',stages=[{slug='s'},{slug='s'}]}]",
+            "3:46: stage \"s\" is declared twice",
+        ),
+    ] {
+        let got = error(text);
+        let rest = got.strip_prefix("crm.toml:").unwrap();
+        // The first row's column is the parser's business.
+        let expected = expected.strip_suffix(": ").map_or(expected, |place| &place[..1]);
+        assert!(rest.starts_with(expected), "{got} should be {expected}");
+    }
+}

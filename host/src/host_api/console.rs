@@ -1,0 +1,18 @@
+use super::page::sluice::page::console::{Host, Level as WitLevel};
+use crate::script::RunState;
+use crate::script::outcome::Level;
+
+impl Host for RunState {
+    async fn write(&mut self, level: WitLevel, text: String) -> wasmtime::Result<()> {
+        self.enter(text.len()).await;
+        let level = match level {
+            WitLevel::Debug => Level::Debug,
+            WitLevel::Info => Level::Info,
+            WitLevel::Log => Level::Log,
+            WitLevel::Warn => Level::Warn,
+            WitLevel::Error => Level::Error,
+        };
+        self.effects.console.write(&self.context.limits, level, text);
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! Sluice: a web host for pages that carry backend scripts.
+//!
+//! A request's walk: `server` hands it to `request`, `serve` owns the journey
+//! (`site` finds the page, `session` the visitor, `script` runs the page's
+//! component in a sandbox that reaches the host only through `host_api`,
+//! `template` renders), and `response` answers. ARCHITECTURE.md has the map and
+//! the invariants.
+
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod cookies;
+pub mod crm;
+pub mod host_api;
+pub mod keys;
+pub mod limits;
+pub mod page;
+pub mod redirect;
+pub mod request;
+pub mod response;
+pub mod run_log;
+pub mod script;
+pub mod serve;
+pub mod server;
+pub mod session;
+pub mod site;
+pub mod store;
+pub mod suggest;
+pub mod template;
+pub mod value;

@@ -1,0 +1,7 @@
+//! `sluice`: the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sluice::cli::main()
+}

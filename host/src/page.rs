@@ -1,0 +1,177 @@
+//! A published page: its script as machine code and its template, or why it
+//! has neither.
+
+pub mod extract;
+pub mod modules;
+pub mod source;
+
+use std::sync::Arc;
+
+use crate::config::OnError;
+use crate::limits::Limits;
+use crate::script::compile::{Compiled, Unit};
+use crate::script::outcome::Failure;
+use crate::script::{Sandbox, Script};
+use crate::template::{Includes, Template};
+use extract::extract;
+use modules::{CompileError, ModuleSource, ScriptFile, ScriptFiles};
+use source::Source;
+
+/// A page as visitors get it.
+pub struct Page {
+    /// `pages/weight/checkin.html`.
+    pub file: String,
+    pub script: PageScript,
+    pub template: Result<Template, String>,
+    pub limits: Limits,
+    pub on_error: OnError,
+    /// Other sites may POST here.
+    pub cross_origin: bool,
+}
+
+/// The script of a page.
+pub enum PageScript {
+    None,
+    Ready {
+        script: Script,
+        /// Where its failures can point.
+        files: ScriptFiles,
+    },
+    /// It does not compile.
+    Broken(Failure),
+}
+
+/// What `sluice build` writes and reports.
+pub struct BuiltPage {
+    pub component: Vec<u8>,
+    pub bytecode_bytes: usize,
+    pub files: ScriptFiles,
+}
+
+/// The two halves of a page file.
+pub struct PageSource {
+    /// None when the page has no backend script.
+    pub script: Option<ScriptFile>,
+    /// Each script block by itself, when there are several.
+    blocks: Vec<ScriptFile>,
+    /// The page as the template sees it: scripts are holes.
+    pub html: String,
+    /// A backend script where none can be.
+    misplaced: Option<Failure>,
+}
+
+impl PageSource {
+    /// Takes a page file apart.
+    ///
+    /// # Errors
+    /// The HTML parser gave up on it.
+    pub fn new(source: Source) -> Result<Self, Failure> {
+        let extracted = extract(&source.text).map_err(|message| at(&source, 0, "HtmlError", message))?;
+        let misplaced =
+            extracted.misplaced.map(|(offset, message)| at(&source, offset, "SyntaxError", message));
+        let html = source.with_holes(&extracted.holes);
+        let source = Arc::new(source);
+        let file = |blocks: &[std::ops::Range<usize>]| ScriptFile {
+            source: Arc::clone(&source),
+            script: source.script(blocks).into(),
+        };
+        let script = (!extracted.blocks.is_empty()).then(|| file(&extracted.blocks));
+        let blocks = match extracted.blocks.as_slice() {
+            [] | [_] => Vec::new(),
+            several => several.iter().map(|block| file(std::slice::from_ref(block))).collect(),
+        };
+        Ok(Self { script, blocks, html, misplaced })
+    }
+
+    /// Compiles the script with everything it imports into a page component.
+    /// None when the page has no script.
+    ///
+    /// # Errors
+    /// The author's mistakes, in the author's terms, or the host's own.
+    pub async fn build(
+        &self,
+        sandbox: &Sandbox,
+        modules: &(dyn ModuleSource + Sync),
+    ) -> Result<Option<BuiltPage>, CompileError> {
+        if let Some(failure) = &self.misplaced {
+            return Err(CompileError::Author(failure.clone()));
+        }
+        let Some(script) = &self.script else { return Ok(None) };
+        for block in &self.blocks {
+            check_alone(sandbox, block).await?;
+        }
+        let graph = modules::compile(sandbox, script.clone(), modules).await?;
+        let component = sandbox
+            .parts
+            .page(&graph.bytecode, &graph.source_hash)
+            .map_err(crate::script::SandboxError::from)?;
+        Ok(Some(BuiltPage { component, bytecode_bytes: graph.bytecode.len(), files: graph.files }))
+    }
+}
+
+/// Each block must parse by itself: two halves of a statement are not a script.
+async fn check_alone(sandbox: &Sandbox, block: &ScriptFile) -> Result<(), CompileError> {
+    let unit =
+        Unit { code: String::new(), file: block.source.file.clone(), source: block.script.to_string() };
+    match sandbox.compile(&[unit]).await? {
+        // What it imports is looked at when the whole page is compiled.
+        Compiled::Bytecode(_) | Compiled::Incomplete(_) => Ok(()),
+        Compiled::Failed(failure) => {
+            let files = ScriptFiles::of(block.clone());
+            Err(CompileError::Author(files.in_author_terms(failure)))
+        }
+    }
+}
+
+/// How a page is published: its settings from the brand.
+pub struct PageSettings {
+    pub limits: Limits,
+    pub on_error: OnError,
+    pub cross_origin: bool,
+}
+
+/// Compiles a page file for serving. A page that does not compile is published
+/// without its script: it is served by `on_error`.
+pub async fn publish(
+    sandbox: &Sandbox,
+    source: Source,
+    modules: &(dyn ModuleSource + Sync),
+    includes: &dyn Includes,
+    settings: PageSettings,
+) -> Page {
+    let file = source.file.clone();
+    let PageSettings { limits, on_error, cross_origin } = settings;
+    let parts = match PageSource::new(source) {
+        Ok(parts) => parts,
+        Err(failure) => {
+            let template = Err(failure.to_string());
+            return Page {
+                file,
+                script: PageScript::Broken(failure),
+                template,
+                limits,
+                on_error,
+                cross_origin,
+            };
+        }
+    };
+    let template = Template::compile(&file, &parts.html, includes).map_err(|error| error.to_string());
+    let script = match parts.build(sandbox, modules).await {
+        Ok(None) => PageScript::None,
+        Ok(Some(built)) => match sandbox.load(&built.component) {
+            Ok(script) => PageScript::Ready { script, files: built.files },
+            Err(error) => PageScript::Broken(Failure::new("HostError", error.to_string())),
+        },
+        Err(CompileError::Author(failure)) => PageScript::Broken(failure),
+        Err(CompileError::Host(error)) => PageScript::Broken(Failure::new("HostError", error.to_string())),
+    };
+    Page { file, script, template, limits, on_error, cross_origin }
+}
+
+fn at(source: &Source, offset: usize, name: &str, message: String) -> Failure {
+    let position = source.position(offset);
+    let mut failure = Failure::new(name, message);
+    failure.file = source.file.clone();
+    (failure.line, failure.column) = (position.line, position.column);
+    failure
+}

@@ -1,0 +1,209 @@
+//! The import graph of a page: which files a script reaches, read from the
+//! brand's `modules/` and `pages/`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::extract::extract;
+use super::source::Source;
+use crate::script::compile::{Compiled, Missing, Unit};
+use crate::script::component::hex;
+use crate::script::outcome::Failure;
+use crate::script::{Sandbox, SandboxError};
+
+/// Imports may be nested this deep.
+const DEPTH_MAX: usize = 8;
+/// Modules that one module may import.
+const IMPORTS_MAX: usize = 10;
+
+/// Where modules come from; implemented by the site.
+pub trait ModuleSource {
+    /// The file of module `code`, or why it cannot be read. None: no such module.
+    fn module(&self, code: &str) -> Option<Result<Source, String>>;
+    /// Every code that can be imported, for suggestions.
+    fn module_codes(&self) -> Vec<String>;
+}
+
+/// A script file, ready to compile: the author's text and the JavaScript in it.
+#[derive(Debug, Clone)]
+pub struct ScriptFile {
+    pub source: Arc<Source>,
+    pub script: Arc<str>,
+}
+
+/// What came out of compiling a page with everything it imports.
+pub struct Graph {
+    pub bytecode: Vec<u8>,
+    /// Files by the name that QuickJS knows them by.
+    pub files: ScriptFiles,
+    /// SHA-256 over every source, hexadecimal.
+    pub source_hash: String,
+}
+
+/// The files that a failure can point into.
+#[derive(Debug, Clone, Default)]
+pub struct ScriptFiles(Arc<BTreeMap<String, ScriptFile>>);
+
+impl ScriptFiles {
+    /// The files of a script that imports nothing.
+    pub fn of(file: ScriptFile) -> Self {
+        Self(Arc::new(BTreeMap::from([(file.source.file.clone(), file)])))
+    }
+
+    /// `failure` with every position made the author's.
+    pub fn in_author_terms(&self, mut failure: Failure) -> Failure {
+        if let Some(file) = self.0.get(&failure.file) {
+            let position = file.source.author_position(&file.script, failure.line, failure.column);
+            (failure.line, failure.column) = (position.line, position.column);
+        }
+        failure.stack =
+            failure.stack.lines().map(|frame| self.author_frame(frame)).collect::<Vec<_>>().join("\n");
+        failure
+    }
+
+    fn author_frame(&self, frame: &str) -> String {
+        let (head, place, tail) = match frame.strip_suffix(')').and_then(|open| open.rsplit_once('(')) {
+            Some((head, place)) => (format!("{head}("), place, ")"),
+            None => match frame.strip_prefix("at ") {
+                Some(place) => ("at ".to_owned(), place, ""),
+                None => return frame.to_owned(),
+            },
+        };
+        let mapped = (|| {
+            let (rest, column) = place.rsplit_once(':')?;
+            let (name, line) = rest.rsplit_once(':')?;
+            let file = self.0.get(name)?;
+            let position =
+                file.source.author_position(&file.script, line.parse().ok()?, column.parse().ok()?);
+            Some(format!("{head}{name}:{}:{}{tail}", position.line, position.column))
+        })();
+        mapped.unwrap_or_else(|| frame.to_owned())
+    }
+}
+
+/// Why a page has no bytecode.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The author's mistake, in the author's terms.
+    #[error("{0}")]
+    Author(Failure),
+    #[error(transparent)]
+    Host(#[from] SandboxError),
+}
+
+/// Compiles `page` and what it imports.
+///
+/// # Errors
+/// [`CompileError::Author`] with file, line and column wherever they are known.
+pub async fn compile(
+    sandbox: &Sandbox,
+    page: ScriptFile,
+    modules: &(dyn ModuleSource + Sync),
+) -> Result<Graph, CompileError> {
+    let mut units = vec![unit("", &page)];
+    let mut files = BTreeMap::from([(page.source.file.clone(), page)]);
+    for _ in 0..=DEPTH_MAX {
+        match sandbox.compile(&units).await? {
+            Compiled::Bytecode(bytecode) => {
+                let source_hash = hash(&units);
+                return Ok(Graph { bytecode, files: ScriptFiles(Arc::new(files)), source_hash });
+            }
+            Compiled::Failed(failure) => {
+                return Err(CompileError::Author(ScriptFiles(Arc::new(files)).in_author_terms(failure)));
+            }
+            Compiled::Incomplete(missing) => add(&mut units, &mut files, modules, missing)?,
+        }
+    }
+    let message = format!("imports are nested deeper than {DEPTH_MAX} modules");
+    Err(CompileError::Author(Failure::new("ImportError", message)))
+}
+
+fn add(
+    units: &mut Vec<Unit>,
+    files: &mut BTreeMap<String, ScriptFile>,
+    modules: &(dyn ModuleSource + Sync),
+    missing: Vec<Missing>,
+) -> Result<(), CompileError> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for import in &missing {
+        let count = counts.entry(&import.importer).or_default();
+        *count += 1;
+        if *count > IMPORTS_MAX {
+            return Err(at_import(
+                files,
+                import,
+                format!("a module may import at most {IMPORTS_MAX} modules"),
+            ));
+        }
+        if units.iter().any(|unit| unit.code == import.code) {
+            continue;
+        }
+        let source = match modules.module(&import.code) {
+            Some(Ok(source)) => source,
+            Some(Err(reason)) => return Err(at_import(files, import, reason)),
+            None => return Err(at_import(files, import, no_such_module(&import.code, modules))),
+        };
+        let file = script_file(source).map_err(|reason| at_import(files, import, reason))?;
+        units.push(unit(&import.code, &file));
+        files.insert(file.source.file.clone(), file);
+    }
+    Ok(())
+}
+
+/// The script of a file: all of a `.js` file, the backend scripts of an `.html`
+/// file.
+///
+/// # Errors
+/// The file cannot hold a script; a sentence.
+pub fn script_file(source: Source) -> Result<ScriptFile, String> {
+    let script = if source.file.ends_with(".html") {
+        let extracted = extract(&source.text)?;
+        if let Some((offset, message)) = extracted.misplaced {
+            let position = source.position(offset);
+            return Err(format!("{}:{}:{}: {message}", source.file, position.line, position.column));
+        }
+        source.script(&extracted.blocks)
+    } else {
+        source.text.clone()
+    };
+    Ok(ScriptFile { source: Arc::new(source), script: script.into() })
+}
+
+fn unit(code: &str, file: &ScriptFile) -> Unit {
+    Unit { code: code.to_owned(), file: file.source.file.clone(), source: file.script.to_string() }
+}
+
+fn no_such_module(code: &str, modules: &(dyn ModuleSource + Sync)) -> String {
+    let codes = modules.module_codes();
+    let near = crate::suggest::nearest(code, codes.iter().map(String::as_str));
+    match near {
+        Some(near) => format!("there is no module \"{code}\"; did you mean \"{near}\"?"),
+        None => format!("there is no module \"{code}\" in modules/ or pages/"),
+    }
+}
+
+/// A failure at the import statement that caused it.
+fn at_import(files: &BTreeMap<String, ScriptFile>, import: &Missing, message: String) -> CompileError {
+    let mut failure = Failure::new("ImportError", message);
+    if let Some(file) = files.get(&import.importer) {
+        failure.file = import.importer.clone();
+        let quoted = ['"', '\''].map(|quote| format!("{quote}{}{quote}", import.specifier));
+        let offset = quoted.iter().filter_map(|text| file.script.find(text.as_str())).min();
+        let position = file.source.position(offset.unwrap_or(0));
+        (failure.line, failure.column) = (position.line, position.column);
+    }
+    CompileError::Author(failure)
+}
+
+fn hash(units: &[Unit]) -> String {
+    let mut hasher = Sha256::new();
+    for unit in units {
+        for part in [&unit.code, &unit.file, &unit.source] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hex(&hasher.finalize())
+}

@@ -1,0 +1,295 @@
+//! The visitor's request: read from actix with bounds, in the host's own terms.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value, json};
+
+use crate::cookies;
+use crate::site::table::RouteParams;
+
+/// A body may take this long to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of a body that is too large, this much is read so that the answer can be
+/// sent; then the connection is closed.
+const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+}
+
+/// A request, bounded and decoded; no actix type in it.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    pub method: Method,
+    pub host: String,
+    /// As it was sent: still encoded.
+    pub raw_path: String,
+    pub raw_query: String,
+    /// `user-agent`, `referer`, `accept-language` and `host`.
+    pub headers: Vec<(&'static str, String)>,
+    /// Names and raw values, in the order they were sent.
+    pub cookies: Vec<(String, String)>,
+    pub body: Body,
+    pub peer: Option<IpAddr>,
+    pub is_https: bool,
+    pub origin: Origin,
+}
+
+/// What the browser says about where a request comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    pub sec_fetch_site: Option<String>,
+    pub origin: Option<String>,
+}
+
+/// A request body.
+#[derive(Debug, Clone)]
+pub enum Body {
+    None,
+    Json(Vec<u8>),
+    /// Of another type, too large, cut short or too slow: scripts see `null`.
+    Dropped,
+}
+
+impl Method {
+    pub fn of(method: &actix_web::http::Method) -> Option<Self> {
+        match method.as_str() {
+            "GET" => Some(Self::Get),
+            "HEAD" => Some(Self::Head),
+            "POST" => Some(Self::Post),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+        }
+    }
+}
+
+impl PageRequest {
+    /// Reads `request` and, for a POST, its body up to `body_bytes_max`.
+    pub async fn read(
+        method: Method,
+        request: &HttpRequest,
+        payload: web::Payload,
+        body_bytes_max: usize,
+    ) -> Self {
+        let headers = request.headers();
+        let text = |name: header::HeaderName| {
+            headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let host = text(header::HOST).unwrap_or_default();
+        let seen = [
+            ("user-agent", text(header::USER_AGENT)),
+            ("referer", text(header::REFERER)),
+            ("accept-language", text(header::ACCEPT_LANGUAGE)),
+            ("host", Some(host.clone())),
+        ];
+        let body = match method {
+            Method::Post => read_body(headers, payload, body_bytes_max).await,
+            Method::Get | Method::Head => Body::None,
+        };
+        Self {
+            method,
+            host,
+            raw_path: request.uri().path().to_owned(),
+            raw_query: request.uri().query().unwrap_or_default().to_owned(),
+            headers: seen.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+            cookies: read_cookies(headers),
+            body,
+            peer: request.peer_addr().map(|address| address.ip()),
+            is_https: false,
+            origin: Origin {
+                sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
+                origin: text(header::ORIGIN),
+            },
+        }
+    }
+
+    /// True when another site made the visitor's browser send this.
+    pub fn is_cross_origin(&self) -> bool {
+        match (&self.origin.sec_fetch_site, &self.origin.origin) {
+            (Some(site), _) => site != "same-origin" && site != "none",
+            (None, Some(origin)) => {
+                let scheme = if self.is_https { "https://" } else { "http://" };
+                origin.strip_prefix(scheme).is_none_or(|host| !host.eq_ignore_ascii_case(&self.host))
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// `request` as scripts and templates see it.
+    pub fn as_value(&self, path: &str, route_params: &RouteParams) -> Value {
+        let mut query = Map::new();
+        let mut queries: Map<String, Value> = Map::new();
+        for (key, value) in form_pairs(&self.raw_query) {
+            query.insert(key.clone(), value.clone().into());
+            if let Value::Array(all) = queries.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
+                all.push(value.into());
+            }
+        }
+        let headers: Map<_, _> =
+            self.headers.iter().map(|(name, value)| ((*name).into(), value.clone().into())).collect();
+        let agent =
+            self.headers.iter().find(|(name, _)| *name == "user-agent").map_or("", |(_, agent)| agent);
+        let (is_mobile, is_tablet) = device(agent);
+        let (ip, ip6) = match self.peer.map(|ip| ip.to_canonical()) {
+            Some(IpAddr::V4(ip)) => (Value::String(ip.to_string()), Value::Null),
+            Some(IpAddr::V6(ip)) => (Value::Null, Value::String(ip.to_string())),
+            None => (Value::Null, Value::Null),
+        };
+        let params: Map<_, _> =
+            route_params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        json!({
+            "method": self.method.name(),
+            "path": path,
+            "query": query,
+            "queries": queries,
+            "headers": headers,
+            "cookies": self.visible_cookies(),
+            "body": self.json_body(),
+            "ip": ip,
+            "ip6": ip6,
+            "is_mobile": is_mobile,
+            "is_tablet": is_tablet,
+            "route_params": params,
+            "route_slug": route_params.last().map(|(_, value)| value.as_str()),
+        })
+    }
+
+    fn visible_cookies(&self) -> Map<String, Value> {
+        let visible = self.cookies.iter().filter(|(name, _)| !cookies::is_reserved(name));
+        visible.map(|(name, value)| (name.clone(), cookies::decode_value(value).into())).collect()
+    }
+
+    fn json_body(&self) -> Value {
+        match &self.body {
+            Body::Json(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
+            Body::None | Body::Dropped => Value::Null,
+        }
+    }
+}
+
+fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
+    let lines = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
+async fn read_body(headers: &HeaderMap, payload: web::Payload, body_bytes_max: usize) -> Body {
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"));
+    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, body_bytes_max)).await {
+        Ok(Some(bytes)) if is_json => Body::Json(bytes),
+        _ => Body::Dropped,
+    }
+}
+
+/// The whole body, or none when it is too large or breaks off.
+async fn collect(mut payload: web::Payload, bytes_max: usize) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut total = 0usize;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.ok()?;
+        total = total.saturating_add(chunk.len());
+        if total > BODY_DRAIN_BYTES_MAX.max(bytes_max) {
+            return None;
+        }
+        if total <= bytes_max {
+            body.extend_from_slice(&chunk);
+        } else {
+            body = Vec::new();
+        }
+    }
+    (total <= bytes_max).then_some(body)
+}
+
+/// The pairs of a query string, `+` and percent-encoding undone.
+pub fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    let decode = |part: &str| {
+        let spaced = part.replace('+', " ");
+        let bytes = cookies::percent_decode(&spaced).unwrap_or_else(|| spaced.clone().into_bytes());
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key), decode(value))
+    })
+}
+
+/// Phone or tablet, as far as a user agent tells.
+fn device(agent: &str) -> (bool, bool) {
+    let has = |text: &str| agent.contains(text);
+    let is_tablet = has("iPad") || has("Tablet") || (has("Android") && !has("Mobile"));
+    (!is_tablet && (has("Mobi") || has("iPhone") || has("Android")), is_tablet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> PageRequest {
+        PageRequest {
+            method: Method::Get,
+            host: "shop.example:8080".into(),
+            raw_path: "/".into(),
+            raw_query: "a=1&b=x+y&a=%C3%BC&c".into(),
+            headers: vec![("host", "shop.example:8080".into())],
+            cookies: vec![("theme".into(), "a%20b".into()), ("sluice_session".into(), "secret".into())],
+            body: Body::None,
+            peer: Some("::ffff:10.0.0.1".parse().unwrap()),
+            is_https: false,
+            origin: Origin::default(),
+        }
+    }
+
+    #[test]
+    fn scripts_see_a_plain_object() {
+        let value = request().as_value("/x", &vec![("slug".into(), "x".into())]);
+        assert_eq!(value["query"], json!({"a": "ü", "b": "x y", "c": ""}));
+        assert_eq!(value["queries"], json!({"a": ["1", "ü"], "b": ["x y"], "c": [""]}));
+        assert_eq!(value["cookies"], json!({"theme": "a b"}));
+        assert_eq!((&value["ip"], &value["ip6"]), (&json!("10.0.0.1"), &Value::Null));
+        assert_eq!((&value["route_params"], &value["route_slug"]), (&json!({"slug": "x"}), &json!("x")));
+    }
+
+    #[test]
+    fn a_request_of_another_site_is_seen() {
+        let sent = |site: Option<&str>, origin: Option<&str>| {
+            let own = |text: Option<&str>| text.map(str::to_owned);
+            let origin = Origin { sec_fetch_site: own(site), origin: own(origin) };
+            PageRequest { origin, ..request() }.is_cross_origin()
+        };
+        assert!(!sent(None, None));
+        assert!(!sent(Some("same-origin"), Some("http://evil.example")));
+        assert!(!sent(Some("none"), None));
+        assert!(sent(Some("same-site"), None));
+        assert!(sent(Some("cross-site"), Some("http://shop.example:8080")));
+        assert!(!sent(None, Some("http://shop.example:8080")));
+        for origin in ["http://evil.example", "https://shop.example:8080", "http://shop.example", "null"] {
+            assert!(sent(None, Some(origin)), "{origin}");
+        }
+    }
+
+    #[test]
+    fn devices_are_told_apart() {
+        assert_eq!(device("Mozilla/5.0 (iPhone; …) Mobile/15E148"), (true, false));
+        assert_eq!(device("Mozilla/5.0 (Linux; Android 14; Pixel) Mobile Safari"), (true, false));
+        assert_eq!(device("Mozilla/5.0 (Linux; Android 14; SM-X910) Safari"), (false, true));
+        assert_eq!(device("Mozilla/5.0 (X11; Linux x86_64)"), (false, false));
+    }
+}

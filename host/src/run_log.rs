@@ -1,0 +1,71 @@
+//! What a run leaves in the log: its outcome, its console lines, and where it
+//! failed. Never the query, the body or cookies.
+
+use crate::request::PageRequest;
+use crate::script::RunReport;
+use crate::script::outcome::{ConsoleLine, Failure};
+
+/// Logs one run.
+pub fn record(brand: &str, page: &str, request: &PageRequest, report: &RunReport) {
+    for ConsoleLine { level, text } in &report.effects.console.lines {
+        tracing::info!(brand, page, level = level.name(), "console: {}", printable(text));
+    }
+    if report.effects.console.dropped > 0 {
+        let dropped = report.effects.console.dropped;
+        tracing::warn!(brand, page, dropped, "console: lines over the limit were dropped");
+    }
+    let outcome = report.outcome.name();
+    let (fuel, memory_bytes) = (report.fuel, report.memory_bytes_peak);
+    let wall_us = u64::try_from(report.wall.as_micros()).unwrap_or(u64::MAX);
+    let (method, path) = (request.method.name(), printable(&request.raw_path));
+    match &report.failure {
+        Some(failure) => {
+            let stack = printable(&failure.stack);
+            let failure = printable(&failure.to_string());
+            tracing::warn!(
+                brand,
+                page,
+                method,
+                path,
+                outcome,
+                fuel,
+                memory_bytes,
+                wall_us,
+                stack,
+                "{failure}"
+            );
+        }
+        None => tracing::debug!(brand, page, method, path, outcome, fuel, memory_bytes, wall_us, "run"),
+    }
+}
+
+/// Logs that a page could not be rendered.
+pub fn template_failed(brand: &str, page: &str, failure: &Failure) {
+    tracing::warn!(brand, page, outcome = "template", "{}", printable(&failure.to_string()));
+}
+
+/// `text` with control characters escaped: what authors and visitors write must
+/// not forge log lines or move the cursor.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_forge_lines() {
+        assert_eq!(printable("a\nb\u{1b}[31mü\u{202e}"), "a\\nb\\u{1b}[31mü\\u{202e}");
+    }
+}

@@ -1,0 +1,195 @@
+//! Running a page's script: one sandbox, one run, one report.
+
+pub mod compile;
+pub mod component;
+pub mod engine;
+pub mod limiter;
+pub mod memory_reset;
+pub mod meter;
+pub mod outcome;
+mod slots;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use wasmtime::Trap;
+use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
+
+pub use engine::{Sandbox, SandboxConfig, Script};
+
+use crate::crm::access::CrmAccess;
+use crate::host_api::page::exports::sluice::page::script::Failure as WitFailure;
+use crate::limits::Limits;
+use crate::session::Session;
+use limiter::{Limiter, MemoryExceeded};
+use meter::Meter;
+use outcome::{Effects, Failure, Outcome};
+
+/// The host's own failures; the author's are [`Failure`].
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error(transparent)]
+    Component(#[from] component::ComponentError),
+    #[error("wasmtime: {0:#}")]
+    Wasmtime(#[from] wasmtime::Error),
+    #[error("{0}")]
+    Configuration(String),
+    /// Every sandbox is taken and the line is full, or waiting took too long.
+    #[error("every sandbox is busy")]
+    Busy,
+}
+
+/// What a run may see and touch.
+#[derive(Default)]
+pub struct RunContext {
+    /// `request` as scripts see it.
+    pub request: Arc<Value>,
+    pub is_https: bool,
+    pub brand_variables: Arc<Map<String, Value>>,
+    pub session: Session,
+    pub crm: Option<CrmAccess>,
+    pub limits: Limits,
+}
+
+/// The state of one run, inside its store.
+pub struct RunState {
+    pub(crate) context: RunContext,
+    pub(crate) effects: Effects,
+    pub(crate) limiter: Limiter,
+    pub(crate) meter: Meter,
+    pub(crate) wall_clock: WallClock,
+    pub(crate) monotonic_clock: MonotonicClock,
+    pub(crate) crm_calls: u32,
+}
+
+impl RunState {
+    fn new(context: RunContext, limiter: Limiter, fuel: u64) -> Self {
+        Self {
+            context,
+            effects: Effects::default(),
+            limiter,
+            meter: Meter::new(fuel),
+            wall_clock: WallClock::new(),
+            monotonic_clock: MonotonicClock::new(),
+            crm_calls: 0,
+        }
+    }
+}
+
+/// What a run did, how it ended and what it cost.
+pub struct RunReport {
+    pub outcome: Outcome,
+    pub failure: Option<Failure>,
+    pub effects: Effects,
+    pub session: Session,
+    pub fuel: u64,
+    pub memory_bytes_peak: usize,
+    pub wall: Duration,
+}
+
+impl RunReport {
+    /// A page whose script did not run: it has none, or it does not compile.
+    pub fn not_run(outcome: Outcome, failure: Option<Failure>, session: Session) -> Self {
+        Self {
+            outcome,
+            failure,
+            effects: Effects::default(),
+            session,
+            fuel: 0,
+            memory_bytes_peak: 0,
+            wall: Duration::ZERO,
+        }
+    }
+}
+
+impl Sandbox {
+    /// Runs `script` to its end in a fresh sandbox. Waits for a free one, in a
+    /// line of bounded length for a bounded time.
+    ///
+    /// # Errors
+    /// [`SandboxError::Busy`], or that no sandbox could be made; whatever the
+    /// script does is in the report.
+    pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
+        let _slot = self.slots.take().await.ok_or(SandboxError::Busy)?;
+        let started = Instant::now();
+        let limits = context.limits.clone();
+        let state = RunState::new(context, Limiter::for_heap(limits.heap_bytes_max), limits.fuel);
+        let mut store = self.store(state, limits.fuel)?;
+        let end = tokio::time::timeout(Duration::from_millis(limits.wall_ms_max), async {
+            let page = script.pre.instantiate_async(&mut store).await?;
+            page.sluice_page_script().call_run(&mut store, limits.heap_bytes_max).await
+        })
+        .await;
+        let fuel = limits.fuel.saturating_sub(store.get_fuel()?);
+        let state = store.into_data();
+        let memory_bytes_peak = state.limiter.memory_bytes_peak;
+        let (outcome, failure) = match end {
+            _ if state.effects.stop.is_some() => (Outcome::Stopped, None),
+            Ok(Ok(Ok(()))) => (Outcome::Ok, None),
+            Ok(Ok(Err(failure))) => thrown(failure, memory_bytes_peak > limits.heap_bytes_max as usize),
+            Ok(Err(trap)) => match ended_by(&trap, &limits) {
+                Some((outcome, failure)) => (outcome, Some(failure)),
+                None => (Outcome::Host, Some(Failure::new("HostError", format!("{trap:#}")))),
+            },
+            Err(_) => {
+                let message = format!("the run took longer than {} ms", limits.wall_ms_max);
+                (Outcome::Timeout, Some(Failure::new("Timeout", message)))
+            }
+        };
+        Ok(RunReport {
+            outcome,
+            failure,
+            effects: state.effects,
+            session: state.context.session,
+            fuel,
+            memory_bytes_peak,
+            wall: started.elapsed(),
+        })
+    }
+}
+
+/// The outcome of a script that threw. QuickJS throws `out of memory` at the
+/// heap quota, or `null` when there is no room left even for the error.
+fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
+    let out_of_memory = failure.name == "InternalError" && failure.message == "out of memory";
+    let outcome = if out_of_memory || (heap_was_full && failure.message == "uncaught null") {
+        Outcome::Memory
+    } else {
+        Outcome::Error
+    };
+    let failure = Failure {
+        name: failure.name,
+        message: failure.message,
+        file: failure.file,
+        line: failure.line,
+        column: failure.column,
+        stack: failure.stack,
+    };
+    (outcome, Some(failure))
+}
+
+/// Which limit a trap stands for; none when it is the host's own failure.
+fn ended_by(trap: &wasmtime::Error, limits: &Limits) -> Option<(Outcome, Failure)> {
+    if trap.is::<MemoryExceeded>() {
+        let message = format!("the script used more than its {} bytes of memory", limits.heap_bytes_max);
+        return Some((Outcome::Memory, Failure::new("MemoryLimit", message)));
+    }
+    match trap.downcast_ref::<Trap>()? {
+        Trap::OutOfFuel => {
+            let message = format!("the script used more than its {} units of fuel", limits.fuel);
+            Some((Outcome::Fuel, Failure::new("FuelLimit", message)))
+        }
+        // QuickJS keeps part of its stack in linear memory, below everything
+        // else: running off its end is an access out of bounds.
+        Trap::StackOverflow | Trap::MemoryOutOfBounds => {
+            Some((Outcome::Stack, Failure::new("StackLimit", "the script recursed too deeply")))
+        }
+        // Rust code of the engine aborts when its memory is used up.
+        Trap::UnreachableCodeReached => {
+            Some((Outcome::Memory, Failure::new("MemoryLimit", "the engine ran out of memory or gave up")))
+        }
+        // Anything else that wasmtime stops is the component's doing.
+        other => Some((Outcome::Error, Failure::new("Trap", other.to_string()))),
+    }
+}

@@ -1,0 +1,156 @@
+//! The one wasmtime engine of the process: its configuration, the pool that
+//! sandboxes come from, the linker, and the compiled QuickJS that all share.
+
+use std::num::NonZeroUsize;
+
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
+
+use super::component::EngineParts;
+use super::limiter::Limiter;
+use super::memory_reset::{MemoryReset, MemoryResetChoice};
+use super::slots::Slots;
+use super::{RunState, SandboxError, meter};
+use crate::host_api::{self, engine::EnginePre, page::PagePre};
+use crate::limits;
+
+/// QuickJS with Sluice's globals; built by `make guest`.
+pub static ENGINE_WASM: &[u8] = include_bytes!("../../../guest/engine.wasm");
+
+/// What a sandbox may hand over in one host call, all strings and lists
+/// together. Above every limit of a single argument; bounds lists of strings
+/// that all point at the same memory.
+const HOSTCALL_BYTES_MAX: usize = 16 << 20;
+const WASM_STACK_BYTES: usize = 1 << 20;
+const ASYNC_STACK_BYTES: usize = 2 << 20;
+/// A page component's own state; the engine's needs a tenth.
+const INSTANCE_BYTES_MAX: usize = 256 << 10;
+
+/// How many sandboxes there are and how their memory is cleaned.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Sandboxes that run at the same time; more requests wait.
+    pub concurrent_runs_max: u32,
+    pub memory_reset: MemoryResetChoice,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { concurrent_runs_max: 128, memory_reset: MemoryResetChoice::Auto }
+    }
+}
+
+/// Lives as long as the process: compiles pages and runs their scripts.
+pub struct Sandbox {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<RunState>,
+    pub(super) compiler: EnginePre<RunState>,
+    pub(super) slots: Slots,
+    pub parts: EngineParts,
+    pub memory_reset: MemoryReset,
+    /// Why [`Sandbox::memory_reset`] is what it is.
+    pub memory_reset_reason: &'static str,
+}
+
+/// A page's script, compiled to machine code and linked.
+#[derive(Clone)]
+pub struct Script {
+    pub(super) pre: PagePre<RunState>,
+    /// Size of the machine code that is the page's own.
+    pub machine_code_bytes: usize,
+}
+
+impl Sandbox {
+    /// Compiles the engine and fills the pool; takes seconds.
+    ///
+    /// # Errors
+    /// The engine does not fit this program, or the machine cannot map the pool.
+    pub fn new(config: &SandboxConfig) -> Result<Self, SandboxError> {
+        let parts = EngineParts::new(ENGINE_WASM)?;
+        let (memory_reset, memory_reset_reason) = MemoryReset::choose(config.memory_reset);
+        let engine = Engine::new(&engine_config(config, &parts, memory_reset)?)?;
+        let mut linker = Linker::new(&engine);
+        host_api::link(&mut linker)?;
+        for module in &parts.modules {
+            linker.root().module(&module.import_name, &Module::new(&engine, &module.wasm)?)?;
+        }
+        // A page without a script is what compiles the others.
+        let empty = Component::new(&engine, parts.page(&[], "")?)?;
+        let compiler = EnginePre::new(linker.instantiate_pre(&empty)?)?;
+        let slots = Slots::new(config.concurrent_runs_max as usize);
+        Ok(Self { engine, linker, compiler, slots, parts, memory_reset, memory_reset_reason })
+    }
+
+    /// Compiles a page component to machine code and links it.
+    ///
+    /// # Errors
+    /// The component is not valid, was built for another engine, or imports
+    /// something that is not in the published world.
+    pub fn load(&self, component: &[u8]) -> Result<Script, SandboxError> {
+        self.parts.check_engine(component)?;
+        let component = Component::new(&self.engine, component)?;
+        let code = component.image_range();
+        let machine_code_bytes = (code.end as usize).saturating_sub(code.start as usize);
+        let pre = PagePre::new(self.linker.instantiate_pre(&component)?)?;
+        Ok(Script { pre, machine_code_bytes })
+    }
+
+    /// A fresh store with its quotas set.
+    pub(super) fn store(&self, state: RunState, fuel: u64) -> Result<Store<RunState>, SandboxError> {
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_fuel(fuel)?;
+        store.fuel_async_yield_interval(Some(meter::TURN_FUEL))?;
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.call_hook(meter::settle);
+        Ok(store)
+    }
+
+    pub(super) fn compile_limiter() -> Limiter {
+        Limiter::for_memory(limits::COMPILE.memory_bytes_max)
+    }
+}
+
+fn engine_config(
+    config: &SandboxConfig,
+    parts: &EngineParts,
+    memory_reset: MemoryReset,
+) -> Result<Config, SandboxError> {
+    let mut out = Config::new();
+    out.consume_fuel(true);
+    // Every stop call unwinds; nobody reads the frames.
+    out.wasm_backtrace_max_frames(None::<NonZeroUsize>);
+    out.native_unwind_info(false);
+    out.max_wasm_stack(WASM_STACK_BYTES);
+    out.async_stack_size(ASYNC_STACK_BYTES);
+    out.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, parts, memory_reset)?));
+    Ok(out)
+}
+
+/// The pool, sized for components made of the engine's modules and one more.
+fn pool(
+    config: &SandboxConfig,
+    parts: &EngineParts,
+    memory_reset: MemoryReset,
+) -> Result<PoolingAllocationConfig, SandboxError> {
+    let runs = config.concurrent_runs_max;
+    let modules = u32::try_from(parts.modules.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let too_many =
+        || SandboxError::Configuration(format!("{runs} concurrent runs are more than a pool can hold"));
+    let core_instances = runs.checked_mul(modules).ok_or_else(too_many)?;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(runs)
+        .total_core_instances(core_instances)
+        .total_stacks(runs)
+        .total_memories(runs)
+        .total_tables(runs.checked_mul(2).ok_or_else(too_many)?)
+        .max_core_instances_per_component(modules)
+        .max_memories_per_component(1)
+        .max_tables_per_component(2)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(limits::COMPILE.memory_bytes_max)
+        .max_unused_warm_slots(runs);
+    memory_reset.configure(&mut pool);
+    Ok(pool)
+}

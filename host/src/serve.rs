@@ -1,0 +1,198 @@
+//! The journey of a request: match → session → script → template → response,
+//! each step once and in this order.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::config::OnError;
+use crate::page::{Page, PageScript};
+use crate::request::{Body, Method, PageRequest};
+use crate::response::Reply;
+use crate::run_log;
+use crate::script::outcome::{Failure, Outcome};
+use crate::script::{RunContext, RunReport, SandboxError};
+use crate::session::Session;
+use crate::session::cookie::SessionId;
+use crate::site::Brand;
+use crate::site::path::{CanonicalPath, PathForm, canonical};
+use crate::site::table::RouteParams;
+use crate::template::Scope;
+
+/// Answers one request.
+pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
+    let found = match find_page(app, &request) {
+        Ok(found) => found,
+        Err(reply) => return reply,
+    };
+    if request.method == Method::Post && request.is_cross_origin() && !found.page.cross_origin {
+        return Reply::plain(403, "This form cannot be sent from another site");
+    }
+    request.body.bound(found.page.limits.body_bytes_max);
+    let session = load_session(app, &found.brand, &request).await;
+    let seen = Arc::new(request.as_value(found.path.as_str(), &found.params));
+    let report = match run_script(app, &found, &request, Arc::clone(&seen), session).await {
+        Ok(report) => report,
+        Err(reply) => return reply,
+    };
+    run_log::record(&found.brand.id, &found.page.file, &request, &report);
+    let session = report.session.clone();
+    let mut reply = compose(&found, &seen, report, request.is_https);
+    save_session(app, &found.brand, &session, &request, &mut reply).await;
+    reply
+}
+
+/// The page that answers a request.
+struct Found {
+    brand: Arc<Brand>,
+    page: Arc<Page>,
+    path: CanonicalPath,
+    params: RouteParams,
+    /// 404 for the brand's page of that name.
+    status: u16,
+}
+
+fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
+    let brand =
+        app.site.brand(&request.host).ok_or_else(|| Reply::plain(421, "No site of this name here"))?;
+    let path = match canonical(&request.raw_path) {
+        PathForm::Canonical(path) => path,
+        PathForm::Refused => return Err(Reply::plain(400, "Not a valid address")),
+        PathForm::TrailingSlash(_) => return Err(Reply::redirect(308, &without_slash(request))),
+    };
+    if let Some((page, params)) = brand.pages.find(&path) {
+        return Ok(Found { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status: 200 });
+    }
+    let page = brand.not_found_page().ok_or_else(|| Reply::plain(404, "Page not found"))?;
+    Ok(Found {
+        brand: Arc::clone(brand),
+        page: Arc::clone(page),
+        path,
+        params: RouteParams::new(),
+        status: 404,
+    })
+}
+
+/// The same address without the slash at the end; it starts with exactly one.
+fn without_slash(request: &PageRequest) -> String {
+    let path = request.raw_path.trim_end_matches('/');
+    if request.raw_query.is_empty() { path.to_owned() } else { format!("{path}?{}", request.raw_query) }
+}
+
+/// The visitor's session. Without the database the page is served as to a
+/// visitor who has none.
+async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Session {
+    let cookies = request.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let id = SessionId::find(cookies, request.is_https);
+    app.sessions.load(&brand.id, id.as_ref(), app.now_ms()).await.unwrap_or_else(|error| {
+        tracing::error!(brand = brand.id, %error, "the session could not be loaded; the page is served without it");
+        Session::default()
+    })
+}
+
+async fn run_script(
+    app: &App,
+    found: &Found,
+    request: &PageRequest,
+    seen: Arc<Value>,
+    session: Session,
+) -> Result<RunReport, Reply> {
+    let page = &found.page;
+    let (script, files) = match &page.script {
+        PageScript::None => return Ok(RunReport::not_run(Outcome::Ok, None, session)),
+        PageScript::Broken(failure) => {
+            return Ok(RunReport::not_run(Outcome::Compile, Some(failure.clone()), session));
+        }
+        PageScript::Ready { script, files } => (script, files),
+    };
+    let context = RunContext {
+        request: seen,
+        is_https: request.is_https,
+        brand_variables: Arc::clone(&found.brand.variables),
+        session,
+        crm: Some(app.crm_access(&found.brand.id)),
+        limits: page.limits.clone(),
+    };
+    match app.sandbox.run(script, context).await {
+        Ok(mut report) => {
+            report.failure = report.failure.map(|failure| files.in_author_terms(failure));
+            Ok(report)
+        }
+        Err(SandboxError::Busy) => {
+            let mut reply = Reply::plain(503, "Too busy at the moment");
+            reply.set_header("retry-after", "1".into());
+            Err(reply)
+        }
+        Err(error) => {
+            tracing::error!(page = page.file, %error, "no sandbox could be made");
+            Err(Reply::plain(500, "Something went wrong"))
+        }
+    }
+}
+
+/// Template and effects to a reply. A stop call replaces the page.
+fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool) -> Reply {
+    if report.outcome.is_failure() && found.page.on_error == OnError::Error {
+        return Reply::plain(500, "Something went wrong");
+    }
+    let mut effects = report.effects;
+    if effects.stop.is_some() {
+        return Reply::of_effects(effects, None, is_https);
+    }
+    effects.status = effects.status.or(Some(found.status));
+    match render(found, seen, &effects.variables, &report.session) {
+        Ok(html) => Reply::of_effects(effects, Some(html), is_https),
+        Err(failure) => {
+            run_log::template_failed(&found.brand.id, &found.page.file, &failure);
+            Reply::plain(500, "Something went wrong")
+        }
+    }
+}
+
+fn render(
+    found: &Found,
+    seen: &Value,
+    own: &Map<String, Value>,
+    session: &Session,
+) -> Result<String, Failure> {
+    let template =
+        found.page.template.as_ref().map_err(|reason| Failure::new("TemplateError", reason.clone()))?;
+    // Script variables win over brand variables of the same name.
+    let mut variables = Map::clone(&found.brand.variables);
+    variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let params = found.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+    let customer = session.identity().map_or(&Value::Null, |identity| &identity.customer);
+    let scope = Scope {
+        variables: &variables,
+        customer,
+        is_customer: session.identity().is_some(),
+        request: seen,
+        route_params: &Value::Object(params.collect()),
+    };
+    let rendered =
+        template.render(&scope).map_err(|error| Failure::new("TemplateError", error.to_string()))?;
+    for warning in rendered.warnings {
+        tracing::warn!(brand = found.brand.id, page = found.page.file, "{}", run_log::printable(&warning));
+    }
+    Ok(rendered.html)
+}
+
+async fn save_session(app: &App, brand: &Brand, session: &Session, request: &PageRequest, reply: &mut Reply) {
+    match app.sessions.save(&brand.id, session, app.now_ms()).await {
+        Ok(Some(issued)) => reply.issue_session(&issued, request.is_https),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(brand = brand.id, %error, "the session could not be saved; its changes are lost");
+        }
+    }
+}
+
+impl Body {
+    /// Drops a body that is larger than the page's own quota.
+    fn bound(&mut self, bytes_max: usize) {
+        if matches!(self, Self::Json(bytes) if bytes.len() > bytes_max) {
+            *self = Self::Dropped;
+        }
+    }
+}

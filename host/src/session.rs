@@ -1,0 +1,231 @@
+//! A visitor's session during one request: what was stored, and what this
+//! request changes.
+//!
+//! Changes are kept apart from the stored values, because they are applied to
+//! whatever the row holds when the request ends: two requests at the same time
+//! must not lose each other's keys.
+
+pub mod cookie;
+mod customer;
+pub mod storage;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use customer::Identity;
+
+use crate::limits::Limits;
+use crate::value;
+
+/// Keys that scripts can neither read nor write; so are all that start with `_`.
+const RESERVED: [&str; 10] = [
+    "is_customer",
+    "customer",
+    "customer_id",
+    "email",
+    "brand_id",
+    "id",
+    "csrf",
+    "__proto__",
+    "constructor",
+    "prototype",
+];
+
+/// Why a change was refused; the sentence goes to the execution log.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionRefusal {
+    #[error("the key `{0}` is reserved")]
+    Reserved(String),
+    #[error("the session would hold {0} keys; the limit is {1}")]
+    Keys(usize, usize),
+    #[error("the session would hold {0} bytes; the limit is {1}")]
+    Bytes(usize, usize),
+    #[error("{0}")]
+    Customer(String),
+}
+
+/// What a session row holds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SessionData {
+    pub values: Map<String, Value>,
+    pub identity: Option<Identity>,
+}
+
+impl SessionData {
+    /// Size as the limit counts it: keys and values as MessagePack.
+    fn bytes(&self) -> usize {
+        let values: usize =
+            self.values.iter().map(|(key, value)| key.len() + value::encode(value).len()).sum();
+        values + self.identity.as_ref().map_or(0, Identity::bytes)
+    }
+
+    /// Applies the changes of one request.
+    pub fn apply(&mut self, changes: &SessionChanges) {
+        for (key, value) in &changes.values {
+            match value {
+                Value::Null => drop(self.values.shift_remove(key)),
+                value => drop(self.values.insert(key.clone(), value.clone())),
+            }
+        }
+        match &changes.identity {
+            Some(IdentityChange::Login(identity)) => self.identity = Some(identity.clone()),
+            Some(IdentityChange::Logout) => self.identity = None,
+            None => {}
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum IdentityChange {
+    Login(Identity),
+    Logout,
+}
+
+/// What one request changes. A value of `null` removes the key.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionChanges {
+    pub values: Map<String, Value>,
+    pub identity: Option<IdentityChange>,
+}
+
+impl SessionChanges {
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.identity.is_none()
+    }
+}
+
+/// The session as this request sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    now: SessionData,
+    changes: SessionChanges,
+    /// Where it was loaded from; none for a visitor without a session.
+    pub origin: Option<storage::Origin>,
+}
+
+impl Session {
+    pub fn stored(data: SessionData, origin: storage::Origin) -> Self {
+        Self { now: data, changes: SessionChanges::default(), origin: Some(origin) }
+    }
+
+    /// The value of a key that is not reserved.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        if is_reserved(key) { None } else { self.now.values.get(key) }
+    }
+
+    /// Sets a key; `null` removes it.
+    ///
+    /// # Errors
+    /// The key is reserved, or the session would exceed its limits.
+    pub fn set(&mut self, key: &str, value: Value, limits: &Limits) -> Result<(), SessionRefusal> {
+        if is_reserved(key) {
+            return Err(SessionRefusal::Reserved(key.to_owned()));
+        }
+        if !value.is_null() {
+            self.check_room(key, &value, limits)?;
+        }
+        let mut change = SessionChanges::default();
+        change.values.insert(key.to_owned(), value);
+        self.now.apply(&change);
+        self.changes.values.extend(change.values);
+        Ok(())
+    }
+
+    fn check_room(&self, key: &str, value: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
+        let replaced = self.now.values.get(key);
+        let keys = self.now.values.len() + usize::from(replaced.is_none());
+        if keys > limits.session_keys_max {
+            return Err(SessionRefusal::Keys(keys, limits.session_keys_max));
+        }
+        let freed = replaced.map_or(0, |old| key.len() + value::encode(old).len());
+        let bytes = self.now.bytes() - freed + key.len() + value::encode(value).len();
+        if bytes > limits.session_bytes_max {
+            return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
+        }
+        Ok(())
+    }
+
+    pub fn identity(&self) -> Option<&Identity> {
+        self.now.identity.as_ref()
+    }
+
+    /// Logs a customer in.
+    ///
+    /// # Errors
+    /// `fields` has no usable email or a field of the wrong type, or the session
+    /// would exceed its limits.
+    pub fn set_customer(&mut self, fields: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
+        let identity =
+            Identity::merged(self.now.identity.as_ref(), fields).map_err(SessionRefusal::Customer)?;
+        let change =
+            SessionChanges { identity: Some(IdentityChange::Login(identity)), ..SessionChanges::default() };
+        let mut after = self.now.clone();
+        after.apply(&change);
+        let bytes = after.bytes();
+        if bytes > limits.session_bytes_max {
+            return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
+        }
+        self.now = after;
+        self.changes.identity = change.identity;
+        Ok(())
+    }
+
+    /// Logs out. False when nobody was logged in.
+    pub fn clear_customer(&mut self) -> bool {
+        let was_in = self.now.identity.take().is_some();
+        if was_in {
+            self.changes.identity = Some(IdentityChange::Logout);
+        }
+        was_in
+    }
+
+    pub fn changes(&self) -> &SessionChanges {
+        &self.changes
+    }
+}
+
+fn is_reserved(key: &str) -> bool {
+    key.starts_with('_') || RESERVED.contains(&key)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reserved_keys_are_out_of_reach() {
+        let mut session = Session::default();
+        for key in RESERVED.iter().copied().chain(["_own", "_"]) {
+            let refused = session.set(key, json!(1), &Limits::default());
+            assert_eq!(refused, Err(SessionRefusal::Reserved(key.into())));
+            assert_eq!(session.get(key), None);
+        }
+    }
+
+    #[test]
+    fn key_and_byte_limits_hold_to_the_unit() {
+        let limits = Limits { session_keys_max: 2, session_bytes_max: 12, ..Limits::default() };
+        let mut session = Session::default();
+        // 1 byte of key, 1 + 4 of text: 6 bytes each.
+        assert_eq!(session.set("a", json!("aaaa"), &limits), Ok(()));
+        assert_eq!(session.set("b", json!("bbbbb"), &limits), Err(SessionRefusal::Bytes(13, 12)));
+        assert_eq!(session.set("b", json!("bbbb"), &limits), Ok(()));
+        assert_eq!(session.set("c", json!(1), &limits), Err(SessionRefusal::Keys(3, 2)));
+        assert_eq!(session.set("a", Value::Null, &limits), Ok(()));
+        assert_eq!(session.set("c", json!("cccc"), &limits), Ok(()));
+    }
+
+    #[test]
+    fn changes_are_applied_to_what_the_row_holds_then() {
+        let mut session = Session::default();
+        session.set("mine", json!(1), &Limits::default()).unwrap();
+        session.set("gone", Value::Null, &Limits::default()).unwrap();
+        let mut row = SessionData::default();
+        row.values.insert("theirs".into(), json!(2));
+        row.values.insert("gone".into(), json!(3));
+        row.apply(session.changes());
+        assert_eq!(Value::Object(row.values), json!({"theirs": 2, "mine": 1}));
+    }
+}

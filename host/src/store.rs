@@ -1,0 +1,62 @@
+//! What the rest of the host asks of a database, in the host's own words. Each
+//! backend is one file (and folder) here; `contract.rs` is what all must do.
+//!
+//! Time is always a parameter, in unix milliseconds. A future that is dropped
+//! leaves nothing half done: its work is finished or never begun. Futures may be
+//! polled on any runtime; the work itself runs on the database's own.
+
+#[cfg(test)]
+pub mod contract;
+mod crm;
+mod session;
+pub mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub use crm::{CapReached, CrmFault, CrmStore, SetFields};
+pub use session::{
+    SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
+    SessionStore,
+};
+
+/// What a trait object's async method returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One database with everything in it. Held as `Arc<dyn Store>`.
+pub trait Store: SessionStore + CrmStore {
+    /// Finishes what was handed over, then lets go of the database. Calls that come
+    /// later are answered with [`StoreError::Unavailable`].
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Why a database did not do what it was asked. The text is for the operator, is
+/// not shown to visitors or scripts, and holds no stored data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It gave no answer in time: locked, full, gone or closed. Trying again may help.
+    #[error("the database did not answer: {0}")]
+    Unavailable(String),
+    /// It answered with an error that trying again does not cure.
+    #[error("the database failed: {0}")]
+    Failed(String),
+    /// It was written by a later version of this program.
+    #[error(
+        "the database has schema version {found}, this program knows {known}: \
+         start a newer program, or restore a backup made before the upgrade"
+    )]
+    TooNew {
+        /// The database's schema version.
+        found: i64,
+        /// The newest version that this program can apply.
+        known: i64,
+    },
+    /// A row is not what this program writes.
+    #[error("a stored {what} cannot be read: {why}")]
+    Corrupt {
+        /// What kind of thing.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}

@@ -1,0 +1,95 @@
+//! What every backend must do. One function for each behaviour; a backend's tests run
+//! them all through [`contract_tests!`](crate::contract_tests).
+//!
+//! `Open` gives a store of its own on one and the same database each time it is
+//! called, as if by another host. Each behaviour works in brands of its own, so that
+//! all may share a database.
+
+pub mod caps;
+pub mod crm;
+pub mod entries;
+pub mod schema;
+pub mod session;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{BoxFuture, SetFields, Store};
+use crate::crm::{Address, CrmCaps, CrmSchema, Entry, FieldKey, Reference, Slug};
+
+/// Opens one more store on the database under test.
+pub type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn Store>> + Send + Sync;
+
+/// Makes a test of each behaviour. `$backend` is a function that gives a guard, kept
+/// until the test is over, and an `Open`.
+#[macro_export]
+macro_rules! contract_tests {
+    ($backend:path) => {
+        $crate::contract_tests!(@ $backend, session: load_and_expiry parallel_commits_keep_all
+            a_new_id_kills_the_old_one a_commit_after_login_finds_the_row
+            an_ended_session_stays_ended brands_are_apart expired_rows_go_in_batches);
+        $crate::contract_tests!(@ $backend, crm: values_are_exact the_newest_entry_that_has_the_key
+            force_writes_into_the_newest several_fields_at_once unknown_slugs
+            references_are_apart first_writes_race_to_one_entry parallel_fields_are_all_kept
+            the_last_of_two_equal_keys_wins);
+        $crate::contract_tests!(@ $backend, entries: entries_are_newest_first a_result_is_bounded
+            a_reader_sees_one_moment);
+        $crate::contract_tests!(@ $backend, caps: keys_an_entry entries_a_reference
+            brand_bytes_count_up_and_down a_refused_write_leaves_nothing);
+        $crate::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
+            changes_are_told ids_are_stable two_who_apply_at_once_agree);
+    };
+    (@ $backend:path, $subject:ident: $($name:ident)*) => {
+        mod $subject {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let (_guard, open) = $backend();
+                    $crate::store::contract::$subject::$name(&open).await;
+                }
+            )*
+        }
+    };
+}
+
+/// A time after which nothing in these tests has expired.
+const NOW: i64 = 1_700_000_000_000;
+
+/// A brand's name that no other test, or run of this test, has.
+fn brand(test: &str) -> String {
+    let random = getrandom::u64().unwrap();
+    format!("contract-{test}-{random:x}")
+}
+
+/// A brand with the entity `leads`.
+async fn leads(store: &dyn Store, test: &str) -> Address {
+    let brand = brand(test);
+    let schema = CrmSchema::parse("[[entity]]\nslug = 'leads'", "crm.toml").unwrap();
+    store.apply_crm_schema(&brand, schema).await.unwrap();
+    Address { brand, slug: Slug::new("leads").unwrap(), reference: Reference::new("customer", "7").unwrap() }
+}
+
+fn key(text: &str) -> FieldKey {
+    FieldKey::new(text).unwrap()
+}
+
+fn write(at: &Address, fields: &[(&str, Value)], force: bool) -> SetFields {
+    let fields = fields.iter().map(|(k, v)| (key(k), v.clone())).collect();
+    SetFields { at: at.clone(), fields, force }
+}
+
+async fn set(store: &dyn Store, at: &Address, field: &str, value: Value, now_ms: i64) {
+    let write = write(at, &[(field, value)], false);
+    let caps = CrmCaps::default();
+    store.set_fields(write, caps, now_ms).await.unwrap();
+}
+
+async fn get(store: &dyn Store, at: &Address, fields: &[&str]) -> Vec<Option<Value>> {
+    let keys: Vec<_> = fields.iter().map(|field| key(field)).collect();
+    store.get_fields(at, &keys, usize::MAX).await.unwrap()
+}
+
+async fn entries(store: &dyn Store, at: &Address) -> Vec<Entry> {
+    store.get_entries(at, 200, usize::MAX).await.unwrap()
+}

@@ -1,0 +1,157 @@
+//! The embedded default: one SQLite file in WAL mode. Reads go to a pool; every
+//! write goes through one writer, which takes all that wait into one transaction.
+
+mod connection;
+mod crm_read;
+mod crm_schema;
+mod crm_write;
+mod migrate;
+mod readers;
+mod session;
+mod writer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{
+    BoxFuture, CrmFault, CrmStore, SessionAddress, SessionEdit, SessionKey, SessionRow, SessionStamp,
+    SessionStore, SetFields, Store, StoreError,
+};
+use crate::crm::{Address, CrmCaps, CrmSchema, Entity, Entry, FieldKey, Slug};
+
+/// Where the database is and how it is used.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database file; made, with its folder, where there is none.
+    pub path: PathBuf,
+    /// Most connections that read at the same time.
+    pub readers_max: usize,
+    /// How long a statement waits for another process's lock.
+    pub busy_ms_max: u64,
+    /// How long a call waits for a connection, or for its turn to write.
+    pub wait_ms_max: u64,
+}
+
+impl SqliteOptions {
+    /// A file with default settings.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), readers_max: 4, busy_ms_max: 5_000, wait_ms_max: 10_000 }
+    }
+
+    fn busy_max(&self) -> Duration {
+        Duration::from_millis(self.busy_ms_max)
+    }
+
+    fn wait_max(&self) -> Duration {
+        Duration::from_millis(self.wait_ms_max)
+    }
+}
+
+/// An open SQLite database, with its schema up to date.
+pub struct SqliteStore {
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the file and applies what is missing of the schema. Call it on the Tokio
+    /// runtime that is to do the database's work; any runtime may use the store.
+    pub async fn open(mut options: SqliteOptions) -> Result<Self, StoreError> {
+        // SQLite would take a relative path that starts with "file:" for a URI.
+        options.path =
+            std::path::absolute(&options.path).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let opened = options.clone();
+        let conn = tokio::task::spawn_blocking(move || {
+            let mut conn = connection::open_writer(&opened)?;
+            migrate::apply(&mut conn)?;
+            Ok::<_, StoreError>(conn)
+        })
+        .await
+        .map_err(|error| StoreError::Failed(error.to_string()))??;
+        Ok(Self { writer: Writer::start(conn, options.wait_max())?, readers: Readers::new(&options)? })
+    }
+}
+
+impl Store for SqliteStore {
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.writer.close().await;
+            self.readers.close();
+        })
+    }
+}
+
+impl SessionStore for SqliteStore {
+    fn load_session(
+        &self,
+        key: SessionKey,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<Option<SessionRow>, StoreError>> {
+        Box::pin(self.readers.read(move |conn| session::load(conn, &key, now_ms)))
+    }
+
+    fn commit_session(
+        &self,
+        at: SessionAddress,
+        now_ms: i64,
+        edit: SessionEdit,
+    ) -> BoxFuture<'_, Result<Option<SessionStamp>, StoreError>> {
+        Box::pin(self.writer.write(move |conn| session::commit(conn, &at, now_ms, edit)))
+    }
+
+    fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| session::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl CrmStore for SqliteStore {
+    fn apply_crm_schema(
+        &self,
+        brand: &str,
+        schema: CrmSchema,
+    ) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        let brand = brand.to_owned();
+        Box::pin(self.writer.write(move |conn| crm_schema::apply(conn, &brand, &schema)))
+    }
+
+    fn find_entity(&self, brand: &str, slug: Slug) -> BoxFuture<'_, Result<Option<Entity>, StoreError>> {
+        let brand = brand.to_owned();
+        Box::pin(self.readers.read(move |conn| crm_schema::find(conn, &brand, slug.as_str())))
+    }
+
+    fn get_fields(
+        &self,
+        at: &Address,
+        keys: &[FieldKey],
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Option<Value>>, CrmFault>> {
+        let (at, keys) = (at.clone(), keys.to_vec());
+        Box::pin(self.readers.read(move |conn| crm_read::fields(conn, &at, &keys, bytes_max)))
+    }
+
+    fn get_entries(
+        &self,
+        at: &Address,
+        limit: u32,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, CrmFault>> {
+        let at = at.clone();
+        Box::pin(self.readers.read(move |conn| crm_read::entries(conn, &at, limit, bytes_max)))
+    }
+
+    fn set_fields(
+        &self,
+        write: SetFields,
+        caps: CrmCaps,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<(), CrmFault>> {
+        Box::pin(self.writer.write(move |conn| crm_write::set_fields(conn, &write, caps, now_ms)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

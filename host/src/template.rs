@@ -1,0 +1,142 @@
+//! The template language: author pages to HTML.
+//!
+//! A page is compiled once and rendered many times:
+//!
+//! ```text
+//! lex    text, {{ }}, directives, v-if elements     expr   expressions
+//! parse  pairs them into a tree (ast)
+//! lower  tree → Handlebars templates + a table of actions, escaping by html_context
+//! render Handlebars walks the templates; its helpers evaluate the table (eval, filters)
+//! ```
+//!
+//! Author text and expressions never reach Handlebars as syntax: it is given finished
+//! elements, not source. Every value is escaped for the place in the HTML where it stands,
+//! and everything that a visitor's data could make large is counted against
+//! [`TemplateLimits`]. Nothing here does I/O.
+
+mod ast;
+mod budget;
+mod convert;
+mod escape;
+mod eval;
+mod expr;
+mod filters;
+mod html_context;
+mod json_text;
+mod lex;
+mod lower;
+mod parse;
+mod render;
+mod source;
+mod suggest;
+mod value;
+
+use serde_json::{Map, Value};
+
+pub use source::TemplateError;
+use source::{Pos, Problem, Sources};
+
+/// Where other template files come from; the site implements it. Called only while
+/// compiling.
+pub trait Includes {
+    /// The file name (for errors) and the source of a layout.
+    fn layout(&self, name: &str) -> Option<(String, String)>;
+    /// The file name (for errors) and the source of a component.
+    fn component(&self, name: &str) -> Option<(String, String)>;
+    /// Every layout, to suggest one for a misspelt name.
+    fn layout_names(&self) -> Vec<String>;
+    /// Every component, to suggest one for a misspelt name.
+    fn component_names(&self) -> Vec<String>;
+}
+
+/// What one page may cost. Each limit that is met is an error with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateLimits {
+    /// Bytes of one source file.
+    pub source_bytes_max: usize,
+    /// Nodes of the page with its layout and components, inlined ones counted each time.
+    pub nodes_max: usize,
+    /// Bytes of HTML.
+    pub output_bytes_max: usize,
+    /// Components inside components.
+    pub component_depth_max: usize,
+    /// Expressions evaluated and loop rounds, about 10–100 ns each.
+    pub operations_max: u64,
+    /// Bytes of all values that filters, `+`, lists and records make.
+    pub made_bytes_max: u64,
+}
+
+impl Default for TemplateLimits {
+    fn default() -> TemplateLimits {
+        TemplateLimits {
+            source_bytes_max: 4 << 20,
+            nodes_max: 200_000,
+            output_bytes_max: 8 << 20,
+            component_depth_max: 32,
+            operations_max: 10_000_000,
+            made_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// The names that a page sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// `var`: script variables over brand variables.
+    pub variables: &'a Map<String, Value>,
+    pub customer: &'a Value,
+    pub is_customer: bool,
+    pub request: &'a Value,
+    pub route_params: &'a Value,
+}
+
+/// A rendered page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub html: String,
+    /// For the log, each with file, line and column: URLs that were blocked.
+    pub warnings: Vec<String>,
+}
+
+/// A page, compiled.
+#[derive(Debug)]
+pub struct Template {
+    program: lower::Program,
+    sources: Sources,
+    limits: TemplateLimits,
+}
+
+impl Template {
+    /// Compiles a page with the default limits. `file` is the name that errors give it.
+    pub fn compile(file: &str, source: &str, includes: &dyn Includes) -> Result<Template, TemplateError> {
+        Template::compile_with(file, source, includes, TemplateLimits::default())
+    }
+
+    /// Compiles a page.
+    pub fn compile_with(
+        file: &str,
+        source: &str,
+        includes: &dyn Includes,
+        limits: TemplateLimits,
+    ) -> Result<Template, TemplateError> {
+        let mut sources = Sources::default();
+        let page = sources.add(file, source);
+        if source.len() > limits.source_bytes_max {
+            let message = format!("the file is larger than {} bytes", limits.source_bytes_max);
+            return Err(sources.error(Problem::new(Pos::new(page, 0), message)));
+        }
+        match lower::lower(page, &mut sources, includes, &limits) {
+            Ok(program) => Ok(Template { program, sources, limits }),
+            Err(problem) => Err(sources.error(problem)),
+        }
+    }
+
+    /// Renders the page for one request.
+    pub fn render(&self, scope: &Scope<'_>) -> Result<Rendered, TemplateError> {
+        render::render(&self.program, &self.sources, &self.limits, scope)
+            .map_err(|problem| self.sources.error(problem))
+    }
+}
+
+#[cfg(test)]
+mod tests;

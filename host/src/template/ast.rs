@@ -1,0 +1,159 @@
+//! What the author wrote, as a tree.
+
+use super::filters::Filter;
+use super::source::Pos;
+
+/// One parsed file.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub extends: Option<Named>,
+    pub nodes: Vec<Node>,
+    /// Every name that a `@set` in this file gives.
+    pub set_names: Vec<String>,
+}
+
+/// A literal name in a directive: a layout, a component, a block.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub name: String,
+    pub pos: Pos,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Text { text: String, pos: Pos },
+    Output { expr: Expr, pos: Pos },
+    If { arms: Vec<Arm>, pos: Pos },
+    Foreach { item: Named, list: Expr, body: Vec<Node>, pos: Pos },
+    Set { name: Named, value: Expr },
+    Component { component: Named, args: Option<Expr>, pos: Pos },
+    Block { block: Named, body: Vec<Node>, pos: Pos },
+    Yield { block: Named, default: Option<Expr>, pos: Pos },
+}
+
+/// One branch of an `@if` or of a `v-if` chain; without a condition it is the `else`.
+#[derive(Debug, Clone)]
+pub(super) struct Arm {
+    pub condition: Option<Expr>,
+    pub body: Vec<Node>,
+    pub pos: Pos,
+}
+
+/// An expression. Chains of one precedence are flat, so that evaluating never recurses
+/// deeper than the parser nested.
+#[derive(Debug, Clone)]
+pub(super) enum Expr {
+    Null,
+    Undefined,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    Path {
+        root: Root,
+        steps: Vec<Step>,
+    },
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    /// Left-associative operators of one precedence.
+    Chain {
+        first: Box<Expr>,
+        rest: Vec<(Operator, Expr)>,
+    },
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    List(Vec<Expr>),
+    Dict(Vec<(String, Expr)>),
+    Filtered {
+        value: Box<Expr>,
+        calls: Vec<FilterCall>,
+    },
+    Dump(Box<Expr>),
+}
+
+/// Where a path begins. The parser only makes `Name` and `Value`; lowering resolves names.
+#[derive(Debug, Clone)]
+pub(super) enum Root {
+    Name(Named),
+    Value(Box<Expr>),
+    Variables,
+    Customer,
+    IsCustomer,
+    Request,
+    RouteParams,
+    /// A loop variable, a loop's state or a `@set` name.
+    Slot(u32),
+    /// A component's argument that is only known at run time.
+    Argument(String),
+    Missing,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Key(String),
+    Index(Expr),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Add,
+    Equal,
+    NotEqual,
+    StrictEqual,
+    StrictNotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct FilterCall {
+    pub filter: Filter,
+    pub args: Vec<Expr>,
+    pub pos: Pos,
+}
+
+impl Expr {
+    /// The filters at the end of the expression, last first.
+    pub(super) fn last_filters(&self) -> impl Iterator<Item = Filter> + '_ {
+        let calls = match self {
+            Expr::Filtered { calls, .. } => calls.as_slice(),
+            _ => &[],
+        };
+        calls.iter().rev().map(|call| call.filter)
+    }
+
+    /// Every name that a path in this expression begins with.
+    pub(super) fn names<'a>(&'a self, found: &mut Vec<&'a str>) {
+        match self {
+            Expr::Null | Expr::Undefined | Expr::Bool(_) | Expr::Number(_) | Expr::Text(_) => {}
+            Expr::Path { root, steps } => {
+                match root {
+                    Root::Name(named) => found.push(&named.name),
+                    Root::Value(value) => value.names(found),
+                    _ => {}
+                }
+                for step in steps {
+                    if let Step::Index(index) = step {
+                        index.names(found);
+                    }
+                }
+            }
+            Expr::Negate(inner) | Expr::Not(inner) | Expr::Dump(inner) => inner.names(found),
+            Expr::Chain { first, rest } => {
+                first.names(found);
+                rest.iter().for_each(|(_, expr)| expr.names(found));
+            }
+            Expr::And(all) | Expr::Or(all) | Expr::List(all) => {
+                all.iter().for_each(|expr| expr.names(found));
+            }
+            Expr::Dict(fields) => fields.iter().for_each(|(_, expr)| expr.names(found)),
+            Expr::Filtered { value, calls } => {
+                value.names(found);
+                for call in calls {
+                    call.args.iter().for_each(|arg| arg.names(found));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Writes values so that they stay values where they stand in the page.
+
+use std::borrow::Cow;
+
+use handlebars::Output;
+
+use super::ast::Expr;
+use super::budget::Budget;
+use super::convert::printed;
+use super::filters::Filter;
+use super::html_context::{Place, UrlPhase, ValueKind};
+use super::value::{Val, number_text};
+
+/// How one `{{ }}` is escaped: first for the language it is in, then for the HTML around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Escape {
+    language: Language,
+    markup: Markup,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Text,
+    Url(UrlCheck),
+    Script,
+    Style,
+    /// HTML that is itself an attribute's value.
+    Document,
+}
+
+/// What is asked of a value that stands where a URL's scheme could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UrlCheck {
+    /// It begins the URL.
+    Begins,
+    /// Literal text follows it with a colon: it is the scheme, or has one.
+    IsScheme,
+    /// Something stands before it, so it must not complete a scheme.
+    Continues,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Markup {
+    None,
+    Html,
+    Unquoted { quotes_if_empty: bool },
+    Comment,
+}
+
+impl Escape {
+    /// How the value of an expression is escaped at a place.
+    pub(super) fn at(place: &Place, expr: &Expr) -> Escape {
+        let mut filters = expr.last_filters();
+        let last = filters.next();
+        if last == Some(Filter::Raw) {
+            return Escape { language: Language::Text, markup: Markup::None };
+        }
+        let (language, markup) = match place {
+            Place::Text => (Language::Text, Markup::Html),
+            Place::Comment => (Language::Text, Markup::Comment),
+            Place::Script => (Language::Script, Markup::None),
+            Place::Style => (Language::Style, Markup::None),
+            Place::Attribute { quoted, kind, .. } => {
+                let markup = match quoted {
+                    true => Markup::Html,
+                    false => Markup::Unquoted { quotes_if_empty: false },
+                };
+                (Language::of(kind), markup)
+            }
+        };
+        // The json filter's own output is fit for a script.
+        let language = match language {
+            Language::Script if last == Some(Filter::Json) => Language::Text,
+            language => language,
+        };
+        Escape { language, markup }
+    }
+
+    /// An empty value without quotes would make the next attribute its value.
+    pub(super) fn quote_if_empty(&mut self) {
+        if let Markup::Unquoted { quotes_if_empty } = &mut self.markup {
+            *quotes_if_empty = true;
+        }
+    }
+
+    /// Literal text after the value makes it the URL's scheme.
+    pub(super) fn is_scheme(&mut self) {
+        if let Language::Url(check) = &mut self.language {
+            *check = UrlCheck::IsScheme;
+        }
+    }
+}
+
+impl Language {
+    fn of(kind: &ValueKind) -> Language {
+        match kind {
+            ValueKind::Plain => Language::Text,
+            ValueKind::Script => Language::Script,
+            ValueKind::Style => Language::Style,
+            ValueKind::Document => Language::Document,
+            ValueKind::Url { phase, .. } => match phase {
+                UrlPhase::Settled => Language::Text,
+                UrlPhase::Start => Language::Url(UrlCheck::Begins),
+                _ => Language::Url(UrlCheck::Continues),
+            },
+        }
+    }
+}
+
+/// Why writing stopped.
+pub(super) enum Stop {
+    Output(std::io::Error),
+    Limit(String),
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Stop {
+        Stop::Output(error)
+    }
+}
+
+impl From<String> for Stop {
+    fn from(message: String) -> Stop {
+        Stop::Limit(message)
+    }
+}
+
+/// Writes a value. Returns the URL that was blocked, if one was.
+pub(super) fn write(
+    escape: Escape,
+    value: &Val<'_>,
+    out: &mut dyn Output,
+    budget: &mut Budget,
+) -> Result<Option<String>, Stop> {
+    let is_script = escape.language == Language::Script;
+    let scalar = match value {
+        Val::Null if is_script => Some(Cow::Borrowed("null")),
+        Val::Bool(true) => Some(Cow::Borrowed("true")),
+        Val::Bool(false) => Some(Cow::Borrowed("false")),
+        Val::Number(number) => Some(Cow::Owned(number_text(*number))),
+        _ => None,
+    };
+    let printed = match scalar {
+        Some(_) => Val::Undefined,
+        None => printed(value, budget)?,
+    };
+    let plain = scalar.as_deref().or(printed.as_str()).unwrap_or("");
+    budget.read(plain.len())?;
+    let mut blocked = None;
+    let text = match escape.language {
+        Language::Text => Cow::Borrowed(plain),
+        Language::Script if scalar.is_some() => Cow::Borrowed(plain),
+        Language::Script => script(plain),
+        Language::Style => style(plain),
+        Language::Document => Cow::Owned(html_text(plain)),
+        Language::Url(check) if check.allows(plain) => Cow::Borrowed(plain),
+        Language::Url(_) => {
+            blocked = Some(plain.to_owned());
+            Cow::Borrowed("#blocked")
+        }
+    };
+    match escape.markup {
+        Markup::None => out.write(&text)?,
+        Markup::Html => html(&text, out)?,
+        Markup::Unquoted { quotes_if_empty: true } if text.is_empty() => out.write("\"\"")?,
+        Markup::Unquoted { .. } => out.write(&unquoted(&text))?,
+        // Never empty, so that the dashes on both sides of it can never meet.
+        Markup::Comment if text.is_empty() => out.write(" ")?,
+        Markup::Comment => out.write(&html_text(&text).replace('-', "&#45;"))?,
+    }
+    Ok(blocked)
+}
+
+impl UrlCheck {
+    fn allows(self, url: &str) -> bool {
+        // Browsers drop leading control characters and, anywhere, tabs and line breaks.
+        let mut scheme = String::new();
+        let mut end = None;
+        for c in url.trim_start_matches(|c: char| c <= ' ').chars() {
+            match c {
+                '\t' | '\n' | '\r' => {}
+                ':' | '/' | '?' | '#' | '\\' => {
+                    end = Some(c);
+                    break;
+                }
+                _ => scheme.push(c.to_ascii_lowercase()),
+            }
+        }
+        let known = matches!(scheme.as_str(), "http" | "https" | "mailto" | "tel");
+        match (self, end) {
+            (UrlCheck::Begins, Some(':')) => known,
+            (UrlCheck::IsScheme, Some(':') | None) => known,
+            (UrlCheck::Continues, Some(':')) => false,
+            _ => true,
+        }
+    }
+}
+
+/// `& < > " '` as character references: text and quoted attributes.
+pub(super) fn html(text: &str, out: &mut dyn Output) -> Result<(), std::io::Error> {
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let Some(reference) = html_reference(byte) else { continue };
+        if plain < at {
+            out.write(text.get(plain..at).unwrap_or(""))?;
+        }
+        out.write(reference)?;
+        plain = at + 1;
+    }
+    match text.get(plain..) {
+        Some(rest) if !rest.is_empty() => out.write(rest),
+        _ => Ok(()),
+    }
+}
+
+/// The same as a new text.
+pub(super) fn html_text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match u8::try_from(c).ok().and_then(html_reference) {
+            Some(reference) => escaped.push_str(reference),
+            None => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn html_reference(byte: u8) -> Option<&'static str> {
+    Some(match byte {
+        b'&' => "&amp;",
+        b'<' => "&lt;",
+        b'>' => "&gt;",
+        b'"' => "&quot;",
+        b'\'' => "&#39;",
+        _ => return None,
+    })
+}
+
+/// Everything but letters and digits as character references.
+fn unquoted(text: &str) -> String {
+    escape_each(text, is_plain, |c, into| {
+        // NUL and its like have no reference; a browser would show U+FFFD for them.
+        let code = if c == '\0' { 0xfffd } else { u32::from(c) };
+        into.push_str(&format!("&#{code};"));
+    })
+}
+
+/// Everything but letters, digits and spaces as `\uXXXX`: the inside of a quoted text.
+fn script(text: &str) -> Cow<'_, str> {
+    let keep = |c| is_plain(c) || c == ' ';
+    if text.chars().all(keep) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(escape_each(text, keep, |c, into| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            into.push_str(&format!("\\u{unit:04x}"));
+        }
+    }))
+}
+
+/// Everything but letters, digits, `#%.,-` and spaces as CSS escapes.
+fn style(text: &str) -> Cow<'_, str> {
+    let keep = |c| is_plain(c) || matches!(c, '#' | '%' | '.' | ',' | '-' | ' ');
+    if text.chars().all(keep) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(escape_each(text, keep, |c, into| {
+        into.push_str(&format!("\\{:x} ", u32::from(c)));
+    }))
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_alphabetic() || c.is_ascii_digit()
+}
+
+fn escape_each(text: &str, keep: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match keep(c) {
+            true => escaped.push(c),
+            false => escape(c, &mut escaped),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_language_escapes_all_it_does_not_know() {
+        let text = "aZ9 é-<\"'\\/\n😀";
+        assert_eq!(script(text), r"aZ9 é\u002d\u003c\u0022\u0027\u005c\u002f\u000a\ud83d\ude00");
+        assert_eq!(style(text), "aZ9 é-\\3c \\22 \\27 \\5c \\2f \\a \\1f600 ");
+        assert_eq!(unquoted("a b\0"), "a&#32;b&#65533;");
+        assert_eq!(html_text("<a b='c\"&é>"), "&lt;a b=&#39;c&quot;&amp;é&gt;");
+    }
+
+    #[test]
+    fn urls_pass_only_with_a_known_scheme_or_none() {
+        for url in [
+            "",
+            "/a",
+            "a.html",
+            "?q=a:b",
+            "#a:b",
+            "//host/x",
+            "https://a",
+            "HTTP://a",
+            "mailto:a@b",
+            "tel:+1",
+            " https://a",
+            "a/b:c",
+            "ht\ntps://a",
+        ] {
+            assert!(UrlCheck::Begins.allows(url), "{url:?}");
+        }
+        for url in [
+            "javascript:alert(1)",
+            "JaVaScRiPt:x",
+            " \u{1}javascript:x",
+            "java\nscript:x",
+            "data:x",
+            "vbscript:x",
+            "x:y",
+            ":x",
+            "java\u{0}script:x",
+            "file:///etc",
+        ] {
+            assert!(!UrlCheck::Begins.allows(url), "{url:?}");
+        }
+        assert!(UrlCheck::Continues.allows("script/a:b"));
+        assert!(!UrlCheck::Continues.allows("script:alert(1)"));
+        assert!(!UrlCheck::Continues.allows("https://a"));
+        assert!(UrlCheck::IsScheme.allows("https"));
+        assert!(UrlCheck::IsScheme.allows("https://host"));
+        assert!(!UrlCheck::IsScheme.allows("javascript"));
+    }
+}

@@ -1,0 +1,155 @@
+//! Evaluates expressions against the page's scope.
+
+use super::Scope;
+use super::ast::{Expr, Operator, Root, Step};
+use super::budget::Budget;
+use super::convert::{self, Made};
+use super::json_text::{self, Layout};
+use super::value::Val;
+
+/// Names and costs while a page renders.
+pub(super) struct Env<'a> {
+    pub scope: &'a Scope<'a>,
+    pub budget: Budget,
+    /// Loop variables, `@set` names and component arguments of every open unit.
+    pub slots: Vec<Val<'a>>,
+    /// Where the current unit's slots begin.
+    pub base: usize,
+    /// A component's arguments, where they are not known by name.
+    pub arguments: Val<'a>,
+}
+
+impl<'a> Env<'a> {
+    pub(super) fn slot(&self, slot: u32) -> Val<'a> {
+        let index = self.base.saturating_add(slot as usize);
+        self.slots.get(index).cloned().unwrap_or(Val::Undefined)
+    }
+
+    pub(super) fn set_slot(&mut self, slot: u32, value: Val<'a>) {
+        let index = self.base.saturating_add(slot as usize);
+        if let Some(place) = self.slots.get_mut(index) {
+            *place = value;
+        }
+    }
+
+    pub(super) fn eval(&mut self, expr: &'a Expr) -> Made<Val<'a>> {
+        self.budget.operations(1)?;
+        match expr {
+            Expr::Null => Ok(Val::Null),
+            Expr::Undefined => Ok(Val::Undefined),
+            Expr::Bool(flag) => Ok(Val::Bool(*flag)),
+            Expr::Number(number) => Ok(Val::Number(*number)),
+            Expr::Text(text) => Ok(Val::Text(text)),
+            Expr::Path { root, steps } => self.path(root, steps),
+            Expr::Not(inner) => Ok(Val::Bool(!self.eval(inner)?.truthy())),
+            Expr::Negate(inner) => {
+                let value = self.eval(inner)?;
+                Ok(Val::Number(-convert::to_number(&value, &mut self.budget)?))
+            }
+            Expr::Chain { first, rest } => {
+                let mut value = self.eval(first)?;
+                for (operator, right) in rest {
+                    let right = self.eval(right)?;
+                    value = self.operate(*operator, &value, &right)?;
+                }
+                Ok(value)
+            }
+            Expr::And(all) => self.first(all, |value| !value.truthy()),
+            Expr::Or(all) => self.first(all, Val::truthy),
+            Expr::List(items) => {
+                let items = items.iter().map(|item| self.eval(item)).collect::<Made<Vec<_>>>()?;
+                self.budget.make(items.len() * size_of::<Val<'_>>())?;
+                Val::list(items).ok_or_else(too_deep)
+            }
+            Expr::Dict(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|(key, value)| Ok((key.as_str(), self.eval(value)?)))
+                    .collect::<Made<Vec<_>>>()?;
+                self.budget.make(fields.len() * size_of::<(&str, Val<'_>)>())?;
+                Val::dict(fields).ok_or_else(too_deep)
+            }
+            Expr::Filtered { value, calls } => {
+                let mut value = self.eval(value)?;
+                for call in calls {
+                    let args = call.args.iter().map(|arg| self.eval(arg)).collect::<Made<Vec<_>>>()?;
+                    self.budget.operations(1)?;
+                    value = call.filter.apply(value, &args, &mut self.budget)?;
+                }
+                Ok(value)
+            }
+            Expr::Dump(inner) => match self.eval(inner)? {
+                Val::Undefined => Ok(Val::Text("undefined")),
+                value => json_text::write(&value, Layout::Indented, &mut self.budget).map(Val::made),
+            },
+        }
+    }
+
+    /// The first value that decides, or else the last.
+    fn first(&mut self, all: &'a [Expr], decides: fn(&Val<'a>) -> bool) -> Made<Val<'a>> {
+        let mut value = Val::Undefined;
+        for expr in all {
+            value = self.eval(expr)?;
+            if decides(&value) {
+                break;
+            }
+        }
+        Ok(value)
+    }
+
+    fn path(&mut self, root: &'a Root, steps: &'a [Step]) -> Made<Val<'a>> {
+        let mut value = match root {
+            Root::Variables => Val::Object(self.scope.variables),
+            Root::Customer => Val::of(self.scope.customer),
+            Root::IsCustomer => Val::Bool(self.scope.is_customer),
+            Root::Request => Val::of(self.scope.request),
+            Root::RouteParams => Val::of(self.scope.route_params),
+            Root::Slot(slot) => self.slot(*slot),
+            Root::Argument(name) => self.arguments.get(name),
+            Root::Value(expr) => self.eval(expr)?,
+            Root::Missing | Root::Name(_) => Val::Undefined,
+        };
+        for step in steps {
+            if let Some(text) = value.as_str() {
+                self.budget.read(text.len())?;
+            }
+            value = match step {
+                Step::Key(key) => value.get(key),
+                Step::Index(index) => match self.eval(index)? {
+                    Val::Number(index) if index >= 0.0 && index.fract() == 0.0 && !value.is_record() => {
+                        value.at(index as usize)
+                    }
+                    key => {
+                        let key = convert::to_text(&key, &mut self.budget)?;
+                        value.get(key.as_str().unwrap_or(""))
+                    }
+                },
+            };
+        }
+        Ok(value)
+    }
+
+    fn operate(&mut self, operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Made<Val<'a>> {
+        use std::cmp::Ordering::{Equal, Greater, Less};
+        self.budget.operations(1)?;
+        let budget = &mut self.budget;
+        let flag = match operator {
+            Operator::Add => return convert::add(a, b, budget),
+            Operator::Equal => convert::loose_equal(a, b, budget)?,
+            Operator::NotEqual => !convert::loose_equal(a, b, budget)?,
+            Operator::StrictEqual => convert::strict_equal(a, b, budget)?,
+            Operator::StrictNotEqual => !convert::strict_equal(a, b, budget)?,
+            Operator::Less => convert::order(a, b, budget)? == Some(Less),
+            Operator::LessEqual => matches!(convert::order(a, b, budget)?, Some(Less | Equal)),
+            Operator::Greater => convert::order(a, b, budget)? == Some(Greater),
+            Operator::GreaterEqual => {
+                matches!(convert::order(a, b, budget)?, Some(Greater | Equal))
+            }
+        };
+        Ok(Val::Bool(flag))
+    }
+}
+
+fn too_deep() -> String {
+    format!("lists and records nest at most {} deep", super::value::DEPTH_MAX)
+}

@@ -1,0 +1,113 @@
+//! What an attribute's value is, by the names of the attribute and its element.
+
+use super::{UrlPhase, ValueKind};
+
+/// Attributes whose value a browser may load or navigate to.
+const URL_ATTRIBUTES: &[&str] = &[
+    "action",
+    "archive",
+    "background",
+    "cite",
+    "classid",
+    "codebase",
+    "dynsrc",
+    "formaction",
+    "href",
+    "icon",
+    "longdesc",
+    "lowsrc",
+    "manifest",
+    "poster",
+    "profile",
+    "src",
+    "usemap",
+];
+
+/// Lists of URLs, parted by commas or spaces.
+const URL_LIST_ATTRIBUTES: &[&str] = &["srcset", "imagesrcset", "ping"];
+
+/// SVG elements that can set another element's `href`, and the attributes they take it from.
+const ANIMATIONS: &[&str] = &["animate", "animatemotion", "animatetransform", "set"];
+const ANIMATED_VALUES: &[&str] = &["by", "from", "to", "values"];
+
+/// Attributes that browser frameworks evaluate as JavaScript.
+const FRAMEWORK_PREFIXES: &[&str] = &["@", ":", "v-", "x-", "ng-", "data-ng-", "hx-on"];
+
+/// Both names in lower case.
+pub(super) fn value_kind(element: &str, attribute: &str) -> ValueKind {
+    let url = |list| ValueKind::Url { phase: UrlPhase::Start, list };
+    let local = match attribute.rsplit_once(':') {
+        Some((prefix, local)) if !prefix.is_empty() => local,
+        _ => attribute,
+    };
+    let is_script =
+        attribute.starts_with("on") || FRAMEWORK_PREFIXES.iter().any(|prefix| attribute.starts_with(prefix));
+    match attribute {
+        _ if is_script => ValueKind::Script,
+        "style" => ValueKind::Style,
+        "srcdoc" => ValueKind::Document,
+        _ if URL_LIST_ATTRIBUTES.contains(&local) => url(true),
+        _ if URL_ATTRIBUTES.contains(&local) => url(false),
+        "data" if element == "object" => url(false),
+        _ if ANIMATIONS.contains(&element) && ANIMATED_VALUES.contains(&local) => url(false),
+        _ => ValueKind::Plain,
+    }
+}
+
+/// Elements whose content has no tags in it.
+pub(super) fn is_raw_text(element: &str) -> bool {
+    matches!(
+        element,
+        "script" | "style" | "textarea" | "title" | "xmp" | "iframe" | "noembed" | "noframes" | "plaintext"
+    )
+}
+
+/// Elements without an end tag.
+pub(in super::super) fn is_void(element: &str) -> bool {
+    matches!(
+        element,
+        "area"
+            | "base"
+            | "br"
+            | "col"
+            | "embed"
+            | "hr"
+            | "img"
+            | "input"
+            | "link"
+            | "meta"
+            | "param"
+            | "source"
+            | "track"
+            | "wbr"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_classified_by_name() {
+        let url = ValueKind::Url { phase: UrlPhase::Start, list: false };
+        let urls = ValueKind::Url { phase: UrlPhase::Start, list: true };
+        for (element, attribute, expected) in [
+            ("a", "href", url.clone()),
+            ("use", "xlink:href", url.clone()),
+            ("button", "formaction", url.clone()),
+            ("object", "data", url.clone()),
+            ("set", "to", url),
+            ("img", "srcset", urls),
+            ("p", "title", ValueKind::Plain),
+            ("p", "data", ValueKind::Plain),
+            ("p", "data-href", ValueKind::Plain),
+            ("p", "style", ValueKind::Style),
+            ("p", "onclick", ValueKind::Script),
+            ("p", "@click", ValueKind::Script),
+            ("p", ":href", ValueKind::Script),
+            ("iframe", "srcdoc", ValueKind::Document),
+        ] {
+            assert_eq!(value_kind(element, attribute), expected, "{element} {attribute}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Which slot or part of the scope a name stands for.
+
+use std::collections::HashMap;
+
+use super::super::ast::{Expr, FilterCall, Named, Root, Step};
+
+/// The names that can be seen in one page or component.
+pub(super) struct Names {
+    set_names: HashMap<String, u32>,
+    loops: Vec<Loop>,
+    slots: usize,
+}
+
+struct Loop {
+    item: String,
+    item_slot: u32,
+    state_slot: u32,
+}
+
+impl Names {
+    /// `@set` names are known everywhere; before their `@set` they are nothing.
+    pub(super) fn new(set_names: &[String]) -> Names {
+        let mut names = Names { set_names: HashMap::new(), loops: Vec::new(), slots: 0 };
+        for name in set_names {
+            if !names.set_names.contains_key(name) {
+                names.set_names.insert(name.clone(), slot(names.slots));
+                names.slots += 1;
+            }
+        }
+        names
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The slots of the loop's variable and of its state.
+    pub(super) fn enter_loop(&mut self, item: &str) -> (u32, u32) {
+        let item_slot = slot(self.slots);
+        let state_slot = slot(self.slots + 1);
+        self.slots += 2;
+        self.loops.push(Loop { item: item.to_owned(), item_slot, state_slot });
+        (item_slot, state_slot)
+    }
+
+    pub(super) fn leave_loop(&mut self) {
+        self.loops.pop();
+    }
+
+    /// Where `@set(name = …)` writes: the loop variable of that name, if there is one.
+    pub(super) fn slot_to_set(&self, name: &str) -> u32 {
+        match self.find(name) {
+            Some(Root::Slot(slot)) => slot,
+            _ => u32::MAX,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Root> {
+        for open in self.loops.iter().rev() {
+            if open.item == name {
+                return Some(Root::Slot(open.item_slot));
+            }
+            if name == "loop" {
+                return Some(Root::Slot(open.state_slot));
+            }
+        }
+        self.set_names.get(name).map(|slot| Root::Slot(*slot))
+    }
+
+    fn root(&self, named: &Named) -> Root {
+        match named.name.as_str() {
+            "var" => Root::Variables,
+            "customer" => Root::Customer,
+            "is_customer" => Root::IsCustomer,
+            "request" => Root::Request,
+            "route_params" => Root::RouteParams,
+            name => self.find(name).unwrap_or(Root::Missing),
+        }
+    }
+
+    /// The expression with every name replaced by what it stands for.
+    pub(super) fn resolve(&self, expr: &Expr) -> Expr {
+        let all = |exprs: &[Expr]| exprs.iter().map(|expr| self.resolve(expr)).collect();
+        let boxed = |expr: &Expr| Box::new(self.resolve(expr));
+        match expr {
+            Expr::Null | Expr::Undefined | Expr::Bool(_) | Expr::Number(_) | Expr::Text(_) => expr.clone(),
+            Expr::Path { root, steps } => Expr::Path {
+                root: match root {
+                    Root::Name(named) => self.root(named),
+                    Root::Value(value) => Root::Value(boxed(value)),
+                    resolved => resolved.clone(),
+                },
+                steps: steps
+                    .iter()
+                    .map(|step| match step {
+                        Step::Key(key) => Step::Key(key.clone()),
+                        Step::Index(index) => Step::Index(self.resolve(index)),
+                    })
+                    .collect(),
+            },
+            Expr::Negate(inner) => Expr::Negate(boxed(inner)),
+            Expr::Not(inner) => Expr::Not(boxed(inner)),
+            Expr::Dump(inner) => Expr::Dump(boxed(inner)),
+            Expr::Chain { first, rest } => Expr::Chain {
+                first: boxed(first),
+                rest: rest.iter().map(|(operator, expr)| (*operator, self.resolve(expr))).collect(),
+            },
+            Expr::And(parts) => Expr::And(all(parts)),
+            Expr::Or(parts) => Expr::Or(all(parts)),
+            Expr::List(items) => Expr::List(all(items)),
+            Expr::Dict(fields) => {
+                Expr::Dict(fields.iter().map(|(key, value)| (key.clone(), self.resolve(value))).collect())
+            }
+            Expr::Filtered { value, calls } => Expr::Filtered {
+                value: boxed(value),
+                calls: calls
+                    .iter()
+                    .map(|call| FilterCall { filter: call.filter, args: all(&call.args), pos: call.pos })
+                    .collect(),
+            },
+        }
+    }
+}
+
+fn slot(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,257 @@
+//! Escaping by context.
+
+use super::*;
+
+#[test]
+fn each_context_escapes_its_own_way() {
+    check(&[
+        ("<p>{{ var.html }}</p>", "<p>&lt;b&gt;&quot;x&quot; &amp; &#39;y&#39;&lt;/b&gt;</p>"),
+        ("<p title=\"{{ var.html }}\">", "<p title=\"&lt;b&gt;&quot;x&quot; &amp; &#39;y&#39;&lt;/b&gt;\">"),
+        ("<p title='{{ var.quote }}'>", "<p title='&quot;;alert(1)//&#39;'>"),
+        ("<p title={{ var.long }}>", "<p title=The&#32;quick&#32;brown&#32;fox&#32;jumps>"),
+        ("<p title={{ var.empty }} class=a>", "<p title=\"\" class=a>"),
+        ("<p title=a{{ var.empty }} class=a>", "<p title=a class=a>"),
+        ("<p id={{ var.one }}-x>", "<p id=1-x>"),
+        (
+            "<textarea>{{ var.script }}</textarea>",
+            "<textarea>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;</textarea>",
+        ),
+        (
+            "<title>{{ var.html }}</title>",
+            "<title>&lt;b&gt;&quot;x&quot; &amp; &#39;y&#39;&lt;/b&gt;</title>",
+        ),
+        ("<!-- {{ '-->' }} -->", "<!-- &#45;&#45;&gt; -->"),
+        ("<!--{{ var.empty }}-->", "<!-- -->"),
+        (
+            "<script>var a = {{ var.one }}, b = {{ var.t }}, c = {{ var.null }}, d = \"{{ var.quote }}\";</script>",
+            "<script>var a = 1, b = true, c = null, d = \"\\u0022\\u003balert\\u00281\\u0029\\u002f\\u002f\\u0027\";</script>",
+        ),
+        (
+            "<script>var a = '{{ var.script }}'</script>",
+            "<script>var a = '\\u003c\\u002fscript\\u003e\\u003cscript\\u003ealert\\u00281\\u0029\\u003c\\u002fscript\\u003e'</script>",
+        ),
+        (
+            "<script>var a = {{ var.people | json }}, b = {{ var.script | json | raw }}</script>",
+            "<script>var a = [{\"name\":\"Ada\",\"age\":36},{\"name\":\"Bob\",\"age\":7}], b = \"\\u003c/script>\\u003cscript>alert(1)\\u003c/script>\"</script>",
+        ),
+        (
+            "<script>JSON.parse('{{ var.list }}'); x = [{{ var.no }}]</script>",
+            "<script>JSON.parse('\\u005b3\\u002c1\\u002c2\\u005d'); x = []</script>",
+        ),
+        (
+            "<button onclick=\"f('{{ var.quote }}', {{ var.one }}, {{ var.map | json }})\">",
+            "<button onclick=\"f('\\u0022\\u003balert\\u00281\\u0029\\u002f\\u002f\\u0027', 1, {&quot;b&quot;:1,&quot;a&quot;:&quot;x&quot;})\">",
+        ),
+        ("<button onclick=f({{ var.one }})>", "<button onclick=f(1)>"),
+        (
+            "<p style=\"width: {{ 50 }}%; color: {{ '#fff' }}; {{ 'a:b;c' }}\">",
+            "<p style=\"width: 50%; color: #fff; a\\3a b\\3b c\">",
+        ),
+        (
+            "<style>p { content: '{{ '\\'}</style>' }}' }</style>",
+            "<style>p { content: '\\27 \\7d \\3c \\2f style\\3e ' }</style>",
+        ),
+        ("<iframe srcdoc=\"{{ '<b>' }}\">", "<iframe srcdoc=\"&amp;lt;b&amp;gt;\">"),
+        (
+            "<p>{{ var.html | raw }}</p><a href=\"{{ var.evil | raw }}\">",
+            "<p><b>\"x\" & 'y'</b></p><a href=\"javascript:alert(1)\">",
+        ),
+        (
+            "<svg><title>{{ '<' }}</title><script/></svg>{{ '<' }}",
+            "<svg><title>&lt;</title><script/></svg>&lt;",
+        ),
+        ("<script/>{{ '<' }}</script>", "<script/>\\u003c</script>"),
+        ("a < b {{ '<' }} <3 {{ '>' }}", "a < b &lt; <3 &gt;"),
+        ("<script>if (a <{{ var.one }}) b()</script>", "<script>if (a <1) b()</script>"),
+        (
+            "<script><!-- <script> </script> {{ '<' }} --></script>{{ '<' }}",
+            "<script><!-- <script> </script> \\u003c --></script>&lt;",
+        ),
+    ]);
+}
+
+#[test]
+fn urls_are_checked_where_they_begin() {
+    check(&[
+        ("<a href=\"{{ var.url }}\">", "<a href=\"https://example.org/a?b=c&amp;d=1\">"),
+        ("<a href=\"{{ var.evil }}\">", "<a href=\"#blocked\">"),
+        ("<a href=' {{ var.evil }}'>", "<a href=' #blocked'>"),
+        ("<a href={{ var.evil }}>", "<a href=&#35;blocked>"),
+        ("<a href=\"{{ '/a b' }}?q={{ var.evil }}\">", "<a href=\"/a b?q=javascript:alert(1)\">"),
+        ("<a href=\"/p/{{ 'x:y' }}\">", "<a href=\"/p/x:y\">"),
+        ("<a href=\"{{ 'java' }}{{ 'script:alert(1)' }}\">", "<a href=\"java#blocked\">"),
+        ("<a href=\"java{{ 'script:alert(1)' }}\">", "<a href=\"java#blocked\">"),
+        ("<a href=\"{{ 'https' }}://{{ 'a:b' }}\">", "<a href=\"https://a:b\">"),
+        ("<a href=\"{{ 'javascript' }}:{{ 'alert(1)' }}\">", "<a href=\"#blocked:alert(1)\">"),
+        ("<a href=\"{{ 'https://h' }}:80\">", "<a href=\"https://h:80\">"),
+        (
+            "<a href=\"{{ 'a' }}b:c\">",
+            "page.html:1:20: write a URL's scheme out, or put the whole URL into one {{ }}",
+        ),
+        ("<a href=\"mailto:{{ 'a:b' }}\">", "<a href=\"mailto:a:b\">"),
+        (
+            "<a href=\"javascript:f('{{ var.quote }}')\">",
+            "<a href=\"javascript:f('\\u0022\\u003balert\\u00281\\u0029\\u002f\\u002f\\u0027')\">",
+        ),
+        (
+            "<img src=\"{{ 'data:image/png;base64,x' }}\" alt=\"{{ 'data:x' }}\">",
+            "<img src=\"#blocked\" alt=\"data:x\">",
+        ),
+        (
+            "<form action='{{ 'vbscript:x' }}'><button formaction=\"{{ 'x:y' }}\"><video poster='{{ 'tel:1' }}'>",
+            "<form action='#blocked'><button formaction=\"#blocked\"><video poster='tel:1'>",
+        ),
+        ("<img srcset=\"{{ 'a.png' }} 1x, {{ var.evil }} 2x\">", "<img srcset=\"a.png 1x, #blocked 2x\">"),
+        ("<use xlink:href='{{ var.evil }}'/>", "<use xlink:href='#blocked'/>"),
+        ("<a href=\"@if(var.t){{ var.evil }}@endif\">", "<a href=\"#blocked\">"),
+        ("<a href=\"@if(var.f)/base@endif{{ var.evil }}\">", "<a href=\"#blocked\">"),
+        ("<a href=\"@if(var.f)java@endif{{ 'script:x' }}\">", "<a href=\"#blocked\">"),
+        ("<a href=\"@foreach(c in ['java','script:x']){{ c }}@endforeach\">", "<a href=\"java#blocked\">"),
+    ]);
+}
+
+#[test]
+fn a_blocked_url_is_logged_with_its_place() {
+    let source = "<p>\n<a href=\"{{ var.evil }}\">";
+    let rendered = render_with(&Files::default(), source, &data());
+    let expected = "page.html:2:10: #blocked stands for the URL \"javascript:alert(1)\"";
+    assert_eq!(rendered.map(|rendered| rendered.warnings), Ok(vec![expected.to_owned()]));
+}
+
+#[test]
+fn values_cannot_stand_in_names() {
+    for source in [
+        "<{{ 'a' }}>",
+        "<a{{ 'b' }}>",
+        "</{{ 'a' }}>",
+        "<a {{ 'b' }}>",
+        "<a {{ 'b' | raw }}=1>",
+        "<a b{{ 'c' }}=1>",
+        "<a b {{ 'c' }}>",
+        "<a b=\"1\"{{ 'c' }}>",
+        "<a b=\"1\" {{ 'c' }}>",
+        "<a/{{ 'b' }}>",
+        "<a b=1 {{ 'c' }}>",
+        "<!{{ 'a' }}>",
+        "<a @if(1)b@endif{{ 'c' }}>",
+    ] {
+        let error = page(source);
+        assert!(error.ends_with("{{ }} cannot stand in a tag or attribute name"), "{source}: {error}");
+    }
+    for (source, expected) in [
+        ("<!-- --{{ 'a' }}> -->", "right after \"--\""),
+        ("<script></script{{ 'a' }}>", "could end the element"),
+        ("<script><{{ '' }}/script>", "could together end the element"),
+        ("<p title={{ 'a' }}{{ 'b' }}>", "put quotes around"),
+        ("<p title={{ 'a' }}@if(1)b@endif>", "put quotes around"),
+    ] {
+        let error = page(source);
+        assert!(error.contains(expected), "{source}: {error}");
+    }
+}
+
+#[test]
+fn branches_must_end_alike() {
+    check(&[
+        ("<a @if(var.t)class=\"b\"@endif>{{ '<' }}", "<a class=\"b\">&lt;"),
+        ("<input @if(var.t)checked@endif>", "<input checked>"),
+        ("<input @if(var.t)checked@else disabled@endif/>", "<input checked/>"),
+        ("<input @if(var.f)checked@endif value=\"{{ '<' }}\">", "<input  value=\"&lt;\">"),
+        ("<input@if(var.t) value=a@endif>", "<input value=a>"),
+        ("<a href=\"@if(var.t)/a@else/b@endif?{{ 'x:y' }}\">", "<a href=\"/a?x:y\">"),
+        ("@if(var.t)<script>@else<script async>@endif'{{ '<' }}'</script>", "<script>'\\u003c'</script>"),
+        ("<p @foreach(k in [1,2]) data-x=\"{{ k }}\"@endforeach>", "<p  data-x=\"1\" data-x=\"2\">"),
+        (
+            "<select>@foreach(n in var.list)<option @if(n == 1)selected@endif>{{ n }}</option>@endforeach</select>",
+            "<select><option >3</option><option selected>1</option><option >2</option></select>",
+        ),
+    ]);
+    for (source, expected) in [
+        ("@if(1)<script>@endif x", "page.html:1:1: one branch ends in a <script> element, another in text"),
+        ("<p @if(1)title=\"@else class=\"@endif x\">{{ 'a' }}", ""),
+        (
+            "<p @if(1)title=\"@else onclick=\"@endif x\">",
+            "page.html:1:4: one branch ends in the value of \"title\", another in the value of \"onclick\"",
+        ),
+        (
+            "<p @if(1)title=\"x@endif>",
+            "page.html:1:4: one branch ends in the value of \"title\", another in a <p> tag",
+        ),
+        ("<p @if(1)a@endif=\"x\">", "page.html:1:17: this would mean something else after each branch"),
+        ("<p @if(1)onclick@else title@endif=\"{{ 1 }}\">", "page.html:1:34: this would mean"),
+        ("<p @if(1)on@endif{{ 'x' }}>", "page.html:1:18: {{ }} cannot stand"),
+        (
+            "@foreach(a in [1])<p title=\"@endforeach",
+            "page.html:1:1: @foreach begins in text and ends in the value of \"title\"",
+        ),
+    ] {
+        let error = page(source);
+        assert!(error.starts_with(expected), "{source}: {error}");
+    }
+}
+
+/// What an attacker would send, in every context: no output may hold the payload's own
+/// syntax where it could act.
+#[test]
+fn payloads_stay_text_everywhere() {
+    let payloads = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' onmouseover='alert(1)",
+        "javascript:alert(1)",
+        "</title><script>alert(1)</script>",
+        "--><script>alert(1)</script>",
+        "--!><script>x</script>",
+        "</style><script>alert(1)</script>",
+        "'-alert(1)-'",
+        "\\'-alert(1)//",
+        "${alert(1)}",
+        "`;alert(1)//",
+        "a b onfocus=alert(1) autofocus",
+        "\u{2028}alert(1)",
+        "<!--<script>",
+        "&#106;avascript:alert(1)",
+        "url(javascript:alert(1))",
+        "expression(alert(1))",
+        "{{ var.name }}",
+        "\0<b>",
+        "</textarea><b>",
+        "]]><b>",
+        "\njavascript:alert(1)",
+    ];
+    let contexts = [
+        ("<p>", "</p>", "<>\"'"),
+        ("<p title=\"", "\">", "<>\"'"),
+        ("<p title='", "'>", "<>\"'"),
+        ("<p title=", " class=a>", "<>\"'= `\n"),
+        ("<textarea>", "</textarea>", "<>"),
+        ("<title>", "</title>", "<>"),
+        ("<!-- ", " -->", "<>-"),
+        ("<script>'", "'</script>", "<>'\"`$\\\u{2028}\n/(;"),
+        ("<script>`", "`</script>", "<>'\"`$/(;\u{2028}"),
+        ("<p onclick=\"f('", "')\">", "<>'\"(;/"),
+        ("<style>a{b:", "}</style>", "<>'\"(;:/}"),
+        ("<p style=\"a:", "\">", "<>'\"(;:/}"),
+        ("<a href=\"/x?", "\">", "<>'\""),
+        ("<noscript>", "</noscript>", "<>"),
+        ("<xmp>", "</xmp>", "<>"),
+    ];
+    for payload in payloads {
+        let variables = json!({ "p": payload });
+        for (before, after, forbidden) in contexts {
+            let source = format!("{before}{{{{ var.p }}}}{after}");
+            let html = match render_with(&Files::default(), &source, &variables) {
+                Ok(rendered) => rendered.html,
+                Err(error) => error.to_string(),
+            };
+            let value = html.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            let value = value.unwrap_or("<no value>");
+            // A backslash begins our own escapes; what it escapes is always hexadecimal.
+            let bad = value.chars().find(|c| forbidden.contains(*c) && *c != '\\');
+            assert_eq!(bad, None, "{source} with {payload:?} gave {html}");
+        }
+        let href = render_with(&Files::default(), "<a href=\"{{ var.p }}\">", &variables);
+        let html = href.map(|rendered| rendered.html).unwrap_or_default();
+        assert!(!html.contains("javascript:"), "{payload:?} gave {html}");
+    }
+}

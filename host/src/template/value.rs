@@ -1,0 +1,301 @@
+//! Values while a page renders: borrowed from the scope wherever that is possible.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+/// A value with JavaScript's meaning. Lists and records that templates make share their
+/// parts, so copying one is cheap.
+#[derive(Debug, Clone)]
+pub(super) enum Val<'a> {
+    Undefined,
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(&'a str),
+    Made(Arc<str>),
+    Array(&'a [Value]),
+    Object(&'a Map<String, Value>),
+    List(Arc<List<'a>>),
+    Dict(Arc<Dict<'a>>),
+    Loop(LoopState),
+}
+
+/// An array made while rendering, with how deep it nests.
+#[derive(Debug)]
+pub(super) struct List<'a> {
+    pub items: Vec<Val<'a>>,
+    depth: usize,
+}
+
+/// A record made while rendering, with how deep it nests.
+#[derive(Debug)]
+pub(super) struct Dict<'a> {
+    pub fields: Vec<(&'a str, Val<'a>)>,
+    depth: usize,
+}
+
+/// What `loop` is inside `@foreach`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LoopState {
+    pub index: usize,
+    pub length: usize,
+}
+
+/// Records and lists made by a template may nest this deep: printing and dropping recurse.
+pub(super) const DEPTH_MAX: usize = 32;
+
+impl<'a> Val<'a> {
+    pub(super) fn of(value: &'a Value) -> Val<'a> {
+        match value {
+            Value::Null => Val::Null,
+            Value::Bool(flag) => Val::Bool(*flag),
+            Value::Number(number) => Val::Number(number.as_f64().unwrap_or(f64::NAN)),
+            Value::String(text) => Val::Text(text),
+            Value::Array(items) => Val::Array(items),
+            Value::Object(fields) => Val::Object(fields),
+        }
+    }
+
+    pub(super) fn made(text: impl Into<Arc<str>>) -> Val<'a> {
+        Val::Made(text.into())
+    }
+
+    /// `None` when it would nest too deep.
+    pub(super) fn list(items: Vec<Val<'a>>) -> Option<Val<'a>> {
+        let depth = depth_above(items.iter())?;
+        Some(Val::List(Arc::new(List { items, depth })))
+    }
+
+    /// `None` when it would nest too deep.
+    pub(super) fn dict(fields: Vec<(&'a str, Val<'a>)>) -> Option<Val<'a>> {
+        let depth = depth_above(fields.iter().map(|(_, value)| value))?;
+        Some(Val::Dict(Arc::new(Dict { fields, depth })))
+    }
+
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Val::Text(text) => Some(text),
+            Val::Made(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_nullish(&self) -> bool {
+        matches!(self, Val::Undefined | Val::Null)
+    }
+
+    /// Arrays, records and `loop`: what JavaScript compares by identity.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self, Val::Array(_) | Val::Object(_) | Val::List(_) | Val::Dict(_) | Val::Loop(_))
+    }
+
+    pub(super) fn is_record(&self) -> bool {
+        matches!(self, Val::Object(_) | Val::Dict(_) | Val::Loop(_))
+    }
+
+    pub(super) fn truthy(&self) -> bool {
+        match self {
+            Val::Undefined | Val::Null => false,
+            Val::Bool(flag) => *flag,
+            Val::Number(number) => *number != 0.0 && !number.is_nan(),
+            Val::Text(text) => !text.is_empty(),
+            Val::Made(text) => !text.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// The elements of an array, or `None` for everything else.
+    pub(super) fn items(&self) -> Option<Items<'_, 'a>> {
+        match self {
+            Val::Array(items) => Some(Items::Borrowed(items)),
+            Val::List(list) => Some(Items::Made(&list.items)),
+            _ => None,
+        }
+    }
+
+    /// The fields of a record in their order, or `None` for everything else.
+    pub(super) fn fields(&self) -> Option<Vec<(&'a str, Val<'a>)>> {
+        match self {
+            Val::Object(map) => Some(map.iter().map(|(key, value)| (key.as_str(), Val::of(value))).collect()),
+            Val::Dict(dict) => Some(dict.fields.clone()),
+            Val::Loop(state) => Some(state.fields().to_vec()),
+            _ => None,
+        }
+    }
+
+    /// `value.key`, without JavaScript's prototypes.
+    pub(super) fn get(&self, key: &str) -> Val<'a> {
+        match self {
+            Val::Object(map) => map.get(key).map_or(Val::Undefined, Val::of),
+            Val::Dict(dict) => find(&dict.fields, key),
+            Val::Loop(state) => find(&state.fields(), key),
+            Val::Text(_) | Val::Made(_) | Val::Array(_) | Val::List(_) => match key {
+                "length" => self.length().map_or(Val::Undefined, |n| Val::Number(n as f64)),
+                _ => array_index(key).map_or(Val::Undefined, |index| self.at(index)),
+            },
+            Val::Undefined | Val::Null | Val::Bool(_) | Val::Number(_) => Val::Undefined,
+        }
+    }
+
+    /// An element of an array or a character of a text.
+    pub(super) fn at(&self, index: usize) -> Val<'a> {
+        match self {
+            Val::Array(items) => items.get(index).map_or(Val::Undefined, Val::of),
+            Val::List(list) => list.items.get(index).cloned().unwrap_or(Val::Undefined),
+            Val::Text(_) | Val::Made(_) => {
+                let text = self.as_str().unwrap_or("");
+                utf16_unit(text, index).map_or(Val::Undefined, |c| Val::made(c.to_string()))
+            }
+            _ => Val::Undefined,
+        }
+    }
+
+    /// Elements of an array, UTF-16 units of a text.
+    pub(super) fn length(&self) -> Option<usize> {
+        match self {
+            Val::Array(items) => Some(items.len()),
+            Val::List(list) => Some(list.items.len()),
+            _ => self.as_str().map(utf16_length),
+        }
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Val::List(list) => list.depth,
+            Val::Dict(dict) => dict.depth,
+            _ => 0,
+        }
+    }
+}
+
+impl LoopState {
+    fn fields<'a>(self) -> [(&'a str, Val<'a>); 4] {
+        [
+            ("index", Val::Number(self.index as f64)),
+            ("first", Val::Bool(self.index == 0)),
+            ("last", Val::Bool(self.index + 1 == self.length)),
+            ("length", Val::Number(self.length as f64)),
+        ]
+    }
+}
+
+/// The elements of a borrowed or a made array.
+#[derive(Clone, Copy)]
+pub(super) enum Items<'v, 'a> {
+    Borrowed(&'a [Value]),
+    Made(&'v [Val<'a>]),
+}
+
+impl<'v, 'a> Items<'v, 'a> {
+    pub(super) fn len(self) -> usize {
+        match self {
+            Items::Borrowed(items) => items.len(),
+            Items::Made(items) => items.len(),
+        }
+    }
+
+    pub(super) fn get(self, index: usize) -> Option<Val<'a>> {
+        match self {
+            Items::Borrowed(items) => items.get(index).map(Val::of),
+            Items::Made(items) => items.get(index).cloned(),
+        }
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Val<'a>> + 'v
+    where
+        'a: 'v,
+    {
+        (0..self.len()).filter_map(move |index| self.get(index))
+    }
+}
+
+fn find<'a>(fields: &[(&'a str, Val<'a>)], key: &str) -> Val<'a> {
+    fields.iter().find(|(name, _)| *name == key).map_or(Val::Undefined, |(_, value)| value.clone())
+}
+
+fn depth_above<'v, 'a: 'v>(parts: impl Iterator<Item = &'v Val<'a>>) -> Option<usize> {
+    let depth = parts.map(Val::depth).max().unwrap_or(0) + 1;
+    (depth <= DEPTH_MAX).then_some(depth)
+}
+
+/// A key that JavaScript takes for an array index.
+fn array_index(key: &str) -> Option<usize> {
+    let canonical = key == "0" || !key.starts_with(['0', '+']);
+    key.parse().ok().filter(|_| canonical)
+}
+
+pub(super) fn utf16_length(text: &str) -> usize {
+    match text.is_ascii() {
+        true => text.len(),
+        false => text.chars().map(char::len_utf16).sum(),
+    }
+}
+
+/// The UTF-16 unit at an index; half of a surrogate pair becomes U+FFFD.
+fn utf16_unit(text: &str, index: usize) -> Option<char> {
+    let unit = text.encode_utf16().nth(index)?;
+    Some(char::from_u32(unit.into()).unwrap_or('\u{fffd}'))
+}
+
+/// Texts compare as JavaScript does, by UTF-16 units.
+pub(super) fn compare_texts(a: &str, b: &str) -> Ordering {
+    a.encode_utf16().cmp(b.encode_utf16())
+}
+
+/// A number as JavaScript prints it.
+pub(super) fn number_text(number: f64) -> String {
+    ryu_js::Buffer::new().format(number).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_print_as_in_javascript() {
+        for (number, expected) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (1.0, "1"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e21, "1e+21"),
+            (123_456_789_012_345_680_000.0, "123456789012345680000"),
+            (1e-7, "1e-7"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            assert_eq!(number_text(number), expected);
+        }
+    }
+
+    #[test]
+    fn lookups_never_reach_prototypes() {
+        let value = json!({"a": [1, "xö😀"], "length": 7});
+        let value = Val::of(&value);
+        assert!(matches!(value.get("length"), Val::Number(7.0)));
+        assert!(matches!(value.get("constructor"), Val::Undefined));
+        let array = value.get("a");
+        assert!(matches!(array.get("length"), Val::Number(2.0)));
+        assert!(matches!(array.get("0"), Val::Number(1.0)));
+        assert!(matches!(array.get("00"), Val::Undefined));
+        assert!(matches!(array.get("map"), Val::Undefined));
+        let text = array.at(1);
+        assert_eq!(text.length(), Some(4));
+        assert_eq!(text.at(1).as_str(), Some("ö"));
+        assert_eq!(text.at(2).as_str(), Some("\u{fffd}"));
+    }
+
+    #[test]
+    fn what_templates_make_nests_only_so_deep() {
+        let mut value = Val::Null;
+        for _ in 0..DEPTH_MAX {
+            value = Val::list(vec![value]).unwrap_or(Val::Undefined);
+        }
+        assert!(matches!(value, Val::List(_)));
+        assert!(Val::list(vec![value.clone()]).is_none());
+        assert!(Val::dict(vec![("a", value)]).is_none());
+    }
+}

@@ -29,7 +29,7 @@ fn evaluate(ctx: &Ctx<'_>) -> Result<(), Failure> {
     match promise.state() {
         PromiseState::Rejected => Err(failure::of_value(ctx, &reason(ctx, &promise))),
         PromiseState::Pending => Err(failure::of_parts(
-            "Error",
+            "AwaitError",
             "a top-level await never settles: nothing is left that could resolve it",
         )),
         PromiseState::Resolved => match rejections::first(ctx) {

@@ -29,7 +29,7 @@ pub use plan::{Step, Write as SchemaWrite, plan};
 pub use schema::{
     CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec,
 };
-pub use size::{ENTRY_BYTES, json_bytes, value_bytes};
+pub use size::{entry_bytes, json_bytes, value_bytes};
 
 /// Longest field key, in characters (they are ASCII).
 pub const FIELD_KEY_CHARS_MAX: usize = 128;
@@ -43,6 +43,9 @@ pub const REFERENCE_ID_CHARS_MAX: usize = 512;
 pub const STRING_CHARS_MAX: usize = 10_000;
 /// Largest object or array value, in bytes of what `JSON.stringify` makes of it.
 pub const OBJECT_BYTES_MAX: usize = 10 * 1024;
+/// Most levels of arrays and objects in a value. Whatever reads it back goes down as
+/// many, and MessagePack readers stop at 1,024.
+pub const DEPTH_MAX: usize = 500;
 /// Most field keys in one `getCrmFields` or `setCrmFields`.
 pub const KEYS_A_CALL_MAX: usize = 256;
 /// Entries and values that a call gives when it names no limit.
@@ -57,7 +60,7 @@ pub struct CrmCaps {
     pub keys_an_entry_max: u32,
     /// Entries of one entity and reference.
     pub entries_a_reference_max: u32,
-    /// Stored bytes of one brand, counted by [`value_bytes`] and [`ENTRY_BYTES`].
+    /// Stored bytes of one brand, counted by [`entry_bytes`] and [`value_bytes`].
     pub brand_bytes_max: u64,
     /// Bytes of one call's result, as MessagePack.
     pub result_bytes_max: usize,

@@ -150,14 +150,12 @@ impl Sandbox {
 }
 
 /// The outcome of a script that threw. QuickJS throws `out of memory` at the
-/// heap quota, or `null` when there is no room left even for the error.
+/// heap quota; where there is no room left even for that, `null` is thrown or the
+/// module's promise stays open.
 fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
     let out_of_memory = failure.name == "InternalError" && failure.message == "out of memory";
-    let outcome = if out_of_memory || (heap_was_full && failure.message == "uncaught null") {
-        Outcome::Memory
-    } else {
-        Outcome::Error
-    };
+    let starved = heap_was_full && (failure.message == "uncaught null" || failure.name == "AwaitError");
+    let outcome = if out_of_memory || starved { Outcome::Memory } else { Outcome::Error };
     let failure = Failure {
         name: failure.name,
         message: failure.message,

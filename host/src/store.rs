@@ -14,7 +14,7 @@ pub mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use crm::{CapReached, CrmFault, CrmStore, SetFields};
+pub use crm::{CapReached, CrmFault, CrmStore, SetFields, WriteInto};
 pub use session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
     SessionStore,

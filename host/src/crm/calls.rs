@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::options::{self, Options};
 use super::{Address, Call, Caller, CrmError, FieldKey, check};
-use crate::store::{CapReached, CrmFault, CrmStore, SetFields};
+use crate::store::{CapReached, CrmFault, CrmStore, SetFields, WriteInto};
 
 /// `getCrmField({slug, fieldKey})`: the value in the newest entry that has the
 /// key, or `null`.
@@ -124,7 +124,14 @@ async fn set(
     fields: Vec<(FieldKey, Value)>,
     force: bool,
 ) -> Result<Value, CrmError> {
-    let write = SetFields { at: at.clone(), fields, force };
+    let write = SetFields {
+        at: at.clone(),
+        fields,
+        into: match force {
+            true => WriteInto::Newest,
+            false => WriteInto::Holder,
+        },
+    };
     match store.set_fields(write, caller.caps, caller.now_ms).await {
         Ok(()) => Ok(Value::Bool(true)),
         Err(fault) => Err(fault.explain(call, &at, caller)),

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::size::json_bytes;
+use super::size::{depth, json_bytes};
 use super::{
-    Call, CrmError, FIELD_KEY_CHARS_MAX, OBJECT_BYTES_MAX, REFERENCE_ID_CHARS_MAX, REFERENCE_TYPE_CHARS_MAX,
-    SLUG_CHARS_MAX, STRING_CHARS_MAX,
+    Call, CrmError, DEPTH_MAX, FIELD_KEY_CHARS_MAX, OBJECT_BYTES_MAX, REFERENCE_ID_CHARS_MAX,
+    REFERENCE_TYPE_CHARS_MAX, SLUG_CHARS_MAX, STRING_CHARS_MAX,
 };
 
 /// An entity's slug: `^[a-z0-9][a-z0-9_-]*$`.
@@ -109,6 +109,8 @@ pub(super) fn value(call: Call, property: &str, value: &Value) -> Result<(), Crm
             bytes if bytes > OBJECT_BYTES_MAX => Err(call.refused(format_args!(
                 "{property} is {bytes} bytes as JSON; at most {OBJECT_BYTES_MAX} can be stored"
             ))),
+            _ if depth(value) > DEPTH_MAX => Err(call
+                .refused(format_args!("{property} has more than {DEPTH_MAX} levels of arrays and objects"))),
             _ => Ok(()),
         },
     }
@@ -201,6 +203,8 @@ mod tests {
         }
         assert!(ok(json!("x".repeat(10_000))) && !ok(json!("x".repeat(10_001))));
         assert!(ok(json!("🙂".repeat(5_000))) && !ok(json!("🙂".repeat(5_001))));
+        let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        assert!(ok(nested(500)) && !ok(nested(501)));
         assert!(ok(json!(["x".repeat(10_240 - 4)])) && !ok(json!(["x".repeat(10_240 - 3)])));
         assert_eq!(
             value(Call::SetField, "value", &json!("x".repeat(10_001))).unwrap_err(),

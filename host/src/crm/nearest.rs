@@ -1,9 +1,13 @@
 //! The name somebody probably meant.
 
-/// The known name with the fewest edits from `word`, if that is at most a third of
-/// its length (and at least one edit is always allowed).
+/// The known name with the fewest edits from `word`, if they are few for its length.
+/// Two letters that changed places are two edits.
 pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let allowed = match length {
+        0..4 => 1,
+        _ => ((length + 1) / 3).max(2),
+    };
     known
         .iter()
         .map(|name| (edits(word, name), *name))
@@ -46,6 +50,8 @@ mod tests {
     fn only_a_near_name_is_offered() {
         let known = ["number", "integer", "decimal"];
         assert_eq!(nearest("numbr", &known), Some("number"));
+        assert_eq!(nearest("intgeer", &known), Some("integer"));
+        assert_eq!(nearest("entities", &["entity"]), Some("entity"));
         assert_eq!(nearest("float", &known), None);
     }
 }

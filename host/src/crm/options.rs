@@ -8,17 +8,18 @@ use super::{
     Address, Call, Caller, CrmError, FieldKey, KEYS_A_CALL_MAX, LIMIT_DEFAULT, LIMIT_MAX, Reference, Slug,
 };
 
-/// A property's accepted spellings; messages use the first.
-type Names = &'static [&'static str];
-const SLUG: Names = &["slug", "crmEntitySlug", "crm_entity_slug"];
-const FIELD_KEY: Names = &["fieldKey", "field_key"];
-const FIELD_KEYS: Names = &["fieldKeys", "field_keys"];
-const FIELDS: Names = &["fields"];
-const VALUE: Names = &["value"];
-const FORCE: Names = &["force"];
-const LIMIT: Names = &["limit"];
-const REFERENCE_TYPE: Names = &["referenceType", "reference_type"];
-const REFERENCE_ID: Names = &["referenceId", "reference_id"];
+/// A property's name, as messages call it, and other spellings that are accepted.
+#[derive(Clone, Copy)]
+struct Name(&'static str, &'static [&'static str]);
+const SLUG: Name = Name("slug", &["crmEntitySlug", "crm_entity_slug"]);
+const FIELD_KEY: Name = Name("fieldKey", &["field_key"]);
+const FIELD_KEYS: Name = Name("fieldKeys", &["field_keys"]);
+const FIELDS: Name = Name("fields", &[]);
+const VALUE: Name = Name("value", &[]);
+const FORCE: Name = Name("force", &[]);
+const LIMIT: Name = Name("limit", &[]);
+const REFERENCE_TYPE: Name = Name("referenceType", &["reference_type"]);
+const REFERENCE_ID: Name = Name("referenceId", &["reference_id"]);
 const REFERENCE_TYPE_DEFAULT: &str = "customer";
 
 /// The options of one call.
@@ -38,7 +39,7 @@ impl<'a> Options<'a> {
     }
 
     pub(super) fn slug(&self) -> Result<Slug, CrmError> {
-        match required(self.call, "slug", find(self.map, SLUG))? {
+        match required(self.call, SLUG.0, find(self.map, SLUG))? {
             // No entity has a slug of another form, so nobody needs to be asked.
             Value::String(text) => Slug::new(text).ok_or_else(|| unknown_slug(self.call, text)),
             other => {
@@ -60,22 +61,22 @@ impl<'a> Options<'a> {
     }
 
     pub(super) fn required_field_key(&self) -> Result<&'a Value, CrmError> {
-        required(self.call, FIELD_KEY[0], find(self.map, FIELD_KEY))
+        required(self.call, FIELD_KEY.0, find(self.map, FIELD_KEY))
     }
 
     pub(super) fn required_field_keys(&self) -> Result<&'a Value, CrmError> {
-        required(self.call, FIELD_KEYS[0], find(self.map, FIELD_KEYS))
+        required(self.call, FIELD_KEYS.0, find(self.map, FIELD_KEYS))
     }
 
     pub(super) fn required_value(&self) -> Result<&'a Value, CrmError> {
-        required(self.call, VALUE[0], find(self.map, VALUE))
+        required(self.call, VALUE.0, find(self.map, VALUE))
     }
 
     /// Each field's key and value, both still unchecked. Items that are no objects
     /// and an array that is none come back as refusals.
     pub(super) fn required_fields(&self) -> Result<Vec<Field<'a>>, CrmError> {
-        let fields = required(self.call, FIELDS[0], find(self.map, FIELDS))?;
-        let items = array(self.call, FIELDS[0], fields)?;
+        let fields = required(self.call, FIELDS.0, find(self.map, FIELDS))?;
+        let items = array(self.call, FIELDS.0, fields)?;
         items.iter().enumerate().map(|(index, item)| self.field(index, item)).collect()
     }
 
@@ -119,12 +120,12 @@ impl<'a> Options<'a> {
         }
     }
 
-    fn text(&self, names: Names) -> Result<Option<&'a str>, CrmError> {
-        match find(self.map, names) {
+    fn text(&self, name: Name) -> Result<Option<&'a str>, CrmError> {
+        match find(self.map, name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             other => {
-                Err(self.call.refused(format_args!("{} must be a string, got {}", names[0], given(other))))
+                Err(self.call.refused(format_args!("{} must be a string, got {}", name.0, given(other))))
             }
         }
     }
@@ -172,8 +173,10 @@ pub(super) fn unknown_slug(call: Call, slug: &str) -> CrmError {
 
 /// The first spelling that has a value; else a `null`, which messages tell from
 /// nothing at all.
-fn find<'a>(map: &'a Map<String, Value>, names: Names) -> Option<&'a Value> {
-    let mut spelled = names.iter().filter_map(|name| map.get(*name));
+fn find(map: &Map<String, Value>, name: Name) -> Option<&Value> {
+    let Name(first, others) = name;
+    let spellings = std::iter::once(&first).chain(others);
+    let mut spelled = spellings.filter_map(|name| map.get(*name));
     let first = spelled.next()?;
     if !first.is_null() {
         return Some(first);

@@ -2,12 +2,21 @@
 
 use serde_json::{Number, Value};
 
-/// What an entry counts against a brand's bytes besides its values: its row, its
-/// place in two indexes, its reference.
-pub const ENTRY_BYTES: u64 = 512;
+use super::Reference;
+
+/// What an entry's row and its places in two indexes count.
+const ENTRY_ROW_BYTES: u64 = 256;
 
 /// What a value counts besides its own bytes: its row and its place in an index.
 const VALUE_ROW_BYTES: u64 = 64;
+
+/// What an entry counts against a brand's bytes besides its values. A reference is
+/// stored twice, once in an index; each of its entries counts it, so that taking an
+/// entry away gives back what adding it took.
+pub fn entry_bytes(reference: &Reference) -> u64 {
+    let text = reference.kind().len() + reference.id().len();
+    ENTRY_ROW_BYTES + 2 * text as u64
+}
 
 /// What a stored value counts against a brand's bytes. `stored_bytes` is the
 /// length of its MessagePack; the key is stored twice, in the row and in an index.
@@ -31,6 +40,15 @@ pub fn json_bytes(value: &Value) -> usize {
 fn list(parts: impl Iterator<Item = usize>) -> usize {
     let (count, bytes) = parts.fold((0usize, 0usize), |(n, sum), part| (n + 1, sum + part));
     2 + bytes + count.saturating_sub(1)
+}
+
+/// Levels of arrays and objects; none for any other value.
+pub(super) fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 fn string_bytes(text: &str) -> usize {
@@ -100,6 +118,13 @@ mod tests {
         }
         assert_eq!(json_bytes(&json!(-42)), 3);
         assert_eq!(json_bytes(&json!(u64::MAX)), 20);
+    }
+
+    #[test]
+    fn depths() {
+        for (value, levels) in [(json!(1), 0), (json!([]), 1), (json!([1, {"a": [2]}]), 3)] {
+            assert_eq!(depth(&value), levels);
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::store::{
 #[derive(Debug, Clone)]
 pub struct Origin {
     row_id: SessionRowId,
+    /// The id that the visitor came with.
+    id_hash: [u8; 32],
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +57,7 @@ impl Sessions {
         let key = SessionKey { brand: brand.to_owned(), id_hash: id.hash() };
         let Some(row) = self.store.load_session(key, now_ms).await? else { return Ok(Session::default()) };
         Ok(match open(&self.keys, brand, &row) {
-            Some(data) => Session::stored(data, Origin { row_id: row.row_id }),
+            Some(data) => Session::stored(data, Origin { row_id: row.row_id, id_hash: row.id_hash }),
             None => {
                 tracing::warn!(brand, "a session row does not open with the application key; it is ignored");
                 Session::default()
@@ -92,16 +94,19 @@ impl Sessions {
             keys: Arc::clone(&self.keys),
             brand: brand.to_owned(),
             row_id,
+            loaded_by: session.origin.as_ref().map(|origin| origin.id_hash),
             changes: changes.clone(),
             issue: id.as_ref().map(|id| (id.hash(), now_ms.saturating_add(millis(self.lifetime)))),
             failure: Arc::clone(&failure),
         };
         let at = SessionAddress { brand: brand.to_owned(), row_id };
-        self.store.commit_session(at, now_ms, Box::new(move |row| edit.apply(row))).await?;
-        match failure.get() {
-            Some(reason) => Err(SessionError::Seal(String::clone(reason))),
-            None => Ok(id.map(|id| IssuedCookie { id: id.as_str().to_owned(), max_age: self.lifetime })),
+        let stamp = self.store.commit_session(at, now_ms, Box::new(move |row| edit.apply(row))).await?;
+        if let Some(reason) = failure.get() {
+            return Err(SessionError::Seal(String::clone(reason)));
         }
+        // Another request's login may have won: then this one issues nothing.
+        let issued = id.filter(|id| stamp.is_some_and(|stamp| stamp.id_hash == id.hash()));
+        Ok(issued.map(|id| IssuedCookie { id: id.as_str().to_owned(), max_age: self.lifetime }))
     }
 }
 
@@ -110,6 +115,8 @@ struct Edit {
     keys: Arc<Keys>,
     brand: String,
     row_id: SessionRowId,
+    /// The id hash that the session was loaded by.
+    loaded_by: Option<[u8; 32]>,
     changes: SessionChanges,
     /// Hash and expiry of a new id.
     issue: Option<([u8; 32], i64)>,
@@ -117,7 +124,13 @@ struct Edit {
 }
 
 impl Edit {
-    fn apply(self, row: Option<&SessionRow>) -> SessionChange {
+    fn apply(mut self, row: Option<&SessionRow>) -> SessionChange {
+        // Another request logged in or out meanwhile: who the visitor is has been
+        // decided there; only what is not identity is added.
+        if row.is_some_and(|row| self.loaded_by.is_some_and(|hash| hash != row.id_hash)) {
+            self.changes.identity = None;
+            self.issue = None;
+        }
         let mut data = row.and_then(|row| open(&self.keys, &self.brand, row)).unwrap_or_default();
         data.apply(&self.changes);
         match (seal(&self.keys, &self.brand, self.row_id, &data), self.issue) {

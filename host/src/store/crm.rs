@@ -12,8 +12,20 @@ pub struct SetFields {
     pub at: Address,
     /// In order; of two with one key the last is written.
     pub fields: Vec<(FieldKey, Value)>,
-    /// Straight into the newest entry, also where an older one has the key.
-    pub force: bool,
+    /// Into which entry.
+    pub into: WriteInto,
+}
+
+/// Which entry a field is written into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteInto {
+    /// The newest entry that has the key; else the newest; else a new one, which is
+    /// then the newest for the fields after it.
+    Holder,
+    /// The newest entry; else a new one.
+    Newest,
+    /// A new entry, one for all fields.
+    New,
 }
 
 /// Why the store did not do what a CRM call asked.
@@ -77,8 +89,7 @@ pub trait CrmStore: Send + Sync {
         bytes_max: usize,
     ) -> BoxFuture<'_, Result<Vec<Entry>, CrmFault>>;
 
-    /// Writes each field into the newest entry that has the key (unless `force`),
-    /// else into the newest entry, else into a new one, one for all of them.
+    /// Writes all fields or none, each into the entry that `write.into` says.
     fn set_fields(&self, write: SetFields, caps: CrmCaps, now_ms: i64)
     -> BoxFuture<'_, Result<(), CrmFault>>;
 }

@@ -3,14 +3,15 @@
 use serde_json::json;
 
 use super::{NOW, Open, entries, get, leads, set, write};
-use crate::crm::{CrmCaps, ENTRY_BYTES, value_bytes};
+use crate::crm::{CrmCaps, entry_bytes, value_bytes};
+use crate::store::WriteInto::{self, Holder, New};
 use crate::store::{CapReached, CrmFault};
 
 pub async fn keys_an_entry(open: &Open) {
     let store = open().await;
     let at = leads(&*store, "keys").await;
     let caps = CrmCaps { keys_an_entry_max: 2, ..CrmCaps::default() };
-    let set = |field| store.set_fields(write(&at, &[(field, json!(1))], false), caps, NOW);
+    let set = |field| store.set_fields(write(&at, &[(field, json!(1))], Holder), caps, NOW);
     assert_eq!(set("a").await, Ok(()));
     assert_eq!(set("b").await, Ok(()));
     assert_eq!(set("c").await, Err(CrmFault::Cap(CapReached::KeysAnEntry)));
@@ -21,24 +22,28 @@ pub async fn keys_an_entry(open: &Open) {
 pub async fn entries_a_reference(open: &Open) {
     let store = open().await;
     let at = leads(&*store, "entries").await;
-    let none = CrmCaps { entries_a_reference_max: 0, ..CrmCaps::default() };
-    let one = CrmCaps { entries_a_reference_max: 1, ..none };
-    let set = |caps| store.set_fields(write(&at, &[("a", json!(1))], false), caps, NOW);
+    let caps = CrmCaps { entries_a_reference_max: 2, ..CrmCaps::default() };
+    let set = |into: WriteInto| {
+        let write = write(&at, &[("a", json!(1))], into);
+        store.set_fields(write, caps, NOW)
+    };
+    assert_eq!(set(New).await, Ok(()));
+    assert_eq!(set(New).await, Ok(()));
     let over = CrmFault::Cap(CapReached::EntriesAReference);
-    assert_eq!(set(none).await, Err(over));
-    assert_eq!(set(one).await, Ok(()));
-    assert_eq!(set(none).await, Ok(()), "the entry is there already");
+    assert_eq!(set(New).await, Err(over));
+    assert_eq!(set(Holder).await, Ok(()), "the entry is there already");
+    assert_eq!(entries(&*store, &at).await.len(), 2);
 }
 
 pub async fn brand_bytes_count_up_and_down(open: &Open) {
     let store = open().await;
     let at = leads(&*store, "bytes").await;
     // MessagePack: one byte for a string under 32 bytes, or for a small number.
-    let small = ENTRY_BYTES + value_bytes("a", 1);
-    let large = ENTRY_BYTES + value_bytes("a", 1 + 20);
+    let small = entry_bytes(&at.reference) + value_bytes("a", 1);
+    let large = entry_bytes(&at.reference) + value_bytes("a", 1 + 20);
     let set = |text: &str, max| {
         let caps = CrmCaps { brand_bytes_max: max, ..CrmCaps::default() };
-        let write = write(&at, &[("a", json!(text))], false);
+        let write = write(&at, &[("a", json!(text))], Holder);
         let store = &store;
         async move { store.set_fields(write, caps, NOW).await }
     };
@@ -63,7 +68,7 @@ pub async fn a_refused_write_leaves_nothing(open: &Open) {
     let caps = CrmCaps { keys_an_entry_max: 2, ..CrmCaps::default() };
     set(&*store, &at, "a", json!("old"), NOW).await;
     let fields = [("a", json!("new")), ("b", json!(1)), ("c", json!(1))];
-    let refused = store.set_fields(write(&at, &fields, false), caps, NOW + 1).await;
+    let refused = store.set_fields(write(&at, &fields, Holder), caps, NOW + 1).await;
     assert_eq!(refused, Err(CrmFault::Cap(CapReached::KeysAnEntry)));
     let found = entries(&*store, &at).await;
     assert_eq!(found[0].values, [("a".to_owned(), json!("old"))]);

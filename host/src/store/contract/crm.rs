@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{NOW, Open, entries, get, key, leads, set, write};
-use crate::crm::{CrmCaps, Reference, Slug};
+use super::{NOW, Open, entries, get, key, leads, put, set, write};
+use crate::crm::{CrmCaps, DEPTH_MAX, Entry, Reference, Slug};
 use crate::store::CrmFault;
+use crate::store::WriteInto::{Holder, New, Newest};
 
 pub async fn values_are_exact(open: &Open) {
     let store = open().await;
@@ -22,6 +23,7 @@ pub async fn values_are_exact(open: &Open) {
         json!(""),
         json!("\0 \u{1f} é 🙂 \u{feff} \u{2028}"),
         json!([]),
+        (0..DEPTH_MAX).fold(json!(1), |inner, _| json!({ "": inner })),
         json!({"z": 1, "a": {"__proto__": [-0.0, null]}, "": "\0"}),
     ];
     for (now, value) in (NOW..).zip(&exact) {
@@ -47,7 +49,7 @@ pub async fn the_newest_entry_that_has_the_key(open: &Open) {
     set(&*store, &at, "a", json!(null), NOW + 1).await;
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(Value::Null)]);
     // No keys, nothing to write: still an entity that has to be there.
-    let nothing = write(&at, &[], false);
+    let nothing = write(&at, &[], Holder);
     assert_eq!(store.set_fields(nothing, caps, NOW).await, Ok(()));
     assert_eq!(get(&*store, &at, &[]).await, []);
 }
@@ -55,23 +57,47 @@ pub async fn the_newest_entry_that_has_the_key(open: &Open) {
 pub async fn force_writes_into_the_newest(open: &Open) {
     let store = open().await;
     let at = leads(&*store, "force").await;
-    let caps = CrmCaps::default();
     // Forced into nothing it makes an entry like any other write.
-    let forced = write(&at, &[("a", json!(1))], true);
-    store.set_fields(forced.clone(), caps, NOW).await.unwrap();
-    store.set_fields(forced, caps, NOW + 1).await.unwrap();
+    put(&*store, &at, &[("a", json!(1))], Newest, NOW).await;
+    put(&*store, &at, &[("b", json!(2))], New, NOW).await;
+    set(&*store, &at, "a", json!(3), NOW + 1).await;
+    assert_eq!(values(&entries(&*store, &at).await), ["b=2", "a=3"]);
+    put(&*store, &at, &[("a", json!(4))], Newest, NOW + 2).await;
     let found = entries(&*store, &at).await;
-    assert_eq!(found.len(), 1);
-    assert_eq!((found[0].created_at, found[0].updated_at), (NOW, NOW + 1));
+    assert_eq!(values(&found), ["a=4 b=2", "a=3"]);
+    assert_eq!((found[0].updated_at, found[1].updated_at), (NOW + 2, NOW + 1));
+    assert_eq!(get(&*store, &at, &["a"]).await, [Some(json!(4))]);
+}
+
+pub async fn fields_go_each_to_its_holder(open: &Open) {
+    let store = open().await;
+    let at = leads(&*store, "holder").await;
+    for field in ["a", "b", "c"] {
+        put(&*store, &at, &[(field, json!(0))], New, NOW).await;
+    }
+    let fields = [("d", json!(1)), ("a", json!(1)), ("b", json!(1))];
+    put(&*store, &at, &fields, Holder, NOW).await;
+    assert_eq!(values(&entries(&*store, &at).await), ["c=0 d=1", "b=1", "a=1"]);
+    // Two entries have it: the newer one is read and written.
+    put(&*store, &at, &[("a", json!(2))], New, NOW).await;
+    assert_eq!(get(&*store, &at, &["a", "c"]).await, [Some(json!(2)), Some(json!(0))]);
+    set(&*store, &at, "a", json!(3), NOW).await;
+    let found = entries(&*store, &at).await;
+    assert_eq!(values(&found), ["a=3", "c=0 d=1", "b=1", "a=1"]);
+}
+
+/// Each entry as `key=value key=value`.
+fn values(entries: &[Entry]) -> Vec<String> {
+    let text = |(key, value): &(String, Value)| format!("{key}={value}");
+    let one = |entry: &Entry| entry.values.iter().map(text).collect::<Vec<_>>().join(" ");
+    entries.iter().map(one).collect()
 }
 
 pub async fn several_fields_at_once(open: &Open) {
     let store = open().await;
     let at = leads(&*store, "several").await;
     let fields = [("a", json!(1)), ("b", json!([2])), ("c", json!("3"))];
-    let several = write(&at, &fields, false);
-    let caps = CrmCaps::default();
-    store.set_fields(several, caps, NOW).await.unwrap();
+    put(&*store, &at, &fields, Holder, NOW).await;
     let found = entries(&*store, &at).await;
     assert_eq!(found.len(), 1, "one new entry for all of them");
     let expected = fields.map(|(key, value)| (key.to_owned(), value));
@@ -81,9 +107,8 @@ pub async fn several_fields_at_once(open: &Open) {
 pub async fn the_last_of_two_equal_keys_wins(open: &Open) {
     let store = open().await;
     let at = leads(&*store, "twice").await;
-    let twice = write(&at, &[("a", json!(1)), ("a", json!(2))], false);
-    let caps = CrmCaps::default();
-    store.set_fields(twice, caps, NOW).await.unwrap();
+    let twice = [("a", json!(1)), ("a", json!(2))];
+    put(&*store, &at, &twice, Holder, NOW).await;
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(json!(2))]);
 }
 
@@ -98,7 +123,7 @@ pub async fn unknown_slugs(open: &Open) {
     let got = store.get_entries(&at, 1, 1).await;
     assert_eq!(got.unwrap_err(), unknown);
     for fields in [&[][..], &[("a", json!(1))][..]] {
-        let got = store.set_fields(write(&at, fields, false), caps, NOW).await;
+        let got = store.set_fields(write(&at, fields, Holder), caps, NOW).await;
         assert_eq!(got.unwrap_err(), unknown);
     }
     let found = store.find_entity(&at.brand, at.slug).await;
@@ -161,6 +186,6 @@ pub async fn parallel_fields_are_all_kept(open: &Open) {
     }
     let found = entries(&*stores[1], &at).await;
     assert_eq!(found.len(), 1);
-    let values: Vec<_> = found[0].values.iter().map(|(_, value)| value).collect();
-    assert_eq!(values, (0..100).map(|n| json!(n)).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    let values = found[0].values.iter().map(|(_, value)| value.clone());
+    assert!(values.eq((0..100).map(Value::from)));
 }

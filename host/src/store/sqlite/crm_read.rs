@@ -6,6 +6,19 @@ use serde_json::Value;
 use crate::crm::{Address, Entry, EntryId, FieldKey, Placement};
 use crate::store::{CrmFault, StoreError};
 
+/// One statement for any number of keys, whose text is always the same.
+pub(super) const NEWEST_VALUES: &str = "SELECT asked.key, (
+         SELECT value FROM crm_value
+         WHERE reference = ?1 AND key = asked.value
+         ORDER BY entry_id DESC LIMIT 1)
+     FROM json_each(?2) AS asked";
+
+pub(super) const NEWEST_ENTRIES: &str = "SELECT e.id, e.created_at, e.updated_at, p.id, p.slug, s.id, s.slug
+     FROM crm_entry e
+     LEFT JOIN crm_stage s ON s.id = e.stage_id
+     LEFT JOIN crm_pipeline p ON p.id = s.pipeline_id
+     WHERE e.reference = ?1 ORDER BY e.id DESC LIMIT ?2";
+
 /// The entity's id.
 pub(super) fn entity_id(conn: &Connection, brand: &str, slug: &str) -> Result<i64, CrmFault> {
     conn.prepare_cached("SELECT id FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
@@ -41,14 +54,7 @@ pub(super) fn fields(
     };
     let asked: Value = keys.iter().map(FieldKey::as_str).collect();
     let mut room = Room(bytes_max);
-    // One statement for any number of keys, whose text is always the same.
-    let mut query = conn.prepare_cached(
-        "SELECT asked.key, (
-             SELECT value FROM crm_value
-             WHERE reference = ?1 AND key = asked.value
-             ORDER BY entry_id DESC LIMIT 1)
-         FROM json_each(?2) AS asked",
-    )?;
+    let mut query = conn.prepare_cached(NEWEST_VALUES)?;
     let mut rows = query.query((reference, asked.to_string()))?;
     while let Some(row) = rows.next()? {
         let index: u32 = row.get(0)?;
@@ -72,13 +78,7 @@ pub(super) fn entries(
     let Some(reference) = reference(&conn, entity, at)? else {
         return Ok(Vec::new());
     };
-    let mut query = conn.prepare_cached(
-        "SELECT e.id, e.created_at, e.updated_at, p.id, p.slug, s.id, s.slug
-         FROM crm_entry e
-         LEFT JOIN crm_stage s ON s.id = e.stage_id
-         LEFT JOIN crm_pipeline p ON p.id = s.pipeline_id
-         WHERE e.reference = ?1 ORDER BY e.id DESC LIMIT ?2",
-    )?;
+    let mut query = conn.prepare_cached(NEWEST_ENTRIES)?;
     let mut entries =
         query.query_map((reference, limit), read_entry)?.collect::<rusqlite::Result<Vec<Entry>>>()?;
     let mut room = Room(bytes_max);

@@ -5,8 +5,11 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
 use super::crm_read;
-use crate::crm::{Address, CrmCaps, ENTRY_BYTES, EntryId, FieldKey, value_bytes};
-use crate::store::{CapReached, CrmFault, SetFields, StoreError};
+use crate::crm::{Address, CrmCaps, EntryId, FieldKey, entry_bytes, value_bytes};
+use crate::store::{CapReached, CrmFault, SetFields, StoreError, WriteInto};
+
+pub(super) const NEWEST_HOLDER: &str = "SELECT entry_id FROM crm_value
+     WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT 1";
 
 pub(super) fn set_fields(
     conn: &Connection,
@@ -21,6 +24,7 @@ pub(super) fn set_fields(
     let reference = reference(conn, entity, &write.at)?;
     let mut writing = Writing {
         conn,
+        at: &write.at,
         reference,
         caps,
         now_ms,
@@ -28,18 +32,21 @@ pub(super) fn set_fields(
         touched: Vec::new(),
         bytes: 0,
     };
+    if write.into == WriteInto::New {
+        writing.add_entry()?;
+    }
     for (key, value) in &write.fields {
-        let entry = match write.force {
-            true => None,
-            false => newest_with(conn, reference, key)?,
+        let holder = match write.into {
+            WriteInto::Holder => newest_with(conn, reference, key)?,
+            WriteInto::Newest | WriteInto::New => None,
         };
-        let entry = match entry.or(writing.newest) {
+        let entry = match holder.or(writing.newest) {
             Some(entry) => entry,
             None => writing.add_entry()?,
         };
         writing.put(entry, key, value)?;
     }
-    writing.finish(&write.at.brand)
+    writing.finish()
 }
 
 /// The reference's row, made if there is none.
@@ -67,10 +74,7 @@ fn newest_entry(conn: &Connection, reference: i64) -> Result<Option<EntryId>, Cr
 
 fn newest_with(conn: &Connection, reference: i64, key: &FieldKey) -> Result<Option<EntryId>, CrmFault> {
     let id = conn
-        .prepare_cached(
-            "SELECT entry_id FROM crm_value WHERE reference = ?1 AND key = ?2
-             ORDER BY entry_id DESC LIMIT 1",
-        )?
+        .prepare_cached(NEWEST_HOLDER)?
         .query_row((reference, key.as_str()), |row| row.get(0))
         .optional()?;
     Ok(id.map(EntryId::from_bytes))
@@ -79,6 +83,7 @@ fn newest_with(conn: &Connection, reference: i64, key: &FieldKey) -> Result<Opti
 /// Writes to one reference, and what they add up to.
 struct Writing<'a> {
     conn: &'a Connection,
+    at: &'a Address,
     reference: i64,
     caps: CrmCaps,
     now_ms: i64,
@@ -106,7 +111,7 @@ impl Writing<'_> {
             )?
             .execute((id.as_bytes(), self.reference, self.now_ms))?;
         self.newest = Some(id);
-        self.bytes += signed(ENTRY_BYTES);
+        self.bytes += signed(entry_bytes(&self.at.reference));
         Ok(id)
     }
 
@@ -148,7 +153,7 @@ impl Writing<'_> {
         }
     }
 
-    fn finish(self, brand: &str) -> Result<(), CrmFault> {
+    fn finish(self) -> Result<(), CrmFault> {
         let mut touch = self.conn.prepare_cached("UPDATE crm_entry SET updated_at = ?2 WHERE id = ?1")?;
         for entry in &self.touched {
             touch.execute((entry.as_bytes(), self.now_ms))?;
@@ -163,7 +168,7 @@ impl Writing<'_> {
                  ON CONFLICT (brand) DO UPDATE SET bytes = bytes + excluded.bytes
                  RETURNING bytes",
             )?
-            .query_row((brand, self.bytes), |row| row.get(0))?;
+            .query_row((&self.at.brand, self.bytes), |row| row.get(0))?;
         match self.bytes > 0 && bytes > signed(self.caps.brand_bytes_max) {
             true => Err(CrmFault::Cap(CapReached::BrandBytes)),
             false => Ok(()),

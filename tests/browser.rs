@@ -1,0 +1,174 @@
+//! The sample site in a real Chromium, through its WebDriver.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Request, Server};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A browser window, closed with its driver when dropped.
+struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+}
+
+impl Browser {
+    fn open() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts (Debian's chromium-driver; `make setup` installs it)");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| {
+                line.split_once("successfully on port ")
+                    .map(|(_, port)| port.trim_end_matches('.').to_owned())
+            })
+            .expect("chromedriver names its port");
+        // The driver must not block on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let address = format!("127.0.0.1:{port}").parse().unwrap();
+        let mut browser = Self { driver, address, session: String::new() };
+        let options = json!({
+            "args": [
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-dev-shm-usage", "--window-size=1000,900",
+            ],
+        });
+        let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+        let created = browser.command("POST", "/session", &capabilities);
+        browser.session = created["sessionId"].as_str().unwrap().to_owned();
+        browser
+    }
+
+    fn command(&self, method: &str, path: &str, body: &Value) -> Value {
+        let mut request = Request::new(method, path).host("localhost");
+        if method == "POST" {
+            request = request.header("content-type", "application/json").body(body.to_string().as_bytes());
+        }
+        let answer = request.send(self.address);
+        let value: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer.status, 200, "{method} {path}: {value}");
+        value["value"].clone()
+    }
+
+    fn go(&self, url: &str) {
+        self.command("POST", &format!("/session/{}/url", self.session), &json!({"url": url}));
+    }
+
+    /// The value of a JavaScript expression in the page.
+    fn eval(&self, expression: &str) -> Value {
+        let script = json!({"script": format!("return ({expression})"), "args": []});
+        self.command("POST", &format!("/session/{}/execute/sync", self.session), &script)
+    }
+
+    /// Waits until the expression has the value.
+    fn wait_for(&self, expression: &str, value: &Value) {
+        let started = Instant::now();
+        loop {
+            let found = self.eval(expression);
+            if found == *value {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{expression} is {found}, not {value}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Types into the element and leaves it.
+    fn fill(&self, selector: &str, text: &str) {
+        let found = self.find(selector);
+        self.command("POST", &format!("/session/{}/element/{found}/clear", self.session), &json!({}));
+        self.command(
+            "POST",
+            &format!("/session/{}/element/{found}/value", self.session),
+            &json!({"text": text}),
+        );
+    }
+
+    fn click(&self, selector: &str) {
+        let found = self.find(selector);
+        self.command("POST", &format!("/session/{}/element/{found}/click", self.session), &json!({}));
+    }
+
+    fn find(&self, selector: &str) -> String {
+        let query = json!({"using": "css selector", "value": selector});
+        let found = self.command("POST", &format!("/session/{}/element", self.session), &query);
+        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() && !std::thread::panicking() {
+            self.command("DELETE", &format!("/session/{}", self.session), &Value::Null);
+        }
+        // It may have ended by itself.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+#[test]
+fn a_visitor_logs_in_checks_in_and_reads_it_on_the_dashboard() {
+    let server = Server::start(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts"));
+    let site = format!("http://localhost:{}", server.address.port());
+    let browser = Browser::open();
+
+    browser.go(&site);
+    browser.wait_for("document.querySelectorAll('dt').length", &json!(4));
+    browser.go(&site);
+    browser.wait_for("document.getElementById('visits').textContent", &json!("2"));
+
+    // Not logged in: the check-in is refused, with the seeds' own words.
+    browser.go(&format!("{site}/weight/checkin"));
+    browser.fill("#weight", "182.5");
+    browser.click("button");
+    browser.wait_for("document.getElementById('result').textContent", &json!("Error: not authenticated"));
+
+    browser.go(&format!("{site}/login"));
+    browser.fill("[name=email]", "ann@example.com");
+    browser.fill("[name=name]", "Ann");
+    browser.click("button");
+    browser.wait_for("location.pathname", &json!("/dashboard"));
+    browser.wait_for("document.querySelector('h1').textContent", &json!("Hello, Ann"));
+    browser.wait_for("document.getElementById('current').textContent.trim()", &json!("Not logged yet"));
+
+    browser.go(&format!("{site}/weight/checkin"));
+    browser.fill("#weight", "20");
+    browser.click("button");
+    browser.wait_for(
+        "document.getElementById('result').textContent",
+        &json!("Error: Weight must be at least 50"),
+    );
+    browser.fill("#weight", "82.5");
+    browser.fill("#notes", "<b>after</b> breakfast");
+    browser.eval("document.getElementById('unit').value = 'kg'");
+    browser.click("button");
+    browser.wait_for("document.getElementById('result').textContent", &json!("Logged: 82.5 kg"));
+
+    browser.go(&format!("{site}/dashboard"));
+    browser.wait_for("document.getElementById('current').textContent", &json!("82.5 kg"));
+    browser.wait_for(
+        "document.getElementById('latest-notes').textContent",
+        &json!("Notes: <b>after</b> breakfast"),
+    );
+    browser.fill("#goal", "85");
+    browser.click("button");
+    browser.wait_for("document.getElementById('goal-now').textContent", &json!("85"));
+    browser.wait_for("!!document.getElementById('on-track')", &json!(true));
+
+    browser.go(&format!("{site}/logout"));
+    browser.go(&format!("{site}/dashboard"));
+    browser.wait_for("location.pathname", &json!("/login"));
+}

@@ -1,0 +1,2 @@
+export default function greet(name) { return "hello " + name; }
+export const a = 1, b = 2;

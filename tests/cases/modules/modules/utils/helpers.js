@@ -1,0 +1,2 @@
+import { count } from "../counter";
+export const helped = count();

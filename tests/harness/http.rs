@@ -1,0 +1,104 @@
+//! Requests as a client that tests are sure of: nothing is followed, kept or
+//! retried behind their back.
+
+use std::net::SocketAddr;
+
+/// A request to be sent.
+pub struct Request {
+    method: String,
+    path: String,
+    host: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// In order, lower-case names.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Request {
+    pub fn new(method: &str, path: &str) -> Self {
+        Self {
+            method: method.into(),
+            path: path.into(),
+            host: "localhost".into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub fn get(path: &str) -> Self {
+        Self::new("GET", path)
+    }
+
+    /// A POST of JSON text.
+    pub fn json(path: &str, body: &str) -> Self {
+        Self::new("POST", path).header("content-type", "application/json").body(body.as_bytes())
+    }
+
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn body(mut self, body: &[u8]) -> Self {
+        self.body = body.to_vec();
+        self
+    }
+
+    pub fn send(self, to: SocketAddr) -> Answer {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .allow_non_standard_methods(true)
+            .build()
+            .into();
+        let mut request = ureq::http::Request::builder()
+            .method(self.method.as_str())
+            .uri(format!("http://{to}{}", self.path))
+            .header("host", &self.host);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let sent = if self.body.is_empty() {
+            agent.run(request.body(()).unwrap())
+        } else {
+            agent.run(request.body(self.body).unwrap())
+        };
+        let mut answer = sent.unwrap();
+        let headers = answer.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+        Answer {
+            status: answer.status().as_u16(),
+            headers: headers.collect(),
+            body: answer.body_mut().with_config().limit(64 << 20).read_to_string().unwrap(),
+        }
+    }
+}
+
+impl Answer {
+    /// The value of a header; several are joined by a line break.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<&str> =
+            self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
+        if values.is_empty() { None } else { Some(values.join("\n")) }
+    }
+
+    /// `name=value` of the session cookie that the answer sets.
+    pub fn session_cookie(&self) -> Option<String> {
+        let cookies = self.header("set-cookie")?;
+        let cookie = cookies.lines().find(|cookie| cookie.starts_with("sluice_session="))?;
+        cookie.split(';').next().map(str::to_owned)
+    }
+}

@@ -1,0 +1,60 @@
+//! Full sandboxes do not hold up the admin listener.
+
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::harness::{Request, Server, TestSite};
+
+#[test]
+fn healthz_answers_while_every_sandbox_loops() {
+    const VISITORS: usize = 200;
+    let site = TestSite::with(&[
+        ("pages/loop.html", "<script scope=\"backend\">while (true) {}</script>"),
+        ("pages/index.html", "here"),
+    ]);
+    // Far more than the visitors' requests can burn before the answer.
+    site.write("brands/demo/brand.toml", "default = true\n[limits]\nfuel = 1_000_000_000_000\n");
+    let server = Server::start(site.path());
+    let (sent, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (sent, finished, address) = (&sent, &finished, server.address);
+    std::thread::scope(|scope| {
+        for _ in 0..VISITORS {
+            scope.spawn(move || {
+                let connection = std::net::TcpStream::connect(address);
+                let Ok(mut connection) = connection else { return };
+                connection.write_all(b"GET /loop HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+                sent.fetch_add(1, Ordering::SeqCst);
+                // The server is stopped below: an answer would come before that.
+                let mut byte = [0];
+                if matches!(connection.read(&mut byte), Ok(1)) {
+                    finished.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        while sent.load(Ordering::SeqCst) < VISITORS {
+            std::thread::yield_now();
+        }
+        let answer = Request::get("/healthz").send(server.admin_address);
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
+        // A visitor's page without a script is not held up either.
+        assert_eq!(server.get("localhost", "/").body, "here");
+        assert_eq!(finished.load(Ordering::SeqCst), 0, "no loop has met its quota yet");
+        drop(server);
+    });
+}
+
+#[test]
+fn the_admin_plane_is_not_on_the_visitors_port() {
+    let site = TestSite::with(&[("pages/index.html", "here")]);
+    let server = Server::start(site.path());
+    assert_eq!(server.get("localhost", "/healthz").status, 404);
+    assert_eq!(Request::get("/").send(server.admin_address).status, 404);
+}
+
+#[test]
+fn sigterm_finishes_what_runs_and_exits_cleanly() {
+    let site = TestSite::with(&[("pages/index.html", "here")]);
+    let mut server = Server::start(site.path());
+    assert_eq!(server.get("localhost", "/").body, "here");
+    assert!(server.terminate().success());
+}

@@ -1,0 +1,13 @@
+//! The one integration binary: a real server, real requests, a real browser.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")]
+
+mod browser;
+mod cases;
+mod components;
+mod harness;
+mod health;
+mod memory_reset;
+mod sandbox;
+mod secrecy;
+mod sessions;

@@ -1,0 +1,207 @@
+//! What a run is, seen from the library: one sandbox, its costs, its freshness.
+
+use sluice::page::modules::{self, ModuleSource, ScriptFile};
+use sluice::page::source::Source;
+use sluice::script::component::EngineParts;
+use sluice::script::engine::ENGINE_WASM;
+use sluice::script::outcome::Outcome;
+use sluice::script::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
+
+struct NoModules;
+
+impl ModuleSource for NoModules {
+    fn module(&self, _code: &str) -> Option<Result<Source, String>> {
+        None
+    }
+
+    fn module_codes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Bytecode and component of a script.
+pub async fn build(sandbox: &Sandbox, source: &str) -> (Vec<u8>, Vec<u8>) {
+    let file = ScriptFile {
+        source: Source { file: "pages/test.html".into(), text: source.into() }.into(),
+        script: source.into(),
+    };
+    let graph = modules::compile(sandbox, file, &NoModules).await.unwrap();
+    let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash).unwrap();
+    (graph.bytecode, component)
+}
+
+async fn script(sandbox: &Sandbox, source: &str) -> Script {
+    sandbox.load(&build(sandbox, source).await.1).unwrap()
+}
+
+async fn run(sandbox: &Sandbox, script: &Script) -> RunReport {
+    sandbox.run(script, RunContext::default()).await.unwrap()
+}
+
+#[test]
+fn pages_are_small() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        for source in ["", &"setVariable('a', 'some text');\n".repeat(500)] {
+            let (bytecode, component) = build(&sandbox, source).await;
+            let machine_code = sandbox.load(&component).unwrap().machine_code_bytes;
+            let over = component.len() - bytecode.len();
+            assert!(over <= 24 << 10, "a component is its bytecode and {over} bytes");
+            let over = machine_code.saturating_sub(bytecode.len());
+            assert!(over <= 64 << 10, "its machine code is its bytecode and {over} bytes");
+        }
+    });
+}
+
+#[test]
+fn every_run_has_its_own_random_numbers_and_the_right_time() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let script = script(
+            &sandbox,
+            "setVariable('random', Array.from({ length: 4 }, Math.random)); setVariable('now', Date.now());",
+        )
+        .await;
+        let before = sluice::app::now_ms();
+        let (first, second) = (run(&sandbox, &script).await, run(&sandbox, &script).await);
+        let after = sluice::app::now_ms();
+        let (first, second) = (first.effects.variables, second.effects.variables);
+        assert_ne!(first["random"], second["random"]);
+        for number in first["random"].as_array().unwrap() {
+            assert!((0.0..1.0).contains(&number.as_f64().unwrap()), "{number}");
+        }
+        for now in [&first["now"], &second["now"]] {
+            assert!((before..=after).contains(&now.as_i64().unwrap()), "{now}");
+        }
+    });
+}
+
+#[test]
+fn nothing_of_a_run_is_seen_by_the_next() {
+    block_on(async {
+        let config = SandboxConfig { concurrent_runs_max: 1, ..SandboxConfig::default() };
+        let sandbox = Sandbox::new(&config).unwrap();
+        let script = script(
+            &sandbox,
+            "setVariable('seen', [globalThis.leak, ({}).leak, [].leak, Math.leak, typeof Array.prototype.map]);
+             globalThis.leak = 1; Object.prototype.leak = 2; Array.prototype.leak = 3; Math.leak = 4;
+             delete Array.prototype.map;",
+        )
+        .await;
+        for _ in 0..3 {
+            let seen = run(&sandbox, &script).await.effects.variables["seen"].to_string();
+            assert_eq!(seen, r#"[null,null,null,null,"function"]"#);
+        }
+    });
+}
+
+#[test]
+fn the_same_run_uses_the_same_fuel() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let script =
+            script(&sandbox, "let s = 0; for (let i = 0; i < 1000; i++) s += i; setVariable('s', s);").await;
+        let fuel = run(&sandbox, &script).await.fuel;
+        assert!(fuel > 0);
+        for _ in 0..3 {
+            assert_eq!(run(&sandbox, &script).await.fuel, fuel);
+        }
+    });
+}
+
+#[test]
+fn host_calls_are_paid_for() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let fuel = async |source: &str| run(&sandbox, &script(&sandbox, source).await).await.fuel;
+        let one = fuel("session.get('a')").await;
+        let more = fuel("for (let i = 0; i < 100; i++) session.get('a')").await;
+        assert!(more - one > 99 * 10_000, "99 calls more cost {}", more - one);
+        let short = fuel("session.get('a'.repeat(10))").await;
+        let long = fuel("session.get('a'.repeat(10_010))").await;
+        assert!(long - short > 10_000 * 10, "10,000 bytes more cost {}", long - short);
+        let now = fuel("for (let i = 0; i < 101; i++) Date.now()").await
+            - fuel("for (let i = 0; i < 1; i++) Date.now()").await;
+        assert!(now > 100 * 10_000, "100 looks at the clock cost {now}");
+    });
+}
+
+#[test]
+fn a_loop_over_host_calls_meets_its_quota() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let mut context = RunContext::default();
+        context.limits.fuel = 10_000_000;
+        let script = script(&sandbox, "while (true) session.get('a')").await;
+        let report = sandbox.run(&script, context).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Fuel);
+        assert_eq!(report.fuel, 10_000_000);
+    });
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_stopped() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let mut context = RunContext::default();
+        context.limits.fuel = u64::MAX / 2;
+        context.limits.wall_ms_max = 50;
+        let script = script(&sandbox, "setVariable('before', 1); while (true) {}").await;
+        let report = sandbox.run(&script, context).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Timeout);
+        assert_eq!(report.effects.variables["before"], 1);
+    });
+}
+
+#[test]
+fn deep_recursion_ends_the_run_and_nothing_else() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let deep = script(&sandbox, "setVariable('before', 1); function f() { f() } f();").await;
+        let report = run(&sandbox, &deep).await;
+        assert_eq!(report.outcome, Outcome::Stack);
+        assert_eq!(report.effects.variables["before"], 1);
+        let next = script(&sandbox, "setVariable('fine', 1)").await;
+        assert_eq!(run(&sandbox, &next).await.outcome, Outcome::Ok);
+    });
+}
+
+#[test]
+fn busy_scripts_take_turns() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let loops = ["while (true) {}", "while (true) session.get('a')"];
+        let quick = script(&sandbox, "setVariable('done', 1)").await;
+        for source in loops {
+            let endless = script(&sandbox, source).await;
+            let mut context = RunContext::default();
+            context.limits.fuel = u64::MAX / 2;
+            tokio::select! {
+                biased;
+                _ = sandbox.run(&endless, context) => panic!("an endless loop ended"),
+                report = run(&sandbox, &quick) => assert_eq!(report.outcome, Outcome::Ok, "beside {source}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn page_components_are_valid_and_name_their_engine() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let (_, component) = build(&sandbox, "setVariable('a', 1)").await;
+        wasmparser::Validator::new().validate_all(&component).unwrap();
+
+        let mut other = EngineParts::new(ENGINE_WASM).unwrap();
+        other.version = "0".repeat(64);
+        let foreign = other.page(b"", "").unwrap();
+        let refused = sandbox.load(&foreign).err().unwrap().to_string();
+        assert!(refused.contains("built for engine 000000000000"), "{refused}");
+        assert!(refused.contains(&sandbox.parts.version[..12]), "{refused}");
+        assert!(refused.contains("sluice build"), "{refused}");
+    });
+}

@@ -1,0 +1,32 @@
+//! The text of a backend script never reaches the browser.
+
+use crate::harness::{Server, TestSite};
+
+#[test]
+fn no_form_of_a_script_reaches_the_browser() {
+    let megabyte = format!(
+        "<script scope=\"backend\">/* SECRET */{}</script>shown",
+        "// SECRET filler\n".repeat(62_000)
+    );
+    let pages: [(&str, &str); 8] = [
+        ("uncompilable", "<script scope=\"backend\">let SECRET = ;</script>shown"),
+        ("throws", "<script scope=\"backend\">throw new Error('SECRET')</script>shown"),
+        ("unterminated", "shown<script scope=\"backend\">let SECRET = 1;"),
+        ("unterminated-tag", "shown<script scope=\"backend\" SECRET"),
+        ("comment", "<!-- <script scope=\"backend\">SECRET</script> -->shown"),
+        ("upper-case", "<SCRIPT SCOPE=\"BACKEND\">let SECRET = 1;</SCRIPT>shown"),
+        ("raw-text", "<textarea><script scope='backend'>SECRET</script></textarea>shown"),
+        ("megabyte", &megabyte),
+    ];
+    let files: Vec<(String, &str)> =
+        pages.iter().map(|(name, page)| (format!("pages/{name}.html"), *page)).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(file, page)| (file.as_str(), *page)).collect();
+    let site = TestSite::with(&files);
+    let server = Server::start(site.path());
+    for (name, _) in pages {
+        let answer = server.get("localhost", &format!("/{name}"));
+        assert_eq!(answer.status, 200, "{name}");
+        assert_eq!(answer.body.trim(), "shown", "{name}");
+        assert!(!format!("{answer:?}").contains("SECRET"), "{name}: {answer:?}");
+    }
+}

@@ -6,10 +6,10 @@ use sluice::script::{RunContext, Sandbox, SandboxConfig};
 
 use crate::sandbox::block_on;
 
-/// Searches the memory for a marker; without one, fills the memory with it.
-/// `run` answers `result<_, failure>` through memory: the record at 16 says
+/// Searches the memory for a marker; without one, writes the marker every STRIDE
+/// bytes. `run` answers `result<_, failure>` through memory: the failure's name is
 /// `MarkerFound` when the search succeeded.
-pub const MARKER_CORE: &str = r#"
+const MARKER_CORE: &str = r#"
   (memory (export "memory") 160)
   ;; A page of the initial image, so that image pages are written, too.
   (data (i32.const 65536) "initial")
@@ -28,7 +28,7 @@ pub const MARKER_CORE: &str = r#"
     (local.set $at (i32.const 65536))
     (loop $next
       (i64.store (local.get $at) (i64.const 0x5a17ce5a17ce5a17))
-      (local.set $at (i32.add (local.get $at) (i32.const 8)))
+      (local.set $at (i32.add (local.get $at) (i32.const STRIDE)))
       (br_if $next (i32.lt_u (local.get $at) (i32.const 10485760)))))
   (func $answer (param $found i32) (result i32)
     ;; result<_, failure>: tag, then name, message, file (pointer, length),
@@ -68,13 +68,19 @@ fn component(imports: &str, core: &str) -> Vec<u8> {
     wat::parse_str(&text).unwrap()
 }
 
-/// Searches and fills once.
-pub fn marker_component() -> Vec<u8> {
-    component("", &format!("{MARKER_CORE} (func (export \"run\") (param i32) (result i32) (call $run))"))
+fn marker_core(stride: u32) -> String {
+    MARKER_CORE.replace("STRIDE", &stride.to_string())
+}
+
+/// Searches, then marks every `stride` bytes.
+pub fn marker_component(stride: u32) -> Vec<u8> {
+    let core = marker_core(stride);
+    component("", &format!("{core} (func (export \"run\") (param i32) (result i32) (call $run))"))
 }
 
 /// The same twice in one run, so that the second search finds the marker.
-pub fn twice(core: &str) -> Vec<u8> {
+pub fn marker_component_twice(stride: u32) -> Vec<u8> {
+    let core = marker_core(stride);
     component(
         "",
         &format!("{core} (func (export \"run\") (param i32) (result i32) (drop (call $run)) (call $run))"),
@@ -85,7 +91,7 @@ pub fn twice(core: &str) -> Vec<u8> {
 fn nothing_beyond_the_published_world_is_linked() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
-        let core = format!("{MARKER_CORE} (func (export \"run\") (param i32) (result i32) (call $run))");
+        let core = format!("{} (func (export \"run\") (param i32) (result i32) (call $run))", marker_core(8));
         for import in [
             r#"(import "wasi:cli/environment@0.2.12" (instance (export "get-environment" (func (result (list (tuple string string)))))))"#,
             r#"(import "wasi:filesystem/preopens@0.2.12" (instance (export "x" (func))))"#,

@@ -1,6 +1,13 @@
 //! The one integration binary: a real server, real requests, a real browser.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should panic, and may say so"
+)]
 
 mod browser;
 mod cases;

@@ -9,7 +9,7 @@ use sluice::script::memory_reset::{MemoryReset, MemoryResetChoice};
 use sluice::script::outcome::Outcome;
 use sluice::script::{RunContext, Sandbox, SandboxConfig};
 
-use crate::components::marker_component;
+use crate::components::{marker_component, marker_component_twice};
 use crate::sandbox::block_on;
 
 fn check(choice: MemoryResetChoice, expected: MemoryReset) {
@@ -20,10 +20,19 @@ fn check(choice: MemoryResetChoice, expected: MemoryReset) {
             println!("skipped: kernel or swap ({})", sandbox.memory_reset_reason);
             return;
         }
-        let script = sandbox.load(&marker_component()).unwrap();
-        for round in 0..5 {
-            let report = sandbox.run(&script, RunContext::default()).await.unwrap();
-            assert_eq!(report.outcome, Outcome::Ok, "round {round}: {:?}", report.failure);
+        // Every byte; then every other page, which is more than a thousand
+        // separate regions to find.
+        for stride in [8, 8192] {
+            let script = sandbox.load(&marker_component(stride)).unwrap();
+            for round in 0..5 {
+                let report = sandbox.run(&script, RunContext::default()).await.unwrap();
+                assert_eq!(
+                    report.outcome,
+                    Outcome::Ok,
+                    "stride {stride}, round {round}: {:?}",
+                    report.failure
+                );
+            }
         }
     });
 }
@@ -43,13 +52,9 @@ fn remapping_leaves_nothing_behind() {
 fn the_marker_is_found_where_memory_is_not_cleaned() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
-        let script = sandbox.load(&crate::components::twice(&marker_component_core())).unwrap();
+        let script = sandbox.load(&marker_component_twice(8192)).unwrap();
         let report = sandbox.run(&script, RunContext::default()).await.unwrap();
         assert_eq!(report.outcome, Outcome::Error);
         assert_eq!(report.failure.unwrap().name, "MarkerFound");
     });
-}
-
-fn marker_component_core() -> String {
-    crate::components::MARKER_CORE.to_owned()
 }

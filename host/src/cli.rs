@@ -1,5 +1,10 @@
 //! The command line: flags, settings, and one file for each command.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "what a command prints is its result; the log goes to standard error"
+)]
+
 mod build;
 mod serve;
 

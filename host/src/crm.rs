@@ -14,7 +14,6 @@ mod calls;
 mod check;
 mod entry;
 mod entry_id;
-mod nearest;
 mod options;
 mod plan;
 mod schema;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{self, BrandConfig, ConfigError, PageConfig, SiteConfig};
 use crate::limits::Limits;
+use crate::page::extract::extract;
 use crate::page::modules::ModuleSource;
 use crate::page::source::Source;
 use crate::page::{self, Page, PageScript, PageSettings};
@@ -224,14 +225,27 @@ impl BrandFolder {
         })
     }
 
+    /// A layout or component. Only listed files can be named, so no name leaves
+    /// the folder. One with a backend script is not used: scripts belong to pages
+    /// and modules.
     fn include(&self, folder: &str, files: &[String], name: &str) -> Option<(String, String)> {
-        let file = format!("{name}.html");
-        // Only listed files can be named, so no name leaves the folder.
-        files
-            .contains(&file)
-            .then(|| files::read(&self.dir, &format!("{folder}/{file}")).ok())
-            .flatten()
-            .map(|source| (source.file, source.text))
+        let file = format!("{folder}/{name}.html");
+        files.iter().find(|known| stem(known) == name)?;
+        let usable = files::read(&self.dir, &file).map_err(|error| error.to_string()).and_then(|source| {
+            let found = extract(&source.text)?;
+            if found.holes.is_empty() {
+                Ok(source)
+            } else {
+                Err(format!("{file}: a backend script cannot stand here"))
+            }
+        });
+        match usable {
+            Ok(source) => Some((source.file, source.text)),
+            Err(reason) => {
+                tracing::error!("{}", crate::run_log::printable(&reason));
+                None
+            }
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! "Did you mean …?"
+//! The nearest known name for a misspelt one.
 
-/// The known name that is nearest to `name`, if any is near enough to be meant.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (name.chars().count() / 3).max(1);
-    known
+/// The candidate closest to `name`, if it is close enough to be a typing mistake.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (name.chars().count() / 3).clamp(1, 3);
+    candidates
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -11,23 +11,36 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits (insert, delete, replace) that turn `a` into `b`, in any case.
+/// ` (did you mean "x"?)`, or nothing.
+pub fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, candidates).map(|near| format!(" (did you mean \"{near}\"?)")).unwrap_or_default()
+}
+
+/// Names longer than this are not worth comparing.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Edits (insert, delete, replace, swap of neighbours) between two names.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().flat_map(char::to_lowercase).enumerate() {
-        let mut diagonal = std::mem::replace(row.first_mut().unwrap_or(&mut 0), i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(usize::MAX);
-            let left = row.get(j).copied().unwrap_or(usize::MAX);
-            let cost =
-                (diagonal + usize::from(x != *y)).min(above.saturating_add(1)).min(left.saturating_add(1));
-            if let Some(cell) = row.get_mut(j + 1) {
-                diagonal = std::mem::replace(cell, cost);
+    let a: Vec<char> = a.chars().take(NAME_CHARS_MAX).collect();
+    let b: Vec<char> = b.chars().take(NAME_CHARS_MAX).collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, &ca) in a.iter().enumerate() {
+        let mut row = Vec::with_capacity(b.len() + 1);
+        row.push(i + 1);
+        for (j, &cb) in b.iter().enumerate() {
+            let cell = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
+            let mut best =
+                (cell(&last, j) + usize::from(ca != cb)).min(cell(&last, j + 1) + 1).min(cell(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(&cb) && b.get(j - 1) == Some(&ca);
+            if swapped {
+                best = best.min(cell(&before_last, j - 1) + 1);
             }
+            row.push(best);
         }
+        before_last = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or(0)
+    last.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -35,11 +48,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_names_are_found() {
-        let known = ["validators", "utils/helpers", "app"];
-        assert_eq!(nearest("validator", known), Some("validators"));
-        assert_eq!(nearest("Validaters", known), Some("validators"));
-        assert_eq!(nearest("ap", known), Some("app"));
-        assert_eq!(nearest("payments", known), None);
+    fn suggests_only_near_names() {
+        let known = ["upper", "lower", "truncate", "date"];
+        for (name, expected) in [
+            ("uper", Some("upper")),
+            ("lowre", Some("lower")),
+            ("trunkate", Some("truncate")),
+            ("dat", Some("date")),
+            ("banana", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, known), expected, "{name}");
+        }
+        assert_eq!(hint("uper", known), " (did you mean \"upper\"?)");
+        assert_eq!(hint("banana", known), "");
     }
 }

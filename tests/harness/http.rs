@@ -36,11 +36,6 @@ impl Request {
         Self::new("GET", path)
     }
 
-    /// A POST of JSON text.
-    pub fn json(path: &str, body: &str) -> Self {
-        Self::new("POST", path).header("content-type", "application/json").body(body.as_bytes())
-    }
-
     pub fn host(mut self, host: &str) -> Self {
         self.host = host.into();
         self

@@ -164,10 +164,10 @@ impl MainInstance {
         section: wasmparser::InstanceSectionReader<'_>,
     ) -> Result<(), ComponentError> {
         for instance in section {
-            if let Instance::Instantiate { module_index, .. } = instance? {
-                if self.module == Some(module_index) {
-                    self.instance = Some(self.instances);
-                }
+            if let Instance::Instantiate { module_index, .. } = instance?
+                && self.module == Some(module_index)
+            {
+                self.instance = Some(self.instances);
             }
             self.instances += 1;
         }

@@ -27,8 +27,22 @@ pub(super) enum Node {
     Foreach { item: Named, list: Expr, body: Vec<Node>, pos: Pos },
     Set { name: Named, value: Expr },
     Component { component: Named, args: Option<Expr>, pos: Pos },
-    Block { block: Named, body: Vec<Node>, pos: Pos },
-    Yield { block: Named, default: Option<Expr>, pos: Pos },
+    Block { block: Named, body: Vec<Node> },
+    Yield { block: Named, default: Option<Expr> },
+}
+
+impl Node {
+    pub(super) fn pos(&self) -> Pos {
+        match self {
+            Node::Set { name, .. } => name.pos,
+            Node::Text { pos, .. }
+            | Node::Output { pos, .. }
+            | Node::If { pos, .. }
+            | Node::Foreach { pos, .. }
+            | Node::Component { pos, .. } => *pos,
+            Node::Block { block, .. } | Node::Yield { block, .. } => block.pos,
+        }
+    }
 }
 
 /// One branch of an `@if` or of a `v-if` chain; without a condition it is the `else`.

@@ -55,8 +55,4 @@ impl Budget {
     pub(super) fn made_bytes_left(&self) -> usize {
         usize::try_from(self.made_bytes_left).unwrap_or(usize::MAX)
     }
-
-    pub(super) fn limits(&self) -> &TemplateLimits {
-        &self.limits
-    }
 }

@@ -171,11 +171,11 @@ pub(super) fn order(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Made<Optio
         budget.read(a.len().min(b.len()))?;
         return Ok(Some(compare_texts(a, b)));
     }
-    if a.is_object() || b.is_object() {
-        if let (Some(a), Some(b)) = (primitive(a, budget)?, primitive(b, budget)?) {
-            budget.read(a.len().min(b.len()))?;
-            return Ok(Some(compare_texts(&a, &b)));
-        }
+    if (a.is_object() || b.is_object())
+        && let (Some(a), Some(b)) = (primitive(a, budget)?, primitive(b, budget)?)
+    {
+        budget.read(a.len().min(b.len()))?;
+        return Ok(Some(compare_texts(&a, &b)));
     }
     Ok(to_number(a, budget)?.partial_cmp(&to_number(b, budget)?))
 }

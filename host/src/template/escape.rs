@@ -1,6 +1,7 @@
 //! Writes values so that they stay values where they stand in the page.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use handlebars::Output;
 
@@ -145,7 +146,11 @@ pub(super) fn write(
         None => printed(value, budget)?,
     };
     let plain = scalar.as_deref().or(printed.as_str()).unwrap_or("");
-    budget.read(plain.len())?;
+    match (escape.language, escape.markup) {
+        (Language::Text | Language::Url(_), Markup::None | Markup::Html) => budget.read(plain.len())?,
+        // The others make an escaped text first, which may be some times as long.
+        _ => budget.make(plain.len().saturating_mul(4))?,
+    }
     let mut blocked = None;
     let text = match escape.language {
         Language::Text => Cow::Borrowed(plain),
@@ -200,7 +205,9 @@ impl UrlCheck {
 pub(super) fn html(text: &str, out: &mut dyn Output) -> Result<(), std::io::Error> {
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
-        let Some(reference) = html_reference(byte) else { continue };
+        let Some(reference) = html_reference(byte) else {
+            continue;
+        };
         if plain < at {
             out.write(text.get(plain..at).unwrap_or(""))?;
         }
@@ -241,7 +248,7 @@ fn unquoted(text: &str) -> String {
     escape_each(text, is_plain, |c, into| {
         // NUL and its like have no reference; a browser would show U+FFFD for them.
         let code = if c == '\0' { 0xfffd } else { u32::from(c) };
-        into.push_str(&format!("&#{code};"));
+        let _ = write!(into, "&#{code};");
     })
 }
 
@@ -253,7 +260,7 @@ fn script(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(escape_each(text, keep, |c, into| {
         for unit in c.encode_utf16(&mut [0; 2]) {
-            into.push_str(&format!("\\u{unit:04x}"));
+            let _ = write!(into, "\\u{unit:04x}");
         }
     }))
 }
@@ -265,7 +272,7 @@ fn style(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(escape_each(text, keep, |c, into| {
-        into.push_str(&format!("\\{:x} ", u32::from(c)));
+        let _ = write!(into, "\\{:x} ", u32::from(c));
     }))
 }
 

@@ -4,6 +4,7 @@ use super::Scope;
 use super::ast::{Expr, Operator, Root, Step};
 use super::budget::Budget;
 use super::convert::{self, Made};
+use super::filters::Setting;
 use super::json_text::{self, Layout};
 use super::value::Val;
 
@@ -11,6 +12,8 @@ use super::value::Val;
 pub(super) struct Env<'a> {
     pub scope: &'a Scope<'a>,
     pub budget: Budget,
+    /// Milliseconds since 1970.
+    pub now: f64,
     /// Loop variables, `@set` names and component arguments of every open unit.
     pub slots: Vec<Val<'a>>,
     /// Where the current unit's slots begin.
@@ -74,7 +77,8 @@ impl<'a> Env<'a> {
                 for call in calls {
                     let args = call.args.iter().map(|arg| self.eval(arg)).collect::<Made<Vec<_>>>()?;
                     self.budget.operations(1)?;
-                    value = call.filter.apply(value, &args, &mut self.budget)?;
+                    let mut setting = Setting { budget: &mut self.budget, now: self.now };
+                    value = call.filter.apply(value, &args, &mut setting)?;
                 }
                 Ok(value)
             }
@@ -110,9 +114,7 @@ impl<'a> Env<'a> {
             Root::Missing | Root::Name(_) => Val::Undefined,
         };
         for step in steps {
-            if let Some(text) = value.as_str() {
-                self.budget.read(text.len())?;
-            }
+            self.budget.read(value.lookup_bytes())?;
             value = match step {
                 Step::Key(key) => value.get(key),
                 Step::Index(index) => match self.eval(index)? {

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use super::ast::{Expr, FilterCall, Named, Operator, Root, Step};
 use super::filters::Filter;
 use super::source::{Checked, Problem};
-use super::suggest;
+use crate::suggest;
 use tokens::{Origin, Token, Tokens};
 
 /// Parentheses, brackets and `!` that an expression may nest.
-const NESTING_MAX: usize = 48;
+const NESTING_MAX: usize = 32;
 
 /// Reads expressions from a position in a text on.
 pub(super) struct ExprParser<'s> {
@@ -406,7 +406,7 @@ mod tests {
     fn nesting_is_bounded_and_chains_are_not() {
         for (open, close) in [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("a[", "]")] {
             let deep = format!("{}1{}", open.repeat(5000), close.repeat(5000));
-            assert!(parse(&deep).is_err_and(|e| e.contains("nest at most 48")), "{open}");
+            assert!(parse(&deep).is_err_and(|e| e.contains("nest at most 32")), "{open}");
         }
         for chain in ["a + ", "a and ", "a == ", "a < ", "a || "] {
             assert!(parse(&format!("{}1", chain.repeat(5000))).is_ok(), "{chain}");

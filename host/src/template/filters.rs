@@ -1,52 +1,120 @@
-//! Filters: `{{ value | name:argument }}`.
+//! Filters: `{{ value | name:argument }}`. `docs/templates.md` has an example of each.
+
+mod currency;
+mod date;
+mod list;
+mod number;
+mod text;
+mod time;
 
 use super::budget::Budget;
-use super::convert::{Made, to_text};
+use super::convert::{Made, to_number, to_text};
 use super::json_text::{self, Layout};
 use super::value::Val;
 
 /// A filter by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filter {
+    Abs,
+    Capitalize,
+    Ceil,
+    Currency,
+    Date,
+    DateAdd,
     Default,
     DefaultIfNone,
-    Upper,
-    Lower,
-    Length,
-    Raw,
+    First,
+    Floor,
+    Join,
     Json,
+    Last,
+    Length,
+    Lower,
+    Nl2br,
+    NumberFormat,
+    Raw,
+    Replace,
+    Reverse,
+    Round,
+    Slice,
+    Sort,
+    StripTags,
+    Timeago,
+    Title,
+    Trim,
+    Truncate,
+    TruncateWords,
+    Unique,
+    Upper,
+    UrlEncode,
+    YesNo,
 }
 
 /// Name, filter, fewest and most arguments.
 const FILTERS: &[(&str, Filter, usize, usize)] = &[
+    ("abs", Filter::Abs, 0, 0),
+    ("capitalize", Filter::Capitalize, 0, 0),
+    ("ceil", Filter::Ceil, 0, 0),
+    ("currency", Filter::Currency, 0, 1),
+    ("date", Filter::Date, 0, 1),
+    ("date_add", Filter::DateAdd, 1, 1),
     ("default", Filter::Default, 1, 1),
     ("default_if_none", Filter::DefaultIfNone, 1, 1),
-    ("upper", Filter::Upper, 0, 0),
-    ("lower", Filter::Lower, 0, 0),
-    ("length", Filter::Length, 0, 0),
-    ("raw", Filter::Raw, 0, 0),
+    ("first", Filter::First, 0, 0),
+    ("floor", Filter::Floor, 0, 0),
+    ("join", Filter::Join, 0, 1),
     ("json", Filter::Json, 0, 0),
+    ("last", Filter::Last, 0, 0),
+    ("length", Filter::Length, 0, 0),
+    ("lower", Filter::Lower, 0, 0),
+    ("nl2br", Filter::Nl2br, 0, 0),
+    ("number_format", Filter::NumberFormat, 0, 1),
+    ("raw", Filter::Raw, 0, 0),
+    ("replace", Filter::Replace, 2, 2),
+    ("reverse", Filter::Reverse, 0, 0),
+    ("round", Filter::Round, 0, 1),
+    ("size", Filter::Length, 0, 0),
+    ("slice", Filter::Slice, 1, 2),
+    ("sort", Filter::Sort, 0, 1),
+    ("strip_tags", Filter::StripTags, 0, 0),
+    ("timeago", Filter::Timeago, 0, 0),
+    ("title", Filter::Title, 0, 0),
+    ("trim", Filter::Trim, 0, 0),
+    ("truncate", Filter::Truncate, 1, 1),
+    ("truncatewords", Filter::TruncateWords, 1, 1),
+    ("unique", Filter::Unique, 0, 1),
+    ("upper", Filter::Upper, 0, 0),
+    ("url_encode", Filter::UrlEncode, 0, 0),
+    ("yesno", Filter::YesNo, 0, 3),
 ];
+
+/// What filters need beside their arguments.
+pub(super) struct Setting<'b> {
+    pub budget: &'b mut Budget,
+    /// Milliseconds since 1970, the same all through one rendering.
+    pub now: f64,
+}
 
 impl Filter {
     pub(super) fn find(name: &str) -> Option<Filter> {
-        let row = FILTERS.iter().find(|(known, ..)| *known == name)?;
-        Some(row.1)
+        FILTERS.iter().find(|(known, ..)| *known == name).map(|(_, filter, ..)| *filter)
     }
 
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
         FILTERS.iter().map(|(name, ..)| *name)
     }
 
+    /// Checks the number of arguments.
     pub(super) fn check_args(self, given: usize) -> Result<(), String> {
-        let Some((name, _, least, most)) = FILTERS.iter().find(|(_, filter, ..)| *filter == self) else {
+        let row = FILTERS.iter().find(|(_, filter, ..)| *filter == self);
+        let Some((name, _, least, most)) = row else {
             return Ok(());
         };
         if (*least..=*most).contains(&given) {
             return Ok(());
         }
         let count = match (least, most) {
-            (0, 0) => "no argument".to_owned(),
+            (0, 0) => "no arguments".to_owned(),
             (1, 1) => "1 argument".to_owned(),
             (least, most) if least == most => format!("{least} arguments"),
             (least, most) => format!("{least} to {most} arguments"),
@@ -54,26 +122,143 @@ impl Filter {
         Err(format!("{name} takes {count}, not {given}"))
     }
 
-    pub(super) fn apply<'a>(self, value: Val<'a>, args: &[Val<'a>], budget: &mut Budget) -> Made<Val<'a>> {
+    pub(super) fn apply<'a>(
+        self,
+        value: Val<'a>,
+        args: &[Val<'a>],
+        setting: &mut Setting<'_>,
+    ) -> Made<Val<'a>> {
+        let now = setting.now;
+        let budget = &mut *setting.budget;
         let arg = |index: usize| args.get(index).cloned().unwrap_or(Val::Undefined);
         match self {
             Filter::Default if value.is_nullish() || value.as_str() == Some("") => Ok(arg(0)),
             Filter::DefaultIfNone if value.is_nullish() => Ok(arg(0)),
             Filter::Default | Filter::DefaultIfNone | Filter::Raw => Ok(value),
-            Filter::Upper => text(&value, budget, |text| text.to_uppercase()),
-            Filter::Lower => text(&value, budget, |text| text.to_lowercase()),
-            Filter::Length => Ok(Val::Number(value.length().unwrap_or(0) as f64)),
             Filter::Json => json_text::write(&value, Layout::Script, budget).map(Val::made),
+            Filter::YesNo => Ok(yes_no(&value, args)),
+
+            Filter::Upper => of_text(&value, budget, str::to_uppercase),
+            Filter::Lower => of_text(&value, budget, str::to_lowercase),
+            Filter::Capitalize => of_text(&value, budget, text::capitalize),
+            Filter::Title => of_text(&value, budget, text::title),
+            Filter::Trim => of_text(&value, budget, |text| super::convert::trim(text).to_owned()),
+            Filter::Nl2br => of_text(&value, budget, text::nl2br),
+            Filter::StripTags => of_text(&value, budget, text::strip_tags),
+            Filter::UrlEncode => of_text(&value, budget, text::url_encode),
+            Filter::Truncate => {
+                let length = count(&arg(0), budget)?;
+                of_text(&value, budget, |text| text::truncate(text, length))
+            }
+            Filter::TruncateWords => {
+                let words = count(&arg(0), budget)?;
+                of_text(&value, budget, |text| text::truncate_words(text, words))
+            }
+            Filter::Replace => text::replace(&value, &arg(0), &arg(1), budget),
+
+            Filter::Length => list::length(&value, budget),
+            Filter::First => list::end(value, true, budget),
+            Filter::Last => list::end(value, false, budget),
+            Filter::Slice => list::slice(value, &arg(0), &arg(1), budget),
+            Filter::Reverse => list::reverse(value, budget),
+            Filter::Join => list::join(value, &arg(0), budget),
+            Filter::Sort => list::sort(value, &arg(0), budget),
+            Filter::Unique => list::unique(value, &arg(0), budget),
+
+            Filter::Abs => of_number(value, budget, f64::abs),
+            Filter::Floor => of_number(value, budget, f64::floor),
+            Filter::Ceil => of_number(value, budget, f64::ceil),
+            Filter::Round => {
+                let digits = digits(&arg(0), 0, budget)?;
+                of_number(value, budget, |number| number::round(number, digits))
+            }
+            Filter::NumberFormat => {
+                let digits = digits(&arg(0), 2, budget)?;
+                to_text_of_number(value, budget, |number| number::grouped(number, digits))
+            }
+            Filter::Currency => {
+                let code = to_text(&arg(0), budget)?;
+                let code = if arg(0).truthy() { code.as_str().unwrap_or("") } else { "USD" };
+                to_text_of_number(value, budget, |number| currency::format(number, code))
+            }
+
+            Filter::Date => date::format(value, &arg(0), now, budget),
+            Filter::DateAdd => {
+                let days = to_number(&arg(0), budget)?;
+                Ok(date::add_days(value, days, now))
+            }
+            Filter::Timeago => Ok(date::time_ago(value, now)),
         }
     }
 }
 
-fn text<'a>(value: &Val<'_>, budget: &mut Budget, change: impl Fn(&str) -> String) -> Made<Val<'a>> {
+/// Changes the text of a value; nothing stays nothing.
+fn of_text<'a>(value: &Val<'_>, budget: &mut Budget, change: impl Fn(&str) -> String) -> Made<Val<'a>> {
     if value.is_nullish() {
         return Ok(Val::Text(""));
     }
     let text = to_text(value, budget)?;
-    let changed = change(text.as_str().unwrap_or(""));
+    let text = text.as_str().unwrap_or("");
+    budget.read(text.len())?;
+    let changed = change(text);
     budget.make(changed.len())?;
     Ok(Val::made(changed))
+}
+
+/// The number that a value is, unless it is nothing or no number.
+fn number_in(value: &Val<'_>, budget: &mut Budget) -> Made<Option<f64>> {
+    if value.is_nullish() || value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        return Ok(None);
+    }
+    let number = to_number(value, budget)?;
+    Ok((!number.is_nan()).then_some(number))
+}
+
+/// Changes a number; what is none stays as it is.
+fn of_number<'a>(value: Val<'a>, budget: &mut Budget, change: impl Fn(f64) -> f64) -> Made<Val<'a>> {
+    let number = number_in(&value, budget)?;
+    Ok(number.map_or(value, |number| Val::Number(change(number))))
+}
+
+/// Writes a number; what is none stays as it is.
+fn to_text_of_number<'a>(
+    value: Val<'a>,
+    budget: &mut Budget,
+    write: impl Fn(f64) -> String,
+) -> Made<Val<'a>> {
+    let Some(number) = number_in(&value, budget)? else {
+        return Ok(value);
+    };
+    let text = write(number);
+    budget.make(text.len())?;
+    Ok(Val::made(text))
+}
+
+/// An argument that counts something.
+fn count(arg: &Val<'_>, budget: &mut Budget) -> Made<usize> {
+    let number = to_number(arg, budget)?;
+    // Casting saturates, and turns NaN into nothing.
+    Ok(number as usize)
+}
+
+/// Decimals that a number may be given.
+const DIGITS_MAX: usize = 20;
+
+fn digits(arg: &Val<'_>, default: usize, budget: &mut Budget) -> Made<usize> {
+    match arg.is_nullish() {
+        true => Ok(default),
+        false => Ok(count(arg, budget)?.min(DIGITS_MAX)),
+    }
+}
+
+/// `yesno:'a':'b':'c'`: true, false, nothing.
+fn yes_no<'a>(value: &Val<'a>, args: &[Val<'a>]) -> Val<'a> {
+    let no = || args.get(1).cloned().unwrap_or(Val::Text("no"));
+    if value.truthy() {
+        return args.first().cloned().unwrap_or(Val::Text("yes"));
+    }
+    match args.get(2) {
+        Some(nothing) if value.is_nullish() => nothing.clone(),
+        _ => no(),
+    }
 }

@@ -7,7 +7,7 @@ use super::value::Val;
 pub(super) enum Layout {
     /// As `JSON.stringify(value)`.
     Compact,
-    /// The same, fit for a `<script>`: no `<`, no U+2028 or U+2029.
+    /// The same, fit for a `<script>`: no `<`, no `-->`, no U+2028 or U+2029.
     Script,
     /// Indented by two spaces.
     Indented,
@@ -126,6 +126,7 @@ impl Writer {
                 '\u{c}' => "\\f",
                 '\0'..='\u{1f}' => "",
                 '<' | '\u{2028}' | '\u{2029}' if self.layout == Layout::Script => "",
+                '>' if self.layout == Layout::Script && ends_comment(text, at) => "",
                 _ => continue,
             };
             self.text.push_str(text.get(plain..at).unwrap_or(""));
@@ -138,6 +139,11 @@ impl Writer {
         self.text.push_str(text.get(plain..).unwrap_or(""));
         self.text.push('"');
     }
+}
+
+/// Whether the `>` at an offset ends `-->`, which in a script after `<!--` has a meaning.
+fn ends_comment(text: &str, at: usize) -> bool {
+    text.get(..at).is_some_and(|before| before.ends_with("--"))
 }
 
 #[cfg(test)]
@@ -159,8 +165,8 @@ mod tests {
 
     #[test]
     fn script_layout_has_nothing_that_ends_a_script() {
-        let value = json!(["</script><!--\u{2028}"]);
-        let expected = r#"["\u003c/script>\u003c!--\u2028"]"#;
+        let value = json!(["</script><!--\u{2028}-->"]);
+        let expected = r#"["\u003c/script>\u003c!--\u2028--\u003e"]"#;
         assert_eq!(written(&value, Layout::Script).as_deref(), Ok(expected));
     }
 

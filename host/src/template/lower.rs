@@ -2,22 +2,30 @@
 //!
 //! Handlebars gets literal text as text elements and, for everything else, helper calls with
 //! a number: `{{print 3}}`, `{{#each 4}}…{{/each}}`. The number is a place in the table of
-//! steps, which holds the author's expressions. Nothing the author wrote is ever parsed by
-//! Handlebars.
+//! actions, which holds the author's expressions. Nothing the author wrote is ever parsed by
+//! Handlebars. A layout and the blocks of its page are lowered into one template; a
+//! component becomes a template of its own for each context and set of argument names that
+//! it is used with.
 
+mod components;
 mod elements;
+mod layouts;
 mod names;
+
+use std::collections::HashMap;
 
 use handlebars::Handlebars;
 use handlebars::template::TemplateElement;
 
-use super::ast::{Arm, Document, Expr, Named, Node};
+use super::ast::{Arm, Expr, Named, Node};
 use super::escape::Escape;
 use super::html_context::{Machine, Place};
 use super::source::{Checked, Pos, Problem, Sources};
-use super::{Includes, TemplateLimits, parse};
+use super::{Includes, NESTING_MAX, TemplateLimits};
+use components::{Component, ComponentKey};
 pub(super) use elements::{Helper, action_of};
 use elements::{block, branch, call, text};
+use layouts::Blocks;
 use names::Names;
 
 /// What a helper does, by the number it is called with.
@@ -27,30 +35,34 @@ pub(super) enum Action {
     Test { expr: Expr, pos: Pos },
     Each { list: Expr, item: u32, state: u32, pos: Pos },
     Set { value: Expr, slot: u32, pos: Pos },
+    Component { unit: usize, arguments: Arguments, pos: Pos },
 }
 
-impl Action {
-    pub(super) fn pos(&self) -> Pos {
-        match self {
-            Action::Print { pos, .. }
-            | Action::Test { pos, .. }
-            | Action::Each { pos, .. }
-            | Action::Set { pos, .. } => *pos,
-        }
-    }
+/// What a component is given.
+#[derive(Debug)]
+pub(super) enum Arguments {
+    /// By slot.
+    Named(Vec<(u32, Expr)>),
+    /// A record whose fields are only known at run time.
+    Record(Expr),
 }
 
 /// A compiled page.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// The page itself under [`MAIN`], and its components by number.
+    /// The templates of all units by their names.
     pub registry: Handlebars<'static>,
+    /// The page first, then its components.
+    pub units: Vec<Unit>,
     pub actions: Vec<Action>,
-    /// How many names the page itself has.
-    pub slots: usize,
 }
 
-pub(super) const MAIN: &str = "page";
+/// A template with names of its own.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub name: String,
+    pub slots: usize,
+}
 
 pub(super) fn lower(
     file: u32,
@@ -58,65 +70,84 @@ pub(super) fn lower(
     includes: &dyn Includes,
     limits: &TemplateLimits,
 ) -> Checked<Program> {
-    let document = parse::parse(file, sources.text(file), &[])?;
     let mut lowering = Lowering {
         sources,
         includes,
         limits,
         registry: Handlebars::new(),
+        units: Vec::new(),
         actions: Vec::new(),
+        components: HashMap::new(),
+        component_files: HashMap::new(),
         nodes_left: limits.nodes_max,
+        depth: 0,
+        component_depth: 0,
     };
-    let mut unit = Unit { names: Names::new(&document.set_names), machine: Machine::new() };
-    let elements = lowering.document(&document, &mut unit)?;
-    let Lowering { mut registry, actions, .. } = lowering;
-    registry.register_template(MAIN, elements::template(elements));
-    Ok(Program { registry, actions, slots: unit.names.slots() })
+    let page = lowering.new_unit();
+    let (elements, slots) = lowering.page(file)?;
+    lowering.finish_unit(page, elements, slots);
+    let Lowering { registry, units, actions, .. } = lowering;
+    Ok(Program { registry, units, actions })
 }
 
+/// Everything that a page is being compiled into.
 struct Lowering<'c> {
-    #[expect(dead_code, reason = "layouts and components are read through these")]
     sources: &'c mut Sources,
-    #[expect(dead_code, reason = "layouts and components are read through these")]
     includes: &'c dyn Includes,
     limits: &'c TemplateLimits,
     registry: Handlebars<'static>,
+    units: Vec<Unit>,
     actions: Vec<Action>,
+    components: HashMap<ComponentKey, Component>,
+    component_files: HashMap<String, u32>,
     /// Nodes that may still be lowered: inlining and loops lower some more than once.
     nodes_left: usize,
+    depth: usize,
+    component_depth: usize,
 }
 
 /// What is known at one point of a page or of a component.
-struct Unit {
+struct Here<'d> {
     names: Names,
     machine: Machine,
+    /// `None` in a component.
+    blocks: Option<Blocks<'d>>,
 }
+
+/// Literal text that counts as one more node.
+const TEXT_BYTES_PER_NODE: usize = 1024;
 
 type Elements = Vec<TemplateElement>;
 
 impl Lowering<'_> {
-    fn document(&mut self, document: &Document, unit: &mut Unit) -> Checked<Elements> {
-        if let Some(layout) = &document.extends {
-            return Err(Problem::new(layout.pos, "@extends is not available yet"));
-        }
-        self.nodes(&document.nodes, unit)
+    fn new_unit(&mut self) -> usize {
+        let index = self.units.len();
+        self.units.push(Unit { name: index.to_string(), slots: 0 });
+        index
     }
 
-    fn nodes(&mut self, nodes: &[Node], unit: &mut Unit) -> Checked<Elements> {
+    fn finish_unit(&mut self, index: usize, elements: Elements, slots: usize) {
+        if let Some(unit) = self.units.get_mut(index) {
+            unit.slots = slots;
+            self.registry.register_template(&unit.name, elements::template(elements));
+        }
+    }
+
+    fn nodes(&mut self, nodes: &[Node], here: &mut Here<'_>) -> Checked<Elements> {
         let mut elements = Vec::new();
         let mut pending = String::new();
         for (index, node) in nodes.iter().enumerate() {
             self.count(node)?;
             if let Node::Text { text, pos } = node {
-                self.literal(text, *pos, unit)?;
+                self.literal(text, *pos, here)?;
                 pending.push_str(text);
                 continue;
             }
-            let element = self.node(node, nodes.get(index + 1), unit)?;
-            if !pending.is_empty() {
+            let new = self.node(node, nodes.get(index + 1), here)?;
+            if !pending.is_empty() && !new.is_empty() {
                 elements.push(text(std::mem::take(&mut pending)));
             }
-            elements.push(element);
+            elements.extend(new);
         }
         if !pending.is_empty() {
             elements.push(text(pending));
@@ -125,24 +156,40 @@ impl Lowering<'_> {
     }
 
     fn count(&mut self, node: &Node) -> Checked<()> {
-        match self.nodes_left.checked_sub(1) {
+        let size = match node {
+            Node::Text { text, .. } => 1 + text.len() / TEXT_BYTES_PER_NODE,
+            _ => 1,
+        };
+        match self.nodes_left.checked_sub(size) {
             Some(left) => {
                 self.nodes_left = left;
                 Ok(())
             }
-            None => Err(Problem::new(
-                position(node),
-                format!("the page has more than {} parts (nodes_max)", self.limits.nodes_max),
-            )),
+            None => {
+                let most = self.limits.nodes_max;
+                Err(Problem::new(node.pos(), format!("the page has more than {most} parts (nodes_max)")))
+            }
         }
     }
 
-    /// Follows literal text, which may turn an earlier value into a URL's scheme.
-    fn literal(&mut self, text: &str, pos: Pos, unit: &mut Unit) -> Checked<()> {
-        for (at, byte) in text.bytes().enumerate() {
-            unit.machine.step(byte, at).map_err(|message| Problem::new(pos.plus(at), message))?;
+    /// Lowers what stands inside something else.
+    fn nested(&mut self, nodes: &[Node], pos: Pos, here: &mut Here<'_>) -> Checked<Elements> {
+        if self.depth >= NESTING_MAX {
+            let message = format!("blocks and components nest at most {NESTING_MAX} deep");
+            return Err(Problem::new(pos, message));
         }
-        for id in unit.machine.take_scheme_holes() {
+        self.depth += 1;
+        let elements = self.nodes(nodes, here)?;
+        self.depth -= 1;
+        Ok(elements)
+    }
+
+    /// Follows literal text, which may turn an earlier value into a URL's scheme.
+    fn literal(&mut self, text: &str, pos: Pos, here: &mut Here<'_>) -> Checked<()> {
+        for (at, byte) in text.bytes().enumerate() {
+            here.machine.step(byte, at).map_err(|message| Problem::new(pos.plus(at), message))?;
+        }
+        for id in here.machine.take_scheme_holes() {
             if let Some(Action::Print { escape, .. }) = self.actions.get_mut(id as usize) {
                 escape.is_scheme();
             }
@@ -150,21 +197,26 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn node(&mut self, node: &Node, next: Option<&Node>, unit: &mut Unit) -> Checked<TemplateElement> {
-        match node {
-            Node::Text { text: literal, .. } => Ok(text(literal.clone())),
-            Node::Output { expr, pos } => self.output(expr, *pos, next, unit),
-            Node::If { arms, pos } => self.branches(arms, *pos, unit),
-            Node::Foreach { item, list, body, pos } => self.foreach(item, list, body, *pos, unit),
+    fn node(&mut self, node: &Node, next: Option<&Node>, here: &mut Here<'_>) -> Checked<Elements> {
+        let element = match node {
+            Node::Text { text: literal, .. } => text(literal.clone()),
+            Node::Output { expr, pos } => self.output(expr, *pos, next, here)?,
+            Node::If { arms, pos } => self.branches(arms, *pos, here)?,
+            Node::Foreach { item, list, body, pos } => self.foreach(item, list, body, *pos, here)?,
             Node::Set { name, value } => {
-                let value = unit.names.resolve(value);
-                let slot = unit.names.slot_to_set(&name.name);
-                Ok(call(Helper::Set, self.action(Action::Set { value, slot, pos: name.pos })))
+                let value = here.names.resolve(value);
+                let slot = here.names.slot_to_set(&name.name);
+                call(Helper::Set, self.action(Action::Set { value, slot, pos: name.pos }))
             }
-            Node::Component { pos, .. } => Err(not_yet("@component", *pos)),
-            Node::Block { pos, .. } => Err(not_yet("@block", *pos)),
-            Node::Yield { pos, .. } => Err(not_yet("@yield", *pos)),
-        }
+            Node::Component { component, args, pos } => {
+                self.component(component, args.as_ref(), *pos, here)?
+            }
+            Node::Block { block, body, .. } => return self.block(block, body, here),
+            Node::Yield { block, default, .. } => {
+                return self.block_or_default(block, default.as_ref(), next, here);
+            }
+        };
+        Ok(vec![element])
     }
 
     fn action(&mut self, action: Action) -> usize {
@@ -177,42 +229,48 @@ impl Lowering<'_> {
         expr: &Expr,
         pos: Pos,
         next: Option<&Node>,
-        unit: &mut Unit,
+        here: &mut Here<'_>,
     ) -> Checked<TemplateElement> {
         let id = u32::try_from(self.actions.len()).unwrap_or(u32::MAX);
-        let place = unit.machine.hole(id).map_err(|message| Problem::new(pos, message))?;
-        let expr = unit.names.resolve(expr);
+        let place = here.machine.hole(id).map_err(|message| Problem::new(pos, message))?;
+        let expr = here.names.resolve(expr);
         let mut escape = Escape::at(&place, &expr);
         if matches!(place, Place::Attribute { begins_unquoted: true, .. }) {
             // Without a value the browser would take what follows for it.
-            let Some(Node::Text { text: following, .. }) = next else {
-                return Err(Problem::new(pos, "put quotes around this attribute's value"));
+            let following = match next {
+                Some(Node::Text { text, .. }) => text.chars().next(),
+                _ => None,
             };
-            if following.starts_with(|c: char| c.is_ascii_whitespace() || c == '>') {
-                escape.quote_if_empty();
+            match following {
+                Some(c) if c.is_ascii_whitespace() || c == '>' => escape.quote_if_empty(),
+                None | Some('"' | '\'') => {
+                    let message = "put quotes around this attribute's value";
+                    return Err(Problem::new(pos, message));
+                }
+                Some(_) => {}
             }
         }
         Ok(call(Helper::Print, self.action(Action::Print { expr, escape, pos })))
     }
 
-    fn branches(&mut self, arms: &[Arm], pos: Pos, unit: &mut Unit) -> Checked<TemplateElement> {
-        let before = unit.machine.clone();
+    fn branches(&mut self, arms: &[Arm], pos: Pos, here: &mut Here<'_>) -> Checked<TemplateElement> {
+        let before = here.machine.clone();
         let mut merged: Option<Machine> = None;
         let mut branches = Vec::new();
         for arm in arms {
             let condition = arm.condition.as_ref().map(|condition| {
-                let expr = unit.names.resolve(condition);
+                let expr = here.names.resolve(condition);
                 self.action(Action::Test { expr, pos: arm.pos })
             });
-            unit.machine = before.clone();
-            let body = self.nodes(&arm.body, unit)?;
+            here.machine = before.clone();
+            let body = self.nested(&arm.body, arm.pos, here)?;
             branches.push(branch(condition, body));
-            merged = Some(join(merged, &unit.machine, pos)?);
+            merged = Some(join(merged, &here.machine, pos)?);
         }
         if arms.last().is_none_or(|arm| arm.condition.is_some()) {
             merged = Some(join(merged, &before, pos)?);
         }
-        unit.machine = merged.unwrap_or(before);
+        here.machine = merged.unwrap_or(before);
         Ok(block(Helper::Choose, None, branches))
     }
 
@@ -222,38 +280,39 @@ impl Lowering<'_> {
         list: &Expr,
         body: &[Node],
         pos: Pos,
-        unit: &mut Unit,
+        here: &mut Here<'_>,
     ) -> Checked<TemplateElement> {
-        let list = unit.names.resolve(list);
-        let (item, state) = unit.names.enter_loop(&item.name);
+        let list = here.names.resolve(list);
+        let (item, state) = here.names.enter_loop(&item.name);
         let action = self.action(Action::Each { list, item, state, pos });
         // The body runs after itself, too: it is lowered again where that begins elsewhere.
-        let mut before = unit.machine.clone();
+        let mut before = here.machine.clone();
         let elements = loop {
-            let actions = self.actions.len();
-            unit.machine = before.clone();
-            let elements = self.nodes(body, unit)?;
-            let after = before.merge(&unit.machine).ok_or_else(|| {
-                let (start, end) = (before.describe(), unit.machine.describe());
-                let message =
-                    format!("@foreach begins {start} and ends {end}; escaping needs both to be alike");
-                Problem::new(pos, message)
-            })?;
+            here.machine = before.clone();
+            let elements = self.nested(body, pos, here)?;
+            let Some(after) = before.merge(&here.machine) else {
+                let (start, end) = (before.describe(), here.machine.describe());
+                return Err(Problem::new(
+                    pos,
+                    format!("@foreach begins {start} and ends {end}; escaping needs them alike"),
+                ));
+            };
             if after.same_context(&before) {
-                unit.machine = after;
+                here.machine = after;
                 break elements;
             }
-            self.actions.truncate(actions);
             before = after;
         };
-        unit.names.leave_loop();
+        here.names.leave_loop();
         Ok(block(Helper::Each, Some(action), elements))
     }
 }
 
 /// What all branches so far leave behind.
 fn join(merged: Option<Machine>, next: &Machine, pos: Pos) -> Checked<Machine> {
-    let Some(merged) = merged else { return Ok(next.clone()) };
+    let Some(merged) = merged else {
+        return Ok(next.clone());
+    };
     merged.merge(next).ok_or_else(|| {
         let (one, other) = (merged.describe(), next.describe());
         let message = match one == other {
@@ -262,21 +321,4 @@ fn join(merged: Option<Machine>, next: &Machine, pos: Pos) -> Checked<Machine> {
         };
         Problem::new(pos, message)
     })
-}
-
-fn position(node: &Node) -> Pos {
-    match node {
-        Node::Set { name, .. } => name.pos,
-        Node::Text { pos, .. }
-        | Node::Output { pos, .. }
-        | Node::If { pos, .. }
-        | Node::Foreach { pos, .. }
-        | Node::Component { pos, .. }
-        | Node::Block { pos, .. }
-        | Node::Yield { pos, .. } => *pos,
-    }
-}
-
-fn not_yet(what: &str, pos: Pos) -> Problem {
-    Problem::new(pos, format!("{what} is not available yet"))
 }

@@ -102,9 +102,8 @@ impl Parser<'_> {
     }
 
     fn text(&mut self, start: usize, end: usize) {
-        let text = self.source.get(start..end).unwrap_or("").to_owned();
+        let text = without_holes(self.source.get(start..end).unwrap_or(""));
         if !text.is_empty() {
-            let text = without_holes(text);
             self.nodes.push(Node::Text { text, pos: Pos::new(self.file, start) });
         }
     }
@@ -164,12 +163,12 @@ impl Parser<'_> {
                 let is_block = |kind: &FrameKind| matches!(kind, FrameKind::Block { .. });
                 let frame = self.close(pos, "@endblock", is_block)?;
                 if let FrameKind::Block { block } = frame.kind {
-                    self.nodes.push(Node::Block { block, body: frame.body, pos: frame.pos });
+                    self.nodes.push(Node::Block { block, body: frame.body });
                 }
                 Ok(())
             }
             Directive::Yield { block, default } => {
-                self.nodes.push(Node::Yield { block, default, pos });
+                self.nodes.push(Node::Yield { block, default });
                 Ok(())
             }
         }
@@ -194,7 +193,9 @@ impl Parser<'_> {
                 let message = format!("{what} stands inside {}", self.describe(&frame));
                 Err(Problem::new(pos, message))
             }
-            None => Err(Problem::new(pos, format!("{what} closes nothing that is open here"))),
+            None => {
+                Err(Problem::new(pos, format!("{what} closes nothing that is open here; @{what} prints it")))
+            }
         }
     }
 
@@ -215,7 +216,7 @@ impl Parser<'_> {
                 let open = description.unwrap_or_default();
                 Err(Problem::new(pos, format!("{what} belongs to an @if, but stands inside {open}")))
             }
-            None => Err(Problem::new(pos, format!("{what} without an @if"))),
+            None => Err(Problem::new(pos, format!("{what} without an @if; @{what} prints it"))),
         }
     }
 
@@ -251,7 +252,7 @@ struct Closed {
     body: Vec<Node>,
 }
 
-fn check_name(named: &Named) -> Checked<()> {
+pub(super) fn check_name(named: &Named) -> Checked<()> {
     let reserved = ["loop", "true", "false", "null", "undefined"];
     let name = named.name.as_str();
     if GLOBAL_NAMES.contains(&name) || reserved.contains(&name) {
@@ -263,9 +264,9 @@ fn check_name(named: &Named) -> Checked<()> {
 
 /// Text without the backend scripts that stood in it. Whoever took them out left
 /// NUL for each of their characters, so that positions stay; line breaks stayed.
-fn without_holes(text: String) -> String {
+fn without_holes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
+    let mut rest = text;
     while let Some(start) = rest.find(HOLE) {
         let (before, hole) = rest.split_at(start);
         out.push_str(before);

@@ -46,9 +46,8 @@ impl Sources {
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<u32> {
-        let index = self.files.iter().position(|(file, _)| file == name)?;
-        u32::try_from(index).ok()
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| name.as_str())
     }
 
     pub(super) fn text(&self, file: u32) -> &str {

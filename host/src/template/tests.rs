@@ -1,6 +1,8 @@
 //! What pages print, by table: template, then output.
 
 mod context;
+mod files;
+mod filters;
 mod language;
 mod limits;
 

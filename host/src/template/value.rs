@@ -106,6 +106,16 @@ impl<'a> Val<'a> {
         }
     }
 
+    /// The bytes that finding a part of it may have to look at.
+    pub(super) fn lookup_bytes(&self) -> usize {
+        match self {
+            Val::Text(text) => text.len(),
+            Val::Made(text) => text.len(),
+            Val::Dict(dict) => dict.fields.len() * 16,
+            _ => 0,
+        }
+    }
+
     /// The elements of an array, or `None` for everything else.
     pub(super) fn items(&self) -> Option<Items<'_, 'a>> {
         match self {
@@ -203,7 +213,7 @@ impl<'v, 'a> Items<'v, 'a> {
         }
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = Val<'a>> + 'v
+    pub(super) fn iter(self) -> impl DoubleEndedIterator<Item = Val<'a>> + 'v
     where
         'a: 'v,
     {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::crm::nearest::nearest;
+use crate::suggest::nearest;
 
 /// `crm.toml:12:1: unknown key "slgu"; did you mean "slug"?`
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +52,7 @@ fn unknown(message: &str, serde_noun: &str, noun: &str) -> Option<String> {
     let rest = message.strip_prefix(&format!("unknown {serde_noun} `"))?;
     let (word, rest) = rest.split_once('`')?;
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    Some(match nearest(word, &known) {
+    Some(match nearest(word, known.iter().copied()) {
         Some(meant) => format!("unknown {noun} {word:?}; did you mean {meant:?}?"),
         None => format!("unknown {noun} {word:?}; known are {}", known.join(", ")),
     })

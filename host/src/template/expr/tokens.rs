@@ -167,7 +167,9 @@ impl<'s> Tokens<'s> {
                 '\n' => break,
                 '\\' => {
                     let after = rest.get(at + 1..).unwrap_or("");
-                    let Some((escaped, length)) = escape(after) else { break };
+                    let Some((escaped, length)) = escape(after) else {
+                        break;
+                    };
                     text.push(escaped);
                     while chars.next_if(|(next, _)| *next <= at + length).is_some() {}
                 }
@@ -208,7 +210,7 @@ fn escape(after: &str) -> Option<(char, usize)> {
 /// `uXXXX`, a surrogate pair of them, or `u{…}`.
 fn unicode_escape(after: &str) -> Option<(char, usize)> {
     if after.starts_with("u{") {
-        let close = after.find('}')?;
+        let close = after.bytes().take(10).position(|byte| byte == b'}')?;
         let code = u32::from_str_radix(after.get(2..close)?, 16).ok()?;
         return Some((char::from_u32(code).unwrap_or('\u{fffd}'), close + 1));
     }

@@ -55,7 +55,9 @@ impl RawText {
                 Some(Partial::Bang(0))
             }
             Partial::Less if self.escaped == Escaped::Once && lower == b's' => Some(Partial::StartName(1)),
-            Partial::LessValue if matches!(lower, b'/' | b'!' | b's') => {
+            Partial::LessValue
+                if matches!(byte, b'/' | b'!') || (self.escaped == Escaped::Once && lower == b's') =>
+            {
                 return Err("\"<\", a value and this could together end the element".to_owned());
             }
             Partial::EndName(index) if expected(element, index) => Some(Partial::EndName(index + 1)),

@@ -26,6 +26,7 @@ pub(super) struct Elements<'s> {
     source: &'s str,
     elements: Vec<Element>,
     open: Vec<Open>,
+    /// The conditional element that ended with the last tag.
     last_closed: Option<usize>,
     branches: Vec<Branches>,
 }
@@ -44,6 +45,7 @@ impl<'s> Elements<'s> {
             return self.end_tag(&tag);
         }
         let closes_itself = tag.self_closing || is_void(&tag.name);
+        let last_closed = self.last_closed.take();
         let Some(condition) = tag.condition else {
             if !closes_itself && let Some(index) = self.innermost(&tag.name) {
                 self.change_depth(index, 1);
@@ -51,7 +53,7 @@ impl<'s> Elements<'s> {
             return;
         };
         let id = self.elements.len();
-        let previous = self.last_closed.filter(|last| {
+        let previous = last_closed.filter(|last| {
             let before = self.elements.get(*last);
             let gap = before.and_then(|before| self.source.get(before.end?..tag.start));
             condition.name != "v-if"
@@ -66,7 +68,6 @@ impl<'s> Elements<'s> {
             start: tag.start,
             condition,
             end: closes_itself.then_some(tag.end),
-            previous,
             next: None,
         });
         if closes_itself {
@@ -77,8 +78,13 @@ impl<'s> Elements<'s> {
     }
 
     fn end_tag(&mut self, tag: &Tag) {
-        let Some(index) = self.innermost(&tag.name) else { return };
-        let Some(element) = self.change_depth(index, -1) else { return };
+        self.last_closed = None;
+        let Some(index) = self.innermost(&tag.name) else {
+            return;
+        };
+        let Some(element) = self.change_depth(index, -1) else {
+            return;
+        };
         self.open.truncate(index);
         if let Some(closed) = self.elements.get_mut(element) {
             closed.end = Some(tag.end);
@@ -116,10 +122,13 @@ impl<'s> Elements<'s> {
     }
 }
 
-fn is_space_or_comments(gap: &str) -> bool {
+/// Whether a text prints nothing of its own.
+pub(in super::super) fn is_space_or_comments(gap: &str) -> bool {
     let mut rest = gap.trim_start();
     while let Some(comment) = rest.strip_prefix("<!--") {
-        let Some((_, after)) = comment.split_once("-->") else { return false };
+        let Some((_, after)) = comment.split_once("-->") else {
+            return false;
+        };
         rest = after.trim_start();
     }
     rest.is_empty()

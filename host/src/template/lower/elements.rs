@@ -13,10 +13,12 @@ pub(in super::super) enum Helper {
     Choose,
     Each,
     Set,
+    Component,
 }
 
 impl Helper {
-    pub(in super::super) const ALL: [Helper; 4] = [Helper::Print, Helper::Choose, Helper::Each, Helper::Set];
+    pub(in super::super) const ALL: [Helper; 5] =
+        [Helper::Print, Helper::Choose, Helper::Each, Helper::Set, Helper::Component];
 
     pub(in super::super) fn name(self) -> &'static str {
         match self {
@@ -24,6 +26,7 @@ impl Helper {
             Helper::Choose => "choose",
             Helper::Each => "each",
             Helper::Set => "set",
+            Helper::Component => "component",
         }
     }
 }

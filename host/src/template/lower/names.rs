@@ -9,9 +9,11 @@ pub(super) struct Names {
     set_names: HashMap<String, u32>,
     loops: Vec<Loop>,
     slots: usize,
+    /// Whether a name that is not known may be a component's argument.
+    open_ended: bool,
 }
 
-struct Loop {
+pub(super) struct Loop {
     item: String,
     item_slot: u32,
     state_slot: u32,
@@ -20,14 +22,29 @@ struct Loop {
 impl Names {
     /// `@set` names are known everywhere; before their `@set` they are nothing.
     pub(super) fn new(set_names: &[String]) -> Names {
-        let mut names = Names { set_names: HashMap::new(), loops: Vec::new(), slots: 0 };
-        for name in set_names {
+        Names::of_component(Some(&[]), set_names)
+    }
+
+    /// Arguments have the first slots, in their order. Without a list of them, every name
+    /// that nothing else has is looked up among them at run time.
+    pub(super) fn of_component(arguments: Option<&[String]>, set_names: &[String]) -> Names {
+        let mut names =
+            Names { set_names: HashMap::new(), loops: Vec::new(), slots: 0, open_ended: arguments.is_none() };
+        for name in arguments.unwrap_or(&[]).iter().chain(set_names) {
             if !names.set_names.contains_key(name) {
                 names.set_names.insert(name.clone(), slot(names.slots));
                 names.slots += 1;
             }
         }
         names
+    }
+
+    pub(super) fn hide_loops(&mut self) -> Vec<Loop> {
+        std::mem::take(&mut self.loops)
+    }
+
+    pub(super) fn restore_loops(&mut self, loops: Vec<Loop>) {
+        self.loops = loops;
     }
 
     pub(super) fn slots(&self) -> usize {
@@ -74,7 +91,11 @@ impl Names {
             "is_customer" => Root::IsCustomer,
             "request" => Root::Request,
             "route_params" => Root::RouteParams,
-            name => self.find(name).unwrap_or(Root::Missing),
+            name => match self.find(name) {
+                Some(root) => root,
+                None if self.open_ended => Root::Argument(name.to_owned()),
+                None => Root::Missing,
+            },
         }
     }
 

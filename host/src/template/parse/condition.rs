@@ -17,7 +17,9 @@ pub(super) enum Owner {
 
 impl Parser<'_> {
     pub(super) fn open_element(&mut self, id: usize) -> Checked<()> {
-        let Some(element) = self.elements.get(id) else { return Ok(()) };
+        let Some(element) = self.elements.get(id) else {
+            return Ok(());
+        };
         if self.owners.get(id).is_some_and(Option::is_some) {
             // A chain goes on; its frame or its text is already there.
             return Ok(());
@@ -72,7 +74,9 @@ impl Parser<'_> {
 
     /// The condition if it is the server's.
     fn decide(&self, element: &Element) -> Checked<Option<Expr>> {
-        let Some((text, origin)) = self.condition_text(element) else { return Ok(None) };
+        let Some((text, origin)) = self.condition_text(element) else {
+            return Ok(None);
+        };
         if text.trim().is_empty() {
             return Ok(None);
         }
@@ -100,7 +104,9 @@ impl Parser<'_> {
     fn set_owner_of_chain(&mut self, first: usize, server: bool) -> Checked<()> {
         let mut next = Some(first);
         while let Some(id) = next {
-            let Some(element) = self.elements.get(id) else { break };
+            let Some(element) = self.elements.get(id) else {
+                break;
+            };
             let owner = match server {
                 false => Owner::Browser,
                 true if id == first => Owner::Server(None),

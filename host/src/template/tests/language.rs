@@ -173,6 +173,17 @@ fn v_if_belongs_to_the_server_only_with_the_servers_names() {
 }
 
 #[test]
+fn a_page_of_the_workflow_guide_renders() {
+    let page = "<h2>Current weight: {{ var.current_weight }}</h2>\n<h2>Goal: {{ var.goal_weight }}</h2>\n<p v-if=\"var.on_track\">You've reached your goal!</p>\n";
+    for (on_track, last) in [(true, "<p>You've reached your goal!</p>\n"), (false, "\n")] {
+        let variables = json!({"current_weight": 182, "goal_weight": "Not set", "on_track": on_track});
+        let html = render_with(&Files::default(), page, &variables).map(|rendered| rendered.html);
+        let expected = format!("<h2>Current weight: 182</h2>\n<h2>Goal: Not set</h2>\n{last}");
+        assert_eq!(html, Ok(expected));
+    }
+}
+
+#[test]
 fn literals_stay_as_they_are() {
     check(&[
         ("[[ item.name }} ]] [[ {{ var.name }} ]]", "[[ item.name }} ]] [[ {{ var.name }} ]]"),
@@ -214,9 +225,9 @@ fn structure_errors_name_the_place() {
     check(&[
         ("a\n  @if(var.t) b", "page.html:2:3: this @if has no @endif"),
         ("@foreach(a in b)", "page.html:1:1: this @foreach has no @endforeach"),
-        ("x @endif", "page.html:1:3: @endif closes nothing that is open here"),
+        ("x @endif", "page.html:1:3: @endif closes nothing that is open here; @@endif prints it"),
         ("@if(1)\n@foreach(a in b)@endif", "page.html:2:17: @endif stands inside the @foreach of line 2"),
-        ("@else", "page.html:1:1: @else without an @if"),
+        ("@else", "page.html:1:1: @else without an @if; @@else prints it"),
         ("@if(1)@else@elseif(2)@endif", "page.html:1:12: @elseif after @else"),
         (
             "@foreach(a in b)@else@endforeach",

@@ -1,0 +1,35 @@
+# Everything people and CI run. `make help` lists it.
+
+SITE ?= scripts
+CARGO_PROFILE := --release
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run scripts test check lint fmt
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the tests need and this machine lacks (Debian, Ubuntu)
+	@.ci/setup
+
+run: ## Build, compile the sample site and serve it on http://127.0.0.1:8080
+	cargo build $(CARGO_PROFILE) -p sluice
+	target/release/sluice build $(SITE) --out target/scripts
+	target/release/sluice serve $(SITE)
+
+scripts: ## Compile every page of the site into target/scripts
+	cargo build $(CARGO_PROFILE) -p sluice
+	target/release/sluice build $(SITE) --out target/scripts
+
+test: setup guest-check lint ## Install what is missing, check the sources, run every test
+	cargo nextest run --cargo-profile release -p sluice --no-fail-fast
+
+lint: ## Formatting and clippy
+	cargo fmt --check
+	cargo clippy $(CARGO_PROFILE) -p sluice --all-targets -- -D warnings
+
+fmt: ## Format the sources
+	cargo fmt
+
+include guest/guest.mk
+include benches/bench.mk

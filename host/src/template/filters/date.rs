@@ -1,0 +1,169 @@
+//! Filters of dates.
+
+use super::super::budget::Budget;
+use super::super::convert::{Made, to_text};
+use super::super::value::Val;
+use super::time::{DAY_MS, Moment, parse_iso};
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// Longest first, so that the first that fits is the right one.
+const TOKENS: &[&str] =
+    &["yyyy", "yy", "MMMM", "MMM", "MM", "M", "dd", "d", "HH", "H", "hh", "h", "mm", "m", "ss", "s", "a"];
+
+const DEFAULT_FORMAT: &str = "MMM d, yyyy";
+
+/// The point in time that a value means: ISO text, milliseconds, or `now`.
+fn time(value: &Val<'_>, now: f64) -> Option<f64> {
+    match value {
+        Val::Number(ms) => Some(*ms),
+        value => match value.as_str()?.trim() {
+            "now" => Some(now),
+            digits if digits.len() > 4 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().ok()
+            }
+            text => parse_iso(text),
+        },
+    }
+}
+
+/// By a pattern; what is no date stays as it is.
+pub(super) fn format<'a>(value: Val<'a>, pattern: &Val<'_>, now: f64, budget: &mut Budget) -> Made<Val<'a>> {
+    let Some(moment) = time(&value, now).and_then(Moment::from_ms) else {
+        return Ok(value);
+    };
+    let pattern = match pattern.is_nullish() {
+        true => Val::Text(DEFAULT_FORMAT),
+        false => to_text(pattern, budget)?,
+    };
+    let mut rest = pattern.as_str().unwrap_or("");
+    budget.read(rest.len())?;
+    let mut text = String::new();
+    while let Some(c) = rest.chars().next() {
+        let mut length = c.len_utf8();
+        if let Some(token) = TOKENS.iter().find(|token| rest.starts_with(**token)) {
+            write_token(token, moment, &mut text);
+            length = token.len();
+        } else if let Some(quoted) = rest.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) {
+            // Text in quotes is printed as it is; two quotes are one.
+            text.push_str(if quoted.0.is_empty() { "'" } else { quoted.0 });
+            length = quoted.0.len() + 2;
+        } else {
+            text.push(c);
+        }
+        rest = rest.get(length..).unwrap_or("");
+    }
+    budget.make(text.len())?;
+    Ok(Val::made(text))
+}
+
+fn write_token(token: &str, moment: Moment, text: &mut String) {
+    let month = MONTHS.get(moment.month as usize - 1).copied().unwrap_or("");
+    let hour12 = (moment.hour + 11) % 12 + 1;
+    let number = match token {
+        "yyyy" => return text.push_str(&format!("{:04}", moment.year)),
+        "yy" => return text.push_str(&format!("{:02}", moment.year.rem_euclid(100))),
+        "MMMM" => return text.push_str(month),
+        "MMM" => return text.push_str(month.get(..3).unwrap_or(month)),
+        "a" => return text.push_str(if moment.hour < 12 { "AM" } else { "PM" }),
+        "MM" | "M" => moment.month,
+        "dd" | "d" => moment.day,
+        "HH" | "H" => moment.hour,
+        "hh" | "h" => hour12,
+        "mm" | "m" => moment.minute,
+        _ => moment.second,
+    };
+    match token.len() {
+        2 => text.push_str(&format!("{number:02}")),
+        _ => text.push_str(&number.to_string()),
+    }
+}
+
+/// Some days later, as ISO text; a date without a time stays one.
+pub(super) fn add_days<'a>(value: Val<'a>, days: f64, now: f64) -> Val<'a> {
+    let Some(time) = time(&value, now) else {
+        return value;
+    };
+    let Some(moment) = Moment::from_ms(time + days * DAY_MS) else {
+        return value;
+    };
+    let is_date = value.as_str().is_some_and(|text| text.len() == "2024-03-05".len());
+    match is_date && days.fract() == 0.0 {
+        true => Val::made(moment.iso_date()),
+        false => Val::made(moment.iso()),
+    }
+}
+
+/// Units and how many seconds they have.
+const UNITS: &[(&str, f64)] = &[
+    ("year", 365.0 * 86_400.0),
+    ("month", 30.0 * 86_400.0),
+    ("day", 86_400.0),
+    ("hour", 3600.0),
+    ("minute", 60.0),
+    ("second", 1.0),
+];
+
+/// What may pass between a script's reckoning and the rendering of its page.
+const SLACK_SECONDS: f64 = 5.0;
+
+/// `3 days ago`, `in 2 hours`: in whole units, the largest that fits.
+pub(super) fn time_ago<'a>(value: Val<'a>, now: f64) -> Val<'a> {
+    let Some(time) = time(&value, now) else {
+        return value;
+    };
+    let seconds = ((now - time) / 1000.0).round();
+    let slack = if seconds < SLACK_SECONDS - 60.0 { SLACK_SECONDS } else { 0.0 };
+    let count = |unit: f64| ((seconds.abs() + slack) / unit).floor();
+    let Some((name, unit)) = UNITS.iter().find(|(_, unit)| count(*unit) >= 1.0) else {
+        return Val::Text("just now");
+    };
+    let count = count(*unit);
+    let plural = if count == 1.0 { "" } else { "s" };
+    Val::made(match seconds < 0.0 {
+        true => format!("in {count} {name}{plural}"),
+        false => format!("{count} {name}{plural} ago"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_in_time_have_one_unit() {
+        let now = 1_700_000_000_000.0;
+        for (seconds, expected) in [
+            (0.0, "just now"),
+            (-1.0, "1 second ago"),
+            (-59.0, "59 seconds ago"),
+            (-60.0, "1 minute ago"),
+            (-3599.0, "59 minutes ago"),
+            (-7199.0, "1 hour ago"),
+            (-3.0 * 86_400.0, "3 days ago"),
+            (-45.0 * 86_400.0, "1 month ago"),
+            (-800.0 * 86_400.0, "2 years ago"),
+            (7199.0, "in 2 hours"),
+            (86_400.0, "in 1 day"),
+            (12.0 * 3600.0, "in 12 hours"),
+            (59.0, "in 1 minute"),
+            (20.0, "in 20 seconds"),
+        ] {
+            let text = time_ago(Val::Number(now + seconds * 1000.0), now);
+            assert_eq!(text.as_str(), Some(expected), "{seconds}");
+        }
+    }
+}

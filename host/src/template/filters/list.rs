@@ -1,0 +1,193 @@
+//! Filters of lists; those that make sense for text work on its characters, too.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use super::super::budget::Budget;
+use super::super::convert::{Made, printed, to_number, to_text};
+use super::super::json_text::{self, Layout};
+use super::super::value::{Val, compare_texts};
+
+/// Elements of a list, fields of a record, UTF-16 units of a text as `.length` counts them.
+pub(super) fn length<'a>(value: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+    budget.read(value.as_str().map_or(0, str::len))?;
+    let length = match value {
+        Val::Object(fields) => fields.len(),
+        Val::Dict(dict) => dict.fields.len(),
+        value => value.length().unwrap_or(0),
+    };
+    Ok(Val::Number(length as f64))
+}
+
+/// The first or last element or character.
+pub(super) fn end<'a>(value: Val<'a>, first: bool, budget: &mut Budget) -> Made<Val<'a>> {
+    if let Some(items) = value.items() {
+        let index = if first { 0 } else { items.len().wrapping_sub(1) };
+        return Ok(items.get(index).unwrap_or(Val::Undefined));
+    }
+    if value.is_nullish() || value.is_object() {
+        return Ok(Val::Undefined);
+    }
+    let text = to_text(&value, budget)?;
+    let mut chars = text.as_str().unwrap_or("").chars();
+    let c = if first { chars.next() } else { chars.next_back() };
+    Ok(c.map_or(Val::Undefined, |c| Val::made(c.to_string())))
+}
+
+/// From one index up to another; negative ones count from the end.
+pub(super) fn slice<'a>(
+    value: Val<'a>,
+    start: &Val<'_>,
+    end: &Val<'_>,
+    budget: &mut Budget,
+) -> Made<Val<'a>> {
+    let start = to_number(start, budget)?;
+    let end = if end.is_nullish() { f64::INFINITY } else { to_number(end, budget)? };
+    if let Some(items) = value.items() {
+        let (start, end) = range(start, end, items.len());
+        return list((start..end).filter_map(|index| items.get(index)).collect(), budget);
+    }
+    if value.is_nullish() || value.is_object() {
+        return Ok(value);
+    }
+    let text = to_text(&value, budget)?;
+    let text = text.as_str().unwrap_or("");
+    budget.read(text.len())?;
+    let (start, end) = range(start, end, text.chars().count());
+    let part: String = text.chars().skip(start).take(end.saturating_sub(start)).collect();
+    budget.make(part.len())?;
+    Ok(Val::made(part))
+}
+
+/// The range that JavaScript's `slice` takes.
+fn range(start: f64, end: f64, length: usize) -> (usize, usize) {
+    let index = |at: f64| {
+        let at = if at < 0.0 { at + length as f64 } else { at };
+        (at.max(0.0) as usize).min(length)
+    };
+    (index(start), index(end))
+}
+
+pub(super) fn reverse<'a>(value: Val<'a>, budget: &mut Budget) -> Made<Val<'a>> {
+    if let Some(items) = value.items() {
+        return list(items.iter().rev().collect(), budget);
+    }
+    if value.is_nullish() || value.is_object() {
+        return Ok(value);
+    }
+    let text = to_text(&value, budget)?;
+    let reversed: String = text.as_str().unwrap_or("").chars().rev().collect();
+    budget.make(reversed.len())?;
+    Ok(Val::made(reversed))
+}
+
+/// The elements as `{{ }}` prints them, with a text (or a comma) between.
+pub(super) fn join<'a>(value: Val<'a>, separator: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+    let Some(items) = value.items() else {
+        return Ok(value);
+    };
+    let separator = match separator {
+        Val::Undefined => Val::Text(","),
+        separator => to_text(separator, budget)?,
+    };
+    let separator = separator.as_str().unwrap_or("");
+    let mut joined = String::new();
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            joined.push_str(separator);
+        }
+        let text = printed(&item, budget)?;
+        let text = text.as_str().unwrap_or("");
+        budget.operations(1)?;
+        budget.make(text.len() + separator.len())?;
+        joined.push_str(text);
+    }
+    Ok(Val::made(joined))
+}
+
+/// What an element is sorted by: numbers, then texts, then nothing.
+enum Key {
+    Number(f64),
+    Text(String),
+    Nothing,
+}
+
+/// Numbers by size, everything else by its text; by a field's value where one is named.
+pub(super) fn sort<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+    let Some(items) = value.items() else {
+        return Ok(value);
+    };
+    let mut keyed = Vec::with_capacity(items.len());
+    let mut text_bytes = 0_usize;
+    for item in items.iter() {
+        let key = match by_field(&item, field, budget)? {
+            Val::Undefined | Val::Null => Key::Nothing,
+            Val::Number(number) if number.is_nan() => Key::Nothing,
+            Val::Number(number) => Key::Number(number),
+            key => {
+                let text = to_text(&key, budget)?;
+                let text = text.as_str().unwrap_or("");
+                budget.make(text.len())?;
+                text_bytes += text.len();
+                Key::Text(text.to_owned())
+            }
+        };
+        keyed.push((key, item));
+    }
+    let rounds = keyed.len().checked_ilog2().unwrap_or(0) as usize + 1;
+    budget.operations(keyed.len().saturating_mul(rounds))?;
+    budget.read(text_bytes.saturating_mul(rounds))?;
+    keyed.sort_by(|(a, _), (b, _)| a.compare(b));
+    list(keyed.into_iter().map(|(_, item)| item).collect(), budget)
+}
+
+impl Key {
+    fn compare(&self, other: &Key) -> Ordering {
+        match (self, other) {
+            (Key::Number(a), Key::Number(b)) => a.partial_cmp(b).unwrap_or(Ordering::Equal),
+            (Key::Text(a), Key::Text(b)) => compare_texts(a, b),
+            (a, b) => a.rank().cmp(&b.rank()),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Key::Number(_) => 0,
+            Key::Text(_) => 1,
+            Key::Nothing => 2,
+        }
+    }
+}
+
+/// The first of equal elements; lists and records are equal when their JSON is.
+pub(super) fn unique<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+    let Some(items) = value.items() else {
+        return Ok(value);
+    };
+    let mut seen = HashSet::new();
+    let mut kept = Vec::new();
+    for item in items.iter() {
+        let key = by_field(&item, field, budget)?;
+        let is_new = match &key {
+            Val::Undefined => seen.insert("undefined".to_owned()),
+            key => seen.insert(json_text::write(key, Layout::Compact, budget)?),
+        };
+        if is_new {
+            kept.push(item);
+        }
+    }
+    list(kept, budget)
+}
+
+fn by_field<'a>(item: &Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+    budget.operations(1)?;
+    match field {
+        Val::Undefined => Ok(item.clone()),
+        field => Ok(item.get(to_text(field, budget)?.as_str().unwrap_or(""))),
+    }
+}
+
+fn list<'a>(items: Vec<Val<'a>>, budget: &mut Budget) -> Made<Val<'a>> {
+    budget.make(items.len() * size_of::<Val<'_>>())?;
+    Val::list(items).ok_or_else(|| "the list nests too deep".to_owned())
+}

@@ -1,0 +1,79 @@
+//! Where branches meet: what a browser would be reading after either of them.
+
+use super::{Gap, Machine, Quote, State, url};
+
+impl Machine {
+    /// What both branches leave behind, or `None` when a browser would read what follows
+    /// differently after each.
+    pub(in super::super) fn merge(&self, other: &Machine) -> Option<Machine> {
+        let state = match (&self.state, &other.state) {
+            (State::Text, State::Text) => State::Text,
+            (State::Raw(a), State::Raw(b)) if a == b && self.element == other.element => {
+                State::Raw(a.clone())
+            }
+            (State::AttributeName | State::AfterAttributeName | State::BeforeValue, _)
+                if self.state == other.state && self.attribute == other.attribute =>
+            {
+                self.state.clone()
+            }
+            (State::Value { quote: a, kind: ka }, State::Value { quote: b, kind: kb }) if a == b => {
+                let kind = match url::merge(ka, kb) {
+                    Some(kind) => kind,
+                    None if *a == Quote::None => return self.merge_gaps(other),
+                    None => return None,
+                };
+                State::Value { quote: *a, kind }
+            }
+            (State::BeforeValue, State::BeforeValue) => return None,
+            (State::Gap(_) | State::TagName, _)
+            | (State::AttributeName | State::AfterAttributeName, _)
+            | (State::Value { quote: Quote::None, .. }, _) => return self.merge_gaps(other),
+            (a, b) if a == b => a.clone(),
+            _ => return None,
+        };
+        let same_tag = self.element == other.element && self.closing == other.closing;
+        let in_tag = matches!(
+            state,
+            State::AttributeName
+                | State::AfterAttributeName
+                | State::BeforeValue
+                | State::Value { .. }
+                | State::SelfClosing
+        );
+        if in_tag && !same_tag {
+            return None;
+        }
+        Some(Machine { state, foreign: self.foreign.min(other.foreign), ..self.clone() })
+    }
+
+    /// Both branches stand in the same tag, but not both in the same part of it.
+    fn merge_gaps(&self, other: &Machine) -> Option<Machine> {
+        if self.element != other.element || self.closing != other.closing {
+            return None;
+        }
+        let gap = match (self.gap()?, other.gap()?) {
+            (a, b) if a == b => a,
+            (Gap::Spaced | Gap::MergedSpaced, Gap::Spaced | Gap::MergedSpaced) => Gap::MergedSpaced,
+            (a, b) => {
+                Gap::Merged { slash: a != Gap::Merged { slash: false } && b != Gap::Merged { slash: false } }
+            }
+        };
+        Some(Machine { state: State::Gap(gap), ..self.clone() })
+    }
+
+    /// The strictest gap that a state inside a tag amounts to.
+    fn gap(&self) -> Option<Gap> {
+        match &self.state {
+            State::Gap(gap) => Some(*gap),
+            State::TagName | State::AttributeName => Some(Gap::Merged { slash: true }),
+            State::AfterAttributeName => Some(Gap::MergedSpaced),
+            State::Value { quote: Quote::None, .. } => Some(Gap::Merged { slash: false }),
+            _ => None,
+        }
+    }
+
+    /// Whether what follows is read the same after `self` as after `other`.
+    pub(in super::super) fn same_context(&self, other: &Machine) -> bool {
+        self.state == other.state && self.merge(other).is_some()
+    }
+}

@@ -1,0 +1,94 @@
+use super::*;
+
+/// The literal text of a file, with a mark for everything else.
+fn outline(source: &str) -> Result<String, String> {
+    let lexed = lex(0, source).map_err(|p| format!("{}: {}", p.pos.at, p.message))?;
+    Ok(lexed
+        .tokens
+        .iter()
+        .map(|token| match &token.kind {
+            Kind::Text { end } => source.get(token.at..*end).unwrap_or("?").to_owned(),
+            Kind::Output(_) => "¤".to_owned(),
+            Kind::Directive(_) => "§".to_owned(),
+            Kind::ElementOpen(id) => format!("«{id}:"),
+            Kind::ElementClose(id) => format!(":{id}»"),
+            Kind::Condition { element, .. } => format!("‹{element}›"),
+        })
+        .collect())
+}
+
+#[test]
+fn only_directives_are_directives() {
+    for (source, expected) in [
+        ("@media (x) { a@b.c @import }", "@media (x) { a@b.c @import }"),
+        ("@if(a)yes@else no@endif", "§yes§ no§"),
+        ("@if (a == (1)) x @endif.", "§ x §."),
+        ("me@else.org, me@if.com", "me@else.org, me@if.com"),
+        ("<a @set=\"x\" @if=1>", "<a @set=\"x\" @if=1>"),
+        ("@@if(a) @@media @@endif", "@if(a) @@media @endif"),
+        ("@{{ a }} b @{{", "{{ a }} b {{"),
+        ("@iffy @elseifs @end", "@iffy @elseifs @end"),
+        ("[[ {{ a }} @if ]] {{ b }}", "[[ {{ a }} @if ]] ¤"),
+        ("[[ open {{ b }}", "[[ open ¤"),
+        ("<script>[[{{ a }}, 1]]</script>", "<script>[[¤, 1]]</script>"),
+        ("{{ \"}}\" }} {{ {a: {b: 1}} }}", "¤ ¤"),
+        ("{ a } }} { {", "{ a } }} { {"),
+        ("{{a}}{{b}}", "¤¤"),
+    ] {
+        assert_eq!(outline(source).as_deref(), Ok(expected), "{source}");
+    }
+}
+
+#[test]
+fn mistakes_are_named_where_they_are() {
+    for (source, expected) in [
+        ("ab {{ }}", "3: there is nothing"),
+        ("{{{ a }}}", "0: there is no {{{ }}}"),
+        ("{{ a", "4: expected \"}}\" after the expression, found the end"),
+        ("{{ a } }", "5: expected \"}}\""),
+        ("x @if a", "2: @if takes its arguments in parentheses"),
+        ("@if(a", "5: expected \")\" after the arguments of @if"),
+        ("@if(a) @else if (b) @endif", "7: \"else if\" is written @elseif"),
+        ("@foreach(a of b)", "11: expected \"in\" after the name"),
+        ("@foreach(in b)", "12: expected \"in\" after the name"),
+        ("@set(a b)", "7: expected \"=\" after the name"),
+        ("@component(card)", "11: expected the component's name in quotes"),
+    ] {
+        let error = outline(source).err().unwrap_or_default();
+        assert!(error.starts_with(expected), "{source}: {error}");
+    }
+}
+
+#[test]
+fn conditional_elements_are_found_with_their_ends() {
+    for (source, expected) in [
+        ("<p v-if=\"a\">x</p>y", "«0:<p‹0›>x</p>:0»y"),
+        ("<P V-IF='a'><p></p></P>", "«0:<P‹0›><p></p></P>:0»"),
+        ("<img src=x v-if=a>y", "«0:<img src=x‹0›>:0»y"),
+        ("<b v-if=\"a\" /> <i v-else>", "«0:<b‹0› />:0» «1:<i‹1›>"),
+        ("<p v-if=\"a\"><!-- </p> --></p>", "«0:<p‹0›><!-- </p> --></p>:0»"),
+        ("<div v-if='a'><script>'</div>'</script></div>", "«0:<div‹0›><script>'</div>'</script></div>:0»"),
+        ("<p v-if=\"a > b && '{{'\" class=x>", "«0:<p‹0› class=x>"),
+        ("<p class=x v-if=\"a\"id=y>", "«0:<p class=x ‹0›id=y>"),
+        (
+            "<!-- <p v-if=a> --><textarea><p v-if=a></textarea>",
+            "<!-- <p v-if=a> --><textarea><p v-if=a></textarea>",
+        ),
+        ("<a v-if=\"x\" href=\"{{ u }}\"></a>", "«0:<a‹0› href=\"¤\"></a>:0»"),
+        ("@if(a)<div v-if='b'>@else<div>@endif</div>", "§«0:<div‹0›>§<div>§</div>"),
+    ] {
+        assert_eq!(outline(source).as_deref(), Ok(expected), "{source}");
+    }
+}
+
+#[test]
+fn chains_link_only_over_space_and_comments() {
+    let next = |source: &str| {
+        let lexed = lex(0, source).ok();
+        lexed.and_then(|lexed| lexed.elements.first().map(|element| element.next))
+    };
+    assert_eq!(next("<p v-if=a></p> <!-- or --> <p v-else></p>"), Some(Some(1)));
+    assert_eq!(next("<p v-if=a></p> or <p v-else></p>"), Some(None));
+    assert_eq!(next("<p v-if=a></p><br><p v-else></p>"), Some(None));
+    assert_eq!(next("<p v-else></p><p v-else></p>"), Some(None));
+}

@@ -2,7 +2,7 @@
 
 /// The candidate closest to `name`, if it is close enough to be a typing mistake.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (name.chars().count() / 3).clamp(1, 3);
+    let allowed = name.chars().count().div_ceil(3).clamp(1, 3);
     candidates
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))

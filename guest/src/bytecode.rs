@@ -36,11 +36,7 @@ pub fn units() -> Result<Vec<Unit<'static>>, String> {
     let mut rest = blob;
     let mut units = Vec::new();
     while !rest.is_empty() {
-        units.push(Unit {
-            code: text(&mut rest)?,
-            file: text(&mut rest)?,
-            bytecode: chunk(&mut rest)?,
-        });
+        units.push(Unit { code: text(&mut rest)?, file: text(&mut rest)?, bytecode: chunk(&mut rest)? });
     }
     Ok(units)
 }

@@ -101,7 +101,9 @@ impl Resolver for PageResolver {
             });
             Some(format!("sluice:missing/{code}"))
         })
-        .ok_or_else(|| Exception::throw_type(ctx, "import() is not available: import modules at the top of the script"))
+        .ok_or_else(|| {
+            Exception::throw_type(ctx, "import() is not available: import modules at the top of the script")
+        })
     }
 }
 
@@ -137,10 +139,7 @@ pub fn compile_module<'js>(ctx: &Ctx<'js>, file: &str, source: String) -> Result
         found.map(|(code, _)| code.clone())
     });
     let module = Module::declare(ctx.clone(), file, source)?;
-    let bytecode = module.write(WriteOptions {
-        strip_source: true,
-        ..WriteOptions::default()
-    })?;
+    let bytecode = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() })?;
     let code = code.ok_or(Error::Unknown)?;
     with_graph(|graph| graph.compiled.push((code, file.to_owned(), bytecode)));
     Ok(module)

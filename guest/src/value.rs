@@ -58,7 +58,12 @@ fn write<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, value: Value<'js>, depth: usize
     Ok(())
 }
 
-fn write_array<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, array: &Array<'js>, depth: usize) -> Result<(), Refusal> {
+fn write_array<'js>(
+    ctx: &Ctx<'js>,
+    out: &mut Vec<u8>,
+    array: &Array<'js>,
+    depth: usize,
+) -> Result<(), Refusal> {
     let length = array.len();
     let count = u32::try_from(length).map_err(|_| Refusal::Unfit("an array that is too long"))?;
     written(rmp::encode::write_array_len(out, count))?;
@@ -73,7 +78,12 @@ fn write_array<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, array: &Array<'js>, depth
     Ok(())
 }
 
-fn write_object<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, object: &Object<'js>, depth: usize) -> Result<(), Refusal> {
+fn write_object<'js>(
+    ctx: &Ctx<'js>,
+    out: &mut Vec<u8>,
+    object: &Object<'js>,
+    depth: usize,
+) -> Result<(), Refusal> {
     let mut entries = Vec::new();
     for key in object.keys::<rquickjs::String>() {
         let key = key?;
@@ -93,7 +103,11 @@ fn write_object<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, object: &Object<'js>, de
 }
 
 /// What `toJSON` makes of an object, and the primitive inside a boxed one.
-fn resolved<'js>(ctx: &Ctx<'js>, value: Value<'js>, key: impl rquickjs::IntoJs<'js>) -> Result<Value<'js>, Refusal> {
+fn resolved<'js>(
+    ctx: &Ctx<'js>,
+    value: Value<'js>,
+    key: impl rquickjs::IntoJs<'js>,
+) -> Result<Value<'js>, Refusal> {
     let Some(object) = value.as_object() else { return Ok(value) };
     if value.is_array() || value.is_function() {
         return Ok(value);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::{Declared, WriteOptions};
-use rquickjs::{Ctx, Error, Exception, Module, Result};
+use rquickjs::{Ctx, Error, Exception, Module, Promise, Result, Value, qjs};
 
 use crate::exports::sluice::page::compiler::Missing;
 
@@ -128,6 +128,31 @@ impl Loader for PageLoader {
             None => Module::declare(ctx.clone(), name, ""),
         }
     }
+}
+
+/// Links and starts the page's module; the promise settles when it is done.
+///
+/// `Module::import` would do it, too, but makes several objects more on the way:
+/// each page of the snapshot that a run writes to is restored afterwards.
+pub fn start<'js>(ctx: &Ctx<'js>, bytecode: &'static [u8]) -> Result<Promise<'js>> {
+    let raw = ctx.as_raw().as_ptr();
+    let flags = (qjs::JS_READ_OBJ_BYTECODE | qjs::JS_READ_OBJ_ROM_DATA) as i32;
+    // SAFETY: the context is alive and `bytecode` is never freed. QuickJS does not
+    // verify it: wrong bytes can only damage this sandbox, which belongs to
+    // whoever wrote them. A module value is not an exception, so it is what
+    // `JS_ResolveModule` takes and `JS_EvalFunction` consumes.
+    let done = unsafe {
+        let module = qjs::JS_ReadObject(raw, bytecode.as_ptr(), bytecode.len() as _, flags);
+        if qjs::JS_IsException(module) || qjs::JS_ResolveModule(raw, module) < 0 {
+            return Err(Error::Exception);
+        }
+        let done = qjs::JS_EvalFunction(raw, module);
+        if qjs::JS_IsException(done) {
+            return Err(Error::Exception);
+        }
+        Value::from_raw(ctx.clone(), done)
+    };
+    done.into_promise().ok_or(Error::Unknown)
 }
 
 /// Compiles one module and, through the loader, what it imports.

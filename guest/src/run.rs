@@ -1,15 +1,16 @@
 //! `run`: link, evaluate, drain the job queue.
 
 use rquickjs::promise::PromiseState;
-use rquickjs::{CatchResultExt, Ctx, Module, Promise, Value};
+use rquickjs::{CatchResultExt, Ctx, Promise, Value};
 
 use crate::exports::sluice::page::script::Failure;
-use crate::modules::{Body, PAGE, with_graph};
+use crate::modules::{Body, start, with_graph};
 use crate::runtime::{limit_heap, with_runtime};
 use crate::{bytecode, failure, rejections};
 
 pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
     let units = bytecode::units().map_err(failure::internal)?;
+    let page = units.first().map(|page| page.bytecode).unwrap_or_default();
     with_graph(|graph| {
         for unit in units {
             graph.add(unit.code, unit.file, Body::Bytecode(unit.bytecode));
@@ -17,14 +18,14 @@ pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
         graph.linking = true;
     });
     limit_heap(heap_bytes_max as usize);
-    with_runtime(|runtime| runtime.context().with(|ctx| evaluate(&ctx)))
+    with_runtime(|runtime| runtime.context().with(|ctx| evaluate(&ctx, page)))
 }
 
-fn evaluate(ctx: &Ctx<'_>) -> Result<(), Failure> {
-    let imported = Module::import(ctx, PAGE);
+fn evaluate(ctx: &Ctx<'_>, page: &'static [u8]) -> Result<(), Failure> {
+    let started = start(ctx, page);
     // From here on only `import()` could ask for a module.
     with_graph(|graph| graph.linking = false);
-    let promise: Promise = imported.catch(ctx).map_err(|caught| failure::of_caught(ctx, caught))?;
+    let promise: Promise = started.catch(ctx).map_err(|caught| failure::of_caught(ctx, caught))?;
     while ctx.execute_pending_job() {}
     match promise.state() {
         PromiseState::Rejected => Err(failure::of_value(ctx, &reason(ctx, &promise))),

@@ -50,10 +50,11 @@ impl MemoryReset {
     }
 
     pub fn configure(self, pool: &mut PoolingAllocationConfig) {
+        // Tables are a few pages: clearing them is cheaper than faulting them in.
+        pool.table_keep_resident(KEEP_RESIDENT_TABLE_BYTES);
         if self == Self::Scan {
             pool.pagemap_scan(wasmtime::Enabled::Yes);
             pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
-            pool.table_keep_resident(KEEP_RESIDENT_TABLE_BYTES);
         }
     }
 }

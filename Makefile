@@ -13,7 +13,8 @@ setup: ## Install what the tests need and this machine lacks (Debian, Ubuntu)
 	@.ci/setup
 
 run: ## Build, compile the sample site and serve it on http://127.0.0.1:8080
-	cargo build $(CARGO_PROFILE) -p sluice
+	@.ci/setup build
+	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice build $(SITE) --out target/scripts
 	target/release/sluice serve $(SITE)
 
@@ -22,11 +23,12 @@ scripts: ## Compile every page of the site into target/scripts
 	target/release/sluice build $(SITE) --out target/scripts
 
 test: setup guest-check lint ## Install what is missing, check the sources, run every test
-	cargo nextest run --cargo-profile release -p sluice --no-fail-fast
+	cargo nextest run --locked --cargo-profile release -p sluice --no-fail-fast
 
 lint: ## Formatting and clippy
 	cargo fmt --check
-	cargo clippy $(CARGO_PROFILE) -p sluice --all-targets -- -D warnings
+	cd guest && cargo fmt --check
+	cargo clippy $(CARGO_PROFILE) --locked -p sluice --all-targets -- -D warnings
 
 fmt: ## Format the sources
 	cargo fmt

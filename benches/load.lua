@@ -1,0 +1,22 @@
+-- Counts answers that are not 200 and prints one line for load.sh:
+-- requests, microseconds, p50 and p99 in microseconds, bad answers.
+
+local thread_of_run
+
+function setup(thread)
+  thread_of_run = thread
+end
+
+function init()
+  bad = 0
+end
+
+function response(status)
+  if status ~= 200 then bad = bad + 1 end
+end
+
+function done(summary, latency)
+  local lost = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
+  print(string.format("result %d %d %d %d %d", summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99), thread_of_run:get("bad") + lost))
+end

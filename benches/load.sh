@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# The release binary under load: requests a second, latency and CPU time for the
+# pages of the sample site, then what visitors who run endless loops do to the
+# latency of everything else. Server and clients have a core each, so that
+# neither measures the other. Ends within 90 seconds.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [[ -z ${LOAD_IS_BOUNDED:-} ]]; then
+  LOAD_IS_BOUNDED=1 exec timeout --kill-after=5 90 benches/load.sh
+fi
+
+sluice=${CARGO_TARGET_DIR:-target}/release/sluice
+server_core=0 client_core=1
+connections=16 warm_up_s=1 measured_s=5
+# More than there are sandboxes, so that some wait.
+looping_connections=200 loop_s=14 samples=200
+
+fail() {
+  echo "load: $*" >&2
+  exit 1
+}
+
+for tool in wrk curl taskset; do
+  command -v "$tool" >/dev/null || fail "$tool is missing"
+done
+[[ -x $sluice ]] || fail "$sluice is missing: cargo build --release"
+(($(nproc) >= 2)) || fail "two cores are needed, one for the server and one for the clients"
+
+work=$(mktemp -d)
+server_pid='' wrk_pid=''
+clean_up() {
+  for pid in $server_pid $wrk_pid; do
+    kill -KILL "$pid" 2>/dev/null || true
+  done
+  rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 143' TERM INT
+
+client() {
+  taskset -c "$client_core" "$@"
+}
+
+# start_server SITE: sets server_pid, visitors and operators.
+start_server() {
+  local out=$work/out
+  : >"$out"
+  taskset -c "$server_core" "$sluice" serve "$1" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
+    --data "$(mktemp -d -p "$work")" >"$out" 2>"$work/log" &
+  server_pid=$!
+  until operators=$(sed -n 's/^sluice: operators on //p' "$out") && [[ -n $operators ]]; do
+    kill -0 "$server_pid" 2>/dev/null || fail "the server did not start: $(<"$work/log")"
+    sleep 0.1
+  done
+  visitors=$(sed -n 's/^sluice: serving on //p' "$out")
+}
+
+stop_server() {
+  kill -KILL "$server_pid"
+  wait "$server_pid" 2>/dev/null || true
+  server_pid=''
+}
+
+# CPU time of the server so far, in microseconds.
+server_cpu_us() {
+  # The second field may hold spaces: count from the parenthesis that ends it.
+  sed 's/.*) //' "/proc/$server_pid/stat" | awk -v hz="$(getconf CLK_TCK)" '{ printf "%d", ($12 + $13) * 1e6 / hz }'
+}
+
+check_is_200() {
+  local status
+  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 10 "$@")
+  [[ $status == 200 ]] || fail "${*: -1} answers $status, not 200"
+}
+
+# measure NAME URL [HEADER]: one line of the table.
+measure() {
+  local name=$1 url=$2 header=${3:-X-Load: yes} before after result
+  check_is_200 --header "$header" "$url"
+  load() { client wrk --threads 1 --connections "$connections" --duration "$1" --script benches/load.lua --header "$header" "$url"; }
+  load "${warm_up_s}s" >/dev/null
+  before=$(server_cpu_us)
+  result=$(load "${measured_s}s" | sed -n 's/^result //p')
+  after=$(server_cpu_us)
+  read -r requests duration_us p50_us p99_us bad <<<"$result"
+  ((bad == 0)) || fail "$name: $bad of $requests answers were not 200; the figures are void"
+  awk -v name="$name" -v n="$requests" -v us="$duration_us" -v p50="$p50_us" -v p99="$p99_us" -v cpu="$((after - before))" \
+    'BEGIN { printf "%-30s%12.0f%9.2f ms%9.2f ms%12.0f µs\n", name, n * 1e6 / us, p50 / 1e3, p99 / 1e3, cpu / n }'
+}
+
+measure_pages() {
+  start_server scripts
+  local cookie
+  cookie=$(curl --silent --output /dev/null --dump-header - "$visitors/" | sed -n 's/^set-cookie: \([^;]*\);.*/\1/Ip')
+  [[ -n $cookie ]] || fail "/ sets no session cookie"
+  printf '%-30s%12s%12s%12s%15s\n' "$connections connections" requests/s p50 p99 "CPU/request"
+  measure "/, a new visitor each time" "$visitors/"
+  measure "/, one visitor's session" "$visitors/" "Cookie: $cookie"
+  measure "/weight/checkin" "$visitors/weight/checkin"
+  measure "/healthz, operators" "$operators/healthz"
+  stop_server
+}
+
+# A site whose one page never ends by itself; the clock ends it.
+looping_site() {
+  local brand=$work/site/brands/demo
+  mkdir -p "$brand/pages"
+  : >"$work/site/sluice.toml"
+  printf 'default = true\n[limits]\nfuel = 1_000_000_000_000\nwall_ms_max = 2_000\n' >"$brand/brand.toml"
+  printf '<script scope="backend">while (true) {}</script>\n<p>never</p>\n' >"$brand/pages/index.html"
+  echo "$work/site"
+}
+
+# sample_health NAME: latency of /healthz on connections of their own, over seconds.
+sample_health() {
+  local times=$work/times
+  for ((i = 0; i < samples; i++)); do
+    client curl --silent --output /dev/null --write-out '%{http_code} %{time_total}\n' --max-time 10 "$operators/healthz"
+    sleep 0.02
+  done >"$times"
+  if grep --quiet --invert-match '^200 ' "$times"; then
+    fail "/healthz did not always answer 200; the figures are void"
+  fi
+  cut -d ' ' -f 2 "$times" | sort -n | awk -v name="$1" '
+    { ms[NR] = $1 * 1e3 }
+    function rank(share) { at = NR * share; return at == int(at) ? at : int(at) + 1 }
+    END { printf "%-30s%9.2f ms%9.2f ms%9.2f ms\n", name, ms[rank(0.5)], ms[rank(0.99)], ms[NR] }'
+}
+
+measure_loops() {
+  start_server "$(looping_site)"
+  printf '\n%-30s%12s%12s%12s\n' "/healthz, $samples samples" p50 p99 max
+  sample_health "idle"
+  client wrk --threads 1 --connections "$looping_connections" --duration "${loop_s}s" --timeout 30s \
+    --script benches/load.lua "$visitors/" >"$work/loops" &
+  wrk_pid=$!
+  sleep 0.5
+  local before started busy_us passed_us
+  before=$(server_cpu_us) started=${EPOCHREALTIME/./}
+  sample_health "$looping_connections connections looping"
+  busy_us=$(($(server_cpu_us) - before)) passed_us=$((${EPOCHREALTIME/./} - started))
+  kill -0 "$wrk_pid" 2>/dev/null || fail "the loops ended before the samples did; the figures are void"
+  ((busy_us * 10 > passed_us * 8)) || fail "the loops kept the server's core only $((busy_us * 100 / passed_us)) % busy"
+  wait "$wrk_pid"
+  wrk_pid=''
+  read -r ended _ _ _ bad < <(sed -n 's/^result //p' "$work/loops")
+  echo "$ended loops ended by their deadline, $bad not answered with 200; the core was $((busy_us * 100 / passed_us)) % busy"
+  stop_server
+}
+
+measure_pages
+measure_loops

@@ -1,0 +1,136 @@
+//! What a run in a sandbox costs, next to the same script in native QuickJS,
+//! and what compiling a page costs. `make bench` runs it; the table at the end
+//! holds the medians and the goals.
+
+mod medians;
+mod native;
+mod page;
+mod table;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use criterion::{Bencher, BenchmarkId, Criterion};
+use sluice::limits::Limits;
+use sluice::script::memory_reset::{MemoryReset, MemoryResetChoice};
+use sluice::script::outcome::Outcome;
+use sluice::script::{RunContext, Sandbox, SandboxConfig, Script};
+use sluice::session::Session;
+use tokio::runtime::{Builder, Runtime};
+
+use medians::Medians;
+use page::Page;
+
+/// Every comparison is made so many times, side after side in a fraction of a
+/// second: a machine with other work changes its speed from one second to the
+/// next, by more than the goals leave room for.
+const ROUNDS: u32 = 7;
+
+/// The page whose compilation is measured.
+const TYPICAL: Page = Page { name: "session", html: include_str!("../pages/session.html") };
+const PAGES: [Page; 4] = [
+    Page { name: "empty", html: include_str!("../pages/empty.html") },
+    TYPICAL,
+    Page { name: "fib", html: include_str!("../pages/fib.html") },
+    Page { name: "calls", html: include_str!("../pages/calls.html") },
+];
+
+fn main() {
+    let begun = SystemTime::now();
+    // What an actix worker runs its requests on.
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+    let start_up = Instant::now();
+    let sandbox = sandbox(MemoryResetChoice::Auto);
+    let start_up = start_up.elapsed();
+    let remapping = sandbox_that_remaps(&sandbox);
+
+    let mut criterion = Criterion::default()
+        .output_directory(&medians::dir())
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(250))
+        .sample_size(10)
+        .nresamples(1_000)
+        .configure_from_args();
+    for page in &PAGES {
+        compare(&mut criterion, &runtime, page, &sandbox, remapping.as_ref());
+    }
+    compile(&mut criterion, &runtime, &TYPICAL, &sandbox);
+    criterion.final_summary();
+
+    table::print(&Medians::since(begun), &sandbox, start_up);
+}
+
+fn sandbox(memory_reset: MemoryResetChoice) -> Sandbox {
+    let config = SandboxConfig { memory_reset, ..SandboxConfig::default() };
+    Sandbox::new(&config).expect("the engine compiles")
+}
+
+/// A second sandbox that remaps, unless the first does so already.
+fn sandbox_that_remaps(sandbox: &Sandbox) -> Option<Sandbox> {
+    (sandbox.memory_reset == MemoryReset::Scan).then(|| self::sandbox(MemoryResetChoice::Remap))
+}
+
+/// All sides of one page, round after round.
+fn compare(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    page: &Page,
+    sandbox: &Sandbox,
+    remapping: Option<&Sandbox>,
+) {
+    let javascript = page.javascript();
+    let sandboxes = [Some(sandbox), remapping].into_iter().flatten();
+    let sandboxes: Vec<_> =
+        sandboxes.map(|sandbox| (sandbox, runtime.block_on(page.script(sandbox)))).collect();
+    let mut group = criterion.benchmark_group(page.name);
+    for round in 0..ROUNDS {
+        group.bench_function(BenchmarkId::new("native", round), |bencher| {
+            bencher.iter(|| native::run(&javascript));
+        });
+        for (sandbox, script) in &sandboxes {
+            group.bench_function(BenchmarkId::new(side(sandbox.memory_reset), round), |bencher| {
+                bench_sandbox(bencher, runtime, sandbox, script);
+            });
+        }
+    }
+    group.finish();
+}
+
+/// The name of a sandbox's side in its group.
+fn side(memory_reset: MemoryReset) -> &'static str {
+    match memory_reset {
+        MemoryReset::Scan => "scan",
+        MemoryReset::Remap => "remap",
+    }
+}
+
+/// A whole run as a request has it: created, run and torn down, with limiter,
+/// fuel, call hook and deadline.
+fn bench_sandbox(bencher: &mut Bencher, runtime: &Runtime, sandbox: &Sandbox, script: &Script) {
+    let session = returning_visitor();
+    bencher.to_async(runtime).iter(|| async {
+        let context = RunContext { session: session.clone(), ..RunContext::default() };
+        let report = sandbox.run(script, context).await.expect("a sandbox is free");
+        assert_eq!(report.outcome, Outcome::Ok, "{:?}", report.failure);
+        report
+    });
+}
+
+fn returning_visitor() -> Session {
+    let mut session = Session::default();
+    session.set("visits", native::VISITS.into(), &Limits::default()).expect("the session takes it");
+    session
+}
+
+fn compile(criterion: &mut Criterion, runtime: &Runtime, page: &Page, sandbox: &Sandbox) {
+    let component = runtime.block_on(page.component(sandbox));
+    let mut group = criterion.benchmark_group("compile");
+    for round in 0..ROUNDS {
+        group.bench_function(BenchmarkId::new("build", round), |bencher| {
+            bencher.to_async(runtime).iter(|| page.component(sandbox));
+        });
+        group.bench_function(BenchmarkId::new("load", round), |bencher| {
+            bencher.iter(|| sandbox.load(&component).expect("the component loads"));
+        });
+    }
+    group.finish();
+}

@@ -1,0 +1,47 @@
+//! The pages that are measured, taken through the host's own steps.
+
+use sluice::page::PageSource;
+use sluice::page::modules::ModuleSource;
+use sluice::page::source::Source;
+use sluice::script::{Sandbox, Script};
+
+pub struct Page {
+    /// Of its group.
+    pub name: &'static str,
+    pub html: &'static str,
+}
+
+impl Page {
+    fn source(&self) -> PageSource {
+        let file = format!("pages/{}.html", self.name);
+        PageSource::new(Source { file, text: self.html.to_owned() }).expect("the page parses")
+    }
+
+    /// The text that the sandbox compiles, for native QuickJS.
+    pub fn javascript(&self) -> String {
+        self.source().script.expect("the page has a script").script.to_string()
+    }
+
+    /// Source to bytecode to page component.
+    pub async fn component(&self, sandbox: &Sandbox) -> Vec<u8> {
+        let built = self.source().build(sandbox, &NoModules).await.expect("the page compiles");
+        built.expect("the page has a script").component
+    }
+
+    pub async fn script(&self, sandbox: &Sandbox) -> Script {
+        sandbox.load(&self.component(sandbox).await).expect("the component loads")
+    }
+}
+
+/// The measured pages import nothing.
+struct NoModules;
+
+impl ModuleSource for NoModules {
+    fn module(&self, _code: &str) -> Option<Result<Source, String>> {
+        None
+    }
+
+    fn module_codes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -31,7 +31,8 @@ impl Medians {
     /// How many times as long `side` took as `base`. Each round has its own
     /// ratio, in which the machine's speed cancels out.
     pub fn ratio(&self, group: &str, side: &str, base: &str) -> Option<f64> {
-        let of_round = |round| Some(self.nanoseconds(group, side, round)? / self.nanoseconds(group, base, round)?);
+        let of_round =
+            |round| Some(self.nanoseconds(group, side, round)? / self.nanoseconds(group, base, round)?);
         median((0..ROUNDS).filter_map(of_round).collect())
     }
 

@@ -36,7 +36,10 @@ const LINES: [Line; 6] = [
 ];
 
 pub fn print(medians: &Medians, sandbox: &Sandbox, start_up: Duration) {
-    println!("\nMemory reset on this machine: {:?}, {}.\n", sandbox.memory_reset, sandbox.memory_reset_reason);
+    println!(
+        "\nMemory reset on this machine: {:?}, {}.\n",
+        sandbox.memory_reset, sandbox.memory_reset_reason
+    );
     print_cells(["one run", "native", "sandbox", "ratio", "goal", ""]);
     for line in &LINES {
         compare(medians, line, sandbox.memory_reset);

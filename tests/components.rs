@@ -123,7 +123,11 @@ fn a_foreign_component_meets_the_same_limits() {
             (func (export "run") (param i32) (result i32) (loop $again (br $again)) (i32.const 0))"#;
         let greedy = r#"(memory (export "memory") 1)
             (func (export "run") (param i32) (result i32) (drop (memory.grow (i32.const 1000))) (i32.const 0))"#;
-        for (core, outcome) in [(endless, Outcome::Fuel), (greedy, Outcome::Memory)] {
+        let gives_up = r#"(memory (export "memory") 1)
+            (func (export "run") (param i32) (result i32) unreachable)"#;
+        for (core, outcome) in
+            [(endless, Outcome::Fuel), (greedy, Outcome::Memory), (gives_up, Outcome::Error)]
+        {
             let script = sandbox.load(&component("", core)).unwrap();
             let mut context = RunContext::default();
             context.limits.fuel = 100_000_000;

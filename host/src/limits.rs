@@ -27,8 +27,6 @@ pub struct Limits {
     pub console_bytes_max: usize,
     pub crm_calls_max: u32,
     pub crm_result_bytes_max: usize,
-    /// What `response.json` and `response.send` may hand over.
-    pub response_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -50,7 +48,6 @@ impl Default for Limits {
             console_bytes_max: 64 << 10,
             crm_calls_max: 100,
             crm_result_bytes_max: 1 << 20,
-            response_bytes_max: 8 << 20,
         }
     }
 }
@@ -75,7 +72,6 @@ pub struct LimitOverrides {
     pub console_bytes_max: Option<usize>,
     pub crm_calls_max: Option<u32>,
     pub crm_result_bytes_max: Option<usize>,
-    pub response_bytes_max: Option<usize>,
 }
 
 impl Limits {
@@ -104,7 +100,6 @@ impl Limits {
             console_bytes_max,
             crm_calls_max,
             crm_result_bytes_max,
-            response_bytes_max,
         )
     }
 }

@@ -124,11 +124,12 @@ impl Sandbox {
         let fuel = limits.fuel.saturating_sub(store.get_fuel()?);
         let state = store.into_data();
         let memory_bytes_peak = state.limiter.memory_bytes_peak;
+        let heap_was_full = state.limiter.heap_was_full(limits.heap_bytes_max);
         let (outcome, failure) = match end {
             _ if state.effects.stop.is_some() => (Outcome::Stopped, None),
             Ok(Ok(Ok(()))) => (Outcome::Ok, None),
-            Ok(Ok(Err(failure))) => thrown(failure, memory_bytes_peak > limits.heap_bytes_max as usize),
-            Ok(Err(trap)) => match ended_by(&trap, &limits) {
+            Ok(Ok(Err(failure))) => thrown(failure, heap_was_full),
+            Ok(Err(trap)) => match ended_by(&trap, &limits, heap_was_full) {
                 Some((outcome, failure)) => (outcome, Some(failure)),
                 None => (Outcome::Host, Some(Failure::new("HostError", format!("{trap:#}")))),
             },
@@ -168,7 +169,7 @@ fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>
 }
 
 /// Which limit a trap stands for; none when it is the host's own failure.
-fn ended_by(trap: &wasmtime::Error, limits: &Limits) -> Option<(Outcome, Failure)> {
+fn ended_by(trap: &wasmtime::Error, limits: &Limits, heap_was_full: bool) -> Option<(Outcome, Failure)> {
     if trap.is::<MemoryExceeded>() {
         let message = format!("the script used more than its {} bytes of memory", limits.heap_bytes_max);
         return Some((Outcome::Memory, Failure::new("MemoryLimit", message)));
@@ -184,8 +185,8 @@ fn ended_by(trap: &wasmtime::Error, limits: &Limits) -> Option<(Outcome, Failure
             Some((Outcome::Stack, Failure::new("StackLimit", "the script recursed too deeply")))
         }
         // Rust code of the engine aborts when its memory is used up.
-        Trap::UnreachableCodeReached => {
-            Some((Outcome::Memory, Failure::new("MemoryLimit", "the engine ran out of memory or gave up")))
+        Trap::UnreachableCodeReached if heap_was_full => {
+            Some((Outcome::Memory, Failure::new("MemoryLimit", "the engine ran out of memory")))
         }
         // Anything else that wasmtime stops is the component's doing.
         other => Some((Outcome::Error, Failure::new("Trap", other.to_string()))),

@@ -35,6 +35,7 @@ impl Sandbox {
         })
         .await;
         let failed = |name: &str, message: String| Ok(Compiled::Failed(Failure::new(name, message)));
+        let heap_was_full = store.data().limiter.heap_was_full(COMPILE.heap_bytes_max);
         match answer {
             Ok(Ok(compiler::Outcome::Compiled(bytecode))) => Ok(Compiled::Bytecode(bytecode)),
             Ok(Ok(compiler::Outcome::Incomplete(missing))) => Ok(Compiled::Incomplete(missing)),
@@ -46,11 +47,16 @@ impl Sandbox {
                 column: failure.column,
                 stack: failure.stack,
             })),
-            Ok(Err(trap)) => match ended_by(&trap, &Limits { fuel: COMPILE.fuel, ..Limits::default() }) {
+            Ok(Err(trap)) => match ended_by(&trap, &compile_limits(), heap_was_full) {
                 Some((_, failure)) => failed(&failure.name, format!("while compiling: {}", failure.message)),
                 None => Err(trap.into()),
             },
             Err(_) => failed("Timeout", format!("compiling took longer than {} ms", COMPILE.wall_ms_max)),
         }
     }
+}
+
+/// What messages about a compilation's limits say.
+fn compile_limits() -> Limits {
+    Limits { fuel: COMPILE.fuel, heap_bytes_max: COMPILE.heap_bytes_max, ..Limits::default() }
 }

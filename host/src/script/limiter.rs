@@ -20,6 +20,8 @@ pub struct MemoryExceeded {
 /// Bounds the linear memories and tables of one run.
 pub struct Limiter {
     memory_bytes_max: usize,
+    /// What the memory had when it was made: the engine's own.
+    memory_bytes_initial: usize,
     pub memory_bytes_peak: usize,
 }
 
@@ -31,19 +33,29 @@ impl Limiter {
     }
 
     pub fn for_memory(memory_bytes_max: usize) -> Self {
-        Self { memory_bytes_max, memory_bytes_peak: 0 }
+        Self { memory_bytes_max, memory_bytes_initial: 0, memory_bytes_peak: 0 }
+    }
+
+    /// True when the memory grew so much that a heap of this quota must have been
+    /// full. Part of the heap is in memory that the engine had from the start.
+    pub fn heap_was_full(&self, heap_bytes_max: u32) -> bool {
+        let grown = self.memory_bytes_peak.saturating_sub(self.memory_bytes_initial);
+        grown > heap_bytes_max as usize / 2
     }
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired > self.memory_bytes_max {
             return Err(MemoryExceeded { asked: desired, cap: self.memory_bytes_max }.into());
+        }
+        if current == 0 {
+            self.memory_bytes_initial = desired;
         }
         self.memory_bytes_peak = self.memory_bytes_peak.max(desired);
         Ok(true)

@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
 use crate::keys::Keys;
+use crate::request::ReadRules;
 use crate::script::{Sandbox, SandboxConfig};
+use crate::secrets::Secrets;
+use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
 use crate::site::Site;
 use crate::store::Store;
@@ -21,8 +24,8 @@ pub struct App {
     pub sandbox: Sandbox,
     pub sessions: Sessions,
     pub store: Arc<dyn Store>,
-    /// The largest body that any page takes.
-    pub body_bytes_max: usize,
+    pub secrets: Secrets,
+    pub read_rules: ReadRules,
 }
 
 impl App {
@@ -55,17 +58,34 @@ impl App {
         }
         let pages = site.brands().flat_map(|brand| brand.pages.pages());
         let body_bytes_max = pages.map(|page| page.limits.body_bytes_max).max().unwrap_or(0);
+        let read_rules = ReadRules {
+            body_bytes_max,
+            body_timeout: config.server.body_timeout,
+            trusted_proxies: config.server.trusted_proxies.clone(),
+        };
+        let brands: Vec<&str> = site.brands().map(|brand| brand.id.as_str()).collect();
+        let secrets_dir = config.secrets.dir.clone().or_else(|| Some(data_dir?.join("secrets")));
+        let secrets = Secrets::load(&brands, std::env::vars(), secrets_dir.as_deref())?;
         let sessions = Sessions {
             store: Arc::clone(&store) as _,
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
-        Ok(Arc::new(Self { site, sandbox, sessions, store, body_bytes_max }))
+        Ok(Arc::new(Self { site, sandbox, sessions, store, secrets, read_rules }))
     }
 
     /// Unix time in milliseconds.
     pub fn now_ms(&self) -> i64 {
         now_ms()
+    }
+
+    /// Handoff tokens of `brand`, for one run.
+    pub fn handoff(&self, brand: &str) -> Handoff {
+        Handoff {
+            keys: Arc::clone(&self.sessions.keys),
+            tokens: Arc::clone(&self.store) as _,
+            brand: brand.to_owned(),
+        }
     }
 
     /// CRM data of `brand`, for one run.

@@ -3,10 +3,11 @@
 //! Every setting can be given as `SLUICE_SECTION__KEY`. Unknown keys are errors
 //! that name the file, the line and what is known there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -29,6 +30,7 @@ pub struct SiteConfig {
     pub admin: AdminConfig,
     pub database: DatabaseConfig,
     pub session: SessionConfig,
+    pub secrets: SecretsConfig,
     pub limits: LimitOverrides,
 }
 
@@ -41,6 +43,16 @@ pub struct ServerConfig {
     /// Sandboxes that run at the same time; more requests wait.
     pub concurrent_runs_max: u32,
     pub memory_reset: MemoryResetChoice,
+    /// A request's headers may take this long to arrive.
+    #[serde(deserialize_with = "duration")]
+    pub headers_timeout: Duration,
+    /// A request's body may take this long to arrive.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` and
+    /// `X-Forwarded-*` are believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for ServerConfig {
@@ -50,6 +62,9 @@ impl Default for ServerConfig {
             workers: None,
             concurrent_runs_max: 128,
             memory_reset: MemoryResetChoice::Auto,
+            headers_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -93,6 +108,13 @@ impl Default for SessionConfig {
     }
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// Folder of `<brand>.toml` files; `secrets` beside the embedded database unless given.
+    pub dir: Option<PathBuf>,
+}
+
 /// What a visitor gets when a page's script failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +135,8 @@ pub struct BrandConfig {
     /// Host names; `*.` in front stands for every subdomain.
     pub domains: Vec<String>,
     pub on_error: OnError,
+    /// `request.body` of HTML forms (`application/x-www-form-urlencoded`), too.
+    pub form_bodies: bool,
     pub variables: Map<String, Value>,
     pub limits: LimitOverrides,
     pub page: Vec<PageConfig>,
@@ -202,6 +226,16 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> bool {
     true
 }
 
+fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: &String| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| address()).map_err(|_| {
+            serde::de::Error::custom(format!("`{text}` is not a network such as 10.0.0.0/8 or an address"))
+        })
+    };
+    Vec::<String>::deserialize(input)?.iter().map(network).collect()
+}
+
 /// `90s`, `15m`, `3h` or `2d`.
 fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(input)?;
@@ -253,6 +287,8 @@ mod tests {
         assert!(error.contains("lissten") && error.contains("listen"), "{error}");
         let error = read("", &[("SLUICE_LIMITS__FUELL", "6")]).unwrap_err();
         assert!(error.contains("SLUICE_LIMITS__FUELL") && error.contains("fuel"), "{error}");
+        let error = read("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", &[]).unwrap_err();
+        assert!(error.contains("`proxy`") && error.contains("line 2"), "{error}");
         let error = read("[session]\nlifetime = \"3 hours\"", &[]).unwrap_err();
         assert!(error.contains("3 hours") && error.contains("line 2"), "{error}");
     }

@@ -23,6 +23,7 @@ pub mod request;
 pub mod response;
 pub mod run_log;
 pub mod script;
+pub mod secrets;
 pub mod serve;
 pub mod server;
 pub mod session;

@@ -21,7 +21,9 @@ pub use engine::{Sandbox, SandboxConfig, Script};
 use crate::crm::access::CrmAccess;
 use crate::host_api::page::exports::sluice::page::script::Failure as WitFailure;
 use crate::limits::Limits;
+use crate::secrets::BrandSecrets;
 use crate::session::Session;
+use crate::session::handoff::Handoff;
 use limiter::{Limiter, MemoryExceeded};
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
@@ -49,6 +51,8 @@ pub struct RunContext {
     pub brand_variables: Arc<Map<String, Value>>,
     pub session: Session,
     pub crm: Option<CrmAccess>,
+    pub handoff: Option<Handoff>,
+    pub secrets: Arc<BrandSecrets>,
     pub limits: Limits,
 }
 
@@ -61,6 +65,8 @@ pub struct RunState {
     pub(crate) wall_clock: WallClock,
     pub(crate) monotonic_clock: MonotonicClock,
     pub(crate) crm_calls: u32,
+    /// Handoff tokens made and taken.
+    pub(crate) tokens: u32,
 }
 
 impl RunState {
@@ -73,6 +79,7 @@ impl RunState {
             wall_clock: WallClock::new(),
             monotonic_clock: MonotonicClock::new(),
             crm_calls: 0,
+            tokens: 0,
         }
     }
 }
@@ -138,6 +145,7 @@ impl Sandbox {
                 (Outcome::Timeout, Some(Failure::new("Timeout", message)))
             }
         };
+        let failure = failure.map(|failure| masked(failure, &state.context.secrets));
         Ok(RunReport {
             outcome,
             failure,
@@ -156,7 +164,10 @@ impl Sandbox {
 fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
     let out_of_memory = failure.name == "InternalError" && failure.message == "out of memory";
     let starved = heap_was_full && (failure.message == "uncaught null" || failure.name == "AwaitError");
-    let outcome = if out_of_memory || starved { Outcome::Memory } else { Outcome::Error };
+    if starved {
+        return (Outcome::Memory, Some(Failure::new("InternalError", "out of memory")));
+    }
+    let outcome = if out_of_memory { Outcome::Memory } else { Outcome::Error };
     let failure = Failure {
         name: failure.name,
         message: failure.message,
@@ -166,6 +177,14 @@ fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>
         stack: failure.stack,
     };
     (outcome, Some(failure))
+}
+
+/// What is thrown may hold a secret; the log must not.
+fn masked(mut failure: Failure, secrets: &BrandSecrets) -> Failure {
+    for text in [&mut failure.message, &mut failure.stack] {
+        *text = secrets.mask(text).into_owned();
+    }
+    failure
 }
 
 /// Which limit a trap stands for; none when it is the host's own failure.

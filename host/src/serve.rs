@@ -1,5 +1,5 @@
-//! The journey of a request: match → session → script → template → response,
-//! each step once and in this order.
+//! The journey of a request: match → session → handoff → script → template →
+//! response, each step once and in this order.
 
 use std::sync::Arc;
 
@@ -31,7 +31,11 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
     }
     request.body.bound(found.page.limits.body_bytes_max);
     let session = load_session(app, &found.brand, &request).await;
-    let seen = Arc::new(request.as_value(found.path.as_str(), &found.params));
+    if let Some(reply) = take_url_token(app, &found, &mut request, &session).await {
+        return reply;
+    }
+    let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
+    let seen = Arc::new(seen);
     let report = match run_script(app, &found, &request, Arc::clone(&seen), session).await {
         Ok(report) => report,
         Err(reply) => return reply,
@@ -39,7 +43,7 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
     run_log::record(&found.brand.id, &found.page.file, &request, &report);
     let session = report.session.clone();
     let mut reply = compose(&found, &seen, report, request.is_https);
-    save_session(app, &found.brand, &session, &request, &mut reply).await;
+    save_session(app, &found, &session, &request, &mut reply).await;
     reply
 }
 
@@ -59,7 +63,7 @@ fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
     let path = match canonical(&request.raw_path) {
         PathForm::Canonical(path) => path,
         PathForm::Refused => return Err(Reply::plain(400, "Not a valid address")),
-        PathForm::TrailingSlash(_) => return Err(Reply::redirect(308, &without_slash(request))),
+        PathForm::TrailingSlash(_) => return Err(Reply::redirect(308, &request.address_without_slash())),
     };
     if let Some((page, params)) = brand.pages.find(&path) {
         return Ok(Found { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status: 200 });
@@ -74,12 +78,6 @@ fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
     })
 }
 
-/// The same address without the slash at the end; it starts with exactly one.
-fn without_slash(request: &PageRequest) -> String {
-    let path = request.raw_path.trim_end_matches('/');
-    if request.raw_query.is_empty() { path.to_owned() } else { format!("{path}?{}", request.raw_query) }
-}
-
 /// The visitor's session. Without the database the page is served as to a
 /// visitor who has none.
 async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Session {
@@ -89,6 +87,41 @@ async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Sessio
         tracing::error!(brand = brand.id, %error, "the session could not be loaded; the page is served without it");
         Session::default()
     })
+}
+
+/// A handoff token in the address logs its customer in; the answer is the same
+/// address without it. Where it is not valid, the request goes on as if it were not
+/// there.
+async fn take_url_token(
+    app: &App,
+    found: &Found,
+    request: &mut PageRequest,
+    session: &Session,
+) -> Option<Reply> {
+    if request.method == Method::Post {
+        return None;
+    }
+    let token = request.take_url_token()?;
+    // HEAD changes nothing, and what is not there logs nobody in.
+    if request.method == Method::Head || found.status == 404 {
+        return None;
+    }
+    let mut session = session.clone();
+    let taken = app.handoff(&found.brand.id).take(&token, app.now_ms()).await;
+    let taken = taken.map_err(|refusal| refusal.to_string()).and_then(|identity| {
+        session.hand_over(identity, &found.page.limits).map_err(|refusal| refusal.to_string())
+    });
+    if let Err(reason) = taken {
+        tracing::info!(
+            brand = found.brand.id,
+            page = found.page.file,
+            "a handoff token was refused: {reason}"
+        );
+        return None;
+    }
+    let mut reply = Reply::redirect(303, &request.address());
+    save_session(app, found, &session, request, &mut reply).await;
+    Some(reply)
 }
 
 async fn run_script(
@@ -112,6 +145,8 @@ async fn run_script(
         brand_variables: Arc::clone(&found.brand.variables),
         session,
         crm: Some(app.crm_access(&found.brand.id)),
+        handoff: Some(app.handoff(&found.brand.id)),
+        secrets: app.secrets.of(&found.brand.id),
         limits: page.limits.clone(),
     };
     match app.sandbox.run(script, context).await {
@@ -178,8 +213,9 @@ fn render(
     Ok(rendered.html)
 }
 
-async fn save_session(app: &App, brand: &Brand, session: &Session, request: &PageRequest, reply: &mut Reply) {
-    match app.sessions.save(&brand.id, session, app.now_ms()).await {
+async fn save_session(app: &App, found: &Found, session: &Session, request: &PageRequest, reply: &mut Reply) {
+    let brand = &found.brand;
+    match app.sessions.save(&brand.id, session, &found.page.limits, app.now_ms()).await {
         Ok(Some(issued)) => reply.issue_session(&issued, request.is_https),
         Ok(None) => {}
         Err(error) => {
@@ -191,7 +227,7 @@ async fn save_session(app: &App, brand: &Brand, session: &Session, request: &Pag
 impl Body {
     /// Drops a body that is larger than the page's own quota.
     fn bound(&mut self, bytes_max: usize) {
-        if matches!(self, Self::Json(bytes) if bytes.len() > bytes_max) {
+        if matches!(self, Self::Json(bytes) | Self::Form(bytes) if bytes.len() > bytes_max) {
             *self = Self::Dropped;
         }
     }

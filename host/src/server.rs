@@ -14,9 +14,8 @@ use crate::config::SiteConfig;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::serve::serve_page;
+use crate::store::{BoxFuture, StoreError};
 
-/// Headers must arrive within this time.
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What runs when the signal comes may take this long to finish.
 const SHUTDOWN_SECONDS: u64 = 40;
@@ -40,7 +39,7 @@ pub fn start(app: Arc<App>, config: &SiteConfig) -> anyhow::Result<Running> {
     let data = web::Data::from(Arc::clone(&app));
     let mut visitors =
         HttpServer::new(move || ActixApp::new().app_data(data.clone()).default_service(web::to(visit)))
-            .client_request_timeout(HEADERS_TIMEOUT)
+            .client_request_timeout(config.server.headers_timeout)
             .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .disable_signals();
@@ -93,7 +92,7 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
         reply.set_header("allow", "GET, HEAD, POST".into());
         return reply.into_response();
     };
-    let request = PageRequest::read(method, &request, payload, app.body_bytes_max).await;
+    let request = PageRequest::read(method, &request, payload, &app.read_rules).await;
     // A task of its own: a visitor who leaves cancels neither the run nor the
     // saving of the session.
     let journey = actix_web::rt::spawn(async move { serve_page(&app, request).await });
@@ -119,18 +118,24 @@ async fn stop_signal() {
     }
 }
 
-/// Deletes expired sessions in bounded batches.
+/// Deletes what has expired, in bounded batches.
 async fn clean_up(app: Arc<App>) {
+    let store = &app.store;
     loop {
         tokio::time::sleep(CLEANUP_EVERY).await;
-        loop {
-            match app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS).await {
-                Ok(CLEANUP_ROWS) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "expired sessions could not be deleted");
-                    break;
-                }
+        in_batches("sessions", || store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
+        in_batches("used tokens", || store.delete_expired_tokens(now_ms(), CLEANUP_ROWS)).await;
+    }
+}
+
+async fn in_batches<'a>(what: &str, delete: impl Fn() -> BoxFuture<'a, Result<u32, StoreError>>) {
+    loop {
+        match delete().await {
+            Ok(CLEANUP_ROWS) => {}
+            Ok(_) => break,
+            Err(error) => {
+                tracing::warn!(%error, "expired {what} could not be deleted");
+                break;
             }
         }
     }

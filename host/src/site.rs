@@ -41,6 +41,8 @@ pub struct Brand {
     domains: Vec<String>,
     is_default: bool,
     pub variables: Arc<Map<String, Value>>,
+    /// Bodies of HTML forms reach scripts.
+    pub form_bodies: bool,
     pub pages: PageTable<Arc<Page>>,
     /// `crm.toml` as it stands; empty when there is none.
     pub crm_toml: String,
@@ -167,6 +169,7 @@ async fn load_brand(sandbox: &Sandbox, id: &str, dir: &Path, limits: &Limits) ->
         domains,
         is_default: config.default,
         variables: Arc::new(config.variables),
+        form_bodies: config.form_bodies,
         pages,
         crm_toml,
     })

@@ -10,6 +10,7 @@ pub mod contract;
 mod crm;
 mod session;
 pub mod sqlite;
+mod token;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,12 +20,13 @@ pub use session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
     SessionStore,
 };
+pub use token::TokenStore;
 
 /// What a trait object's async method returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One database with everything in it. Held as `Arc<dyn Store>`.
-pub trait Store: SessionStore + CrmStore {
+pub trait Store: SessionStore + CrmStore + TokenStore {
     /// Finishes what was handed over, then lets go of the database. Calls that come
     /// later are answered with [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;

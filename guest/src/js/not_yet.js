@@ -16,13 +16,7 @@
     "moveCrmToEntity",
     "reassignCrmReference",
     "ensureCrmEntity",
-    "structuredClone",
-    "btoa",
-    "atob",
   ]) {
     define(name, missing(name));
-  }
-  for (const name of ["crypto", "secrets", "URL", "URLSearchParams"]) {
-    Object.defineProperty(globalThis, name, { get: missing(name), enumerable: true });
   }
 };

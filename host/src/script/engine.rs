@@ -21,8 +21,10 @@ pub static ENGINE_WASM: &[u8] = include_bytes!("../../../guest/engine.wasm");
 /// together. Above every limit of a single argument; bounds lists of strings
 /// that all point at the same memory.
 const HOSTCALL_BYTES_MAX: usize = 16 << 20;
-const WASM_STACK_BYTES: usize = 1 << 20;
-const ASYNC_STACK_BYTES: usize = 2 << 20;
+/// Large enough for what scripts call to reach QuickJS's own limit first, which
+/// throws; only deeply nested source text and JSON get here, and trap.
+const WASM_STACK_BYTES: usize = 4 << 20;
+const ASYNC_STACK_BYTES: usize = 5 << 20;
 /// A page component's own state; the engine's needs a tenth.
 const INSTANCE_BYTES_MAX: usize = 256 << 10;
 

@@ -8,6 +8,7 @@ mod crm_write;
 mod migrate;
 mod readers;
 mod session;
+mod token;
 mod writer;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::{
     BoxFuture, CrmFault, CrmStore, SessionAddress, SessionEdit, SessionKey, SessionRow, SessionStamp,
-    SessionStore, SetFields, Store, StoreError,
+    SessionStore, SetFields, Store, StoreError, TokenStore,
 };
 use crate::crm::{Address, CrmCaps, CrmSchema, Entity, Entry, FieldKey, Slug};
 
@@ -105,6 +106,22 @@ impl SessionStore for SqliteStore {
 
     fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.writer.write(move |conn| session::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl TokenStore for SqliteStore {
+    fn spend_token(
+        &self,
+        brand: &str,
+        token_id: [u8; 16],
+        expires_at_ms: i64,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let brand = brand.to_owned();
+        Box::pin(self.writer.write(move |conn| token::spend(conn, &brand, token_id, expires_at_ms)))
+    }
+
+    fn delete_expired_tokens(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| token::delete_expired(conn, now_ms, rows_max)))
     }
 }
 

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
 use crate::keys::Keys;
+use crate::rate::Rates;
 use crate::script::{Sandbox, SandboxConfig};
 use crate::session::storage::Sessions;
 use crate::site::Site;
@@ -21,6 +22,7 @@ pub struct App {
     pub sandbox: Sandbox,
     pub sessions: Sessions,
     pub store: Arc<dyn Store>,
+    pub rates: Rates,
     /// The largest body that any page takes.
     pub body_bytes_max: usize,
 }
@@ -41,8 +43,11 @@ impl App {
         )?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::new(&database)).await?);
         let sandbox_config = SandboxConfig {
-            concurrent_runs_max: config.server.concurrent_runs_max,
+            concurrent_runs_max: config.limits.max.concurrent_runs(),
+            memory_bytes_max: config.limits.max.memory_bytes(),
             memory_reset: config.server.memory_reset,
+            queue_requests_max: config.server.queue_requests_max,
+            queue_wait: config.server.queue_wait,
         };
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(&sandbox_config)).await??;
         tracing::info!(how = ?sandbox.memory_reset, "sandbox memory is cleaned: {}", sandbox.memory_reset_reason);
@@ -60,7 +65,8 @@ impl App {
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
-        Ok(Arc::new(Self { site, sandbox, sessions, store, body_bytes_max }))
+        let rates = Rates::new(Arc::clone(&store) as _);
+        Ok(Arc::new(Self { site, sandbox, sessions, store, rates, body_bytes_max }))
     }
 
     /// Unix time in milliseconds.

@@ -6,6 +6,7 @@
 )]
 
 mod build;
+mod limits;
 mod serve;
 
 use std::io::IsTerminal as _;
@@ -27,6 +28,8 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Show the limits of pages
+    Limits(limits::Args),
 }
 
 /// Parses the command line and runs it. The exit code is 0, 1 for a failure and
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Build(args) => build::run(args).await,
+            Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),
         }
     });
     done.unwrap_or_else(|error| {

@@ -18,6 +18,7 @@ pub mod host_api;
 pub mod keys;
 pub mod limits;
 pub mod page;
+pub mod rate;
 pub mod redirect;
 pub mod request;
 pub mod response;

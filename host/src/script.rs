@@ -7,7 +7,7 @@ pub mod limiter;
 pub mod memory_reset;
 pub mod meter;
 pub mod outcome;
-mod slots;
+pub mod slots;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +43,8 @@ pub enum SandboxError {
 /// What a run may see and touch.
 #[derive(Default)]
 pub struct RunContext {
+    /// Whose run it is; brands share the sandboxes.
+    pub brand: String,
     /// `request` as scripts see it.
     pub request: Arc<Value>,
     pub is_https: bool,
@@ -111,7 +113,7 @@ impl Sandbox {
     /// [`SandboxError::Busy`], or that no sandbox could be made; whatever the
     /// script does is in the report.
     pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
-        let _slot = self.slots.take().await.ok_or(SandboxError::Busy)?;
+        let _slot = self.slots.take(&context.brand).await.ok_or(SandboxError::Busy)?;
         let started = Instant::now();
         let limits = context.limits.clone();
         let state = RunState::new(context, Limiter::for_heap(limits.heap_bytes_max), limits.fuel);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::config::OnError;
 use crate::page::{Page, PageScript};
+use crate::rate::Asker;
 use crate::request::{Body, Method, PageRequest};
 use crate::response::Reply;
 use crate::run_log;
@@ -26,6 +27,9 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
         Ok(found) => found,
         Err(reply) => return reply,
     };
+    if let Err(reply) = admit(app, &found, &request).await {
+        return reply;
+    }
     if request.method == Method::Post && request.is_cross_origin() && !found.page.cross_origin {
         return Reply::plain(403, "This form cannot be sent from another site");
     }
@@ -74,6 +78,30 @@ fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
     })
 }
 
+/// Turns away who asks too often, and whom no sandbox will be free for.
+async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Reply> {
+    if let (Some(rate), Some(address)) = (found.page.rate, request.peer) {
+        let asker = Asker { brand: &found.brand.id, page: &found.page.file, address };
+        let admitted = app.rates.admit(rate, asker, app.now_ms()).await;
+        admitted.map_err(|spent| try_again(429, "Too many requests", spent.retry_after_s))?;
+    }
+    let runs = matches!(found.page.script, PageScript::Ready { .. });
+    match runs && app.sandbox.slots.is_full_for(&found.brand.id) {
+        true => Err(too_busy()),
+        false => Ok(()),
+    }
+}
+
+fn too_busy() -> Reply {
+    try_again(503, "Too busy at the moment", 1)
+}
+
+fn try_again(status: u16, title: &str, after_s: u64) -> Reply {
+    let mut reply = Reply::plain(status, title);
+    reply.set_header("retry-after", after_s.to_string());
+    reply
+}
+
 /// The same address without the slash at the end; it starts with exactly one.
 fn without_slash(request: &PageRequest) -> String {
     let path = request.raw_path.trim_end_matches('/');
@@ -107,6 +135,7 @@ async fn run_script(
         PageScript::Ready { script, files } => (script, files),
     };
     let context = RunContext {
+        brand: found.brand.id.clone(),
         request: seen,
         is_https: request.is_https,
         brand_variables: Arc::clone(&found.brand.variables),
@@ -119,11 +148,7 @@ async fn run_script(
             report.failure = report.failure.map(|failure| files.in_author_terms(failure));
             Ok(report)
         }
-        Err(SandboxError::Busy) => {
-            let mut reply = Reply::plain(503, "Too busy at the moment");
-            reply.set_header("retry-after", "1".into());
-            Err(reply)
-        }
+        Err(SandboxError::Busy) => Err(too_busy()),
         Err(error) => {
             tracing::error!(page = page.file, %error, "no sandbox could be made");
             Err(Reply::plain(500, "Something went wrong"))

@@ -14,6 +14,7 @@ use crate::config::SiteConfig;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::serve::serve_page;
+use crate::store::StoreError;
 
 /// Headers must arrive within this time.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,19 +120,22 @@ async fn stop_signal() {
     }
 }
 
-/// Deletes expired sessions in bounded batches.
+/// Deletes what has expired.
 async fn clean_up(app: Arc<App>) {
     loop {
         tokio::time::sleep(CLEANUP_EVERY).await;
-        loop {
-            match app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS).await {
-                Ok(CLEANUP_ROWS) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "expired sessions could not be deleted");
-                    break;
-                }
-            }
+        in_batches("expired sessions", || app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
+        in_batches("ended rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
+    }
+}
+
+/// Repeats `delete` until it finds less than a whole batch.
+async fn in_batches<F: Future<Output = Result<u32, StoreError>>>(what: &str, delete: impl Fn() -> F) {
+    loop {
+        match delete().await {
+            Ok(CLEANUP_ROWS) => {}
+            Ok(_) => return,
+            Err(error) => return tracing::warn!(%error, "{what} could not be deleted"),
         }
     }
 }

@@ -43,7 +43,12 @@ impl RunState {
             Ok(options) => options,
             Err(error) => return Ok(Err(type_error(format!("{}: {error}", call.name())))),
         };
-        let caps = CrmCaps { result_bytes_max: limits.crm_result_bytes_max, ..CrmCaps::default() };
+        let caps = CrmCaps {
+            keys_an_entry_max: limits.crm_entry_keys_max,
+            entries_a_reference_max: limits.crm_reference_entries_max,
+            brand_bytes_max: limits.crm_brand_bytes_max,
+            result_bytes_max: limits.crm_result_bytes_max,
+        };
         let customer_id = self.context.session.identity().map(|identity| identity.customer_id.clone());
         let Some(crm) = self.context.crm.clone() else {
             return Ok(Err(plain_error(format!("{}: there is no CRM here", call.name()))));

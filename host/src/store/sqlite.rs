@@ -6,6 +6,7 @@ mod crm_read;
 mod crm_schema;
 mod crm_write;
 mod migrate;
+mod rate;
 mod readers;
 mod session;
 mod writer;
@@ -18,8 +19,8 @@ use serde_json::Value;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    BoxFuture, CrmFault, CrmStore, SessionAddress, SessionEdit, SessionKey, SessionRow, SessionStamp,
-    SessionStore, SetFields, Store, StoreError,
+    BoxFuture, CrmFault, CrmStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey,
+    SessionRow, SessionStamp, SessionStore, SetFields, Store, StoreError,
 };
 use crate::crm::{Address, CrmCaps, CrmSchema, Entity, Entry, FieldKey, Slug};
 
@@ -105,6 +106,16 @@ impl SessionStore for SqliteStore {
 
     fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.writer.write(move |conn| session::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl RateStore for SqliteStore {
+    fn count_request(&self, window: RateWindow) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| rate::count(conn, &window)))
+    }
+
+    fn delete_expired_rates(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| rate::delete_expired(conn, now_ms, rows_max)))
     }
 }
 

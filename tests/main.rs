@@ -21,3 +21,4 @@ mod overload;
 mod sandbox;
 mod secrecy;
 mod sessions;
+mod telemetry;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -15,6 +16,8 @@ use crate::session::storage::Sessions;
 use crate::site::Site;
 use crate::store::Store;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Metrics;
 
 /// The running program, shared by every worker.
 pub struct App {
@@ -25,6 +28,9 @@ pub struct App {
     pub rates: Rates,
     /// The largest body that any page takes.
     pub body_bytes_max: usize,
+    pub telemetry: Arc<Telemetry>,
+    /// Set when the process has been asked to stop.
+    pub stopping: AtomicBool,
 }
 
 impl App {
@@ -32,7 +38,11 @@ impl App {
     ///
     /// # Errors
     /// Anything that would keep every page from being served.
-    pub async fn start(site_dir: PathBuf, config: &SiteConfig) -> anyhow::Result<Arc<Self>> {
+    pub async fn start(
+        site_dir: PathBuf,
+        config: &SiteConfig,
+        telemetry: Arc<Telemetry>,
+    ) -> anyhow::Result<Arc<Self>> {
         let database = sqlite_path(&config.database.url)?;
         let data_dir = database.parent().map(PathBuf::from);
         let environment = |name: &str| std::env::var(name).ok();
@@ -66,7 +76,9 @@ impl App {
             lifetime: config.session.lifetime,
         };
         let rates = Rates::new(Arc::clone(&store) as _);
-        Ok(Arc::new(Self { site, sandbox, sessions, store, rates, body_bytes_max }))
+        Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
+        let stopping = AtomicBool::new(false);
+        Ok(Arc::new(Self { site, sandbox, sessions, store, rates, telemetry, body_bytes_max, stopping }))
     }
 
     /// Unix time in milliseconds.

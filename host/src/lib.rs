@@ -30,5 +30,6 @@ pub mod session;
 pub mod site;
 pub mod store;
 pub mod suggest;
+pub mod telemetry;
 pub mod template;
 pub mod value;

@@ -13,6 +13,7 @@ use crate::rate::Rate;
 use crate::script::compile::{Compiled, Unit};
 use crate::script::outcome::Failure;
 use crate::script::{Sandbox, Script};
+use crate::site::table::url_path;
 use crate::template::{Includes, Template};
 use extract::extract;
 use modules::{CompileError, ModuleSource, ScriptFile, ScriptFiles};
@@ -22,6 +23,8 @@ use source::Source;
 pub struct Page {
     /// `pages/weight/checkin.html`.
     pub file: String,
+    /// `/weight/checkin`, `/blog/{slug}`.
+    pub route: String,
     pub script: PageScript,
     pub template: Result<Template, String>,
     pub limits: Limits,
@@ -145,6 +148,7 @@ pub async fn publish(
     settings: PageSettings,
 ) -> Page {
     let file = source.file.clone();
+    let route = url_path(file.strip_prefix("pages/").unwrap_or(&file));
     let PageSettings { limits, on_error, cross_origin, rate } = settings;
     let parts = match PageSource::new(source) {
         Ok(parts) => parts,
@@ -152,6 +156,7 @@ pub async fn publish(
             let template = Err(failure.to_string());
             return Page {
                 file,
+                route,
                 script: PageScript::Broken(failure),
                 template,
                 limits,
@@ -171,7 +176,7 @@ pub async fn publish(
         Err(CompileError::Author(failure)) => PageScript::Broken(failure),
         Err(CompileError::Host(error)) => PageScript::Broken(Failure::new("HostError", error.to_string())),
     };
-    Page { file, script, template, limits, on_error, cross_origin, rate }
+    Page { file, route, script, template, limits, on_error, cross_origin, rate }
 }
 
 fn at(source: &Source, offset: usize, name: &str, message: String) -> Failure {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cookies;
 use crate::site::table::RouteParams;
+use crate::telemetry::trace::Trace;
 
 /// A body may take this long to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,6 +41,7 @@ pub struct PageRequest {
     pub peer: Option<IpAddr>,
     pub is_https: bool,
     pub origin: Origin,
+    pub trace: Trace,
 }
 
 /// What the browser says about where a request comes from.
@@ -110,6 +112,7 @@ impl PageRequest {
             body,
             peer: request.peer_addr().map(|address| address.ip()),
             is_https: false,
+            trace: Trace::default(),
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
                 origin: text(header::ORIGIN),
@@ -254,6 +257,7 @@ mod tests {
             peer: Some("::ffff:10.0.0.1".parse().unwrap()),
             is_https: false,
             origin: Origin::default(),
+            trace: Trace::default(),
         }
     }
 

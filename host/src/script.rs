@@ -22,6 +22,7 @@ use crate::crm::access::CrmAccess;
 use crate::host_api::page::exports::sluice::page::script::Failure as WitFailure;
 use crate::limits::Limits;
 use crate::session::Session;
+use crate::telemetry::trace::Trace;
 use limiter::{Limiter, MemoryExceeded};
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
@@ -45,6 +46,8 @@ pub enum SandboxError {
 pub struct RunContext {
     /// Whose run it is; brands share the sandboxes.
     pub brand: String,
+    /// The run's part of its request's trace.
+    pub trace: Trace,
     /// `request` as scripts see it.
     pub request: Arc<Value>,
     pub is_https: bool,
@@ -63,6 +66,8 @@ pub struct RunState {
     pub(crate) wall_clock: WallClock,
     pub(crate) monotonic_clock: MonotonicClock,
     pub(crate) crm_calls: u32,
+    /// Spent waiting in host calls.
+    pub(crate) host_wall: Duration,
 }
 
 impl RunState {
@@ -75,6 +80,7 @@ impl RunState {
             wall_clock: WallClock::new(),
             monotonic_clock: MonotonicClock::new(),
             crm_calls: 0,
+            host_wall: Duration::ZERO,
         }
     }
 }
@@ -88,6 +94,10 @@ pub struct RunReport {
     pub fuel: u64,
     pub memory_bytes_peak: usize,
     pub wall: Duration,
+    /// The part of `wall` that was spent waiting in host calls.
+    pub host_wall: Duration,
+    /// Waiting for a sandbox; not part of `wall`.
+    pub waited: Duration,
 }
 
 impl RunReport {
@@ -101,6 +111,8 @@ impl RunReport {
             fuel: 0,
             memory_bytes_peak: 0,
             wall: Duration::ZERO,
+            host_wall: Duration::ZERO,
+            waited: Duration::ZERO,
         }
     }
 }
@@ -113,8 +125,10 @@ impl Sandbox {
     /// [`SandboxError::Busy`], or that no sandbox could be made; whatever the
     /// script does is in the report.
     pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
+        let arrived = Instant::now();
         let _slot = self.slots.take(&context.brand).await.ok_or(SandboxError::Busy)?;
         let started = Instant::now();
+        let waited = started.duration_since(arrived);
         let limits = context.limits.clone();
         let state = RunState::new(context, Limiter::for_heap(limits.heap_bytes_max), limits.fuel);
         let mut store = self.store(state, limits.fuel)?;
@@ -148,6 +162,8 @@ impl Sandbox {
             fuel,
             memory_bytes_peak,
             wall: started.elapsed(),
+            host_wall: state.host_wall,
+            waited,
         })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use opentelemetry::KeyValue;
 use serde_json::{Map, Value};
 
 use crate::app::App;
@@ -19,6 +20,7 @@ use crate::session::cookie::SessionId;
 use crate::site::Brand;
 use crate::site::path::{CanonicalPath, PathForm, canonical};
 use crate::site::table::RouteParams;
+use crate::telemetry::trace::Trace;
 use crate::template::Scope;
 
 /// Answers one request.
@@ -27,6 +29,7 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
         Ok(found) => found,
         Err(reply) => return reply,
     };
+    request.trace.found(&found.brand.id, &found.page.route);
     if let Err(reply) = admit(app, &found, &request).await {
         return reply;
     }
@@ -41,8 +44,15 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
         Err(reply) => return reply,
     };
     run_log::record(&found.brand.id, &found.page.file, &request, &report);
+    if let Some(metrics) = request.trace.metrics()
+        && !matches!(found.page.script, PageScript::None)
+    {
+        metrics.run_outcome(&found.brand.id, report.outcome.name());
+    }
     let session = report.session.clone();
+    let step = request.trace.child("template");
     let mut reply = compose(&found, &seen, report, request.is_https);
+    step.end();
     save_session(app, &found.brand, &session, &request, &mut reply).await;
     reply
 }
@@ -83,13 +93,17 @@ async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Re
     if let (Some(rate), Some(address)) = (found.page.rate, request.peer) {
         let asker = Asker { brand: &found.brand.id, page: &found.page.file, address };
         let admitted = app.rates.admit(rate, asker, app.now_ms()).await;
-        admitted.map_err(|spent| try_again(429, "Too many requests", spent.retry_after_s))?;
+        admitted.map_err(|spent| {
+            request.trace.refused("rate");
+            try_again(429, "Too many requests", spent.retry_after_s)
+        })?;
     }
     let runs = matches!(found.page.script, PageScript::Ready { .. });
-    match runs && app.sandbox.slots.is_full_for(&found.brand.id) {
-        true => Err(too_busy()),
-        false => Ok(()),
+    if runs && app.sandbox.slots.is_full_for(&found.brand.id) {
+        request.trace.refused("overload");
+        return Err(too_busy());
     }
+    Ok(())
 }
 
 fn too_busy() -> Reply {
@@ -113,7 +127,11 @@ fn without_slash(request: &PageRequest) -> String {
 async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Session {
     let cookies = request.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let id = SessionId::find(cookies, request.is_https);
-    app.sessions.load(&brand.id, id.as_ref(), app.now_ms()).await.unwrap_or_else(|error| {
+    if id.is_none() {
+        return Session::default();
+    }
+    let loaded = app.sessions.load(&brand.id, id.as_ref(), app.now_ms());
+    request.trace.ask("session.load", |_| true, loaded).await.unwrap_or_else(|error| {
         tracing::error!(brand = brand.id, %error, "the session could not be loaded; the page is served without it");
         Session::default()
     })
@@ -134,8 +152,10 @@ async fn run_script(
         }
         PageScript::Ready { script, files } => (script, files),
     };
+    let trace = request.trace.child("run");
     let context = RunContext {
         brand: found.brand.id.clone(),
+        trace: trace.clone(),
         request: seen,
         is_https: request.is_https,
         brand_variables: Arc::clone(&found.brand.variables),
@@ -145,15 +165,38 @@ async fn run_script(
     };
     match app.sandbox.run(script, context).await {
         Ok(mut report) => {
+            end_run(&trace, &found.brand.id, &report);
             report.failure = report.failure.map(|failure| files.in_author_terms(failure));
             Ok(report)
         }
-        Err(SandboxError::Busy) => Err(too_busy()),
+        Err(SandboxError::Busy) => {
+            trace.refused("overload");
+            Err(too_busy())
+        }
         Err(error) => {
+            trace.failed("no sandbox could be made");
             tracing::error!(page = page.file, %error, "no sandbox could be made");
             Err(Reply::plain(500, "Something went wrong"))
         }
     }
+}
+
+/// Ends the run's part of the trace and counts it.
+fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
+    if let Some(metrics) = trace.metrics() {
+        metrics.run_ended(brand, report);
+    }
+    trace.note(|| {
+        [
+            KeyValue::new("sluice.run.outcome", report.outcome.name()),
+            KeyValue::new("sluice.run.fuel", i64::try_from(report.fuel).unwrap_or(i64::MAX)),
+            KeyValue::new("sluice.run.memory", i64::try_from(report.memory_bytes_peak).unwrap_or(i64::MAX)),
+        ]
+    });
+    if report.outcome.is_failure() {
+        trace.failed(report.outcome.name());
+    }
+    trace.end();
 }
 
 /// Template and effects to a reply. A stop call replaces the page.
@@ -204,7 +247,11 @@ fn render(
 }
 
 async fn save_session(app: &App, brand: &Brand, session: &Session, request: &PageRequest, reply: &mut Reply) {
-    match app.sessions.save(&brand.id, session, app.now_ms()).await {
+    if session.changes().is_empty() {
+        return;
+    }
+    let saved = app.sessions.save(&brand.id, session, app.now_ms());
+    match request.trace.ask("session.save", |_| true, saved).await {
         Ok(Some(issued)) => reply.issue_session(&issued, request.is_https),
         Ok(None) => {}
         Err(error) => {

@@ -1,6 +1,7 @@
 //! Starts the real server on free ports and talks to it.
 
 pub mod http;
+pub mod otlp;
 pub mod site;
 
 use std::io::{BufRead as _, BufReader};

@@ -1,5 +1,6 @@
 //! What a run is, seen from the library: one sandbox, its costs, its freshness.
 
+use sluice::limits::Limits;
 use sluice::page::modules::{self, ModuleSource, ScriptFile};
 use sluice::page::source::Source;
 use sluice::script::component::EngineParts;
@@ -29,7 +30,7 @@ pub async fn build(sandbox: &Sandbox, source: &str) -> (Vec<u8>, Vec<u8>) {
         source: Source { file: "pages/test.html".into(), text: source.into() }.into(),
         script: source.into(),
     };
-    let graph = modules::compile(sandbox, file, &NoModules).await.unwrap();
+    let graph = modules::compile(sandbox, file, &NoModules, &Limits::default()).await.unwrap();
     let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash).unwrap();
     (graph.bytecode, component)
 }

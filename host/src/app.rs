@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
 use crate::keys::Keys;
+use crate::rate::Rates;
 use crate::request::ReadRules;
 use crate::script::{Sandbox, SandboxConfig};
 use crate::secrets::Secrets;
@@ -17,6 +19,8 @@ use crate::session::storage::Sessions;
 use crate::site::Site;
 use crate::store::Store;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Metrics;
 
 /// The running program, shared by every worker.
 pub struct App {
@@ -26,6 +30,10 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub secrets: Secrets,
     pub read_rules: ReadRules,
+    pub rates: Rates,
+    pub telemetry: Arc<Telemetry>,
+    /// Set when the process has been asked to stop.
+    pub stopping: AtomicBool,
 }
 
 impl App {
@@ -33,7 +41,11 @@ impl App {
     ///
     /// # Errors
     /// Anything that would keep every page from being served.
-    pub async fn start(site_dir: PathBuf, config: &SiteConfig) -> anyhow::Result<Arc<Self>> {
+    pub async fn start(
+        site_dir: PathBuf,
+        config: &SiteConfig,
+        telemetry: Arc<Telemetry>,
+    ) -> anyhow::Result<Arc<Self>> {
         let database = sqlite_path(&config.database.url)?;
         let data_dir = database.parent().map(PathBuf::from);
         let environment = |name: &str| std::env::var(name).ok();
@@ -44,8 +56,11 @@ impl App {
         )?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::new(&database)).await?);
         let sandbox_config = SandboxConfig {
-            concurrent_runs_max: config.server.concurrent_runs_max,
+            concurrent_runs_max: config.limits.max.concurrent_runs(),
+            memory_bytes_max: config.limits.max.memory_bytes(),
             memory_reset: config.server.memory_reset,
+            queue_requests_max: config.server.queue_requests_max,
+            queue_wait: config.server.queue_wait,
         };
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(&sandbox_config)).await??;
         tracing::info!(how = ?sandbox.memory_reset, "sandbox memory is cleaned: {}", sandbox.memory_reset_reason);
@@ -71,7 +86,10 @@ impl App {
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
-        Ok(Arc::new(Self { site, sandbox, sessions, store, secrets, read_rules }))
+        let rates = Rates::new(Arc::clone(&store) as _);
+        Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
+        let stopping = AtomicBool::new(false);
+        Ok(Arc::new(Self { site, sandbox, sessions, store, secrets, read_rules, rates, telemetry, stopping }))
     }
 
     /// Unix time in milliseconds.

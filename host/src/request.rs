@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cookies;
 use crate::site::table::RouteParams;
+use crate::telemetry::trace::Trace;
 
 /// Of a body that is too large, this much is read so that the answer can be
 /// sent; then the connection is closed.
@@ -56,6 +57,7 @@ pub struct PageRequest {
     pub ip: Option<IpAddr>,
     pub is_https: bool,
     pub origin: Origin,
+    pub trace: Trace,
 }
 
 /// What the browser says about where a request comes from.
@@ -130,6 +132,7 @@ impl PageRequest {
             body,
             ip: client.ip,
             is_https: client.is_https,
+            trace: Trace::default(),
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
                 origin: text(header::ORIGIN),
@@ -313,6 +316,7 @@ mod tests {
             ip: Some("10.0.0.1".parse().unwrap()),
             is_https: false,
             origin: Origin::default(),
+            trace: Trace::default(),
         }
     }
 

@@ -7,7 +7,7 @@ pub mod limiter;
 pub mod memory_reset;
 pub mod meter;
 pub mod outcome;
-mod slots;
+pub mod slots;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::secrets::BrandSecrets;
 use crate::session::Session;
 use crate::session::handoff::Handoff;
+use crate::telemetry::trace::Trace;
 use limiter::{Limiter, MemoryExceeded};
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
@@ -45,6 +46,10 @@ pub enum SandboxError {
 /// What a run may see and touch.
 #[derive(Default)]
 pub struct RunContext {
+    /// Whose run it is; brands share the sandboxes.
+    pub brand: String,
+    /// The run's part of its request's trace.
+    pub trace: Trace,
     /// `request` as scripts see it.
     pub request: Arc<Value>,
     pub is_https: bool,
@@ -67,6 +72,8 @@ pub struct RunState {
     pub(crate) crm_calls: u32,
     /// Handoff tokens made and taken.
     pub(crate) tokens: u32,
+    /// Spent waiting in host calls.
+    pub(crate) host_wall: Duration,
 }
 
 impl RunState {
@@ -80,6 +87,7 @@ impl RunState {
             monotonic_clock: MonotonicClock::new(),
             crm_calls: 0,
             tokens: 0,
+            host_wall: Duration::ZERO,
         }
     }
 }
@@ -93,6 +101,10 @@ pub struct RunReport {
     pub fuel: u64,
     pub memory_bytes_peak: usize,
     pub wall: Duration,
+    /// The part of `wall` that was spent waiting in host calls.
+    pub host_wall: Duration,
+    /// Waiting for a sandbox; not part of `wall`.
+    pub waited: Duration,
 }
 
 impl RunReport {
@@ -106,6 +118,8 @@ impl RunReport {
             fuel: 0,
             memory_bytes_peak: 0,
             wall: Duration::ZERO,
+            host_wall: Duration::ZERO,
+            waited: Duration::ZERO,
         }
     }
 }
@@ -118,8 +132,10 @@ impl Sandbox {
     /// [`SandboxError::Busy`], or that no sandbox could be made; whatever the
     /// script does is in the report.
     pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
-        let _slot = self.slots.take().await.ok_or(SandboxError::Busy)?;
+        let arrived = Instant::now();
+        let _slot = self.slots.take(&context.brand).await.ok_or(SandboxError::Busy)?;
         let started = Instant::now();
+        let waited = started.duration_since(arrived);
         let limits = context.limits.clone();
         let state = RunState::new(context, Limiter::for_heap(limits.heap_bytes_max), limits.fuel);
         let mut store = self.store(state, limits.fuel)?;
@@ -154,6 +170,8 @@ impl Sandbox {
             fuel,
             memory_bytes_peak,
             wall: started.elapsed(),
+            host_wall: state.host_wall,
+            waited,
         })
     }
 }

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use opentelemetry::KeyValue;
 use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::config::OnError;
 use crate::page::{Page, PageScript};
+use crate::rate::Asker;
 use crate::request::{Body, Method, PageRequest};
 use crate::response::Reply;
 use crate::run_log;
@@ -18,6 +20,7 @@ use crate::session::cookie::SessionId;
 use crate::site::Brand;
 use crate::site::path::{CanonicalPath, PathForm, canonical};
 use crate::site::table::RouteParams;
+use crate::telemetry::trace::Trace;
 use crate::template::Scope;
 
 /// Answers one request.
@@ -26,6 +29,10 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
         Ok(found) => found,
         Err(reply) => return reply,
     };
+    request.trace.found(&found.brand.id, &found.page.route);
+    if let Err(reply) = admit(app, &found, &request).await {
+        return reply;
+    }
     if request.method == Method::Post && request.is_cross_origin() && !found.page.cross_origin {
         return Reply::plain(403, "This form cannot be sent from another site");
     }
@@ -41,8 +48,15 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
         Err(reply) => return reply,
     };
     run_log::record(&found.brand.id, &found.page.file, &request, &report);
+    if let Some(metrics) = request.trace.metrics()
+        && !matches!(found.page.script, PageScript::None)
+    {
+        metrics.run_outcome(&found.brand.id, report.outcome.name());
+    }
     let session = report.session.clone();
+    let step = request.trace.child("template");
     let mut reply = compose(&found, &seen, report, request.is_https);
+    step.end();
     save_session(app, &found, &session, &request, &mut reply).await;
     reply
 }
@@ -78,12 +92,44 @@ fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
     })
 }
 
+/// Turns away who asks too often, and whom no sandbox will be free for.
+async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Reply> {
+    if let (Some(rate), Some(address)) = (found.page.rate, request.ip) {
+        let asker = Asker { brand: &found.brand.id, page: &found.page.file, address };
+        let admitted = app.rates.admit(rate, asker, app.now_ms()).await;
+        admitted.map_err(|spent| {
+            request.trace.refused("rate");
+            try_again(429, "Too many requests", spent.retry_after_s)
+        })?;
+    }
+    let runs = matches!(found.page.script, PageScript::Ready { .. });
+    if runs && app.sandbox.slots.is_full_for(&found.brand.id) {
+        request.trace.refused("overload");
+        return Err(too_busy());
+    }
+    Ok(())
+}
+
+fn too_busy() -> Reply {
+    try_again(503, "Too busy at the moment", 1)
+}
+
+fn try_again(status: u16, title: &str, after_s: u64) -> Reply {
+    let mut reply = Reply::plain(status, title);
+    reply.set_header("retry-after", after_s.to_string());
+    reply
+}
+
 /// The visitor's session. Without the database the page is served as to a
 /// visitor who has none.
 async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Session {
     let cookies = request.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let id = SessionId::find(cookies, request.is_https);
-    app.sessions.load(&brand.id, id.as_ref(), app.now_ms()).await.unwrap_or_else(|error| {
+    if id.is_none() {
+        return Session::default();
+    }
+    let loaded = app.sessions.load(&brand.id, id.as_ref(), app.now_ms());
+    request.trace.ask("session.load", |_| true, loaded).await.unwrap_or_else(|error| {
         tracing::error!(brand = brand.id, %error, "the session could not be loaded; the page is served without it");
         Session::default()
     })
@@ -139,7 +185,10 @@ async fn run_script(
         }
         PageScript::Ready { script, files } => (script, files),
     };
+    let trace = request.trace.child("run");
     let context = RunContext {
+        brand: found.brand.id.clone(),
+        trace: trace.clone(),
         request: seen,
         is_https: request.is_https,
         brand_variables: Arc::clone(&found.brand.variables),
@@ -151,19 +200,38 @@ async fn run_script(
     };
     match app.sandbox.run(script, context).await {
         Ok(mut report) => {
+            end_run(&trace, &found.brand.id, &report);
             report.failure = report.failure.map(|failure| files.in_author_terms(failure));
             Ok(report)
         }
         Err(SandboxError::Busy) => {
-            let mut reply = Reply::plain(503, "Too busy at the moment");
-            reply.set_header("retry-after", "1".into());
-            Err(reply)
+            trace.refused("overload");
+            Err(too_busy())
         }
         Err(error) => {
+            trace.failed("no sandbox could be made");
             tracing::error!(page = page.file, %error, "no sandbox could be made");
             Err(Reply::plain(500, "Something went wrong"))
         }
     }
+}
+
+/// Ends the run's part of the trace and counts it.
+fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
+    if let Some(metrics) = trace.metrics() {
+        metrics.run_ended(brand, report);
+    }
+    trace.note(|| {
+        [
+            KeyValue::new("sluice.run.outcome", report.outcome.name()),
+            KeyValue::new("sluice.run.fuel", i64::try_from(report.fuel).unwrap_or(i64::MAX)),
+            KeyValue::new("sluice.run.memory", i64::try_from(report.memory_bytes_peak).unwrap_or(i64::MAX)),
+        ]
+    });
+    if report.outcome.is_failure() {
+        trace.failed(report.outcome.name());
+    }
+    trace.end();
 }
 
 /// Template and effects to a reply. A stop call replaces the page.
@@ -214,8 +282,12 @@ fn render(
 }
 
 async fn save_session(app: &App, found: &Found, session: &Session, request: &PageRequest, reply: &mut Reply) {
+    if session.changes().is_empty() {
+        return;
+    }
     let brand = &found.brand;
-    match app.sessions.save(&brand.id, session, &found.page.limits, app.now_ms()).await {
+    let saved = app.sessions.save(&brand.id, session, &found.page.limits, app.now_ms());
+    match request.trace.ask("session.save", |_| true, saved).await {
         Ok(Some(issued)) => reply.issue_session(&issued, request.is_https),
         Ok(None) => {}
         Err(error) => {

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use super::page::sluice::page::crm::Host;
 use super::page::sluice::page::types::Exception;
 use super::{plain_error, range_error, type_error};
@@ -43,12 +45,22 @@ impl RunState {
             Ok(options) => options,
             Err(error) => return Ok(Err(type_error(format!("{}: {error}", call.name())))),
         };
-        let caps = CrmCaps { result_bytes_max: limits.crm_result_bytes_max, ..CrmCaps::default() };
+        let caps = CrmCaps {
+            keys_an_entry_max: limits.crm_entry_keys_max,
+            entries_a_reference_max: limits.crm_reference_entries_max,
+            brand_bytes_max: limits.crm_brand_bytes_max,
+            result_bytes_max: limits.crm_result_bytes_max,
+        };
         let customer_id = self.context.session.identity().map(|identity| identity.customer_id.clone());
         let Some(crm) = self.context.crm.clone() else {
             return Ok(Err(plain_error(format!("{}: there is no CRM here", call.name()))));
         };
-        match crm.call(call, customer_id.as_deref(), caps, now_ms(), &options).await {
+        let trace = self.context.trace.clone();
+        let began = Instant::now();
+        let asked = crm.call(call, customer_id.as_deref(), caps, now_ms(), &options);
+        let answer = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked).await;
+        self.host_wall += began.elapsed();
+        match answer {
             Ok(result) => Ok(Ok(self.give(&result))),
             Err(CrmError::Type(message)) => Ok(Err(type_error(message))),
             Err(CrmError::Range(message)) => Ok(Err(range_error(message))),

@@ -8,6 +8,7 @@
 pub mod caps;
 pub mod crm;
 pub mod entries;
+pub mod rate;
 pub mod schema;
 pub mod session;
 pub mod token;
@@ -42,6 +43,7 @@ macro_rules! contract_tests {
             brand_bytes_count_up_and_down a_refused_write_leaves_nothing);
         $crate::contract_tests!(@ $backend, token: a_token_is_spent_once
             of_many_who_spend_at_once_one_does expired_tokens_go_in_batches);
+        $crate::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_go_in_batches);
         $crate::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_told ids_are_stable two_who_apply_at_once_agree);
     };

@@ -6,6 +6,7 @@ mod crm_read;
 mod crm_schema;
 mod crm_write;
 mod migrate;
+mod rate;
 mod readers;
 mod session;
 mod token;
@@ -19,8 +20,8 @@ use serde_json::Value;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    BoxFuture, CrmFault, CrmStore, SessionAddress, SessionEdit, SessionKey, SessionRow, SessionStamp,
-    SessionStore, SetFields, Store, StoreError, TokenStore,
+    BoxFuture, CrmFault, CrmStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey,
+    SessionRow, SessionStamp, SessionStore, SetFields, Store, StoreError, TokenStore,
 };
 use crate::crm::{Address, CrmCaps, CrmSchema, Entity, Entry, FieldKey, Slug};
 
@@ -122,6 +123,16 @@ impl TokenStore for SqliteStore {
 
     fn delete_expired_tokens(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.writer.write(move |conn| token::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl RateStore for SqliteStore {
+    fn count_request(&self, window: RateWindow) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| rate::count(conn, &window)))
+    }
+
+    fn delete_expired_rates(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| rate::delete_expired(conn, now_ms, rows_max)))
     }
 }
 

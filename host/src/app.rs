@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use tokio::sync::Notify;
 
-use crate::config::SiteConfig;
+use crate::config::{DatabaseConfig, SiteConfig};
 use crate::crm::access::CrmAccess;
 use crate::keys::Keys;
 use crate::script::{Sandbox, SandboxConfig};
 use crate::session::storage::Sessions;
 use crate::site::Site;
-use crate::store::Store;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{CapsOfBrand, Store};
 
 /// The running program, shared by every worker.
 pub struct App {
@@ -21,6 +22,8 @@ pub struct App {
     pub sandbox: Sandbox,
     pub sessions: Sessions,
     pub store: Arc<dyn Store>,
+    /// Rung when a job was queued here.
+    pub bell: Arc<Notify>,
     /// The largest body that any page takes.
     pub body_bytes_max: usize,
 }
@@ -39,7 +42,7 @@ impl App {
             environment("APP_KEYS_PREVIOUS").as_deref(),
             data_dir.as_deref(),
         )?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::new(&database)).await?);
+        let store = open_store(&config.database).await?;
         let sandbox_config = SandboxConfig {
             concurrent_runs_max: config.server.concurrent_runs_max,
             memory_reset: config.server.memory_reset,
@@ -60,7 +63,8 @@ impl App {
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
-        Ok(Arc::new(Self { site, sandbox, sessions, store, body_bytes_max }))
+        let bell = Arc::new(Notify::new());
+        Ok(Arc::new(Self { site, sandbox, sessions, store, bell, body_bytes_max }))
     }
 
     /// Unix time in milliseconds.
@@ -70,7 +74,16 @@ impl App {
 
     /// CRM data of `brand`, for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
-        CrmAccess::new(Arc::clone(&self.store), brand)
+        CrmAccess::new(Arc::clone(&self.store), brand, Arc::clone(&self.bell))
+    }
+
+    /// The CRM quotas of each brand, for writes that no page makes.
+    pub fn caps_of_brand(self: &Arc<Self>) -> CapsOfBrand {
+        let app = Arc::clone(self);
+        Arc::new(move |id| {
+            let brand = app.site.brands().find(|brand| brand.id == id);
+            brand.map(|brand| brand.limits.crm_caps()).unwrap_or_default()
+        })
     }
 }
 
@@ -88,6 +101,15 @@ async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result
         tracing::info!(brand, "crm: {change}");
     }
     Ok(())
+}
+
+/// Opens the database that the settings name, its schema brought up to date.
+///
+/// # Errors
+/// A setting that names none, or a database that cannot be opened.
+pub async fn open_store(database: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
+    let path = sqlite_path(&database.url)?;
+    Ok(Arc::new(SqliteStore::open(SqliteOptions::new(&path)).await?))
 }
 
 fn sqlite_path(url: &str) -> anyhow::Result<PathBuf> {

@@ -27,6 +27,10 @@ pub struct Limits {
     pub console_bytes_max: usize,
     pub crm_calls_max: u32,
     pub crm_result_bytes_max: usize,
+    pub crm_keys_an_entry_max: u32,
+    pub crm_entries_a_reference_max: u32,
+    /// Of all CRM data of a brand.
+    pub crm_brand_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -48,6 +52,9 @@ impl Default for Limits {
             console_bytes_max: 64 << 10,
             crm_calls_max: 100,
             crm_result_bytes_max: 1 << 20,
+            crm_keys_an_entry_max: 256,
+            crm_entries_a_reference_max: 1_000,
+            crm_brand_bytes_max: 1 << 30,
         }
     }
 }
@@ -72,6 +79,9 @@ pub struct LimitOverrides {
     pub console_bytes_max: Option<usize>,
     pub crm_calls_max: Option<u32>,
     pub crm_result_bytes_max: Option<usize>,
+    pub crm_keys_an_entry_max: Option<u32>,
+    pub crm_entries_a_reference_max: Option<u32>,
+    pub crm_brand_bytes_max: Option<u64>,
 }
 
 impl Limits {
@@ -100,6 +110,9 @@ impl Limits {
             console_bytes_max,
             crm_calls_max,
             crm_result_bytes_max,
+            crm_keys_an_entry_max,
+            crm_entries_a_reference_max,
+            crm_brand_bytes_max,
         )
     }
 }

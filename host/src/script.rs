@@ -61,6 +61,7 @@ pub struct RunState {
     pub(crate) wall_clock: WallClock,
     pub(crate) monotonic_clock: MonotonicClock,
     pub(crate) crm_calls: u32,
+    pub(crate) crm_ensure_calls: u32,
 }
 
 impl RunState {
@@ -73,6 +74,7 @@ impl RunState {
             wall_clock: WallClock::new(),
             monotonic_clock: MonotonicClock::new(),
             crm_calls: 0,
+            crm_ensure_calls: 0,
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Brand {
     pub pages: PageTable<Arc<Page>>,
     /// `crm.toml` as it stands; empty when there is none.
     pub crm_toml: String,
+    /// Before what single pages override.
+    pub limits: Limits,
 }
 
 impl Site {
@@ -169,6 +171,7 @@ async fn load_brand(sandbox: &Sandbox, id: &str, dir: &Path, limits: &Limits) ->
         variables: Arc::new(config.variables),
         pages,
         crm_toml,
+        limits,
     })
 }
 

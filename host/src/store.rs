@@ -8,13 +8,15 @@
 #[cfg(test)]
 pub mod contract;
 mod crm;
+mod jobs;
 mod session;
 pub mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
 
-pub use crm::{CapReached, CrmFault, CrmStore, SetFields, WriteInto};
+pub use crm::{CapReached, CrmFault, CrmStore, Ensured};
+pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
 pub use session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
     SessionStore,
@@ -24,7 +26,7 @@ pub use session::{
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One database with everything in it. Held as `Arc<dyn Store>`.
-pub trait Store: SessionStore + CrmStore {
+pub trait Store: SessionStore + CrmStore + JobStore {
     /// Finishes what was handed over, then lets go of the database. Calls that come
     /// later are answered with [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;

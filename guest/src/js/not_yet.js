@@ -7,15 +7,6 @@
   const missing = (name) => () => host.notYet(name);
 
   for (const name of [
-    "addCrmFieldValue",
-    "getCrmFieldValues",
-    "clearCrmEntries",
-    "moveCrmToStage",
-    "moveCrmToPipeline",
-    "moveCrmLead",
-    "moveCrmToEntity",
-    "reassignCrmReference",
-    "ensureCrmEntity",
     "structuredClone",
     "btoa",
     "atob",

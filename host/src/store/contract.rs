@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{BoxFuture, SetFields, Store, WriteInto};
-use crate::crm::{Address, CrmCaps, CrmSchema, Entry, FieldKey, Reference, Slug};
+use super::{BoxFuture, CrmFault, Store};
+use crate::crm::{
+    Address, CrmCaps, CrmSchema, CrmWrite, CrmWritten, Entry, FieldKey, Reference, Slug, WriteInto,
+};
 
 /// Opens one more store on the database under test.
 pub type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn Store>> + Send + Sync;
@@ -76,9 +78,9 @@ fn key(text: &str) -> FieldKey {
     FieldKey::new(text).unwrap()
 }
 
-fn write(at: &Address, fields: &[(&str, Value)], into: WriteInto) -> SetFields {
+fn write(at: &Address, fields: &[(&str, Value)], into: WriteInto) -> CrmWrite {
     let fields = fields.iter().map(|(k, v)| (key(k), v.clone())).collect();
-    SetFields { at: at.clone(), fields, into }
+    CrmWrite::SetFields { at: at.line(), fields, into }
 }
 
 async fn set(store: &dyn Store, at: &Address, field: &str, value: Value, now_ms: i64) {
@@ -86,9 +88,20 @@ async fn set(store: &dyn Store, at: &Address, field: &str, value: Value, now_ms:
 }
 
 async fn put(store: &dyn Store, at: &Address, fields: &[(&str, Value)], into: WriteInto, now_ms: i64) {
-    let write = write(at, fields, into);
-    let caps = CrmCaps::default();
-    store.set_fields(write, caps, now_ms).await.unwrap();
+    try_put(store, at, fields, into, CrmCaps::default(), now_ms).await.unwrap();
+}
+
+async fn try_put(
+    store: &dyn Store,
+    at: &Address,
+    fields: &[(&str, Value)],
+    into: WriteInto,
+    caps: CrmCaps,
+    now_ms: i64,
+) -> Result<(), CrmFault> {
+    let written = store.write_crm(&at.brand, write(at, fields, into), caps, now_ms).await?;
+    assert_eq!(written, CrmWritten::Fields);
+    Ok(())
 }
 
 async fn get(store: &dyn Store, at: &Address, fields: &[&str]) -> Vec<Option<Value>> {

@@ -6,8 +6,10 @@ use super::connection::patiently;
 use crate::store::StoreError;
 
 /// Numbered from 1 without gaps. A released file is never edited: add the next one.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "0001_init", include_str!("../migrations/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "0001_init", include_str!("../migrations/sqlite/0001_init.sql")),
+    (2, "0002_jobs", include_str!("../migrations/sqlite/0002_jobs.sql")),
+];
 
 /// How long a start waits for another one that is migrating.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(60);

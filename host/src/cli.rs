@@ -6,6 +6,9 @@
 )]
 
 mod build;
+mod crm;
+mod database;
+mod jobs;
 mod serve;
 
 use std::io::IsTerminal as _;
@@ -27,6 +30,10 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Apply, show and export what brands declare in crm.toml
+    Crm(crm::Args),
+    /// List, retry and drop background writes
+    Jobs(jobs::Args),
 }
 
 /// Parses the command line and runs it. The exit code is 0, 1 for a failure and
@@ -45,6 +52,8 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Build(args) => build::run(args).await,
+            Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
         }
     });
     done.unwrap_or_else(|error| {

@@ -30,7 +30,7 @@ pub use entry_id::EntryId;
 pub use missing::Missing;
 pub use plan::{Step, Write as SchemaWrite, plan};
 pub use schema::{
-    CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec,
+    CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec, export,
 };
 pub use size::{entry_bytes, json_bytes, value_bytes, values_bytes};
 pub use write::{

@@ -1,6 +1,7 @@
 //! `crm.toml`: what a brand declares. Pure: text in, declaration or error out.
 
 mod error;
+mod export;
 mod field_type;
 mod spec;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 pub use error::SchemaError;
+pub use export::export;
 pub use field_type::FieldType;
 pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, StageSpec};
 

@@ -8,8 +8,10 @@
 pub mod caps;
 pub mod crm;
 pub mod entries;
+pub mod jobs;
 pub mod schema;
 pub mod session;
+pub mod writes;
 
 use std::sync::Arc;
 
@@ -41,8 +43,18 @@ macro_rules! contract_tests {
             a_reader_sees_one_moment);
         $crate::contract_tests!(@ $backend, caps: keys_an_entry entries_a_reference
             brand_bytes_count_up_and_down a_refused_write_leaves_nothing);
+        $crate::contract_tests!(@ $backend, writes: clearing_leaves_nothing values_of_a_key
+            entries_are_put_into_stages fields_go_to_another_entity
+            entries_get_another_reference a_login_with_an_id_takes_everything_along
+            opposite_moves_end hostile_text_is_text);
+        $crate::contract_tests!(@ $backend, jobs: a_job_is_applied_once
+            jobs_of_a_line_keep_their_order a_job_waits_in_all_its_lines
+            what_is_refused_parks_and_holds_nothing_up jobs_are_dropped_and_retried_by_choice
+            queueing_refuses_what_writing_would waiting_jobs_count_as_bytes
+            finished_jobs_go_in_batches queued_writes_follow_a_login);
         $crate::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
-            changes_are_told ids_are_stable two_who_apply_at_once_agree);
+            changes_are_told ids_are_stable two_who_apply_at_once_agree
+            ensuring_adds_and_changes_nothing two_who_ensure_at_once_agree entities_are_listed);
     };
     (@ $backend:path, $subject:ident: $($name:ident)*) => {
         mod $subject {

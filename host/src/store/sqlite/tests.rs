@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::crm::{Reference, WriteInto};
 use crate::store::contract::Open;
-use crate::store::{SessionChange, SessionRowId};
+use crate::store::{JOB_TRIES_MAX, JobEnd, SessionChange, SessionRowId};
 
 fn backend() -> (TempDir, Box<Open>) {
     let dir = tempfile::tempdir().unwrap();
@@ -262,4 +262,60 @@ fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
     }
     drop(database);
     drop(store);
+}
+
+/// Runs what is due and gives how it ended.
+async fn work(store: &SqliteStore, now_ms: i64) -> Vec<JobEnd> {
+    let runs = store.run_jobs(Arc::new(|_: &str| CrmCaps::default()), 10, now_ms).await.unwrap();
+    runs.into_iter().map(|run| run.end).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_keeps_failing_is_retried_then_parked_and_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER broken BEFORE INSERT ON crm_value WHEN NEW.key = 'score'
+             BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END",
+        )
+        .unwrap();
+    let caps = CrmCaps::default();
+    store.queue_crm("acme", score(json!(1)), caps, 0).await.unwrap();
+    store.queue_crm("acme", CrmWrite::Clear { at: address().line() }, caps, 0).await.unwrap();
+    let mut now = 0;
+    for try_number in 1..JOB_TRIES_MAX {
+        let ends = work(&store, now).await;
+        let [JobEnd::Retry { due_at, error }] = &ends[..] else { panic!("{ends:?}") };
+        assert!(error.contains("broken on purpose"), "{error}");
+        assert_eq!(work(&store, due_at - 1).await, [], "try {try_number} waits, and its line with it");
+        now = *due_at;
+    }
+    let ends = work(&store, now).await;
+    assert!(matches!(&ends[..], [JobEnd::Parked { .. }, JobEnd::Done]), "{ends:?}");
+    let parked = store.list_jobs(None, Some(JobState::Parked), 5).await.unwrap().remove(0);
+    assert_eq!(parked.tries, JOB_TRIES_MAX);
+    assert!(parked.last_error.unwrap().contains("broken on purpose"));
+    assert_eq!(read_score(&store).await, None);
+
+    other.execute_batch("DROP TRIGGER broken").unwrap();
+    assert_eq!(store.retry_jobs(JobChoice::One(parked.id), now).await, Ok(1));
+    assert_eq!(work(&store, now).await, [JobEnd::Done]);
+    assert_eq!(read_score(&store).await, Some(json!(1)));
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_parked_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let id = store.queue_crm("acme", score(json!(1)), CrmCaps::default(), 0).await.unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other.execute_batch("UPDATE job SET write = x'c1'").unwrap();
+    let ends = work(&store, 0).await;
+    let [JobEnd::Parked { error }] = &ends[..] else { panic!("{ends:?}") };
+    assert!(error.starts_with("a stored job cannot be read"), "{error}");
+    let retried = store.retry_jobs(JobChoice::One(id), 0).await;
+    assert!(matches!(retried, Err(StoreError::Corrupt { .. })));
+    assert_eq!(store.drop_jobs(JobChoice::One(id)).await, Ok(1));
 }

@@ -14,7 +14,8 @@ use crate::sandbox::block_on;
 
 fn check(choice: MemoryResetChoice, expected: MemoryReset) {
     block_on(async {
-        let config = SandboxConfig { concurrent_runs_max: 1, memory_reset: choice };
+        let config =
+            SandboxConfig { concurrent_runs_max: 1, memory_reset: choice, ..SandboxConfig::default() };
         let sandbox = Sandbox::new(&config).unwrap();
         if sandbox.memory_reset != expected {
             println!("skipped: kernel or swap ({})", sandbox.memory_reset_reason);

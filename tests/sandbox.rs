@@ -1,5 +1,6 @@
 //! What a run is, seen from the library: one sandbox, its costs, its freshness.
 
+use sluice::limits::Limits;
 use sluice::page::modules::{self, ModuleSource, ScriptFile};
 use sluice::page::source::Source;
 use sluice::script::component::EngineParts;
@@ -29,7 +30,7 @@ pub async fn build(sandbox: &Sandbox, source: &str) -> (Vec<u8>, Vec<u8>) {
         source: Source { file: "pages/test.html".into(), text: source.into() }.into(),
         script: source.into(),
     };
-    let graph = modules::compile(sandbox, file, &NoModules).await.unwrap();
+    let graph = modules::compile(sandbox, file, &NoModules, &Limits::default()).await.unwrap();
     let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash).unwrap();
     (graph.bytecode, component)
 }
@@ -161,8 +162,16 @@ fn a_run_that_takes_too_long_is_stopped() {
 fn deep_recursion_ends_the_run_and_nothing_else() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
-        let deep = script(&sandbox, "setVariable('before', 1); function f() { f() } f();").await;
-        let report = run(&sandbox, &deep).await;
+        let thrown = script(&sandbox, "setVariable('before', 1);\nfunction f() { f() }\nf();").await;
+        let report = run(&sandbox, &thrown).await;
+        let failure = report.failure.unwrap();
+        assert_eq!((report.outcome, failure.name.as_str()), (Outcome::Error, "RangeError"));
+        assert_eq!((failure.file.as_str(), failure.line), ("pages/test.html", 2), "{failure}");
+        assert_eq!(report.effects.variables["before"], 1);
+        // What the parser nests is not the script's recursion: it cannot be caught.
+        let parsed =
+            script(&sandbox, "setVariable('before', 1); try { JSON.parse('['.repeat(1e5)) } catch {}").await;
+        let report = run(&sandbox, &parsed).await;
         assert_eq!(report.outcome, Outcome::Stack);
         assert_eq!(report.effects.variables["before"], 1);
         let next = script(&sandbox, "setVariable('fine', 1)").await;

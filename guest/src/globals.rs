@@ -4,12 +4,16 @@
 //! Each `js` file is a function of `host` (the natives) and `define` (which
 //! makes a global read-only). Neither stays reachable for scripts.
 
+mod base64;
 mod console;
 mod cookie;
 mod crm;
+mod crypto;
 mod request;
 mod response;
+mod secrets;
 mod session;
+mod url;
 mod variables;
 
 use rquickjs::context::EvalOptions;
@@ -20,8 +24,9 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{random, value};
 
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 15] = [
     ("sluice:format.js", include_str!("js/format.js")),
+    ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:console.js", include_str!("js/console.js")),
     ("sluice:request.js", include_str!("js/request.js")),
     ("sluice:session.js", include_str!("js/session.js")),
@@ -30,18 +35,26 @@ const SOURCES: [(&str, &str); 10] = [
     ("sluice:variables.js", include_str!("js/variables.js")),
     ("sluice:crm.js", include_str!("js/crm.js")),
     ("sluice:schema.js", include_str!("js/schema.js")),
-    ("sluice:not_yet.js", include_str!("js/not_yet.js")),
+    ("sluice:base64.js", include_str!("js/base64.js")),
+    ("sluice:clone.js", include_str!("js/clone.js")),
+    ("sluice:crypto.js", include_str!("js/crypto.js")),
+    ("sluice:secrets.js", include_str!("js/secrets.js")),
+    ("sluice:url.js", include_str!("js/url.js")),
 ];
 
 /// Installs every global into the context of the snapshot.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     let host = Object::new(ctx.clone())?;
+    base64::install(&host)?;
     console::install(&host)?;
     cookie::install(&host)?;
     crm::install(&host)?;
+    crypto::install(&host)?;
     request::install(&host)?;
     response::install(&host)?;
+    secrets::install(&host)?;
     session::install(&host)?;
+    url::install(&host)?;
     variables::install(&host)?;
 
     let math: Object = ctx.globals().get("Math")?;

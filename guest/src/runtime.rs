@@ -11,6 +11,11 @@ use crate::{globals, rejections};
 /// pay for it.
 const GC_THRESHOLD_BYTES: usize = 3 << 20;
 
+/// Of the stack in linear memory, which has 1 MiB: deeper recursion throws a
+/// `RangeError`. The host's own stack for a sandbox is large enough for scripts
+/// to get here first, so that recursion is an exception and not a trap.
+const STACK_BYTES: usize = 640 << 10;
+
 struct Engine {
     runtime: Runtime,
     /// What the snapshot itself holds of the JavaScript heap.
@@ -27,6 +32,7 @@ pub fn initialize() {
     config.text_encoding(true).weak_ref(true).gc_threshold(GC_THRESHOLD_BYTES);
     let runtime = Runtime::new(config).expect("the runtime starts");
     let quickjs = runtime.context().runtime();
+    quickjs.set_max_stack_size(STACK_BYTES);
     quickjs.set_loader(PageResolver, PageLoader);
     quickjs.set_host_promise_rejection_tracker(Some(Box::new(rejections::track)));
     runtime.context().with(|ctx| globals::install(&ctx).expect("the globals install"));

@@ -24,7 +24,7 @@ build_guest() {
     # holds a hash. The bare file name says enough.
     # -O2, because -O3 unrolls QuickJS's interpreter loop into something that Cranelift
     # turns into slower machine code (an eighth on recursive calls) and more of it.
-    export CFLAGS_wasm32_wasip1="-O2 -Wno-builtin-macro-redefined -D__FILE__=__FILE_NAME__"
+    export CFLAGS_wasm32_wasip1="-O2 -include $SCRIPTS_DIR/quickjs.h -Wno-builtin-macro-redefined -D__FILE__=__FILE_NAME__"
     cd "$GUEST_DIR"
     "$HOST_CARGO" build "${options[@]}" --target-dir "$BUILD_DIR/guest"
   )
@@ -51,7 +51,7 @@ link_engine() {
   say "linking the engine"
   (
     cd "$GUEST_DIR/link"
-    "$HOST_CARGO" build --locked --release --target-dir "$LINK_BUILD_DIR"
+    "$HOST_CARGO" build --release --target-dir "$LINK_BUILD_DIR"
   )
   "$LINK_BUILD_DIR/release/sluice-engine-link" \
     "$BUILD_DIR/guest/$GUEST_TARGET/release/sluice_engine.wasm" "$BUILD_DIR/engine.wasm"

@@ -1,12 +1,9 @@
 //! The second listener: for operators, never for visitors.
 
-use actix_web::{HttpResponse, web};
+mod probes;
+
+use actix_web::web;
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/healthz", web::get().to(healthz));
-}
-
-/// The process answers.
-async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+    probes::routes(config);
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -10,11 +11,17 @@ use tokio::sync::Notify;
 use crate::config::{DatabaseConfig, SiteConfig};
 use crate::crm::access::CrmAccess;
 use crate::keys::Keys;
+use crate::rate::Rates;
+use crate::request::ReadRules;
 use crate::script::{Sandbox, SandboxConfig};
+use crate::secrets::Secrets;
+use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
 use crate::site::Site;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{CapsOfBrand, Store};
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Metrics;
 
 /// The running program, shared by every worker.
 pub struct App {
@@ -24,8 +31,12 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Rung when a job was queued here.
     pub bell: Arc<Notify>,
-    /// The largest body that any page takes.
-    pub body_bytes_max: usize,
+    pub secrets: Secrets,
+    pub read_rules: ReadRules,
+    pub rates: Rates,
+    pub telemetry: Arc<Telemetry>,
+    /// Set when the process has been asked to stop.
+    pub stopping: AtomicBool,
 }
 
 impl App {
@@ -33,7 +44,11 @@ impl App {
     ///
     /// # Errors
     /// Anything that would keep every page from being served.
-    pub async fn start(site_dir: PathBuf, config: &SiteConfig) -> anyhow::Result<Arc<Self>> {
+    pub async fn start(
+        site_dir: PathBuf,
+        config: &SiteConfig,
+        telemetry: Arc<Telemetry>,
+    ) -> anyhow::Result<Arc<Self>> {
         let database = sqlite_path(&config.database.url)?;
         let data_dir = database.parent().map(PathBuf::from);
         let environment = |name: &str| std::env::var(name).ok();
@@ -44,8 +59,11 @@ impl App {
         )?;
         let store = open_store(&config.database).await?;
         let sandbox_config = SandboxConfig {
-            concurrent_runs_max: config.server.concurrent_runs_max,
+            concurrent_runs_max: config.limits.max.concurrent_runs(),
+            memory_bytes_max: config.limits.max.memory_bytes(),
             memory_reset: config.server.memory_reset,
+            queue_requests_max: config.server.queue_requests_max,
+            queue_wait: config.server.queue_wait,
         };
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(&sandbox_config)).await??;
         tracing::info!(how = ?sandbox.memory_reset, "sandbox memory is cleaned: {}", sandbox.memory_reset_reason);
@@ -58,18 +76,49 @@ impl App {
         }
         let pages = site.brands().flat_map(|brand| brand.pages.pages());
         let body_bytes_max = pages.map(|page| page.limits.body_bytes_max).max().unwrap_or(0);
+        let read_rules = ReadRules {
+            body_bytes_max,
+            body_timeout: config.server.body_timeout,
+            trusted_proxies: config.server.trusted_proxies.clone(),
+        };
+        let brands: Vec<&str> = site.brands().map(|brand| brand.id.as_str()).collect();
+        let secrets_dir = config.secrets.dir.clone().or_else(|| Some(data_dir?.join("secrets")));
+        let secrets = Secrets::load(&brands, std::env::vars(), secrets_dir.as_deref())?;
         let sessions = Sessions {
             store: Arc::clone(&store) as _,
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
         let bell = Arc::new(Notify::new());
-        Ok(Arc::new(Self { site, sandbox, sessions, store, bell, body_bytes_max }))
+        let rates = Rates::new(Arc::clone(&store) as _);
+        Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
+        let stopping = AtomicBool::new(false);
+        Ok(Arc::new(Self {
+            site,
+            sandbox,
+            sessions,
+            store,
+            bell,
+            secrets,
+            read_rules,
+            rates,
+            telemetry,
+            stopping,
+        }))
     }
 
     /// Unix time in milliseconds.
     pub fn now_ms(&self) -> i64 {
         now_ms()
+    }
+
+    /// Handoff tokens of `brand`, for one run.
+    pub fn handoff(&self, brand: &str) -> Handoff {
+        Handoff {
+            keys: Arc::clone(&self.sessions.keys),
+            tokens: Arc::clone(&self.store) as _,
+            brand: brand.to_owned(),
+        }
     }
 
     /// CRM data of `brand`, for one run.

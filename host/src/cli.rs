@@ -9,13 +9,16 @@ mod build;
 mod crm;
 mod database;
 mod jobs;
+mod limits;
 mod serve;
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+
+use crate::telemetry::{Telemetry, logging};
 
 #[derive(Parser)]
 #[command(name = "sluice", version, about = "A web host that runs page scripts in WebAssembly sandboxes")]
@@ -34,13 +37,25 @@ enum Command {
     Crm(crm::Args),
     /// List, retry and drop background writes
     Jobs(jobs::Args),
+    /// Show the limits of pages
+    Limits(limits::Args),
 }
 
 /// Parses the command line and runs it. The exit code is 0, 1 for a failure and
 /// 2 for a command line that is not valid.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging();
+    let telemetry = match &cli.command {
+        Command::Serve(_) => match Telemetry::start(|name| std::env::var(name).ok()) {
+            Ok(telemetry) => Some(telemetry),
+            Err(error) => {
+                eprintln!("sluice: {error}");
+                return ExitCode::FAILURE;
+            }
+        },
+        _ => None,
+    };
+    logging::start(telemetry.as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -50,26 +65,21 @@ pub fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Serve(args) => {
+                let telemetry = telemetry.as_ref().context("serve begins with telemetry")?;
+                serve::run(args, Arc::clone(telemetry)).await.map(|()| ExitCode::SUCCESS)
+            }
             Command::Build(args) => build::run(args).await,
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),
         }
     });
+    if let Some(telemetry) = telemetry {
+        telemetry.shut_down();
+    }
     done.unwrap_or_else(|error| {
         eprintln!("sluice: {error:#}");
         ExitCode::FAILURE
     })
-}
-
-/// Human text in a terminal, JSON elsewhere; both on standard error.
-fn start_logging() {
-    let filter =
-        EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.with_target(false).init();
-    } else {
-        log.json().init();
-    }
 }

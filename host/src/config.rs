@@ -3,14 +3,16 @@
 //! Every setting can be given as `SLUICE_SECTION__KEY`. Unknown keys are errors
 //! that name the file, the line and what is known there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::limits::LimitOverrides;
+use crate::limits::{LimitOverrides, SiteLimits};
+use crate::rate::Rate;
 use crate::script::memory_reset::MemoryResetChoice;
 
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +31,11 @@ pub struct SiteConfig {
     pub admin: AdminConfig,
     pub database: DatabaseConfig,
     pub session: SessionConfig,
-    pub limits: LimitOverrides,
+    pub secrets: SecretsConfig,
+    pub limits: SiteLimits,
+    /// Names of the limits that the environment set.
+    #[serde(skip)]
+    pub limits_from_environment: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -38,9 +44,22 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Threads that serve visitors; one for each core unless given.
     pub workers: Option<usize>,
-    /// Sandboxes that run at the same time; more requests wait.
-    pub concurrent_runs_max: u32,
+    /// Requests that may wait for a sandbox; more are answered 503.
+    pub queue_requests_max: usize,
+    /// How long one may wait.
+    #[serde(deserialize_with = "duration")]
+    pub queue_wait: Duration,
     pub memory_reset: MemoryResetChoice,
+    /// A request's headers may take this long to arrive.
+    #[serde(deserialize_with = "duration")]
+    pub headers_timeout: Duration,
+    /// A request's body may take this long to arrive.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` and
+    /// `X-Forwarded-*` are believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for ServerConfig {
@@ -48,8 +67,12 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: None,
-            concurrent_runs_max: 128,
+            queue_requests_max: 1_024,
+            queue_wait: Duration::from_secs(10),
             memory_reset: MemoryResetChoice::Auto,
+            headers_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -58,11 +81,33 @@ impl Default for ServerConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     pub listen: SocketAddr,
+    /// What an operator shows; one is made where none is given.
+    pub token: Option<AdminToken>,
+    /// Host names under which operators reach this listener, besides loopback.
+    pub hosts: Vec<String>,
+    /// A further address, for `/healthz`, `/readyz` and `/metrics` only.
+    pub probes: Option<SocketAddr>,
+}
+
+/// Not shown in any log.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct AdminToken(pub String);
+
+impl std::fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminToken(…)")
+    }
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            token: None,
+            hosts: Vec::new(),
+            probes: None,
+        }
     }
 }
 
@@ -93,6 +138,13 @@ impl Default for SessionConfig {
     }
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// Folder of `<brand>.toml` files; `secrets` beside the embedded database unless given.
+    pub dir: Option<PathBuf>,
+}
+
 /// What a visitor gets when a page's script failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +165,8 @@ pub struct BrandConfig {
     /// Host names; `*.` in front stands for every subdomain.
     pub domains: Vec<String>,
     pub on_error: OnError,
+    /// `request.body` of HTML forms (`application/x-www-form-urlencoded`), too.
+    pub form_bodies: bool,
     pub variables: Map<String, Value>,
     pub limits: LimitOverrides,
     pub page: Vec<PageConfig>,
@@ -129,6 +183,8 @@ pub struct PageConfig {
     /// Other sites may POST here.
     #[serde(default)]
     pub cross_origin: bool,
+    /// Requests that one visitor address may send: `"10/m"`.
+    pub rate: Option<Rate>,
 }
 
 /// Reads `sluice.toml` in `site_dir`, if there is one, and lays `environment`
@@ -155,10 +211,14 @@ pub fn read_site(
         return Ok(plain);
     }
     overridden.sort();
-    table.try_into().map_err(|error: toml::de::Error| ConfigError::Invalid {
+    let laid_over: Result<SiteConfig, toml::de::Error> = table.try_into();
+    let mut config = laid_over.map_err(|error| ConfigError::Invalid {
         file: format!("the environment ({})", overridden.join(", ")),
         message: error.message().to_owned(),
-    })
+    })?;
+    let limits = overridden.iter().filter_map(|name| name.strip_prefix("SLUICE_LIMITS__"));
+    config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
+    Ok(config)
 }
 
 /// Reads a brand's `brand.toml`, if there is one.
@@ -185,21 +245,38 @@ fn read_optional(path: &Path) -> Result<String, ConfigError> {
     }
 }
 
-/// Sets `section.key` from `SLUICE_SECTION__KEY`. False for other variables.
+/// Sets `section.key` from `SLUICE_SECTION__KEY`, `limits.max.key` from
+/// `SLUICE_LIMITS__MAX__KEY`. False for other variables.
 fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> bool {
     let Some(name) = name.strip_prefix("SLUICE_").filter(|name| !name.starts_with("SECRET_")) else {
         return false;
     };
-    let Some((section, key)) = name.split_once("__") else { return false };
-    let section = table.entry(section.to_ascii_lowercase()).or_insert_with(|| toml::Table::new().into());
-    let Some(section) = section.as_table_mut() else { return false };
-    // Numbers, booleans and lists as TOML writes them; anything else is text.
-    let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+    let Some((sections, key)) = name.rsplit_once("__") else { return false };
+    let mut section = table;
+    for name in sections.split("__") {
+        let inner = section.entry(name.to_ascii_lowercase()).or_insert_with(|| toml::Table::new().into());
+        let Some(inner) = inner.as_table_mut() else { return false };
+        section = inner;
+    }
+    // Numbers, booleans and lists as TOML writes them; anything else is text, and
+    // so is a token that looks like a number.
+    let typed = toml::from_str::<toml::Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| value.to_owned().into());
+        .filter(|_| !key.eq_ignore_ascii_case("token"));
+    let value = typed.unwrap_or_else(|| value.to_owned().into());
     section.insert(key.to_ascii_lowercase(), value);
     true
+}
+
+fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: &String| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| address()).map_err(|_| {
+            serde::de::Error::custom(format!("`{text}` is not a network such as 10.0.0.0/8 or an address"))
+        })
+    };
+    Vec::<String>::deserialize(input)?.iter().map(network).collect()
 }
 
 /// `90s`, `15m`, `3h` or `2d`.
@@ -244,6 +321,10 @@ mod tests {
         let config = read(file, &[("SLUICE_LIMITS__FUEL", "6"), ("SLUICE_SESSION__LIFETIME", "2m")]).unwrap();
         assert_eq!(config.limits.fuel, Some(6));
         assert_eq!(config.session.lifetime, Duration::from_secs(120));
+        assert_eq!(config.limits_from_environment, ["fuel"]);
+        let config =
+            read("", &[("SLUICE_LIMITS__MAX__FUEL", "7"), ("SLUICE_LIMITS__MAX__MEMORY", "8")]).unwrap();
+        assert_eq!((config.limits.max.fuel, config.limits.max.memory_bytes()), (Some(7), 8));
     }
 
     #[test]
@@ -253,6 +334,8 @@ mod tests {
         assert!(error.contains("lissten") && error.contains("listen"), "{error}");
         let error = read("", &[("SLUICE_LIMITS__FUELL", "6")]).unwrap_err();
         assert!(error.contains("SLUICE_LIMITS__FUELL") && error.contains("fuel"), "{error}");
+        let error = read("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", &[]).unwrap_err();
+        assert!(error.contains("`proxy`") && error.contains("line 2"), "{error}");
         let error = read("[session]\nlifetime = \"3 hours\"", &[]).unwrap_err();
         assert!(error.contains("3 hours") && error.contains("line 2"), "{error}");
     }

@@ -11,6 +11,7 @@ mod cookie;
 mod crm;
 mod request;
 mod response;
+mod secrets;
 mod session;
 mod variables;
 mod wasi;
@@ -48,6 +49,7 @@ pub mod engine {
             "sluice:page/variables": super::page::sluice::page::variables,
             "sluice:page/console": super::page::sluice::page::console,
             "sluice:page/crm": super::page::sluice::page::crm,
+            "sluice:page/secrets": super::page::sluice::page::secrets,
         },
     });
 }

@@ -2,134 +2,160 @@
 //!
 //! The names are those of `[limits]` in `sluice.toml`, `brand.toml` and
 //! `[[page]]`; the unit stands last where the name does not imply it.
+//! [`policy`] says which of them holds for a page.
 
-use serde::Deserialize;
+pub mod policy;
 
-/// The quotas of one run, resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+use serde::{Deserialize, Serialize};
+
+/// One limit: what it is called and counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LimitKind {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub default: u64,
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $unit:literal;)+) => {
+        /// The quotas of one page and its runs, resolved.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[$doc])* pub $name: $type,)+
+        }
+
+        /// A `[limits]` table: what it names overrides what stands above it.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct LimitOverrides {
+            $(pub $name: Option<$type>,)+
+        }
+
+        /// `[limits]` of `sluice.toml`, with `[limits.max]` in it.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct SiteLimits {
+            $(pub $name: Option<$type>,)+
+            pub max: MaxLimits,
+        }
+
+        /// `[limits.max]`: what brands and pages may ask for at most, and the size
+        /// of the pool.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct MaxLimits {
+            $(pub $name: Option<$type>,)+
+            /// Bytes of one sandbox, the engine's share included. Sizes the pool.
+            pub memory: Option<usize>,
+            /// Sandboxes that run at the same time. Sizes the pool.
+            pub concurrent_runs: Option<u32>,
+        }
+
+        /// Every limit, in the order of the fields.
+        pub const KINDS: &[LimitKind] = &[
+            $(LimitKind { name: stringify!($name), unit: $unit, default: $default },)+
+        ];
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// The value of the limit of that name; none where there is no such limit.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $(stringify!($name) => u64::try_from(self.$name).ok(),)+
+                    _ => None,
+                }
+            }
+
+            /// Sets the limit of that name; a value that its type cannot hold becomes
+            /// the largest that it can.
+            fn set(&mut self, name: &str, value: u64) {
+                match name {
+                    $(stringify!($name) => self.$name = <$type>::try_from(value).unwrap_or(<$type>::MAX),)+
+                    _ => {}
+                }
+            }
+        }
+
+        impl LimitOverrides {
+            /// The value that this table gives the limit of that name.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $(stringify!($name) => self.$name.and_then(|value| u64::try_from(value).ok()),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl SiteLimits {
+            /// Without `[limits.max]`.
+            pub fn own(&self) -> LimitOverrides {
+                LimitOverrides { $($name: self.$name,)+ }
+            }
+        }
+
+        impl MaxLimits {
+            /// What brands and pages may ask for.
+            pub fn caps(&self) -> LimitOverrides {
+                LimitOverrides { $($name: self.$name,)+ }
+            }
+        }
+    };
+}
+
+limits! {
     /// wasmtime fuel; host calls add to what the script burns.
-    pub fuel: u64,
+    fuel: u64 = 1_000_000_000, "units";
     /// What JavaScript may allocate beyond the engine's own heap.
-    pub heap_bytes_max: u32,
+    heap_bytes_max: u32 = 8 << 20, "bytes";
     /// Wall clock of a run, host calls included.
-    pub wall_ms_max: u64,
-    pub body_bytes_max: usize,
-    pub variables_max: usize,
-    pub variable_bytes_max: usize,
-    pub session_keys_max: usize,
-    pub session_bytes_max: usize,
-    pub cookies_max: usize,
-    pub cookie_bytes_max: usize,
-    pub headers_max: usize,
-    pub header_bytes_max: usize,
-    pub console_lines_max: usize,
-    pub console_bytes_max: usize,
-    pub crm_calls_max: u32,
-    pub crm_result_bytes_max: usize,
-    pub crm_keys_an_entry_max: u32,
-    pub crm_entries_a_reference_max: u32,
-    /// Of all CRM data of a brand.
-    pub crm_brand_bytes_max: u64,
+    wall_ms_max: u64 = 30_000, "ms";
+    body_bytes_max: usize = 64 << 10, "bytes";
+    variables_max: usize = 256, "keys";
+    variable_bytes_max: usize = 1 << 20, "bytes";
+    session_keys_max: usize = 128, "keys";
+    session_bytes_max: usize = 64 << 10, "bytes";
+    /// Handoff tokens that a run makes and takes.
+    session_tokens_max: u32 = 20, "tokens";
+    cookies_max: usize = 20, "cookies";
+    cookie_bytes_max: usize = 4 << 10, "bytes each";
+    headers_max: usize = 50, "headers";
+    header_bytes_max: usize = 8 << 10, "bytes";
+    console_lines_max: usize = 200, "lines";
+    console_bytes_max: usize = 64 << 10, "bytes";
+    crm_calls_max: u32 = 100, "calls";
+    crm_result_bytes_max: usize = 1 << 20, "bytes each";
+    crm_entry_keys_max: u32 = 256, "keys";
+    crm_reference_entries_max: u32 = 1_000, "entries";
+    crm_brand_bytes_max: u64 = 1 << 30, "bytes";
+    /// Modules that one module may import.
+    imports_max: usize = 10, "modules";
+    /// Imports may be nested this deep.
+    import_depth_max: usize = 8, "levels";
+    /// Compilation is the author's doing too: a page can be written to be slow to
+    /// compile.
+    compile_fuel: u64 = 10_000_000_000, "units";
+    compile_memory_bytes_max: usize = 64 << 20, "bytes";
+    compile_wall_ms_max: u64 = 10_000, "ms";
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            fuel: 1_000_000_000,
-            heap_bytes_max: 8 << 20,
-            wall_ms_max: 30_000,
-            body_bytes_max: 64 << 10,
-            variables_max: 256,
-            variable_bytes_max: 1 << 20,
-            session_keys_max: 128,
-            session_bytes_max: 64 << 10,
-            cookies_max: 20,
-            cookie_bytes_max: 4 << 10,
-            headers_max: 50,
-            header_bytes_max: 8 << 10,
-            console_lines_max: 200,
-            console_bytes_max: 64 << 10,
-            crm_calls_max: 100,
-            crm_result_bytes_max: 1 << 20,
-            crm_keys_an_entry_max: 256,
-            crm_entries_a_reference_max: 1_000,
-            crm_brand_bytes_max: 1 << 30,
-        }
+/// Bytes of one sandbox, unless `[limits.max] memory` says otherwise.
+pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+/// Sandboxes at the same time, unless `[limits.max] concurrent_runs` says otherwise.
+pub const CONCURRENT_RUNS_MAX: u32 = 128;
+
+impl MaxLimits {
+    /// Bytes of one sandbox.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.unwrap_or(MEMORY_BYTES_MAX)
+    }
+
+    /// Sandboxes that run at the same time.
+    pub fn concurrent_runs(&self) -> u32 {
+        self.concurrent_runs.unwrap_or(CONCURRENT_RUNS_MAX)
     }
 }
-
-/// A `[limits]` table: what it names overrides what stands above it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitOverrides {
-    pub fuel: Option<u64>,
-    pub heap_bytes_max: Option<u32>,
-    pub wall_ms_max: Option<u64>,
-    pub body_bytes_max: Option<usize>,
-    pub variables_max: Option<usize>,
-    pub variable_bytes_max: Option<usize>,
-    pub session_keys_max: Option<usize>,
-    pub session_bytes_max: Option<usize>,
-    pub cookies_max: Option<usize>,
-    pub cookie_bytes_max: Option<usize>,
-    pub headers_max: Option<usize>,
-    pub header_bytes_max: Option<usize>,
-    pub console_lines_max: Option<usize>,
-    pub console_bytes_max: Option<usize>,
-    pub crm_calls_max: Option<u32>,
-    pub crm_result_bytes_max: Option<usize>,
-    pub crm_keys_an_entry_max: Option<u32>,
-    pub crm_entries_a_reference_max: Option<u32>,
-    pub crm_brand_bytes_max: Option<u64>,
-}
-
-impl Limits {
-    /// These limits with `overrides` on top.
-    #[must_use]
-    pub fn with(&self, overrides: &LimitOverrides) -> Self {
-        macro_rules! pick {
-            ($($name:ident),+ $(,)?) => {
-                Self { $($name: overrides.$name.unwrap_or(self.$name)),+ }
-            };
-        }
-        pick!(
-            fuel,
-            heap_bytes_max,
-            wall_ms_max,
-            body_bytes_max,
-            variables_max,
-            variable_bytes_max,
-            session_keys_max,
-            session_bytes_max,
-            cookies_max,
-            cookie_bytes_max,
-            headers_max,
-            header_bytes_max,
-            console_lines_max,
-            console_bytes_max,
-            crm_calls_max,
-            crm_result_bytes_max,
-            crm_keys_an_entry_max,
-            crm_entries_a_reference_max,
-            crm_brand_bytes_max,
-        )
-    }
-}
-
-/// What compiling a page may cost.
-pub struct CompileLimits {
-    pub fuel: u64,
-    pub memory_bytes_max: usize,
-    pub heap_bytes_max: u32,
-    pub wall_ms_max: u64,
-}
-
-/// Compilation is the author's doing too: a page can be written to be slow to
-/// compile.
-pub const COMPILE: CompileLimits = CompileLimits {
-    fuel: 10_000_000_000,
-    memory_bytes_max: 64 << 20,
-    heap_bytes_max: 48 << 20,
-    wall_ms_max: 10_000,
-};

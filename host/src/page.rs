@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use crate::config::OnError;
 use crate::limits::Limits;
+use crate::rate::Rate;
 use crate::script::compile::{Compiled, Unit};
 use crate::script::outcome::Failure;
 use crate::script::{Sandbox, Script};
+use crate::site::table::url_path;
 use crate::template::{Includes, Template};
 use extract::extract;
 use modules::{CompileError, ModuleSource, ScriptFile, ScriptFiles};
@@ -21,12 +23,16 @@ use source::Source;
 pub struct Page {
     /// `pages/weight/checkin.html`.
     pub file: String,
+    /// `/weight/checkin`, `/blog/{slug}`.
+    pub route: String,
     pub script: PageScript,
     pub template: Result<Template, String>,
     pub limits: Limits,
     pub on_error: OnError,
     /// Other sites may POST here.
     pub cross_origin: bool,
+    /// Requests that one address may send.
+    pub rate: Option<Rate>,
 }
 
 /// The script of a page.
@@ -92,15 +98,16 @@ impl PageSource {
         &self,
         sandbox: &Sandbox,
         modules: &(dyn ModuleSource + Sync),
+        limits: &Limits,
     ) -> Result<Option<BuiltPage>, CompileError> {
         if let Some(failure) = &self.misplaced {
             return Err(CompileError::Author(failure.clone()));
         }
         let Some(script) = &self.script else { return Ok(None) };
         for block in &self.blocks {
-            check_alone(sandbox, block).await?;
+            check_alone(sandbox, block, limits).await?;
         }
-        let graph = modules::compile(sandbox, script.clone(), modules).await?;
+        let graph = modules::compile(sandbox, script.clone(), modules, limits).await?;
         let component = sandbox
             .parts
             .page(&graph.bytecode, &graph.source_hash)
@@ -110,10 +117,10 @@ impl PageSource {
 }
 
 /// Each block must parse by itself: two halves of a statement are not a script.
-async fn check_alone(sandbox: &Sandbox, block: &ScriptFile) -> Result<(), CompileError> {
+async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> Result<(), CompileError> {
     let unit =
         Unit { code: String::new(), file: block.source.file.clone(), source: block.script.to_string() };
-    match sandbox.compile(&[unit]).await? {
+    match sandbox.compile(&[unit], limits).await? {
         // What it imports is looked at when the whole page is compiled.
         Compiled::Bytecode(_) | Compiled::Incomplete(_) => Ok(()),
         Compiled::Failed(failure) => {
@@ -128,6 +135,7 @@ pub struct PageSettings {
     pub limits: Limits,
     pub on_error: OnError,
     pub cross_origin: bool,
+    pub rate: Option<Rate>,
 }
 
 /// Compiles a page file for serving. A page that does not compile is published
@@ -140,23 +148,26 @@ pub async fn publish(
     settings: PageSettings,
 ) -> Page {
     let file = source.file.clone();
-    let PageSettings { limits, on_error, cross_origin } = settings;
+    let route = url_path(file.strip_prefix("pages/").unwrap_or(&file));
+    let PageSettings { limits, on_error, cross_origin, rate } = settings;
     let parts = match PageSource::new(source) {
         Ok(parts) => parts,
         Err(failure) => {
             let template = Err(failure.to_string());
             return Page {
                 file,
+                route,
                 script: PageScript::Broken(failure),
                 template,
                 limits,
                 on_error,
                 cross_origin,
+                rate,
             };
         }
     };
     let template = Template::compile(&file, &parts.html, includes).map_err(|error| error.to_string());
-    let script = match parts.build(sandbox, modules).await {
+    let script = match parts.build(sandbox, modules, &limits).await {
         Ok(None) => PageScript::None,
         Ok(Some(built)) => match sandbox.load(&built.component) {
             Ok(script) => PageScript::Ready { script, files: built.files },
@@ -165,7 +176,7 @@ pub async fn publish(
         Err(CompileError::Author(failure)) => PageScript::Broken(failure),
         Err(CompileError::Host(error)) => PageScript::Broken(Failure::new("HostError", error.to_string())),
     };
-    Page { file, script, template, limits, on_error, cross_origin }
+    Page { file, route, script, template, limits, on_error, cross_origin, rate }
 }
 
 fn at(source: &Source, offset: usize, name: &str, message: String) -> Failure {

@@ -1,27 +1,43 @@
 //! The visitor's request: read from actix with bounds, in the host's own terms.
 
+pub mod forwarded;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
+use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use crate::cookies;
 use crate::site::table::RouteParams;
+use crate::telemetry::trace::Trace;
 
-/// A body may take this long to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of a body that is too large, this much is read so that the answer can be
 /// sent; then the connection is closed.
 const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
+
+/// Query parameters that carry a handoff token; the first wins over the second.
+const URL_TOKENS: [&str; 2] = ["ef_session", "setSessionToken"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
     Head,
     Post,
+}
+
+/// How requests are read, for all brands.
+#[derive(Debug, Clone)]
+pub struct ReadRules {
+    /// The largest body that any page takes.
+    pub body_bytes_max: usize,
+    /// A body may take this long to arrive.
+    pub body_timeout: Duration,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// A request, bounded and decoded; no actix type in it.
@@ -37,9 +53,11 @@ pub struct PageRequest {
     /// Names and raw values, in the order they were sent.
     pub cookies: Vec<(String, String)>,
     pub body: Body,
-    pub peer: Option<IpAddr>,
+    /// The visitor's address, as far as it is known.
+    pub ip: Option<IpAddr>,
     pub is_https: bool,
     pub origin: Origin,
+    pub trace: Trace,
 }
 
 /// What the browser says about where a request comes from.
@@ -54,6 +72,8 @@ pub struct Origin {
 pub enum Body {
     None,
     Json(Vec<u8>),
+    /// `application/x-www-form-urlencoded`, for brands that take it.
+    Form(Vec<u8>),
     /// Of another type, too large, cut short or too slow: scripts see `null`.
     Dropped,
 }
@@ -78,18 +98,20 @@ impl Method {
 }
 
 impl PageRequest {
-    /// Reads `request` and, for a POST, its body up to `body_bytes_max`.
+    /// Reads `request` and, for a POST, its body, by `rules`.
     pub async fn read(
         method: Method,
         request: &HttpRequest,
         payload: web::Payload,
-        body_bytes_max: usize,
+        rules: &ReadRules,
     ) -> Self {
         let headers = request.headers();
         let text = |name: header::HeaderName| {
             headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
-        let host = text(header::HOST).unwrap_or_default();
+        let peer = request.peer_addr().map(|address| address.ip());
+        let client = forwarded::client(peer, headers, &rules.trusted_proxies);
+        let host = client.host.or_else(|| text(header::HOST)).unwrap_or_default();
         let seen = [
             ("user-agent", text(header::USER_AGENT)),
             ("referer", text(header::REFERER)),
@@ -97,7 +119,7 @@ impl PageRequest {
             ("host", Some(host.clone())),
         ];
         let body = match method {
-            Method::Post => read_body(headers, payload, body_bytes_max).await,
+            Method::Post => read_body(headers, payload, rules).await,
             Method::Get | Method::Head => Body::None,
         };
         Self {
@@ -108,13 +130,28 @@ impl PageRequest {
             headers: seen.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             cookies: read_cookies(headers),
             body,
-            peer: request.peer_addr().map(|address| address.ip()),
-            is_https: false,
+            ip: client.ip,
+            is_https: client.is_https,
+            trace: Trace::default(),
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
                 origin: text(header::ORIGIN),
             },
         }
+    }
+
+    /// Path and query, as they were sent; starts with one slash.
+    pub fn address(&self) -> String {
+        self.with_query(&self.raw_path)
+    }
+
+    /// The same without the slash at the path's end.
+    pub fn address_without_slash(&self) -> String {
+        self.with_query(self.raw_path.trim_end_matches('/'))
+    }
+
+    fn with_query(&self, path: &str) -> String {
+        if self.raw_query.is_empty() { path.to_owned() } else { format!("{path}?{}", self.raw_query) }
     }
 
     /// True when another site made the visitor's browser send this.
@@ -129,8 +166,28 @@ impl PageRequest {
         }
     }
 
-    /// `request` as scripts and templates see it.
-    pub fn as_value(&self, path: &str, route_params: &RouteParams) -> Value {
+    /// Takes the handoff token out of the query: `ef_session`, or `setSessionToken`.
+    /// Neither the script nor the template sees it.
+    pub fn take_url_token(&mut self) -> Option<String> {
+        let mut tokens = [None, None];
+        let mut rest = Vec::new();
+        for pair in self.raw_query.split('&') {
+            let decoded = form_pairs(pair).next();
+            let which = decoded.as_ref().and_then(|(key, _)| URL_TOKENS.iter().position(|name| name == key));
+            match which.and_then(|index| tokens.get_mut(index)) {
+                Some(token) => *token = decoded.map(|(_, value)| value),
+                None => rest.push(pair),
+            }
+        }
+        let [first, second] = tokens;
+        let token = first.or(second)?;
+        self.raw_query = rest.join("&");
+        Some(token)
+    }
+
+    /// `request` as scripts and templates see it. `form_bodies`: the brand takes
+    /// bodies of HTML forms.
+    pub fn as_value(&self, path: &str, route_params: &RouteParams, form_bodies: bool) -> Value {
         let mut query = Map::new();
         let mut queries: Map<String, Value> = Map::new();
         for (key, value) in form_pairs(&self.raw_query) {
@@ -144,7 +201,7 @@ impl PageRequest {
         let agent =
             self.headers.iter().find(|(name, _)| *name == "user-agent").map_or("", |(_, agent)| agent);
         let (is_mobile, is_tablet) = device(agent);
-        let (ip, ip6) = match self.peer.map(|ip| ip.to_canonical()) {
+        let (ip, ip6) = match self.ip {
             Some(IpAddr::V4(ip)) => (Value::String(ip.to_string()), Value::Null),
             Some(IpAddr::V6(ip)) => (Value::Null, Value::String(ip.to_string())),
             None => (Value::Null, Value::Null),
@@ -158,7 +215,7 @@ impl PageRequest {
             "queries": queries,
             "headers": headers,
             "cookies": self.visible_cookies(),
-            "body": self.json_body(),
+            "body": self.body_value(form_bodies),
             "ip": ip,
             "ip6": ip6,
             "is_mobile": is_mobile,
@@ -173,10 +230,15 @@ impl PageRequest {
         visible.map(|(name, value)| (name.clone(), cookies::decode_value(value).into())).collect()
     }
 
-    fn json_body(&self) -> Value {
+    fn body_value(&self, form_bodies: bool) -> Value {
         match &self.body {
             Body::Json(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
-            Body::None | Body::Dropped => Value::Null,
+            Body::Form(bytes) if form_bodies => {
+                let text = String::from_utf8_lossy(bytes);
+                let fields = form_pairs(&text).map(|(key, value)| (key, value.into()));
+                Value::Object(fields.collect())
+            }
+            Body::None | Body::Form(_) | Body::Dropped => Value::Null,
         }
     }
 }
@@ -187,14 +249,14 @@ fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
-async fn read_body(headers: &HeaderMap, payload: web::Payload, body_bytes_max: usize) -> Body {
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"));
-    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, body_bytes_max)).await {
-        Ok(Some(bytes)) if is_json => Body::Json(bytes),
+async fn read_body(headers: &HeaderMap, payload: web::Payload, rules: &ReadRules) -> Body {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let media = media.trim().to_ascii_lowercase();
+    let body = tokio::time::timeout(rules.body_timeout, collect(payload, rules.body_bytes_max)).await;
+    match (body, media.as_str()) {
+        (Ok(Some(bytes)), "application/json") => Body::Json(bytes),
+        (Ok(Some(bytes)), "application/x-www-form-urlencoded") => Body::Form(bytes),
         _ => Body::Dropped,
     }
 }
@@ -251,20 +313,43 @@ mod tests {
             headers: vec![("host", "shop.example:8080".into())],
             cookies: vec![("theme".into(), "a%20b".into()), ("sluice_session".into(), "secret".into())],
             body: Body::None,
-            peer: Some("::ffff:10.0.0.1".parse().unwrap()),
+            ip: Some("10.0.0.1".parse().unwrap()),
             is_https: false,
             origin: Origin::default(),
+            trace: Trace::default(),
         }
     }
 
     #[test]
     fn scripts_see_a_plain_object() {
-        let value = request().as_value("/x", &vec![("slug".into(), "x".into())]);
+        let value = request().as_value("/x", &vec![("slug".into(), "x".into())], false);
         assert_eq!(value["query"], json!({"a": "ü", "b": "x y", "c": ""}));
         assert_eq!(value["queries"], json!({"a": ["1", "ü"], "b": ["x y"], "c": [""]}));
         assert_eq!(value["cookies"], json!({"theme": "a b"}));
         assert_eq!((&value["ip"], &value["ip6"]), (&json!("10.0.0.1"), &Value::Null));
         assert_eq!((&value["route_params"], &value["route_slug"]), (&json!({"slug": "x"}), &json!("x")));
+    }
+
+    #[test]
+    fn a_token_leaves_the_query_as_if_it_had_not_been_there() {
+        let taken = |query: &str| {
+            let mut request = PageRequest { raw_query: query.into(), ..request() };
+            (request.take_url_token(), request.raw_query)
+        };
+        let token = |text: &str| Some(text.to_owned());
+        assert_eq!(taken("a=1&&b=%20"), (None, "a=1&&b=%20".into()));
+        assert_eq!(taken("ef_session=x.y"), (token("x.y"), String::new()));
+        assert_eq!(taken("a=1&ef%5Fsession=x%2By&b=%20"), (token("x+y"), "a=1&b=%20".into()));
+        assert_eq!(taken("setSessionToken=old&ef_session=new&c"), (token("new"), "c".into()));
+        assert_eq!(taken("ef_session=1&ef_session=2"), (token("2"), String::new()));
+    }
+
+    #[test]
+    fn forms_are_read_only_where_they_are_taken() {
+        let body = Body::Form(b"a=1&b=x+y&a=%C3%BC".to_vec());
+        let request = PageRequest { body, ..request() };
+        assert_eq!(request.as_value("/", &Vec::new(), false)["body"], Value::Null);
+        assert_eq!(request.as_value("/", &Vec::new(), true)["body"], json!({"a": "ü", "b": "x y"}));
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub mod limiter;
 pub mod memory_reset;
 pub mod meter;
 pub mod outcome;
-mod slots;
+pub mod slots;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,10 @@ pub use engine::{Sandbox, SandboxConfig, Script};
 use crate::crm::access::CrmAccess;
 use crate::host_api::page::exports::sluice::page::script::Failure as WitFailure;
 use crate::limits::Limits;
+use crate::secrets::BrandSecrets;
 use crate::session::Session;
+use crate::session::handoff::Handoff;
+use crate::telemetry::trace::Trace;
 use limiter::{Limiter, MemoryExceeded};
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
@@ -43,12 +46,18 @@ pub enum SandboxError {
 /// What a run may see and touch.
 #[derive(Default)]
 pub struct RunContext {
+    /// Whose run it is; brands share the sandboxes.
+    pub brand: String,
+    /// The run's part of its request's trace.
+    pub trace: Trace,
     /// `request` as scripts see it.
     pub request: Arc<Value>,
     pub is_https: bool,
     pub brand_variables: Arc<Map<String, Value>>,
     pub session: Session,
     pub crm: Option<CrmAccess>,
+    pub handoff: Option<Handoff>,
+    pub secrets: Arc<BrandSecrets>,
     pub limits: Limits,
 }
 
@@ -62,6 +71,10 @@ pub struct RunState {
     pub(crate) monotonic_clock: MonotonicClock,
     pub(crate) crm_calls: u32,
     pub(crate) crm_ensure_calls: u32,
+    /// Handoff tokens made and taken.
+    pub(crate) tokens: u32,
+    /// Spent waiting in host calls.
+    pub(crate) host_wall: Duration,
 }
 
 impl RunState {
@@ -75,6 +88,8 @@ impl RunState {
             monotonic_clock: MonotonicClock::new(),
             crm_calls: 0,
             crm_ensure_calls: 0,
+            tokens: 0,
+            host_wall: Duration::ZERO,
         }
     }
 }
@@ -88,6 +103,10 @@ pub struct RunReport {
     pub fuel: u64,
     pub memory_bytes_peak: usize,
     pub wall: Duration,
+    /// The part of `wall` that was spent waiting in host calls.
+    pub host_wall: Duration,
+    /// Waiting for a sandbox; not part of `wall`.
+    pub waited: Duration,
 }
 
 impl RunReport {
@@ -101,6 +120,8 @@ impl RunReport {
             fuel: 0,
             memory_bytes_peak: 0,
             wall: Duration::ZERO,
+            host_wall: Duration::ZERO,
+            waited: Duration::ZERO,
         }
     }
 }
@@ -113,8 +134,10 @@ impl Sandbox {
     /// [`SandboxError::Busy`], or that no sandbox could be made; whatever the
     /// script does is in the report.
     pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
-        let _slot = self.slots.take().await.ok_or(SandboxError::Busy)?;
+        let arrived = Instant::now();
+        let _slot = self.slots.take(&context.brand).await.ok_or(SandboxError::Busy)?;
         let started = Instant::now();
+        let waited = started.duration_since(arrived);
         let limits = context.limits.clone();
         let state = RunState::new(context, Limiter::for_heap(limits.heap_bytes_max), limits.fuel);
         let mut store = self.store(state, limits.fuel)?;
@@ -140,6 +163,7 @@ impl Sandbox {
                 (Outcome::Timeout, Some(Failure::new("Timeout", message)))
             }
         };
+        let failure = failure.map(|failure| masked(failure, &state.context.secrets));
         Ok(RunReport {
             outcome,
             failure,
@@ -148,6 +172,8 @@ impl Sandbox {
             fuel,
             memory_bytes_peak,
             wall: started.elapsed(),
+            host_wall: state.host_wall,
+            waited,
         })
     }
 }
@@ -158,7 +184,10 @@ impl Sandbox {
 fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
     let out_of_memory = failure.name == "InternalError" && failure.message == "out of memory";
     let starved = heap_was_full && (failure.message == "uncaught null" || failure.name == "AwaitError");
-    let outcome = if out_of_memory || starved { Outcome::Memory } else { Outcome::Error };
+    if starved {
+        return (Outcome::Memory, Some(Failure::new("InternalError", "out of memory")));
+    }
+    let outcome = if out_of_memory { Outcome::Memory } else { Outcome::Error };
     let failure = Failure {
         name: failure.name,
         message: failure.message,
@@ -168,6 +197,14 @@ fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>
         stack: failure.stack,
     };
     (outcome, Some(failure))
+}
+
+/// What is thrown may hold a secret; the log must not.
+fn masked(mut failure: Failure, secrets: &BrandSecrets) -> Failure {
+    for text in [&mut failure.message, &mut failure.stack] {
+        *text = secrets.mask(text).into_owned();
+    }
+    failure
 }
 
 /// Which limit a trap stands for; none when it is the host's own failure.

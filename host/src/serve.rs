@@ -1,13 +1,15 @@
-//! The journey of a request: match → session → script → template → response,
-//! each step once and in this order.
+//! The journey of a request: match → session → handoff → script → template →
+//! response, each step once and in this order.
 
 use std::sync::Arc;
 
+use opentelemetry::KeyValue;
 use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::config::OnError;
 use crate::page::{Page, PageScript};
+use crate::rate::Asker;
 use crate::request::{Body, Method, PageRequest};
 use crate::response::Reply;
 use crate::run_log;
@@ -18,6 +20,7 @@ use crate::session::cookie::SessionId;
 use crate::site::Brand;
 use crate::site::path::{CanonicalPath, PathForm, canonical};
 use crate::site::table::RouteParams;
+use crate::telemetry::trace::Trace;
 use crate::template::Scope;
 
 /// Answers one request.
@@ -26,20 +29,35 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
         Ok(found) => found,
         Err(reply) => return reply,
     };
+    request.trace.found(&found.brand.id, &found.page.route);
+    if let Err(reply) = admit(app, &found, &request).await {
+        return reply;
+    }
     if request.method == Method::Post && request.is_cross_origin() && !found.page.cross_origin {
         return Reply::plain(403, "This form cannot be sent from another site");
     }
     request.body.bound(found.page.limits.body_bytes_max);
     let session = load_session(app, &found.brand, &request).await;
-    let seen = Arc::new(request.as_value(found.path.as_str(), &found.params));
+    if let Some(reply) = take_url_token(app, &found, &mut request, &session).await {
+        return reply;
+    }
+    let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
+    let seen = Arc::new(seen);
     let report = match run_script(app, &found, &request, Arc::clone(&seen), session).await {
         Ok(report) => report,
         Err(reply) => return reply,
     };
     run_log::record(&found.brand.id, &found.page.file, &request, &report);
+    if let Some(metrics) = request.trace.metrics()
+        && !matches!(found.page.script, PageScript::None)
+    {
+        metrics.run_outcome(&found.brand.id, report.outcome.name());
+    }
     let session = report.session.clone();
+    let step = request.trace.child("template");
     let mut reply = compose(&found, &seen, report, request.is_https);
-    save_session(app, &found.brand, &session, &request, &mut reply).await;
+    step.end();
+    save_session(app, &found, &session, &request, &mut reply).await;
     reply
 }
 
@@ -59,7 +77,7 @@ fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
     let path = match canonical(&request.raw_path) {
         PathForm::Canonical(path) => path,
         PathForm::Refused => return Err(Reply::plain(400, "Not a valid address")),
-        PathForm::TrailingSlash(_) => return Err(Reply::redirect(308, &without_slash(request))),
+        PathForm::TrailingSlash(_) => return Err(Reply::redirect(308, &request.address_without_slash())),
     };
     if let Some((page, params)) = brand.pages.find(&path) {
         return Ok(Found { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status: 200 });
@@ -74,10 +92,32 @@ fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
     })
 }
 
-/// The same address without the slash at the end; it starts with exactly one.
-fn without_slash(request: &PageRequest) -> String {
-    let path = request.raw_path.trim_end_matches('/');
-    if request.raw_query.is_empty() { path.to_owned() } else { format!("{path}?{}", request.raw_query) }
+/// Turns away who asks too often, and whom no sandbox will be free for.
+async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Reply> {
+    if let (Some(rate), Some(address)) = (found.page.rate, request.ip) {
+        let asker = Asker { brand: &found.brand.id, page: &found.page.file, address };
+        let admitted = app.rates.admit(rate, asker, app.now_ms()).await;
+        admitted.map_err(|spent| {
+            request.trace.refused("rate");
+            try_again(429, "Too many requests", spent.retry_after_s)
+        })?;
+    }
+    let runs = matches!(found.page.script, PageScript::Ready { .. });
+    if runs && app.sandbox.slots.is_full_for(&found.brand.id) {
+        request.trace.refused("overload");
+        return Err(too_busy());
+    }
+    Ok(())
+}
+
+fn too_busy() -> Reply {
+    try_again(503, "Too busy at the moment", 1)
+}
+
+fn try_again(status: u16, title: &str, after_s: u64) -> Reply {
+    let mut reply = Reply::plain(status, title);
+    reply.set_header("retry-after", after_s.to_string());
+    reply
 }
 
 /// The visitor's session. Without the database the page is served as to a
@@ -85,10 +125,49 @@ fn without_slash(request: &PageRequest) -> String {
 async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Session {
     let cookies = request.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let id = SessionId::find(cookies, request.is_https);
-    app.sessions.load(&brand.id, id.as_ref(), app.now_ms()).await.unwrap_or_else(|error| {
+    if id.is_none() {
+        return Session::default();
+    }
+    let loaded = app.sessions.load(&brand.id, id.as_ref(), app.now_ms());
+    request.trace.ask("session.load", |_| true, loaded).await.unwrap_or_else(|error| {
         tracing::error!(brand = brand.id, %error, "the session could not be loaded; the page is served without it");
         Session::default()
     })
+}
+
+/// A handoff token in the address logs its customer in; the answer is the same
+/// address without it. Where it is not valid, the request goes on as if it were not
+/// there.
+async fn take_url_token(
+    app: &App,
+    found: &Found,
+    request: &mut PageRequest,
+    session: &Session,
+) -> Option<Reply> {
+    if request.method == Method::Post {
+        return None;
+    }
+    let token = request.take_url_token()?;
+    // HEAD changes nothing, and what is not there logs nobody in.
+    if request.method == Method::Head || found.status == 404 {
+        return None;
+    }
+    let mut session = session.clone();
+    let taken = app.handoff(&found.brand.id).take(&token, app.now_ms()).await;
+    let taken = taken.map_err(|refusal| refusal.to_string()).and_then(|identity| {
+        session.hand_over(identity, &found.page.limits).map_err(|refusal| refusal.to_string())
+    });
+    if let Err(reason) = taken {
+        tracing::info!(
+            brand = found.brand.id,
+            page = found.page.file,
+            "a handoff token was refused: {reason}"
+        );
+        return None;
+    }
+    let mut reply = Reply::redirect(303, &request.address());
+    save_session(app, found, &session, request, &mut reply).await;
+    Some(reply)
 }
 
 async fn run_script(
@@ -106,29 +185,53 @@ async fn run_script(
         }
         PageScript::Ready { script, files } => (script, files),
     };
+    let trace = request.trace.child("run");
     let context = RunContext {
+        brand: found.brand.id.clone(),
+        trace: trace.clone(),
         request: seen,
         is_https: request.is_https,
         brand_variables: Arc::clone(&found.brand.variables),
         session,
         crm: Some(app.crm_access(&found.brand.id)),
+        handoff: Some(app.handoff(&found.brand.id)),
+        secrets: app.secrets.of(&found.brand.id),
         limits: page.limits.clone(),
     };
     match app.sandbox.run(script, context).await {
         Ok(mut report) => {
+            end_run(&trace, &found.brand.id, &report);
             report.failure = report.failure.map(|failure| files.in_author_terms(failure));
             Ok(report)
         }
         Err(SandboxError::Busy) => {
-            let mut reply = Reply::plain(503, "Too busy at the moment");
-            reply.set_header("retry-after", "1".into());
-            Err(reply)
+            trace.refused("overload");
+            Err(too_busy())
         }
         Err(error) => {
+            trace.failed("no sandbox could be made");
             tracing::error!(page = page.file, %error, "no sandbox could be made");
             Err(Reply::plain(500, "Something went wrong"))
         }
     }
+}
+
+/// Ends the run's part of the trace and counts it.
+fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
+    if let Some(metrics) = trace.metrics() {
+        metrics.run_ended(brand, report);
+    }
+    trace.note(|| {
+        [
+            KeyValue::new("sluice.run.outcome", report.outcome.name()),
+            KeyValue::new("sluice.run.fuel", i64::try_from(report.fuel).unwrap_or(i64::MAX)),
+            KeyValue::new("sluice.run.memory", i64::try_from(report.memory_bytes_peak).unwrap_or(i64::MAX)),
+        ]
+    });
+    if report.outcome.is_failure() {
+        trace.failed(report.outcome.name());
+    }
+    trace.end();
 }
 
 /// Template and effects to a reply. A stop call replaces the page.
@@ -178,8 +281,13 @@ fn render(
     Ok(rendered.html)
 }
 
-async fn save_session(app: &App, brand: &Brand, session: &Session, request: &PageRequest, reply: &mut Reply) {
-    match app.sessions.save(&brand.id, session, app.now_ms()).await {
+async fn save_session(app: &App, found: &Found, session: &Session, request: &PageRequest, reply: &mut Reply) {
+    if session.changes().is_empty() {
+        return;
+    }
+    let brand = &found.brand;
+    let saved = app.sessions.save(&brand.id, session, &found.page.limits, app.now_ms());
+    match request.trace.ask("session.save", |_| true, saved).await {
         Ok(Some(issued)) => reply.issue_session(&issued, request.is_https),
         Ok(None) => {}
         Err(error) => {
@@ -191,7 +299,7 @@ async fn save_session(app: &App, brand: &Brand, session: &Session, request: &Pag
 impl Body {
     /// Drops a body that is larger than the page's own quota.
     fn bound(&mut self, bytes_max: usize) {
-        if matches!(self, Self::Json(bytes) if bytes.len() > bytes_max) {
+        if matches!(self, Self::Json(bytes) | Self::Form(bytes) if bytes.len() > bytes_max) {
             *self = Self::Dropped;
         }
     }

@@ -2,11 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
+use tracing::Instrument as _;
 
 use crate::admin;
 use crate::app::{App, now_ms};
@@ -15,9 +17,9 @@ use crate::jobs::Workers;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::serve::serve_page;
+use crate::store::StoreError;
+use crate::telemetry::trace::{Incoming, Trace};
 
-/// Headers must arrive within this time.
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What runs when the signal comes may take this long to finish.
 const SHUTDOWN_SECONDS: u64 = 40;
@@ -42,7 +44,7 @@ pub fn start(app: Arc<App>, config: &SiteConfig) -> anyhow::Result<Running> {
     let data = web::Data::from(Arc::clone(&app));
     let mut visitors =
         HttpServer::new(move || ActixApp::new().app_data(data.clone()).default_service(web::to(visit)))
-            .client_request_timeout(HEADERS_TIMEOUT)
+            .client_request_timeout(config.server.headers_timeout)
             .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .disable_signals();
@@ -52,7 +54,11 @@ pub fn start(app: Arc<App>, config: &SiteConfig) -> anyhow::Result<Running> {
     let (listener, address) = bind(config.server.listen, "server.listen")?;
     let (admin_listener, admin_address) = bind(config.admin.listen, "admin.listen")?;
     let visitors = visitors.listen(listener)?.run();
-    let admin = HttpServer::new(|| ActixApp::new().configure(admin::routes)).workers(1).disable_signals();
+    let admin_data = web::Data::from(Arc::clone(&app));
+    let admin =
+        HttpServer::new(move || ActixApp::new().app_data(admin_data.clone()).configure(admin::routes))
+            .workers(1)
+            .disable_signals();
     let admin = admin.listen(admin_listener)?.run();
     let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
     Ok(Running { address, admin_address, visitors, admin, workers, app })
@@ -74,9 +80,11 @@ impl Running {
     pub async fn until_stopped(self) -> anyhow::Result<()> {
         let Self { visitors, admin, workers, app, .. } = self;
         let handles = [visitors.handle(), admin.handle()];
+        let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
         tokio::spawn(async move {
             stop_signal().await;
+            stopping.stopping.store(true, Ordering::Relaxed);
             tracing::info!("stopping: no new requests, what runs is finished");
             for handle in handles {
                 handle.stop(true).await;
@@ -92,22 +100,46 @@ impl Running {
 }
 
 async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let Some(method) = Method::of(request.method()) else {
-        let mut reply = Reply::plain(405, "Method not allowed");
-        reply.set_header("allow", "GET, HEAD, POST".into());
-        return reply.into_response();
-    };
-    let request = PageRequest::read(method, &request, payload, app.body_bytes_max).await;
-    // A task of its own: a visitor who leaves cancels neither the run nor the
-    // saving of the session.
-    let journey = actix_web::rt::spawn(async move { serve_page(&app, request).await });
-    match journey.await {
-        Ok(reply) => reply.into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a request's task failed");
-            Reply::plain(500, "Something went wrong").into_response()
+    let method = Method::of(request.method());
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let incoming = Incoming { traceparent: header("traceparent"), tracestate: header("tracestate") };
+    let method_name = method.map_or("_OTHER", Method::name);
+    let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
+    let (mut reply, is_https) = match method {
+        Some(method) => {
+            let mut request = PageRequest::read(method, &request, payload, &app.read_rules).await;
+            request.trace = trace.clone();
+            let is_https = request.is_https;
+            (travel(app, request).await, is_https)
         }
+        None => {
+            let mut reply = Reply::plain(405, "Method not allowed");
+            reply.set_header("allow", "GET, HEAD, POST".into());
+            (reply, false)
+        }
+    };
+    if let Some(traceparent) = trace.finish(reply.status, is_https) {
+        reply.set_header("traceparent", traceparent);
     }
+    reply.into_response()
+}
+
+/// The journey, in a task of its own: a visitor who leaves cancels neither the
+/// run nor the saving of the session.
+async fn travel(app: web::Data<App>, request: PageRequest) -> Reply {
+    use opentelemetry::trace::FutureExt as _;
+    // At the level of errors, so that no filter takes the trace's id off them.
+    let log_span = tracing::error_span!("request", trace_id = request.trace.id());
+    let context = request.trace.context();
+    let journey = async move { serve_page(&app, request).await }.instrument(log_span);
+    let journey = match context {
+        Some(context) => actix_web::rt::spawn(journey.with_context(context)),
+        None => actix_web::rt::spawn(journey),
+    };
+    journey.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request's task failed");
+        Reply::plain(500, "Something went wrong")
+    })
 }
 
 async fn stop_signal() {
@@ -123,19 +155,23 @@ async fn stop_signal() {
     }
 }
 
-/// Deletes expired sessions in bounded batches.
+/// Deletes what has expired.
 async fn clean_up(app: Arc<App>) {
     loop {
         tokio::time::sleep(CLEANUP_EVERY).await;
-        loop {
-            match app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS).await {
-                Ok(CLEANUP_ROWS) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "expired sessions could not be deleted");
-                    break;
-                }
-            }
+        in_batches("expired sessions", || app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
+        in_batches("expired tokens", || app.store.delete_expired_tokens(now_ms(), CLEANUP_ROWS)).await;
+        in_batches("ended rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
+    }
+}
+
+/// Repeats `delete` until it finds less than a whole batch.
+async fn in_batches<F: Future<Output = Result<u32, StoreError>>>(what: &str, delete: impl Fn() -> F) {
+    loop {
+        match delete().await {
+            Ok(CLEANUP_ROWS) => {}
+            Ok(_) => return,
+            Err(error) => return tracing::warn!(%error, "{what} could not be deleted"),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod cookie;
 mod customer;
+pub mod handoff;
 pub mod storage;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,27 @@ const RESERVED: [&str; 10] = [
     "__proto__",
     "constructor",
     "prototype",
+];
+
+/// Keys that stay with a visitor whom a handoff token logs in; all others belong to
+/// whoever the visitor was before.
+const KEPT_BY_HANDOFF: [&str; 16] = [
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_content",
+    "utm_term",
+    "attribution",
+    "affiliate_id",
+    "aff_id",
+    "subid",
+    "click_id",
+    "visitor_id",
+    "first_visit_at",
+    "cart",
+    "locale",
+    "theme_preview",
+    "flash",
 ];
 
 /// Why a change was refused; the sentence goes to the execution log.
@@ -61,6 +83,9 @@ impl SessionData {
 
     /// Applies the changes of one request.
     pub fn apply(&mut self, changes: &SessionChanges) {
+        if changes.begins_anew {
+            keep_for_handoff(&mut self.values);
+        }
         for (key, value) in &changes.values {
             match value {
                 Value::Null => drop(self.values.shift_remove(key)),
@@ -73,6 +98,44 @@ impl SessionData {
             None => {}
         }
     }
+
+    /// Applies the changes as far as there is room: each request was within the
+    /// limits by itself, but several at the same time can exceed them together.
+    /// Gives the keys that were left out.
+    pub fn apply_within(&mut self, changes: &SessionChanges, limits: &Limits) -> Vec<String> {
+        let (removed, set): (Vec<_>, Vec<_>) =
+            changes.values.clone().into_iter().partition(|(_, value)| value.is_null());
+        let values = Map::from_iter(removed);
+        let (identity, begins_anew) = (changes.identity.clone(), changes.begins_anew);
+        self.apply(&SessionChanges { values, identity, begins_anew });
+        let mut left_out = Vec::new();
+        for (key, value) in set {
+            match check_room(self, &key, &value, limits) {
+                Ok(()) => drop(self.values.insert(key, value)),
+                Err(_) => left_out.push(key),
+            }
+        }
+        left_out
+    }
+}
+
+fn keep_for_handoff(values: &mut Map<String, Value>) {
+    values.retain(|key, _| KEPT_BY_HANDOFF.contains(&key.as_str()));
+}
+
+/// Is there room for `value` under `key`?
+fn check_room(data: &SessionData, key: &str, value: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
+    let replaced = data.values.get(key);
+    let keys = data.values.len() + usize::from(replaced.is_none());
+    if keys > limits.session_keys_max {
+        return Err(SessionRefusal::Keys(keys, limits.session_keys_max));
+    }
+    let freed = replaced.map_or(0, |old| key.len() + value::encode(old).len());
+    let bytes = data.bytes() - freed + key.len() + value::encode(value).len();
+    if bytes > limits.session_bytes_max {
+        return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +149,8 @@ pub enum IdentityChange {
 pub struct SessionChanges {
     pub values: Map<String, Value>,
     pub identity: Option<IdentityChange>,
+    /// A handoff token logged somebody in: first, only [`KEPT_BY_HANDOFF`] stays.
+    pub begins_anew: bool,
 }
 
 impl SessionChanges {
@@ -122,26 +187,12 @@ impl Session {
             return Err(SessionRefusal::Reserved(key.to_owned()));
         }
         if !value.is_null() {
-            self.check_room(key, &value, limits)?;
+            check_room(&self.now, key, &value, limits)?;
         }
         let mut change = SessionChanges::default();
         change.values.insert(key.to_owned(), value);
         self.now.apply(&change);
         self.changes.values.extend(change.values);
-        Ok(())
-    }
-
-    fn check_room(&self, key: &str, value: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
-        let replaced = self.now.values.get(key);
-        let keys = self.now.values.len() + usize::from(replaced.is_none());
-        if keys > limits.session_keys_max {
-            return Err(SessionRefusal::Keys(keys, limits.session_keys_max));
-        }
-        let freed = replaced.map_or(0, |old| key.len() + value::encode(old).len());
-        let bytes = self.now.bytes() - freed + key.len() + value::encode(value).len();
-        if bytes > limits.session_bytes_max {
-            return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
-        }
         Ok(())
     }
 
@@ -157,8 +208,26 @@ impl Session {
     pub fn set_customer(&mut self, fields: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
         let identity =
             Identity::merged(self.now.identity.as_ref(), fields).map_err(SessionRefusal::Customer)?;
-        let change =
-            SessionChanges { identity: Some(IdentityChange::Login(identity)), ..SessionChanges::default() };
+        self.log_in(identity, false, limits)
+    }
+
+    /// Logs in whom a handoff token names. Of the values, those stay that do not
+    /// belong to whoever the visitor was before.
+    ///
+    /// # Errors
+    /// The session would exceed its limits.
+    pub fn hand_over(&mut self, identity: Identity, limits: &Limits) -> Result<(), SessionRefusal> {
+        self.log_in(identity, true, limits)
+    }
+
+    fn log_in(
+        &mut self,
+        identity: Identity,
+        begins_anew: bool,
+        limits: &Limits,
+    ) -> Result<(), SessionRefusal> {
+        let identity = Some(IdentityChange::Login(identity));
+        let change = SessionChanges { identity, begins_anew, ..SessionChanges::default() };
         let mut after = self.now.clone();
         after.apply(&change);
         let bytes = after.bytes();
@@ -167,6 +236,10 @@ impl Session {
         }
         self.now = after;
         self.changes.identity = change.identity;
+        if begins_anew {
+            self.changes.begins_anew = true;
+            keep_for_handoff(&mut self.changes.values);
+        }
         Ok(())
     }
 
@@ -215,6 +288,42 @@ mod tests {
         assert_eq!(session.set("c", json!(1), &limits), Err(SessionRefusal::Keys(3, 2)));
         assert_eq!(session.set("a", Value::Null, &limits), Ok(()));
         assert_eq!(session.set("c", json!("cccc"), &limits), Ok(()));
+    }
+
+    fn ann() -> Identity {
+        Identity::merged(None, &json!({"email": "ann@example.com"})).unwrap()
+    }
+
+    #[test]
+    fn a_handoff_keeps_only_what_is_nobodys() {
+        let limits = Limits::default();
+        let mut session = Session::default();
+        for key in ["cart", "note"] {
+            session.set(key, json!("before"), &limits).unwrap();
+        }
+        session.hand_over(ann(), &limits).unwrap();
+        session.set("after", json!(1), &limits).unwrap();
+        assert_eq!((session.get("cart"), session.get("note")), (Some(&json!("before")), None));
+        let mut row = SessionData::default();
+        row.values.insert("locale".into(), json!("de"));
+        row.values.insert("secret".into(), json!("of somebody else"));
+        row.apply(session.changes());
+        assert_eq!(Value::Object(row.values), json!({"locale": "de", "cart": "before", "after": 1}));
+        assert_eq!(row.identity, Some(ann()));
+    }
+
+    #[test]
+    fn the_limits_hold_for_what_parallel_requests_do_together() {
+        let limits = Limits { session_keys_max: 3, ..Limits::default() };
+        let mut session = Session::default();
+        for key in ["a", "b", "c"] {
+            session.set(key, json!(1), &limits).unwrap();
+        }
+        let mut row = SessionData::default();
+        row.values.insert("b".into(), json!(0));
+        row.values.insert("d".into(), json!(0));
+        assert_eq!(row.apply_within(session.changes(), &limits), ["c"]);
+        assert_eq!(Value::Object(row.values), json!({"b": 1, "d": 0, "a": 1}));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{self, BrandConfig, ConfigError, PageConfig, SiteConfig};
 use crate::limits::Limits;
+use crate::limits::policy::{BrandLayers, LimitPolicy};
 use crate::page::extract::extract;
 use crate::page::modules::ModuleSource;
 use crate::page::source::Source;
@@ -41,6 +42,8 @@ pub struct Brand {
     domains: Vec<String>,
     is_default: bool,
     pub variables: Arc<Map<String, Value>>,
+    /// Bodies of HTML forms reach scripts.
+    pub form_bodies: bool,
     pub pages: PageTable<Arc<Page>>,
     /// `crm.toml` as it stands; empty when there is none.
     pub crm_toml: String,
@@ -55,7 +58,7 @@ impl Site {
     /// A folder or setting that cannot be used. Pages that do not compile are
     /// published by `on_error` and are no error here.
     pub async fn load(sandbox: &Sandbox, site_dir: &Path, config: &SiteConfig) -> Result<Self, SiteError> {
-        let limits = Limits::default().with(&config.limits);
+        let limits = LimitPolicy::new(config);
         let mut brands = Vec::new();
         for id in brand_ids(site_dir)? {
             let dir = site_dir.join("brands").join(&id);
@@ -148,14 +151,19 @@ pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
     Ok(ids)
 }
 
-async fn load_brand(sandbox: &Sandbox, id: &str, dir: &Path, limits: &Limits) -> Result<Brand, SiteError> {
+async fn load_brand(
+    sandbox: &Sandbox,
+    id: &str,
+    dir: &Path,
+    limits: &LimitPolicy,
+) -> Result<Brand, SiteError> {
     let config = config::read_brand(dir)?;
-    let limits = limits.with(&config.limits);
+    warn_of_clamped_limits(limits, id, &config);
     let folder = BrandFolder::new(dir)?;
     let mut pages = PageTable::default();
     for file in &folder.pages {
         let source = files::read(dir, &format!("pages/{file}"))?;
-        let settings = page_settings(&config, &limits, &table::url_path(file));
+        let settings = page_settings(id, &config, limits, &table::url_path(file));
         pages.insert(file, Arc::new(page::publish(sandbox, source, &folder, &folder, settings).await));
     }
     let crm_toml = match files::read(dir, "crm.toml") {
@@ -169,16 +177,36 @@ async fn load_brand(sandbox: &Sandbox, id: &str, dir: &Path, limits: &Limits) ->
         domains,
         is_default: config.default,
         variables: Arc::new(config.variables),
+        form_bodies: config.form_bodies,
         pages,
         crm_toml,
-        limits,
+        limits: limits.effective(BrandLayers { brand: id, own: &config.limits, page: None }),
     })
 }
 
-fn page_settings(config: &BrandConfig, limits: &Limits, path: &str) -> PageSettings {
+/// The layers of limits for the page at `path`.
+pub fn limit_layers<'a>(id: &'a str, config: &'a BrandConfig, path: &str) -> BrandLayers<'a> {
+    let own = config.page.iter().find(|page| page.path == path);
+    BrandLayers { brand: id, own: &config.limits, page: own.map(|page| (page.path.as_str(), &page.limits)) }
+}
+
+fn warn_of_clamped_limits(limits: &LimitPolicy, id: &str, config: &BrandConfig) {
+    let brand = BrandLayers { brand: id, own: &config.limits, page: None };
+    let mut warnings = limits.warnings(brand);
+    for page in &config.page {
+        let own = limits.warnings(limit_layers(id, config, &page.path));
+        warnings.extend(own.into_iter().filter(|warning| warning.contains("[[page]]")));
+    }
+    for warning in warnings {
+        tracing::warn!(brand = id, "{warning}");
+    }
+}
+
+fn page_settings(id: &str, config: &BrandConfig, limits: &LimitPolicy, path: &str) -> PageSettings {
     let own: Option<&PageConfig> = config.page.iter().find(|page| page.path == path);
     PageSettings {
-        limits: own.map_or_else(|| limits.clone(), |page| limits.with(&page.limits)),
+        limits: limits.effective(limit_layers(id, config, path)),
+        rate: own.and_then(|page| page.rate),
         on_error: own.and_then(|page| page.on_error).unwrap_or(config.on_error),
         cross_origin: own.is_some_and(|page| page.cross_origin),
     }

@@ -9,24 +9,28 @@
 pub mod contract;
 mod crm;
 mod jobs;
+mod rate;
 mod session;
 pub mod sqlite;
+mod token;
 
 use std::future::Future;
 use std::pin::Pin;
 
 pub use crm::{CapReached, CrmFault, CrmStore, Ensured};
 pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
+pub use rate::{RateStore, RateWindow};
 pub use session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
     SessionStore,
 };
+pub use token::TokenStore;
 
 /// What a trait object's async method returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One database with everything in it. Held as `Arc<dyn Store>`.
-pub trait Store: SessionStore + CrmStore + JobStore {
+pub trait Store: SessionStore + CrmStore + JobStore + TokenStore + RateStore {
     /// Finishes what was handed over, then lets go of the database. Calls that come
     /// later are answered with [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -1,19 +1,24 @@
 //! Starts the real server on free ports and talks to it.
 
 pub mod http;
+pub mod otlp;
 pub mod site;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 pub use http::{Answer, Request};
 pub use site::TestSite;
+
+/// What operators of the servers under test show.
+pub const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
 
 /// How long a test waits for something that must happen. Reached only when it
 /// does not.
@@ -22,23 +27,67 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server, stopped when dropped.
 pub struct Server {
     process: Child,
+    data_dir: PathBuf,
     pub address: SocketAddr,
     pub admin_address: SocketAddr,
     log: Arc<Mutex<Vec<Value>>>,
-    _data: tempfile::TempDir,
+    _data: Option<TempDir>,
+}
+
+/// How a server is started.
+pub struct ServerOptions {
+    command: Command,
+    data_dir: PathBuf,
+    data: Option<TempDir>,
+}
+
+impl ServerOptions {
+    /// A server of the site in `site_dir` with an empty database.
+    pub fn of(site_dir: &Path) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command
+            .arg("serve")
+            .arg(site_dir)
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .env("SLUICE_LOG", "info,sluice::run_log=debug")
+            .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
+            .env_remove("APP_KEY");
+        Self { command, data_dir: data.path().to_owned(), data: Some(data) }
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// With data that are there already, and stay.
+    pub fn data(mut self, data_dir: &Path) -> Self {
+        (self.data_dir, self.data) = (data_dir.to_owned(), None);
+        self
+    }
+
+    pub fn start(self) -> Server {
+        Server::run(self)
+    }
 }
 
 impl Server {
     /// Serves the site in `site_dir` with an empty database.
     pub fn start(site_dir: &Path) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_sluice"))
-            .arg("serve")
-            .arg(site_dir)
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
-            .arg(data.path())
-            .env("SLUICE_LOG", "info,sluice::run_log=debug")
-            .env_remove("APP_KEY")
+        ServerOptions::of(site_dir).start()
+    }
+
+    fn run(options: ServerOptions) -> Self {
+        let ServerOptions { mut command, data_dir, data } = options;
+        let mut process = command
+            .arg("--data")
+            .arg(&data_dir)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -60,7 +109,7 @@ impl Server {
             line.rsplit_once("http://").unwrap().1.parse().unwrap()
         };
         let (address, admin_address) = (address(), address());
-        Self { process, address, admin_address, log, _data: data }
+        Self { process, data_dir, address, admin_address, log, _data: data }
     }
 
     pub fn get(&self, host: &str, path: &str) -> Answer {
@@ -88,11 +137,63 @@ impl Server {
         }
     }
 
-    /// Sends SIGTERM and waits for the end.
-    pub fn terminate(&mut self) -> std::process::ExitStatus {
+    /// Where the database and the keys are.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// A request of an operator who has the token.
+    pub fn admin(&self, path: &str) -> Answer {
+        let authorization = format!("Bearer {ADMIN_TOKEN}");
+        Request::get(path).header("authorization", &authorization).send(self.admin_address)
+    }
+
+    /// The sum of a metric's samples; those with all the labels given.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = Request::get("/metrics").send(self.admin_address).body;
+        let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+        let samples = samples.filter(|rest| rest.starts_with(['{', ' ']));
+        let wanted = samples.filter(|rest| labels.iter().all(|label| rest.contains(label)));
+        wanted.map(|rest| rest.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Waits until the metric has reached the value.
+    pub fn wait_for_metric(&self, name: &str, labels: &[&str], least: f64) {
+        self.wait_until(&format!("{name} reaches {least}"), || self.metric(name, labels) >= least);
+    }
+
+    /// Waits until `holds` does.
+    pub fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < PATIENCE, "{what}: {:#?}", self.log.lock().unwrap());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub fn ask_to_stop(&self) {
         let sent = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends SIGKILL and waits for the end: nothing is finished, nothing is said.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        self.ask_to_stop();
         self.process.wait().unwrap()
+    }
+
+    /// Memory that the process has, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 }
 

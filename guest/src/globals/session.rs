@@ -10,7 +10,9 @@ pub fn install(host: &Object<'_>) -> Result<()> {
     host.set("sessionDelete", Func::from(delete))?;
     host.set("sessionCustomer", Func::from(customer))?;
     host.set("sessionSetCustomer", Func::from(set_customer))?;
-    host.set("sessionClearCustomer", Func::from(session::clear_customer))
+    host.set("sessionClearCustomer", Func::from(session::clear_customer))?;
+    host.set("sessionGetToken", Func::from(session::get_token))?;
+    host.set("sessionSetFromToken", Func::from(|token: String| session::set_from_token(&token)))
 }
 
 fn get(ctx: Ctx<'_>, key: String) -> Result<Value<'_>> {

@@ -1,9 +1,10 @@
 // Makes a global that scripts can read and call, but not replace: objects are
-// frozen with what they hold.
+// frozen with what they hold, classes with their prototype.
 (() => {
   const { defineProperty, freeze } = Object;
   return (name, value) => {
     if (typeof value === "object" || typeof value === "function") freeze(value);
+    if (typeof value === "function" && value.prototype) freeze(value.prototype);
     defineProperty(globalThis, name, { value, enumerable: true });
   };
 })()

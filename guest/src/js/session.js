@@ -17,8 +17,8 @@
     delete: (key) => isText(key) && host.sessionDelete(key),
     setCustomer: (fields) => changed(host.sessionSetCustomer(fields)),
     clearCustomer: () => changed(host.sessionClearCustomer()),
-    getToken: () => host.notYet("session.getToken"),
-    setFromToken: () => host.notYet("session.setFromToken"),
+    getToken: (ttlSeconds = 60) => host.sessionGetToken(Number(ttlSeconds)) ?? null,
+    setFromToken: (token) => isText(token) && changed(host.sessionSetFromToken(token)),
   });
 
   Object.defineProperty(globalThis, "customer", { get: customer, enumerable: true });

@@ -6,11 +6,15 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use crate::config;
+use crate::limits::Limits;
+use crate::limits::policy::LimitPolicy;
 use crate::page::PageSource;
 use crate::page::modules::{self, CompileError, ModuleSource as _};
 use crate::run_log::printable;
 use crate::script::{Sandbox, SandboxConfig};
-use crate::site::{BrandFolder, brand_ids, files};
+use crate::site::table::url_path;
+use crate::site::{BrandFolder, brand_ids, files, limit_layers};
 use crate::template::Template;
 
 #[derive(clap::Args)]
@@ -24,18 +28,29 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = SandboxConfig { concurrent_runs_max: 1, ..SandboxConfig::default() };
-    let sandbox = Sandbox::new(&config)?;
+    let site = config::read_site(&args.site_dir, std::env::vars())?;
+    let memory_bytes_max = site.limits.max.memory_bytes();
+    let sandbox = Sandbox::new(&SandboxConfig {
+        concurrent_runs_max: 1,
+        memory_bytes_max,
+        ..SandboxConfig::default()
+    })?;
+    let policy = LimitPolicy::new(&site);
     let mut failures = 0;
     for brand in brand_ids(&args.site_dir)? {
         let dir = args.site_dir.join("brands").join(&brand);
         let folder = BrandFolder::new(&dir)?;
+        let config = config::read_brand(&dir)?;
+        let limits = |path: &str| policy.effective(limit_layers(&brand, &config, path));
         for page in &folder.pages {
             let out = args.out.join(&brand).join("pages").join(page).with_extension("wasm");
-            failures += build_page(&sandbox, &dir, &folder, &format!("pages/{page}"), &out).await?;
+            let builder = Builder { sandbox: &sandbox, folder: &folder, limits: limits(&url_path(page)) };
+            failures += build_page(&builder, &dir, &format!("pages/{page}"), &out).await?;
         }
         for code in folder.module_codes() {
-            failures += check_module(&sandbox, &folder, &code).await?;
+            // A module is compiled as the pages that import it are.
+            let builder = Builder { sandbox: &sandbox, folder: &folder, limits: limits("") };
+            failures += check_module(&builder, &code).await?;
         }
     }
     if failures > 0 {
@@ -45,15 +60,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What compiles a file, and under which limits.
+struct Builder<'a> {
+    sandbox: &'a Sandbox,
+    folder: &'a BrandFolder,
+    limits: Limits,
+}
+
 /// Builds one page and prints its line. Gives the number of mistakes.
-async fn build_page(
-    sandbox: &Sandbox,
-    dir: &Path,
-    folder: &BrandFolder,
-    file: &str,
-    out: &Path,
-) -> anyhow::Result<u32> {
+async fn build_page(builder: &Builder<'_>, dir: &Path, file: &str, out: &Path) -> anyhow::Result<u32> {
     let started = Instant::now();
+    let Builder { sandbox, folder, limits } = builder;
     let mut failures = 0;
     let mut complain = |message: String| {
         eprintln!("{}", printable(&message));
@@ -66,10 +83,10 @@ async fn build_page(
             return Ok(1);
         }
     };
-    if let Err(error) = Template::compile(file, &parts.html, folder) {
+    if let Err(error) = Template::compile(file, &parts.html, *folder) {
         complain(error.to_string());
     }
-    match parts.build(sandbox, folder).await {
+    match parts.build(sandbox, *folder, limits).await {
         Ok(Some(built)) => {
             let script = sandbox.load(&built.component)?;
             write(out, &built.component)?;
@@ -89,13 +106,14 @@ async fn build_page(
 }
 
 /// Compiles a module by itself, so that one that no page imports is checked.
-async fn check_module(sandbox: &Sandbox, folder: &BrandFolder, code: &str) -> anyhow::Result<u32> {
+async fn check_module(builder: &Builder<'_>, code: &str) -> anyhow::Result<u32> {
+    let Builder { sandbox, folder, limits } = builder;
     let Some(source) = folder.module(code) else { return Ok(0) };
     let file = source.and_then(modules::script_file).map_err(anyhow::Error::msg)?;
     if file.source.file.starts_with("pages/") {
         return Ok(0);
     }
-    match modules::compile(sandbox, file, folder).await {
+    match modules::compile(sandbox, file, *folder, limits).await {
         Ok(_) => Ok(0),
         Err(CompileError::Author(failure)) => {
             eprintln!("{}", printable(&failure.to_string()));

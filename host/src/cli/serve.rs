@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::app::App;
+use crate::telemetry::Telemetry;
 use crate::{config, server};
 
 #[derive(clap::Args)]
@@ -22,7 +24,7 @@ pub struct Args {
     data: Option<PathBuf>,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
     let mut config = config::read_site(&args.site_dir, std::env::vars())?;
     if let Some(listen) = args.listen {
         config.server.listen = listen;
@@ -33,7 +35,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(data) = args.data {
         config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
     }
-    let app = App::start(args.site_dir, &config).await?;
+    let app = App::start(args.site_dir, &config, telemetry).await?;
     let running = server::start(app, &config)?;
     // Scripts and tests read these lines to learn the ports.
     println!("sluice: serving on http://{}", running.address);

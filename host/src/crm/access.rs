@@ -60,8 +60,8 @@ impl Limits {
     /// The part that the CRM keeps to.
     pub fn crm_caps(&self) -> CrmCaps {
         CrmCaps {
-            keys_an_entry_max: self.crm_keys_an_entry_max,
-            entries_a_reference_max: self.crm_entries_a_reference_max,
+            keys_an_entry_max: self.crm_entry_keys_max,
+            entries_a_reference_max: self.crm_reference_entries_max,
             brand_bytes_max: self.crm_brand_bytes_max,
             result_bytes_max: self.crm_result_bytes_max,
             ..CrmCaps::default()

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use super::page::sluice::page::crm::{Host, Operation};
 use super::page::sluice::page::types::Exception;
 use super::{plain_error, range_error, type_error};
@@ -30,7 +32,13 @@ impl Host for RunState {
             return Ok(Err(plain_error(format!("{}: there is no CRM here", call.name()))));
         };
         let caps = self.context.limits.crm_caps();
-        match crm.call(call, &self.visitor(), caps, now_ms(), &options).await {
+        let visitor = self.visitor();
+        let trace = self.context.trace.clone();
+        let began = Instant::now();
+        let asked = crm.call(call, &visitor, caps, now_ms(), &options);
+        let answer = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked).await;
+        self.host_wall += began.elapsed();
+        match answer {
             Ok(result) => Ok(Ok(self.give(&result))),
             Err(CrmError::Type(message)) => Ok(Err(type_error(message))),
             Err(CrmError::Range(message)) => Ok(Err(range_error(message))),

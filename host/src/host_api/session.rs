@@ -1,5 +1,8 @@
 use super::page::sluice::page::session::Host;
+use crate::app::now_ms;
 use crate::script::RunState;
+use crate::session::Identity;
+use crate::session::handoff::HandoffRefusal;
 use crate::value;
 
 impl Host for RunState {
@@ -46,4 +49,55 @@ impl Host for RunState {
         self.enter(0).await;
         Ok(self.context.session.clear_customer())
     }
+
+    async fn get_token(&mut self, ttl_seconds: f64) -> wasmtime::Result<Option<String>> {
+        self.enter(8).await;
+        let token = match self.make_token(ttl_seconds) {
+            // Nothing is wrong with asking: there is just nobody.
+            Err(HandoffRefusal::Anonymous) => None,
+            Err(refusal) => {
+                self.warn(format!("session.getToken: {refusal}"));
+                None
+            }
+            Ok(token) => Some(token),
+        };
+        self.meter.note_bytes(token.as_ref().map_or(0, String::len));
+        Ok(token)
+    }
+
+    async fn set_from_token(&mut self, token: String) -> wasmtime::Result<bool> {
+        self.enter(token.len()).await;
+        let done = self.take_token(&token).await;
+        Ok(self.answer("session.setFromToken", done))
+    }
+}
+
+impl RunState {
+    fn make_token(&mut self, ttl_seconds: f64) -> Result<String, HandoffRefusal> {
+        let identity = self.context.session.identity().ok_or(HandoffRefusal::Anonymous)?;
+        let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
+        count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
+        handoff.token(identity, ttl_seconds, now_ms())
+    }
+
+    async fn take_token(&mut self, token: &str) -> Result<(), String> {
+        let identity = self.take_identity(token).await.map_err(|refusal| refusal.to_string())?;
+        let limits = &self.context.limits;
+        self.context.session.hand_over(identity, limits).map_err(|refusal| refusal.to_string())
+    }
+
+    async fn take_identity(&mut self, token: &str) -> Result<Identity, HandoffRefusal> {
+        let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
+        count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
+        handoff.take(token, now_ms()).await
+    }
+}
+
+/// Tokens cost the host cryptography and a row: a run gets a few.
+fn count_token(tokens: &mut u32, tokens_max: u32) -> Result<(), HandoffRefusal> {
+    if *tokens >= tokens_max {
+        return Err(HandoffRefusal::TooMany(tokens_max));
+    }
+    *tokens += 1;
+    Ok(())
 }

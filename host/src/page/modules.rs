@@ -8,15 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::extract::extract;
 use super::source::{Position, Source};
+use crate::limits::Limits;
 use crate::script::compile::{Compiled, Missing, Unit};
 use crate::script::component::hex;
 use crate::script::outcome::Failure;
 use crate::script::{Sandbox, SandboxError};
-
-/// Imports may be nested this deep.
-const DEPTH_MAX: usize = 8;
-/// Modules that one module may import.
-const IMPORTS_MAX: usize = 10;
 
 /// Where modules come from; implemented by the site.
 pub trait ModuleSource {
@@ -165,11 +161,12 @@ pub async fn compile(
     sandbox: &Sandbox,
     page: ScriptFile,
     modules: &(dyn ModuleSource + Sync),
+    limits: &Limits,
 ) -> Result<Graph, CompileError> {
     let mut units = vec![unit("", &page)];
     let mut files = BTreeMap::from([(page.source.file.clone(), page)]);
-    for _ in 0..=DEPTH_MAX {
-        match sandbox.compile(&units).await? {
+    for _ in 0..=limits.import_depth_max {
+        match sandbox.compile(&units, limits).await? {
             Compiled::Bytecode(bytecode) => {
                 let source_hash = hash(&units);
                 return Ok(Graph { bytecode, files: ScriptFiles(Arc::new(files)), source_hash });
@@ -177,10 +174,12 @@ pub async fn compile(
             Compiled::Failed(failure) => {
                 return Err(CompileError::Author(ScriptFiles(Arc::new(files)).in_author_terms(failure)));
             }
-            Compiled::Incomplete(missing) => add(&mut units, &mut files, modules, missing)?,
+            Compiled::Incomplete(missing) => {
+                add(&mut units, &mut files, modules, missing, limits.imports_max)?
+            }
         }
     }
-    let message = format!("imports are nested deeper than {DEPTH_MAX} modules");
+    let message = format!("imports are nested deeper than {} modules", limits.import_depth_max);
     Err(CompileError::Author(Failure::new("ImportError", message)))
 }
 
@@ -189,16 +188,17 @@ fn add(
     files: &mut BTreeMap<String, ScriptFile>,
     modules: &(dyn ModuleSource + Sync),
     missing: Vec<Missing>,
+    imports_max: usize,
 ) -> Result<(), CompileError> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for import in &missing {
         let count = counts.entry(&import.importer).or_default();
         *count += 1;
-        if *count > IMPORTS_MAX {
+        if *count > imports_max {
             return Err(at_import(
                 files,
                 import,
-                format!("a module may import at most {IMPORTS_MAX} modules"),
+                format!("a module may import at most {imports_max} modules"),
             ));
         }
         if units.iter().any(|unit| unit.code == import.code) {

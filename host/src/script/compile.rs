@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::engine::Sandbox;
+use super::limiter::Limiter;
 use super::outcome::Failure;
 use super::{RunContext, RunState, SandboxError, ended_by};
 use crate::host_api::engine::exports::sluice::page::compiler;
-use crate::limits::{COMPILE, Limits};
+use crate::limits::Limits;
 
 pub use compiler::{Missing, Unit};
 
@@ -26,16 +27,18 @@ impl Sandbox {
     ///
     /// # Errors
     /// Only the host's own: what the author did wrong is [`Compiled::Failed`].
-    pub async fn compile(&self, units: &[Unit]) -> Result<Compiled, SandboxError> {
-        let state = RunState::new(RunContext::default(), Self::compile_limiter(), COMPILE.fuel);
-        let mut store = self.store(state, COMPILE.fuel)?;
-        let answer = tokio::time::timeout(Duration::from_millis(COMPILE.wall_ms_max), async {
+    pub async fn compile(&self, units: &[Unit], limits: &Limits) -> Result<Compiled, SandboxError> {
+        let limits = of_compilation(limits);
+        let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);
+        let state = RunState::new(RunContext::default(), limiter, limits.fuel);
+        let mut store = self.store(state, limits.fuel)?;
+        let answer = tokio::time::timeout(Duration::from_millis(limits.wall_ms_max), async {
             let engine = self.compiler.instantiate_async(&mut store).await?;
             engine.sluice_page_compiler().call_compile(&mut store, units).await
         })
         .await;
         let failed = |name: &str, message: String| Ok(Compiled::Failed(Failure::new(name, message)));
-        let heap_was_full = store.data().limiter.heap_was_full(COMPILE.heap_bytes_max);
+        let heap_was_full = store.data().limiter.heap_was_full(limits.heap_bytes_max);
         match answer {
             Ok(Ok(compiler::Outcome::Compiled(bytecode))) => Ok(Compiled::Bytecode(bytecode)),
             Ok(Ok(compiler::Outcome::Incomplete(missing))) => Ok(Compiled::Incomplete(missing)),
@@ -47,16 +50,22 @@ impl Sandbox {
                 column: failure.column,
                 stack: failure.stack,
             })),
-            Ok(Err(trap)) => match ended_by(&trap, &compile_limits(), heap_was_full) {
+            Ok(Err(trap)) => match ended_by(&trap, &limits, heap_was_full) {
                 Some((_, failure)) => failed(&failure.name, format!("while compiling: {}", failure.message)),
                 None => Err(trap.into()),
             },
-            Err(_) => failed("Timeout", format!("compiling took longer than {} ms", COMPILE.wall_ms_max)),
+            Err(_) => failed("Timeout", format!("compiling took longer than {} ms", limits.wall_ms_max)),
         }
     }
 }
 
-/// What messages about a compilation's limits say.
-fn compile_limits() -> Limits {
-    Limits { fuel: COMPILE.fuel, heap_bytes_max: COMPILE.heap_bytes_max, ..Limits::default() }
+/// A page's limits with those of its compilation in the place of its runs'.
+fn of_compilation(limits: &Limits) -> Limits {
+    let heap = u32::try_from(limits.compile_memory_bytes_max / 4 * 3).unwrap_or(u32::MAX);
+    Limits {
+        fuel: limits.compile_fuel,
+        heap_bytes_max: heap,
+        wall_ms_max: limits.compile_wall_ms_max,
+        ..limits.clone()
+    }
 }

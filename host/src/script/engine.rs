@@ -2,14 +2,14 @@
 //! sandboxes come from, the linker, and the compiled QuickJS that all share.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
 
 use super::component::EngineParts;
-use super::limiter::Limiter;
 use super::memory_reset::{MemoryReset, MemoryResetChoice};
-use super::slots::Slots;
+use super::slots::{Slots, SlotsConfig};
 use super::{RunState, SandboxError, meter};
 use crate::host_api::{self, engine::EnginePre, page::PagePre};
 use crate::limits;
@@ -21,8 +21,10 @@ pub static ENGINE_WASM: &[u8] = include_bytes!("../../../guest/engine.wasm");
 /// together. Above every limit of a single argument; bounds lists of strings
 /// that all point at the same memory.
 const HOSTCALL_BYTES_MAX: usize = 16 << 20;
-const WASM_STACK_BYTES: usize = 1 << 20;
-const ASYNC_STACK_BYTES: usize = 2 << 20;
+/// Large enough for what scripts call to reach QuickJS's own limit first, which
+/// throws; only deeply nested source text and JSON get here, and trap.
+const WASM_STACK_BYTES: usize = 4 << 20;
+const ASYNC_STACK_BYTES: usize = 5 << 20;
 /// A page component's own state; the engine's needs a tenth.
 const INSTANCE_BYTES_MAX: usize = 256 << 10;
 
@@ -31,12 +33,24 @@ const INSTANCE_BYTES_MAX: usize = 256 << 10;
 pub struct SandboxConfig {
     /// Sandboxes that run at the same time; more requests wait.
     pub concurrent_runs_max: u32,
+    /// Bytes of one sandbox.
+    pub memory_bytes_max: usize,
     pub memory_reset: MemoryResetChoice,
+    /// Requests that may wait for a sandbox.
+    pub queue_requests_max: usize,
+    /// How long one may wait.
+    pub queue_wait: Duration,
 }
 
 impl Default for SandboxConfig {
     fn default() -> Self {
-        Self { concurrent_runs_max: 128, memory_reset: MemoryResetChoice::Auto }
+        Self {
+            concurrent_runs_max: limits::CONCURRENT_RUNS_MAX,
+            memory_bytes_max: limits::MEMORY_BYTES_MAX,
+            memory_reset: MemoryResetChoice::Auto,
+            queue_requests_max: 1_024,
+            queue_wait: Duration::from_secs(10),
+        }
     }
 }
 
@@ -45,7 +59,7 @@ pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Linker<RunState>,
     pub(super) compiler: EnginePre<RunState>,
-    pub(super) slots: Slots,
+    pub slots: Slots,
     pub parts: EngineParts,
     pub memory_reset: MemoryReset,
     /// Why [`Sandbox::memory_reset`] is what it is.
@@ -77,7 +91,11 @@ impl Sandbox {
         // A page without a script is what compiles the others.
         let empty = Component::new(&engine, parts.page(&[], "")?)?;
         let compiler = EnginePre::new(linker.instantiate_pre(&empty)?)?;
-        let slots = Slots::new(config.concurrent_runs_max as usize);
+        let slots = Slots::new(SlotsConfig {
+            slots: config.concurrent_runs_max as usize,
+            waiting_max: config.queue_requests_max,
+            wait_max: config.queue_wait,
+        });
         Ok(Self { engine, linker, compiler, slots, parts, memory_reset, memory_reset_reason })
     }
 
@@ -104,10 +122,6 @@ impl Sandbox {
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.call_hook(meter::settle);
         Ok(store)
-    }
-
-    pub(super) fn compile_limiter() -> Limiter {
-        Limiter::for_memory(limits::COMPILE.memory_bytes_max)
     }
 }
 
@@ -149,7 +163,7 @@ fn pool(
         .max_tables_per_component(2)
         .max_component_instance_size(INSTANCE_BYTES_MAX)
         .max_core_instance_size(INSTANCE_BYTES_MAX)
-        .max_memory_size(limits::COMPILE.memory_bytes_max)
+        .max_memory_size(config.memory_bytes_max)
         .max_unused_warm_slots(runs);
     memory_reset.configure(&mut pool);
     Ok(pool)

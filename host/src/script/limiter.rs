@@ -32,6 +32,12 @@ impl Limiter {
         Self::for_memory(ENGINE_SHARE_BYTES.saturating_add(heap))
     }
 
+    /// The largest heap quota whose sandbox fits into `memory_bytes`.
+    pub fn heap_in(memory_bytes: usize) -> u32 {
+        let heap = memory_bytes.saturating_sub(ENGINE_SHARE_BYTES) / FRAGMENTATION_FACTOR;
+        u32::try_from(heap).unwrap_or(u32::MAX)
+    }
+
     pub fn for_memory(memory_bytes_max: usize) -> Self {
         Self { memory_bytes_max, memory_bytes_initial: 0, memory_bytes_peak: 0 }
     }

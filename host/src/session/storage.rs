@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::cookie::SessionId;
 use super::{Session, SessionChanges, SessionData};
 use crate::keys::{self, Keys};
+use crate::limits::Limits;
 use crate::store::{
     SessionAddress, SessionChange, SessionKey, SessionRow, SessionRowId, SessionStore, StoreError,
 };
@@ -74,6 +75,7 @@ impl Sessions {
         &self,
         brand: &str,
         session: &Session,
+        limits: &Limits,
         now_ms: i64,
     ) -> Result<Option<IssuedCookie>, SessionError> {
         let changes = session.changes();
@@ -89,7 +91,7 @@ impl Sessions {
             Some(origin) => origin.row_id,
             None => SessionRowId::random()?,
         };
-        let failure = Arc::new(OnceLock::new());
+        let (failure, left_out) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let edit = Edit {
             keys: Arc::clone(&self.keys),
             brand: brand.to_owned(),
@@ -97,12 +99,18 @@ impl Sessions {
             loaded_by: session.origin.as_ref().map(|origin| origin.id_hash),
             changes: changes.clone(),
             issue: id.as_ref().map(|id| (id.hash(), now_ms.saturating_add(millis(self.lifetime)))),
+            limits: limits.clone(),
+            left_out: Arc::clone(&left_out),
             failure: Arc::clone(&failure),
         };
         let at = SessionAddress { brand: brand.to_owned(), row_id };
         let stamp = self.store.commit_session(at, now_ms, Box::new(move |row| edit.apply(row))).await?;
         if let Some(reason) = failure.get() {
             return Err(SessionError::Seal(String::clone(reason)));
+        }
+        if let Some(keys) = left_out.get().filter(|keys: &&Vec<String>| !keys.is_empty()) {
+            let keys = keys.join(", ");
+            tracing::warn!(brand, keys, "parallel requests filled the session; these keys were not stored");
         }
         // Another request's login may have won: then this one issues nothing.
         let issued = id.filter(|id| stamp.is_some_and(|stamp| stamp.id_hash == id.hash()));
@@ -120,6 +128,9 @@ struct Edit {
     changes: SessionChanges,
     /// Hash and expiry of a new id.
     issue: Option<([u8; 32], i64)>,
+    limits: Limits,
+    /// Keys for which there was no room.
+    left_out: Arc<OnceLock<Vec<String>>>,
     failure: Arc<OnceLock<String>>,
 }
 
@@ -129,15 +140,16 @@ impl Edit {
         // decided there; only what is not identity is added.
         if row.is_some_and(|row| self.loaded_by.is_some_and(|hash| hash != row.id_hash)) {
             self.changes.identity = None;
+            self.changes.begins_anew = false;
             self.issue = None;
         }
         let mut data = row.and_then(|row| open(&self.keys, &self.brand, row)).unwrap_or_default();
-        data.apply(&self.changes);
+        // Set once: this closure runs at most once.
+        let _ = self.left_out.set(data.apply_within(&self.changes, &self.limits));
         match (seal(&self.keys, &self.brand, self.row_id, &data), self.issue) {
             (Ok(sealed), Some((id_hash, expires_at))) => SessionChange::Issue { id_hash, sealed, expires_at },
             (Ok(sealed), None) => SessionChange::Write { sealed },
             (Err(reason), _) => {
-                // Set once: this closure runs at most once.
                 let _ = self.failure.set(reason);
                 SessionChange::Keep
             }

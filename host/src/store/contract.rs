@@ -9,8 +9,10 @@ pub mod caps;
 pub mod crm;
 pub mod entries;
 pub mod jobs;
+pub mod rate;
 pub mod schema;
 pub mod session;
+pub mod token;
 pub mod writes;
 
 use std::sync::Arc;
@@ -52,6 +54,9 @@ macro_rules! contract_tests {
             what_is_refused_parks_and_holds_nothing_up jobs_are_dropped_and_retried_by_choice
             queueing_refuses_what_writing_would waiting_jobs_count_as_bytes
             finished_jobs_go_in_batches queued_writes_follow_a_login);
+        $crate::contract_tests!(@ $backend, token: a_token_is_spent_once
+            of_many_who_spend_at_once_one_does expired_tokens_go_in_batches);
+        $crate::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_go_in_batches);
         $crate::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_told ids_are_stable two_who_apply_at_once_agree
             ensuring_adds_and_changes_nothing two_who_ensure_at_once_agree entities_are_listed);

@@ -8,8 +8,10 @@ mod crm_schema;
 mod crm_write;
 mod jobs;
 mod migrate;
+mod rate;
 mod readers;
 mod session;
+mod token;
 mod writer;
 
 use std::path::PathBuf;
@@ -21,8 +23,8 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::{
     BoxFuture, CapsOfBrand, CrmFault, CrmStore, Ensured, Job, JobChoice, JobCounts, JobRun, JobState,
-    JobStore, SessionAddress, SessionEdit, SessionKey, SessionRow, SessionStamp, SessionStore, Store,
-    StoreError,
+    JobStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey, SessionRow, SessionStamp,
+    SessionStore, Store, StoreError, TokenStore,
 };
 use crate::crm::{
     Address, CrmCaps, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry, FieldKey, Reference, Slug,
@@ -110,6 +112,32 @@ impl SessionStore for SqliteStore {
 
     fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.writer.write(move |conn| session::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl TokenStore for SqliteStore {
+    fn spend_token(
+        &self,
+        brand: &str,
+        token_id: [u8; 16],
+        expires_at_ms: i64,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let brand = brand.to_owned();
+        Box::pin(self.writer.write(move |conn| token::spend(conn, &brand, token_id, expires_at_ms)))
+    }
+
+    fn delete_expired_tokens(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| token::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl RateStore for SqliteStore {
+    fn count_request(&self, window: RateWindow) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| rate::count(conn, &window)))
+    }
+
+    fn delete_expired_rates(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| rate::delete_expired(conn, now_ms, rows_max)))
     }
 }
 

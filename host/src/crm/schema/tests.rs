@@ -112,7 +112,7 @@ fn wrong_values_are_placed() {
 
 #[test]
 fn options_of_a_script_follow_the_same_rules() {
-    let entity = |json: serde_json::Value| CrmSchema::entity_of_json(&json);
+    let entity = |json: Value| CrmSchema::entity_of_json(&json);
     let same = entity(serde_json::json!({
         "slug": "leads", "name": null, "field": [{"key": "a", "type": "select", "options": ["x",
             {"value": "y", "label": "Y"}]}],

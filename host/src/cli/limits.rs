@@ -1,0 +1,145 @@
+//! `sluice limits`: what holds for a page, and where it comes from.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+
+use crate::config::{self, BrandConfig, SiteConfig};
+use crate::limits::policy::{EffectiveLimit, LimitPolicy};
+use crate::site::path::{PathForm, canonical};
+use crate::site::table::{PageTable, url_path};
+use crate::site::{BrandFolder, brand_ids, limit_layers};
+use crate::suggest;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: LimitsCommand,
+}
+
+#[derive(Subcommand)]
+enum LimitsCommand {
+    /// Print the effective limits of a page and where each comes from
+    Show(ShowArgs),
+}
+
+#[derive(clap::Args)]
+struct ShowArgs {
+    /// A page's path, for example /weight/checkin
+    path: String,
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// The brand; needed when there are several and none is the default
+    #[arg(long)]
+    brand: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        LimitsCommand::Show(args) => show(&args),
+    }
+}
+
+fn show(args: &ShowArgs) -> anyhow::Result<()> {
+    let site = config::read_site(&args.site_dir, std::env::vars())?;
+    let (brand, config) = find_brand(&args.site_dir, args.brand.as_deref())?;
+    let file = find_page(&args.site_dir.join("brands").join(&brand), &args.path)?;
+    let limits = effective(&site, &brand, &config, &file);
+    if args.json {
+        let report = serde_json::json!({ "brand": brand, "page": format!("pages/{file}"), "limits": limits });
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("pages/{file} of brand {brand}\n");
+        print!("{}", table(&limits));
+    }
+    Ok(())
+}
+
+fn effective(site: &SiteConfig, brand: &str, config: &BrandConfig, file: &str) -> Vec<EffectiveLimit> {
+    LimitPolicy::new(site).explain(limit_layers(brand, config, &url_path(file)))
+}
+
+/// The brand that was asked for, else the only one, else the default.
+fn find_brand(site_dir: &Path, asked: Option<&str>) -> anyhow::Result<(String, BrandConfig)> {
+    let ids = brand_ids(site_dir)?;
+    let read = |id: &String| Ok((id.clone(), config::read_brand(&site_dir.join("brands").join(id))?));
+    if let Some(asked) = asked {
+        let known = || ids.iter().map(String::as_str);
+        let id = ids.iter().find(|id| *id == asked);
+        return read(
+            id.with_context(|| format!("there is no brand {asked}{}", suggest::hint(asked, known())))?,
+        );
+    }
+    let mut brands = ids.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    if let [_] = brands.as_slice() {
+        return brands.pop().context("there is no brand");
+    }
+    let default = brands.into_iter().find(|(_, config)| config.default);
+    default.with_context(|| format!("say which brand with --brand: {}", ids.join(", ")))
+}
+
+/// The file below `pages/` that answers `path`.
+fn find_page(brand_dir: &Path, path: &str) -> anyhow::Result<String> {
+    let folder = BrandFolder::new(brand_dir)?;
+    let mut table = PageTable::default();
+    for file in &folder.pages {
+        table.insert(file, file.clone());
+    }
+    let PathForm::Canonical(canonical) = canonical(path) else {
+        bail!("{path} is not a page's path: write it as in the address bar, for example /weight/checkin");
+    };
+    // The pattern of a page names it, too: /blog/{slug}.
+    let by_pattern = folder.pages.iter().find(|file| url_path(file) == path);
+    if let Some(file) = by_pattern.or_else(|| table.find(&canonical).map(|(file, _)| file)) {
+        return Ok(file.clone());
+    }
+    let paths: Vec<String> = folder.pages.iter().map(|file| url_path(file)).collect();
+    bail!("no page answers {path}{}", suggest::hint(path, paths.iter().map(String::as_str)))
+}
+
+fn table(limits: &[EffectiveLimit]) -> String {
+    let mut out = format!("{:<28}{:>16} {:<12}{}\n", "limit", "value", "unit", "from");
+    for limit in limits {
+        let asked =
+            limit.asked.map(|asked| format!(" (asks for {}; [limits.max] clamps it)", grouped(asked)));
+        out.push_str(&format!(
+            "{:<28}{:>16} {:<12}{}{}\n",
+            limit.kind.name,
+            grouped(limit.value),
+            limit.kind.unit,
+            limit.origin,
+            asked.unwrap_or_default(),
+        ));
+    }
+    out
+}
+
+/// `1_000_000`, as TOML reads it.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push('_');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_as_toml_reads_them() {
+        for (value, text) in [(0, "0"), (999, "999"), (1_000, "1_000"), (12_345_678, "12_345_678")] {
+            assert_eq!(grouped(value), text);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What proxies say about the visitor: `Forwarded` (RFC 7239) and `X-Forwarded-*`,
+//! believed only from the proxies that the operator lists.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::HeaderMap;
+use ipnet::IpNet;
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    pub ip: Option<IpAddr>,
+    pub is_https: bool,
+    /// The Host that the visitor asked for, where a proxy names one.
+    pub host: Option<String>,
+}
+
+/// One proxy's account of who it took the request from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Hop {
+    ip: Option<IpAddr>,
+    proto: Option<String>,
+    host: Option<String>,
+}
+
+/// The visitor behind `peer`, who opened the connection.
+pub fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
+    let peer = peer.map(|ip| ip.to_canonical());
+    let direct = Client { ip: peer, ..Client::default() };
+    if !peer.is_some_and(|ip| is_trusted(ip, trusted)) {
+        return direct;
+    }
+    let (standard, common) = (forwarded(headers), x_forwarded(headers));
+    let found = match (nearest(&standard, trusted), nearest(&common, trusted)) {
+        // A proxy that writes one of the two lets a visitor's own version of the
+        // other pass. Where they differ, neither can be believed.
+        (Some(a), Some(b)) if a.ip != b.ip => None,
+        (Some(a), Some(b)) => Some(Hop {
+            ip: a.ip,
+            proto: a.proto.clone().or_else(|| b.proto.clone()),
+            host: a.host.clone().or_else(|| b.host.clone()),
+        }),
+        (one, other) => one.or(other).cloned(),
+    };
+    match found {
+        Some(hop) => Client {
+            ip: hop.ip,
+            is_https: hop.proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
+            host: hop.host,
+        },
+        None => direct,
+    }
+}
+
+fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&ip))
+}
+
+/// From the connection outwards, the first address that is no trusted proxy; what
+/// stands before it was written by the visitor.
+fn nearest<'a>(hops: &'a [Hop], trusted: &[IpNet]) -> Option<&'a Hop> {
+    let outside = |hop: &&Hop| !hop.ip.is_some_and(|ip| is_trusted(ip, trusted));
+    hops.iter().rev().find(outside).or(hops.first())
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).filter_map(|value| value.to_str().ok())
+}
+
+fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
+    let elements = values(headers, "forwarded").flat_map(|line| split(line, ','));
+    elements.map(|element| element_hop(&element)).collect()
+}
+
+fn element_hop(element: &str) -> Hop {
+    let mut hop = Hop::default();
+    for pair in split(element, ';') {
+        let Some((name, value)) = pair.split_once('=') else { continue };
+        let value = unquote(value.trim());
+        match name.trim().to_ascii_lowercase().as_str() {
+            "for" => hop.ip = address(&value),
+            "proto" => hop.proto = Some(value),
+            "host" => hop.host = Some(value),
+            _ => {}
+        }
+    }
+    hop
+}
+
+/// `X-Forwarded-For` is a list; proto and host are lists of the same length or
+/// what the last proxy says.
+fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
+    let list = |name: &str| -> Vec<String> {
+        values(headers, name).flat_map(|line| line.split(',')).map(|item| item.trim().to_owned()).collect()
+    };
+    let (addresses, protos, hosts) =
+        (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
+    let at = |items: &[String], index: usize| {
+        let item = if items.len() == addresses.len() { items.get(index) } else { items.last() };
+        item.cloned()
+    };
+    let hop = |(index, text): (usize, &String)| Hop {
+        ip: address(text),
+        proto: at(&protos, index),
+        host: at(&hosts, index),
+    };
+    addresses.iter().enumerate().map(hop).collect()
+}
+
+/// The parts of `text` between `separator`s that stand outside quotes.
+fn split(text: &str, separator: char) -> Vec<String> {
+    let (mut parts, mut part) = (Vec::new(), String::new());
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for c in text.chars() {
+        if c == separator && !is_quoted {
+            parts.push(std::mem::take(&mut part));
+            continue;
+        }
+        if c == '"' && !is_escaped {
+            is_quoted = !is_quoted;
+        }
+        is_escaped = is_quoted && c == '\\' && !is_escaped;
+        part.push(c);
+    }
+    parts.push(part);
+    parts
+}
+
+fn unquote(value: &str) -> String {
+    match value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
+        Some(inner) => inner.replace("\\\"", "\"").replace("\\\\", "\\"),
+        None => value.to_owned(),
+    }
+}
+
+/// `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5`.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = match text.strip_prefix('[') {
+        Some(inside) => inside.split_once(']')?.0,
+        None => match text.split_once(':') {
+            Some((v4, port)) if !port.contains(':') => v4,
+            _ => text,
+        },
+    };
+    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn seen(peer: &str, headers: &[(&str, &str)]) -> Client {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).unwrap();
+            map.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        client(Some(peer.parse().unwrap()), &map, &trusted)
+    }
+
+    fn from(ip: &str) -> Client {
+        Client { ip: Some(ip.parse().unwrap()), ..Client::default() }
+    }
+
+    #[test]
+    fn only_listed_proxies_are_believed() {
+        let claims =
+            [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-proto", "https"), ("forwarded", "for=1.1.1.1")];
+        assert_eq!(seen("9.9.9.9", &claims), from("9.9.9.9"));
+        assert_eq!(seen("10.0.0.1", &[]), from("10.0.0.1"));
+        let https = Client { is_https: true, ..from("1.1.1.1") };
+        assert_eq!(seen("10.0.0.1", &claims), https);
+        assert_eq!(seen("::ffff:10.0.0.1", &claims), https);
+    }
+
+    #[test]
+    fn what_the_visitor_wrote_himself_is_not() {
+        let spoofed =
+            [("x-forwarded-for", "6.6.6.6, 1.1.1.1, 10.0.0.2"), ("x-forwarded-proto", "https, http, http")];
+        assert_eq!(seen("10.0.0.1", &spoofed), from("1.1.1.1"));
+        let several = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "1.1.1.1")];
+        assert_eq!(seen("10.0.0.1", &several), from("1.1.1.1"));
+        let mixed = [("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=6.6.6.6;proto=https")];
+        assert_eq!(seen("10.0.0.1", &mixed), from("10.0.0.1"), "two accounts that differ");
+    }
+
+    #[test]
+    fn the_standard_header_is_read() {
+        let header = r#"for="[2001:db8::1]:4711";proto=https;host="shop.example", for=10.0.0.3;proto=http"#;
+        let client = seen("fd00::1", &[("forwarded", header)]);
+        assert_eq!((client.ip, client.is_https), (Some("2001:db8::1".parse().unwrap()), true));
+        assert_eq!(client.host.as_deref(), Some("shop.example"));
+        assert_eq!(seen("10.0.0.1", &[("forwarded", "for=unknown;proto=https")]).ip, None);
+        for odd in ["", ";;;", "for", "for=\"", "=,=;", "for=\"a\\\"b,c\""] {
+            let _ = seen("10.0.0.1", &[("forwarded", odd)]);
+        }
+    }
+
+    #[test]
+    fn addresses_come_in_many_forms() {
+        for (text, ip) in [
+            ("1.2.3.4", "1.2.3.4"),
+            (" 1.2.3.4:80 ", "1.2.3.4"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+        ] {
+            assert_eq!(address(text), Some(ip.parse().unwrap()), "{text}");
+        }
+        for text in ["", "unknown", "_hidden", "1.2.3", "[::1", "1.2.3.4.5"] {
+            assert_eq!(address(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_proxies_of_our_own_names_the_first() {
+        assert_eq!(seen("10.0.0.1", &[("x-forwarded-for", "10.0.0.3, 10.0.0.2")]), from("10.0.0.3"));
+    }
+}

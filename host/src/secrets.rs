@@ -1,0 +1,205 @@
+//! What the operator entrusts to a brand's scripts: `secrets.get(name)`.
+//!
+//! A secret is `SLUICE_SECRET_<BRAND>_<NAME>` in the environment (upper case, `_`
+//! for `-`), or `NAME = "value"` in `<brand>.toml` in the secrets folder, a file
+//! that only its owner can read. The environment wins. Values never go to templates
+//! or logs: [`BrandSecrets::mask`] takes them out of what is logged.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const VARIABLE: &str = "SLUICE_SECRET_";
+/// Shorter values would be found in text that has nothing to do with them.
+const MASKED_BYTES_MIN: usize = 6;
+
+/// Why the secrets could not be read. Never holds a value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{} can be read by others: run `chmod 600` on it", .0.display())]
+    Open(PathBuf),
+    #[error("{}, line {line}: {message}", path.display())]
+    Invalid { path: PathBuf, line: usize, message: String },
+}
+
+/// The secrets of one brand, by upper-case name. `Debug` shows none.
+#[derive(Default)]
+pub struct BrandSecrets(BTreeMap<String, String>);
+
+/// The secrets of all brands.
+#[derive(Debug, Default)]
+pub struct Secrets(HashMap<String, Arc<BrandSecrets>>);
+
+impl Secrets {
+    /// Reads what `environment` and the files in `dir` hold for `brands`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not TOML of names and texts, or is readable
+    /// by others.
+    pub fn load(
+        brands: &[&str],
+        environment: impl Iterator<Item = (String, String)>,
+        dir: Option<&Path>,
+    ) -> Result<Self, SecretsError> {
+        let mut all: HashMap<&str, BTreeMap<String, String>> = HashMap::new();
+        for brand in brands {
+            let file = dir.map(|dir| dir.join(format!("{brand}.toml")));
+            all.insert(brand, file.map(|file| read(&file)).transpose()?.unwrap_or_default());
+        }
+        for (variable, value) in environment {
+            if let Some((brand, name)) = owner(brands, &variable) {
+                all.entry(brand).or_default().insert(name.to_owned(), value);
+            }
+        }
+        let shared = |(brand, secrets): (&str, _)| (brand.to_owned(), Arc::new(BrandSecrets(secrets)));
+        Ok(Self(all.into_iter().map(shared).collect()))
+    }
+
+    /// The secrets of a brand; none for a brand that is not known.
+    pub fn of(&self, brand: &str) -> Arc<BrandSecrets> {
+        self.0.get(brand).cloned().unwrap_or_default()
+    }
+}
+
+impl BrandSecrets {
+    /// The value of a secret; names are compared without regard to case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_ascii_uppercase()).map(String::as_str)
+    }
+
+    /// `text` with every secret's value replaced by its name.
+    pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut out = Cow::Borrowed(text);
+        for (name, value) in self.0.iter().filter(|(_, value)| value.len() >= MASKED_BYTES_MIN) {
+            if out.contains(value.as_str()) {
+                out = Cow::Owned(out.replace(value.as_str(), &format!("[secret {name}]")));
+            }
+        }
+        out
+    }
+}
+
+impl std::fmt::Debug for BrandSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BrandSecrets({:?})", self.0.keys().collect::<Vec<_>>())
+    }
+}
+
+/// Which brand's secret a variable is. `SLUICE_SECRET_A_B_C` is `C` of brand `a-b`
+/// where there is one, and only else `B_C` of brand `a`: no brand reads another's.
+fn owner<'a, 'b>(brands: &[&'a str], variable: &'b str) -> Option<(&'a str, &'b str)> {
+    let rest = variable.strip_prefix(VARIABLE)?;
+    let claims = brands.iter().filter_map(|brand| {
+        let prefix = brand.to_ascii_uppercase().replace('-', "_");
+        let name = rest.strip_prefix(&prefix)?.strip_prefix('_')?;
+        Some((*brand, name)).filter(|_| is_name(name))
+    });
+    claims.max_by_key(|(brand, _)| brand.len())
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, String>, SecretsError> {
+    let failed = |source| SecretsError::File { path: path.to_owned(), source };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(SecretsError::Open(path.to_owned()));
+    }
+    // The parser's own message would quote the line, and with it a secret.
+    let invalid = |offset: usize, message: &str| SecretsError::Invalid {
+        path: path.to_owned(),
+        line: text.get(..offset).unwrap_or_default().matches('\n').count() + 1,
+        message: message.to_owned(),
+    };
+    let pairs: BTreeMap<String, toml::Spanned<String>> = toml::from_str(&text).map_err(|error| {
+        invalid(error.span().map_or(0, |span| span.start), "a line must be NAME = \"value\"")
+    })?;
+    let mut secrets = BTreeMap::new();
+    for (name, value) in pairs {
+        if !is_name(&name) {
+            return Err(invalid(value.span().start, "a name has letters, digits and _ only"));
+        }
+        secrets.insert(name.to_ascii_uppercase(), value.into_inner());
+    }
+    Ok(secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> std::vec::IntoIter<(String, String)> {
+        let own = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        own.collect::<Vec<_>>().into_iter()
+    }
+
+    fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shop.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let folder = dir.path().to_owned();
+        (dir, folder)
+    }
+
+    #[test]
+    fn a_brand_gets_its_own_and_no_others() {
+        let environment =
+            [("SLUICE_SECRET_A_B_C", "of a-b"), ("SLUICE_SECRET_A_KEY", "of a"), ("A_KEY", "x")];
+        let secrets = Secrets::load(&["a", "a-b"], variables(&environment), None).unwrap();
+        assert_eq!(secrets.of("a-b").get("c"), Some("of a-b"));
+        assert_eq!((secrets.of("a").get("B_C"), secrets.of("a").get("key")), (None, Some("of a")));
+        assert_eq!(secrets.of("other").get("key"), None);
+        let alone = Secrets::load(&["a"], variables(&environment), None).unwrap();
+        assert_eq!(alone.of("a").get("b_c"), Some("of a-b"));
+    }
+
+    #[test]
+    fn files_hold_secrets_and_the_environment_wins() {
+        let (_dir, folder) = file("api_key = \"from the file\"\nother = \"x\"\n", 0o600);
+        let environment = variables(&[("SLUICE_SECRET_SHOP_API_KEY", "from outside")]);
+        let secrets = Secrets::load(&["shop"], environment, Some(&folder)).unwrap().of("shop");
+        assert_eq!((secrets.get("API_KEY"), secrets.get("Other")), (Some("from outside"), Some("x")));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let (_dir, folder) = file("a = \"b\"", 0o640);
+        let error = Secrets::load(&["shop"], variables(&[]), Some(&folder)).unwrap_err();
+        assert!(
+            error.to_string().ends_with("shop.toml can be read by others: run `chmod 600` on it"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named_without_the_secret() {
+        for (text, line) in
+            [("a = \"x\"\nb = hunter2\n", 2), ("\n\nb = 12345\n", 3), ("\"a b\" = \"hunter2\"", 1)]
+        {
+            let (_dir, folder) = file(text, 0o600);
+            let error = Secrets::load(&["shop"], variables(&[]), Some(&folder)).unwrap_err().to_string();
+            assert!(error.contains(&format!("shop.toml, line {line}: ")), "{error}");
+            assert!(!error.contains("hunter2") && !error.contains("12345"), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_are_masked() {
+        let environment = variables(&[("SLUICE_SECRET_A_KEY", "s3cr3t-key"), ("SLUICE_SECRET_A_SHORT", "a")]);
+        let secrets = Secrets::load(&["a"], environment, None).unwrap().of("a");
+        assert_eq!(secrets.mask("key s3cr3t-key, a"), "key [secret KEY], a");
+        assert_eq!(format!("{secrets:?}"), r#"BrandSecrets(["KEY", "SHORT"])"#);
+    }
+}

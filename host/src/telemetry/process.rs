@@ -1,0 +1,53 @@
+//! What the process itself takes, from `/proc`.
+
+use std::time::Instant;
+
+use opentelemetry::metrics::Meter;
+
+/// Linux counts in these, whatever the kernel's own clock.
+const TICKS_PER_SECOND: f64 = 100.0;
+const PAGE_BYTES: u64 = 4_096;
+
+pub(super) fn observe(meter: &Meter) {
+    let started = Instant::now();
+    meter
+        .f64_observable_gauge("process.uptime")
+        .with_description("Time since the process started")
+        .with_unit("s")
+        .with_callback(move |observer| observer.observe(started.elapsed().as_secs_f64(), &[]))
+        .build();
+    meter
+        .u64_observable_gauge("process.memory.usage")
+        .with_description("Memory that the process has")
+        .with_unit("By")
+        .with_callback(|observer| {
+            if let Some(bytes) = resident_bytes() {
+                observer.observe(bytes, &[]);
+            }
+        })
+        .build();
+    meter
+        .f64_observable_counter("process.cpu.time")
+        .with_description("Processor time that the process has used")
+        .with_unit("s")
+        .with_callback(|observer| {
+            if let Some(seconds) = cpu_seconds() {
+                observer.observe(seconds, &[]);
+            }
+        })
+        .build();
+}
+
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    text.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(PAGE_BYTES)
+}
+
+/// User and system time: the 12th and 13th field after the name, which may hold
+/// spaces.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
+}

@@ -1,0 +1,117 @@
+//! `sluice limits` and limits in force.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::harness::{Server, TestSite};
+
+fn limits(site: &TestSite, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["limits", "show"])
+        .args(args)
+        .arg(site.path())
+        .env("SLUICE_LIMITS__COOKIES_MAX", "7")
+        .output()
+        .unwrap()
+}
+
+fn site() -> TestSite {
+    let site = TestSite::with(&[
+        (
+            "pages/weight/checkin.html",
+            "<script scope=\"backend\">let s = 0; while (true) s++;</script><p>here",
+        ),
+        ("pages/blog/{slug}.html", "blog"),
+    ]);
+    site.write("sluice.toml", "[limits]\nheaders_max = 9\n[limits.max]\nfuel = 2_000_000\n");
+    site.write(
+        "brands/demo/brand.toml",
+        "default = true\n[limits]\nfuel = 1_000_000\n[[page]]\npath = \"/weight/checkin\"\nlimits = { fuel = 5_000_000 }\n",
+    );
+    site
+}
+
+#[test]
+fn every_value_is_shown_with_its_origin() {
+    let site = site();
+    let output = limits(&site, &["/weight/checkin"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let row = |name: &str| {
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
+        line.unwrap_or_else(|| panic!("{name} is not in\n{text}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert!(text.starts_with("pages/weight/checkin.html of brand demo\n"), "{text}");
+    let fuel = row("fuel");
+    assert!(
+        fuel.starts_with("fuel 2_000_000 units brands/demo/brand.toml, [[page]] /weight/checkin"),
+        "{fuel}"
+    );
+    assert!(fuel.contains("5_000_000") && fuel.contains("[limits.max]"), "{fuel}");
+    assert_eq!(row("headers_max"), "headers_max 9 headers sluice.toml, [limits]");
+    assert_eq!(row("cookies_max"), "cookies_max 7 cookies SLUICE_LIMITS__COOKIES_MAX");
+    assert_eq!(row("imports_max"), "imports_max 10 modules default");
+
+    let output = limits(&site, &["/blog/any", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["page"], "pages/blog/{slug}.html");
+    let fuel = report["limits"].as_array().unwrap().iter().find(|limit| limit["name"] == "fuel").unwrap();
+    assert_eq!((&fuel["value"], &fuel["origin"]["from"]), (&1_000_000.into(), &"brand".into()));
+    assert_eq!(fuel["unit"], "units");
+}
+
+#[test]
+fn a_path_without_a_page_is_named_with_the_nearest() {
+    let output = limits(&site(), &["/weight/chekin"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(error.contains("no page answers /weight/chekin") && error.contains("/weight/checkin"), "{error}");
+    let output = limits(&site(), &["/weight/checkin", "--brand", "dmeo"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("no brand dmeo") && error.contains("demo"), "{error}");
+}
+
+#[test]
+fn the_host_clamps_what_a_page_asks_for_and_says_so() {
+    let site = site();
+    let server = Server::start(site.path());
+    assert!(server.get("localhost", "/weight/checkin").body.contains("<p>here"));
+    let run = server.runs("demo", 1).remove(0);
+    assert_eq!(run["outcome"], "fuel");
+    assert!(run["message"].as_str().unwrap().contains("2000000 units"), "{run}");
+    let warned = server.log_entries(&[("brand", "demo")]).iter().any(|entry| {
+        let message = entry["fields"]["message"].as_str().unwrap_or_default();
+        message.contains("[[page]] /weight/checkin: fuel = 5000000")
+    });
+    assert!(warned, "the clamped value is in the log");
+}
+
+#[test]
+fn imports_and_compilation_are_quotas_too() {
+    let site = TestSite::with(&[
+        ("modules/a.js", "export { b } from 'b';"),
+        ("modules/b.js", "export const b = 1;"),
+        ("pages/deep.html", "<script scope=\"backend\">import { b } from 'a'; response.json(b)</script>"),
+        ("pages/many.html", "<script scope=\"backend\">import 'a'; import 'b'; response.json(2)</script>"),
+        ("pages/slow.html", "<script scope=\"backend\">response.json(3)</script>"),
+        ("pages/fine.html", "<script scope=\"backend\">import 'b'; response.json(4)</script>"),
+    ]);
+    site.write(
+        "brands/demo/brand.toml",
+        "default = true\non_error = \"error\"\n[limits]\nimport_depth_max = 1\nimports_max = 1\n\
+         [[page]]\npath = \"/slow\"\nlimits = { compile_fuel = 1000 }\n",
+    );
+    let server = Server::start(site.path());
+    for (path, status) in [("/deep", 500), ("/many", 500), ("/slow", 500), ("/fine", 200)] {
+        assert_eq!(server.get("localhost", path).status, status, "{path}");
+    }
+    let entries = server.log_entries(&[("brand", "demo")]);
+    for reason in ["deeper than 1 modules", "at most 1 modules", "while compiling"] {
+        let is_told =
+            |entry: &Value| entry["fields"]["message"].as_str().is_some_and(|text| text.contains(reason));
+        assert!(entries.iter().any(is_told), "{reason}: {entries:#?}");
+    }
+}

@@ -1,0 +1,115 @@
+//! More requests than a host can take: who is turned away, and what that does
+//! to the others.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::harness::{Request, Server, ServerOptions, TestSite};
+
+/// Brands `flood` and `guest`; the flood's page runs until its clock ends it.
+fn two_brands(sluice_toml: &str) -> TestSite {
+    let site = TestSite::new();
+    site.write("sluice.toml", sluice_toml);
+    for brand in ["flood", "guest"] {
+        site.write(
+            &format!("brands/{brand}/brand.toml"),
+            &format!(
+                "domains = [\"{brand}.test\"]\n[limits]\nfuel = 1_000_000_000_000\nwall_ms_max = 300_000\n"
+            ),
+        );
+        site.write(&format!("brands/{brand}/pages/plain.html"), "no script");
+        site.write(
+            &format!("brands/{brand}/pages/quick.html"),
+            "<script scope=\"backend\">response.json('quick')</script>",
+        );
+        site.write(
+            &format!("brands/{brand}/pages/loop.html"),
+            "<script scope=\"backend\">while (true) {}</script>",
+        );
+    }
+    site
+}
+
+/// Sends a request and leaves the connection open.
+fn send(to: SocketAddr, host: &str, path: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(to).unwrap();
+    connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes()).unwrap();
+    connection
+}
+
+/// The status of the answer that comes.
+fn status(mut connection: TcpStream) -> u16 {
+    let mut head = [0; 12];
+    connection.read_exact(&mut head).unwrap();
+    std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_full_line_is_answered_at_once_and_a_flood_pushes_out_itself() {
+    let site = two_brands(
+        "[server]\nqueue_requests_max = 2\nqueue_wait = \"10m\"\n[limits.max]\nconcurrent_runs = 1\n",
+    );
+    let server = Server::start(site.path());
+    // One runs, two wait. Which one runs does not matter: all are the flood's.
+    let line: Vec<_> = (0..3).map(|_| send(server.address, "flood.test", "/loop")).collect();
+    server.wait_for_metric("sluice_sandbox_waiting", &[], 2.0);
+
+    let refused = server.get("flood.test", "/quick");
+    assert_eq!((refused.status, refused.header("retry-after").as_deref()), (503, Some("1")));
+    // What needs no sandbox is served.
+    assert_eq!(server.get("flood.test", "/plain").body, "no script");
+    assert_eq!(Request::get("/healthz").send(server.admin_address).status, 200);
+
+    // A guest gets the place of the newest of the flood.
+    let guest = send(server.address, "guest.test", "/quick");
+    let (mut turned_away, mut open) = (0, Vec::new());
+    while turned_away == 0 {
+        for connection in &line {
+            connection.set_nonblocking(true).unwrap();
+            let mut byte = [0];
+            if connection.peek(&mut byte).is_ok() {
+                turned_away += 1;
+            }
+        }
+        std::thread::yield_now();
+    }
+    for connection in line {
+        connection.set_nonblocking(false).unwrap();
+        let mut byte = [0];
+        connection.set_read_timeout(Some(std::time::Duration::from_millis(1))).unwrap();
+        if connection.peek(&mut byte).is_ok() {
+            assert_eq!(status(connection), 503);
+        } else {
+            open.push(connection);
+        }
+    }
+    assert_eq!((turned_away, open.len()), (1, 2));
+    server.wait_for_metric("sluice_sandbox_waiting", &[], 2.0);
+    drop(guest);
+}
+
+#[test]
+fn an_address_that_asks_too_often_is_told_when_to_come_back() {
+    let site = TestSite::with(&[("pages/index.html", "here"), ("pages/other.html", "other")]);
+    site.write("brands/demo/brand.toml", "default = true\n[[page]]\npath = \"/\"\nrate = \"2/d\"\n");
+    let server = Server::start(site.path());
+    for _ in 0..2 {
+        assert_eq!(server.get("localhost", "/").body, "here");
+    }
+    let refused = server.get("localhost", "/");
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!(refused.status, 429);
+    assert!((1..=86_400).contains(&seconds), "{seconds}");
+    assert_eq!(server.get("localhost", "/other").body, "other");
+}
+
+#[test]
+fn hosts_on_one_database_count_together() {
+    let site = TestSite::with(&[("pages/index.html", "here")]);
+    site.write("brands/demo/brand.toml", "default = true\n[[page]]\npath = \"/\"\nrate = \"4/d\"\n");
+    let first = Server::start(site.path());
+    let second = ServerOptions::of(site.path()).data(first.data_dir()).start();
+    let statuses: Vec<u16> =
+        (0..6).map(|n| if n % 2 == 0 { &first } else { &second }.get("localhost", "/").status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 429, 429]);
+}

@@ -33,7 +33,9 @@ enum Gives {
 enum Arg {
     Text(Vec<u8>),
     Number(f64),
-    Level(u32),
+    /// Of an enum.
+    Case(u32),
+    Some(Vec<u8>),
     /// Pointer and length as they are.
     Raw(u32, u32),
 }
@@ -216,7 +218,7 @@ fn browser() -> Vec<Function> {
             "write",
             &[("level", "$level"), ("text", "string")],
             Gives::Nothing,
-            with(&Arg::Level(99), [text("x")]),
+            with(&Arg::Case(99), [text("x")]),
         ),
         f(
             "secrets",
@@ -228,23 +230,46 @@ fn browser() -> Vec<Function> {
     ]
 }
 
+const OPERATIONS: [&str; 14] = [
+    "get-field",
+    "get-fields",
+    "get-entries",
+    "get-values",
+    "set-field",
+    "set-fields",
+    "add-value",
+    "clear",
+    "move-to-stage",
+    "move-to-pipeline",
+    "move-lead",
+    "move-to-entity",
+    "reassign",
+    "ensure-entity",
+];
+
+/// Every operation on an entity of another brand, and with options that are none.
 fn crm() -> Vec<Function> {
-    let options = [
-        "{}",
-        "{\"slug\": \"theirs\", \"referenceId\": \"1\", \"fieldKey\": \"a\", \"fieldKeys\": [\"a\"], \"value\": 1, \"fields\": [{\"fieldKey\": \"a\", \"value\": 1}]}",
-        "[]",
-        "\"x\"",
-        "{\"slug\": {}}",
-    ];
-    let forbidden = || each(malformed().into_iter().chain(options.map(value)));
-    let f = |name| Function {
-        interface: "crm",
-        name,
-        params: &[("options", "(list u8)")],
-        gives: Gives::Result("(list u8)"),
-        forbidden: forbidden(),
-    };
-    ["get-field", "get-fields", "get-entries", "set-field", "set-fields"].map(f).into()
+    let theirs = "{\"slug\": \"theirs\", \"fromSlug\": \"theirs\", \"toSlug\": \"theirs\", \"referenceId\": \"1\",
+        \"fieldKey\": \"a\", \"fieldKeys\": [\"a\"], \"value\": 1, \"fields\": [{\"fieldKey\": \"a\", \"value\": 1}],
+        \"fieldMap\": {\"a\": \"b\"}, \"stageSlug\": \"new\", \"pipelineSlug\": \"sales\", \"stageId\": 1, \"pipelineId\": 1,
+        \"fromReferenceType\": \"customer\", \"fromReferenceId\": \"1\"}";
+    let options = [theirs, "{}", "[]", "\"x\"", "{\"slug\": {}}"].map(value).into_iter().chain(malformed());
+    let options: Vec<Arg> = options
+        .map(|arg| match arg {
+            Arg::Text(bytes) => Arg::Some(bytes),
+            other => other,
+        })
+        .collect();
+    let mut forbidden = Vec::new();
+    for operation in 0..OPERATIONS.len() as u32 {
+        // A brand may make entities of its own: that is all that ensure-entity does.
+        let skipped = usize::from(OPERATIONS[operation as usize] == "ensure-entity");
+        forbidden
+            .extend(options.iter().skip(skipped).map(|options| vec![Arg::Case(operation), options.clone()]));
+    }
+    forbidden.push(vec![Arg::Case(99), Arg::Some(vec![0x80])]);
+    let params = &[("operation", "$operation"), ("options", "(option (list u8))")];
+    vec![Function { interface: "crm", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
 }
 
 fn functions() -> Vec<Function> {
@@ -264,13 +289,14 @@ fn out_of_bounds(function: &Function) -> Vec<Vec<Arg>> {
         [Arg::Raw(u32::MAX, 10), Arg::Raw(0, u32::MAX), Arg::Raw(1 << 20, 1), Arg::Text(vec![0xff, 0xfe])];
     let fine = |kind: &str| match kind {
         "f64" => Arg::Number(302.0),
-        "$level" => Arg::Level(0),
+        "$level" | "$operation" => Arg::Case(0),
+        "(option (list u8))" => Arg::Some(vec![0xc0]),
         "string" => text("a"),
         _ => value("null"),
     };
     let mut out = Vec::new();
     for (index, (_, kind)) in
-        function.params.iter().enumerate().filter(|(_, (_, kind))| !matches!(*kind, "f64" | "$level"))
+        function.params.iter().enumerate().filter(|(_, (_, kind))| matches!(*kind, "string" | "(list u8)"))
     {
         for arg in &wrong {
             if matches!(arg, Arg::Text(_)) && *kind != "string" {
@@ -296,15 +322,19 @@ fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
                 let bits = number.to_bits();
                 write!(pushes, "(f64.reinterpret_i64 (i64.const {bits}))").unwrap();
             }
-            Arg::Level(level) => {
+            Arg::Case(case) => {
                 core_params.push_str(" i32");
-                write!(pushes, "(i32.const {level})").unwrap();
+                write!(pushes, "(i32.const {case})").unwrap();
             }
             Arg::Raw(pointer, length) => {
                 core_params.push_str(" i32 i32");
                 write!(pushes, "(i32.const {pointer}) (i32.const {length})").unwrap();
             }
-            Arg::Text(bytes) => {
+            Arg::Text(bytes) | Arg::Some(bytes) => {
+                if matches!(arg, Arg::Some(_)) {
+                    core_params.push_str(" i32");
+                    pushes.push_str("(i32.const 1)");
+                }
                 core_params.push_str(" i32 i32");
                 write!(pushes, "(i32.const {at}) (i32.const {})", bytes.len()).unwrap();
                 let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
@@ -350,6 +380,8 @@ fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
     (export "exception" (type $exception (eq $outer)))
     (type $level' (enum "debug" "info" "log" "warn" "error"))
     (export "level" (type $level (eq $level')))
+    (type $operation' (enum {operations}))
+    (export "operation" (type $operation (eq $operation')))
     (export "{name}" (func {params} {gives}))))
   (core module $memory
     (memory (export "memory") 16)
@@ -390,18 +422,22 @@ fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
     (canon lift (core func $run "run") (memory $bytes)))
   (instance $script (instantiate $shim (with "failure" (type $failure')) (with "run" (func $run))))
   (export "sluice:page/script@0.1.0" (instance $script)))"#,
+        operations = OPERATIONS.map(|name| format!("\"{name}\"")).join(" "),
         through_block = format_args!("(block (result i32) {through})"),
     );
     // An interface has only the types that it uses.
-    let wat = if function.interface == "console" {
-        wat.replace("    (alias outer 1 $exception (type $outer))\n    (export \"exception\" (type $exception (eq $outer)))\n", "")
-    } else if matches!(function.gives, Gives::Result(_)) {
-        wat.replace("    (type $level' (enum \"debug\" \"info\" \"log\" \"warn\" \"error\"))\n    (export \"level\" (type $level (eq $level')))\n", "")
-    } else {
-        wat.lines()
-            .filter(|line| !line.contains("$outer") && !line.contains("$level"))
-            .fold(String::new(), |text, line| text + line + "\n")
+    let unused = |line: &&str| {
+        let has = |types: &[&str]| types.iter().any(|name| line.contains(name));
+        let in_interface = line.starts_with("    (type")
+            || line.starts_with("    (export")
+            || line.starts_with("    (alias");
+        let of_exception = has(&["outer 1 $exception", "(eq $outer)"]);
+        in_interface
+            && ((of_exception && !matches!(function.gives, Gives::Result(_)))
+                || (has(&["$level'"]) && interface != "console")
+                || (has(&["$operation'"]) && interface != "crm"))
     };
+    let wat: String = wat.lines().filter(|line| !unused(line)).map(|line| format!("{line}\n")).collect();
     wat::parse_str(&wat).unwrap_or_else(|error| panic!("{interface}.{name}: {error}\n{wat}"))
 }
 
@@ -432,7 +468,7 @@ impl World {
             tokens: Arc::clone(&self.store) as _,
             brand: "a".into(),
         };
-        let crm = CrmAccess::new(Arc::clone(&self.store) as Arc<dyn Store>, "a");
+        let crm = CrmAccess::new(Arc::clone(&self.store) as Arc<dyn Store>, "a", Arc::default());
         let context = RunContext { crm: Some(crm), handoff: Some(handoff), ..RunContext::default() };
         let script = self.sandbox.load(component).unwrap();
         self.sandbox.run(&script, context).await.unwrap()

@@ -13,6 +13,7 @@ mod browser;
 mod build;
 mod cases;
 mod components;
+mod crm;
 mod escapes;
 mod foreign;
 mod handoff;

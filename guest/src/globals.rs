@@ -24,7 +24,7 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{random, value};
 
-const SOURCES: [(&str, &str); 17] = [
+const SOURCES: [(&str, &str); 16] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:console.js", include_str!("js/console.js")),
@@ -41,7 +41,6 @@ const SOURCES: [(&str, &str); 17] = [
     ("sluice:secrets.js", include_str!("js/secrets.js")),
     ("sluice:text.js", include_str!("js/text.js")),
     ("sluice:url.js", include_str!("js/url.js")),
-    ("sluice:not_yet.js", include_str!("js/not_yet.js")),
 ];
 
 /// Installs every global into the context of the snapshot.

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use tokio::sync::Notify;
 
-use crate::config::SiteConfig;
+use crate::config::{DatabaseConfig, SiteConfig};
 use crate::crm::access::CrmAccess;
 use crate::keys::Keys;
 use crate::rate::Rates;
@@ -17,8 +18,8 @@ use crate::secrets::Secrets;
 use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
 use crate::site::Site;
-use crate::store::Store;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{CapsOfBrand, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
 
@@ -28,6 +29,8 @@ pub struct App {
     pub sandbox: Sandbox,
     pub sessions: Sessions,
     pub store: Arc<dyn Store>,
+    /// Rung when a job was queued here.
+    pub bell: Arc<Notify>,
     pub secrets: Secrets,
     pub read_rules: ReadRules,
     pub rates: Rates,
@@ -54,7 +57,7 @@ impl App {
             environment("APP_KEYS_PREVIOUS").as_deref(),
             data_dir.as_deref(),
         )?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::new(&database)).await?);
+        let store = open_store(&config.database).await?;
         let sandbox_config = SandboxConfig {
             concurrent_runs_max: config.limits.max.concurrent_runs(),
             memory_bytes_max: config.limits.max.memory_bytes(),
@@ -86,10 +89,22 @@ impl App {
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
+        let bell = Arc::new(Notify::new());
         let rates = Rates::new(Arc::clone(&store) as _);
         Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
         let stopping = AtomicBool::new(false);
-        Ok(Arc::new(Self { site, sandbox, sessions, store, secrets, read_rules, rates, telemetry, stopping }))
+        Ok(Arc::new(Self {
+            site,
+            sandbox,
+            sessions,
+            store,
+            bell,
+            secrets,
+            read_rules,
+            rates,
+            telemetry,
+            stopping,
+        }))
     }
 
     /// Unix time in milliseconds.
@@ -108,7 +123,16 @@ impl App {
 
     /// CRM data of `brand`, for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
-        CrmAccess::new(Arc::clone(&self.store), brand)
+        CrmAccess::new(Arc::clone(&self.store), brand, Arc::clone(&self.bell))
+    }
+
+    /// The CRM quotas of each brand, for writes that no page makes.
+    pub fn caps_of_brand(self: &Arc<Self>) -> CapsOfBrand {
+        let app = Arc::clone(self);
+        Arc::new(move |id| {
+            let brand = app.site.brands().find(|brand| brand.id == id);
+            brand.map(|brand| brand.limits.crm_caps()).unwrap_or_default()
+        })
     }
 }
 
@@ -126,6 +150,15 @@ async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result
         tracing::info!(brand, "crm: {change}");
     }
     Ok(())
+}
+
+/// Opens the database that the settings name, its schema brought up to date.
+///
+/// # Errors
+/// A setting that names none, or a database that cannot be opened.
+pub async fn open_store(database: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
+    let path = sqlite_path(&database.url)?;
+    Ok(Arc::new(SqliteStore::open(SqliteOptions::new(&path)).await?))
 }
 
 fn sqlite_path(url: &str) -> anyhow::Result<PathBuf> {

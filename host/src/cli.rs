@@ -6,6 +6,9 @@
 )]
 
 mod build;
+mod crm;
+mod database;
+mod jobs;
 mod limits;
 mod serve;
 
@@ -30,6 +33,10 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Apply, show and export what brands declare in crm.toml
+    Crm(crm::Args),
+    /// List, retry and drop background writes
+    Jobs(jobs::Args),
     /// Show the limits of pages
     Limits(limits::Args),
 }
@@ -63,6 +70,8 @@ pub fn main() -> ExitCode {
                 serve::run(args, Arc::clone(telemetry)).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args).await,
+            Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),
         }
     });

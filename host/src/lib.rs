@@ -15,6 +15,7 @@ pub mod config;
 pub mod cookies;
 pub mod crm;
 pub mod host_api;
+pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod page;

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::admin;
 use crate::app::{App, now_ms};
 use crate::config::SiteConfig;
+use crate::jobs::Workers;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::serve::serve_page;
@@ -31,6 +32,7 @@ pub struct Running {
     pub admin_address: SocketAddr,
     visitors: Server,
     admin: Server,
+    workers: Workers,
     app: Arc<App>,
 }
 
@@ -58,7 +60,8 @@ pub fn start(app: Arc<App>, config: &SiteConfig) -> anyhow::Result<Running> {
             .workers(1)
             .disable_signals();
     let admin = admin.listen(admin_listener)?.run();
-    Ok(Running { address, admin_address, visitors, admin, app })
+    let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
+    Ok(Running { address, admin_address, visitors, admin, workers, app })
 }
 
 fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -75,7 +78,7 @@ impl Running {
     /// # Errors
     /// A listener failed.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let Self { visitors, admin, app, .. } = self;
+        let Self { visitors, admin, workers, app, .. } = self;
         let handles = [visitors.handle(), admin.handle()];
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
@@ -89,6 +92,7 @@ impl Running {
         });
         let (visitors, admin) = tokio::join!(visitors, admin);
         cleanup.abort();
+        workers.stop().await;
         app.store.close().await;
         tracing::info!("stopped");
         visitors.and(admin).map_err(Into::into)

@@ -8,6 +8,7 @@
 #[cfg(test)]
 pub mod contract;
 mod crm;
+mod jobs;
 mod rate;
 mod session;
 pub mod sqlite;
@@ -16,7 +17,8 @@ mod token;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use crm::{CapReached, CrmFault, CrmStore, SetFields, WriteInto};
+pub use crm::{CapReached, CrmFault, CrmStore, Ensured};
+pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
 pub use rate::{RateStore, RateWindow};
 pub use session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
@@ -28,7 +30,7 @@ pub use token::TokenStore;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One database with everything in it. Held as `Arc<dyn Store>`.
-pub trait Store: SessionStore + CrmStore + TokenStore + RateStore {
+pub trait Store: SessionStore + CrmStore + JobStore + TokenStore + RateStore {
     /// Finishes what was handed over, then lets go of the database. Calls that come
     /// later are answered with [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -1,12 +1,16 @@
 # Scripts in process, and the server under load. The profile of the bench is the
 # one of `cargo build --release`, so that dependencies are compiled once.
-.PHONY: bench load
+.PHONY: bench load test262
 
 bench: ## Measure runs in the sandbox next to native QuickJS
-	cargo bench --locked --profile release -p sluice-benches -- --quiet
+	cargo bench --locked --profile release -p sluice-benches --bench script -- --quiet
 
 load: ## Measure the server under load, and under endless loops
 	@command -v wrk >/dev/null || apt-get install --yes wrk || \
 		{ echo "load: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load.sh
+
+test262: ## Run test262's language tests in the sandbox and natively (TEST262=<checkout> [FOLDERS=...])
+	@test -d "$(TEST262)/harness" || { echo "test262: name a checkout of test262: make test262 TEST262=<folder>" >&2; exit 2; }
+	cargo bench --locked --profile release -p sluice-benches --bench test262 -- $(abspath $(TEST262)) $(FOLDERS)

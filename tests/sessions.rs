@@ -65,3 +65,114 @@ fn a_visitor_with_nothing_to_remember_gets_no_cookie() {
         assert_eq!((answer.body.as_str(), answer.header("set-cookie")), ("false", None), "{cookie}");
     }
 }
+
+/// What the database and the browser hold after a step.
+#[derive(Debug, PartialEq)]
+struct Owner {
+    /// Who the session says is there.
+    email: Option<&'static str>,
+    /// Rows in the database.
+    rows: usize,
+    /// The answer set a new cookie.
+    new_cookie: bool,
+    /// The row is the one of the step before.
+    same_row: bool,
+    /// What the id from before the step still opens.
+    old_id_opens: bool,
+    /// The session value `note`.
+    note: Option<&'static str>,
+    /// CRM field `score` of the customer.
+    score: Option<i64>,
+}
+
+/// One visitor's way through logins, step by step.
+#[test]
+fn who_owns_what_after_each_login() {
+    let page = "<script scope=\"backend\">
+        const { email, id, out, note, score, mint, token } = request.query;
+        if (email) session.setCustomer(id ? { email, id } : { email });
+        if (out) session.clearCustomer();
+        if (token) session.setFromToken(token);
+        if (note) session.set('note', note);
+        if (score) setCrmField({ slug: 'leads', fieldKey: 'score', value: Number(score) });
+        if (mint) response.send(session.getToken());
+        response.json([getUser().email, session.get('note'), is_customer ? getCrmField({ slug: 'leads', fieldKey: 'score' }) : null]);
+    </script>";
+    let site = TestSite::with(&[("pages/index.html", page), ("crm.toml", "[[entity]]\nslug = \"leads\"\n")]);
+    let server = Server::start(site.path());
+    let visit = |path: &str, cookie: &str| Request::get(path).header("cookie", cookie).send(server.address);
+    let rows = || -> Vec<Vec<u8>> {
+        let database = rusqlite::Connection::open(server.data_dir().join("sluice.db")).unwrap();
+        let mut query = database.prepare("SELECT row_id FROM session").unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    // Somebody else's token, made in a browser of her own that then leaves.
+    let cora = visit("/?email=cora@x.test&id=c3&score=30", "").session_cookie().unwrap();
+    let token = visit("/?mint=1", &cora).body;
+    let cora_row = rows();
+    let own_rows = || rows().into_iter().filter(|row| !cora_row.contains(row)).collect::<Vec<_>>();
+
+    let (mut cookie, mut row) = (String::new(), Vec::new());
+    let mut step = |path: &str| {
+        let answer = visit(path, &cookie);
+        let issued = answer.session_cookie();
+        let old = cookie.clone();
+        cookie = issued.clone().unwrap_or(cookie.clone());
+        let now = own_rows();
+        let same_row = now == row;
+        row = now;
+        let seen: (Option<String>, Option<String>, Option<i64>) = serde_json::from_str(&answer.body).unwrap();
+        let leak = |text: Option<String>| text.map(|text| &*text.leak());
+        Owner {
+            email: leak(seen.0),
+            rows: row.len(),
+            new_cookie: issued.is_some(),
+            same_row,
+            old_id_opens: !old.is_empty() && old != cookie && visit("/", &old).body != "[null,null,null]",
+            note: leak(seen.1),
+            score: seen.2,
+        }
+    };
+    let owner = |email, note, score| Owner {
+        email,
+        rows: 1,
+        new_cookie: true,
+        same_row: true,
+        old_id_opens: false,
+        note,
+        score,
+    };
+    let (ann, bob, cora) = (Some("ann@x.test"), Some("bob@x.test"), Some("cora@x.test"));
+
+    let nobody = Owner { rows: 0, new_cookie: false, ..owner(None, None, None) };
+    assert_eq!(step("/"), nobody, "a visitor who leaves nothing");
+    let first = Owner { same_row: false, ..owner(None, Some("n"), None) };
+    assert_eq!(step("/?note=n"), first, "something to remember");
+    assert_eq!(step("/?email=ann@x.test&score=1"), owner(ann, Some("n"), Some(1)), "login without an id");
+    let same = Owner { new_cookie: false, ..owner(ann, Some("n"), Some(1)) };
+    assert_eq!(step("/"), same, "a visit changes nothing");
+    assert_eq!(
+        step("/?email=ANN@x.test&id=a1"),
+        Owner { email: Some("ANN@x.test"), ..owner(ann, Some("n"), Some(1)) },
+        "the same person with an id takes her CRM data along"
+    );
+    assert_eq!(
+        step("/?email=bob@x.test&score=2"),
+        owner(bob, Some("n"), Some(2)),
+        "a second login as somebody else"
+    );
+    assert_eq!(step("/?out=1"), owner(None, Some("n"), None), "logout");
+    assert_eq!(step("/?email=ann@x.test&id=a1"), owner(ann, Some("n"), Some(1)), "back with her own");
+    assert_eq!(
+        step(&format!("/?token={token}")),
+        owner(cora, None, Some(30)),
+        "a token: what was not nobody's is gone"
+    );
+    let again = Owner { new_cookie: false, ..owner(cora, None, Some(30)) };
+    assert_eq!(step(&format!("/?token={token}")), again, "the token again: refused, nothing changes");
+    assert_eq!(
+        step("/?email=bob@x.test&id=b2"),
+        owner(bob, None, Some(2)),
+        "what bob left under his email is his id's now"
+    );
+}

@@ -1,5 +1,6 @@
 //! The pages that are measured, taken through the host's own steps.
 
+use sluice::limits::Limits;
 use sluice::page::PageSource;
 use sluice::page::modules::ModuleSource;
 use sluice::page::source::Source;
@@ -24,7 +25,8 @@ impl Page {
 
     /// Source to bytecode to page component.
     pub async fn component(&self, sandbox: &Sandbox) -> Vec<u8> {
-        let built = self.source().build(sandbox, &NoModules).await.expect("the page compiles");
+        let built =
+            self.source().build(sandbox, &NoModules, &Limits::default()).await.expect("the page compiles");
         built.expect("the page has a script").component
     }
 

@@ -157,6 +157,13 @@ async fn take_url_token(
     let taken = taken.map_err(|refusal| refusal.to_string()).and_then(|identity| {
         session.hand_over(identity, &found.page.limits).map_err(|refusal| refusal.to_string())
     });
+    let taken = match (taken, session.new_owner()) {
+        (Ok(()), Some(customer)) => {
+            let adopted = app.crm_access(&found.brand.id).adopt_email(customer, app.now_ms()).await;
+            adopted.map_err(|error| error.to_string())
+        }
+        (taken, _) => taken,
+    };
     if let Err(reason) = taken {
         tracing::info!(
             brand = found.brand.id,

@@ -252,6 +252,13 @@ impl Session {
         was_in
     }
 
+    /// The customer whom this request logged in by an id: the CRM data of the email
+    /// goes to that id.
+    pub fn new_owner(&self) -> Option<&Identity> {
+        let is_new = matches!(self.changes.identity, Some(IdentityChange::Login(_)));
+        self.identity().filter(|identity| is_new && identity.customer_id != identity.email_owner())
+    }
+
     pub fn changes(&self) -> &SessionChanges {
         &self.changes
     }

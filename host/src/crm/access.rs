@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{Call, Caller, CrmCaps, CrmError};
+use super::{Call, Caller, CrmCaps, CrmError, Reference};
 use crate::limits::Limits;
-use crate::store::Store;
+use crate::session::Identity;
+use crate::store::{Store, StoreError};
 
 /// The CRM of one brand.
 #[derive(Clone)]
@@ -30,6 +31,18 @@ impl CrmAccess {
     /// `bell` is rung when a job was queued.
     pub fn new(store: Arc<dyn Store>, brand: &str, bell: Arc<Notify>) -> Self {
         Self { store, brand: brand.to_owned(), bell }
+    }
+
+    /// Gives `customer` what their email alone owned before there was an id.
+    ///
+    /// # Errors
+    /// The database did not answer; nothing has changed then.
+    pub async fn adopt_email(&self, customer: &Identity, now_ms: i64) -> Result<(), StoreError> {
+        let references =
+            [customer.email_owner(), customer.customer_id.clone()].map(|id| Reference::new("customer", &id));
+        // An id that cannot own CRM data has nothing to get.
+        let [Ok(from), Ok(to)] = references else { return Ok(()) };
+        self.store.adopt_reference(&self.brand, from, to, now_ms).await.map(drop)
     }
 
     /// Makes `call` for a visitor.

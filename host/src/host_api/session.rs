@@ -1,8 +1,9 @@
 use super::page::sluice::page::session::Host;
 use crate::app::now_ms;
+use crate::limits::Limits;
 use crate::script::RunState;
-use crate::session::Identity;
 use crate::session::handoff::HandoffRefusal;
+use crate::session::{Identity, Session, SessionRefusal};
 use crate::value;
 
 impl Host for RunState {
@@ -36,12 +37,10 @@ impl Host for RunState {
 
     async fn set_customer(&mut self, fields: Vec<u8>) -> wasmtime::Result<bool> {
         self.enter(fields.len()).await;
-        let done = value::decode(&fields).map_err(|error| error.to_string()).and_then(|fields| {
-            self.context
-                .session
-                .set_customer(&fields, &self.context.limits)
-                .map_err(|refusal| refusal.to_string())
-        });
+        let done = match value::decode(&fields) {
+            Ok(fields) => self.log_in(|session, limits| session.set_customer(&fields, limits)).await,
+            Err(error) => Err(error.to_string()),
+        };
         Ok(self.answer("session.setCustomer", done))
     }
 
@@ -82,8 +81,25 @@ impl RunState {
 
     async fn take_token(&mut self, token: &str) -> Result<(), String> {
         let identity = self.take_identity(token).await.map_err(|refusal| refusal.to_string())?;
-        let limits = &self.context.limits;
-        self.context.session.hand_over(identity, limits).map_err(|refusal| refusal.to_string())
+        self.log_in(|session, limits| session.hand_over(identity, limits)).await
+    }
+
+    /// Changes who is logged in. What the email alone owned in the CRM becomes the
+    /// customer's; where the database does not answer, nobody is logged in.
+    async fn log_in(
+        &mut self,
+        change: impl FnOnce(&mut Session, &Limits) -> Result<(), SessionRefusal>,
+    ) -> Result<(), String> {
+        let mut session = self.context.session.clone();
+        change(&mut session, &self.context.limits).map_err(|refusal| refusal.to_string())?;
+        if let (Some(crm), Some(identity)) = (&self.context.crm, session.new_owner()) {
+            crm.adopt_email(identity, now_ms()).await.map_err(|error| {
+                tracing::error!(%error, "CRM data could not be given to a customer who logged in");
+                "the database did not answer".to_owned()
+            })?;
+        }
+        self.context.session = session;
+        Ok(())
     }
 
     async fn take_identity(&mut self, token: &str) -> Result<Identity, HandoffRefusal> {

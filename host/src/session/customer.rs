@@ -51,13 +51,22 @@ impl Identity {
         if let Some(id) = fields.get("id").filter(|id| !id.is_null()) {
             customer.insert("id".into(), id.clone());
         }
-        let customer_id = customer_id(&customer).unwrap_or_else(|| format!("email:{}", email.to_lowercase()));
+        let customer_id = customer_id(&customer).unwrap_or_else(|| email_owner(email));
         Ok(Self { email: email.to_owned(), customer_id, customer: Value::Object(customer) })
+    }
+
+    /// Who owns the CRM data of a customer that has no id.
+    pub fn email_owner(&self) -> String {
+        email_owner(&self.email)
     }
 
     pub fn bytes(&self) -> usize {
         self.email.len() + self.customer_id.len() + value::encode(&self.customer).len()
     }
+}
+
+pub(super) fn email_owner(email: &str) -> String {
+    format!("email:{}", email.to_lowercase())
 }
 
 /// What stays of an earlier login: all of it for the same person, else only

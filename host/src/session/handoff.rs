@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Identity;
+use super::customer::email_owner;
 use crate::keys::{self, Keys};
 use crate::store::{StoreError, TokenStore};
 
@@ -136,7 +137,7 @@ impl Payload {
         let customer_id = match self.customer_id {
             Value::String(id) if !id.is_empty() => id,
             Value::Number(id) => ryu_js::Buffer::new().format(id.as_f64()?).to_owned(),
-            Value::Null => format!("email:{}", self.email.to_lowercase()),
+            Value::Null => email_owner(&self.email),
             _ => return None,
         };
         let mut customer = match self.customer {

@@ -1,0 +1,68 @@
+//! The same module in native QuickJS: a fresh runtime, the same rules for
+//! promises.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rquickjs::promise::PromiseState;
+use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Module, Object, Runtime, Value};
+
+use crate::End;
+
+const WALL: Duration = Duration::from_secs(20);
+const HEAP_BYTES: usize = 64 << 20;
+const STACK_BYTES: usize = 1 << 20;
+
+pub fn run(source: &str) -> End {
+    let runtime = Runtime::new().expect("a runtime starts");
+    runtime.set_memory_limit(HEAP_BYTES);
+    runtime.set_max_stack_size(STACK_BYTES);
+    let started = Instant::now();
+    runtime.set_interrupt_handler(Some(Box::new(move || started.elapsed() > WALL)));
+    // Rejected and not handled, in order; a later handler takes one back.
+    let unhandled = Rc::new(RefCell::new(0i64));
+    let counted = Rc::clone(&unhandled);
+    runtime.set_host_promise_rejection_tracker(Some(Box::new(move |_, _, _, is_handled| {
+        *counted.borrow_mut() += if is_handled { -1 } else { 1 };
+    })));
+    let context = Context::full(&runtime).expect("a context starts");
+    let end = context.with(|ctx| {
+        let module = match Module::declare(ctx.clone(), "test.js", source).catch(&ctx) {
+            Ok(module) => module,
+            Err(caught) => return End::Parse(class(&ctx, caught)),
+        };
+        let promise = match module.eval().catch(&ctx) {
+            Ok((_, promise)) => promise,
+            Err(caught) => return End::Runtime(class(&ctx, caught)),
+        };
+        while ctx.execute_pending_job() {}
+        match promise.state() {
+            PromiseState::Resolved if *unhandled.borrow() > 0 => End::Runtime("unhandled".into()),
+            PromiseState::Resolved => End::Fine,
+            PromiseState::Pending => End::Runtime("AwaitError".into()),
+            PromiseState::Rejected => match promise.result::<Value>() {
+                Some(result) => match result.catch(&ctx) {
+                    Ok(value) => End::Runtime(name(&value)),
+                    Err(caught) => End::Runtime(class(&ctx, caught)),
+                },
+                None => End::Runtime("Error".into()),
+            },
+        }
+    });
+    runtime.set_host_promise_rejection_tracker(None);
+    end
+}
+
+fn class<'js>(_ctx: &Ctx<'js>, caught: CaughtError<'js>) -> String {
+    match caught {
+        CaughtError::Exception(exception) => name(&exception.into_object().into_value()),
+        CaughtError::Value(value) => name(&value),
+        CaughtError::Error(error) => error.to_string(),
+    }
+}
+
+fn name(value: &Value<'_>) -> String {
+    let object: Option<&Object<'_>> = value.as_object();
+    object.and_then(|error| error.get::<_, String>("name").ok()).unwrap_or_else(|| "Error".into())
+}

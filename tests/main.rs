@@ -13,6 +13,7 @@ mod browser;
 mod build;
 mod cases;
 mod components;
+mod execution_log;
 mod harness;
 mod health;
 mod limits;

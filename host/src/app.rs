@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
+use crate::execution_log::{ExecutionLog, ExecutionLogOptions};
 use crate::keys::Keys;
 use crate::rate::Rates;
 use crate::request::ReadRules;
@@ -31,6 +32,7 @@ pub struct App {
     pub secrets: Secrets,
     pub read_rules: ReadRules,
     pub rates: Rates,
+    pub executions: ExecutionLog,
     pub telemetry: Arc<Telemetry>,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
@@ -87,9 +89,28 @@ impl App {
             lifetime: config.session.lifetime,
         };
         let rates = Rates::new(Arc::clone(&store) as _);
+        let executions = ExecutionLog::start(ExecutionLogOptions {
+            path: config.execution_log_path(),
+            keep: config.log.keep,
+            rows_max: config.log.rows_max,
+            sample: config.log.sample,
+        })
+        .context("the execution log")?;
+        executions.observe(&telemetry.meter());
         Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
         let stopping = AtomicBool::new(false);
-        Ok(Arc::new(Self { site, sandbox, sessions, store, secrets, read_rules, rates, telemetry, stopping }))
+        Ok(Arc::new(Self {
+            site,
+            sandbox,
+            sessions,
+            store,
+            secrets,
+            read_rules,
+            rates,
+            executions,
+            telemetry,
+            stopping,
+        }))
     }
 
     /// Unix time in milliseconds.

@@ -7,6 +7,7 @@
 
 mod build;
 mod limits;
+mod logs;
 mod serve;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Command {
     Build(build::Args),
     /// Show the limits of pages
     Limits(limits::Args),
+    /// Print what runs logged and how they failed
+    Logs(logs::Args),
 }
 
 /// Parses the command line and runs it. The exit code is 0, 1 for a failure and
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
                 serve::run(args, Arc::clone(telemetry)).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args).await,
+            Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),
         }
     });

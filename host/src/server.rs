@@ -89,6 +89,7 @@ impl Running {
         });
         let (visitors, admin) = tokio::join!(visitors, admin);
         cleanup.abort();
+        app.executions.flush().await;
         app.store.close().await;
         tracing::info!("stopped");
         visitors.and(admin).map_err(Into::into)

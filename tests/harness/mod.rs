@@ -61,8 +61,19 @@ impl ServerOptions {
         self
     }
 
-    pub fn env_remove(mut self, name: &str) -> Self {
-        self.command.env_remove(name);
+    /// No file that the server writes may grow beyond this.
+    pub fn file_bytes_max(mut self, bytes: u64) -> Self {
+        // The signal that says so would end the process.
+        let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 1_024);
+        let mut command = Command::new("bash");
+        command.arg("-c").arg(limit).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.command = command;
         self
     }
 

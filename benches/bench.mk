@@ -5,8 +5,9 @@
 bench: ## Measure runs in the sandbox next to native QuickJS
 	cargo bench --locked --profile release -p sluice-benches -- --quiet
 
-load: ## Measure the server under load, and under endless loops
+load: ## Measure the server under load, endless loops, a stalled receiver and overload
 	@command -v wrk >/dev/null || apt-get install --yes wrk || \
 		{ echo "load: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load.sh
+	benches/load_ops.sh

@@ -9,10 +9,13 @@
     reason = "a test that cannot go on should panic, and may say so"
 )]
 
+mod admin;
 mod browser;
 mod build;
 mod cases;
 mod components;
+mod console;
+mod deploy;
 mod execution_log;
 mod harness;
 mod health;

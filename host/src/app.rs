@@ -96,6 +96,8 @@ impl App {
             sample: config.log.sample,
         })
         .context("the execution log")?;
+        // Its file is there from the start, or the log says why not.
+        executions.flush().await;
         executions.observe(&telemetry.meter());
         Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
         let stopping = AtomicBool::new(false);

@@ -6,7 +6,7 @@
 )]
 
 mod build;
-mod limits;
+pub mod limits;
 mod logs;
 mod serve;
 

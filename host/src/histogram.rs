@@ -14,10 +14,12 @@ pub struct Histogram {
     first: usize,
     counts: Vec<u32>,
     max: u64,
+    total: u64,
 }
 
 impl Histogram {
     pub fn record(&mut self, value: u64) {
+        self.total = self.total.saturating_add(value);
         self.add(bucket(value), 1);
         self.max = self.max.max(value);
     }
@@ -46,6 +48,7 @@ impl Histogram {
             self.add(other.first + index, *count);
         }
         self.max = self.max.max(other.max);
+        self.total = self.total.saturating_add(other.total);
     }
 
     pub fn count(&self) -> u64 {
@@ -55,6 +58,11 @@ impl Histogram {
     /// The largest value; 0 where there is none.
     pub fn max(&self) -> u64 {
         self.max
+    }
+
+    /// The sum of all values.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// A value that a share of `quantile` (0 to 1) of all values does not exceed; 0
@@ -128,7 +136,7 @@ mod tests {
         }
         all.merge(&odd);
         all.merge(&even);
-        assert_eq!((all.count(), all.max()), (1_000, 1_000));
+        assert_eq!((all.count(), all.max(), all.total()), (1_000, 1_000, 500_500));
         for (quantile, exact) in [(0.0, 1), (0.5, 500), (0.99, 990), (0.999, 999), (1.0, 1_000)] {
             let found = all.quantile(quantile);
             assert!(found >= exact && found <= exact + exact / SUBS, "{quantile}: {found}");

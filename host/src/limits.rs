@@ -5,6 +5,7 @@
 //! [`policy`] says which of them holds for a page.
 
 pub mod advice;
+pub mod apply;
 pub mod policy;
 
 use serde::{Deserialize, Serialize};

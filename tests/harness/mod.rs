@@ -61,6 +61,11 @@ impl ServerOptions {
         self
     }
 
+    pub fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// No file that the server writes may grow beyond this.
     pub fn file_bytes_max(mut self, bytes: u64) -> Self {
         // The signal that says so would end the process.
@@ -155,8 +160,7 @@ impl Server {
 
     /// A request of an operator who has the token.
     pub fn admin(&self, path: &str) -> Answer {
-        let authorization = format!("Bearer {ADMIN_TOKEN}");
-        Request::get(path).header("authorization", &authorization).send(self.admin_address)
+        Request::get(path).operator().send(self.admin_address)
     }
 
     /// The sum of a metric's samples; those with all the labels given.
@@ -191,6 +195,11 @@ impl Server {
     /// Sends SIGTERM and waits for the end.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
         self.ask_to_stop();
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
         self.process.wait().unwrap()
     }
 

@@ -229,7 +229,7 @@ fn table(limits: &[EffectiveLimit]) -> String {
 }
 
 /// `1_000_000`, as TOML reads it.
-fn grouped(value: u64) -> String {
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {

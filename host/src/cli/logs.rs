@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::config;
+use crate::crm::iso_utc;
 use crate::execution_log::Execution;
 use crate::execution_log::query::{Filter, LogReader};
 use crate::run_log::printable;
@@ -94,7 +95,7 @@ fn print(run: &Execution, json: bool) -> anyhow::Result<()> {
     }
     println!(
         "{} {} {} {} {} {} {} {} fuel, {} µs, trace {}",
-        timestamp(run.at_ms),
+        iso_utc(run.at_ms),
         run.brand,
         run.page,
         run.method,
@@ -118,37 +119,4 @@ fn print(run: &Execution, json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Unix milliseconds as ISO 8601 in UTC.
-pub fn timestamp(at_ms: i64) -> String {
-    let (days, ms) = (at_ms.div_euclid(86_400_000), at_ms.rem_euclid(86_400_000));
-    // Days since the first of March of year 0: leap days come last.
-    let day = days + 719_468;
-    let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_shown_in_utc() {
-        for (ms, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_767_225_599_999, "2025-12-31T23:59:59.999Z"),
-            (1_709_251_200_001, "2024-03-01T00:00:00.001Z"),
-        ] {
-            assert_eq!(timestamp(ms), text);
-        }
-    }
 }

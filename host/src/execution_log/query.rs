@@ -122,6 +122,19 @@ impl LogReader {
         Ok(out)
     }
 
+    /// Every page's runs by interval, since a time: brand, page, start of the
+    /// interval, and what the runs took.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn intervals(&self, since_ms: i64) -> Result<Vec<(String, String, i64, PageStats)>, LogError> {
+        let mut out = Vec::new();
+        self.each_row(None, None, since_ms, |brand, page, starts_at, stats| {
+            out.push((brand, page, starts_at, stats));
+        })?;
+        Ok(out)
+    }
+
     fn each_row(
         &self,
         brand: Option<&str>,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::AdminError;
-use super::views::{Since, limits, overview, pages, runs};
+use super::views::{Since, crm, limits, overview, pages, runs};
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -16,6 +16,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/page", web::get().to(get_page))
         .route("/api/brands/{brand}/runs", web::get().to(get_runs))
         .route("/api/brands/{brand}/runs/{id}", web::get().to(get_run))
+        .route("/api/brands/{brand}/crm", web::get().to(get_entities))
+        .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
         .route("/api/brands/{brand}/limits", web::put().to(put_limit));
 }
@@ -57,6 +59,18 @@ async fn get_runs(
 
 async fn get_run(state: Data<AdminState>, at: Path<(String, i64)>) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(runs::find(&state, &at.0, at.1).await?))
+}
+
+async fn get_entities(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(crm::entities(&state, &brand).await?))
+}
+
+async fn get_entries(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    query: Query<crm::Query>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(crm::entries(&state, &at.0, &at.1, &query).await?))
 }
 
 async fn get_limits(

@@ -9,7 +9,7 @@ use crate::crm::iso_utc;
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 160.0;
 /// Room for the scale.
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 84.0;
 const BOTTOM: f64 = 22.0;
 const TOP: f64 = 8.0;
 
@@ -26,6 +26,8 @@ struct Chart<'a> {
     times: Vec<i64>,
     lines: Vec<Line<'a>>,
     write: fn(f64) -> String,
+    /// What the scale ends at a round number of.
+    unit: f64,
 }
 
 /// Runs and failures.
@@ -52,7 +54,8 @@ pub fn latency(history: &[Moment]) -> String {
 }
 
 pub fn memory(history: &[Moment]) -> String {
-    over_time(
+    of_unit(
+        1_048_576.0,
         history,
         "Memory of a run",
         bytes,
@@ -77,14 +80,23 @@ fn over_time(
     write: fn(f64) -> String,
     lines: &[(&str, &str, Read)],
 ) -> String {
+    of_unit(1.0, history, title, write, lines)
+}
+
+fn of_unit(
+    unit: f64,
+    history: &[Moment],
+    title: &str,
+    write: fn(f64) -> String,
+    lines: &[(&str, &str, Read)],
+) -> String {
     let lines = lines.iter().map(|(name, class, read)| Line {
         name,
         class,
         values: history.iter().map(|at| read(at) as f64).collect(),
     });
-    let chart =
-        Chart { title, times: history.iter().map(|at| at.at_ms).collect(), lines: lines.collect(), write };
-    chart.draw()
+    let times = history.iter().map(|at| at.at_ms).collect();
+    Chart { title, times, lines: lines.collect(), write, unit }.draw()
 }
 
 impl Chart<'_> {
@@ -96,7 +108,7 @@ impl Chart<'_> {
             );
         }
         let most = self.lines.iter().flat_map(|line| line.values.iter().copied()).fold(0.0, f64::max);
-        let top = round_up(most);
+        let top = round_up(most / self.unit) * self.unit;
         let mut svg = format!(
             "<figure class=\"chart\"><figcaption>{}</figcaption>\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: at most {}\">",
@@ -220,6 +232,15 @@ pub fn fuel_spread(page: &PageDetail) -> String {
     };
     let top = buckets.iter().map(|(_, count)| *count).max().unwrap_or(1);
     let width = ((WIDTH - LEFT) / buckets.len() as f64).min(40.0);
+    let last = match buckets.len() {
+        1 => String::new(),
+        count => format!(
+            "<text class=\"scale\" x=\"{:.1}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            (LEFT + width * count as f64).max(LEFT + 200.0),
+            HEIGHT - 6.0,
+            number(*most as f64)
+        ),
+    };
     let columns: String = buckets
         .iter()
         .enumerate()
@@ -239,15 +260,12 @@ pub fn fuel_spread(page: &PageDetail) -> String {
          <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {} to {}\">\
          <line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{base}\" y2=\"{base}\"/>{columns}\
          <text class=\"scale\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{top}</text>\
-         <text class=\"scale\" x=\"{LEFT}\" y=\"{low}\">{}</text>\
-         <text class=\"scale\" x=\"{:.1}\" y=\"{low}\" text-anchor=\"end\">{}</text></svg></figure>",
+         <text class=\"scale\" x=\"{LEFT}\" y=\"{low}\">{}</text>{last}</svg></figure>",
         number(*least as f64),
         number(*most as f64),
         LEFT - 6.0,
         TOP + 8.0,
         number(*least as f64),
-        (LEFT + width * buckets.len() as f64).max(LEFT + 120.0),
-        number(*most as f64),
         base = HEIGHT - BOTTOM,
         low = HEIGHT - 6.0,
     )

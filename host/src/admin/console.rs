@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 
 use super::access::session_cookie;
 use super::error::AdminError;
-use super::views::{Since, find_brand, find_page, limits, overview, pages, runs};
+use super::templates::text;
+use super::views::{Since, crm, find_brand, find_page, limits, overview, pages, runs};
 use super::{AdminState, charts};
 use crate::app::now_ms;
 
 const CSS: &str = include_str!("console/console.css");
 const JS: &str = include_str!("console/console.js");
 const ICON: &str = include_str!("console/icon.svg");
+/// Columns of a table of entries.
+const COLUMNS_MAX: usize = 16;
 /// Runs on one page of the list.
 const RUNS: u32 = 25;
 
@@ -29,6 +32,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/page", web::get().to(page))
         .route("/brands/{brand}/runs", web::get().to(runs))
         .route("/brands/{brand}/runs/{id}", web::get().to(run))
+        .route("/brands/{brand}/crm", web::get().to(entities))
+        .route("/brands/{brand}/crm/{entity}", web::get().to(entity))
         .route("/brands/{brand}/limits", web::post().to(set_limit))
         .route("/assets/console.css", web::get().to(|| asset("text/css; charset=utf-8", CSS)))
         .route("/assets/console.js", web::get().to(|| asset("text/javascript; charset=utf-8", JS)))
@@ -218,6 +223,58 @@ async fn run(state: Data<AdminState>, at: Path<(String, i64)>) -> HttpResponse {
         draw(&state, "run", &view)
     };
     shown(&state, page.await).await
+}
+
+async fn entities(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
+    let page = async {
+        let entities = crm::entities(&state, &brand).await?;
+        draw(
+            &state,
+            "crm",
+            &json!({ "title": "CRM", "brand": *brand, "section_crm": true, "entities": entities }),
+        )
+    };
+    shown(&state, page.await).await
+}
+
+async fn entity(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    query: Query<crm::Query>,
+) -> HttpResponse {
+    let page = async {
+        let (brand, slug) = at.into_inner();
+        let entity = crm::entity(&state, &brand, &slug).await?;
+        let boards = crm::boards(&state, &brand, &entity).await?;
+        let entries = crm::entries(&state, &brand, &slug, &query).await?;
+        let columns = columns(&entity, &entries);
+        let cells = |entry: &crm::EntryView| -> Vec<String> {
+            let values = columns.iter().map(|(key, _)| entry.values.get(key).map(text).unwrap_or_default());
+            values.collect()
+        };
+        let rows: Vec<Value> =
+            entries.iter().map(|entry| json!({ "entry": entry, "cells": cells(entry) })).collect();
+        let labels: Vec<Value> = columns.iter().map(|(_, label)| json!({ "label": label })).collect();
+        let view = json!({
+            "title": entity.name, "brand": brand, "section_crm": true, "entity": entity, "boards": boards,
+            "columns": labels, "rows": rows, "older": entries.last().filter(|_| entries.len() == crm::ENTRIES as usize).map(|entry| entry.id.clone()),
+        });
+        draw(&state, "entity", &view)
+    };
+    shown(&state, page.await).await
+}
+
+/// Keys and labels of a table: declared fields first, then what else there is.
+fn columns(entity: &crm::EntityView, entries: &[crm::EntryView]) -> Vec<(String, String)> {
+    let mut columns: Vec<(String, String)> =
+        entity.fields.iter().map(|field| (field.key.clone(), field.label.clone())).collect();
+    for key in entries.iter().flat_map(|entry| entry.values.keys()) {
+        if !columns.iter().any(|(known, _)| known == key) {
+            columns.push((key.clone(), key.clone()));
+        }
+    }
+    columns.truncate(COLUMNS_MAX);
+    columns
 }
 
 /// For a query string.

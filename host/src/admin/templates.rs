@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::crm::iso_utc;
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
@@ -15,9 +15,14 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("page", include_str!("console/page.hbs")),
     ("runs", include_str!("console/runs.hbs")),
     ("run", include_str!("console/run.hbs")),
+    ("crm", include_str!("console/crm.hbs")),
+    ("entity", include_str!("console/entity.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),
     ("run_body", include_str!("console/run_body.hbs")),
 ];
+
+/// Longer values are cut in tables.
+const TEXT_CHARS_MAX: usize = 120;
 
 /// How a value is written.
 type Write = fn(&Value) -> String;
@@ -33,14 +38,16 @@ impl Templates {
         for (name, text) in TEMPLATES {
             handlebars.register_template_string(name, text)?;
         }
-        let helpers: [(&str, Write); 6] = [
+        let helpers: [(&str, Write); 7] = [
             ("number", |value| number(value.as_f64().unwrap_or(0.0))),
             ("grouped", |value| grouped(value.as_u64().unwrap_or(0))),
             ("bytes", |value| bytes(value.as_f64().unwrap_or(0.0))),
             ("time", |value| duration(value.as_f64().unwrap_or(0.0))),
+            ("len", |value| value.as_array().map_or(0, Vec::len).to_string()),
             ("moment", |value| iso_utc(value.as_i64().unwrap_or(0))),
             ("query", |value| super::console::encode(value.as_str().unwrap_or_default())),
         ];
+        handlebars.register_helper("text", Box::new(Escaped(text)));
         for (name, write) in helpers {
             handlebars.register_helper(name, Box::new(Plain(write)));
         }
@@ -68,6 +75,38 @@ impl handlebars::HelperDef for Plain {
         let value = helper.param(0).map_or(&null, |param| param.value());
         out.write(&(self.0)(value))?;
         Ok(())
+    }
+}
+
+/// A helper whose text may be anybody's.
+struct Escaped(Write);
+
+impl handlebars::HelperDef for Escaped {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let null = Value::Null;
+        let value = helper.param(0).map_or(&null, |param| param.value());
+        out.write(&handlebars::html_escape(&(self.0)(value)))?;
+        Ok(())
+    }
+}
+
+/// A value of a CRM field, in one short line.
+pub fn text(value: &Value) -> String {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }
 
@@ -130,6 +169,13 @@ mod tests {
             (duration(950.0), duration(1_500.0), duration(2e6)),
             ("950 µs".into(), "1.50 ms".into(), "2 s".into())
         );
+    }
+
+    #[test]
+    fn values_are_short_text() {
+        assert_eq!(text(&Value::Null), "");
+        assert_eq!(text(&serde_json::json!({"a": 1})), "{\"a\":1}");
+        assert_eq!(text(&"ü".repeat(200).into()).chars().count(), TEXT_CHARS_MAX + 1);
     }
 
     #[test]

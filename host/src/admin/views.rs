@@ -2,6 +2,7 @@
 //! it. Everything about a brand is asked for by the brand's id and holds nothing
 //! of another's.
 
+pub mod crm;
 pub mod limits;
 pub mod overview;
 pub mod pages;

@@ -1,6 +1,7 @@
 //! The embedded default: one SQLite file in WAL mode. Reads go to a pool; every
 //! write goes through one writer, which takes all that wait into one transaction.
 
+mod browse;
 mod connection;
 mod crm_read;
 mod crm_schema;
@@ -20,8 +21,9 @@ use serde_json::Value;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    BoxFuture, CrmFault, CrmStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey,
-    SessionRow, SessionStamp, SessionStore, SetFields, Store, StoreError, TokenStore,
+    BoxFuture, Browse, BrowseStore, BrowsedEntry, CrmFault, CrmStore, RateStore, RateWindow, SessionAddress,
+    SessionEdit, SessionKey, SessionRow, SessionStamp, SessionStore, SetFields, Store, StoreError,
+    TokenStore,
 };
 use crate::crm::{Address, CrmCaps, CrmSchema, Entity, Entry, FieldKey, Slug};
 
@@ -123,6 +125,12 @@ impl TokenStore for SqliteStore {
 
     fn delete_expired_tokens(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.writer.write(move |conn| token::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl BrowseStore for SqliteStore {
+    fn browse_entries(&self, browse: Browse) -> BoxFuture<'_, Result<Vec<BrowsedEntry>, CrmFault>> {
+        Box::pin(self.readers.read(move |conn| browse::entries(conn, &browse)))
     }
 }
 

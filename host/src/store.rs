@@ -9,6 +9,8 @@
 pub mod contract;
 mod crm;
 mod jobs;
+pub mod location;
+pub mod postgres;
 mod rate;
 mod session;
 pub mod sqlite;

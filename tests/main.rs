@@ -15,6 +15,7 @@ mod build;
 mod cases;
 mod components;
 mod console;
+mod crm;
 mod deploy;
 mod execution_log;
 mod harness;

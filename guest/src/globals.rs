@@ -24,7 +24,7 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{random, value};
 
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 15] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:console.js", include_str!("js/console.js")),
@@ -40,7 +40,6 @@ const SOURCES: [(&str, &str); 16] = [
     ("sluice:crypto.js", include_str!("js/crypto.js")),
     ("sluice:secrets.js", include_str!("js/secrets.js")),
     ("sluice:url.js", include_str!("js/url.js")),
-    ("sluice:not_yet.js", include_str!("js/not_yet.js")),
 ];
 
 /// Installs every global into the context of the snapshot.

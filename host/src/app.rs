@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use tokio::sync::Notify;
 
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
@@ -18,8 +19,8 @@ use crate::secrets::Secrets;
 use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
 use crate::site::Site;
-use crate::store::Store;
-use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::location::Location;
+use crate::store::{CapsOfBrand, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
 
@@ -29,6 +30,8 @@ pub struct App {
     pub sandbox: Sandbox,
     pub sessions: Sessions,
     pub store: Arc<dyn Store>,
+    /// Rung when a job was queued here.
+    pub bell: Arc<Notify>,
     pub secrets: Secrets,
     pub read_rules: ReadRules,
     pub rates: Rates,
@@ -48,15 +51,15 @@ impl App {
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
     ) -> anyhow::Result<Arc<Self>> {
-        let database = sqlite_path(&config.database.url)?;
-        let data_dir = database.parent().map(PathBuf::from);
+        let location = Location::of(&config.database)?;
+        let data_dir = location.data_dir();
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(
             environment("APP_KEY").as_deref(),
             environment("APP_KEYS_PREVIOUS").as_deref(),
             data_dir.as_deref(),
         )?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::new(&database)).await?);
+        let store = location.open().await?;
         let sandbox_config = SandboxConfig {
             concurrent_runs_max: config.limits.max.concurrent_runs(),
             memory_bytes_max: config.limits.max.memory_bytes(),
@@ -88,6 +91,7 @@ impl App {
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
+        let bell = Arc::new(Notify::new());
         let rates = Rates::new(Arc::clone(&store) as _);
         let executions = ExecutionLog::start(ExecutionLogOptions {
             path: config.execution_log_path(),
@@ -106,6 +110,7 @@ impl App {
             sandbox,
             sessions,
             store,
+            bell,
             secrets,
             read_rules,
             rates,
@@ -131,7 +136,16 @@ impl App {
 
     /// CRM data of `brand`, for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
-        CrmAccess::new(Arc::clone(&self.store), brand)
+        CrmAccess::new(Arc::clone(&self.store), brand, Arc::clone(&self.bell))
+    }
+
+    /// The CRM quotas of each brand, for writes that no page makes.
+    pub fn caps_of_brand(self: &Arc<Self>) -> CapsOfBrand {
+        let app = Arc::clone(self);
+        Arc::new(move |id| {
+            let brand = app.site.brands().find(|brand| brand.id == id);
+            brand.map(|brand| brand.limits.crm_caps()).unwrap_or_default()
+        })
     }
 }
 
@@ -149,16 +163,4 @@ async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result
         tracing::info!(brand, "crm: {change}");
     }
     Ok(())
-}
-
-fn sqlite_path(url: &str) -> anyhow::Result<PathBuf> {
-    match url.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        Some(("postgres" | "postgresql", _)) => {
-            anyhow::bail!(
-                "database.url: PostgreSQL is not available in this version of Sluice; use sqlite:PATH"
-            )
-        }
-        _ => anyhow::bail!("database.url must be sqlite:PATH, not `{url}`"),
-    }
 }

@@ -6,6 +6,9 @@
 )]
 
 mod build;
+mod crm;
+mod database;
+mod jobs;
 pub mod limits;
 mod logs;
 mod serve;
@@ -31,6 +34,10 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Apply, show and export what brands declare in crm.toml
+    Crm(crm::Args),
+    /// List, retry and drop background writes
+    Jobs(jobs::Args),
     /// Show the limits of pages
     Limits(limits::Args),
     /// Print what runs logged and how they failed
@@ -67,6 +74,8 @@ pub fn main() -> ExitCode {
             }
             Command::Build(args) => build::run(args).await,
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),
         }
     });

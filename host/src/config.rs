@@ -115,13 +115,15 @@ impl Default for AdminConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
-    /// `sqlite:` and a path, relative to the working directory.
+    /// `sqlite:` and a path, relative to the working directory, or `postgres://…`.
     pub url: String,
+    /// Most connections of this host to PostgreSQL.
+    pub connections_max: usize,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { url: "sqlite:data/sluice.db".into() }
+        Self { url: "sqlite:data/sluice.db".into(), connections_max: 16 }
     }
 }
 

@@ -4,8 +4,9 @@
 //! options ─ options.rs, check.rs ─▶ Address, FieldKey, Value ─ CrmStore ─▶ result
 //! ```
 //!
-//! `calls.rs` walks that line once for each call; everything left of the store is
-//! a pure function of its input. A value is a JSON value of 64-bit integers,
+//! `calls/` walks that line once for each call; everything left of the store is a pure
+//! function of its input. Writes are a value of their own (`write.rs`), so that a job can
+//! store what a call would do at once. A value is a JSON value of 64-bit integers,
 //! doubles and UTF-8 strings; `-0.0`, the order of keys and NUL survive storage.
 
 pub mod access;
@@ -14,21 +15,28 @@ mod calls;
 mod check;
 mod entry;
 mod entry_id;
+mod missing;
 mod options;
 mod plan;
 mod schema;
 mod size;
+mod write;
 
 pub use call::{Call, Caller, CrmError};
-pub use calls::{get_entries, get_field, get_fields, set_field, set_fields};
-pub use check::{FieldKey, Reference, Slug, not_finite};
+pub use calls::call;
+pub use check::{FieldKey, Reference, Slug};
 pub use entry::{Entry, Placement, iso_utc};
 pub use entry_id::EntryId;
+pub use missing::Missing;
 pub use plan::{Step, Write as SchemaWrite, plan};
 pub use schema::{
-    CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec,
+    CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec, export,
 };
-pub use size::{entry_bytes, json_bytes, value_bytes};
+pub use size::{entry_bytes, json_bytes, value_bytes, values_bytes};
+pub use write::{
+    CrmWrite, CrmWritten, Destination, EntryRow, Held, Line, LineKey, LineRows, Named, NewEntry, NewValue,
+    Plan, Refusal, Want, WriteInto,
+};
 
 /// Longest field key, in characters (they are ASCII).
 pub const FIELD_KEY_CHARS_MAX: usize = 128;
@@ -63,6 +71,10 @@ pub struct CrmCaps {
     pub brand_bytes_max: u64,
     /// Bytes of one call's result, as MessagePack.
     pub result_bytes_max: usize,
+    /// Entities of one brand; only `ensureCrmEntity` is held to it, `crm.toml` is not.
+    pub entities_a_brand_max: u32,
+    /// Declared fields of one entity, its pipelines, and stages of each; as above.
+    pub fields_an_entity_max: u32,
 }
 
 impl Default for CrmCaps {
@@ -72,6 +84,8 @@ impl Default for CrmCaps {
             entries_a_reference_max: 1_000,
             brand_bytes_max: 1 << 30,
             result_bytes_max: 1 << 20,
+            entities_a_brand_max: 1_000,
+            fields_an_entity_max: 256,
         }
     }
 }

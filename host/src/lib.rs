@@ -17,6 +17,7 @@ pub mod crm;
 pub mod execution_log;
 pub mod histogram;
 pub mod host_api;
+pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod page;

@@ -70,6 +70,7 @@ pub struct RunState {
     pub(crate) wall_clock: WallClock,
     pub(crate) monotonic_clock: MonotonicClock,
     pub(crate) crm_calls: u32,
+    pub(crate) crm_ensure_calls: u32,
     /// Handoff tokens made and taken.
     pub(crate) tokens: u32,
     /// Spent waiting in host calls.
@@ -86,6 +87,7 @@ impl RunState {
             wall_clock: WallClock::new(),
             monotonic_clock: MonotonicClock::new(),
             crm_calls: 0,
+            crm_ensure_calls: 0,
             tokens: 0,
             host_wall: Duration::ZERO,
         }

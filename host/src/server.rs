@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use crate::admin::{self, AdminState};
 use crate::app::{App, now_ms};
 use crate::config::SiteConfig;
+use crate::jobs::Workers;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::serve::serve_page;
@@ -34,6 +35,7 @@ pub struct Running {
     visitors: Server,
     /// The admin listener, and that of the probes.
     operators: Vec<Server>,
+    workers: Workers,
     app: Arc<App>,
 }
 
@@ -68,7 +70,8 @@ pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Res
         });
         operators.push(probes.workers(1).disable_signals().listen(listener)?.run());
     }
-    Ok(Running { address, admin_address, visitors, operators, app })
+    let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
+    Ok(Running { address, admin_address, visitors, operators, workers, app })
 }
 
 fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -85,7 +88,7 @@ impl Running {
     /// # Errors
     /// A listener failed.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let Self { visitors, operators, app, .. } = self;
+        let Self { visitors, operators, workers, app, .. } = self;
         // Visitors first: until they are gone, operators see how far it is.
         let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
@@ -100,6 +103,7 @@ impl Running {
         });
         let (visitors, operators) = tokio::join!(visitors, join_all(operators));
         cleanup.abort();
+        workers.stop().await;
         app.executions.flush().await;
         app.store.close().await;
         tracing::info!("stopped");

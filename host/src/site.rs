@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::config::{self, BrandConfig, ConfigError, PageConfig, SiteConfig};
+use crate::limits::Limits;
 use crate::limits::policy::{BrandLayers, LimitPolicy};
 use crate::page::extract::extract;
 use crate::page::modules::ModuleSource;
@@ -46,6 +47,8 @@ pub struct Brand {
     pub pages: PageTable<Arc<Page>>,
     /// `crm.toml` as it stands; empty when there is none.
     pub crm_toml: String,
+    /// Before what single pages override.
+    pub limits: Limits,
 }
 
 impl Site {
@@ -177,6 +180,7 @@ async fn load_brand(
         form_bodies: config.form_bodies,
         pages,
         crm_toml,
+        limits: limits.effective(BrandLayers { brand: id, own: &config.limits, page: None }),
     })
 }
 

@@ -57,6 +57,11 @@ impl Request {
     }
 
     pub fn send(self, to: SocketAddr) -> Answer {
+        self.try_send(to).unwrap()
+    }
+
+    /// For servers that may be gone before they have answered.
+    pub fn try_send(self, to: SocketAddr) -> Result<Answer, ureq::Error> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -76,14 +81,14 @@ impl Request {
         } else {
             agent.run(request.body(self.body).unwrap())
         };
-        let mut answer = sent.unwrap();
+        let mut answer = sent?;
         let headers = answer.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
-        Answer {
+        Ok(Answer {
             status: answer.status().as_u16(),
             headers: headers.collect(),
-            body: answer.body_mut().with_config().limit(64 << 20).read_to_string().unwrap(),
-        }
+            body: answer.body_mut().with_config().limit(64 << 20).read_to_string()?,
+        })
     }
 }
 

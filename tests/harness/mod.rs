@@ -192,6 +192,12 @@ impl Server {
         assert!(sent.success());
     }
 
+    /// Sends SIGKILL and waits for the end: nothing is finished, nothing is said.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
         self.ask_to_stop();

@@ -2,29 +2,35 @@ use rquickjs::prelude::Func;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::{decoded, encoded, thrown};
-use crate::sluice::page::crm;
-use crate::sluice::page::types::Exception;
+use crate::sluice::page::crm::{self, Operation};
 
-type Call = fn(&[u8]) -> std::result::Result<Vec<u8>, Exception>;
-
-const CALLS: [(&str, Call); 5] = [
-    ("getCrmField", crm::get_field),
-    ("getCrmFields", crm::get_fields),
-    ("getCrmEntries", crm::get_entries),
-    ("setCrmField", crm::set_field),
-    ("setCrmFields", crm::set_fields),
+const CALLS: [(&str, Operation); 14] = [
+    ("getCrmField", Operation::GetField),
+    ("getCrmFields", Operation::GetFields),
+    ("getCrmEntries", Operation::GetEntries),
+    ("getCrmFieldValues", Operation::GetValues),
+    ("setCrmField", Operation::SetField),
+    ("setCrmFields", Operation::SetFields),
+    ("addCrmFieldValue", Operation::AddValue),
+    ("clearCrmEntries", Operation::Clear),
+    ("moveCrmToStage", Operation::MoveToStage),
+    ("moveCrmToPipeline", Operation::MoveToPipeline),
+    ("moveCrmLead", Operation::MoveLead),
+    ("moveCrmToEntity", Operation::MoveToEntity),
+    ("reassignCrmReference", Operation::Reassign),
+    ("ensureCrmEntity", Operation::EnsureEntity),
 ];
 
 pub fn install(host: &Object<'_>) -> Result<()> {
+    host.set("crmCalls", CALLS.map(|(name, _)| name).to_vec())?;
     host.set("crmCall", Func::from(call))
 }
 
-/// The call's answer; `undefined` when its argument could not be handed over.
+/// The call's answer. An argument that cannot be handed over has left its warning in
+/// the log; the host knows what the call then gives.
 fn call<'js>(ctx: Ctx<'js>, name: String, options: Value<'js>) -> Result<Value<'js>> {
     let unknown = || rquickjs::Exception::throw_internal(&ctx, "no such CRM call");
-    let (_, call) = CALLS.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;
-    match encoded(&ctx, &name, options)? {
-        Some(options) => decoded(&ctx, Some(thrown(&ctx, call(&options))?)),
-        None => Ok(Value::new_undefined(ctx)),
-    }
+    let (_, operation) = CALLS.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;
+    let options = encoded(&ctx, &name, options)?;
+    decoded(&ctx, Some(thrown(&ctx, crm::call(*operation, options.as_deref()))?))
 }

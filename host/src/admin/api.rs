@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::AdminError;
-use super::views::{Since, crm, limits, overview, pages, runs};
+use super::views::{Since, crm, jobs, limits, overview, pages, runs};
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -18,6 +18,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/runs/{id}", web::get().to(get_run))
         .route("/api/brands/{brand}/crm", web::get().to(get_entities))
         .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
+        .route("/api/brands/{brand}/jobs", web::get().to(get_jobs))
+        .route("/api/brands/{brand}/jobs/parked/{action}", web::post().to(post_parked))
+        .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
         .route("/api/brands/{brand}/limits", web::put().to(put_limit));
 }
@@ -71,6 +74,26 @@ async fn get_entries(
     query: Query<crm::Query>,
 ) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(crm::entries(&state, &at.0, &at.1, &query).await?))
+}
+
+async fn get_jobs(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(jobs::list(&state, &brand).await?))
+}
+
+async fn post_job(
+    state: Data<AdminState>,
+    at: Path<(String, i64, jobs::Action)>,
+) -> Result<HttpResponse, AdminError> {
+    jobs::act(&state, &at.0, at.1, at.2).await?;
+    Ok(HttpResponse::Ok().json(json!({ "jobs": 1 })))
+}
+
+async fn post_parked(
+    state: Data<AdminState>,
+    at: Path<(String, jobs::Action)>,
+) -> Result<HttpResponse, AdminError> {
+    let count = jobs::act_on_parked(&state, &at.0, at.1).await?;
+    Ok(HttpResponse::Ok().json(json!({ "jobs": count })))
 }
 
 async fn get_limits(

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::access::session_cookie;
 use super::error::AdminError;
 use super::templates::text;
-use super::views::{Since, crm, find_brand, find_page, limits, overview, pages, runs};
+use super::views::{Since, crm, find_brand, find_page, jobs, limits, overview, pages, runs};
 use super::{AdminState, charts};
 use crate::app::now_ms;
 
@@ -34,6 +34,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/runs/{id}", web::get().to(run))
         .route("/brands/{brand}/crm", web::get().to(entities))
         .route("/brands/{brand}/crm/{entity}", web::get().to(entity))
+        .route("/brands/{brand}/jobs", web::get().to(jobs))
+        .route("/brands/{brand}/jobs/parked/{action}", web::post().to(act_on_parked))
+        .route("/brands/{brand}/jobs/{id}/{action}", web::post().to(act_on_job))
         .route("/brands/{brand}/limits", web::post().to(set_limit))
         .route("/assets/console.css", web::get().to(|| asset("text/css; charset=utf-8", CSS)))
         .route("/assets/console.js", web::get().to(|| asset("text/javascript; charset=utf-8", JS)))
@@ -262,6 +265,28 @@ async fn entity(
         draw(&state, "entity", &view)
     };
     shown(&state, page.await).await
+}
+
+async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
+    let page = async {
+        let jobs = jobs::list(&state, &brand).await?;
+        let has_parked = jobs.iter().any(|job| job.is_parked);
+        let view = json!({
+            "title": "Jobs", "brand": *brand, "section_jobs": true, "jobs": jobs, "has_parked": has_parked,
+        });
+        draw(&state, "jobs", &view)
+    };
+    shown(&state, page.await).await
+}
+
+async fn act_on_job(state: Data<AdminState>, at: Path<(String, i64, jobs::Action)>) -> HttpResponse {
+    let done = jobs::act(&state, &at.0, at.1, at.2).await;
+    shown(&state, done.map(|()| see(&format!("/brands/{}/jobs", at.0)))).await
+}
+
+async fn act_on_parked(state: Data<AdminState>, at: Path<(String, jobs::Action)>) -> HttpResponse {
+    let done = jobs::act_on_parked(&state, &at.0, at.1).await;
+    shown(&state, done.map(|_| see(&format!("/brands/{}/jobs", at.0)))).await
 }
 
 /// Keys and labels of a table: declared fields first, then what else there is.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::crm::iso_utc;
 
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
@@ -17,6 +17,7 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("run", include_str!("console/run.hbs")),
     ("crm", include_str!("console/crm.hbs")),
     ("entity", include_str!("console/entity.hbs")),
+    ("jobs", include_str!("console/jobs.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),
     ("run_body", include_str!("console/run_body.hbs")),
 ];

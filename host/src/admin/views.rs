@@ -3,6 +3,7 @@
 //! of another's.
 
 pub mod crm;
+pub mod jobs;
 pub mod limits;
 pub mod overview;
 pub mod pages;

@@ -1,5 +1,8 @@
 //! The rules for one value each. Pure; every sentence an author may see is here.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::size::{depth, json_bytes};
@@ -9,15 +12,18 @@ use super::{
 };
 
 /// An entity's slug: `^[a-z0-9][a-z0-9_-]*$`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Slug(String);
 
 /// A field's key: `^[A-Za-z0-9_.-]+$`. `__proto__` is one like any other.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct FieldKey(String);
 
 /// What entries are attached to, such as `customer` and a customer's id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "(String, String)", into = "(String, String)")]
 pub struct Reference {
     kind: String,
     id: String,
@@ -93,11 +99,62 @@ impl Reference {
     }
 }
 
+/// `customer/7`, control characters escaped.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.id.escape_debug())
+    }
+}
+
+// What is read back from a job is checked as what comes from a script.
+
+impl TryFrom<String> for Slug {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::new(&text).ok_or_else(|| format!("{} is not a slug", quoted(&text)))
+    }
+}
+
+impl From<Slug> for String {
+    fn from(slug: Slug) -> Self {
+        slug.0
+    }
+}
+
+impl TryFrom<String> for FieldKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::new(&text)
+    }
+}
+
+impl From<FieldKey> for String {
+    fn from(key: FieldKey) -> Self {
+        key.0
+    }
+}
+
+impl TryFrom<(String, String)> for Reference {
+    type Error = String;
+
+    fn try_from((kind, id): (String, String)) -> Result<Self, String> {
+        Self::new(&kind, &id)
+    }
+}
+
+impl From<Reference> for (String, String) {
+    fn from(reference: Reference) -> Self {
+        (reference.kind, reference.id)
+    }
+}
+
 /// Whether a value may be stored under `property`. `null` is for the caller to refuse.
 pub(super) fn value(call: Call, property: &str, value: &Value) -> Result<(), CrmError> {
     match value {
         Value::Null | Value::Bool(_) => Ok(()),
-        // A number that JSON cannot hold never becomes a `Value`; see `not_finite`.
+        // A number that JSON cannot hold never becomes a `Value`.
         Value::Number(_) => Ok(()),
         Value::String(text) => match chars(text) {
             count if count > STRING_CHARS_MAX => Err(call.refused(format_args!(
@@ -114,12 +171,6 @@ pub(super) fn value(call: Call, property: &str, value: &Value) -> Result<(), Crm
             _ => Ok(()),
         },
     }
-}
-
-/// What a call with a number in it that JSON does not have is refused with. The
-/// host's decoder meets such a number before there is a `Value`.
-pub fn not_finite(call: Call) -> CrmError {
-    call.refused("a number that is not finite cannot be stored")
 }
 
 /// Length as scripts count it.
@@ -153,6 +204,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::crm::Refusal;
 
     #[test]
     fn slugs() {
@@ -209,6 +261,7 @@ mod tests {
         assert_eq!(
             value(Call::SetField, "value", &json!("x".repeat(10_001))).unwrap_err(),
             CrmError::Refused(
+                Refusal::InvalidInput,
                 "setCrmField: value is a string of 10001 characters; at most 10000 can be stored".to_owned()
             )
         );

@@ -1,11 +1,15 @@
 //! Reads a call's one options object. What is missing is a `TypeError`, what is
 //! there and wrong is refused; all that is missing is looked for first.
 
+mod entity;
+mod moves;
+
 use serde_json::{Map, Value};
 
 use super::check::{self, given};
 use super::{
-    Address, Call, Caller, CrmError, FieldKey, KEYS_A_CALL_MAX, LIMIT_DEFAULT, LIMIT_MAX, Reference, Slug,
+    Address, Call, Caller, CrmError, FieldKey, KEYS_A_CALL_MAX, LIMIT_DEFAULT, LIMIT_MAX, Reference, Refusal,
+    Slug,
 };
 
 /// A property's name, as messages call it, and other spellings that are accepted.
@@ -17,6 +21,7 @@ const FIELD_KEYS: Name = Name("fieldKeys", &["field_keys"]);
 const FIELDS: Name = Name("fields", &[]);
 const VALUE: Name = Name("value", &[]);
 const FORCE: Name = Name("force", &[]);
+const ASYNC: Name = Name("async", &[]);
 const LIMIT: Name = Name("limit", &[]);
 const REFERENCE_TYPE: Name = Name("referenceType", &["reference_type"]);
 const REFERENCE_ID: Name = Name("referenceId", &["reference_id"]);
@@ -24,7 +29,7 @@ const REFERENCE_TYPE_DEFAULT: &str = "customer";
 
 /// The options of one call.
 pub(super) struct Options<'a> {
-    call: Call,
+    pub(super) call: Call,
     map: &'a Map<String, Value>,
 }
 
@@ -39,25 +44,32 @@ impl<'a> Options<'a> {
     }
 
     pub(super) fn slug(&self) -> Result<Slug, CrmError> {
-        match required(self.call, SLUG.0, find(self.map, SLUG))? {
+        self.entity_slug(SLUG)
+    }
+
+    fn entity_slug(&self, name: Name) -> Result<Slug, CrmError> {
+        match required(self.call, name.0, find(self.map, name))? {
             // No entity has a slug of another form, so nobody needs to be asked.
             Value::String(text) => Slug::new(text).ok_or_else(|| unknown_slug(self.call, text)),
             other => {
-                Err(self.call.type_error(format_args!("slug must be a string, got {}", given(Some(other)))))
+                let what = format!("{} must be a string, got {}", name.0, given(Some(other)));
+                Err(self.call.type_error(what))
             }
         }
     }
 
     /// The reference, the script's own or the logged-in customer.
     pub(super) fn address(&self, slug: Slug, caller: &Caller<'_>) -> Result<Address, CrmError> {
+        let reference = self.reference(caller)?;
+        Ok(Address { brand: caller.brand.to_owned(), slug, reference })
+    }
+
+    pub(super) fn reference(&self, caller: &Caller<'_>) -> Result<Reference, CrmError> {
         let kind = self.text(REFERENCE_TYPE)?;
         let id = self.text(REFERENCE_ID)?.or(caller.customer_id);
-        let Some(id) = id else {
-            return Err(self.call.refused("no referenceId was given and nobody is logged in"));
-        };
-        let reference = Reference::new(kind.unwrap_or(REFERENCE_TYPE_DEFAULT), id)
-            .map_err(|why| self.call.refused(why))?;
-        Ok(Address { brand: caller.brand.to_owned(), slug, reference })
+        let none = || self.call.refused_as(Refusal::NoReference, Refusal::NoReference);
+        Reference::new(kind.unwrap_or(REFERENCE_TYPE_DEFAULT), id.ok_or_else(none)?)
+            .map_err(|why| self.call.refused(why))
     }
 
     pub(super) fn required_field_key(&self) -> Result<&'a Value, CrmError> {
@@ -98,11 +110,21 @@ impl<'a> Options<'a> {
     }
 
     pub(super) fn force(&self) -> Result<bool, CrmError> {
-        match find(self.map, FORCE) {
+        self.flag(FORCE)
+    }
+
+    /// Whether the write is to be done later.
+    pub(super) fn is_async(&self) -> Result<bool, CrmError> {
+        self.flag(ASYNC)
+    }
+
+    fn flag(&self, name: Name) -> Result<bool, CrmError> {
+        match find(self.map, name) {
             None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(force)) => Ok(*force),
+            Some(Value::Bool(flag)) => Ok(*flag),
             other => {
-                Err(self.call.refused(format_args!("force must be true or false, got {}", given(other))))
+                let what = format!("{} must be true or false, got {}", name.0, given(other));
+                Err(self.call.refused(what))
             }
         }
     }

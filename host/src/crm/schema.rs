@@ -1,6 +1,7 @@
 //! `crm.toml`: what a brand declares. Pure: text in, declaration or error out.
 
 mod error;
+mod export;
 mod field_type;
 mod spec;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 pub use error::SchemaError;
+pub use export::export;
 pub use field_type::FieldType;
 pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, StageSpec};
 
@@ -80,6 +82,37 @@ impl CrmSchema {
             raw.entity.into_iter().map(|raw| entity(&source, raw, &mut slugs)).collect::<Result<_, _>>()?;
         Ok(Self { entities })
     }
+}
+
+impl CrmSchema {
+    /// One entity out of JSON of the same shape, with the same rules; the error is a
+    /// sentence without a place.
+    pub(super) fn entity_of_json(entity: &Value) -> Result<EntitySpec, String> {
+        let mut table = toml::Table::new();
+        let entity = toml_of_json(entity).unwrap_or_else(|| toml::Table::new().into());
+        table.insert("entity".to_owned(), vec![entity].into());
+        let text = toml::to_string(&table).map_err(|error| error.to_string())?;
+        let mut schema = Self::parse(&text, "").map_err(|error| error.message)?;
+        schema.entities.pop().ok_or_else(|| "there is no entity".to_owned())
+    }
+}
+
+/// `null` is what TOML leaves out.
+fn toml_of_json(value: &Value) -> Option<toml::Value> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => integer.into(),
+            None => number.as_f64().unwrap_or_default().into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => toml::Value::Array(items.iter().filter_map(toml_of_json).collect()),
+        Value::Object(map) => {
+            let entries = map.iter().filter_map(|(key, value)| Some((key.clone(), toml_of_json(value)?)));
+            toml::Value::Table(entries.collect())
+        }
+    })
 }
 
 /// Slugs and keys that were met before in the same list.

@@ -24,6 +24,11 @@ pub fn value_bytes(key: &str, stored_bytes: usize) -> u64 {
     VALUE_ROW_BYTES + 2 * key.len() as u64 + stored_bytes as u64
 }
 
+/// The sum of [`value_bytes`] over `count` values, from the sums of their lengths.
+pub fn values_bytes(count: u32, key_bytes: u64, stored_bytes: u64) -> u64 {
+    u64::from(count) * VALUE_ROW_BYTES + 2 * key_bytes + stored_bytes
+}
+
 /// Bytes of UTF-8 that `JSON.stringify(value)` has.
 pub fn json_bytes(value: &Value) -> usize {
     match value {

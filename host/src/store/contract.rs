@@ -9,17 +9,21 @@ pub mod browse;
 pub mod caps;
 pub mod crm;
 pub mod entries;
+pub mod jobs;
 pub mod rate;
 pub mod schema;
 pub mod session;
 pub mod token;
+pub mod writes;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{BoxFuture, SetFields, Store, WriteInto};
-use crate::crm::{Address, CrmCaps, CrmSchema, Entry, FieldKey, Reference, Slug};
+use super::{BoxFuture, CrmFault, Store};
+use crate::crm::{
+    Address, CrmCaps, CrmSchema, CrmWrite, CrmWritten, Entry, FieldKey, Reference, Slug, WriteInto,
+};
 
 /// Opens one more store on the database under test.
 pub type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn Store>> + Send + Sync;
@@ -42,13 +46,23 @@ macro_rules! contract_tests {
             a_reader_sees_one_moment);
         $crate::contract_tests!(@ $backend, caps: keys_an_entry entries_a_reference
             brand_bytes_count_up_and_down a_refused_write_leaves_nothing);
+        $crate::contract_tests!(@ $backend, writes: clearing_leaves_nothing values_of_a_key
+            entries_are_put_into_stages fields_go_to_another_entity
+            entries_get_another_reference a_login_with_an_id_takes_everything_along
+            opposite_moves_end hostile_text_is_text);
+        $crate::contract_tests!(@ $backend, jobs: a_job_is_applied_once
+            jobs_of_a_line_keep_their_order a_job_waits_in_all_its_lines
+            what_is_refused_parks_and_holds_nothing_up jobs_are_dropped_and_retried_by_choice
+            queueing_refuses_what_writing_would waiting_jobs_count_as_bytes
+            finished_jobs_go_in_batches queued_writes_follow_a_login);
         $crate::contract_tests!(@ $backend, token: a_token_is_spent_once
             of_many_who_spend_at_once_one_does expired_tokens_go_in_batches);
         $crate::contract_tests!(@ $backend, browse: all_references_newest_first
             a_brand_sees_its_own_entries_only large_entries_come_a_few_at_a_time);
         $crate::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_go_in_batches);
         $crate::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
-            changes_are_told ids_are_stable two_who_apply_at_once_agree);
+            changes_are_told ids_are_stable two_who_apply_at_once_agree
+            ensuring_adds_and_changes_nothing two_who_ensure_at_once_agree entities_are_listed);
     };
     (@ $backend:path, $subject:ident: $($name:ident)*) => {
         mod $subject {
@@ -84,9 +98,9 @@ fn key(text: &str) -> FieldKey {
     FieldKey::new(text).unwrap()
 }
 
-fn write(at: &Address, fields: &[(&str, Value)], into: WriteInto) -> SetFields {
+fn write(at: &Address, fields: &[(&str, Value)], into: WriteInto) -> CrmWrite {
     let fields = fields.iter().map(|(k, v)| (key(k), v.clone())).collect();
-    SetFields { at: at.clone(), fields, into }
+    CrmWrite::SetFields { at: at.line(), fields, into }
 }
 
 async fn set(store: &dyn Store, at: &Address, field: &str, value: Value, now_ms: i64) {
@@ -94,9 +108,20 @@ async fn set(store: &dyn Store, at: &Address, field: &str, value: Value, now_ms:
 }
 
 async fn put(store: &dyn Store, at: &Address, fields: &[(&str, Value)], into: WriteInto, now_ms: i64) {
-    let write = write(at, fields, into);
-    let caps = CrmCaps::default();
-    store.set_fields(write, caps, now_ms).await.unwrap();
+    try_put(store, at, fields, into, CrmCaps::default(), now_ms).await.unwrap();
+}
+
+async fn try_put(
+    store: &dyn Store,
+    at: &Address,
+    fields: &[(&str, Value)],
+    into: WriteInto,
+    caps: CrmCaps,
+    now_ms: i64,
+) -> Result<(), CrmFault> {
+    let written = store.write_crm(&at.brand, write(at, fields, into), caps, now_ms).await?;
+    assert_eq!(written, CrmWritten::Fields);
+    Ok(())
 }
 
 async fn get(store: &dyn Store, at: &Address, fields: &[&str]) -> Vec<Option<Value>> {

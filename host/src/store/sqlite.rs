@@ -3,9 +3,11 @@
 
 mod browse;
 mod connection;
+mod crm_load;
 mod crm_read;
 mod crm_schema;
 mod crm_write;
+mod jobs;
 mod migrate;
 mod rate;
 mod readers;
@@ -21,11 +23,13 @@ use serde_json::Value;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    BoxFuture, Browse, BrowseStore, BrowsedEntry, CrmFault, CrmStore, RateStore, RateWindow, SessionAddress,
-    SessionEdit, SessionKey, SessionRow, SessionStamp, SessionStore, SetFields, Store, StoreError,
-    TokenStore,
+    BoxFuture, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmFault, CrmStore, Ensured, Job, JobChoice,
+    JobCounts, JobRun, JobState, JobStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey,
+    SessionRow, SessionStamp, SessionStore, Store, StoreError, TokenStore,
 };
-use crate::crm::{Address, CrmCaps, CrmSchema, Entity, Entry, FieldKey, Slug};
+use crate::crm::{
+    Address, CrmCaps, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry, FieldKey, Reference, Slug,
+};
 
 /// Where the database is and how it is used.
 #[derive(Clone, Debug)]
@@ -154,6 +158,21 @@ impl CrmStore for SqliteStore {
         Box::pin(self.writer.write(move |conn| crm_schema::apply(conn, &brand, &schema)))
     }
 
+    fn ensure_entity(
+        &self,
+        brand: &str,
+        entity: EntitySpec,
+        caps: CrmCaps,
+    ) -> BoxFuture<'_, Result<Ensured, CrmFault>> {
+        let brand = brand.to_owned();
+        Box::pin(self.writer.write(move |conn| crm_schema::ensure(conn, &brand, &entity, caps)))
+    }
+
+    fn list_entities(&self, brand: &str) -> BoxFuture<'_, Result<Vec<Entity>, StoreError>> {
+        let brand = brand.to_owned();
+        Box::pin(self.readers.read(move |conn| crm_schema::list(conn, &brand)))
+    }
+
     fn find_entity(&self, brand: &str, slug: Slug) -> BoxFuture<'_, Result<Option<Entity>, StoreError>> {
         let brand = brand.to_owned();
         Box::pin(self.readers.read(move |conn| crm_schema::find(conn, &brand, slug.as_str())))
@@ -169,6 +188,17 @@ impl CrmStore for SqliteStore {
         Box::pin(self.readers.read(move |conn| crm_read::fields(conn, &at, &keys, bytes_max)))
     }
 
+    fn get_values(
+        &self,
+        at: &Address,
+        key: &FieldKey,
+        limit: u32,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Value>, CrmFault>> {
+        let (at, key) = (at.clone(), key.clone());
+        Box::pin(self.readers.read(move |conn| crm_read::values_of_key(conn, &at, &key, limit, bytes_max)))
+    }
+
     fn get_entries(
         &self,
         at: &Address,
@@ -179,13 +209,79 @@ impl CrmStore for SqliteStore {
         Box::pin(self.readers.read(move |conn| crm_read::entries(conn, &at, limit, bytes_max)))
     }
 
-    fn set_fields(
+    fn write_crm(
         &self,
-        write: SetFields,
+        brand: &str,
+        write: CrmWrite,
         caps: CrmCaps,
         now_ms: i64,
-    ) -> BoxFuture<'_, Result<(), CrmFault>> {
-        Box::pin(self.writer.write(move |conn| crm_write::set_fields(conn, &write, caps, now_ms)))
+    ) -> BoxFuture<'_, Result<CrmWritten, CrmFault>> {
+        let brand = brand.to_owned();
+        Box::pin(self.writer.write(move |conn| crm_write::write(conn, &brand, &write, caps, now_ms)))
+    }
+
+    fn adopt_reference(
+        &self,
+        brand: &str,
+        from: Reference,
+        to: Reference,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let brand = brand.to_owned();
+        Box::pin(self.writer.write(move |conn| crm_write::adopt(conn, &brand, &from, &to, now_ms)))
+    }
+}
+
+impl JobStore for SqliteStore {
+    fn queue_crm(
+        &self,
+        brand: &str,
+        write: CrmWrite,
+        caps: CrmCaps,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<i64, CrmFault>> {
+        let brand = brand.to_owned();
+        Box::pin(self.writer.write(move |conn| jobs::queue(conn, &brand, &write, caps, now_ms)))
+    }
+
+    fn run_jobs(
+        &self,
+        caps: CapsOfBrand,
+        jobs_max: u32,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<Vec<JobRun>, StoreError>> {
+        Box::pin(async move {
+            if !self.readers.read(move |conn| jobs::is_due(conn, now_ms)).await? {
+                return Ok(Vec::new());
+            }
+            self.writer.write(move |conn| jobs::run(conn, &*caps, jobs_max, now_ms)).await
+        })
+    }
+
+    fn list_jobs(
+        &self,
+        brand: Option<&str>,
+        state: Option<JobState>,
+        jobs_max: u32,
+    ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
+        let brand = brand.map(str::to_owned);
+        Box::pin(self.readers.read(move |conn| jobs::list(conn, brand.as_deref(), state, jobs_max)))
+    }
+
+    fn count_jobs(&self) -> BoxFuture<'_, Result<JobCounts, StoreError>> {
+        Box::pin(self.readers.read(|conn| jobs::count(conn)))
+    }
+
+    fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| jobs::retry(conn, &which, now_ms)))
+    }
+
+    fn drop_jobs(&self, which: JobChoice) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| jobs::drop_chosen(conn, &which)))
+    }
+
+    fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.writer.write(move |conn| jobs::delete_finished(conn, before_ms, rows_max)))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::find_brand;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
-use crate::crm::{CrmSchema, Entity, EntryId, Slug, iso_utc};
+use crate::crm::{Entity, EntryId, Slug, iso_utc};
 use crate::store::{Browse, BrowsedEntry, CrmFault, StageChoice};
 
 /// Entries on one page of the table.
@@ -82,15 +82,7 @@ pub struct Board {
 /// The brand's entities.
 pub async fn entities(state: &AdminState, brand: &str) -> Result<Vec<EntityView>, AdminError> {
     let brand = find_brand(state, brand)?;
-    let schema = CrmSchema::parse(&brand.crm_toml, "crm.toml");
-    let schema = schema.map_err(|error| AdminError::Invalid(error.to_string()))?;
-    let mut views = Vec::new();
-    for spec in schema.entities {
-        if let Some(entity) = find(state, &brand.id, &spec.slug).await? {
-            views.push(view(&entity));
-        }
-    }
-    Ok(views)
+    Ok(state.app.store.list_entities(&brand.id).await?.iter().map(view).collect())
 }
 
 /// One entity.

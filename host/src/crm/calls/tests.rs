@@ -1,109 +1,142 @@
-//! The calls against a store that remembers what it was asked.
+//! The calls against an embedded database. Where nobody may be asked, it is closed.
 
+mod moves;
+mod queued;
 mod refused;
 mod results;
 
-use std::sync::Mutex;
-
-use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use super::*;
-use crate::crm::{CrmCaps, CrmSchema, Entity, Entry, EntryId, Slug};
-use crate::store::{BoxFuture, StoreError};
+use crate::crm::{CrmCaps, CrmSchema};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{CrmStore as _, StoreError};
 
-/// Knows the entity `leads`, gives what it was told to and remembers what it was asked.
-#[derive(Default)]
-struct Fake {
-    fields: Vec<Option<Value>>,
-    fault: Option<CrmFault>,
-    reads: Mutex<Vec<Address>>,
-    writes: Mutex<Vec<SetFields>>,
+const SCHEMA: &str = "
+[[entity]]
+slug = 'leads'
+mode = 'data'
+[[entity]]
+slug = 'deals'
+[[entity.pipeline]]
+slug = 'sales'
+stages = [{ slug = 'new' }, { slug = 'won' }]
+[[entity.pipeline]]
+slug = 'support'
+stages = [{ slug = 'open' }, { slug = 'won' }]
+[[entity.pipeline]]
+slug = 'empty'
+";
+
+/// A brand of its own with [`SCHEMA`], and the customer `7`.
+struct Crm {
+    store: SqliteStore,
+    _dir: TempDir,
+    bell: Notify,
+    caps: CrmCaps,
+    customer_id: Option<&'static str>,
+    quiz_visitor_id: Option<&'static str>,
 }
 
-impl Fake {
-    fn answer<T: Send + 'static>(&self, at: &Address, found: T) -> BoxFuture<'_, Result<T, CrmFault>> {
-        let known = at.slug.as_str() == "leads";
-        let fault = self.fault.clone().or((!known).then_some(CrmFault::UnknownSlug));
-        Box::pin(async move { fault.map_or(Ok(found), Err) })
-    }
-
-    fn asked(&self) -> usize {
-        self.reads.lock().unwrap().len() + self.writes.lock().unwrap().len()
-    }
-}
-
-impl CrmStore for Fake {
-    fn apply_crm_schema(&self, _: &str, _: CrmSchema) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn find_entity(&self, _: &str, _: Slug) -> BoxFuture<'_, Result<Option<Entity>, StoreError>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn get_fields(
-        &self,
-        at: &Address,
-        keys: &[FieldKey],
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Option<Value>>, CrmFault>> {
-        self.reads.lock().unwrap().push(at.clone());
-        let mut fields = self.fields.clone();
-        fields.resize(keys.len(), None);
-        self.answer(at, fields)
-    }
-
-    fn get_entries(&self, at: &Address, limit: u32, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, CrmFault>> {
-        self.reads.lock().unwrap().push(at.clone());
-        let entry = Entry {
-            id: EntryId::from_bytes([0; 16]),
-            placement: None,
-            values: Vec::new(),
-            created_at: 0,
-            updated_at: 0,
-        };
-        self.answer(at, vec![entry; limit as usize])
-    }
-
-    fn set_fields(&self, write: SetFields, _: CrmCaps, _: i64) -> BoxFuture<'_, Result<(), CrmFault>> {
-        let at = write.at.clone();
-        self.writes.lock().unwrap().push(write);
-        self.answer(&at, ())
-    }
-}
-
-fn caller(customer_id: Option<&str>) -> Caller<'_> {
-    Caller { brand: "acme", customer_id, caps: CrmCaps::default(), now_ms: 0 }
-}
-
-/// Runs a call that never has to wait, as the customer `7`.
-fn run(fake: &Fake, call: Call, options: Value) -> Result<Value, CrmError> {
-    run_as(fake, call, &options, &caller(Some("7")))
-}
-
-fn run_as(fake: &Fake, call: Call, options: &Value, caller: &Caller<'_>) -> Result<Value, CrmError> {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.build().unwrap();
-    runtime.block_on(async {
-        match call {
-            Call::GetField => get_field(fake, caller, options).await,
-            Call::GetFields => get_fields(fake, caller, options).await,
-            Call::GetEntries => get_entries(fake, caller, options).await,
-            Call::SetField => set_field(fake, caller, options).await,
-            Call::SetFields => set_fields(fake, caller, options).await,
+impl Crm {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteOptions::new(dir.path().join("sluice.db"))).await.unwrap();
+        let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
+        store.apply_crm_schema("acme", schema).await.unwrap();
+        Self {
+            store,
+            _dir: dir,
+            bell: Notify::new(),
+            caps: CrmCaps::default(),
+            customer_id: Some("7"),
+            quiz_visitor_id: None,
         }
-    })
+    }
+
+    /// One whose database answers nothing.
+    async fn closed() -> Self {
+        let crm = Self::new().await;
+        crm.store.close().await;
+        crm
+    }
+
+    async fn call(&self, call: Call, options: Value) -> Result<Value, CrmError> {
+        let caller = Caller {
+            brand: "acme",
+            customer_id: self.customer_id,
+            quiz_visitor_id: self.quiz_visitor_id,
+            caps: self.caps,
+            now_ms: 1_000,
+            bell: &self.bell,
+        };
+        super::call(&self.store, &caller, call, &options).await
+    }
+
+    /// The result of a call that is right.
+    async fn good(&self, call: Call, options: Value) -> Value {
+        self.call(call, options).await.unwrap()
+    }
+
+    /// The code and the message of a call that is refused.
+    async fn refused(&self, call: Call, options: Value) -> (Refusal, String) {
+        match self.call(call, options).await {
+            Err(CrmError::Refused(refusal, message)) => (refusal, message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn set(&self, slug: &str, key: &str, value: Value) {
+        let options = json!({ "slug": slug, "fieldKey": key, "value": value });
+        assert_eq!(self.good(Call::SetField, options).await, json!(true));
+    }
+
+    async fn add(&self, slug: &str, key: &str, value: Value) {
+        let options = json!({ "slug": slug, "fieldKey": key, "value": value });
+        assert_eq!(self.good(Call::AddValue, options).await, json!(true));
+    }
+
+    /// `values_flat` and `stage_slug` of each entry, newest first.
+    async fn entries(&self, slug: &str) -> Value {
+        let entries = self.good(Call::GetEntries, json!({ "slug": slug })).await;
+        let shown = |entry: &Value| json!([entry["values_flat"], entry["stage_slug"]]);
+        entries.as_array().unwrap().iter().map(shown).collect()
+    }
 }
 
 /// Options with which the call is right.
 fn good(call: Call) -> Value {
     match call {
-        Call::GetField => json!({"slug": "leads", "fieldKey": "a"}),
+        Call::GetField | Call::GetValues => json!({"slug": "leads", "fieldKey": "a"}),
         Call::GetFields => json!({"slug": "leads", "fieldKeys": ["a"]}),
-        Call::GetEntries => json!({"slug": "leads"}),
-        Call::SetField => json!({"slug": "leads", "fieldKey": "a", "value": 1}),
+        Call::GetEntries | Call::Clear => json!({"slug": "leads"}),
+        Call::SetField | Call::AddValue => json!({"slug": "leads", "fieldKey": "a", "value": 1}),
         Call::SetFields => json!({"slug": "leads", "fields": [{"fieldKey": "a", "value": 1}]}),
+        Call::MoveToStage => json!({"slug": "deals", "stageSlug": "new"}),
+        Call::MoveToPipeline => json!({"slug": "deals", "pipelineSlug": "sales"}),
+        Call::MoveLead => json!({"slug": "deals", "pipelineSlug": "sales", "stageSlug": "won"}),
+        Call::MoveToEntity => json!({"fromSlug": "leads", "toSlug": "deals", "fieldMap": {"a": "b"}}),
+        Call::Reassign => {
+            json!({"slug": "leads", "fromReferenceType": "quiz_visitor", "fromReferenceId": "v1"})
+        }
+        Call::EnsureEntity => json!({"slug": "orders"}),
     }
 }
 
-const CALLS: [Call; 5] = [Call::GetField, Call::GetFields, Call::GetEntries, Call::SetField, Call::SetFields];
+const CALLS: [Call; 14] = [
+    Call::GetField,
+    Call::GetFields,
+    Call::GetEntries,
+    Call::GetValues,
+    Call::SetField,
+    Call::SetFields,
+    Call::AddValue,
+    Call::Clear,
+    Call::MoveToStage,
+    Call::MoveToPipeline,
+    Call::MoveLead,
+    Call::MoveToEntity,
+    Call::Reassign,
+    Call::EnsureEntity,
+];

@@ -109,3 +109,27 @@ fn wrong_values_are_placed() {
         assert!(rest.starts_with(expected), "{got} should be {expected}");
     }
 }
+
+#[test]
+fn options_of_a_script_follow_the_same_rules() {
+    let entity = |json: Value| CrmSchema::entity_of_json(&json);
+    let same = entity(serde_json::json!({
+        "slug": "leads", "name": null, "field": [{"key": "a", "type": "select", "options": ["x",
+            {"value": "y", "label": "Y"}]}],
+        "pipeline": [{"slug": "sales", "stages": [{"slug": "new", "color": "#fff"}]}],
+    }));
+    let text = "[[entity]]\nslug = 'leads'\n[[entity.field]]\nkey = 'a'\ntype = 'select'
+        options = ['x', { value = 'y', label = 'Y' }]\n[[entity.pipeline]]\nslug = 'sales'
+        stages = [{ slug = 'new', color = '#fff' }]";
+    assert_eq!(same.unwrap(), CrmSchema::parse(text, "").unwrap().entities[0]);
+    for (json, message) in [
+        (serde_json::json!({"slug": "leads", "nmae": "x"}), r#"unknown key "nmae"; did you mean "name"?"#),
+        (serde_json::json!({"slug": "Leads"}), r#"slug "Leads" does not match"#),
+        (serde_json::json!({"slug": "a", "field": [{"key": "\""}]}), r#"key "\"" does not match"#),
+        (serde_json::json!({"slug": "a\"\n[[entity]]\nslug = \"b"}), "slug "),
+        (serde_json::json!({"slug": 1}), "invalid type: integer `1`, expected a string"),
+    ] {
+        let error = entity(json).unwrap_err();
+        assert!(error.starts_with(message), "{error}");
+    }
+}

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{NOW, Open, entries, get, key, leads, put, set, write};
+use super::{NOW, Open, entries, get, key, leads, put, set, try_put};
+use crate::crm::WriteInto::{Holder, New, Newest};
 use crate::crm::{CrmCaps, DEPTH_MAX, Entry, Reference, Slug};
 use crate::store::CrmFault;
-use crate::store::WriteInto::{Holder, New, Newest};
 
 pub async fn values_are_exact(open: &Open) {
     let store = open().await;
@@ -49,8 +49,7 @@ pub async fn the_newest_entry_that_has_the_key(open: &Open) {
     set(&*store, &at, "a", json!(null), NOW + 1).await;
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(Value::Null)]);
     // No keys, nothing to write: still an entity that has to be there.
-    let nothing = write(&at, &[], Holder);
-    assert_eq!(store.set_fields(nothing, caps, NOW).await, Ok(()));
+    assert_eq!(try_put(&*store, &at, &[], Holder, caps, NOW).await, Ok(()));
     assert_eq!(get(&*store, &at, &[]).await, []);
 }
 
@@ -117,13 +116,13 @@ pub async fn unknown_slugs(open: &Open) {
     let mut at = leads(&*store, "unknown").await;
     at.slug = Slug::new("nope").unwrap();
     let caps = CrmCaps::default();
-    let unknown = CrmFault::UnknownSlug;
+    let unknown = CrmFault::UnknownSlug("nope".to_owned());
     let got = store.get_fields(&at, &[key("a")], 1).await;
     assert_eq!(got.unwrap_err(), unknown);
     let got = store.get_entries(&at, 1, 1).await;
     assert_eq!(got.unwrap_err(), unknown);
     for fields in [&[][..], &[("a", json!(1))][..]] {
-        let got = store.set_fields(write(&at, fields, Holder), caps, NOW).await;
+        let got = try_put(&*store, &at, fields, Holder, caps, NOW).await;
         assert_eq!(got.unwrap_err(), unknown);
     }
     let found = store.find_entity(&at.brand, at.slug).await;

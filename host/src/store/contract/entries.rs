@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{NOW, Open, entries, get, key, leads, put, set};
+use crate::crm::WriteInto::{Holder, New, Newest};
 use crate::store::CrmFault;
-use crate::store::WriteInto::{Holder, New, Newest};
 
 pub async fn entries_are_newest_first(open: &Open) {
     let store = open().await;

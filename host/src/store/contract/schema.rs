@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{NOW, Open, brand, get, set};
-use crate::crm::{Address, CrmSchema, Entity, EntityMode, FieldType, Reference, Slug};
-use crate::store::Store;
+use crate::crm::{Address, CrmCaps, CrmSchema, Entity, EntityMode, FieldType, Reference, Slug};
+use crate::store::{CapReached, CrmFault, Store};
 
 const FIRST: &str = "
 [[entity]]
@@ -126,4 +126,59 @@ pub async fn two_who_apply_at_once_agree(open: &Open) {
     }
     assert_eq!(told, 5, "only one of them added anything");
     assert_eq!(find(&*stores[0], &brand).await, find(&*stores[1], &brand).await);
+}
+
+pub async fn ensuring_adds_and_changes_nothing(open: &Open) {
+    let store = open().await;
+    let brand = brand("ensure");
+    let asked = |text: &str| parse(text).entities.remove(0);
+    let ensure = |text: &str, caps| store.ensure_entity(&brand, asked(text), caps);
+    let caps = CrmCaps::default();
+    let first = ensure(FIRST, caps).await.unwrap();
+    assert!(first.created);
+    assert_eq!((first.fields_added, first.fields_skipped), (vec!["score".to_owned()], vec![]));
+    let before = find(&*store, &brand).await;
+    assert_eq!(before.id, first.id);
+    let second = ensure(SECOND, caps).await.unwrap();
+    assert!(!second.created && second.id == first.id);
+    assert_eq!((second.fields_added, second.fields_skipped), (vec!["note".to_owned()], vec![]));
+    let after = find(&*store, &brand).await;
+    assert_eq!((&after.name, &after.fields[0]), (&before.name, &before.fields[0]));
+    assert_eq!(after.pipelines[0].stages[..2], before.pipelines[0].stages);
+    assert_eq!(after.pipelines[0].stages[2].spec.slug, "lost", "what is new comes last");
+    let again = ensure(SECOND, caps).await.unwrap();
+    assert_eq!((again.fields_added, again.fields_skipped), (vec![], vec!["note".to_owned()]));
+    assert_eq!(find(&*store, &brand).await, after);
+    let one = CrmCaps { entities_a_brand_max: 1, ..caps };
+    let full = ensure("[[entity]]\nslug = 'other'", one).await;
+    assert_eq!(full, Err(CrmFault::Cap(CapReached::Schema)));
+    assert!(ensure(FIRST, one).await.is_ok(), "it is there already");
+}
+
+pub async fn two_who_ensure_at_once_agree(open: &Open) {
+    let stores = [open().await, open().await];
+    let brand = brand("ensure-at-once");
+    let tasks = stores.clone().map(|store| {
+        let brand = brand.clone();
+        let asked = parse(FIRST).entities.remove(0);
+        tokio::spawn(async move { store.ensure_entity(&brand, asked, CrmCaps::default()).await })
+    });
+    let mut created = 0;
+    for task in tasks {
+        created += u32::from(task.await.unwrap().unwrap().created);
+    }
+    assert_eq!(created, 1);
+    assert_eq!(find(&*stores[0], &brand).await.fields.len(), 1);
+}
+
+pub async fn entities_are_listed(open: &Open) {
+    let store = open().await;
+    let brand = brand("list");
+    assert_eq!(store.list_entities(&brand).await, Ok(vec![]));
+    let schema = "[[entity]]\nslug = 'z'\n[[entity]]\nslug = 'leads'\n[[entity.field]]\nkey = 'a'";
+    store.apply_crm_schema(&brand, parse(schema)).await.unwrap();
+    let entities = store.list_entities(&brand).await.unwrap();
+    let slugs: Vec<_> = entities.iter().map(|entity| &*entity.slug).collect();
+    assert_eq!(slugs, ["leads", "z"]);
+    assert_eq!(entities[0], find(&*store, &brand).await);
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 use serde_json::Value;
 
-use crate::crm::{Address, Entry, EntryId, FieldKey, Placement};
+use crate::crm::{Address, Entry, EntryId, FieldKey, Placement, Reference};
 use crate::store::{CrmFault, StoreError};
 
 /// One statement for any number of keys, whose text is always the same.
@@ -12,6 +12,9 @@ pub(super) const NEWEST_VALUES: &str = "SELECT asked.key, (
          WHERE reference = ?1 AND key = asked.value
          ORDER BY entry_id DESC LIMIT 1)
      FROM json_each(?2) AS asked";
+
+pub(super) const VALUES_OF_KEY: &str = "SELECT value FROM crm_value
+     WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT ?3";
 
 pub(super) const NEWEST_ENTRIES: &str = "SELECT e.id, e.created_at, e.updated_at, p.id, p.slug, s.id, s.slug
      FROM crm_entry e
@@ -24,12 +27,16 @@ pub(super) fn entity_id(conn: &Connection, brand: &str, slug: &str) -> Result<i6
     conn.prepare_cached("SELECT id FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
         .query_row((brand, slug), |row| row.get(0))
         .optional()?
-        .ok_or(CrmFault::UnknownSlug)
+        .ok_or_else(|| CrmFault::UnknownSlug(slug.to_owned()))
 }
 
 /// The reference's row; `None`: it never had an entry in this entity.
-pub(super) fn reference(conn: &Connection, entity_id: i64, at: &Address) -> Result<Option<i64>, CrmFault> {
-    let (kind, id) = (at.reference.kind(), at.reference.id().as_bytes());
+pub(super) fn reference(
+    conn: &Connection,
+    entity_id: i64,
+    reference: &Reference,
+) -> Result<Option<i64>, CrmFault> {
+    let (kind, id) = (reference.kind(), reference.id().as_bytes());
     let row = conn
         .prepare_cached(
             "SELECT id FROM crm_reference
@@ -49,7 +56,7 @@ pub(super) fn fields(
     let conn = conn.transaction()?;
     let entity = entity_id(&conn, &at.brand, at.slug.as_str())?;
     let mut found = vec![None; keys.len()];
-    let Some(reference) = reference(&conn, entity, at)? else {
+    let Some(reference) = reference(&conn, entity, &at.reference)? else {
         return Ok(found);
     };
     let asked: Value = keys.iter().map(FieldKey::as_str).collect();
@@ -67,6 +74,29 @@ pub(super) fn fields(
     Ok(found)
 }
 
+pub(super) fn values_of_key(
+    conn: &mut Connection,
+    at: &Address,
+    key: &FieldKey,
+    limit: u32,
+    bytes_max: usize,
+) -> Result<Vec<Value>, CrmFault> {
+    let conn = conn.transaction()?;
+    let entity = entity_id(&conn, &at.brand, at.slug.as_str())?;
+    let Some(reference) = reference(&conn, entity, &at.reference)? else {
+        return Ok(Vec::new());
+    };
+    let mut room = Room(bytes_max);
+    let mut found = Vec::new();
+    let mut query = conn.prepare_cached(VALUES_OF_KEY)?;
+    let mut rows = query.query((reference, key.as_str(), limit))?;
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        found.push(room.decode(bytes)?);
+    }
+    Ok(found)
+}
+
 pub(super) fn entries(
     conn: &mut Connection,
     at: &Address,
@@ -75,7 +105,7 @@ pub(super) fn entries(
 ) -> Result<Vec<Entry>, CrmFault> {
     let conn = conn.transaction()?;
     let entity = entity_id(&conn, &at.brand, at.slug.as_str())?;
-    let Some(reference) = reference(&conn, entity, at)? else {
+    let Some(reference) = reference(&conn, entity, &at.reference)? else {
         return Ok(Vec::new());
     };
     let mut query = conn.prepare_cached(NEWEST_ENTRIES)?;

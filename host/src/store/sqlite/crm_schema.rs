@@ -4,9 +4,10 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
 use crate::crm::{
-    CrmSchema, Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Stage, StageSpec, plan,
+    CrmCaps, CrmSchema, Entity, EntityMode, EntitySpec, FieldSpec, FieldType, Missing, Pipeline, SchemaWrite,
+    Stage, StageSpec, plan,
 };
-use crate::store::StoreError;
+use crate::store::{CrmFault, Ensured, StoreError};
 
 /// Runs inside the writer's transaction: two hosts that start at once do not both add.
 pub(super) fn apply(conn: &Connection, brand: &str, schema: &CrmSchema) -> Result<Vec<String>, StoreError> {
@@ -19,6 +20,44 @@ pub(super) fn apply(conn: &Connection, brand: &str, schema: &CrmSchema) -> Resul
         }
     }
     Ok(sentences)
+}
+
+/// Adds what is missing and changes nothing that is there.
+pub(super) fn ensure(
+    conn: &Connection,
+    brand: &str,
+    asked: &EntitySpec,
+    caps: CrmCaps,
+) -> Result<Ensured, CrmFault> {
+    let stored = load(conn, brand, &asked.slug)?;
+    let entities: u32 = conn
+        .prepare_cached("SELECT count(*) FROM crm_entity WHERE brand = ?1")?
+        .query_row([brand], |row| row.get(0))?;
+    let missing = Missing::of(stored.as_ref(), asked, entities, caps)?;
+    for step in &missing.writes {
+        write(conn, brand, step)?;
+    }
+    let (id, _) = entity(conn, brand, &asked.slug)?;
+    Ok(missing.ensured(id))
+}
+
+/// An entity's id and mode.
+pub(super) fn entity(conn: &Connection, brand: &str, slug: &str) -> Result<(i64, EntityMode), CrmFault> {
+    let row: Option<(i64, String)> = conn
+        .prepare_cached("SELECT id, mode FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
+        .query_row((brand, slug), |row| row.try_into())
+        .optional()?;
+    let (id, mode) = row.ok_or_else(|| CrmFault::UnknownSlug(slug.to_owned()))?;
+    Ok((id, EntityMode::from_name(&mode).ok_or_else(|| unknown("entity", "mode"))?))
+}
+
+pub(super) fn list(conn: &mut Connection, brand: &str) -> Result<Vec<Entity>, StoreError> {
+    let conn = conn.transaction()?;
+    let slugs = conn
+        .prepare_cached("SELECT slug FROM crm_entity WHERE brand = ?1 ORDER BY slug")?
+        .query_map([brand], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    slugs.iter().filter_map(|slug| load(&conn, brand, slug).transpose()).collect()
 }
 
 pub(super) fn find(conn: &mut Connection, brand: &str, slug: &str) -> Result<Option<Entity>, StoreError> {
@@ -66,7 +105,7 @@ fn fields(conn: &Connection, entity: i64) -> Result<Vec<(i64, FieldSpec)>, Store
     Ok(fields)
 }
 
-fn pipelines(conn: &Connection, entity: i64) -> Result<Vec<Pipeline>, StoreError> {
+pub(super) fn pipelines(conn: &Connection, entity: i64) -> Result<Vec<Pipeline>, StoreError> {
     let mut pipelines = conn
         .prepare_cached(
             "SELECT id, position, slug, name FROM crm_pipeline

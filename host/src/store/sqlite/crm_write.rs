@@ -1,182 +1,188 @@
-//! Writes values. Each function runs inside the writer's transaction: what it reads
+//! Carries out writes. Each function runs inside the writer's transaction: what it reads
 //! does not change before it writes, and an error undoes all of it.
 
 use rusqlite::{Connection, OptionalExtension};
-use serde_json::Value;
 
-use super::crm_read;
-use crate::crm::{Address, CrmCaps, EntryId, FieldKey, entry_bytes, value_bytes};
-use crate::store::{CapReached, CrmFault, SetFields, StoreError, WriteInto};
+use super::crm_load::{self, Found};
+use super::{crm_read, jobs};
+use crate::crm::{CrmCaps, CrmWrite, CrmWritten, Line, LineRows, Plan, Reference, Slug, Want};
+use crate::store::{CapReached, CrmFault, StoreError};
 
-pub(super) const NEWEST_HOLDER: &str = "SELECT entry_id FROM crm_value
-     WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT 1";
-
-pub(super) fn set_fields(
+pub(super) fn write(
     conn: &Connection,
-    write: &SetFields,
+    brand: &str,
+    write: &CrmWrite,
+    caps: CrmCaps,
+    now_ms: i64,
+) -> Result<CrmWritten, CrmFault> {
+    let wants = write.wants();
+    let (mut found, rows) = load(conn, brand, &wants)?;
+    let plan = write.plan(&rows, caps, now_ms)?;
+    apply(conn, &wants, &mut found, &plan, now_ms)?;
+    add_usage(conn, brand, plan.bytes, caps)?;
+    Ok(plan.written)
+}
+
+/// Whether the write would be refused now. Writes nothing.
+pub(super) fn check(
+    conn: &Connection,
+    brand: &str,
+    write: &CrmWrite,
     caps: CrmCaps,
     now_ms: i64,
 ) -> Result<(), CrmFault> {
-    let entity = crm_read::entity_id(conn, &write.at.brand, write.at.slug.as_str())?;
-    if write.fields.is_empty() {
-        return Ok(());
-    }
-    let reference = reference(conn, entity, &write.at)?;
-    let mut writing = Writing {
-        conn,
-        at: &write.at,
-        reference,
-        caps,
-        now_ms,
-        newest: newest_entry(conn, reference)?,
-        touched: Vec::new(),
-        bytes: 0,
-    };
-    if write.into == WriteInto::New {
-        writing.add_entry()?;
-    }
-    for (key, value) in &write.fields {
-        let holder = match write.into {
-            WriteInto::Holder => newest_with(conn, reference, key)?,
-            WriteInto::Newest | WriteInto::New => None,
-        };
-        let entry = match holder.or(writing.newest) {
-            Some(entry) => entry,
-            None => writing.add_entry()?,
-        };
-        writing.put(entry, key, value)?;
-    }
-    writing.finish()
+    let (_, rows) = load(conn, brand, &write.wants())?;
+    write.plan(&rows, caps, now_ms).map(drop)
 }
 
-/// The reference's row, made if there is none.
-fn reference(conn: &Connection, entity: i64, at: &Address) -> Result<i64, CrmFault> {
-    if let Some(row) = crm_read::reference(conn, entity, at)? {
-        return Ok(row);
+fn load(conn: &Connection, brand: &str, wants: &[Want]) -> Result<(Vec<Found>, Vec<LineRows>), CrmFault> {
+    let lines = wants.iter().map(|want| crm_load::line(conn, brand, want));
+    Ok(lines.collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
+}
+
+fn apply(
+    conn: &Connection,
+    wants: &[Want],
+    found: &mut [Found],
+    plan: &Plan,
+    now_ms: i64,
+) -> Result<(), CrmFault> {
+    for new in &plan.new_entries {
+        let reference = reference(conn, wants, found, new.line)?;
+        conn.prepare_cached(
+            "INSERT INTO crm_entry (id, reference, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)",
+        )?
+        .execute((new.id.as_bytes(), reference, now_ms))?;
     }
-    let (kind, id) = (at.reference.kind(), at.reference.id().as_bytes());
+    for new in &plan.values {
+        let reference = reference(conn, wants, found, new.line)?;
+        conn.prepare_cached(
+            "INSERT INTO crm_value (entry_id, key, reference, value) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (entry_id, key) DO UPDATE SET value = excluded.value",
+        )?
+        .execute((new.entry.as_bytes(), new.key.as_str(), reference, &new.value))?;
+    }
+    for (entry, key) in &plan.removed_values {
+        conn.prepare_cached("DELETE FROM crm_value WHERE entry_id = ?1 AND key = ?2")?
+            .execute((entry.as_bytes(), key.as_str()))?;
+    }
+    for entry in &plan.deleted_entries {
+        conn.prepare_cached("DELETE FROM crm_entry WHERE id = ?1")?.execute([entry.as_bytes()])?;
+    }
+    for (entry, stage) in &plan.placed {
+        conn.prepare_cached("UPDATE crm_entry SET stage_id = ?2 WHERE id = ?1")?
+            .execute((entry.as_bytes(), stage))?;
+    }
+    if let Some((from, to)) = plan.reassigned {
+        let (from, to) = (reference(conn, wants, found, from)?, reference(conn, wants, found, to)?);
+        for sql in [
+            "UPDATE crm_entry SET reference = ?2 WHERE reference = ?1",
+            "UPDATE crm_value SET reference = ?2 WHERE reference = ?1",
+        ] {
+            conn.prepare_cached(sql)?.execute((from, to))?;
+        }
+    }
+    for entry in &plan.touched {
+        conn.prepare_cached("UPDATE crm_entry SET updated_at = ?2 WHERE id = ?1")?
+            .execute((entry.as_bytes(), now_ms))?;
+    }
+    for line in plan.emptied.iter().filter_map(|line| found.get(*line)?.reference) {
+        conn.prepare_cached(
+            "DELETE FROM crm_reference WHERE id = ?1
+             AND NOT EXISTS (SELECT 1 FROM crm_entry WHERE reference = ?1)",
+        )?
+        .execute([line])?;
+    }
+    Ok(())
+}
+
+/// The row of a line's reference, made if there is none.
+fn reference(conn: &Connection, wants: &[Want], found: &mut [Found], line: usize) -> Result<i64, CrmFault> {
+    let (Some(found), Some(want)) = (found.get_mut(line), wants.get(line)) else {
+        return Err(StoreError::Failed("a plan names a line that it does not have".to_owned()).into());
+    };
+    if let Some(reference) = found.reference {
+        return Ok(reference);
+    }
+    let Line { reference, .. } = &want.line;
     let row = conn
         .prepare_cached(
             "INSERT INTO crm_reference (entity_id, type, reference_id) VALUES (?1, ?2, ?3)
              RETURNING id",
         )?
-        .query_row((entity, kind, id), |row| row.get(0))?;
+        .query_row((found.entity, reference.kind(), reference.id().as_bytes()), |row| row.get(0))?;
+    found.reference = Some(row);
     Ok(row)
 }
 
-fn newest_entry(conn: &Connection, reference: i64) -> Result<Option<EntryId>, CrmFault> {
-    let id = conn
-        .prepare_cached("SELECT id FROM crm_entry WHERE reference = ?1 ORDER BY id DESC LIMIT 1")?
-        .query_row([reference], |row| row.get(0))
-        .optional()?;
-    Ok(id.map(EntryId::from_bytes))
+/// Adds to what the brand's data counts. Making it smaller is never refused.
+pub(super) fn add_usage(conn: &Connection, brand: &str, bytes: i64, caps: CrmCaps) -> Result<(), CrmFault> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let total: i64 = conn
+        .prepare_cached(
+            "INSERT INTO crm_usage (brand, bytes) VALUES (?1, ?2)
+             ON CONFLICT (brand) DO UPDATE SET bytes = bytes + excluded.bytes
+             RETURNING bytes",
+        )?
+        .query_row((brand, bytes), |row| row.get(0))?;
+    match bytes > 0 && u64::try_from(total).is_ok_and(|total| total > caps.brand_bytes_max) {
+        true => Err(CrmFault::Cap(CapReached::BrandBytes)),
+        false => Ok(()),
+    }
 }
 
-fn newest_with(conn: &Connection, reference: i64, key: &FieldKey) -> Result<Option<EntryId>, CrmFault> {
-    let id = conn
-        .prepare_cached(NEWEST_HOLDER)?
-        .query_row((reference, key.as_str()), |row| row.get(0))
-        .optional()?;
-    Ok(id.map(EntryId::from_bytes))
-}
-
-/// Writes to one reference, and what they add up to.
-struct Writing<'a> {
-    conn: &'a Connection,
-    at: &'a Address,
-    reference: i64,
-    caps: CrmCaps,
+pub(super) fn adopt(
+    conn: &Connection,
+    brand: &str,
+    from: &Reference,
+    to: &Reference,
     now_ms: i64,
-    newest: Option<EntryId>,
-    touched: Vec<EntryId>,
-    /// What the brand's data grows by.
-    bytes: i64,
+) -> Result<u64, StoreError> {
+    let slugs = conn
+        .prepare_cached("SELECT slug FROM crm_entity WHERE brand = ?1 ORDER BY slug")?
+        .query_map([brand], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut moved = 0;
+    for slug in slugs.iter().filter_map(|slug| Slug::new(slug)) {
+        moved += adopt_entity(conn, brand, &slug, (from, to), now_ms).map_err(|fault| match fault {
+            CrmFault::Store(error) => error,
+            other => StoreError::Failed(other.to_string()),
+        })?;
+    }
+    Ok(moved)
 }
 
-impl Writing<'_> {
-    fn add_entry(&mut self) -> Result<EntryId, CrmFault> {
-        let entries: u32 = self
-            .conn
-            .prepare_cached("SELECT count(*) FROM crm_entry WHERE reference = ?1")?
-            .query_row([self.reference], |row| row.get(0))?;
-        if entries >= self.caps.entries_a_reference_max {
-            return Err(CrmFault::Cap(CapReached::EntriesAReference));
-        }
-        let id = EntryId::after(self.now_ms, self.newest)
-            .map_err(|error| StoreError::Failed(format!("no random bytes: {error}")))?;
-        self.conn
-            .prepare_cached(
-                "INSERT INTO crm_entry (id, reference, created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?3)",
-            )?
-            .execute((id.as_bytes(), self.reference, self.now_ms))?;
-        self.newest = Some(id);
-        self.bytes += signed(entry_bytes(&self.at.reference));
-        Ok(id)
+fn adopt_entity(
+    conn: &Connection,
+    brand: &str,
+    slug: &Slug,
+    (from, to): (&Reference, &Reference),
+    now_ms: i64,
+) -> Result<u64, CrmFault> {
+    let reassign = CrmWrite::Reassign { slug: slug.clone(), from: from.clone(), to: to.clone() };
+    let line = Line { slug: slug.clone(), reference: from.clone() };
+    // Nobody could log in where a quota stood in the way.
+    let caps = CrmCaps { entries_a_reference_max: u32::MAX, brand_bytes_max: u64::MAX, ..CrmCaps::default() };
+    if jobs::is_waited_for(conn, &line.key(brand))? {
+        jobs::insert(conn, brand, &reassign, caps, now_ms)?;
     }
-
-    fn put(&mut self, entry: EntryId, key: &FieldKey, value: &Value) -> Result<(), CrmFault> {
-        let blob = rmp_serde::to_vec(value)
-            .map_err(|error| StoreError::Failed(format!("a value cannot be stored: {error}")))?;
-        let stored: Option<u32> = self
-            .conn
-            .prepare_cached("SELECT length(value) FROM crm_value WHERE entry_id = ?1 AND key = ?2")?
-            .query_row((entry.as_bytes(), key.as_str()), |row| row.get(0))
-            .optional()?;
-        match stored {
-            Some(length) => self.bytes -= signed(value_bytes(key.as_str(), length as usize)),
-            None => self.check_keys(entry)?,
-        }
-        self.bytes += signed(value_bytes(key.as_str(), blob.len()));
-        self.conn
-            .prepare_cached(
-                "INSERT INTO crm_value (entry_id, key, reference, value)
-                 VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (entry_id, key) DO UPDATE SET value = excluded.value",
-            )?
-            .execute((entry.as_bytes(), key.as_str(), self.reference, blob))?;
-        if !self.touched.contains(&entry) {
-            self.touched.push(entry);
-        }
-        Ok(())
+    let entity = crm_read::entity_id(conn, brand, slug.as_str())?;
+    if crm_read::reference(conn, entity, from)?.is_none() {
+        return Ok(0);
     }
-
-    /// Whether the entry may have one key more.
-    fn check_keys(&self, entry: EntryId) -> Result<(), CrmFault> {
-        let keys: u32 = self
-            .conn
-            .prepare_cached("SELECT count(*) FROM crm_value WHERE entry_id = ?1")?
-            .query_row([entry.as_bytes()], |row| row.get(0))?;
-        match keys >= self.caps.keys_an_entry_max {
-            true => Err(CrmFault::Cap(CapReached::KeysAnEntry)),
-            false => Ok(()),
-        }
-    }
-
-    fn finish(self) -> Result<(), CrmFault> {
-        let mut touch = self.conn.prepare_cached("UPDATE crm_entry SET updated_at = ?2 WHERE id = ?1")?;
-        for entry in &self.touched {
-            touch.execute((entry.as_bytes(), self.now_ms))?;
-        }
-        if self.bytes == 0 {
-            return Ok(());
-        }
-        let bytes: i64 = self
-            .conn
-            .prepare_cached(
-                "INSERT INTO crm_usage (brand, bytes) VALUES (?1, ?2)
-                 ON CONFLICT (brand) DO UPDATE SET bytes = bytes + excluded.bytes
-                 RETURNING bytes",
-            )?
-            .query_row((&self.at.brand, self.bytes), |row| row.get(0))?;
-        match self.bytes > 0 && bytes > signed(self.caps.brand_bytes_max) {
-            true => Err(CrmFault::Cap(CapReached::BrandBytes)),
-            false => Ok(()),
-        }
+    match write(conn, brand, &reassign, caps, now_ms)? {
+        CrmWritten::Reassigned { moved } => Ok(moved),
+        _ => Ok(0),
     }
 }
 
-/// SQLite counts in 64 signed bits.
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
+/// The first row, if there is one.
+pub(super) fn first<T: rusqlite::types::FromSql>(
+    conn: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<Option<T>> {
+    conn.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()
 }

@@ -10,6 +10,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "0001_init", include_str!("../migrations/sqlite/0001_init.sql")),
     (2, "0002_used_token", include_str!("../migrations/sqlite/0002_used_token.sql")),
     (3, "0003_rate", include_str!("../migrations/sqlite/0003_rate.sql")),
+    (4, "0004_jobs", include_str!("../migrations/sqlite/0004_jobs.sql")),
 ];
 
 /// How long a start waits for another one that is migrating.

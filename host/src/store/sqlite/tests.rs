@@ -5,9 +5,9 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::crm::Reference;
+use crate::crm::{Reference, WriteInto};
 use crate::store::contract::Open;
-use crate::store::{SessionChange, SessionRowId, WriteInto};
+use crate::store::{JOB_TRIES_MAX, JobEnd, SessionChange, SessionRowId};
 
 fn backend() -> (TempDir, Box<Open>) {
     let dir = tempfile::tempdir().unwrap();
@@ -34,9 +34,9 @@ fn address() -> Address {
     }
 }
 
-fn score(value: Value) -> SetFields {
-    SetFields {
-        at: address(),
+fn score(value: Value) -> CrmWrite {
+    CrmWrite::SetFields {
+        at: address().line(),
         fields: vec![(FieldKey::new("score").unwrap(), value)],
         into: WriteInto::Holder,
     }
@@ -56,11 +56,11 @@ async fn open_with_leads(options: SqliteOptions) -> Arc<SqliteStore> {
 }
 
 /// Begins to write on a task of its own.
-fn spawn_score(store: &Arc<SqliteStore>, n: i32) -> JoinHandle<Result<(), CrmFault>> {
+fn spawn_score(store: &Arc<SqliteStore>, n: i32) -> JoinHandle<Result<CrmWritten, CrmFault>> {
     let store = store.clone();
     tokio::spawn(async move {
         let caps = CrmCaps::default();
-        store.set_fields(score(json!(n)), caps, 0).await
+        store.write_crm("acme", score(json!(n)), caps, 0).await
     })
 }
 
@@ -116,14 +116,14 @@ async fn another_process_lock_is_waited_for_and_then_given_up() {
     let (impatient, patient) = (open_with_leads(short).await, open_with_leads(options(&dir)).await);
     let other = lock(&dir);
 
-    let given_up = impatient.set_fields(score(json!(1)), CrmCaps::default(), 0).await;
+    let given_up = impatient.write_crm("acme", score(json!(1)), CrmCaps::default(), 0).await;
     assert!(matches!(given_up, Err(CrmFault::Store(StoreError::Unavailable(_)))));
     assert_eq!(read_score(&impatient).await, None, "reads are not held up");
 
     let waiting = spawn_score(&patient, 2);
     tokio::time::sleep(Duration::from_millis(50)).await;
     other.execute_batch("COMMIT").unwrap();
-    assert_eq!(waiting.await.unwrap(), Ok(()));
+    assert_eq!(waiting.await.unwrap(), Ok(CrmWritten::Fields));
     assert_eq!(read_score(&impatient).await, Some(json!(2)));
 }
 
@@ -132,7 +132,7 @@ async fn a_write_whose_future_is_dropped_is_still_done() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
     let other = lock(&dir);
-    let mut dropped = store.set_fields(score(json!(1)), CrmCaps::default(), 0);
+    let mut dropped = store.write_crm("acme", score(json!(1)), CrmCaps::default(), 0);
     let timeout = Duration::from_millis(20);
     assert!(tokio::time::timeout(timeout, &mut dropped).await.is_err());
     drop(dropped);
@@ -155,7 +155,7 @@ async fn a_write_that_waited_too_long_never_begins() {
     let second = spawn_score(&store, 2);
     tokio::time::sleep(Duration::from_millis(700)).await;
     other.execute_batch("COMMIT").unwrap();
-    assert_eq!(first.await.unwrap(), Ok(()));
+    assert_eq!(first.await.unwrap(), Ok(CrmWritten::Fields));
     let refused = second.await.unwrap();
     assert!(matches!(refused, Err(CrmFault::Store(StoreError::Unavailable(_)))));
     assert_eq!(read_score(&store).await, Some(json!(1)));
@@ -173,9 +173,9 @@ async fn a_panic_in_an_edit_undoes_itself_and_nothing_else() {
     let failed = tokio::spawn(async move { failing.commit_session(at, 0, panics).await });
     let again = spawn_score(&store, 2);
     other.execute_batch("COMMIT").unwrap();
-    assert_eq!(write.await.unwrap(), Ok(()));
+    assert_eq!(write.await.unwrap(), Ok(CrmWritten::Fields));
     assert!(matches!(failed.await.unwrap(), Err(StoreError::Failed(_))));
-    assert_eq!(again.await.unwrap(), Ok(()));
+    assert_eq!(again.await.unwrap(), Ok(CrmWritten::Fields));
     assert!(read_score(&store).await.is_some());
 }
 
@@ -185,16 +185,16 @@ async fn closing_finishes_what_was_handed_over() {
     let store = open_with_leads(options(&dir)).await;
     let mut writes = Vec::new();
     for n in 0..50 {
-        let mut write = store.set_fields(score(json!(n)), CrmCaps::default(), 0);
+        let mut write = store.write_crm("acme", score(json!(n)), CrmCaps::default(), 0);
         // Polled once, it has its place in the queue.
         let _ = poll_once(&mut write).await;
         writes.push(write);
     }
     store.close().await;
     for write in writes {
-        assert_eq!(write.await, Ok(()));
+        assert_eq!(write.await, Ok(CrmWritten::Fields));
     }
-    let late = store.set_fields(score(json!(99)), CrmCaps::default(), 0).await;
+    let late = store.write_crm("acme", score(json!(99)), CrmCaps::default(), 0).await;
     assert!(matches!(late, Err(CrmFault::Store(StoreError::Unavailable(_)))));
     let late = store.find_entity("acme", address().slug).await;
     assert!(matches!(late, Err(StoreError::Unavailable(_))));
@@ -216,11 +216,21 @@ async fn hot_statements_search_indexes_and_sort_nothing() {
     let dir = tempfile::tempdir().unwrap();
     open_with_leads(options(&dir)).await;
     let conn = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
-    for sql in [crm_read::NEWEST_VALUES, crm_read::NEWEST_ENTRIES, crm_write::NEWEST_HOLDER] {
+    for sql in [
+        crm_read::NEWEST_VALUES,
+        crm_read::NEWEST_ENTRIES,
+        crm_read::VALUES_OF_KEY,
+        crm_load::NEWEST_HOLDER,
+        crm_load::ENTRIES,
+        crm_load::VALUE_SIZES,
+        jobs::NEXT,
+    ] {
         let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps = query.query_map((1, "[]"), |row| row.get(3)).unwrap();
+        let given = vec![1; query.parameter_count()];
+        let steps = query.query_map(rusqlite::params_from_iter(given), |row| row.get(3)).unwrap();
         for step in steps.map(Result::<String, _>::unwrap) {
-            let table = step.contains("SCAN") && !step.contains("asked");
+            // Waiting jobs are looked through in their order; there is an index of them alone.
+            let table = step.contains("SCAN") && !step.contains("asked") && !step.contains("job_waiting");
             assert!(!table && !step.contains("B-TREE"), "{step} in {sql}");
         }
     }
@@ -241,7 +251,7 @@ fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
                 let worker = { worker }.build().unwrap();
                 worker.block_on(async {
                     let caps = CrmCaps::default();
-                    store.set_fields(score(json!(n)), caps, 0).await.unwrap();
+                    store.write_crm("acme", score(json!(n)), caps, 0).await.unwrap();
                     assert!(read_score(&store).await.is_some());
                 });
             })
@@ -252,4 +262,60 @@ fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
     }
     drop(database);
     drop(store);
+}
+
+/// Runs what is due and gives how it ended.
+async fn work(store: &SqliteStore, now_ms: i64) -> Vec<JobEnd> {
+    let runs = store.run_jobs(Arc::new(|_: &str| CrmCaps::default()), 10, now_ms).await.unwrap();
+    runs.into_iter().map(|run| run.end).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_keeps_failing_is_retried_then_parked_and_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER broken BEFORE INSERT ON crm_value WHEN NEW.key = 'score'
+             BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END",
+        )
+        .unwrap();
+    let caps = CrmCaps::default();
+    store.queue_crm("acme", score(json!(1)), caps, 0).await.unwrap();
+    store.queue_crm("acme", CrmWrite::Clear { at: address().line() }, caps, 0).await.unwrap();
+    let mut now = 0;
+    for try_number in 1..JOB_TRIES_MAX {
+        let ends = work(&store, now).await;
+        let [JobEnd::Retry { due_at, error }] = &ends[..] else { panic!("{ends:?}") };
+        assert!(error.contains("broken on purpose"), "{error}");
+        assert_eq!(work(&store, due_at - 1).await, [], "try {try_number} waits, and its line with it");
+        now = *due_at;
+    }
+    let ends = work(&store, now).await;
+    assert!(matches!(&ends[..], [JobEnd::Parked { .. }, JobEnd::Done]), "{ends:?}");
+    let parked = store.list_jobs(None, Some(JobState::Parked), 5).await.unwrap().remove(0);
+    assert_eq!(parked.tries, JOB_TRIES_MAX);
+    assert!(parked.last_error.unwrap().contains("broken on purpose"));
+    assert_eq!(read_score(&store).await, None);
+
+    other.execute_batch("DROP TRIGGER broken").unwrap();
+    assert_eq!(store.retry_jobs(JobChoice::One(parked.id), now).await, Ok(1));
+    assert_eq!(work(&store, now).await, [JobEnd::Done]);
+    assert_eq!(read_score(&store).await, Some(json!(1)));
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_parked_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let id = store.queue_crm("acme", score(json!(1)), CrmCaps::default(), 0).await.unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other.execute_batch("UPDATE job SET write = x'c1'").unwrap();
+    let ends = work(&store, 0).await;
+    let [JobEnd::Parked { error }] = &ends[..] else { panic!("{ends:?}") };
+    assert!(error.starts_with("a stored job cannot be read"), "{error}");
+    let retried = store.retry_jobs(JobChoice::One(id), 0).await;
+    assert!(matches!(retried, Err(StoreError::Corrupt { .. })));
+    assert_eq!(store.drop_jobs(JobChoice::One(id)).await, Ok(1));
 }

@@ -2,69 +2,101 @@
 
 use super::*;
 
-/// The call's message without its name, after checking that nobody asked the store.
-fn refusal(call: Call, changes: Value) -> (&'static str, String) {
+/// The call's message without its name. The database is closed: had it been asked, the
+/// error would be its own.
+async fn refusal(call: Call, changes: Value) -> (&'static str, String) {
     let mut options = good(call);
     for (name, value) in changes.as_object().unwrap() {
         options[name] = value.clone();
     }
-    let fake = Fake::default();
-    let (kind, message) = match run(&fake, call, options).unwrap_err() {
+    let (kind, message) = match Crm::closed().await.call(call, options).await.unwrap_err() {
         CrmError::Type(message) => ("type", message),
         CrmError::Range(message) => ("range", message),
-        CrmError::Refused(message) => ("refused", message),
-        CrmError::Store(error) => panic!("{error}"),
+        CrmError::Refused(refusal, message) => (refusal.code(), message),
+        CrmError::Store(error) => panic!("the store was asked: {error}"),
     };
-    assert_eq!(fake.asked(), 0, "{message}");
     let message = message.strip_prefix(call.name()).unwrap();
     (kind, message.strip_prefix(": ").unwrap().to_owned())
 }
 
-#[test]
-fn good_input_is_good() {
+#[tokio::test]
+async fn good_input_is_good() {
+    let mut crm = Crm::new().await;
+    crm.quiz_visitor_id = Some("v1");
+    for slug in ["leads", "deals"] {
+        crm.set(slug, "a", json!(1)).await;
+    }
     for call in CALLS {
-        assert!(run(&Fake::default(), call, good(call)).is_ok(), "{call:?}");
+        if call == Call::MoveToEntity {
+            crm.set("leads", "a", json!(1)).await;
+        }
+        crm.good(call, good(call)).await;
     }
 }
 
-#[test]
-fn the_argument_is_one_plain_object() {
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_no_refusal() {
+    let mut crm = Crm::closed().await;
+    crm.quiz_visitor_id = Some("v1");
+    for call in CALLS {
+        let error = crm.call(call, good(call)).await.unwrap_err();
+        assert!(matches!(error, CrmError::Store(StoreError::Unavailable(_))), "{call:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_argument_is_one_plain_object() {
+    let crm = Crm::closed().await;
     for call in CALLS {
         for (argument, given) in
             [(json!(null), "null"), (json!([]), "an array"), (json!("leads"), "\"leads\"")]
         {
             let name = call.name();
             let message = format!("{name}: takes one options object, got {given}");
-            let got = run(&Fake::default(), call, argument);
-            assert_eq!(got, Err(CrmError::Type(message)));
+            assert_eq!(crm.call(call, argument).await, Err(CrmError::Type(message)));
         }
     }
 }
 
-#[test]
-fn slugs() {
+#[tokio::test]
+async fn slugs() {
+    let crm = Crm::new().await;
     for call in CALLS {
-        let slug = |slug| refusal(call, json!({ "slug": slug }));
-        let type_error = |message: &str| ("type", message.to_owned());
-        assert_eq!(slug(json!(null)), type_error("slug is required, got null"));
-        assert_eq!(slug(json!(1)), type_error("slug must be a string, got 1"));
-        let never = r#"slug "No Slug" is not a CRM entity of this brand"#;
-        assert_eq!(slug(json!("No Slug")), type_error(never));
-        // Of the right form, but unknown: only the store knows.
-        let mut options = good(call);
-        options["slug"] = json!("nope");
-        let message = format!("{}: slug \"nope\" is not a CRM entity of this brand", call.name());
-        assert_eq!(run(&Fake::default(), call, options), Err(CrmError::Type(message)));
+        for name in if call == Call::MoveToEntity { &["fromSlug", "toSlug"][..] } else { &["slug"] } {
+            let missing = refusal(call, json!({ *name: null })).await;
+            assert_eq!(missing, ("type", format!("{name} is required, got null")));
+            if call == Call::EnsureEntity {
+                continue;
+            }
+            let number = refusal(call, json!({ *name: 1 })).await;
+            assert_eq!(number, ("type", format!("{name} must be a string, got 1")));
+            let never = r#"slug "No Slug" is not a CRM entity of this brand"#;
+            let never = ("type", never.to_owned());
+            assert_eq!(refusal(call, json!({ *name: "No Slug" })).await, never);
+            // Of the right form, but unknown: only the store knows.
+            let mut options = good(call);
+            options[name] = json!("nope");
+            options["fromReferenceId"] = json!("v1");
+            let crm = Crm { quiz_visitor_id: Some("v1"), ..Crm::new().await };
+            let message = format!("{}: slug \"nope\" is not a CRM entity of this brand", call.name());
+            assert_eq!(crm.call(call, options).await, Err(CrmError::Type(message)));
+        }
     }
+    let (refusal, message) = crm.refused(Call::EnsureEntity, json!({"slug": "No Slug"})).await;
+    assert_eq!(refusal, Refusal::InvalidInput);
+    assert!(message.starts_with(r#"ensureCrmEntity: slug "No Slug" does not match"#), "{message}");
 }
 
-#[test]
-fn what_is_missing_is_a_type_error() {
+#[tokio::test]
+async fn what_is_missing_is_a_type_error() {
     let cases = [
         (Call::GetField, json!({"fieldKey": null}), "fieldKey is required, got null"),
+        (Call::GetValues, json!({"fieldKey": null}), "fieldKey is required, got null"),
         (Call::GetFields, json!({"fieldKeys": null}), "fieldKeys is required, got null"),
         (Call::SetField, json!({"fieldKey": null}), "fieldKey is required, got null"),
         (Call::SetField, json!({"value": null}), "value is required, got null"),
+        (Call::AddValue, json!({"value": null}), "value is required, got null"),
+        (Call::MoveToEntity, json!({"fieldMap": null}), "fieldMap is required, got null"),
         // Missing comes before wrong.
         (Call::SetField, json!({"fieldKey": "!", "value": null}), "value is required, got null"),
         (Call::SetFields, json!({"fields": null}), "fields is required, got null"),
@@ -80,13 +112,14 @@ fn what_is_missing_is_a_type_error() {
         ),
     ];
     for (call, changes, message) in cases {
-        assert_eq!(refusal(call, changes), ("type", message.to_owned()));
+        assert_eq!(refusal(call, changes).await, ("type", message.to_owned()));
     }
 }
 
-#[test]
-fn what_is_wrong_is_refused() {
+#[tokio::test]
+async fn what_is_wrong_is_refused() {
     let many: Vec<_> = (0..257).map(|n| n.to_string()).collect();
+    let many_mapped: serde_json::Map<_, _> = many.iter().map(|key| (key.clone(), json!("a"))).collect();
     let cases = [
         (Call::GetField, json!({"fieldKey": "a b"}), r#"fieldKey "a b" does not match"#),
         (Call::GetField, json!({"fieldKey": 5}), "fieldKey must be a string, got 5"),
@@ -94,6 +127,7 @@ fn what_is_wrong_is_refused() {
         (Call::GetFields, json!({"fieldKeys": ["a", ""]}), r#"fieldKeys[1] "" does not match"#),
         (Call::GetFields, json!({"fieldKeys": many}), "fieldKeys has 257 items; at most 256"),
         (Call::SetField, json!({"value": "x".repeat(10_001)}), "value is a string of 10001"),
+        (Call::AddValue, json!({"value": "x".repeat(10_001)}), "value is a string of 10001"),
         (Call::SetField, json!({"value": ["x".repeat(10_240)]}), "value is 10244 bytes as JSON"),
         (Call::SetField, json!({"force": 1}), "force must be true or false, got 1"),
         (Call::SetFields, json!({"fields": {}}), "fields must be an array, got an object"),
@@ -104,18 +138,63 @@ fn what_is_wrong_is_refused() {
             "fields[0].value is a string of 10001",
         ),
         (Call::GetEntries, json!({"limit": 0}), "limit must be a number from 1 to 200, got 0"),
-        (Call::GetEntries, json!({"limit": "5"}), r#"limit must be a number from 1 to 200, got "5""#),
+        (Call::GetValues, json!({"limit": "5"}), r#"limit must be a number from 1 to 200, got "5""#),
+        (Call::MoveToStage, json!({"stageSlug": null}), "stageId or stageSlug is required"),
+        (Call::MoveToStage, json!({"stageId": 1.5}), "stageId must be an integer, got 1.5"),
+        (Call::MoveToStage, json!({"stageId": "1"}), r#"stageId must be an integer, got "1""#),
+        (Call::MoveToStage, json!({"stageSlug": 1}), "stageSlug must be a string, got 1"),
+        (Call::MoveToStage, json!({"allEntries": "yes"}), "allEntries must be true or false"),
+        (Call::MoveToPipeline, json!({"pipelineSlug": null}), "pipelineId or pipelineSlug is required"),
+        (Call::MoveLead, json!({"pipelineSlug": null}), "pipelineId or pipelineSlug is required"),
+        (Call::MoveLead, json!({"stageSlug": null}), "stageId or stageSlug is required"),
+        (Call::MoveToEntity, json!({"fieldMap": []}), "fieldMap must be an object, got an array"),
+        (Call::MoveToEntity, json!({"fieldMap": {}}), "fieldMap has 0 keys; it may have 1 to 256"),
+        (Call::MoveToEntity, json!({"fieldMap": many_mapped}), "fieldMap has 257 keys"),
+        (Call::MoveToEntity, json!({"fieldMap": {"!": "a"}}), r#"a key of fieldMap "!" does not match"#),
+        (Call::MoveToEntity, json!({"fieldMap": {"a": 1}}), r#"fieldMap["a"] must be a string, got 1"#),
+        (Call::MoveToEntity, json!({"toSlug": "leads"}), "fromSlug and toSlug are the same entity"),
+        (Call::MoveToEntity, json!({"removeFromOld": 1}), "removeFromOld must be true or false"),
+        (Call::Reassign, json!({"fromReferenceType": null}), "fromReferenceType is required"),
+        (Call::Reassign, json!({"fromReferenceId": null}), "fromReferenceId is required"),
+        (Call::Reassign, json!({"fromReferenceType": "a b"}), r#"referenceType "a b" does not match"#),
+        (Call::EnsureEntity, json!({"name": ""}), "name must be one line"),
+        (Call::EnsureEntity, json!({"mode": "dat"}), r#"unknown name "dat"; did you mean "data"?"#),
+        (Call::EnsureEntity, json!({"fields": [1]}), "an item of fields must be a key or an object"),
+        (Call::EnsureEntity, json!({"fields": [{}]}), "missing field `key`"),
+        (
+            Call::EnsureEntity,
+            json!({"fields": [{"key": "a", "type": "nubmer"}]}),
+            r#"unknown name "nubmer"; did you mean "number"?"#,
+        ),
+        (
+            Call::EnsureEntity,
+            json!({"fields": many.iter().map(|k| json!(k)).collect::<Value>()}),
+            "fields has 257",
+        ),
     ];
     for (call, changes, message) in cases {
-        let (kind, got) = refusal(call, changes);
-        assert_eq!(kind, "refused");
+        let (kind, got) = refusal(call, changes).await;
+        assert_eq!(kind, "invalid_input", "{got}");
         assert!(got.starts_with(message), "{got}");
     }
 }
 
-#[test]
-fn references() {
-    for call in CALLS {
+#[tokio::test]
+async fn async_is_a_boolean_and_checked_before_anybody_is_asked() {
+    for call in CALLS.into_iter().filter(|call| queued::can_wait(*call)) {
+        let crm = Crm { quiz_visitor_id: Some("v1"), ..Crm::closed().await };
+        let mut options = good(call);
+        options["async"] = json!("yes");
+        let (refusal, message) = crm.refused(call, options).await;
+        assert_eq!(refusal, Refusal::InvalidInput);
+        assert_eq!(message, format!("{}: async must be true or false, got \"yes\"", call.name()));
+    }
+}
+
+#[tokio::test]
+async fn references() {
+    let with_reference = |call: &Call| !matches!(call, Call::Reassign | Call::EnsureEntity);
+    for call in CALLS.into_iter().filter(with_reference) {
         for (changes, message) in [
             (json!({"referenceId": 5}), "referenceId must be a string, got 5"),
             (json!({"referenceId": "a{b"}), "referenceId has one of"),
@@ -124,15 +203,28 @@ fn references() {
             (json!({"referenceType": "a.b"}), r#"referenceType "a.b" does not match"#),
             (json!({"reference_type": "x".repeat(65)}), "referenceType is longer than 64"),
         ] {
-            let (kind, got) = refusal(call, changes);
-            assert_eq!(kind, "refused");
+            let (kind, got) = refusal(call, changes).await;
+            assert_eq!(kind, "invalid_input");
             assert!(got.starts_with(message), "{got}");
         }
-        let fake = Fake::default();
-        let message = "no referenceId was given and nobody is logged in";
-        let message = format!("{}: {message}", call.name());
-        let got = run_as(&fake, call, &good(call), &caller(None));
-        assert_eq!(got, Err(CrmError::Refused(message)));
-        assert_eq!(fake.asked(), 0);
+        let crm = Crm { customer_id: None, ..Crm::closed().await };
+        let message = format!("{}: no referenceId was given and nobody is logged in", call.name());
+        assert_eq!(crm.refused(call, good(call)).await, (Refusal::NoReference, message));
+    }
+}
+
+#[test]
+fn what_refused_calls_give() {
+    for call in CALLS {
+        let value = call.refused_value(Refusal::NoEntry).to_string();
+        let expected = match call {
+            Call::GetField | Call::GetFields => "null",
+            Call::GetEntries | Call::GetValues => "[]",
+            Call::SetField | Call::SetFields | Call::AddValue => "false",
+            Call::Clear => r#"{"ok":false,"deleted":0,"error":"no_entry"}"#,
+            Call::EnsureEntity => r#"{"ok":false,"error":"no_entry"}"#,
+            _ => r#"{"ok":false,"moved":0,"error":"no_entry"}"#,
+        };
+        assert_eq!(value, expected);
     }
 }

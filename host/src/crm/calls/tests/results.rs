@@ -2,97 +2,167 @@
 
 use super::*;
 
-#[test]
-fn spellings_and_defaults() {
-    let asked = |options: Value| {
-        let fake = Fake::default();
-        run(&fake, Call::GetField, options).unwrap();
-        let at = fake.reads.lock().unwrap().remove(0);
-        format!("{}/{}/{}", at.brand, at.reference.kind(), at.reference.id())
-    };
-    let own = json!({"slug": "leads", "fieldKey": "a"});
-    assert_eq!(asked(own), "acme/customer/7");
-    let snake = json!({"crm_entity_slug": "leads", "field_key": "a",
-        "reference_type": "order", "reference_id": "9"});
-    assert_eq!(asked(snake), "acme/order/9");
-    let camel = json!({"crmEntitySlug": "leads", "fieldKey": "a",
-        "referenceType": "order", "referenceId": null});
-    assert_eq!(asked(camel), "acme/order/7");
-    let both = json!({"slug": null, "crmEntitySlug": "leads", "fieldKey": null, "field_key": "a"});
-    assert_eq!(asked(both), "acme/customer/7");
-}
-
-#[test]
-fn results() {
-    let fake = Fake { fields: vec![Some(json!(-0.0)), None], ..Fake::default() };
-    let got = run(&fake, Call::GetField, good(Call::GetField)).unwrap();
-    assert_eq!(got.to_string(), "-0.0");
-    let keys = json!({"slug": "leads", "fieldKeys": ["__proto__", "b"]});
-    let got = run(&fake, Call::GetFields, keys).unwrap();
-    assert_eq!(got.to_string(), r#"{"__proto__":-0.0,"b":null}"#);
-    let limit = |limit: Value| {
-        let options = json!({"slug": "leads", "limit": limit});
-        let got = run(&fake, Call::GetEntries, options).unwrap();
-        got.as_array().unwrap().len()
-    };
-    assert_eq!((limit(json!(null)), limit(json!(2.9)), limit(json!(1e300))), (50, 2, 200));
-    for (call, refused) in CALLS.map(|call| (call, call.refused_value().to_string())) {
-        let expected = match call {
-            Call::GetField | Call::GetFields => "null",
-            Call::GetEntries => "[]",
-            Call::SetField | Call::SetFields => "false",
-        };
-        assert_eq!(refused, expected);
+#[tokio::test]
+async fn spellings_and_defaults() {
+    let crm = Crm::new().await;
+    for (kind, id) in [("customer", "7"), ("order", "9"), ("order", "7")] {
+        let options = json!({"slug": "leads", "fieldKey": "a", "value": format!("{kind}/{id}"),
+            "referenceType": kind, "referenceId": id});
+        crm.good(Call::SetField, options).await;
+    }
+    for (options, reference) in [
+        (json!({"slug": "leads", "fieldKey": "a"}), "customer/7"),
+        (
+            json!({"crm_entity_slug": "leads", "field_key": "a", "reference_type": "order",
+                "reference_id": "9"}),
+            "order/9",
+        ),
+        (
+            json!({"crmEntitySlug": "leads", "fieldKey": "a", "referenceType": "order",
+                "referenceId": null}),
+            "order/7",
+        ),
+        (json!({"slug": null, "crmEntitySlug": "leads", "fieldKey": null, "field_key": "a"}), "customer/7"),
+    ] {
+        assert_eq!(crm.good(Call::GetField, options).await, json!(reference));
     }
 }
 
-#[test]
-fn writes() {
-    let fake = Fake::default();
-    let options = json!({"slug": "leads", "force": true, "fields": [
-        {"fieldKey": "a", "value": 0}, {"field_key": "b", "value": false}, {"fieldKey": "a", "value": ""},
+#[tokio::test]
+async fn reads() {
+    let crm = Crm::new().await;
+    crm.set("leads", "__proto__", json!(-0.0)).await;
+    let got = crm.good(Call::GetField, json!({"slug": "leads", "fieldKey": "__proto__"})).await;
+    assert_eq!(got.to_string(), "-0.0");
+    let keys = json!({"slug": "leads", "fieldKeys": ["__proto__", "b"]});
+    let got = crm.good(Call::GetFields, keys).await;
+    assert_eq!(got.to_string(), r#"{"__proto__":-0.0,"b":null}"#);
+}
+
+#[tokio::test]
+async fn limits_of_lists() {
+    let crm = Crm::new().await;
+    for n in 0..201 {
+        crm.add("leads", "n", json!(n)).await;
+    }
+    for call in [Call::GetEntries, Call::GetValues] {
+        for (limit, count) in [(json!(null), 50), (json!(2.9), 2), (json!(1e300), 200)] {
+            let mut options = good(call);
+            options["limit"] = limit;
+            options["fieldKey"] = json!("n");
+            assert_eq!(crm.good(call, options).await.as_array().unwrap().len(), count);
+        }
+    }
+    let newest = json!({"slug": "leads", "fieldKey": "n", "limit": 3});
+    assert_eq!(crm.good(Call::GetValues, newest).await, json!([200, 199, 198]));
+}
+
+#[tokio::test]
+async fn writes() {
+    let crm = Crm::new().await;
+    let fields = json!([{"fieldKey": "a", "value": 0}, {"field_key": "b", "value": false},
+        {"fieldKey": "a", "value": ""}]);
+    let options = json!({"slug": "leads", "fields": fields});
+    assert_eq!(crm.good(Call::SetFields, options.clone()).await, json!(true));
+    assert_eq!(crm.entries("leads").await, json!([[{"a": "", "b": false}, null]]));
+    crm.add("leads", "c", json!([])).await;
+    crm.set("leads", "b", json!(2)).await;
+    assert_eq!(crm.entries("leads").await, json!([[{"c": []}, null], [{"a": "", "b": 2}, null]]));
+    let mut forced = options;
+    forced["force"] = json!(true);
+    crm.good(Call::SetFields, forced).await;
+    let expected = json!([[{"a": "", "b": false, "c": []}, null], [{"a": "", "b": 2}, null]]);
+    assert_eq!(crm.entries("leads").await, expected);
+    let cleared = crm.good(Call::Clear, json!({"slug": "leads"})).await;
+    assert_eq!(cleared, json!({"ok": true, "deleted": 2}));
+    assert_eq!(crm.entries("leads").await, json!([]));
+    let cleared = crm.good(Call::Clear, json!({"slug": "leads"})).await;
+    assert_eq!(cleared, json!({"ok": true, "deleted": 0}));
+}
+
+#[tokio::test]
+async fn quotas() {
+    let caps = CrmCaps::default();
+    for (caps, what) in [
+        (CrmCaps { keys_an_entry_max: 0, ..caps }, "the entry would have more than 0 keys"),
+        (CrmCaps { entries_a_reference_max: 0, ..caps }, "the reference would have more than 0 entries"),
+        (CrmCaps { brand_bytes_max: 9, ..caps }, "the brand's CRM data would be over 9 bytes"),
+    ] {
+        let crm = Crm { caps, ..Crm::new().await };
+        let refused = crm.refused(Call::SetField, good(Call::SetField)).await;
+        assert_eq!(refused, (Refusal::NotAllowed, format!("setCrmField: {what}")));
+    }
+}
+
+#[tokio::test]
+async fn a_result_is_a_range_error_just_over_its_limit() {
+    let mut crm = Crm::new().await;
+    crm.set("leads", "a", json!("x".repeat(100))).await;
+    for (call, bytes) in [(Call::GetField, 102), (Call::GetValues, 103)] {
+        crm.caps.result_bytes_max = bytes;
+        crm.good(call, good(call)).await;
+        crm.caps.result_bytes_max = bytes - 1;
+        let message = format!("{}: the result is larger than {} bytes", call.name(), bytes - 1);
+        assert_eq!(crm.call(call, good(call)).await, Err(CrmError::Range(message)));
+    }
+}
+
+#[tokio::test]
+async fn ensuring_an_entity_adds_what_is_missing() {
+    let crm = Crm::new().await;
+    let asked = json!({"slug": "orders", "name": "Orders", "fields": [
+        "total", {"fieldKey": "note", "label": "Note", "type": "textarea"},
     ]});
-    assert_eq!(run(&fake, Call::SetFields, options), Ok(json!(true)));
-    let write = fake.writes.lock().unwrap().remove(0);
-    let fields: Vec<_> = (write.fields.iter()).map(|(key, value)| (key.as_str(), value.clone())).collect();
-    assert_eq!(fields, [("a", json!(0)), ("b", json!(false)), ("a", json!(""))]);
-    assert_eq!(write.into, WriteInto::Newest);
-    run(&fake, Call::SetField, good(Call::SetField)).unwrap();
-    assert_eq!(fake.writes.lock().unwrap()[0].into, WriteInto::Holder);
+    let first = crm.good(Call::EnsureEntity, asked.clone()).await;
+    let id = first["id"].clone();
+    assert!(id.is_i64());
+    let expected = json!({"id": id, "slug": "orders", "created": true,
+        "fields_added": ["total", "note"], "fields_skipped": []});
+    assert_eq!(first, expected);
+    crm.set("orders", "total", json!(1)).await;
+
+    let more = json!({"crmEntitySlug": "orders", "name": "Other", "fields": [
+        {"key": "note", "type": "number"}, "extra",
+    ]});
+    let second = crm.good(Call::EnsureEntity, more).await;
+    let expected = json!({"id": id, "slug": "orders", "created": false,
+        "fields_added": ["extra"], "fields_skipped": ["note"]});
+    assert_eq!(second, expected);
+    let stored = crm.store.list_entities("acme").await.unwrap();
+    let orders = stored.iter().find(|entity| entity.slug == "orders").unwrap();
+    assert_eq!(orders.name, "Orders", "what is there stays");
+    let fields: Vec<_> = orders.fields.iter().map(|(at, f)| (*at, &*f.key, f.kind.as_str())).collect();
+    assert_eq!(fields, [(0, "total", "text"), (1, "note", "textarea"), (2, "extra", "text")]);
+
+    let pipelines = json!({"slug": "deals", "pipelines": [
+        {"slug": "sales", "stages": [{"slug": "new"}, {"slug": "lost"}]}, {"slug": "returns"},
+    ]});
+    crm.good(Call::EnsureEntity, pipelines.clone()).await;
+    crm.good(Call::EnsureEntity, pipelines).await;
+    let stored = crm.store.list_entities("acme").await.unwrap();
+    let deals = stored.iter().find(|entity| entity.slug == "deals").unwrap();
+    let slugs: Vec<_> = deals.pipelines.iter().map(|pipeline| &*pipeline.slug).collect();
+    assert_eq!(slugs, ["sales", "support", "empty", "returns"]);
+    let stages: Vec<_> = deals.pipelines[0].stages.iter().map(|stage| &*stage.spec.slug).collect();
+    assert_eq!(stages, ["new", "won", "lost"]);
+    let none = json!({"slug": "leads", "pipelines": [{"slug": "sales"}]});
+    assert_eq!(crm.refused(Call::EnsureEntity, none).await.0, Refusal::NotCrmMode);
 }
 
-#[test]
-fn faults_of_the_store() {
-    let explain = |fault| {
-        let fake = Fake { fault: Some(fault), ..Fake::default() };
-        run(&fake, Call::SetField, good(Call::SetField)).unwrap_err()
-    };
-    let refused = |what: &str| CrmError::Refused(format!("setCrmField: {what}"));
-    assert_eq!(
-        explain(CrmFault::Cap(CapReached::KeysAnEntry)),
-        refused("the entry would have more than 256 keys")
-    );
-    assert_eq!(
-        explain(CrmFault::Cap(CapReached::EntriesAReference)),
-        refused("the reference would have more than 1000 entries")
-    );
-    assert_eq!(
-        explain(CrmFault::Cap(CapReached::BrandBytes)),
-        refused("the brand's CRM data would be over 1073741824 bytes")
-    );
-    let down = StoreError::Unavailable("locked".to_owned());
-    assert_eq!(explain(CrmFault::Store(down.clone())), CrmError::Store(down));
-}
-
-#[test]
-fn a_result_is_a_range_error_just_over_its_limit() {
-    let fake = Fake { fields: vec![Some(json!("x".repeat(100)))], ..Fake::default() };
-    let at = |result_bytes_max| {
-        let mut caller = caller(Some("7"));
-        caller.caps.result_bytes_max = result_bytes_max;
-        run_as(&fake, Call::GetField, &good(Call::GetField), &caller)
-    };
-    assert!(at(102).is_ok());
-    let message = "getCrmField: the result is larger than 101 bytes".to_owned();
-    assert_eq!(at(101), Err(CrmError::Range(message)));
+#[tokio::test]
+async fn ensured_entities_are_bounded() {
+    let mut crm = Crm::new().await;
+    crm.caps.entities_a_brand_max = 3;
+    crm.caps.fields_an_entity_max = 2;
+    let orders = |fields: Value| json!({"slug": "orders", "fields": fields});
+    let (refusal, message) = crm.refused(Call::EnsureEntity, orders(json!(["a", "b", "c"]))).await;
+    assert_eq!(refusal, Refusal::NotAllowed);
+    assert!(message.contains("more than 3 entities, or the entity more than 2 fields"), "{message}");
+    crm.good(Call::EnsureEntity, orders(json!(["a", "b"]))).await;
+    crm.good(Call::EnsureEntity, orders(json!(["a", "b"]))).await;
+    crm.refused(Call::EnsureEntity, orders(json!(["c"]))).await;
+    crm.refused(Call::EnsureEntity, json!({"slug": "fourth"})).await;
+    crm.refused(Call::EnsureEntity, json!({"slug": "deals", "pipelines": [{"slug": "fourth"}]})).await;
+    let stages = json!([{"slug": "sales", "stages": [{"slug": "third"}]}]);
+    crm.refused(Call::EnsureEntity, json!({"slug": "deals", "pipelines": stages})).await;
 }

@@ -1,0 +1,148 @@
+//! `sluice crm`: what brands declare and what the database has.
+
+use std::io::ErrorKind;
+
+use anyhow::Context as _;
+
+use super::database::DatabaseArgs;
+use crate::crm::{CrmSchema, Entity, export, plan};
+use crate::run_log::printable;
+use crate::store::Store;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Add and update what crm.toml declares; nothing is ever deleted
+    Apply {
+        #[command(flatten)]
+        at: BrandArgs,
+        /// Say what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print entities, fields, pipelines and stages with their ids
+    Show {
+        #[command(flatten)]
+        at: BrandArgs,
+    },
+    /// Print a crm.toml that declares what the database has
+    Export {
+        #[command(flatten)]
+        at: BrandArgs,
+    },
+}
+
+#[derive(clap::Args)]
+struct BrandArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// One brand, not all
+    #[arg(long)]
+    brand: Option<String>,
+}
+
+impl BrandArgs {
+    fn brands(&self) -> anyhow::Result<Vec<String>> {
+        self.database.brands(self.brand.as_deref())
+    }
+}
+
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    match args.action {
+        Action::Apply { at, dry_run } => apply(&at, dry_run).await,
+        Action::Show { at } => show(&at).await,
+        Action::Export { at } => export_brand(&at).await,
+    }
+}
+
+/// A mistake in any file keeps all of them from being applied.
+async fn apply(at: &BrandArgs, dry_run: bool) -> anyhow::Result<()> {
+    let mut declared = Vec::new();
+    for brand in at.brands()? {
+        let schema = read(at, &brand)?;
+        declared.push((brand, schema));
+    }
+    let store = at.database.open().await?;
+    for (brand, schema) in declared {
+        let changes = match dry_run {
+            true => changes(store.as_ref(), &brand, &schema).await?,
+            false => store.apply_crm_schema(&brand, schema).await?,
+        };
+        let what = if dry_run { "would change" } else { "changed" };
+        match changes.len() {
+            0 => println!("{brand}: all is as declared"),
+            count => println!("{brand}: {count} {what}"),
+        }
+        for change in changes {
+            println!("  {}", printable(&change));
+        }
+    }
+    store.close().await;
+    Ok(())
+}
+
+fn read(at: &BrandArgs, brand: &str) -> anyhow::Result<CrmSchema> {
+    let path = at.database.site_dir.join("brands").join(brand).join("crm.toml");
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        text => text.with_context(|| path.display().to_string())?,
+    };
+    Ok(CrmSchema::parse(&text, &path.display().to_string())?)
+}
+
+async fn changes(store: &dyn Store, brand: &str, schema: &CrmSchema) -> anyhow::Result<Vec<String>> {
+    let stored = store.list_entities(brand).await?;
+    let steps = schema.entities.iter().flat_map(|declared| {
+        let stored = stored.iter().find(|entity| entity.slug == declared.slug);
+        plan(stored, declared)
+    });
+    Ok(steps.map(|step| step.sentence).collect())
+}
+
+async fn show(at: &BrandArgs) -> anyhow::Result<()> {
+    let brands = at.brands()?;
+    let store = at.database.open().await?;
+    for brand in brands {
+        println!("{brand}");
+        let entities = store.list_entities(&brand).await?;
+        if entities.is_empty() {
+            println!("  no entities");
+        }
+        entities.iter().for_each(show_entity);
+    }
+    store.close().await;
+    Ok(())
+}
+
+fn show_entity(entity: &Entity) {
+    let Entity { id, slug, name, mode, fields, pipelines } = entity;
+    println!("  entity {slug} (id {id}), {name:?}, mode {}", mode.as_str());
+    for (_, field) in fields {
+        println!("    field {}, {:?}, {}", field.key, field.label, field.kind.as_str());
+    }
+    for pipeline in pipelines {
+        println!("    pipeline {} (id {}), {:?}", pipeline.slug, pipeline.id, pipeline.name);
+        for stage in &pipeline.stages {
+            let extra = [&stage.spec.color, &stage.spec.status].into_iter().flatten();
+            let extra: String = extra.map(|word| format!(", {word}")).collect();
+            println!("      stage {} (id {}), {:?}{extra}", stage.spec.slug, stage.id, stage.spec.name);
+        }
+    }
+}
+
+async fn export_brand(at: &BrandArgs) -> anyhow::Result<()> {
+    let brands = at.brands()?;
+    let [brand] = brands.as_slice() else {
+        anyhow::bail!("a crm.toml is one brand's; name it with --brand: {}", brands.join(", "));
+    };
+    let store = at.database.open().await?;
+    let text = export(&store.list_entities(brand).await?).map_err(anyhow::Error::msg)?;
+    store.close().await;
+    print!("{text}");
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! What commands have in common that work on a site's database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config;
+use crate::site::brand_ids;
+use crate::store::Store;
+use crate::store::location::Location;
+use crate::suggest::hint;
+
+#[derive(clap::Args)]
+pub struct DatabaseArgs {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    pub site_dir: PathBuf,
+    /// Folder of the embedded database [default: data, or database.url]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl DatabaseArgs {
+    /// Opens the database that `sluice serve` would use. A running server may have it
+    /// open at the same time.
+    pub async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+        let mut config = config::read_site(&self.site_dir, std::env::vars())?;
+        if let Some(data) = &self.data {
+            config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+        }
+        Location::of(&config.database)?.open().await
+    }
+
+    /// The brand of that name, or all.
+    pub fn brands(&self, chosen: Option<&str>) -> anyhow::Result<Vec<String>> {
+        let all = brand_ids(&self.site_dir)?;
+        match chosen {
+            None => Ok(all),
+            Some(name) if all.iter().any(|brand| brand == name) => Ok(vec![name.to_owned()]),
+            Some(name) => {
+                let hint = hint(name, all.iter().map(String::as_str));
+                anyhow::bail!("there is no brand {name:?}{hint}")
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
+use crate::crm::jobs::park_two;
 use crate::harness::{ADMIN_TOKEN, Answer, Request, Server, ServerOptions, TestSite};
 
 /// Brands `shop` (the default) and `other`, each with a page that fails.
@@ -240,4 +241,69 @@ fn probes_have_an_address_of_their_own() {
         let answer = Request::get(path).operator().host("10.1.2.3:9091").send(address);
         assert_eq!(answer.status, status, "{path}");
     }
+}
+
+#[test]
+fn parked_jobs_are_retried_and_dropped_by_their_own_brand_only() {
+    let site = TestSite::with(&[("pages/index.html", "here")]);
+    site.write("brands/other/brand.toml", "domains = [\"other.test\"]\n");
+    let data = tempfile::tempdir().unwrap();
+    let [first, second] = park_two(data.path())[..] else { panic!("not two are parked") };
+    let server = ServerOptions::of(site.path()).data(data.path()).start();
+    let jobs = |brand: &str| json(&server.admin(&format!("/api/brands/{brand}/jobs")));
+    let act = |path: &str| Request::new("POST", path).operator().send(server.admin_address);
+    let parked = jobs("demo");
+    assert_eq!(parked.as_array().unwrap().len(), 2);
+    assert_eq!((&parked[0]["id"], &parked[0]["state"]), (&json!(first), &json!("parked")));
+    assert_eq!(jobs("other"), json!([]));
+    server.wait_for_metric("sluice_jobs", &["state=\"parked\""], 2.0);
+
+    for action in ["retry", "drop"] {
+        assert_eq!(act(&format!("/api/brands/other/jobs/{first}/{action}")).status, 404, "{action}");
+        assert_eq!(json(&act(&format!("/api/brands/other/jobs/parked/{action}")))["jobs"], 0);
+    }
+    assert_eq!(act(&format!("/api/brands/demo/jobs/{first}/mend")).status, 404);
+    assert_eq!(jobs("demo").as_array().unwrap().len(), 2, "nothing has changed");
+    assert_eq!(act(&format!("/api/brands/demo/jobs/{first}/drop")).status, 200);
+    assert_eq!(act(&format!("/api/brands/demo/jobs/{second}/retry")).status, 200);
+    // The entry is still not there, so it is parked again.
+    server.wait_until("it has been tried", || {
+        let left = jobs("demo");
+        left.as_array().unwrap().len() == 1 && left[0]["state"] == "parked" && left[0]["is_late"] == true
+    });
+    assert_eq!(json(&act("/api/brands/demo/jobs/parked/drop"))["jobs"], 1);
+    assert_eq!(jobs("demo"), json!([]));
+}
+
+#[test]
+fn crm_data_of_a_brand_are_its_own() {
+    let site = TestSite::new();
+    for brand in ["one", "two"] {
+        site.write(&format!("brands/{brand}/brand.toml"), &format!("domains = [\"{brand}.test\"]\n"));
+        site.write(&format!("brands/{brand}/crm.toml"), "[[entity]]\nslug = 'leads'\n");
+        site.write(
+            &format!("brands/{brand}/pages/index.html"),
+            &format!(
+                "<script scope=\"backend\">setCrmField({{ slug: 'leads', referenceId: request.query.id, fieldKey: 'of', value: '{brand}' }})</script>"
+            ),
+        );
+    }
+    let server = Server::start(site.path());
+    for n in 0..52 {
+        server.get("one.test", &format!("/?id={n}"));
+    }
+    server.get("two.test", "/?id=7");
+    let entries =
+        |brand: &str, query: &str| json(&server.admin(&format!("/api/brands/{brand}/crm/leads{query}")));
+    assert_eq!(json(&server.admin("/api/brands/two/crm"))[0]["slug"], "leads");
+    let of_two = entries("two", "");
+    assert_eq!((of_two.as_array().unwrap().len(), &of_two[0]["values"]["of"]), (1, &json!("two")));
+    let newest = entries("one", "");
+    let newest = newest.as_array().unwrap();
+    assert_eq!((newest.len(), &newest[0]["reference_id"]), (50, &json!("51")));
+    let older = entries("one", &format!("?before={}", newest[49]["id"].as_str().unwrap()));
+    let ids: Vec<_> = older.as_array().unwrap().iter().map(|entry| entry["reference_id"].clone()).collect();
+    assert_eq!(ids, ["1", "0"]);
+    assert_eq!(server.admin("/api/brands/one/crm/nothing").status, 404);
+    assert_eq!(server.admin("/api/brands/one/crm/leads?before=x").status, 400);
 }

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::harness::{ADMIN_TOKEN, Server, TestSite};
+use crate::crm::jobs::park_two;
+use crate::harness::{ADMIN_TOKEN, Server, ServerOptions, TestSite};
 
 /// A page that burns fuel and fails now and then, one that does not, and a broken
 /// one.
@@ -11,6 +12,19 @@ fn site() -> TestSite {
     TestSite::with(&[
         ("pages/index.html", "<script scope=\"backend\">setVariable('a', 1)</script>light"),
         ("pages/blog/{slug}.html", "<script scope=\"backend\">setVariable('b', 2)</script>{{ var.b }}"),
+        (
+            "crm.toml",
+            "[[entity]]\nslug = 'deals'\nname = 'Deals'\n[[entity.field]]\nkey = 'name'\nlabel = 'Name'\ntype = 'text'\n\
+             [[entity.pipeline]]\nslug = 'sales'\nname = 'Sales'\nstages = [{ slug = 'new', name = 'New' }, { slug = 'won', name = 'Won' }]\n",
+        ),
+        (
+            "pages/deal.html",
+            "<script scope=\"backend\">
+  const own = { slug: 'deals', referenceId: request.query.customer };
+  setCrmField({ ...own, fieldKey: 'name', value: request.query.customer + ' <b>Ltd</b>' });
+  if (request.query.stage) moveCrmToStage({ ...own, stageSlug: request.query.stage });
+</script>deal",
+        ),
         ("pages/broken.html", "<script scope=\"backend\">let = ;</script>"),
         (
             "pages/heavy.html",
@@ -27,9 +41,14 @@ fn site() -> TestSite {
     ])
 }
 
-fn visited() -> (TestSite, Server) {
+fn visited() -> (TestSite, Server, tempfile::TempDir) {
     let site = site();
-    let server = Server::start(site.path());
+    let data = tempfile::tempdir().unwrap();
+    park_two(data.path());
+    let server = ServerOptions::of(site.path()).data(data.path()).start();
+    for (customer, stage) in [("ann", "new"), ("bob", "won"), ("cy", "")] {
+        server.get("localhost", &format!("/deal?customer={customer}&stage={stage}"));
+    }
     for visit in 0..110 {
         server.get("localhost", "/heavy");
         if visit % 10 == 0 {
@@ -45,7 +64,7 @@ fn visited() -> (TestSite, Server) {
         pages[0]["runs"] == 111 && pages[0]["path"] == "/heavy"
     };
     server.wait_until("the visits are counted", is_counted);
-    (site, server)
+    (site, server, data)
 }
 
 fn log_in(browser: &Browser, console: &str) {
@@ -58,7 +77,7 @@ fn log_in(browser: &Browser, console: &str) {
 
 #[test]
 fn an_operator_finds_the_heaviest_page_its_error_and_raises_its_quota() {
-    let (site, server) = visited();
+    let (site, server, _data) = visited();
     let console = format!("http://localhost:{}", server.admin_address.port());
     let browser = Browser::open();
     // Click 1: log in.
@@ -93,7 +112,7 @@ fn an_operator_finds_the_heaviest_page_its_error_and_raises_its_quota() {
 /// Set `SLUICE_TEST_PICTURES` to a folder to look at them.
 #[test]
 fn every_page_fits_a_desk_and_a_phone() {
-    let (_site, server) = visited();
+    let (_site, server, _data) = visited();
     let console = format!("http://localhost:{}", server.admin_address.port());
     let browser = Browser::open();
     log_in(&browser, &console);
@@ -103,6 +122,9 @@ fn every_page_fits_a_desk_and_a_phone() {
         ("page", "/brands/demo/page?path=/heavy"),
         ("runs", "/brands/demo/runs"),
         ("run", "/brands/demo/runs/1"),
+        ("crm", "/brands/demo/crm"),
+        ("entity", "/brands/demo/crm/deals"),
+        ("jobs", "/brands/demo/jobs"),
         ("problem", "/brands/nobody"),
     ];
     for (width, height) in [(1280, 900), (390, 844)] {
@@ -127,8 +149,40 @@ fn every_page_fits_a_desk_and_a_phone() {
 }
 
 #[test]
+fn an_operator_sees_stages_as_columns_and_retries_a_job() {
+    let (_site, server, _data) = visited();
+    let console = format!("http://localhost:{}", server.admin_address.port());
+    let browser = Browser::open();
+    log_in(&browser, &console);
+    browser.go(&format!("{console}/brands/demo/crm/deals"));
+    let column = |stage: &str| {
+        let text =
+            browser.eval(&format!("document.querySelector('[aria-label=\"stage {stage}\"]').innerText"));
+        text.as_str().unwrap().to_owned()
+    };
+    assert!(column("New").contains("customer ann") && column("New").contains("ann <b>Ltd</b>"));
+    assert!(column("Won").contains("customer bob") && column("In no stage").contains("customer cy"));
+    let rows = "document.querySelectorAll('section[aria-labelledby=entries] tbody tr').length";
+    assert_eq!(browser.eval(rows), json!(3));
+
+    browser.go(&format!("{console}/brands/demo/jobs"));
+    browser.wait_for("document.querySelectorAll('tbody tr').length", &json!(2));
+    browser.click("tbody form[action$=retry] button");
+    // What it moves is still not there: it is parked again, or on its way.
+    browser.wait_for("location.pathname", &json!("/brands/demo/jobs"));
+    browser.eval("window.confirm = () => true");
+    browser.click(".actions form[action$='parked/drop'] button");
+    browser.wait_for("document.readyState", &json!("complete"));
+    server.wait_until("no job is parked", || {
+        let jobs: serde_json::Value =
+            serde_json::from_str(&server.admin("/api/brands/demo/jobs").body).unwrap();
+        jobs.as_array().unwrap().len() <= 1
+    });
+}
+
+#[test]
 fn the_console_works_from_the_keyboard() {
-    let (_site, server) = visited();
+    let (_site, server, _data) = visited();
     let console = format!("http://localhost:{}", server.admin_address.port());
     let browser = Browser::open();
     log_in(&browser, &console);

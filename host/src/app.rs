@@ -103,6 +103,7 @@ impl App {
         // Its file is there from the start, or the log says why not.
         executions.flush().await;
         executions.observe(&telemetry.meter());
+        crate::telemetry::jobs::watch(&telemetry.meter(), Arc::clone(&store));
         Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
         let stopping = AtomicBool::new(false);
         Ok(Arc::new(Self {

@@ -6,7 +6,7 @@ use super::batch::{Batch, Param, byte_arrays, bytes, execute, int, ints, query, 
 use super::error::corrupt;
 use super::{crm_load, jobs};
 use crate::crm::{CrmCaps, CrmWrite, CrmWritten, EntryId, Line, LineKey, Plan, Reference, Slug, Want};
-use crate::store::{CapReached, CrmFault, StoreError};
+use crate::store::{CapReached, CrmFault};
 
 /// Rows of `crm_usage` that a brand's writers spread over.
 const USAGE_SLOTS: u8 = 16;

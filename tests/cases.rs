@@ -223,17 +223,15 @@ fn check_run(expect: &Expect, run: &Value) -> Vec<String> {
 }
 
 fn check_log(expect: &Expect, name: &str, server: &Server) -> Vec<String> {
-    let entries = if expect.log.is_empty() { Vec::new() } else { server.log_entries(&[("brand", name)]) };
+    let entries = || server.log_entries(&[("brand", name)]);
     let has = |text: &str| {
-        entries.iter().any(|entry| {
+        entries().iter().any(|entry| {
             let fields = entry["fields"].as_object().unwrap();
             fields.values().any(|value| value.as_str().is_some_and(|value| value.contains(text)))
         })
     };
-    expect
-        .log
-        .iter()
-        .filter(|text| !has(text))
-        .map(|text| format!("the log lacks {text:?}: {entries:?}"))
-        .collect()
+    // The log arrives through a pipe, after the answer.
+    let lacks = |text: &&String| !server.holds_soon(|| has(text));
+    let missing = expect.log.iter().filter(lacks);
+    missing.map(|text| format!("the log lacks {text:?}: {:?}", entries())).collect()
 }

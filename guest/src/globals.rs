@@ -24,7 +24,7 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{random, value};
 
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 16] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:console.js", include_str!("js/console.js")),
@@ -39,6 +39,7 @@ const SOURCES: [(&str, &str); 15] = [
     ("sluice:clone.js", include_str!("js/clone.js")),
     ("sluice:crypto.js", include_str!("js/crypto.js")),
     ("sluice:secrets.js", include_str!("js/secrets.js")),
+    ("sluice:text.js", include_str!("js/text.js")),
     ("sluice:url.js", include_str!("js/url.js")),
 ];
 

@@ -1,7 +1,9 @@
 //! A published page: its script as machine code and its template, or why it
 //! has neither.
 
+mod exports;
 pub mod extract;
+pub mod failures;
 pub mod modules;
 pub mod source;
 
@@ -16,7 +18,8 @@ use crate::script::{Sandbox, Script};
 use crate::site::table::url_path;
 use crate::template::{Includes, Template};
 use extract::extract;
-use modules::{CompileError, ModuleSource, ScriptFile, ScriptFiles};
+use failures::ScriptFiles;
+use modules::{CompileError, ModuleSource, ScriptFile};
 use source::Source;
 
 /// A page as visitors get it.

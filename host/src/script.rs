@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use wasmtime::Trap;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
 
 pub use engine::{Sandbox, SandboxConfig, Script};
@@ -212,13 +212,26 @@ fn masked(mut failure: Failure, secrets: &BrandSecrets) -> Failure {
     failure
 }
 
+/// What stopped a run from within the host. Everything else that a component runs
+/// into, it brought about.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct HostFault(pub String);
+
 /// Which limit a trap stands for; none when it is the host's own failure.
 fn ended_by(trap: &wasmtime::Error, limits: &Limits, heap_was_full: bool) -> Option<(Outcome, Failure)> {
     if trap.is::<MemoryExceeded>() {
         let message = format!("the script used more than its {} bytes of memory", limits.heap_bytes_max);
         return Some((Outcome::Memory, Failure::new("MemoryLimit", message)));
     }
-    match trap.downcast_ref::<Trap>()? {
+    if trap.is::<HostFault>() || trap.is::<PoolConcurrencyLimitError>() {
+        return None;
+    }
+    let Some(trap) = trap.downcast_ref::<Trap>() else {
+        // Arguments outside its memory, text that is not UTF-8, and the like.
+        return Some((Outcome::Error, Failure::new("Trap", format!("{trap:#}"))));
+    };
+    match trap {
         Trap::OutOfFuel => {
             let message = format!("the script used more than its {} units of fuel", limits.fuel);
             Some((Outcome::Fuel, Failure::new("FuelLimit", message)))

@@ -177,6 +177,18 @@ impl Server {
         self.wait_until(&format!("{name} reaches {least}"), || self.metric(name, labels) >= least);
     }
 
+    /// True as soon as `holds` does; false when it does not for long.
+    pub fn holds_soon(&self, holds: impl Fn() -> bool) -> bool {
+        let started = Instant::now();
+        while !holds() {
+            if started.elapsed() > PATIENCE / 10 {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
     /// Waits until `holds` does.
     pub fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
         let started = Instant::now();

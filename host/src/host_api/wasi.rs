@@ -5,7 +5,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
-use crate::script::RunState;
+use crate::script::{HostFault, RunState};
 
 /// `wasi:clocks/wall-clock.datetime`.
 #[derive(ComponentType, Lift, Lower, Clone, Copy)]
@@ -38,7 +38,8 @@ pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, RunState>, (): ()| {
             let state = store.data_mut();
             state.meter.note_call(8);
-            Ok((getrandom::u64()?,))
+            let number = getrandom::u64();
+            Ok((number.map_err(|error| HostFault(format!("no random numbers: {error}")))?,))
         },
     )?;
     Ok(())

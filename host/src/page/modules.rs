@@ -7,7 +7,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::extract::extract;
-use super::source::{Position, Source};
+use super::failures::ScriptFiles;
+use super::source::Source;
 use crate::limits::Limits;
 use crate::script::compile::{Compiled, Missing, Unit};
 use crate::script::component::hex;
@@ -38,111 +39,6 @@ pub struct Graph {
     pub source_hash: String,
 }
 
-/// The files that a failure can point into.
-#[derive(Debug, Clone, Default)]
-pub struct ScriptFiles(Arc<BTreeMap<String, ScriptFile>>);
-
-impl ScriptFiles {
-    /// The files of a script that imports nothing.
-    pub fn of(file: ScriptFile) -> Self {
-        Self(Arc::new(BTreeMap::from([(file.source.file.clone(), file)])))
-    }
-
-    /// `failure` with every position made the author's.
-    pub fn in_author_terms(&self, mut failure: Failure) -> Failure {
-        if let Some(at) = self.missing_export(&failure.message) {
-            return at;
-        }
-        if let Some(file) = self.0.get(&failure.file) {
-            let position = match (failure.name.as_str(), failure.column) {
-                ("SyntaxError", 0..=1) => file.syntax_error(failure.line, &failure.message),
-                _ => file.source.author_position(&file.script, failure.line, failure.column),
-            };
-            (failure.line, failure.column) = (position.line, position.column);
-        }
-        failure.stack =
-            failure.stack.lines().map(|frame| self.author_frame(frame)).collect::<Vec<_>>().join("\n");
-        failure
-    }
-
-    /// QuickJS says which export is missing where, but not who asked for it.
-    fn missing_export(&self, message: &str) -> Option<Failure> {
-        let (export, rest) = message.strip_prefix("Could not find export '")?.split_once("' in module '")?;
-        let module = rest.strip_suffix('\'')?;
-        let code = module.trim_start_matches("modules/").trim_start_matches("pages/");
-        let code = code.rsplit_once('.').map_or(code, |(stem, _)| stem);
-        let (name, file, offset) = self.0.iter().find_map(|(name, file)| {
-            let offset = import_of(&file.script, export, code)?;
-            Some((name, file, offset))
-        })?;
-        let position = file.source.position(offset);
-        let mut failure = Failure::new("SyntaxError", format!("module \"{code}\" has no export `{export}`"));
-        (failure.file, failure.line, failure.column) = (name.clone(), position.line, position.column);
-        Some(failure)
-    }
-
-    fn author_frame(&self, frame: &str) -> String {
-        let (head, place, tail) = match frame.strip_suffix(')').and_then(|open| open.rsplit_once('(')) {
-            Some((head, place)) => (format!("{head}("), place, ")"),
-            None => match frame.strip_prefix("at ") {
-                Some(place) => ("at ".to_owned(), place, ""),
-                None => return frame.to_owned(),
-            },
-        };
-        let mapped = (|| {
-            let (rest, column) = place.rsplit_once(':')?;
-            let (name, line) = rest.rsplit_once(':')?;
-            let file = self.0.get(name)?;
-            let position =
-                file.source.author_position(&file.script, line.parse().ok()?, column.parse().ok()?);
-            Some(format!("{head}{name}:{}:{}{tail}", position.line, position.column))
-        })();
-        mapped.unwrap_or_else(|| frame.to_owned())
-    }
-}
-
-impl ScriptFile {
-    /// Where a syntax error is. QuickJS knows the line but often not the column:
-    /// then it is the token that the message quotes, if the line has it once,
-    /// else the start of the line's code.
-    fn syntax_error(&self, line: u32, message: &str) -> Position {
-        let start = self.source.author_position(&self.script, line, 1);
-        let Some(text) = self.source.line(start) else { return start };
-        let token = message.rsplit_once(": '").and_then(|(_, token)| token.strip_suffix('\''));
-        let unique = token.filter(|token| !token.is_empty() && text.matches(token).count() == 1);
-        let at = unique.and_then(|token| text.find(token)).unwrap_or(text.len() - text.trim_start().len());
-        let before = text.get(..at).unwrap_or_default().chars().count();
-        Position { line: start.line, column: u32::try_from(before + 1).unwrap_or(u32::MAX) }
-    }
-}
-
-/// Where `script` imports `export` from module `code`.
-fn import_of(script: &str, export: &str, code: &str) -> Option<usize> {
-    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
-    for (from, _) in script.match_indices("import") {
-        let clause = script.get(from..)?;
-        let Some((names, rest)) = clause.split_once("from") else { break };
-        let specifier = rest.trim_start();
-        let Some(quote) = specifier.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else {
-            continue;
-        };
-        let named = specifier.split(quote).nth(1).unwrap_or_default();
-        let named = named.trim_start_matches("./").trim_start_matches("../");
-        if named.strip_suffix(".js").unwrap_or(named) != code {
-            continue;
-        }
-        let whole_word = |(at, _): &(usize, &str)| {
-            let before = names.get(..*at).unwrap_or_default();
-            let after = names.get(at + export.len()..).unwrap_or_default();
-            !before.ends_with(is_word) && !after.starts_with(is_word)
-        };
-        if let Some((at, _)) = names.match_indices(export).find(whole_word) {
-            return Some(from + at);
-        }
-    }
-    None
-}
-
 /// Why a page has no bytecode.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
@@ -169,10 +65,10 @@ pub async fn compile(
         match sandbox.compile(&units, limits).await? {
             Compiled::Bytecode(bytecode) => {
                 let source_hash = hash(&units);
-                return Ok(Graph { bytecode, files: ScriptFiles(Arc::new(files)), source_hash });
+                return Ok(Graph { bytecode, files: ScriptFiles::new(files), source_hash });
             }
             Compiled::Failed(failure) => {
-                return Err(CompileError::Author(ScriptFiles(Arc::new(files)).in_author_terms(failure)));
+                return Err(CompileError::Author(ScriptFiles::new(files).in_author_terms(failure)));
             }
             Compiled::Incomplete(missing) => {
                 add(&mut units, &mut files, modules, missing, limits.imports_max)?

@@ -38,9 +38,13 @@ impl Source {
     /// [`Source::script`]. QuickJS counts bytes, starts the first line at
     /// column 0, and breaks lines at U+2028 and U+2029, too.
     pub fn author_position(&self, script: &str, line: u32, column: u32) -> Position {
+        self.position(self.author_offset(script, line, column))
+    }
+
+    /// The same as a byte of the file.
+    pub fn author_offset(&self, script: &str, line: u32, column: u32) -> usize {
         let column = if line == 1 { column } else { column.saturating_sub(1) };
-        let start = quickjs_line_start(script, line);
-        self.position(start + column as usize)
+        quickjs_line_start(script, line) + column as usize
     }
 
     /// The JavaScript in `blocks`, each byte where it stands in the file and

@@ -7,6 +7,7 @@ mod crm_load;
 mod crm_read;
 mod crm_schema;
 mod crm_write;
+mod job_admin;
 mod jobs;
 mod migrate;
 mod rate;
@@ -265,23 +266,23 @@ impl JobStore for SqliteStore {
         jobs_max: u32,
     ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
         let brand = brand.map(str::to_owned);
-        Box::pin(self.readers.read(move |conn| jobs::list(conn, brand.as_deref(), state, jobs_max)))
+        Box::pin(self.readers.read(move |conn| job_admin::list(conn, brand.as_deref(), state, jobs_max)))
     }
 
     fn count_jobs(&self) -> BoxFuture<'_, Result<JobCounts, StoreError>> {
-        Box::pin(self.readers.read(|conn| jobs::count(conn)))
+        Box::pin(self.readers.read(|conn| job_admin::count(conn)))
     }
 
     fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {
-        Box::pin(self.writer.write(move |conn| jobs::retry(conn, &which, now_ms)))
+        Box::pin(self.writer.write(move |conn| job_admin::retry(conn, &which, now_ms)))
     }
 
     fn drop_jobs(&self, which: JobChoice) -> BoxFuture<'_, Result<u32, StoreError>> {
-        Box::pin(self.writer.write(move |conn| jobs::drop_chosen(conn, &which)))
+        Box::pin(self.writer.write(move |conn| job_admin::drop_chosen(conn, &which)))
     }
 
     fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
-        Box::pin(self.writer.write(move |conn| jobs::delete_finished(conn, before_ms, rows_max)))
+        Box::pin(self.writer.write(move |conn| job_admin::delete_finished(conn, before_ms, rows_max)))
     }
 }
 

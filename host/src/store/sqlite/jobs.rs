@@ -1,11 +1,11 @@
-//! Jobs. All but the lists run inside the writer's transaction, and there is only one
-//! writer at a time: what is due and first stays so until it is marked.
+//! Jobs that are queued and applied. All of it runs inside the writer's transaction, and
+//! there is only one writer at a time: what is due and first stays so until it is marked.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::crm_write::{self, add_usage, first};
 use crate::crm::{CrmCaps, CrmWrite, LineKey};
-use crate::store::{CrmFault, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, StoreError};
+use crate::store::{CrmFault, JobEnd, JobRun, StoreError};
 
 /// The oldest job that is due and has no earlier one in any of its lines.
 pub(super) const NEXT: &str = "SELECT id, brand, what, write, tries FROM job AS mine
@@ -14,8 +14,6 @@ pub(super) const NEXT: &str = "SELECT id, brand, what, write, tries FROM job AS 
          ON earlier.line = own.line AND earlier.job_id < own.job_id
          WHERE own.job_id = mine.id)
      ORDER BY id LIMIT 1";
-
-const COLUMNS: &str = "id, brand, what, state, is_late, tries, last_error, created_at, due_at, ended_at";
 
 pub(super) fn queue(
     conn: &Connection,
@@ -68,7 +66,12 @@ pub(super) fn insert(
     Ok(id)
 }
 
-fn stand_in_line(conn: &Connection, id: i64, brand: &str, write: &CrmWrite) -> Result<(), StoreError> {
+pub(super) fn stand_in_line(
+    conn: &Connection,
+    id: i64,
+    brand: &str,
+    write: &CrmWrite,
+) -> Result<(), StoreError> {
     for line in write.lines() {
         conn.prepare_cached("INSERT INTO job_line (line, job_id) VALUES (?1, ?2)")?
             .execute((line.key(brand), id))?;
@@ -76,7 +79,7 @@ fn stand_in_line(conn: &Connection, id: i64, brand: &str, write: &CrmWrite) -> R
     Ok(())
 }
 
-fn leave_lines(conn: &Connection, id: i64) -> Result<(), StoreError> {
+pub(super) fn leave_lines(conn: &Connection, id: i64) -> Result<(), StoreError> {
     conn.prepare_cached("DELETE FROM job_line WHERE job_id = ?1")?.execute([id])?;
     Ok(())
 }
@@ -133,7 +136,7 @@ pub(super) fn run(
 fn run_one(conn: &Connection, due: Due, caps: CrmCaps, now_ms: i64) -> Result<JobRun, StoreError> {
     let Due { id, brand, what, write, tries } = due;
     execute(conn, "SAVEPOINT crm_job")?;
-    let applied = decode(&write)
+    let applied = decode(id, &write)
         .map_err(CrmFault::from)
         .and_then(|write| crm_write::write(conn, &brand, &write, caps, now_ms));
     let end = match applied {
@@ -154,8 +157,9 @@ fn run_one(conn: &Connection, due: Due, caps: CrmCaps, now_ms: i64) -> Result<Jo
     Ok(JobRun { id, brand, what, end })
 }
 
-fn decode(write: &[u8]) -> Result<CrmWrite, StoreError> {
-    rmp_serde::from_slice(write).map_err(|error| StoreError::Corrupt { what: "job", why: error.to_string() })
+pub(super) fn decode(id: i64, write: &[u8]) -> Result<CrmWrite, StoreError> {
+    rmp_serde::from_slice(write)
+        .map_err(|error| StoreError::Corrupt { what: "job", why: format!("job {id}: {error}") })
 }
 
 fn done(conn: &Connection, id: i64, brand: &str, write: &[u8], now_ms: i64) -> Result<(), StoreError> {
@@ -168,7 +172,7 @@ fn done(conn: &Connection, id: i64, brand: &str, write: &[u8], now_ms: i64) -> R
 }
 
 /// The bytes that a job counted.
-fn give_back(conn: &Connection, brand: &str, write: &[u8]) -> Result<(), StoreError> {
+pub(super) fn give_back(conn: &Connection, brand: &str, write: &[u8]) -> Result<(), StoreError> {
     match add_usage(conn, brand, -job_bytes(write), CrmCaps::default()) {
         Err(CrmFault::Store(error)) => Err(error),
         Err(other) => Err(StoreError::Failed(other.to_string())),
@@ -189,121 +193,6 @@ fn retry_later(conn: &Connection, id: i64, error: &str, due_at: i64) -> Result<(
     conn.prepare_cached("UPDATE job SET tries = tries + 1, last_error = ?2, due_at = ?3 WHERE id = ?1")?
         .execute((id, error, due_at))?;
     Ok(())
-}
-
-pub(super) fn list(
-    conn: &Connection,
-    brand: Option<&str>,
-    state: Option<JobState>,
-    jobs_max: u32,
-) -> Result<Vec<Job>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM job WHERE (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR state = ?2)
-         ORDER BY id LIMIT ?3"
-    );
-    let mut query = conn.prepare_cached(&sql)?;
-    let rows = query.query_map((brand, state.map(JobState::as_str), jobs_max), read_job)?;
-    rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(|(job, state)| named(job, &state)).collect()
-}
-
-/// The job, and its state still to be read.
-fn read_job(row: &Row<'_>) -> rusqlite::Result<(Job, String)> {
-    let job = Job {
-        id: row.get(0)?,
-        brand: row.get(1)?,
-        what: row.get(2)?,
-        state: JobState::Waiting,
-        is_late: row.get(4)?,
-        tries: row.get(5)?,
-        last_error: row.get(6)?,
-        created_at: row.get(7)?,
-        due_at: row.get(8)?,
-        ended_at: row.get(9)?,
-    };
-    Ok((job, row.get(3)?))
-}
-
-fn named(job: Job, state: &str) -> Result<Job, StoreError> {
-    let corrupt = || StoreError::Corrupt { what: "job", why: "its state is not known".to_owned() };
-    Ok(Job { state: JobState::from_name(state).ok_or_else(corrupt)?, ..job })
-}
-
-pub(super) fn count(conn: &Connection) -> Result<JobCounts, StoreError> {
-    let count = |state: &str| -> Result<u64, StoreError> {
-        let found: Option<i64> = first(conn, "SELECT count(*) FROM job WHERE state = ?1", [state])?;
-        Ok(found.unwrap_or(0).unsigned_abs())
-    };
-    Ok(JobCounts {
-        waiting: count("waiting")?,
-        parked: count("parked")?,
-        oldest_waiting_at: first(
-            conn,
-            "SELECT created_at FROM job WHERE state = 'waiting' ORDER BY id LIMIT 1",
-            [],
-        )?,
-    })
-}
-
-/// A job that an operator means.
-struct Chosen {
-    id: i64,
-    brand: String,
-    write: Vec<u8>,
-    is_parked: bool,
-}
-
-fn choose(conn: &Connection, which: &JobChoice) -> Result<Vec<Chosen>, StoreError> {
-    let (id, brand) = match which {
-        JobChoice::One(id) => (Some(*id), None),
-        JobChoice::Parked { brand } => (None, brand.as_deref()),
-    };
-    let mut query = conn.prepare_cached(
-        "SELECT id, brand, write, state = 'parked' FROM job
-         WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR brand = ?2)
-         AND (state = 'parked' OR (state = 'waiting' AND ?1 IS NOT NULL))
-         ORDER BY id",
-    )?;
-    let read = |row: &Row<'_>| {
-        Ok(Chosen { id: row.get(0)?, brand: row.get(1)?, write: row.get(2)?, is_parked: row.get(3)? })
-    };
-    Ok(query.query_map((id, brand), read)?.collect::<rusqlite::Result<_>>()?)
-}
-
-pub(super) fn retry(conn: &Connection, which: &JobChoice, now_ms: i64) -> Result<u32, StoreError> {
-    let chosen = choose(conn, which)?;
-    for job in &chosen {
-        if job.is_parked {
-            stand_in_line(conn, job.id, &job.brand, &decode(&job.write)?)?;
-        }
-        conn.prepare_cached(
-            "UPDATE job SET state = 'waiting', is_late = is_late OR ?2, tries = 0, due_at = ?3,
-                 ended_at = NULL
-             WHERE id = ?1",
-        )?
-        .execute((job.id, job.is_parked, now_ms))?;
-    }
-    Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
-}
-
-pub(super) fn drop_chosen(conn: &Connection, which: &JobChoice) -> Result<u32, StoreError> {
-    let chosen = choose(conn, which)?;
-    for job in &chosen {
-        leave_lines(conn, job.id)?;
-        conn.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([job.id])?;
-        give_back(conn, &job.brand, &job.write)?;
-    }
-    Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
-}
-
-pub(super) fn delete_finished(conn: &Connection, before_ms: i64, rows_max: u32) -> Result<u32, StoreError> {
-    let rows = conn
-        .prepare_cached(
-            "DELETE FROM job WHERE id IN (
-                 SELECT id FROM job WHERE state = 'done' AND ended_at < ?1
-                 ORDER BY ended_at LIMIT ?2)",
-        )?
-        .execute((before_ms, rows_max))?;
-    Ok(u32::try_from(rows).unwrap_or(u32::MAX))
 }
 
 fn execute(conn: &Connection, sql: &str) -> Result<(), StoreError> {

@@ -314,7 +314,7 @@ async fn a_job_that_cannot_be_read_is_parked_with_the_reason() {
     other.execute_batch("UPDATE job SET write = x'c1'").unwrap();
     let ends = work(&store, 0).await;
     let [JobEnd::Parked { error }] = &ends[..] else { panic!("{ends:?}") };
-    assert!(error.starts_with("a stored job cannot be read"), "{error}");
+    assert!(error.starts_with(&format!("a stored job cannot be read: job {id}: ")), "{error}");
     let retried = store.retry_jobs(JobChoice::One(id), 0).await;
     assert!(matches!(retried, Err(StoreError::Corrupt { .. })));
     assert_eq!(store.drop_jobs(JobChoice::One(id)).await, Ok(1));

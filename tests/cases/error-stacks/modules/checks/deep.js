@@ -1,0 +1,3 @@
+export function check(n) {
+  if (n < 5) throw new RangeError("too " + "low");
+}

@@ -1,0 +1,2 @@
+import { check } from "checks/deep";
+export function outer() { return check(1); }

@@ -1,0 +1,1 @@
+import { v } from "deep2"; export { v };

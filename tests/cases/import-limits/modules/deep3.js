@@ -1,0 +1,1 @@
+import { v } from "deep4"; export { v };

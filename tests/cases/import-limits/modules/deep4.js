@@ -1,0 +1,1 @@
+import { v } from "deep5"; export { v };

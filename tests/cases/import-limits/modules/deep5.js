@@ -1,0 +1,1 @@
+import { v } from "deep6"; export { v };

@@ -1,0 +1,1 @@
+import { v } from "deep7"; export { v };

@@ -1,0 +1,1 @@
+import { v } from "deep8"; export { v };

@@ -1,0 +1,1 @@
+import { v } from "deep9"; export { v };

@@ -1,0 +1,1 @@
+await null; export const later = await Promise.resolve("awaited");

@@ -5,11 +5,12 @@
 bench: ## Measure runs in the sandbox next to native QuickJS
 	cargo bench --locked --profile release -p sluice-benches --bench script -- --quiet
 
-load: ## Measure the server under load, and under endless loops
+load: ## Measure the server under load, endless loops, a stalled receiver and overload
 	@command -v wrk >/dev/null || apt-get install --yes wrk || \
 		{ echo "load: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load.sh
+	benches/load_ops.sh
 
 test262: ## Run test262's language tests in the sandbox and natively (TEST262=<checkout> [FOLDERS=...])
 	@test -d "$(TEST262)/harness" || { echo "test262: name a checkout of test262: make test262 TEST262=<folder>" >&2; exit 2; }

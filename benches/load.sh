@@ -11,82 +11,10 @@ if [[ -z ${LOAD_IS_BOUNDED:-} ]]; then
   LOAD_IS_BOUNDED=1 exec timeout --kill-after=5 90 benches/load.sh
 fi
 
-sluice=${CARGO_TARGET_DIR:-target}/release/sluice
+source benches/load_lib.sh
 connections=16 warm_up_s=1 measured_s=5
 # More than there are sandboxes, so that some wait.
 looping_connections=200 loop_s=14 samples=200
-
-fail() {
-  echo "load: $*" >&2
-  exit 1
-}
-
-for tool in wrk curl taskset; do
-  command -v "$tool" >/dev/null || fail "$tool is missing"
-done
-[[ -x $sluice ]] || fail "$sluice is missing: cargo build --release"
-
-# The first two cores that this process may use.
-cores=()
-for ((core = 0; core < 1024 && ${#cores[@]} < 2; core++)); do
-  if taskset -c "$core" true 2>/dev/null; then cores+=("$core"); fi
-done
-((${#cores[@]} == 2)) || fail "two cores are needed, one for the server and one for the clients"
-server_core=${cores[0]} client_core=${cores[1]}
-
-work=$(mktemp -d)
-server_pid='' loops_pid=''
-# end PID: kills a child of this script.
-end() {
-  kill -KILL "$1" 2>/dev/null || true
-  wait "$1" 2>/dev/null || true
-}
-clean_up() {
-  for pid in $server_pid $loops_pid; do
-    end "$pid"
-  done
-  rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 143' TERM INT
-
-# start_server SITE: sets server_pid, visitors and operators.
-start_server() {
-  local out=$work/out
-  : >"$out"
-  taskset -c "$server_core" "$sluice" serve "$1" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
-    --data "$(mktemp -d -p "$work")" >"$out" 2>"$work/log" &
-  server_pid=$!
-  until operators=$(sed -n 's/^sluice: operators on //p' "$out") && [[ -n $operators ]]; do
-    kill -0 "$server_pid" 2>/dev/null || fail "the server did not start: $(<"$work/log")"
-    sleep 0.1
-  done
-  visitors=$(sed -n 's/^sluice: serving on //p' "$out")
-}
-
-stop_server() {
-  end "$server_pid"
-  server_pid=''
-}
-
-# CPU time of the server so far, in microseconds.
-server_cpu_us() {
-  # The second field may hold spaces: count from the parenthesis that ends it.
-  sed 's/.*) //' "/proc/$server_pid/stat" | awk -v hz="$(getconf CLK_TCK)" '{ printf "%d", ($12 + $13) * 1e6 / hz }'
-}
-
-# check_is_200 [CURL OPTIONS] URL
-check_is_200() {
-  local status
-  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 10 "$@") || true
-  [[ $status == 200 ]] || fail "${*: -1} answers $status, not 200"
-}
-
-# drive SECONDS CONNECTIONS [WRK OPTIONS] URL: load.lua's line is in the output.
-# For a subshell, which becomes wrk: whoever ends the one ends the other.
-drive() {
-  exec taskset -c "$client_core" wrk --threads 1 --duration "$1s" --connections "$2" --timeout 30s --script benches/load.lua "${@:3}"
-}
 
 # measure NAME [-H HEADER] URL: one line of the table. curl and wrk take the same
 # option for a header.

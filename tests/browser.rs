@@ -13,14 +13,14 @@ use crate::harness::{Request, Server};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A browser window, closed with its driver when dropped.
-struct Browser {
+pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
 }
 
 impl Browser {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -62,18 +62,18 @@ impl Browser {
         value["value"].clone()
     }
 
-    fn go(&self, url: &str) {
+    pub fn go(&self, url: &str) {
         self.command("POST", &format!("/session/{}/url", self.session), &json!({"url": url}));
     }
 
     /// The value of a JavaScript expression in the page.
-    fn eval(&self, expression: &str) -> Value {
+    pub fn eval(&self, expression: &str) -> Value {
         let script = json!({"script": format!("return ({expression})"), "args": []});
         self.command("POST", &format!("/session/{}/execute/sync", self.session), &script)
     }
 
     /// Waits until the expression has the value.
-    fn wait_for(&self, expression: &str, value: &Value) {
+    pub fn wait_for(&self, expression: &str, value: &Value) {
         let started = Instant::now();
         loop {
             let found = self.eval(expression);
@@ -86,7 +86,7 @@ impl Browser {
     }
 
     /// Types into the element and leaves it.
-    fn fill(&self, selector: &str, text: &str) {
+    pub fn fill(&self, selector: &str, text: &str) {
         let found = self.find(selector);
         self.command("POST", &format!("/session/{}/element/{found}/clear", self.session), &json!({}));
         self.command(
@@ -96,9 +96,24 @@ impl Browser {
         );
     }
 
-    fn click(&self, selector: &str) {
+    pub fn click(&self, selector: &str) {
         let found = self.find(selector);
         self.command("POST", &format!("/session/{}/element/{found}/click", self.session), &json!({}));
+    }
+
+    /// The window's inner size, in CSS pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
+        self.command("POST", &format!("/session/{}/goog/cdp/execute", self.session), &command);
+    }
+
+    /// The whole page as a PNG, in base64.
+    pub fn picture(&self) -> String {
+        let params = json!({"format": "png", "captureBeyondViewport": true});
+        let command = json!({"cmd": "Page.captureScreenshot", "params": params});
+        let path = format!("/session/{}/goog/cdp/execute", self.session);
+        self.command("POST", &path, &command)["data"].as_str().unwrap().to_owned()
     }
 
     fn find(&self, selector: &str) -> String {

@@ -1,7 +1,7 @@
 //! CRM data over HTTP and on the command line.
 
 mod commands;
-mod jobs;
+pub mod jobs;
 mod kill;
 mod parallel;
 

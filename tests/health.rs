@@ -48,7 +48,8 @@ fn the_admin_plane_is_not_on_the_visitors_port() {
     let site = TestSite::with(&[("pages/index.html", "here")]);
     let server = Server::start(site.path());
     assert_eq!(server.get("localhost", "/healthz").status, 404);
-    assert_eq!(Request::get("/").send(server.admin_address).status, 404);
+    let answer = Request::get("/").send(server.admin_address);
+    assert_eq!((answer.status, answer.header("location").as_deref()), (303, Some("/login")));
 }
 
 #[test]

@@ -9,12 +9,16 @@
     reason = "a test that cannot go on should panic, and may say so"
 )]
 
+mod admin;
 mod browser;
 mod build;
 mod cases;
 mod components;
+mod console;
 mod crm;
+mod deploy;
 mod escapes;
+mod execution_log;
 mod foreign;
 mod handoff;
 mod harness;

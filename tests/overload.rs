@@ -113,3 +113,96 @@ fn hosts_on_one_database_count_together() {
         (0..6).map(|n| if n % 2 == 0 { &first } else { &second }.get("localhost", "/").status).collect();
     assert_eq!(statuses, [200, 200, 200, 200, 429, 429]);
 }
+
+/// Two sandboxes, four places in the line, and a page that takes a while.
+fn small_host(page: &str) -> (TestSite, Server) {
+    let site = TestSite::with(&[("pages/index.html", page)]);
+    site.write("sluice.toml", "[server]\nqueue_requests_max = 4\n[limits.max]\nconcurrent_runs = 2\n");
+    let server = Server::start(site.path());
+    (site, server)
+}
+
+const BUSY: &str = "<script scope=\"backend\">
+    let s = 0; for (let i = 0; i < 200000; i++) s += i;
+    console.log('done'); response.json(s)
+</script>";
+
+#[test]
+fn ten_times_the_capacity_leaves_a_host_as_it_was() {
+    const VISITORS: usize = 60;
+    const VISITS: usize = 20;
+    let (_site, server) = small_host(BUSY);
+    assert_eq!(server.get("localhost", "/").status, 200);
+    let before = server.resident_bytes();
+    let statuses = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..VISITORS {
+            scope.spawn(|| {
+                for _ in 0..VISITS {
+                    let answer = server.get("localhost", "/");
+                    assert_eq!(answer.status == 503, answer.header("retry-after").is_some());
+                    statuses.lock().unwrap().push(answer.status);
+                }
+            });
+        }
+    });
+    let statuses = statuses.into_inner().unwrap();
+    let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
+    assert!(count(200) > 0 && count(503) > 0, "{} served, {} refused", count(200), count(503));
+    assert_eq!(count(200) + count(503), VISITORS * VISITS);
+    // Two sandboxes at their largest are 128 MB; nothing else may have grown.
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 160 << 20, "{grown} bytes more");
+    assert_eq!(server.metric("sluice_sandbox_waiting", &[]), 0.0);
+    for _ in 0..20 {
+        assert_eq!(server.get("localhost", "/").status, 200, "service is normal again");
+    }
+}
+
+/// One request on a connection of its own; the status of a complete answer.
+fn visit(to: SocketAddr) -> Option<u16> {
+    let mut connection = TcpStream::connect(to).ok()?;
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+    assert_eq!(length.unwrap().parse::<usize>().unwrap(), body.len(), "an answer was cut");
+    head.get(9..12)?.parse().ok()
+}
+
+#[test]
+fn sigterm_under_load_cuts_no_accepted_request() {
+    let site = TestSite::with(&[("pages/index.html", BUSY)]);
+    let mut server = Server::start(site.path());
+    let (address, served) = (server.address, std::sync::atomic::AtomicUsize::new(0));
+    let server_ref = &server;
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                // Until the listener is gone.
+                while TcpStream::connect(address).is_ok() {
+                    if visit(address) == Some(200) {
+                        served.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+        server_ref.wait_for_metric("sluice_runs_total", &[], 50.0);
+        server_ref.ask_to_stop();
+    });
+    assert!(server.wait().success());
+    // Every run that was begun is in the log, and was answered in full.
+    let log = std::process::Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["logs", "--json", "--lines", "1000000", "--data"])
+        .arg(server.data_dir())
+        .arg(site.path())
+        .output()
+        .unwrap();
+    let runs = String::from_utf8(log.stdout).unwrap().lines().count();
+    assert!(runs >= 50, "{runs}");
+    assert_eq!(served.into_inner(), runs);
+}

@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use tokio::sync::Notify;
 
-use crate::config::{DatabaseConfig, SiteConfig};
+use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
+use crate::execution_log::{ExecutionLog, ExecutionLogOptions};
 use crate::keys::Keys;
 use crate::rate::Rates;
 use crate::request::ReadRules;
@@ -18,7 +19,7 @@ use crate::secrets::Secrets;
 use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
 use crate::site::Site;
-use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::location::Location;
 use crate::store::{CapsOfBrand, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
@@ -34,6 +35,7 @@ pub struct App {
     pub secrets: Secrets,
     pub read_rules: ReadRules,
     pub rates: Rates,
+    pub executions: ExecutionLog,
     pub telemetry: Arc<Telemetry>,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
@@ -49,15 +51,15 @@ impl App {
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
     ) -> anyhow::Result<Arc<Self>> {
-        let database = sqlite_path(&config.database.url)?;
-        let data_dir = database.parent().map(PathBuf::from);
+        let location = Location::of(&config.database)?;
+        let data_dir = location.data_dir();
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(
             environment("APP_KEY").as_deref(),
             environment("APP_KEYS_PREVIOUS").as_deref(),
             data_dir.as_deref(),
         )?;
-        let store = open_store(&config.database).await?;
+        let store = location.open().await?;
         let sandbox_config = SandboxConfig {
             concurrent_runs_max: config.limits.max.concurrent_runs(),
             memory_bytes_max: config.limits.max.memory_bytes(),
@@ -91,6 +93,17 @@ impl App {
         };
         let bell = Arc::new(Notify::new());
         let rates = Rates::new(Arc::clone(&store) as _);
+        let executions = ExecutionLog::start(ExecutionLogOptions {
+            path: config.execution_log_path(),
+            keep: config.log.keep,
+            rows_max: config.log.rows_max,
+            sample: config.log.sample,
+        })
+        .context("the execution log")?;
+        // Its file is there from the start, or the log says why not.
+        executions.flush().await;
+        executions.observe(&telemetry.meter());
+        crate::telemetry::jobs::watch(&telemetry.meter(), Arc::clone(&store));
         Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
         let stopping = AtomicBool::new(false);
         Ok(Arc::new(Self {
@@ -102,6 +115,7 @@ impl App {
             secrets,
             read_rules,
             rates,
+            executions,
             telemetry,
             stopping,
         }))
@@ -150,25 +164,4 @@ async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result
         tracing::info!(brand, "crm: {change}");
     }
     Ok(())
-}
-
-/// Opens the database that the settings name, its schema brought up to date.
-///
-/// # Errors
-/// A setting that names none, or a database that cannot be opened.
-pub async fn open_store(database: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
-    let path = sqlite_path(&database.url)?;
-    Ok(Arc::new(SqliteStore::open(SqliteOptions::new(&path)).await?))
-}
-
-fn sqlite_path(url: &str) -> anyhow::Result<PathBuf> {
-    match url.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        Some(("postgres" | "postgresql", _)) => {
-            anyhow::bail!(
-                "database.url: PostgreSQL is not available in this version of Sluice; use sqlite:PATH"
-            )
-        }
-        _ => anyhow::bail!("database.url must be sqlite:PATH, not `{url}`"),
-    }
 }

@@ -9,7 +9,8 @@ mod build;
 mod crm;
 mod database;
 mod jobs;
-mod limits;
+pub mod limits;
+mod logs;
 mod serve;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Show the limits of pages
     Limits(limits::Args),
+    /// Print what runs logged and how they failed
+    Logs(logs::Args),
 }
 
 /// Parses the command line and runs it. The exit code is 0, 1 for a failure and
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
                 serve::run(args, Arc::clone(telemetry)).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args).await,
+            Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),

@@ -32,6 +32,7 @@ pub struct SiteConfig {
     pub database: DatabaseConfig,
     pub session: SessionConfig,
     pub secrets: SecretsConfig,
+    pub log: LogConfig,
     pub limits: SiteLimits,
     /// Names of the limits that the environment set.
     #[serde(skip)]
@@ -114,13 +115,48 @@ impl Default for AdminConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
-    /// `sqlite:` and a path, relative to the working directory.
+    /// `sqlite:` and a path, relative to the working directory, or `postgres://…`.
     pub url: String,
+    /// Most connections of this host to PostgreSQL.
+    pub connections_max: usize,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { url: "sqlite:data/sluice.db".into() }
+        Self { url: "sqlite:data/sluice.db".into(), connections_max: 16 }
+    }
+}
+
+/// The execution log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Its file; `runs.db` beside the embedded database unless given.
+    pub path: Option<PathBuf>,
+    /// How long runs are kept.
+    #[serde(deserialize_with = "duration")]
+    pub keep: Duration,
+    /// How many runs are kept.
+    pub rows_max: u64,
+    /// Share of the runs that neither failed nor logged a line that are kept, too.
+    pub sample: f64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { path: None, keep: Duration::from_secs(14 * 24 * 60 * 60), rows_max: 100_000, sample: 0.01 }
+    }
+}
+
+impl SiteConfig {
+    /// Where the execution log is.
+    pub fn execution_log_path(&self) -> PathBuf {
+        let beside_database = || {
+            let database = self.database.url.strip_prefix("sqlite:").map(Path::new);
+            let folder = database.and_then(Path::parent).unwrap_or(Path::new("data"));
+            folder.join("runs.db")
+        };
+        self.log.path.clone().unwrap_or_else(beside_database)
     }
 }
 

@@ -4,6 +4,8 @@
 //! `[[page]]`; the unit stands last where the name does not imply it.
 //! [`policy`] says which of them holds for a page.
 
+pub mod advice;
+pub mod apply;
 pub mod policy;
 
 use serde::{Deserialize, Serialize};

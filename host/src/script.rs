@@ -102,6 +102,8 @@ pub struct RunReport {
     pub session: Session,
     pub fuel: u64,
     pub memory_bytes_peak: usize,
+    /// What of it the engine has before any script runs.
+    pub memory_bytes_initial: usize,
     pub wall: Duration,
     /// The part of `wall` that was spent waiting in host calls.
     pub host_wall: Duration,
@@ -119,6 +121,7 @@ impl RunReport {
             session,
             fuel: 0,
             memory_bytes_peak: 0,
+            memory_bytes_initial: 0,
             wall: Duration::ZERO,
             host_wall: Duration::ZERO,
             waited: Duration::ZERO,
@@ -149,6 +152,7 @@ impl Sandbox {
         let fuel = limits.fuel.saturating_sub(store.get_fuel()?);
         let state = store.into_data();
         let memory_bytes_peak = state.limiter.memory_bytes_peak;
+        let memory_bytes_initial = state.limiter.memory_bytes_initial;
         let heap_was_full = state.limiter.heap_was_full(limits.heap_bytes_max);
         let (outcome, failure) = match end {
             _ if state.effects.stop.is_some() => (Outcome::Stopped, None),
@@ -171,6 +175,7 @@ impl Sandbox {
             session: state.context.session,
             fuel,
             memory_bytes_peak,
+            memory_bytes_initial,
             wall: started.elapsed(),
             host_wall: state.host_wall,
             waited,

@@ -2,13 +2,16 @@
 //! response, each step once and in this order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::config::OnError;
+use crate::execution_log::{Asked, FinishedRun};
 use crate::page::{Page, PageScript};
+use crate::page_stats::RunCost;
 use crate::rate::Asker;
 use crate::request::{Body, Method, PageRequest};
 use crate::response::Reply;
@@ -43,7 +46,7 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
     }
     let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
     let seen = Arc::new(seen);
-    let report = match run_script(app, &found, &request, Arc::clone(&seen), session).await {
+    let mut report = match run_script(app, &found, &request, Arc::clone(&seen), session).await {
         Ok(report) => report,
         Err(reply) => return reply,
     };
@@ -54,10 +57,18 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
         metrics.run_outcome(&found.brand.id, report.outcome.name());
     }
     let session = report.session.clone();
+    let mut run = finished_run(&found, &request, &mut report);
     let step = request.trace.child("template");
-    let mut reply = compose(&found, &seen, report, request.is_https);
+    let mut reply = compose(&found, &seen, report, request.is_https, &mut run);
     step.end();
     save_session(app, &found, &session, &request, &mut reply).await;
+    let asked = Asked {
+        brand: &found.brand.id,
+        page: &found.page.file,
+        method: request.method.name(),
+        path: &request.raw_path,
+    };
+    app.executions.record(asked, run, reply.status);
     reply
 }
 
@@ -223,6 +234,26 @@ async fn run_script(
     }
 }
 
+/// What the execution log keeps of a run.
+fn finished_run(found: &Found, request: &PageRequest, report: &mut RunReport) -> FinishedRun {
+    let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    FinishedRun {
+        trace_id: request.trace.id(),
+        has_run: matches!(found.page.script, PageScript::Ready { .. }),
+        outcome: report.outcome.name(),
+        cost: RunCost {
+            fuel: report.fuel,
+            memory_bytes: report.memory_bytes_peak as u64,
+            memory_bytes_base: report.memory_bytes_initial as u64,
+            wall_us: microseconds(report.wall),
+            host_us: microseconds(report.host_wall),
+            has_failed: report.outcome.is_failure(),
+        },
+        console: std::mem::take(&mut report.effects.console),
+        failure: report.failure.clone(),
+    }
+}
+
 /// Ends the run's part of the trace and counts it.
 fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
     if let Some(metrics) = trace.metrics() {
@@ -242,7 +273,7 @@ fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
 }
 
 /// Template and effects to a reply. A stop call replaces the page.
-fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool) -> Reply {
+fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool, run: &mut FinishedRun) -> Reply {
     if report.outcome.is_failure() && found.page.on_error == OnError::Error {
         return Reply::plain(500, "Something went wrong");
     }
@@ -255,6 +286,8 @@ fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool) -> Re
         Ok(html) => Reply::of_effects(effects, Some(html), is_https),
         Err(failure) => {
             run_log::template_failed(&found.brand.id, &found.page.file, &failure);
+            run.outcome = "template";
+            run.failure = Some(failure);
             Reply::plain(500, "Something went wrong")
         }
     }

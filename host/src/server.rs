@@ -1,6 +1,7 @@
 //! The visitors' listener and the admin listener, start to shutdown.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
+use futures_util::future::join_all;
 use tracing::Instrument as _;
 
-use crate::admin;
+use crate::admin::{self, AdminState};
 use crate::app::{App, now_ms};
 use crate::config::SiteConfig;
 use crate::jobs::Workers;
@@ -31,7 +33,8 @@ pub struct Running {
     pub address: SocketAddr,
     pub admin_address: SocketAddr,
     visitors: Server,
-    admin: Server,
+    /// The admin listener, and that of the probes.
+    operators: Vec<Server>,
     workers: Workers,
     app: Arc<App>,
 }
@@ -40,7 +43,7 @@ pub struct Running {
 ///
 /// # Errors
 /// An address cannot be bound.
-pub fn start(app: Arc<App>, config: &SiteConfig) -> anyhow::Result<Running> {
+pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Result<Running> {
     let data = web::Data::from(Arc::clone(&app));
     let mut visitors =
         HttpServer::new(move || ActixApp::new().app_data(data.clone()).default_service(web::to(visit)))
@@ -54,14 +57,21 @@ pub fn start(app: Arc<App>, config: &SiteConfig) -> anyhow::Result<Running> {
     let (listener, address) = bind(config.server.listen, "server.listen")?;
     let (admin_listener, admin_address) = bind(config.admin.listen, "admin.listen")?;
     let visitors = visitors.listen(listener)?.run();
-    let admin_data = web::Data::from(Arc::clone(&app));
-    let admin =
-        HttpServer::new(move || ActixApp::new().app_data(admin_data.clone()).configure(admin::routes))
-            .workers(1)
-            .disable_signals();
-    let admin = admin.listen(admin_listener)?.run();
+    let state = web::Data::new(AdminState::new(Arc::clone(&app), config, site_dir)?);
+    let probe_state = state.clone();
+    let admin = HttpServer::new(move || ActixApp::new().app_data(state.clone()).configure(admin::routes));
+    let admin = admin.workers(1).disable_signals().listen(admin_listener)?.run();
+    let mut operators = vec![admin];
+    if let Some(address) = config.admin.probes {
+        let (listener, address) = bind(address, "admin.probes")?;
+        tracing::info!(%address, "probes and metrics are answered here, too");
+        let probes = HttpServer::new(move || {
+            ActixApp::new().app_data(probe_state.clone()).configure(admin::probe_routes)
+        });
+        operators.push(probes.workers(1).disable_signals().listen(listener)?.run());
+    }
     let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
-    Ok(Running { address, admin_address, visitors, admin, workers, app })
+    Ok(Running { address, admin_address, visitors, operators, workers, app })
 }
 
 fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -78,8 +88,9 @@ impl Running {
     /// # Errors
     /// A listener failed.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let Self { visitors, admin, workers, app, .. } = self;
-        let handles = [visitors.handle(), admin.handle()];
+        let Self { visitors, operators, workers, app, .. } = self;
+        // Visitors first: until they are gone, operators see how far it is.
+        let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
         tokio::spawn(async move {
@@ -90,12 +101,13 @@ impl Running {
                 handle.stop(true).await;
             }
         });
-        let (visitors, admin) = tokio::join!(visitors, admin);
+        let (visitors, operators) = tokio::join!(visitors, join_all(operators));
         cleanup.abort();
         workers.stop().await;
+        app.executions.flush().await;
         app.store.close().await;
         tracing::info!("stopped");
-        visitors.and(admin).map_err(Into::into)
+        operators.into_iter().fold(visitors, Result::and).map_err(Into::into)
     }
 }
 

@@ -5,10 +5,13 @@
 //! leaves nothing half done: its work is finished or never begun. Futures may be
 //! polled on any runtime; the work itself runs on the database's own.
 
+mod browse;
 #[cfg(test)]
 pub mod contract;
 mod crm;
 mod jobs;
+pub mod location;
+pub mod postgres;
 mod rate;
 mod session;
 pub mod sqlite;
@@ -17,6 +20,7 @@ mod token;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use browse::{Browse, BrowseStore, BrowsedEntry, StageChoice};
 pub use crm::{CapReached, CrmFault, CrmStore, Ensured};
 pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
 pub use rate::{RateStore, RateWindow};
@@ -30,7 +34,7 @@ pub use token::TokenStore;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One database with everything in it. Held as `Arc<dyn Store>`.
-pub trait Store: SessionStore + CrmStore + JobStore + TokenStore + RateStore {
+pub trait Store: SessionStore + CrmStore + JobStore + TokenStore + RateStore + BrowseStore {
     /// Finishes what was handed over, then lets go of the database. Calls that come
     /// later are answered with [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -8,6 +8,7 @@
 
 mod delivery;
 mod http_client;
+pub mod jobs;
 pub mod logging;
 pub mod metrics;
 mod otlp;

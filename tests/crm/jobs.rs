@@ -63,7 +63,7 @@ fn path(site: &TestSite) -> String {
 
 /// Two jobs of the brand `demo` that were refused when they were applied. Gives their
 /// ids.
-fn park_two(data: &Path) -> Vec<i64> {
+pub fn park_two(data: &Path) -> Vec<i64> {
     let line = |id: &str| Line {
         slug: Slug::new("deals").unwrap(),
         reference: Reference::new("customer", id).unwrap(),

@@ -46,6 +46,11 @@ impl Request {
         self
     }
 
+    /// Shows the operators' token.
+    pub fn operator(self) -> Self {
+        self.header("authorization", &format!("Bearer {}", super::ADMIN_TOKEN))
+    }
+
     pub fn body(mut self, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self

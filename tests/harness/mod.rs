@@ -66,6 +66,22 @@ impl ServerOptions {
         self
     }
 
+    /// No file that the server writes may grow beyond this.
+    pub fn file_bytes_max(mut self, bytes: u64) -> Self {
+        // The signal that says so would end the process.
+        let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 1_024);
+        let mut command = Command::new("bash");
+        command.arg("-c").arg(limit).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.command = command;
+        self
+    }
+
     /// With data that are there already, and stay.
     pub fn data(mut self, data_dir: &Path) -> Self {
         (self.data_dir, self.data) = (data_dir.to_owned(), None);
@@ -144,8 +160,7 @@ impl Server {
 
     /// A request of an operator who has the token.
     pub fn admin(&self, path: &str) -> Answer {
-        let authorization = format!("Bearer {ADMIN_TOKEN}");
-        Request::get(path).header("authorization", &authorization).send(self.admin_address)
+        Request::get(path).operator().send(self.admin_address)
     }
 
     /// The sum of a metric's samples; those with all the labels given.
@@ -198,6 +213,11 @@ impl Server {
     /// Sends SIGTERM and waits for the end.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
         self.ask_to_stop();
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
         self.process.wait().unwrap()
     }
 

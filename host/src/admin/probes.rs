@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, web};
 
-use crate::app::App;
+use super::AdminState;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The version of Prometheus' text form that is written.
@@ -24,15 +24,15 @@ async fn healthz() -> HttpResponse {
 
 /// Whether to send visitors here: not while it stops. A database that is away is
 /// no reason, because pages are served without it.
-async fn readyz(app: web::Data<App>) -> HttpResponse {
-    match app.stopping.load(Ordering::Relaxed) {
+async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
+    match state.app.stopping.load(Ordering::Relaxed) {
         true => HttpResponse::ServiceUnavailable().content_type(TEXT).body("stopping\n"),
         false => HttpResponse::Ok().content_type(TEXT).body("ready\n"),
     }
 }
 
-async fn metrics(app: web::Data<App>) -> HttpResponse {
-    match app.telemetry.prometheus_text() {
+async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
+    match state.app.telemetry.prometheus_text() {
         Ok(text) => HttpResponse::Ok().content_type(PROMETHEUS_TEXT).body(text),
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");

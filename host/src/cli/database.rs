@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::app;
 use crate::config;
 use crate::site::brand_ids;
 use crate::store::Store;
+use crate::store::location::Location;
 use crate::suggest::hint;
 
 #[derive(clap::Args)]
@@ -27,7 +27,7 @@ impl DatabaseArgs {
         if let Some(data) = &self.data {
             config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
         }
-        app::open_store(&config.database).await
+        Location::of(&config.database)?.open().await
     }
 
     /// The brand of that name, or all.

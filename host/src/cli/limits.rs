@@ -6,6 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
 use crate::config::{self, BrandConfig, SiteConfig};
+use crate::execution_log::query::{LogReader, PageSummary};
+use crate::limits::advice::{self, LimitUse};
 use crate::limits::policy::{EffectiveLimit, LimitPolicy};
 use crate::site::path::{PathForm, canonical};
 use crate::site::table::{PageTable, url_path};
@@ -22,6 +24,8 @@ pub struct Args {
 enum LimitsCommand {
     /// Print the effective limits of a page and where each comes from
     Show(ShowArgs),
+    /// Propose quotas from what the pages' runs took, and name pages close to a limit
+    Suggest(SuggestArgs),
 }
 
 #[derive(clap::Args)]
@@ -39,9 +43,29 @@ struct ShowArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct SuggestArgs {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// Only pages of this brand
+    #[arg(long)]
+    brand: Option<String>,
+    /// How many times of what nearly all runs took a quota should be
+    #[arg(long, default_value_t = advice::HEADROOM)]
+    headroom: f64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Folder of the embedded database, as given to `sluice serve`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         LimitsCommand::Show(args) => show(&args),
+        LimitsCommand::Suggest(args) => suggest(&args),
     }
 }
 
@@ -58,6 +82,91 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
         print!("{}", table(&limits));
     }
     Ok(())
+}
+
+fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
+    if !(args.headroom.is_finite() && args.headroom >= 1.0) {
+        bail!("--headroom {}: it must be 1 or more", args.headroom);
+    }
+    let mut site = config::read_site(&args.site_dir, std::env::vars())?;
+    if let Some(data) = &args.data {
+        site.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+    }
+    let policy = LimitPolicy::new(&site);
+    let path = site.execution_log_path();
+    if !path.exists() {
+        bail!(
+            "there is no execution log at {}: the server makes it (see [log] in sluice.toml)",
+            path.display()
+        );
+    }
+    let reader = LogReader::open(&path)?;
+    let mut rows = Vec::new();
+    for PageSummary { brand, page, stats } in reader.summaries(args.brand.as_deref(), 0)? {
+        let Some(file) = page.strip_prefix("pages/") else { continue };
+        // Pages that are gone keep their histograms for a while.
+        let dir = args.site_dir.join("brands").join(&brand);
+        if !dir.join(&page).exists() {
+            continue;
+        }
+        let limits = policy.effective(limit_layers(&brand, &config::read_brand(&dir)?, &url_path(file)));
+        let path = url_path(file);
+        for row in advice::advise(&stats, &limits, args.headroom) {
+            rows.push(Suggestion { brand: brand.clone(), path: path.clone(), runs: stats.runs, usage: row });
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print!("{}", suggestions(&rows));
+    }
+    Ok(())
+}
+
+/// One line of `sluice limits suggest`.
+#[derive(serde::Serialize)]
+struct Suggestion {
+    brand: String,
+    path: String,
+    runs: u64,
+    #[serde(flatten)]
+    usage: LimitUse,
+}
+
+fn suggestions(rows: &[Suggestion]) -> String {
+    let mut out = format!(
+        "{:<12}{:<28}{:>8} {:<15}{:>15}{:>15}{:>15}{:>15}{:>15}\n",
+        "brand", "page", "runs", "limit", "quota", "p50", "p99.9", "max", "suggested"
+    );
+    for Suggestion { brand, path, runs, usage } in rows {
+        let suggested = usage.suggested.map_or_else(|| "too few runs".to_owned(), grouped);
+        out.push_str(&format!(
+            "{brand:<12}{path:<28}{runs:>8} {:<15}{:>15}{:>15}{:>15}{:>15}{suggested:>15}\n",
+            usage.limit,
+            grouped(usage.quota),
+            grouped(usage.p50),
+            grouped(usage.p999),
+            grouped(usage.max),
+        ));
+    }
+    let close: Vec<String> = rows
+        .iter()
+        .filter(|row| row.usage.is_close)
+        .map(|row| {
+            format!(
+                "  {} {}: {} came to {} of {}\n",
+                row.brand,
+                row.path,
+                row.usage.limit,
+                grouped(row.usage.max),
+                grouped(row.usage.quota)
+            )
+        })
+        .collect();
+    if !close.is_empty() {
+        out.push_str(&format!("\nwithin a fifth of a limit:\n{}", close.concat()));
+    }
+    out
 }
 
 fn effective(site: &SiteConfig, brand: &str, config: &BrandConfig, file: &str) -> Vec<EffectiveLimit> {
@@ -120,7 +229,7 @@ fn table(limits: &[EffectiveLimit]) -> String {
 }
 
 /// `1_000_000`, as TOML reads it.
-fn grouped(value: u64) -> String {
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -35,8 +35,8 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
     if let Some(data) = args.data {
         config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
     }
-    let app = App::start(args.site_dir, &config, telemetry).await?;
-    let running = server::start(app, &config)?;
+    let app = App::start(args.site_dir.clone(), &config, telemetry).await?;
+    let running = server::start(app, &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
     println!("sluice: serving on http://{}", running.address);
     println!("sluice: operators on http://{}", running.admin_address);

@@ -82,7 +82,7 @@ impl LimitPolicy {
         let brand = || Some((layers.own.get(kind.name)?, Origin::Brand(layers.brand.to_owned())));
         let site = || Some((self.site.get(kind.name)?, self.site_origin(kind.name)));
         let (asked, origin) = page.or_else(brand).or_else(site).unwrap_or((kind.default, Origin::Default));
-        let value = self.cap(kind.name).map_or(asked, |cap| asked.min(cap));
+        let value = self.most(kind.name).map_or(asked, |cap| asked.min(cap));
         EffectiveLimit { kind, value, origin, asked: (value < asked).then_some(asked) }
     }
 
@@ -93,8 +93,9 @@ impl LimitPolicy {
         }
     }
 
-    /// The most that a limit can be: `[limits.max]`, and what fits a sandbox.
-    fn cap(&self, name: &str) -> Option<u64> {
+    /// The most that a limit can be, `[limits.max]` and what fits a sandbox; none
+    /// where the host leaves it open.
+    pub fn most(&self, name: &str) -> Option<u64> {
         let memory = self.max.memory_bytes();
         let fits = match name {
             "heap_bytes_max" => Some(u64::from(Limiter::heap_in(memory))),

@@ -21,7 +21,7 @@ pub struct MemoryExceeded {
 pub struct Limiter {
     memory_bytes_max: usize,
     /// What the memory had when it was made: the engine's own.
-    memory_bytes_initial: usize,
+    pub memory_bytes_initial: usize,
     pub memory_bytes_peak: usize,
 }
 

@@ -5,6 +5,7 @@
 //! called, as if by another host. Each behaviour works in brands of its own, so that
 //! all may share a database.
 
+pub mod browse;
 pub mod caps;
 pub mod crm;
 pub mod entries;
@@ -56,6 +57,8 @@ macro_rules! contract_tests {
             finished_jobs_go_in_batches queued_writes_follow_a_login);
         $crate::contract_tests!(@ $backend, token: a_token_is_spent_once
             of_many_who_spend_at_once_one_does expired_tokens_go_in_batches);
+        $crate::contract_tests!(@ $backend, browse: all_references_newest_first
+            a_brand_sees_its_own_entries_only large_entries_come_a_few_at_a_time);
         $crate::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_go_in_batches);
         $crate::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_told ids_are_stable two_who_apply_at_once_agree

@@ -1,6 +1,7 @@
 //! The embedded default: one SQLite file in WAL mode. Reads go to a pool; every
 //! write goes through one writer, which takes all that wait into one transaction.
 
+mod browse;
 mod connection;
 mod crm_load;
 mod crm_read;
@@ -23,9 +24,9 @@ use serde_json::Value;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    BoxFuture, CapsOfBrand, CrmFault, CrmStore, Ensured, Job, JobChoice, JobCounts, JobRun, JobState,
-    JobStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey, SessionRow, SessionStamp,
-    SessionStore, Store, StoreError, TokenStore,
+    BoxFuture, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmFault, CrmStore, Ensured, Job, JobChoice,
+    JobCounts, JobRun, JobState, JobStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey,
+    SessionRow, SessionStamp, SessionStore, Store, StoreError, TokenStore,
 };
 use crate::crm::{
     Address, CrmCaps, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry, FieldKey, Reference, Slug,
@@ -129,6 +130,12 @@ impl TokenStore for SqliteStore {
 
     fn delete_expired_tokens(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.writer.write(move |conn| token::delete_expired(conn, now_ms, rows_max)))
+    }
+}
+
+impl BrowseStore for SqliteStore {
+    fn browse_entries(&self, browse: Browse) -> BoxFuture<'_, Result<Vec<BrowsedEntry>, CrmFault>> {
+        Box::pin(self.readers.read(move |conn| browse::entries(conn, &browse)))
     }
 }
 

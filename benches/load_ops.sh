@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# What operators are promised, as ratios of medians of five alternating runs:
+# an OTLP receiver that stalls against one that answers (p99 of all requests), and
+# ten times the capacity against half of it (p99 of the requests that were let in).
+# Ends within 150 seconds.
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "$0")/.."
+
+if [[ -z ${LOAD_IS_BOUNDED:-} ]]; then
+  LOAD_IS_BOUNDED=1 exec timeout --kill-after=5 150 benches/load_ops.sh
+fi
+
+source benches/load_lib.sh
+command -v python3 >/dev/null || fail "python3 is missing (it receives the telemetry)"
+rounds=5 round_s=3
+
+# start_receiver answering|stalled: sets receiver_pid and receiver.
+start_receiver() {
+  local port=$work/port
+  rm -f "$port"
+  taskset -c "$client_core" python3 - "$1" "$port" <<'PYTHON' &
+import http.server, socket, sys, time
+how, port_file = sys.argv[1:]
+class Receiver(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
+    def log_message(self, *_): pass
+if how == "answering":
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    port = server.server_address[1]
+else:
+    # The kernel takes the connections; nobody reads them.
+    server = socket.create_server(("127.0.0.1", 0)); port = server.getsockname()[1]
+open(port_file + ".new", "w").write(str(port)); import os; os.rename(port_file + ".new", port_file)
+server.serve_forever() if how == "answering" else time.sleep(1e6)
+PYTHON
+  receiver_pid=$!
+  until [[ -s $port ]]; do sleep 0.05; done
+  receiver=http://127.0.0.1:$(<"$port")
+}
+
+stop_receiver() {
+  end "$receiver_pid"
+  receiver_pid=''
+}
+
+median() {
+  sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# p99 in microseconds of the sample site's check-in page.
+p99_with_receiver() {
+  start_receiver "$1"
+  OTEL_EXPORTER_OTLP_ENDPOINT=$receiver start_server scripts
+  (drive 1 16 "$visitors/weight/checkin") >/dev/null
+  (drive "$round_s" 16 "$visitors/weight/checkin") | awk '/^result / { print $5 }' >>"$work/p99.$1"
+  stop_server
+  stop_receiver
+}
+
+compare_receivers() {
+  for ((round = 0; round < rounds; round++)); do
+    p99_with_receiver answering
+    p99_with_receiver stalled
+  done
+  awk -v stalled="$(median <"$work/p99.stalled")" -v normal="$(median <"$work/p99.answering")" 'BEGIN {
+    printf "p99, OTLP receiver stalled / answering: %.2f ms / %.2f ms = %.2f x (goal 1.25)\n", stalled / 1e3, normal / 1e3, stalled / normal }'
+}
+
+# A page that takes about a millisecond of the server's core.
+burning_site() {
+  local brand=$work/burning/brands/demo
+  mkdir -p "$brand/pages"
+  printf 'default = true\n' >"$brand/brand.toml"
+  printf '<script scope="backend">let s = 0; for (let i = 0; i < 20000; i++) s += i; response.json(s)</script>\n' \
+    >"$brand/pages/index.html"
+  echo "$work/burning"
+}
+
+# sample_admitted FILE: times of answers with 200, in microseconds, while loaded.
+sample_admitted() {
+  for ((i = 0; i < 250; i++)); do
+    taskset -c "$client_core" curl --silent --output /dev/null --write-out '%{http_code} %{time_total}\n' \
+      --max-time 10 "$visitors/" || true
+  done | awk '$1 == 200 { print int($2 * 1e6) }' | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR * 99 + 99) / 100)] }' >>"$1"
+}
+
+# loaded NAME CONNECTIONS: one round of samples beside wrk's load.
+loaded() {
+  (drive 30 "$2" "$visitors/") >"$work/loaded" &
+  loops_pid=$!
+  sleep 0.3
+  sample_admitted "$work/p99.$1"
+  end "$loops_pid"
+  loops_pid=''
+}
+
+compare_overload() {
+  export SLUICE_LIMITS__MAX__CONCURRENT_RUNS=2 SLUICE_SERVER__QUEUE_REQUESTS_MAX=2
+  start_server "$(burning_site)"
+  for ((round = 0; round < rounds; round++)); do
+    sample_admitted "$work/p99.unloaded"
+    loaded overload 40
+  done
+  local refused
+  refused=$(curl --silent "$operators/metrics" | awk '/^sluice_requests_refused_total/ { n += $NF } END { print n + 0 }')
+  ((refused > 0)) || fail "nothing was turned away: there was no overload"
+  awk -v over="$(median <"$work/p99.overload")" -v un="$(median <"$work/p99.unloaded")" -v refused="$refused" 'BEGIN {
+    printf "p99, let in under ten times the capacity / unloaded: %.2f ms / %.2f ms = %.2f x (goal 3), %d turned away\n", over / 1e3, un / 1e3, over / un, refused }'
+  stop_server
+}
+
+compare_receivers
+compare_overload

@@ -1,0 +1,122 @@
+//! `sluice logs`: the execution log, also of a server that runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::config;
+use crate::crm::iso_utc;
+use crate::execution_log::Execution;
+use crate::execution_log::query::{Filter, LogReader};
+use crate::run_log::printable;
+
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+const FOLLOW_RUNS: u32 = 500;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// Only runs of this page: its path (/weight/checkin) or its file
+    #[arg(long)]
+    page: Option<String>,
+    /// Only runs of this brand
+    #[arg(long)]
+    brand: Option<String>,
+    /// Only runs that failed
+    #[arg(long)]
+    failed: bool,
+    /// Wait for more
+    #[arg(long, short)]
+    follow: bool,
+    /// How many of the newest to print
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
+    lines: u32,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Folder of the embedded database, as given to `sluice serve`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let mut config = config::read_site(&args.site_dir, std::env::vars())?;
+    if let Some(data) = &args.data {
+        config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+    }
+    let path = config.execution_log_path();
+    if !path.exists() {
+        bail!(
+            "there is no execution log at {}: the server makes it (see [log] in sluice.toml)",
+            path.display()
+        );
+    }
+    let reader = LogReader::open(&path)?;
+    let filter = Filter {
+        brand: args.brand.clone(),
+        page: args.page.as_deref().map(page_file),
+        only_failed: args.failed,
+        limit: args.lines,
+        ..Filter::default()
+    };
+    let mut newest = reader.newest()?;
+    let mut runs = reader.list(&filter)?;
+    runs.reverse();
+    loop {
+        for run in &runs {
+            print(run, args.json)?;
+        }
+        if !args.follow {
+            return Ok(());
+        }
+        newest = runs.last().map_or(newest, |run| run.id);
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        runs = reader.list(&Filter { after: Some(newest), limit: FOLLOW_RUNS, ..filter.clone() })?;
+    }
+}
+
+/// `/weight/checkin` as the file that the log knows it by. The index page of a
+/// folder must be named by its file.
+fn page_file(page: &str) -> String {
+    match page.strip_prefix('/') {
+        Some("") => "pages/index.html".to_owned(),
+        Some(path) => format!("pages/{path}.html"),
+        None => page.to_owned(),
+    }
+}
+
+fn print(run: &Execution, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(run).context("a run as JSON")?);
+        return Ok(());
+    }
+    println!(
+        "{} {} {} {} {} {} {} {} fuel, {} µs, trace {}",
+        iso_utc(run.at_ms),
+        run.brand,
+        run.page,
+        run.method,
+        printable(&run.path),
+        run.status,
+        run.outcome,
+        run.fuel,
+        run.wall_us,
+        run.trace_id
+    );
+    for line in &run.console {
+        println!("    {}: {}", line.level, printable(&line.text));
+    }
+    if run.console_dropped > 0 {
+        println!("    ({} console lines over the limit were dropped)", run.console_dropped);
+    }
+    if let Some(error) = &run.error {
+        println!("    {}", printable(&error.to_string()));
+        for frame in error.stack.lines() {
+            println!("      {}", printable(frame));
+        }
+    }
+    Ok(())
+}

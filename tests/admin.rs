@@ -1,0 +1,309 @@
+//! The admin listener: who may do what, and the JSON API.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::crm::jobs::park_two;
+use crate::harness::{ADMIN_TOKEN, Answer, Request, Server, ServerOptions, TestSite};
+
+/// Brands `shop` (the default) and `other`, each with a page that fails.
+fn site() -> TestSite {
+    let site = TestSite::new();
+    for (brand, settings) in
+        [("shop", "# Ours.\ndefault = true\n"), ("other", "domains = [\"other.test\"]\n")]
+    {
+        site.write(&format!("brands/{brand}/brand.toml"), settings);
+        site.write(
+            &format!("brands/{brand}/pages/{brand}.html"),
+            &format!("<script scope=\"backend\">console.log('of {brand}'); throw new Error('{brand} broke')</script>"),
+        );
+    }
+    site
+}
+
+fn json(answer: &Answer) -> Value {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+fn put(path: &str, body: &Value) -> Request {
+    Request::new("PUT", path).header("content-type", "application/json").body(body.to_string().as_bytes())
+}
+
+fn set_fuel(value: u64) -> Value {
+    json!({"page": "/shop", "limit": "fuel", "value": value})
+}
+
+/// Everything that is not open, with what must not happen without the token.
+const CLOSED: [(&str, &str); 12] = [
+    ("GET", "/"),
+    ("GET", "/brands/shop"),
+    ("GET", "/brands/shop/page?path=/shop"),
+    ("GET", "/brands/shop/runs"),
+    ("GET", "/brands/shop/runs/1"),
+    ("POST", "/brands/shop/limits"),
+    ("POST", "/logout"),
+    ("GET", "/api/overview"),
+    ("GET", "/api/brands/shop/pages"),
+    ("GET", "/api/brands/shop/runs/1"),
+    ("PUT", "/api/brands/shop/limits"),
+    ("DELETE", "/anything"),
+];
+
+#[test]
+fn without_the_token_nothing_is_shown_or_changed() {
+    let site = site();
+    let server = Server::start(site.path());
+    let before = std::fs::read_to_string(site.brand_dir("shop").join("brand.toml")).unwrap();
+    let body = b"page=/shop&limit=fuel&value=5";
+    for (method, path) in CLOSED {
+        for credentials in ["", "Bearer wrong", "Bearer ", "Basic YTpi"] {
+            let request = Request::new(method, path).header("authorization", credentials);
+            let request = if method == "GET" {
+                request
+            } else {
+                request.header("content-type", "application/x-www-form-urlencoded").body(body)
+            };
+            let answer = request.send(server.admin_address);
+            assert!(matches!(answer.status, 401 | 303), "{method} {path} {credentials}: {}", answer.status);
+            assert!(!answer.body.contains("shop"), "{path} {}", answer.body);
+        }
+        let made_up = Request::new(method, path).header("cookie", "sluice_console=99999999999.00");
+        assert!(matches!(made_up.send(server.admin_address).status, 401 | 303), "{method} {path}");
+    }
+    assert_eq!(std::fs::read_to_string(site.brand_dir("shop").join("brand.toml")).unwrap(), before);
+    for open in ["/healthz", "/readyz", "/metrics", "/login"] {
+        assert_eq!(Request::get(open).send(server.admin_address).status, 200, "{open}");
+    }
+}
+
+#[test]
+fn the_visitors_port_knows_nothing_of_it() {
+    let site = site();
+    let server = Server::start(site.path());
+    for path in
+        ["/api/overview", "/login", "/metrics", "/readyz", "/healthz", "/brands/shop", "/assets/console.js"]
+    {
+        let answer = Request::get(path).operator().send(server.address);
+        assert_eq!(answer.status, 404, "{path}");
+    }
+}
+
+#[test]
+fn names_and_origins_of_others_are_refused() {
+    let site = site();
+    let server = ServerOptions::of(site.path()).env("SLUICE_ADMIN__HOSTS", "[\"ops.example\"]").start();
+    let ask = |host: &str, path: &str| Request::get(path).operator().host(host).send(server.admin_address);
+    for path in ["/healthz", "/metrics", "/api/overview", "/login"] {
+        assert_eq!(ask("rebound.example", path).status, 421, "{path}");
+        assert_eq!(ask("ops.example:9090", path).status, 200, "{path}");
+    }
+    let change = |origin: &str| {
+        put("/api/brands/shop/limits", &set_fuel(5_000_000)).operator().header("origin", origin)
+    };
+    for origin in ["http://evil.example", "null", "https://localhost.evil.example"] {
+        assert_eq!(change(origin).send(server.admin_address).status, 403, "{origin}");
+    }
+    assert_eq!(change("http://localhost").send(server.admin_address).status, 200);
+}
+
+#[test]
+fn the_console_s_cookie_is_closed_and_needs_an_origin() {
+    let site = site();
+    let server = Server::start(site.path());
+    let form = |path: &str, body: &str| {
+        Request::new("POST", path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.as_bytes())
+    };
+    let login = form("/login", &format!("token={ADMIN_TOKEN}")).header("origin", "http://localhost");
+    let login = login.send(server.admin_address);
+    assert_eq!((login.status, login.header("location").as_deref()), (303, Some("/")));
+    let cookie = login.header("set-cookie").unwrap();
+    assert!(cookie.contains("; HttpOnly; SameSite=Strict") && !cookie.contains(ADMIN_TOKEN), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let page = Request::get("/").header("cookie", &cookie).send(server.admin_address);
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
+    assert_eq!(page.header("x-frame-options").as_deref(), Some("DENY"));
+
+    let set = || form("/brands/shop/limits", "page=/shop&limit=fuel&value=5000000").header("cookie", &cookie);
+    assert_eq!(set().send(server.admin_address).status, 403, "no Origin");
+    assert_eq!(set().header("origin", "http://evil.example").send(server.admin_address).status, 403);
+    assert_eq!(set().header("origin", "http://localhost").send(server.admin_address).status, 303);
+
+    let wrong = form("/login", "token=wrong").header("origin", "http://localhost").send(server.admin_address);
+    assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None));
+}
+
+#[test]
+fn brands_are_apart() {
+    let site = site();
+    let server = Server::start(site.path());
+    server.get("localhost", "/shop");
+    server.get("other.test", "/other");
+    server.wait_for_metric("sluice_execution_log_runs_total", &["result=\"written\""], 2.0);
+    for (brand, other) in [("shop", "other"), ("other", "shop")] {
+        let runs = json(&server.admin(&format!("/api/brands/{brand}/runs")));
+        assert_eq!(runs.as_array().unwrap().len(), 1);
+        assert_eq!(runs[0]["console"][0]["text"], format!("of {brand}"));
+        let id = &runs[0]["id"];
+        assert_eq!(json(&server.admin(&format!("/api/brands/{brand}/runs/{id}")))["brand"], brand);
+        for path in [
+            format!("/api/brands/{other}/runs/{id}"),
+            format!("/brands/{other}/runs/{id}"),
+            format!("/api/brands/{other}/page?path=/{brand}"),
+            format!("/api/brands/{other}/limits?path=/{brand}"),
+            format!("/api/brands/{other}/runs?page=/{brand}"),
+        ] {
+            let answer = server.admin(&path);
+            assert_eq!(answer.status, 404, "{path}");
+            assert!(!answer.body.contains("broke"), "{path}");
+        }
+        let pages = server.admin(&format!("/api/brands/{brand}/pages")).body;
+        assert!(pages.contains(&format!("pages/{brand}.html")) && !pages.contains(&format!("{other}.html")));
+    }
+    assert_eq!(server.admin("/api/brands/nobody/pages").status, 404);
+}
+
+#[test]
+fn a_limit_is_written_into_the_brand_s_file() {
+    let site = site();
+    site.write("sluice.toml", "[limits.max]\nfuel = 9_000_000\n");
+    let server = Server::start(site.path());
+    let file = site.brand_dir("shop").join("brand.toml");
+    let set = |change: &Value| put("/api/brands/shop/limits", change).operator().send(server.admin_address);
+    assert_eq!(json(&set(&set_fuel(5_000_000)))["value"], 5_000_000);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("# Ours.\ndefault = true\n") && text.contains("fuel = 5000000"), "{text}");
+    let limits = json(&server.admin("/api/brands/shop/limits?path=/shop"));
+    let fuel = limits.as_array().unwrap().iter().find(|row| row["name"] == "fuel").unwrap();
+    assert_eq!(fuel["value"], 5_000_000);
+    assert_eq!(fuel["written_in"], "brands/shop/brand.toml, [[page]] /shop");
+
+    let before = std::fs::read_to_string(&file).unwrap();
+    for (change, status, reason) in [
+        (set_fuel(9_000_001), 400, "at most 9000000"),
+        (set_fuel(0), 400, "positive"),
+        (json!({"page": "/nowhere", "limit": "fuel", "value": 5}), 404, "no page /nowhere"),
+        (json!({"page": "/shop", "limit": "fuell", "value": 5}), 404, "no limit fuell"),
+        (json!({"page": "/shop", "limit": "fuel", "value": "much"}), 400, "whole number"),
+        (json!({}), 400, "value"),
+    ] {
+        let answer = set(&change);
+        assert_eq!(answer.status, status, "{change}: {}", answer.body);
+        assert!(answer.body.contains(reason), "{change}: {}", answer.body);
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
+
+#[test]
+fn a_token_is_made_once_and_named_in_the_log() {
+    let site = site();
+    let data = tempfile::tempdir().unwrap();
+    let start = || ServerOptions::of(site.path()).env_remove("SLUICE_ADMIN__TOKEN").data(data.path()).start();
+    let file = data.path().join("admin.token");
+    let ask = |server: &Server| {
+        let token = std::fs::read_to_string(&file).unwrap();
+        let request = Request::get("/api/overview").header("authorization", &format!("Bearer {token}"));
+        request.send(server.admin_address).status
+    };
+    let server = start();
+    assert_eq!(ask(&server), 200);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let named = server.log_entries(&[("file", file.to_str().unwrap())]);
+    assert_eq!(named.len(), 1);
+    assert!(
+        !format!("{named:?}").contains(&std::fs::read_to_string(&file).unwrap()),
+        "the token is not logged"
+    );
+    drop(server);
+    assert_eq!(ask(&start()), 200);
+}
+
+#[test]
+fn probes_have_an_address_of_their_own() {
+    let site = site();
+    let server = ServerOptions::of(site.path()).env("SLUICE_ADMIN__PROBES", "127.0.0.1:0").start();
+    let told = server.log_entries(&[("message", "probes and metrics are answered here, too")]);
+    let address: SocketAddr = told[0]["fields"]["address"].as_str().unwrap().parse().unwrap();
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/metrics", 200),
+        ("/login", 404),
+        ("/api/overview", 404),
+        ("/", 404),
+    ] {
+        // Probes come by address: any Host is right.
+        let answer = Request::get(path).operator().host("10.1.2.3:9091").send(address);
+        assert_eq!(answer.status, status, "{path}");
+    }
+}
+
+#[test]
+fn parked_jobs_are_retried_and_dropped_by_their_own_brand_only() {
+    let site = TestSite::with(&[("pages/index.html", "here")]);
+    site.write("brands/other/brand.toml", "domains = [\"other.test\"]\n");
+    let data = tempfile::tempdir().unwrap();
+    let [first, second] = park_two(data.path())[..] else { panic!("not two are parked") };
+    let server = ServerOptions::of(site.path()).data(data.path()).start();
+    let jobs = |brand: &str| json(&server.admin(&format!("/api/brands/{brand}/jobs")));
+    let act = |path: &str| Request::new("POST", path).operator().send(server.admin_address);
+    let parked = jobs("demo");
+    assert_eq!(parked.as_array().unwrap().len(), 2);
+    assert_eq!((&parked[0]["id"], &parked[0]["state"]), (&json!(first), &json!("parked")));
+    assert_eq!(jobs("other"), json!([]));
+    server.wait_for_metric("sluice_jobs", &["state=\"parked\""], 2.0);
+
+    for action in ["retry", "drop"] {
+        assert_eq!(act(&format!("/api/brands/other/jobs/{first}/{action}")).status, 404, "{action}");
+        assert_eq!(json(&act(&format!("/api/brands/other/jobs/parked/{action}")))["jobs"], 0);
+    }
+    assert_eq!(act(&format!("/api/brands/demo/jobs/{first}/mend")).status, 404);
+    assert_eq!(jobs("demo").as_array().unwrap().len(), 2, "nothing has changed");
+    assert_eq!(act(&format!("/api/brands/demo/jobs/{first}/drop")).status, 200);
+    assert_eq!(act(&format!("/api/brands/demo/jobs/{second}/retry")).status, 200);
+    // The entry is still not there, so it is parked again.
+    server.wait_until("it has been tried", || {
+        let left = jobs("demo");
+        left.as_array().unwrap().len() == 1 && left[0]["state"] == "parked" && left[0]["is_late"] == true
+    });
+    assert_eq!(json(&act("/api/brands/demo/jobs/parked/drop"))["jobs"], 1);
+    assert_eq!(jobs("demo"), json!([]));
+}
+
+#[test]
+fn crm_data_of_a_brand_are_its_own() {
+    let site = TestSite::new();
+    for brand in ["one", "two"] {
+        site.write(&format!("brands/{brand}/brand.toml"), &format!("domains = [\"{brand}.test\"]\n"));
+        site.write(&format!("brands/{brand}/crm.toml"), "[[entity]]\nslug = 'leads'\n");
+        site.write(
+            &format!("brands/{brand}/pages/index.html"),
+            &format!(
+                "<script scope=\"backend\">setCrmField({{ slug: 'leads', referenceId: request.query.id, fieldKey: 'of', value: '{brand}' }})</script>"
+            ),
+        );
+    }
+    let server = Server::start(site.path());
+    for n in 0..52 {
+        server.get("one.test", &format!("/?id={n}"));
+    }
+    server.get("two.test", "/?id=7");
+    let entries =
+        |brand: &str, query: &str| json(&server.admin(&format!("/api/brands/{brand}/crm/leads{query}")));
+    assert_eq!(json(&server.admin("/api/brands/two/crm"))[0]["slug"], "leads");
+    let of_two = entries("two", "");
+    assert_eq!((of_two.as_array().unwrap().len(), &of_two[0]["values"]["of"]), (1, &json!("two")));
+    let newest = entries("one", "");
+    let newest = newest.as_array().unwrap();
+    assert_eq!((newest.len(), &newest[0]["reference_id"]), (50, &json!("51")));
+    let older = entries("one", &format!("?before={}", newest[49]["id"].as_str().unwrap()));
+    let ids: Vec<_> = older.as_array().unwrap().iter().map(|entry| entry["reference_id"].clone()).collect();
+    assert_eq!(ids, ["1", "0"]);
+    assert_eq!(server.admin("/api/brands/one/crm/nothing").status, 404);
+    assert_eq!(server.admin("/api/brands/one/crm/leads?before=x").status, 400);
+}

@@ -1,0 +1,202 @@
+//! The console in a real Chromium.
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::crm::jobs::park_two;
+use crate::harness::{ADMIN_TOKEN, Server, ServerOptions, TestSite};
+
+/// A page that burns fuel and fails now and then, one that does not, and a broken
+/// one.
+fn site() -> TestSite {
+    TestSite::with(&[
+        ("pages/index.html", "<script scope=\"backend\">setVariable('a', 1)</script>light"),
+        ("pages/blog/{slug}.html", "<script scope=\"backend\">setVariable('b', 2)</script>{{ var.b }}"),
+        (
+            "crm.toml",
+            "[[entity]]\nslug = 'deals'\nname = 'Deals'\n[[entity.field]]\nkey = 'name'\nlabel = 'Name'\ntype = 'text'\n\
+             [[entity.pipeline]]\nslug = 'sales'\nname = 'Sales'\nstages = [{ slug = 'new', name = 'New' }, { slug = 'won', name = 'Won' }]\n",
+        ),
+        (
+            "pages/deal.html",
+            "<script scope=\"backend\">
+  const own = { slug: 'deals', referenceId: request.query.customer };
+  setCrmField({ ...own, fieldKey: 'name', value: request.query.customer + ' <b>Ltd</b>' });
+  if (request.query.stage) moveCrmToStage({ ...own, stageSlug: request.query.stage });
+</script>deal",
+        ),
+        ("pages/broken.html", "<script scope=\"backend\">let = ;</script>"),
+        (
+            "pages/heavy.html",
+            "<script scope=\"backend\">
+  let sum = 0;
+  for (let i = 0; i < 30000; i++) sum += i;
+  console.log('sum is', sum);
+  if (request.query.fail) {
+    console.warn('about to fail <b>');
+    throw new TypeError('no <i>such</i> thing');
+  }
+</script>heavy",
+        ),
+    ])
+}
+
+fn visited() -> (TestSite, Server, tempfile::TempDir) {
+    let site = site();
+    let data = tempfile::tempdir().unwrap();
+    park_two(data.path());
+    let server = ServerOptions::of(site.path()).data(data.path()).start();
+    for (customer, stage) in [("ann", "new"), ("bob", "won"), ("cy", "")] {
+        server.get("localhost", &format!("/deal?customer={customer}&stage={stage}"));
+    }
+    for visit in 0..110 {
+        server.get("localhost", "/heavy");
+        if visit % 10 == 0 {
+            server.get("localhost", "/");
+            server.get("localhost", "/blog/a");
+        }
+    }
+    server.get("localhost", "/heavy?fail=1");
+    server.get("localhost", "/broken");
+    let is_counted = || {
+        let answer = server.admin("/api/brands/demo/pages");
+        let pages: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        pages[0]["runs"] == 111 && pages[0]["path"] == "/heavy"
+    };
+    server.wait_until("the visits are counted", is_counted);
+    (site, server, data)
+}
+
+fn log_in(browser: &Browser, console: &str) {
+    browser.go(console);
+    browser.wait_for("location.pathname", &json!("/login"));
+    browser.fill("#token", ADMIN_TOKEN);
+    browser.click("button");
+    browser.wait_for("document.querySelector('h1').textContent", &json!("Overview"));
+}
+
+#[test]
+fn an_operator_finds_the_heaviest_page_its_error_and_raises_its_quota() {
+    let (site, server, _data) = visited();
+    let console = format!("http://localhost:{}", server.admin_address.port());
+    let browser = Browser::open();
+    // Click 1: log in.
+    log_in(&browser, &console);
+    browser.eval("window.problems = []");
+    // Click 2: the first of the pages that burn the most fuel.
+    browser.wait_for("document.querySelector('#heaviest ~ .wide a').textContent", &json!("/heavy"));
+    browser.click("#heaviest ~ .wide a");
+    browser.wait_for("document.querySelector('h1').textContent", &json!("/heavy"));
+    // Its last error is there, with position, stack and console lines, as text.
+    let failure = browser.eval("document.querySelector('article.run').innerText");
+    let failure = failure.as_str().unwrap();
+    for part in
+        ["TypeError: no <i>such</i> thing", "pages/heavy.html:7:", "sum is 449985000", "about to fail <b>"]
+    {
+        assert!(failure.contains(part), "{part} is not in {failure}");
+    }
+    // Click 3: a new quota.
+    let fuel = "form.set:has([value=fuel])";
+    let suggested = browser.eval(&format!("document.querySelector('{fuel} [name=value]').value"));
+    assert!(suggested.as_str().unwrap().contains('_'), "{suggested}");
+    browser.fill(&format!("{fuel} [name=value]"), "2_500_000_000");
+    browser.click(&format!("{fuel} button"));
+    browser.wait_for(
+        "document.querySelector('[role=status]').textContent",
+        &json!("fuel is set in brand.toml."),
+    );
+    let file = std::fs::read_to_string(site.brand_dir("demo").join("brand.toml")).unwrap();
+    assert!(file.contains("path = \"/heavy\"") && file.contains("fuel = 2500000000"), "{file}");
+}
+
+/// Set `SLUICE_TEST_PICTURES` to a folder to look at them.
+#[test]
+fn every_page_fits_a_desk_and_a_phone() {
+    let (_site, server, _data) = visited();
+    let console = format!("http://localhost:{}", server.admin_address.port());
+    let browser = Browser::open();
+    log_in(&browser, &console);
+    let pages = [
+        ("overview", "/"),
+        ("pages", "/brands/demo"),
+        ("page", "/brands/demo/page?path=/heavy"),
+        ("runs", "/brands/demo/runs"),
+        ("run", "/brands/demo/runs/1"),
+        ("crm", "/brands/demo/crm"),
+        ("entity", "/brands/demo/crm/deals"),
+        ("jobs", "/brands/demo/jobs"),
+        ("problem", "/brands/nobody"),
+    ];
+    for (width, height) in [(1280, 900), (390, 844)] {
+        browser.resize(width, height);
+        for (name, path) in pages {
+            browser.go(&format!("{console}{path}"));
+            browser.wait_for("document.readyState", &json!("complete"));
+            if let Ok(folder) = std::env::var("SLUICE_TEST_PICTURES") {
+                use base64::Engine as _;
+                let picture = base64::prelude::BASE64_STANDARD.decode(browser.picture()).unwrap();
+                std::fs::write(format!("{folder}/{name}-{width}.png"), picture).unwrap();
+            }
+            let overflow = browser.eval("document.documentElement.scrollWidth - window.innerWidth");
+            assert!(overflow.as_i64().unwrap() <= 0, "{path} is {overflow} wider than {width} pixels");
+            let unnamed = browser.eval(
+                "[...document.querySelectorAll('input:not([type=hidden]),select,button')]\
+                 .filter(e => !e.labels?.length && !e.ariaLabel && !e.textContent.trim()).length",
+            );
+            assert_eq!(unnamed, json!(0), "{path}: every control has a name");
+        }
+    }
+}
+
+#[test]
+fn an_operator_sees_stages_as_columns_and_retries_a_job() {
+    let (_site, server, _data) = visited();
+    let console = format!("http://localhost:{}", server.admin_address.port());
+    let browser = Browser::open();
+    log_in(&browser, &console);
+    browser.go(&format!("{console}/brands/demo/crm/deals"));
+    let column = |stage: &str| {
+        let text =
+            browser.eval(&format!("document.querySelector('[aria-label=\"stage {stage}\"]').innerText"));
+        text.as_str().unwrap().to_owned()
+    };
+    assert!(column("New").contains("customer ann") && column("New").contains("ann <b>Ltd</b>"));
+    assert!(column("Won").contains("customer bob") && column("In no stage").contains("customer cy"));
+    let rows = "document.querySelectorAll('section[aria-labelledby=entries] tbody tr').length";
+    assert_eq!(browser.eval(rows), json!(3));
+
+    browser.go(&format!("{console}/brands/demo/jobs"));
+    browser.wait_for("document.querySelectorAll('tbody tr').length", &json!(2));
+    browser.click("tbody form[action$=retry] button");
+    // What it moves is still not there: it is parked again, or on its way.
+    browser.wait_for("location.pathname", &json!("/brands/demo/jobs"));
+    browser.eval("window.confirm = () => true");
+    browser.click(".actions form[action$='parked/drop'] button");
+    browser.wait_for("document.readyState", &json!("complete"));
+    server.wait_until("no job is parked", || {
+        let jobs: serde_json::Value =
+            serde_json::from_str(&server.admin("/api/brands/demo/jobs").body).unwrap();
+        jobs.as_array().unwrap().len() <= 1
+    });
+}
+
+#[test]
+fn the_console_works_from_the_keyboard() {
+    let (_site, server, _data) = visited();
+    let console = format!("http://localhost:{}", server.admin_address.port());
+    let browser = Browser::open();
+    log_in(&browser, &console);
+    // The first stop of the Tab key leads past the navigation.
+    let first = "document.querySelector('a[href],button,input').textContent";
+    assert_eq!(browser.eval(first), json!("Skip to content"));
+    let landmarks = browser.eval(
+        "['header','nav[aria-label]','main#main','h1'].every(s => document.querySelectorAll(s).length === 1)",
+    );
+    assert_eq!(landmarks, json!(true));
+    // What can be clicked can be reached: links, buttons and fields only.
+    let handlers = browser
+        .eval("document.querySelectorAll('[onclick],[tabindex]:not([tabindex=\"-1\"]):not(pre)').length");
+    assert_eq!(handlers, json!(0));
+    assert_eq!(browser.eval("document.querySelectorAll('svg[role=img]:not([aria-label])').length"), json!(0));
+    assert_eq!(browser.eval("document.querySelectorAll('th:not([scope])').length"), json!(0));
+}

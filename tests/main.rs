@@ -9,6 +9,8 @@
     reason = "a test that cannot go on should panic, and may say so"
 )]
 
+mod access;
+mod brands;
 mod browser;
 mod build;
 mod cases;
@@ -18,6 +20,7 @@ mod health;
 mod limits;
 mod memory_reset;
 mod overload;
+mod public;
 mod sandbox;
 mod secrecy;
 mod sessions;

@@ -17,6 +17,7 @@ use crate::secrets::Secrets;
 use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
 use crate::site::Site;
+use crate::static_file::CompressedFiles;
 use crate::store::Store;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::telemetry::Telemetry;
@@ -31,6 +32,7 @@ pub struct App {
     pub secrets: Secrets,
     pub read_rules: ReadRules,
     pub rates: Rates,
+    pub compressed_files: CompressedFiles,
     pub telemetry: Arc<Telemetry>,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
@@ -89,7 +91,19 @@ impl App {
         let rates = Rates::new(Arc::clone(&store) as _);
         Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
         let stopping = AtomicBool::new(false);
-        Ok(Arc::new(Self { site, sandbox, sessions, store, secrets, read_rules, rates, telemetry, stopping }))
+        let compressed_files = CompressedFiles::default();
+        Ok(Arc::new(Self {
+            site,
+            sandbox,
+            sessions,
+            store,
+            secrets,
+            read_rules,
+            rates,
+            compressed_files,
+            telemetry,
+            stopping,
+        }))
     }
 
     /// Unix time in milliseconds.

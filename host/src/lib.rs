@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod app;
 pub mod cli;
+pub mod compress;
 pub mod config;
 pub mod cookies;
 pub mod crm;
@@ -29,6 +30,7 @@ pub mod serve;
 pub mod server;
 pub mod session;
 pub mod site;
+pub mod static_file;
 pub mod store;
 pub mod suggest;
 pub mod telemetry;

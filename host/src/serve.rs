@@ -1,4 +1,4 @@
-//! The journey of a request: match → session → handoff → script → template →
+//! The journey of a request: match → session → handoff → access → script → template →
 //! response, each step once and in this order.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use opentelemetry::KeyValue;
 use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::compress;
 use crate::config::OnError;
 use crate::page::{Page, PageScript};
 use crate::rate::Asker;
@@ -18,36 +19,59 @@ use crate::script::{RunContext, RunReport, SandboxError};
 use crate::session::Session;
 use crate::session::cookie::SessionId;
 use crate::site::Brand;
+use crate::site::access::Refusal;
 use crate::site::path::{CanonicalPath, PathForm, canonical};
+use crate::site::public::PublicFile;
 use crate::site::table::RouteParams;
+use crate::static_file;
 use crate::telemetry::trace::Trace;
 use crate::template::Scope;
 
 /// Answers one request.
-pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
-    let found = match find_page(app, &request) {
-        Ok(found) => found,
-        Err(reply) => return reply,
+pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
+    let Some(brand) = app.site.brand(&request.host).cloned() else {
+        return Reply::plain(421, "No site of this name here");
     };
+    let mut reply = match find(&brand, &request) {
+        Answer::Page(found) => serve_page(app, found, &mut request).await,
+        Answer::File(file, path) => serve_file(app, &brand, &file, &path, &request).await,
+        Answer::Nothing(path) => match access(app, &brand, &path, &request).await {
+            Access::Refused(reply) => reply,
+            Access::Open | Access::Guarded => Reply::plain(404, "Page not found"),
+        },
+        Answer::Reply(reply) => reply,
+    };
+    reply.standing = brand.headers.clone();
+    if brand.compress && compress::is_safe_for(&request) {
+        reply.compress(request.conditions.encoding).await;
+    }
+    reply
+}
+
+/// Answers with a page.
+async fn serve_page(app: &App, found: Found, request: &mut PageRequest) -> Reply {
     request.trace.found(&found.brand.id, &found.page.route);
-    if let Err(reply) = admit(app, &found, &request).await {
+    if let Err(reply) = admit(app, &found, request).await {
         return reply;
     }
     if request.method == Method::Post && request.is_cross_origin() && !found.page.cross_origin {
         return Reply::plain(403, "This form cannot be sent from another site");
     }
     request.body.bound(found.page.limits.body_bytes_max);
-    let session = load_session(app, &found.brand, &request).await;
-    if let Some(reply) = take_url_token(app, &found, &mut request, &session).await {
+    let session = load_session(app, &found.brand, request).await;
+    if let Some(reply) = take_url_token(app, &found, request, &session).await {
         return reply;
+    }
+    if let Some(refusal) = found.brand.access.refusal(&found.path, session.identity().is_some()) {
+        return refused(refusal);
     }
     let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
     let seen = Arc::new(seen);
-    let report = match run_script(app, &found, &request, Arc::clone(&seen), session).await {
+    let report = match run_script(app, &found, request, Arc::clone(&seen), session).await {
         Ok(report) => report,
         Err(reply) => return reply,
     };
-    run_log::record(&found.brand.id, &found.page.file, &request, &report);
+    run_log::record(&found.brand.id, &found.page.file, request, &report);
     if let Some(metrics) = request.trace.metrics()
         && !matches!(found.page.script, PageScript::None)
     {
@@ -57,8 +81,68 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
     let step = request.trace.child("template");
     let mut reply = compose(&found, &seen, report, request.is_https);
     step.end();
-    save_session(app, &found, &session, &request, &mut reply).await;
+    save_session(app, &found, &session, request, &mut reply).await;
     reply
+}
+
+/// Answers with a file of `public/`.
+async fn serve_file(
+    app: &App,
+    brand: &Brand,
+    file: &Arc<PublicFile>,
+    path: &CanonicalPath,
+    request: &PageRequest,
+) -> Reply {
+    request.trace.found(&brand.id, "/public");
+    if request.method == Method::Post {
+        let mut reply = Reply::plain(405, "Method not allowed");
+        reply.set_header("allow", "GET, HEAD".into());
+        return reply;
+    }
+    match access(app, brand, path, request).await {
+        Access::Refused(reply) => reply,
+        Access::Open => static_file::answer(&app.compressed_files, file, request, false).await,
+        Access::Guarded => static_file::answer(&app.compressed_files, file, request, true).await,
+    }
+}
+
+/// Whether a visitor may see a path that is no page's.
+enum Access {
+    /// Everybody may.
+    Open,
+    /// This visitor may.
+    Guarded,
+    Refused(Reply),
+}
+
+async fn access(app: &App, brand: &Brand, path: &CanonicalPath, request: &PageRequest) -> Access {
+    if !brand.access.cover(path) {
+        return Access::Open;
+    }
+    let session = load_session(app, brand, request).await;
+    match brand.access.refusal(path, session.identity().is_some()) {
+        Some(refusal) => Access::Refused(refused(refusal)),
+        None => Access::Guarded,
+    }
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    match refusal {
+        Refusal::Redirect(target) => Reply::redirect(303, target),
+        Refusal::Status(401) => Reply::plain(401, "Please log in"),
+        Refusal::Status(404) => Reply::plain(404, "Page not found"),
+        Refusal::Status(410) => Reply::plain(410, "This page is gone"),
+        Refusal::Status(status) => Reply::plain(*status, "You may not see this page"),
+    }
+}
+
+/// What is at a path.
+enum Answer {
+    Page(Found),
+    File(Arc<PublicFile>, CanonicalPath),
+    Nothing(CanonicalPath),
+    /// The path is not one.
+    Reply(Reply),
 }
 
 /// The page that answers a request.
@@ -71,25 +155,29 @@ struct Found {
     status: u16,
 }
 
-fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
-    let brand =
-        app.site.brand(&request.host).ok_or_else(|| Reply::plain(421, "No site of this name here"))?;
+fn find(brand: &Arc<Brand>, request: &PageRequest) -> Answer {
     let path = match canonical(&request.raw_path) {
         PathForm::Canonical(path) => path,
-        PathForm::Refused => return Err(Reply::plain(400, "Not a valid address")),
-        PathForm::TrailingSlash(_) => return Err(Reply::redirect(308, &request.address_without_slash())),
+        PathForm::Refused => return Answer::Reply(Reply::plain(400, "Not a valid address")),
+        PathForm::TrailingSlash(_) => {
+            return Answer::Reply(Reply::redirect(308, &request.address_without_slash()));
+        }
     };
-    if let Some((page, params)) = brand.pages.find(&path) {
-        return Ok(Found { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status: 200 });
+    let page = |page: &Arc<Page>, path, params, status| {
+        Answer::Page(Found { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status })
+    };
+    if let Some((found, params)) = brand.pages.find(&path) {
+        // Nothing is at the address of the page that says so.
+        let status =
+            if brand.not_found_page().is_some_and(|own| Arc::ptr_eq(own, found)) { 404 } else { 200 };
+        page(found, path, params, status)
+    } else if let Some(file) = brand.public.find(&path) {
+        Answer::File(Arc::clone(file), path)
+    } else if let Some(own) = brand.not_found_page() {
+        page(own, path, RouteParams::new(), 404)
+    } else {
+        Answer::Nothing(path)
     }
-    let page = brand.not_found_page().ok_or_else(|| Reply::plain(404, "Page not found"))?;
-    Ok(Found {
-        brand: Arc::clone(brand),
-        page: Arc::clone(page),
-        path,
-        params: RouteParams::new(),
-        status: 404,
-    })
 }
 
 /// Turns away who asks too often, and whom no sandbox will be free for.

@@ -15,7 +15,7 @@ use crate::app::{App, now_ms};
 use crate::config::SiteConfig;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
-use crate::serve::serve_page;
+use crate::serve::serve;
 use crate::store::StoreError;
 use crate::telemetry::trace::{Incoming, Trace};
 
@@ -127,7 +127,7 @@ async fn travel(app: web::Data<App>, request: PageRequest) -> Reply {
     // At the level of errors, so that no filter takes the trace's id off them.
     let log_span = tracing::error_span!("request", trace_id = request.trace.id());
     let context = request.trace.context();
-    let journey = async move { serve_page(&app, request).await }.instrument(log_span);
+    let journey = async move { serve(&app, request).await }.instrument(log_span);
     let journey = match context {
         Some(context) => actix_web::rt::spawn(journey.with_context(context)),
         None => actix_web::rt::spawn(journey),

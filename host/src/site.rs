@@ -1,7 +1,11 @@
 //! The site: brands, their pages and settings, and which brand a Host means.
 
+pub mod access;
 pub mod files;
+pub mod headers;
 pub mod path;
+pub mod pattern;
+pub mod public;
 pub mod table;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +21,10 @@ use crate::page::source::Source;
 use crate::page::{self, Page, PageScript, PageSettings};
 use crate::script::Sandbox;
 use crate::template::Includes;
+use access::AccessRules;
 use files::FileError;
+use headers::StandingHeaders;
+use public::PublicFiles;
 use table::PageTable;
 
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +50,12 @@ pub struct Brand {
     pub variables: Arc<Map<String, Value>>,
     /// Bodies of HTML forms reach scripts.
     pub form_bodies: bool,
+    /// Pages are compressed where that is safe.
+    pub compress: bool,
+    pub headers: StandingHeaders,
+    pub access: AccessRules,
     pub pages: PageTable<Arc<Page>>,
+    pub public: PublicFiles,
     /// `crm.toml` as it stands; empty when there is none.
     pub crm_toml: String,
 }
@@ -163,6 +175,10 @@ async fn load_brand(
         let settings = page_settings(id, &config, limits, &table::url_path(file));
         pages.insert(file, Arc::new(page::publish(sandbox, source, &folder, &folder, settings).await));
     }
+    let (public, problems) = PublicFiles::load(dir, &config.public);
+    for problem in problems {
+        tracing::error!(brand = id, "{}", crate::run_log::printable(&problem.to_string()));
+    }
     let crm_toml = match files::read(dir, "crm.toml") {
         Ok(source) => source.text,
         Err(FileError::Unreadable(_, error)) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -175,7 +191,11 @@ async fn load_brand(
         is_default: config.default,
         variables: Arc::new(config.variables),
         form_bodies: config.form_bodies,
+        compress: config.compress,
+        headers: config.headers,
+        access: config.access,
         pages,
+        public,
         crm_toml,
     })
 }

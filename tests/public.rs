@@ -188,7 +188,8 @@ fn a_page_with_cookies_is_compressed_only_for_its_own_site() {
         .env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]")
         .start();
     let coding = |headers: &[(&str, &str)]| {
-        let all = [&[("accept-encoding", "gzip"), ("x-forwarded-proto", "https")], headers].concat();
+        let all =
+            [&[("accept-encoding", "gzip"), ("forwarded", "for=192.0.2.1;proto=https")], headers].concat();
         get(&server, "/?q=guess", &all).header("content-encoding")
     };
     assert!(coding(&[]).is_some(), "no cookie, no secret");

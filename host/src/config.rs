@@ -36,13 +36,14 @@ pub struct SiteConfig {
     pub database: DatabaseConfig,
     pub session: SessionConfig,
     pub secrets: SecretsConfig,
+    pub cache: CacheConfig,
     pub limits: SiteLimits,
     /// Names of the limits that the environment set.
     #[serde(skip)]
     pub limits_from_environment: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     pub listen: SocketAddr,
@@ -81,7 +82,7 @@ impl Default for ServerConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     pub listen: SocketAddr,
@@ -94,7 +95,7 @@ pub struct AdminConfig {
 }
 
 /// Not shown in any log.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct AdminToken(pub String);
 
@@ -115,7 +116,7 @@ impl Default for AdminConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `sqlite:` and a path, relative to the working directory.
@@ -128,7 +129,7 @@ impl Default for DatabaseConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
     /// From creation, or login; not sliding.
@@ -142,11 +143,26 @@ impl Default for SessionConfig {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
     /// Folder of `<brand>.toml` files; `secrets` beside the embedded database unless given.
     pub dir: Option<PathBuf>,
+}
+
+/// Compiled code on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// `cache` beside the embedded database unless given.
+    pub dir: Option<PathBuf>,
+    pub bytes_max: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { dir: None, bytes_max: 1 << 30 }
+    }
 }
 
 /// What a visitor gets when a page's script failed.

@@ -6,21 +6,24 @@
 //! `template` renders), and `response` answers. ARCHITECTURE.md has the map and
 //! the invariants.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod admin;
 pub mod app;
+pub mod cache;
 pub mod cli;
 pub mod compress;
 pub mod config;
 pub mod cookies;
 pub mod crm;
+pub mod excerpt;
 pub mod host_api;
 pub mod keys;
 pub mod limits;
 pub mod page;
 pub mod rate;
 pub mod redirect;
+pub mod reload;
 pub mod request;
 pub mod response;
 pub mod run_log;

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::compress;
 use crate::config::OnError;
-use crate::page::{Page, PageScript};
+use crate::page::{Page, PageContent, PageScript};
 use crate::rate::Asker;
+use crate::reload::Live;
 use crate::request::{Body, Method, PageRequest};
 use crate::response::Reply;
 use crate::run_log;
@@ -29,11 +30,12 @@ use crate::template::Scope;
 
 /// Answers one request.
 pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
-    let Some(brand) = app.site.brand(&request.host).cloned() else {
+    let live = app.live();
+    let Some(brand) = live.site.brand(&request.host).cloned() else {
         return Reply::plain(421, "No site of this name here");
     };
     let mut reply = match find(&brand, &request) {
-        Answer::Page(found) => serve_page(app, found, &mut request).await,
+        Answer::Page(found) => serve_page(app, &live, found, &mut request).await,
         Answer::File(file, path) => serve_file(app, &brand, &file, &path, &request).await,
         Answer::Nothing(path) => match access(app, &brand, &path, &request).await {
             Access::Refused(reply) => reply,
@@ -49,9 +51,10 @@ pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
 }
 
 /// Answers with a page.
-async fn serve_page(app: &App, found: Found, request: &mut PageRequest) -> Reply {
+async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequest) -> Reply {
     request.trace.found(&found.brand.id, &found.page.route);
-    if let Err(reply) = admit(app, &found, request).await {
+    let content = app.content(&found.brand, &found.page).await;
+    if let Err(reply) = admit(app, &found, &content, request).await {
         return reply;
     }
     if request.method == Method::Post && request.is_cross_origin() && !found.page.cross_origin {
@@ -67,19 +70,19 @@ async fn serve_page(app: &App, found: Found, request: &mut PageRequest) -> Reply
     }
     let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
     let seen = Arc::new(seen);
-    let report = match run_script(app, &found, request, Arc::clone(&seen), session).await {
+    let report = match run_script(app, live, &found, &content, request, Arc::clone(&seen), session).await {
         Ok(report) => report,
         Err(reply) => return reply,
     };
     run_log::record(&found.brand.id, &found.page.file, request, &report);
     if let Some(metrics) = request.trace.metrics()
-        && !matches!(found.page.script, PageScript::None)
+        && !matches!(content.script, PageScript::None)
     {
         metrics.run_outcome(&found.brand.id, report.outcome.name());
     }
     let session = report.session.clone();
     let step = request.trace.child("template");
-    let mut reply = compose(&found, &seen, report, request.is_https);
+    let mut reply = compose(&found, &content, &seen, report, request.is_https);
     step.end();
     save_session(app, &found, &session, request, &mut reply).await;
     reply
@@ -181,7 +184,7 @@ fn find(brand: &Arc<Brand>, request: &PageRequest) -> Answer {
 }
 
 /// Turns away who asks too often, and whom no sandbox will be free for.
-async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Reply> {
+async fn admit(app: &App, found: &Found, content: &PageContent, request: &PageRequest) -> Result<(), Reply> {
     if let (Some(rate), Some(address)) = (found.page.rate, request.ip) {
         let asker = Asker { brand: &found.brand.id, page: &found.page.file, address };
         let admitted = app.rates.admit(rate, asker, app.now_ms()).await;
@@ -190,7 +193,7 @@ async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Re
             try_again(429, "Too many requests", spent.retry_after_s)
         })?;
     }
-    let runs = matches!(found.page.script, PageScript::Ready { .. });
+    let runs = matches!(content.script, PageScript::Ready { .. });
     if runs && app.sandbox.slots.is_full_for(&found.brand.id) {
         request.trace.refused("overload");
         return Err(too_busy());
@@ -260,13 +263,15 @@ async fn take_url_token(
 
 async fn run_script(
     app: &App,
+    live: &Live,
     found: &Found,
+    content: &PageContent,
     request: &PageRequest,
     seen: Arc<Value>,
     session: Session,
 ) -> Result<RunReport, Reply> {
     let page = &found.page;
-    let (script, files) = match &page.script {
+    let (script, files) = match &content.script {
         PageScript::None => return Ok(RunReport::not_run(Outcome::Ok, None, session)),
         PageScript::Broken(failure) => {
             return Ok(RunReport::not_run(Outcome::Compile, Some(failure.clone()), session));
@@ -283,7 +288,7 @@ async fn run_script(
         session,
         crm: Some(app.crm_access(&found.brand.id)),
         handoff: Some(app.handoff(&found.brand.id)),
-        secrets: app.secrets.of(&found.brand.id),
+        secrets: live.secrets.of(&found.brand.id),
         limits: page.limits.clone(),
     };
     match app.sandbox.run(script, context).await {
@@ -323,7 +328,7 @@ fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
 }
 
 /// Template and effects to a reply. A stop call replaces the page.
-fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool) -> Reply {
+fn compose(found: &Found, content: &PageContent, seen: &Value, report: RunReport, is_https: bool) -> Reply {
     if report.outcome.is_failure() && found.page.on_error == OnError::Error {
         return Reply::plain(500, "Something went wrong");
     }
@@ -332,7 +337,7 @@ fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool) -> Re
         return Reply::of_effects(effects, None, is_https);
     }
     effects.status = effects.status.or(Some(found.status));
-    match render(found, seen, &effects.variables, &report.session) {
+    match render(found, content, seen, &effects.variables, &report.session) {
         Ok(html) => Reply::of_effects(effects, Some(html), is_https),
         Err(failure) => {
             run_log::template_failed(&found.brand.id, &found.page.file, &failure);
@@ -343,12 +348,13 @@ fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool) -> Re
 
 fn render(
     found: &Found,
+    content: &PageContent,
     seen: &Value,
     own: &Map<String, Value>,
     session: &Session,
 ) -> Result<String, Failure> {
     let template =
-        found.page.template.as_ref().map_err(|reason| Failure::new("TemplateError", reason.clone()))?;
+        content.template.as_ref().map_err(|reason| Failure::new("TemplateError", reason.clone()))?;
     // Script variables win over brand variables of the same name.
     let mut variables = Map::clone(&found.brand.variables);
     variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -362,7 +368,7 @@ fn render(
         route_params: &Value::Object(params.collect()),
     };
     let rendered =
-        template.render(&scope).map_err(|error| Failure::new("TemplateError", error.to_string()))?;
+        template.render(&scope).map_err(|error| Failure::new("TemplateError", error.in_one_line()))?;
     for warning in rendered.warnings {
         tracing::warn!(brand = found.brand.id, page = found.page.file, "{}", run_log::printable(&warning));
     }

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::admin;
 use crate::app::{App, now_ms};
 use crate::config::SiteConfig;
+use crate::reload::reload_and_log;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::serve::serve;
@@ -79,6 +80,7 @@ impl Running {
         let handles = [visitors.handle(), admin.handle()];
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
+        let reloads = tokio::spawn(reload_on_signal(Arc::clone(&app)));
         tokio::spawn(async move {
             stop_signal().await;
             stopping.stopping.store(true, Ordering::Relaxed);
@@ -89,6 +91,7 @@ impl Running {
         });
         let (visitors, admin) = tokio::join!(visitors, admin);
         cleanup.abort();
+        reloads.abort();
         app.store.close().await;
         tracing::info!("stopped");
         visitors.and(admin).map_err(Into::into)
@@ -103,7 +106,7 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
     let (mut reply, is_https) = match method {
         Some(method) => {
-            let mut request = PageRequest::read(method, &request, payload, &app.read_rules).await;
+            let mut request = PageRequest::read(method, &request, payload, &app.live().read_rules).await;
             request.trace = trace.clone();
             let is_https = request.is_https;
             (travel(app, request).await, is_https)
@@ -148,6 +151,19 @@ async fn stop_signal() {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+    }
+}
+
+/// Reads the site anew at each SIGHUP.
+async fn reload_on_signal(app: Arc<App>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                reload_and_log(&app).await;
+            }
+        }
+        Err(error) => tracing::error!(%error, "SIGHUP cannot be watched; restart to take over changes"),
     }
 }
 

@@ -43,6 +43,11 @@ pub struct Graph {
 pub struct ScriptFiles(Arc<BTreeMap<String, ScriptFile>>);
 
 impl ScriptFiles {
+    /// By the names that QuickJS knows them by.
+    pub fn all(files: Arc<BTreeMap<String, ScriptFile>>) -> Self {
+        Self(files)
+    }
+
     /// The files of a script that imports nothing.
     pub fn of(file: ScriptFile) -> Self {
         Self(Arc::new(BTreeMap::from([(file.source.file.clone(), file)])))

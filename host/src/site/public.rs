@@ -235,9 +235,12 @@ fn is_media(content_type: &str) -> bool {
 /// From the file's extension; text is UTF-8.
 fn content_type(name: &str) -> String {
     let guess = mime_guess::from_path(name).first_or_octet_stream();
-    let essence = guess.essence_str();
-    let is_text =
-        essence.starts_with("text/") || matches!(essence, "application/json" | "application/javascript");
+    let essence = match guess.essence_str() {
+        // Its name before RFC 9239.
+        "application/javascript" => "text/javascript",
+        essence => essence,
+    };
+    let is_text = essence.starts_with("text/") || essence == "application/json";
     if is_text { format!("{essence}; charset=utf-8") } else { essence.to_owned() }
 }
 

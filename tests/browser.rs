@@ -1,4 +1,4 @@
-//! The sample site in a real Chromium, through its WebDriver.
+//! A real Chromium, through its WebDriver, and the sample site in it.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -13,14 +13,14 @@ use crate::harness::{Request, Server};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A browser window, closed with its driver when dropped.
-struct Browser {
+pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
 }
 
 impl Browser {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -62,18 +62,18 @@ impl Browser {
         value["value"].clone()
     }
 
-    fn go(&self, url: &str) {
+    pub fn go(&self, url: &str) {
         self.command("POST", &format!("/session/{}/url", self.session), &json!({"url": url}));
     }
 
     /// The value of a JavaScript expression in the page.
-    fn eval(&self, expression: &str) -> Value {
+    pub fn eval(&self, expression: &str) -> Value {
         let script = json!({"script": format!("return ({expression})"), "args": []});
         self.command("POST", &format!("/session/{}/execute/sync", self.session), &script)
     }
 
     /// Waits until the expression has the value.
-    fn wait_for(&self, expression: &str, value: &Value) {
+    pub fn wait_for(&self, expression: &str, value: &Value) {
         let started = Instant::now();
         loop {
             let found = self.eval(expression);

@@ -27,3 +27,4 @@ mod sandbox;
 mod secrecy;
 mod sessions;
 mod telemetry;
+mod xss;

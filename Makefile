@@ -35,3 +35,4 @@ fmt: ## Format the sources
 
 include guest/guest.mk
 include benches/bench.mk
+include tests/fuzz/fuzz.mk

@@ -1,9 +1,9 @@
 # Scripts in process, and the server under load. The profile of the bench is the
 # one of `cargo build --release`, so that dependencies are compiled once.
-.PHONY: bench load test262
+.PHONY: bench load start test262
 
 bench: ## Measure runs in the sandbox next to native QuickJS
-	cargo bench --locked --profile release -p sluice-benches --bench script -- --quiet
+	cargo bench --locked --profile release -p sluice-benches --bench script --bench template -- --quiet
 
 load: ## Measure the server under load, endless loops, a stalled receiver and overload
 	@command -v wrk >/dev/null || apt-get install --yes wrk || \
@@ -11,6 +11,10 @@ load: ## Measure the server under load, endless loops, a stalled receiver and ov
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load.sh
 	benches/load_ops.sh
+
+start: ## Measure how long a server takes to start, with 10 and with 10,000 pages
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	benches/start.sh 10 10000
 
 test262: ## Run test262's language tests in the sandbox and natively (TEST262=<checkout> [FOLDERS=...])
 	@test -d "$(TEST262)/harness" || { echo "test262: name a checkout of test262: make test262 TEST262=<folder>" >&2; exit 2; }

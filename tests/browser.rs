@@ -1,4 +1,4 @@
-//! The sample site in a real Chromium, through its WebDriver.
+//! A real Chromium, through its WebDriver, and the sample site in it.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;

@@ -9,10 +9,13 @@
     reason = "a test that cannot go on should panic, and may say so"
 )]
 
+mod access;
 mod admin;
+mod brands;
 mod browser;
 mod build;
 mod cases;
+mod code_cache;
 mod components;
 mod console;
 mod crm;
@@ -26,9 +29,12 @@ mod health;
 mod limits;
 mod memory_reset;
 mod overload;
+mod public;
+mod reload;
 mod requests;
 mod sandbox;
 mod secrecy;
 mod sessions;
 mod telemetry;
 mod values;
+mod xss;

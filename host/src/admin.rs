@@ -22,7 +22,6 @@ use actix_web::web;
 
 use crate::app::App;
 use crate::config::SiteConfig;
-use crate::limits::policy::LimitPolicy;
 use templates::Templates;
 use token::Token;
 
@@ -30,7 +29,6 @@ use token::Token;
 pub struct AdminState {
     app: Arc<App>,
     site_dir: PathBuf,
-    policy: LimitPolicy,
     token: Token,
     /// Names that operators reach this listener under.
     hosts: Vec<String>,
@@ -45,7 +43,6 @@ impl AdminState {
         Ok(Self {
             app,
             site_dir: site_dir.to_owned(),
-            policy: LimitPolicy::new(config),
             token: Token::load(config.admin.token.as_ref(), &data_dir)?,
             hosts: config.admin.hosts.clone(),
             templates: Templates::new()?,

@@ -1,24 +1,27 @@
 //! What lives as long as the process.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tokio::sync::Notify;
 
+use crate::cache::CodeCache;
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
 use crate::execution_log::{ExecutionLog, ExecutionLogOptions};
 use crate::keys::Keys;
+use crate::page::store::PageStore;
+use crate::page::{Page, PageContent};
 use crate::rate::Rates;
-use crate::request::ReadRules;
+use crate::reload::{self, Live, Loading, ReloadReport, Settings};
 use crate::script::{Sandbox, SandboxConfig};
-use crate::secrets::Secrets;
 use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
-use crate::site::Site;
+use crate::site::{Brand, load};
+use crate::static_file::CompressedFiles;
 use crate::store::location::Location;
 use crate::store::{CapsOfBrand, Store};
 use crate::telemetry::Telemetry;
@@ -26,16 +29,19 @@ use crate::telemetry::metrics::Metrics;
 
 /// The running program, shared by every worker.
 pub struct App {
-    pub site: Site,
+    live: RwLock<Arc<Live>>,
+    pub site_dir: PathBuf,
+    secrets_dir: Option<PathBuf>,
+    pub settings: tokio::sync::Mutex<Settings>,
+    pub pages: PageStore,
     pub sandbox: Sandbox,
     pub sessions: Sessions,
     pub store: Arc<dyn Store>,
     /// Rung when a job was queued here.
     pub bell: Arc<Notify>,
-    pub secrets: Secrets,
-    pub read_rules: ReadRules,
     pub rates: Rates,
     pub executions: ExecutionLog,
+    pub compressed_files: CompressedFiles,
     pub telemetry: Arc<Telemetry>,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
@@ -67,25 +73,30 @@ impl App {
             queue_requests_max: config.server.queue_requests_max,
             queue_wait: config.server.queue_wait,
         };
-        let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(&sandbox_config)).await??;
+        let cache = open_cache(config, data_dir.as_deref(), &keys);
+        let (sandbox, cache) = tokio::task::spawn_blocking(move || {
+            Sandbox::with_cache(&sandbox_config, cache.as_ref()).map(|sandbox| (sandbox, cache))
+        })
+        .await??;
         tracing::info!(how = ?sandbox.memory_reset, "sandbox memory is cleaned: {}", sandbox.memory_reset_reason);
-        let site = Site::load(&sandbox, &site_dir, config).await?;
-        for brand in site.brands() {
-            for (page, reason) in brand.broken_pages() {
-                tracing::error!(brand = brand.id, page, "{}", crate::run_log::printable(&reason));
-            }
-            apply_crm(store.as_ref(), &brand.id, &brand.crm_toml).await?;
-        }
-        let pages = site.brands().flat_map(|brand| brand.pages.pages());
-        let body_bytes_max = pages.map(|page| page.limits.body_bytes_max).max().unwrap_or(0);
-        let read_rules = ReadRules {
-            body_bytes_max,
-            body_timeout: config.server.body_timeout,
-            trusted_proxies: config.server.trusted_proxies.clone(),
-        };
-        let brands: Vec<&str> = site.brands().map(|brand| brand.id.as_str()).collect();
+        let pages = PageStore::new(cache);
         let secrets_dir = config.secrets.dir.clone().or_else(|| Some(data_dir?.join("secrets")));
-        let secrets = Secrets::load(&brands, std::env::vars(), secrets_dir.as_deref())?;
+        let loading = Loading {
+            sandbox: &sandbox,
+            pages: &pages,
+            store: store.as_ref(),
+            site_dir: &site_dir,
+            secrets_dir: secrets_dir.as_deref(),
+        };
+        let (live, report) = reload::load(&loading, config, None).await?;
+        for problem in &report.problems {
+            tracing::error!("{}", crate::run_log::printable(problem));
+        }
+        pages.evict(&reload::contents(&live.site));
+        let ReloadReport { brands, pages: page_count, pages_compiled, .. } = report;
+        tracing::info!(brands, pages = page_count, pages_compiled, "the site is loaded");
+        let as_written = crate::config::read_site(&site_dir, std::env::vars())?;
+        let settings = tokio::sync::Mutex::new(Settings::new(as_written, config.clone()));
         let sessions = Sessions {
             store: Arc::clone(&store) as _,
             keys: Arc::new(keys),
@@ -106,19 +117,50 @@ impl App {
         crate::telemetry::jobs::watch(&telemetry.meter(), Arc::clone(&store));
         Metrics::observe_slots(&telemetry.meter(), &sandbox.slots);
         let stopping = AtomicBool::new(false);
+        let compressed_files = CompressedFiles::default();
         Ok(Arc::new(Self {
-            site,
+            live: RwLock::new(Arc::new(live)),
+            site_dir,
+            secrets_dir,
+            settings,
+            pages,
             sandbox,
             sessions,
             store,
             bell,
-            secrets,
-            read_rules,
             rates,
             executions,
+            compressed_files,
             telemetry,
             stopping,
         }))
+    }
+
+    /// What is served now. Whoever holds it goes on with it when the site is reloaded.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Serves `live` from now on.
+    pub fn go_live(&self, live: Live) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+
+    /// What loading the site needs.
+    pub fn loading(&self) -> Loading<'_> {
+        Loading {
+            sandbox: &self.sandbox,
+            pages: &self.pages,
+            store: self.store.as_ref(),
+            site_dir: &self.site_dir,
+            secrets_dir: self.secrets_dir.as_deref(),
+        }
+    }
+
+    /// The content of a page, loaded if need be.
+    pub async fn content(&self, brand: &Brand, page: &Page) -> Arc<PageContent> {
+        let compile = || load::again(&self.sandbox, brand, page);
+        self.pages.content(&self.sandbox, page, compile).await
     }
 
     /// Unix time in milliseconds.
@@ -144,7 +186,8 @@ impl App {
     pub fn caps_of_brand(self: &Arc<Self>) -> CapsOfBrand {
         let app = Arc::clone(self);
         Arc::new(move |id| {
-            let brand = app.site.brands().find(|brand| brand.id == id);
+            let live = app.live();
+            let brand = live.site.brands().find(|brand| brand.id == id);
             brand.map(|brand| brand.limits.crm_caps()).unwrap_or_default()
         })
     }
@@ -156,12 +199,14 @@ pub fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result<()> {
-    let file = format!("brands/{brand}/crm.toml");
-    let schema = crate::crm::CrmSchema::parse(text, &file)?;
-    let changes = store.apply_crm_schema(brand, schema).await.with_context(|| file.clone())?;
-    for change in changes {
-        tracing::info!(brand, "crm: {change}");
+/// The code cache, or none where its folder cannot be used: pages then stay in memory.
+fn open_cache(config: &SiteConfig, data_dir: Option<&Path>, keys: &Keys) -> Option<CodeCache> {
+    let dir = config.cache.dir.clone().or_else(|| Some(data_dir?.join("cache")))?;
+    match CodeCache::open(&dir, keys, config.cache.bytes_max) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            tracing::warn!(folder = %dir.display(), %error, "compiled code cannot be kept; every start compiles anew");
+            None
+        }
     }
-    Ok(())
 }

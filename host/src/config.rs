@@ -14,6 +14,10 @@ use serde_json::{Map, Value};
 use crate::limits::{LimitOverrides, SiteLimits};
 use crate::rate::Rate;
 use crate::script::memory_reset::MemoryResetChoice;
+use crate::site::access::AccessRules;
+use crate::site::headers::StandingHeaders;
+use crate::site::public::PublicConfig;
+use crate::suggest;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -33,13 +37,14 @@ pub struct SiteConfig {
     pub session: SessionConfig,
     pub secrets: SecretsConfig,
     pub log: LogConfig,
+    pub cache: CacheConfig,
     pub limits: SiteLimits,
     /// Names of the limits that the environment set.
     #[serde(skip)]
     pub limits_from_environment: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     pub listen: SocketAddr,
@@ -78,7 +83,7 @@ impl Default for ServerConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     pub listen: SocketAddr,
@@ -91,7 +96,7 @@ pub struct AdminConfig {
 }
 
 /// Not shown in any log.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct AdminToken(pub String);
 
@@ -112,7 +117,7 @@ impl Default for AdminConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `sqlite:` and a path, relative to the working directory, or `postgres://…`.
@@ -160,7 +165,7 @@ impl SiteConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
     /// From creation, or login; not sliding.
@@ -174,11 +179,26 @@ impl Default for SessionConfig {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
     /// Folder of `<brand>.toml` files; `secrets` beside the embedded database unless given.
     pub dir: Option<PathBuf>,
+}
+
+/// Compiled code on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// `cache` beside the embedded database unless given.
+    pub dir: Option<PathBuf>,
+    pub bytes_max: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { dir: None, bytes_max: 1 << 30 }
+    }
 }
 
 /// What a visitor gets when a page's script failed.
@@ -193,7 +213,7 @@ pub enum OnError {
 }
 
 /// `brand.toml`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BrandConfig {
     /// Takes the Hosts that no brand names.
@@ -203,9 +223,32 @@ pub struct BrandConfig {
     pub on_error: OnError,
     /// `request.body` of HTML forms (`application/x-www-form-urlencoded`), too.
     pub form_bodies: bool,
+    /// Pages are compressed where that is safe.
+    pub compress: bool,
+    pub headers: StandingHeaders,
+    pub access: AccessRules,
+    pub public: Vec<PublicConfig>,
     pub variables: Map<String, Value>,
     pub limits: LimitOverrides,
     pub page: Vec<PageConfig>,
+}
+
+impl Default for BrandConfig {
+    fn default() -> Self {
+        Self {
+            default: false,
+            domains: Vec::new(),
+            on_error: OnError::default(),
+            form_bodies: false,
+            compress: true,
+            headers: StandingHeaders::default(),
+            access: AccessRules::default(),
+            public: Vec::new(),
+            variables: Map::new(),
+            limits: LimitOverrides::default(),
+            page: Vec::new(),
+        }
+    }
 }
 
 /// One `[[page]]` of `brand.toml`.
@@ -250,7 +293,7 @@ pub fn read_site(
     let laid_over: Result<SiteConfig, toml::de::Error> = table.try_into();
     let mut config = laid_over.map_err(|error| ConfigError::Invalid {
         file: format!("the environment ({})", overridden.join(", ")),
-        message: error.message().to_owned(),
+        message: format!("{}{}", error.message(), nearest_key(error.message())),
     })?;
     let limits = overridden.iter().filter_map(|name| name.strip_prefix("SLUICE_LIMITS__"));
     config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
@@ -269,8 +312,19 @@ pub fn read_brand(brand_dir: &Path) -> Result<BrandConfig, ConfigError> {
 fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Invalid {
         file: file.to_owned(),
-        message: error.to_string().trim_end().to_owned(),
+        message: format!("{}{}", error.to_string().trim_end(), nearest_key(error.message())),
     })
+}
+
+/// ` (did you mean "x"?)` for a message about an unknown key or value, which lists the
+/// known ones in backticks.
+fn nearest_key(message: &str) -> String {
+    let is_about_one = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let mut names = message.split('`').skip(1).step_by(2);
+    match names.next().filter(|_| is_about_one) {
+        Some(name) => suggest::hint(name, names),
+        None => String::new(),
+    }
 }
 
 fn read_optional(path: &Path) -> Result<String, ConfigError> {
@@ -367,9 +421,9 @@ mod tests {
     fn mistakes_are_named_with_their_place() {
         let error = read("[server]\n\nlissten = 1\n", &[]).unwrap_err();
         assert!(error.contains("sluice.toml") && error.contains("line 3"), "{error}");
-        assert!(error.contains("lissten") && error.contains("listen"), "{error}");
+        assert!(error.contains("lissten") && error.ends_with("(did you mean \"listen\"?)"), "{error}");
         let error = read("", &[("SLUICE_LIMITS__FUELL", "6")]).unwrap_err();
-        assert!(error.contains("SLUICE_LIMITS__FUELL") && error.contains("fuel"), "{error}");
+        assert!(error.contains("SLUICE_LIMITS__FUELL") && error.contains("did you mean \"fuel\""), "{error}");
         let error = read("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", &[]).unwrap_err();
         assert!(error.contains("`proxy`") && error.contains("line 2"), "{error}");
         let error = read("[session]\nlifetime = \"3 hours\"", &[]).unwrap_err();

@@ -10,7 +10,7 @@ mod console;
 mod cookie;
 mod crm;
 mod request;
-mod response;
+pub(crate) mod response;
 mod secrets;
 mod session;
 mod variables;

@@ -90,6 +90,15 @@ impl Keys {
         Ok(Self { current, previous: older })
     }
 
+    /// A key for one use, from the current application key.
+    pub fn derive(&self, info: &str) -> [u8; KEY_BYTES] {
+        let mut derived = [0u8; KEY_BYTES];
+        let expanded = Hkdf::<Sha256>::new(None, &self.current).expand(info.as_bytes(), &mut derived);
+        // HKDF refuses only outputs over 8,160 bytes.
+        debug_assert!(expanded.is_ok());
+        derived
+    }
+
     /// Seals `plain` with the current key. `aad` is not in the box: opening it
     /// needs the same `info`, `salt` and `aad`.
     pub fn seal(&self, info: &str, salt: &[u8], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {

@@ -6,14 +6,17 @@
 //! `template` renders), and `response` answers. ARCHITECTURE.md has the map and
 //! the invariants.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod admin;
 pub mod app;
+pub mod cache;
 pub mod cli;
+pub mod compress;
 pub mod config;
 pub mod cookies;
 pub mod crm;
+pub mod excerpt;
 pub mod execution_log;
 pub mod histogram;
 pub mod host_api;
@@ -24,6 +27,7 @@ pub mod page;
 pub mod page_stats;
 pub mod rate;
 pub mod redirect;
+pub mod reload;
 pub mod request;
 pub mod response;
 pub mod run_log;
@@ -33,6 +37,7 @@ pub mod serve;
 pub mod server;
 pub mod session;
 pub mod site;
+pub mod static_file;
 pub mod store;
 pub mod suggest;
 pub mod telemetry;

@@ -1,41 +1,56 @@
 //! A published page: its script as machine code and its template, or why it
 //! has neither.
 
+pub mod bundle;
 mod exports;
 pub mod extract;
 pub mod failures;
 pub mod modules;
 pub mod source;
+pub mod store;
 
 use std::sync::Arc;
 
+use crate::cache::CacheKey;
 use crate::config::OnError;
 use crate::limits::Limits;
 use crate::rate::Rate;
 use crate::script::compile::{Compiled, Unit};
 use crate::script::outcome::Failure;
 use crate::script::{Sandbox, Script};
-use crate::site::table::url_path;
 use crate::template::{Includes, Template};
 use extract::extract;
 use failures::ScriptFiles;
 use modules::{CompileError, ModuleSource, ScriptFile};
 use source::Source;
 
-/// A page as visitors get it.
+/// A page as visitors get it: its settings, and where its content is.
 pub struct Page {
     /// `pages/weight/checkin.html`.
     pub file: String,
     /// `/weight/checkin`, `/blog/{slug}`.
     pub route: String,
-    pub script: PageScript,
-    pub template: Result<Template, String>,
+    pub content: ContentRef,
     pub limits: Limits,
     pub on_error: OnError,
     /// Other sites may POST here.
     pub cross_origin: bool,
     /// Requests that one address may send.
     pub rate: Option<Rate>,
+}
+
+/// The content of a page, by what went into it.
+#[derive(Clone)]
+pub struct ContentRef {
+    pub key: CacheKey,
+    /// None: it is in the code cache, and loaded when it is asked for.
+    pub held: Option<Arc<PageContent>>,
+}
+
+/// What a page's files were compiled to.
+pub struct PageContent {
+    pub script: PageScript,
+    pub template: Result<Template, String>,
 }
 
 /// The script of a page.
@@ -133,53 +148,68 @@ async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> 
     }
 }
 
-/// How a page is published: its settings from the brand.
-pub struct PageSettings {
-    pub limits: Limits,
-    pub on_error: OnError,
-    pub cross_origin: bool,
-    pub rate: Option<Rate>,
+/// A page's content, and its script's machine code for the code cache.
+pub struct CompiledPage {
+    pub content: PageContent,
+    /// Empty where there is no script, or it does not compile.
+    pub machine_code: Vec<u8>,
 }
 
-/// Compiles a page file for serving. A page that does not compile is published
-/// without its script: it is served by `on_error`.
-pub async fn publish(
-    sandbox: &Sandbox,
-    source: Source,
-    modules: &(dyn ModuleSource + Sync),
-    includes: &dyn Includes,
-    settings: PageSettings,
-) -> Page {
+/// Compiles a page file for serving. What does not compile is in the content, as the
+/// reason why.
+pub async fn compile<F>(sandbox: &Sandbox, source: Source, files: &F, limits: &Limits) -> CompiledPage
+where
+    F: ModuleSource + Includes + Sync,
+{
     let file = source.file.clone();
-    let route = url_path(file.strip_prefix("pages/").unwrap_or(&file));
-    let PageSettings { limits, on_error, cross_origin, rate } = settings;
     let parts = match PageSource::new(source) {
         Ok(parts) => parts,
-        Err(failure) => {
-            let template = Err(failure.to_string());
-            return Page {
-                file,
-                route,
-                script: PageScript::Broken(failure),
-                template,
-                limits,
-                on_error,
-                cross_origin,
-                rate,
-            };
+        Err(failure) => return CompiledPage::broken(failure),
+    };
+    let template = Template::compile(&file, &parts.html, files).map_err(|error| error.in_one_line());
+    let built = match parts.build(sandbox, files, limits).await {
+        Ok(None) => Ok((PageScript::None, Vec::new())),
+        Ok(Some(built)) => sandbox
+            .load_and_keep(&built.component)
+            .map(|(script, code)| (PageScript::Ready { script, files: built.files }, code))
+            .map_err(|error| Failure::new("HostError", error.to_string())),
+        Err(CompileError::Author(failure)) => Err(failure),
+        Err(CompileError::Host(error)) => Err(Failure::new("HostError", error.to_string())),
+    };
+    let (script, machine_code) = built.unwrap_or_else(|failure| (PageScript::Broken(failure), Vec::new()));
+    CompiledPage { content: PageContent { script, template }, machine_code }
+}
+
+impl CompiledPage {
+    /// A page of which nothing could be made.
+    pub fn broken(failure: Failure) -> Self {
+        let template = Err(failure.to_string());
+        Self {
+            content: PageContent { script: PageScript::Broken(failure), template },
+            machine_code: Vec::new(),
         }
-    };
-    let template = Template::compile(&file, &parts.html, includes).map_err(|error| error.to_string());
-    let script = match parts.build(sandbox, modules, &limits).await {
-        Ok(None) => PageScript::None,
-        Ok(Some(built)) => match sandbox.load(&built.component) {
-            Ok(script) => PageScript::Ready { script, files: built.files },
-            Err(error) => PageScript::Broken(Failure::new("HostError", error.to_string())),
-        },
-        Err(CompileError::Author(failure)) => PageScript::Broken(failure),
-        Err(CompileError::Host(error)) => PageScript::Broken(Failure::new("HostError", error.to_string())),
-    };
-    Page { file, route, script, template, limits, on_error, cross_origin, rate }
+    }
+}
+
+impl PageContent {
+    /// Why the page is not whole, for its author.
+    pub fn problems(&self) -> Vec<String> {
+        let script = match &self.script {
+            PageScript::Broken(failure) => Some(failure.to_string()),
+            PageScript::None | PageScript::Ready { .. } => None,
+        };
+        let mut problems: Vec<String> =
+            script.into_iter().chain(self.template.as_ref().err().cloned()).collect();
+        problems.dedup();
+        problems
+    }
+}
+
+impl ContentRef {
+    /// Whether both halves of the page compiled. What does not compile is never stored.
+    pub fn is_whole(&self) -> bool {
+        self.held.as_ref().is_none_or(|content| content.problems().is_empty())
+    }
 }
 
 fn at(source: &Source, offset: usize, name: &str, message: String) -> Failure {

@@ -1,5 +1,6 @@
 //! The visitor's request: read from actix with bounds, in the host's own terms.
 
+pub mod conditions;
 pub mod forwarded;
 
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::cookies;
 use crate::site::table::RouteParams;
 use crate::telemetry::trace::Trace;
+use conditions::Conditions;
 
 /// Of a body that is too large, this much is read so that the answer can be
 /// sent; then the connection is closed.
@@ -57,6 +59,7 @@ pub struct PageRequest {
     pub ip: Option<IpAddr>,
     pub is_https: bool,
     pub origin: Origin,
+    pub conditions: Conditions,
     pub trace: Trace,
 }
 
@@ -132,6 +135,7 @@ impl PageRequest {
             body,
             ip: client.ip,
             is_https: client.is_https,
+            conditions: Conditions::read(request),
             trace: Trace::default(),
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
@@ -316,6 +320,7 @@ mod tests {
             ip: Some("10.0.0.1".parse().unwrap()),
             is_https: false,
             origin: Origin::default(),
+            conditions: Conditions::default(),
             trace: Trace::default(),
         }
     }

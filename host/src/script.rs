@@ -4,6 +4,7 @@ pub mod compile;
 pub mod component;
 pub mod engine;
 pub mod limiter;
+mod machine_code;
 pub mod memory_reset;
 pub mod meter;
 pub mod outcome;

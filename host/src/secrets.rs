@@ -31,7 +31,7 @@ pub enum SecretsError {
 pub struct BrandSecrets(BTreeMap<String, String>);
 
 /// The secrets of all brands.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Secrets(HashMap<String, Arc<BrandSecrets>>);
 
 impl Secrets {

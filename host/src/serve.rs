@@ -1,4 +1,4 @@
-//! The journey of a request: match → session → handoff → script → template →
+//! The journey of a request: match → session → handoff → access → script → template →
 //! response, each step once and in this order.
 
 use std::sync::Arc;
@@ -8,11 +8,13 @@ use opentelemetry::KeyValue;
 use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::compress;
 use crate::config::OnError;
 use crate::execution_log::{Asked, FinishedRun};
-use crate::page::{Page, PageScript};
+use crate::page::{Page, PageContent, PageScript};
 use crate::page_stats::RunCost;
 use crate::rate::Asker;
+use crate::reload::Live;
 use crate::request::{Body, Method, PageRequest};
 use crate::response::Reply;
 use crate::run_log;
@@ -21,47 +23,73 @@ use crate::script::{RunContext, RunReport, SandboxError};
 use crate::session::Session;
 use crate::session::cookie::SessionId;
 use crate::site::Brand;
+use crate::site::access::Refusal;
 use crate::site::path::{CanonicalPath, PathForm, canonical};
+use crate::site::public::PublicFile;
 use crate::site::table::RouteParams;
+use crate::static_file;
 use crate::telemetry::trace::Trace;
 use crate::template::Scope;
 
 /// Answers one request.
-pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
-    let found = match find_page(app, &request) {
-        Ok(found) => found,
-        Err(reply) => return reply,
+pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
+    let live = app.live();
+    let Some(brand) = live.site.brand(&request.host).cloned() else {
+        return Reply::plain(421, "No site of this name here");
     };
+    let mut reply = match find(&brand, &request) {
+        Answer::Page(found) => serve_page(app, &live, found, &mut request).await,
+        Answer::File(file, path) => serve_file(app, &brand, &file, &path, &request).await,
+        Answer::Nothing(path) => match access(app, &brand, &path, &request).await {
+            Access::Refused(reply) => reply,
+            Access::Open | Access::Guarded => Reply::plain(404, "Page not found"),
+        },
+        Answer::Reply(reply) => reply,
+    };
+    reply.standing = brand.headers.clone();
+    if brand.compress && compress::is_safe_for(&request) {
+        reply.compress(request.conditions.encoding).await;
+    }
+    reply
+}
+
+/// Answers with a page.
+async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequest) -> Reply {
     request.trace.found(&found.brand.id, &found.page.route);
-    if let Err(reply) = admit(app, &found, &request).await {
+    let content = app.content(&found.brand, &found.page).await;
+    if let Err(reply) = admit(app, &found, &content, request).await {
         return reply;
     }
     if request.method == Method::Post && request.is_cross_origin() && !found.page.cross_origin {
         return Reply::plain(403, "This form cannot be sent from another site");
     }
     request.body.bound(found.page.limits.body_bytes_max);
-    let session = load_session(app, &found.brand, &request).await;
-    if let Some(reply) = take_url_token(app, &found, &mut request, &session).await {
+    let session = load_session(app, &found.brand, request).await;
+    if let Some(reply) = take_url_token(app, &found, request, &session).await {
         return reply;
+    }
+    if let Some(refusal) = found.brand.access.refusal(&found.path, session.identity().is_some()) {
+        return refused(refusal);
     }
     let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
     let seen = Arc::new(seen);
-    let mut report = match run_script(app, &found, &request, Arc::clone(&seen), session).await {
+    let mut report = match run_script(app, live, &found, &content, request, Arc::clone(&seen), session).await
+    {
         Ok(report) => report,
         Err(reply) => return reply,
     };
-    run_log::record(&found.brand.id, &found.page.file, &request, &report);
+    run_log::record(&found.brand.id, &found.page.file, request, &report);
     if let Some(metrics) = request.trace.metrics()
-        && !matches!(found.page.script, PageScript::None)
+        && !matches!(content.script, PageScript::None)
     {
         metrics.run_outcome(&found.brand.id, report.outcome.name());
     }
     let session = report.session.clone();
-    let mut run = finished_run(&found, &request, &mut report);
+    let mut run = finished_run(&content, request, &mut report);
     let step = request.trace.child("template");
-    let mut reply = compose(&found, &seen, report, request.is_https, &mut run);
+    let mut reply = compose(&found, &content, &seen, report, request.is_https, &mut run);
     step.end();
-    save_session(app, &found, &session, &request, &mut reply).await;
+    save_session(app, &found, &session, request, &mut reply).await;
     let asked = Asked {
         brand: &found.brand.id,
         page: &found.page.file,
@@ -70,6 +98,66 @@ pub async fn serve_page(app: &App, mut request: PageRequest) -> Reply {
     };
     app.executions.record(asked, run, reply.status);
     reply
+}
+
+/// Answers with a file of `public/`.
+async fn serve_file(
+    app: &App,
+    brand: &Brand,
+    file: &Arc<PublicFile>,
+    path: &CanonicalPath,
+    request: &PageRequest,
+) -> Reply {
+    request.trace.found(&brand.id, "/public");
+    if request.method == Method::Post {
+        let mut reply = Reply::plain(405, "Method not allowed");
+        reply.set_header("allow", "GET, HEAD".into());
+        return reply;
+    }
+    match access(app, brand, path, request).await {
+        Access::Refused(reply) => reply,
+        Access::Open => static_file::answer(&app.compressed_files, file, request, false).await,
+        Access::Guarded => static_file::answer(&app.compressed_files, file, request, true).await,
+    }
+}
+
+/// Whether a visitor may see a path that is no page's.
+enum Access {
+    /// Everybody may.
+    Open,
+    /// This visitor may.
+    Guarded,
+    Refused(Reply),
+}
+
+async fn access(app: &App, brand: &Brand, path: &CanonicalPath, request: &PageRequest) -> Access {
+    if !brand.access.cover(path) {
+        return Access::Open;
+    }
+    let session = load_session(app, brand, request).await;
+    match brand.access.refusal(path, session.identity().is_some()) {
+        Some(refusal) => Access::Refused(refused(refusal)),
+        None => Access::Guarded,
+    }
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    match refusal {
+        Refusal::Redirect(target) => Reply::redirect(303, target),
+        Refusal::Status(401) => Reply::plain(401, "Please log in"),
+        Refusal::Status(404) => Reply::plain(404, "Page not found"),
+        Refusal::Status(410) => Reply::plain(410, "This page is gone"),
+        Refusal::Status(status) => Reply::plain(*status, "You may not see this page"),
+    }
+}
+
+/// What is at a path.
+enum Answer {
+    Page(Found),
+    File(Arc<PublicFile>, CanonicalPath),
+    Nothing(CanonicalPath),
+    /// The path is not one.
+    Reply(Reply),
 }
 
 /// The page that answers a request.
@@ -82,29 +170,33 @@ struct Found {
     status: u16,
 }
 
-fn find_page(app: &App, request: &PageRequest) -> Result<Found, Reply> {
-    let brand =
-        app.site.brand(&request.host).ok_or_else(|| Reply::plain(421, "No site of this name here"))?;
+fn find(brand: &Arc<Brand>, request: &PageRequest) -> Answer {
     let path = match canonical(&request.raw_path) {
         PathForm::Canonical(path) => path,
-        PathForm::Refused => return Err(Reply::plain(400, "Not a valid address")),
-        PathForm::TrailingSlash(_) => return Err(Reply::redirect(308, &request.address_without_slash())),
+        PathForm::Refused => return Answer::Reply(Reply::plain(400, "Not a valid address")),
+        PathForm::TrailingSlash(_) => {
+            return Answer::Reply(Reply::redirect(308, &request.address_without_slash()));
+        }
     };
-    if let Some((page, params)) = brand.pages.find(&path) {
-        return Ok(Found { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status: 200 });
+    let page = |page: &Arc<Page>, path, params, status| {
+        Answer::Page(Found { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status })
+    };
+    if let Some((found, params)) = brand.pages.find(&path) {
+        // Nothing is at the address of the page that says so.
+        let status =
+            if brand.not_found_page().is_some_and(|own| Arc::ptr_eq(own, found)) { 404 } else { 200 };
+        page(found, path, params, status)
+    } else if let Some(file) = brand.public.find(&path) {
+        Answer::File(Arc::clone(file), path)
+    } else if let Some(own) = brand.not_found_page() {
+        page(own, path, RouteParams::new(), 404)
+    } else {
+        Answer::Nothing(path)
     }
-    let page = brand.not_found_page().ok_or_else(|| Reply::plain(404, "Page not found"))?;
-    Ok(Found {
-        brand: Arc::clone(brand),
-        page: Arc::clone(page),
-        path,
-        params: RouteParams::new(),
-        status: 404,
-    })
 }
 
 /// Turns away who asks too often, and whom no sandbox will be free for.
-async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Reply> {
+async fn admit(app: &App, found: &Found, content: &PageContent, request: &PageRequest) -> Result<(), Reply> {
     if let (Some(rate), Some(address)) = (found.page.rate, request.ip) {
         let asker = Asker { brand: &found.brand.id, page: &found.page.file, address };
         let admitted = app.rates.admit(rate, asker, app.now_ms()).await;
@@ -113,7 +205,7 @@ async fn admit(app: &App, found: &Found, request: &PageRequest) -> Result<(), Re
             try_again(429, "Too many requests", spent.retry_after_s)
         })?;
     }
-    let runs = matches!(found.page.script, PageScript::Ready { .. });
+    let runs = matches!(content.script, PageScript::Ready { .. });
     if runs && app.sandbox.slots.is_full_for(&found.brand.id) {
         request.trace.refused("overload");
         return Err(too_busy());
@@ -190,13 +282,15 @@ async fn take_url_token(
 
 async fn run_script(
     app: &App,
+    live: &Live,
     found: &Found,
+    content: &PageContent,
     request: &PageRequest,
     seen: Arc<Value>,
     session: Session,
 ) -> Result<RunReport, Reply> {
     let page = &found.page;
-    let (script, files) = match &page.script {
+    let (script, files) = match &content.script {
         PageScript::None => return Ok(RunReport::not_run(Outcome::Ok, None, session)),
         PageScript::Broken(failure) => {
             return Ok(RunReport::not_run(Outcome::Compile, Some(failure.clone()), session));
@@ -213,7 +307,7 @@ async fn run_script(
         session,
         crm: Some(app.crm_access(&found.brand.id)),
         handoff: Some(app.handoff(&found.brand.id)),
-        secrets: app.secrets.of(&found.brand.id),
+        secrets: live.secrets.of(&found.brand.id),
         limits: page.limits.clone(),
     };
     match app.sandbox.run(script, context).await {
@@ -235,11 +329,11 @@ async fn run_script(
 }
 
 /// What the execution log keeps of a run.
-fn finished_run(found: &Found, request: &PageRequest, report: &mut RunReport) -> FinishedRun {
+fn finished_run(content: &PageContent, request: &PageRequest, report: &mut RunReport) -> FinishedRun {
     let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     FinishedRun {
         trace_id: request.trace.id(),
-        has_run: matches!(found.page.script, PageScript::Ready { .. }),
+        has_run: matches!(content.script, PageScript::Ready { .. }),
         outcome: report.outcome.name(),
         cost: RunCost {
             fuel: report.fuel,
@@ -273,7 +367,14 @@ fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
 }
 
 /// Template and effects to a reply. A stop call replaces the page.
-fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool, run: &mut FinishedRun) -> Reply {
+fn compose(
+    found: &Found,
+    content: &PageContent,
+    seen: &Value,
+    report: RunReport,
+    is_https: bool,
+    run: &mut FinishedRun,
+) -> Reply {
     if report.outcome.is_failure() && found.page.on_error == OnError::Error {
         return Reply::plain(500, "Something went wrong");
     }
@@ -282,7 +383,7 @@ fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool, run: 
         return Reply::of_effects(effects, None, is_https);
     }
     effects.status = effects.status.or(Some(found.status));
-    match render(found, seen, &effects.variables, &report.session) {
+    match render(found, content, seen, &effects.variables, &report.session) {
         Ok(html) => Reply::of_effects(effects, Some(html), is_https),
         Err(failure) => {
             run_log::template_failed(&found.brand.id, &found.page.file, &failure);
@@ -295,12 +396,13 @@ fn compose(found: &Found, seen: &Value, report: RunReport, is_https: bool, run: 
 
 fn render(
     found: &Found,
+    content: &PageContent,
     seen: &Value,
     own: &Map<String, Value>,
     session: &Session,
 ) -> Result<String, Failure> {
     let template =
-        found.page.template.as_ref().map_err(|reason| Failure::new("TemplateError", reason.clone()))?;
+        content.template.as_ref().map_err(|reason| Failure::new("TemplateError", reason.clone()))?;
     // Script variables win over brand variables of the same name.
     let mut variables = Map::clone(&found.brand.variables);
     variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -314,7 +416,7 @@ fn render(
         route_params: &Value::Object(params.collect()),
     };
     let rendered =
-        template.render(&scope).map_err(|error| Failure::new("TemplateError", error.to_string()))?;
+        template.render(&scope).map_err(|error| Failure::new("TemplateError", error.in_one_line()))?;
     for warning in rendered.warnings {
         tracing::warn!(brand = found.brand.id, page = found.page.file, "{}", run_log::printable(&warning));
     }

@@ -16,9 +16,10 @@ use crate::admin::{self, AdminState};
 use crate::app::{App, now_ms};
 use crate::config::SiteConfig;
 use crate::jobs::Workers;
+use crate::reload::reload_and_log;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
-use crate::serve::serve_page;
+use crate::serve::serve;
 use crate::store::StoreError;
 use crate::telemetry::trace::{Incoming, Trace};
 
@@ -93,6 +94,7 @@ impl Running {
         let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
+        let reloads = tokio::spawn(reload_on_signal(Arc::clone(&app)));
         tokio::spawn(async move {
             stop_signal().await;
             stopping.stopping.store(true, Ordering::Relaxed);
@@ -103,6 +105,7 @@ impl Running {
         });
         let (visitors, operators) = tokio::join!(visitors, join_all(operators));
         cleanup.abort();
+        reloads.abort();
         workers.stop().await;
         app.executions.flush().await;
         app.store.close().await;
@@ -119,7 +122,7 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
     let (mut reply, is_https) = match method {
         Some(method) => {
-            let mut request = PageRequest::read(method, &request, payload, &app.read_rules).await;
+            let mut request = PageRequest::read(method, &request, payload, &app.live().read_rules).await;
             request.trace = trace.clone();
             let is_https = request.is_https;
             (travel(app, request).await, is_https)
@@ -143,7 +146,7 @@ async fn travel(app: web::Data<App>, request: PageRequest) -> Reply {
     // At the level of errors, so that no filter takes the trace's id off them.
     let log_span = tracing::error_span!("request", trace_id = request.trace.id());
     let context = request.trace.context();
-    let journey = async move { serve_page(&app, request).await }.instrument(log_span);
+    let journey = async move { serve(&app, request).await }.instrument(log_span);
     let journey = match context {
         Some(context) => actix_web::rt::spawn(journey.with_context(context)),
         None => actix_web::rt::spawn(journey),
@@ -164,6 +167,19 @@ async fn stop_signal() {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+    }
+}
+
+/// Reads the site anew at each SIGHUP.
+async fn reload_on_signal(app: Arc<App>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                reload_and_log(&app).await;
+            }
+        }
+        Err(error) => tracing::error!(%error, "SIGHUP cannot be watched; restart to take over changes"),
     }
 }
 

@@ -1,7 +1,13 @@
 //! The site: brands, their pages and settings, and which brand a Host means.
 
+pub mod access;
 pub mod files;
+pub mod folder;
+pub mod headers;
+pub mod load;
 pub mod path;
+pub mod pattern;
+pub mod public;
 pub mod table;
 
 use std::path::{Path, PathBuf};
@@ -9,16 +15,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::config::{self, BrandConfig, ConfigError, PageConfig, SiteConfig};
+use crate::config::{BrandConfig, ConfigError};
 use crate::limits::Limits;
-use crate::limits::policy::{BrandLayers, LimitPolicy};
-use crate::page::extract::extract;
-use crate::page::modules::ModuleSource;
-use crate::page::source::Source;
-use crate::page::{self, Page, PageScript, PageSettings};
-use crate::script::Sandbox;
-use crate::template::Includes;
+use crate::limits::policy::BrandLayers;
+use crate::page::Page;
+use access::AccessRules;
 use files::FileError;
+pub use folder::BrandFolder;
+use headers::StandingHeaders;
+use load::{CompileIndex, PageProblem};
+use public::PublicFiles;
 use table::PageTable;
 
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +35,8 @@ pub enum SiteError {
     File(#[from] FileError),
     #[error("{0}")]
     Invalid(String),
+    #[error("brands {first} and {second} both {what}")]
+    Hosts { first: String, second: String, what: String },
 }
 
 /// Everything that is served.
@@ -44,25 +52,33 @@ pub struct Brand {
     pub variables: Arc<Map<String, Value>>,
     /// Bodies of HTML forms reach scripts.
     pub form_bodies: bool,
+    /// Pages are compressed where that is safe.
+    pub compress: bool,
+    pub headers: StandingHeaders,
+    pub access: AccessRules,
     pub pages: PageTable<Arc<Page>>,
+    pub public: PublicFiles,
     /// `crm.toml` as it stands; empty when there is none.
     pub crm_toml: String,
     /// Before what single pages override.
     pub limits: Limits,
+    /// The brand's folder.
+    pub dir: PathBuf,
+    index: CompileIndex,
+    /// Pages that do not compile.
+    pub problems: Vec<PageProblem>,
+    /// Pages that were compiled to load this brand.
+    pub compiled: usize,
 }
 
 impl Site {
-    /// Reads and compiles the site in `site_dir`.
+    /// The site of these brands.
     ///
     /// # Errors
-    /// A folder or setting that cannot be used. Pages that do not compile are
-    /// published by `on_error` and are no error here.
-    pub async fn load(sandbox: &Sandbox, site_dir: &Path, config: &SiteConfig) -> Result<Self, SiteError> {
-        let limits = LimitPolicy::new(config);
-        let mut brands = Vec::new();
-        for id in brand_ids(site_dir)? {
-            let dir = site_dir.join("brands").join(&id);
-            brands.push(Arc::new(load_brand(sandbox, &id, &dir, &limits).await?));
+    /// [`SiteError::Hosts`]: two brands want the same.
+    pub fn new(brands: Vec<Arc<Brand>>) -> Result<Self, SiteError> {
+        if brands.is_empty() {
+            return Err(SiteError::Invalid("there is no brand that can be served".into()));
         }
         check_hosts(&brands)?;
         Ok(Self { brands })
@@ -98,16 +114,9 @@ impl Brand {
         self.pages.exact("/404")
     }
 
-    /// Pages whose script does not compile, with the reason.
-    pub fn broken_pages(&self) -> impl Iterator<Item = (&str, String)> {
-        self.pages.pages().flat_map(|page| {
-            let script = match &page.script {
-                PageScript::Broken(failure) => Some(failure.to_string()),
-                _ => None,
-            };
-            let template = page.template.as_ref().err().cloned();
-            script.into_iter().chain(template).map(|reason| (page.file.as_str(), reason))
-        })
+    /// Whether both take the same Hosts.
+    pub fn has_hosts_of(&self, other: &Self) -> bool {
+        self.is_default == other.is_default && self.domains == other.domains
     }
 }
 
@@ -151,168 +160,26 @@ pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
     Ok(ids)
 }
 
-async fn load_brand(
-    sandbox: &Sandbox,
-    id: &str,
-    dir: &Path,
-    limits: &LimitPolicy,
-) -> Result<Brand, SiteError> {
-    let config = config::read_brand(dir)?;
-    warn_of_clamped_limits(limits, id, &config);
-    let folder = BrandFolder::new(dir)?;
-    let mut pages = PageTable::default();
-    for file in &folder.pages {
-        let source = files::read(dir, &format!("pages/{file}"))?;
-        let settings = page_settings(id, &config, limits, &table::url_path(file));
-        pages.insert(file, Arc::new(page::publish(sandbox, source, &folder, &folder, settings).await));
-    }
-    let crm_toml = match files::read(dir, "crm.toml") {
-        Ok(source) => source.text,
-        Err(FileError::Unreadable(_, error)) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let domains = config.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
-    Ok(Brand {
-        id: id.to_owned(),
-        domains,
-        is_default: config.default,
-        variables: Arc::new(config.variables),
-        form_bodies: config.form_bodies,
-        pages,
-        crm_toml,
-        limits: limits.effective(BrandLayers { brand: id, own: &config.limits, page: None }),
-    })
-}
-
 /// The layers of limits for the page at `path`.
 pub fn limit_layers<'a>(id: &'a str, config: &'a BrandConfig, path: &str) -> BrandLayers<'a> {
     let own = config.page.iter().find(|page| page.path == path);
     BrandLayers { brand: id, own: &config.limits, page: own.map(|page| (page.path.as_str(), &page.limits)) }
 }
 
-fn warn_of_clamped_limits(limits: &LimitPolicy, id: &str, config: &BrandConfig) {
-    let brand = BrandLayers { brand: id, own: &config.limits, page: None };
-    let mut warnings = limits.warnings(brand);
-    for page in &config.page {
-        let own = limits.warnings(limit_layers(id, config, &page.path));
-        warnings.extend(own.into_iter().filter(|warning| warning.contains("[[page]]")));
-    }
-    for warning in warnings {
-        tracing::warn!(brand = id, "{warning}");
-    }
-}
-
-fn page_settings(id: &str, config: &BrandConfig, limits: &LimitPolicy, path: &str) -> PageSettings {
-    let own: Option<&PageConfig> = config.page.iter().find(|page| page.path == path);
-    PageSettings {
-        limits: limits.effective(limit_layers(id, config, path)),
-        rate: own.and_then(|page| page.rate),
-        on_error: own.and_then(|page| page.on_error).unwrap_or(config.on_error),
-        cross_origin: own.is_some_and(|page| page.cross_origin),
-    }
-}
-
 fn check_hosts(brands: &[Arc<Brand>]) -> Result<(), SiteError> {
-    let defaults: Vec<&str> =
-        brands.iter().filter(|brand| brand.is_default).map(|brand| brand.id.as_str()).collect();
+    let clash = |first: &Brand, second: &Brand, what| {
+        Err(SiteError::Hosts { first: first.id.clone(), second: second.id.clone(), what })
+    };
+    let defaults: Vec<&Arc<Brand>> = brands.iter().filter(|brand| brand.is_default).collect();
     if let [first, second, ..] = defaults.as_slice() {
-        return Err(SiteError::Invalid(format!("brands {first} and {second} both say `default = true`")));
+        return clash(first, second, "say `default = true`".into());
     }
     for (index, brand) in brands.iter().enumerate() {
         for domain in &brand.domains {
             if let Some(other) = brands.iter().skip(index + 1).find(|other| other.domains.contains(domain)) {
-                return Err(SiteError::Invalid(format!(
-                    "brands {} and {} both name {domain}",
-                    brand.id, other.id
-                )));
+                return clash(brand, other, format!("name {domain}"));
             }
         }
     }
     Ok(())
-}
-
-/// A brand's files, for pages that import and include.
-pub struct BrandFolder {
-    dir: PathBuf,
-    /// Relative to `pages/`, as are the others to theirs.
-    pub pages: Vec<String>,
-    modules: Vec<String>,
-    layouts: Vec<String>,
-    components: Vec<String>,
-}
-
-impl BrandFolder {
-    /// Lists a brand's folder.
-    ///
-    /// # Errors
-    /// A folder that cannot be read, or a symbolic link in one.
-    pub fn new(dir: &Path) -> Result<Self, FileError> {
-        Ok(Self {
-            dir: dir.to_owned(),
-            pages: files::list(&dir.join("pages"), &[".html"])?,
-            modules: files::list(&dir.join("modules"), &[".js", ".html"])?,
-            layouts: files::list(&dir.join("layouts"), &[".html"])?,
-            components: files::list(&dir.join("components"), &[".html"])?,
-        })
-    }
-
-    /// A layout or component. Only listed files can be named, so no name leaves
-    /// the folder. One with a backend script is not used: scripts belong to pages
-    /// and modules.
-    fn include(&self, folder: &str, files: &[String], name: &str) -> Option<(String, String)> {
-        let file = format!("{folder}/{name}.html");
-        files.iter().find(|known| stem(known) == name)?;
-        let usable = files::read(&self.dir, &file).map_err(|error| error.to_string()).and_then(|source| {
-            let found = extract(&source.text)?;
-            if found.holes.is_empty() {
-                Ok(source)
-            } else {
-                Err(format!("{file}: a backend script cannot stand here"))
-            }
-        });
-        match usable {
-            Ok(source) => Some((source.file, source.text)),
-            Err(reason) => {
-                tracing::error!("{}", crate::run_log::printable(&reason));
-                None
-            }
-        }
-    }
-}
-
-impl ModuleSource for BrandFolder {
-    fn module(&self, code: &str) -> Option<Result<Source, String>> {
-        let is_code = |file: &&String| stem(file) == code;
-        let file = match self.modules.iter().find(is_code) {
-            Some(file) => format!("modules/{file}"),
-            None => format!("pages/{}", self.pages.iter().find(is_code)?),
-        };
-        Some(files::read(&self.dir, &file).map_err(|error| error.to_string()))
-    }
-
-    fn module_codes(&self) -> Vec<String> {
-        self.modules.iter().chain(&self.pages).map(|file| stem(file).to_owned()).collect()
-    }
-}
-
-impl Includes for BrandFolder {
-    fn layout(&self, name: &str) -> Option<(String, String)> {
-        self.include("layouts", &self.layouts, name)
-    }
-
-    fn component(&self, name: &str) -> Option<(String, String)> {
-        self.include("components", &self.components, name)
-    }
-
-    fn layout_names(&self) -> Vec<String> {
-        self.layouts.iter().map(|file| stem(file).to_owned()).collect()
-    }
-
-    fn component_names(&self) -> Vec<String> {
-        self.components.iter().map(|file| stem(file).to_owned()).collect()
-    }
-}
-
-fn stem(file: &str) -> &str {
-    file.strip_suffix(".html").or_else(|| file.strip_suffix(".js")).unwrap_or(file)
 }

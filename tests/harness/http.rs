@@ -18,7 +18,9 @@ pub struct Answer {
     pub status: u16,
     /// In order, lower-case names.
     pub headers: Vec<(String, String)>,
+    /// As text; what is not UTF-8 is replaced.
     pub body: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Request {
@@ -84,11 +86,10 @@ impl Request {
         let mut answer = sent?;
         let headers = answer.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
-        Ok(Answer {
-            status: answer.status().as_u16(),
-            headers: headers.collect(),
-            body: answer.body_mut().with_config().limit(64 << 20).read_to_string()?,
-        })
+        let headers = headers.collect();
+        let bytes = answer.body_mut().with_config().limit(64 << 20).read_to_vec()?;
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { status: answer.status().as_u16(), headers, body, bytes })
     }
 }
 

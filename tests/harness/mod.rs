@@ -198,6 +198,28 @@ impl Server {
         }
     }
 
+    /// Log entries with this text in their message.
+    pub fn told(&self, text: &str) -> Vec<Value> {
+        let says =
+            |entry: &&Value| entry["fields"]["message"].as_str().is_some_and(|told| told.contains(text));
+        self.log.lock().unwrap().iter().filter(says).cloned().collect()
+    }
+
+    /// The same, once there is one.
+    pub fn wait_told(&self, text: &str) -> Vec<Value> {
+        self.wait_until(&format!("the log says {text:?}"), || !self.told(text).is_empty());
+        self.told(text)
+    }
+
+    /// Sends SIGHUP and waits until the site was read anew, or was not.
+    pub fn reload(&self) {
+        let ends = || self.told("the site was reloaded").len() + self.told("nothing was reloaded").len();
+        let before = ends();
+        let sent = Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.wait_until("the site is reloaded", || ends() > before);
+    }
+
     /// Sends SIGTERM.
     pub fn ask_to_stop(&self) {
         let sent = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();

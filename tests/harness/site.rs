@@ -26,8 +26,13 @@ impl TestSite {
 
     pub fn write(&self, file: &str, text: &str) {
         let path = self.dir.path().join(file);
+        self.write_bytes(&path, text.as_bytes());
+    }
+
+    pub fn write_bytes(&self, path: &Path, bytes: &[u8]) {
+        let path = self.dir.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        std::fs::write(path, bytes).unwrap();
     }
 
     pub fn path(&self) -> &Path {

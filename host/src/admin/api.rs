@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::error::AdminError;
 use super::views::{Since, crm, jobs, limits, overview, pages, runs};
+use crate::reload::reload;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -22,7 +23,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/jobs/parked/{action}", web::post().to(post_parked))
         .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
-        .route("/api/brands/{brand}/limits", web::put().to(put_limit));
+        .route("/api/brands/{brand}/limits", web::put().to(put_limit))
+        .route("/api/reload", web::post().to(post_reload));
 }
 
 /// `?path=/weight/checkin`
@@ -117,6 +119,12 @@ async fn put_limit(
     let value = change.get("value").and_then(Value::as_u64);
     let value = value.ok_or_else(|| AdminError::Invalid("`value` must be a positive whole number".into()))?;
     let change = limits::Change { page: text("page")?, limit: text("limit")?, value: value.to_string() };
-    let value = limits::apply(&state, &brand, &change)?;
+    let value = limits::apply(&state, &brand, &change).await?;
     Ok(HttpResponse::Ok().json(json!({ "page": change.page, "limit": change.limit, "value": value })))
+}
+
+/// Serves the site as its files are now; says what could not be taken over.
+async fn post_reload(state: Data<AdminState>) -> Result<HttpResponse, AdminError> {
+    let report = reload(&state.app).await.map_err(|error| AdminError::Invalid(format!("{error:#}")))?;
+    Ok(HttpResponse::Ok().json(report))
 }

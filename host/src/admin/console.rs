@@ -183,7 +183,7 @@ async fn set_limit(
     brand: Path<String>,
     change: Form<limits::Change>,
 ) -> HttpResponse {
-    match limits::apply(&state, &brand, &change) {
+    match limits::apply(&state, &brand, &change).await {
         Ok(_) => {
             let path = encode(&change.page);
             see(&format!("/brands/{brand}/page?path={path}&set={}#limits", encode(&change.limit)))
@@ -198,7 +198,8 @@ async fn runs(state: Data<AdminState>, brand: Path<String>, query: Query<runs::Q
         query.limit = Some(RUNS);
         let list = runs::list(&state, &brand, &query).await?;
         let older = if list.len() == RUNS as usize { list.last().map(|run| run.id) } else { None };
-        let paths = find_brand(&state, &brand)?.pages.pages();
+        let found = find_brand(&state, &brand)?;
+        let paths = found.pages.pages();
         let mut paths: Vec<Value> = paths
             .map(
                 |page| json!({ "path": page.route, "is_chosen": query.page.as_deref() == Some(&page.route) }),
@@ -218,7 +219,7 @@ async fn run(state: Data<AdminState>, at: Path<(String, i64)>) -> HttpResponse {
     let page = async {
         let run = runs::find(&state, &at.0, at.1).await?;
         let path = run.page.strip_prefix("pages/").map(crate::site::table::url_path).unwrap_or_default();
-        let is_there = find_page(find_brand(&state, &at.0)?, &path).is_ok();
+        let is_there = find_page(&*find_brand(&state, &at.0)?, &path).is_ok();
         let view = json!({
             "title": format!("Run {}", run.id), "brand": at.0, "section_runs": true, "run": run,
             "path": is_there.then_some(path),

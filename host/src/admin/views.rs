@@ -46,8 +46,9 @@ impl Since {
 }
 
 /// The brand of that id.
-pub fn find_brand<'a>(state: &'a AdminState, id: &str) -> Result<&'a Arc<Brand>, AdminError> {
-    let found = state.app.site.brands().find(|brand| brand.id == id);
+pub fn find_brand(state: &AdminState, id: &str) -> Result<Arc<Brand>, AdminError> {
+    let live = state.app.live();
+    let found = live.site.brands().find(|brand| brand.id == id).cloned();
     found.ok_or_else(|| AdminError::NotFound(format!("brand {id}")))
 }
 

@@ -7,14 +7,18 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::config;
+use crate::excerpt::excerpt;
 use crate::limits::Limits;
 use crate::limits::policy::LimitPolicy;
 use crate::page::PageSource;
 use crate::page::modules::{self, CompileError, ModuleSource as _};
+use crate::page::source::Position;
 use crate::run_log::printable;
+use crate::script::outcome::Failure;
 use crate::script::{Sandbox, SandboxConfig};
+use crate::site::public::PublicFiles;
 use crate::site::table::url_path;
-use crate::site::{BrandFolder, brand_ids, files, limit_layers};
+use crate::site::{BrandFolder, brand_ids, limit_layers};
 use crate::template::Template;
 
 #[derive(clap::Args)]
@@ -45,7 +49,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         for page in &folder.pages {
             let out = args.out.join(&brand).join("pages").join(page).with_extension("wasm");
             let builder = Builder { sandbox: &sandbox, folder: &folder, limits: limits(&url_path(page)) };
-            failures += build_page(&builder, &dir, &format!("pages/{page}"), &out).await?;
+            failures += build_page(&builder, &format!("pages/{page}"), &out).await?;
+        }
+        let (_, public) = PublicFiles::load(&dir, &config.public);
+        let public = public.iter().map(ToString::to_string);
+        for problem in folder.include_problems().into_iter().chain(public) {
+            failures += complain(&problem, None);
         }
         for code in folder.module_codes() {
             // A module is compiled as the pages that import it are.
@@ -68,23 +77,17 @@ struct Builder<'a> {
 }
 
 /// Builds one page and prints its line. Gives the number of mistakes.
-async fn build_page(builder: &Builder<'_>, dir: &Path, file: &str, out: &Path) -> anyhow::Result<u32> {
+async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Result<u32> {
     let started = Instant::now();
     let Builder { sandbox, folder, limits } = builder;
     let mut failures = 0;
-    let mut complain = |message: String| {
-        eprintln!("{}", printable(&message));
-        failures += 1;
-    };
-    let parts = match PageSource::new(files::read(dir, file)?) {
-        Ok(parts) => parts,
-        Err(failure) => {
-            complain(failure.to_string());
-            return Ok(1);
-        }
+    let parts = match folder.source(file).map(PageSource::new) {
+        Ok(Ok(parts)) => parts,
+        Ok(Err(failure)) => return Ok(complain_of(&failure, folder)),
+        Err(reason) => return Ok(complain(&reason, None)),
     };
     if let Err(error) = Template::compile(file, &parts.html, *folder) {
-        complain(error.to_string());
+        failures += complain(&error.to_string(), Some(&error.excerpt()));
     }
     match parts.build(sandbox, *folder, limits).await {
         Ok(Some(built)) => {
@@ -99,10 +102,27 @@ async fn build_page(builder: &Builder<'_>, dir: &Path, file: &str, out: &Path) -
             );
         }
         Ok(None) => println!("{file:<40} no backend script"),
-        Err(CompileError::Author(failure)) => complain(failure.to_string()),
+        Err(CompileError::Author(failure)) => failures += complain_of(&failure, folder),
         Err(CompileError::Host(error)) => return Err(error.into()),
     }
     Ok(failures)
+}
+
+/// Prints a mistake and the line it is in. Gives 1, for counting.
+fn complain(message: &str, excerpt: Option<&str>) -> u32 {
+    eprintln!("{}", printable(message));
+    for line in excerpt.into_iter().flat_map(str::lines) {
+        eprintln!("    {}", printable(line));
+    }
+    1
+}
+
+fn complain_of(failure: &Failure, folder: &BrandFolder) -> u32 {
+    let source = folder.source(&failure.file).ok();
+    let place = Position { line: failure.line, column: failure.column };
+    let line = source.as_ref().and_then(|source| source.line(place));
+    let shown = line.map(|line| excerpt(line, failure.column as usize));
+    complain(&failure.to_string(), shown.as_deref())
 }
 
 /// Compiles a module by itself, so that one that no page imports is checked.
@@ -115,10 +135,7 @@ async fn check_module(builder: &Builder<'_>, code: &str) -> anyhow::Result<u32> 
     }
     match modules::compile(sandbox, file, *folder, limits).await {
         Ok(_) => Ok(0),
-        Err(CompileError::Author(failure)) => {
-            eprintln!("{}", printable(&failure.to_string()));
-            Ok(1)
-        }
+        Err(CompileError::Author(failure)) => Ok(complain_of(&failure, folder)),
         Err(CompileError::Host(error)) => Err(error.into()),
     }
 }

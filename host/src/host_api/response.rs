@@ -43,6 +43,11 @@ const REFUSED: [&str; 22] = [
 ];
 const REFUSED_PREFIXES: [&str; 5] = ["access-control-", "proxy-", "x-accel-", "x-lighttpd-", "surrogate-"];
 
+/// Whether no script may set the header of this lower-case name.
+pub fn is_refused(name: &str) -> bool {
+    REFUSED.contains(&name) || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 impl Host for RunState {
     async fn status(&mut self, code: f64) -> wasmtime::Result<Result<(), Exception>> {
         self.enter(8).await;
@@ -95,8 +100,7 @@ impl RunState {
         if !cookies::is_token(&name) {
             return Err(format!("`{}` is not a header name", name.escape_debug()));
         }
-        if REFUSED.contains(&name.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        {
+        if is_refused(&name) {
             return Err(format!("the header `{name}` is reserved"));
         }
         let value: String = value.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();

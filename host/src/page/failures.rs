@@ -17,9 +17,14 @@ const NAMES_SHOWN: usize = 10;
 pub struct ScriptFiles(Arc<BTreeMap<String, ScriptFile>>);
 
 impl ScriptFiles {
-    /// Files by the name that QuickJS knows them by.
+    /// By the names that QuickJS knows them by.
     pub fn new(files: BTreeMap<String, ScriptFile>) -> Self {
         Self(Arc::new(files))
+    }
+
+    /// The same, shared.
+    pub fn all(files: Arc<BTreeMap<String, ScriptFile>>) -> Self {
+        Self(files)
     }
 
     /// The files of a script that imports nothing.

@@ -28,6 +28,8 @@ impl Sandbox {
     /// # Errors
     /// Only the host's own: what the author did wrong is [`Compiled::Failed`].
     pub async fn compile(&self, units: &[Unit], limits: &Limits) -> Result<Compiled, SandboxError> {
+        // Never closed.
+        let _place = self.compilations.acquire().await;
         let limits = of_compilation(limits);
         let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);
         let state = RunState::new(RunContext::default(), limiter, limits.fuel);

@@ -4,13 +4,16 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
 
-use super::component::EngineParts;
+use super::component::{CoreModule, EngineParts};
+use super::machine_code::{self, code_id};
 use super::memory_reset::{MemoryReset, MemoryResetChoice};
 use super::slots::{Slots, SlotsConfig};
 use super::{RunState, SandboxError, meter};
+use crate::cache::{Authentic, CacheKey, CodeCache};
 use crate::host_api::{self, engine::EnginePre, page::PagePre};
 use crate::limits;
 
@@ -25,6 +28,8 @@ const HOSTCALL_BYTES_MAX: usize = 16 << 20;
 /// throws; only deeply nested source text and JSON get here, and trap.
 const WASM_STACK_BYTES: usize = 4 << 20;
 const ASYNC_STACK_BYTES: usize = 5 << 20;
+/// Pages are compiled in sandboxes beyond those of the visitors, so many at a time.
+const COMPILATIONS_MAX: u32 = 2;
 /// A page component's own state; the engine's needs a tenth.
 const INSTANCE_BYTES_MAX: usize = 256 << 10;
 
@@ -59,7 +64,10 @@ pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Linker<RunState>,
     pub(super) compiler: EnginePre<RunState>,
+    pub(super) compilations: Semaphore,
     pub slots: Slots,
+    /// What machine code depends on besides its source.
+    pub code_id: CacheKey,
     pub parts: EngineParts,
     pub memory_reset: MemoryReset,
     /// Why [`Sandbox::memory_reset`] is what it is.
@@ -80,13 +88,23 @@ impl Sandbox {
     /// # Errors
     /// The engine does not fit this program, or the machine cannot map the pool.
     pub fn new(config: &SandboxConfig) -> Result<Self, SandboxError> {
+        Self::with_cache(config, None)
+    }
+
+    /// The same with the machine code of an earlier start, where there is any.
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    pub fn with_cache(config: &SandboxConfig, cache: Option<&CodeCache>) -> Result<Self, SandboxError> {
         let parts = EngineParts::new(ENGINE_WASM)?;
         let (memory_reset, memory_reset_reason) = MemoryReset::choose(config.memory_reset);
         let engine = Engine::new(&engine_config(config, &parts, memory_reset)?)?;
+        let code_id = code_id(&engine, &parts);
         let mut linker = Linker::new(&engine);
         host_api::link(&mut linker)?;
         for module in &parts.modules {
-            linker.root().module(&module.import_name, &Module::new(&engine, &module.wasm)?)?;
+            let compiled = core_module(&engine, module, code_id, cache)?;
+            linker.root().module(&module.import_name, &compiled)?;
         }
         // A page without a script is what compiles the others.
         let empty = Component::new(&engine, parts.page(&[], "")?)?;
@@ -96,7 +114,18 @@ impl Sandbox {
             waiting_max: config.queue_requests_max,
             wait_max: config.queue_wait,
         });
-        Ok(Self { engine, linker, compiler, slots, parts, memory_reset, memory_reset_reason })
+        let compilations = Semaphore::new(COMPILATIONS_MAX as usize);
+        Ok(Self {
+            engine,
+            linker,
+            compiler,
+            compilations,
+            slots,
+            code_id,
+            parts,
+            memory_reset,
+            memory_reset_reason,
+        })
     }
 
     /// Compiles a page component to machine code and links it.
@@ -106,10 +135,31 @@ impl Sandbox {
     /// something that is not in the published world.
     pub fn load(&self, component: &[u8]) -> Result<Script, SandboxError> {
         self.parts.check_engine(component)?;
+        self.link(&Component::new(&self.engine, component)?)
+    }
+
+    /// The same; gives the machine code, too, for [`Sandbox::load_machine_code`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::load`].
+    pub fn load_and_keep(&self, component: &[u8]) -> Result<(Script, Vec<u8>), SandboxError> {
+        self.parts.check_engine(component)?;
         let component = Component::new(&self.engine, component)?;
+        Ok((self.link(&component)?, component.serialize()?))
+    }
+
+    /// Links machine code that was kept under a key with this sandbox's `code_id`.
+    ///
+    /// # Errors
+    /// It was made by another wasmtime.
+    pub fn load_machine_code(&self, code: &Authentic) -> Result<Script, SandboxError> {
+        self.link(&machine_code::load_component(&self.engine, code)?)
+    }
+
+    fn link(&self, component: &Component) -> Result<Script, SandboxError> {
         let code = component.image_range();
         let machine_code_bytes = (code.end as usize).saturating_sub(code.start as usize);
-        let pre = PagePre::new(self.linker.instantiate_pre(&component)?)?;
+        let pre = PagePre::new(self.linker.instantiate_pre(component)?)?;
         Ok(Script { pre, machine_code_bytes })
     }
 
@@ -123,6 +173,29 @@ impl Sandbox {
         store.call_hook(meter::settle);
         Ok(store)
     }
+}
+
+/// A core module of the engine: kept from an earlier start, or compiled now and kept.
+fn core_module(
+    engine: &Engine,
+    module: &CoreModule,
+    code_id: CacheKey,
+    cache: Option<&CodeCache>,
+) -> Result<Module, SandboxError> {
+    let key = CacheKey::of([b"core module".as_slice(), code_id.as_bytes(), module.import_name.as_bytes()]);
+    if let Some(kept) = cache.and_then(|cache| cache.read(&key)) {
+        match machine_code::load_module(engine, &kept) {
+            Ok(module) => return Ok(module),
+            Err(error) => {
+                tracing::warn!(%error, "the engine's machine code is of no use; it is compiled again")
+            }
+        }
+    }
+    let compiled = Module::new(engine, &module.wasm)?;
+    if let Some(cache) = cache {
+        cache.write(&key, &compiled.serialize()?);
+    }
+    Ok(compiled)
 }
 
 fn engine_config(
@@ -147,10 +220,11 @@ fn pool(
     parts: &EngineParts,
     memory_reset: MemoryReset,
 ) -> Result<PoolingAllocationConfig, SandboxError> {
-    let runs = config.concurrent_runs_max;
+    let asked = config.concurrent_runs_max;
+    let runs = asked.saturating_add(COMPILATIONS_MAX);
     let modules = u32::try_from(parts.modules.len()).unwrap_or(u32::MAX).saturating_add(1);
     let too_many =
-        || SandboxError::Configuration(format!("{runs} concurrent runs are more than a pool can hold"));
+        || SandboxError::Configuration(format!("{asked} concurrent runs are more than a pool can hold"));
     let core_instances = runs.checked_mul(modules).ok_or_else(too_many)?;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)

@@ -22,6 +22,15 @@ impl CanonicalPath {
         &self.0
     }
 
+    /// The path of a file of that name; none where no request can ask for it.
+    pub fn of_file(path: &str) -> Option<Self> {
+        let parts = path.strip_prefix('/')?.split('/');
+        let is_asked_for = |part: &str| {
+            !matches!(part, "" | "." | "..") && !part.contains('\\') && !part.chars().any(char::is_control)
+        };
+        parts.into_iter().all(is_asked_for).then(|| Self(path.to_owned()))
+    }
+
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|segment| !segment.is_empty())
     }

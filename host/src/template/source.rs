@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::excerpt::excerpt;
+
 /// A byte offset in one of the files a template was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pos {
@@ -105,22 +107,18 @@ pub struct TemplateError {
     source_line: String,
 }
 
-/// Longest part of a source line that [`TemplateError::excerpt`] shows, in characters.
-const EXCERPT_CHARS_MAX: usize = 120;
-
 impl TemplateError {
     /// The source line with a caret under the column, in two lines.
     pub fn excerpt(&self) -> String {
-        let column = self.column.saturating_sub(1);
-        let skipped = column.saturating_sub(EXCERPT_CHARS_MAX / 2);
-        let shown: String = self
-            .source_line
-            .chars()
-            .skip(skipped)
-            .take(EXCERPT_CHARS_MAX)
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        format!("{shown}\n{}^", " ".repeat(column - skipped))
+        excerpt(&self.source_line, self.column)
+    }
+
+    /// The error with the source line, in one line for the log.
+    pub fn in_one_line(&self) -> String {
+        match self.excerpt().lines().next().map(str::trim) {
+            None | Some("") => self.to_string(),
+            Some(line) => format!("{self}, in `{line}`"),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What pages print, by table: template, then output.
 
+mod by_hand;
 mod context;
 mod files;
 mod filters;

@@ -8,6 +8,7 @@ use crate::admin::error::AdminError;
 use crate::config;
 use crate::limits::apply::{self, ApplyError};
 use crate::limits::policy::EffectiveLimit;
+use crate::reload::reload_and_log;
 use crate::site::limit_layers;
 
 /// A limit of a page.
@@ -25,14 +26,16 @@ pub struct LimitRow {
 /// Every limit of a page.
 pub fn of_page(state: &AdminState, brand: &str, path: &str) -> Result<Vec<LimitRow>, AdminError> {
     let brand = find_brand(state, brand)?;
-    let page = find_page(brand, path)?;
+    let page = find_page(&brand, path)?;
     let dir = state.site_dir.join("brands").join(&brand.id);
     let config = config::read_brand(&dir).map_err(|error| AdminError::Invalid(error.to_string()))?;
     let rows =
-        state.policy.explain(limit_layers(&brand.id, &config, path)).into_iter().map(|limit| LimitRow {
-            written_in: limit.origin.to_string(),
-            in_force: page.limits.get(limit.kind.name).unwrap_or(limit.value),
-            limit,
+        state.app.live().limits.explain(limit_layers(&brand.id, &config, path)).into_iter().map(|limit| {
+            LimitRow {
+                written_in: limit.origin.to_string(),
+                in_force: page.limits.get(limit.kind.name).unwrap_or(limit.value),
+                limit,
+            }
         });
     Ok(rows.collect())
 }
@@ -47,10 +50,10 @@ pub struct Change {
     pub value: String,
 }
 
-/// Writes the limit into the brand's `brand.toml`. Gives the value.
-pub fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
+/// Writes the limit into the brand's `brand.toml`, and serves with it. Gives the value.
+pub async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
     let brand = find_brand(state, brand)?;
-    find_page(brand, &change.page)?;
+    find_page(&brand, &change.page)?;
     let digits: String = change.value.chars().filter(|c| !matches!(c, '_' | ' ' | ',')).collect();
     let value: u64 =
         digits.parse().ok().filter(|value| *value > 0).ok_or_else(|| {
@@ -60,7 +63,7 @@ pub fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, Ad
     if !rows.iter().any(|row| row.limit.kind.name == change.limit) {
         return Err(AdminError::NotFound(format!("limit {}", change.limit)));
     }
-    if let Some(most) = state.policy.most(&change.limit).filter(|most| value > *most) {
+    if let Some(most) = state.app.live().limits.most(&change.limit).filter(|most| value > *most) {
         return Err(AdminError::Invalid(format!(
             "{} = {value}: this host allows at most {most} ([limits.max] in sluice.toml)",
             change.limit
@@ -78,5 +81,6 @@ pub fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, Ad
         value,
         "an operator set a limit"
     );
+    reload_and_log(&state.app).await;
     Ok(value)
 }

@@ -88,16 +88,17 @@ fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> 
             failures: own().map(|stats| stats.failures).sum(),
         }
     };
-    let brands = state.app.site.brands();
-    brands.map(|brand| row(&brand.id, brand.pages.pages().count(), brand.broken_pages().count())).collect()
+    let live = state.app.live();
+    let brands = live.site.brands();
+    brands.map(|brand| row(&brand.id, brand.pages.pages().count(), brand.problems.len())).collect()
 }
 
 fn heaviest(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<PageRow> {
     let mut rows: Vec<PageRow> = Vec::new();
-    for brand in state.app.site.brands() {
+    for brand in state.app.live().site.brands() {
         for page in brand.pages.pages() {
             if let Some(stats) = stats.get(&(brand.id.clone(), page.file.clone())) {
-                rows.push(row(&brand.id, page, stats));
+                rows.push(row(brand, page, stats));
             }
         }
     }

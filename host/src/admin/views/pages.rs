@@ -9,8 +9,9 @@ use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 use crate::histogram::Histogram;
 use crate::limits::advice::{self, LimitUse};
-use crate::page::{Page, PageScript};
+use crate::page::Page;
 use crate::page_stats::PageStats;
+use crate::site::Brand;
 
 /// What runs took, as quantiles.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -82,7 +83,7 @@ pub async fn list(state: &AdminState, brand: &str, since: Since) -> Result<Vec<P
     let mut rows: Vec<PageRow> = brand
         .pages
         .pages()
-        .map(|page| row(&brand.id, page, &stats.remove(&page.file).unwrap_or_default()))
+        .map(|page| row(&brand, page, &stats.remove(&page.file).unwrap_or_default()))
         .collect();
     rows.sort_by(|a, b| (b.fuel_total, &a.path).cmp(&(a.fuel_total, &b.path)));
     Ok(rows)
@@ -95,32 +96,28 @@ pub async fn find(
     since: Since,
 ) -> Result<PageDetail, AdminError> {
     let brand = find_brand(state, brand)?;
-    let page = find_page(brand, path)?;
+    let page = find_page(&brand, path)?;
     let (id, file, starts_at) = (brand.id.clone(), page.file.clone(), since.starts_at());
     let history = read_log(state, move |log| log.history(&id, &file, starts_at)).await?;
     let mut all = PageStats::default();
     history.iter().for_each(|(_, stats)| all.merge(stats));
     Ok(PageDetail {
-        row: row(&brand.id, page, &all),
+        row: row(&brand, page, &all),
         uses: advice::advise(&all, &page.limits, advice::HEADROOM),
         fuel_buckets: all.fuel.buckets().collect(),
         history: history.iter().map(|(at_ms, stats)| moment(*at_ms, stats)).collect(),
     })
 }
 
-pub fn row(brand: &str, page: &Page, stats: &PageStats) -> PageRow {
-    let (script, problem) = match (&page.script, &page.template) {
-        (PageScript::Broken(failure), _) => ("broken", Some(failure.to_string())),
-        (_, Err(reason)) => ("broken", Some(reason.clone())),
-        (PageScript::None, _) => ("no script", None),
-        (PageScript::Ready { .. }, _) => ("ready", None),
-    };
+pub fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
+    let problem = brand.problems.iter().find(|problem| problem.page == page.file);
+    let problem = problem.map(|problem| problem.reason.clone());
     let uses = advice::advise(stats, &page.limits, advice::HEADROOM);
     PageRow {
-        brand: brand.to_owned(),
+        brand: brand.id.clone(),
         path: page.route.clone(),
         file: page.file.clone(),
-        script,
+        script: if problem.is_some() { "broken" } else { "ready" },
         problem,
         runs: stats.runs,
         failures: stats.failures,

@@ -33,7 +33,7 @@ impl Query {
 pub async fn list(state: &AdminState, brand: &str, query: &Query) -> Result<Vec<Execution>, AdminError> {
     let brand = super::find_brand(state, brand)?;
     let page = match query.page.as_deref().filter(|page| !page.is_empty()) {
-        Some(path) => Some(super::find_page(brand, path)?.file.clone()),
+        Some(path) => Some(super::find_page(&brand, path)?.file.clone()),
         None => None,
     };
     let filter = Filter {

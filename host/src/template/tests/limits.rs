@@ -96,9 +96,27 @@ fn piece() -> impl Strategy<Value = String> {
         Just("@{{".to_owned()),
         Just("{{".to_owned()),
         Just("}}".to_owned()),
+        Just("@component(\"card\", {a: var.name})".to_owned()),
+        Just("@extends(\"base\")".to_owned()),
+        Just("@block(\"x\")".to_owned()),
+        Just("@endblock".to_owned()),
+        Just("@yield(\"x\")".to_owned()),
         "[ -~é\u{1f600}\n]{0,6}",
         "[(){}|:.+'\"<>=&@a1 ]{0,5}",
     ]
+}
+
+/// Renders, or is an error at a place that is there.
+fn renders_or_says_where(source: &str, include: &str) {
+    let own = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+    let include = own(include);
+    let files = Files { layouts: vec![("base", include)], components: vec![("card", include)] };
+    let Err(error) = render_with(&files, source, &data()) else { return };
+    let text = if error.file == "page.html" { source } else { include };
+    let line = text.split('\n').nth(error.line - 1);
+    let columns = line.map(|line| line.chars().count() + 1);
+    assert!(error.column >= 1 && Some(error.column) <= columns, "{error}");
+    assert!(!error.message.is_empty());
 }
 
 proptest! {
@@ -106,16 +124,16 @@ proptest! {
 
     #[test]
     fn any_text_compiles_or_is_an_error(source in "\\PC{0,80}") {
-        page(&source);
+        renders_or_says_where(&source, "");
     }
 
     #[test]
-    fn any_mix_of_pieces_compiles_or_is_an_error(pieces in prop::collection::vec(piece(), 0..14)) {
-        page(&pieces.concat());
+    fn any_mix_of_pieces_compiles_or_is_an_error(pieces in prop::collection::vec(piece(), 0..14), include in prop::collection::vec(piece(), 0..6)) {
+        renders_or_says_where(&pieces.concat(), &include.concat());
     }
 
     #[test]
     fn any_expression_compiles_or_is_an_error(pieces in prop::collection::vec(piece(), 0..6), inner in "[a-z0-9 .|:+!<>=&'\"()\\[\\]{},?-]{0,24}") {
-        page(&format!("{{{{ {inner} }}}}{}", pieces.concat()));
+        renders_or_says_where(&format!("{{{{ {inner} }}}}{}", pieces.concat()), "");
     }
 }

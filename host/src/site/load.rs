@@ -1,0 +1,265 @@
+//! From a brand's folder to what is served. Pages whose files are those of an earlier
+//! compilation are not compiled again; pages that no longer compile keep their last
+//! good content.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::files::{self, FileError};
+use super::folder::{BrandFolder, Dependency, Recorder};
+use super::public::PublicFiles;
+use super::table::{PageTable, url_path};
+use super::{Brand, SiteError, limit_layers};
+use crate::cache::CacheKey;
+use crate::config::{self, BrandConfig, PageConfig};
+use crate::limits::Limits;
+use crate::limits::policy::{BrandLayers, LimitPolicy};
+use crate::page::bundle::Header;
+use crate::page::store::PageStore;
+use crate::page::{self, CompiledPage, ContentRef, Page, PageContent};
+use crate::run_log::printable;
+use crate::script::Sandbox;
+use crate::script::outcome::Failure;
+use crate::suggest;
+
+/// What pages used when they were compiled, by what they are made of themselves.
+#[derive(Debug, Clone, Default)]
+pub struct CompileIndex(HashMap<CacheKey, Vec<Dependency>>);
+
+/// As the code cache has it.
+type StoredIndex = Vec<([u8; 32], Vec<Dependency>)>;
+
+/// A page that does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PageProblem {
+    pub page: String,
+    pub reason: String,
+    /// Visitors still get the version before.
+    pub kept: bool,
+}
+
+/// Loads brands.
+pub struct Loader<'a> {
+    pub sandbox: &'a Sandbox,
+    pub pages: &'a PageStore,
+    pub limits: &'a LimitPolicy,
+}
+
+/// One brand while it is loaded.
+struct Loading<'a> {
+    folder: BrandFolder,
+    known: CompileIndex,
+    fresh: CompileIndex,
+    old: HashMap<&'a str, &'a Arc<Page>>,
+    problems: Vec<PageProblem>,
+    compiled: usize,
+}
+
+impl Loader<'_> {
+    /// Loads the brand in `dir`; `old` is what is served of it now.
+    ///
+    /// # Errors
+    /// Its settings or its folders cannot be used. Pages that do not compile are in
+    /// [`Brand::problems`].
+    pub async fn brand(&self, id: &str, dir: &Path, old: Option<&Brand>) -> Result<Brand, SiteError> {
+        let config = config::read_brand(dir)?;
+        let crm_toml = match files::read(dir, "crm.toml") {
+            Ok(source) => source.text,
+            Err(FileError::Unreadable(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                String::new()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let folder = BrandFolder::new(dir)?;
+        warn_of_settings(self.limits, id, &config, &folder);
+        let mut loading = Loading {
+            folder,
+            known: old.map_or_else(|| self.stored_index(dir), |old| old.index.clone()),
+            fresh: CompileIndex::default(),
+            old: old
+                .map(|old| old.pages.pages().map(|page| (page.file.as_str(), page)).collect())
+                .unwrap_or_default(),
+            problems: Vec::new(),
+            compiled: 0,
+        };
+        let mut pages = PageTable::default();
+        for file in loading.folder.pages.clone() {
+            let page = self.page(&mut loading, id, &config, &file).await;
+            pages.insert(&file, Arc::new(page));
+        }
+        for problem in loading.folder.include_problems() {
+            tracing::error!(brand = id, "{}", printable(&problem));
+        }
+        let (public, problems) = PublicFiles::load(dir, &config.public);
+        for problem in problems {
+            tracing::error!(brand = id, "{}", printable(&problem.to_string()));
+        }
+        let Loading { known, fresh, problems, compiled, .. } = loading;
+        if old.is_some() || compiled > 0 || known.0.len() != fresh.0.len() {
+            self.store_index(dir, &fresh);
+        }
+        Ok(Brand {
+            id: id.to_owned(),
+            dir: dir.to_owned(),
+            domains: config.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
+            is_default: config.default,
+            variables: Arc::new(config.variables),
+            form_bodies: config.form_bodies,
+            compress: config.compress,
+            headers: config.headers,
+            access: config.access,
+            pages,
+            public,
+            crm_toml,
+            limits: self.limits.effective(BrandLayers { brand: id, own: &config.limits, page: None }),
+            index: fresh,
+            problems,
+            compiled,
+        })
+    }
+
+    async fn page(&self, loading: &mut Loading<'_>, id: &str, config: &BrandConfig, file: &str) -> Page {
+        let path = url_path(file);
+        let own: Option<&PageConfig> = config.page.iter().find(|page| page.path == path);
+        let limits = self.limits.effective(limit_layers(id, config, &path));
+        let file = format!("pages/{file}");
+        Page {
+            content: self.content(loading, &file, &limits).await,
+            file,
+            route: path,
+            rate: own.and_then(|page| page.rate),
+            on_error: own.and_then(|page| page.on_error).unwrap_or(config.on_error),
+            cross_origin: own.is_some_and(|page| page.cross_origin),
+            limits,
+        }
+    }
+
+    async fn content(&self, loading: &mut Loading<'_>, file: &str, limits: &Limits) -> ContentRef {
+        let source = match loading.folder.source(file) {
+            Ok(source) => source,
+            Err(reason) => {
+                let broken = CompiledPage::broken(Failure::new("FileError", reason)).content;
+                return loading.broken(file, CacheKey::of([file.as_bytes()]), broken);
+            }
+        };
+        let page_key = self.page_key(file, &source.text, limits);
+        let old = loading.old.get(file).copied();
+        if let Some(used) = loading.known.0.get(&page_key)
+            && used.iter().all(|used| loading.folder.is_unchanged(used))
+        {
+            let key = content_key(&page_key, used);
+            let same = old.map(|old| &old.content).filter(|content| content.key == key).cloned();
+            let stored = || self.pages.has(&key).then_some(ContentRef { key, held: None });
+            if let Some(content) = same.or_else(stored) {
+                loading.fresh.0.insert(page_key, used.clone());
+                return content;
+            }
+        }
+        loading.compiled += 1;
+        let text = source.text.clone();
+        let recorder = Recorder::new(&loading.folder);
+        let CompiledPage { content, machine_code } =
+            page::compile(self.sandbox, source, &recorder, limits).await;
+        let used = recorder.used();
+        if !content.problems().is_empty() {
+            return loading.broken(file, page_key, content);
+        }
+        let dependencies: Vec<Dependency> = used.iter().map(Dependency::from).collect();
+        let key = content_key(&page_key, &dependencies);
+        loading.fresh.0.insert(page_key, dependencies);
+        self.pages.keep(key, &Header { file: file.to_owned(), text, used }, &machine_code, content)
+    }
+
+    /// Names a page by itself, without what it imports and includes.
+    fn page_key(&self, file: &str, text: &str, limits: &Limits) -> CacheKey {
+        let of_compilation = [
+            limits.compile_fuel,
+            limits.compile_wall_ms_max,
+            limits.compile_memory_bytes_max as u64,
+            limits.imports_max as u64,
+            limits.import_depth_max as u64,
+        ];
+        let of_compilation: Vec<u8> = of_compilation.iter().flat_map(|limit| limit.to_le_bytes()).collect();
+        let code_id = self.sandbox.code_id.as_bytes();
+        CacheKey::of([b"page".as_slice(), code_id, file.as_bytes(), text.as_bytes(), &of_compilation])
+    }
+
+    fn stored_index(&self, dir: &Path) -> CompileIndex {
+        let stored = self.pages.cache().and_then(|cache| cache.read(&index_key(dir)));
+        let parsed = stored.map(|stored| rmp_serde::from_slice::<StoredIndex>(stored.bytes()));
+        match parsed {
+            Some(Ok(entries)) => {
+                CompileIndex(entries.into_iter().map(|(key, used)| (CacheKey::from(key), used)).collect())
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the code cache's list of pages is of another form; it is made anew");
+                CompileIndex::default()
+            }
+            None => CompileIndex::default(),
+        }
+    }
+
+    fn store_index(&self, dir: &Path, index: &CompileIndex) {
+        let Some(cache) = self.pages.cache() else { return };
+        let entries: Vec<([u8; 32], &Vec<Dependency>)> =
+            index.0.iter().map(|(key, used)| ((*key).into(), used)).collect();
+        match rmp_serde::to_vec(&entries) {
+            Ok(bytes) => {
+                cache.write(&index_key(dir), &bytes);
+            }
+            Err(error) => tracing::warn!(%error, "the code cache's list of pages cannot be kept"),
+        }
+    }
+}
+
+/// The content of a page whose stored content is lost, from its files as they are now.
+pub async fn again(sandbox: &Sandbox, brand: &Brand, page: &Page) -> PageContent {
+    let folder = BrandFolder::new(&brand.dir).map_err(|error| error.to_string());
+    let source = folder.and_then(|folder| Ok((folder.source(&page.file)?, folder)));
+    match source {
+        Ok((source, folder)) => page::compile(sandbox, source, &folder, &page.limits).await.content,
+        Err(reason) => CompiledPage::broken(Failure::new("FileError", reason)).content,
+    }
+}
+
+impl Loading<'_> {
+    /// Notes what is wrong with a page; gives its last good content, else the broken one.
+    fn broken(&mut self, file: &str, key: CacheKey, content: PageContent) -> ContentRef {
+        let last_good = self.old.get(file).map(|old| old.content.clone()).filter(ContentRef::is_whole);
+        let kept = last_good.is_some();
+        let problem = |reason| PageProblem { page: file.to_owned(), reason, kept };
+        self.problems.extend(content.problems().into_iter().map(problem));
+        last_good.unwrap_or_else(|| ContentRef { key, held: Some(Arc::new(content)) })
+    }
+}
+
+fn content_key(page: &CacheKey, used: &[Dependency]) -> CacheKey {
+    CacheKey::of(std::iter::once(page.as_bytes()).chain(used.iter().map(|used| used.hash().as_slice())))
+}
+
+/// One list of pages for each folder that is served.
+pub fn index_key(dir: &Path) -> CacheKey {
+    let place = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    CacheKey::of([b"index".as_slice(), place.as_os_str().as_encoded_bytes()])
+}
+
+fn warn_of_settings(limits: &LimitPolicy, id: &str, config: &BrandConfig, folder: &BrandFolder) {
+    let brand = BrandLayers { brand: id, own: &config.limits, page: None };
+    let mut warnings = limits.warnings(brand);
+    let paths: Vec<String> = folder.pages.iter().map(|file| url_path(file)).collect();
+    for page in &config.page {
+        let own = limits.warnings(limit_layers(id, config, &page.path));
+        warnings.extend(own.into_iter().filter(|warning| warning.contains("[[page]]")));
+        if !paths.contains(&page.path) {
+            let hint = suggest::hint(&page.path, paths.iter().map(String::as_str));
+            warnings
+                .push(format!("brands/{id}/brand.toml, [[page]] {}: there is no such page{hint}", page.path));
+        }
+    }
+    for warning in warnings {
+        tracing::warn!(brand = id, "{}", printable(&warning));
+    }
+}

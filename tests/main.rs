@@ -26,6 +26,7 @@ mod health;
 mod limits;
 mod memory_reset;
 mod overload;
+mod postgres;
 mod requests;
 mod sandbox;
 mod secrecy;

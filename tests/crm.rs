@@ -2,7 +2,7 @@
 
 mod commands;
 pub mod jobs;
-mod kill;
+pub mod kill;
 mod parallel;
 
 use std::path::Path;

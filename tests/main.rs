@@ -29,6 +29,7 @@ mod health;
 mod limits;
 mod memory_reset;
 mod overload;
+mod postgres;
 mod public;
 mod reload;
 mod requests;

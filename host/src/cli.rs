@@ -5,9 +5,12 @@
     reason = "what a command prints is its result; the log goes to standard error"
 )]
 
+mod backup;
 mod build;
 mod crm;
 mod database;
+mod export;
+mod import;
 mod jobs;
 pub mod limits;
 mod logs;
@@ -38,6 +41,12 @@ enum Command {
     Crm(crm::Args),
     /// List, retry and drop background writes
     Jobs(jobs::Args),
+    /// Copy the embedded database while it is in use
+    Backup(backup::Args),
+    /// Write all of a site's data as lines of JSON
+    Export(export::Args),
+    /// Fill an empty database with what `export` wrote
+    Import(import::Args),
     /// Show the limits of pages
     Limits(limits::Args),
     /// Print what runs logged and how they failed
@@ -76,6 +85,9 @@ pub fn main() -> ExitCode {
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Backup(args) => backup::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Export(args) => export::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Import(args) => import::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),
         }
     });

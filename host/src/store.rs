@@ -16,6 +16,7 @@ mod rate;
 mod session;
 pub mod sqlite;
 mod token;
+pub mod transfer;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,12 +30,15 @@ pub use session::{
     SessionStore,
 };
 pub use token::TokenStore;
+pub use transfer::TransferStore;
 
 /// What a trait object's async method returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One database with everything in it. Held as `Arc<dyn Store>`.
-pub trait Store: SessionStore + CrmStore + JobStore + TokenStore + RateStore + BrowseStore {
+pub trait Store:
+    SessionStore + CrmStore + JobStore + TokenStore + RateStore + BrowseStore + TransferStore
+{
     /// Finishes what was handed over, then lets go of the database. Calls that come
     /// later are answered with [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;

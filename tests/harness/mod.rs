@@ -2,6 +2,8 @@
 
 pub mod http;
 pub mod otlp;
+#[allow(dead_code, reason = "the store's own tests use the rest")]
+pub mod postgres;
 pub mod site;
 
 use std::io::{BufRead as _, BufReader};
@@ -19,6 +21,9 @@ pub use site::TestSite;
 
 /// What operators of the servers under test show.
 pub const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
+
+/// The key of hosts that share a database.
+pub const APP_KEY: &str = "0123456789abcdef0123456789abcdef";
 
 /// How long a test waits for something that must happen. Reached only when it
 /// does not.
@@ -39,6 +44,8 @@ pub struct ServerOptions {
     command: Command,
     data_dir: PathBuf,
     data: Option<TempDir>,
+    /// The database is on a server, not in `data_dir`.
+    is_shared: bool,
 }
 
 impl ServerOptions {
@@ -53,7 +60,7 @@ impl ServerOptions {
             .env("SLUICE_LOG", "info,sluice::run_log=debug")
             .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
             .env_remove("APP_KEY");
-        Self { command, data_dir: data.path().to_owned(), data: Some(data) }
+        Self { command, data_dir: data.path().to_owned(), data: Some(data), is_shared: false }
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -88,6 +95,13 @@ impl ServerOptions {
         self
     }
 
+    /// On a database that several hosts may share, and with the key that they then need.
+    pub fn postgres(mut self, url: &str) -> Self {
+        self.command.env("SLUICE_DATABASE__URL", url).env("APP_KEY", APP_KEY);
+        self.is_shared = true;
+        self
+    }
+
     pub fn start(self) -> Server {
         Server::run(self)
     }
@@ -100,14 +114,11 @@ impl Server {
     }
 
     fn run(options: ServerOptions) -> Self {
-        let ServerOptions { mut command, data_dir, data } = options;
-        let mut process = command
-            .arg("--data")
-            .arg(&data_dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let ServerOptions { mut command, data_dir, data, is_shared } = options;
+        if !is_shared {
+            command.arg("--data").arg(&data_dir);
+        }
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let sink = Arc::clone(&log);

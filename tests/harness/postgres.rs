@@ -234,7 +234,7 @@ fn start_bouncer(dir: &Path, server_port: u16) -> u16 {
     );
     fs::write(&config, text).unwrap();
     let mut bouncer = as_server_user(&program("pgbouncer", &["/usr/sbin", "/usr/bin", "/usr/local/bin"]));
-    in_background(bouncer.arg(&config), File::create(dir.join("pgbouncer.log")).unwrap());
+    leave_running(bouncer.arg(&config), File::create(dir.join("pgbouncer.log")).unwrap());
     let started = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         let log = || fs::read_to_string(dir.join("pgbouncer.log")).unwrap();
@@ -256,7 +256,7 @@ fn watch_over(dir: &Path) {
         done"#;
     let mut watcher = Command::new("setsid");
     watcher.args(["sh", "-c", script]).current_dir(dir);
-    in_background(&mut watcher, File::create(dir.join("watcher.log")).unwrap());
+    leave_running(&mut watcher, File::create(dir.join("watcher.log")).unwrap());
 }
 
 /// As root, PostgreSQL refuses to run; then it runs as its own user, or as nobody.
@@ -305,6 +305,12 @@ fn program(name: &str, dirs: &[&str]) -> PathBuf {
 fn in_background(command: &mut Command, log: File) -> Child {
     let error = log.try_clone().unwrap();
     command.stdin(Stdio::null()).stdout(log).stderr(error).spawn().unwrap()
+}
+
+/// For what outlives this test.
+#[expect(clippy::zombie_processes, reason = "nobody is left to wait for it")]
+fn leave_running(command: &mut Command, log: File) {
+    in_background(command, log);
 }
 
 fn run(command: &mut Command) -> String {

@@ -23,11 +23,16 @@ impl DatabaseArgs {
     /// Opens the database that `sluice serve` would use. A running server may have it
     /// open at the same time.
     pub async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+        self.location()?.open().await
+    }
+
+    /// Which database `sluice serve` would use.
+    pub fn location(&self) -> anyhow::Result<Location> {
         let mut config = config::read_site(&self.site_dir, std::env::vars())?;
         if let Some(data) = &self.data {
             config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
         }
-        Location::of(&config.database)?.open().await
+        Location::of(&config.database)
     }
 
     /// The brand of that name, or all.

@@ -18,25 +18,31 @@ mod options;
 mod rate;
 mod session;
 mod token;
+mod transfer;
 
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use self::database::Database;
 pub use self::options::PostgresOptions;
 use super::{
     BoxFuture, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmFault, CrmStore, Ensured, Job, JobChoice,
     JobCounts, JobRun, JobState, JobStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey,
-    SessionRow, SessionStamp, SessionStore, Store, StoreError, TokenStore,
+    SessionRow, SessionStamp, SessionStore, Store, StoreError, TokenStore, TransferStore,
 };
 use crate::crm::{
     Address, CrmCaps, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry, FieldKey, Reference, Slug,
 };
+use crate::store::transfer::{ImportFault, Part};
 
 /// For one job: longer than the server's own limits, so that a job that meets those is
 /// marked and does not hold up the others.
 const JOB_MAX: Duration = Duration::from_secs(15);
+
+/// For moving a whole database, which an operator watches.
+const TRANSFER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An open PostgreSQL database, with its schema up to date.
 pub struct PostgresStore {
@@ -305,6 +311,20 @@ impl JobStore for PostgresStore {
 
     fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.database.run(move |conn| Box::pin(jobs::delete_finished(conn, before_ms, rows_max))))
+    }
+}
+
+impl TransferStore for PostgresStore {
+    fn export_rows(&self, to: mpsc::Sender<Part>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(
+            self.database.run_within(TRANSFER_MAX, move |conn| {
+                Box::pin(async move { transfer::export(conn, &to).await })
+            }),
+        )
+    }
+
+    fn import_rows(&self, from: mpsc::Receiver<Part>) -> BoxFuture<'_, Result<(), ImportFault>> {
+        Box::pin(self.database.run_within(TRANSFER_MAX, move |conn| Box::pin(transfer::import(conn, from))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The embedded default: one SQLite file in WAL mode. Reads go to a pool; every
 //! write goes through one writer, which takes all that wait into one transaction.
 
+mod backup;
 mod browse;
 mod connection;
 mod crm_load;
@@ -14,23 +15,27 @@ mod rate;
 mod readers;
 mod session;
 mod token;
+mod transfer;
 mod writer;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::mpsc;
 
+pub use self::backup::backup;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
     BoxFuture, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmFault, CrmStore, Ensured, Job, JobChoice,
     JobCounts, JobRun, JobState, JobStore, RateStore, RateWindow, SessionAddress, SessionEdit, SessionKey,
-    SessionRow, SessionStamp, SessionStore, Store, StoreError, TokenStore,
+    SessionRow, SessionStamp, SessionStore, Store, StoreError, TokenStore, TransferStore,
 };
 use crate::crm::{
     Address, CrmCaps, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry, FieldKey, Reference, Slug,
 };
+use crate::store::transfer::{ImportFault, Part};
 
 /// Where the database is and how it is used.
 #[derive(Clone, Debug)]
@@ -283,6 +288,16 @@ impl JobStore for SqliteStore {
 
     fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.writer.write(move |conn| job_admin::delete_finished(conn, before_ms, rows_max)))
+    }
+}
+
+impl TransferStore for SqliteStore {
+    fn export_rows(&self, to: mpsc::Sender<Part>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.readers.read(move |conn| transfer::export(conn, &to)))
+    }
+
+    fn import_rows(&self, from: mpsc::Receiver<Part>) -> BoxFuture<'_, Result<(), ImportFault>> {
+        Box::pin(self.writer.write(move |conn| transfer::import(conn, from)))
     }
 }
 

@@ -7,6 +7,7 @@ mod plans;
 mod recovery;
 mod relay;
 mod round_trips;
+mod transfer;
 
 #[path = "../../../../tests/harness/postgres.rs"]
 #[allow(dead_code, reason = "the integration tests use the rest")]

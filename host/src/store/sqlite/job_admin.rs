@@ -8,6 +8,11 @@ use crate::store::{Job, JobChoice, JobCounts, JobState, StoreError};
 
 const COLUMNS: &str = "id, brand, what, state, is_late, tries, last_error, created_at, due_at, ended_at";
 
+/// By name, or all finished jobs would be sorted: the writer waits for it.
+pub(super) const DELETE_FINISHED: &str = "DELETE FROM job WHERE id IN (
+         SELECT id FROM job INDEXED BY job_done WHERE state = 'done' AND ended_at < ?1
+         ORDER BY ended_at LIMIT ?2)";
+
 pub(super) fn list(
     conn: &Connection,
     brand: Option<&str>,
@@ -113,12 +118,6 @@ pub(super) fn drop_chosen(conn: &Connection, which: &JobChoice) -> Result<u32, S
 }
 
 pub(super) fn delete_finished(conn: &Connection, before_ms: i64, rows_max: u32) -> Result<u32, StoreError> {
-    let rows = conn
-        .prepare_cached(
-            "DELETE FROM job WHERE id IN (
-                 SELECT id FROM job WHERE state = 'done' AND ended_at < ?1
-                 ORDER BY ended_at LIMIT ?2)",
-        )?
-        .execute((before_ms, rows_max))?;
+    let rows = conn.prepare_cached(DELETE_FINISHED)?.execute((before_ms, rows_max))?;
     Ok(u32::try_from(rows).unwrap_or(u32::MAX))
 }

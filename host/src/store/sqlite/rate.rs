@@ -4,6 +4,10 @@ use rusqlite::Connection;
 
 use crate::store::{RateWindow, StoreError};
 
+pub(super) const DELETE_EXPIRED: &str = "DELETE FROM rate WHERE (key, starts_at) IN (
+         SELECT key, starts_at FROM rate WHERE ends_at <= ?1
+         ORDER BY ends_at LIMIT ?2)";
+
 pub(super) fn count(conn: &Connection, window: &RateWindow) -> Result<u32, StoreError> {
     let count = conn
         .prepare_cached(
@@ -16,12 +20,6 @@ pub(super) fn count(conn: &Connection, window: &RateWindow) -> Result<u32, Store
 }
 
 pub(super) fn delete_expired(conn: &Connection, now_ms: i64, rows_max: u32) -> Result<u32, StoreError> {
-    let rows = conn
-        .prepare_cached(
-            "DELETE FROM rate WHERE (key, starts_at) IN (
-                 SELECT key, starts_at FROM rate WHERE ends_at <= ?1
-                 ORDER BY ends_at LIMIT ?2)",
-        )?
-        .execute((now_ms, rows_max))?;
+    let rows = conn.prepare_cached(DELETE_EXPIRED)?.execute((now_ms, rows_max))?;
     Ok(u32::try_from(rows).unwrap_or(u32::MAX))
 }

@@ -7,18 +7,19 @@ use crate::store::{
     StoreError,
 };
 
+pub(super) const DELETE_EXPIRED: &str = "DELETE FROM session WHERE row_id IN (
+         SELECT row_id FROM session WHERE expires_at <= ?1
+         ORDER BY expires_at LIMIT ?2)";
+
+pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
+     WHERE brand = ?1 AND id_hash = ?2 AND expires_at > ?3";
+
 pub(super) fn load(
     conn: &Connection,
     key: &SessionKey,
     now_ms: i64,
 ) -> Result<Option<SessionRow>, StoreError> {
-    let row = conn
-        .prepare_cached(
-            "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
-             WHERE brand = ?1 AND id_hash = ?2 AND expires_at > ?3",
-        )?
-        .query_row((&key.brand, key.id_hash, now_ms), read_row)
-        .optional()?;
+    let row = conn.prepare_cached(LOAD)?.query_row((&key.brand, key.id_hash, now_ms), read_row).optional()?;
     Ok(row)
 }
 
@@ -88,13 +89,7 @@ fn issue(
 }
 
 pub(super) fn delete_expired(conn: &Connection, now_ms: i64, rows_max: u32) -> Result<u32, StoreError> {
-    let rows = conn
-        .prepare_cached(
-            "DELETE FROM session WHERE row_id IN (
-                 SELECT row_id FROM session WHERE expires_at <= ?1
-                 ORDER BY expires_at LIMIT ?2)",
-        )?
-        .execute((now_ms, rows_max))?;
+    let rows = conn.prepare_cached(DELETE_EXPIRED)?.execute((now_ms, rows_max))?;
     Ok(u32::try_from(rows).unwrap_or(u32::MAX))
 }
 

@@ -224,6 +224,11 @@ async fn hot_statements_search_indexes_and_sort_nothing() {
         crm_load::ENTRIES,
         crm_load::VALUE_SIZES,
         jobs::NEXT,
+        job_admin::DELETE_FINISHED,
+        session::LOAD,
+        session::DELETE_EXPIRED,
+        token::DELETE_EXPIRED,
+        rate::DELETE_EXPIRED,
     ] {
         let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let given = vec![1; query.parameter_count()];

@@ -4,6 +4,10 @@ use rusqlite::Connection;
 
 use crate::store::StoreError;
 
+pub(super) const DELETE_EXPIRED: &str = "DELETE FROM used_token WHERE (brand, token_id) IN (
+         SELECT brand, token_id FROM used_token WHERE expires_at <= ?1
+         ORDER BY expires_at LIMIT ?2)";
+
 pub(super) fn spend(
     conn: &Connection,
     brand: &str,
@@ -20,12 +24,6 @@ pub(super) fn spend(
 }
 
 pub(super) fn delete_expired(conn: &Connection, now_ms: i64, rows_max: u32) -> Result<u32, StoreError> {
-    let rows = conn
-        .prepare_cached(
-            "DELETE FROM used_token WHERE (brand, token_id) IN (
-                 SELECT brand, token_id FROM used_token WHERE expires_at <= ?1
-                 ORDER BY expires_at LIMIT ?2)",
-        )?
-        .execute((now_ms, rows_max))?;
+    let rows = conn.prepare_cached(DELETE_EXPIRED)?.execute((now_ms, rows_max))?;
     Ok(u32::try_from(rows).unwrap_or(u32::MAX))
 }

@@ -91,7 +91,7 @@ CREATE INDEX crm_value_by_key ON crm_value (reference, key, entry_id);
 -- every writer of the brand from its write to the end of its commit.
 CREATE TABLE crm_usage (
     brand TEXT COLLATE "C" NOT NULL,
-    slot  SMALLINT NOT NULL,
+    slot  SMALLINT NOT NULL DEFAULT 0,
     bytes BIGINT NOT NULL,
     PRIMARY KEY (brand, slot)
 );

@@ -1,0 +1,39 @@
+//! `sluice backup`: a copy of the embedded database while it is in use.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::database::DatabaseArgs;
+use crate::store::location::Location;
+use crate::store::sqlite;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The copy; must not be there
+    file: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let path = match args.database.location()? {
+        Location::Sqlite(path) => path,
+        Location::Postgres(_) => bail!(
+            "this site is on PostgreSQL, whose own tool makes backups while it is in use: \
+             pg_dump --format=custom --file={} \"$DATABASE_URL\"",
+            args.file.display()
+        ),
+    };
+    if !path.exists() {
+        bail!("{}: there is no database", path.display());
+    }
+    let (from, to) = (path.clone(), args.file.clone());
+    tokio::task::spawn_blocking(move || sqlite::backup(&from, &to)).await??;
+    println!("{} is a backup of {}", args.file.display(), path.display());
+    let key = path.with_file_name("app.key");
+    if key.exists() {
+        println!("keep {} with it: without the key its sessions cannot be read", key.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! `sluice import`: an empty database from what `sluice export` wrote.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tokio::sync::mpsc;
+
+use super::database::DatabaseArgs;
+use crate::store::transfer::{Part, ReadError, Reader};
+
+/// Parts that wait to be stored.
+const WAITING_MAX: usize = 4;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// What `sluice export` wrote, or - for standard input
+    file: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let store = args.database.open().await?;
+    let (to, from) = mpsc::channel(WAITING_MAX);
+    let source = args.file.clone();
+    let reading = tokio::task::spawn_blocking(move || read(&source, &to));
+    let imported = store.import_rows(from).await;
+    store.close().await;
+    // Where a line is wrong the import was broken off for it.
+    let rows = reading.await?.with_context(|| args.file.display().to_string())?;
+    imported.context("nothing was imported")?;
+    println!("{rows} rows imported");
+    Ok(())
+}
+
+fn read(source: &Path, to: &mpsc::Sender<Part>) -> Result<u64, ReadError> {
+    if source == Path::new("-") {
+        return send(io::stdin().lock(), to);
+    }
+    send(BufReader::new(File::open(source)?), to)
+}
+
+/// Gives the number of rows. Ends early where the database takes no more.
+fn send(from: impl BufRead, to: &mpsc::Sender<Part>) -> Result<u64, ReadError> {
+    let mut reader = Reader::begin(from)?;
+    loop {
+        let part = reader.read()?;
+        let ended = matches!(part, Part::End);
+        if to.blocking_send(part).is_err() || ended {
+            return Ok(reader.rows());
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Hosts on PostgreSQL, and on the way to it.
+
+mod alike;
+mod hosts;
+mod outage;
+mod start;
+mod transfer;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::harness::postgres::Database;
+use crate::harness::{Server, ServerOptions};
+
+fn host(site: &Path, url: &str) -> Server {
+    ServerOptions::of(site).postgres(url).start()
+}
+
+/// Runs `sluice` with what it needs to know in the environment.
+fn sluice(args: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command.args(args).env("SLUICE_LOG", "off").env_remove("APP_KEY");
+    command.envs(environment.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn a_killed_host_loses_nothing_and_does_nothing_twice() {
+    let database = Database::create();
+    crate::crm::kill::survives_kills(|site| host(site, &database.url()));
+}

@@ -1,0 +1,110 @@
+//! PostgreSQL goes away under load and comes back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::host;
+use crate::harness::postgres::OwnServer;
+use crate::harness::{Request, Server, TestSite};
+
+const PAGE: &str = "<script scope=\"backend\">
+    const { line, n } = request.query;
+    const own = { slug: 'log', referenceType: 'line', referenceId: line, fieldKey: 'n' };
+    let state;
+    session.set('n', n);
+    try {
+        setCrmField({ ...own, slug: 'last', value: Number(n) });
+        state = addCrmFieldValue({ ...own, value: Number(n), async: true }) ? 'ok' : 'refused';
+    } catch (error) {
+        state = error instanceof Error && error.message.includes('CRM') ? 'caught' : 'other';
+    }
+    setVariable('state', state);
+</script><p>{{ var.state }}</p>";
+
+const READ: &str = "<script scope=\"backend\">
+    const own = { referenceType: 'line', referenceId: request.query.line };
+    response.json([
+        getCrmField({ ...own, slug: 'last', fieldKey: 'n' }),
+        getCrmFieldValues({ ...own, slug: 'log', fieldKey: 'n', limit: 200 }),
+    ]);
+</script>";
+
+const CLIENTS: usize = 6;
+/// One page reads at most so many values.
+const WRITES_MAX: u64 = 200;
+
+/// Writes until told to stop; gives what was acknowledged.
+fn client(server: &Server, line: usize, stop: &AtomicBool) -> Vec<u64> {
+    let mut acknowledged = Vec::new();
+    for n in 0..WRITES_MAX {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let answer = Request::get(&format!("/?line={line}&n={n}")).send(server.address);
+        assert_eq!(answer.status, 200, "the page is there, whatever the database does");
+        match answer.body.trim() {
+            "<p>ok</p>" => acknowledged.push(n),
+            "<p>caught</p>" => {}
+            other => panic!("{other}"),
+        }
+        thread::sleep(Duration::from_millis(30));
+    }
+    acknowledged
+}
+
+fn is_ok(server: &Server) -> bool {
+    server.get("localhost", "/?line=probe&n=0").body.contains("ok")
+}
+
+#[test]
+fn pages_render_without_the_database_and_it_is_found_again() {
+    let database = OwnServer::start();
+    let site = TestSite::with(&[
+        ("pages/index.html", PAGE),
+        ("pages/read.html", READ),
+        ("crm.toml", "[[entity]]\nslug = 'log'\n[[entity]]\nslug = 'last'\n"),
+    ]);
+    let server = host(site.path(), &database.url());
+    let stop = AtomicBool::new(false);
+    let acknowledged: Vec<Vec<u64>> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|line| {
+                let (server, stop) = (&server, &stop);
+                scope.spawn(move || client(server, line, stop))
+            })
+            .collect();
+        server.wait_until("writes are acknowledged", || is_ok(&server));
+        thread::sleep(Duration::from_millis(500));
+        database.kill();
+        server.wait_until("a script catches the error", || {
+            server.get("localhost", "/?line=probe&n=0").body.contains("caught")
+        });
+        database.restart();
+        let back = Instant::now();
+        while !is_ok(&server) {
+            assert!(back.elapsed() < Duration::from_secs(5), "the pool recovers by itself");
+            thread::sleep(Duration::from_millis(20));
+        }
+        thread::sleep(Duration::from_millis(500));
+        stop.store(true, Ordering::SeqCst);
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    for (line, acknowledged) in acknowledged.iter().enumerate() {
+        let read = || -> (Option<u64>, Vec<u64>) {
+            let answer = server.get("localhost", &format!("/read?line={line}"));
+            let found: Value = serde_json::from_str(&answer.body).unwrap();
+            let mut values: Vec<u64> = serde_json::from_value(found[1].clone()).unwrap();
+            values.reverse();
+            (found[0].as_u64(), values)
+        };
+        let has_all = || acknowledged.iter().all(|n| read().1.contains(n));
+        server.wait_until("what was acknowledged is applied", has_all);
+        let (last, values) = read();
+        assert!(last >= acknowledged.last().copied(), "{last:?} after {acknowledged:?}");
+        assert!(values.is_sorted_by(|a, b| a < b), "each once, in order: {values:?}");
+    }
+    assert!(acknowledged.iter().any(|line| !line.is_empty()));
+}

@@ -1,0 +1,39 @@
+//! What a start on PostgreSQL needs.
+
+use super::sluice;
+use crate::harness::postgres::Database;
+use crate::harness::{APP_KEY, TestSite};
+
+/// What a start complains of.
+fn complaint(url: &str, environment: &[(&str, &str)]) -> String {
+    let site = TestSite::with(&[("pages/index.html", "<p>Hello</p>")]);
+    let mut all = vec![("SLUICE_DATABASE__URL", url), ("SLUICE_SERVER__LISTEN", "127.0.0.1:0")];
+    all.extend(environment);
+    let done = sluice(&["serve", site.path().to_str().unwrap(), "--admin-listen", "127.0.0.1:0"], &all);
+    assert_eq!(done.status.code(), Some(1));
+    String::from_utf8(done.stderr).unwrap()
+}
+
+#[test]
+fn a_key_must_be_given() {
+    let database = Database::create();
+    let error = complaint(&database.url(), &[]);
+    assert!(error.contains("APP_KEY is not set"), "{error}");
+    let error = complaint(&database.url(), &[("APP_KEY", "too short")]);
+    assert!(error.contains("APP_KEY") && error.contains("32 bytes"), "{error}");
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_named() {
+    let key = [("APP_KEY", APP_KEY)];
+    let error = complaint("postgres://ann:secret@127.0.0.1:1/site", &key);
+    assert!(
+        error.contains("database.url") && error.contains("127.0.0.1:1") | error.contains("refused"),
+        "{error}"
+    );
+    assert!(!error.contains("secret"), "{error}");
+    let error = complaint("postgres://ann:secret@127.0.0.1:1/site?sslmode=require", &key);
+    assert!(error.contains("database.url") && error.contains("sslmode=require"), "{error}");
+    let error = complaint("mysql://ann:secret@127.0.0.1:1/site", &key);
+    assert!(error.contains("postgres://HOST/DATABASE") && !error.contains("secret"), "{error}");
+}

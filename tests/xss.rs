@@ -42,7 +42,7 @@ const PAYLOADS: &[&str] = &[
     "data:text/html,<script>parent.hit()</script>",
     "data:text/html;base64,PHNjcmlwdD5wYXJlbnQuaGl0KCk8L3NjcmlwdD4=",
     "vbscript:hit()",
-    "//evil.example/x.js",
+    "//127.0.0.1:9/x.js",
     "\";hit();//",
     "';hit();//",
     "`;hit();//",
@@ -143,7 +143,6 @@ fn site() -> TestSite {
     for (index, place) in PLACES.iter().enumerate() {
         site.write(&format!("brands/demo/pages/place{index}.html"), &page(&[place]));
     }
-    site.write("brands/demo/pages/all.html", &page(PLACES));
     site.write("brands/demo/pages/careless.html", &page(&["<p>{{ p | raw }}</p>"]));
     site.write("brands/demo/pages/careless-link.html", &page(&["<a class=t href=\"{{ p | raw }}\">a</a>"]));
     site
@@ -185,5 +184,4 @@ fn no_value_runs_wherever_it_stands() {
             assert_eq!(browser.eval(&format!("noops >= {least}")), json!(true), "{place} still works");
         }
     }
-    assert_eq!(hits(&browser, &format!("{address}/all")), json!([]));
 }

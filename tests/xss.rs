@@ -122,10 +122,13 @@ const HEAD: &str = "<!doctype html><meta charset=utf-8><script>window.hits = [];
     function hit() { hits.push(document.currentScript?.outerHTML ?? 'an event') }\
     function noop() { noops++ }</script>";
 
-/// Does what visitors do: hovers, focuses, clicks. Nothing may lead away.
-const POKE: &str = "(() => { addEventListener('click', e => e.target.closest('a[href], button') \
-    && !/^javascript:/i.test(e.target.closest('a')?.href ?? e.target.closest('button')?.formAction ?? '') \
-    && e.preventDefault()); \
+/// Does what visitors do: hovers, focuses, clicks. Only addresses that run something
+/// are followed, however they are spelt; nothing leads away from the page.
+const POKE: &str = "(() => { const address = e => ['href', 'xlink:href', 'formaction'] \
+    .map(name => e.getAttribute(name)).find(value => value !== null) ?? ''; \
+    const runs = text => { try { return new URL(text, location).protocol === 'javascript:' } catch { return false } }; \
+    addEventListener('click', event => { const e = event.target.closest('a, button'); \
+      if (e && !runs(address(e))) event.preventDefault(); }); \
     for (const e of document.querySelectorAll('*')) { \
       for (const type of ['mouseover', 'focus', 'load', 'toggle']) e.dispatchEvent(new Event(type)); \
       if (e.matches('.t, [onclick], [tabindex]')) e.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true})); \

@@ -13,7 +13,7 @@ const THEIRS: &str = "<h1>{{title}}</h1><table>{{#each rows}}<tr class=\"{{class
 
 fn rows(count: usize) -> Value {
     let row = |n: usize| {
-        json!({"class": format!("c{}", n % 7), "name": format!("<Row> & \"{n}\" 'é'"), "on": n % 3 == 0,
+        json!({"class": format!("c{}", n % 7), "name": format!("<Row> & \"{n}\" 'é'"), "on": n.is_multiple_of(3),
                "note": n * 10, "tags": ["a", "b<", n]})
     };
     json!({"title": "Rows & more", "rows": (0..count).map(row).collect::<Vec<_>>()})

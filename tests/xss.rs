@@ -42,7 +42,7 @@ const PAYLOADS: &[&str] = &[
     "data:text/html,<script>parent.hit()</script>",
     "data:text/html;base64,PHNjcmlwdD5wYXJlbnQuaGl0KCk8L3NjcmlwdD4=",
     "vbscript:hit()",
-    "//evil.example/x.js",
+    "//127.0.0.1:9/x.js",
     "\";hit();//",
     "';hit();//",
     "`;hit();//",
@@ -122,10 +122,13 @@ const HEAD: &str = "<!doctype html><meta charset=utf-8><script>window.hits = [];
     function hit() { hits.push(document.currentScript?.outerHTML ?? 'an event') }\
     function noop() { noops++ }</script>";
 
-/// Does what visitors do: hovers, focuses, clicks. Nothing may lead away.
-const POKE: &str = "(() => { addEventListener('click', e => e.target.closest('a[href], button') \
-    && !/^javascript:/i.test(e.target.closest('a')?.href ?? e.target.closest('button')?.formAction ?? '') \
-    && e.preventDefault()); \
+/// Does what visitors do: hovers, focuses, clicks. Only addresses that run something
+/// are followed, however they are spelt; nothing leads away from the page.
+const POKE: &str = "(() => { const address = e => ['href', 'xlink:href', 'formaction'] \
+    .map(name => e.getAttribute(name)).find(value => value !== null) ?? ''; \
+    const runs = text => { try { return new URL(text, location).protocol === 'javascript:' } catch { return false } }; \
+    addEventListener('click', event => { const e = event.target.closest('a, button'); \
+      if (e && !runs(address(e))) event.preventDefault(); }); \
     for (const e of document.querySelectorAll('*')) { \
       for (const type of ['mouseover', 'focus', 'load', 'toggle']) e.dispatchEvent(new Event(type)); \
       if (e.matches('.t, [onclick], [tabindex]')) e.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true})); \
@@ -143,7 +146,6 @@ fn site() -> TestSite {
     for (index, place) in PLACES.iter().enumerate() {
         site.write(&format!("brands/demo/pages/place{index}.html"), &page(&[place]));
     }
-    site.write("brands/demo/pages/all.html", &page(PLACES));
     site.write("brands/demo/pages/careless.html", &page(&["<p>{{ p | raw }}</p>"]));
     site.write("brands/demo/pages/careless-link.html", &page(&["<a class=t href=\"{{ p | raw }}\">a</a>"]));
     site
@@ -185,5 +187,4 @@ fn no_value_runs_wherever_it_stands() {
             assert_eq!(browser.eval(&format!("noops >= {least}")), json!(true), "{place} still works");
         }
     }
-    assert_eq!(hits(&browser, &format!("{address}/all")), json!([]));
 }

@@ -94,7 +94,7 @@ fn render(template: &Template, data: &Value) -> String {
 
 fn rows_of(count: usize) -> Value {
     let row = |n: usize| {
-        json!({"class": format!("c{}", n % 7), "name": format!("<Row> & \"{n}\" é"), "on": n % 3 == 0,
+        json!({"class": format!("c{}", n % 7), "name": format!("<Row> & \"{n}\" é"), "on": n.is_multiple_of(3),
                "note": n * 10, "tags": ["a", "b<", n]})
     };
     json!({"title": "Rows & more", "rows": (0..count).map(row).collect::<Vec<_>>()})

@@ -249,7 +249,7 @@ const OPERATIONS: [&str; 14] = [
 
 /// Every operation on an entity of another brand, and with options that are none.
 fn crm() -> Vec<Function> {
-    let theirs = "{\"slug\": \"theirs\", \"fromSlug\": \"theirs\", \"toSlug\": \"theirs\", \"referenceId\": \"1\",
+    let theirs = "{\"slug\": \"theirs\", \"fromSlug\": \"theirs\", \"toSlug\": \"theirs-too\", \"referenceId\": \"1\",
         \"fieldKey\": \"a\", \"fieldKeys\": [\"a\"], \"value\": 1, \"fields\": [{\"fieldKey\": \"a\", \"value\": 1}],
         \"fieldMap\": {\"a\": \"b\"}, \"stageSlug\": \"new\", \"pipelineSlug\": \"sales\", \"stageId\": 1, \"pipelineId\": 1,
         \"fromReferenceType\": \"customer\", \"fromReferenceId\": \"1\"}";

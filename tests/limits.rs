@@ -1,10 +1,11 @@
 //! `sluice limits` and limits in force.
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::harness::{Server, TestSite};
+use crate::harness::{Request, Server, TestSite};
 
 fn limits(site: &TestSite, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sluice"))
@@ -114,4 +115,45 @@ fn imports_and_compilation_are_quotas_too() {
             |entry: &Value| entry["fields"]["message"].as_str().is_some_and(|text| text.contains(reason));
         assert!(entries.iter().any(is_told), "{reason}: {entries:#?}");
     }
+}
+
+#[test]
+fn a_quota_changes_under_load_without_a_failed_request() {
+    const VISITORS: usize = 100;
+    let site = TestSite::with(&[(
+        "pages/index.html",
+        "<script scope=\"backend\">for (let i = 0; i < 2000; i++) { setVariable('i', i); }</script>{{ var.i }}",
+    )]);
+    let server = Server::start(site.path());
+    let last = || server.get("localhost", "/").body;
+    assert_eq!(last(), "1999");
+    let (stop, failed) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..VISITORS {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    if server.get("localhost", "/").status != 200 {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let change = serde_json::json!({"page": "/", "limit": "fuel", "value": 1_000_000});
+        let request = Request::new("PUT", "/api/brands/demo/limits").operator();
+        let request = request.header("content-type", "application/json").body(change.to_string().as_bytes());
+        let answer = request.send(server.admin_address);
+        // From the answer on the new quota holds.
+        let now = last();
+        // A broken file changes nothing.
+        site.write("brands/demo/brand.toml", "default = oops");
+        let reload = Request::new("POST", "/api/reload").operator().send(server.admin_address);
+        let after = last();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(now.parse::<u32>().unwrap() < 1999, "{now}");
+        assert!(reload.body.contains("oops") || reload.body.contains("brand.toml"), "{}", reload.body);
+        assert_eq!(after, now, "the last good quota holds");
+    });
+    assert_eq!(failed.into_inner(), 0, "no request failed");
+    assert!(!server.log_entries(&[("message", "the site was reloaded")]).is_empty());
 }

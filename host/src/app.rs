@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::cache::CodeCache;
@@ -43,6 +44,8 @@ pub struct App {
     pub executions: ExecutionLog,
     pub compressed_files: CompressedFiles,
     pub telemetry: Arc<Telemetry>,
+    /// What runs longer than a worker can spare runs here.
+    pub runtime: Handle,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
 }
@@ -132,6 +135,7 @@ impl App {
             executions,
             compressed_files,
             telemetry,
+            runtime: Handle::current(),
             stopping,
         }))
     }

@@ -133,7 +133,7 @@ impl Default for DatabaseConfig {
 }
 
 /// The execution log.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// Its file; `runs.db` beside the embedded database unless given.

@@ -75,6 +75,7 @@ impl Settings {
             ("[session]", fresh.session != old.session),
             ("[secrets]", fresh.secrets != old.secrets),
             ("[cache]", fresh.cache != old.cache),
+            ("[log]", fresh.log != old.log),
             ("limits.max.memory", fresh.limits.max.memory_bytes() != old.limits.max.memory_bytes()),
             (
                 "limits.max.concurrent_runs",
@@ -102,6 +103,12 @@ impl Settings {
 /// # Errors
 /// Nothing could be taken over; everything is served as before.
 pub async fn reload(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
+    // Pages are compiled where no listener waits for the thread.
+    let mine = Arc::clone(app);
+    app.runtime.spawn(async move { reload_here(&mine).await }).await?
+}
+
+async fn reload_here(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
     let mut settings = app.settings.lock().await;
     let fresh = config::read_site(&app.site_dir, std::env::vars())?;
     let sentences = settings.take_over(fresh);

@@ -48,7 +48,7 @@ impl Templates {
             ("moment", |value| iso_utc(value.as_i64().unwrap_or(0))),
             ("query", |value| super::console::encode(value.as_str().unwrap_or_default())),
         ];
-        handlebars.register_helper("text", Box::new(Escaped(text)));
+        handlebars.register_helper("short", Box::new(Escaped(text)));
         for (name, write) in helpers {
             handlebars.register_helper(name, Box::new(Plain(write)));
         }

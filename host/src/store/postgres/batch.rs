@@ -13,12 +13,12 @@ use crate::store::StoreError;
 /// another connection. The limits (milliseconds) hold where the host cannot see to them:
 /// the server ends the transaction of a host that is gone, and lets go of its locks.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
-    SET LOCAL statement_timeout = 4000; SET LOCAL lock_timeout = 3000; \
+    SET LOCAL statement_timeout = 12000; SET LOCAL lock_timeout = 10000; \
     SET LOCAL idle_in_transaction_session_timeout = 10000";
 
 /// All statements see one moment.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-    SET LOCAL statement_timeout = 4000; \
+    SET LOCAL statement_timeout = 12000; \
     SET LOCAL idle_in_transaction_session_timeout = 10000";
 
 /// A parameter with the type that its column has: without it the driver would have to

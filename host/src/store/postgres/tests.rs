@@ -22,8 +22,11 @@ fn opener(url: String) -> Box<Open> {
     })
 }
 
+/// On a busy machine many who write to one reference wait long for each other.
 async fn open(url: &str) -> PostgresStore {
-    PostgresStore::open(PostgresOptions::parse(url).unwrap()).await.unwrap()
+    let mut options = PostgresOptions::parse(url).unwrap();
+    (options.wait_ms_max, options.call_ms_max) = (60_000, 60_000);
+    PostgresStore::open(options).await.unwrap()
 }
 
 fn direct() -> (Database, Box<Open>) {

@@ -262,10 +262,16 @@ fn crm() -> Vec<Function> {
         .collect();
     let mut forbidden = Vec::new();
     for operation in 0..OPERATIONS.len() as u32 {
-        // A brand may make entities of its own: that is all that ensure-entity does.
-        let skipped = usize::from(OPERATIONS[operation as usize] == "ensure-entity");
-        forbidden
-            .extend(options.iter().skip(skipped).map(|options| vec![Arg::Case(operation), options.clone()]));
+        // A brand may make entities of its own; without a customer a reassignment is
+        // answered before the entity is looked for; and a slug of a wrong type makes no
+        // entity. These calls answer with `ok: false` or null.
+        let answered: &[usize] = match OPERATIONS[operation as usize] {
+            "ensure-entity" => &[0, 4],
+            "reassign" => &[0],
+            _ => &[],
+        };
+        let refused = options.iter().enumerate().filter(|(index, _)| !answered.contains(index));
+        forbidden.extend(refused.map(|(_, options)| vec![Arg::Case(operation), options.clone()]));
     }
     forbidden.push(vec![Arg::Case(99), Arg::Some(vec![0x80])]);
     let params = &[("operation", "$operation"), ("options", "(option (list u8))")];

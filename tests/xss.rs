@@ -118,7 +118,8 @@ const PLACES: &[&str] = &[
     "<script type=\"application/json\">{{ {k: p} | json | raw }}</script>",
 ];
 
-const HEAD: &str = "<!doctype html><meta charset=utf-8><script>window.hits = []; window.noops = 0;\
+/// The base keeps frames from loading the page itself again, once for each payload.
+const HEAD: &str = "<!doctype html><meta charset=utf-8><base href=\"/nowhere/\"><script>window.hits = []; window.noops = 0;\
     function hit() { hits.push(document.currentScript?.outerHTML ?? 'an event') }\
     function noop() { noops++ }</script>";
 

@@ -22,6 +22,8 @@ fn backend() -> (TempDir, Box<Open>) {
     (dir, Box::new(open))
 }
 
+mod plans;
+
 mod contract {
     crate::contract_tests!(crate::store::sqlite::tests::backend);
 }

@@ -1,0 +1,71 @@
+//! Every statement that a page can cause finds its rows by an index. SQLite plans
+//! without statistics, so the plan is the same however many rows there are.
+
+use super::super::migrate;
+
+/// The files with statements that pages cause; operators' are elsewhere.
+const SOURCES: [(&str, &str); 8] = [
+    ("session.rs", include_str!("../session.rs")),
+    ("token.rs", include_str!("../token.rs")),
+    ("rate.rs", include_str!("../rate.rs")),
+    ("crm_load.rs", include_str!("../crm_load.rs")),
+    ("crm_read.rs", include_str!("../crm_read.rs")),
+    ("crm_schema.rs", include_str!("../crm_schema.rs")),
+    ("crm_write.rs", include_str!("../crm_write.rs")),
+    ("jobs.rs", include_str!("../jobs.rs")),
+];
+
+/// What a step may go through whole: the keys of a call, the jobs that are not done.
+const SHORT: [&str; 2] = ["asked", "job_waiting"];
+
+/// The string literals of Rust source that are SQL.
+fn statements(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = source;
+    while let Some(start) = rest.find('"') {
+        let mut literal = String::new();
+        let mut chars = rest[start + 1..].char_indices();
+        let mut end = rest.len();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    end = start + 1 + at + 1;
+                    break;
+                }
+                '\\' => literal.extend(chars.next().map(|(_, c)| if c == '\n' { ' ' } else { c })),
+                c => literal.push(c),
+            }
+        }
+        rest = &rest[end..];
+        let verb = literal.split_whitespace().next().unwrap_or_default().to_owned();
+        if matches!(verb.as_str(), "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH") {
+            found.push(literal);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_statement_of_a_page_uses_an_index() {
+    let mut conn = rusqlite::Connection::open_in_memory().unwrap();
+    migrate::apply(&mut conn).unwrap();
+    let mut seen = 0;
+    for (file, source) in SOURCES {
+        let statements = statements(source);
+        assert!(!statements.is_empty(), "{file} has statements");
+        for sql in statements {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap_or_else(|error| {
+                panic!("{file}: {error}: {sql}");
+            });
+            let mut steps = plan.raw_query();
+            while let Some(step) = steps.next().unwrap() {
+                let step: String = step.get(3).unwrap();
+                let goes_through =
+                    step.starts_with("SCAN") && !SHORT.iter().any(|short| step.contains(short));
+                assert!(!goes_through, "{file}: {step}\n{sql}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen} statements were found");
+}

@@ -42,4 +42,5 @@ pub mod store;
 pub mod suggest;
 pub mod telemetry;
 pub mod template;
+pub mod uncancelled;
 pub mod value;

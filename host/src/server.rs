@@ -3,7 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -22,6 +23,7 @@ use crate::response::Reply;
 use crate::serve::serve;
 use crate::store::StoreError;
 use crate::telemetry::trace::{Incoming, Trace};
+use crate::uncancelled::Uncancelled;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What runs when the signal comes may take this long to finish.
@@ -48,6 +50,9 @@ pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Res
     let data = web::Data::from(Arc::clone(&app));
     let mut visitors =
         HttpServer::new(move || ActixApp::new().app_data(data.clone()).default_service(web::to(visit)))
+            .on_connect(|_, connection| {
+                connection.insert(HasAsked::default());
+            })
             .client_request_timeout(config.server.headers_timeout)
             .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(SHUTDOWN_SECONDS)
@@ -114,7 +119,29 @@ impl Running {
     }
 }
 
+/// Whether a connection has asked for something before.
+#[derive(Default)]
+struct HasAsked(AtomicBool);
+
+/// Lets the others have their turn before a connection's next one. Its end is often not
+/// waited for: requests that are answered at once would otherwise keep the thread
+/// for as long as there are more of them.
+async fn take_turn(request: &HttpRequest) {
+    if request.conn_data::<HasAsked>().is_some_and(|asked| asked.0.swap(true, Ordering::Relaxed)) {
+        let mut has_waited = false;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut has_waited, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    take_turn(&request).await;
     let method = Method::of(request.method());
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let incoming = Incoming { traceparent: header("traceparent"), tracestate: header("tracestate") };
@@ -139,20 +166,22 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     reply.into_response()
 }
 
-/// The journey, in a task of its own: a visitor who leaves cancels neither the
-/// run nor the saving of the session.
+/// The journey, to its end: a visitor who leaves cancels neither the run nor the
+/// saving of the session.
 async fn travel(app: web::Data<App>, request: PageRequest) -> Reply {
     use opentelemetry::trace::FutureExt as _;
     // At the level of errors, so that no filter takes the trace's id off them.
     let log_span = tracing::error_span!("request", trace_id = request.trace.id());
     let context = request.trace.context();
+    let runtime = app.runtime.clone();
     let journey = async move { serve(&app, request).await }.instrument(log_span);
     let journey = match context {
-        Some(context) => actix_web::rt::spawn(journey.with_context(context)),
-        None => actix_web::rt::spawn(journey),
+        Some(context) => Uncancelled::new(journey.with_context(context), &runtime),
+        None => Uncancelled::new(journey, &runtime),
     };
-    journey.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request's task failed");
+    journey.await.unwrap_or_else(|_| {
+        // What and where, the panic's own message has said.
+        tracing::error!("a request's journey panicked");
         Reply::plain(500, "Something went wrong")
     })
 }

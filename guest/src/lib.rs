@@ -9,6 +9,7 @@ mod bytecode;
 mod compile;
 mod failure;
 mod globals;
+mod heap;
 mod modules;
 mod random;
 mod rejections;

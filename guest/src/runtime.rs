@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use javy::{Config, Runtime};
 
 use crate::modules::{PageLoader, PageResolver};
-use crate::{globals, rejections};
+use crate::{globals, heap, rejections};
 
 /// Cyclic garbage is collected once this much is allocated; small pages never
 /// pay for it.
@@ -43,6 +43,7 @@ pub fn initialize() {
         let engine = Engine { runtime, baseline_bytes };
         assert!(slot.set(engine).is_ok(), "the engine is initialised once");
     });
+    heap::fill_holes();
 }
 
 /// Runs `f` on the runtime of the snapshot.

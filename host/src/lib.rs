@@ -42,5 +42,6 @@ pub mod store;
 pub mod suggest;
 pub mod telemetry;
 pub mod template;
+pub mod turns;
 pub mod uncancelled;
 pub mod value;

@@ -3,8 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -23,6 +22,7 @@ use crate::response::Reply;
 use crate::serve::serve;
 use crate::store::StoreError;
 use crate::telemetry::trace::{Incoming, Trace};
+use crate::turns::TurnsOwed;
 use crate::uncancelled::Uncancelled;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -51,7 +51,7 @@ pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Res
     let mut visitors =
         HttpServer::new(move || ActixApp::new().app_data(data.clone()).default_service(web::to(visit)))
             .on_connect(|_, connection| {
-                connection.insert(HasAsked::default());
+                connection.insert(TurnsOwed::default());
             })
             .client_request_timeout(config.server.headers_timeout)
             .keep_alive(KEEP_ALIVE)
@@ -119,29 +119,11 @@ impl Running {
     }
 }
 
-/// Whether a connection has asked for something before.
-#[derive(Default)]
-struct HasAsked(AtomicBool);
-
-/// Lets the others have their turn before a connection's next one. Its end is often not
-/// waited for: requests that are answered at once would otherwise keep the thread
-/// for as long as there are more of them.
-async fn take_turn(request: &HttpRequest) {
-    if request.conn_data::<HasAsked>().is_some_and(|asked| asked.0.swap(true, Ordering::Relaxed)) {
-        let mut has_waited = false;
-        std::future::poll_fn(|context| {
-            if std::mem::replace(&mut has_waited, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
 async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    take_turn(&request).await;
+    let turns = request.conn_data::<TurnsOwed>();
+    if let Some(turns) = turns {
+        turns.let_others_go_first().await;
+    }
     let method = Method::of(request.method());
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let incoming = Incoming { traceparent: header("traceparent"), tracestate: header("tracestate") };
@@ -160,6 +142,9 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
             (reply, false)
         }
     };
+    if let Some(turns) = turns {
+        turns.note(reply.status);
+    }
     if let Some(traceparent) = trace.finish(reply.status, is_https) {
         reply.set_header("traceparent", traceparent);
     }

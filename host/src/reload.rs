@@ -42,7 +42,10 @@ pub struct ReloadReport {
     pub pages_compiled: usize,
     /// What could not be taken over, and what is served instead. One sentence each.
     pub problems: Vec<String>,
-    /// Those that are not of single pages.
+    /// Those about settings that need a restart.
+    #[serde(skip)]
+    pub restarts: Vec<String>,
+    /// Those about brands and secrets.
     #[serde(skip)]
     pub site_problems: Vec<String>,
     /// Brands and files of the pages that were compiled.
@@ -123,7 +126,7 @@ async fn reload_here(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
     let old = app.live();
     let (live, mut report) = load(&app.loading(), &settings.in_use, Some(&old)).await?;
     report.problems.splice(0..0, sentences.iter().cloned());
-    report.site_problems.splice(0..0, sentences);
+    report.restarts = sentences;
     let keep = contents(&live.site);
     app.go_live(live);
     let tidied = Arc::clone(app);

@@ -59,6 +59,11 @@ impl Style {
         Self { is_terminal: false, has_colors: false }
     }
 
+    /// As where `NO_COLOR` is set.
+    pub const fn without_colors() -> Self {
+        Self { is_terminal: true, has_colors: false }
+    }
+
     /// `text` in the colour of its tone.
     pub fn paint(self, tone: Tone, text: &str) -> String {
         if !self.has_colors || text.is_empty() {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -38,12 +38,13 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     let (sender, mut changes) = tokio::sync::mpsc::unbounded_channel();
     watch::watch(&args.site_dir, sender)?;
     let dev = Dev::new(output.quiet);
-    let (app, config) = start(&args, &telemetry, &dev, &mut changes, output).await?;
+    let (app, config, took) = start(&args, &telemetry, &dev, &mut changes, output).await?;
     let running = server::start(Arc::clone(&app), &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
     println!("sluice: serving on http://{}", running.address);
     println!("sluice: operators on http://{}", running.admin_address);
     println!("sluice: watching {}; Ctrl-C stops", args.site_dir.join("brands").display());
+    dev.started(&app.live().site, took);
     if args.open {
         open_browser(&format!("http://{}", running.address));
     }
@@ -60,7 +61,7 @@ async fn start(
     dev: &Arc<Dev>,
     changes: &mut UnboundedReceiver<Vec<String>>,
     output: &Output,
-) -> anyhow::Result<(Arc<App>, SiteConfig)> {
+) -> anyhow::Result<(Arc<App>, SiteConfig, Duration)> {
     loop {
         let progress = output.progress(Lines::Plain);
         let started = Instant::now();
@@ -80,10 +81,7 @@ async fn start(
         };
         drop(progress);
         let error = match began {
-            Ok((app, config)) => {
-                dev.started(&app.live().site, started.elapsed());
-                return Ok((app, config));
-            }
+            Ok((app, config)) => return Ok((app, config, started.elapsed())),
             Err(error) => error,
         };
         eprintln!("sluice: {error:#}");

@@ -174,7 +174,7 @@ mod tests {
         let shown = lines.map(|(number, at)| piped.show(step(number), after(at)) == Shows::Line);
         assert_eq!(shown, [false, false, true, false, true, false, true]);
 
-        let mut terminal = Display::new(Style { is_terminal: true, ..Style::plain() }, start);
+        let mut terminal = Display::new(Style::without_colors(), start);
         assert_eq!(terminal.show(step(1), after(0.1)), Shows::Nothing);
         assert!(matches!(terminal.show(step(1), after(0.5)), Shows::Bar(bar) if bar.ends_with("1 of 2")));
         assert!(matches!(terminal.show(step(2), after(0.6)), Shows::Bar(_)), "stages in a row are one bar");

@@ -83,6 +83,9 @@ impl Reporter {
             changed => format!("{} changed: {compiled}, {took}", list(changed)),
         };
         say(&self.style.paint(Tone::Strong, &line));
+        for sentence in &report.restarts {
+            say(&self.style.paint(Tone::Warning, &format!("    {}", printable(sentence))));
+        }
     }
 
     pub fn not_loaded(&self, changed: &[String]) {

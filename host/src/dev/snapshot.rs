@@ -12,8 +12,8 @@ use crate::cache::CacheKey;
 /// Of larger files only size and time are looked at.
 const HASHED_BYTES_MAX: u64 = 4 << 20;
 /// The settings of the site, beside its brands.
-const SETTINGS: &str = "sluice.toml";
-const BRANDS: &str = "brands";
+pub(super) const SETTINGS: &str = "sluice.toml";
+pub(super) const BRANDS: &str = "brands";
 
 /// Every file that a site is made of.
 pub struct Snapshot {

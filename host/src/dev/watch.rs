@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
-use notify::{Event, EventKind, RecursiveMode, Watcher as _};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::snapshot::Snapshot;
+use super::snapshot::{BRANDS, SETTINGS, Snapshot};
 
 /// After a file was closed or renamed it is whole; this is for what comes with it.
 const REST: Duration = Duration::from_millis(8);
@@ -28,7 +28,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 pub fn watch(site_dir: &Path, changes: UnboundedSender<Vec<String>>) -> anyhow::Result<()> {
     // Events name files by the path that is watched.
     let site_dir = site_dir.canonicalize().with_context(|| site_dir.display().to_string())?;
-    let brands = site_dir.join("brands");
+    let brands = site_dir.join(BRANDS);
     anyhow::ensure!(
         brands.is_dir(),
         "{}: this is no site, it has no folder `brands`; `sluice new {}` makes one",
@@ -45,15 +45,14 @@ pub fn watch(site_dir: &Path, changes: UnboundedSender<Vec<String>>) -> anyhow::
     watcher.watch(&brands, RecursiveMode::Recursive).with_context(|| failed(&brands))?;
     let snapshot = Snapshot::take(&site_dir);
     std::thread::Builder::new().name("watch".into()).spawn(move || {
-        // Watching ends when the watcher is dropped.
-        let _watcher = watcher;
-        Watch { site_dir, snapshot, events, changes }.run();
+        Watch { site_dir, watcher, snapshot, events, changes }.run();
     })?;
     Ok(())
 }
 
 struct Watch {
     site_dir: PathBuf,
+    watcher: RecommendedWatcher,
     snapshot: Snapshot,
     events: Receiver<notify::Result<Event>>,
     changes: UnboundedSender<Vec<String>>,
@@ -74,6 +73,9 @@ impl Watch {
             if burst.touched.is_empty() && !burst.is_uncertain {
                 continue;
             }
+            if burst.touched.contains(BRANDS) {
+                self.watch_again();
+            }
             if !self.tell(&burst.touched) {
                 return;
             }
@@ -83,6 +85,16 @@ impl Watch {
                     return;
                 }
             }
+        }
+    }
+
+    /// A folder that was put in the place of another is not watched yet.
+    fn watch_again(&mut self) {
+        let brands = self.site_dir.join(BRANDS);
+        if brands.is_dir()
+            && let Err(error) = self.watcher.watch(&brands, RecursiveMode::Recursive)
+        {
+            tracing::warn!(%error, "the brands are not watched any more; start again");
         }
     }
 
@@ -125,8 +137,7 @@ impl Watch {
                 REST_AFTER_WRITE
             }
         };
-        let is_of_site =
-            |file: &String| file == "sluice.toml" || file == "brands" || file.starts_with("brands/");
+        let is_of_site = |file: &String| file == SETTINGS || file == BRANDS || file.starts_with("brands/");
         let relative = |path: &PathBuf| Some(path.strip_prefix(&self.site_dir).ok()?.to_str()?.to_owned());
         let files: Vec<String> = event.paths.iter().filter_map(relative).filter(is_of_site).collect();
         if files.is_empty() && !event.need_rescan() {

@@ -4,7 +4,7 @@ SITE ?= scripts
 CARGO_PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run scripts test check lint fmt
+.PHONY: help setup install run dev scripts check test lint fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,11 +12,27 @@ help: ## List the targets
 setup: ## Install what the tests need and this machine lacks (Debian, Ubuntu)
 	@.ci/setup
 
+install: ## Install sluice for this user, with completions for bash and manual pages
+	@.ci/setup build
+	cargo install --locked --path host
+	mkdir -p $(HOME)/.local/share/bash-completion/completions
+	sluice completions bash > $(HOME)/.local/share/bash-completion/completions/sluice
+	sluice man $(HOME)/.local/share/man/man1
+
 run: ## Build, compile the sample site and serve it on http://127.0.0.1:8080
 	@.ci/setup build
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice build $(SITE) --out target/scripts
 	target/release/sluice serve $(SITE)
+
+dev: ## Serve the site while it is worked on: browsers reload, mistakes show in the page
+	@.ci/setup build
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	target/release/sluice dev $(SITE)
+
+check: ## Look for mistakes in the site without running it
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	target/release/sluice check $(SITE)
 
 scripts: ## Compile every page of the site into target/scripts
 	cargo build $(CARGO_PROFILE) -p sluice

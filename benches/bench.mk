@@ -1,9 +1,13 @@
 # Scripts in process, and the server under load. The profile of the bench is the
 # one of `cargo build --release`, so that dependencies are compiled once.
-.PHONY: bench load start test262
+.PHONY: bench bench-dev load start test262
 
 bench: ## Measure runs in the sandbox next to native QuickJS
 	cargo bench --locked --profile release -p sluice-benches --bench script --bench template -- --quiet
+
+bench-dev: ## Measure how long an edit takes to be shown by Chromium, on a site of 200 pages
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	cargo bench --locked --profile release -p sluice-benches --bench dev
 
 load: ## Measure the server under load, endless loops, a stalled receiver and overload
 	@command -v wrk >/dev/null || apt-get install --yes wrk || \

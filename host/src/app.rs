@@ -12,10 +12,12 @@ use tokio::sync::Notify;
 use crate::cache::CodeCache;
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
+use crate::dev::Dev;
 use crate::execution_log::{ExecutionLog, ExecutionLogOptions};
 use crate::keys::Keys;
 use crate::page::store::PageStore;
 use crate::page::{Page, PageContent};
+use crate::progress::Progress;
 use crate::rate::Rates;
 use crate::reload::{self, Live, Loading, ReloadReport, Settings};
 use crate::script::{Sandbox, SandboxConfig};
@@ -44,6 +46,9 @@ pub struct App {
     pub executions: ExecutionLog,
     pub compressed_files: CompressedFiles,
     pub telemetry: Arc<Telemetry>,
+    pub progress: Arc<Progress>,
+    /// Only under `sluice dev`.
+    pub dev: Option<Arc<Dev>>,
     /// What runs longer than a worker can spare runs here.
     pub runtime: Handle,
     /// Set when the process has been asked to stop.
@@ -59,6 +64,8 @@ impl App {
         site_dir: PathBuf,
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
+        progress: Arc<Progress>,
+        dev: Option<Arc<Dev>>,
     ) -> anyhow::Result<Arc<Self>> {
         let location = Location::of(&config.database)?;
         let data_dir = location.data_dir();
@@ -77,6 +84,7 @@ impl App {
             queue_wait: config.server.queue_wait,
         };
         let cache = open_cache(config, data_dir.as_deref(), &keys);
+        progress.begin("preparing the engine", 0);
         let (sandbox, cache) = tokio::task::spawn_blocking(move || {
             Sandbox::with_cache(&sandbox_config, cache.as_ref()).map(|sandbox| (sandbox, cache))
         })
@@ -90,6 +98,7 @@ impl App {
             store: store.as_ref(),
             site_dir: &site_dir,
             secrets_dir: secrets_dir.as_deref(),
+            progress: &progress,
         };
         let (live, report) = reload::load(&loading, config, None).await?;
         for problem in &report.problems {
@@ -98,6 +107,7 @@ impl App {
         pages.evict(&reload::contents(&live.site));
         let ReloadReport { brands, pages: page_count, pages_compiled, .. } = report;
         tracing::info!(brands, pages = page_count, pages_compiled, "the site is loaded");
+        progress.end();
         let as_written = crate::config::read_site(&site_dir, std::env::vars())?;
         let settings = tokio::sync::Mutex::new(Settings::new(as_written, config.clone()));
         let sessions = Sessions {
@@ -135,6 +145,8 @@ impl App {
             executions,
             compressed_files,
             telemetry,
+            progress,
+            dev,
             runtime: Handle::current(),
             stopping,
         }))
@@ -158,6 +170,7 @@ impl App {
             store: self.store.as_ref(),
             site_dir: &self.site_dir,
             secrets_dir: self.secrets_dir.as_deref(),
+            progress: &self.progress,
         }
     }
 

@@ -7,13 +7,18 @@
 
 mod backup;
 mod build;
+mod completions;
 mod crm;
 mod database;
+mod dev;
 mod export;
 mod import;
 mod jobs;
 pub mod limits;
 mod logs;
+mod man;
+mod new;
+mod output;
 mod serve;
 
 use std::process::ExitCode;
@@ -21,22 +26,50 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use output::Output;
 
 use crate::telemetry::{Telemetry, logging};
 
 #[derive(Parser)]
-#[command(name = "sluice", version, about = "A web host that runs page scripts in WebAssembly sandboxes")]
+#[command(
+    name = "sluice",
+    version,
+    about = "A web host that runs page scripts in WebAssembly sandboxes",
+    after_help = "`sluice new my-site`, then `sluice dev my-site`, is where to begin. SLUICE_LOG filters the log \
+                  (SLUICE_LOG=debug); NO_COLOR turns colours off."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Print results and mistakes only: no progress, nothing for information
+    #[arg(long, short, global = true)]
+    quiet: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Serve a site
+    ///
+    /// SIGHUP makes it read the site anew; SIGTERM and SIGINT let it finish what runs and stop.
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Make a small site that runs, to start from
+    ///
+    /// It has a page that counts visits, a page with a form that is stored, a layout, a module and
+    /// a README that says what is where. Nothing that exists is overwritten.
+    New(new::Args),
+    /// Serve a site while it is worked on: browsers reload, mistakes show in the page
+    ///
+    /// Watches the site's folder, compiles what changed and loads open pages again. Mistakes are
+    /// shown in the page with file, line, column and the lines around. Each run is a line here:
+    /// status, method, path, how it ended, its fuel and time, then what it logged. For work only;
+    /// visitors are served by `sluice serve`.
+    Dev(dev::Args),
+    /// Print what a shell needs to complete this program's commands
+    Completions(completions::Args),
+    /// Write manual pages of all commands
+    Man(man::Args),
     /// Apply, show and export what brands declare in crm.toml
     Crm(crm::Args),
     /// List, retry and drop background writes
@@ -58,7 +91,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let telemetry = match &cli.command {
-        Command::Serve(_) => match Telemetry::start(|name| std::env::var(name).ok()) {
+        Command::Serve(_) | Command::Dev(_) => match Telemetry::start(|name| std::env::var(name).ok()) {
             Ok(telemetry) => Some(telemetry),
             Err(error) => {
                 eprintln!("sluice: {error}");
@@ -67,7 +100,13 @@ pub fn main() -> ExitCode {
         },
         _ => None,
     };
-    logging::start(telemetry.as_deref());
+    let filter = match &cli.command {
+        Command::Dev(_) => logging::QUIET_FILTER,
+        _ if cli.quiet => "warn",
+        _ => logging::DEFAULT_FILTER,
+    };
+    logging::start(telemetry.as_deref(), filter);
+    let output = Output { quiet: cli.quiet };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -79,9 +118,16 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Serve(args) => {
                 let telemetry = telemetry.as_ref().context("serve begins with telemetry")?;
-                serve::run(args, Arc::clone(telemetry)).await.map(|()| ExitCode::SUCCESS)
+                serve::run(args, Arc::clone(telemetry), &output).await.map(|()| ExitCode::SUCCESS)
             }
-            Command::Build(args) => build::run(args).await,
+            Command::Build(args) => build::run(args, &output).await,
+            Command::New(args) => new::run(&args, &output).map(|()| ExitCode::SUCCESS),
+            Command::Dev(args) => {
+                let telemetry = telemetry.as_ref().context("dev begins with telemetry")?;
+                dev::run(args, Arc::clone(telemetry), &output).await.map(|()| ExitCode::SUCCESS)
+            }
+            Command::Completions(args) => completions::run(&args).map(|()| ExitCode::SUCCESS),
+            Command::Man(args) => man::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -18,7 +18,7 @@ use crate::rate::Rate;
 use crate::script::compile::{Compiled, Unit};
 use crate::script::outcome::Failure;
 use crate::script::{Sandbox, Script};
-use crate::template::{Includes, Template};
+use crate::template::{Includes, Template, TemplateError};
 use extract::extract;
 use failures::ScriptFiles;
 use modules::{CompileError, ModuleSource, ScriptFile};
@@ -50,7 +50,7 @@ pub struct ContentRef {
 /// What a page's files were compiled to.
 pub struct PageContent {
     pub script: PageScript,
-    pub template: Result<Template, String>,
+    pub template: Result<Template, Failure>,
 }
 
 /// The script of a page.
@@ -166,7 +166,7 @@ where
         Ok(parts) => parts,
         Err(failure) => return CompiledPage::broken(failure),
     };
-    let template = Template::compile(&file, &parts.html, files).map_err(|error| error.in_one_line());
+    let template = Template::compile(&file, &parts.html, files).map_err(Failure::from);
     let built = match parts.build(sandbox, files, limits).await {
         Ok(None) => Ok((PageScript::None, Vec::new())),
         Ok(Some(built)) => sandbox
@@ -183,7 +183,7 @@ where
 impl CompiledPage {
     /// A page of which nothing could be made.
     pub fn broken(failure: Failure) -> Self {
-        let template = Err(failure.to_string());
+        let template = Err(failure.clone());
         Self {
             content: PageContent { script: PageScript::Broken(failure), template },
             machine_code: Vec::new(),
@@ -193,12 +193,12 @@ impl CompiledPage {
 
 impl PageContent {
     /// Why the page is not whole, for its author.
-    pub fn problems(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<Failure> {
         let script = match &self.script {
-            PageScript::Broken(failure) => Some(failure.to_string()),
+            PageScript::Broken(failure) => Some(failure.clone()),
             PageScript::None | PageScript::Ready { .. } => None,
         };
-        let mut problems: Vec<String> =
+        let mut problems: Vec<Failure> =
             script.into_iter().chain(self.template.as_ref().err().cloned()).collect();
         problems.dedup();
         problems
@@ -209,6 +209,18 @@ impl ContentRef {
     /// Whether both halves of the page compiled. What does not compile is never stored.
     pub fn is_whole(&self) -> bool {
         self.held.as_ref().is_none_or(|content| content.problems().is_empty())
+    }
+}
+
+impl From<TemplateError> for Failure {
+    fn from(error: TemplateError) -> Self {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Self {
+            file: error.file,
+            line: count(error.line),
+            column: count(error.column),
+            ..Self::new("TemplateError", error.message)
+        }
     }
 }
 

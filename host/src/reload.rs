@@ -15,6 +15,7 @@ use crate::config::{self, SiteConfig};
 use crate::crm::CrmSchema;
 use crate::limits::policy::LimitPolicy;
 use crate::page::store::PageStore;
+use crate::progress::Progress;
 use crate::request::ReadRules;
 use crate::run_log::printable;
 use crate::script::Sandbox;
@@ -41,6 +42,15 @@ pub struct ReloadReport {
     pub pages_compiled: usize,
     /// What could not be taken over, and what is served instead. One sentence each.
     pub problems: Vec<String>,
+    /// Those about settings that need a restart.
+    #[serde(skip)]
+    pub restarts: Vec<String>,
+    /// Those about brands and secrets.
+    #[serde(skip)]
+    pub site_problems: Vec<String>,
+    /// Brands and files of the pages that were compiled.
+    #[serde(skip)]
+    pub compiled: Vec<(String, String)>,
 }
 
 /// The settings as they were written and as they hold.
@@ -56,6 +66,7 @@ pub struct Loading<'a> {
     pub store: &'a dyn Store,
     pub site_dir: &'a Path,
     pub secrets_dir: Option<&'a Path>,
+    pub progress: &'a Progress,
 }
 
 impl Settings {
@@ -114,7 +125,8 @@ async fn reload_here(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
     let sentences = settings.take_over(fresh);
     let old = app.live();
     let (live, mut report) = load(&app.loading(), &settings.in_use, Some(&old)).await?;
-    report.problems.splice(0..0, sentences);
+    report.problems.splice(0..0, sentences.iter().cloned());
+    report.restarts = sentences;
     let keep = contents(&live.site);
     app.go_live(live);
     let tidied = Arc::clone(app);
@@ -149,7 +161,12 @@ pub async fn load(
     old: Option<&Live>,
 ) -> anyhow::Result<(Live, ReloadReport)> {
     let limits = LimitPolicy::new(config);
-    let loader = Loader { sandbox: loading.sandbox, pages: loading.pages, limits: &limits };
+    let loader = Loader {
+        sandbox: loading.sandbox,
+        pages: loading.pages,
+        limits: &limits,
+        progress: loading.progress,
+    };
     let mut report = ReloadReport::default();
     let mut brands = Vec::new();
     for id in brand_ids(loading.site_dir)? {
@@ -162,14 +179,15 @@ pub async fn load(
                     Some(_) => "its last good version is served",
                     None => "the brand is not served",
                 };
-                report.problems.push(format!("brand {id}: {error:#}; {instead}"));
+                report.site_problems.push(format!("brand {id}: {error:#}; {instead}"));
                 brands.extend(known.cloned());
             }
         }
     }
     let site = assemble(brands, old, &mut report)?;
     for brand in site.brands().filter(|brand| !is_of(old, brand)) {
-        report.pages_compiled += brand.compiled;
+        report.pages_compiled += brand.compiled.len();
+        report.compiled.extend(brand.compiled.iter().map(|file| (brand.id.clone(), file.clone())));
         report.problems.extend(brand.problems.iter().map(|problem| {
             let kept = if problem.kept { "; its last good version is served" } else { "" };
             format!("brand {}: {}{kept}", brand.id, problem.reason)
@@ -181,7 +199,7 @@ pub async fn load(
         Ok(secrets) => secrets,
         Err(error) => match old {
             Some(old) => {
-                report.problems.push(format!("{error:#}; the secrets are those of before"));
+                report.site_problems.push(format!("{error:#}; the secrets are those of before"));
                 old.secrets.clone()
             }
             None => return Err(error),
@@ -193,6 +211,7 @@ pub async fn load(
         body_timeout: config.server.body_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
     };
+    report.problems.splice(0..0, report.site_problems.iter().cloned());
     Ok((Live { site, read_rules, secrets, limits }, report))
 }
 
@@ -255,7 +274,7 @@ fn assemble(
         if !changed {
             return Err(clash.into());
         }
-        report.problems.push(format!("{clash}; who is new at it is served as before"));
+        report.site_problems.push(format!("{clash}; who is new at it is served as before"));
     }
 }
 

@@ -67,6 +67,8 @@ pub struct PageRequest {
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
     pub sec_fetch_site: Option<String>,
+    /// What the browser wants it for: `document`, `empty` (a script's request), …
+    pub sec_fetch_dest: Option<String>,
     pub origin: Option<String>,
 }
 
@@ -139,6 +141,7 @@ impl PageRequest {
             trace: Trace::default(),
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
+                sec_fetch_dest: text(header::HeaderName::from_static("sec-fetch-dest")),
                 origin: text(header::ORIGIN),
             },
         }
@@ -361,7 +364,7 @@ mod tests {
     fn a_request_of_another_site_is_seen() {
         let sent = |site: Option<&str>, origin: Option<&str>| {
             let own = |text: Option<&str>| text.map(str::to_owned);
-            let origin = Origin { sec_fetch_site: own(site), origin: own(origin) };
+            let origin = Origin { sec_fetch_site: own(site), origin: own(origin), sec_fetch_dest: None };
             PageRequest { origin, ..request() }.is_cross_origin()
         };
         assert!(!sent(None, None));

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use crate::compress::{self, Encoding};
+use crate::dev::Mistake;
 use crate::redirect;
 use crate::script::outcome::{CookieEffect, Effects, SameSite, Stop};
 use crate::session::cookie;
@@ -31,6 +32,8 @@ pub struct Reply {
     pub body: ReplyBody,
     /// Sent where `headers` do not say otherwise.
     pub standing: StandingHeaders,
+    /// What is wrong with the page, to be shown in it; in development only.
+    pub mistakes: Vec<Mistake>,
 }
 
 /// What is sent after the headers.
@@ -99,7 +102,7 @@ impl Reply {
 
     pub fn of_body(status: u16, body: ReplyBody) -> Self {
         let standing = StandingHeaders::default();
-        Self { status, headers: Vec::new(), cookies: Vec::new(), body, standing }
+        Self { status, headers: Vec::new(), cookies: Vec::new(), body, standing, mistakes: Vec::new() }
     }
 
     /// A redirect of the host's own, to a path of this host.

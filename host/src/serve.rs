@@ -47,6 +47,9 @@ pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
         Answer::Reply(reply) => reply,
     };
     reply.standing = brand.headers.clone();
+    if let Some(dev) = &app.dev {
+        dev.dress(&mut reply, &request, &brand.id);
+    }
     if brand.compress && compress::is_safe_for(&request) {
         reply.compress(request.conditions.encoding).await;
     }
@@ -96,6 +99,9 @@ async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequ
         method: request.method.name(),
         path: &request.raw_path,
     };
+    if let Some(dev) = &app.dev {
+        dev.ran(&found.brand, asked, &run, &mut reply);
+    }
     app.executions.record(asked, run, reply.status);
     reply
 }
@@ -401,8 +407,7 @@ fn render(
     own: &Map<String, Value>,
     session: &Session,
 ) -> Result<String, Failure> {
-    let template =
-        content.template.as_ref().map_err(|reason| Failure::new("TemplateError", reason.clone()))?;
+    let template = content.template.as_ref().map_err(Failure::clone)?;
     // Script variables win over brand variables of the same name.
     let mut variables = Map::clone(&found.brand.variables);
     variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -415,8 +420,7 @@ fn render(
         request: seen,
         route_params: &Value::Object(params.collect()),
     };
-    let rendered =
-        template.render(&scope).map_err(|error| Failure::new("TemplateError", error.in_one_line()))?;
+    let rendered = template.render(&scope)?;
     for warning in rendered.warnings {
         tracing::warn!(brand = found.brand.id, page = found.page.file, "{}", run_log::printable(&warning));
     }

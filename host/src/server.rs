@@ -1,5 +1,7 @@
 //! The visitors' listener and the admin listener, start to shutdown.
 
+mod dev_routes;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,15 +50,22 @@ pub struct Running {
 /// An address cannot be bound.
 pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Result<Running> {
     let data = web::Data::from(Arc::clone(&app));
-    let mut visitors =
-        HttpServer::new(move || ActixApp::new().app_data(data.clone()).default_service(web::to(visit)))
-            .on_connect(|_, connection| {
-                connection.insert(TurnsOwed::default());
-            })
-            .client_request_timeout(config.server.headers_timeout)
-            .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .disable_signals();
+    let is_dev = app.dev.is_some();
+    let routes = move |config: &mut web::ServiceConfig| {
+        if is_dev {
+            dev_routes::routes(config);
+        }
+    };
+    let mut visitors = HttpServer::new(move || {
+        ActixApp::new().app_data(data.clone()).configure(routes).default_service(web::to(visit))
+    })
+    .on_connect(|_, connection| {
+        connection.insert(TurnsOwed::default());
+    })
+    .client_request_timeout(config.server.headers_timeout)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .disable_signals();
     if let Some(workers) = config.server.workers {
         visitors = visitors.workers(workers);
     }
@@ -103,6 +112,9 @@ impl Running {
         tokio::spawn(async move {
             stop_signal().await;
             stopping.stopping.store(true, Ordering::Relaxed);
+            if let Some(dev) = &stopping.dev {
+                dev.stopping.cancel();
+            }
             tracing::info!("stopping: no new requests, what runs is finished");
             for handle in handles {
                 handle.stop(true).await;

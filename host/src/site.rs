@@ -1,6 +1,7 @@
 //! The site: brands, their pages and settings, and which brand a Host means.
 
 pub mod access;
+mod compile;
 pub mod files;
 pub mod folder;
 pub mod headers;
@@ -67,8 +68,8 @@ pub struct Brand {
     index: CompileIndex,
     /// Pages that do not compile.
     pub problems: Vec<PageProblem>,
-    /// Pages that were compiled to load this brand.
-    pub compiled: usize,
+    /// Files of the pages that were compiled to load this brand.
+    pub compiled: Vec<String>,
 }
 
 impl Site {

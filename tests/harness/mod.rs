@@ -5,6 +5,7 @@ pub mod otlp;
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 pub mod postgres;
 pub mod site;
+pub mod webdriver;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub admin_address: SocketAddr,
     log: Arc<Mutex<Vec<Value>>>,
+    /// Lines on standard output after those that name the addresses.
+    printed: Arc<Mutex<Vec<String>>>,
     _data: Option<TempDir>,
 }
 
@@ -51,16 +54,30 @@ pub struct ServerOptions {
 impl ServerOptions {
     /// A server of the site in `site_dir` with an empty database.
     pub fn of(site_dir: &Path) -> Self {
+        Self::command("serve", site_dir)
+    }
+
+    /// The same as its author has it while working on it.
+    pub fn dev(site_dir: &Path) -> Self {
+        Self::command("dev", site_dir)
+    }
+
+    fn command(name: &str, site_dir: &Path) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
         command
-            .arg("serve")
+            .arg(name)
             .arg(site_dir)
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .env("SLUICE_LOG", "info,sluice::run_log=debug")
             .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
             .env_remove("APP_KEY");
         Self { command, data_dir: data.path().to_owned(), data: Some(data), is_shared: false }
+    }
+
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -136,7 +153,21 @@ impl Server {
             line.rsplit_once("http://").unwrap().1.parse().unwrap()
         };
         let (address, admin_address) = (address(), address());
-        Self { process, data_dir, address, admin_address, log, _data: data }
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&printed);
+        std::thread::spawn(move || addresses.for_each(|line| sink.lock().unwrap().push(line)));
+        Self { process, data_dir, address, admin_address, log, printed, _data: data }
+    }
+
+    /// What was printed since the addresses, once it holds `text`.
+    pub fn wait_printed(&self, text: &str) -> String {
+        self.wait_until(&format!("{text:?} is printed"), || self.printed().contains(text));
+        self.printed()
+    }
+
+    /// What was printed since the addresses.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().join("\n")
     }
 
     pub fn get(&self, host: &str, path: &str) -> Answer {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use super::output::{Lines, Output};
 use crate::config;
 use crate::excerpt::excerpt;
 use crate::limits::Limits;
@@ -31,14 +32,18 @@ pub struct Args {
     out: PathBuf,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let site = config::read_site(&args.site_dir, std::env::vars())?;
     let memory_bytes_max = site.limits.max.memory_bytes();
+    let progress = output.progress(Lines::Plain);
+    progress.shared().begin("compiling the engine", 0);
     let sandbox = Sandbox::new(&SandboxConfig {
         concurrent_runs_max: 1,
         memory_bytes_max,
         ..SandboxConfig::default()
     })?;
+    // From here on each page has its line.
+    drop(progress);
     let policy = LimitPolicy::new(&site);
     let mut failures = 0;
     for brand in brand_ids(&args.site_dir)? {
@@ -48,7 +53,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let limits = |path: &str| policy.effective(limit_layers(&brand, &config, path));
         for page in &folder.pages {
             let out = args.out.join(&brand).join("pages").join(page).with_extension("wasm");
-            let builder = Builder { sandbox: &sandbox, folder: &folder, limits: limits(&url_path(page)) };
+            let limits = limits(&url_path(page));
+            let builder = Builder { sandbox: &sandbox, folder: &folder, limits, is_quiet: output.quiet };
             failures += build_page(&builder, &format!("pages/{page}"), &out).await?;
         }
         let (_, public) = PublicFiles::load(&dir, &config.public);
@@ -58,7 +64,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         for code in folder.module_codes() {
             // A module is compiled as the pages that import it are.
-            let builder = Builder { sandbox: &sandbox, folder: &folder, limits: limits("") };
+            let limits = limits("");
+            let builder = Builder { sandbox: &sandbox, folder: &folder, limits, is_quiet: output.quiet };
             failures += check_module(&builder, &code).await?;
         }
     }
@@ -74,12 +81,14 @@ struct Builder<'a> {
     sandbox: &'a Sandbox,
     folder: &'a BrandFolder,
     limits: Limits,
+    /// Only mistakes are printed.
+    is_quiet: bool,
 }
 
 /// Builds one page and prints its line. Gives the number of mistakes.
 async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Result<u32> {
     let started = Instant::now();
-    let Builder { sandbox, folder, limits } = builder;
+    let Builder { sandbox, folder, limits, is_quiet } = builder;
     let mut failures = 0;
     let parts = match folder.source(file).map(PageSource::new) {
         Ok(Ok(parts)) => parts,
@@ -93,14 +102,17 @@ async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Re
         Ok(Some(built)) => {
             let script = sandbox.load(&built.component)?;
             write(out, &built.component)?;
-            println!(
-                "{file:<40} {:>7} bytes ({} of bytecode, {} of machine code) in {:.1} ms",
-                built.component.len(),
-                built.bytecode_bytes,
-                script.machine_code_bytes,
-                started.elapsed().as_secs_f64() * 1e3,
-            );
+            if !is_quiet {
+                println!(
+                    "{file:<40} {:>7} bytes ({} of bytecode, {} of machine code) in {:.1} ms",
+                    built.component.len(),
+                    built.bytecode_bytes,
+                    script.machine_code_bytes,
+                    started.elapsed().as_secs_f64() * 1e3,
+                );
+            }
         }
+        Ok(None) if *is_quiet => {}
         Ok(None) => println!("{file:<40} no backend script"),
         Err(CompileError::Author(failure)) => failures += complain_of(&failure, folder),
         Err(CompileError::Host(error)) => return Err(error.into()),
@@ -127,7 +139,7 @@ fn complain_of(failure: &Failure, folder: &BrandFolder) -> u32 {
 
 /// Compiles a module by itself, so that one that no page imports is checked.
 async fn check_module(builder: &Builder<'_>, code: &str) -> anyhow::Result<u32> {
-    let Builder { sandbox, folder, limits } = builder;
+    let Builder { sandbox, folder, limits, .. } = builder;
     let Some(source) = folder.module(code) else { return Ok(0) };
     let file = source.and_then(modules::script_file).map_err(anyhow::Error::msg)?;
     if file.source.file.starts_with("pages/") {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::output::{Lines, Output};
 use crate::app::App;
 use crate::telemetry::Telemetry;
 use crate::{config, server};
@@ -24,7 +25,7 @@ pub struct Args {
     data: Option<PathBuf>,
 }
 
-pub async fn run(args: Args, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
+pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyhow::Result<()> {
     let mut config = config::read_site(&args.site_dir, std::env::vars())?;
     if let Some(listen) = args.listen {
         config.server.listen = listen;
@@ -35,7 +36,9 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
     if let Some(data) = args.data {
         config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
     }
-    let app = App::start(args.site_dir.clone(), &config, telemetry).await?;
+    let progress = output.progress(Lines::Log);
+    let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None).await?;
+    drop(progress);
     let running = server::start(app, &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
     println!("sluice: serving on http://{}", running.address);

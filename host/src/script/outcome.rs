@@ -70,12 +70,20 @@ impl Failure {
             stack: String::new(),
         }
     }
+
+    /// A file that cannot be used; `reason` begins with its name.
+    pub fn of_file(file: &str, reason: String) -> Self {
+        let message = reason.strip_prefix(file).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned);
+        Self { file: file.to_owned(), ..Self::new("FileError", message.unwrap_or(reason)) }
+    }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if !self.file.is_empty() {
-            write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        match (self.file.is_empty(), self.line) {
+            (true, _) => {}
+            (false, 0) => write!(f, "{}: ", self.file)?,
+            (false, line) => write!(f, "{}:{line}:{}: ", self.file, self.column)?,
         }
         write!(f, "{}: {}", self.name, self.message)
     }

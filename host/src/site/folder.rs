@@ -1,6 +1,7 @@
 //! A brand's files, for pages that import and include. Each file is read once, so a
 //! site is loaded from one state of its files.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +25,13 @@ pub struct BrandFolder {
     layouts: Vec<String>,
     components: Vec<String>,
     /// What was read, or why it could not be, by file.
-    read: Mutex<HashMap<String, Result<Source, String>>>,
+    read: Mutex<HashMap<String, Result<ReadFile, String>>>,
+}
+
+/// A file that many pages may use: it is read and hashed once.
+struct ReadFile {
+    source: Source,
+    hash: OnceCell<[u8; 32]>,
 }
 
 /// What a page used when it was compiled.
@@ -57,11 +64,16 @@ impl BrandFolder {
     /// # Errors
     /// It cannot be read, is too large, or is not text; a sentence.
     pub fn source(&self, file: &str) -> Result<Source, String> {
+        self.with(file, |read| read.source.clone())
+    }
+
+    fn with<T>(&self, file: &str, look: impl FnOnce(&ReadFile) -> T) -> Result<T, String> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = read
-            .entry(file.to_owned())
-            .or_insert_with(|| files::read(&self.dir, file).map_err(|error| error.to_string()));
-        read.clone()
+        let read = read.entry(file.to_owned()).or_insert_with(|| {
+            let source = files::read(&self.dir, file).map_err(|error| error.to_string())?;
+            Ok(ReadFile { source, hash: OnceCell::new() })
+        });
+        read.as_ref().map(look).map_err(Clone::clone)
     }
 
     /// The file that `name` means to a page now.
@@ -80,7 +92,8 @@ impl BrandFolder {
     pub fn is_unchanged(&self, known: &Dependency) -> bool {
         let file = self.resolve(known.role, &known.name);
         file.is_some_and(|file| {
-            file == known.file && self.source(&file).is_ok_and(|source| hash(&source.text) == known.hash)
+            let now = |read: &ReadFile| *read.hash.get_or_init(|| hash(&read.source.text));
+            file == known.file && self.with(&file, now).is_ok_and(|now| now == known.hash)
         })
     }
 

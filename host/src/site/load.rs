@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::compile::{Compiled, Compiler, ToCompile};
 use super::files::{self, FileError};
-use super::folder::{BrandFolder, Dependency, Recorder};
+use super::folder::{BrandFolder, Dependency};
 use super::public::PublicFiles;
 use super::table::{PageTable, url_path};
 use super::{Brand, SiteError, limit_layers};
@@ -17,9 +18,9 @@ use crate::cache::CacheKey;
 use crate::config::{self, BrandConfig, PageConfig};
 use crate::limits::Limits;
 use crate::limits::policy::{BrandLayers, LimitPolicy};
-use crate::page::bundle::Header;
 use crate::page::store::PageStore;
 use crate::page::{self, CompiledPage, ContentRef, Page, PageContent};
+use crate::progress::Progress;
 use crate::run_log::printable;
 use crate::script::Sandbox;
 use crate::script::outcome::Failure;
@@ -37,6 +38,9 @@ type StoredIndex = Vec<([u8; 32], Vec<Dependency>)>;
 pub struct PageProblem {
     pub page: String,
     pub reason: String,
+    /// The same, in parts.
+    #[serde(skip)]
+    pub failure: Failure,
     /// Visitors still get the version before.
     pub kept: bool,
 }
@@ -46,6 +50,7 @@ pub struct Loader<'a> {
     pub sandbox: &'a Sandbox,
     pub pages: &'a PageStore,
     pub limits: &'a LimitPolicy,
+    pub progress: &'a Progress,
 }
 
 /// One brand while it is loaded.
@@ -55,7 +60,14 @@ struct Loading<'a> {
     fresh: CompileIndex,
     old: HashMap<&'a str, &'a Arc<Page>>,
     problems: Vec<PageProblem>,
-    compiled: usize,
+    compiled: Vec<String>,
+}
+
+/// What is known of a page before anything is compiled.
+enum Found {
+    /// Its content of before is still right, or there is nothing to compile.
+    Known(ContentRef),
+    Changed(Box<ToCompile>),
 }
 
 impl Loader<'_> {
@@ -83,11 +95,10 @@ impl Loader<'_> {
                 .map(|old| old.pages.pages().map(|page| (page.file.as_str(), page)).collect())
                 .unwrap_or_default(),
             problems: Vec::new(),
-            compiled: 0,
+            compiled: Vec::new(),
         };
         let mut pages = PageTable::default();
-        for file in loading.folder.pages.clone() {
-            let page = self.page(&mut loading, id, &config, &file).await;
+        for (file, page) in self.pages(&mut loading, id, &config).await? {
             pages.insert(&file, Arc::new(page));
         }
         for problem in loading.folder.include_problems() {
@@ -98,7 +109,7 @@ impl Loader<'_> {
             tracing::error!(brand = id, "{}", printable(&problem.to_string()));
         }
         let Loading { known, fresh, problems, compiled, .. } = loading;
-        if old.is_some() || compiled > 0 || known.0.len() != fresh.0.len() {
+        if old.is_some() || !compiled.is_empty() || known.0.len() != fresh.0.len() {
             self.store_index(dir, &fresh);
         }
         Ok(Brand {
@@ -121,28 +132,50 @@ impl Loader<'_> {
         })
     }
 
-    async fn page(&self, loading: &mut Loading<'_>, id: &str, config: &BrandConfig, file: &str) -> Page {
-        let path = url_path(file);
-        let own: Option<&PageConfig> = config.page.iter().find(|page| page.path == path);
-        let limits = self.limits.effective(limit_layers(id, config, &path));
-        let file = format!("pages/{file}");
-        Page {
-            content: self.content(loading, &file, &limits).await,
-            file,
-            route: path,
-            rate: own.and_then(|page| page.rate),
-            on_error: own.and_then(|page| page.on_error).unwrap_or(config.on_error),
-            cross_origin: own.is_some_and(|page| page.cross_origin),
-            limits,
+    /// Every page with its file's name. What has to be compiled is compiled together.
+    async fn pages(
+        &self,
+        loading: &mut Loading<'_>,
+        id: &str,
+        config: &BrandConfig,
+    ) -> Result<Vec<(String, Page)>, SiteError> {
+        let mut pages = Vec::new();
+        let mut changed = Vec::new();
+        for file in loading.folder.pages.clone() {
+            let limits = self.limits.effective(limit_layers(id, config, &url_path(&file)));
+            let content = match self.look_up(loading, &format!("pages/{file}"), &limits) {
+                Found::Known(content) => Some(content),
+                Found::Changed(page) => {
+                    changed.push(*page);
+                    None
+                }
+            };
+            pages.push((file, limits, content));
         }
+        let compiler = Compiler {
+            sandbox: self.sandbox,
+            pages: self.pages,
+            folder: &loading.folder,
+            progress: self.progress,
+        };
+        let compiled = compiler.compile(changed).await?;
+        let mut compiled =
+            compiled.into_iter().map(|page| loading.take(page)).collect::<Vec<_>>().into_iter();
+        let pages = pages.into_iter().filter_map(|(file, limits, content)| {
+            let content = content.or_else(|| compiled.next())?;
+            let page = page(config, &file, limits, content);
+            Some((file, page))
+        });
+        Ok(pages.collect())
     }
 
-    async fn content(&self, loading: &mut Loading<'_>, file: &str, limits: &Limits) -> ContentRef {
+    /// What an earlier compilation left of a page.
+    fn look_up(&self, loading: &mut Loading<'_>, file: &str, limits: &Limits) -> Found {
         let source = match loading.folder.source(file) {
             Ok(source) => source,
             Err(reason) => {
-                let broken = CompiledPage::broken(Failure::new("FileError", reason)).content;
-                return loading.broken(file, CacheKey::of([file.as_bytes()]), broken);
+                let broken = CompiledPage::broken(Failure::of_file(file, reason)).content;
+                return Found::Known(loading.broken(file, CacheKey::of([file.as_bytes()]), broken));
             }
         };
         let page_key = self.page_key(file, &source.text, limits);
@@ -155,22 +188,10 @@ impl Loader<'_> {
             let stored = || self.pages.has(&key).then_some(ContentRef { key, held: None });
             if let Some(content) = same.or_else(stored) {
                 loading.fresh.0.insert(page_key, used.clone());
-                return content;
+                return Found::Known(content);
             }
         }
-        loading.compiled += 1;
-        let text = source.text.clone();
-        let recorder = Recorder::new(&loading.folder);
-        let CompiledPage { content, machine_code } =
-            page::compile(self.sandbox, source, &recorder, limits).await;
-        let used = recorder.used();
-        if !content.problems().is_empty() {
-            return loading.broken(file, page_key, content);
-        }
-        let dependencies: Vec<Dependency> = used.iter().map(Dependency::from).collect();
-        let key = content_key(&page_key, &dependencies);
-        loading.fresh.0.insert(page_key, dependencies);
-        self.pages.keep(key, &Header { file: file.to_owned(), text, used }, &machine_code, content)
+        Found::Changed(Box::new(ToCompile { source, key: page_key, limits: limits.clone() }))
     }
 
     /// Names a page by itself, without what it imports and includes.
@@ -221,22 +242,53 @@ pub async fn again(sandbox: &Sandbox, brand: &Brand, page: &Page) -> PageContent
     let source = folder.and_then(|folder| Ok((folder.source(&page.file)?, folder)));
     match source {
         Ok((source, folder)) => page::compile(sandbox, source, &folder, &page.limits).await.content,
-        Err(reason) => CompiledPage::broken(Failure::new("FileError", reason)).content,
+        Err(reason) => CompiledPage::broken(Failure::of_file(&page.file, reason)).content,
+    }
+}
+
+fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -> Page {
+    let path = url_path(file);
+    let own: Option<&PageConfig> = config.page.iter().find(|page| page.path == path);
+    Page {
+        content,
+        file: format!("pages/{file}"),
+        route: path,
+        rate: own.and_then(|page| page.rate),
+        on_error: own.and_then(|page| page.on_error).unwrap_or(config.on_error),
+        cross_origin: own.is_some_and(|page| page.cross_origin),
+        limits,
     }
 }
 
 impl Loading<'_> {
+    /// Takes over what a compilation came to.
+    fn take(&mut self, page: Compiled) -> ContentRef {
+        self.compiled.push(page.file.clone());
+        match page.made {
+            Ok((content, used)) => {
+                self.fresh.0.insert(page.key, used);
+                content
+            }
+            Err(broken) => self.broken(&page.file, page.key, broken),
+        }
+    }
+
     /// Notes what is wrong with a page; gives its last good content, else the broken one.
     fn broken(&mut self, file: &str, key: CacheKey, content: PageContent) -> ContentRef {
         let last_good = self.old.get(file).map(|old| old.content.clone()).filter(ContentRef::is_whole);
         let kept = last_good.is_some();
-        let problem = |reason| PageProblem { page: file.to_owned(), reason, kept };
+        let problem = |failure: Failure| PageProblem {
+            page: file.to_owned(),
+            reason: failure.to_string(),
+            failure,
+            kept,
+        };
         self.problems.extend(content.problems().into_iter().map(problem));
         last_good.unwrap_or_else(|| ContentRef { key, held: Some(Arc::new(content)) })
     }
 }
 
-fn content_key(page: &CacheKey, used: &[Dependency]) -> CacheKey {
+pub(super) fn content_key(page: &CacheKey, used: &[Dependency]) -> CacheKey {
     CacheKey::of(std::iter::once(page.as_bytes()).chain(used.iter().map(|used| used.hash().as_slice())))
 }
 

@@ -112,14 +112,6 @@ impl TemplateError {
     pub fn excerpt(&self) -> String {
         excerpt(&self.source_line, self.column)
     }
-
-    /// The error with the source line, in one line for the log.
-    pub fn in_one_line(&self) -> String {
-        match self.excerpt().lines().next().map(str::trim) {
-            None | Some("") => self.to_string(),
-            Some(line) => format!("{self}, in `{line}`"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! `sluice dev`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::output::{Lines, Output};
+use crate::app::App;
+use crate::config::SiteConfig;
+use crate::dev::{Dev, watch};
+use crate::telemetry::Telemetry;
+use crate::{config, reload, server};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// Where the site is served [default: 127.0.0.1:8080, or server.listen]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where the console is [default: 127.0.0.1:9090 or, where that is taken, a free port]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
+    /// Folder of the embedded database and the application key [default: data, or database.url]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Open the site in the browser
+    #[arg(long)]
+    open: bool,
+}
+
+pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyhow::Result<()> {
+    let (sender, mut changes) = tokio::sync::mpsc::unbounded_channel();
+    watch::watch(&args.site_dir, sender)?;
+    let dev = Dev::new(output.quiet);
+    let (app, config, took) = start(&args, &telemetry, &dev, &mut changes, output).await?;
+    let running = server::start(Arc::clone(&app), &config, &args.site_dir)?;
+    // Scripts and tests read these lines to learn the ports.
+    println!("sluice: serving on http://{}", running.address);
+    println!("sluice: operators on http://{}", running.admin_address);
+    println!("sluice: watching {}; Ctrl-C stops", args.site_dir.join("brands").display());
+    dev.started(&app.live().site, took);
+    if args.open {
+        open_browser(&format!("http://{}", running.address));
+    }
+    let following = tokio::spawn(follow(app, dev, changes));
+    let stopped = running.until_stopped().await;
+    following.abort();
+    stopped
+}
+
+/// Starts as soon as the site has no mistake that keeps all of it from being served.
+async fn start(
+    args: &Args,
+    telemetry: &Arc<Telemetry>,
+    dev: &Arc<Dev>,
+    changes: &mut UnboundedReceiver<Vec<String>>,
+    output: &Output,
+) -> anyhow::Result<(Arc<App>, SiteConfig, Duration)> {
+    loop {
+        let progress = output.progress(Lines::Plain);
+        let started = Instant::now();
+        let began = match settings(args) {
+            Ok(config) => {
+                let telemetry = Arc::clone(telemetry);
+                let app = App::start(
+                    args.site_dir.clone(),
+                    &config,
+                    telemetry,
+                    progress.shared(),
+                    Some(Arc::clone(dev)),
+                );
+                app.await.map(|app| (app, config))
+            }
+            Err(error) => Err(error),
+        };
+        drop(progress);
+        let error = match began {
+            Ok((app, config)) => return Ok((app, config, started.elapsed())),
+            Err(error) => error,
+        };
+        eprintln!("sluice: {error:#}");
+        eprintln!("sluice: waiting for a change in {}", args.site_dir.display());
+        tokio::select! {
+            changed = changes.recv() => anyhow::ensure!(changed.is_some(), "the site is not watched any more"),
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                anyhow::bail!("stopped before the site could be served");
+            }
+        }
+    }
+}
+
+fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
+    let mut config = config::read_site(&args.site_dir, std::env::vars())?;
+    if let Some(listen) = args.listen {
+        config.server.listen = listen;
+    }
+    match args.admin_listen {
+        Some(listen) => config.admin.listen = listen,
+        // Another site may be in work at the same time.
+        None if TcpListener::bind(config.admin.listen).is_err() => config.admin.listen.set_port(0),
+        None => {}
+    }
+    if let Some(data) = &args.data {
+        config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+    }
+    Ok(config)
+}
+
+/// Takes over what changes.
+async fn follow(app: Arc<App>, dev: Arc<Dev>, mut changes: UnboundedReceiver<Vec<String>>) {
+    while let Some(changed) = changes.recv().await {
+        let started = Instant::now();
+        match reload::reload(&app).await {
+            Ok(report) => dev.loaded(&changed, &app.live().site, &report, started.elapsed()),
+            Err(error) => dev.not_loaded(&changed, &format!("{error:#}")),
+        }
+    }
+}
+
+fn open_browser(address: &str) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opened = Command::new(program).arg(address).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    if let Err(error) = opened {
+        eprintln!("sluice: {program} cannot be started ({error}); open {address} yourself");
+    }
+}

@@ -1,0 +1,190 @@
+//! How commands tell what they are doing while it takes time: a bar in a terminal, a line
+//! now and then elsewhere, on standard error; nothing with `--quiet`.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::progress::{Progress, Step};
+use crate::terminal::{Style, Tone, clear_bar, draw_bar};
+
+/// What is over sooner needs no bar.
+const BAR_AFTER: Duration = Duration::from_millis(300);
+const BAR_EVERY: Duration = Duration::from_millis(100);
+const BAR_CELLS: usize = 24;
+/// What is over sooner needs no line.
+const LINE_AFTER: Duration = Duration::from_secs(1);
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// What the command line asks of all commands.
+pub struct Output {
+    /// Results and mistakes only.
+    pub quiet: bool,
+}
+
+/// Where lines go when standard error is no terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lines {
+    /// Text, as the command's other messages.
+    Plain,
+    /// The log, which something else reads.
+    Log,
+}
+
+/// Shows progress until it is dropped.
+pub struct Shown {
+    progress: Arc<Progress>,
+    show: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Output {
+    /// Begins to show progress.
+    pub fn progress(&self, lines: Lines) -> Shown {
+        let progress = Arc::new(Progress::default());
+        if self.quiet {
+            return Shown { progress, show: None };
+        }
+        let (stop, stopped) = mpsc::channel();
+        let watched = Arc::clone(&progress);
+        let style = Style::of(&std::io::stderr());
+        let thread = std::thread::spawn(move || {
+            let mut display = Display::new(style, Instant::now());
+            while stopped.recv_timeout(BAR_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let step = watched.now();
+                match display.show(step, Instant::now()) {
+                    Shows::Nothing => {}
+                    Shows::Bar(bar) => draw_bar(&bar),
+                    Shows::Line => step.iter().for_each(|step| tell(step, lines)),
+                    Shows::Clear => clear_bar(),
+                }
+            }
+            clear_bar();
+        });
+        Shown { progress, show: Some((stop, thread)) }
+    }
+}
+
+impl Shown {
+    pub fn shared(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.show.take() {
+            drop(stop);
+            // One that failed has nothing left to show.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What there is to do about a moment of progress.
+#[derive(Debug, PartialEq, Eq)]
+enum Shows {
+    Nothing,
+    /// In place of the last one.
+    Bar(String),
+    Line,
+    /// Takes the bar away.
+    Clear,
+}
+
+struct Display {
+    style: Style,
+    since: Instant,
+    /// The stage that goes on: its number, since when, and when it was last told of.
+    stage: Option<(u32, Instant, Option<Instant>)>,
+}
+
+impl Display {
+    fn new(style: Style, since: Instant) -> Self {
+        Self { style, since, stage: None }
+    }
+
+    fn show(&mut self, step: Option<Step>, now: Instant) -> Shows {
+        let Some(step) = step else { return Shows::Clear };
+        let (began, told) = match self.stage {
+            Some((number, began, told)) if number == step.number => (began, told),
+            _ => (now, None),
+        };
+        self.stage = Some((step.number, began, told));
+        if self.style.is_terminal {
+            let is_long = now.duration_since(self.since) >= BAR_AFTER;
+            return if is_long { Shows::Bar(bar(&step, self.style)) } else { Shows::Nothing };
+        }
+        let is_due = told.is_none_or(|told| now.duration_since(told) >= LINE_EVERY);
+        if now.duration_since(began) >= LINE_AFTER && is_due {
+            self.stage = Some((step.number, began, Some(now)));
+            return Shows::Line;
+        }
+        Shows::Nothing
+    }
+}
+
+fn tell(step: &Step, lines: Lines) {
+    let Step { stage, done, total, .. } = *step;
+    match (lines, total) {
+        (Lines::Log, _) => tracing::info!(done, total, "{stage}"),
+        (Lines::Plain, 0) => eprintln!("sluice: {stage}"),
+        (Lines::Plain, _) => eprintln!("sluice: {stage}: {done} of {total}"),
+    }
+}
+
+/// `compiling pages ████████──────── 120 of 240`.
+fn bar(step: &Step, style: Style) -> String {
+    let Step { stage, done, total, .. } = *step;
+    if total == 0 {
+        return format!("{stage} …");
+    }
+    let cells = BAR_CELLS * done.min(total) / total;
+    let (full, rest) = ("━".repeat(cells), "━".repeat(BAR_CELLS - cells));
+    format!("{stage} {}{} {done} of {total}", style.paint(Tone::Good, &full), dots(style, &rest))
+}
+
+/// The part that is still to be done; without colours it has to differ by itself.
+fn dots(style: Style, rest: &str) -> String {
+    let painted = style.paint(Tone::Quiet, rest);
+    if painted == rest { " ".repeat(rest.chars().count()) } else { painted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_grows() {
+        let step = |done, total| Step { number: 1, stage: "compiling pages", done, total };
+        let shown = |done| bar(&step(done, 200), Style::plain());
+        assert_eq!(shown(0), format!("compiling pages {} 0 of 200", " ".repeat(BAR_CELLS)));
+        assert_eq!(shown(100), format!("compiling pages {}{} 100 of 200", "━".repeat(12), " ".repeat(12)));
+        assert_eq!(shown(200), format!("compiling pages {} 200 of 200", "━".repeat(BAR_CELLS)));
+        assert_eq!(bar(&step(0, 0), Style::plain()), "compiling pages …");
+    }
+
+    #[test]
+    fn what_takes_long_is_told() {
+        let step = |number| Some(Step { number, stage: "compiling pages", done: 1, total: 2 });
+        let start = Instant::now();
+        let after = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        let mut piped = Display::new(Style::plain(), start);
+        let lines = [(1, 0.1), (1, 0.9), (1, 1.2), (1, 2.0), (1, 6.3), (2, 6.4), (2, 7.5)];
+        let shown = lines.map(|(number, at)| piped.show(step(number), after(at)) == Shows::Line);
+        assert_eq!(shown, [false, false, true, false, true, false, true]);
+
+        let mut terminal = Display::new(Style::without_colors(), start);
+        assert_eq!(terminal.show(step(1), after(0.1)), Shows::Nothing);
+        assert!(matches!(terminal.show(step(1), after(0.5)), Shows::Bar(bar) if bar.ends_with("1 of 2")));
+        assert!(matches!(terminal.show(step(2), after(0.6)), Shows::Bar(_)), "stages in a row are one bar");
+        assert_eq!(terminal.show(None, after(0.7)), Shows::Clear);
+    }
+
+    #[test]
+    fn quiet_shows_nothing() {
+        let shown = Output { quiet: true }.progress(Lines::Plain);
+        shown.shared().begin("waiting", 1);
+        assert!(shown.show.is_none());
+    }
+}

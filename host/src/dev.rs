@@ -1,0 +1,158 @@
+//! What `sluice dev` adds to serving: browsers that reload when the site changes, mistakes
+//! shown in the page, and a line in the terminal for each run. None of it exists under
+//! `sluice serve`.
+
+mod csp;
+mod inject;
+mod mistake;
+mod report;
+mod snapshot;
+pub mod watch;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+pub use mistake::Mistake;
+
+use crate::execution_log::{Asked, FinishedRun};
+use crate::reload::ReloadReport;
+use crate::request::PageRequest;
+use crate::response::Reply;
+use crate::site::{Brand, Site};
+use report::Reporter;
+
+/// Where the browser's half comes from, and listens. No page can be here: a file whose
+/// name starts with a dot is left out.
+pub const CLIENT_PATH: &str = "/.sluice/client.js";
+pub const EVENTS_PATH: &str = "/.sluice/events";
+pub const CLIENT_JS: &str = include_str!("dev/client.js");
+
+/// Browsers that have fallen so far behind are told to reload.
+const EVENTS_WAITING_MAX: usize = 16;
+
+/// What a browser is told.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The site changed.
+    Reload,
+    /// A request that a script of the page made has failed; of one brand, as JSON.
+    Failed { brand: String, mistakes: String },
+}
+
+/// Lives as long as the process.
+pub struct Dev {
+    /// Tells this process and this state of the site from all others.
+    generation: AtomicU64,
+    /// What is wrong with the site as a whole.
+    site_mistakes: Mutex<Vec<Mistake>>,
+    events: broadcast::Sender<Event>,
+    /// Ends what browsers listen to, so that the server can stop.
+    pub stopping: CancellationToken,
+    reporter: Reporter,
+}
+
+impl Dev {
+    /// `quiet`: only mistakes are printed.
+    pub fn new(quiet: bool) -> Arc<Self> {
+        let mut start = [0; 4];
+        // Without random numbers, browsers that were open before a restart may not reload.
+        if getrandom::fill(&mut start).is_err() {
+            tracing::warn!("the system gives no random numbers");
+        }
+        Arc::new(Self {
+            // Half of it is left for counting; JavaScript's numbers hold 53 bits.
+            generation: AtomicU64::new(u64::from(u32::from_le_bytes(start)) << 20),
+            site_mistakes: Mutex::default(),
+            events: broadcast::Sender::new(EVENTS_WAITING_MAX),
+            stopping: CancellationToken::new(),
+            reporter: Reporter::new(quiet),
+        })
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub fn listen(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Prints what came of the start.
+    pub fn started(&self, site: &Site, took: Duration) {
+        let compiled = site
+            .brands()
+            .flat_map(|brand| brand.compiled.iter().map(|file| (brand.id.clone(), file.clone())));
+        let pages = site.brands().map(|brand| brand.pages.pages().count()).sum();
+        let report = ReloadReport { pages, compiled: compiled.collect(), ..ReloadReport::default() };
+        self.reporter.loaded(&[], &report, took);
+        self.report_pages(site);
+    }
+
+    /// Notes what came of a reload and tells the browsers.
+    pub fn loaded(&self, changed: &[String], site: &Site, report: &ReloadReport, took: Duration) {
+        let of_site: Vec<Mistake> =
+            report.site_problems.iter().map(|problem| Mistake::of_sentence(problem)).collect();
+        self.reporter.loaded(changed, report, took);
+        of_site.iter().for_each(|mistake| self.reporter.mistake(mistake));
+        self.report_pages(site);
+        self.turn(of_site);
+    }
+
+    fn report_pages(&self, site: &Site) {
+        for brand in site.brands() {
+            for problem in &brand.problems {
+                self.reporter.mistake(&Mistake::of_page(problem, &brand.dir));
+            }
+        }
+    }
+
+    /// Notes that nothing could be taken over, and why.
+    pub fn not_loaded(&self, changed: &[String], reason: &str) {
+        let mistake = Mistake::of_sentence(reason);
+        self.reporter.not_loaded(changed);
+        self.reporter.mistake(&mistake);
+        self.turn(vec![mistake]);
+    }
+
+    fn turn(&self, site_mistakes: Vec<Mistake>) {
+        *self.site_mistakes.lock().unwrap_or_else(PoisonError::into_inner) = site_mistakes;
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        // Nobody may be listening.
+        let _ = self.events.send(Event::Reload);
+    }
+
+    /// Prints a run, and notes in the reply what is wrong with its page.
+    pub fn ran(&self, brand: &Brand, asked: Asked<'_>, run: &FinishedRun, reply: &mut Reply) {
+        let mut mistakes: Vec<Mistake> = brand
+            .problems
+            .iter()
+            .filter(|problem| problem.page == asked.page)
+            .map(|problem| Mistake::of_page(problem, &brand.dir))
+            .collect();
+        let failed = run.failure.as_ref().map(|failure| Mistake::of_failure(failure, &brand.dir));
+        // A page that does not compile is a mistake of its own already.
+        let failed = failed.filter(|failed| !mistakes.iter().any(|known| known.is_same(failed)));
+        self.reporter.run(asked, run, reply.status, failed.as_ref());
+        mistakes.extend(failed);
+        reply.mistakes = mistakes;
+    }
+
+    /// Puts the browser's half and what is wrong into an HTML page. A reply to a script in
+    /// the browser stays as it is; what is wrong is told to the pages that are open.
+    pub fn dress(&self, reply: &mut Reply, request: &PageRequest, brand: &str) {
+        let mut mistakes = self.site_mistakes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of_reply = std::mem::take(&mut reply.mistakes);
+        if inject::is_shown(reply, request) {
+            mistakes.extend(of_reply);
+            inject::inject(reply, request.method, self.generation(), &mistakes);
+        } else if !of_reply.is_empty() {
+            let mistakes = Mistake::to_json(&of_reply);
+            // Nobody may be listening.
+            let _ = self.events.send(Event::Failed { brand: brand.to_owned(), mistakes });
+        }
+    }
+}

@@ -1,0 +1,124 @@
+// The browser's half of `sluice dev`: reloads the page when the site changes and shows what
+// is wrong with it. It touches nothing of the page, and asks nothing of its policy but to run
+// and to connect: no inline style, no HTML made of text.
+(() => {
+  const own = document.currentScript;
+  const { generation, method, mistakes } = own.dataset;
+  own.remove();
+  // A page can hold parts of other pages.
+  if (window.__sluiceDev) return;
+  Object.defineProperty(window, "__sluiceDev", { value: true });
+
+  const CSS = `
+    :host { all: initial; }
+    dialog {
+      color-scheme: light dark; box-sizing: border-box; width: min(60rem, 94vw); max-height: 88vh; padding: 0;
+      border: 0; border-top: 5px solid light-dark(#c6262e, #ff6b70); border-radius: 8px; overflow: auto;
+      background: light-dark(#fff, #1d2026); color: light-dark(#1a1c20, #e8eaee);
+      font: 15px/1.5 system-ui, sans-serif; box-shadow: 0 8px 40px rgb(0 0 0 / .4);
+    }
+    dialog::backdrop { background: rgb(0 0 0 / .45); }
+    header { display: flex; justify-content: space-between; align-items: start; gap: 1rem; padding: 1rem 1.25rem 0; }
+    h1 { margin: 0; font-size: 1rem; color: light-dark(#c6262e, #ff8a8e); }
+    button { font: inherit; border: 1px solid currentColor; border-radius: 5px; background: none; color: inherit; padding: .1rem .6rem; cursor: pointer; }
+    section { padding: .75rem 1.25rem; }
+    section + section { border-top: 1px solid light-dark(#dde1e6, #3a3f47); }
+    .place { margin: 0; font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere; color: light-dark(#5a6270, #a6adb8); }
+    .message { margin: .25rem 0 0; font-weight: 600; white-space: pre-wrap; overflow-wrap: anywhere; }
+    pre { margin: .75rem 0 0; padding: .6rem .75rem; border-radius: 5px; overflow-x: auto; font: 13px/1.5 ui-monospace, monospace;
+      background: light-dark(#f3f5f7, #14161a); }
+    .number { color: light-dark(#6b7380, #8a929e); user-select: none; }
+    .meant { background: light-dark(#fde3e4, #4a2226); }
+    .mark { color: light-dark(#c6262e, #ff8a8e); font-weight: 700; }
+    .stack { color: light-dark(#5a6270, #a6adb8); background: none; padding: 0; }
+    .note { margin: .75rem 0 0; font-style: italic; }
+    footer { padding: 0 1.25rem 1rem; font-size: 13px; color: light-dark(#5a6270, #a6adb8); }
+  `;
+
+  const element = (name, className, text) => {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    if (text) made.textContent = text;
+    return made;
+  };
+
+  const excerptOf = (lines) => {
+    const shown = element("pre", "excerpt");
+    for (const { number, text, mark } of lines) {
+      const meant = mark !== null;
+      shown.append(element("span", "number", `${String(number).padStart(4)} | `));
+      shown.append(element("span", meant ? "meant" : "", text), "\n");
+      if (meant) {
+        shown.append(element("span", "number", "     | "));
+        shown.append(element("span", "mark", " ".repeat(mark) + "^"), "\n");
+      }
+    }
+    return shown;
+  };
+
+  const sectionOf = ({ name, message, file, line, column, excerpt, stack, note }) => {
+    const section = element("section");
+    if (file) section.append(element("p", "place", line ? `${file}:${line}:${column}` : file));
+    section.append(element("p", "message", name ? `${name}: ${message}` : message));
+    if (excerpt.length) section.append(excerptOf(excerpt));
+    if (stack) section.append(element("pre", "stack", stack));
+    if (note) section.append(element("p", "note", note));
+    return section;
+  };
+
+  const hide = () => document.querySelector("sluice-overlay")?.remove();
+
+  const show = (found) => {
+    hide();
+    if (!found.length) return;
+    const host = document.createElement("sluice-overlay");
+    const root = host.attachShadow({ mode: "open" });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(CSS);
+    root.adoptedStyleSheets = [sheet];
+    const dialog = element("dialog");
+    const header = element("header");
+    header.append(element("h1", "", found.length === 1 ? "Something is wrong" : `${found.length} things are wrong`));
+    const close = element("button", "", "Close");
+    close.addEventListener("click", () => dialog.close());
+    header.append(close);
+    const footer = element("footer", "", "Shown by sluice dev only. It goes away when the mistake is put right; Escape closes it.");
+    dialog.append(header, ...found.map(sectionOf), footer);
+    dialog.addEventListener("close", hide);
+    root.append(dialog);
+    document.documentElement.append(host);
+    // A modal dialog stands above everything and closes with Escape by itself.
+    dialog.showModal();
+  };
+
+  const reload = () => {
+    // What was posted is not posted again.
+    if (method === "POST") location.replace(location.href.split("#")[0]);
+    else location.reload();
+  };
+
+  // A browser keeps few connections to one server, so only pages that are looked at have one.
+  let events = null;
+  const listen = () => {
+    if (document.hidden) {
+      events?.close();
+      events = null;
+    } else if (!events) {
+      events = new EventSource(`/.sluice/events?generation=${generation}`);
+      events.addEventListener("reload", reload);
+      events.addEventListener("failed", (event) => show(JSON.parse(event.data)));
+    }
+  };
+
+  const begin = () => show(JSON.parse(mistakes));
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin();
+  document.addEventListener("visibilitychange", listen);
+  // The way back takes pages out of the browser's memory; they may be old.
+  addEventListener("pagehide", () => {
+    events?.close();
+    events = null;
+  });
+  addEventListener("pageshow", listen);
+  listen();
+})();

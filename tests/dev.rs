@@ -1,0 +1,313 @@
+//! `sluice dev`: what its author changes is served, told and shown.
+
+mod browser;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
+
+fn start(site: &TestSite) -> Server {
+    ServerOptions::dev(site.path()).start()
+}
+
+/// The page without what `sluice dev` adds to it.
+pub fn text(answer: &Answer) -> String {
+    let Some((before, rest)) = answer.body.split_once("<script async src=\"/.sluice/client.js") else {
+        return answer.body.clone();
+    };
+    format!("{before}{}", rest.split_once("</script>").unwrap().1)
+}
+
+fn waits_for(server: &Server, path: &str, expected: &str) {
+    server.wait_until(&format!("{path} answers {expected:?}"), || {
+        text(&server.get("localhost", path)).trim() == expected
+    });
+}
+
+/// What is shown over the page.
+pub fn mistakes(answer: &Answer) -> Vec<Value> {
+    let (_, rest) = answer.body.split_once("data-mistakes=\"").expect("the page has its author's element");
+    let json = rest.split_once('"').unwrap().0;
+    let json = json.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    serde_json::from_str(&json).unwrap()
+}
+
+fn waits_for_mistake(server: &Server, path: &str, message: &str) -> Value {
+    let found = || {
+        let all = mistakes(&server.get("localhost", path));
+        all.into_iter().find(|mistake| mistake["message"].as_str().unwrap().contains(message))
+    };
+    server.wait_until(&format!("{path} shows {message:?}"), || found().is_some());
+    found().unwrap()
+}
+
+#[test]
+fn whatever_is_saved_is_served() {
+    let site = TestSite::with(&[
+        ("layouts/main.html", "<{{ var.mark }}>@yield(\"content\")"),
+        ("components/box.html", "[{{ text }}]"),
+        ("modules/words.js", "export const word = 'one';"),
+        (
+            "pages/index.html",
+            "<script scope=\"backend\">import { word } from \"words\"; setVariable('word', word);</script>\
+             @extends(\"main\")@block(\"content\")@component(\"box\", {text: var.word})@endblock",
+        ),
+        ("pages/other.html", "other"),
+    ]);
+    let server = start(&site);
+    waits_for(&server, "/", "<>[one]");
+    site.write("brands/demo/modules/words.js", "export const word = 'two';");
+    waits_for(&server, "/", "<>[two]");
+    site.write("brands/demo/components/box.html", "({{ text }})");
+    waits_for(&server, "/", "<>(two)");
+    site.write("brands/demo/layouts/main.html", "<b {{ var.mark }}>@yield(\"content\")");
+    site.write("brands/demo/layouts/main.html", "<i>{{ var.mark }}@yield(\"content\")");
+    waits_for(&server, "/", "<i>(two)");
+    site.write("brands/demo/brand.toml", "default = true\n[variables]\nmark = \"M\"\n");
+    waits_for(&server, "/", "<i>M(two)");
+
+    // Editors that write beside a file and rename; files and folders that come and go.
+    site.write("brands/demo/pages/.other.html.swp", "renamed");
+    fs::rename(
+        site.brand_dir("demo").join("pages/.other.html.swp"),
+        site.brand_dir("demo").join("pages/other.html"),
+    )
+    .unwrap();
+    waits_for(&server, "/other", "renamed");
+    site.write("brands/demo/pages/new/folder/page.html", "new");
+    waits_for(&server, "/new/folder/page", "new");
+    fs::remove_dir_all(site.brand_dir("demo").join("pages/new")).unwrap();
+    server.wait_until("the page is gone", || server.get("localhost", "/new/folder/page").status == 404);
+    site.write("brands/demo/public/a.txt", "public");
+    waits_for(&server, "/a.txt", "public");
+
+    // Limits, of the brand and of the site, and the CRM.
+    let loops = "<script scope=\"backend\">for (let i = 0; i < 3e5; i++); setVariable('done', 1)</script>{{ var.done }}";
+    site.write("brands/demo/pages/loop.html", loops);
+    waits_for(&server, "/loop", "1");
+    site.write("brands/demo/brand.toml", "default = true\n[limits]\nfuel = 1_000_000\n");
+    waits_for(&server, "/loop", "");
+    site.write("brands/demo/brand.toml", "default = true\n");
+    waits_for(&server, "/loop", "1");
+    site.write("sluice.toml", "[limits]\nfuel = 1_000_000\n");
+    waits_for(&server, "/loop", "");
+    site.write(
+        "brands/demo/pages/crm.html",
+        "<script scope=\"backend\">const at = { slug: 'notes', referenceType: 'note', referenceId: '1' };\
+         setCrmField({ ...at, fieldKey: 'text', value: 'kept' });\
+         setVariable('text', getCrmField({ ...at, fieldKey: 'text' }))</script>{{ var.text }}",
+    );
+    waits_for_mistake(&server, "/crm", "notes");
+    site.write("brands/demo/crm.toml", "[[entity]]\nslug = \"notes\"\nmode = \"data\"\n");
+    waits_for(&server, "/crm", "kept");
+}
+
+#[test]
+fn only_what_changed_is_compiled_and_the_terminal_says_what() {
+    let site = TestSite::with(&[
+        ("modules/words.js", "export const word = 'one';"),
+        (
+            "pages/a.html",
+            "<script scope=\"backend\">import { word } from 'words'; setVariable('w', word)</script>{{ var.w }}",
+        ),
+        (
+            "pages/b.html",
+            "<script scope=\"backend\">console.log('seen', [1]); console.warn('\\u001b[31mred')</script>b",
+        ),
+        ("pages/c.html", "c"),
+    ]);
+    let server = start(&site);
+    server.wait_printed("3 pages, compiled pages/a.html, pages/b.html, pages/c.html, ");
+    // The same text again is no change.
+    site.write(
+        "brands/demo/pages/a.html",
+        &fs::read_to_string(site.brand_dir("demo").join("pages/a.html")).unwrap(),
+    );
+    site.write("brands/demo/modules/words.js", "export const word = 'two';");
+    let printed = server.wait_printed("brands/demo/modules/words.js changed: compiled pages/a.html, ");
+    assert!(!printed.contains("a.html changed"), "{printed}");
+
+    server.get("localhost", "/b?secret=1");
+    let printed = server.wait_printed("200 GET /b ");
+    let run = printed.lines().find(|line| line.starts_with("200 GET /b ")).unwrap();
+    assert!(run.contains(" ok, ") && run.contains(" fuel, ") && run.ends_with(" ms"), "{run}");
+    let printed = server.wait_printed("    warn  \\u{1b}[31mred");
+    assert!(printed.contains("    log  seen [1]") || printed.contains("    log  seen [ 1 ]"), "{printed}");
+    assert!(!printed.contains("secret"), "{printed}");
+    server.get("localhost", "/c");
+    server.wait_printed("200 GET /c ");
+    assert!(!server.printed().contains('\u{1b}'), "no colours where there is no terminal");
+
+    site.write("brands/demo/pages/b.html", "<script scope=\"backend\">\nconst a = 1;\na.b.c;\n</script>");
+    server.wait_printed("pages/b.html changed");
+    server.get("localhost", "/b");
+    let printed = server.wait_printed("pages/b.html:3:");
+    for line in ["    2 | const a = 1;", "    3 | a.b.c;", "      |     ^"] {
+        assert!(printed.contains(line), "{line:?} is not in\n{printed}");
+    }
+}
+
+#[test]
+fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
+    let good = "<script scope=\"backend\">setVariable('v', 'good')</script><p>{{ var.v }}</p>";
+    let site = TestSite::with(&[("pages/index.html", good), ("pages/other.html", "other")]);
+    let server = start(&site);
+    waits_for(&server, "/", "<p>good</p>");
+    assert_eq!(mistakes(&server.get("localhost", "/")), Vec::<Value>::new());
+
+    // What was good is served on, below what is wrong.
+    site.write(
+        "brands/demo/pages/index.html",
+        "<p>\n<script scope=\"backend\">\n  let x = 1 +* 2;\n</script>",
+    );
+    let shown = waits_for_mistake(&server, "/", "unexpected token");
+    assert_eq!(shown["file"], "pages/index.html");
+    assert_eq!((shown["line"].as_u64(), shown["column"].as_u64()), (Some(3), Some(14)));
+    assert_eq!(shown["excerpt"][2]["text"], "  let x = 1 +* 2;");
+    assert_eq!(shown["excerpt"][2]["mark"], 13);
+    assert!(shown["note"].as_str().unwrap().contains("last version"), "{shown}");
+    assert_eq!(text(&server.get("localhost", "/")), "<p>good</p>");
+    assert_eq!(
+        mistakes(&server.get("localhost", "/other")),
+        Vec::<Value>::new(),
+        "it is no mistake of this page"
+    );
+
+    // A page that was never good, wrong in its template.
+    site.write("brands/demo/pages/new.html", "<p>\n  {{ var.name | uper }}</p>");
+    server.wait_until("the page is there", || server.get("localhost", "/new").status == 500);
+    let shown = waits_for_mistake(&server, "/new", "upper");
+    assert_eq!((shown["name"].as_str(), shown["line"].as_u64()), (Some("TemplateError"), Some(2)));
+
+    // A run that fails, in a module.
+    site.write("brands/demo/modules/deep.js", "export function deep(o) {\n  return o.a.b;\n}");
+    site.write(
+        "brands/demo/pages/index.html",
+        "<script scope=\"backend\">\nimport { deep } from 'deep';\ndeep({});\n</script>shown",
+    );
+    let shown = waits_for_mistake(&server, "/", "'b' of undefined");
+    assert_eq!((shown["file"].as_str(), shown["line"].as_u64()), (Some("modules/deep.js"), Some(2)));
+    assert!(shown["stack"].as_str().unwrap().contains("pages/index.html:3:"), "{shown}");
+
+    // Settings: every page shows it.
+    site.write("brands/demo/brand.toml", "default = true\nvariabels = 1\n");
+    waits_for_mistake(&server, "/other", "did you mean \"variables\"?");
+    site.write("brands/demo/brand.toml", "default = true\n");
+    site.write("brands/demo/crm.toml", "[[entity]]\nslg = 1\n");
+    waits_for_mistake(&server, "/other", "slg");
+    site.write("brands/demo/crm.toml", "");
+    site.write("sluice.toml", "[serverr]\n");
+    waits_for_mistake(&server, "/other", "serverr");
+    site.write("sluice.toml", "");
+    site.write("brands/demo/pages/index.html", good);
+    server.wait_until("nothing is wrong any more", || {
+        ["/", "/other"].iter().all(|path| mistakes(&server.get("localhost", path)).is_empty())
+    });
+    waits_for(&server, "/", "<p>good</p>");
+}
+
+#[test]
+fn nothing_of_it_exists_for_visitors() {
+    let site = TestSite::with(&[
+        ("pages/index.html", "<script scope=\"backend\">let secret = 1; secret.a.b;</script><p>page</p>"),
+        ("pages/broken.html", "<script scope=\"backend\">let let</script><p>{{ var.x | uper }}</p>"),
+    ]);
+    let server = Server::start(site.path());
+    for path in ["/", "/broken", "/nothing"] {
+        let answer = server.get("localhost", path);
+        for word in ["sluice", "data-mistakes", "secret", "TypeError", "uper", "let let"] {
+            assert!(!answer.body.contains(word), "{path}: {}", answer.body);
+        }
+    }
+    for path in ["/.sluice/client.js", "/.sluice/events?generation=0"] {
+        assert_eq!(server.get("localhost", path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn only_pages_that_are_shown_are_touched() {
+    let policy = "default-src 'none'; script-src 'nonce-a'";
+    let site = TestSite::with(&[
+        ("brand.toml", &format!("default = true\n[headers]\ncontent-security-policy = \"{policy}\"\n")),
+        ("pages/index.html", "<!doctype html>\n<html lang=\"en\"><p>page"),
+        ("pages/json.html", "<script scope=\"backend\">response.json({ a: 1 })</script>"),
+        ("pages/part.html", "<script scope=\"backend\">response.send('<p>part')</script>"),
+        ("public/a.html", "<p>public"),
+    ]);
+    let server = start(&site);
+    let page = server.get("localhost", "/");
+    assert!(page.body.starts_with("<!doctype html><script async src=\"/.sluice/client.js"), "{}", page.body);
+    let allowed = page.header("content-security-policy").unwrap();
+    let nonce = page.body.split_once("nonce=\"").unwrap().1.split_once('"').unwrap().0;
+    assert_eq!(
+        allowed,
+        format!("default-src 'none'; script-src 'nonce-a' 'nonce-{nonce}'; connect-src 'self'")
+    );
+    assert!(
+        server.get("localhost", "/part").body.contains("/.sluice/"),
+        "what a script sends is a page, too"
+    );
+    assert!(
+        server.get("localhost", "/nothing").body.contains("/.sluice/"),
+        "so is what says that nothing is there"
+    );
+    let fetched = Request::get("/part").header("sec-fetch-dest", "empty").send(server.address);
+    assert_eq!(fetched.body, "<p>part");
+    assert_eq!(fetched.header("content-security-policy").unwrap(), policy);
+    assert_eq!(server.get("localhost", "/json").body, "{\"a\":1}");
+    assert_eq!(server.get("localhost", "/a.html").body, "<p>public");
+    let client = server.get("localhost", "/.sluice/client.js");
+    assert_eq!(client.header("content-type").unwrap(), "text/javascript; charset=utf-8");
+}
+
+#[test]
+fn a_site_that_cannot_be_served_yet_is_waited_for() {
+    let site = TestSite::with(&[("pages/index.html", "fine"), ("crm.toml", "[[entity]]\nslg = 1\n")]);
+    // Naming its addresses is what the harness waits for: the mistake goes away meanwhile.
+    let crm = site.brand_dir("demo").join("crm.toml");
+    let fixing = std::thread::spawn(move || {
+        // Whether it is written before or after the first look at the site, it is served.
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        fs::write(crm, "").unwrap();
+    });
+    let server = start(&site);
+    fixing.join().unwrap();
+    waits_for(&server, "/", "fine");
+
+    let folder = tempfile::tempdir().unwrap();
+    let refused =
+        std::process::Command::new(env!("CARGO_BIN_EXE_sluice")).arg("dev").arg(folder.path()).output();
+    let refused = refused.unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("this is no site") && told.contains("sluice new"), "{told}");
+}
+
+#[test]
+fn browsers_that_listen_do_not_keep_the_server_from_stopping() {
+    let site = TestSite::with(&[("pages/index.html", "page")]);
+    let mut server = start(&site);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(stream, "GET /.sluice/events?generation=0 HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+    // It was made of another state of the site, so it is told at once.
+    assert!(lines.into_iter().any(|line| line == "event: reload"));
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn quiet_prints_mistakes_only() {
+    let site = TestSite::with(&[
+        ("pages/index.html", "fine"),
+        ("pages/bad.html", "<script scope=\"backend\">null.x</script>"),
+    ]);
+    let server = ServerOptions::dev(site.path()).arg("--quiet").start();
+    server.get("localhost", "/");
+    server.get("localhost", "/bad");
+    let printed = server.wait_printed("pages/bad.html:1:");
+    assert!(!printed.contains("GET / ") && !printed.contains("2 pages"), "{printed}");
+}

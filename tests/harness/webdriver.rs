@@ -1,0 +1,149 @@
+//! A real Chromium, through its WebDriver.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::http::Request;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A browser window, closed with its driver when dropped.
+pub struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+}
+
+impl Browser {
+    pub fn open() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts (Debian's chromium-driver; `make setup` installs it)");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| {
+                line.split_once("successfully on port ")
+                    .map(|(_, port)| port.trim_end_matches('.').to_owned())
+            })
+            .expect("chromedriver names its port");
+        // The driver must not block on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let address = format!("127.0.0.1:{port}").parse().unwrap();
+        let mut browser = Self { driver, address, session: String::new() };
+        let options = json!({
+            "args": [
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-dev-shm-usage", "--window-size=1000,900",
+            ],
+        });
+        let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+        let created = browser.command("POST", "/session", &capabilities);
+        browser.session = created["sessionId"].as_str().unwrap().to_owned();
+        browser
+    }
+
+    fn command(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.try_command(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    fn try_command(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
+        let mut request = Request::new(method, path).host("localhost");
+        if method == "POST" {
+            request = request.header("content-type", "application/json").body(body.to_string().as_bytes());
+        }
+        let answer = request.send(self.address);
+        let value: Value = serde_json::from_str(&answer.body).unwrap();
+        if answer.status == 200 { Ok(value["value"].clone()) } else { Err(value) }
+    }
+
+    pub fn go(&self, url: &str) {
+        self.command("POST", &format!("/session/{}/url", self.session), &json!({"url": url}));
+    }
+
+    /// The value of a JavaScript expression in the page.
+    pub fn eval(&self, expression: &str) -> Value {
+        self.try_eval(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// The same, for pages that may be about to go.
+    fn try_eval(&self, expression: &str) -> Result<Value, Value> {
+        let script = json!({"script": format!("return ({expression})"), "args": []});
+        self.try_command("POST", &format!("/session/{}/execute/sync", self.session), &script)
+    }
+
+    /// Waits until the expression has the value.
+    pub fn wait_for(&self, expression: &str, value: &Value) {
+        let started = Instant::now();
+        loop {
+            let found = self.try_eval(expression);
+            if found.as_ref() == Ok(value) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{expression} is {found:?}, not {value}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Types into the element and leaves it.
+    pub fn fill(&self, selector: &str, text: &str) {
+        let found = self.find(selector);
+        self.command("POST", &format!("/session/{}/element/{found}/clear", self.session), &json!({}));
+        self.command(
+            "POST",
+            &format!("/session/{}/element/{found}/value", self.session),
+            &json!({"text": text}),
+        );
+    }
+
+    pub fn click(&self, selector: &str) {
+        let found = self.find(selector);
+        self.command("POST", &format!("/session/{}/element/{found}/click", self.session), &json!({}));
+    }
+
+    /// Presses and lets go of a key.
+    pub fn press(&self, key: &str) {
+        let presses = ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
+        let actions = json!({"actions": [{"type": "key", "id": "keys", "actions": presses}]});
+        self.command("POST", &format!("/session/{}/actions", self.session), &actions);
+    }
+
+    /// The window's inner size, in CSS pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
+        self.command("POST", &format!("/session/{}/goog/cdp/execute", self.session), &command);
+    }
+
+    /// The whole page as a PNG, in base64.
+    pub fn picture(&self) -> String {
+        let params = json!({"format": "png", "captureBeyondViewport": true});
+        let command = json!({"cmd": "Page.captureScreenshot", "params": params});
+        let path = format!("/session/{}/goog/cdp/execute", self.session);
+        self.command("POST", &path, &command)["data"].as_str().unwrap().to_owned()
+    }
+
+    fn find(&self, selector: &str) -> String {
+        let query = json!({"using": "css selector", "value": selector});
+        let found = self.command("POST", &format!("/session/{}/element", self.session), &query);
+        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() && !std::thread::panicking() {
+            self.command("DELETE", &format!("/session/{}", self.session), &Value::Null);
+        }
+        // It may have ended by itself.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

@@ -48,7 +48,7 @@ fn waits_for_mistake(server: &Server, path: &str, message: &str) -> Value {
 #[test]
 fn whatever_is_saved_is_served() {
     let site = TestSite::with(&[
-        ("layouts/main.html", "<{{ var.mark }}>@yield(\"content\")"),
+        ("layouts/main.html", "({{ var.mark }})@yield(\"content\")"),
         ("components/box.html", "[{{ text }}]"),
         ("modules/words.js", "export const word = 'one';"),
         (
@@ -59,12 +59,12 @@ fn whatever_is_saved_is_served() {
         ("pages/other.html", "other"),
     ]);
     let server = start(&site);
-    waits_for(&server, "/", "<>[one]");
+    waits_for(&server, "/", "()[one]");
     site.write("brands/demo/modules/words.js", "export const word = 'two';");
-    waits_for(&server, "/", "<>[two]");
+    waits_for(&server, "/", "()[two]");
     site.write("brands/demo/components/box.html", "({{ text }})");
-    waits_for(&server, "/", "<>(two)");
-    site.write("brands/demo/layouts/main.html", "<b {{ var.mark }}>@yield(\"content\")");
+    waits_for(&server, "/", "()(two)");
+    site.write("brands/demo/layouts/main.html", "<b>{{ var.mark }}</b>@yield(\"content\")");
     site.write("brands/demo/layouts/main.html", "<i>{{ var.mark }}@yield(\"content\")");
     waits_for(&server, "/", "<i>(two)");
     site.write("brands/demo/brand.toml", "default = true\n[variables]\nmark = \"M\"\n");

@@ -131,9 +131,9 @@ pub fn main() -> ExitCode {
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Backup(args) => backup::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Export(args) => export::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Import(args) => import::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Backup(args) => backup::run(args, &output).await.map(|()| ExitCode::SUCCESS),
+            Command::Export(args) => export::run(args, &output).await.map(|()| ExitCode::SUCCESS),
+            Command::Import(args) => import::run(args, &output).await.map(|()| ExitCode::SUCCESS),
             Command::Limits(args) => limits::run(args).map(|()| ExitCode::SUCCESS),
         }
     });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use super::database::DatabaseArgs;
+use super::output::{Lines, Output};
 use crate::store::location::Location;
 use crate::store::sqlite;
 
@@ -16,7 +17,7 @@ pub struct Args {
     database: DatabaseArgs,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let path = match args.database.location()? {
         Location::Sqlite(path) => path,
         Location::Postgres(_) => bail!(
@@ -29,7 +30,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         bail!("{}: there is no database", path.display());
     }
     let (from, to) = (path.clone(), args.file.clone());
+    let progress = output.progress(Lines::Plain);
+    progress.shared().begin("copying the database", 0);
     tokio::task::spawn_blocking(move || sqlite::backup(&from, &to)).await??;
+    drop(progress);
     println!("{} is a backup of {}", args.file.display(), path.display());
     let key = path.with_file_name("app.key");
     if key.exists() {

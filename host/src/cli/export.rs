@@ -8,6 +8,8 @@ use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 
 use super::database::DatabaseArgs;
+use super::output::{Lines, Output};
+use crate::progress::Progress;
 use crate::store::location::Location;
 use crate::store::transfer::{Part, Writer};
 
@@ -22,7 +24,7 @@ pub struct Args {
     database: DatabaseArgs,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let location = args.database.location()?;
     if let Location::Sqlite(path) = &location
         && !path.exists()
@@ -32,10 +34,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let store = location.open().await?;
     let (to, from) = mpsc::channel(WAITING_MAX);
     let target = args.file.clone();
-    let writing = tokio::task::spawn_blocking(move || write(&target, from));
+    let shown = output.progress(Lines::Plain);
+    let progress = shown.shared();
+    progress.begin("exporting rows", 0);
+    let writing = tokio::task::spawn_blocking(move || write(&target, from, &progress));
     let exported = store.export_rows(to).await;
     let written = writing.await?;
     store.close().await;
+    drop(shown);
     // Why the database ended early is the reason why the file does.
     exported?;
     let rows = written?;
@@ -44,9 +50,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Gives the number of rows. What cannot be finished leaves no file.
-fn write(target: &Path, from: mpsc::Receiver<Part>) -> anyhow::Result<u64> {
+fn write(target: &Path, from: mpsc::Receiver<Part>, progress: &Progress) -> anyhow::Result<u64> {
     if target == Path::new("-") {
-        return write_to(io::stdout().lock(), from);
+        return write_to(io::stdout().lock(), from, progress);
     }
     let name = || target.display().to_string();
     if target.exists() {
@@ -55,7 +61,7 @@ fn write(target: &Path, from: mpsc::Receiver<Part>) -> anyhow::Result<u64> {
     let draft = target.with_extension("part");
     let written = create(&draft)
         .with_context(name)
-        .and_then(|file| write_to(file, from))
+        .and_then(|file| write_to(file, from, progress))
         .and_then(|rows| fs::rename(&draft, target).with_context(name).map(|()| rows));
     if written.is_err() {
         // Half a file is of no use; the first error is the one to tell.
@@ -73,10 +79,11 @@ fn create(path: &Path) -> io::Result<File> {
     file.open(path)
 }
 
-fn write_to(out: impl Write, mut from: mpsc::Receiver<Part>) -> anyhow::Result<u64> {
+fn write_to(out: impl Write, mut from: mpsc::Receiver<Part>, progress: &Progress) -> anyhow::Result<u64> {
     let mut writer = Writer::begin(BufWriter::new(out))?;
     while let Some(part) = from.blocking_recv() {
         writer.write(&part)?;
+        progress.step();
         if matches!(part, Part::End) {
             return Ok(writer.rows());
         }

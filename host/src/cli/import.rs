@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use tokio::sync::mpsc;
 
 use super::database::DatabaseArgs;
+use super::output::{Lines, Output};
+use crate::progress::Progress;
 use crate::store::transfer::{Part, ReadError, Reader};
 
 /// Parts that wait to be stored.
@@ -21,13 +23,17 @@ pub struct Args {
     database: DatabaseArgs,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let store = args.database.open().await?;
     let (to, from) = mpsc::channel(WAITING_MAX);
     let source = args.file.clone();
-    let reading = tokio::task::spawn_blocking(move || read(&source, &to));
+    let shown = output.progress(Lines::Plain);
+    let progress = shown.shared();
+    progress.begin("importing rows", 0);
+    let reading = tokio::task::spawn_blocking(move || read(&source, &to, &progress));
     let imported = store.import_rows(from).await;
     store.close().await;
+    drop(shown);
     // Where a line is wrong the import was broken off for it.
     let rows = reading.await?.with_context(|| args.file.display().to_string())?;
     imported.context("nothing was imported")?;
@@ -35,19 +41,20 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(source: &Path, to: &mpsc::Sender<Part>) -> Result<u64, ReadError> {
+fn read(source: &Path, to: &mpsc::Sender<Part>, progress: &Progress) -> Result<u64, ReadError> {
     if source == Path::new("-") {
-        return send(io::stdin().lock(), to);
+        return send(io::stdin().lock(), to, progress);
     }
-    send(BufReader::new(File::open(source)?), to)
+    send(BufReader::new(File::open(source)?), to, progress)
 }
 
 /// Gives the number of rows. Ends early where the database takes no more.
-fn send(from: impl BufRead, to: &mpsc::Sender<Part>) -> Result<u64, ReadError> {
+fn send(from: impl BufRead, to: &mpsc::Sender<Part>, progress: &Progress) -> Result<u64, ReadError> {
     let mut reader = Reader::begin(from)?;
     loop {
         let part = reader.read()?;
         let ended = matches!(part, Part::End);
+        progress.step();
         if to.blocking_send(part).is_err() || ended {
             return Ok(reader.rows());
         }

@@ -128,7 +128,8 @@ fn tell(step: &Step, lines: Lines) {
     let Step { stage, done, total, .. } = *step;
     match (lines, total) {
         (Lines::Log, _) => tracing::info!(done, total, "{stage}"),
-        (Lines::Plain, 0) => eprintln!("sluice: {stage}"),
+        (Lines::Plain, 0) if done == 0 => eprintln!("sluice: {stage}"),
+        (Lines::Plain, 0) => eprintln!("sluice: {stage}: {done}"),
         (Lines::Plain, _) => eprintln!("sluice: {stage}: {done} of {total}"),
     }
 }
@@ -136,8 +137,10 @@ fn tell(step: &Step, lines: Lines) {
 /// `compiling pages ████████──────── 120 of 240`.
 fn bar(step: &Step, style: Style) -> String {
     let Step { stage, done, total, .. } = *step;
-    if total == 0 {
-        return format!("{stage} …");
+    match (total, done) {
+        (0, 0) => return format!("{stage} …"),
+        (0, _) => return format!("{stage} … {done}"),
+        _ => {}
     }
     let cells = BAR_CELLS * done.min(total) / total;
     let (full, rest) = ("━".repeat(cells), "━".repeat(BAR_CELLS - cells));

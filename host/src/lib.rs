@@ -16,6 +16,7 @@ pub mod compress;
 pub mod config;
 pub mod cookies;
 pub mod crm;
+pub mod diagnostic;
 pub mod excerpt;
 pub mod execution_log;
 pub mod histogram;

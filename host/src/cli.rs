@@ -7,6 +7,7 @@
 
 mod backup;
 mod build;
+mod check;
 mod crm;
 mod database;
 mod export;
@@ -37,6 +38,8 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Find mistakes in a site without running it
+    Check(check::Args),
     /// Apply, show and export what brands declare in crm.toml
     Crm(crm::Args),
     /// List, retry and drop background writes
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
                 serve::run(args, Arc::clone(telemetry)).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args).await,
+            Command::Check(args) => check::run(args).await,
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -24,6 +24,8 @@ use crate::diagnostic::Rule;
 
 /// Enough for what [`nesting::is_bounded`] lets pass, more than twice over.
 const STACK_BYTES: usize = 64 << 20;
+/// Mistakes of one kind in one script that are told at most.
+const FINDINGS_MAX: usize = 50;
 /// Larger scripts are left to QuickJS.
 const SCRIPT_BYTES_MAX: usize = 4 << 20;
 
@@ -56,7 +58,8 @@ fn look(script: &str) -> Facts {
     let built =
         SemanticBuilder::new().with_check_syntax_error(true).with_build_nodes(true).build(&parsed.program);
     let complaints = parsed.diagnostics.errors().chain(built.diagnostics.errors());
-    let syntax = complaints
+    let mut syntax: Vec<Finding> = complaints
+        .take(FINDINGS_MAX)
         .map(|complaint| {
             let place =
                 |label: &LabeledSpan| label.offset() as usize..(label.offset() + label.len()) as usize;
@@ -64,6 +67,8 @@ fn look(script: &str) -> Facts {
             syntax::finding(script, &complaint.message, complaint.help.as_deref(), &places)
         })
         .collect();
+    // The first complaint about a place says most.
+    syntax.dedup_by_key(|finding| finding.span.start);
     if parsed.panicked {
         return Facts { syntax, ..Facts::default() };
     }
@@ -111,8 +116,10 @@ impl<'s, 'a> Script<'s, 'a> {
     }
 
     fn report(&mut self, rule: Rule, span: Span, message: impl Into<String>, help: Option<String>) {
-        let finding = Finding { rule, span: range(span), message: message.into(), help };
-        self.facts.findings.push(finding);
+        if self.facts.findings.len() < 2 * FINDINGS_MAX {
+            let finding = Finding { rule, span: range(span), message: message.into(), help };
+            self.facts.findings.push(finding);
+        }
     }
 
     fn dynamic_import(&mut self, span: Span) {
@@ -227,4 +234,96 @@ fn span_of(expression: &Expression<'_>) -> Span {
 /// ` did you mean "x"?` as help.
 fn did_you_mean<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     crate::suggest::nearest(name, names).map(|near| format!("did you mean `{near}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What scripts are made of, so that parsers get further than the first character.
+    const PARTS: [&str; 24] = [
+        "const a = 1;",
+        "session.get(",
+        "\"x\"",
+        ")",
+        "{",
+        "}",
+        "=>",
+        "`${",
+        "`",
+        "/",
+        "import a from \"b\";",
+        "export ",
+        "function f() ",
+        "redirect(\"/\");",
+        "setCrmField({ slug: \"a\", ",
+        "if (",
+        " else ",
+        "class A ",
+        "async ",
+        "await ",
+        "ü",
+        "\\u{",
+        "?.",
+        "/*",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn any_text_is_looked_into(text in ".{0,80}", parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..24)) {
+            for script in [text.clone(), parts.concat(), format!("{}{text}", parts.concat())] {
+                for finding in facts(&script).findings {
+                    prop_assert!(script.get(finding.span).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_megabyte_of_anything_ends_nothing() {
+        for unit in [
+            "(",
+            "[",
+            "{",
+            "x=`${",
+            "!",
+            "a=>",
+            "a?b:",
+            "a+",
+            "a**",
+            "a.b",
+            "a=",
+            "if(a)",
+            "if(a)b;else ",
+            "a;",
+            "l:",
+            "new ",
+            "async(",
+            "(a=",
+            "class{a=",
+            "/(/.a(",
+            "\\",
+            "\"",
+            "/",
+            "a,",
+            "b\n",
+            "for(;;)",
+            "a``",
+        ] {
+            let found = facts(&unit.repeat((1 << 20) / unit.len()));
+            assert!(found.syntax.len() <= FINDINGS_MAX && found.findings.len() <= 2 * FINDINGS_MAX, "{unit}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_declared_are_not_globals() {
+        let script =
+            "const session = { gett: 1 }; session.gett; function f(request) { request.bdoy = 1; } f({});";
+        assert_eq!(facts(script).findings, []);
+        let asked = "if (typeof window !== \"undefined\") window.alert(1);";
+        assert_eq!(facts(asked).findings, []);
+    }
 }

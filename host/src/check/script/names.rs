@@ -5,7 +5,7 @@ use oxc_ast::ast::{BindingPattern, IdentifierReference, VariableDeclarator};
 use oxc_semantic::{AstNode, SymbolFlags};
 use oxc_span::{GetSpan as _, Span};
 
-use super::{Script, did_you_mean};
+use super::{FINDINGS_MAX, Script, did_you_mean};
 use crate::check::globals;
 use crate::diagnostic::Rule;
 
@@ -16,20 +16,25 @@ impl<'a> Script<'_, 'a> {
         let mut found = Vec::new();
         for (name, references) in scoping.root_unresolved_references() {
             let name = name.as_str();
+            // A script that is full of them needs no list of all of them.
+            if found.len() > FINDINGS_MAX {
+                break;
+            }
             // `arguments` belongs to functions, and `typeof x` asks whether there is one.
             if name == "arguments" || globals::is_known(name) || self.is_asked_for(name) {
                 continue;
             }
-            for id in references {
-                let reference = scoping.get_reference(*id);
-                found.push((
-                    name,
-                    semantic.reference_span(reference),
-                    reference.is_write() && !reference.is_read(),
-                ));
+            let references = || references.iter().map(|id| scoping.get_reference(*id));
+            // Whoever writes to a name forgot to declare it: that is said once.
+            let written = references().find(|reference| reference.is_write() && !reference.is_read());
+            match written {
+                Some(reference) => found.push((name, semantic.reference_span(reference), true)),
+                None => found
+                    .extend(references().map(|reference| (name, semantic.reference_span(reference), false))),
             }
         }
-        for (name, span, is_written) in found {
+        found.sort_by_key(|(_, span, _)| span.start);
+        for (name, span, is_written) in found.into_iter().take(FINDINGS_MAX) {
             self.unknown(name, span, is_written);
         }
     }
@@ -46,7 +51,9 @@ impl<'a> Script<'_, 'a> {
 
     fn unknown(&mut self, name: &str, span: Span, is_written: bool) {
         let mut names: Vec<&str> = self.semantic.scoping().symbol_names().collect();
-        names.extend(globals::all());
+        for name in globals::all() {
+            names.push(name);
+        }
         let near = || did_you_mean(name, names.iter().copied());
         let help = match globals::elsewhere(name) {
             Some(help) => Some(help.to_owned()),
@@ -95,7 +102,10 @@ impl<'a> Script<'_, 'a> {
         // Header names are no identifiers: `request.headers.userAgent`.
         let plain = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
         let same = members.iter().find(|member| plain(member) == plain(name));
-        let near = same.map(|same| format!("did you mean `{same}`?"));
+        let near = same.map(|same| match same.contains('-') {
+            true => format!("did you mean `{path}[\"{same}\"]`?"),
+            false => format!("did you mean `{same}`?"),
+        });
         let help = near
             .or_else(|| did_you_mean(name, members.iter().copied()))
             .unwrap_or_else(|| format!("it has {}", listed(members)));

@@ -18,7 +18,10 @@ const REMEDIES: [(&str, &str); 14] = [
         "A 'return' statement",
         "put the code into a function, or use `if`; `redirect` and `response.json` end the run by themselves",
     ),
-    ("Unexpected JSX", "HTML stands outside the script, or in quotes"),
+    (
+        "Cannot assign to",
+        "only variables and their members can be given a value; sessions have `session.set(key, value)`",
+    ),
     ("Identifier expected", "take another name"),
     ("Invalid Character", "remove it, or put it into quotes"),
     ("Invalid characters after number", "names cannot begin with a digit"),
@@ -54,6 +57,10 @@ fn reworded(
     let found = found(script, span.start);
     if message == "Unexpected token" {
         let help = match found.as_str() {
+            "`{`" if script.get(..span.start).is_some_and(|before| before.ends_with('{')) => Some(
+                "templates have no meaning in scripts: read a variable with `getVariable(\"name\")`"
+                    .to_owned(),
+            ),
             "`}`" | "`)`" | "`]`" => {
                 Some("something is missing in front of it, or it closes nothing".to_owned())
             }
@@ -61,9 +68,6 @@ fn reworded(
             _ => Some("something is missing in front of it, or it is too much".to_owned()),
         };
         return (format!("unexpected {found}"), help);
-    }
-    if let Some((expected, _)) = message.split_once(" but found ") {
-        return (format!("{}, but there is {found}", sentence(expected)), None);
     }
     if message.starts_with("Expected a semicolon") {
         let message = match found.as_str() {
@@ -74,6 +78,26 @@ fn reworded(
             message,
             Some("end the statement with `;`, or put an operator or a comma between the two".to_owned()),
         );
+    }
+    if let Some((expected, _)) = message.split_once(" but found ") {
+        let expected = sentence(expected);
+        let opened = first.and_then(|place| opening(script, place)).map(|close| format!(", or {close}"));
+        let sign = expected.split('`').nth(1).unwrap_or_default();
+        let is_end =
+            found == "the end of the script" || expected.matches('`').count() == 2 && opened.is_some();
+        let help = (!is_end).then(|| format!("put `{sign}` in front of it{}", opened.unwrap_or_default()));
+        return (format!("{expected}, but there is {found}"), help);
+    }
+    if message.starts_with("Unexpected JSX") {
+        let help = "HTML stands outside the script, or in quotes".to_owned();
+        return ("this looks like HTML".to_owned(), Some(help));
+    }
+    if message.starts_with("Identifier expected") {
+        return (format!("{found} is a reserved word, not a name"), None);
+    }
+    if message == "Unterminated string" && script.get(span.start..).is_some_and(|rest| rest.starts_with('`'))
+    {
+        return ("this text has no end".to_owned(), Some("close it with a backtick".to_owned()));
     }
     if message.ends_with("has already been declared")
         && let Some(first) = first

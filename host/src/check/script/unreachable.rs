@@ -15,8 +15,11 @@ impl<'a> Script<'_, 'a> {
         else {
             return;
         };
-        let name = self.stop_name(statements.get(stop));
-        let help = format!("`{name}` ends the run: put this in front of it, or the call into an `if`");
+        let what = match self.stop_name(statements.get(stop)) {
+            Some(name) => format!("`{name}` ends"),
+            None => "each way to here ends".to_owned(),
+        };
+        let help = format!("{what} the run: put this in front of it, or the call into an `if`");
         self.report(Rule::UnreachableCode, first, "this never runs", Some(help));
     }
 
@@ -40,15 +43,15 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
-    fn stop_name(&self, statement: Option<&'a Statement<'a>>) -> String {
-        let call = match statement {
-            Some(Statement::ExpressionStatement(statement)) => Some(&statement.expression),
-            Some(Statement::ReturnStatement(statement)) => statement.argument.as_ref(),
+    fn stop_name(&self, statement: Option<&'a Statement<'a>>) -> Option<String> {
+        let call = match statement? {
+            Statement::ExpressionStatement(statement) => Some(&statement.expression),
+            Statement::ReturnStatement(statement) => statement.argument.as_ref(),
             _ => None,
         };
-        let text = call.map(|call| self.source(call.span())).unwrap_or("the call");
+        let text = self.source(call?.span());
         let name = text.split('(').next().unwrap_or_default().trim();
-        name.trim_start_matches("await ").trim().to_owned()
+        Some(name.trim_start_matches("await ").trim().to_owned())
     }
 }
 

@@ -219,7 +219,7 @@ fn the_tables_of_globals_are_the_engine_s() {
         names.sort();
         serde_json::json!(names)
     };
-    assert_eq!(told["names"], sorted(&mut globals::all().map(|name| name)));
+    assert_eq!(told["names"], sorted(&mut globals::all()));
     assert_eq!(told["readOnly"], sorted(&mut globals::all().filter(|name| globals::is_read_only(name))));
     assert_eq!(told["schema"], sorted(&mut globals::SCHEMA_METHODS.iter().map(|(name, _)| *name)));
     for (index, (path, members)) in objects.iter().enumerate() {

@@ -38,6 +38,10 @@ scripts: ## Compile every page of the site into target/scripts
 	cargo build $(CARGO_PROFILE) -p sluice
 	target/release/sluice build $(SITE) --out target/scripts
 
+check: ## Find mistakes in the site without running it
+	cargo build $(CARGO_PROFILE) -p sluice
+	target/release/sluice check $(SITE)
+
 test: setup guest-check lint ## Install what is missing, check the sources, run every test
 	cargo nextest run --locked --cargo-profile release -p sluice --no-fail-fast
 

@@ -44,11 +44,11 @@ fn mistakes_are_named_with_file_line_and_column() {
     assert_eq!(done.status.code(), Some(1));
     let errors = String::from_utf8(done.stderr).unwrap();
     for expected in [
-        "pages/script.html:3:14: SyntaxError: unexpected token in expression: '*'",
+        "pages/script.html:3:14: error: unexpected `*` [syntax]",
         "pages/template.html:2:17: ",
         "upper",
         "modules/unused.js:2:",
-        "3 mistakes were found",
+        "3 errors found",
     ] {
         assert!(errors.contains(expected), "{expected:?} is not in:\n{errors}");
     }

@@ -7,6 +7,7 @@
 
 mod backup;
 mod build;
+mod check;
 mod completions;
 mod crm;
 mod database;
@@ -54,6 +55,8 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Find mistakes in a site without running it
+    Check(check::Args),
     /// Make a small site that runs, to start from
     ///
     /// It has a page that counts visits, a page with a form that is stored, a layout, a module and
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
                 serve::run(args, Arc::clone(telemetry), &output).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args, &output).await,
+            Command::Check(args) => check::run(args).await,
             Command::New(args) => new::run(&args, &output).map(|()| ExitCode::SUCCESS),
             Command::Dev(args) => {
                 let telemetry = telemetry.as_ref().context("dev begins with telemetry")?;

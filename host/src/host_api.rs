@@ -13,7 +13,7 @@ mod request;
 pub(crate) mod response;
 mod secrets;
 mod session;
-mod variables;
+pub mod variables;
 mod wasi;
 
 use serde_json::Value;

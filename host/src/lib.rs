@@ -11,12 +11,14 @@
 pub mod admin;
 pub mod app;
 pub mod cache;
+pub mod check;
 pub mod cli;
 pub mod compress;
 pub mod config;
 pub mod cookies;
 pub mod crm;
 pub mod dev;
+pub mod diagnostic;
 pub mod excerpt;
 pub mod execution_log;
 pub mod histogram;

@@ -77,11 +77,11 @@ pub struct PageSource {
     /// None when the page has no backend script.
     pub script: Option<ScriptFile>,
     /// Each script block by itself, when there are several.
-    blocks: Vec<ScriptFile>,
+    pub(crate) blocks: Vec<ScriptFile>,
     /// The page as the template sees it: scripts are holes.
     pub html: String,
     /// A backend script where none can be.
-    misplaced: Option<Failure>,
+    pub(crate) misplaced: Option<Failure>,
 }
 
 impl PageSource {

@@ -264,7 +264,8 @@ impl Session {
     }
 }
 
-fn is_reserved(key: &str) -> bool {
+/// Whether scripts can neither read nor write this key.
+pub fn is_reserved(key: &str) -> bool {
     key.starts_with('_') || RESERVED.contains(&key)
 }
 

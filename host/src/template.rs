@@ -29,6 +29,7 @@ mod parse;
 mod render;
 mod source;
 mod value;
+mod variables;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -36,6 +37,7 @@ use serde_json::{Map, Value};
 
 pub use source::TemplateError;
 use source::{Pos, Problem, Sources};
+pub use variables::{VariableUse, variables};
 
 /// Where other template files come from; the site implements it. Called only while
 /// compiling.

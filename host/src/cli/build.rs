@@ -7,20 +7,16 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use super::output::{Lines, Output};
+use crate::check::Site;
 use crate::config;
-use crate::excerpt::excerpt;
+use crate::diagnostic::{self, Diagnostic, Kind};
 use crate::limits::Limits;
 use crate::limits::policy::LimitPolicy;
 use crate::page::PageSource;
-use crate::page::modules::{self, CompileError, ModuleSource as _};
-use crate::page::source::Position;
-use crate::run_log::printable;
-use crate::script::outcome::Failure;
-use crate::script::{Sandbox, SandboxConfig};
-use crate::site::public::PublicFiles;
+use crate::page::modules::CompileError;
+use crate::script::Sandbox;
 use crate::site::table::url_path;
 use crate::site::{BrandFolder, brand_ids, limit_layers};
-use crate::template::Template;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -33,50 +29,47 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
-    let site = config::read_site(&args.site_dir, std::env::vars())?;
-    let memory_bytes_max = site.limits.max.memory_bytes();
+    let site = Site::read(&args.site_dir, std::env::vars());
     let progress = output.progress(Lines::Plain);
     progress.shared().begin("compiling the engine", 0);
-    let sandbox = Sandbox::new(&SandboxConfig {
-        concurrent_runs_max: 1,
-        memory_bytes_max,
-        ..SandboxConfig::default()
-    })?;
+    let sandbox = site.sandbox()?;
     // From here on each page has its line.
     drop(progress);
-    let policy = LimitPolicy::new(&site);
-    let mut failures = 0;
+    let mut found = site.check(&sandbox, None).await?;
+    found.retain(Diagnostic::is_error);
+    if found.iter().all(|one| one.rule.kind() != Kind::Settings) {
+        build_brands(&args, &site, &sandbox, output).await?;
+    }
+    for one in &found {
+        eprintln!("{}\n", diagnostic::human(one));
+    }
+    match diagnostic::summary(&found) {
+        Some(summary) => {
+            eprintln!("{summary} found");
+            Ok(ExitCode::FAILURE)
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Every page that compiles.
+async fn build_brands(args: &Args, site: &Site, sandbox: &Sandbox, output: &Output) -> anyhow::Result<()> {
+    let policy = LimitPolicy::new(&site.config);
     for brand in brand_ids(&args.site_dir)? {
         let dir = args.site_dir.join("brands").join(&brand);
         let folder = BrandFolder::new(&dir)?;
         let config = config::read_brand(&dir)?;
-        let limits = |path: &str| policy.effective(limit_layers(&brand, &config, path));
         for page in &folder.pages {
             let out = args.out.join(&brand).join("pages").join(page).with_extension("wasm");
-            let limits = limits(&url_path(page));
-            let builder = Builder { sandbox: &sandbox, folder: &folder, limits, is_quiet: output.quiet };
-            failures += build_page(&builder, &format!("pages/{page}"), &out).await?;
-        }
-        let (_, public) = PublicFiles::load(&dir, &config.public);
-        let public = public.iter().map(ToString::to_string);
-        for problem in folder.include_problems().into_iter().chain(public) {
-            failures += complain(&problem, None);
-        }
-        for code in folder.module_codes() {
-            // A module is compiled as the pages that import it are.
-            let limits = limits("");
-            let builder = Builder { sandbox: &sandbox, folder: &folder, limits, is_quiet: output.quiet };
-            failures += check_module(&builder, &code).await?;
+            let limits = policy.effective(limit_layers(&brand, &config, &url_path(page)));
+            let builder = Builder { sandbox, folder: &folder, limits, is_quiet: output.quiet };
+            build_page(&builder, &format!("pages/{page}"), &out).await?;
         }
     }
-    if failures > 0 {
-        eprintln!("{failures} {} found", if failures == 1 { "mistake was" } else { "mistakes were" });
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-/// What compiles a file, and under which limits.
+/// What compiles a page, and under which limits.
 struct Builder<'a> {
     sandbox: &'a Sandbox,
     folder: &'a BrandFolder,
@@ -85,19 +78,11 @@ struct Builder<'a> {
     is_quiet: bool,
 }
 
-/// Builds one page and prints its line. Gives the number of mistakes.
-async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Result<u32> {
+/// Builds one page and prints its line. What is wrong with one was said already.
+async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
     let Builder { sandbox, folder, limits, is_quiet } = builder;
-    let mut failures = 0;
-    let parts = match folder.source(file).map(PageSource::new) {
-        Ok(Ok(parts)) => parts,
-        Ok(Err(failure)) => return Ok(complain_of(&failure, folder)),
-        Err(reason) => return Ok(complain(&reason, None)),
-    };
-    if let Err(error) = Template::compile(file, &parts.html, *folder) {
-        failures += complain(&error.to_string(), Some(&error.excerpt()));
-    }
+    let Ok(Ok(parts)) = folder.source(file).map(PageSource::new) else { return Ok(()) };
     match parts.build(sandbox, *folder, limits).await {
         Ok(Some(built)) => {
             let script = sandbox.load(&built.component)?;
@@ -114,42 +99,10 @@ async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Re
         }
         Ok(None) if *is_quiet => {}
         Ok(None) => println!("{file:<40} no backend script"),
-        Err(CompileError::Author(failure)) => failures += complain_of(&failure, folder),
+        Err(CompileError::Author(_)) => {}
         Err(CompileError::Host(error)) => return Err(error.into()),
     }
-    Ok(failures)
-}
-
-/// Prints a mistake and the line it is in. Gives 1, for counting.
-fn complain(message: &str, excerpt: Option<&str>) -> u32 {
-    eprintln!("{}", printable(message));
-    for line in excerpt.into_iter().flat_map(str::lines) {
-        eprintln!("    {}", printable(line));
-    }
-    1
-}
-
-fn complain_of(failure: &Failure, folder: &BrandFolder) -> u32 {
-    let source = folder.source(&failure.file).ok();
-    let place = Position { line: failure.line, column: failure.column };
-    let line = source.as_ref().and_then(|source| source.line(place));
-    let shown = line.map(|line| excerpt(line, failure.column as usize));
-    complain(&failure.to_string(), shown.as_deref())
-}
-
-/// Compiles a module by itself, so that one that no page imports is checked.
-async fn check_module(builder: &Builder<'_>, code: &str) -> anyhow::Result<u32> {
-    let Builder { sandbox, folder, limits, .. } = builder;
-    let Some(source) = folder.module(code) else { return Ok(0) };
-    let file = source.and_then(modules::script_file).map_err(anyhow::Error::msg)?;
-    if file.source.file.starts_with("pages/") {
-        return Ok(0);
-    }
-    match modules::compile(sandbox, file, *folder, limits).await {
-        Ok(_) => Ok(0),
-        Err(CompileError::Author(failure)) => Ok(complain_of(&failure, folder)),
-        Err(CompileError::Host(error)) => Err(error.into()),
-    }
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -40,6 +40,23 @@ pub enum Call {
 }
 
 impl Call {
+    pub const ALL: [Self; 14] = [
+        Self::GetField,
+        Self::GetFields,
+        Self::GetEntries,
+        Self::GetValues,
+        Self::SetField,
+        Self::SetFields,
+        Self::AddValue,
+        Self::Clear,
+        Self::MoveToStage,
+        Self::MoveToPipeline,
+        Self::MoveLead,
+        Self::MoveToEntity,
+        Self::Reassign,
+        Self::EnsureEntity,
+    ];
+
     /// The global's name, with which every message starts.
     pub fn name(self) -> &'static str {
         match self {

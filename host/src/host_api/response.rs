@@ -14,7 +14,8 @@ use crate::{cookies, redirect};
 #[error("the run was ended by a stop call")]
 pub struct Stopped;
 
-const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+/// Statuses of redirects.
+pub const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
 /// Headers that decide about connections, other origins or what proxies do.
 const REFUSED: [&str; 22] = [

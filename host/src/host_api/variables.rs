@@ -45,7 +45,8 @@ impl RunState {
     }
 }
 
-fn is_identifier(name: &str) -> bool {
+/// Whether a template variable can have this name.
+pub fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, FileError};
 use crate::cache::CacheKey;
+use crate::diagnostic::{Diagnostic, Rule};
 use crate::page::bundle::{Role, Used};
 use crate::page::extract::extract;
 use crate::page::modules::ModuleSource;
@@ -97,8 +98,13 @@ impl BrandFolder {
         })
     }
 
+    /// Every file of `modules/`.
+    pub fn module_files(&self) -> impl Iterator<Item = String> {
+        self.modules.iter().map(|file| format!("modules/{file}"))
+    }
+
     /// What is wrong with files that pages include, used or not.
-    pub fn include_problems(&self) -> Vec<String> {
+    pub fn include_problems(&self) -> Vec<Diagnostic> {
         let layouts = self.layouts.iter().map(|file| format!("layouts/{file}"));
         let components = self.components.iter().map(|file| format!("components/{file}"));
         layouts.chain(components).filter_map(|file| self.include_source(&file).err()).collect()
@@ -106,16 +112,21 @@ impl BrandFolder {
 
     /// A layout or component. One with a backend script is not used: scripts belong to
     /// pages and modules.
-    fn include_source(&self, file: &str) -> Result<Source, String> {
-        let source = self.source(file)?;
-        let found = extract(&source.text).map_err(|reason| format!("{file}: {reason}"))?;
+    fn include_source(&self, file: &str) -> Result<Source, Diagnostic> {
+        let source = self.source(file).map_err(|reason| {
+            let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason);
+            Diagnostic::of_file(Rule::File, file, reason)
+        })?;
+        let found = extract(&source.text).map_err(|reason| Diagnostic::of_file(Rule::Html, file, reason))?;
         let at = found.holes.first().map(|hole| hole.start).or(found.misplaced.map(|(at, _)| at));
-        let Some(at) = at else { return Ok(source) };
-        let place = source.position(at);
-        Err(format!(
-            "{file}:{}:{}: a backend script cannot stand here; move it to a page or a module",
-            place.line, place.column
-        ))
+        match at {
+            None => Ok(source),
+            Some(at) => {
+                let message = "a backend script cannot stand here";
+                let found = Diagnostic::at(Rule::MisplacedScript, &source, at..at, message);
+                Err(found.help("move it to a page or a module"))
+            }
+        }
     }
 
     /// Only listed files can be named, so no name leaves the folder.
@@ -123,7 +134,7 @@ impl BrandFolder {
         match self.include_source(&self.resolve(role, name)?) {
             Ok(source) => Some((source.file, source.text)),
             Err(reason) => {
-                tracing::error!("{}", crate::run_log::printable(&reason));
+                tracing::error!("{}", crate::run_log::printable(&reason.to_string()));
                 None
             }
         }

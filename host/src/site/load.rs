@@ -102,7 +102,7 @@ impl Loader<'_> {
             pages.insert(&file, Arc::new(page));
         }
         for problem in loading.folder.include_problems() {
-            tracing::error!(brand = id, "{}", printable(&problem));
+            tracing::error!(brand = id, "{}", printable(&problem.to_string()));
         }
         let (public, problems) = PublicFiles::load(dir, &config.public);
         for problem in problems {

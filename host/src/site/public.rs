@@ -117,6 +117,11 @@ impl PublicFiles {
         self.by_path.get(path.as_str())
     }
 
+    /// The path of every file.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.by_path.keys().map(String::as_str)
+    }
+
     fn walk(&mut self, folder: &Path, prefix: &str, problems: &mut Vec<PublicError>) {
         let unreadable = |error| PublicError::Unreadable(format!("public/{prefix}"), error);
         let entries = match fs::read_dir(folder) {

@@ -1,0 +1,339 @@
+//! What scripts find in a sandbox. A test compares these tables with the engine.
+
+/// Sluice's own globals that are functions.
+pub const FUNCTIONS: &[&str] = &[
+    "addCrmFieldValue",
+    "atob",
+    "btoa",
+    "clearCrmEntries",
+    "ensureCrmEntity",
+    "getCrmEntries",
+    "getCrmField",
+    "getCrmFieldValues",
+    "getCrmFields",
+    "getCustomer",
+    "getUser",
+    "getVariable",
+    "moveCrmLead",
+    "moveCrmToEntity",
+    "moveCrmToPipeline",
+    "moveCrmToStage",
+    "reassignCrmReference",
+    "redirect",
+    "setCrmField",
+    "setCrmFields",
+    "setHeader",
+    "setVariable",
+    "structuredClone",
+];
+
+/// Objects that nothing can be added to or taken from, with all of their members.
+pub const OBJECTS: &[(&str, &[&str])] = &[
+    ("console", &["debug", "error", "info", "log", "warn"]),
+    ("cookie", &["delete", "set"]),
+    ("crypto", &["getRandomValues", "randomUUID", "subtle"]),
+    ("crypto.subtle", &["digest", "exportKey", "generateKey", "importKey", "sign", "verify"]),
+    (
+        "request",
+        &[
+            "body",
+            "cookies",
+            "headers",
+            "ip",
+            "ip6",
+            "is_mobile",
+            "is_tablet",
+            "method",
+            "path",
+            "queries",
+            "query",
+            "route_params",
+            "route_slug",
+        ],
+    ),
+    ("request.headers", &["accept-language", "host", "referer", "user-agent"]),
+    ("response", &["json", "send", "status"]),
+    ("Schema", &["any", "array", "boolean", "number", "object", "string"]),
+    ("secrets", &["get"]),
+    ("session", &["clearCustomer", "delete", "get", "getToken", "set", "setCustomer", "setFromToken"]),
+];
+
+/// Sluice's other globals.
+pub const VALUES: &[&str] =
+    &["CryptoKey", "DOMException", "URL", "URLSearchParams", "customer", "is_customer"];
+
+/// JavaScript's own objects that scripts call members of, and these.
+pub const STANDARD_OBJECTS: &[(&str, &[&str])] = &[
+    ("Array", &["from", "fromAsync", "isArray", "of"]),
+    ("Date", &["UTC", "now", "parse"]),
+    ("JSON", &["isRawJSON", "parse", "rawJSON", "stringify"]),
+    (
+        "Math",
+        &[
+            "E",
+            "LN10",
+            "LN2",
+            "LOG10E",
+            "LOG2E",
+            "PI",
+            "SQRT1_2",
+            "SQRT2",
+            "abs",
+            "acos",
+            "acosh",
+            "asin",
+            "asinh",
+            "atan",
+            "atan2",
+            "atanh",
+            "cbrt",
+            "ceil",
+            "clz32",
+            "cos",
+            "cosh",
+            "exp",
+            "expm1",
+            "f16round",
+            "floor",
+            "fround",
+            "hypot",
+            "imul",
+            "log",
+            "log10",
+            "log1p",
+            "log2",
+            "max",
+            "min",
+            "pow",
+            "random",
+            "round",
+            "sign",
+            "sin",
+            "sinh",
+            "sqrt",
+            "sumPrecise",
+            "tan",
+            "tanh",
+            "trunc",
+        ],
+    ),
+    (
+        "Number",
+        &[
+            "EPSILON",
+            "MAX_SAFE_INTEGER",
+            "MAX_VALUE",
+            "MIN_SAFE_INTEGER",
+            "MIN_VALUE",
+            "NEGATIVE_INFINITY",
+            "NaN",
+            "POSITIVE_INFINITY",
+            "isFinite",
+            "isInteger",
+            "isNaN",
+            "isSafeInteger",
+            "parseFloat",
+            "parseInt",
+        ],
+    ),
+    (
+        "Object",
+        &[
+            "assign",
+            "create",
+            "defineProperties",
+            "defineProperty",
+            "entries",
+            "freeze",
+            "fromEntries",
+            "getOwnPropertyDescriptor",
+            "getOwnPropertyDescriptors",
+            "getOwnPropertyNames",
+            "getOwnPropertySymbols",
+            "getPrototypeOf",
+            "groupBy",
+            "hasOwn",
+            "is",
+            "isExtensible",
+            "isFrozen",
+            "isSealed",
+            "keys",
+            "preventExtensions",
+            "seal",
+            "setPrototypeOf",
+            "values",
+        ],
+    ),
+    ("Promise", &["all", "allSettled", "any", "race", "reject", "resolve", "try", "withResolvers"]),
+];
+
+/// The rest of what JavaScript has.
+pub const STANDARD: &[&str] = &[
+    "AggregateError",
+    "ArrayBuffer",
+    "AsyncDisposableStack",
+    "BigInt",
+    "BigInt64Array",
+    "BigUint64Array",
+    "Boolean",
+    "DataView",
+    "DisposableStack",
+    "Error",
+    "EvalError",
+    "FinalizationRegistry",
+    "Float16Array",
+    "Float32Array",
+    "Float64Array",
+    "Function",
+    "Infinity",
+    "Int16Array",
+    "Int32Array",
+    "Int8Array",
+    "InternalError",
+    "Iterator",
+    "Map",
+    "NaN",
+    "Proxy",
+    "RangeError",
+    "ReferenceError",
+    "Reflect",
+    "RegExp",
+    "Set",
+    "SharedArrayBuffer",
+    "String",
+    "SuppressedError",
+    "Symbol",
+    "SyntaxError",
+    "TextDecoder",
+    "TextEncoder",
+    "TypeError",
+    "URIError",
+    "Uint16Array",
+    "Uint32Array",
+    "Uint8Array",
+    "Uint8ClampedArray",
+    "WeakMap",
+    "WeakRef",
+    "WeakSet",
+    "decodeURI",
+    "decodeURIComponent",
+    "encodeURI",
+    "encodeURIComponent",
+    "escape",
+    "eval",
+    "globalThis",
+    "isFinite",
+    "isNaN",
+    "parseFloat",
+    "parseInt",
+    "queueMicrotask",
+    "undefined",
+    "unescape",
+];
+
+/// What a schema can be asked for, and by which kinds where not by all.
+pub const SCHEMA_METHODS: &[(&str, &[&str])] = &[
+    ("custom", &[]),
+    ("default", &[]),
+    ("email", &["string"]),
+    ("integer", &["number"]),
+    ("items", &["array"]),
+    ("label", &[]),
+    ("lowercase", &["string"]),
+    ("max", &["string", "number", "array"]),
+    ("min", &["string", "number", "array"]),
+    ("negative", &["number"]),
+    ("optional", &[]),
+    ("pattern", &["string"]),
+    ("pattern_values", &["object"]),
+    ("positive", &["number"]),
+    ("required", &[]),
+    ("strip", &[]),
+    ("url", &["string"]),
+    ("valid", &[]),
+    ("validate", &[]),
+];
+
+/// What every object has, whatever it is.
+const OF_EVERY_OBJECT: &[&str] = &[
+    "__proto__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+];
+/// What every function has, too.
+const OF_EVERY_FUNCTION: &[&str] = &["apply", "bind", "call", "length", "name", "prototype"];
+
+/// Names that other platforms have, and what to use here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("Buffer", "use Uint8Array, TextEncoder, btoa and atob"),
+    ("Deno", "scripts run in a sandbox of their own, not in Deno"),
+    ("Headers", "read `request.headers`, write with `setHeader`"),
+    ("Response", "answer with `response.send(html)` or `response.json(data)`"),
+    ("WebSocket", NO_NETWORK),
+    ("XMLHttpRequest", NO_NETWORK),
+    ("__dirname", NO_FILES),
+    ("__filename", NO_FILES),
+    ("alert", BROWSER),
+    ("clearInterval", NO_TIMERS),
+    ("clearTimeout", NO_TIMERS),
+    ("document", BROWSER),
+    ("exports", "write `export` in front of what others may import"),
+    ("fetch", NO_NETWORK),
+    ("fs", NO_FILES),
+    ("history", BROWSER),
+    ("localStorage", "keep values of a visitor with `session.set(key, value)`"),
+    ("location", "read `request.path`, send visitors elsewhere with `redirect(url)`"),
+    ("module", "write `export` in front of what others may import"),
+    ("navigator", "read `request.headers[\"user-agent\"]`, `request.is_mobile` or `request.is_tablet`"),
+    ("process", "there is no environment to read; secrets come from `secrets.get(name)`"),
+    ("require", "write `import { name } from \"module\"` at the top of the script"),
+    ("sessionStorage", "keep values of a visitor with `session.set(key, value)`"),
+    ("setImmediate", NO_TIMERS),
+    ("setInterval", NO_TIMERS),
+    ("setTimeout", NO_TIMERS),
+    ("window", BROWSER),
+];
+const NO_NETWORK: &str =
+    "scripts cannot reach the network; let the browser fetch in a script without `scope`";
+const NO_TIMERS: &str = "a run ends with the request, so there are no timers; do the work at once";
+const NO_FILES: &str = "scripts cannot reach files; keep data with `session` or the CRM calls";
+const BROWSER: &str = "it is the browser's; put this code into a script without `scope`, or hand values over with `setVariable`";
+
+/// Every global there is.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    let objects = OBJECTS.iter().chain(STANDARD_OBJECTS).map(|(name, _)| *name);
+    objects.filter(|name| !name.contains('.')).chain(FUNCTIONS.iter().chain(VALUES).chain(STANDARD).copied())
+}
+
+pub fn is_known(name: &str) -> bool {
+    all().any(|known| known == name)
+}
+
+/// Whether assigning to this global throws.
+pub fn is_read_only(name: &str) -> bool {
+    let own = OBJECTS.iter().map(|(name, _)| *name).chain(FUNCTIONS.iter().chain(VALUES).copied());
+    own.chain(["Infinity", "NaN", "undefined"]).any(|known| known == name)
+}
+
+/// The members of `session`, `crypto.subtle`, `Math`; None where anything may be asked for.
+pub fn members(path: &str) -> Option<&'static [&'static str]> {
+    OBJECTS.iter().chain(STANDARD_OBJECTS).find(|(name, _)| *name == path).map(|(_, members)| *members)
+}
+
+/// Whether `path` has `member`, inherited ones included.
+pub fn has_member(path: &str, member: &str) -> bool {
+    let is_function = path.starts_with(char::is_uppercase);
+    members(path).is_none_or(|members| members.contains(&member))
+        || OF_EVERY_OBJECT.contains(&member)
+        || (is_function && OF_EVERY_FUNCTION.contains(&member))
+}
+
+/// What to do about a name that other platforms have.
+pub fn elsewhere(name: &str) -> Option<&'static str> {
+    ELSEWHERE.iter().find(|(known, _)| *known == name).map(|(_, help)| *help)
+}

@@ -1,0 +1,60 @@
+//! `sluice check`: mistakes in a site, without running it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::check::Site;
+use crate::diagnostic::{self, Diagnostic};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing found, or warnings only; 1 mistakes found; 2 wrong command line.\n\
+    docs/errors/ explains every code."
+)]
+pub struct Args {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// Only this brand
+    #[arg(long)]
+    brand: Option<String>,
+    /// How mistakes are printed
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// Warnings are mistakes, too
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// One JSON object
+    Json,
+    /// Annotations of GitHub's workflows
+    Github,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let site = Site::read(&args.site_dir, std::env::vars());
+    let sandbox = site.sandbox()?;
+    let found = site.check(&sandbox, args.brand.as_deref()).await?;
+    match args.format {
+        Format::Json => println!("{}", diagnostic::json(&found)),
+        Format::Github => found.iter().for_each(|one| println!("{}", diagnostic::github(one))),
+        Format::Human => print(&found),
+    }
+    let is_clean = found.iter().all(|one| !one.is_error() && !args.deny_warnings);
+    Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(found: &[Diagnostic]) {
+    for one in found {
+        println!("{}\n", diagnostic::human(one));
+    }
+    match diagnostic::summary(found) {
+        Some(summary) => println!("{summary} found"),
+        None => println!("no mistakes found"),
+    }
+}

@@ -1,0 +1,119 @@
+//! Which template variables a file shows, for checks that need no request.
+
+use super::ast::{Expr, FilterCall, Node, Root, Step};
+use super::filters::Filter;
+use super::parse;
+
+/// `var.name` in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableUse {
+    pub name: String,
+    /// The byte of the file at which the name stands.
+    pub at: usize,
+    /// There is a `| default: …` for when nothing sets it.
+    pub has_default: bool,
+}
+
+/// Every variable that `source` shows, in its order; nothing where it does not parse.
+pub fn variables(source: &str) -> Vec<VariableUse> {
+    let mut walk = Walk { source, found: Vec::new() };
+    if let Ok(document) = parse::parse(0, source, &[]) {
+        walk.nodes(&document.nodes);
+    }
+    walk.found
+}
+
+struct Walk<'a> {
+    source: &'a str,
+    found: Vec<VariableUse>,
+}
+
+impl Walk<'_> {
+    /// Parsing bounds how deep nodes and expressions nest.
+    fn nodes(&mut self, nodes: &[Node]) {
+        for node in nodes {
+            match node {
+                Node::Text { .. } => {}
+                Node::Output { expr, .. } => self.expr(expr, false),
+                Node::If { arms, .. } => {
+                    for arm in arms {
+                        arm.condition.iter().for_each(|condition| self.expr(condition, false));
+                        self.nodes(&arm.body);
+                    }
+                }
+                Node::Foreach { list, body, .. } => {
+                    self.expr(list, false);
+                    self.nodes(body);
+                }
+                Node::Set { value, .. } => self.expr(value, false),
+                Node::Component { args, .. } => args.iter().for_each(|args| self.expr(args, false)),
+                Node::Block { body, .. } => self.nodes(body),
+                Node::Yield { default, .. } => default.iter().for_each(|default| self.expr(default, false)),
+            }
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr, has_default: bool) {
+        match expr {
+            Expr::Null | Expr::Undefined | Expr::Bool(_) | Expr::Number(_) | Expr::Text(_) => {}
+            Expr::Path { root, steps } => self.path(root, steps, has_default),
+            Expr::Negate(inner) | Expr::Not(inner) | Expr::Dump(inner) => self.expr(inner, has_default),
+            Expr::Chain { first, rest } => {
+                self.expr(first, has_default);
+                rest.iter().for_each(|(_, expr)| self.expr(expr, has_default));
+            }
+            Expr::And(all) | Expr::Or(all) | Expr::List(all) => {
+                all.iter().for_each(|expr| self.expr(expr, has_default));
+            }
+            Expr::Dict(fields) => fields.iter().for_each(|(_, expr)| self.expr(expr, has_default)),
+            Expr::Filtered { value, calls } => {
+                self.expr(value, has_default || calls.iter().any(is_default));
+                for call in calls {
+                    call.args.iter().for_each(|arg| self.expr(arg, false));
+                }
+            }
+        }
+    }
+
+    fn path(&mut self, root: &Root, steps: &[Step], has_default: bool) {
+        match root {
+            Root::Name(named) if named.name == "var" => {
+                if let Some(Step::Key(name)) = steps.first() {
+                    let from = named.pos.at as usize;
+                    let after = self.source.get(from..).and_then(|rest| rest.find(name.as_str()));
+                    let at = from + after.unwrap_or(0);
+                    self.found.push(VariableUse { name: name.clone(), at, has_default });
+                }
+            }
+            Root::Value(value) => self.expr(value, has_default),
+            _ => {}
+        }
+        for step in steps {
+            if let Step::Index(index) = step {
+                self.expr(index, false);
+            }
+        }
+    }
+}
+
+fn is_default(call: &FilterCall) -> bool {
+    matches!(call.filter, Filter::Default | Filter::DefaultIfNone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_wherever_they_stand() {
+        let source = "{{ var.a }}@if(var.b == 1){{ x[var.c] | default: var.d }}@endif\n\
+                      <p v-if=\"!var.e\">@foreach(i in var.f.g){{ i.h }}@endforeach</p>{{ (var.j) | default: 1 }}";
+        let found = variables(source);
+        let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e", "f", "j"]);
+        assert!(found.iter().all(|one| source[one.at..].starts_with(&one.name)));
+        let with_default: Vec<&str> =
+            found.iter().filter(|one| one.has_default).map(|one| one.name.as_str()).collect();
+        assert_eq!(with_default, ["j"]);
+    }
+}

@@ -1,0 +1,6 @@
+export function requireCustomer() {
+  if (!is_customer) {
+    response.status(401);
+    response.json({ ok: false });
+  }
+}

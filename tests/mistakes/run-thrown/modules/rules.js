@@ -1,0 +1,5 @@
+export function check(query) {
+  if (!query.id) {
+    throw new Error("id is missing");
+  }
+}

@@ -69,22 +69,23 @@ fn a_new_site_runs() {
     assert_eq!(stored(&server, "messages"), ["Ann"]);
 }
 
-/// The titles of the entity's entries, as operators see them.
+/// The names in the entity's entries, as operators see them.
 fn stored(server: &Server, entity: &str) -> Vec<String> {
     let answer = server.admin(&format!("/api/brands/main/crm/{entity}"));
-    let found: Value = serde_json::from_str(&answer.body).unwrap();
-    let mut titles = Vec::new();
-    collect_titles(&found, &mut titles);
-    titles
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let mut names = Vec::new();
+    collect_names(&serde_json::from_str(&answer.body).unwrap(), &mut names);
+    names
 }
 
-fn collect_titles(value: &Value, titles: &mut Vec<String>) {
+/// Entries stand in boards and their columns.
+fn collect_names(value: &Value, names: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
-            titles.extend(fields.get("title").and_then(Value::as_str).map(str::to_owned));
-            fields.values().for_each(|value| collect_titles(value, titles));
+            names.extend(value["values"]["name"].as_str().map(str::to_owned));
+            fields.values().for_each(|value| collect_names(value, names));
         }
-        Value::Array(items) => items.iter().for_each(|value| collect_titles(value, titles)),
+        Value::Array(items) => items.iter().for_each(|value| collect_names(value, names)),
         _ => {}
     }
 }

@@ -15,7 +15,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let command = super::Cli::command();
+    // `help` is in every page already.
+    let command = super::Cli::command().disable_help_subcommand(true);
     match &args.dir {
         None => {
             let mut page = Vec::new();

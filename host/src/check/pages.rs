@@ -32,8 +32,13 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
             found.extend(unguarded(brand, page, html, &by_code));
         }
     }
+    // What is wrong with these as files is told elsewhere.
+    let unusable: HashSet<String> = brand.folder.include_problems().into_iter().map(|one| one.file).collect();
     for (folder, directive, name) in included(brand) {
         let file = format!("{folder}/{name}.html");
+        if unusable.contains(&file) {
+            continue;
+        }
         // By itself, so that one that no page uses is looked at, too.
         found.extend(template_mistakes(&file, &format!("{directive}(\"{name}\")"), brand.folder));
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {

@@ -14,7 +14,10 @@ mod import;
 mod jobs;
 pub mod limits;
 mod logs;
+mod run;
 mod serve;
+mod test;
+mod types;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,6 +40,12 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site into a WebAssembly component
     Build(build::Args),
+    /// Make one request to a page, on an empty database, and show what came of it
+    Run(Box<run::Args>),
+    /// Run the tests beside the pages of a site
+    Test(test::Args),
+    /// Write what editors need to complete and check the scripts of a site
+    Types(types::Args),
     /// Apply, show and export what brands declare in crm.toml
     Crm(crm::Args),
     /// List, retry and drop background writes
@@ -67,7 +76,9 @@ pub fn main() -> ExitCode {
         },
         _ => None,
     };
-    logging::start(telemetry.as_deref());
+    // These show the author what the log would say, in their own way.
+    let is_quiet = matches!(cli.command, Command::Run(_) | Command::Test(_));
+    logging::start(telemetry.as_deref(), if is_quiet { "off" } else { logging::DEFAULT_FILTER });
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -82,6 +93,9 @@ pub fn main() -> ExitCode {
                 serve::run(args, Arc::clone(telemetry)).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args).await,
+            Command::Types(args) => types::run(&args).map(|()| ExitCode::SUCCESS),
+            Command::Test(args) => test::run(args).await,
+            Command::Run(args) => Ok(run::run(*args).await),
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod author;
 pub mod cache;
 pub mod cli;
 pub mod compress;
@@ -43,3 +44,4 @@ pub mod suggest;
 pub mod telemetry;
 pub mod template;
 pub mod value;
+pub mod watch;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FileError};
+use crate::author;
 use crate::cache::CacheKey;
 use crate::page::bundle::{Role, Used};
 use crate::page::extract::extract;
@@ -42,14 +43,21 @@ impl BrandFolder {
     /// # Errors
     /// A folder that cannot be read, or a symbolic link in one.
     pub fn new(dir: &Path) -> Result<Self, FileError> {
+        let mut modules = files::list(&dir.join("modules"), &[".js", ".html"])?;
+        modules.retain(|file| !file.ends_with(author::testing::SUFFIX));
         Ok(Self {
             dir: dir.to_owned(),
             pages: files::list(&dir.join("pages"), &[".html"])?,
-            modules: files::list(&dir.join("modules"), &[".js", ".html"])?,
+            modules,
             layouts: files::list(&dir.join("layouts"), &[".html"])?,
             components: files::list(&dir.join("components"), &[".html"])?,
             read: Mutex::default(),
         })
+    }
+
+    /// The files of modules, relative to the brand's folder.
+    pub fn module_files(&self) -> impl Iterator<Item = String> + '_ {
+        self.modules.iter().map(|file| format!("modules/{file}"))
     }
 
     /// The text of a file.

@@ -10,14 +10,15 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::Telemetry;
 
-const DEFAULT_FILTER: &str = "info,actix_server=warn";
+/// What is logged unless `SLUICE_LOG` says otherwise.
+pub const DEFAULT_FILTER: &str = "info,actix_server=warn";
 /// What sending does must not be sent: it would never end.
 const NOT_SENT: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,\
                         opentelemetry_http=off,ureq=off,ureq_proto=off,rustls=off";
 
 /// Starts logging. Call it once.
-pub fn start(telemetry: Option<&Telemetry>) {
-    let filter = || EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+pub fn start(telemetry: Option<&Telemetry>, default_filter: &str) {
+    let filter = || EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new(default_filter));
     let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let text = if std::io::stderr().is_terminal() {
         text.with_target(false).with_filter(filter()).boxed()

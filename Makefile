@@ -4,7 +4,7 @@ SITE ?= scripts
 CARGO_PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install run dev scripts check test lint fmt
+.PHONY: help setup install run dev scripts types test-site test check lint fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ scripts: ## Compile every page of the site into target/scripts
 check: ## Find mistakes in the site without running it
 	cargo build $(CARGO_PROFILE) -p sluice
 	target/release/sluice check $(SITE)
+
+types: ## Write what editors need to check the site's scripts
+	cargo build $(CARGO_PROFILE) -p sluice
+	target/release/sluice types $(SITE)
+
+test-site: ## Run the site's own tests
+	cargo build $(CARGO_PROFILE) -p sluice
+	target/release/sluice test $(SITE)
 
 test: setup guest-check lint ## Install what is missing, check the sources, run every test
 	cargo nextest run --locked --cargo-profile release -p sluice --no-fail-fast

@@ -211,7 +211,7 @@ fn browser() -> Vec<Function> {
             "get",
             &[("name", "string")],
             Gives::Option("(list u8)"),
-            each(["none", "", "__proto__"].map(text)),
+            each(["none", "", "__proto__", "sluice:test {\"call\":\"plan\"}"].map(text)),
         ),
         f(
             "console",

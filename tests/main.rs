@@ -11,6 +11,10 @@
 
 mod access;
 mod admin;
+mod author_docs;
+mod author_run;
+mod author_tests;
+mod author_types;
 mod brands;
 mod browser;
 mod build;

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
@@ -20,6 +19,7 @@ use crate::page::{Page, PageContent};
 use crate::progress::Progress;
 use crate::rate::Rates;
 use crate::reload::{self, Live, Loading, ReloadReport, Settings};
+use crate::script::clock::Clock;
 use crate::script::{Sandbox, SandboxConfig};
 use crate::session::handoff::Handoff;
 use crate::session::storage::Sessions;
@@ -35,15 +35,15 @@ pub struct App {
     live: RwLock<Arc<Live>>,
     pub site_dir: PathBuf,
     secrets_dir: Option<PathBuf>,
-    pub settings: tokio::sync::Mutex<Settings>,
-    pub pages: PageStore,
-    pub sandbox: Sandbox,
+    pub settings: Arc<tokio::sync::Mutex<Settings>>,
+    pub pages: Arc<PageStore>,
+    pub sandbox: Arc<Sandbox>,
     pub sessions: Sessions,
     pub store: Arc<dyn Store>,
     /// Rung when a job was queued here.
     pub bell: Arc<Notify>,
     pub rates: Rates,
-    pub executions: ExecutionLog,
+    pub executions: Arc<ExecutionLog>,
     pub compressed_files: CompressedFiles,
     pub telemetry: Arc<Telemetry>,
     pub progress: Arc<Progress>,
@@ -53,6 +53,23 @@ pub struct App {
     pub runtime: Handle,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
+    pub clock: Clock,
+    /// What runs' random numbers follow from, if not from the system's.
+    pub seed: Option<u64>,
+}
+
+/// What an [`App`] stands on.
+pub struct Ground {
+    pub keys: Keys,
+    pub store: Arc<dyn Store>,
+    /// Where what the settings do not place elsewhere is kept.
+    pub data_dir: Option<PathBuf>,
+    pub clock: Clock,
+    pub seed: Option<u64>,
+    /// Told how far starting is.
+    pub progress: Arc<Progress>,
+    /// Only while a site is worked on.
+    pub dev: Option<Arc<Dev>>,
 }
 
 impl App {
@@ -76,6 +93,21 @@ impl App {
             data_dir.as_deref(),
         )?;
         let store = location.open().await?;
+        let ground = Ground { keys, store, data_dir, clock: Clock::Host, seed: None, progress, dev };
+        Self::start_on(ground, site_dir, config, telemetry).await
+    }
+
+    /// The same with a database and keys of the caller's.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_on(
+        ground: Ground,
+        site_dir: PathBuf,
+        config: &SiteConfig,
+        telemetry: Arc<Telemetry>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let Ground { keys, store, data_dir, clock, seed, progress, dev } = ground;
         let sandbox_config = SandboxConfig {
             concurrent_runs_max: config.limits.max.concurrent_runs(),
             memory_bytes_max: config.limits.max.memory_bytes(),
@@ -109,7 +141,7 @@ impl App {
         tracing::info!(brands, pages = page_count, pages_compiled, "the site is loaded");
         progress.end();
         let as_written = crate::config::read_site(&site_dir, std::env::vars())?;
-        let settings = tokio::sync::Mutex::new(Settings::new(as_written, config.clone()));
+        let settings = Arc::new(tokio::sync::Mutex::new(Settings::new(as_written, config.clone())));
         let sessions = Sessions {
             store: Arc::clone(&store) as _,
             keys: Arc::new(keys),
@@ -136,20 +168,52 @@ impl App {
             site_dir,
             secrets_dir,
             settings,
-            pages,
-            sandbox,
+            pages: Arc::new(pages),
+            sandbox: Arc::new(sandbox),
             sessions,
             store,
             bell,
             rates,
-            executions,
+            executions: Arc::new(executions),
             compressed_files,
             telemetry,
             progress,
             dev,
             runtime: Handle::current(),
             stopping,
+            clock,
+            seed,
         }))
+    }
+
+    /// The same site on another database.
+    pub fn on_store(&self, store: Arc<dyn Store>) -> Self {
+        let sessions = Sessions {
+            store: Arc::clone(&store) as _,
+            keys: Arc::clone(&self.sessions.keys),
+            lifetime: self.sessions.lifetime,
+        };
+        Self {
+            live: RwLock::new(self.live()),
+            site_dir: self.site_dir.clone(),
+            secrets_dir: self.secrets_dir.clone(),
+            settings: Arc::clone(&self.settings),
+            pages: Arc::clone(&self.pages),
+            sandbox: Arc::clone(&self.sandbox),
+            sessions,
+            rates: Rates::new(Arc::clone(&store) as _),
+            store,
+            bell: Arc::new(Notify::new()),
+            executions: Arc::clone(&self.executions),
+            compressed_files: CompressedFiles::default(),
+            telemetry: Arc::clone(&self.telemetry),
+            progress: Arc::clone(&self.progress),
+            dev: self.dev.clone(),
+            runtime: self.runtime.clone(),
+            stopping: AtomicBool::new(false),
+            clock: self.clock,
+            seed: self.seed,
+        }
     }
 
     /// What is served now. Whoever holds it goes on with it when the site is reloaded.
@@ -182,7 +246,7 @@ impl App {
 
     /// Unix time in milliseconds.
     pub fn now_ms(&self) -> i64 {
-        now_ms()
+        self.clock.now_ms()
     }
 
     /// Handoff tokens of `brand`, for one run.
@@ -210,10 +274,9 @@ impl App {
     }
 }
 
-/// Unix time in milliseconds; a clock before 1970 reads as 0.
+/// Unix time in milliseconds, by the host's clock.
 pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    Clock::Host.now_ms()
 }
 
 /// The code cache, or none where its folder cannot be used: pages then stay in memory.

@@ -20,7 +20,10 @@ mod logs;
 mod man;
 mod new;
 mod output;
+mod run;
 mod serve;
+mod test;
+mod types;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,6 +76,12 @@ enum Command {
     Completions(completions::Args),
     /// Write manual pages of all commands
     Man(man::Args),
+    /// Make one request to a page, on an empty database, and show what came of it
+    Run(Box<run::Args>),
+    /// Run the tests beside the pages of a site
+    Test(test::Args),
+    /// Write what editors need to complete and check the scripts of a site
+    Types(types::Args),
     /// Apply, show and export what brands declare in crm.toml
     Crm(crm::Args),
     /// List, retry and drop background writes
@@ -105,6 +114,8 @@ pub fn main() -> ExitCode {
     };
     let filter = match &cli.command {
         Command::Dev(_) => logging::QUIET_FILTER,
+        // These show the author what the log would say, in their own way.
+        Command::Run(_) | Command::Test(_) => "off",
         _ if cli.quiet => "warn",
         _ => logging::DEFAULT_FILTER,
     };
@@ -132,6 +143,9 @@ pub fn main() -> ExitCode {
             }
             Command::Completions(args) => completions::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Man(args) => man::run(&args).map(|()| ExitCode::SUCCESS),
+            Command::Types(args) => types::run(&args).map(|()| ExitCode::SUCCESS),
+            Command::Test(args) => test::run(args).await,
+            Command::Run(args) => Ok(run::run(*args).await),
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod author;
 pub mod cache;
 pub mod check;
 pub mod cli;
@@ -50,3 +51,4 @@ pub mod terminal;
 pub mod turns;
 pub mod uncancelled;
 pub mod value;
+pub mod watch;

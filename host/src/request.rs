@@ -1,9 +1,11 @@
 //! The visitor's request: read from actix with bounds, in the host's own terms.
 
 pub mod conditions;
+pub mod described;
 pub mod forwarded;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -15,6 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::cookies;
 use crate::site::table::RouteParams;
 use crate::telemetry::trace::Trace;
+use crate::watch::Watch;
 use conditions::Conditions;
 
 /// Of a body that is too large, this much is read so that the answer can be
@@ -61,6 +64,18 @@ pub struct PageRequest {
     pub origin: Origin,
     pub conditions: Conditions,
     pub trace: Trace,
+    /// Notes what comes of it.
+    pub watch: Option<Arc<Watch>>,
+}
+
+/// The line and headers of a request.
+pub struct Head<'a> {
+    pub method: Method,
+    /// As it was sent: still encoded.
+    pub path: &'a str,
+    pub query: &'a str,
+    pub headers: &'a HeaderMap,
+    pub peer: Option<IpAddr>,
 }
 
 /// What the browser says about where a request comes from.
@@ -81,6 +96,19 @@ pub enum Body {
     Form(Vec<u8>),
     /// Of another type, too large, cut short or too slow: scripts see `null`.
     Dropped,
+}
+
+impl Body {
+    /// A whole body, by its `Content-Type`.
+    pub fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        match media.trim().to_ascii_lowercase().as_str() {
+            "application/json" => Self::Json(bytes),
+            "application/x-www-form-urlencoded" => Self::Form(bytes),
+            _ => Self::Dropped,
+        }
+    }
 }
 
 impl Method {
@@ -111,11 +139,23 @@ impl PageRequest {
         rules: &ReadRules,
     ) -> Self {
         let headers = request.headers();
+        let body = match method {
+            Method::Post => read_body(headers, payload, rules).await,
+            Method::Get | Method::Head => Body::None,
+        };
+        let uri = request.uri();
+        let peer = request.peer_addr().map(|address| address.ip());
+        let head = Head { method, path: uri.path(), query: uri.query().unwrap_or_default(), headers, peer };
+        Self { conditions: Conditions::read(request), ..Self::of(&head, body, rules) }
+    }
+
+    /// A request that has been read; it has no conditions.
+    pub fn of(head: &Head<'_>, body: Body, rules: &ReadRules) -> Self {
+        let headers = head.headers;
         let text = |name: header::HeaderName| {
             headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
-        let peer = request.peer_addr().map(|address| address.ip());
-        let client = forwarded::client(peer, headers, &rules.trusted_proxies);
+        let client = forwarded::client(head.peer, headers, &rules.trusted_proxies);
         let host = client.host.or_else(|| text(header::HOST)).unwrap_or_default();
         let seen = [
             ("user-agent", text(header::USER_AGENT)),
@@ -123,22 +163,19 @@ impl PageRequest {
             ("accept-language", text(header::ACCEPT_LANGUAGE)),
             ("host", Some(host.clone())),
         ];
-        let body = match method {
-            Method::Post => read_body(headers, payload, rules).await,
-            Method::Get | Method::Head => Body::None,
-        };
         Self {
-            method,
+            method: head.method,
             host,
-            raw_path: request.uri().path().to_owned(),
-            raw_query: request.uri().query().unwrap_or_default().to_owned(),
+            raw_path: head.path.to_owned(),
+            raw_query: head.query.to_owned(),
             headers: seen.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             cookies: read_cookies(headers),
             body,
             ip: client.ip,
             is_https: client.is_https,
-            conditions: Conditions::read(request),
+            conditions: Conditions::default(),
             trace: Trace::default(),
+            watch: None,
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
                 sec_fetch_dest: text(header::HeaderName::from_static("sec-fetch-dest")),
@@ -257,15 +294,8 @@ fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 async fn read_body(headers: &HeaderMap, payload: web::Payload, rules: &ReadRules) -> Body {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-    let media = media.trim().to_ascii_lowercase();
     let body = tokio::time::timeout(rules.body_timeout, collect(payload, rules.body_bytes_max)).await;
-    match (body, media.as_str()) {
-        (Ok(Some(bytes)), "application/json") => Body::Json(bytes),
-        (Ok(Some(bytes)), "application/x-www-form-urlencoded") => Body::Form(bytes),
-        _ => Body::Dropped,
-    }
+    body.ok().flatten().map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes))
 }
 
 /// The whole body, or none when it is too large or breaks off.
@@ -325,6 +355,7 @@ mod tests {
             origin: Origin::default(),
             conditions: Conditions::default(),
             trace: Trace::default(),
+            watch: None,
         }
     }
 

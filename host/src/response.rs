@@ -173,14 +173,23 @@ impl Reply {
             .push(format!("{name}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", issued.id));
     }
 
-    pub fn into_response(self) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = HttpResponse::build(status);
+    /// Every header that is sent but `Set-Cookie`.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let unless_set = |(name, _): &(&str, &str)| self.header(name).is_none();
         let no_store = [("cache-control", "no-store")];
         let standing = no_store.into_iter().chain(self.standing.iter()).filter(unless_set);
-        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in standing.chain(own) {
+        standing.chain(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// Whether a body may follow the headers.
+    pub fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 205 | 304)
+    }
+
+    pub fn into_response(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        for (name, value) in self.all_headers() {
             // Names and values were checked where they were written or recorded.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
                 response.insert_header((name, value));
@@ -191,8 +200,9 @@ impl Reply {
                 response.append_header(("set-cookie", value));
             }
         }
+        let has_body = self.has_body();
         match self.body {
-            _ if matches!(self.status, 204 | 205 | 304) => response.finish(),
+            _ if !has_body => response.finish(),
             ReplyBody::Bytes(bytes) => response.body(bytes),
             ReplyBody::File(part) => response.body(SizedStream::new(part.bytes, chunks(part))),
         }
@@ -237,6 +247,11 @@ fn set_cookie(cookie: &CookieEffect, is_https: bool) -> String {
         line.push_str("; Secure");
     }
     line
+}
+
+/// What HTTP calls a status, or nothing.
+pub fn reason(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
 }
 
 #[cfg(test)]

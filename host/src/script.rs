@@ -1,5 +1,7 @@
 //! Running a page's script: one sandbox, one run, one report.
 
+mod chance;
+pub mod clock;
 pub mod compile;
 pub mod component;
 pub mod engine;
@@ -15,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
-use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
 
 pub use engine::{Sandbox, SandboxConfig, Script};
 
@@ -26,6 +27,9 @@ use crate::secrets::BrandSecrets;
 use crate::session::Session;
 use crate::session::handoff::Handoff;
 use crate::telemetry::trace::Trace;
+use crate::watch::{TestCalls, Watch};
+use chance::Chance;
+use clock::{Clock, RunClock};
 use limiter::{Limiter, MemoryExceeded};
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
@@ -60,6 +64,13 @@ pub struct RunContext {
     pub handoff: Option<Handoff>,
     pub secrets: Arc<BrandSecrets>,
     pub limits: Limits,
+    pub clock: Clock,
+    /// Random numbers follow from it; the system's where there is none.
+    pub seed: Option<u64>,
+    /// Notes what the run does.
+    pub watch: Option<Arc<Watch>>,
+    /// Answers what an author's test asks; none in every other run.
+    pub test_calls: Option<Arc<dyn TestCalls>>,
 }
 
 /// The state of one run, inside its store.
@@ -68,8 +79,8 @@ pub struct RunState {
     pub(crate) effects: Effects,
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
-    pub(crate) wall_clock: WallClock,
-    pub(crate) monotonic_clock: MonotonicClock,
+    pub(crate) clock: RunClock,
+    pub(crate) chance: Chance,
     pub(crate) crm_calls: u32,
     pub(crate) crm_ensure_calls: u32,
     /// Handoff tokens made and taken.
@@ -81,12 +92,12 @@ pub struct RunState {
 impl RunState {
     fn new(context: RunContext, limiter: Limiter, fuel: u64) -> Self {
         Self {
+            clock: RunClock::new(context.clock),
+            chance: Chance::new(context.seed),
             context,
             effects: Effects::default(),
             limiter,
             meter: Meter::new(fuel),
-            wall_clock: WallClock::new(),
-            monotonic_clock: MonotonicClock::new(),
             crm_calls: 0,
             crm_ensure_calls: 0,
             tokens: 0,
@@ -96,6 +107,7 @@ impl RunState {
 }
 
 /// What a run did, how it ended and what it cost.
+#[derive(Clone)]
 pub struct RunReport {
     pub outcome: Outcome,
     pub failure: Option<Failure>,

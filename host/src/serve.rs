@@ -2,7 +2,7 @@
 //! response, each step once and in this order.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
 use serde_json::{Map, Value};
@@ -82,6 +82,9 @@ async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequ
         Err(reply) => return reply,
     };
     run_log::record(&found.brand.id, &found.page.file, request, &report);
+    if let Some(watch) = &request.watch {
+        watch.page_ran(&found.brand.id, &found.page.file, &report);
+    }
     if let Some(metrics) = request.trace.metrics()
         && !matches!(content.script, PageScript::None)
     {
@@ -90,7 +93,8 @@ async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequ
     let session = report.session.clone();
     let mut run = finished_run(&content, request, &mut report);
     let step = request.trace.child("template");
-    let mut reply = compose(&found, &content, &seen, report, request.is_https, &mut run);
+    let shown = Shown { found: &found, content: &content, seen: &seen, request, now: app.clock.now() };
+    let mut reply = shown.compose(report, &mut run);
     step.end();
     save_session(app, &found, &session, request, &mut reply).await;
     let asked = Asked {
@@ -315,6 +319,10 @@ async fn run_script(
         handoff: Some(app.handoff(&found.brand.id)),
         secrets: live.secrets.of(&found.brand.id),
         limits: page.limits.clone(),
+        clock: app.clock,
+        seed: app.seed,
+        watch: request.watch.clone(),
+        test_calls: None,
     };
     match app.sandbox.run(script, context).await {
         Ok(mut report) => {
@@ -372,59 +380,66 @@ fn end_run(trace: &Trace, brand: &str, report: &RunReport) {
     trace.end();
 }
 
-/// Template and effects to a reply. A stop call replaces the page.
-fn compose(
-    found: &Found,
-    content: &PageContent,
-    seen: &Value,
-    report: RunReport,
-    is_https: bool,
-    run: &mut FinishedRun,
-) -> Reply {
-    if report.outcome.is_failure() && found.page.on_error == OnError::Error {
-        return Reply::plain(500, "Something went wrong");
-    }
-    let mut effects = report.effects;
-    if effects.stop.is_some() {
-        return Reply::of_effects(effects, None, is_https);
-    }
-    effects.status = effects.status.or(Some(found.status));
-    match render(found, content, seen, &effects.variables, &report.session) {
-        Ok(html) => Reply::of_effects(effects, Some(html), is_https),
-        Err(failure) => {
-            run_log::template_failed(&found.brand.id, &found.page.file, &failure);
-            run.outcome = "template";
-            run.failure = Some(failure);
-            Reply::plain(500, "Something went wrong")
-        }
-    }
+/// A page and whom it is shown to.
+struct Shown<'a> {
+    found: &'a Found,
+    content: &'a PageContent,
+    /// `request` as the template sees it.
+    seen: &'a Value,
+    request: &'a PageRequest,
+    now: SystemTime,
 }
 
-fn render(
-    found: &Found,
-    content: &PageContent,
-    seen: &Value,
-    own: &Map<String, Value>,
-    session: &Session,
-) -> Result<String, Failure> {
-    let template = content.template.as_ref().map_err(Failure::clone)?;
-    // Script variables win over brand variables of the same name.
-    let mut variables = Map::clone(&found.brand.variables);
-    variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let params = found.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
-    let customer = session.identity().map_or(&Value::Null, |identity| &identity.customer);
-    let scope = Scope {
-        variables: &variables,
-        customer,
-        is_customer: session.identity().is_some(),
-        request: seen,
-        route_params: &Value::Object(params.collect()),
-    };
-    let rendered = template.render(&scope)?;
-    for warning in rendered.warnings {
-        tracing::warn!(brand = found.brand.id, page = found.page.file, "{}", run_log::printable(&warning));
+impl Shown<'_> {
+    /// Template and effects to a reply. A stop call replaces the page.
+    fn compose(&self, report: RunReport, run: &mut FinishedRun) -> Reply {
+        let Self { found, request, .. } = self;
+        if report.outcome.is_failure() && found.page.on_error == OnError::Error {
+            return Reply::plain(500, "Something went wrong");
+        }
+        let mut effects = report.effects;
+        if effects.stop.is_some() {
+            return Reply::of_effects(effects, None, request.is_https);
+        }
+        effects.status = effects.status.or(Some(found.status));
+        match self.render(&effects.variables, &report.session) {
+            Ok(html) => Reply::of_effects(effects, Some(html), request.is_https),
+            Err(failure) => {
+                run_log::template_failed(&found.brand.id, &found.page.file, &failure);
+                if let Some(watch) = &request.watch {
+                    watch.template_failed(&failure);
+                }
+                run.outcome = "template";
+                run.failure = Some(failure);
+                Reply::plain(500, "Something went wrong")
+            }
+        }
     }
-    Ok(rendered.html)
+
+    fn render(&self, own: &Map<String, Value>, session: &Session) -> Result<String, Failure> {
+        let found = self.found;
+        let template = self.content.template.as_ref().map_err(Failure::clone)?;
+        // Script variables win over brand variables of the same name.
+        let mut variables = Map::clone(&found.brand.variables);
+        variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let params = found.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+        let customer = session.identity().map_or(&Value::Null, |identity| &identity.customer);
+        let scope = Scope {
+            variables: &variables,
+            customer,
+            is_customer: session.identity().is_some(),
+            request: self.seen,
+            route_params: &Value::Object(params.collect()),
+        };
+        let rendered = template.render_at(&scope, self.now)?;
+        for warning in &rendered.warnings {
+            tracing::warn!(brand = found.brand.id, page = found.page.file, "{}", run_log::printable(warning));
+        }
+        if let Some(watch) = &self.request.watch {
+            watch.template_warned(&rendered.warnings);
+        }
+        Ok(rendered.html)
+    }
 }
 
 async fn save_session(app: &App, found: &Found, session: &Session, request: &PageRequest, reply: &mut Reply) {

@@ -196,6 +196,12 @@ impl Session {
         Ok(())
     }
 
+    /// What the session holds, reserved keys left out.
+    pub fn values(&self) -> Map<String, Value> {
+        let visible = self.now.values.iter().filter(|(key, _)| !is_reserved(key));
+        visible.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     pub fn identity(&self) -> Option<&Identity> {
         self.now.identity.as_ref()
     }

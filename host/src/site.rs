@@ -110,6 +110,18 @@ impl Brand {
         self.domains.iter().filter(takes).map(String::len).max()
     }
 
+    /// Takes the Hosts that no brand names.
+    pub fn is_default(&self) -> bool {
+        self.is_default
+    }
+
+    /// A Host that means this brand; none where there is no such.
+    pub fn own_host(&self) -> Option<String> {
+        let named = self.domains.iter().find(|domain| !domain.starts_with("*.")).cloned();
+        let any = || Some(format!("www.{}", self.domains.first()?.strip_prefix("*.")?));
+        named.or_else(any).or_else(|| self.is_default.then(|| "localhost".to_owned()))
+    }
+
     /// The brand's own page for paths that nothing answers.
     pub fn not_found_page(&self) -> Option<&Arc<Page>> {
         self.pages.exact("/404")

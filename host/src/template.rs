@@ -105,6 +105,12 @@ pub struct Rendered {
     pub warnings: Vec<String>,
 }
 
+/// ISO 8601 text (`2026-01-01`, `2026-01-01T12:00:00Z`) as Unix milliseconds; UTC unless
+/// it names a zone.
+pub fn parse_time(text: &str) -> Option<i64> {
+    filters::parse_time(text).map(|ms| ms as i64)
+}
+
 /// Every filter's name, for documentation that has to be complete.
 pub fn filter_names() -> impl Iterator<Item = &'static str> {
     filters::Filter::names()

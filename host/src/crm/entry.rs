@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{EntryId, Reference};
+use super::EntryId;
 
 /// An entry as the store has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ impl Entry {
     /// `{id, title, reference_type, reference_id, values_flat, pipeline_id,
     /// pipeline_slug, stage_id, stage_slug, created_at, updated_at}`; times are
     /// ISO 8601 in UTC, as `Date.prototype.toISOString` writes them.
-    pub(super) fn into_json(self, reference: &Reference) -> Value {
+    pub fn into_json(self, reference_type: &str, reference_id: &str) -> Value {
         let title = ["title", "name", "email"]
             .iter()
             .find_map(|wanted| self.values.iter().find(|(key, _)| key == wanted))
@@ -55,8 +55,8 @@ impl Entry {
         let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
         put("id", self.id.to_string().into());
         put("title", title);
-        put("reference_type", reference.kind().into());
-        put("reference_id", reference.id().into());
+        put("reference_type", reference_type.into());
+        put("reference_id", reference_id.into());
         put("values_flat", values.into());
         put("pipeline_id", pipeline_id);
         put("pipeline_slug", pipeline_slug);
@@ -118,7 +118,7 @@ mod tests {
             created_at: 0,
             updated_at: 1,
         };
-        entry.into_json(&Reference::new("customer", "7").unwrap())
+        entry.into_json("customer", "7")
     }
 
     #[test]

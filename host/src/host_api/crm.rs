@@ -3,7 +3,6 @@ use std::time::Instant;
 use super::page::sluice::page::crm::{Host, Operation};
 use super::page::sluice::page::types::Exception;
 use super::{plain_error, range_error, type_error};
-use crate::app::now_ms;
 use crate::crm::access::Visitor;
 use crate::crm::{Call, CrmError, Refusal};
 use crate::script::RunState;
@@ -35,9 +34,12 @@ impl Host for RunState {
         let visitor = self.visitor();
         let trace = self.context.trace.clone();
         let began = Instant::now();
-        let asked = crm.call(call, &visitor, caps, now_ms(), &options);
+        let asked = crm.call(call, &visitor, caps, self.context.clock.now_ms(), &options);
         let answer = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked).await;
         self.host_wall += began.elapsed();
+        if let Some(watch) = &self.context.watch {
+            watch.crm_call(call.name(), &options, &answer);
+        }
         match answer {
             Ok(result) => Ok(Ok(self.give(&result))),
             Err(CrmError::Type(message)) => Ok(Err(type_error(message))),

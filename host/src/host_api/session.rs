@@ -1,5 +1,4 @@
 use super::page::sluice::page::session::Host;
-use crate::app::now_ms;
 use crate::limits::Limits;
 use crate::script::RunState;
 use crate::session::handoff::HandoffRefusal;
@@ -76,7 +75,7 @@ impl RunState {
         let identity = self.context.session.identity().ok_or(HandoffRefusal::Anonymous)?;
         let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
         count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
-        handoff.token(identity, ttl_seconds, now_ms())
+        handoff.token(identity, ttl_seconds, self.context.clock.now_ms())
     }
 
     async fn take_token(&mut self, token: &str) -> Result<(), String> {
@@ -93,7 +92,7 @@ impl RunState {
         let mut session = self.context.session.clone();
         change(&mut session, &self.context.limits).map_err(|refusal| refusal.to_string())?;
         if let (Some(crm), Some(identity)) = (&self.context.crm, session.new_owner()) {
-            crm.adopt_email(identity, now_ms()).await.map_err(|error| {
+            crm.adopt_email(identity, self.context.clock.now_ms()).await.map_err(|error| {
                 tracing::error!(%error, "CRM data could not be given to a customer who logged in");
                 "the database did not answer".to_owned()
             })?;
@@ -105,7 +104,7 @@ impl RunState {
     async fn take_identity(&mut self, token: &str) -> Result<Identity, HandoffRefusal> {
         let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
         count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
-        handoff.take(token, now_ms()).await
+        handoff.take(token, self.context.clock.now_ms()).await
     }
 }
 

@@ -1,6 +1,7 @@
 use super::page::sluice::page::variables::Host;
 use crate::script::RunState;
 use crate::value;
+use crate::watch::TEST_CALL;
 
 impl Host for RunState {
     async fn set(&mut self, name: String, value: Vec<u8>) -> wasmtime::Result<bool> {
@@ -11,6 +12,10 @@ impl Host for RunState {
 
     async fn get(&mut self, name: String) -> wasmtime::Result<Option<Vec<u8>>> {
         self.enter(name.len()).await;
+        if let Some(asked) = self.context.test_calls.clone().zip(name.strip_prefix(TEST_CALL)) {
+            let (test_calls, call) = asked;
+            return Ok(Some(self.give(&test_calls.call(call).await)));
+        }
         let own = self.effects.variables.get(&name);
         let value = own.or_else(|| self.context.brand_variables.get(&name)).map(value::encode);
         self.meter.note_bytes(value.as_ref().map_or(0, Vec::len));

@@ -3,7 +3,6 @@
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 use crate::script::{HostFault, RunState};
 
@@ -21,7 +20,7 @@ pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, RunState>, (): ()| {
             let state = store.data_mut();
             state.meter.note_call(0);
-            let now = state.wall_clock.now();
+            let now = state.clock.wall();
             Ok((Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() },))
         },
     )?;
@@ -30,7 +29,7 @@ pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, RunState>, (): ()| {
             let state = store.data_mut();
             state.meter.note_call(0);
-            Ok((state.monotonic_clock.now(),))
+            Ok((state.clock.monotonic(),))
         },
     )?;
     linker.instance("wasi:random/random@0.2.12")?.func_wrap(
@@ -38,7 +37,7 @@ pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, RunState>, (): ()| {
             let state = store.data_mut();
             state.meter.note_call(8);
-            let number = getrandom::u64();
+            let number = state.chance.number();
             Ok((number.map_err(|error| HostFault(format!("no random numbers: {error}")))?,))
         },
     )?;

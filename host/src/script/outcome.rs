@@ -146,7 +146,7 @@ pub struct ConsoleLine {
 }
 
 /// What the script logged, and what the host had to warn about.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ConsoleLog {
     pub lines: Vec<ConsoleLine>,
     bytes: usize,
@@ -167,7 +167,7 @@ impl ConsoleLog {
 
 /// Everything a run has asked for, recorded as it happens: a run that traps
 /// keeps what it did before. Applied once, by `response.rs`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Effects {
     pub status: Option<u16>,
     /// Lower-case names; a later value replaces an earlier one.

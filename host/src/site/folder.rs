@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FileError};
+use crate::author;
 use crate::cache::CacheKey;
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::page::bundle::{Role, Used};
@@ -50,14 +51,21 @@ impl BrandFolder {
     /// # Errors
     /// A folder that cannot be read, or a symbolic link in one.
     pub fn new(dir: &Path) -> Result<Self, FileError> {
+        let mut modules = files::list(&dir.join("modules"), &[".js", ".html"])?;
+        modules.retain(|file| !file.ends_with(author::testing::SUFFIX));
         Ok(Self {
             dir: dir.to_owned(),
             pages: files::list(&dir.join("pages"), &[".html"])?,
-            modules: files::list(&dir.join("modules"), &[".js", ".html"])?,
+            modules,
             layouts: files::list(&dir.join("layouts"), &[".html"])?,
             components: files::list(&dir.join("components"), &[".html"])?,
             read: Mutex::default(),
         })
+    }
+
+    /// The files of modules, relative to the brand's folder.
+    pub fn module_files(&self) -> impl Iterator<Item = String> + '_ {
+        self.modules.iter().map(|file| format!("modules/{file}"))
     }
 
     /// The text of a file.
@@ -96,11 +104,6 @@ impl BrandFolder {
             let now = |read: &ReadFile| *read.hash.get_or_init(|| hash(&read.source.text));
             file == known.file && self.with(&file, now).is_ok_and(|now| now == known.hash)
         })
-    }
-
-    /// Every file of `modules/`.
-    pub fn module_files(&self) -> impl Iterator<Item = String> {
-        self.modules.iter().map(|file| format!("modules/{file}"))
     }
 
     /// What is wrong with files that pages include, used or not.

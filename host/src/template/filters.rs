@@ -12,6 +12,11 @@ use super::convert::{Made, to_number, to_text};
 use super::json_text::{self, Layout};
 use super::value::Val;
 
+/// ISO text as milliseconds.
+pub(super) fn parse_time(text: &str) -> Option<f64> {
+    time::parse_iso(text)
+}
+
 /// A filter by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filter {

@@ -61,7 +61,7 @@ pub(super) async fn entries(
         .await
         .map_err(|fault| fault.explain(options.call, caller))?
         .into_iter()
-        .map(|entry| entry.into_json(&at.reference))
+        .map(|entry| entry.into_json(at.reference.kind(), at.reference.id()))
         .collect();
     bounded(caller, options, Value::Array(entries))
 }

@@ -1,0 +1,132 @@
+//! A site without listeners, on an empty database in a temporary folder. The site's own
+//! data are never opened; `crm.toml` is applied, and secrets are those of the site.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use super::tools_dir;
+use crate::app::{App, Ground};
+use crate::config;
+use crate::keys::Keys;
+use crate::script::clock::Clock;
+use crate::site::Brand;
+use crate::store::Store;
+use crate::store::location::Location;
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::suggest;
+use crate::telemetry::Telemetry;
+
+/// A test's run and the page that it visits; the others wait for nobody.
+const CONCURRENT_RUNS: u32 = 4;
+
+/// Time and chance of what runs here.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fixed {
+    pub clock: Clock,
+    pub seed: Option<u64>,
+}
+
+/// A loaded site, and the empty database that its hosts begin with.
+pub struct Scratch {
+    /// Its database is closed: hosts are made of it.
+    base: App,
+    folder: TempDir,
+    hosts: AtomicUsize,
+}
+
+impl Scratch {
+    /// Loads the site.
+    ///
+    /// # Errors
+    /// What would keep a server from starting. Pages that do not compile do not.
+    pub async fn load(site_dir: &Path, fixed: Fixed) -> anyhow::Result<Self> {
+        let mut config = config::read_site(site_dir, std::env::vars())?;
+        let folder = tempfile::tempdir().context("a temporary folder")?;
+        if config.secrets.dir.is_none() {
+            let data_dir = Location::of(&config.database)?.data_dir();
+            config.secrets.dir = data_dir.map(|dir| dir.join("secrets"));
+        }
+        // Without a folder to keep it in, code is compiled every time.
+        let tools = tools_dir::make(site_dir).unwrap_or_else(|_| folder.path().to_owned());
+        config.cache.dir = Some(tools.join("cache"));
+        config.log.path = Some(folder.path().join("runs.db"));
+        config.limits.max.concurrent_runs = Some(CONCURRENT_RUNS);
+        let ground = Ground {
+            keys: Keys::load(None, None, Some(&tools))?,
+            store: open(&prepared(&folder)).await?,
+            data_dir: None,
+            clock: fixed.clock,
+            seed: fixed.seed,
+            progress: Arc::default(),
+            dev: None,
+        };
+        let telemetry = Telemetry::start(|_| None)?;
+        let app = App::start_on(ground, site_dir.to_owned(), &config, telemetry).await?;
+        app.store.close().await;
+        let base = Arc::into_inner(app).context("the site is held by somebody")?;
+        Ok(Self { base, folder, hosts: AtomicUsize::new(0) })
+    }
+
+    /// A host of the site with an empty database of its own.
+    ///
+    /// # Errors
+    /// The database cannot be made.
+    pub async fn host(&self) -> anyhow::Result<Arc<App>> {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed);
+        let database = self.folder.path().join(format!("{number}.db"));
+        // What is not in the file yet is in the log beside it.
+        for suffix in ["", "-wal"] {
+            let from = with_suffix(&prepared(&self.folder), suffix);
+            if from.exists() {
+                std::fs::copy(&from, with_suffix(&database, suffix)).context("the scratch database")?;
+            }
+        }
+        Ok(Arc::new(self.base.on_store(open(&database).await?)))
+    }
+
+    pub fn brands(&self) -> Vec<Arc<Brand>> {
+        self.base.live().site.brands().cloned().collect()
+    }
+
+    /// The brand `id`; where none is given, the only one, else the default one.
+    ///
+    /// # Errors
+    /// A sentence that names the brands.
+    pub fn brand(&self, id: Option<&str>) -> anyhow::Result<Arc<Brand>> {
+        let brands = self.brands();
+        let names: Vec<&str> = brands.iter().map(|brand| brand.id.as_str()).collect();
+        let Some(id) = id else {
+            let only = if let [only] = brands.as_slice() { Some(only) } else { None };
+            let default = || brands.iter().find(|brand| brand.is_default());
+            let brand = only.or_else(default).cloned();
+            return brand.with_context(|| format!("name the brand with --brand: {}", names.join(", ")));
+        };
+        match brands.iter().find(|brand| brand.id == id) {
+            Some(brand) => Ok(Arc::clone(brand)),
+            None => bail!(
+                "there is no brand \"{id}\"{}; there is {}",
+                suggest::hint(id, names.iter().copied()),
+                names.join(", ")
+            ),
+        }
+    }
+}
+
+fn prepared(folder: &TempDir) -> PathBuf {
+    folder.path().join("prepared.db")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+async fn open(path: &Path) -> anyhow::Result<Arc<dyn Store>> {
+    let store = SqliteStore::open(SqliteOptions::new(path)).await;
+    Ok(Arc::new(store.context("the scratch database")?))
+}

@@ -1,0 +1,169 @@
+//! One visit as text for people.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::author::source_line;
+use crate::author::visit::{PageRun, Visit};
+use crate::request::Method;
+use crate::response::reason;
+use crate::run_log::printable;
+use crate::script::outcome::Stop;
+use crate::session::IdentityChange;
+use crate::site::Brand;
+use crate::watch::CrmAnswer;
+
+/// Everything there is to say, sections without content left out.
+pub fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) -> String {
+    let mut out = Out(String::new());
+    out.line(&format!(
+        "{} {} -> {} {}",
+        method.name(),
+        printable(address),
+        visit.status,
+        reason(visit.status)
+    ));
+    match &visit.run {
+        Some(run) => outcome(&mut out, run, brand),
+        None => out.line("no page answered: the address, an access rule or a file of public/ decided"),
+    }
+    out.section("response headers", visit.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    out.section("cookies", visit.cookies.iter().cloned());
+    if let Some(run) = &visit.run {
+        let effects = &run.report.effects;
+        out.section("variables", effects.variables.iter().map(|(name, value)| format!("{name} = {value}")));
+        out.section("session changes", session_changes(run));
+        let console = &effects.console;
+        let dropped = (console.dropped > 0).then(|| format!("({} more lines were dropped)", console.dropped));
+        let lines = console.lines.iter().map(|line| format!("{}: {}", line.level.name(), line.text));
+        out.section("console", lines.chain(dropped));
+    }
+    out.section(
+        "CRM calls",
+        visit.crm_calls.iter().map(|call| {
+            let (how, what) = match &call.answer {
+                CrmAnswer::Gave(value) => ("->", value.to_string()),
+                CrmAnswer::Refused(reason) => ("refused:", reason.clone()),
+                CrmAnswer::Threw(message) => ("threw", message.clone()),
+            };
+            format!("{}({}) {how} {what}", call.name, call.options)
+        }),
+    );
+    out.section("warnings", visit.warnings.iter().cloned());
+    if let Some(run) = &visit.run {
+        costs(&mut out, run, brand);
+    }
+    if !visit.body.is_empty() {
+        out.line("\nbody");
+        out.0.push_str(&body(visit));
+        out.0.push('\n');
+    }
+    out.0
+}
+
+fn outcome(out: &mut Out, run: &PageRun, brand: &Brand) {
+    let how = match &run.report.effects.stop {
+        Some(Stop::Redirect { url, .. }) => format!(", redirected to {url}"),
+        Some(Stop::Json(_)) => ", answered with JSON".to_owned(),
+        Some(Stop::Html(_)) => ", answered with HTML of its own".to_owned(),
+        None => String::new(),
+    };
+    out.line(&format!("{} of brand {}: {}{how}", run.page, run.brand, run.outcome));
+    let Some(failure) = &run.failure else { return };
+    out.line("");
+    out.line(&failure.to_string());
+    if let Some(line) = source_line(&brand.dir, failure) {
+        out.block(&line, "    ");
+    }
+    if failure.stack.lines().nth(1).is_some() {
+        out.block(&failure.stack, "  ");
+    }
+}
+
+fn session_changes(run: &PageRun) -> Vec<String> {
+    let changes = run.report.session.changes();
+    let mut lines: Vec<String> = changes
+        .values
+        .iter()
+        .map(|(key, value)| match value {
+            Value::Null => format!("{key} removed"),
+            value => format!("{key} = {value}"),
+        })
+        .collect();
+    lines.extend(changes.identity.as_ref().map(|change| match change {
+        IdentityChange::Login(identity) => format!("customer = {}", identity.customer),
+        IdentityChange::Logout => "customer logged out".to_owned(),
+    }));
+    lines
+}
+
+fn costs(out: &mut Out, run: &PageRun, brand: &Brand) {
+    let report = &run.report;
+    let page = brand.pages.pages().find(|page| page.file == run.page);
+    let of = |max: Option<u64>| max.map(|max| format!(" of {}", grouped(max))).unwrap_or_default();
+    out.section(
+        "costs",
+        [
+            format!("fuel {}{}", grouped(report.fuel), of(page.map(|page| page.limits.fuel))),
+            format!("memory {} KB", grouped((report.memory_bytes_peak as u64).div_ceil(1_024))),
+            format!(
+                "time {:.2} ms, {:.2} ms of it in host calls",
+                report.wall.as_secs_f64() * 1e3,
+                report.host_wall.as_secs_f64() * 1e3
+            ),
+        ],
+    );
+}
+
+/// JSON is laid out; other text is as it is, but for what would move the cursor.
+fn body(visit: &Visit) -> String {
+    let is_json = visit.headers.iter().any(|(name, value)| name == "content-type" && value.contains("json"));
+    let laid_out = || serde_json::from_str::<Value>(&visit.body).ok().map(|value| format!("{value:#}"));
+    let text = if is_json { laid_out() } else { None }.unwrap_or_else(|| visit.body.clone());
+    text.lines().map(|line| printable(&line.replace('\t', "    "))).collect::<Vec<_>>().join("\n")
+}
+
+/// `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+struct Out(String);
+
+impl Out {
+    fn line(&mut self, text: &str) {
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    fn block(&mut self, text: &str, indent: &str) {
+        for line in text.lines() {
+            let _ = writeln!(self.0, "{indent}{}", printable(line));
+        }
+    }
+
+    fn section(&mut self, title: &str, lines: impl IntoIterator<Item = String>) {
+        let mut lines = lines.into_iter().peekable();
+        if lines.peek().is_some() {
+            let _ = writeln!(self.0, "\n{title}");
+            lines.for_each(|line| self.block(&line, "  "));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(super::grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! `sluice test`: the tests that authors wrote beside their pages.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::author::scratch::Scratch;
+use crate::author::testing::outcome::FileProblem;
+use crate::author::testing::report::{FileOf, Format, Report};
+use crate::author::testing::{FIXED, SUFFIX, TestFile, files};
+use crate::site::Brand;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// Only tests whose name, or whose file's, contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// What is printed
+    #[arg(long, value_enum, default_value = "pretty")]
+    format: Format,
+    /// One brand, not all
+    #[arg(long)]
+    brand: Option<String>,
+}
+
+/// 0: every test passed. 1: one did not, a file could not be run, or there are none.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let scratch = Scratch::load(&args.site_dir, FIXED).await?;
+    let brands = match &args.brand {
+        Some(id) => vec![scratch.brand(Some(id))?],
+        None => scratch.brands(),
+    };
+    let mut report = Report::new(args.format);
+    say(report.begin())?;
+    for brand in brands {
+        for file in files(&brand.dir)? {
+            test_file(&scratch, &brand, &file, args.filter.as_deref(), &mut report).await?;
+        }
+    }
+    let counts = report.counts;
+    let nothing = counts.passed + counts.failed + counts.skipped + counts.broken == 0;
+    if nothing {
+        let what = args.filter.map(|filter| format!(" matches {filter:?}")).unwrap_or_default();
+        anyhow::bail!("no test{what}: tests are files such as pages/index{SUFFIX} or modules/prices{SUFFIX}");
+    }
+    say(&report.end(began.elapsed()))?;
+    Ok(if counts.failed + counts.broken > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn test_file(
+    scratch: &Scratch,
+    brand: &Arc<Brand>,
+    file: &str,
+    filter: Option<&str>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let of = FileOf { brand: &brand.id, dir: &brand.dir, file };
+    let all = filter.is_none_or(|filter| file.contains(filter));
+    let wanted = |name: &str| all || filter.is_some_and(|filter| name.contains(filter));
+    let loaded = match TestFile::load(scratch, Arc::clone(brand), file).await {
+        Ok(loaded) => loaded,
+        Err(FileProblem::Host(error)) => return Err(error),
+        Err(FileProblem::Author(failure)) => {
+            return say(&format!("{}{}", report.file(of), report.broken(of, &failure)));
+        }
+    };
+    if loaded.names().any(&wanted) {
+        say(&report.file(of))?;
+    }
+    loaded.run_tests(wanted, |end| say(&report.test(of, &end))).await
+}
+
+/// Prints at once: somebody may be watching.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")
+}

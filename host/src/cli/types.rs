@@ -1,0 +1,40 @@
+//! `sluice types`: types of the globals, for editors and the TypeScript compiler.
+
+use std::path::PathBuf;
+
+use crate::author::types::{self, Written};
+use crate::run_log::printable;
+use crate::site::brand_ids;
+use crate::suggest;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The site's folder
+    #[arg(default_value = ".")]
+    site_dir: PathBuf,
+    /// One brand, not all
+    #[arg(long)]
+    brand: Option<String>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let known = brand_ids(&args.site_dir)?;
+    let brands = match &args.brand {
+        Some(id) if !known.contains(id) => {
+            let hint = suggest::hint(id, known.iter().map(String::as_str));
+            anyhow::bail!("there is no brand \"{id}\"{hint}; there is {}", known.join(", "));
+        }
+        Some(id) => vec![id.clone()],
+        None => known,
+    };
+    for id in brands {
+        let Written { declarations, project, scripts, problems } = types::write(&args.site_dir, &id)?;
+        for problem in problems {
+            eprintln!("sluice: {} (its script is left out)", printable(&problem));
+        }
+        println!("{}", declarations.display());
+        println!("{} (with the scripts of {scripts} HTML files)", project.display());
+    }
+    println!("check them in an editor, or with: npx -p typescript tsc -p brands/<brand>/jsconfig.json");
+    Ok(())
+}

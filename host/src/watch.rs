@@ -1,0 +1,121 @@
+//! What one request did, for tools that show it to the page's author. Requests of
+//! visitors are not watched.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::crm::CrmError;
+use crate::script::RunReport;
+use crate::script::outcome::Failure;
+use crate::store::BoxFuture;
+
+/// Names of variables that begin with this are none: they are what an author's test
+/// asks its runner, as JSON. An interface of its own would cost every page.
+pub const TEST_CALL: &str = "sluice:test ";
+
+/// What an author's test asks of its runner.
+pub trait TestCalls: Send + Sync {
+    /// The answer to one call; both are JSON.
+    fn call<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Value>;
+}
+
+/// Takes notes of one request.
+#[derive(Default)]
+pub struct Watch {
+    seen: Mutex<Seen>,
+}
+
+/// The notes.
+#[derive(Default)]
+pub struct Seen {
+    /// None where no page answered.
+    pub page: Option<SeenPage>,
+    pub crm_calls: Vec<CrmCall>,
+    pub template_failure: Option<Failure>,
+    /// What the template had to change: URLs that were blocked.
+    pub template_warnings: Vec<String>,
+}
+
+/// A page that answered, and its script's run.
+pub struct SeenPage {
+    pub brand: String,
+    /// Relative to the brand's folder.
+    pub file: String,
+    pub report: RunReport,
+}
+
+/// A CRM call as the script made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CrmCall {
+    pub name: &'static str,
+    pub options: Value,
+    pub answer: CrmAnswer,
+}
+
+/// What a CRM call came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CrmAnswer {
+    Gave(Value),
+    /// Refused, with a warning in the log.
+    Refused(String),
+    /// It threw.
+    Threw(String),
+}
+
+impl CrmCall {
+    /// `{call, options}` with one of `result`, `refused` and `error`.
+    pub fn as_json(&self) -> Value {
+        let (key, value) = match &self.answer {
+            CrmAnswer::Gave(value) => ("result", value.clone()),
+            CrmAnswer::Refused(reason) => ("refused", reason.as_str().into()),
+            CrmAnswer::Threw(message) => ("error", message.as_str().into()),
+        };
+        let mut call = json!({ "call": self.name, "options": self.options });
+        if let Some(call) = call.as_object_mut() {
+            call.insert(key.into(), value);
+        }
+        call
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch(…)")
+    }
+}
+
+impl Watch {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was noted, once.
+    pub fn take(&self) -> Seen {
+        std::mem::take(&mut *self.seen())
+    }
+
+    pub fn page_ran(&self, brand: &str, file: &str, report: &RunReport) {
+        let (brand, file) = (brand.to_owned(), file.to_owned());
+        self.seen().page = Some(SeenPage { brand, file, report: report.clone() });
+    }
+
+    pub fn crm_call(&self, name: &'static str, options: &Value, answer: &Result<Value, CrmError>) {
+        let answer = match answer {
+            Ok(value) => CrmAnswer::Gave(value.clone()),
+            Err(CrmError::Refused(_, reason)) => CrmAnswer::Refused(reason.clone()),
+            Err(CrmError::Type(message)) => CrmAnswer::Threw(format!("TypeError: {message}")),
+            Err(CrmError::Range(message)) => CrmAnswer::Threw(format!("RangeError: {message}")),
+            Err(CrmError::Store(error)) => CrmAnswer::Threw(format!("Error: {error}")),
+        };
+        self.seen().crm_calls.push(CrmCall { name, options: options.clone(), answer });
+    }
+
+    pub fn template_failed(&self, failure: &Failure) {
+        self.seen().template_failure = Some(failure.clone());
+    }
+
+    pub fn template_warned(&self, warnings: &[String]) {
+        self.seen().template_warnings.extend_from_slice(warnings);
+    }
+}

@@ -1,0 +1,224 @@
+//! Every example of the documents for authors is run.
+//!
+//! A fenced block names what it is behind its language: `file=` is a file of the brand's
+//! folder; a `js` block without it is a page's script, and what stands behind `// →` must be
+//! what the line logs. `query=`, `method=`, `body=` and `customer` say how the page is
+//! asked, `answers=` with which status it stops, `fails=` how it fails. Lines of `sh` blocks
+//! that begin with `sluice` must succeed in the site of the document.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, json};
+use sluice::author::scratch::{Fixed, Scratch};
+use sluice::author::visit::Visit;
+use sluice::author::visitor::Visitor;
+use sluice::limits::KINDS;
+use sluice::request::Method;
+use sluice::request::described::Described;
+
+use crate::author_run::{err, out, sluice};
+use crate::harness::TestSite;
+use crate::sandbox::block_on;
+
+struct Example {
+    line: usize,
+    language: String,
+    attributes: Vec<(String, String)>,
+    text: String,
+}
+
+impl Example {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What its lines must log.
+    fn logged(&self) -> Vec<&str> {
+        self.text.lines().filter_map(|line| Some(line.split_once("// → ")?.1.trim())).collect()
+    }
+}
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)).unwrap()
+}
+
+fn examples(text: &str) -> Vec<Example> {
+    let mut found = Vec::new();
+    let mut open: Option<Example> = None;
+    for (index, line) in text.lines().enumerate() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(""), Some(_)) => found.extend(open.take()),
+            (Some(info), None) => {
+                let mut words = info.split_whitespace().map(str::to_owned);
+                let language = words.next().expect("a block has a language");
+                let attribute = |word: String| match word.split_once('=') {
+                    Some((name, value)) => (name.to_owned(), value.to_owned()),
+                    None => (word, String::new()),
+                };
+                let attributes = words.map(attribute).collect();
+                open = Some(Example { line: index + 1, language, attributes, text: String::new() });
+            }
+            (_, Some(example)) => {
+                example.text.push_str(line);
+                example.text.push('\n');
+            }
+            (_, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    found
+}
+
+/// The site that a document's files make, with its scripts as pages.
+fn site_of(examples: &[Example]) -> TestSite {
+    let brand = "default = true\n[variables]\nsite_name = \"Shop\"\n";
+    let site = TestSite::with(&[("brand.toml", brand), ("pages/index.html", "start")]);
+    for (index, example) in examples.iter().enumerate() {
+        match (example.get("file"), example.language.as_str()) {
+            (Some(file), _) => site.write(&format!("brands/demo/{file}"), &example.text),
+            (None, "js") => {
+                let page = format!("<script scope=\"backend\">\n{}</script>\n", example.text);
+                site.write(&format!("brands/demo/pages/{index}/example.html"), &page);
+            }
+            (None, "sh") => {}
+            (None, language) => panic!("line {}: a {language} block needs file=", example.line),
+        }
+    }
+    site
+}
+
+async fn visit(scratch: &Scratch, example: &Example, address: &str) -> Visit {
+    let brand = scratch.brand(None).unwrap();
+    let mut visitor = Visitor::new(scratch.host().await.unwrap(), Arc::clone(&brand)).unwrap();
+    if example.get("customer").is_some() {
+        let ann = json!({"email": "ann@example.com", "id": "7"});
+        visitor.remember(&Map::new(), Some(&ann)).await.unwrap();
+    }
+    let query = example.get("query").map(|query| format!("?{query}")).unwrap_or_default();
+    let asked = Described {
+        method: if example.get("method") == Some("POST") { Method::Post } else { Method::Get },
+        address: format!("{address}{query}"),
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: example.get("body").map(|body| body.as_bytes().to_vec()),
+        ..Described::default()
+    };
+    visitor.visit(asked).await.unwrap()
+}
+
+fn check(name: &str, example: &Example, index: usize, visit: &Visit) {
+    let at = format!("docs/{name}:{}", example.line);
+    let run = visit.run.as_ref().unwrap();
+    let failure = run.failure.as_ref().map(ToString::to_string).unwrap_or_default();
+    let logged: Vec<String> = run
+        .report
+        .effects
+        .console
+        .lines
+        .iter()
+        // Warnings that refused calls leave are the log's.
+        .filter(|line| example.text.contains("console.warn") || line.level.name() == "log")
+        .map(|line| line.text.replace(&format!("/{index}/example"), "/example"))
+        .collect();
+    assert_eq!(logged, example.logged(), "{at} {failure}");
+    match (example.get("answers"), example.get("fails")) {
+        (Some(status), _) => {
+            assert_eq!(
+                (run.outcome, visit.status.to_string().as_str()),
+                ("stopped", status),
+                "{at} {failure}"
+            );
+        }
+        (None, Some(outcome)) => assert_eq!(run.outcome, outcome, "{at} {failure}"),
+        (None, None) => assert_eq!(run.outcome, "ok", "{at} {failure}"),
+    }
+}
+
+fn run_document(name: &str) -> usize {
+    let all = examples(&document(name));
+    let site = site_of(&all);
+    block_on(async {
+        let scratch = Scratch::load(site.path(), Fixed::default()).await.unwrap();
+        let mut count = 0;
+        for (index, example) in all.iter().enumerate() {
+            if example.language == "js" && example.get("file").is_none() {
+                let visit = visit(&scratch, example, &format!("/{index}/example")).await;
+                check(name, example, index, &visit);
+                count += 1;
+            }
+        }
+        count
+    })
+}
+
+#[test]
+fn the_reference_of_scripts_is_true() {
+    assert_eq!(run_document("scripts.md"), 17);
+}
+
+#[test]
+fn what_is_said_of_limits_is_true() {
+    assert_eq!(run_document("limits.md"), 3);
+    let text = document("limits.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let names: Vec<&str> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(names, KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>());
+    for (row, kind) in rows.iter().zip(KINDS) {
+        let given = row.split('|').nth(2).unwrap().trim().replace(',', "");
+        let (number, unit) = given.split_once(' ').unwrap_or((&given, ""));
+        let factor = match unit {
+            "" => 1,
+            "KB" => 1 << 10,
+            "MB" => 1 << 20,
+            "GB" => 1 << 30,
+            "s" => 1_000,
+            unit => panic!("{}: {unit}", kind.name),
+        };
+        assert_eq!(number.parse::<u64>().unwrap() * factor, kind.default, "{}", kind.name);
+    }
+}
+
+#[test]
+fn what_is_said_of_the_tools_is_true() {
+    let all = examples(&document("testing.md"));
+    let site = site_of(&all);
+    let mut count = 0;
+    for line in all.iter().filter(|example| example.language == "sh").flat_map(|example| example.text.lines())
+    {
+        let Some(rest) = line.strip_prefix("sluice ") else { panic!("{line} is not run") };
+        let shell = format!("exec \"$0\" {rest}");
+        let done = std::process::Command::new("sh")
+            .args(["-c", &shell, env!("CARGO_BIN_EXE_sluice")])
+            .current_dir(site.path())
+            .env_remove("APP_KEY")
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{line}\n{}{}", out(&done), err(&done));
+        count += 1;
+    }
+    assert_eq!(count, 8);
+    let done = sluice(site.path(), &["test"]).output().unwrap();
+    assert!(out(&done).contains("6 passed in"), "{}", out(&done));
+}
+
+#[test]
+fn every_global_is_in_the_reference() {
+    let text = document("scripts.md");
+    let types =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/author/types/globals.d.ts"))
+            .unwrap();
+    let (_, all) = text.split_once("## All globals").unwrap();
+    let listed: Vec<&str> =
+        all.split('`').skip(1).step_by(2).take_while(|name| !name.contains(' ')).collect();
+    let mut declared: Vec<&str> = types
+        .lines()
+        .filter_map(|line| {
+            let rest = line.strip_prefix("declare ")?.split_once(' ')?.1;
+            rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next()
+        })
+        .collect();
+    declared.sort_unstable();
+    let mut listed = listed;
+    listed.sort_unstable();
+    assert_eq!(listed, declared);
+}

@@ -48,7 +48,7 @@ fn mistakes_are_named_with_file_line_and_column() {
         "pages/template.html:2:17: ",
         "upper",
         "modules/unused.js:2:",
-        "3 errors found",
+        "4 errors found",
     ] {
         assert!(errors.contains(expected), "{expected:?} is not in:\n{errors}");
     }

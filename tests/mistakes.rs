@@ -155,7 +155,7 @@ fn programs_are_told_the_same() {
     let lines: Vec<&str> = github.lines().collect();
     assert_eq!(lines.len(), 2, "{github}");
     assert!(lines[0].starts_with(
-        "::warning file=brands/demo/brand.toml,line=3,col=8,endColumn=18,title=unmatched-path::"
+        "::warning file=brands/demo/brand.toml,line=3,col=8,endColumn=17,title=unmatched-path::"
     ));
     assert!(lines[0].contains("`/a,b:c%25`"), "{github}");
     assert_eq!(

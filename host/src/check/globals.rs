@@ -317,7 +317,7 @@ pub fn is_known(name: &str) -> bool {
 /// Whether assigning to this global throws.
 pub fn is_read_only(name: &str) -> bool {
     let own = OBJECTS.iter().map(|(name, _)| *name).chain(FUNCTIONS.iter().chain(VALUES).copied());
-    own.chain(["Infinity", "NaN", "undefined"]).any(|known| known == name)
+    own.chain(["Infinity", "NaN", "TextDecoder", "TextEncoder", "undefined"]).any(|known| known == name)
 }
 
 /// The members of `session`, `crypto.subtle`, `Math`; None where anything may be asked for.

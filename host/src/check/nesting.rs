@@ -49,8 +49,8 @@ struct Open {
     base: usize,
     /// Tokens since the last place where everything before had ended for certain.
     chain: usize,
-    /// `chain` at the last `;`: `else` and `while` may go on with it.
-    before: usize,
+    /// `chain` and `statements` at the last `;`: `else` and `while` may go on with them.
+    before: (usize, usize),
     /// Statements and labels in `chain`, which a `,` does not end.
     statements: usize,
     /// What its end is to a `/` that follows.
@@ -144,7 +144,9 @@ impl<'a> Scanner<'a> {
         self.word = if is_property { "" } else { word };
         let Some(open) = self.stack.last_mut() else { return };
         if CONTINUES.contains(&word) {
-            open.chain += std::mem::take(&mut open.before);
+            let (chain, statements) = std::mem::take(&mut open.before);
+            open.chain += chain;
+            open.statements += statements;
         }
         open.statements += usize::from(HOLDS_STATEMENT.contains(&word));
     }
@@ -157,8 +159,8 @@ impl<'a> Scanner<'a> {
             '(' | '[' | '{' | '`' => self.open(c),
             ')' | ']' | '}' => self.close(c),
             ';' => self.separate(|open| {
-                (open.before, open.chain) = (open.chain, 0);
-                open.statements = 0;
+                open.before = (open.chain, open.statements);
+                (open.chain, open.statements) = (0, 0);
             }),
             ',' => self.separate(|open| {
                 open.chain = match open.kind {

@@ -162,7 +162,7 @@ impl<'a> Script<'_, 'a> {
                 self.facts.findings.push(Finding {
                     rule: Rule::CrmOptions,
                     span: key.span.clone(),
-                    message: format!("this is not a field key: it {reason}"),
+                    message: format!("this is not a field key: {reason}"),
                     help: Some("use letters, digits, `_`, `.` and `-`, at most 128".to_owned()),
                 });
             }

@@ -7,9 +7,8 @@ use super::super::html_context::Machine;
 use super::super::parse::{check_name, parse};
 use super::super::source::{Checked, Pos, Problem};
 use super::elements::call;
-use super::layouts::check_file_name;
+use super::layouts::{check_file_name, not_included};
 use super::{Action, Arguments, Helper, Here, Lowering, Names};
-use crate::suggest;
 
 /// What tells the uses of a component apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -129,8 +128,7 @@ impl Lowering<'_> {
         check_file_name(name, pos)?;
         let Some((file, source)) = self.includes.component(name) else {
             let names = self.includes.component_names();
-            let hint = suggest::hint(name, names.iter().map(String::as_str));
-            return Err(Problem::new(pos, format!("there is no component \"{name}\"{hint}")));
+            return Err(Problem::new(pos, not_included("component", name, &names)));
         };
         let file = self.add_file(&file, &source, pos)?;
         self.component_files.insert(name.to_owned(), file);

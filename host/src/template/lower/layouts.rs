@@ -65,8 +65,7 @@ impl Lowering<'_> {
         check_file_name(name, *pos)?;
         let Some((file, source)) = self.includes.layout(name) else {
             let names = self.includes.layout_names();
-            let hint = suggest::hint(name, names.iter().map(String::as_str));
-            return Err(Problem::new(*pos, format!("there is no layout \"{name}\"{hint}")));
+            return Err(Problem::new(*pos, not_included("layout", name, &names)));
         };
         self.add_file(&file, &source, *pos)
     }
@@ -167,4 +166,13 @@ pub(super) fn check_file_name(name: &str, pos: Pos) -> Checked<()> {
             Err(Problem::new(pos, message))
         }
     }
+}
+
+/// Why a layout or component of this name is not there; `names` are those with a file.
+pub(super) fn not_included(what: &str, name: &str, names: &[String]) -> String {
+    if names.iter().any(|known| known == name) {
+        return format!("the {what} \"{name}\" cannot be used: something is wrong with its file");
+    }
+    let hint = suggest::hint(name, names.iter().map(String::as_str));
+    format!("there is no {what} \"{name}\"{hint}")
 }

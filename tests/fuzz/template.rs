@@ -21,7 +21,7 @@ mod host {
 }
 
 use host::{excerpt, page, suggest, template};
-use template::{Includes, Scope, Template, TemplateError};
+use template::{Includes, Scope, Template, TemplateError, shown};
 
 struct Files<'a> {
     component: &'a str,
@@ -51,6 +51,11 @@ fuzz_target!(|text: &str| {
     let mut next = || parts.next().unwrap_or_default();
     let page = next();
     let files = Files { component: next(), layout: next() };
+    let shown = shown(page);
+    let names = shown.variables.iter().map(|used| (used.at, &used.name));
+    for (at, name) in names.chain(shown.unknown.iter().map(|unknown| (unknown.at, &unknown.name))) {
+        assert!(page[at..].starts_with(name.as_str()), "{name:?} is not at {at}");
+    }
     let data = serde_json::from_str::<Map<String, Value>>(next()).unwrap_or_else(|_| defaults());
     match Template::compile("pages/p.html", page, &files) {
         Ok(template) => {

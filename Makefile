@@ -30,24 +30,20 @@ dev: ## Serve the site while it is worked on: browsers reload, mistakes show in 
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice dev $(SITE)
 
-check: ## Look for mistakes in the site without running it
-	cargo build $(CARGO_PROFILE) --locked -p sluice
-	target/release/sluice check $(SITE)
-
 scripts: ## Compile every page of the site into target/scripts
-	cargo build $(CARGO_PROFILE) -p sluice
+	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice build $(SITE) --out target/scripts
 
 check: ## Find mistakes in the site without running it
-	cargo build $(CARGO_PROFILE) -p sluice
+	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice check $(SITE)
 
 types: ## Write what editors need to check the site's scripts
-	cargo build $(CARGO_PROFILE) -p sluice
+	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice types $(SITE)
 
 test-site: ## Run the site's own tests
-	cargo build $(CARGO_PROFILE) -p sluice
+	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice test $(SITE)
 
 test: setup guest-check lint ## Install what is missing, check the sources, run every test

@@ -200,3 +200,33 @@ fn the_console_works_from_the_keyboard() {
     assert_eq!(browser.eval("document.querySelectorAll('svg[role=img]:not([aria-label])').length"), json!(0));
     assert_eq!(browser.eval("document.querySelectorAll('th:not([scope])').length"), json!(0));
 }
+
+#[test]
+fn charts_show_their_values_under_the_pointer() {
+    let (_site, server, _data) = visited();
+    let console = format!("http://localhost:{}", server.admin_address.port());
+    let browser = Browser::open();
+    log_in(&browser, &console);
+    browser.go(&format!("{console}/brands/demo/page?path=/heavy"));
+    // Three over time, and the columns that the server drew.
+    browser.wait_for("document.querySelectorAll('.chart .uplot canvas').length", &json!(3));
+    let seen = "[...document.querySelectorAll('.chart svg')].filter(e => e.checkVisibility()).length";
+    assert_eq!(browser.eval(seen), json!(1));
+    browser.eval(
+        "(() => { const over = document.querySelector('.u-over'); const at = over.getBoundingClientRect(); \
+         for (const type of ['mouseenter', 'mousemove']) over.dispatchEvent(new MouseEvent(type, \
+         { bubbles: true, clientX: at.x + at.width / 2, clientY: at.y + 10 })); })()",
+    );
+    // What is under the pointer is what the table says.
+    let legend = "[...document.querySelector('.chart .u-legend').querySelectorAll('.u-value')].slice(1).map(e => e.textContent).join()";
+    let table = "[...document.querySelector('.chart details tbody').lastElementChild.querySelectorAll('td')].map(e => e.textContent).join()";
+    let expected = browser.eval(table);
+    assert!(expected.as_str().unwrap().contains(" M"), "{expected}");
+    browser.wait_for(legend, &expected);
+
+    // Whoever is not logged in gets none of it, and no page loads anything from elsewhere.
+    let stranger = crate::harness::Request::get("/assets/charts.js").send(server.admin_address);
+    assert_ne!(stranger.status, 200);
+    let foreign = "performance.getEntriesByType('resource').filter(e => !e.name.startsWith(location.origin)).length";
+    assert_eq!(browser.eval(foreign), json!(0));
+}

@@ -1,6 +1,9 @@
 //! Small charts as SVG, drawn on the server: lines over time, a bar for a share
-//! of a quota, columns for a distribution. Each has its numbers as a table below,
-//! for who cannot see it. Only numbers of the host's own go in.
+//! of a quota, columns for a distribution. Lines over time have their numbers as a table
+//! below, for who cannot see them, and in `data-chart`, of which `charts.js` makes one that
+//! can be read under the pointer. Only numbers of the host's own go in.
+
+use serde_json::json;
 
 use super::templates::{bytes, duration, number};
 use super::views::pages::{Moment, PageDetail, Spread};
@@ -20,14 +23,47 @@ struct Line<'a> {
     values: Vec<f64>,
 }
 
+/// What is measured, and so how it is written.
+#[derive(Debug, Clone, Copy)]
+enum Quantity {
+    Count,
+    Microseconds,
+    Bytes,
+}
+
+impl Quantity {
+    fn write(self, value: f64) -> String {
+        match self {
+            Self::Count => number(value),
+            Self::Microseconds => duration(value),
+            Self::Bytes => bytes(value),
+        }
+    }
+
+    /// As `charts.js` knows it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Microseconds => "microseconds",
+            Self::Bytes => "bytes",
+        }
+    }
+
+    /// What a scale ends at a round number of.
+    fn unit(self) -> f64 {
+        match self {
+            Self::Bytes => 1_048_576.0,
+            Self::Count | Self::Microseconds => 1.0,
+        }
+    }
+}
+
 struct Chart<'a> {
     title: &'a str,
+    quantity: Quantity,
     /// Unix milliseconds of each value.
     times: Vec<i64>,
     lines: Vec<Line<'a>>,
-    write: fn(f64) -> String,
-    /// What the scale ends at a round number of.
-    unit: f64,
 }
 
 /// Runs and failures.
@@ -35,7 +71,7 @@ pub fn runs(history: &[Moment]) -> String {
     over_time(
         history,
         "Runs each quarter of an hour",
-        number,
+        Quantity::Count,
         &[("runs", "a", |at| at.runs), ("failed", "bad", |at| at.failures)],
     )
 }
@@ -44,7 +80,7 @@ pub fn latency(history: &[Moment]) -> String {
     over_time(
         history,
         "Time of a run",
-        duration,
+        Quantity::Microseconds,
         &[
             ("p50", "a", |at| at.wall_us.p50),
             ("p99", "b", |at| at.wall_us.p99),
@@ -54,11 +90,10 @@ pub fn latency(history: &[Moment]) -> String {
 }
 
 pub fn memory(history: &[Moment]) -> String {
-    of_unit(
-        1_048_576.0,
+    over_time(
         history,
         "Memory of a run",
-        bytes,
+        Quantity::Bytes,
         &[("p50", "a", |at| at.memory_bytes.p50), ("max", "b", |at| at.memory_bytes.max)],
     )
 }
@@ -67,36 +102,21 @@ pub fn fuel(page: &PageDetail) -> String {
     over_time(
         &page.history,
         "Fuel of a run",
-        number,
+        Quantity::Count,
         &[("p50", "a", |at| at.fuel.p50), ("p99", "b", |at| at.fuel.p99), ("max", "c", |at| at.fuel.max)],
     )
 }
 
 type Read = fn(&Moment) -> u64;
 
-fn over_time(
-    history: &[Moment],
-    title: &str,
-    write: fn(f64) -> String,
-    lines: &[(&str, &str, Read)],
-) -> String {
-    of_unit(1.0, history, title, write, lines)
-}
-
-fn of_unit(
-    unit: f64,
-    history: &[Moment],
-    title: &str,
-    write: fn(f64) -> String,
-    lines: &[(&str, &str, Read)],
-) -> String {
+fn over_time(history: &[Moment], title: &str, quantity: Quantity, lines: &[(&str, &str, Read)]) -> String {
     let lines = lines.iter().map(|(name, class, read)| Line {
         name,
         class,
         values: history.iter().map(|at| read(at) as f64).collect(),
     });
     let times = history.iter().map(|at| at.at_ms).collect();
-    Chart { title, times, lines: lines.collect(), write, unit }.draw()
+    Chart { title, quantity, times, lines: lines.collect() }.draw()
 }
 
 impl Chart<'_> {
@@ -108,13 +128,15 @@ impl Chart<'_> {
             );
         }
         let most = self.lines.iter().flat_map(|line| line.values.iter().copied()).fold(0.0, f64::max);
-        let top = round_up(most / self.unit) * self.unit;
+        let unit = self.quantity.unit();
+        let top = round_up(most / unit) * unit;
         let mut svg = format!(
-            "<figure class=\"chart\"><figcaption>{}</figcaption>\
+            "<figure class=\"chart\" data-chart=\"{}\"><figcaption>{}</figcaption>\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: at most {}\">",
+            self.numbers(),
             self.title,
             self.title,
-            (self.write)(most)
+            self.quantity.write(most)
         );
         for step in 0..=2 {
             let value = top * f64::from(step) / 2.0;
@@ -124,7 +146,7 @@ impl Chart<'_> {
                  <text class=\"scale\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 6.0,
                 y + 4.0,
-                (self.write)(value)
+                self.quantity.write(value)
             ));
         }
         for line in &self.lines {
@@ -136,6 +158,17 @@ impl Chart<'_> {
         svg.push_str(&self.table());
         svg.push_str("</figure>");
         svg
+    }
+
+    /// For an attribute.
+    fn numbers(&self) -> String {
+        let lines: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| json!({ "name": line.name, "color": line.class, "values": line.values }))
+            .collect();
+        let numbers = json!({ "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines });
+        numbers.to_string().replace('&', "&amp;").replace('"', "&quot;")
     }
 
     fn x(&self, index: usize) -> f64 {
@@ -185,7 +218,7 @@ impl Chart<'_> {
             self.lines.iter().map(|line| format!("<th scope=\"col\">{}</th>", line.name)).collect();
         let rows = self.times.iter().enumerate().map(|(index, at)| {
             let value = |line: &Line<'_>| {
-                format!("<td>{}</td>", (self.write)(line.values.get(index).copied().unwrap_or(0.0)))
+                format!("<td>{}</td>", self.quantity.write(line.values.get(index).copied().unwrap_or(0.0)))
             };
             let values: String = self.lines.iter().map(value).collect();
             format!("<tr><th scope=\"row\"><time>{}</time></th>{values}</tr>", iso_utc(*at))
@@ -300,6 +333,9 @@ mod tests {
     #[test]
     fn a_chart_has_its_numbers_as_a_table() {
         let chart = runs(&[moment(0, 10), moment(900_000, 20)]);
+        let data = chart.split_once("data-chart=\"").unwrap().1.split_once('"').unwrap().0;
+        let data: serde_json::Value = serde_json::from_str(&data.replace("&quot;", "\"")).unwrap();
+        assert_eq!(data["lines"][0]["values"], json!([10.0, 20.0]));
         assert!(chart.contains("<polyline") && chart.contains("role=\"img\""), "{chart}");
         assert!(chart.contains("1970-01-01T00:15:00.000Z</time></th><td>20</td><td>1</td>"), "{chart}");
         assert!(runs(&[moment(0, 10)]).contains("<circle"), "one value is a dot");

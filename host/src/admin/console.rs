@@ -16,6 +16,10 @@ use crate::app::now_ms;
 
 const CSS: &str = include_str!("console/console.css");
 const JS: &str = include_str!("console/console.js");
+const CHARTS_JS: &str = include_str!("console/charts.js");
+/// uPlot 1.6.32, as it is published; its licence is beside it.
+const UPLOT_JS: &str = include_str!("console/uplot/uPlot.iife.min.js");
+const UPLOT_CSS: &str = include_str!("console/uplot/uPlot.min.css");
 const ICON: &str = include_str!("console/icon.svg");
 /// Columns of a table of entries.
 const COLUMNS_MAX: usize = 16;
@@ -40,6 +44,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/limits", web::post().to(set_limit))
         .route("/assets/console.css", web::get().to(|| asset("text/css; charset=utf-8", CSS)))
         .route("/assets/console.js", web::get().to(|| asset("text/javascript; charset=utf-8", JS)))
+        .route("/assets/charts.js", web::get().to(|| asset("text/javascript; charset=utf-8", CHARTS_JS)))
+        .route("/assets/uplot.js", web::get().to(|| asset("text/javascript; charset=utf-8", UPLOT_JS)))
+        .route("/assets/uplot.css", web::get().to(|| asset("text/css; charset=utf-8", UPLOT_CSS)))
         .route("/assets/icon.svg", web::get().to(|| asset("image/svg+xml", ICON)));
 }
 

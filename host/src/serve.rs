@@ -35,7 +35,7 @@ use crate::template::Scope;
 pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
     let live = app.live();
     let Some(brand) = live.site.brand(&request.host).cloned() else {
-        return Reply::plain(421, "No site of this name here");
+        return no_site(app, &request);
     };
     let mut reply = match find(&brand, &request) {
         Answer::Page(found) => serve_page(app, &live, found, &mut request).await,
@@ -52,6 +52,15 @@ pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
     }
     if brand.compress && compress::is_safe_for(&request) {
         reply.compress(request.conditions.encoding).await;
+    }
+    reply
+}
+
+fn no_site(app: &App, request: &PageRequest) -> Reply {
+    let mut reply = Reply::plain(421, "No site of this name here");
+    // An author who has just put the wrong hosts into `brand.toml` is shown so as well.
+    if let Some(dev) = &app.dev {
+        dev.dress(&mut reply, request, "");
     }
     reply
 }

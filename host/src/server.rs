@@ -1,6 +1,7 @@
 //! The visitors' listener and the admin listener, start to shutdown.
 
 mod dev_routes;
+mod signals;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -12,6 +13,7 @@ use actix_web::dev::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
 use futures_util::future::join_all;
+use tokio::signal::unix::Signal;
 use tracing::Instrument as _;
 
 use crate::admin::{self, AdminState};
@@ -26,6 +28,7 @@ use crate::store::StoreError;
 use crate::telemetry::trace::{Incoming, Trace};
 use crate::turns::TurnsOwed;
 use crate::uncancelled::Uncancelled;
+use signals::Signals;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What runs when the signal comes may take this long to finish.
@@ -41,14 +44,43 @@ pub struct Running {
     /// The admin listener, and that of the probes.
     operators: Vec<Server>,
     workers: Workers,
+    signals: Signals,
     app: Arc<App>,
 }
 
-/// Binds both listeners and begins to serve.
+/// Addresses that are this program's, before it can answer: whoever asks meanwhile waits.
+pub struct Bound {
+    visitors: (TcpListener, SocketAddr),
+    admin: (TcpListener, SocketAddr),
+    probes: Option<(TcpListener, SocketAddr)>,
+}
+
+impl Bound {
+    /// Takes the addresses, so that one that cannot be had is known before the engine is
+    /// prepared.
+    ///
+    /// # Errors
+    /// An address cannot be bound.
+    pub fn new(config: &SiteConfig) -> anyhow::Result<Self> {
+        Ok(Self {
+            visitors: bind(config.server.listen, "server.listen", "--listen")?,
+            admin: bind(config.admin.listen, "admin.listen", "--admin-listen")?,
+            probes: config
+                .admin
+                .probes
+                .map(|address| bind(address, "admin.probes", "admin.probes"))
+                .transpose()?,
+        })
+    }
+}
+
+/// Begins to serve.
 ///
 /// # Errors
-/// An address cannot be bound.
-pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Result<Running> {
+/// A listener cannot be used.
+pub fn start(app: Arc<App>, bound: Bound, config: &SiteConfig, site_dir: &Path) -> anyhow::Result<Running> {
+    // From here on a signal is no end without a word.
+    let signals = Signals::new().context("signals cannot be watched")?;
     let data = web::Data::from(Arc::clone(&app));
     let is_dev = app.dev.is_some();
     let routes = move |config: &mut web::ServiceConfig| {
@@ -69,16 +101,14 @@ pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Res
     if let Some(workers) = config.server.workers {
         visitors = visitors.workers(workers);
     }
-    let (listener, address) = bind(config.server.listen, "server.listen")?;
-    let (admin_listener, admin_address) = bind(config.admin.listen, "admin.listen")?;
+    let Bound { visitors: (listener, address), admin: (admin_listener, admin_address), probes } = bound;
     let visitors = visitors.listen(listener)?.run();
     let state = web::Data::new(AdminState::new(Arc::clone(&app), config, site_dir)?);
     let probe_state = state.clone();
     let admin = HttpServer::new(move || ActixApp::new().app_data(state.clone()).configure(admin::routes));
     let admin = admin.workers(1).disable_signals().listen(admin_listener)?.run();
     let mut operators = vec![admin];
-    if let Some(address) = config.admin.probes {
-        let (listener, address) = bind(address, "admin.probes")?;
+    if let Some((listener, address)) = probes {
         tracing::info!(%address, "probes and metrics are answered here, too");
         let probes = HttpServer::new(move || {
             ActixApp::new().app_data(probe_state.clone()).configure(admin::probe_routes)
@@ -86,12 +116,13 @@ pub fn start(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Res
         operators.push(probes.workers(1).disable_signals().listen(listener)?.run());
     }
     let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
-    Ok(Running { address, admin_address, visitors, operators, workers, app })
+    Ok(Running { address, admin_address, visitors, operators, workers, signals, app })
 }
 
-fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener =
-        TcpListener::bind(address).with_context(|| format!("{setting}: {address} cannot be bound"))?;
+fn bind(address: SocketAddr, setting: &str, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("{setting}: {address} cannot be used; another program may, so give another one with {flag}")
+    })?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
@@ -103,14 +134,14 @@ impl Running {
     /// # Errors
     /// A listener failed.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let Self { visitors, operators, workers, app, .. } = self;
+        let Self { visitors, operators, workers, signals: Signals { mut stop, hangup }, app, .. } = self;
         // Visitors first: until they are gone, operators see how far it is.
         let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
-        let reloads = tokio::spawn(reload_on_signal(Arc::clone(&app)));
+        let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app)));
         tokio::spawn(async move {
-            stop_signal().await;
+            stop.recv().await;
             stopping.stopping.store(true, Ordering::Relaxed);
             if let Some(dev) = &stopping.dev {
                 dev.stopping.cancel();
@@ -183,29 +214,10 @@ async fn travel(app: web::Data<App>, request: PageRequest) -> Reply {
     })
 }
 
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be watched; stop this process with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-}
-
 /// Reads the site anew at each SIGHUP.
-async fn reload_on_signal(app: Arc<App>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangup) => {
-            while hangup.recv().await.is_some() {
-                reload_and_log(&app).await;
-            }
-        }
-        Err(error) => tracing::error!(%error, "SIGHUP cannot be watched; restart to take over changes"),
+async fn reload_on(mut hangup: Signal, app: Arc<App>) {
+    while hangup.recv().await.is_some() {
+        reload_and_log(&app).await;
     }
 }
 

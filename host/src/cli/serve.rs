@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::output::{Lines, Output};
 use crate::app::App;
+use crate::config;
+use crate::server::{self, Bound};
 use crate::telemetry::Telemetry;
-use crate::{config, server};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,10 +37,11 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     if let Some(data) = args.data {
         config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
     }
+    let bound = Bound::new(&config)?;
     let progress = output.progress(Lines::Log);
     let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None).await?;
     drop(progress);
-    let running = server::start(app, &config, &args.site_dir)?;
+    let running = server::start(app, bound, &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
     println!("sluice: serving on http://{}", running.address);
     println!("sluice: operators on http://{}", running.admin_address);

@@ -138,7 +138,7 @@ fn run_document(name: &str) -> usize {
     let all = examples(&document(name));
     let site = site_of(&all);
     block_on(async {
-        let scratch = Scratch::load(site.path(), Fixed::default()).await.unwrap();
+        let scratch = Scratch::load(site.path(), Fixed::default(), Default::default()).await.unwrap();
         let mut count = 0;
         for (index, example) in all.iter().enumerate() {
             if example.language == "js" && example.get("file").is_none() {

@@ -223,7 +223,11 @@ fn a_script_that_fails_is_shown_where_it_failed() {
         ("/throws", "error", "pages/throws.html:4:3: ReferenceError: nothing is not defined"),
         ("/syntax", "compile", "pages/syntax.html:2:14: SyntaxError: "),
         ("/template", "template", "pages/template.html:1:12"),
-        ("/loops", "fuel", "FuelLimit: the script used more than its 1000000 units of fuel"),
+        (
+            "/loops",
+            "fuel",
+            "FuelLimit: the script used more than its 1000000 units of fuel; a loop without end?",
+        ),
     ] {
         let (code, ran) = run_json(&site, &[page]);
         assert_eq!((code, &ran["run"]["outcome"]), (Some(1), &json!(outcome)), "{ran:#}");
@@ -263,6 +267,8 @@ fn a_page_is_named_by_its_file_too_and_brands_are_told_apart() {
         site.write(&format!("brands/{brand}/pages/index.html"), &page);
         site.write(&format!("brands/{brand}/brand.toml"), &format!("domains = [\"{brand}.example\"]\n"));
     }
+    site.write("brands/blog/pages/404.html", "nothing here");
+    assert_eq!(run_json(&site, &["/404", "--brand", "blog"]).0, Some(0));
     let (code, ran) = run_json(&site, &["brands/blog/pages/index.html"]);
     assert_eq!((code, &ran["response"]["body"]), (Some(0), &json!("blog")));
     assert_eq!(ran["console"][0]["text"], "blog.example");
@@ -279,6 +285,9 @@ fn a_page_is_named_by_its_file_too_and_brands_are_told_apart() {
         (vec!["/", "--brand", "shop", "--clock", "noon"], "this is no time such as 2026-01-31T12:00:00Z"),
         (vec!["/", "--brand", "shop", "--method", "PUT"], "pages take GET, HEAD and POST"),
         (vec!["/", "--brand", "shop", "--body", "gone.json"], "--body: gone.json cannot be read"),
+        (vec!["/", "--brand", "shop", "--form", "--body", "{\"a\": []}"], "a form sends texts; `a` is none"),
+        // Its page for that answers visitors, and is none that was asked for.
+        (vec!["/nope", "--brand", "blog"], "has no page at /nope"),
     ] {
         let done = run(&site, &args);
         assert_eq!(done.status.code(), Some(2), "{args:?}: {}", err(&done));

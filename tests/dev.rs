@@ -119,9 +119,10 @@ fn only_what_changed_is_compiled_and_the_terminal_says_what() {
             "<script scope=\"backend\">console.log('seen', [1]); console.warn('\\u001b[31mred')</script>b",
         ),
         ("pages/c.html", "c"),
+        ("pages/go.html", "<script scope=\"backend\">redirect('/c')</script>"),
     ]);
     let server = start(&site);
-    server.wait_printed("3 pages, compiled pages/a.html, pages/b.html, pages/c.html, ");
+    server.wait_printed("4 pages, compiled pages/a.html, pages/b.html, pages/c.html and 1 more, ");
     // The same text again is no change.
     site.write(
         "brands/demo/pages/a.html",
@@ -140,6 +141,9 @@ fn only_what_changed_is_compiled_and_the_terminal_says_what() {
     assert!(!printed.contains("secret"), "{printed}");
     server.get("localhost", "/c");
     server.wait_printed("200 GET /c ");
+    server.get("localhost", "/go");
+    server.wait_printed("302 GET /go ");
+    server.wait_printed(" ms, to /c");
     assert!(!server.printed().contains('\u{1b}'), "no colours where there is no terminal");
 
     site.write("brands/demo/pages/b.html", "<script scope=\"backend\">\nconst a = 1;\na.b.c;\n</script>");
@@ -164,7 +168,7 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
         "brands/demo/pages/index.html",
         "<p>\n<script scope=\"backend\">\n  let x = 1 +* 2;\n</script>",
     );
-    let shown = waits_for_mistake(&server, "/", "unexpected token");
+    let shown = waits_for_mistake(&server, "/", "unexpected `*`; something is missing");
     assert_eq!(shown["file"], "pages/index.html");
     assert_eq!((shown["line"].as_u64(), shown["column"].as_u64()), (Some(3), Some(14)));
     assert_eq!(shown["excerpt"][2]["text"], "  let x = 1 +* 2;");
@@ -176,6 +180,18 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
         Vec::<Value>::new(),
         "it is no mistake of this page"
     );
+
+    server.wait_printed("pages/index.html changed: mistakes in pages/index.html, ");
+
+    // The good version fails: its line is not one of the new text.
+    let failing = "<script scope=\"backend\">\nif (request.query.fail) null.x;\n</script>kept";
+    site.write("brands/demo/pages/index.html", failing);
+    waits_for(&server, "/", "kept");
+    site.write("brands/demo/pages/index.html", "<script scope=\"backend\">\nlet new = 2;\n</script>");
+    waits_for_mistake(&server, "/", "`new` is a reserved word");
+    let shown = waits_for_mistake(&server, "/?fail=1", "'x' of null");
+    assert_eq!((shown["line"].as_u64(), shown["excerpt"].as_array().unwrap().len()), (Some(2), 0));
+    assert!(shown["note"].as_str().unwrap().contains("of before"), "{shown}");
 
     // A page that was never good, wrong in its template.
     site.write("brands/demo/pages/new.html", "<p>\n  {{ var.name | uper }}</p>");
@@ -193,12 +209,20 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     assert_eq!((shown["file"].as_str(), shown["line"].as_u64()), (Some("modules/deep.js"), Some(2)));
     assert!(shown["stack"].as_str().unwrap().contains("pages/index.html:3:"), "{shown}");
 
+    // A brand that answers to no name of this host, for as long as it does not.
+    site.write("brands/demo/brand.toml", "");
+    server.wait_until("no brand is there", || server.get("localhost", "/").status == 421);
+    assert_eq!(mistakes(&server.get("localhost", "/")), Vec::<Value>::new());
+
     // Settings: every page shows it.
     site.write("brands/demo/brand.toml", "default = true\nvariabels = 1\n");
-    waits_for_mistake(&server, "/other", "did you mean \"variables\"?");
+    let shown = waits_for_mistake(&server, "/other", "did you mean `variables`?");
+    assert_eq!((shown["file"].as_str(), shown["line"].as_u64()), (Some("brands/demo/brand.toml"), Some(2)));
+    assert_eq!(shown["excerpt"][1]["text"], "variabels = 1");
     site.write("brands/demo/brand.toml", "default = true\n");
     site.write("brands/demo/crm.toml", "[[entity]]\nslg = 1\n");
-    waits_for_mistake(&server, "/other", "slg");
+    let shown = waits_for_mistake(&server, "/other", "slg");
+    assert_eq!((shown["file"].as_str(), shown["line"].as_u64()), (Some("brands/demo/crm.toml"), Some(2)));
     site.write("brands/demo/crm.toml", "");
     site.write("sluice.toml", "[serverr]\n");
     waits_for_mistake(&server, "/other", "serverr");
@@ -208,6 +232,64 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
         ["/", "/other"].iter().all(|path| mistakes(&server.get("localhost", path)).is_empty())
     });
     waits_for(&server, "/", "<p>good</p>");
+}
+
+#[test]
+fn what_can_be_known_without_a_visit_is_printed_once() {
+    let page =
+        |code: &str| format!("<script scope=\"backend\">\nfunction never() {{ {code} }}\n</script>page");
+    let site = TestSite::with(&[
+        ("pages/index.html", &page("sesion.get('a')")),
+        ("pages/other.html", "{{ vra.a }}"),
+        ("pages/broken.html", "<script scope=\"backend\">\n1 +* 2\n</script>"),
+    ]);
+    let server = start(&site);
+    let printed = server.wait_printed("brands/demo/pages/other.html:1:4: warning: ");
+    assert!(
+        printed
+            .contains("3 pages, compiled pages/index.html, pages/other.html, mistakes in pages/broken.html")
+    );
+    assert!(
+        printed
+            .contains("brands/demo/pages/index.html:2:20: error: `sesion` is not defined [unknown-global]")
+    );
+    assert_eq!(printed.matches("broken.html:2:4").count(), 1, "{printed}");
+
+    site.write("brands/demo/pages/index.html", &page("session.gett('a')"));
+    let printed = server.wait_printed("error: `session` has no `gett`");
+    for known in ["`sesion` is not defined", "called `vra`"] {
+        assert_eq!(printed.matches(known).count(), 1, "{printed}");
+    }
+    // What was put right and is wrong again is told again.
+    site.write("brands/demo/pages/index.html", &page("session.get('a')"));
+    let is_compiled =
+        || server.printed().matches("index.html changed: compiled pages/index.html").count() == 2;
+    server.wait_until("the page is compiled a second time", is_compiled);
+    site.write("brands/demo/crm.toml", "[[entity]]\nslug = \"notes\"\nname = \"Notes\"\nmode = \"data\"\n");
+    let printed = server.wait_printed("crm.toml changed: ");
+    assert!(server.wait_printed("    crm: ").contains("notes"), "{printed}");
+    // What is new tells that this state has been checked.
+    site.write("brands/demo/pages/other.html", "{{ vrb.a }}");
+    server.wait_printed("called `vrb`");
+    site.write("brands/demo/pages/index.html", &page("sesion.get('a')"));
+    server
+        .wait_until("it is told again", || server.printed().matches("`sesion` is not defined").count() == 2);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_at_once() {
+    let site = TestSite::with(&[("pages/index.html", "page")]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for command in ["dev", "serve"] {
+        let mut sluice = std::process::Command::new(env!("CARGO_BIN_EXE_sluice"));
+        let refused = sluice.arg(command).arg(site.path()).args(["--listen", &address]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.contains(&format!("{address} cannot be used")) && told.contains("--listen"), "{told}");
+        assert!(!told.contains("preparing"), "{told}");
+        assert!(!site.path().join("data").exists(), "nothing was begun");
+    }
 }
 
 #[test]

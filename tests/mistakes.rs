@@ -26,7 +26,7 @@ fn folder() -> PathBuf {
 
 fn check(site: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-    command.arg("check").args(args).current_dir(site).env("SLUICE_LOG", "off").output().unwrap()
+    command.args(["check", "--quiet"]).args(args).current_dir(site).env("SLUICE_LOG", "off").output().unwrap()
 }
 
 fn out(output: &Output) -> String {

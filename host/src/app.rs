@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::author::tools_dir;
 use crate::cache::CodeCache;
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
@@ -66,6 +67,8 @@ pub struct Ground {
     pub data_dir: Option<PathBuf>,
     pub clock: Clock,
     pub seed: Option<u64>,
+    /// Compiled code of earlier starts; without it pages stay in memory.
+    pub cache: Option<CodeCache>,
     /// Told how far starting is.
     pub progress: Arc<Progress>,
     /// Only while a site is worked on.
@@ -93,7 +96,10 @@ impl App {
             data_dir.as_deref(),
         )?;
         let store = location.open().await?;
-        let ground = Ground { keys, store, data_dir, clock: Clock::Host, seed: None, progress, dev };
+        // While a site is worked on, its tools share what they compile.
+        let of_tools = dev.as_ref().and_then(|_| tools_dir::code_cache(&site_dir, config));
+        let cache = of_tools.or_else(|| open_cache(config, data_dir.as_deref(), &keys));
+        let ground = Ground { keys, store, data_dir, clock: Clock::Host, seed: None, cache, progress, dev };
         Self::start_on(ground, site_dir, config, telemetry).await
     }
 
@@ -107,7 +113,7 @@ impl App {
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
     ) -> anyhow::Result<Arc<Self>> {
-        let Ground { keys, store, data_dir, clock, seed, progress, dev } = ground;
+        let Ground { keys, store, data_dir, clock, seed, cache, progress, dev } = ground;
         let sandbox_config = SandboxConfig {
             concurrent_runs_max: config.limits.max.concurrent_runs(),
             memory_bytes_max: config.limits.max.memory_bytes(),
@@ -115,7 +121,6 @@ impl App {
             queue_requests_max: config.server.queue_requests_max,
             queue_wait: config.server.queue_wait,
         };
-        let cache = open_cache(config, data_dir.as_deref(), &keys);
         progress.begin("preparing the engine", 0);
         let (sandbox, cache) = tokio::task::spawn_blocking(move || {
             Sandbox::with_cache(&sandbox_config, cache.as_ref()).map(|sandbox| (sandbox, cache))

@@ -4,11 +4,13 @@
 //! settings   sluice.toml, brand.toml, crm.toml
 //! script     one script with oxc: syntax, names, arguments, CRM calls → facts
 //! scripts    a brand's scripts: QuickJS has the last word, then imports and links
+//! browser    scripts of the browser's that call the host
 //! pages      templates, their variables, guards
 //! paths      what settings say about paths
 //! ```
 
 mod brand;
+mod browser;
 mod crm;
 mod facts;
 pub mod globals;
@@ -22,6 +24,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+use crate::author::tools_dir;
 use crate::config::{self, BrandConfig, SiteConfig};
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::limits::policy::LimitPolicy;
@@ -54,20 +57,24 @@ impl Site {
         Self { dir: dir.to_owned(), config, found }
     }
 
-    /// A sandbox that compiles as the site's host does; takes a second.
+    /// A sandbox that compiles as the site's host does; takes seconds the first time.
     ///
     /// # Errors
     /// As [`Sandbox::new`].
     pub fn sandbox(&self) -> Result<Sandbox, SandboxError> {
-        Sandbox::new(&SandboxConfig {
+        let config = SandboxConfig {
             concurrent_runs_max: 1,
             memory_bytes_max: self.config.limits.max.memory_bytes(),
             ..SandboxConfig::default()
-        })
+        };
+        // A folder that is no site gets nothing written into it.
+        let is_site = self.dir.join("brands").is_dir();
+        let cache = is_site.then(|| tools_dir::code_cache(&self.dir, &self.config)).flatten();
+        Sandbox::with_cache(&config, cache.as_ref())
     }
 
     /// All mistakes of the site, or of one brand, by file and place. Files are named from
-    /// where the site's folder is.
+    /// the site's folder.
     ///
     /// # Errors
     /// The host's own only.
@@ -105,11 +112,33 @@ impl Site {
             brands.push((id, checked.config));
         }
         found.extend(shared_hosts(&brands));
-        let mut found: Vec<Diagnostic> =
-            found.into_iter().map(|one| one.below(&self.dir.display().to_string())).collect();
         Diagnostic::sort(&mut found);
         Ok(found)
     }
+}
+
+/// What is wrong with settings files, named from the site's folder; of their pages nothing.
+pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
+    let (source, mut found) = settings_file(site_dir, "sluice.toml");
+    found.extend(settings::read::<SiteConfig>(&source).1);
+    for id in brand_ids(site_dir).unwrap_or_default() {
+        let dir = site_dir.join("brands").join(&id);
+        let (brand, mut own) = settings_file(&dir, "brand.toml");
+        own.extend(settings::read::<BrandConfig>(&brand).1);
+        let (crm, unreadable) = settings_file(&dir, "crm.toml");
+        own.extend(unreadable.into_iter().chain(settings::read_crm(&crm).1));
+        found.extend(own.into_iter().map(|one| one.below(&format!("brands/{id}"))));
+    }
+    found.retain(Diagnostic::is_error);
+    found
+}
+
+/// Where a script first goes wrong as text, in bytes, and a sentence that says how and what
+/// to do.
+pub fn syntax_mistake(script: &str) -> Option<(usize, String)> {
+    let first = script::facts(script).syntax.into_iter().next()?;
+    let help = first.help.map(|help| format!("; {help}")).unwrap_or_default();
+    Some((first.span.start, format!("{}{help}", first.message)))
 }
 
 /// Hosts that two brands want.

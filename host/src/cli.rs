@@ -115,11 +115,16 @@ pub fn main() -> ExitCode {
     let filter = match &cli.command {
         Command::Dev(_) => logging::QUIET_FILTER,
         // These show the author what the log would say, in their own way.
-        Command::Run(_) | Command::Test(_) => "off",
+        Command::Run(_) | Command::Test(_) | Command::Check(_) => "off",
         _ if cli.quiet => "warn",
         _ => logging::DEFAULT_FILTER,
     };
-    logging::start(telemetry.as_deref(), filter);
+    let format = match &cli.command {
+        // People read it, whatever it is piped through.
+        Command::Dev(_) => logging::Format::Text,
+        _ => logging::Format::of_stderr(),
+    };
+    logging::start(telemetry.as_deref(), filter, format);
     let output = Output { quiet: cli.quiet };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -135,7 +140,7 @@ pub fn main() -> ExitCode {
                 serve::run(args, Arc::clone(telemetry), &output).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args, &output).await,
-            Command::Check(args) => check::run(args).await,
+            Command::Check(args) => check::run(args, &output).await,
             Command::New(args) => new::run(&args, &output).map(|()| ExitCode::SUCCESS),
             Command::Dev(args) => {
                 let telemetry = telemetry.as_ref().context("dev begins with telemetry")?;
@@ -144,8 +149,8 @@ pub fn main() -> ExitCode {
             Command::Completions(args) => completions::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Man(args) => man::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Types(args) => types::run(&args).map(|()| ExitCode::SUCCESS),
-            Command::Test(args) => test::run(args).await,
-            Command::Run(args) => Ok(run::run(*args).await),
+            Command::Test(args) => test::run(args, &output).await,
+            Command::Run(args) => Ok(run::run(*args, &output).await),
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -2,6 +2,7 @@
 //! shown in the page, and a line in the terminal for each run. None of it exists under
 //! `sluice serve`.
 
+pub mod check;
 mod csp;
 mod inject;
 mod mistake;
@@ -9,6 +10,8 @@ mod report;
 mod snapshot;
 pub mod watch;
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use mistake::Mistake;
 
+use crate::check as checks;
+use crate::diagnostic::{self, Diagnostic};
 use crate::execution_log::{Asked, FinishedRun};
 use crate::reload::ReloadReport;
 use crate::request::PageRequest;
@@ -49,6 +54,8 @@ pub struct Dev {
     generation: AtomicU64,
     /// What is wrong with the site as a whole.
     site_mistakes: Mutex<Vec<Mistake>>,
+    /// What the last check found, as it was printed.
+    found: Mutex<HashSet<String>>,
     events: broadcast::Sender<Event>,
     /// Ends what browsers listen to, so that the server can stop.
     pub stopping: CancellationToken,
@@ -67,6 +74,7 @@ impl Dev {
             // Half of it is left for counting; JavaScript's numbers hold 53 bits.
             generation: AtomicU64::new(u64::from(u32::from_le_bytes(start)) << 20),
             site_mistakes: Mutex::default(),
+            found: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_WAITING_MAX),
             stopping: CancellationToken::new(),
             reporter: Reporter::new(quiet),
@@ -88,15 +96,21 @@ impl Dev {
             .flat_map(|brand| brand.compiled.iter().map(|file| (brand.id.clone(), file.clone())));
         let pages = site.brands().map(|brand| brand.pages.pages().count()).sum();
         let report = ReloadReport { pages, compiled: compiled.collect(), ..ReloadReport::default() };
-        self.reporter.loaded(&[], &report, took);
+        self.reporter.loaded(&[], &report, &broken(site), took);
         self.report_pages(site);
     }
 
     /// Notes what came of a reload and tells the browsers.
-    pub fn loaded(&self, changed: &[String], site: &Site, report: &ReloadReport, took: Duration) {
-        let of_site: Vec<Mistake> =
-            report.site_problems.iter().map(|problem| Mistake::of_sentence(problem)).collect();
-        self.reporter.loaded(changed, report, took);
+    pub fn loaded(
+        &self,
+        changed: &[String],
+        site_dir: &Path,
+        site: &Site,
+        report: &ReloadReport,
+        took: Duration,
+    ) {
+        let of_site = of_settings(&report.site_problems, site_dir);
+        self.reporter.loaded(changed, report, &broken(site), took);
         of_site.iter().for_each(|mistake| self.reporter.mistake(mistake));
         self.report_pages(site);
         self.turn(of_site);
@@ -111,11 +125,27 @@ impl Dev {
     }
 
     /// Notes that nothing could be taken over, and why.
-    pub fn not_loaded(&self, changed: &[String], reason: &str) {
-        let mistake = Mistake::of_sentence(reason);
+    pub fn not_loaded(&self, changed: &[String], site_dir: &Path, reason: String) {
+        let mistakes = of_settings(&[reason], site_dir);
         self.reporter.not_loaded(changed);
-        self.reporter.mistake(&mistake);
-        self.turn(vec![mistake]);
+        mistakes.iter().for_each(|mistake| self.reporter.mistake(mistake));
+        self.turn(mistakes);
+    }
+
+    /// Prints what a check found that the one before had not, but for what is printed of
+    /// pages that do not compile.
+    fn checked(&self, all: &[Diagnostic], site: &Site, site_dir: &Path) {
+        let told: HashSet<(String, u32)> = site
+            .brands()
+            .flat_map(|brand| brand.problems.iter().map(move |problem| (brand, &problem.failure)))
+            .map(|(brand, failure)| (format!("brands/{}/{}", brand.id, failure.file), failure.line))
+            .chain(checks::settings_mistakes(site_dir).into_iter().map(|one| (one.file, one.line)))
+            .collect();
+        let all = all.iter().filter(|one| !told.contains(&(one.file.clone(), one.line)));
+        let texts: Vec<String> = all.map(diagnostic::human).collect();
+        let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.iter().filter(|text| !known.contains(*text)).for_each(|text| self.reporter.found(text));
+        *known = texts.into_iter().collect();
     }
 
     fn turn(&self, site_mistakes: Vec<Mistake>) {
@@ -133,10 +163,14 @@ impl Dev {
             .filter(|problem| problem.page == asked.page)
             .map(|problem| Mistake::of_page(problem, &brand.dir))
             .collect();
-        let failed = run.failure.as_ref().map(|failure| Mistake::of_failure(failure, &brand.dir));
+        let is_kept = brand.problems.iter().any(|problem| problem.page == asked.page && problem.kept);
+        let failed = run.failure.as_ref().map(|failure| match is_kept {
+            true => Mistake::of_kept(failure),
+            false => Mistake::of_failure(failure, &brand.dir),
+        });
         // A page that does not compile is a mistake of its own already.
         let failed = failed.filter(|failed| !mistakes.iter().any(|known| known.is_same(failed)));
-        self.reporter.run(asked, run, reply.status, failed.as_ref());
+        self.reporter.run(asked, run, reply, failed.as_ref());
         mistakes.extend(failed);
         reply.mistakes = mistakes;
     }
@@ -155,4 +189,27 @@ impl Dev {
             let _ = self.events.send(Event::Failed { brand: brand.to_owned(), mistakes });
         }
     }
+}
+
+/// Settings that cannot be used, with their places; where the mistake is elsewhere, as it
+/// was said.
+fn of_settings(sentences: &[String], site_dir: &Path) -> Vec<Mistake> {
+    if sentences.is_empty() {
+        return Vec::new();
+    }
+    let found: Vec<Mistake> =
+        checks::settings_mistakes(site_dir).iter().map(|one| Mistake::of_diagnostic(one, site_dir)).collect();
+    match found.is_empty() {
+        true => sentences.iter().map(|sentence| Mistake::of_sentence(sentence)).collect(),
+        false => found,
+    }
+}
+
+/// Brands and files of pages that do not compile.
+fn broken(site: &Site) -> HashSet<(String, String)> {
+    let of_brand = |brand: &Arc<Brand>| {
+        let id = brand.id.clone();
+        brand.problems.iter().map(move |problem| (id.clone(), problem.page.clone())).collect::<Vec<_>>()
+    };
+    site.brands().flat_map(of_brand).collect()
 }

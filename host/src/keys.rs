@@ -77,7 +77,16 @@ impl Keys {
     ) -> Result<Self, KeyError> {
         let current = match (app_key, data_dir) {
             (Some(text), _) => parse(text, "APP_KEY")?,
-            (None, Some(dir)) => file::read_or_make(dir)?,
+            (None, Some(dir)) => {
+                let file::FolderKey { key, path, is_new } = file::read_or_make(dir)?;
+                let file = path.display();
+                if is_new {
+                    tracing::warn!(%file, "APP_KEY is not set: made a key; keep this file with your backups");
+                } else {
+                    tracing::info!(%file, "APP_KEY is not set: using the key in this file");
+                }
+                key
+            }
             (None, None) => return Err(KeyError::Missing),
         };
         let mut older = Vec::new();
@@ -88,6 +97,14 @@ impl Keys {
             }
         }
         Ok(Self { current, previous: older })
+    }
+
+    /// The key in `dir`, made if there is none, for data that nobody would miss.
+    ///
+    /// # Errors
+    /// The file cannot be made, or holds no key.
+    pub fn of_dir(dir: &Path) -> Result<Self, KeyError> {
+        Ok(Self { current: file::read_or_make(dir)?.key, previous: Vec::new() })
     }
 
     /// A key for one use, from the current application key.

@@ -8,6 +8,7 @@ pub mod failures;
 pub mod modules;
 pub mod source;
 pub mod store;
+mod wording;
 
 use std::sync::Arc;
 
@@ -143,7 +144,7 @@ async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> 
         Compiled::Bytecode(_) | Compiled::Incomplete(_) => Ok(()),
         Compiled::Failed(failure) => {
             let files = ScriptFiles::of(block.clone());
-            Err(CompileError::Author(files.in_author_terms(failure)))
+            Err(CompileError::Author(files.of_compilation(failure)))
         }
     }
 }

@@ -51,6 +51,9 @@ pub struct ReloadReport {
     /// Brands and files of the pages that were compiled.
     #[serde(skip)]
     pub compiled: Vec<(String, String)>,
+    /// What became of entities and fields. One sentence each.
+    #[serde(skip)]
+    pub crm_changes: Vec<String>,
 }
 
 /// The settings as they were written and as they hold.
@@ -172,7 +175,10 @@ pub async fn load(
     for id in brand_ids(loading.site_dir)? {
         let known = old.and_then(|old| old.site.brands().find(|brand| brand.id == id));
         match load_brand(loading, &loader, &id, known).await {
-            Ok(brand) => brands.push(Arc::new(brand)),
+            Ok((brand, crm_changes)) => {
+                brands.push(Arc::new(brand));
+                report.crm_changes.extend(crm_changes);
+            }
             Err(error) if old.is_none() => return Err(error),
             Err(error) => {
                 let instead = match known {
@@ -220,23 +226,24 @@ async fn load_brand(
     loader: &Loader<'_>,
     id: &str,
     known: Option<&Arc<Brand>>,
-) -> anyhow::Result<Brand> {
+) -> anyhow::Result<(Brand, Vec<String>)> {
     let dir = loading.site_dir.join("brands").join(id);
     let brand = loader.brand(id, &dir, known.map(Arc::as_ref)).await?;
-    if known.is_none_or(|known| known.crm_toml != brand.crm_toml) {
-        apply_crm(loading.store, id, &brand.crm_toml).await?;
-    }
-    Ok(brand)
+    let is_same = known.is_some_and(|known| known.crm_toml == brand.crm_toml);
+    let crm_changes =
+        if is_same { Vec::new() } else { apply_crm(loading.store, id, &brand.crm_toml).await? };
+    Ok((brand, crm_changes))
 }
 
-async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result<()> {
+async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result<Vec<String>> {
     let file = format!("brands/{brand}/crm.toml");
     let schema = CrmSchema::parse(text, &file)?;
     let changes = store.apply_crm_schema(brand, schema).await.with_context(|| file.clone())?;
-    for change in changes {
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    for change in &changes {
         tracing::info!(brand, "crm: {change}");
     }
-    Ok(())
+    Ok(changes)
 }
 
 /// The site of these brands. Where two want the same Hosts, those that are new at it

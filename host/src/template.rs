@@ -37,7 +37,7 @@ use serde_json::{Map, Value};
 
 pub use source::TemplateError;
 use source::{Pos, Problem, Sources};
-pub use variables::{VariableUse, variables};
+pub use variables::{NAMES, Shown, shown};
 
 /// Where other template files come from; the site implements it. Called only while
 /// compiling.

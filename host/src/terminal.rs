@@ -34,7 +34,7 @@ pub fn stderr() -> Stderr {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     pub is_terminal: bool,
-    has_colors: bool,
+    pub has_colors: bool,
 }
 
 /// What a piece of text is.

@@ -12,6 +12,7 @@ use super::tools_dir;
 use crate::app::{App, Ground};
 use crate::config;
 use crate::keys::Keys;
+use crate::progress::Progress;
 use crate::script::clock::Clock;
 use crate::site::Brand;
 use crate::store::Store;
@@ -43,25 +44,23 @@ impl Scratch {
     ///
     /// # Errors
     /// What would keep a server from starting. Pages that do not compile do not.
-    pub async fn load(site_dir: &Path, fixed: Fixed) -> anyhow::Result<Self> {
+    pub async fn load(site_dir: &Path, fixed: Fixed, progress: Arc<Progress>) -> anyhow::Result<Self> {
         let mut config = config::read_site(site_dir, std::env::vars())?;
         let folder = tempfile::tempdir().context("a temporary folder")?;
         if config.secrets.dir.is_none() {
             let data_dir = Location::of(&config.database)?.data_dir();
             config.secrets.dir = data_dir.map(|dir| dir.join("secrets"));
         }
-        // Without a folder to keep it in, code is compiled every time.
-        let tools = tools_dir::make(site_dir).unwrap_or_else(|_| folder.path().to_owned());
-        config.cache.dir = Some(tools.join("cache"));
         config.log.path = Some(folder.path().join("runs.db"));
         config.limits.max.concurrent_runs = Some(CONCURRENT_RUNS);
         let ground = Ground {
-            keys: Keys::load(None, None, Some(&tools))?,
+            keys: Keys::of_dir(folder.path())?,
+            cache: tools_dir::code_cache(site_dir, &config),
             store: open(&prepared(&folder)).await?,
             data_dir: None,
             clock: fixed.clock,
             seed: fixed.seed,
-            progress: Arc::default(),
+            progress,
             dev: None,
         };
         let telemetry = Telemetry::start(|_| None)?;

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use super::brand::{Brand, canonical_of, path_of};
+use super::browser;
 use super::facts::{Facts, module_code};
 use super::imports::ByCode;
 use super::scripts::{Scripted, Scripts};
 use crate::config::OnError;
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::page::source::{HOLE, Source};
-use crate::template::{Includes, Template, TemplateError, variables};
+use crate::template::{self, Includes, Template, TemplateError};
 
 /// Mistakes of one template that are reported at most.
 const MISTAKES_MAX: usize = 20;
@@ -20,15 +21,18 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
     let by_code = scripts.by_code();
     let mut found = Vec::new();
     let mut of_all = Known::of_brand(brand);
+    let set_names = set_names(brand, scripts);
     for page in &scripts.all {
         let Some(html) = &page.html else { continue };
         let file = &page.file.source.file;
         found.extend(template_mistakes(file, html, brand.folder));
+        found.extend(browser::findings(&page.file.source));
         let mut known = Known::of_brand(brand);
         known.add(&page.facts, &by_code, &mut HashSet::new());
         of_all.join(&known);
         if is_known {
             found.extend(unknown_variables(&page.file.source, html, &known));
+            found.extend(unknown_names(&page.file.source, html, &known, &set_names));
             found.extend(unguarded(brand, page, html, &by_code));
         }
     }
@@ -43,6 +47,10 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         found.extend(template_mistakes(&file, &format!("{directive}(\"{name}\")"), brand.folder));
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
             found.extend(unknown_variables(&source, &source.text, &of_all));
+            // A component's other names are what it is given.
+            if folder == "layouts" {
+                found.extend(unknown_names(&source, &source.text, &of_all, &set_names));
+            }
         }
     }
     found
@@ -136,7 +144,7 @@ impl Known {
 fn unknown_variables(source: &Source, text: &str, known: &Known) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    for used in variables(text) {
+    for used in template::shown(text).variables {
         if known.names.contains(&used.name) || !seen.insert(used.name.clone()) {
             continue;
         }
@@ -152,6 +160,39 @@ fn unknown_variables(source: &Source, text: &str, known: &Known) -> Vec<Diagnost
         };
         let message = format!("nothing sets the template variable `{}`", used.name);
         let span = used.at..used.at + used.name.len();
+        found.push(Diagnostic::at(Rule::UnknownVariable, source, span, message).help(help));
+    }
+    found
+}
+
+/// Every name that a page or a layout gives with `@set`: both see those of the other.
+fn set_names(brand: &Brand<'_>, scripts: &Scripts) -> HashSet<String> {
+    let of_pages = scripts.all.iter().filter_map(|page| page.html.clone());
+    let layouts = brand.folder.layout_names();
+    let of_layouts = layouts.iter().filter_map(|name| Some(brand.folder.layout(name)?.1));
+    of_pages.chain(of_layouts).flat_map(|text| template::shown(&text).set_names).collect()
+}
+
+/// `{{ vra.name }}`, or `{{ name }}` for `{{ var.name }}`.
+fn unknown_names(source: &Source, text: &str, known: &Known, set_names: &HashSet<String>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    for unknown in template::shown(text).unknown {
+        let name = &unknown.name;
+        if set_names.contains(name) || !seen.insert(name.clone()) {
+            continue;
+        }
+        let names = template::NAMES.into_iter().chain(set_names.iter().map(String::as_str));
+        let help = match crate::suggest::nearest(name, names) {
+            _ if known.names.contains(name) => format!("write `var.{name}`"),
+            Some(near) => format!("did you mean `{near}`?"),
+            None if unknown.has_default => continue,
+            None => {
+                format!("what a script sets is `var.{name}`; other names come from `@set` and `@foreach`")
+            }
+        };
+        let message = format!("nothing in this template is called `{name}`");
+        let span = unknown.at..unknown.at + name.len();
         found.push(Diagnostic::at(Rule::UnknownVariable, source, span, message).help(help));
     }
     found

@@ -31,12 +31,14 @@ pub struct Args {
 pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let site = Site::read(&args.site_dir, std::env::vars());
     let progress = output.progress(Lines::Plain);
-    progress.shared().begin("compiling the engine", 0);
+    progress.shared().begin("preparing the engine", 0);
     let sandbox = site.sandbox()?;
     // From here on each page has its line.
     drop(progress);
     let mut found = site.check(&sandbox, None).await?;
     found.retain(Diagnostic::is_error);
+    let below = args.site_dir.display().to_string();
+    let found: Vec<Diagnostic> = found.into_iter().map(|one| one.below(&below)).collect();
     if found.iter().all(|one| one.rule.kind() != Kind::Settings) {
         build_brands(&args, &site, &sandbox, output).await?;
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::output::{Lines, Output};
 use crate::check::Site;
 use crate::diagnostic::{self, Diagnostic};
 
@@ -36,10 +37,16 @@ enum Format {
     Github,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let site = Site::read(&args.site_dir, std::env::vars());
+    let progress = output.progress(Lines::Plain);
+    progress.shared().begin("preparing the engine", 0);
     let sandbox = site.sandbox()?;
+    progress.shared().begin("checking the site", 0);
     let found = site.check(&sandbox, args.brand.as_deref()).await?;
+    drop(progress);
+    let below = args.site_dir.display().to_string();
+    let found: Vec<Diagnostic> = found.into_iter().map(|one| one.below(&below)).collect();
     match args.format {
         Format::Json => println!("{}", diagnostic::json(&found)),
         Format::Github => found.iter().for_each(|one| println!("{}", diagnostic::github(one))),

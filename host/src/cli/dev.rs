@@ -11,9 +11,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::output::{Lines, Output};
 use crate::app::App;
 use crate::config::SiteConfig;
+use crate::dev::check::Checker;
 use crate::dev::{Dev, watch};
+use crate::server::{self, Bound};
 use crate::telemetry::Telemetry;
-use crate::{config, reload, server};
+use crate::{config, reload};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -38,8 +40,8 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     let (sender, mut changes) = tokio::sync::mpsc::unbounded_channel();
     watch::watch(&args.site_dir, sender)?;
     let dev = Dev::new(output.quiet);
-    let (app, config, took) = start(&args, &telemetry, &dev, &mut changes, output).await?;
-    let running = server::start(Arc::clone(&app), &config, &args.site_dir)?;
+    let Started { app, bound, config, took } = start(&args, &telemetry, &dev, &mut changes, output).await?;
+    let running = server::start(Arc::clone(&app), bound, &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
     println!("sluice: serving on http://{}", running.address);
     println!("sluice: operators on http://{}", running.admin_address);
@@ -54,6 +56,14 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     stopped
 }
 
+/// A site that can be served.
+struct Started {
+    app: Arc<App>,
+    bound: Bound,
+    config: SiteConfig,
+    took: Duration,
+}
+
 /// Starts as soon as the site has no mistake that keeps all of it from being served.
 async fn start(
     args: &Args,
@@ -61,12 +71,14 @@ async fn start(
     dev: &Arc<Dev>,
     changes: &mut UnboundedReceiver<Vec<String>>,
     output: &Output,
-) -> anyhow::Result<(Arc<App>, SiteConfig, Duration)> {
+) -> anyhow::Result<Started> {
     loop {
         let progress = output.progress(Lines::Plain);
         let started = Instant::now();
         let began = match settings(args) {
             Ok(config) => {
+                // No change of a file makes an address free.
+                let bound = Bound::new(&config)?;
                 let telemetry = Arc::clone(telemetry);
                 let app = App::start(
                     args.site_dir.clone(),
@@ -75,13 +87,13 @@ async fn start(
                     progress.shared(),
                     Some(Arc::clone(dev)),
                 );
-                app.await.map(|app| (app, config))
+                app.await.map(|app| Started { app, bound, config, took: started.elapsed() })
             }
             Err(error) => Err(error),
         };
         drop(progress);
         let error = match began {
-            Ok((app, config)) => return Ok((app, config, started.elapsed())),
+            Ok(started) => return Ok(started),
             Err(error) => error,
         };
         eprintln!("sluice: {error:#}");
@@ -115,12 +127,18 @@ fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
 
 /// Takes over what changes.
 async fn follow(app: Arc<App>, dev: Arc<Dev>, mut changes: UnboundedReceiver<Vec<String>>) {
+    let mut checker = Checker::new(Arc::clone(&app), Arc::clone(&dev));
+    checker.begin();
     while let Some(changed) = changes.recv().await {
         let started = Instant::now();
         match reload::reload(&app).await {
-            Ok(report) => dev.loaded(&changed, &app.live().site, &report, started.elapsed()),
-            Err(error) => dev.not_loaded(&changed, &format!("{error:#}")),
+            Ok(report) => {
+                let live = app.live();
+                dev.loaded(&changed, &app.site_dir, &live.site, &report, started.elapsed());
+            }
+            Err(error) => dev.not_loaded(&changed, &app.site_dir, format!("{error:#}")),
         }
+        checker.begin();
     }
 }
 

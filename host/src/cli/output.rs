@@ -92,11 +92,19 @@ enum Shows {
     Clear,
 }
 
+/// The stage that goes on.
+#[derive(Clone, Copy)]
+struct Stage {
+    number: u32,
+    began: Instant,
+    /// When it was last told of, and how far it was then.
+    told: Option<(Instant, usize)>,
+}
+
 struct Display {
     style: Style,
     since: Instant,
-    /// The stage that goes on: its number, since when, and when it was last told of.
-    stage: Option<(u32, Instant, Option<Instant>)>,
+    stage: Option<Stage>,
 }
 
 impl Display {
@@ -106,18 +114,21 @@ impl Display {
 
     fn show(&mut self, step: Option<Step>, now: Instant) -> Shows {
         let Some(step) = step else { return Shows::Clear };
-        let (began, told) = match self.stage {
-            Some((number, began, told)) if number == step.number => (began, told),
-            _ => (now, None),
+        let mut stage = match self.stage {
+            Some(stage) if stage.number == step.number => stage,
+            _ => Stage { number: step.number, began: now, told: None },
         };
-        self.stage = Some((step.number, began, told));
+        self.stage = Some(stage);
         if self.style.is_terminal {
             let is_long = now.duration_since(self.since) >= BAR_AFTER;
             return if is_long { Shows::Bar(bar(&step, self.style)) } else { Shows::Nothing };
         }
-        let is_due = told.is_none_or(|told| now.duration_since(told) >= LINE_EVERY);
-        if now.duration_since(began) >= LINE_AFTER && is_due {
-            self.stage = Some((step.number, began, Some(now)));
+        // Where nothing has moved there is nothing to tell again.
+        let is_due =
+            stage.told.is_none_or(|(told, done)| now.duration_since(told) >= LINE_EVERY && done < step.done);
+        if now.duration_since(stage.began) >= LINE_AFTER && is_due {
+            stage.told = Some((now, step.done));
+            self.stage = Some(stage);
             return Shows::Line;
         }
         Shows::Nothing
@@ -169,17 +180,28 @@ mod tests {
 
     #[test]
     fn what_takes_long_is_told() {
-        let step = |number| Some(Step { number, stage: "compiling pages", done: 1, total: 2 });
+        let at = |number, done| Some(Step { number, stage: "compiling pages", done, total: 9 });
+        let step = |number| at(number, 1);
         let start = Instant::now();
         let after = |seconds: f64| start + Duration::from_secs_f64(seconds);
         let mut piped = Display::new(Style::plain(), start);
-        let lines = [(1, 0.1), (1, 0.9), (1, 1.2), (1, 2.0), (1, 6.3), (2, 6.4), (2, 7.5)];
-        let shown = lines.map(|(number, at)| piped.show(step(number), after(at)) == Shows::Line);
-        assert_eq!(shown, [false, false, true, false, true, false, true]);
+        let moments = [
+            (1, 1, 0.1),
+            (1, 1, 0.9),
+            (1, 1, 1.2),
+            (1, 2, 2.0),
+            (1, 2, 6.3),
+            (1, 2, 12.0),
+            (2, 0, 12.1),
+            (2, 0, 13.2),
+        ];
+        let shown =
+            moments.map(|(number, done, time)| piped.show(at(number, done), after(time)) == Shows::Line);
+        assert_eq!(shown, [false, false, true, false, true, false, false, true]);
 
         let mut terminal = Display::new(Style::without_colors(), start);
         assert_eq!(terminal.show(step(1), after(0.1)), Shows::Nothing);
-        assert!(matches!(terminal.show(step(1), after(0.5)), Shows::Bar(bar) if bar.ends_with("1 of 2")));
+        assert!(matches!(terminal.show(step(1), after(0.5)), Shows::Bar(bar) if bar.ends_with("1 of 9")));
         assert!(matches!(terminal.show(step(2), after(0.6)), Shows::Bar(_)), "stages in a row are one bar");
         assert_eq!(terminal.show(None, after(0.7)), Shows::Clear);
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
+use super::output::{Lines, Output};
 use crate::author::scratch::{Fixed, Scratch};
 use crate::author::visitor::Visitor;
 use crate::request::Method;
@@ -39,7 +40,8 @@ pub struct Args {
     /// The body: a file, `-` for standard input, or JSON as it is
     #[arg(long, value_name = "FILE")]
     body: Option<String>,
-    /// The body is that of an HTML form, not JSON
+    /// The body is that of an HTML form: `name=Ann&age=4` as it is or from the file, or the
+    /// members of a JSON object
     #[arg(long, requires = "body")]
     form: bool,
     /// Who is logged in: a file with what `session.setCustomer` takes, or the JSON as it is
@@ -84,8 +86,8 @@ fn clock(text: &str) -> Result<Clock, String> {
 }
 
 /// 0: the script came to its end. 1: it failed. 2: it could not be run.
-pub async fn run(args: Args) -> ExitCode {
-    match visit(args).await {
+pub async fn run(args: Args, output: &Output) -> ExitCode {
+    match visit(args, output).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -96,12 +98,14 @@ pub async fn run(args: Args) -> ExitCode {
 }
 
 /// Whether the script came to its end.
-async fn visit(args: Args) -> anyhow::Result<bool> {
+async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
     let mut asked = described(&args)?;
     let values = given::object(args.session.as_deref(), "--session")?.unwrap_or_default();
     let customer = given::object(args.customer.as_deref(), "--customer")?.map(Value::Object);
     let fixed = Fixed { clock: args.clock.unwrap_or_default(), seed: args.seed };
-    let scratch = Scratch::load(&args.site, fixed).await?;
+    let progress = output.progress(Lines::Plain);
+    let scratch = Scratch::load(&args.site, fixed, progress.shared()).await?;
+    drop(progress);
     let place = place::find(&scratch, &args.page, args.brand.as_deref())?;
     asked.address = given::with_query(&place.address, &args.query)?;
     let brand = place.brand;
@@ -110,7 +114,7 @@ async fn visit(args: Args) -> anyhow::Result<bool> {
     visitor.remember(&values, customer.as_ref()).await.map_err(anyhow::Error::msg)?;
     let (method, address) = (asked.method, asked.address.clone());
     let visit = visitor.visit(asked).await.map_err(anyhow::Error::msg)?;
-    if visit.run.is_none() && visit.status == 404 {
+    if place::is_nothing(&brand, &address, &visit) {
         anyhow::bail!("{}", place::nothing_at(&brand, &address));
     }
     if args.json {
@@ -134,7 +138,8 @@ fn say(text: &str) -> anyhow::Result<()> {
 
 /// The request but for its address.
 fn described(args: &Args) -> anyhow::Result<Described> {
-    let body = args.body.as_deref().map(given::body).transpose()?;
+    let read = if args.form { given::form } else { given::body };
+    let body = args.body.as_deref().map(read).transpose()?;
     let mut headers = given::pairs(&args.header, ':', "--header", "NAME: VALUE")?;
     if body.is_some() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         let form = "application/x-www-form-urlencoded";

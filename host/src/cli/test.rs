@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use super::output::{Lines, Output};
 use crate::author::scratch::Scratch;
 use crate::author::testing::outcome::FileProblem;
 use crate::author::testing::report::{FileOf, Format, Report};
@@ -31,9 +32,11 @@ pub struct Args {
 }
 
 /// 0: every test passed. 1: one did not, a file could not be run, or there are none.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let scratch = Scratch::load(&args.site_dir, FIXED).await?;
+    let progress = output.progress(Lines::Plain);
+    let scratch = Scratch::load(&args.site_dir, FIXED, progress.shared()).await?;
+    drop(progress);
     let brands = match &args.brand {
         Some(id) => vec![scratch.brand(Some(id))?],
         None => scratch.brands(),

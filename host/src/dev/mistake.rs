@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::diagnostic::Diagnostic;
 use crate::script::outcome::Failure;
 use crate::site::files;
 use crate::site::load::PageProblem;
@@ -53,6 +54,24 @@ impl Mistake {
         let source = if line > 0 { files::read(brand_dir, &file).ok() } else { None };
         let excerpt = source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default();
         Self { name, message, file, line, column, excerpt, stack, note: String::new() }
+    }
+
+    /// What a run of a version failed of that is no longer in its file.
+    pub fn of_kept(failure: &Failure) -> Self {
+        let Failure { name, message, file, line, column, stack } = failure.clone();
+        let note = "The last version that compiles failed so; its line is that of before.".to_owned();
+        Self { name, message, file, line, column, excerpt: Vec::new(), stack, note }
+    }
+
+    /// What is wrong with settings; files are named from the site's folder.
+    pub fn of_diagnostic(found: &Diagnostic, site_dir: &Path) -> Self {
+        let Diagnostic { file, line, column, message, help, .. } = found.clone();
+        let source = if line > 0 { files::read(site_dir, &file).ok() } else { None };
+        let excerpt = source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default();
+        let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+        let message = format!("{message}{help}");
+        let note = "What was served before is served on.".to_owned();
+        Self { name: String::new(), message, file, line, column, excerpt, stack: String::new(), note }
     }
 
     /// What is wrong with settings or a folder.

@@ -1,12 +1,14 @@
 //! What `sluice dev` prints: a line for each run and each reload, mistakes with the lines
 //! they are in.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::time::Duration;
 
 use super::mistake::Mistake;
 use crate::execution_log::{Asked, FinishedRun};
 use crate::reload::ReloadReport;
+use crate::response::Reply;
 use crate::run_log::printable;
 use crate::script::outcome::{ConsoleLine, Level};
 use crate::terminal::{Style, Tone};
@@ -27,11 +29,11 @@ impl Reporter {
     }
 
     /// A run: `200 GET /weight/checkin  ok, 1.2 M fuel, 0.4 ms`, then what it logged.
-    pub fn run(&self, asked: Asked<'_>, run: &FinishedRun, status: u16, failed: Option<&Mistake>) {
+    pub fn run(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
         if self.quiet && failed.is_none() {
             return;
         }
-        say(&self.run_line(asked, run, status));
+        say(&self.run_line(asked, run, reply));
         for ConsoleLine { level, text } in &run.console.lines {
             let tone = match level {
                 Level::Error => Tone::Bad,
@@ -48,13 +50,13 @@ impl Reporter {
         }
     }
 
-    fn run_line(&self, asked: Asked<'_>, run: &FinishedRun, status: u16) -> String {
-        let tone = match status {
+    fn run_line(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply) -> String {
+        let tone = match reply.status {
             ..400 => Tone::Good,
             400..500 => Tone::Warning,
             500.. => Tone::Bad,
         };
-        let status = self.style.paint(tone, &status.to_string());
+        let status = self.style.paint(tone, &reply.status.to_string());
         let cost = match run.has_run {
             true => {
                 format!("{}, {} fuel, {}", run.outcome, fuel(run.cost.fuel), milliseconds(run.cost.wall_us))
@@ -64,27 +66,52 @@ impl Reporter {
         };
         let outcome = if run.failure.is_some() { Tone::Bad } else { Tone::Quiet };
         let request = format!("{} {}", asked.method, printable(asked.path));
-        format!("{status} {request:<32} {}", self.style.paint(outcome, &cost))
+        let target = reply.header("location").map(|target| format!(", to {}", printable(target)));
+        let cost = self.style.paint(outcome, &cost);
+        format!("{status} {request:<32} {cost}{}", target.unwrap_or_default())
     }
 
-    /// The site was loaded after these files changed; at start after none.
-    pub fn loaded(&self, changed: &[String], report: &ReloadReport, took: Duration) {
+    /// The site was loaded after these files changed; at start after none. `broken`: brands
+    /// and files of the pages that do not compile.
+    pub fn loaded(
+        &self,
+        changed: &[String],
+        report: &ReloadReport,
+        broken: &HashSet<(String, String)>,
+        took: Duration,
+    ) {
         if self.quiet {
             return;
         }
-        let compiled: Vec<String> = report.compiled.iter().map(|(_, file)| file.clone()).collect();
-        let compiled = match compiled.len() {
-            0 => "nothing to compile".to_owned(),
-            _ => format!("compiled {}", list(&compiled)),
+        let names = |is_broken: bool| -> Vec<String> {
+            let these = report.compiled.iter().filter(|page| broken.contains(*page) == is_broken);
+            these.map(|(_, file)| file.clone()).collect()
         };
-        let took = milliseconds(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        let came = [("compiled", names(false)), ("mistakes in", names(true))];
+        let came = came.iter().filter(|(_, files)| !files.is_empty());
+        let mut parts: Vec<String> = came.map(|(what, files)| format!("{what} {}", list(files))).collect();
+        if parts.is_empty() && !changed.is_empty() && report.site_problems.is_empty() {
+            parts.push("taken over".to_owned());
+        }
+        parts.push(milliseconds(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
+        let parts = parts.join(", ");
         let line = match changed {
-            [] => format!("{} pages, {compiled}, {took}", report.pages),
-            changed => format!("{} changed: {compiled}, {took}", list(changed)),
+            [] => format!("{} pages, {parts}", report.pages),
+            changed => format!("{} changed: {parts}", list(changed)),
         };
         say(&self.style.paint(Tone::Strong, &line));
+        for change in &report.crm_changes {
+            say(&format!("    crm: {}", printable(change)));
+        }
         for sentence in &report.restarts {
             say(&self.style.paint(Tone::Warning, &format!("    {}", printable(sentence))));
+        }
+    }
+
+    /// A finding of the check, as text.
+    pub fn found(&self, text: &str) {
+        for line in text.lines() {
+            say(&format!("    {line}"));
         }
     }
 

@@ -93,6 +93,8 @@ rules! {
     BadArgument "bad-argument" Names Error,
     /// A session key, cookie or header that scripts cannot have.
     ReservedName "reserved-name" Names Error,
+    /// A script of the browser's that calls what only backend scripts have.
+    BrowserScript "browser-script" Names Warning,
     /// An entity that `crm.toml` does not have.
     UnknownEntity "unknown-entity" Crm Error,
     /// A field that `crm.toml` does not declare.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 
@@ -10,11 +10,18 @@ use super::{BASE64, KEY_BYTES, KeyError, parse};
 
 const FILE_NAME: &str = "app.key";
 
+/// The key of a folder, and how it came about.
+pub(super) struct FolderKey {
+    pub key: [u8; KEY_BYTES],
+    pub path: PathBuf,
+    pub is_new: bool,
+}
+
 /// Reads the folder's key, making it first if there is none.
-pub(super) fn read_or_make(dir: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
+pub(super) fn read_or_make(dir: &Path) -> Result<FolderKey, KeyError> {
     let path = dir.join(FILE_NAME);
     let at_path = |source| KeyError::File { path: path.clone(), source };
-    let (text, made) = match fs::read_to_string(&path) {
+    let (text, is_new) = match fs::read_to_string(&path) {
         Ok(text) => (text, false),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let made = make(dir, &path).map_err(at_path)?;
@@ -23,13 +30,8 @@ pub(super) fn read_or_make(dir: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
         Err(error) => return Err(at_path(error)),
     };
     let key = parse(&text, &path.display().to_string())?;
-    if made {
-        tracing::warn!(file = %path.display(), "APP_KEY is not set: made a key; keep this file with your backups");
-    } else {
-        tracing::info!(file = %path.display(), "APP_KEY is not set: using the key in this file");
-    }
     warn_if_open(&path);
-    Ok(key)
+    Ok(FolderKey { key, path, is_new })
 }
 
 /// Writes a fresh key under a name of its own and links it into place: a link

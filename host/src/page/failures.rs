@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::exports::exported_names;
 use super::modules::ScriptFile;
 use super::source::Position;
+use super::wording;
 use crate::script::outcome::Failure;
 
 /// Names that a message about a missing export lists.
@@ -32,6 +33,21 @@ impl ScriptFiles {
         Self(Arc::new(BTreeMap::from([(file.source.file.clone(), file)])))
     }
 
+    /// Why a script does not compile.
+    pub fn of_compilation(&self, failure: Failure) -> Failure {
+        if let Some(not_linked) = self.missing_export(&failure.message) {
+            return not_linked;
+        }
+        let mut told = self.in_author_terms(failure);
+        let better = self.0.get(&told.file).filter(|_| told.name == "SyntaxError").and_then(wording::syntax);
+        if let Some((position, message)) = better {
+            (told.line, told.column, told.message) = (position.line, position.column, message);
+            // It would only repeat the place.
+            told.stack = String::new();
+        }
+        told
+    }
+
     /// `failure` with every position made the author's.
     pub fn in_author_terms(&self, mut failure: Failure) -> Failure {
         if let Some(at) = self.missing_export(&failure.message) {
@@ -52,6 +68,7 @@ impl ScriptFiles {
             let first = frames.next().unwrap_or_default().replace(&reported, &found);
             let rest = frames.map(|frame| self.author_frame(frame));
             failure.stack = std::iter::once(first).chain(rest).collect::<Vec<_>>().join("\n");
+            failure.message = wording::thrown(&failure, file).unwrap_or(failure.message);
             return failure;
         }
         failure.stack =

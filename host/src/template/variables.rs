@@ -1,6 +1,6 @@
-//! Which template variables a file shows, for checks that need no request.
+//! Which variables and names a template shows, for checks that need no request.
 
-use super::ast::{Expr, FilterCall, Node, Root, Step};
+use super::ast::{Expr, FilterCall, Named, Node, Root, Step};
 use super::filters::Filter;
 use super::parse;
 
@@ -14,18 +14,42 @@ pub struct VariableUse {
     pub has_default: bool,
 }
 
-/// Every variable that `source` shows, in its order; nothing where it does not parse.
-pub fn variables(source: &str) -> Vec<VariableUse> {
-    let mut walk = Walk { source, found: Vec::new() };
-    if let Ok(document) = parse::parse(0, source, &[]) {
-        walk.nodes(&document.nodes);
-    }
-    walk.found
+/// A name that stands for nothing in its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName {
+    pub name: String,
+    /// The byte of the file at which it stands.
+    pub at: usize,
+    pub has_default: bool,
+}
+
+/// What a file shows, in its order.
+#[derive(Debug, Default)]
+pub struct Shown {
+    pub variables: Vec<VariableUse>,
+    /// Neither values of every template nor set by a `@set` or loop of this file.
+    pub unknown: Vec<UnknownName>,
+    /// Every name that a `@set` of this file gives.
+    pub set_names: Vec<String>,
+}
+
+/// What every template can show.
+pub const NAMES: [&str; 5] = ["var", "customer", "is_customer", "request", "route_params"];
+
+/// What `source` shows; nothing where it does not parse.
+pub fn shown(source: &str) -> Shown {
+    let Ok(document) = parse::parse(0, source, &[]) else { return Shown::default() };
+    let out = Shown { set_names: document.set_names, ..Shown::default() };
+    let mut walk = Walk { source, loops: Vec::new(), out };
+    walk.nodes(&document.nodes);
+    walk.out
 }
 
 struct Walk<'a> {
     source: &'a str,
-    found: Vec<VariableUse>,
+    /// The variables of the loops that are open.
+    loops: Vec<String>,
+    out: Shown,
 }
 
 impl Walk<'_> {
@@ -41,9 +65,11 @@ impl Walk<'_> {
                         self.nodes(&arm.body);
                     }
                 }
-                Node::Foreach { list, body, .. } => {
+                Node::Foreach { item, list, body, .. } => {
                     self.expr(list, false);
+                    self.loops.push(item.name.clone());
                     self.nodes(body);
+                    self.loops.pop();
                 }
                 Node::Set { value, .. } => self.expr(value, false),
                 Node::Component { args, .. } => args.iter().for_each(|args| self.expr(args, false)),
@@ -82,8 +108,11 @@ impl Walk<'_> {
                     let from = named.pos.at as usize;
                     let after = self.source.get(from..).and_then(|rest| rest.find(name.as_str()));
                     let at = from + after.unwrap_or(0);
-                    self.found.push(VariableUse { name: name.clone(), at, has_default });
+                    self.out.variables.push(VariableUse { name: name.clone(), at, has_default });
                 }
+            }
+            Root::Name(Named { name, pos }) if !self.is_known(name) => {
+                self.out.unknown.push(UnknownName { name: name.clone(), at: pos.at as usize, has_default });
             }
             Root::Value(value) => self.expr(value, has_default),
             _ => {}
@@ -93,6 +122,15 @@ impl Walk<'_> {
                 self.expr(index, false);
             }
         }
+    }
+}
+
+impl Walk<'_> {
+    fn is_known(&self, name: &str) -> bool {
+        let in_loop = !self.loops.is_empty() && name == "loop";
+        in_loop
+            || NAMES.contains(&name)
+            || self.loops.iter().chain(&self.out.set_names).any(|known| known == name)
     }
 }
 
@@ -108,12 +146,24 @@ mod tests {
     fn variables_are_found_wherever_they_stand() {
         let source = "{{ var.a }}@if(var.b == 1){{ x[var.c] | default: var.d }}@endif\n\
                       <p v-if=\"!var.e\">@foreach(i in var.f.g){{ i.h }}@endforeach</p>{{ (var.j) | default: 1 }}";
-        let found = variables(source);
+        let found = shown(source).variables;
         let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["a", "b", "c", "d", "e", "f", "j"]);
         assert!(found.iter().all(|one| source[one.at..].starts_with(&one.name)));
         let with_default: Vec<&str> =
             found.iter().filter(|one| one.has_default).map(|one| one.name.as_str()).collect();
         assert_eq!(with_default, ["j"]);
+    }
+
+    #[test]
+    fn names_that_stand_for_nothing_are_found() {
+        let source = "{{ vra.a }}@set(own = 1){{ own }}@foreach(i in var.l){{ i.a }}{{ loop.index }}\
+                      {{ other }}@endforeach{{ i }}{{ request.path }}{{ nothing | default: 1 }}";
+        let shown = shown(source);
+        let names: Vec<(&str, bool)> =
+            shown.unknown.iter().map(|one| (one.name.as_str(), one.has_default)).collect();
+        assert_eq!(names, [("vra", false), ("other", false), ("i", false), ("nothing", true)]);
+        assert!(shown.unknown.iter().all(|one| source[one.at..].starts_with(&one.name)));
+        assert_eq!(shown.set_names, ["own"]);
     }
 }

@@ -19,6 +19,30 @@ pub fn body(given: &str) -> anyhow::Result<Vec<u8>> {
     if is_json(given) { Ok(given.as_bytes().to_vec()) } else { read(given, "--body") }
 }
 
+/// The bytes of a form's body: `name=Ann&age=4` as it is or from a file, or the members of
+/// a JSON object.
+///
+/// # Errors
+/// It cannot be read, or holds what no form can send.
+pub fn form(given: &str) -> anyhow::Result<Vec<u8>> {
+    let is_file = given == "-" || Path::new(given).is_file();
+    let bytes = if given.contains('=') && !is_file { given.as_bytes().to_vec() } else { body(given)? };
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Ok(bytes);
+    }
+    let Value::Object(fields) =
+        serde_json::from_slice(&bytes).context("--body: this is neither a form nor JSON")?
+    else {
+        bail!("--body: a form has names and values, such as name=Ann&age=4");
+    };
+    let fields = fields.iter().map(|(name, value)| match value {
+        Value::String(text) => Ok(format!("{}={}", encoded(name), encoded(text))),
+        Value::Number(_) | Value::Bool(_) => Ok(format!("{}={}", encoded(name), encoded(&value.to_string()))),
+        _ => bail!("--body: a form sends texts; `{name}` is none"),
+    });
+    Ok(fields.collect::<anyhow::Result<Vec<_>>>()?.join("&").into_bytes())
+}
+
 /// A JSON object, from a file or as it is.
 ///
 /// # Errors
@@ -99,6 +123,18 @@ mod tests {
         assert_eq!(with_query("/x", &query).unwrap(), "/x?a%20b=1%262&%C3%BC=");
         assert_eq!(with_query("/x?y=1", &query[..1]).unwrap(), "/x?y=1&a%20b=1%262");
         assert!(with_query("/x", &["=1".into()]).is_err());
+    }
+
+    #[test]
+    fn forms_are_given_as_they_are_sent_or_as_json() {
+        let sent = |given: &str| form(given).map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(sent("name=Ann&age=4").unwrap(), "name=Ann&age=4");
+        assert_eq!(sent("{\"name\": \"A & B\", \"age\": 4}").unwrap(), "name=A%20%26%20B&age=4");
+        let refused = |given: &str| format!("{:#}", form(given).unwrap_err());
+        assert!(refused("{\"name\": [1]}").contains("`name` is none"));
+        assert!(refused("{\"name\": }").contains("line 1 column 10"));
+        assert!(refused("gone.txt").contains("gone.txt cannot be read"));
+        assert_eq!(sent("[1]").unwrap(), "[1]");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use crate::author::scratch::Scratch;
+use crate::author::visit::Visit;
 use crate::site::Brand;
 use crate::site::table::url_path;
 use crate::suggest;
@@ -62,6 +63,13 @@ fn split(page: &str) -> (Option<String>, String) {
         None if names.first().is_some_and(|first| first == "pages") => (None, below(1)),
         None => (None, below(0)),
     }
+}
+
+/// Whether nothing is at the address; what then answered may be the brand's own page.
+pub fn is_nothing(brand: &Brand, address: &str, visit: &Visit) -> bool {
+    let path = address.split('?').next().unwrap_or_default();
+    let own = brand.not_found_page().filter(|own| own.route != path).map(|own| own.file.as_str());
+    visit.status == 404 && visit.run.as_ref().is_none_or(|run| Some(run.page.as_str()) == own)
 }
 
 /// A sentence with the nearest page, or all if there are few.

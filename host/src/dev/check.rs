@@ -1,0 +1,44 @@
+//! `sluice check` in the background of `sluice dev`: what can be known without a run is
+//! told soon after it was written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+use super::Dev;
+use crate::app::App;
+use crate::check::Site;
+
+/// The browser comes first: it loads the page anew when the site has changed.
+const CHECK_AFTER: Duration = Duration::from_millis(300);
+
+/// Checks the site after each change; a further change ends a check that goes on.
+pub struct Checker {
+    app: Arc<App>,
+    dev: Arc<Dev>,
+    running: Option<AbortHandle>,
+}
+
+impl Checker {
+    pub fn new(app: Arc<App>, dev: Arc<Dev>) -> Self {
+        Self { app, dev, running: None }
+    }
+
+    /// Checks the site as it is now.
+    pub fn begin(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+        }
+        let (app, dev) = (Arc::clone(&self.app), Arc::clone(&self.dev));
+        let checking = tokio::spawn(async move {
+            tokio::time::sleep(CHECK_AFTER).await;
+            let site = Site::read(&app.site_dir, std::env::vars());
+            match site.check(&app.sandbox, None).await {
+                Ok(found) => dev.checked(&found, &app.live().site, &app.site_dir),
+                Err(error) => tracing::warn!(%error, "the site could not be checked"),
+            }
+        });
+        self.running = Some(checking.abort_handle());
+    }
+}

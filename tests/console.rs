@@ -227,6 +227,7 @@ fn charts_show_their_values_under_the_pointer() {
     // Whoever is not logged in gets none of it, and no page loads anything from elsewhere.
     let stranger = crate::harness::Request::get("/assets/charts.js").send(server.admin_address);
     assert_ne!(stranger.status, 200);
-    let foreign = "performance.getEntriesByType('resource').filter(e => !e.name.startsWith(location.origin)).length";
+    let foreign =
+        "performance.getEntriesByType('resource').filter(e => !e.name.startsWith(location.origin)).length";
     assert_eq!(browser.eval(foreign), json!(0));
 }

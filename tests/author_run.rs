@@ -103,10 +103,8 @@ fn nothing_of_it_stays() {
     }
     let left: Vec<PathBuf> =
         std::fs::read_dir(site.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let known = [site.path().join("brands"), site.path().join(".sluice")];
-    assert!(left.iter().all(|path| known.contains(path)), "{left:?}");
-    let ignored = std::fs::read_to_string(site.path().join(".sluice/.gitignore")).unwrap();
-    assert_eq!(ignored, "*\n");
+    // What was compiled is in the user's cache, not in what may be somebody else's site.
+    assert_eq!(left, [site.path().join("brands")]);
 }
 
 const CHANCE: &str = "<script scope=\"backend\">
@@ -226,7 +224,7 @@ fn a_script_that_fails_is_shown_where_it_failed() {
         (
             "/loops",
             "fuel",
-            "FuelLimit: the script used more than its 1000000 units of fuel; a loop without end?",
+            "FuelLimit: the script used more than its 1_000_000 units of fuel; a loop without end?",
         ),
     ] {
         let (code, ran) = run_json(&site, &[page]);

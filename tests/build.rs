@@ -62,5 +62,5 @@ fn a_site_that_cannot_be_read_is_explained() {
     let done = build(folder.path(), folder.path());
     assert_eq!(done.status.code(), Some(1));
     let errors = String::from_utf8(done.stderr).unwrap();
-    assert!(errors.contains("brands") && errors.contains("No such file"), "{errors}");
+    assert!(errors.contains("this is no site, it has no folder `brands`"), "{errors}");
 }

@@ -212,7 +212,7 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     // A brand that answers to no name of this host, for as long as it does not.
     site.write("brands/demo/brand.toml", "");
     server.wait_until("no brand is there", || server.get("localhost", "/").status == 421);
-    assert_eq!(mistakes(&server.get("localhost", "/")), Vec::<Value>::new());
+    waits_for_mistake(&server, "/", "no brand answers to localhost: a brand.toml needs `default = true`");
 
     // Settings: every page shows it.
     site.write("brands/demo/brand.toml", "default = true\nvariabels = 1\n");
@@ -281,15 +281,12 @@ fn an_address_that_is_taken_is_told_at_once() {
     let site = TestSite::with(&[("pages/index.html", "page")]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for command in ["dev", "serve"] {
-        let mut sluice = std::process::Command::new(env!("CARGO_BIN_EXE_sluice"));
-        let refused = sluice.arg(command).arg(site.path()).args(["--listen", &address]).output().unwrap();
-        assert_eq!(refused.status.code(), Some(1));
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert!(told.contains(&format!("{address} cannot be used")) && told.contains("--listen"), "{told}");
-        assert!(!told.contains("preparing"), "{told}");
-        assert!(!site.path().join("data").exists(), "nothing was begun");
-    }
+    let mut sluice = std::process::Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let refused = sluice.arg("dev").arg(site.path()).args(["--listen", &address]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains(&format!("{address} is in use")) && told.contains("--listen"), "{told}");
+    assert!(!told.contains("preparing") && !site.path().join("data").exists(), "nothing was begun: {told}");
 }
 
 #[test]

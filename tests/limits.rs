@@ -82,7 +82,7 @@ fn the_host_clamps_what_a_page_asks_for_and_says_so() {
     assert!(server.get("localhost", "/weight/checkin").body.contains("<p>here"));
     let run = server.runs("demo", 1).remove(0);
     assert_eq!(run["outcome"], "fuel");
-    assert!(run["message"].as_str().unwrap().contains("2000000 units"), "{run}");
+    assert!(run["message"].as_str().unwrap().contains("2_000_000 units"), "{run}");
     let warned = server.log_entries(&[("brand", "demo")]).iter().any(|entry| {
         let message = entry["fields"]["message"].as_str().unwrap_or_default();
         message.contains("[[page]] /weight/checkin: fuel = 5000000")

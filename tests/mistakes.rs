@@ -87,6 +87,8 @@ fn every_mistake_is_told_as_expected() {
     assert!(names.len() >= MISTAKES_MIN, "{} cases", names.len());
     let output = check(site.path(), &[]);
     assert_eq!(output.status.code(), Some(1));
+    // Machine code that came with a site would run outside of every sandbox.
+    assert!(!site.path().join(".sluice").exists(), "nothing compiled is kept in the site");
     let text = out(&output);
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     for block in text.split("\n\n").filter(|block| block.starts_with("brands/")) {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::author::tools_dir;
+use crate::author::user_cache;
 use crate::cache::CodeCache;
 use crate::config::SiteConfig;
 use crate::crm::access::CrmAccess;
@@ -96,8 +96,9 @@ impl App {
             data_dir.as_deref(),
         )?;
         let store = location.open().await?;
-        // While a site is worked on, its tools share what they compile.
-        let of_tools = dev.as_ref().and_then(|_| tools_dir::code_cache(&site_dir, config));
+        // While a site is worked on, the tools share what they compile.
+        let is_shared = dev.is_some() && config.cache.dir.is_none();
+        let of_tools = if is_shared { user_cache::code_cache(config) } else { None };
         let cache = of_tools.or_else(|| open_cache(config, data_dir.as_deref(), &keys));
         let ground = Ground { keys, store, data_dir, clock: Clock::Host, seed: None, cache, progress, dev };
         Self::start_on(ground, site_dir, config, telemetry).await

@@ -6,6 +6,7 @@ pub mod scratch;
 pub mod testing;
 pub mod tools_dir;
 pub mod types;
+pub mod user_cache;
 pub mod visit;
 pub mod visitor;
 

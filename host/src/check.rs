@@ -9,6 +9,7 @@
 //! paths      what settings say about paths
 //! ```
 
+mod blocks;
 mod brand;
 mod browser;
 mod crm;
@@ -24,11 +25,13 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use crate::author::tools_dir;
+use crate::author::user_cache;
 use crate::config::{self, BrandConfig, SiteConfig};
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::limits::policy::LimitPolicy;
+use crate::page::modules;
 use crate::page::source::Source;
+use crate::script::outcome::Failure;
 use crate::script::{Sandbox, SandboxConfig, SandboxError};
 use crate::site::brand_ids;
 use crate::site::files::{self, FileError};
@@ -67,9 +70,7 @@ impl Site {
             memory_bytes_max: self.config.limits.max.memory_bytes(),
             ..SandboxConfig::default()
         };
-        // A folder that is no site gets nothing written into it.
-        let is_site = self.dir.join("brands").is_dir();
-        let cache = is_site.then(|| tools_dir::code_cache(&self.dir, &self.config)).flatten();
+        let cache = user_cache::code_cache(&self.config);
         Sandbox::with_cache(&config, cache.as_ref())
     }
 
@@ -133,12 +134,20 @@ pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
     found
 }
 
-/// Where a script first goes wrong as text, in bytes, and a sentence that says how and what
-/// to do.
-pub fn syntax_mistake(script: &str) -> Option<(usize, String)> {
-    let first = script::facts(script).syntax.into_iter().next()?;
+/// Why a page does not compile, in the words of a check. For tools only: a server takes
+/// QuickJS's, whose parsing has a quota.
+pub fn explained(failure: Failure, brand_dir: &Path) -> Failure {
+    if failure.name != "SyntaxError" || failure.message.starts_with("module \"") {
+        return failure;
+    }
+    let Ok(source) = files::read(brand_dir, &failure.file) else { return failure };
+    let Ok(file) = modules::script_file(source) else { return failure };
+    let Some(first) = script::facts(&file.script).syntax.into_iter().next() else { return failure };
+    let place = file.source.position(first.span.start);
     let help = first.help.map(|help| format!("; {help}")).unwrap_or_default();
-    Some((first.span.start, format!("{}{help}", first.message)))
+    let message = format!("{}{help}", first.message);
+    // The stack would only repeat the place.
+    Failure { message, line: place.line, column: place.column, stack: String::new(), ..failure }
 }
 
 /// Hosts that two brands want.

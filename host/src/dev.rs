@@ -54,7 +54,7 @@ pub struct Dev {
     generation: AtomicU64,
     /// What is wrong with the site as a whole.
     site_mistakes: Mutex<Vec<Mistake>>,
-    /// What the last check found, as it was printed.
+    /// What the last check found, wherever it stood.
     found: Mutex<HashSet<String>>,
     events: broadcast::Sender<Event>,
     /// Ends what browsers listen to, so that the server can stop.
@@ -116,10 +116,16 @@ impl Dev {
         self.turn(of_site);
     }
 
+    /// What several pages have in common, a layout's mistake perhaps, is told once.
     fn report_pages(&self, site: &Site) {
         for brand in site.brands() {
+            let mut told: Vec<Mistake> = Vec::new();
             for problem in &brand.problems {
-                self.reporter.mistake(&Mistake::of_page(problem, &brand.dir));
+                let mistake = Mistake::of_page(problem, &brand.dir);
+                if !told.iter().any(|known| known.is_same(&mistake)) {
+                    self.reporter.mistake(&mistake);
+                    told.push(mistake);
+                }
             }
         }
     }
@@ -138,14 +144,21 @@ impl Dev {
         let told: HashSet<(String, u32)> = site
             .brands()
             .flat_map(|brand| brand.problems.iter().map(move |problem| (brand, &problem.failure)))
+            .map(|(brand, failure)| (brand, checks::explained(failure.clone(), &brand.dir)))
             .map(|(brand, failure)| (format!("brands/{}/{}", brand.id, failure.file), failure.line))
             .chain(checks::settings_mistakes(site_dir).into_iter().map(|one| (one.file, one.line)))
             .collect();
-        let all = all.iter().filter(|one| !told.contains(&(one.file.clone(), one.line)));
-        let texts: Vec<String> = all.map(diagnostic::human).collect();
         let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.iter().filter(|text| !known.contains(*text)).for_each(|text| self.reporter.found(text));
-        *known = texts.into_iter().collect();
+        let before = std::mem::take(&mut *known);
+        for one in all.iter().filter(|one| !told.contains(&(one.file.clone(), one.line))) {
+            // A line more above it makes nothing new of it.
+            let line = one.excerpt.iter().flat_map(|excerpt| excerpt.lines()).next().unwrap_or_default();
+            let what = [one.rule.code(), &one.file, &one.message, line].join("\n");
+            if !before.contains(&what) {
+                self.reporter.found(&diagnostic::human(one));
+            }
+            known.insert(what);
+        }
     }
 
     fn turn(&self, site_mistakes: Vec<Mistake>) {
@@ -191,18 +204,15 @@ impl Dev {
     }
 }
 
-/// Settings that cannot be used, with their places; where the mistake is elsewhere, as it
-/// was said.
+/// Settings that cannot be used, with their places; whatever else is wrong, as it was said.
 fn of_settings(sentences: &[String], site_dir: &Path) -> Vec<Mistake> {
     if sentences.is_empty() {
         return Vec::new();
     }
-    let found: Vec<Mistake> =
-        checks::settings_mistakes(site_dir).iter().map(|one| Mistake::of_diagnostic(one, site_dir)).collect();
-    match found.is_empty() {
-        true => sentences.iter().map(|sentence| Mistake::of_sentence(sentence)).collect(),
-        false => found,
-    }
+    let found = checks::settings_mistakes(site_dir);
+    let others = sentences.iter().filter(|sentence| !found.iter().any(|one| sentence.contains(&one.file)));
+    let placed = found.iter().map(|one| Mistake::of_diagnostic(one, site_dir));
+    placed.chain(others.map(|sentence| Mistake::of_sentence(sentence))).collect()
 }
 
 /// Brands and files of pages that do not compile.

@@ -161,3 +161,16 @@ impl MaxLimits {
         self.concurrent_runs.unwrap_or(CONCURRENT_RUNS_MAX)
     }
 }
+
+/// `1_000_000`, as TOML reads it.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push('_');
+        }
+        out.push(digit);
+    }
+    out
+}

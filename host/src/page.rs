@@ -6,6 +6,7 @@ mod exports;
 pub mod extract;
 pub mod failures;
 pub mod modules;
+mod places;
 pub mod source;
 pub mod store;
 mod wording;
@@ -144,7 +145,7 @@ async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> 
         Compiled::Bytecode(_) | Compiled::Incomplete(_) => Ok(()),
         Compiled::Failed(failure) => {
             let files = ScriptFiles::of(block.clone());
-            Err(CompileError::Author(files.of_compilation(failure)))
+            Err(CompileError::Author(files.in_author_terms(failure)))
         }
     }
 }

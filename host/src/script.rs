@@ -246,8 +246,10 @@ fn ended_by(trap: &wasmtime::Error, limits: &Limits, heap_was_full: bool) -> Opt
     };
     match trap {
         Trap::OutOfFuel => {
-            let message =
-                format!("the script used more than its {} units of fuel; a loop without end?", limits.fuel);
+            let message = format!(
+                "the script used more than its {} units of fuel; a loop without end?",
+                crate::limits::grouped(limits.fuel)
+            );
             Some((Outcome::Fuel, Failure::new("FuelLimit", message)))
         }
         // QuickJS keeps part of its stack in linear memory, below everything

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::compress;
 use crate::config::OnError;
+use crate::dev::Mistake;
 use crate::execution_log::{Asked, FinishedRun};
 use crate::page::{Page, PageContent, PageScript};
 use crate::page_stats::RunCost;
@@ -58,8 +59,13 @@ pub async fn serve(app: &App, mut request: PageRequest) -> Reply {
 
 fn no_site(app: &App, request: &PageRequest) -> Reply {
     let mut reply = Reply::plain(421, "No site of this name here");
-    // An author who has just put the wrong hosts into `brand.toml` is shown so as well.
+    // An author who has just put the wrong hosts into `brand.toml` is told so.
     if let Some(dev) = &app.dev {
+        let host = run_log::printable(&request.host);
+        let message = format!(
+            "no brand answers to {host}: a brand.toml needs `default = true`, or `domains = [\"{host}\"]`"
+        );
+        reply.mistakes = vec![Mistake::of_sentence(&message)];
         dev.dress(&mut reply, request, "");
     }
     reply

@@ -3,6 +3,7 @@
 mod dev_routes;
 mod signals;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ pub struct Running {
     app: Arc<App>,
 }
 
-/// Addresses that are this program's, before it can answer: whoever asks meanwhile waits.
+/// Addresses that are this program's. Whoever asks before [`start`] waits.
 pub struct Bound {
     visitors: (TcpListener, SocketAddr),
     admin: (TcpListener, SocketAddr),
@@ -56,20 +57,16 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes the addresses, so that one that cannot be had is known before the engine is
-    /// prepared.
+    /// Takes the addresses.
     ///
     /// # Errors
-    /// An address cannot be bound.
+    /// One cannot be bound.
     pub fn new(config: &SiteConfig) -> anyhow::Result<Self> {
+        let probes = config.admin.probes.map(|address| bind(address, "admin.probes in sluice.toml"));
         Ok(Self {
-            visitors: bind(config.server.listen, "server.listen", "--listen")?,
-            admin: bind(config.admin.listen, "admin.listen", "--admin-listen")?,
-            probes: config
-                .admin
-                .probes
-                .map(|address| bind(address, "admin.probes", "admin.probes"))
-                .transpose()?,
+            visitors: bind(config.server.listen, "--listen")?,
+            admin: bind(config.admin.listen, "--admin-listen")?,
+            probes: probes.transpose()?,
         })
     }
 }
@@ -119,9 +116,13 @@ pub fn start(app: Arc<App>, bound: Bound, config: &SiteConfig, site_dir: &Path) 
     Ok(Running { address, admin_address, visitors, operators, workers, signals, app })
 }
 
-fn bind(address: SocketAddr, setting: &str, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).with_context(|| {
-        format!("{setting}: {address} cannot be used; another program may, so give another one with {flag}")
+/// `with`: how another address is given.
+fn bind(address: SocketAddr, with: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            anyhow::anyhow!("{address} is in use by another program; choose another address with {with}")
+        }
+        _ => anyhow::anyhow!("{address} cannot be used: {error}; choose another address with {with}"),
     })?;
     let address = listener.local_addr()?;
     Ok((listener, address))

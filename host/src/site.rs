@@ -149,6 +149,12 @@ fn canonical_host(host: &str) -> String {
 pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
     let folder = site_dir.join("brands");
     let unreadable = |error| FileError::Unreadable(folder.display().to_string(), error);
+    if !folder.is_dir() {
+        let dir = site_dir.display();
+        return Err(SiteError::Invalid(format!(
+            "{dir}: this is no site, it has no folder `brands`; `sluice new {dir}` makes one"
+        )));
+    }
     let mut ids = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;

@@ -1,15 +1,30 @@
 //! The nearest known name for a misspelt one.
 
-/// The candidate closest to `name`, if it is close enough to be a typing mistake.
+/// Shorter names are the beginning of many others by chance.
+const BEGINNING_CHARS_MIN: usize = 4;
+
+/// The candidate closest to `name`, if it is close enough to be a typing mistake; else the
+/// longest with which `name` begins (`upper` for `uppercase`).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = name.chars().count().div_ceil(3).clamp(1, 3);
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
+    // In a short name two other letters make another name.
+    let allowed = match name.chars().count() {
+        ..5 => 1,
+        length => length.div_ceil(3).min(3),
+    };
+    let (mut best, mut beginning): (Option<(usize, &str)>, Option<&str>) = (None, None);
+    for candidate in candidates {
+        let length = candidate.chars().count();
+        let distance = distance(name, candidate);
         // A name that has nothing of the other is no misspelling of it.
-        .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        if distance <= allowed && distance < length && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, candidate));
+        }
+        let is_beginning = length >= BEGINNING_CHARS_MIN && name.starts_with(candidate);
+        if is_beginning && beginning.is_none_or(|known| known.len() < candidate.len()) {
+            beginning = Some(candidate);
+        }
+    }
+    best.map(|(_, candidate)| candidate).or(beginning)
 }
 
 /// ` (did you mean "x"?)`, or nothing.

@@ -35,9 +35,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+pub use lex::DIRECTIVES;
+pub use parse::GLOBAL_NAMES as NAMES;
 pub use source::TemplateError;
 use source::{Pos, Problem, Sources};
-pub use variables::{NAMES, Shown, shown};
+pub use variables::{Shown, shown};
 
 /// Where other template files come from; the site implements it. Called only while
 /// compiling.

@@ -134,7 +134,7 @@ fn three_digits(value: f64) -> String {
 
 /// Every digit, in groups of three.
 fn grouped(value: u64) -> String {
-    crate::cli::limits::grouped(value)
+    crate::limits::grouped(value)
 }
 
 pub fn bytes(value: f64) -> String {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
-use super::tools_dir;
+use super::user_cache;
 use crate::app::{App, Ground};
 use crate::config;
 use crate::keys::Keys;
@@ -55,7 +55,7 @@ impl Scratch {
         config.limits.max.concurrent_runs = Some(CONCURRENT_RUNS);
         let ground = Ground {
             keys: Keys::of_dir(folder.path())?,
-            cache: tools_dir::code_cache(site_dir, &config),
+            cache: user_cache::code_cache(&config),
             store: open(&prepared(&folder)).await?,
             data_dir: None,
             clock: fixed.clock,

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use crate::app::App;
 use crate::author::scratch::{Fixed, Scratch};
+use crate::check;
 use crate::limits::Limits;
 use crate::page::failures::ScriptFiles;
 use crate::script::clock::Clock;
@@ -63,7 +64,11 @@ impl<'a> TestFile<'a> {
         let host = scratch.host().await?;
         let folder = BrandFolder::new(&brand.dir).map_err(anyhow::Error::from)?;
         let source = folder.source(file).map_err(|reason| Failure::new("FileError", reason))?;
-        let (script, files) = compile::compile(&host.sandbox, source, &folder, &limits(&brand)).await?;
+        let compiled = compile::compile(&host.sandbox, source, &folder, &limits(&brand)).await;
+        let (script, files) = compiled.map_err(|problem| match problem {
+            FileProblem::Author(failure) => check::explained(*failure, &brand.dir).into(),
+            host => host,
+        })?;
         let mut loaded = Self { scratch, brand, script, files, declared: Vec::new() };
         let (report, calls) = loaded.run(&host, None).await?;
         if let Some(failure) = report.failure {

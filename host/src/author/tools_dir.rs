@@ -4,10 +4,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cache::CodeCache;
-use crate::config::SiteConfig;
-use crate::keys::Keys;
-
 const NAME: &str = ".sluice";
 /// Nothing in it belongs into version control.
 const GIT_IGNORE: &str = "*\n";
@@ -24,11 +20,4 @@ pub fn make(dir: &Path) -> io::Result<PathBuf> {
         std::fs::write(ignore, GIT_IGNORE)?;
     }
     Ok(tools)
-}
-
-/// What is compiled for any of the tools. None where it cannot be kept: they compile anew.
-pub fn code_cache(dir: &Path, config: &SiteConfig) -> Option<CodeCache> {
-    let tools = make(dir).ok()?;
-    let keys = Keys::of_dir(&tools).ok()?;
-    CodeCache::open(&tools.join("cache"), &keys, config.cache.bytes_max).ok()
 }

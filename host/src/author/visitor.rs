@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::visit::Visit;
 use crate::app::App;
+use crate::check;
 use crate::request::described::Described;
+use crate::script::outcome::Outcome;
 use crate::session::Session;
 use crate::session::cookie::{self, SessionId};
 use crate::site::Brand;
@@ -116,7 +118,11 @@ impl Visitor {
         for line in &reply.cookies {
             self.keep(line);
         }
-        Visit::new(method, reply, watch.take()).await
+        let mut visit = Visit::new(method, reply, watch.take()).await?;
+        if let Some(run) = visit.run.as_mut().filter(|run| run.outcome == Outcome::Compile.name()) {
+            run.failure = run.failure.take().map(|failure| check::explained(failure, &self.brand.dir));
+        }
+        Ok(visit)
     }
 
     /// Applies what `async: true` has queued.

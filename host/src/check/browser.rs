@@ -1,9 +1,12 @@
 //! Scripts that run in the browser and call what only backend scripts have: mostly
 //! `scope="backend"` was forgotten.
 
+use std::collections::HashSet;
+
 use super::globals;
+use super::script::{self, Names};
 use crate::diagnostic::{Diagnostic, Rule};
-use crate::page::extract::browser_scripts;
+use crate::page::extract::{BrowserScripts, browser_scripts};
 use crate::page::source::Source;
 
 /// Sluice's functions that browsers have, too, or whose names others use.
@@ -11,62 +14,63 @@ const SHARED: [&str; 5] = ["atob", "btoa", "redirect", "setHeader", "structuredC
 
 /// The first such call of each script of a page.
 pub(super) fn findings(source: &Source) -> Vec<Diagnostic> {
-    let scripts = browser_scripts(&source.text);
-    scripts.into_iter().filter_map(|script| finding(source, script.start, source.text.get(script)?)).collect()
-}
-
-fn finding(source: &Source, start: usize, script: &str) -> Option<Diagnostic> {
-    let (at, name) = called(script)?;
-    let message = format!("this script runs in the browser, where there is no `{name}`");
-    let help = "write `<script scope=\"backend\">` where it is to run on the server";
-    let span = start + at..start + at + name.len();
-    Some(Diagnostic::at(Rule::BrowserScript, source, span, message).help(help))
-}
-
-/// Where one of Sluice's own calls is made that the script does not define.
-fn called(script: &str) -> Option<(usize, String)> {
-    let functions =
-        globals::FUNCTIONS.iter().filter(|name| !SHARED.contains(name)).map(|name| (*name).to_owned());
-    let of_session =
-        globals::members("session").unwrap_or_default().iter().map(|name| format!("session.{name}"));
-    let calls = functions.chain(of_session).filter_map(|name| Some((call_of(script, &name)?, name)));
-    calls.filter(|(_, name)| !is_defined(script, name.split('.').next().unwrap_or(name))).min()
-}
-
-/// The byte at which `name(` stands as a word.
-fn call_of(script: &str, name: &str) -> Option<usize> {
-    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | '"' | '\'' | '`' | '/');
-    script.match_indices(name).map(|(at, _)| at).find(|at| {
-        let before = script.get(..*at).unwrap_or_default();
-        let after = script.get(at + name.len()..).unwrap_or_default();
-        !before.ends_with(is_part) && after.trim_start().starts_with('(')
-    })
-}
-
-fn is_defined(script: &str, name: &str) -> bool {
-    ["function", "const", "let", "var", "window."].iter().any(|word| {
-        script.match_indices(word).any(|(at, _)| {
-            let rest = script.get(at + word.len()..).unwrap_or_default().trim_start();
-            rest.strip_prefix(name)
-                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+    let BrowserScripts { inline, has_files } = browser_scripts(&source.text);
+    // Names may come from files.
+    if has_files {
+        return Vec::new();
+    }
+    let scripts: Vec<(usize, &str, Names)> = inline
+        .into_iter()
+        .filter_map(|range| {
+            let (start, script) = (range.start, source.text.get(range)?);
+            Some((start, script, script::names(script)?))
         })
-    })
+        .collect();
+    if scripts.iter().any(|(_, _, names)| names.has_imports) {
+        return Vec::new();
+    }
+    let declared: HashSet<&String> = scripts.iter().flat_map(|(_, _, names)| &names.declared).collect();
+    let mut found = Vec::new();
+    for (start, script, names) in &scripts {
+        let unknown = names.unresolved.iter().filter(|(name, _)| !declared.contains(name));
+        let first = unknown.filter_map(|(name, at)| Some((*at, called(script, *at, name)?))).next();
+        found.extend(first.map(|(at, call)| finding(source, start + at, &call)));
+    }
+    found
+}
+
+fn finding(source: &Source, at: usize, call: &str) -> Diagnostic {
+    let message = format!("this script runs in the browser, where there is no `{call}`");
+    let help = "write `<script scope=\"backend\">` where it is to run on the server";
+    Diagnostic::at(Rule::BrowserScript, source, at..at + call.len(), message).help(help)
+}
+
+/// The call that begins at a byte, if it is one of Sluice's own.
+fn called(script: &str, at: usize, name: &str) -> Option<String> {
+    let rest = script.get(at..)?.strip_prefix(name)?;
+    if globals::FUNCTIONS.contains(&name) && !SHARED.contains(&name) {
+        return rest.trim_start().starts_with('(').then(|| name.to_owned());
+    }
+    let members = globals::members(name).filter(|_| name == "session")?;
+    let rest = rest.strip_prefix('.')?;
+    let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+    let (member, rest) = rest.split_at(end);
+    (members.contains(&member) && rest.trim_start().starts_with('(')).then(|| format!("{name}.{member}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(script: &str) -> Option<String> {
-        let text = format!("<p>\n<script>{script}</script>");
-        let found = findings(&Source { file: "pages/x.html".into(), text });
+    fn found(html: &str) -> Option<String> {
+        let found = findings(&Source { file: "pages/x.html".into(), text: html.into() });
         found.first().map(|one| format!("{}:{}", one.line, one.column))
     }
 
     #[test]
     fn a_forgotten_scope_is_seen() {
-        assert_eq!(found("session.set('a', 1)").as_deref(), Some("2:9"));
-        assert_eq!(found("let a = 1;\n  setVariable ('a', a)").as_deref(), Some("3:3"));
+        assert_eq!(found("<p>\n<script>session.set('a', 1)</script>").as_deref(), Some("2:9"));
+        assert_eq!(found("<script>let a = 1;\n  setVariable ('a', a)</script>").as_deref(), Some("2:3"));
     }
 
     #[test]
@@ -77,12 +81,22 @@ mod tests {
             "my.setVariable('a')",
             "function setVariable(a) {} setVariable(1)",
             "const session = open(); session.get('a')",
-            "let text = 'session.get'; sessionStorage.getItem('a')",
+            "sessions.forEach((session) => session.get('x'))",
+            "class A { getCustomer() {} }",
+            "const { getVariable } = window.api; getVariable('x')",
+            "import { getUser } from '/js/api.js'; getUser()",
+            "// used to call setVariable('a')\nlet text = \"call getUser() now\"; sessionStorage.getItem('a')",
+            "let broken = ; setVariable('a')",
             "",
         ] {
-            assert_eq!(found(script), None, "{script}");
+            assert_eq!(found(&format!("<script>{script}</script>")), None, "{script}");
         }
-        let text = "<script scope=\"backend\">session.get('a')</script><script type=\"text/plain\">session.get('a')</script>";
-        assert_eq!(findings(&Source { file: "pages/x.html".into(), text: text.into() }), []);
+        for html in [
+            "<script src=\"/a.js\"></script><script>getUser()</script>",
+            "<script>function getUser() {}</script><script>getUser()</script>",
+            "<script scope=\"backend\">session.get('a')</script><script type=\"text/plain\">session.get('a')</script>",
+        ] {
+            assert_eq!(found(html), None, "{html}");
+        }
     }
 }

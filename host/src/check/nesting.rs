@@ -6,6 +6,10 @@
 const BRACKETS_MAX: usize = 200;
 /// Levels of any kind; each takes up to 3.5 KB of stack to parse (`STACK_BYTES`).
 const LEVELS_MAX: usize = 8_000;
+/// So much is looked at for ends of regular expressions, however short the script.
+const REGEX_BYTES_MIN: usize = 1 << 16;
+/// And so many times its length.
+const REGEX_BYTES_FACTOR: usize = 8;
 /// Words after which `/` begins a regular expression.
 const BEFORE_EXPRESSION: [&str; 13] = [
     "case",
@@ -76,12 +80,16 @@ struct Scanner<'a> {
     /// The word that was read last, unless it was a property's name.
     word: &'a str,
     after_dot: bool,
+    /// How much may still be looked at to find ends of regular expressions: a line can
+    /// hold many beginnings without an end.
+    regex_bytes_left: usize,
 }
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Self {
         let stack = vec![Open { kind: '\0', ..Open::default() }];
-        Self { text, at: 0, stack, last: Last::Operator, word: "", after_dot: false }
+        let regex_bytes_left = REGEX_BYTES_MIN + REGEX_BYTES_FACTOR * text.len();
+        Self { text, at: 0, stack, last: Last::Operator, word: "", after_dot: false, regex_bytes_left }
     }
 
     fn rest(&self) -> &'a str {
@@ -238,7 +246,16 @@ impl<'a> Scanner<'a> {
 
     /// Division or a regular expression. False where that is not certain and matters.
     fn slash(&mut self) -> bool {
-        let end = regex_end(self.rest());
+        // Behind a value it divides; looking for an end each time would be quadratic.
+        let end = if self.last == Last::Value { None } else { regex_end(self.rest()) };
+        if self.last != Last::Value {
+            let looked_at =
+                end.unwrap_or_else(|| self.rest().find(is_line_break).unwrap_or(self.rest().len()));
+            match self.regex_bytes_left.checked_sub(looked_at) {
+                Some(left) => self.regex_bytes_left = left,
+                None => return false,
+            }
+        }
         match (self.last, end) {
             (Last::Operator, Some(end)) => {
                 self.at += end;
@@ -371,5 +388,14 @@ mod tests {
             let script = unit.repeat(many);
             assert!(!is_bounded(&script), "{unit}");
         }
+    }
+
+    #[test]
+    fn slashes_without_end_are_not_looked_at_for_ever() {
+        for unit in ["1/\"[\";", "=/[", "await/[", "a/[", "=/[^/]\\"] {
+            // Minutes, if each looked to the end of the line.
+            let _ = is_bounded(&unit.repeat((4 << 20) / unit.len()));
+        }
+        assert!(is_bounded(&"x = a / b; y = /[/]/.test(c);\n".repeat(10_000)));
     }
 }

@@ -1,7 +1,8 @@
 //! Templates, the variables that they show, and pages that only a script guards.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
+use super::blocks;
 use super::brand::{Brand, canonical_of, path_of};
 use super::browser;
 use super::facts::{Facts, module_code};
@@ -9,11 +10,12 @@ use super::imports::ByCode;
 use super::scripts::{Scripted, Scripts};
 use crate::config::OnError;
 use crate::diagnostic::{Diagnostic, Rule};
+use crate::excerpt::excerpt;
 use crate::page::source::{HOLE, Source};
-use crate::template::{self, Includes, Template, TemplateError};
+use crate::template::{self, Includes, Shown, Template, TemplateError};
 
 /// Mistakes of one template that are reported at most.
-const MISTAKES_MAX: usize = 20;
+pub(super) const MISTAKES_MAX: usize = 20;
 
 /// What is wrong with the pages of a brand, besides their scripts. `is_known`: its
 /// settings are.
@@ -21,21 +23,34 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
     let by_code = scripts.by_code();
     let mut found = Vec::new();
     let mut of_all = Known::of_brand(brand);
-    let set_names = set_names(brand, scripts);
+    let mut of_layouts = SetNames::of_layouts(brand);
+    let mut of_pages = of_layouts.clone();
     for page in &scripts.all {
         let Some(html) = &page.html else { continue };
         let file = &page.file.source.file;
-        found.extend(template_mistakes(file, html, brand.folder));
-        found.extend(browser::findings(&page.file.source));
+        let mistakes = template_mistakes(file, html, brand.folder);
         let mut known = Known::of_brand(brand);
         known.add(&page.facts, &by_code, &mut HashSet::new());
         of_all.join(&known);
+        found.extend(browser::findings(&page.file.source));
         if is_known {
-            found.extend(unknown_variables(&page.file.source, html, &known));
-            found.extend(unknown_names(&page.file.source, html, &known, &set_names));
+            // In it every character stands where it does in the file.
+            let source = Source { file: file.clone(), text: html.clone() };
+            let shown = template::shown(html);
+            found.extend(unknown_variables(&source, &shown, &known));
+            found.extend(blocks::unknown_directives(&source));
+            found.extend(blocks::unshown_blocks(&source, &shown, brand));
+            // What a template that does not compile sets is not known.
+            if mistakes.is_empty() {
+                let own = of_layouts.with(&shown);
+                found.extend(unknown_names(&source, &shown, &known, &own));
+            }
+            of_pages.join(&shown, !mistakes.is_empty());
             found.extend(unguarded(brand, page, html, &by_code));
         }
+        found.extend(mistakes);
     }
+    of_layouts = of_pages;
     // What is wrong with these as files is told elsewhere.
     let unusable: HashSet<String> = brand.folder.include_problems().into_iter().map(|one| one.file).collect();
     for (folder, directive, name) in included(brand) {
@@ -46,10 +61,12 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         // By itself, so that one that no page uses is looked at, too.
         found.extend(template_mistakes(&file, &format!("{directive}(\"{name}\")"), brand.folder));
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
-            found.extend(unknown_variables(&source, &source.text, &of_all));
+            let shown = template::shown(&source.text);
+            found.extend(unknown_variables(&source, &shown, &of_all));
+            found.extend(blocks::unknown_directives(&source));
             // A component's other names are what it is given.
             if folder == "layouts" {
-                found.extend(unknown_names(&source, &source.text, &of_all, &set_names));
+                found.extend(unknown_names(&source, &shown, &of_all, &of_layouts));
             }
         }
     }
@@ -72,6 +89,12 @@ fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Dia
     while let Err(error) = Template::compile(file, &text, includes) {
         let rest = (error.file == file).then(|| without_output(&text, &error)).flatten();
         let mut mistake = Diagnostic::of_template(&error);
+        // What was taken away is still the author's line.
+        let line =
+            html.lines().nth(error.line.saturating_sub(1)).filter(|_| error.file == file && text != html);
+        if let Some(line) = line {
+            mistake.excerpt = Some(excerpt(line.trim_end_matches('\r'), error.column));
+        }
         if let Some((message, help)) = split_hint(&mistake.message) {
             (mistake.message, mistake.help) = (message, Some(help));
         }
@@ -141,10 +164,13 @@ impl Known {
     }
 }
 
-fn unknown_variables(source: &Source, text: &str, known: &Known) -> Vec<Diagnostic> {
+fn unknown_variables(source: &Source, shown: &Shown, known: &Known) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    for used in template::shown(text).variables {
+    for used in &shown.variables {
+        if found.len() == MISTAKES_MAX {
+            break;
+        }
         if known.names.contains(&used.name) || !seen.insert(used.name.clone()) {
             continue;
         }
@@ -165,28 +191,56 @@ fn unknown_variables(source: &Source, text: &str, known: &Known) -> Vec<Diagnost
     found
 }
 
-/// Every name that a page or a layout gives with `@set`: both see those of the other.
-fn set_names(brand: &Brand<'_>, scripts: &Scripts) -> HashSet<String> {
-    let of_pages = scripts.all.iter().filter_map(|page| page.html.clone());
-    let layouts = brand.folder.layout_names();
-    let of_layouts = layouts.iter().filter_map(|name| Some(brand.folder.layout(name)?.1));
-    of_pages.chain(of_layouts).flat_map(|text| template::shown(&text).set_names).collect()
+/// Names that `@set` gives: a page sees those of the layouts that it extends, and they see
+/// those of the page.
+#[derive(Clone, Default)]
+struct SetNames {
+    names: BTreeSet<String>,
+    /// A file that does not compile may give others.
+    is_open: bool,
+}
+
+impl SetNames {
+    fn of_layouts(brand: &Brand<'_>) -> Self {
+        let mut out = Self::default();
+        for name in brand.folder.layout_names() {
+            let text = brand.folder.layout(&name).map(|(_, text)| text).unwrap_or_default();
+            let is_broken = Template::compile("", &format!("@extends(\"{name}\")"), brand.folder).is_err();
+            out.join(&template::shown(&text), is_broken);
+        }
+        out
+    }
+
+    fn join(&mut self, shown: &Shown, is_broken: bool) {
+        self.names.extend(shown.set_names.iter().cloned());
+        self.is_open |= is_broken;
+    }
+
+    fn with(&self, shown: &Shown) -> Self {
+        let mut out = self.clone();
+        out.join(shown, false);
+        out
+    }
 }
 
 /// `{{ vra.name }}`, or `{{ name }}` for `{{ var.name }}`.
-fn unknown_names(source: &Source, text: &str, known: &Known, set_names: &HashSet<String>) -> Vec<Diagnostic> {
+fn unknown_names(source: &Source, shown: &Shown, known: &Known, set: &SetNames) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    for unknown in template::shown(text).unknown {
+    for unknown in &shown.unknown {
         let name = &unknown.name;
-        if set_names.contains(name) || !seen.insert(name.clone()) {
+        if set.names.contains(name) || !seen.insert(name.clone()) {
             continue;
         }
-        let names = template::NAMES.into_iter().chain(set_names.iter().map(String::as_str));
+        if found.len() == MISTAKES_MAX {
+            break;
+        }
+        let names = template::NAMES.iter().copied().chain(set.names.iter().map(String::as_str));
         let help = match crate::suggest::nearest(name, names) {
             _ if known.names.contains(name) => format!("write `var.{name}`"),
             Some(near) => format!("did you mean `{near}`?"),
-            None if unknown.has_default => continue,
+            // It is not sure enough that nothing sets it, or that this is a mistake.
+            None if unknown.is_optional || set.is_open => continue,
             None => {
                 format!("what a script sets is `var.{name}`; other names come from `@set` and `@foreach`")
             }

@@ -52,6 +52,48 @@ pub fn facts(script: &str) -> Facts {
     })
 }
 
+/// The names of a script that nothing in it declares, and those that it declares for all;
+/// None where that cannot be known.
+pub fn names(script: &str) -> Option<Names> {
+    if script.len() > SCRIPT_BYTES_MAX || !nesting::is_bounded(script) {
+        return None;
+    }
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("check".into()).stack_size(STACK_BYTES);
+        builder.spawn_scoped(scope, || names_here(script)).ok()?.join().ok()?
+    })
+}
+
+/// What a script says of names.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// With the byte at which each stands, in its order.
+    pub unresolved: Vec<(String, usize)>,
+    pub declared: Vec<String>,
+    pub has_imports: bool,
+}
+
+fn names_here(script: &str) -> Option<Names> {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, script, SourceType::mjs()).parse();
+    let built = SemanticBuilder::new().with_build_nodes(true).build(&parsed.program);
+    if parsed.panicked || parsed.diagnostics.errors().next().is_some() {
+        return None;
+    }
+    let scoping = built.semantic.scoping();
+    let mut unresolved = Vec::new();
+    for (name, references) in scoping.root_unresolved_references() {
+        let places = references.iter().map(|id| scoping.get_reference(*id));
+        let places = places.map(|reference| built.semantic.reference_span(reference).start as usize);
+        unresolved.extend(places.map(|at| (name.to_string(), at)));
+    }
+    unresolved.sort_by_key(|(_, at)| *at);
+    let declared =
+        scoping.iter_bindings_in(scoping.root_scope_id()).map(|id| scoping.symbol_name(id).to_owned());
+    let has_imports = !imports::of_record(&parsed.module_record).0.is_empty();
+    Some(Names { unresolved, declared: declared.collect(), has_imports })
+}
+
 fn look(script: &str) -> Facts {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, script, SourceType::mjs()).parse();

@@ -77,7 +77,7 @@ async fn start(
         let started = Instant::now();
         let began = match settings(args) {
             Ok(config) => {
-                // No change of a file makes an address free.
+                // Told at once, and nobody waits for an address to become free.
                 let bound = Bound::new(&config)?;
                 let telemetry = Arc::clone(telemetry);
                 let app = App::start(

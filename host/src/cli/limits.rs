@@ -8,6 +8,7 @@ use clap::Subcommand;
 use crate::config::{self, BrandConfig, SiteConfig};
 use crate::execution_log::query::{LogReader, PageSummary};
 use crate::limits::advice::{self, LimitUse};
+use crate::limits::grouped;
 use crate::limits::policy::{EffectiveLimit, LimitPolicy};
 use crate::site::path::{PathForm, canonical};
 use crate::site::table::{PageTable, url_path};
@@ -224,19 +225,6 @@ fn table(limits: &[EffectiveLimit]) -> String {
             limit.origin,
             asked.unwrap_or_default(),
         ));
-    }
-    out
-}
-
-/// `1_000_000`, as TOML reads it.
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push('_');
-        }
-        out.push(digit);
     }
     out
 }

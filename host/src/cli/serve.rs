@@ -37,10 +37,11 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     if let Some(data) = args.data {
         config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
     }
-    let bound = Bound::new(&config)?;
     let progress = output.progress(Lines::Log);
     let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None).await?;
     drop(progress);
+    // Not before: whoever can connect takes a host for ready.
+    let bound = Bound::new(&config)?;
     let running = server::start(app, bound, &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
     println!("sluice: serving on http://{}", running.address);

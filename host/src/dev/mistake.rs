@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::check;
 use crate::diagnostic::Diagnostic;
 use crate::script::outcome::Failure;
 use crate::site::files;
@@ -20,7 +21,7 @@ pub struct Mistake {
     /// `TypeError`; empty where a sentence says everything.
     pub name: String,
     pub message: String,
-    /// Relative to the brand's folder; empty when unknown.
+    /// Relative to the brand's folder, settings to the site's; empty when unknown.
     pub file: String,
     /// 1-based; 0 when unknown.
     pub line: u32,
@@ -45,7 +46,8 @@ impl Mistake {
     pub fn of_page(problem: &PageProblem, brand_dir: &Path) -> Self {
         let kept = "The last version without this mistake is served.";
         let note = if problem.kept { kept.to_owned() } else { String::new() };
-        Self { note, ..Self::of_failure(&problem.failure, brand_dir) }
+        let failure = check::explained(problem.failure.clone(), brand_dir);
+        Self { note, ..Self::of_failure(&failure, brand_dir) }
     }
 
     /// What a run or a page failed of; the lines are read from its file as it is now.
@@ -66,7 +68,9 @@ impl Mistake {
     /// What is wrong with settings; files are named from the site's folder.
     pub fn of_diagnostic(found: &Diagnostic, site_dir: &Path) -> Self {
         let Diagnostic { file, line, column, message, help, .. } = found.clone();
-        let source = if line > 0 { files::read(site_dir, &file).ok() } else { None };
+        // What is in sluice.toml, a database's password perhaps, has no business in a page.
+        let is_shown = line > 0 && file != "sluice.toml";
+        let source = if is_shown { files::read(site_dir, &file).ok() } else { None };
         let excerpt = source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default();
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         let message = format!("{message}{help}");

@@ -83,6 +83,10 @@ rules! {
     Template "template" Template Error,
     /// A template variable that nothing sets.
     UnknownVariable "unknown-variable" Template Warning,
+    /// Text that looks like a directive.
+    UnknownDirective "unknown-directive" Template Warning,
+    /// A block that no layout yields.
+    UnshownBlock "unshown-block" Template Warning,
     /// A name that nothing declares.
     UnknownGlobal "unknown-global" Names Error,
     /// A member that a global does not have.

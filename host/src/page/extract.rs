@@ -59,12 +59,20 @@ pub fn extract(html: &str) -> Result<Extracted, String> {
     Ok(out)
 }
 
-/// The content of each script of the browser's, in document order; empty where the HTML
-/// cannot be parsed.
-pub fn browser_scripts(html: &str) -> Vec<Range<usize>> {
-    let found: Rc<RefCell<Vec<Range<usize>>>> = Rc::default();
+/// The scripts of a page that its browser runs.
+#[derive(Debug, Default)]
+pub struct BrowserScripts {
+    /// The content of each that stands in the page, in document order; bytes of the file.
+    pub inline: Vec<Range<usize>>,
+    /// There are others, with `src`.
+    pub has_files: bool,
+}
+
+/// None where the HTML cannot be parsed.
+pub fn browser_scripts(html: &str) -> BrowserScripts {
+    let found: Rc<RefCell<BrowserScripts>> = Rc::default();
     let settings = Settings::new()
-        .append_element_content_handler(element!("script:not([src])", |el| {
+        .append_element_content_handler(element!("script", |el| {
             saw_browser_script(&found, el);
             Ok(())
         }))
@@ -72,21 +80,25 @@ pub fn browser_scripts(html: &str) -> Vec<Range<usize>> {
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
     match rewriter.write(html.as_bytes()).and_then(|()| rewriter.end()) {
         Ok(()) => found.take(),
-        Err(_) => Vec::new(),
+        Err(_) => BrowserScripts::default(),
     }
 }
 
-fn saw_browser_script(found: &Rc<RefCell<Vec<Range<usize>>>>, el: &mut Element<'_, '_>) {
+fn saw_browser_script(found: &Rc<RefCell<BrowserScripts>>, el: &mut Element<'_, '_>) {
     let kind = el.get_attribute("type").unwrap_or_default();
     let is_script = matches!(kind.trim(), "" | "module" | "text/javascript");
     if !is_script || el.get_attribute("scope").is_some_and(|scope| is_backend(&scope)) {
+        return;
+    }
+    if el.has_attribute("src") {
+        found.borrow_mut().has_files = true;
         return;
     }
     let start = el.source_location().bytes().end;
     let found = Rc::clone(found);
     if let Some(handlers) = el.end_tag_handlers() {
         handlers.push(Box::new(move |end: &mut EndTag<'_>| {
-            found.borrow_mut().push(start..end.source_location().bytes().start);
+            found.borrow_mut().inline.push(start..end.source_location().bytes().start);
             Ok(())
         }));
     }

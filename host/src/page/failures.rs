@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::exports::exported_names;
 use super::modules::ScriptFile;
 use super::source::Position;
-use super::wording;
+use super::{places, wording};
 use crate::script::outcome::Failure;
 
 /// Names that a message about a missing export lists.
@@ -33,21 +33,6 @@ impl ScriptFiles {
         Self(Arc::new(BTreeMap::from([(file.source.file.clone(), file)])))
     }
 
-    /// Why a script does not compile.
-    pub fn of_compilation(&self, failure: Failure) -> Failure {
-        if let Some(not_linked) = self.missing_export(&failure.message) {
-            return not_linked;
-        }
-        let mut told = self.in_author_terms(failure);
-        let better = self.0.get(&told.file).filter(|_| told.name == "SyntaxError").and_then(wording::syntax);
-        if let Some((position, message)) = better {
-            (told.line, told.column, told.message) = (position.line, position.column, message);
-            // It would only repeat the place.
-            told.stack = String::new();
-        }
-        told
-    }
-
     /// `failure` with every position made the author's.
     pub fn in_author_terms(&self, mut failure: Failure) -> Failure {
         if let Some(at) = self.missing_export(&failure.message) {
@@ -56,8 +41,7 @@ impl ScriptFiles {
         if let Some(file) = self.0.get(&failure.file) {
             let position = match (failure.name.as_str(), failure.column) {
                 ("SyntaxError", column) => file.syntax_error(failure.line, column, &failure.message),
-                (_, 0..=1) => file.thrown_at(failure.line, failure.column, &failure.message),
-                _ => file.source.author_position(&file.script, failure.line, failure.column),
+                _ => file.thrown_at(failure.line, failure.column, &failure.message),
             };
             let reported = (failure.line, failure.column);
             (failure.line, failure.column) = (position.line, position.column);
@@ -116,21 +100,10 @@ impl ScriptFiles {
 }
 
 impl ScriptFile {
-    /// Where an exception came from. QuickJS notes few places of a function: where it
-    /// has none, it says the line on which the function begins. Then it is the first
-    /// use, from there on, of the name that the message names.
+    /// Where an exception came from.
     fn thrown_at(&self, line: u32, column: u32, message: &str) -> Position {
         let from = self.source.author_offset(&self.script, line, column);
-        let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
-        let code = self.script.get(from..).unwrap_or_default();
-        let found = named(message).and_then(|name| {
-            let whole = |(at, _): &(usize, &str)| {
-                !code.get(..*at).unwrap_or_default().ends_with(is_word)
-                    && !code.get(at + name.len()..).unwrap_or_default().starts_with(is_word)
-            };
-            code.match_indices(name).find(whole).map(|(at, _)| at)
-        });
-        self.source.position(from + found.unwrap_or(0))
+        self.source.position(places::find(&self.script, from, message).unwrap_or(from))
     }
 
     /// Where a syntax error is. QuickJS knows the line but often not the column:
@@ -155,12 +128,6 @@ impl ScriptFile {
     }
 }
 
-/// The property or variable that a message of QuickJS names.
-fn named(message: &str) -> Option<&str> {
-    let property = || message.split_once("property '")?.1.split_once('\'').map(|(name, _)| name);
-    property().or_else(|| message.strip_suffix(" is not defined")).filter(|name| !name.is_empty())
-}
-
 /// The nearest of `names`, or a few of them.
 fn what_there_is(export: &str, names: &[String]) -> String {
     if let Some(near) = crate::suggest::nearest(export, names.iter().map(String::as_str)) {
@@ -168,6 +135,10 @@ fn what_there_is(export: &str, names: &[String]) -> String {
     }
     if names.is_empty() {
         return "it exports nothing".to_owned();
+    }
+    if export == "default" {
+        let first = names.first().map(String::as_str).unwrap_or_default();
+        return format!("put the names into braces: import {{ {first} }} from …");
     }
     let shown: Vec<String> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
     let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };
@@ -188,6 +159,12 @@ fn import_of(script: &str, export: &str, code: &str) -> Option<usize> {
         let named = named.trim_start_matches("./").trim_start_matches("../");
         if named.strip_suffix(".js").unwrap_or(named) != code {
             continue;
+        }
+        // The name that a default export is given here is the author's.
+        let given = names.get("import".len()..).unwrap_or_default();
+        let name = given.trim_start();
+        if export == "default" && name.starts_with(is_word) {
+            return Some(from + "import".len() + (given.len() - name.len()));
         }
         let whole_word = |(at, _): &(usize, &str)| {
             let before = names.get(..*at).unwrap_or_default();

@@ -1,61 +1,93 @@
-//! Better words for what QuickJS reports. It decides whether something is wrong; where it
-//! knows no more than a token or `not a function`, the author's text says what was meant.
-
-use crate::check::{self, globals};
-use crate::suggest;
+//! Better words for what QuickJS reports of a run: where it knows no more than `not a
+//! function`, the author's text says what was meant.
 
 use super::modules::ScriptFile;
 use super::source::Position;
+use crate::check::globals;
 use crate::script::outcome::Failure;
-
-/// Why a script does not parse: where, and a sentence that says what to do. None where the
-/// checker finds nothing wrong with it.
-pub(super) fn syntax(file: &ScriptFile) -> Option<(Position, String)> {
-    let (at, message) = check::syntax_mistake(&file.script)?;
-    Some((file.source.position(at), message))
-}
+use crate::suggest;
 
 /// The message of an exception that was thrown at its line and column, if there is a
 /// better one.
 pub(super) fn thrown(failure: &Failure, file: &ScriptFile) -> Option<String> {
-    if let Some(name) = failure.message.strip_suffix(" is not defined") {
-        let help = match globals::elsewhere(name) {
-            Some(help) => help.to_owned(),
-            None => format!("did you mean `{}`?", suggest::nearest(name, globals::all())?),
-        };
-        return Some(format!("{}; {help}", failure.message));
+    match (failure.name.as_str(), failure.message.as_str()) {
+        ("ReferenceError", message) => undefined(message, &file.script),
+        ("TypeError", "not a function") => not_a_function(failure, file),
+        _ => None,
     }
-    // Of a built-in function it is the argument that is no function.
-    let is_native = failure.stack.lines().next().is_some_and(|frame| frame.contains("(native)"));
-    if failure.message != "not a function" || is_native {
-        return None;
-    }
-    let line = file.source.line(Position { line: failure.line, column: failure.column })?;
-    let callee = callee(line, (failure.column as usize).checked_sub(1)?)?;
-    let Some((path, member)) = callee.rsplit_once('.') else {
-        return (!globals::is_known(callee)).then(|| format!("`{callee}` is not a function"));
-    };
-    if globals::members(path).is_some() && globals::has_member(path, member) {
-        return None;
-    }
-    let members = globals::members(path).unwrap_or_default();
-    let near = suggest::nearest(member, members.iter().copied());
-    let help = near.map(|near| format!("; did you mean `{path}.{near}`?")).unwrap_or_default();
-    Some(format!("`{callee}` is not a function{help}"))
 }
 
-/// The names that are called at a character of a line: `a.b.c` for any of them, if `(`
-/// follows.
-fn callee(line: &str, column: usize) -> Option<&str> {
-    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+fn undefined(message: &str, script: &str) -> Option<String> {
+    let name = message.strip_suffix(" is not defined")?;
+    let help = match globals::elsewhere(name) {
+        Some(help) => help.to_owned(),
+        None => {
+            let mut names: Vec<&str> = declared(script).collect();
+            for name in globals::all() {
+                names.push(name);
+            }
+            let near = suggest::nearest(name, names)?;
+            format!("did you mean `{near}`?")
+        }
+    };
+    Some(format!("{message}; {help}"))
+}
+
+/// Names that the script gives, as far as a glance tells.
+fn declared(script: &str) -> impl Iterator<Item = &str> {
+    let words = script.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
+    let pairs = words.clone().zip(words.skip(1));
+    pairs
+        .filter(|(word, _)| matches!(*word, "const" | "let" | "var" | "function" | "class"))
+        .map(|(_, name)| name)
+}
+
+fn not_a_function(failure: &Failure, file: &ScriptFile) -> Option<String> {
+    let line = file.source.line(Position { line: failure.line, column: failure.column })?;
+    let Called { name, is_without_arguments } = called(line, (failure.column as usize).checked_sub(1)?)?;
+    let of_global =
+        name.rsplit_once('.').and_then(|(path, member)| Some((path, member, globals::members(path)?)));
+    if let Some((path, member, members)) = of_global
+        && !globals::has_member(path, member)
+        && !declared(&file.script).any(|own| own == path)
+    {
+        let near = suggest::nearest(member, members.iter().copied());
+        let help = near.map(|near| format!("; did you mean `{path}.{near}`?")).unwrap_or_default();
+        return Some(format!("`{name}` is not a function{help}"));
+    }
+    // A built-in function says the same of what it is given.
+    Some(match is_without_arguments {
+        true => format!("`{name}` is not a function"),
+        false => format!("`{name}`, or something that it is given, is not a function"),
+    })
+}
+
+/// What a line calls.
+#[derive(Debug, PartialEq)]
+struct Called<'a> {
+    /// `a.b.c`
+    name: &'a str,
+    is_without_arguments: bool,
+}
+
+/// The call at a character of a line: `a.b.c` for any of the names, if `(` follows.
+fn called(line: &str, column: usize) -> Option<Called<'_>> {
+    let is_part = |c: char| is_word(c) || c == '.';
     let at = line.char_indices().nth(column)?.0;
     let (before, after) = line.split_at(at);
     let start = before.trim_end_matches(is_part).len();
     let length = after.find(|c| !is_part(c)).unwrap_or(after.len());
-    let called = line.get(start..at + length)?;
-    let is_call = line.get(at + length..)?.trim_start().starts_with('(');
-    let begins = called.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '$'));
-    (is_call && begins && !called.ends_with('.')).then_some(called)
+    // Of `f().b` what is called is `b`.
+    let name = line.get(start..at + length)?.trim_start_matches('.');
+    let arguments = line.get(at + length..)?.trim_start().strip_prefix('(')?;
+    let is_name = name.starts_with(|c: char| is_word(c) && !c.is_numeric()) && !name.ends_with('.');
+    let is_new = before.get(..start)?.trim_end().ends_with("new") && globals::is_known(name);
+    (is_name && !is_new)
+        .then(|| Called { name, is_without_arguments: arguments.trim_start().starts_with(')') })
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '$')
 }
 
 #[cfg(test)]
@@ -65,9 +97,10 @@ mod tests {
     use super::*;
     use crate::page::source::Source;
 
-    fn file(text: &str) -> ScriptFile {
+    fn told(name: &str, message: &str, text: &str, column: u32) -> Option<String> {
         let source = Source { file: "pages/x.html".into(), text: text.into() };
-        ScriptFile { source: Arc::new(source), script: text.into() }
+        let file = ScriptFile { source: Arc::new(source), script: text.into() };
+        thrown(&Failure { line: 1, column, ..Failure::new(name, message) }, &file)
     }
 
     #[test]
@@ -75,34 +108,40 @@ mod tests {
         let cases = [
             (
                 "  session.gett('a')",
-                10,
+                11,
                 Some("`session.gett` is not a function; did you mean `session.get`?"),
             ),
-            ("  o.deep.x (1)", 9, Some("`o.deep.x` is not a function")),
-            ("q(1)", 0, Some("`q` is not a function")),
-            ("new o.a()", 4, Some("`o.a` is not a function")),
-            ("o['a']()", 0, None),
-            ("f()()", 3, None),
-            ("throw new TypeError('not a function')", 10, None),
-            ("o.?", 2, None),
-            ("ü.b()", 2, Some("`ü.b` is not a function")),
-            ("", 3, None),
+            ("let session = a; session.gett()", 26, Some("`session.gett` is not a function")),
+            ("  o.deep.x ( )", 10, Some("`o.deep.x` is not a function")),
+            ("items.sort(5)", 7, Some("`items.sort`, or something that it is given, is not a function")),
+            ("q()", 1, Some("`q` is not a function")),
+            ("new o.a()", 5, Some("`o.a` is not a function")),
+            ("o['a']()", 1, None),
+            ("f()()", 4, None),
+            ("throw new TypeError('not a function')", 11, None),
+            ("expect(1).toEquals()", 11, Some("`toEquals` is not a function")),
+            ("o.?", 3, None),
+            ("ü.b()", 3, Some("`ü.b` is not a function")),
+            ("", 4, None),
         ];
         for (text, column, expected) in cases {
-            let mut failure = Failure::new("TypeError", "not a function");
-            (failure.line, failure.column) = (1, column + 1);
-            assert_eq!(thrown(&failure, &file(text)).as_deref(), expected, "{text}");
-            failure.stack = "at map (native)\nat f (pages/x.html:1:1)".into();
-            assert_eq!(thrown(&failure, &file(text)), None, "{text}");
+            assert_eq!(told("TypeError", "not a function", text, column).as_deref(), expected, "{text}");
         }
+        assert_eq!(told("Error", "not a function", "q()", 1), None, "the author's own words stay");
     }
 
     #[test]
     fn names_of_other_platforms_and_misspelt_ones_are_explained() {
-        let told =
-            |name: &str| thrown(&Failure::new("ReferenceError", format!("{name} is not defined")), &file(""));
-        assert!(told("fetch").unwrap().starts_with("fetch is not defined; scripts cannot reach the network"));
-        assert_eq!(told("sesion").unwrap(), "sesion is not defined; did you mean `session`?");
-        assert_eq!(told("myOwn"), None);
+        let undefined =
+            |name: &str, text: &str| told("ReferenceError", &format!("{name} is not defined"), text, 1);
+        let fetch = undefined("fetch", "").unwrap();
+        assert!(fetch.starts_with("fetch is not defined; scripts cannot reach the network"), "{fetch}");
+        assert_eq!(undefined("sesion", "").unwrap(), "sesion is not defined; did you mean `session`?");
+        assert_eq!(
+            undefined("dates", "const date = 1").unwrap(),
+            "dates is not defined; did you mean `date`?"
+        );
+        assert_eq!(undefined("myOwn", ""), None);
+        assert_eq!(told("Error", "name is not defined", "", 1), None);
     }
 }

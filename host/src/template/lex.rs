@@ -71,7 +71,7 @@ pub(super) struct Lexed {
 }
 
 /// Every directive, and whether it has arguments.
-const DIRECTIVES: &[(&str, bool)] = &[
+pub const DIRECTIVES: &[(&str, bool)] = &[
     ("if", true),
     ("elseif", true),
     ("else", false),

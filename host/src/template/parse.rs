@@ -14,7 +14,7 @@ use condition::Owner;
 pub(super) const NESTING_MAX: usize = 48;
 
 /// The names that every page has.
-pub(super) const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "request", "route_params"];
+pub const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "request", "route_params"];
 
 /// Parses a file. `known` are names from elsewhere: a component's arguments, or what the
 /// page that a layout belongs to sets.

@@ -20,7 +20,9 @@ pub struct UnknownName {
     pub name: String,
     /// The byte of the file at which it stands.
     pub at: usize,
-    pub has_default: bool,
+    /// There is a default for when nothing has the name, or it is only asked whether
+    /// something has.
+    pub is_optional: bool,
 }
 
 /// What a file shows, in its order.
@@ -31,15 +33,19 @@ pub struct Shown {
     pub unknown: Vec<UnknownName>,
     /// Every name that a `@set` of this file gives.
     pub set_names: Vec<String>,
+    /// The layout that it extends.
+    pub extends: Option<String>,
+    /// Each `@block`, and the byte of the file at which its name stands.
+    pub blocks: Vec<(String, usize)>,
+    /// The name of each `@yield`.
+    pub yields: Vec<String>,
 }
-
-/// What every template can show.
-pub const NAMES: [&str; 5] = ["var", "customer", "is_customer", "request", "route_params"];
 
 /// What `source` shows; nothing where it does not parse.
 pub fn shown(source: &str) -> Shown {
     let Ok(document) = parse::parse(0, source, &[]) else { return Shown::default() };
-    let out = Shown { set_names: document.set_names, ..Shown::default() };
+    let extends = document.extends.map(|layout| layout.name);
+    let out = Shown { set_names: document.set_names, extends, ..Shown::default() };
     let mut walk = Walk { source, loops: Vec::new(), out };
     walk.nodes(&document.nodes);
     walk.out
@@ -61,7 +67,7 @@ impl Walk<'_> {
                 Node::Output { expr, .. } => self.expr(expr, false),
                 Node::If { arms, .. } => {
                     for arm in arms {
-                        arm.condition.iter().for_each(|condition| self.expr(condition, false));
+                        arm.condition.iter().for_each(|condition| self.condition(condition));
                         self.nodes(&arm.body);
                     }
                 }
@@ -73,9 +79,25 @@ impl Walk<'_> {
                 }
                 Node::Set { value, .. } => self.expr(value, false),
                 Node::Component { args, .. } => args.iter().for_each(|args| self.expr(args, false)),
-                Node::Block { body, .. } => self.nodes(body),
-                Node::Yield { default, .. } => default.iter().for_each(|default| self.expr(default, false)),
+                Node::Block { block, body } => {
+                    self.out.blocks.push((block.name.clone(), block.pos.at as usize));
+                    self.nodes(body);
+                }
+                Node::Yield { block, default } => {
+                    self.out.yields.push(block.name.clone());
+                    default.iter().for_each(|default| self.expr(default, false));
+                }
             }
+        }
+    }
+
+    /// `@if(wide)` is how a layout asks whether its page has set something.
+    fn condition(&mut self, condition: &Expr) {
+        match condition {
+            Expr::Path { root: Root::Name(_), steps } if steps.is_empty() => self.expr(condition, true),
+            Expr::Not(inner) => self.condition(inner),
+            Expr::And(all) | Expr::Or(all) => all.iter().for_each(|part| self.condition(part)),
+            _ => self.expr(condition, false),
         }
     }
 
@@ -112,7 +134,11 @@ impl Walk<'_> {
                 }
             }
             Root::Name(Named { name, pos }) if !self.is_known(name) => {
-                self.out.unknown.push(UnknownName { name: name.clone(), at: pos.at as usize, has_default });
+                self.out.unknown.push(UnknownName {
+                    name: name.clone(),
+                    at: pos.at as usize,
+                    is_optional: has_default,
+                });
             }
             Root::Value(value) => self.expr(value, has_default),
             _ => {}
@@ -129,7 +155,7 @@ impl Walk<'_> {
     fn is_known(&self, name: &str) -> bool {
         let in_loop = !self.loops.is_empty() && name == "loop";
         in_loop
-            || NAMES.contains(&name)
+            || parse::GLOBAL_NAMES.contains(&name)
             || self.loops.iter().chain(&self.out.set_names).any(|known| known == name)
     }
 }
@@ -158,12 +184,30 @@ mod tests {
     #[test]
     fn names_that_stand_for_nothing_are_found() {
         let source = "{{ vra.a }}@set(own = 1){{ own }}@foreach(i in var.l){{ i.a }}{{ loop.index }}\
-                      {{ other }}@endforeach{{ i }}{{ request.path }}{{ nothing | default: 1 }}";
+                      {{ other }}@endforeach{{ i }}{{ request.path }}{{ nothing | default: 1 }}@if(!wide and var.a){{ wide.x }}@endif";
         let shown = shown(source);
         let names: Vec<(&str, bool)> =
-            shown.unknown.iter().map(|one| (one.name.as_str(), one.has_default)).collect();
-        assert_eq!(names, [("vra", false), ("other", false), ("i", false), ("nothing", true)]);
+            shown.unknown.iter().map(|one| (one.name.as_str(), one.is_optional)).collect();
+        assert_eq!(
+            names,
+            [
+                ("vra", false),
+                ("other", false),
+                ("i", false),
+                ("nothing", true),
+                ("wide", true),
+                ("wide", false)
+            ]
+        );
         assert!(shown.unknown.iter().all(|one| source[one.at..].starts_with(&one.name)));
         assert_eq!(shown.set_names, ["own"]);
+    }
+
+    #[test]
+    fn blocks_and_what_they_fill_are_found() {
+        let page = shown("@extends(\"a\")@block(\"b\")@if(var.x)x@endif@endblock");
+        assert_eq!((page.extends.as_deref(), page.blocks.len()), (Some("a"), 1));
+        assert!("@extends(\"a\")@block(\"b\")"[page.blocks[0].1..].contains("b\")"));
+        assert_eq!(shown("@yield(\"b\")@if(var.a)@yield(\"c\")@endif").yields, ["b", "c"]);
     }
 }

@@ -40,7 +40,7 @@
     holder.setAttribute("aria-label", fixed.getAttribute("aria-label"));
     const plot = new uPlot(options, [times.map((at) => at / 1000), ...lines.map((line) => line.values)], holder);
     holder.querySelectorAll("th").forEach((head) => { head.scope = "row"; });
-    fixed.hidden = true;
+    fixed.toggleAttribute("hidden", true);
     legend.hidden = true;
     fixed.after(holder);
     const resized = new ResizeObserver(() => plot.setSize({ width: figure.clientWidth - 32, height: 190 }));
@@ -49,7 +49,7 @@
       resized.disconnect();
       plot.destroy();
       holder.remove();
-      fixed.hidden = false;
+      fixed.toggleAttribute("hidden", false);
       legend.hidden = false;
     };
   };

@@ -27,7 +27,7 @@ pub fn body(given: &str) -> anyhow::Result<Vec<u8>> {
 pub fn form(given: &str) -> anyhow::Result<Vec<u8>> {
     let is_file = given == "-" || Path::new(given).is_file();
     let bytes = if given.contains('=') && !is_file { given.as_bytes().to_vec() } else { body(given)? };
-    if !bytes.trim_ascii_start().starts_with(b"{") {
+    if !bytes.trim_ascii_start().starts_with(b"{") && !bytes.trim_ascii_start().starts_with(b"[") {
         return Ok(bytes);
     }
     let Value::Object(fields) =
@@ -134,7 +134,7 @@ mod tests {
         assert!(refused("{\"name\": [1]}").contains("`name` is none"));
         assert!(refused("{\"name\": }").contains("line 1 column 10"));
         assert!(refused("gone.txt").contains("gone.txt cannot be read"));
-        assert_eq!(sent("[1]").unwrap(), "[1]");
+        assert!(refused("[1]").contains("names and values"));
     }
 
     #[test]

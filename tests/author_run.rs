@@ -94,6 +94,23 @@ fn a_check_in_of_the_sample_site_shows_all_it_does() {
 }
 
 #[test]
+fn a_body_that_scripts_do_not_see_is_explained() {
+    let page = "<script scope=\"backend\">console.log(request.body)</script>";
+    let site = TestSite::with(&[("pages/index.html", page)]);
+    for (args, why) in [
+        (&["/", "--form", "--body", "a=1"][..], "brand.toml needs `form_bodies = true`"),
+        (&["/", "--body", "{\"a\":"], "not valid JSON"),
+        (&["/", "--body", "{}", "--header", "content-type: multipart/form-data"], "neither JSON nor"),
+    ] {
+        let (code, ran) = run_json(&site, args);
+        assert_eq!((code, ran["console"][0]["text"].as_str()), (Some(0), Some("null")));
+        assert!(ran["warnings"][0].as_str().unwrap().contains(why), "{}", ran["warnings"]);
+    }
+    let (_, ran) = run_json(&site, &["/", "--body", "{}"]);
+    assert_eq!(ran["warnings"], json!([]));
+}
+
+#[test]
 fn nothing_of_it_stays() {
     let site = sample_site();
     for _ in 0..2 {

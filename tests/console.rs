@@ -215,7 +215,7 @@ fn charts_show_their_values_under_the_pointer() {
     browser.eval(
         "(() => { const over = document.querySelector('.u-over'); const at = over.getBoundingClientRect(); \
          for (const type of ['mouseenter', 'mousemove']) over.dispatchEvent(new MouseEvent(type, \
-         { bubbles: true, clientX: at.right - 1, clientY: at.y + 10 })); })()",
+         { bubbles: true, clientX: at.x + at.width * 0.75, clientY: at.y + 10 })); })()",
     );
     // What is under the pointer is what the table says.
     let legend = "[...document.querySelector('.chart .u-legend').querySelectorAll('.u-value')].slice(1).map(e => e.textContent).join()";

@@ -199,6 +199,17 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     let shown = waits_for_mistake(&server, "/new", "upper");
     assert_eq!((shown["name"].as_str(), shown["line"].as_u64()), (Some("TemplateError"), Some(2)));
 
+    // What never compiled is told once, in the better words.
+    site.write("brands/demo/pages/script.html", "<script scope=\"backend\">\nlet let = 1;\n</script>");
+    server.wait_until("the page is there", || {
+        server.get("localhost", "/script").body.contains("data-mistakes")
+    });
+    let all = mistakes(&server.get("localhost", "/script"));
+    assert_eq!((all.len(), all[0]["line"].as_u64()), (1, Some(2)), "{all:?}");
+    let form = Request::new("POST", "/other").header("content-type", "application/x-www-form-urlencoded");
+    form.body(b"a=1").send(server.address);
+    server.wait_printed("    the request's form was not read: brand.toml needs `form_bodies = true`");
+
     // A run that fails, in a module.
     site.write("brands/demo/modules/deep.js", "export function deep(o) {\n  return o.a.b;\n}");
     site.write(

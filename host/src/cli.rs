@@ -25,6 +25,7 @@ mod serve;
 mod test;
 mod types;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -98,6 +99,18 @@ enum Command {
     Logs(logs::Args),
 }
 
+/// An address to listen on. A port alone is one of this machine's.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    if matches!(host, "" | "localhost")
+        && let Ok(port) = port.parse()
+    {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse()
+        .map_err(|_| "write an address and a port, such as 127.0.0.1:8080, or a port alone".to_owned())
+}
+
 /// Parses the command line and runs it. The exit code is 0, 1 for a failure and
 /// 2 for a command line that is not valid.
 pub fn main() -> ExitCode {
@@ -167,4 +180,25 @@ pub fn main() -> ExitCode {
         eprintln!("sluice: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_this_machine_s() {
+        for (text, expected) in [
+            ("8080", "127.0.0.1:8080"),
+            (":0", "127.0.0.1:0"),
+            ("localhost:81", "127.0.0.1:81"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(address(text).unwrap(), expected.parse().unwrap(), "{text}");
+        }
+        for text in ["", "80800", "example.com:80", "localhost"] {
+            assert!(address(text).unwrap_err().contains("127.0.0.1:8080"), "{text}");
+        }
+    }
 }

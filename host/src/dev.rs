@@ -27,6 +27,7 @@ use crate::execution_log::{Asked, FinishedRun};
 use crate::reload::ReloadReport;
 use crate::request::PageRequest;
 use crate::response::Reply;
+use crate::script::outcome::Outcome;
 use crate::site::{Brand, Site};
 use report::Reporter;
 
@@ -169,7 +170,15 @@ impl Dev {
     }
 
     /// Prints a run, and notes in the reply what is wrong with its page.
-    pub fn ran(&self, brand: &Brand, asked: Asked<'_>, run: &FinishedRun, reply: &mut Reply) {
+    /// `unread`: why the script did not see the request's body.
+    pub fn ran(
+        &self,
+        brand: &Brand,
+        asked: Asked<'_>,
+        run: &FinishedRun,
+        unread: Option<&str>,
+        reply: &mut Reply,
+    ) {
         let mut mistakes: Vec<Mistake> = brand
             .problems
             .iter()
@@ -179,11 +188,15 @@ impl Dev {
         let is_kept = brand.problems.iter().any(|problem| problem.page == asked.page && problem.kept);
         let failed = run.failure.as_ref().map(|failure| match is_kept {
             true => Mistake::of_kept(failure),
+            false if run.outcome == Outcome::Compile.name() => {
+                Mistake::of_failure(&checks::explained(failure.clone(), &brand.dir), &brand.dir)
+            }
             false => Mistake::of_failure(failure, &brand.dir),
         });
         // A page that does not compile is a mistake of its own already.
         let failed = failed.filter(|failed| !mistakes.iter().any(|known| known.is_same(failed)));
         self.reporter.run(asked, run, reply, failed.as_ref());
+        unread.iter().for_each(|why| self.reporter.warning(why));
         mistakes.extend(failed);
         reply.mistakes = mistakes;
     }

@@ -12,6 +12,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
 use ipnet::IpNet;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use crate::cookies;
@@ -272,6 +273,24 @@ impl PageRequest {
     fn visible_cookies(&self) -> Map<String, Value> {
         let visible = self.cookies.iter().filter(|(name, _)| !cookies::is_reserved(name));
         visible.map(|(name, value)| (name.clone(), cookies::decode_value(value).into())).collect()
+    }
+
+    /// Why scripts see `null` for a body that was sent; a sentence for authors.
+    pub fn body_unread(&self, form_bodies: bool) -> Option<&'static str> {
+        match &self.body {
+            Body::Json(bytes) => {
+                let is_json = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+                (!is_json).then_some("the request's body was not read: it is not valid JSON")
+            }
+            Body::Form(_) if !form_bodies => {
+                Some("the request's form was not read: brand.toml needs `form_bodies = true`")
+            }
+            Body::Dropped => Some(
+                "the request's body was not read: it is neither JSON nor `application/x-www-form-urlencoded`, \
+                 or too large, cut short or too slow",
+            ),
+            Body::None | Body::Form(_) => None,
+        }
     }
 
     fn body_value(&self, form_bodies: bool) -> Value {

@@ -91,6 +91,12 @@ async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequ
     }
     let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
     let seen = Arc::new(seen);
+    // Only those who work on the page are told.
+    let is_watched = request.watch.is_some() || app.dev.is_some();
+    let unread = if is_watched { request.body_unread(found.brand.form_bodies) } else { None };
+    if let Some(watch) = &request.watch {
+        watch.warned(unread.map(str::to_owned));
+    }
     let mut report = match run_script(app, live, &found, &content, request, Arc::clone(&seen), session).await
     {
         Ok(report) => report,
@@ -119,7 +125,7 @@ async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequ
         path: &request.raw_path,
     };
     if let Some(dev) = &app.dev {
-        dev.ran(&found.brand, asked, &run, &mut reply);
+        dev.ran(&found.brand, asked, &run, unread, &mut reply);
     }
     app.executions.record(asked, run, reply.status);
     reply
@@ -451,7 +457,7 @@ impl Shown<'_> {
             tracing::warn!(brand = found.brand.id, page = found.page.file, "{}", run_log::printable(warning));
         }
         if let Some(watch) = &self.request.watch {
-            watch.template_warned(&rendered.warnings);
+            watch.warned(rendered.warnings.iter().cloned());
         }
         Ok(rendered.html)
     }

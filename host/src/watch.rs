@@ -33,8 +33,8 @@ pub struct Seen {
     pub page: Option<SeenPage>,
     pub crm_calls: Vec<CrmCall>,
     pub template_failure: Option<Failure>,
-    /// What the template had to change: URLs that were blocked.
-    pub template_warnings: Vec<String>,
+    /// URLs that the template blocked, and why a body was not read.
+    pub warnings: Vec<String>,
 }
 
 /// A page that answered, and its script's run.
@@ -115,7 +115,7 @@ impl Watch {
         self.seen().template_failure = Some(failure.clone());
     }
 
-    pub fn template_warned(&self, warnings: &[String]) {
-        self.seen().template_warnings.extend_from_slice(warnings);
+    pub fn warned(&self, warnings: impl IntoIterator<Item = String>) {
+        self.seen().warnings.extend(warnings);
     }
 }

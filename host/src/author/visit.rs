@@ -29,7 +29,7 @@ pub struct Visit {
     /// None where no page answered.
     pub run: Option<PageRun>,
     pub crm_calls: Vec<CrmCall>,
-    /// URLs that the template blocked.
+    /// URLs that the template blocked, and why the body was not read.
     pub warnings: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ impl Visit {
                 read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?
             }
         };
-        let Seen { page, crm_calls, template_failure, template_warnings: warnings } = seen;
+        let Seen { page, crm_calls, template_failure, warnings } = seen;
         let run = page.map(|page| {
             let is_template = template_failure.is_some();
             let outcome = if is_template { "template" } else { page.report.outcome.name() };

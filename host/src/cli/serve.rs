@@ -16,10 +16,10 @@ pub struct Args {
     #[arg(default_value = ".")]
     site_dir: PathBuf,
     /// Where visitors come in [default: 127.0.0.1:8080, or server.listen]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = super::address)]
     listen: Option<SocketAddr>,
     /// Where operators come in [default: 127.0.0.1:9090, or admin.listen]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
     /// Folder of the embedded database and the application key [default: data, or database.url]
     #[arg(long, value_name = "DIR")]

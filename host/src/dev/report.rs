@@ -50,6 +50,13 @@ impl Reporter {
         }
     }
 
+    /// What may be behind a run that went on without it.
+    pub fn warning(&self, text: &str) {
+        if !self.quiet {
+            say(&format!("    {}", self.style.paint(Tone::Warning, text)));
+        }
+    }
+
     fn run_line(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply) -> String {
         let tone = match reply.status {
             ..400 => Tone::Good,

@@ -55,6 +55,13 @@ fn reworded(
     first: Option<&Range<usize>>,
 ) -> (String, Option<String>) {
     let found = found(script, span.start);
+    if message.starts_with("Invalid Character")
+        && let Some(c) = script.get(span.start..).and_then(|rest| rest.chars().next())
+        && matches!(c, '“' | '”' | '„' | '‘' | '’')
+    {
+        let help = "write a straight one, `\"` or `'`; word processors make others of them".to_owned();
+        return (format!("`{c}` is no quote of JavaScript's"), Some(help));
+    }
     if message == "Unexpected token" {
         let help = match found.as_str() {
             "`{`" if script.get(..span.start).is_some_and(|before| before.ends_with('{')) => Some(

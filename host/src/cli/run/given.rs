@@ -16,7 +16,14 @@ pub fn body(given: &str) -> anyhow::Result<Vec<u8>> {
         std::io::stdin().read_to_end(&mut bytes).context("--body: standard input")?;
         return Ok(bytes);
     }
-    if is_json(given) { Ok(given.as_bytes().to_vec()) } else { read(given, "--body") }
+    if is_json(given) {
+        return Ok(given.as_bytes().to_vec());
+    }
+    let is_form = given.contains('=') && !Path::new(given).is_file();
+    read(given, "--body").map_err(|error| match is_form {
+        true => error.context("with --form, `name=Ann&age=4` is the body itself; without it this is a file"),
+        false => error,
+    })
 }
 
 /// The bytes of a form's body: `name=Ann&age=4` as it is or from a file, or the members of

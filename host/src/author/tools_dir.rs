@@ -1,5 +1,5 @@
-//! `.sluice/` in a site's folder: what the tools for authors keep between their calls. It
-//! can be deleted at any time.
+//! `.sluice/` in a site's folder: the scripts of its pages as editors want them. It can be
+//! deleted at any time.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -27,8 +27,8 @@
       height: 190,
       cursor: { sync: { key: "console" }, drag: { x: true, y: false } },
       scales: {
-        // One value stands in the middle of its quarter of an hour.
-        x: { range: (plot, first, last) => (last > first ? [first, last] : [first - 450, first + 450]) },
+        // One value has the middle of a quarter of an hour; uPlot would give it years.
+        x: { range: (plot, first, last) => (times.length > 1 ? [first, last] : [first - 450, first + 450]) },
         y: { range: (plot, least, most) => [0, most > 0 ? most * 1.05 : 1] },
       },
       axes: [axis, { ...axis, size: 72, values: (plot, values) => values.map(write[quantity]) }],

@@ -247,7 +247,7 @@ fn a_script_that_fails_is_shown_where_it_failed() {
         let (code, ran) = run_json(&site, &[page]);
         assert_eq!((code, &ran["run"]["outcome"]), (Some(1), &json!(outcome)), "{ran:#}");
         let done = run(&site, &[page]);
-        assert_eq!(done.status.code(), Some(1));
+        assert_eq!(done.status.code(), Some(1), "{page}: {}", err(&done));
         assert!(out(&done).contains(place), "{place} is not in:\n{}", out(&done));
     }
     let shown = out(&run(&site, &["/throws"]));

@@ -17,7 +17,7 @@ use crate::script::clock::Clock;
 use crate::site::Brand;
 use crate::store::Store;
 use crate::store::location::Location;
-use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::sqlite::{self, SqliteOptions, SqliteStore};
 use crate::suggest;
 use crate::telemetry::Telemetry;
 
@@ -66,6 +66,12 @@ impl Scratch {
         let telemetry = Telemetry::start(|_| None)?;
         let app = App::start_on(ground, site_dir.to_owned(), &config, telemetry).await?;
         app.store.close().await;
+        // Readers are closed behind it, and the last one moves its log into the file: only
+        // SQLite can tell what is in it meanwhile.
+        let (from, to) = (prepared(&folder), empty(&folder));
+        tokio::task::spawn_blocking(move || sqlite::backup(&from, &to))
+            .await?
+            .context("the scratch database")?;
         let base = Arc::into_inner(app).context("the site is held by somebody")?;
         Ok(Self { base, folder, hosts: AtomicUsize::new(0) })
     }
@@ -77,13 +83,7 @@ impl Scratch {
     pub async fn host(&self) -> anyhow::Result<Arc<App>> {
         let number = self.hosts.fetch_add(1, Ordering::Relaxed);
         let database = self.folder.path().join(format!("{number}.db"));
-        // What is not in the file yet is in the log beside it.
-        for suffix in ["", "-wal"] {
-            let from = with_suffix(&prepared(&self.folder), suffix);
-            if from.exists() {
-                std::fs::copy(&from, with_suffix(&database, suffix)).context("the scratch database")?;
-            }
-        }
+        std::fs::copy(empty(&self.folder), &database).context("the scratch database")?;
         Ok(Arc::new(self.base.on_store(open(&database).await?)))
     }
 
@@ -119,10 +119,9 @@ fn prepared(folder: &TempDir) -> PathBuf {
     folder.path().join("prepared.db")
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
+/// The same, at rest: what hosts begin with.
+fn empty(folder: &TempDir) -> PathBuf {
+    folder.path().join("empty.db")
 }
 
 async fn open(path: &Path) -> anyhow::Result<Arc<dyn Store>> {

@@ -5,6 +5,7 @@ pub mod bundle;
 mod exports;
 pub mod extract;
 pub mod failures;
+pub mod lexical;
 pub mod modules;
 mod places;
 pub mod source;

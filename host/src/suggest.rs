@@ -7,14 +7,14 @@ const BEGINNING_CHARS_MIN: usize = 4;
 /// longest with which `name` begins (`upper` for `uppercase`).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // In a short name two other letters make another name.
-    let allowed = match name.chars().count() {
-        ..5 => 1,
-        length => length.div_ceil(3).min(3),
-    };
+    let name_length = name.chars().count();
+    let allowed = if name_length < 5 { 1 } else { name_length.div_ceil(3).min(3) };
     let (mut best, mut beginning): (Option<(usize, &str)>, Option<&str>) = (None, None);
     for candidate in candidates {
         let length = candidate.chars().count();
-        let distance = distance(name, candidate);
+        // Each character more is an edit, so that most names need not be compared.
+        let is_near = length.abs_diff(name_length) <= allowed;
+        let distance = if is_near { distance(name, candidate) } else { usize::MAX };
         // A name that has nothing of the other is no misspelling of it.
         if distance <= allowed && distance < length && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));

@@ -3,6 +3,8 @@
 //! list or an assignment to a constant it reports the last place before, which may be many
 //! lines up. From there on, what the message is about is looked for.
 
+use super::lexical::{quoted, regex_end};
+
 /// So much of a script is looked through. Failures are not paid for in fuel.
 const WINDOW_BYTES: usize = 64 << 10;
 
@@ -154,14 +156,22 @@ fn without_texts(code: &str) -> String {
     let mut rest = code;
     // Open brackets within each `${`.
     let mut templates: Vec<usize> = Vec::new();
+    // What stood last, without blanks and comments; a text is a value.
+    let mut last = ';';
+    // A slash that has no end in its line is not looked for again there.
+    let mut divides = false;
     while let Some(c) = rest.chars().next() {
+        let regex = if c == '/' && !divides && begins_regex(last) { regex_end(rest) } else { None };
         let skipped = match c {
             '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => {
                 rest.get(2..).and_then(|body| body.find("*/")).map_or(rest.len(), |at| at + 4)
             }
-            '/' if begins_regex(&out) => regex_length(rest),
-            '"' | '\'' => text_length(rest, c),
+            '/' => {
+                divides |= begins_regex(last) && regex.is_none();
+                regex.unwrap_or(0)
+            }
+            '"' | '\'' => quoted(rest, c),
             '`' => template_length(rest, 1, &mut templates),
             '}' if templates.last() == Some(&0) => {
                 templates.pop();
@@ -175,13 +185,19 @@ fn without_texts(code: &str) -> String {
             }
             _ => 0,
         };
+        let is_comment = rest.starts_with("//") || rest.starts_with("/*");
         let length = skipped.max(c.len_utf8());
         let (taken, after) = rest.split_at(rest.ceil_char_boundary(length));
+        divides &= !taken.contains('\n');
         if skipped == 0 {
             out.push_str(taken);
         } else {
             // As many bytes, and lines stay lines.
             out.extend(taken.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+        }
+        if !is_comment && !c.is_whitespace() {
+            // Into `${` an operand follows.
+            last = if skipped == 0 || taken.ends_with('{') { taken.chars().last().unwrap_or(c) } else { '"' };
         }
         rest = after;
     }
@@ -189,41 +205,8 @@ fn without_texts(code: &str) -> String {
 }
 
 /// Whether what stands before a slash is no value.
-fn begins_regex(before: &str) -> bool {
-    let before = before.trim_end();
-    before.is_empty()
-        || before.ends_with(['(', ',', '=', ':', '[', '!', '&', '|', '?', '{', '}', ';', '+', '>'])
-}
-
-/// 0 where the line has no end of it: then it divides.
-fn regex_length(rest: &str) -> usize {
-    let (mut is_escaped, mut in_class) = (false, false);
-    for (at, c) in rest.char_indices().skip(1) {
-        match c {
-            '\n' => return 0,
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '/' if !in_class => return at + 1,
-            _ => {}
-        }
-    }
-    0
-}
-
-fn text_length(rest: &str, quote: char) -> usize {
-    let mut is_escaped = false;
-    for (at, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '\n' => return at,
-            _ if c == quote => return at + 1,
-            _ => {}
-        }
-    }
-    rest.len()
+fn begins_regex(before: char) -> bool {
+    matches!(before, '(' | ',' | '=' | ':' | '[' | '!' | '&' | '|' | '?' | '{' | '}' | ';' | '+' | '>')
 }
 
 /// Up to the end of a template's text, or into its next `${`.
@@ -298,6 +281,17 @@ mod tests {
                 if let Some(at) = find(&script, from, message) {
                     prop_assert!(script.is_char_boundary(at));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn slashes_without_end_are_not_looked_at_for_ever() {
+        for unit in ["=/[", "=/a/ ", "=/[^/]\\", "`${", "'/"] {
+            let script = unit.repeat((1 << 20) / unit.len());
+            // A hundred failures like this one would take minutes, if each slash looked to the end.
+            for _ in 0..100 {
+                let _ = find(&script, 0, "'a' is read-only");
             }
         }
     }

@@ -7,6 +7,9 @@ use crate::check::globals;
 use crate::script::outcome::Failure;
 use crate::suggest;
 
+/// So much of a script is looked through for names. Failures are not paid for in fuel.
+const NAMES_BYTES: usize = 64 << 10;
+
 /// The message of an exception that was thrown at its line and column, if there is a
 /// better one.
 pub(super) fn thrown(failure: &Failure, file: &ScriptFile) -> Option<String> {
@@ -35,6 +38,7 @@ fn undefined(message: &str, script: &str) -> Option<String> {
 
 /// Names that the script gives, as far as a glance tells.
 fn declared(script: &str) -> impl Iterator<Item = &str> {
+    let script = script.get(..script.floor_char_boundary(NAMES_BYTES)).unwrap_or(script);
     let words = script.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
     let pairs = words.clone().zip(words.skip(1));
     pairs

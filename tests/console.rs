@@ -67,6 +67,14 @@ fn visited() -> (TestSite, Server, tempfile::TempDir) {
     (site, server, data)
 }
 
+/// A browser that is logged in, and where the console is.
+fn logged_in(server: &Server) -> (Browser, String) {
+    let console = format!("http://localhost:{}", server.admin_address.port());
+    let browser = Browser::open();
+    log_in(&browser, &console);
+    (browser, console)
+}
+
 fn log_in(browser: &Browser, console: &str) {
     browser.go(console);
     browser.wait_for("location.pathname", &json!("/login"));
@@ -113,9 +121,7 @@ fn an_operator_finds_the_heaviest_page_its_error_and_raises_its_quota() {
 #[test]
 fn every_page_fits_a_desk_and_a_phone() {
     let (_site, server, _data) = visited();
-    let console = format!("http://localhost:{}", server.admin_address.port());
-    let browser = Browser::open();
-    log_in(&browser, &console);
+    let (browser, console) = logged_in(&server);
     let pages = [
         ("overview", "/"),
         ("pages", "/brands/demo"),
@@ -151,9 +157,7 @@ fn every_page_fits_a_desk_and_a_phone() {
 #[test]
 fn an_operator_sees_stages_as_columns_and_retries_a_job() {
     let (_site, server, _data) = visited();
-    let console = format!("http://localhost:{}", server.admin_address.port());
-    let browser = Browser::open();
-    log_in(&browser, &console);
+    let (browser, console) = logged_in(&server);
     browser.go(&format!("{console}/brands/demo/crm/deals"));
     let column = |stage: &str| {
         let text =
@@ -183,9 +187,7 @@ fn an_operator_sees_stages_as_columns_and_retries_a_job() {
 #[test]
 fn the_console_works_from_the_keyboard() {
     let (_site, server, _data) = visited();
-    let console = format!("http://localhost:{}", server.admin_address.port());
-    let browser = Browser::open();
-    log_in(&browser, &console);
+    let (browser, _) = logged_in(&server);
     // The first stop of the Tab key leads past the navigation.
     let first = "document.querySelector('a[href],button,input').textContent";
     assert_eq!(browser.eval(first), json!("Skip to content"));
@@ -204,9 +206,7 @@ fn the_console_works_from_the_keyboard() {
 #[test]
 fn charts_show_their_values_under_the_pointer() {
     let (_site, server, _data) = visited();
-    let console = format!("http://localhost:{}", server.admin_address.port());
-    let browser = Browser::open();
-    log_in(&browser, &console);
+    let (browser, console) = logged_in(&server);
     browser.go(&format!("{console}/brands/demo/page?path=/heavy"));
     // Three over time, and the columns that the server drew.
     browser.wait_for("document.querySelectorAll('.chart .uplot canvas').length", &json!(3));

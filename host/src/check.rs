@@ -46,8 +46,7 @@ pub struct Site {
 impl Site {
     /// Reads `sluice.toml`, with `environment` laid over it.
     pub fn read(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
-        let (source, mut found) = settings_file(dir, "sluice.toml");
-        found.extend(settings::read::<SiteConfig>(&source).1);
+        let mut found = site_settings(dir);
         let config = match config::read_site(dir, environment) {
             Ok(config) => config,
             Err(error) => {
@@ -120,14 +119,9 @@ impl Site {
 
 /// What is wrong with settings files, named from the site's folder; of their pages nothing.
 pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
-    let (source, mut found) = settings_file(site_dir, "sluice.toml");
-    found.extend(settings::read::<SiteConfig>(&source).1);
+    let mut found = site_settings(site_dir);
     for id in brand_ids(site_dir).unwrap_or_default() {
-        let dir = site_dir.join("brands").join(&id);
-        let (brand, mut own) = settings_file(&dir, "brand.toml");
-        own.extend(settings::read::<BrandConfig>(&brand).1);
-        let (crm, unreadable) = settings_file(&dir, "crm.toml");
-        own.extend(unreadable.into_iter().chain(settings::read_crm(&crm).1));
+        let own = brand::Settings::read(&site_dir.join("brands").join(&id)).found;
         found.extend(own.into_iter().map(|one| one.below(&format!("brands/{id}"))));
     }
     found.retain(Diagnostic::is_error);
@@ -171,6 +165,13 @@ fn shared_hosts(brands: &[(String, BrandConfig)]) -> Vec<Diagnostic> {
             }
         }
     }
+    found
+}
+
+/// What is wrong with `sluice.toml`.
+fn site_settings(dir: &Path) -> Vec<Diagnostic> {
+    let (source, mut found) = settings_file(dir, "sluice.toml");
+    found.extend(settings::read::<SiteConfig>(&source).1);
     found
 }
 

@@ -4,6 +4,8 @@
 mod render;
 mod rule;
 
+use std::path::Path;
+
 use serde::Serialize;
 
 pub use render::{github, human, json, summary};
@@ -123,6 +125,12 @@ impl Diagnostic {
             self.file = format!("{folder}/{}", self.file);
         }
         self
+    }
+
+    /// All of them as named from where `folder` is.
+    pub fn all_below(all: Vec<Self>, folder: &Path) -> Vec<Self> {
+        let folder = folder.display().to_string();
+        all.into_iter().map(|one| one.below(&folder)).collect()
     }
 
     pub fn is_error(&self) -> bool {

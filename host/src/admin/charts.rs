@@ -168,7 +168,7 @@ impl Chart<'_> {
             .map(|line| json!({ "name": line.name, "color": line.class, "values": line.values }))
             .collect();
         let numbers = json!({ "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines });
-        numbers.to_string().replace('&', "&amp;").replace('"', "&quot;")
+        handlebars::html_escape(&numbers.to_string())
     }
 
     fn x(&self, index: usize) -> f64 {

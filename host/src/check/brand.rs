@@ -5,9 +5,11 @@ use std::path::Path;
 use super::scripts::Scripts;
 use super::{pages, paths, settings, settings_file};
 use crate::config::BrandConfig;
+use crate::crm::CrmSchema;
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::limits::Limits;
 use crate::limits::policy::LimitPolicy;
+use crate::page::source::Source;
 use crate::script::{Sandbox, SandboxError};
 use crate::site::path::{CanonicalPath, PathForm, canonical};
 use crate::site::public::{PublicError, PublicFiles};
@@ -19,6 +21,33 @@ use crate::site::{BrandFolder, limit_layers};
 pub(super) struct Checked {
     pub config: BrandConfig,
     pub found: Vec<Diagnostic>,
+}
+
+/// What a brand's settings files say, and what is wrong with them.
+pub(super) struct Settings {
+    /// `brand.toml`.
+    source: Source,
+    /// As far as it can be read.
+    config: BrandConfig,
+    /// All of it can be.
+    is_known: bool,
+    /// Where nothing is wrong with it.
+    crm: Option<CrmSchema>,
+    pub found: Vec<Diagnostic>,
+}
+
+impl Settings {
+    pub(super) fn read(dir: &Path) -> Self {
+        let (source, mut found) = settings_file(dir, "brand.toml");
+        let (config, mistakes) = settings::read::<BrandConfig>(&source);
+        let is_known = mistakes.is_empty();
+        found.extend(mistakes);
+        let (crm_source, unreadable) = settings_file(dir, "crm.toml");
+        let (crm, mistakes) = settings::read_crm(&crm_source);
+        let crm = crm.filter(|_| unreadable.is_empty() && mistakes.is_empty());
+        found.extend(unreadable.into_iter().chain(mistakes));
+        Self { source, config: config.unwrap_or_default(), is_known, crm, found }
+    }
 }
 
 /// What the parts of a check work with.
@@ -44,18 +73,10 @@ pub(super) async fn check(
     dir: &Path,
     is_wanted: bool,
 ) -> Result<Checked, SandboxError> {
-    let (source, mut found) = settings_file(dir, "brand.toml");
-    let (config, mistakes) = settings::read::<BrandConfig>(&source);
-    let config = config.unwrap_or_default();
+    let Settings { source, config, is_known, crm, mut found } = Settings::read(dir);
     if !is_wanted {
         return Ok(Checked { config, found: Vec::new() });
     }
-    let is_known = mistakes.is_empty();
-    found.extend(mistakes);
-    let (crm_source, unreadable) = settings_file(dir, "crm.toml");
-    let (crm, mistakes) = settings::read_crm(&crm_source);
-    let crm = crm.filter(|_| unreadable.is_empty() && mistakes.is_empty());
-    found.extend(unreadable.into_iter().chain(mistakes));
     let folder = match BrandFolder::new(dir) {
         Ok(folder) => folder,
         Err(error) => {

@@ -23,8 +23,8 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
     let by_code = scripts.by_code();
     let mut found = Vec::new();
     let mut of_all = Known::of_brand(brand);
-    let mut of_layouts = SetNames::of_layouts(brand);
-    let mut of_pages = of_layouts.clone();
+    let of_layouts = SetNames::of_layouts(brand);
+    let mut of_both = of_layouts.clone();
     for page in &scripts.all {
         let Some(html) = &page.html else { continue };
         let file = &page.file.source.file;
@@ -45,12 +45,11 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
                 let own = of_layouts.with(&shown);
                 found.extend(unknown_names(&source, &shown, &known, &own));
             }
-            of_pages.join(&shown, !mistakes.is_empty());
+            of_both.join(&shown, !mistakes.is_empty());
             found.extend(unguarded(brand, page, html, &by_code));
         }
         found.extend(mistakes);
     }
-    of_layouts = of_pages;
     // What is wrong with these as files is told elsewhere.
     let unusable: HashSet<String> = brand.folder.include_problems().into_iter().map(|one| one.file).collect();
     for (folder, directive, name) in included(brand) {
@@ -66,7 +65,7 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
             found.extend(blocks::unknown_directives(&source));
             // A component's other names are what it is given.
             if folder == "layouts" {
-                found.extend(unknown_names(&source, &shown, &of_all, &of_layouts));
+                found.extend(unknown_names(&source, &shown, &of_all, &of_both));
             }
         }
     }

@@ -32,7 +32,7 @@ const SCRIPT_BYTES_MAX: usize = 4 << 20;
 /// What can be known about `script`. Never fails: of what cannot be looked into, less is
 /// known.
 pub fn facts(script: &str) -> Facts {
-    if script.len() > SCRIPT_BYTES_MAX || !nesting::is_bounded(script) {
+    if !can_be_parsed(script) {
         let finding = Finding {
             rule: Rule::Nesting,
             span: 0..0,
@@ -41,27 +41,29 @@ pub fn facts(script: &str) -> Facts {
         };
         return Facts { findings: vec![finding], ..Facts::default() };
     }
+    // No thread, or a fault of the parser's: QuickJS still decides.
+    on_own_stack(|| look(script)).unwrap_or_default()
+}
+
+fn can_be_parsed(script: &str) -> bool {
+    script.len() <= SCRIPT_BYTES_MAX && nesting::is_bounded(script)
+}
+
+/// oxc calls itself for each level. None where there is no thread, or it failed.
+fn on_own_stack<T: Send>(look: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("check".into()).stack_size(STACK_BYTES);
-        let looked = builder.spawn_scoped(scope, || look(script)).map(std::thread::ScopedJoinHandle::join);
-        match looked {
-            Ok(Ok(facts)) => facts,
-            // No thread, or a fault of the parser's: QuickJS still decides.
-            Ok(Err(_)) | Err(_) => Facts::default(),
-        }
+        builder.spawn_scoped(scope, look).ok()?.join().ok()
     })
 }
 
 /// The names of a script that nothing in it declares, and those that it declares for all;
 /// None where that cannot be known.
 pub fn names(script: &str) -> Option<Names> {
-    if script.len() > SCRIPT_BYTES_MAX || !nesting::is_bounded(script) {
+    if !can_be_parsed(script) {
         return None;
     }
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().name("check".into()).stack_size(STACK_BYTES);
-        builder.spawn_scoped(scope, || names_here(script)).ok()?.join().ok()?
-    })
+    on_own_stack(|| names_here(script))?
 }
 
 /// What a script says of names.

@@ -37,8 +37,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     drop(progress);
     let mut found = site.check(&sandbox, None).await?;
     found.retain(Diagnostic::is_error);
-    let below = args.site_dir.display().to_string();
-    let found: Vec<Diagnostic> = found.into_iter().map(|one| one.below(&below)).collect();
+    let found = Diagnostic::all_below(found, &args.site_dir);
     if found.iter().all(|one| one.rule.kind() != Kind::Settings) {
         build_brands(&args, &site, &sandbox, output).await?;
     }

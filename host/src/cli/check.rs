@@ -45,8 +45,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     progress.shared().begin("checking the site", 0);
     let found = site.check(&sandbox, args.brand.as_deref()).await?;
     drop(progress);
-    let below = args.site_dir.display().to_string();
-    let found: Vec<Diagnostic> = found.into_iter().map(|one| one.below(&below)).collect();
+    let found = Diagnostic::all_below(found, &args.site_dir);
     match args.format {
         Format::Json => println!("{}", diagnostic::json(&found)),
         Format::Github => found.iter().for_each(|one| println!("{}", diagnostic::github(one))),

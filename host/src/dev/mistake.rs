@@ -53,8 +53,7 @@ impl Mistake {
     /// What a run or a page failed of; the lines are read from its file as it is now.
     pub fn of_failure(failure: &Failure, brand_dir: &Path) -> Self {
         let Failure { name, message, file, line, column, stack } = failure.clone();
-        let source = if line > 0 { files::read(brand_dir, &file).ok() } else { None };
-        let excerpt = source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default();
+        let excerpt = lines_around(brand_dir, &file, line, column);
         Self { name, message, file, line, column, excerpt, stack, note: String::new() }
     }
 
@@ -69,9 +68,8 @@ impl Mistake {
     pub fn of_diagnostic(found: &Diagnostic, site_dir: &Path) -> Self {
         let Diagnostic { file, line, column, message, help, .. } = found.clone();
         // What is in sluice.toml, a database's password perhaps, has no business in a page.
-        let is_shown = line > 0 && file != "sluice.toml";
-        let source = if is_shown { files::read(site_dir, &file).ok() } else { None };
-        let excerpt = source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default();
+        let is_shown = file != "sluice.toml";
+        let excerpt = if is_shown { lines_around(site_dir, &file, line, column) } else { Vec::new() };
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         let message = format!("{message}{help}");
         let note = "What was served before is served on.".to_owned();
@@ -102,6 +100,12 @@ impl Mistake {
         // Text and numbers are always JSON.
         serde_json::to_string(mistakes).unwrap_or_default()
     }
+}
+
+/// The lines around a place of a file below `dir`; none where it is not known.
+fn lines_around(dir: &Path, file: &str, line: u32, column: u32) -> Vec<ExcerptLine> {
+    let source = if line > 0 { files::read(dir, file).ok() } else { None };
+    source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default()
 }
 
 fn excerpt(text: &str, line: u32, column: u32) -> Vec<ExcerptLine> {

@@ -20,11 +20,15 @@ build_guest() {
     export RUSTC_WRAPPER=$SCRIPTS_DIR/rustc.sh
     export SLUICE_CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} SLUICE_RUST_SYSROOT=$HOST_SYSROOT
     export SLUICE_REPO_DIR=$REPO_DIR SLUICE_BUILD_DIR=$BUILD_DIR SLUICE_TOOLCHAIN_DIR=$TOOLCHAIN_DIR
+    export CC_wasm32_wasip1=$SCRIPTS_DIR/clang.sh
     # QuickJS's assertions name their file, which cargo copies to a folder whose name
     # holds a hash. The bare file name says enough.
     # -O2, because -O3 unrolls QuickJS's interpreter loop into something that Cranelift
     # turns into slower machine code (an eighth on recursive calls) and more of it.
-    export CFLAGS_wasm32_wasip1="-O2 -include $SCRIPTS_DIR/quickjs.h -Wno-builtin-macro-redefined -D__FILE__=__FILE_NAME__"
+    # SLUICE_CHANGES is for cargo, which compiles C again when its flags change.
+    local changes
+    changes=$(cat "$SCRIPTS_DIR"/quickjs.h "$SCRIPTS_DIR"/quickjs.patch "$SCRIPTS_DIR"/clang.sh | sha256sum | cut -c -16)
+    export CFLAGS_wasm32_wasip1="-O2 -include $SCRIPTS_DIR/quickjs.h -Wno-builtin-macro-redefined -D__FILE__=__FILE_NAME__ -DSLUICE_CHANGES=0x$changes"
     cd "$GUEST_DIR"
     "$HOST_CARGO" build "${options[@]}" --target-dir "$BUILD_DIR/guest"
   )

@@ -201,5 +201,6 @@ prepare_rustup() {
   say "bindgen needs libclang; if the build does not find it, install it or set LIBCLANG_PATH"
 }
 
+need patch "clang.sh changes QuickJS with it (Debian: patch)"
 "prepare_$ROUTE"
 say "toolchain ready (route $ROUTE)"

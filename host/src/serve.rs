@@ -86,8 +86,8 @@ async fn serve_page(app: &App, live: &Live, found: Found, request: &mut PageRequ
     if let Some(reply) = take_url_token(app, &found, request, &session).await {
         return reply;
     }
-    if let Some(refusal) = found.brand.access.refusal(&found.path, session.identity().is_some()) {
-        return refused(refusal);
+    if let Some(reply) = refusal(&found.brand, &found.path, &session) {
+        return reply;
     }
     let seen = request.as_value(found.path.as_str(), &found.params, found.brand.form_bodies);
     let seen = Arc::new(seen);
@@ -166,20 +166,22 @@ async fn access(app: &App, brand: &Brand, path: &CanonicalPath, request: &PageRe
         return Access::Open;
     }
     let session = load_session(app, brand, request).await;
-    match brand.access.refusal(path, session.identity().is_some()) {
-        Some(refusal) => Access::Refused(refused(refusal)),
-        None => Access::Guarded,
-    }
+    refusal(brand, path, &session).map_or(Access::Guarded, Access::Refused)
 }
 
-fn refused(refusal: &Refusal) -> Reply {
-    match refusal {
+/// Why a visitor may not see a path. Without the database nobody can tell.
+fn refusal(brand: &Brand, path: &CanonicalPath, session: &Session) -> Option<Reply> {
+    let refusal = brand.access.refusal(path, session.identity().is_some())?;
+    if session.is_unavailable {
+        return Some(try_again(503, "Please try again in a moment", 1));
+    }
+    Some(match refusal {
         Refusal::Redirect(target) => Reply::redirect(303, target),
         Refusal::Status(401) => Reply::plain(401, "Please log in"),
         Refusal::Status(404) => Reply::plain(404, "Page not found"),
         Refusal::Status(410) => Reply::plain(410, "This page is gone"),
         Refusal::Status(status) => Reply::plain(*status, "You may not see this page"),
-    }
+    })
 }
 
 /// What is at a path.
@@ -255,7 +257,7 @@ fn try_again(status: u16, title: &str, after_s: u64) -> Reply {
 }
 
 /// The visitor's session. Without the database the page is served as to a
-/// visitor who has none.
+/// visitor who has none, and the session stays as it is.
 async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Session {
     let cookies = request.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let id = SessionId::find(cookies, request.is_https);
@@ -265,7 +267,7 @@ async fn load_session(app: &App, brand: &Brand, request: &PageRequest) -> Sessio
     let loaded = app.sessions.load(&brand.id, id.as_ref(), app.now_ms());
     request.trace.ask("session.load", |_| true, loaded).await.unwrap_or_else(|error| {
         tracing::error!(brand = brand.id, %error, "the session could not be loaded; the page is served without it");
-        Session::default()
+        Session::unavailable()
     })
 }
 
@@ -282,8 +284,9 @@ async fn take_url_token(
         return None;
     }
     let token = request.take_url_token()?;
-    // HEAD changes nothing, and what is not there logs nobody in.
-    if request.method == Method::Head || found.status == 404 {
+    // HEAD changes nothing, what is not there logs nobody in, and a token that nobody
+    // can be logged in with is not used up.
+    if request.method == Method::Head || found.status == 404 || session.is_unavailable {
         return None;
     }
     let mut session = session.clone();

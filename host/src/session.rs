@@ -64,6 +64,8 @@ pub enum SessionRefusal {
     Bytes(usize, usize),
     #[error("{0}")]
     Customer(String),
+    #[error("the session could not be loaded; this request cannot change it")]
+    Unavailable,
 }
 
 /// What a session row holds.
@@ -166,11 +168,24 @@ pub struct Session {
     changes: SessionChanges,
     /// Where it was loaded from; none for a visitor without a session.
     pub origin: Option<storage::Origin>,
+    /// The visitor has one, but the database did not give it. It takes no changes: what a
+    /// script makes of an empty session must not replace what the visitor's holds.
+    pub is_unavailable: bool,
 }
 
 impl Session {
     pub fn stored(data: SessionData, origin: storage::Origin) -> Self {
-        Self { now: data, changes: SessionChanges::default(), origin: Some(origin) }
+        Self { now: data, origin: Some(origin), ..Self::default() }
+    }
+
+    pub fn unavailable() -> Self {
+        Self { is_unavailable: true, ..Self::default() }
+    }
+
+    /// # Errors
+    /// The session could not be loaded.
+    pub fn check_available(&self) -> Result<(), SessionRefusal> {
+        if self.is_unavailable { Err(SessionRefusal::Unavailable) } else { Ok(()) }
     }
 
     /// The value of a key that is not reserved.
@@ -181,11 +196,12 @@ impl Session {
     /// Sets a key; `null` removes it.
     ///
     /// # Errors
-    /// The key is reserved, or the session would exceed its limits.
+    /// The key is reserved, the session would exceed its limits, or it could not be loaded.
     pub fn set(&mut self, key: &str, value: Value, limits: &Limits) -> Result<(), SessionRefusal> {
         if is_reserved(key) {
             return Err(SessionRefusal::Reserved(key.to_owned()));
         }
+        self.check_available()?;
         if !value.is_null() {
             check_room(&self.now, key, &value, limits)?;
         }
@@ -209,8 +225,8 @@ impl Session {
     /// Logs a customer in.
     ///
     /// # Errors
-    /// `fields` has no usable email or a field of the wrong type, or the session
-    /// would exceed its limits.
+    /// `fields` has no usable email or a field of the wrong type, the session would
+    /// exceed its limits, or it could not be loaded.
     pub fn set_customer(&mut self, fields: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
         let identity =
             Identity::merged(self.now.identity.as_ref(), fields).map_err(SessionRefusal::Customer)?;
@@ -221,7 +237,7 @@ impl Session {
     /// belong to whoever the visitor was before.
     ///
     /// # Errors
-    /// The session would exceed its limits.
+    /// The session would exceed its limits, or it could not be loaded.
     pub fn hand_over(&mut self, identity: Identity, limits: &Limits) -> Result<(), SessionRefusal> {
         self.log_in(identity, true, limits)
     }
@@ -232,6 +248,7 @@ impl Session {
         begins_anew: bool,
         limits: &Limits,
     ) -> Result<(), SessionRefusal> {
+        self.check_available()?;
         let identity = Some(IdentityChange::Login(identity));
         let change = SessionChanges { identity, begins_anew, ..SessionChanges::default() };
         let mut after = self.now.clone();

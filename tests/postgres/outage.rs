@@ -108,3 +108,42 @@ fn pages_render_without_the_database_and_it_is_found_again() {
     }
     assert!(acknowledged.iter().any(|line| !line.is_empty()));
 }
+
+#[test]
+fn a_session_that_cannot_be_loaded_is_neither_replaced_nor_forgotten() {
+    let count = "<script scope=\"backend\">
+        const took = session.set('n', (session.get('n') ?? 0) + 1);
+        setVariable('state', [session.get('n'), is_customer, took].join(' '));
+    </script><p>{{ var.state }}</p>";
+    let login = "<script scope=\"backend\">
+        response.json(session.setCustomer({ email: 'ann@example.com' }));
+    </script>";
+    let rule = "default = true\n[[access]]\npath = '/members'\nrequire = 'customer'\nredirect = '/login'\n";
+    let database = OwnServer::start();
+    let site = TestSite::with(&[
+        ("pages/index.html", count),
+        ("pages/login.html", login),
+        ("pages/members.html", "<p>members</p>"),
+        ("brand.toml", rule),
+    ]);
+    let server = host(site.path(), &database.url());
+    let cookie = server.get("localhost", "/login").session_cookie().unwrap();
+    let visit = |path: &str| Request::get(path).header("cookie", &cookie).send(server.address);
+    assert_eq!(visit("/").body.trim(), "<p>1 true true</p>");
+
+    database.kill();
+    for _ in 0..3 {
+        let answer = visit("/");
+        assert_eq!((answer.status, answer.body.trim()), (200, "<p> false false</p>"));
+        assert_eq!(answer.header("set-cookie"), None, "the visitor keeps the session");
+    }
+    assert_eq!(visit("/login").body, "false");
+    let refused = visit("/members");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1".into())));
+    let stranger = server.get("localhost", "/members");
+    assert_eq!(stranger.status, 303, "who has no session needs no database");
+
+    database.restart();
+    server.wait_until("the database is found again", || visit("/members").status == 200);
+    assert_eq!(visit("/").body.trim(), "<p>2 true true</p>", "nothing was lost");
+}

@@ -79,6 +79,8 @@ impl RunState {
     }
 
     async fn take_token(&mut self, token: &str) -> Result<(), String> {
+        // Before the token is used up.
+        self.context.session.check_available().map_err(|refusal| refusal.to_string())?;
         let identity = self.take_identity(token).await.map_err(|refusal| refusal.to_string())?;
         self.log_in(|session, limits| session.hand_over(identity, limits)).await
     }

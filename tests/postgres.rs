@@ -4,6 +4,7 @@ mod alike;
 mod hosts;
 mod outage;
 mod start;
+mod tls;
 mod transfer;
 
 use std::path::Path;

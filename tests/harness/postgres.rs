@@ -70,9 +70,15 @@ pub struct OwnServer {
 impl OwnServer {
     /// Starts a server with an empty database `postgres`.
     pub fn start() -> Self {
+        Self::start_prepared(|_| {})
+    }
+
+    /// The same; `prepare` gets the cluster's folder before the server starts.
+    pub fn start_prepared(prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         give_to_server_user(dir.path());
         let cluster = Cluster::make(&dir.path().join("cluster"));
+        prepare(&cluster.dir);
         cluster.start();
         Self { cluster, _dir: dir }
     }
@@ -260,7 +266,7 @@ fn watch_over(dir: &Path) {
 }
 
 /// As root, PostgreSQL refuses to run; then it runs as its own user, or as nobody.
-fn as_server_user(program: &Path) -> Command {
+pub fn as_server_user(program: &Path) -> Command {
     match server_user() {
         None => Command::new(program),
         Some(user) => {

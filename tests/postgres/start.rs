@@ -5,7 +5,7 @@ use crate::harness::postgres::Database;
 use crate::harness::{APP_KEY, TestSite};
 
 /// What a start complains of.
-fn complaint(url: &str, environment: &[(&str, &str)]) -> String {
+pub(super) fn complaint(url: &str, environment: &[(&str, &str)]) -> String {
     let site = TestSite::with(&[("pages/index.html", "<p>Hello</p>")]);
     let mut all = vec![("SLUICE_DATABASE__URL", url), ("SLUICE_SERVER__LISTEN", "127.0.0.1:0")];
     all.extend(environment);
@@ -32,8 +32,11 @@ fn a_database_that_cannot_be_used_is_named() {
         "{error}"
     );
     assert!(!error.contains("secret"), "{error}");
-    let error = complaint("postgres://ann:secret@127.0.0.1:1/site?sslmode=require", &key);
-    assert!(error.contains("database.url") && error.contains("sslmode=require"), "{error}");
+    let error = complaint("postgres://ann:secret@127.0.0.1:1/site?sslmode=verify-ca", &key);
+    assert!(error.contains("database.url") && error.contains("sslmode=verify-ca"), "{error}");
+    let database = Database::create();
+    let error = complaint(&format!("{}?sslmode=require", database.url()), &key);
+    assert!(error.contains("database.url") && error.contains("TLS"), "the server has none: {error}");
     let error = complaint("mysql://ann:secret@127.0.0.1:1/site", &key);
     assert!(error.contains("postgres://HOST/DATABASE") && !error.contains("secret"), "{error}");
 }

@@ -87,7 +87,7 @@ mod tests {
             assert!(error.contains("database.url") && error.contains("postgres://"), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
-        let error = refused("postgres://ann:secret@db/site?sslmode=require");
+        let error = refused("postgres://ann:secret@db/site?sslmode=verify-ca");
         assert!(error.contains("database.url") && error.contains("sslmode"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }

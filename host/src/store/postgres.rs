@@ -17,6 +17,7 @@ mod migrate;
 mod options;
 mod rate;
 mod session;
+mod tls;
 mod token;
 mod transfer;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio::runtime::Handle;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::TaskTracker;
 
 use super::PostgresOptions;
@@ -18,6 +19,7 @@ const CANCEL_MAX: Duration = Duration::from_secs(2);
 /// A bounded pool, and the runtime that its connections belong to.
 pub(super) struct Database {
     pool: Pool,
+    tls: MakeRustlsConnect,
     runtime: Handle,
     running: TaskTracker,
     call_max: Duration,
@@ -34,14 +36,15 @@ impl Database {
         // Asking each time whether a connection lives would be a round trip; one that
         // died has been closed by its own task, and one that hangs meets `call_max`.
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(server, NoTls, config))
+        let tls = options.tls.clone();
+        let pool = Pool::builder(Manager::from_config(server, tls.clone(), config))
             .max_size(options.connections_max.max(1))
             .wait_timeout(Some(options.wait_max()))
             .create_timeout(Some(options.connect_max().saturating_mul(2)))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| failed(&error))?;
-        Ok(Self { pool, runtime, running: TaskTracker::new(), call_max: options.call_max() })
+        Ok(Self { pool, tls, runtime, running: TaskTracker::new(), call_max: options.call_max() })
     }
 
     /// Runs `work` on a connection that nobody else has. It is its own task on the
@@ -71,14 +74,15 @@ impl Database {
         E: Fault,
     {
         let (pool, runtime, running) = (self.pool.clone(), self.runtime.clone(), self.running.clone());
+        let tls = self.tls.clone();
         async move {
             if running.is_closed() {
                 return Err(StoreError::Unavailable("it is closed".to_owned()).into());
             }
             let task = running.spawn_on(
                 async move {
-                    let lease = Lease(Some(pool.get().await.map_err(|error| no_connection(&error))?));
-                    lease.run(limit, work).await
+                    let conn = pool.get().await.map_err(|error| no_connection(&error))?;
+                    Lease { conn: Some(conn), tls }.run(limit, work).await
                 },
                 &runtime,
             );
@@ -100,7 +104,12 @@ impl Database {
 }
 
 /// A connection that is thrown away unless it is given back.
-struct Lease(Option<Object>);
+struct Lease {
+    /// None once it has been given back.
+    conn: Option<Object>,
+    /// What a cancellation connects with.
+    tls: MakeRustlsConnect,
+}
 
 impl Lease {
     async fn run<T, E, W>(mut self, limit: Duration, work: W) -> Result<T, E>
@@ -108,10 +117,10 @@ impl Lease {
         W: for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, E>>,
         E: Fault,
     {
-        let Some(conn) = self.0.as_ref() else {
+        let Some(conn) = self.conn.as_ref() else {
             return Err(StoreError::Failed("no connection to work with".to_owned()).into());
         };
-        let cancel = conn.cancel_token();
+        let (cancel, tls) = (conn.cancel_token(), self.tls.clone());
         let done = tokio::time::timeout(limit, async {
             let result = work(conn).await;
             // A rule said no: undo what was begun.
@@ -125,13 +134,13 @@ impl Lease {
             Ok(result) => {
                 if !result.as_ref().is_err_and(Fault::is_of_store) {
                     // Dropped as itself it goes back to the pool.
-                    drop(self.0.take());
+                    drop(self.conn.take());
                 }
                 result
             }
             Err(_) => {
                 tokio::spawn(tokio::time::timeout(CANCEL_MAX, async move {
-                    if let Err(error) = cancel.cancel_query(NoTls).await {
+                    if let Err(error) = cancel.cancel_query(tls).await {
                         tracing::debug!(%error, "a query that took too long could not be cancelled");
                     }
                 }));
@@ -144,7 +153,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(conn) = self.0.take() {
+        if let Some(conn) = self.conn.take() {
             drop(Object::take(conn));
         }
     }

@@ -1,0 +1,81 @@
+//! TLS between a host and a server that speaks nothing else.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::host;
+use super::start::complaint;
+use crate::harness::postgres::{OwnServer, as_server_user};
+use crate::harness::{APP_KEY, TestSite};
+
+/// Runs openssl in `dir`, as the user that the server runs as: it must own its key.
+fn openssl(dir: &Path, arguments: &str) {
+    let mut openssl: Command = as_server_user(Path::new("openssl"));
+    let done = openssl.current_dir(dir).args(arguments.split(' ')).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Makes `NAME.pem`, an authority's certificate.
+fn make_authority(dir: &Path, name: &str) {
+    let make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+    openssl(dir, &format!("{make} -subj /CN={name} -keyout {name}.key -out {name}.pem"));
+}
+
+/// A server that takes TLS only, with a certificate for 127.0.0.1 of the authority
+/// `known.pem` in the cluster's folder; `other.pem` is another authority.
+fn server() -> (OwnServer, String) {
+    let mut folder = None;
+    let server = OwnServer::start_prepared(|dir| {
+        make_authority(dir, "known");
+        make_authority(dir, "other");
+        openssl(
+            dir,
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=db -keyout server.key -out server.csr",
+        );
+        fs::write(dir.join("names"), "subjectAltName = IP:127.0.0.1").unwrap();
+        openssl(
+            dir,
+            "x509 -req -in server.csr -CA known.pem -CAkey known.key -CAcreateserial -days 2 -extfile names -out server.crt",
+        );
+        let settings = dir.join("postgresql.conf");
+        fs::write(&settings, fs::read_to_string(&settings).unwrap() + "ssl = on\n").unwrap();
+        fs::write(dir.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
+        folder = Some(dir.to_str().unwrap().to_owned());
+    });
+    (server, folder.unwrap())
+}
+
+#[test]
+fn a_host_reaches_its_database_by_tls() {
+    let (database, folder) = server();
+    let page = "<script scope=\"backend\">
+        const n = (session.get('n') ?? 0) + 1;
+        response.json([session.set('n', n), n]);
+    </script>";
+    let site = TestSite::with(&[("pages/index.html", page)]);
+    let server =
+        host(site.path(), &format!("{}?sslmode=verify-full&sslrootcert={folder}/known.pem", database.url()));
+    assert_eq!(server.get("localhost", "/").body, "[true,1]");
+    let encrypted = "SELECT bool_and(ssl), min(version) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE application_name = 'sluice'";
+    assert_eq!(database.sql(encrypted), "t|TLSv1.3");
+}
+
+#[test]
+fn a_server_that_cannot_prove_who_it_is_is_refused() {
+    let (database, folder) = server();
+    let key = [("APP_KEY", APP_KEY)];
+    let url = database.url();
+    let error = complaint(&format!("{url}?sslmode=require"), &key);
+    assert!(error.contains("database.url") && error.contains("UnknownIssuer"), "{error}");
+    let error = complaint(&format!("{url}?sslmode=verify-full&sslrootcert={folder}/other.pem"), &key);
+    assert!(error.contains("database.url") && error.contains("certificate"), "{error}");
+    let by_name = url.replace("127.0.0.1", "localhost");
+    let error = complaint(&format!("{by_name}?sslmode=verify-full&sslrootcert={folder}/known.pem"), &key);
+    assert!(error.contains("database.url") && error.contains("localhost"), "{error}");
+    let error = complaint(&format!("{url}?sslmode=verify-full&sslrootcert={folder}/names"), &key);
+    assert!(error.contains("sslrootcert") && error.contains("no certificate"), "{error}");
+    let error = complaint(&url, &key);
+    assert!(error.contains("no encryption"), "a host that does not ask for TLS is told: {error}");
+}

@@ -8,6 +8,9 @@ use crate::value;
 /// Fields that belong to one person and must not pass on to another.
 const PERSONAL: [&str; 4] = ["id", "name", "first_name", "last_name"];
 
+/// What the owner of CRM data begins with whose customer has no id.
+const EMAIL_OWNER: &str = "email:";
+
 /// The identity keys of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
@@ -52,6 +55,10 @@ impl Identity {
             customer.insert("id".into(), id.clone());
         }
         let customer_id = customer_id(&customer).unwrap_or_else(|| email_owner(email));
+        // Who may choose an id must not become the owner that an email stands for.
+        if customer_id.starts_with(EMAIL_OWNER) && customer_id != email_owner(email) {
+            return Err(format!("setCustomer: an `id` that begins with `{EMAIL_OWNER}` is an email's"));
+        }
         Ok(Self { email: email.to_owned(), customer_id, customer: Value::Object(customer) })
     }
 
@@ -65,8 +72,10 @@ impl Identity {
     }
 }
 
+/// Only ASCII is lower-cased: other letters have forms that become somebody else's, as the
+/// Kelvin sign becomes `k`.
 pub(super) fn email_owner(email: &str) -> String {
-    format!("email:{}", email.to_lowercase())
+    format!("{EMAIL_OWNER}{}", email.to_ascii_lowercase())
 }
 
 /// What stays of an earlier login: all of it for the same person, else only
@@ -151,6 +160,17 @@ mod tests {
         }
         assert_eq!(login(None, json!({"email": "a@b", "id": 1.5})).customer_id, "1.5");
         assert_eq!(login(None, json!({"email": "a@b", "id": "x9"})).customer_id, "x9");
+    }
+
+    #[test]
+    fn nobody_becomes_the_owner_of_another_email() {
+        let kelvin = login(None, json!({"email": "\u{212a}en@example.com"}));
+        assert_ne!(kelvin.customer_id, login(None, json!({"email": "ken@example.com"})).customer_id);
+        let taken =
+            Identity::merged(None, &json!({"email": "eve@example.com", "id": "email:ken@example.com"}));
+        assert!(taken.unwrap_err().contains("an email's"));
+        let own = login(None, json!({"email": "Ken@example.com", "id": "email:ken@example.com"}));
+        assert_eq!(own.customer_id, "email:ken@example.com");
     }
 
     #[test]

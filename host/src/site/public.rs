@@ -93,7 +93,9 @@ impl PublicFiles {
         let mut files = Self::default();
         let mut problems = Vec::new();
         let folder = brand_dir.join("public");
-        if folder.is_dir() {
+        if folder.is_symlink() {
+            problems.push(PublicError::Link("public".into()));
+        } else if folder.is_dir() {
             match folder.canonicalize() {
                 Ok(root) => files.walk(&root, "", &mut problems),
                 Err(error) => problems.push(PublicError::Unreadable("public".into(), error)),
@@ -148,6 +150,8 @@ impl PublicFiles {
         match entry.file_type() {
             Ok(kind) if kind.is_symlink() => problems.push(PublicError::Link(format!("public/{name}"))),
             Ok(kind) if kind.is_dir() => self.walk(&entry.path(), &format!("{name}/"), problems),
+            // Opening a named pipe would wait for ever.
+            Ok(kind) if !kind.is_file() => problems.push(not_a_file(&format!("public/{name}"))),
             Ok(_) => {
                 let file = PublicFile {
                     location: entry.path(),
@@ -174,6 +178,9 @@ impl PublicFile {
         let location = self.location.canonicalize().map_err(unreadable)?;
         if location != self.location {
             return Err(PublicError::Link(self.name.clone()));
+        }
+        if !location.metadata().map_err(unreadable)?.is_file() {
+            return Err(not_a_file(&self.name));
         }
         let mut file = File::open(&location).map_err(unreadable)?;
         let version = Version::of(&file.metadata().map_err(unreadable)?).map_err(unreadable)?;
@@ -206,7 +213,7 @@ impl PublicFile {
         if !mentions_scope(&bytes) {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = decoded(&bytes);
         let found = extract(&text).map_err(|reason| PublicError::NotScanned(self.name.clone(), reason))?;
         let at = found.holes.first().map(|hole| hole.start).or(found.misplaced.map(|(at, _)| at));
         let Some(at) = at else { return Ok(()) };
@@ -224,9 +231,42 @@ impl Version {
     }
 }
 
-/// A backend script cannot be written without the word.
+fn not_a_file(name: &str) -> PublicError {
+    PublicError::Unreadable(name.to_owned(), io::Error::other("it is not a file"))
+}
+
+/// A backend script cannot be written without the word. Looks through bytes that are
+/// not decoded yet: in UTF-16 a NUL stands beside each letter.
 fn mentions_scope(bytes: &[u8]) -> bool {
-    bytes.windows(5).any(|word| word.eq_ignore_ascii_case(b"scope"))
+    let word = b"scope";
+    let mut length = 0;
+    for byte in bytes.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase) {
+        // No other letter of the word is the first: nothing is missed by starting over.
+        length = match word.get(length) {
+            Some(next) if byte == *next => length + 1,
+            Some(_) | None => usize::from(word.first() == Some(&byte)),
+        };
+        if length == word.len() {
+            return true;
+        }
+    }
+    false
+}
+
+/// The text as a browser reads it: a byte order mark counts more than our header. XML
+/// can be UTF-16 without one.
+fn decoded(bytes: &[u8]) -> String {
+    match bytes {
+        [0xff, 0xfe, text @ ..] | text @ [b'<', 0, ..] => utf16(text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] | text @ [0, b'<', ..] => utf16(text, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, text @ ..] | text => String::from_utf8_lossy(text).into_owned(),
+    }
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let (pairs, _) = bytes.as_chunks();
+    let chars = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)));
+    chars.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 /// Types that no browser reads as text.
@@ -271,7 +311,7 @@ mod tests {
         }
     }
 
-    fn load(files: &[(&str, &str)]) -> (tempfile::TempDir, PublicFiles, Vec<String>) {
+    fn load<B: AsRef<[u8]>>(files: &[(&str, B)]) -> (tempfile::TempDir, PublicFiles, Vec<String>) {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = dir.path().join("public").join(name);
@@ -308,6 +348,64 @@ mod tests {
         assert_eq!(a.open().unwrap().version.bytes, 4);
         fs::write(dir.path().join("public/a.html"), leak).unwrap();
         assert!(a.open().is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_named_and_not_waited_for() {
+        let (dir, _, _) = load(&[("a.txt", "a")]);
+        let pipe = dir.path().join("public/pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (files, problems) = PublicFiles::load(dir.path(), &[]);
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, ["public/pipe: it is not a file"]);
+        assert!(find(&files, "/pipe").is_none() && find(&files, "/a.txt").is_some());
+    }
+
+    #[test]
+    fn a_public_folder_that_is_a_link_is_refused() {
+        let (elsewhere, _, _) = load(&[("a.txt", "a")]);
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("public"), dir.path().join("public")).unwrap();
+        let (files, problems) = PublicFiles::load(dir.path(), &[]);
+        assert!(problems[0].to_string().contains("symbolic link"), "{problems:?}");
+        assert!(find(&files, "/a.txt").is_none());
+    }
+
+    #[test]
+    fn a_backend_script_is_found_in_every_encoding_that_browsers_read() {
+        let leak = "<p>ü😀\n<script scope='back&#101;nd'>let secret</script>";
+        let utf16 =
+            |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        let marked = format!("\u{feff}{leak}");
+        let files = [
+            leak.as_bytes().to_vec(),
+            marked.as_bytes().to_vec(),
+            utf16(&marked, u16::to_le_bytes),
+            utf16(&marked, u16::to_be_bytes),
+            utf16(leak, u16::to_le_bytes),
+            utf16(leak, u16::to_be_bytes),
+            // Half a character more.
+            [utf16(&marked, u16::to_le_bytes), vec![0xd8]].concat(),
+            [b"\xff<p>\n".to_vec(), leak.as_bytes()[10..].to_vec()].concat(),
+        ];
+        for file in files {
+            let (_dir, files, problems) = load(&[("a.html", &file)]);
+            assert_eq!(problems.len(), 1, "{file:?}");
+            assert!(problems[0].starts_with("public/a.html:2:1: a backend script"), "{problems:?}");
+            assert!(find(&files, "/a.html").unwrap().open().is_err());
+        }
+        let fine = utf16("\u{feff}<p>scope backend <script>", u16::to_be_bytes);
+        assert_eq!(load(&[("a.html", fine)]).2, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_word_is_found_however_it_is_spread() {
+        for text in ["scope", "ascsScOpE", "s\0c\0o\0p\0e\0", "\0s\0c\0o\0p\0e"] {
+            assert!(mentions_scope(text.as_bytes()), "{text:?}");
+        }
+        for text in ["", "scop", "sco pe", "scopscop"] {
+            assert!(!mentions_scope(text.as_bytes()), "{text:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! blob  := unit*            the page first
-//! unit  := text text bytes  code, file, bytecode
+//! unit  := text text bytes  code, file, bytecode (none: another code of a file)
 //! text, bytes := length:u32le byte*
 //! ```
 

@@ -4,18 +4,11 @@ use rquickjs::{CatchResultExt, Ctx, Module};
 
 use crate::exports::sluice::page::compiler::{Outcome, Unit};
 use crate::exports::sluice::page::script::Failure;
-use crate::modules::{Body, LINK_PROBE, PAGE, compile_module, with_graph};
+use crate::modules::{Body, LINK_PROBE, NOTHING, PAGE, compile_module, with_graph};
 use crate::runtime::with_runtime;
 use crate::{bytecode, failure};
 
-/// An export that no author has: asking for it makes QuickJS link everything
-/// and then stop before it evaluates anything.
-const PROBE_EXPORT: &str = "__sluice_link_probe__";
-
 pub fn compile(units: Vec<Unit>) -> Outcome {
-    let Some(page_file) = units.first().map(|unit| unit.file.clone()) else {
-        return Outcome::Failed(failure::of_parts("Error", "there is no page to compile"));
-    };
     with_graph(|graph| {
         for unit in units {
             graph.add(&unit.code, &unit.file, Body::Source(unit.source));
@@ -26,9 +19,7 @@ pub fn compile(units: Vec<Unit>) -> Outcome {
         Err(failure) => Outcome::Failed(failure),
         Ok(()) => with_graph(|graph| {
             if graph.missing.is_empty() {
-                // Dependencies finish first; the index wants the page in front.
-                graph.compiled.sort_by_key(|(_, file, _)| *file != page_file);
-                Outcome::Compiled(bytecode::blob(&graph.compiled))
+                Outcome::Compiled(bytecode::blob(&graph.index()))
             } else {
                 Outcome::Incomplete(std::mem::take(&mut graph.missing))
             }
@@ -45,13 +36,16 @@ fn compile_and_link(ctx: &Ctx<'_>) -> Result<(), Failure> {
     if with_graph(|graph| !graph.missing.is_empty()) {
         return Ok(());
     }
-    let probe = format!("import {{ {PROBE_EXPORT} }} from '{PAGE}';");
+    // QuickJS links the page with all it imports, asks an empty module for an export, and
+    // stops there. Nothing is evaluated, whatever the author's modules export.
+    let probe = format!("import '{PAGE}'; import {{ probe }} from '{NOTHING}';");
+    let all_linked = format!("Could not find export 'probe' in module '{NOTHING}'");
     let linked = Module::declare(ctx.clone(), LINK_PROBE, probe)
         .and_then(|module| module.eval())
         .catch(ctx)
         .map_err(caught);
     match linked {
-        Err(failure) if failure.message.contains(PROBE_EXPORT) => Ok(()),
+        Err(failure) if failure.message == all_linked => Ok(()),
         Err(failure) => Err(failure),
         Ok(_) => Err(failure::of_parts("Error", "the link probe was evaluated")),
     }

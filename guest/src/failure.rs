@@ -1,10 +1,22 @@
 //! A JavaScript exception in the author's terms: class, message, position and
 //! the frames that are the author's.
 
-use rquickjs::{CaughtError, Ctx, FromJs, Object, Value};
+use std::cell::RefCell;
+
+use rquickjs::{CaughtError, Ctx, FromJs, Function, Object, Persistent, Value};
 
 use crate::exports::sluice::page::script::Failure;
 use crate::modules::with_graph;
+
+thread_local! {
+    static FORMAT: RefCell<Option<Persistent<Function<'static>>>> = const { RefCell::new(None) };
+}
+
+/// Remembers the function that writes values for the console: what is thrown without
+/// being an error is shown the same way.
+pub fn format_with<'js>(ctx: &Ctx<'js>, format: Function<'js>) {
+    FORMAT.with(|slot| *slot.borrow_mut() = Some(Persistent::save(ctx, format)));
+}
 
 pub fn of_parts(name: &str, message: &str) -> Failure {
     Failure {
@@ -39,7 +51,9 @@ pub fn unhandled<'js>(ctx: &Ctx<'js>, reason: &Value<'js>) -> Failure {
 /// the binding would turn every class into `Error`.
 pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Failure {
     let Some(error) = value.as_object().filter(|_| value.is_error()) else {
-        let shown = text(ctx, value.clone()).unwrap_or_else(|| "a value that has no text".to_owned());
+        // Of a full heap QuickJS throws null, which must find its text without it.
+        let shown = if value.is_object() { shown(ctx, value) } else { text(ctx, value.clone()) };
+        let shown = shown.unwrap_or_else(|| "a value that has no text".to_owned());
         return of_parts("Error", &format!("uncaught {shown}"));
     };
     let mut failure = of_parts(
@@ -87,9 +101,22 @@ fn property<'js>(ctx: &Ctx<'js>, object: &Object<'js>, key: &str) -> Option<Stri
     }
 }
 
+/// Where there is none in UTF-8, as with an unpaired surrogate, what the console writes.
 fn text<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Option<String> {
-    match rquickjs::convert::Coerced::<String>::from_js(ctx, value) {
+    match rquickjs::convert::Coerced::<String>::from_js(ctx, value.clone()) {
         Ok(text) => Some(text.0),
+        Err(_) => {
+            ctx.catch();
+            shown(ctx, &value)
+        }
+    }
+}
+
+/// `value` as the console writes it.
+fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Option<String> {
+    let format = FORMAT.with(|slot| slot.borrow().clone())?.restore(ctx).ok()?;
+    match format.call((vec![value.clone()],)) {
+        Ok(text) => Some(text),
         Err(_) => {
             ctx.catch();
             None

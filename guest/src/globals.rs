@@ -22,7 +22,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
-use crate::{random, value};
+use crate::{failure, random, value};
 
 const SOURCES: [(&str, &str); 16] = [
     ("sluice:format.js", include_str!("js/format.js")),
@@ -70,6 +70,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
         let file: Function = eval(ctx, name, source)?;
         file.call::<_, Value>((host.clone(), define.clone()))?;
     }
+    failure::format_with(ctx, host.get("format")?);
     Ok(())
 }
 

@@ -13,23 +13,27 @@ use rquickjs::{Ctx, Error, Exception, Module, Promise, Result, Value, qjs};
 
 use crate::exports::sluice::page::compiler::Missing;
 
-/// The name under which the engine imports the page itself.
-pub const PAGE: &str = "sluice:page";
 /// The module that checks the linking of a page without evaluating it.
 pub const LINK_PROBE: &str = "sluice:link";
+/// What the link probe calls the page.
+pub const PAGE: &str = "sluice:page";
+/// An empty module; only the link probe can import it.
+pub const NOTHING: &str = "sluice:nothing";
 
 /// The modules that can be imported now. No `HashMap`: its random seed would be
 /// part of the snapshot.
 #[derive(Default)]
 pub struct Graph {
-    /// Import code to file; the page has the code [`PAGE`].
+    /// The page's file.
+    page: Option<String>,
+    /// Import code to file. The page has a code only where a module imports it.
     files: BTreeMap<String, String>,
     bodies: BTreeMap<String, Body>,
     /// True while imports may load modules; `import()` comes later and may not.
     pub linking: bool,
     pub missing: Vec<Missing>,
-    /// Code, file and bytecode of what was compiled, the page first.
-    pub compiled: Vec<(String, String, Vec<u8>)>,
+    /// File to bytecode of what was compiled.
+    compiled: BTreeMap<String, Vec<u8>>,
 }
 
 pub enum Body {
@@ -42,19 +46,37 @@ thread_local! {
 }
 
 impl Graph {
+    /// The page comes first, and again where modules import it: then a file that is
+    /// there already only gets a code.
     pub fn add(&mut self, code: &str, file: &str, body: Body) {
-        let code = if self.files.is_empty() { PAGE } else { code };
-        self.files.insert(code.to_owned(), file.to_owned());
-        self.bodies.insert(file.to_owned(), body);
+        if self.page.is_none() {
+            self.page = Some(file.to_owned());
+        } else {
+            self.files.insert(code.to_owned(), file.to_owned());
+        }
+        self.bodies.entry(file.to_owned()).or_insert(body);
     }
 
     /// File and source of the page, before anything is compiled.
     pub fn take_page_source(&mut self) -> Option<(String, String)> {
-        let file = self.files.get(PAGE)?.clone();
+        let file = self.page.clone()?;
         match self.bodies.remove(&file)? {
             Body::Source(source) => Some((file, source)),
             Body::Bytecode(_) => None,
         }
+    }
+
+    /// Code, file and bytecode of what was compiled, as [`Graph::add`] takes them in a
+    /// run: the page first, the bytecode of a file at its first code.
+    pub fn index(&mut self) -> Vec<(String, String, Vec<u8>)> {
+        let page = self.page.iter().map(|file| (String::new(), file.clone()));
+        let modules = self.files.iter().map(|(code, file)| (code.clone(), file.clone()));
+        let mut index = Vec::new();
+        for (code, file) in page.chain(modules) {
+            let bytecode = self.compiled.remove(&file).unwrap_or_default();
+            index.push((code, file, bytecode));
+        }
+        index
     }
 
     pub fn knows(&self, file: &str) -> bool {
@@ -90,7 +112,10 @@ impl Resolver for PageResolver {
             if !graph.linking {
                 return None;
             }
-            let code = if name == PAGE { PAGE } else { code_of(name) };
+            if base == LINK_PROBE {
+                return if name == PAGE { graph.page.clone() } else { Some(name.to_owned()) };
+            }
+            let code = code_of(name);
             if let Some(file) = graph.files.get(code) {
                 return Some(file.clone());
             }
@@ -157,15 +182,10 @@ pub fn start<'js>(ctx: &Ctx<'js>, bytecode: &'static [u8]) -> Result<Promise<'js
 
 /// Compiles one module and, through the loader, what it imports.
 pub fn compile_module<'js>(ctx: &Ctx<'js>, file: &str, source: String) -> Result<Module<'js, Declared>> {
-    let code = with_graph(|graph| {
-        // Kept known for positions in messages; QuickJS asks for it only once.
-        graph.bodies.insert(file.to_owned(), Body::Bytecode(&[]));
-        let found = graph.files.iter().find(|(_, known)| *known == file);
-        found.map(|(code, _)| code.clone())
-    });
+    // Kept known for positions in messages; QuickJS asks for it only once.
+    with_graph(|graph| graph.bodies.insert(file.to_owned(), Body::Bytecode(&[])));
     let module = Module::declare(ctx.clone(), file, source)?;
     let bytecode = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() })?;
-    let code = code.ok_or(Error::Unknown)?;
-    with_graph(|graph| graph.compiled.push((code, file.to_owned(), bytecode)));
+    with_graph(|graph| graph.compiled.insert(file.to_owned(), bytecode));
     Ok(module)
 }

@@ -48,25 +48,39 @@ fn write<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, value: Value<'js>, depth: usize
         write_number(out, number)?;
     } else if let Some(text) = value.as_string() {
         write_text(out, &text.to_string()?)?;
-    } else if let Some(array) = value.as_array() {
-        write_array(ctx, out, array, depth)?;
     } else if let Some(object) = value.as_object() {
-        write_object(ctx, out, object, depth)?;
+        if is_array(&value)? {
+            write_array(ctx, out, object, depth)?;
+        } else {
+            write_object(ctx, out, object, depth)?;
+        }
     } else {
         return Err(Refusal::Unfit("a value that JSON does not have"));
     }
     Ok(())
 }
 
+/// A proxy is what it stands for, as `Array.isArray` has it.
+fn is_array(value: &Value<'_>) -> rquickjs::Result<bool> {
+    let mut value = value.clone();
+    while let Some(proxy) = value.as_proxy() {
+        value = proxy.target()?.into_value();
+    }
+    Ok(value.is_array())
+}
+
 fn write_array<'js>(
     ctx: &Ctx<'js>,
     out: &mut Vec<u8>,
-    array: &Array<'js>,
+    array: &Object<'js>,
     depth: usize,
 ) -> Result<(), Refusal> {
-    let length = array.len();
-    let count = u32::try_from(length).map_err(|_| Refusal::Unfit("an array that is too long"))?;
-    written(rmp::encode::write_array_len(out, count))?;
+    let length: f64 = array.get("length")?;
+    if length > f64::from(u32::MAX) {
+        return Err(Refusal::Unfit("an array that is too long"));
+    }
+    let length = length as u32;
+    written(rmp::encode::write_array_len(out, length))?;
     for index in 0..length {
         let item = resolved(ctx, array.get(index)?, index)?;
         if item.is_function() || item.is_symbol() {
@@ -102,21 +116,27 @@ fn write_object<'js>(
     Ok(())
 }
 
-/// What `toJSON` makes of an object, and the primitive inside a boxed one.
+/// What `toJSON` makes of a value, and the primitive inside a boxed one.
 fn resolved<'js>(
     ctx: &Ctx<'js>,
     value: Value<'js>,
     key: impl rquickjs::IntoJs<'js>,
 ) -> Result<Value<'js>, Refusal> {
-    let Some(object) = value.as_object() else { return Ok(value) };
-    if value.is_array() || value.is_function() {
+    let holder: Object = match value.as_object() {
+        Some(object) => object.clone(),
+        // No JSON of its own, but authors give one to all of them.
+        None if value.is_big_int() => ctx.globals().get::<_, Object>("BigInt")?.get("prototype")?,
+        None => return Ok(value),
+    };
+    let to_json: Value = holder.get("toJSON")?;
+    let value = match to_json.as_function() {
+        Some(to_json) => to_json.call((rquickjs::function::This(value), key))?,
+        None => value,
+    };
+    let Some(object) = value.as_object().filter(|_| !value.is_array() && !value.is_function()) else {
         return Ok(value);
-    }
-    let to_json: Value = object.get("toJSON")?;
-    if let Some(to_json) = to_json.as_function() {
-        return Ok(to_json.call((rquickjs::function::This(value.clone()), key))?);
-    }
-    for class in ["Number", "String", "Boolean"] {
+    };
+    for class in ["Number", "String", "Boolean", "BigInt"] {
         let constructor: Value = ctx.globals().get(class)?;
         if object.is_instance_of(&constructor) {
             let value_of: Function = object.get("valueOf")?;

@@ -1,9 +1,11 @@
-// structuredClone, as the HTML standard has it for what a script can hold.
+// structuredClone, as the HTML standard has it for what a script can hold, and
+// host.clone: the same, but what the standard refuses stays as it is.
 (host, define) => {
   const { isArray } = Array;
-  const { keys, defineProperty } = Object;
+  const { keys, hasOwn, defineProperty, getPrototypeOf } = Object;
   const isView = ArrayBuffer.isView;
-  const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+  const NATIVE_ERRORS = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
+  const ERRORS = new Map(NATIVE_ERRORS.map((Class) => [Class.name, Class]));
   const BOXES = [Boolean, Number, String, BigInt];
   const UNCLONABLE = [Promise, WeakMap, WeakSet, WeakRef, Symbol];
 
@@ -13,68 +15,91 @@
   const put = (object, key, value) =>
     defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
 
-  const cloneError = (error, seen) => {
-    const Class = ERRORS[error.name] ?? Error;
+  const cloneError = (error, walk) => {
+    const Class = ERRORS.get(error.name) ?? Error;
     const copy = new Class(String(error.message));
-    seen.set(error, copy);
+    walk.seen.set(error, copy);
     for (const key of ["stack", "cause"]) {
-      if (Object.hasOwn(error, key)) {
-        const value = key === "stack" ? error.stack : clone(error.cause, seen);
+      if (hasOwn(error, key)) {
+        const value = key === "stack" ? error.stack : clone(error.cause, walk);
         defineProperty(copy, key, { value, writable: true, configurable: true });
       }
     }
     return copy;
   };
 
-  const cloneView = (view, seen) => {
-    const buffer = clone(view.buffer, seen);
+  const cloneView = (view, walk) => {
+    const buffer = clone(view.buffer, walk);
     return view instanceof DataView
       ? new DataView(buffer, view.byteOffset, view.byteLength)
       : new view.constructor(buffer, view.byteOffset, view.length);
   };
 
   // A copy that holds nothing else; undefined for what has parts.
-  const cloneSimple = (value, seen) => {
+  const cloneSimple = (value, walk) => {
     if (value instanceof Date) return new Date(value.getTime());
     if (value instanceof RegExp) return new RegExp(value.source, value.flags);
     if (value instanceof ArrayBuffer) return value.slice(0);
-    if (isView(value)) return cloneView(value, seen);
+    if (isView(value)) return cloneView(value, walk);
     if (BOXES.some((Box) => value instanceof Box)) return Object(value.valueOf());
     return undefined;
   };
 
-  const cloneParts = (value, seen) => {
-    if (value instanceof Error) return cloneError(value, seen);
+  const cloneObject = (object, walk) => {
+    const copy = {};
+    walk.seen.set(object, copy);
+    for (const key of keys(object)) put(copy, key, clone(object[key], walk));
+    return copy;
+  };
+
+  const cloneArray = (array, walk) => {
+    const copy = [];
+    walk.seen.set(array, copy);
+    // QuickJS keeps a list small as long as it grows at its end.
+    while (hasOwn(array, copy.length)) copy.push(clone(array[copy.length], walk));
+    // What comes after a hole, and what is no element.
+    for (const key of keys(array).slice(copy.length)) put(copy, key, clone(array[key], walk));
+    copy.length = array.length;
+    return copy;
+  };
+
+  // Of a class that may be the engine's own.
+  const cloneInstance = (value, walk) => {
+    const simple = cloneSimple(value, walk);
+    if (simple !== undefined) {
+      walk.seen.set(value, simple);
+      return simple;
+    }
+    if (value instanceof Error) return cloneError(value, walk);
     if (value instanceof Map) {
       const copy = new Map();
-      seen.set(value, copy);
-      for (const [key, item] of [...value]) copy.set(clone(key, seen), clone(item, seen));
+      walk.seen.set(value, copy);
+      for (const [key, item] of [...value]) copy.set(clone(key, walk), clone(item, walk));
       return copy;
     }
     if (value instanceof Set) {
       const copy = new Set();
-      seen.set(value, copy);
-      for (const item of [...value]) copy.add(clone(item, seen));
+      walk.seen.set(value, copy);
+      for (const item of [...value]) copy.add(clone(item, walk));
       return copy;
     }
-    const copy = isArray(value) ? new Array(value.length) : {};
-    seen.set(value, copy);
-    for (const key of keys(value)) put(copy, key, clone(value[key], seen));
-    return copy;
+    return cloneObject(value, walk);
   };
 
-  const clone = (value, seen) => {
-    if (typeof value === "symbol") refuse("a symbol");
-    if (typeof value === "function") refuse(`the function ${value.name || "(anonymous)"}`);
+  // `walk.seen` leads from what was met to its copy.
+  const clone = (value, walk) => {
+    if (typeof value === "symbol") return walk.refuse("a symbol", value);
+    if (typeof value === "function") return walk.refuse(`the function ${value.name || "(anonymous)"}`, value);
     if (typeof value !== "object" || value === null) return value;
-    if (seen.has(value)) return seen.get(value);
+    if (walk.seen.has(value)) return walk.seen.get(value);
+    if (isArray(value)) return cloneArray(value, walk);
+    // Most of what there is; the classes are many to ask.
+    if (getPrototypeOf(value) === Object.prototype) return cloneObject(value, walk);
     const unclonable = UNCLONABLE.find((Class) => value instanceof Class);
-    if (unclonable) refuse(`a ${unclonable.name}`);
-    const simple = cloneSimple(value, seen);
-    if (simple === undefined) return cloneParts(value, seen);
-    seen.set(value, simple);
-    return simple;
+    return unclonable ? walk.refuse(`a ${unclonable.name}`, value) : cloneInstance(value, walk);
   };
+
+  host.clone = (value) => clone(value, { seen: new Map(), refuse: (_, kept) => kept });
 
   define("structuredClone", (...given) => {
     if (given.length === 0) throw new TypeError("structuredClone takes a value");
@@ -84,6 +109,6 @@
       if (!(buffer instanceof ArrayBuffer) || seen.has(buffer)) refuse("this transfer");
       seen.set(buffer, buffer.transfer());
     }
-    return clone(value, seen);
+    return clone(value, { seen, refuse });
   });
 };

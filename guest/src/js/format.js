@@ -1,89 +1,163 @@
-// host.format: values as a developer expects to read them in a log.
+// host.format: values as a developer expects to read them in a log. A log call
+// never throws: what a getter or a proxy refuses to show is said in its place.
 (host) => {
   const LENGTH_MAX = 10000;
   const DEPTH_MAX = 6;
   const ITEMS_MAX = 100;
+  // In one call: what many objects share is shown with each of them.
+  const VALUES_MAX = 5000;
   const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
+  const { isArray } = Array;
+  const { hasOwn, keys, getPrototypeOf } = Object;
 
   const shorten = (text) => (text.length > LENGTH_MAX ? text.slice(0, LENGTH_MAX) + "…" : text);
 
-  const list = (open, parts, total, close) => {
-    if (parts.length === 0) return open + close;
-    const more = total > parts.length ? `, … ${total - parts.length} more` : "";
-    return `${open} ${parts.join(", ")}${more} ${close}`;
+  const reason = (error) => {
+    try {
+      return shorten(String(error instanceof Error ? error.message : error));
+    } catch {
+      return "it throws";
+    }
   };
 
-  const inspectError = (error) => {
-    const head = `${error.name}: ${error.message}`;
-    return typeof error.stack === "string" && error.stack ? `${head}\n${error.stack.trimEnd()}` : head;
+  // The text that `read` gives, or why there is none.
+  const attempt = (read) => {
+    try {
+      return read();
+    } catch (error) {
+      return `[cannot be read: ${reason(error)}]`;
+    }
   };
 
-  const inspectArray = (array, seen) => {
-    const parts = array.slice(0, ITEMS_MAX).map((item) => inspect(item, seen));
-    if (parts.length === 0) return "[]";
-    const more = array.length > parts.length ? `, … ${array.length - parts.length} more` : "";
-    return `[${parts.join(", ")}${more}]`;
+  let valuesLeft = 0;
+  const isFull = (parts) => parts.length >= ITEMS_MAX || valuesLeft <= 0;
+
+  const joined = (parts, total) => {
+    const more = total > parts.length ? [`… ${total - parts.length} more`] : [];
+    return [...parts, ...more].join(", ");
   };
 
-  const inspectMap = (map, seen) => {
+  const braced = (parts, total) => (total === 0 ? "{}" : `{ ${joined(parts, total)} }`);
+
+  // What an error carries, on lines of its own below it.
+  const carried = (label, value, path) => `\n${label}: ${inspect(value, path)}`.replaceAll("\n", "\n  ");
+
+  const inspectError = (error, path) => {
+    const part = (key) => attempt(() => shorten(String(error[key])));
+    const stack = attempt(() => error.stack);
+    let text = `${part("name")}: ${part("message")}`;
+    if (typeof stack === "string" && stack) text += `\n${shorten(stack.trimEnd())}`;
+    if (hasOwn(error, "cause")) text += attempt(() => carried("cause", error.cause, path));
+    if (hasOwn(error, "errors")) text += attempt(() => inspectErrors(error.errors, path));
+    return text;
+  };
+
+  // Those of an AggregateError.
+  const inspectErrors = (errors, path) => {
+    if (!isArray(errors)) return carried("errors", errors, path);
+    const parts = [];
+    for (let i = 0; i < errors.length && !isFull(parts); i++) {
+      parts.push(attempt(() => carried(`errors[${i}]`, errors[i], path)));
+    }
+    const more = errors.length - parts.length;
+    return parts.join("") + (more > 0 ? `\n  … ${more} more` : "");
+  };
+
+  const inspectArray = (array, path) => {
+    const parts = [];
+    for (let i = 0; i < array.length && !isFull(parts); i++) {
+      parts.push(attempt(() => (i in array ? inspect(array[i], path) : "")));
+    }
+    return `[${joined(parts, array.length)}]`;
+  };
+
+  const inspectMap = (map, path) => {
     const parts = [];
     for (const [key, value] of map) {
-      if (parts.length === ITEMS_MAX) break;
-      parts.push(`${inspect(key, seen)} => ${inspect(value, seen)}`);
+      if (isFull(parts)) break;
+      parts.push(`${inspect(key, path)} => ${inspect(value, path)}`);
     }
-    return `Map(${map.size}) ` + list("{", parts, map.size, "}");
+    return `Map(${map.size}) ${braced(parts, map.size)}`;
   };
 
-  const inspectSet = (set, seen) => {
+  const inspectSet = (set, path) => {
     const parts = [];
     for (const value of set) {
-      if (parts.length === ITEMS_MAX) break;
-      parts.push(inspect(value, seen));
+      if (isFull(parts)) break;
+      parts.push(inspect(value, path));
     }
-    return `Set(${set.size}) ` + list("{", parts, set.size, "}");
+    return `Set(${set.size}) ${braced(parts, set.size)}`;
   };
 
-  const inspectObject = (object, seen) => {
-    const keys = Object.keys(object);
-    const parts = keys.slice(0, ITEMS_MAX).map((key) => {
-      const name = IDENTIFIER.test(key) ? key : JSON.stringify(key);
-      return `${name}: ${inspect(object[key], seen)}`;
-    });
-    const proto = Object.getPrototypeOf(object);
+  // Of the class, where it is not Object itself.
+  const nameOf = (object) => {
+    const proto = getPrototypeOf(object);
     const named = proto && proto !== Object.prototype && proto.constructor;
-    const name = named && typeof named.name === "string" && named.name ? `${named.name} ` : "";
-    return name + list("{", parts, keys.length, "}");
+    return named && typeof named.name === "string" ? named.name : "";
   };
 
-  const inspect = (value, seen) => {
+  const inspectObject = (object, path) => {
+    const names = keys(object);
+    const parts = [];
+    for (const key of names) {
+      if (isFull(parts)) break;
+      const name = IDENTIFIER.test(key) ? key : JSON.stringify(shorten(key));
+      parts.push(`${name}: ${attempt(() => inspect(object[key], path))}`);
+    }
+    const className = attempt(() => nameOf(object));
+    return (className && `${className} `) + braced(parts, names.length);
+  };
+
+  const inspectFunction = (value) => {
+    const { name } = value;
+    return `[function ${typeof name === "string" && name ? name : "(anonymous)"}]`;
+  };
+
+  // What has parts; they are looked for inside of `path`.
+  const inspectInside = (value, path) => {
+    if (value instanceof Error) return inspectError(value, path);
+    if (isArray(value)) return inspectArray(value, path);
+    if (value instanceof Map) return inspectMap(value, path);
+    if (value instanceof Set) return inspectSet(value, path);
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
+    if (value instanceof RegExp) return String(value);
+    if (value instanceof Promise) return "Promise";
+    return inspectObject(value, path);
+  };
+
+  const inspect = (value, path) => {
+    valuesLeft--;
     switch (typeof value) {
       case "string":
         return JSON.stringify(shorten(value));
       case "bigint":
         return `${value}n`;
       case "symbol":
-        return value.toString();
+        return String(value);
       case "function":
-        return `[function ${value.name || "(anonymous)"}]`;
+        return attempt(() => inspectFunction(value));
       case "object":
         break;
       default:
         return Object.is(value, -0) ? "-0" : String(value);
     }
     if (value === null) return "null";
-    if (seen.includes(value)) return "[circular]";
-    if (seen.length >= DEPTH_MAX) return Array.isArray(value) ? "[…]" : "{…}";
-    const inside = [...seen, value];
-    if (value instanceof Error) return inspectError(value);
-    if (Array.isArray(value)) return inspectArray(value, inside);
-    if (value instanceof Map) return inspectMap(value, inside);
-    if (value instanceof Set) return inspectSet(value, inside);
-    if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
-    if (value instanceof RegExp) return String(value);
-    if (value instanceof Promise) return "Promise";
-    return inspectObject(value, inside);
+    if (path.includes(value)) return "[circular]";
+    return attempt(() => {
+      if (path.length >= DEPTH_MAX) return isArray(value) ? "[…]" : "{…}";
+      return inspectInside(value, [...path, value]);
+    });
   };
 
-  host.format = (values) =>
-    values.map((value) => (typeof value === "string" ? shorten(value) : inspect(value, []))).join(" ").toWellFormed();
+  host.format = (values) => {
+    // A getter may log, too, in the middle of this.
+    const outer = valuesLeft;
+    valuesLeft = VALUES_MAX;
+    try {
+      const shown = (value) => (typeof value === "string" ? shorten(value) : inspect(value, []));
+      return attempt(() => values.map(shown).join(" ").toWellFormed());
+    } finally {
+      valuesLeft = outer;
+    }
+  };
 };

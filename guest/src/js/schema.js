@@ -1,11 +1,15 @@
 // Schema: chainable, immutable validators. A chained call returns a new schema,
 // so a shared module can export one that no page can change for another.
+//
+// Input is what JSON has. Of anything else a value is the copy that structuredClone
+// makes (dates, maps, sets), and what that refuses, such as a function, stays as it is.
 (host, define) => {
   const { isArray } = Array;
-  const { freeze, defineProperty, keys, hasOwn } = Object;
+  const { freeze, defineProperty, getPrototypeOf, keys, hasOwn } = Object;
 
-  const NUMERIC = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
-  const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/;
+  // Each character fits one place only, so that no text is tried in many ways.
+  const NUMERIC = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
+  const EMAIL = /^[^\s@]+@[^\s@][^\s@.]*\.[^\s@]+$/;
   const WEB_URL = /^https?:\/\/[^\s/?#]+([/?#]\S*)?$/i;
   const BOOLEANS = new Map([["true", true], ["1", true], ["false", false], ["0", false]]);
 
@@ -14,12 +18,17 @@
   // An own key in any case: `__proto__` in the input must not become a prototype.
   const put = (object, key, value) =>
     defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
-  const clone = (value) => {
-    if (isArray(value)) return value.map(clone);
-    if (!isPlain(value) || value instanceof Date) return value;
-    const copy = {};
-    for (const key of keys(value)) put(copy, key, clone(value[key]));
-    return copy;
+  const clone = (value) => (typeof value === "object" && value !== null ? host.clone(value) : value);
+  const isJson = (value) => isArray(value) || getPrototypeOf(value) === Object.prototype;
+  // Lists, objects and dates are the same when what they hold is; of clones nothing else can be.
+  const same = (a, b) => {
+    if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return true;
+    if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+    if (a instanceof Date && b instanceof Date) return same(a.getTime(), b.getTime());
+    if (!isJson(a) || !isJson(b) || isArray(a) !== isArray(b)) return false;
+    if (isArray(a) && a.length !== b.length) return false;
+    const names = keys(a);
+    return names.length === keys(b).length && names.every((key) => hasOwn(b, key) && same(a[key], b[key]));
   };
   const show = (value) => (typeof value === "string" ? value : host.format([value]));
 
@@ -83,7 +92,8 @@
 
     valid(...values) {
       const allowed = clone(values);
-      return this.#check((value) => allowed.includes(value), () => `must be one of: ${allowed.map(show).join(", ")}`);
+      const isAllowed = (value) => allowed.some((one) => same(one, value));
+      return this.#check(isAllowed, () => `must be one of: ${allowed.map(show).join(", ")}`);
     }
 
     min(n) {
@@ -107,7 +117,9 @@
 
     url() {
       this.#only("url", "string");
-      return this.#check((value) => WEB_URL.test(value), () => "must be a web address (http or https)");
+      const parses = (value) => host.urlParse(value.toWellFormed(), undefined) !== undefined;
+      const isWebUrl = (value) => WEB_URL.test(value) && parses(value);
+      return this.#check(isWebUrl, () => "must be a web address (http or https)");
     }
 
     pattern(re) {
@@ -190,7 +202,11 @@
     #readItems(list, path, errors) {
       const { items } = this.#rules;
       if (!items) return clone(list);
-      const values = list.map((item, index) => items.#read(item, path ? `${path}.${index}` : String(index), errors));
+      const values = [];
+      // Not `map`, which would let holes pass.
+      for (let index = 0; index < list.length; index++) {
+        values.push(items.#read(list[index], path ? `${path}.${index}` : String(index), errors));
+      }
       return items.#rules.strip ? [] : values;
     }
 
@@ -210,7 +226,11 @@
     }
   }
 
-  const startsWith = (complaint, name) => (complaint.startsWith(name) ? complaint : `${name} ${complaint}`);
+  // As a whole word: "too long" does not start with "to". Letters that know no capitals end
+  // words, too: many languages that have such letters put no spaces between words.
+  const isWordPart = (character) => character.toLowerCase() !== character.toUpperCase() || /\w/.test(character);
+  const startsWith = (complaint, name) =>
+    complaint.startsWith(name) && !isWordPart(complaint.charAt(name.length)) ? complaint : `${name} ${complaint}`;
 
   const asBuilder = (schema, where) => {
     if (!(schema instanceof Builder)) throw new TypeError(`${where} takes a Schema`);

@@ -44,12 +44,12 @@
     }
     append(name, value) {
       this.#pairs.push([text(name), text(value)]);
-      this.#changed(this.toString());
+      this.#changed();
     }
     delete(name, value) {
       name = text(name);
       this.#pairs = this.#pairs.filter(([n, v]) => n !== name || (value !== undefined && v !== text(value)));
-      this.#changed(this.toString());
+      this.#changed();
     }
     get(name) {
       name = text(name);
@@ -69,11 +69,11 @@
       if (at < 0) return this.append(name, value);
       this.#pairs[at] = [name, text(value)];
       this.#pairs = this.#pairs.filter(([n], i) => n !== name || i === at);
-      this.#changed(this.toString());
+      this.#changed();
     }
     sort() {
       this.#pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-      this.#changed(this.toString());
+      this.#changed();
     }
     forEach(callback, self) {
       for (const [name, value] of this) callback.call(self, value, name, this);
@@ -115,10 +115,11 @@
     }
     get searchParams() {
       if (!this.#params) {
-        this.#params = new URLSearchParams(this.search);
-        attach(this.#params, (form) => {
-          this.#parts = host.urlSet(this.href, "search", form);
+        const params = new URLSearchParams(this.search);
+        attach(params, () => {
+          this.#parts = host.urlSet(this.href, "search", params.toString());
         });
+        this.#params = params;
       }
       return this.#params;
     }

@@ -1,0 +1,1 @@
+const probe = 2;

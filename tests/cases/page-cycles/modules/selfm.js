@@ -1,0 +1,3 @@
+import { get } from "self";
+import * as page from "../self";
+export function viaM() { return [get(), page.get()]; }

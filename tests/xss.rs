@@ -116,6 +116,15 @@ const PLACES: &[&str] = &[
     "<script>noop(`{{ p }}`)</script>",
     "<script>noop({{ p | json }}, {{ [p, {k: p}] | json | raw }})</script>",
     "<script type=\"application/json\">{{ {k: p} | json | raw }}</script>",
+    "<script>noop(`{{ p | json }}`)</script>",
+    "<svg><script>noop({{ p | json }})</script></svg>",
+    "<svg><script><![CDATA[noop({{ p | json }})]]></script></svg>",
+    "<a class=t href=\"javascript:noop({{ p | json }})\">a</a>",
+    "<a class=t href=\"&#32;{{ p }}\">a</a>",
+    "<a class=t href=\"@if(is_customer){{ p }}@endif{{ p }}\">a</a>",
+    "<svg><title><a class=t href=\"{{ p }}\">a</a></title></svg>",
+    "<svg><a><animate attributeName=href values=\"#x;{{ p }}\" /><text class=t y=9>a</text></a></svg>",
+    "<iframe srcdoc=\"<b>{{ p }}</b>\"></iframe>",
 ];
 
 /// The base keeps frames from loading the page itself again, once for each payload.

@@ -1,5 +1,7 @@
 //! Writes values so that they stay values where they stand in the page.
 
+mod url;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -9,8 +11,11 @@ use super::ast::Expr;
 use super::budget::Budget;
 use super::convert::printed;
 use super::filters::Filter;
-use super::html_context::{Place, UrlPhase, ValueKind};
+use super::html_context::{Place, Quote, ValueKind};
+use super::json_text;
 use super::value::{Val, number_text};
+use url::UrlCheck;
+pub(super) use url::tail;
 
 /// How one `{{ }}` is escaped: first for the language it is in, then for the HTML around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +29,11 @@ enum Language {
     Text,
     Url(UrlCheck),
     Script,
+    /// JSON in a script.
+    Json,
     Style,
     /// HTML that is itself an attribute's value.
     Document,
-}
-
-/// What is asked of a value that stands where a URL's scheme could.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UrlCheck {
-    /// It begins the URL.
-    Begins,
-    /// Literal text follows it with a colon: it is the scheme, or has one.
-    IsScheme,
-    /// Something stands before it, so it must not complete a scheme.
-    Continues,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,28 +49,33 @@ impl Escape {
     pub(super) fn at(place: &Place, expr: &Expr) -> Escape {
         let mut filters = expr.last_filters();
         let last = filters.next();
-        if last == Some(Filter::Raw) {
-            return Escape { language: Language::Text, markup: Markup::None };
-        }
+        let is_raw = last == Some(Filter::Raw);
+        let is_json = match is_raw {
+            true => filters.next() == Some(Filter::Json),
+            false => last == Some(Filter::Json),
+        };
         let (language, markup) = match place {
             Place::Text => (Language::Text, Markup::Html),
             Place::Comment => (Language::Text, Markup::Comment),
             Place::Script => (Language::Script, Markup::None),
             Place::Style => (Language::Style, Markup::None),
-            Place::Attribute { quoted, kind, .. } => {
-                let markup = match quoted {
-                    true => Markup::Html,
-                    false => Markup::Unquoted { quotes_if_empty: false },
+            Place::Attribute { quote, kind, .. } => {
+                let markup = match quote {
+                    Quote::Double | Quote::Single => Markup::Html,
+                    Quote::None => Markup::Unquoted { quotes_if_empty: false },
                 };
-                (Language::of(kind), markup)
+                (Language::of(kind, *quote), markup)
             }
         };
-        // The json filter's own output is fit for a script.
-        let language = match language {
-            Language::Script if last == Some(Filter::Json) => Language::Text,
-            language => language,
-        };
-        Escape { language, markup }
+        // JSON is code: only the texts in it have to stay texts, and "raw" does not undo that.
+        match language {
+            Language::Script if is_json && is_raw => {
+                Escape { language: Language::Json, markup: Markup::None }
+            }
+            Language::Script if is_json => Escape { language: Language::Json, markup },
+            _ if is_raw => Escape { language: Language::Text, markup: Markup::None },
+            language => Escape { language, markup },
+        }
     }
 
     /// An empty value without quotes would make the next attribute its value.
@@ -87,23 +88,24 @@ impl Escape {
     /// Literal text after the value makes it the URL's scheme.
     pub(super) fn is_scheme(&mut self) {
         if let Language::Url(check) = &mut self.language {
-            *check = UrlCheck::IsScheme;
+            check.colon_follows();
         }
+    }
+
+    /// Whether what is printed depends on the page before it.
+    pub(super) fn looks_back(self) -> bool {
+        matches!(self.language, Language::Url(check) if check.looks_back())
     }
 }
 
 impl Language {
-    fn of(kind: &ValueKind) -> Language {
+    fn of(kind: &ValueKind, quote: Quote) -> Language {
         match kind {
             ValueKind::Plain => Language::Text,
             ValueKind::Script => Language::Script,
             ValueKind::Style => Language::Style,
-            ValueKind::Document => Language::Document,
-            ValueKind::Url { phase, .. } => match phase {
-                UrlPhase::Settled => Language::Text,
-                UrlPhase::Start => Language::Url(UrlCheck::Begins),
-                _ => Language::Url(UrlCheck::Continues),
-            },
+            ValueKind::Document(_) => Language::Document,
+            ValueKind::Url(url) => UrlCheck::at(url, quote).map_or(Language::Text, Language::Url),
         }
     }
 }
@@ -126,10 +128,12 @@ impl From<String> for Stop {
     }
 }
 
-/// Writes a value. Returns the URL that was blocked, if one was.
+/// Writes a value. `page` is the [`tail`] of the page up to it, or empty unless the escape looks
+/// back. Returns the URL that was blocked, if one was.
 pub(super) fn write(
     escape: Escape,
     value: &Val<'_>,
+    page: &str,
     out: &mut dyn Output,
     budget: &mut Budget,
 ) -> Result<Option<String>, Stop> {
@@ -151,14 +155,16 @@ pub(super) fn write(
         // The others make an escaped text first, which may be some times as long.
         _ => budget.make(plain.len().saturating_mul(4))?,
     }
+    budget.read(page.len())?;
     let mut blocked = None;
     let text = match escape.language {
         Language::Text => Cow::Borrowed(plain),
         Language::Script if scalar.is_some() => Cow::Borrowed(plain),
         Language::Script => script(plain),
+        Language::Json => Cow::Owned(json_text::for_scripts(plain)),
         Language::Style => style(plain),
         Language::Document => Cow::Owned(html_text(plain)),
-        Language::Url(check) if check.allows(plain) => Cow::Borrowed(plain),
+        Language::Url(check) if check.allows(plain, page) => Cow::Borrowed(plain),
         Language::Url(_) => {
             blocked = Some(plain.to_owned());
             Cow::Borrowed("#blocked")
@@ -174,31 +180,6 @@ pub(super) fn write(
         Markup::Comment => out.write(&html_text(&text).replace('-', "&#45;"))?,
     }
     Ok(blocked)
-}
-
-impl UrlCheck {
-    fn allows(self, url: &str) -> bool {
-        // Browsers drop leading control characters and, anywhere, tabs and line breaks.
-        let mut scheme = String::new();
-        let mut end = None;
-        for c in url.trim_start_matches(|c: char| c <= ' ').chars() {
-            match c {
-                '\t' | '\n' | '\r' => {}
-                ':' | '/' | '?' | '#' | '\\' => {
-                    end = Some(c);
-                    break;
-                }
-                _ => scheme.push(c.to_ascii_lowercase()),
-            }
-        }
-        let known = matches!(scheme.as_str(), "http" | "https" | "mailto" | "tel");
-        match (self, end) {
-            (UrlCheck::Begins, Some(':')) => known,
-            (UrlCheck::IsScheme, Some(':') | None) => known,
-            (UrlCheck::Continues, Some(':')) => false,
-            _ => true,
-        }
-    }
 }
 
 /// `& < > " '` as character references: text and quoted attributes.
@@ -302,46 +283,5 @@ mod tests {
         assert_eq!(style(text), "aZ9 é-\\3c \\22 \\27 \\5c \\2f \\a \\1f600 ");
         assert_eq!(unquoted("a b\0"), "a&#32;b&#65533;");
         assert_eq!(html_text("<a b='c\"&é>"), "&lt;a b=&#39;c&quot;&amp;é&gt;");
-    }
-
-    #[test]
-    fn urls_pass_only_with_a_known_scheme_or_none() {
-        for url in [
-            "",
-            "/a",
-            "a.html",
-            "?q=a:b",
-            "#a:b",
-            "//host/x",
-            "https://a",
-            "HTTP://a",
-            "mailto:a@b",
-            "tel:+1",
-            " https://a",
-            "a/b:c",
-            "ht\ntps://a",
-        ] {
-            assert!(UrlCheck::Begins.allows(url), "{url:?}");
-        }
-        for url in [
-            "javascript:alert(1)",
-            "JaVaScRiPt:x",
-            " \u{1}javascript:x",
-            "java\nscript:x",
-            "data:x",
-            "vbscript:x",
-            "x:y",
-            ":x",
-            "java\u{0}script:x",
-            "file:///etc",
-        ] {
-            assert!(!UrlCheck::Begins.allows(url), "{url:?}");
-        }
-        assert!(UrlCheck::Continues.allows("script/a:b"));
-        assert!(!UrlCheck::Continues.allows("script:alert(1)"));
-        assert!(!UrlCheck::Continues.allows("https://a"));
-        assert!(UrlCheck::IsScheme.allows("https"));
-        assert!(UrlCheck::IsScheme.allows("https://host"));
-        assert!(!UrlCheck::IsScheme.allows("javascript"));
     }
 }

@@ -3,50 +3,32 @@
 //! what makes no difference to escaping.
 
 mod comment;
+mod document;
+mod foreign;
+mod hole;
 mod merge;
 pub(super) mod names;
 mod raw_text;
+pub(super) mod reference;
 mod url;
 
-use comment::Comment;
+use comment::{Cdata, Comment};
+pub(super) use document::Document;
+use foreign::{Reading, Tree};
+pub(super) use hole::{Place, Quote};
 use raw_text::RawText;
-pub(super) use url::UrlPhase;
-
-/// Where a value would stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Between tags, or in `<title>` and `<textarea>`.
-    Text,
-    Comment,
-    Script,
-    Style,
-    Attribute {
-        quoted: bool,
-        kind: ValueKind,
-        begins_unquoted: bool,
-    },
-}
+pub(super) use url::{Separator, Url, UrlPhase};
 
 /// What an attribute's value means to the browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ValueKind {
     Plain,
     /// With how much of the URL is already decided.
-    Url {
-        phase: UrlPhase,
-        list: bool,
-    },
+    Url(Url),
     Script,
     Style,
-    /// HTML in an attribute: `srcdoc`.
-    Document,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quote {
-    Double,
-    Single,
-    None,
+    /// HTML in an attribute, `srcdoc`, with where it has got to.
+    Document(Box<Document>),
 }
 
 /// Between the attributes of a tag.
@@ -84,14 +66,20 @@ enum State {
     },
     BogusComment,
     Comment(Comment),
+    /// After `<![` and so many bytes of "CDATA[".
+    CdataOpen(usize),
+    Cdata(Cdata),
     Raw(RawText),
 }
+
+const CDATA: &[u8] = b"CDATA[";
 
 /// A tag that has just ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tag {
     pub name: String,
     pub closing: bool,
+    /// Ends with a `/` that closes it: in HTML it does not.
     pub self_closing: bool,
     /// Byte range in the text that was fed.
     pub start: usize,
@@ -110,7 +98,7 @@ pub(super) struct Condition {
 }
 
 /// The tokenizer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Machine {
     state: State,
     /// The current or last tag's name in lower case, and whether it is an end tag.
@@ -119,10 +107,12 @@ pub(super) struct Machine {
     attribute: String,
     tag_start: usize,
     attribute_start: usize,
+    attribute_end: usize,
     value_start: usize,
     condition: Option<Condition>,
-    /// How many `<svg>` and `<math>` are open: in them `/>` closes any element.
-    foreign: usize,
+    tree: Tree,
+    /// Of a document in an attribute; what that has in its own attributes is not followed.
+    inner: bool,
     /// Holes that turned out to stand where a URL's scheme does.
     scheme_holes: Vec<u32>,
 }
@@ -140,16 +130,22 @@ impl Machine {
             attribute: String::new(),
             tag_start: 0,
             attribute_start: 0,
+            attribute_end: 0,
             value_start: 0,
             condition: None,
-            foreign: 0,
+            tree: Tree::new(),
+            inner: false,
             scheme_holes: Vec::new(),
         }
     }
 
     /// Whether this is inside a `<script>` or `<style>`.
     pub(super) fn in_code(&self) -> bool {
-        matches!(self.state, State::Raw(_)) && matches!(self.element.as_str(), "script" | "style")
+        let element = match self.state {
+            State::Raw(_) => Some(self.element.as_str()),
+            _ => self.tree.code(),
+        };
+        matches!(element, Some("script" | "style"))
     }
 
     /// Whether this is inside the value of a `v-if` or one of its kin.
@@ -187,13 +183,13 @@ impl Machine {
                 _ => self.state = State::BogusComment,
             },
             State::TagName => match byte {
-                b'>' => return Ok(self.end_tag(at, false)),
+                b'>' => return self.end_tag(at, false),
                 b'/' => self.state = State::SelfClosing,
                 _ if space => self.state = State::Gap(Gap::Spaced),
                 _ => push(&mut self.element, byte),
             },
             State::Gap(gap) => match (byte, *gap) {
-                (b'>', _) => return Ok(self.end_tag(at, false)),
+                (b'>', _) => return self.end_tag(at, false),
                 (b'/', Gap::Merged { slash: false }) => return Err(after_branches("\"/\"")),
                 (b'/', _) => self.state = State::SelfClosing,
                 (_, Gap::Merged { .. }) if space => *gap = Gap::MergedSpaced,
@@ -204,27 +200,31 @@ impl Machine {
                 _ => self.begin_attribute(byte, at),
             },
             State::AttributeName => match byte {
+                b'=' => self.state = State::BeforeValue,
                 b'>' | b'/' => {
-                    self.end_bare_attribute(at);
+                    self.attribute_end = at;
                     return self.leave_attribute(byte, at);
                 }
-                b'=' => self.begin_value(),
                 _ if space => {
-                    self.end_bare_attribute(at);
+                    self.attribute_end = at;
                     self.state = State::AfterAttributeName;
                 }
                 _ => push(&mut self.attribute, byte),
             },
+            // Only now it is certain whether the attribute has a value.
             State::AfterAttributeName => match byte {
-                b'=' => self.begin_value(),
+                b'=' => self.state = State::BeforeValue,
                 b'>' | b'/' => return self.leave_attribute(byte, at),
                 _ if space => {}
-                _ => self.begin_attribute(byte, at),
+                _ => {
+                    self.note_condition(None, self.attribute_end);
+                    self.begin_attribute(byte, at);
+                }
             },
             State::BeforeValue => match byte {
                 b'"' => self.enter_value(Quote::Double, at + 1),
                 b'\'' => self.enter_value(Quote::Single, at + 1),
-                b'>' => return Ok(self.end_tag(at, false)),
+                b'>' => return self.end_tag(at, false),
                 _ if space => {}
                 _ => {
                     self.enter_value(Quote::None, at);
@@ -238,19 +238,22 @@ impl Machine {
                     Quote::None => space || byte == b'>',
                 };
                 if !ends {
-                    let hole = url::step(kind, byte)?;
-                    self.scheme_holes.extend(hole);
+                    match kind {
+                        ValueKind::Url(_) => self.scheme_holes.extend(url::step(kind, byte)?),
+                        ValueKind::Document(document) => document.step(byte)?,
+                        ValueKind::Plain | ValueKind::Script | ValueKind::Style => {}
+                    }
                     return Ok(None);
                 }
                 let quoted = *quote != Quote::None;
-                self.end_value(at, at + usize::from(quoted));
+                self.note_condition(Some((self.value_start, at)), at + usize::from(quoted));
                 self.state = State::Gap(if quoted { Gap::AfterQuote } else { Gap::Spaced });
                 if byte == b'>' && !quoted {
-                    return Ok(self.end_tag(at, false));
+                    return self.end_tag(at, false);
                 }
             }
             State::SelfClosing => match byte {
-                b'>' => return Ok(self.end_tag(at, true)),
+                b'>' => return self.end_tag(at, true),
                 b'/' => {}
                 _ if space => self.state = State::Gap(Gap::Spaced),
                 _ => self.begin_attribute(byte, at),
@@ -259,7 +262,21 @@ impl Machine {
                 b'-' if *dash => self.state = State::Comment(Comment::Start),
                 b'-' => *dash = true,
                 b'>' => self.state = State::Text,
+                b'[' if !*dash && self.tree.cdata() != Reading::Html => self.state = State::CdataOpen(0),
                 _ => self.state = State::BogusComment,
+            },
+            State::CdataOpen(matched) => match CDATA.get(*matched) {
+                Some(expected) if *expected == byte && *matched + 1 < CDATA.len() => *matched += 1,
+                Some(expected) if *expected == byte => match self.tree.cdata() {
+                    Reading::Unsure => return Err(unsure("a CDATA section")),
+                    _ => self.state = State::Cdata(Cdata::Body),
+                },
+                _ if byte == b'>' => self.state = State::Text,
+                _ => self.state = State::BogusComment,
+            },
+            State::Cdata(cdata) => match cdata.step(byte) {
+                Some(next) => *cdata = next,
+                None => self.state = State::Text,
             },
             State::BogusComment => {
                 if byte == b'>' {
@@ -283,70 +300,6 @@ impl Machine {
         Ok(None)
     }
 
-    /// A value stands here. `id` names it, should it turn out to be a URL's scheme.
-    pub(super) fn hole(&mut self, id: u32) -> Result<Place, String> {
-        const IN_NAME: &str = "{{ }} cannot stand in a tag or attribute name";
-        match &mut self.state {
-            State::Text => Ok(Place::Text),
-            State::BogusComment => Ok(Place::Comment),
-            State::Comment(Comment::DashDash | Comment::Bang) => {
-                Err("{{ }} cannot stand right after \"--\" in a comment".to_owned())
-            }
-            State::Comment(comment) => {
-                // What is printed into a comment is never empty and has no "-" or ">".
-                *comment = Comment::Body;
-                Ok(Place::Comment)
-            }
-            State::BeforeValue => {
-                let kind = names::value_kind(&self.element, &self.attribute);
-                self.state = State::Value { quote: Quote::None, kind };
-                self.value_hole(id, true)
-            }
-            State::Value { .. } => self.value_hole(id, false),
-            State::Raw(raw) => raw.hole(&self.element),
-            State::TagOpen
-            | State::EndTagOpen
-            | State::TagName
-            | State::Gap(_)
-            | State::AttributeName
-            | State::AfterAttributeName
-            | State::SelfClosing
-            | State::Markup { .. } => Err(IN_NAME.to_owned()),
-        }
-    }
-
-    fn value_hole(&mut self, id: u32, begins_unquoted: bool) -> Result<Place, String> {
-        let State::Value { quote, kind } = &mut self.state else {
-            return Err("no attribute value is open".to_owned());
-        };
-        let quoted = *quote != Quote::None;
-        let place = Place::Attribute { quoted, kind: kind.clone(), begins_unquoted };
-        url::hole(kind, id);
-        Ok(place)
-    }
-
-    /// A key for this context, for what is compiled once for each context it is used in.
-    pub(super) fn key(&self) -> String {
-        format!("{:?} {} {} {}", self.state, self.element, self.closing, self.attribute)
-    }
-
-    /// Where this is, for the author.
-    pub(super) fn describe(&self) -> String {
-        match &self.state {
-            State::Text => "in text".to_owned(),
-            State::TagOpen | State::EndTagOpen | State::TagName => "in a tag name".to_owned(),
-            State::Gap(_) | State::SelfClosing => format!("in a <{}> tag", self.element),
-            State::AttributeName | State::AfterAttributeName => {
-                format!("in the attribute name \"{}\"", self.attribute)
-            }
-            State::BeforeValue | State::Value { .. } => {
-                format!("in the value of \"{}\"", self.attribute)
-            }
-            State::Markup { .. } | State::BogusComment | State::Comment(_) => "in a comment".to_owned(),
-            State::Raw(_) => format!("in a <{}> element", self.element),
-        }
-    }
-
     fn begin_tag(&mut self, byte: u8, closing: bool) {
         self.element.clear();
         self.closing = closing;
@@ -362,22 +315,17 @@ impl Machine {
         self.state = State::AttributeName;
     }
 
-    fn begin_value(&mut self) {
-        self.state = State::BeforeValue;
-    }
-
     fn enter_value(&mut self, quote: Quote, at: usize) {
-        let kind = names::value_kind(&self.element, &self.attribute);
         self.value_start = at;
-        self.state = State::Value { quote, kind };
+        self.state = State::Value { quote, kind: self.value_kind() };
     }
 
-    fn end_value(&mut self, value_end: usize, end: usize) {
-        self.note_condition(Some((self.value_start, value_end)), end);
-    }
-
-    fn end_bare_attribute(&mut self, at: usize) {
-        self.note_condition(None, at);
+    fn value_kind(&self) -> ValueKind {
+        match names::value_kind(&self.element, &self.attribute) {
+            // One in another one would need as much stack as the author writes.
+            ValueKind::Document(_) if self.inner => ValueKind::Plain,
+            kind => kind,
+        }
     }
 
     fn note_condition(&mut self, value: Option<(usize, usize)>, end: usize) {
@@ -389,39 +337,49 @@ impl Machine {
     }
 
     fn leave_attribute(&mut self, byte: u8, at: usize) -> Result<Option<Tag>, String> {
+        self.note_condition(None, self.attribute_end);
         if byte == b'>' {
-            return Ok(self.end_tag(at, false));
+            return self.end_tag(at, false);
         }
         self.state = State::SelfClosing;
         Ok(None)
     }
 
-    fn end_tag(&mut self, at: usize, self_closing: bool) -> Option<Tag> {
-        let foreign = matches!(self.element.as_str(), "svg" | "math");
-        if self.closing {
-            self.foreign = self.foreign.saturating_sub(usize::from(foreign));
-        } else if !self_closing {
-            self.foreign += usize::from(foreign);
-        }
-        let closed_at_once = self.foreign > 0 && self_closing;
-        let raw = !self.closing && !closed_at_once && names::is_raw_text(&self.element);
-        self.state = match raw {
-            true => State::Raw(RawText::new()),
-            false => State::Text,
+    fn end_tag(&mut self, at: usize, slash: bool) -> Result<Option<Tag>, String> {
+        let reading = match self.closing {
+            true => {
+                self.tree.end(&self.element);
+                Reading::Html
+            }
+            false => self.tree.start(&self.element, slash),
         };
-        Some(Tag {
+        let is_raw = !self.closing && names::is_raw_text(&self.element);
+        self.state = match reading {
+            Reading::Html if is_raw => State::Raw(RawText::new()),
+            Reading::Unsure if is_raw && slash => return Err(unsure("the end of this element")),
+            Reading::Unsure if is_raw => State::Raw(RawText::without_tags()),
+            _ => State::Text,
+        };
+        Ok(Some(Tag {
             name: self.element.clone(),
             closing: self.closing,
-            self_closing,
+            // A file with a part of an image does not show the <svg> that is around it.
+            self_closing: slash && (reading == Reading::Foreign || names::is_shape(&self.element)),
             start: self.tag_start,
             end: at + 1,
             condition: self.condition.take(),
-        })
+        }))
     }
 }
 
 fn is_condition(attribute: &str) -> bool {
     matches!(attribute, "v-if" | "v-else-if" | "v-else")
+}
+
+fn unsure(what: &str) -> String {
+    format!(
+        "whether this is {what} depends on which elements are open; close those in the <svg> or <math> before it"
+    )
 }
 
 fn after_branches(what: &str) -> String {

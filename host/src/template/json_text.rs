@@ -7,7 +7,7 @@ use super::value::Val;
 pub(super) enum Layout {
     /// As `JSON.stringify(value)`.
     Compact,
-    /// The same, fit for a `<script>`: no `<`, no `-->`, no U+2028 or U+2029.
+    /// The same without `<`, `-->`, U+2028 and U+2029, to be read in any place.
     Script,
     /// Indented by two spaces.
     Indented,
@@ -141,6 +141,50 @@ impl Writer {
     }
 }
 
+/// JSON with its texts made of letters, digits, space, `_ - . , : @` and `\uXXXX` only. It
+/// means the same to JavaScript, and nothing in a text can end a string, a template literal,
+/// an element or a CDATA section, or be a character reference or a percent-encoding.
+pub(super) fn for_scripts(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + json.len() / 4);
+    let mut in_text = false;
+    let mut chars = json.chars();
+    while let Some(c) = chars.next() {
+        let meant = match c {
+            '"' => {
+                in_text = !in_text;
+                out.push('"');
+                continue;
+            }
+            '\\' => match chars.next() {
+                Some('u') => {
+                    out.push_str("\\u");
+                    continue;
+                }
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
+                Some(c) => c,
+                None => break,
+            },
+            c if !in_text || is_harmless(c) => {
+                out.push(c);
+                continue;
+            }
+            c => c,
+        };
+        for unit in meant.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
+fn is_harmless(c: char) -> bool {
+    c.is_alphabetic() || c.is_ascii_digit() || matches!(c, ' ' | '_' | '-' | '.' | ',' | ':' | '@')
+}
+
 /// Whether the `>` at an offset ends `-->`, which in a script after `<!--` has a meaning.
 fn ends_comment(text: &str, at: usize) -> bool {
     text.get(..at).is_some_and(|before| before.ends_with("--"))
@@ -168,6 +212,21 @@ mod tests {
         let value = json!(["</script><!--\u{2028}-->"]);
         let expected = r#"["\u003c/script>\u003c!--\u2028--\u003e"]"#;
         assert_eq!(written(&value, Layout::Script).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn json_in_scripts_means_the_same_and_is_letters_in_between() {
+        let nasty: String = (0..0x250).chain([0x2028, 0x2029, 0x1f600]).filter_map(char::from_u32).collect();
+        let value =
+            json!({nasty.clone(): [nasty, 1.5, null, true, {"a-b": "x, y: ada@example.org"}], "k`": ""});
+        let text = for_scripts(&written(&value, Layout::Script).unwrap_or_default());
+        assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(value));
+        assert!(text.ends_with(r#"{"a-b":"x, y: ada@example.org"}],"k\u0060":""}"#), "{text}");
+        for forbidden in "<>&%'`$/\n\u{2028}\u{2029}();=!*+#?|~^".chars() {
+            assert!(!text.contains(forbidden), "{forbidden:?} in {text}");
+        }
+        assert_eq!(for_scripts(r#"["]}\"\\"]"#), r#"["\u005d\u007d\u0022\u005c"]"#);
+        assert_eq!(for_scripts("[1,{\"a\":-1e-7}]"), "[1,{\"a\":-1e-7}]");
     }
 
     #[test]

@@ -52,6 +52,19 @@ pub(super) enum Directive {
     Yield { block: Named, default: Option<Expr> },
 }
 
+impl Directive {
+    pub(super) fn expr(&self) -> Option<&Expr> {
+        match self {
+            Directive::If(expr) | Directive::ElseIf(expr) => Some(expr),
+            Directive::Foreach { list, .. } => Some(list),
+            Directive::Set { value, .. } => Some(value),
+            Directive::Component { args, .. } => args.as_ref(),
+            Directive::Yield { default, .. } => default.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// An element with `v-if`, `v-else-if` or `v-else`.
 #[derive(Debug)]
 pub(super) struct Element {

@@ -16,9 +16,20 @@ pub(super) const NESTING_MAX: usize = 48;
 /// The names that every page has.
 pub const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "request", "route_params"];
 
-/// Parses a file. `known` are names from elsewhere: a component's arguments, or what the
-/// page that a layout belongs to sets.
-pub(super) fn parse(file: u32, source: &str, known: &[String]) -> Checked<Document> {
+/// Which names of a `v-if` are the server's, beside those that every page has and those that
+/// the file itself sets.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Known<'n> {
+    /// What the other files of a page and its layouts set.
+    Page(&'n [String]),
+    /// A component's arguments. Those left out are known by what the component does with them.
+    Component(&'n [String]),
+    /// All: a component's arguments are only known at run time.
+    All,
+}
+
+/// Parses a file.
+pub(super) fn parse(file: u32, source: &str, known: Known<'_>) -> Checked<Document> {
     let Lexed { tokens, elements } = lex(file, source)?;
     let mut document = Document::default();
     for token in &tokens {
@@ -26,17 +37,22 @@ pub(super) fn parse(file: u32, source: &str, known: &[String]) -> Checked<Docume
             document.set_names.push(name.name.clone());
         }
     }
-    let mut known: HashSet<&str> = known.iter().map(String::as_str).collect();
-    known.extend(GLOBAL_NAMES);
-    let set_names = document.set_names.clone();
-    known.extend(set_names.iter().map(String::as_str));
+    let mut names: HashSet<String> = GLOBAL_NAMES.iter().map(|name| (*name).to_owned()).collect();
+    names.extend(document.set_names.iter().cloned());
+    if let Known::Page(others) | Known::Component(others) = known {
+        names.extend(others.iter().cloned());
+    }
+    if let Known::Component(_) = known {
+        names.extend(used_names(&tokens));
+    }
     let owners = elements.iter().map(|_| None).collect();
     let mut parser = Parser {
         file,
         source,
         elements: &elements,
         owners,
-        known,
+        known: names,
+        knows_all: matches!(known, Known::All),
         frames: Vec::new(),
         nodes: Vec::new(),
         extends: None,
@@ -59,7 +75,8 @@ struct Parser<'s> {
     elements: &'s [Element],
     /// Whose each element's condition is, once known.
     owners: Vec<Option<Owner>>,
-    known: HashSet<&'s str>,
+    known: HashSet<String>,
+    knows_all: bool,
     frames: Vec<Frame>,
     /// The nodes of the innermost open frame.
     nodes: Vec<Node>,
@@ -244,6 +261,25 @@ impl Parser<'_> {
             FrameKind::Element { .. } => "this element has no end tag".to_owned(),
         }
     }
+}
+
+/// The names that a file's values and directives use, without those of its loops.
+fn used_names(tokens: &[Token]) -> HashSet<String> {
+    let mut used = Vec::new();
+    let mut of_loops = HashSet::from(["loop"]);
+    for token in tokens {
+        match &token.kind {
+            Kind::Output(expr) => expr.names(&mut used),
+            Kind::Directive(directive) => {
+                directive.expr().into_iter().for_each(|expr| expr.names(&mut used));
+                if let Directive::Foreach { item, .. } = directive {
+                    of_loops.insert(&item.name);
+                }
+            }
+            _ => {}
+        }
+    }
+    used.into_iter().filter(|name| !of_loops.contains(name)).map(str::to_owned).collect()
 }
 
 struct Closed {

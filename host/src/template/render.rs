@@ -2,6 +2,8 @@
 
 mod run;
 
+use std::sync::{Mutex, PoisonError};
+
 use handlebars::template::TemplateElement;
 use handlebars::{
     Context, Handlebars, Helper as Call, HelperDef, HelperResult, Output, RenderContext, Renderable, Template,
@@ -20,8 +22,9 @@ pub(super) fn render(
     scope: &Scope<'_>,
     now: f64,
 ) -> Result<Rendered, Problem> {
-    let run = Run::new(program, sources, limits, scope, now);
-    let mut out = Page { html: String::new(), bytes_max: limits.output_bytes_max, full: false };
+    let html = Mutex::new(String::new());
+    let run = Run::new(program, sources, limits, scope, now, &html);
+    let mut out = Page { html: &html, bytes_max: limits.output_bytes_max, full: false };
     let context = Context::null();
     let page = program.units.first().and_then(|page| program.registry.get_template(&page.name));
     let result = match page {
@@ -40,27 +43,29 @@ pub(super) fn render(
         let message = format!("the page is larger than {} bytes (output_bytes_max)", out.bytes_max);
         return Err(Problem::new(state.at, message));
     }
+    let html = std::mem::take(&mut *html.lock().unwrap_or_else(PoisonError::into_inner));
     match (result, state.failure) {
-        (Ok(()), None) => Ok(Rendered { html: out.html, warnings: state.warnings }),
+        (Ok(()), None) => Ok(Rendered { html, warnings: state.warnings }),
         (_, Some(problem)) => Err(problem),
         (Err(error), None) => Err(Problem::new(state.at, error.to_string())),
     }
 }
 
-/// The page as far as it is rendered.
-struct Page {
-    html: String,
+/// The page as far as it is rendered. The run looks at it, too.
+struct Page<'p> {
+    html: &'p Mutex<String>,
     bytes_max: usize,
     full: bool,
 }
 
-impl Output for Page {
+impl Output for Page<'_> {
     fn write(&mut self, text: &str) -> std::io::Result<()> {
-        if text.len() > self.bytes_max.saturating_sub(self.html.len()) {
+        let mut html = self.html.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.len() > self.bytes_max.saturating_sub(html.len()) {
             self.full = true;
             return Err(std::io::Error::other("the page is full"));
         }
-        self.html.push_str(text);
+        html.push_str(text);
         Ok(())
     }
 }

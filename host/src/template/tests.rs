@@ -4,8 +4,10 @@ mod by_hand;
 mod context;
 mod files;
 mod filters;
+mod foreign;
 mod language;
 mod limits;
+mod urls;
 
 use serde_json::{Map, Value, json};
 

@@ -43,7 +43,7 @@ pub struct Shown {
 
 /// What `source` shows; nothing where it does not parse.
 pub fn shown(source: &str) -> Shown {
-    let Ok(document) = parse::parse(0, source, &[]) else { return Shown::default() };
+    let Ok(document) = parse::parse(0, source, parse::Known::Page(&[])) else { return Shown::default() };
     let extends = document.extends.map(|layout| layout.name);
     let out = Shown { set_names: document.set_names, extends, ..Shown::default() };
     let mut walk = Walk { source, loops: Vec::new(), out };

@@ -2,7 +2,7 @@
 
 use super::number::grouped_size;
 
-/// Currencies with a sign of their own in en-US.
+/// Currencies with a sign of their own in en-US, by Unicode's CLDR 48.
 const SIGNS: &[(&str, &str)] = &[
     ("AUD", "A$"),
     ("BRL", "R$"),
@@ -23,16 +23,21 @@ const SIGNS: &[(&str, &str)] = &[
     ("VND", "₫"),
     ("XAF", "FCFA"),
     ("XCD", "EC$"),
+    ("XCG", "Cg."),
     ("XOF", "F\u{202f}CFA"),
     ("XPF", "CFPF"),
+    ("XXX", "¤"),
 ];
 
-/// Currencies without two decimals, by ISO 4217.
+/// Currencies without two decimals, by Unicode's CLDR 48, which goes by use and not by ISO 4217.
 const WITHOUT_DECIMALS: &[&str] = &[
-    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF",
-    "XPF",
+    "ADP", "AFN", "ALL", "BIF", "BYR", "CLP", "COP", "DJF", "ESP", "GNF", "HUF", "IDR", "IQD", "IRR", "ISK",
+    "ITL", "JPY", "KMF", "KPW", "KRW", "LAK", "LBP", "LUF", "MGA", "MGF", "MMK", "MRO", "PKR", "PYG", "RWF",
+    "SLL", "SOS", "STD", "SYP", "TMM", "TRL", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF", "YER", "ZMK",
+    "ZWD",
 ];
-const WITH_THREE_DECIMALS: &[&str] = &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
+const WITH_THREE_DECIMALS: &[&str] = &["BHD", "JOD", "KWD", "LYD", "OMR", "TND"];
+const WITH_FOUR_DECIMALS: &[&str] = &["CLF", "UYW"];
 
 /// `€1,234.50`, `-$5.00`, `CHF 1.00`. A code that is none is left out.
 pub(super) fn format(amount: f64, code: &str) -> String {
@@ -40,6 +45,7 @@ pub(super) fn format(amount: f64, code: &str) -> String {
     let digits = match code.as_str() {
         code if WITHOUT_DECIMALS.contains(&code) => 0,
         code if WITH_THREE_DECIMALS.contains(&code) => 3,
+        code if WITH_FOUR_DECIMALS.contains(&code) => 4,
         _ => 2,
     };
     let minus = if amount < 0.0 { "-" } else { "" };
@@ -50,8 +56,8 @@ pub(super) fn format(amount: f64, code: &str) -> String {
         None if is_code => code,
         None => String::new(),
     };
-    // A sign that ends in a letter is kept apart.
-    let space = if sign.ends_with(char::is_alphabetic) { "\u{a0}" } else { "" };
+    // A sign that ends in a letter or a dot is kept apart.
+    let space = if sign.ends_with(|c: char| c.is_alphabetic() || c == '.') { "\u{a0}" } else { "" };
     format!("{minus}{sign}{space}{size}")
 }
 
@@ -69,6 +75,13 @@ mod tests {
             (1.0, "CHF", "CHF\u{a0}1.00"),
             (1.2345, "KWD", "KWD\u{a0}1.235"),
             (1.0, "CAD", "CA$1.00"),
+            (1234.5678, "HUF", "HUF\u{a0}1,235"),
+            (1234.5678, "IQD", "IQD\u{a0}1,235"),
+            (1234.5678, "COP", "COP\u{a0}1,235"),
+            (1234.5678, "CLF", "CLF\u{a0}1,234.5678"),
+            (1.0, "XOF", "F\u{202f}CFA\u{a0}1"),
+            (-1.0, "XCG", "-Cg.\u{a0}1.00"),
+            (1.0, "XXX", "¤1.00"),
             (1.0, "no code", "1.00"),
         ] {
             assert_eq!(format(amount, code), expected);

@@ -1,4 +1,4 @@
-//! Inside `<!-- -->`.
+//! Inside `<!-- -->` and `<![CDATA[ ]]>`.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comment {
@@ -22,6 +22,26 @@ impl Comment {
             (Comment::DashDash, b'!') => Comment::Bang,
             (Comment::Body | Comment::Bang, b'-') => Comment::Dash,
             _ => Comment::Body,
+        })
+    }
+}
+
+/// Inside `<![CDATA[ ]]>`, which only `<svg>` and `<math>` have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cdata {
+    Body,
+    Bracket,
+    Brackets,
+}
+
+impl Cdata {
+    /// The next state, or `None` at the section's end.
+    pub(super) fn step(self, byte: u8) -> Option<Cdata> {
+        Some(match (self, byte) {
+            (Cdata::Brackets, b'>') => return None,
+            (Cdata::Bracket | Cdata::Brackets, b']') => Cdata::Brackets,
+            (Cdata::Body, b']') => Cdata::Bracket,
+            _ => Cdata::Body,
         })
     }
 }

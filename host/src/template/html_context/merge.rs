@@ -1,6 +1,6 @@
 //! Where branches meet: what a browser would be reading after either of them.
 
-use super::{Gap, Machine, Quote, State, url};
+use super::{Gap, Machine, Quote, State, ValueKind, url};
 
 impl Machine {
     /// What both branches leave behind, or `None` when a browser would read what follows
@@ -17,7 +17,7 @@ impl Machine {
                 self.state.clone()
             }
             (State::Value { quote: a, kind: ka }, State::Value { quote: b, kind: kb }) if a == b => {
-                let kind = match url::merge(ka, kb) {
+                let kind = match merge_kinds(ka, kb) {
                     Some(kind) => kind,
                     None if *a == Quote::None => return self.merge_gaps(other),
                     None => return None,
@@ -43,7 +43,7 @@ impl Machine {
         if in_tag && !same_tag {
             return None;
         }
-        Some(Machine { state, foreign: self.foreign.min(other.foreign), ..self.clone() })
+        Some(Machine { state, tree: self.tree.merge(&other.tree), ..self.clone() })
     }
 
     /// Both branches stand in the same tag, but not both in the same part of it.
@@ -58,7 +58,7 @@ impl Machine {
                 Gap::Merged { slash: a != Gap::Merged { slash: false } && b != Gap::Merged { slash: false } }
             }
         };
-        Some(Machine { state: State::Gap(gap), ..self.clone() })
+        Some(Machine { state: State::Gap(gap), tree: self.tree.merge(&other.tree), ..self.clone() })
     }
 
     /// The strictest gap that a state inside a tag amounts to.
@@ -74,6 +74,14 @@ impl Machine {
 
     /// Whether what follows is read the same after `self` as after `other`.
     pub(in super::super) fn same_context(&self, other: &Machine) -> bool {
-        self.state == other.state && self.merge(other).is_some()
+        self.state == other.state && self.tree == other.tree && self.merge(other).is_some()
+    }
+}
+
+fn merge_kinds(a: &ValueKind, b: &ValueKind) -> Option<ValueKind> {
+    match (a, b) {
+        (ValueKind::Url(a), ValueKind::Url(b)) => url::merge(a, b).map(ValueKind::Url),
+        (ValueKind::Document(a), ValueKind::Document(b)) => a.merge(b).map(Box::new).map(ValueKind::Document),
+        (a, b) => (a == b).then(|| a.clone()),
     }
 }

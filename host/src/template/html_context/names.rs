@@ -1,6 +1,6 @@
 //! What an attribute's value is, by the names of the attribute and its element.
 
-use super::{UrlPhase, ValueKind};
+use super::{Document, Separator, Url, ValueKind};
 
 /// Attributes whose value a browser may load or navigate to.
 const URL_ATTRIBUTES: &[&str] = &[
@@ -28,14 +28,14 @@ const URL_LIST_ATTRIBUTES: &[&str] = &["srcset", "imagesrcset", "ping"];
 
 /// SVG elements that can set another element's `href`, and the attributes they take it from.
 const ANIMATIONS: &[&str] = &["animate", "animatemotion", "animatetransform", "set"];
-const ANIMATED_VALUES: &[&str] = &["by", "from", "to", "values"];
+const ANIMATED_VALUES: &[&str] = &["by", "from", "to"];
 
 /// Attributes that browser frameworks evaluate as JavaScript.
 const FRAMEWORK_PREFIXES: &[&str] = &["@", ":", "v-", "x-", "ng-", "data-ng-", "hx-on"];
 
 /// Both names in lower case.
 pub(super) fn value_kind(element: &str, attribute: &str) -> ValueKind {
-    let url = |list| ValueKind::Url { phase: UrlPhase::Start, list };
+    let url = |separator| ValueKind::Url(Url::new(separator));
     let local = match attribute.rsplit_once(':') {
         Some((prefix, local)) if !prefix.is_empty() => local,
         _ => attribute,
@@ -45,11 +45,12 @@ pub(super) fn value_kind(element: &str, attribute: &str) -> ValueKind {
     match attribute {
         _ if is_script => ValueKind::Script,
         "style" => ValueKind::Style,
-        "srcdoc" => ValueKind::Document,
-        _ if URL_LIST_ATTRIBUTES.contains(&local) => url(true),
-        _ if URL_ATTRIBUTES.contains(&local) => url(false),
-        "data" if element == "object" => url(false),
-        _ if ANIMATIONS.contains(&element) && ANIMATED_VALUES.contains(&local) => url(false),
+        "srcdoc" => ValueKind::Document(Box::new(Document::new())),
+        _ if URL_LIST_ATTRIBUTES.contains(&local) => url(Some(Separator::Comma)),
+        _ if URL_ATTRIBUTES.contains(&local) => url(None),
+        "data" if element == "object" => url(None),
+        _ if ANIMATIONS.contains(&element) && local == "values" => url(Some(Separator::Semicolon)),
+        _ if ANIMATIONS.contains(&element) && ANIMATED_VALUES.contains(&local) => url(None),
         _ => ValueKind::Plain,
     }
 }
@@ -59,6 +60,36 @@ pub(super) fn is_raw_text(element: &str) -> bool {
     matches!(
         element,
         "script" | "style" | "textarea" | "title" | "xmp" | "iframe" | "noembed" | "noframes" | "plaintext"
+    )
+}
+
+/// Elements that only an `<svg>` has.
+pub(super) fn is_shape(element: &str) -> bool {
+    matches!(
+        element,
+        "animate"
+            | "animatemotion"
+            | "animatetransform"
+            | "circle"
+            | "clippath"
+            | "defs"
+            | "ellipse"
+            | "g"
+            | "line"
+            | "lineargradient"
+            | "marker"
+            | "mask"
+            | "path"
+            | "pattern"
+            | "polygon"
+            | "polyline"
+            | "radialgradient"
+            | "rect"
+            | "stop"
+            | "symbol"
+            | "text"
+            | "tspan"
+            | "use"
     )
 }
 
@@ -89,15 +120,17 @@ mod tests {
 
     #[test]
     fn attributes_are_classified_by_name() {
-        let url = ValueKind::Url { phase: UrlPhase::Start, list: false };
-        let urls = ValueKind::Url { phase: UrlPhase::Start, list: true };
+        let url = ValueKind::Url(Url::new(None));
+        let urls = |separator| ValueKind::Url(Url::new(Some(separator)));
         for (element, attribute, expected) in [
             ("a", "href", url.clone()),
             ("use", "xlink:href", url.clone()),
             ("button", "formaction", url.clone()),
             ("object", "data", url.clone()),
             ("set", "to", url),
-            ("img", "srcset", urls),
+            ("img", "srcset", urls(Separator::Comma)),
+            ("animate", "values", urls(Separator::Semicolon)),
+            ("p", "values", ValueKind::Plain),
             ("p", "title", ValueKind::Plain),
             ("p", "data", ValueKind::Plain),
             ("p", "data-href", ValueKind::Plain),
@@ -105,7 +138,7 @@ mod tests {
             ("p", "onclick", ValueKind::Script),
             ("p", "@click", ValueKind::Script),
             ("p", ":href", ValueKind::Script),
-            ("iframe", "srcdoc", ValueKind::Document),
+            ("iframe", "srcdoc", ValueKind::Document(Box::new(Document::new()))),
         ] {
             assert_eq!(value_kind(element, attribute), expected, "{element} {attribute}");
         }

@@ -36,11 +36,17 @@ pub(super) struct RawText {
     escaped: Escaped,
     partial: Partial,
     less_at: usize,
+    /// It may be an element that has tags in it, so it must not have what looks like one.
+    no_tags: bool,
 }
 
 impl RawText {
     pub(super) fn new() -> RawText {
-        RawText { escaped: Escaped::No, partial: Partial::Nothing, less_at: 0 }
+        RawText { escaped: Escaped::No, partial: Partial::Nothing, less_at: 0, no_tags: false }
+    }
+
+    pub(super) fn without_tags() -> RawText {
+        RawText { no_tags: true, ..RawText::new() }
     }
 
     /// Returns where the end tag began when `byte` is the first after its name.
@@ -49,6 +55,14 @@ impl RawText {
         let lower = byte.to_ascii_lowercase();
         let is_script = element == "script";
         let expected = |name: &str, index: usize| name.as_bytes().get(index) == Some(&lower);
+        let is_tag = match self.partial {
+            Partial::Less => byte.is_ascii_alphabetic() || matches!(byte, b'!' | b'?'),
+            Partial::EndName(index) => !(expected(element, index) || (ends_name && index == element.len())),
+            _ => false,
+        };
+        if self.no_tags && is_tag {
+            return Err(super::unsure("a tag"));
+        }
         let next = match self.partial {
             Partial::Less if byte == b'/' => Some(Partial::EndName(0)),
             Partial::Less if byte == b'!' && is_script && self.escaped == Escaped::No => {

@@ -35,6 +35,7 @@ impl Includes for Nothing {
 fn structure(html: &str) -> Vec<String> {
     let mut machine = Machine::new();
     let mut found = Vec::new();
+    let mut inner = None;
     for (at, byte) in html.bytes().enumerate() {
         let was_name = machine.state == State::AttributeName;
         let comment = matches!(machine.state, State::Comment(_) | State::BogusComment);
@@ -45,6 +46,15 @@ fn structure(html: &str) -> Vec<String> {
         }
         if was_name && machine.state != State::AttributeName {
             found.push(machine.attribute.clone());
+        }
+        match (&machine.state, inner) {
+            (State::Value { kind: ValueKind::Document(_), .. }, None) => inner = Some(at + 1),
+            (State::Value { kind: ValueKind::Document(_), .. }, Some(_)) => {}
+            (_, Some(start)) => {
+                found.push(structure(&reference::decoded(&html[start..at])).join(" "));
+                inner = None;
+            }
+            (_, None) => {}
         }
         if comment && machine.state == State::Text {
             found.push("-->".to_owned());
@@ -109,6 +119,18 @@ const PIECES: &[&str] = &[
     "@endforeach",
     "<svg>",
     "</svg>",
+    "<foreignObject>",
+    "</foreignObject>",
+    "<math>",
+    "<![CDATA[",
+    "]",
+    "]]>",
+    "<iframe srcdoc=\"",
+    "&lt;",
+    "&#",
+    "<animate values=\"",
+    ";",
+    "</div>",
     "<input ",
     "checked",
     "&",
@@ -148,6 +170,12 @@ const PAYLOADS: &[&str] = &[
     "x\" y=\"",
     "javascript:x",
     ":",
+    "]]>",
+    "]",
+    "&lt;p&gt;",
+    "lt;b ",
+    ";javascript:x",
+    "60;",
 ];
 
 proptest! {

@@ -4,7 +4,7 @@ use handlebars::template::TemplateElement;
 
 use super::super::ast::{Expr, Named};
 use super::super::html_context::Machine;
-use super::super::parse::{check_name, parse};
+use super::super::parse::{Known, check_name, parse};
 use super::super::source::{Checked, Pos, Problem};
 use super::elements::call;
 use super::layouts::{check_file_name, not_included};
@@ -83,8 +83,8 @@ impl Lowering<'_> {
             return Err(Problem::new(pos, self.too_deep()));
         }
         let file = self.component_file(&key.name, pos)?;
-        let arguments = key.arguments.clone().unwrap_or_default();
-        let document = parse(file, self.sources.text(file), &arguments)?;
+        let known = key.arguments.as_deref().map_or(Known::All, Known::Component);
+        let document = parse(file, self.sources.text(file), known)?;
         if let Some(layout) = &document.extends {
             return Err(Problem::new(layout.pos, "a component cannot extend a layout"));
         }
@@ -141,6 +141,7 @@ impl Lowering<'_> {
             let message = format!("{name} is larger than {most} bytes (source_bytes_max)");
             return Err(Problem::new(pos, message));
         }
-        Ok(self.sources.add(name, source))
+        // Some editors begin every file with a mark that is none in the middle of a page.
+        Ok(self.sources.add(name, source.strip_prefix('\u{feff}').unwrap_or(source)))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::ast::{Document, Expr, Named, Node};
 use super::super::html_context::Machine;
 use super::super::lex::is_space_or_comments;
-use super::super::parse::parse;
+use super::super::parse::{Known, parse};
 use super::super::source::{Checked, Pos, Problem};
 use super::{Elements, Here, Lowering, Names};
 use crate::suggest;
@@ -43,19 +43,28 @@ impl Lowering<'_> {
 
     /// The page and its layouts, from the page outwards.
     fn documents(&mut self, page: u32) -> Checked<Vec<Document>> {
-        let mut documents = vec![parse(page, self.sources.text(page), &[])?];
+        let mut files = vec![page];
+        let mut documents = vec![parse(page, self.sources.text(page), Known::Page(&[]))?];
         let mut set_names = Vec::new();
         while let Some(document) = documents.last() {
+            set_names.extend(document.set_names.iter().cloned());
             let Some(layout) = document.extends.clone() else {
                 break;
             };
-            set_names.extend(document.set_names.iter().cloned());
             if documents.len() > LAYOUTS_MAX {
                 let message = format!("more than {LAYOUTS_MAX} layouts extend one another");
                 return Err(Problem::new(layout.pos, message));
             }
             let file = self.layout_file(&layout)?;
-            documents.push(parse(file, self.sources.text(file), &set_names)?);
+            files.push(file);
+            documents.push(parse(file, self.sources.text(file), Known::Page(&set_names))?);
+        }
+        // The outermost layout was read with all names already.
+        files.pop();
+        for (file, document) in files.into_iter().zip(&mut documents) {
+            if set_names.iter().any(|name| !document.set_names.contains(name)) {
+                *document = parse(file, self.sources.text(file), Known::Page(&set_names))?;
+            }
         }
         Ok(documents)
     }

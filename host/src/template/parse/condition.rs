@@ -98,7 +98,7 @@ impl Parser<'_> {
 
     fn is_known(&self, name: &str) -> bool {
         let in_loop = |frame: &Frame| matches!(&frame.kind, FrameKind::Foreach { item, .. } if item.name == name || name == "loop");
-        self.known.contains(name) || self.frames.iter().any(in_loop)
+        self.knows_all || self.known.contains(name) || self.frames.iter().any(in_loop)
     }
 
     fn set_owner_of_chain(&mut self, first: usize, server: bool) -> Checked<()> {

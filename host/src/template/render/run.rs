@@ -25,6 +25,8 @@ pub(super) struct Run<'a> {
     pub program: &'a Program,
     sources: &'a Sources,
     state: Mutex<State<'a>>,
+    /// The page as far as it is rendered.
+    html: &'a Mutex<String>,
 }
 
 pub(super) struct State<'a> {
@@ -52,6 +54,7 @@ impl<'a> Run<'a> {
         limits: &TemplateLimits,
         scope: &'a Scope<'a>,
         now: f64,
+        html: &'a Mutex<String>,
     ) -> Run<'a> {
         let slots = program.units.first().map_or(0, |page| page.slots);
         let env = Env {
@@ -71,7 +74,7 @@ impl<'a> Run<'a> {
             component_depth: 0,
             component_depth_max: limits.component_depth_max,
         };
-        Run { program, sources, state: Mutex::new(state) }
+        Run { program, sources, state: Mutex::new(state), html }
     }
 
     pub(super) fn finish(self) -> State<'a> {
@@ -104,7 +107,11 @@ impl<'a> Run<'a> {
     ) -> HelperResult {
         let mut state = self.lock();
         let value = state.eval(expr, pos)?;
-        match escape::write(escape, &value, out, &mut state.env.budget) {
+        let page = match escape.looks_back() {
+            true => escape::tail(&self.html.lock().unwrap_or_else(PoisonError::into_inner)).to_owned(),
+            false => String::new(),
+        };
+        match escape::write(escape, &value, &page, out, &mut state.env.budget) {
             Ok(None) => Ok(()),
             Ok(Some(url)) => {
                 state.warn_blocked(self.sources, &url);

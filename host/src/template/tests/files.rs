@@ -50,6 +50,38 @@ fn components_have_names_of_their_own() {
 }
 
 #[test]
+fn a_components_names_are_the_servers_given_or_not() {
+    let row = ("row", "<em v-if=\"!secret\">none</em><i v-if=\"open\">{{ secret }}</i>");
+    for (source, expected) in [
+        ("@component('row', {secret: 1})", "<i v-if=\"open\">1</i>"),
+        ("@component('row', {other: 1})", "<em>none</em><i v-if=\"open\"></i>"),
+        ("@component('row')", "<em>none</em><i v-if=\"open\"></i>"),
+        // Of a record nobody knows the names before it is there.
+        ("@component('row', var.no)", "<em>none</em>"),
+        ("@set(r = {open: 1, secret: 2})@component('row', r)", "<i>2</i>"),
+    ] {
+        assert_eq!(with_components(&[row], source), expected, "{source}");
+    }
+    let list = ("list", "@foreach(p in var.people){{ p.name }}@endforeach<i v-if=\"p.open\"></i>");
+    assert_eq!(with_components(&[list], "@component('list')"), "AdaBob<i v-if=\"p.open\"></i>");
+    let odd = ("odd", "<i v-if=\"a ? b : c\"></i>");
+    assert_eq!(with_components(&[odd], "@component('odd')"), "<i v-if=\"a ? b : c\"></i>");
+    let error = with_components(&[odd], "@component('odd', var.map)");
+    assert!(error.starts_with("components/odd.html:1:12: expected the condition to end"), "{error}");
+}
+
+#[test]
+fn a_mark_at_the_head_of_a_file_is_not_printed() {
+    let card = ("card", "\u{feff}<b>{{ 1 | no_such }}</b>");
+    let error = "components/card.html:1:11: there is no filter \"no_such\"";
+    assert_eq!(with_components(&[card], "<p>@component('card')"), error);
+    let card = ("card", "\u{feff}<b></b>\u{feff}");
+    assert_eq!(with_components(&[card], "<p>@component('card')"), "<p><b></b>\u{feff}");
+    let base = ("base", "\u{feff}<p>@yield('a')");
+    assert_eq!(with_layouts(&[base], "\u{feff}@extends('base')@block('a')x@endblock"), "<p>x");
+}
+
+#[test]
 fn components_are_escaped_for_where_they_are_used() {
     let value = ("value", "{{ v }}");
     let url = ("url", "/p/{{ v }}?");
@@ -177,6 +209,14 @@ fn a_layout_may_use_what_its_page_sets() {
     let base = ("base", "<p v-if=\"wide\">{{ wide }}</p>@foreach(item in [1,2])@yield('row')@endforeach");
     let source = "@extends('base')@set(wide = 1)@block('row')[{{ item }}{{ loop.index }}]@endblock";
     assert_eq!(with_layouts(&[base], source), "<p>1</p>[][]");
+}
+
+#[test]
+fn a_page_may_use_what_its_layout_sets() {
+    let base = ("base", "@set(wide = 1)@yield('a')");
+    let mid = ("mid", "@extends('base')@set(deep = 1)@block('a')<i v-if=\"wide\"></i>@yield('b')@endblock");
+    let source = "@extends('mid')@block('b')<p v-if=\"!wide\">x</p><p v-if=\"deep\">y</p><p v-if=\"open\">z</p>@endblock";
+    assert_eq!(with_layouts(&[base, mid], source), "<i></i><p>y</p><p v-if=\"open\">z</p>");
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! URLs in attributes.
+
+use super::*;
+
+#[test]
+fn urls_are_checked_where_they_begin() {
+    check(&[
+        ("<a href=\"{{ var.url }}\">", "<a href=\"https://example.org/a?b=c&amp;d=1\">"),
+        ("<a href=\"{{ var.evil }}\">", "<a href=\"#blocked\">"),
+        ("<a href=' {{ var.evil }}'>", "<a href=' #blocked'>"),
+        ("<a href={{ var.evil }}>", "<a href=&#35;blocked>"),
+        ("<a href=\"{{ '/a b' }}?q={{ var.evil }}\">", "<a href=\"/a b?q=javascript:alert(1)\">"),
+        ("<a href=\"/p/{{ 'x:y' }}\">", "<a href=\"/p/x:y\">"),
+        ("<a href=\"{{ 'java' }}{{ 'script:alert(1)' }}\">", "<a href=\"java#blocked\">"),
+        ("<a href=\"java{{ 'script:alert(1)' }}\">", "<a href=\"java#blocked\">"),
+        ("<a href=\"{{ 'https' }}://{{ 'a:b' }}\">", "<a href=\"https://a:b\">"),
+        ("<a href=\"{{ 'javascript' }}:{{ 'alert(1)' }}\">", "<a href=\"#blocked:alert(1)\">"),
+        ("<a href=\"{{ 'https://h' }}:80\">", "<a href=\"https://h:80\">"),
+        (
+            "<a href=\"{{ 'a' }}b:c\">",
+            "page.html:1:20: write a URL's scheme out, or put the whole URL into one {{ }}",
+        ),
+        ("<a href=\"mailto:{{ 'a:b' }}\">", "<a href=\"mailto:a:b\">"),
+        (
+            "<a href=\"javascript:f('{{ var.quote }}')\">",
+            "<a href=\"javascript:f('\\u0022\\u003balert\\u00281\\u0029\\u002f\\u002f\\u0027')\">",
+        ),
+        (
+            "<img src=\"{{ 'data:image/png;base64,x' }}\" alt=\"{{ 'data:x' }}\">",
+            "<img src=\"#blocked\" alt=\"data:x\">",
+        ),
+        (
+            "<form action='{{ 'vbscript:x' }}'><button formaction=\"{{ 'x:y' }}\"><video poster='{{ 'tel:1' }}'>",
+            "<form action='#blocked'><button formaction=\"#blocked\"><video poster='tel:1'>",
+        ),
+        ("<img srcset=\"{{ 'a.png' }} 1x, {{ var.evil }} 2x\">", "<img srcset=\"a.png 1x, #blocked 2x\">"),
+        ("<use xlink:href='{{ var.evil }}'/>", "<use xlink:href='#blocked'/>"),
+        ("<a href=\"@if(var.t){{ var.evil }}@endif\">", "<a href=\"#blocked\">"),
+        ("<a href=\"@if(var.f)/base@endif{{ var.evil }}\">", "<a href=\"#blocked\">"),
+        ("<a href=\"@if(var.f)java@endif{{ 'script:x' }}\">", "<a href=\"#blocked\">"),
+        ("<a href=\"@foreach(c in ['java','script:x']){{ c }}@endforeach\">", "<a href=\"java#blocked\">"),
+    ]);
+}
+
+#[test]
+fn what_is_printed_before_a_value_decides_with_it() {
+    check(&[
+        (
+            "<a href=\"@if(var.empty){{ var.empty }}@endif{{ var.url }}\">",
+            "<a href=\"https://example.org/a?b=c&amp;d=1\">",
+        ),
+        ("<a href=\"@if(var.empty){{ var.empty }}@endif{{ var.evil }}\">", "<a href=\"#blocked\">"),
+        ("<a href=\"@if(var.t){{ 'java' }}@endif{{ 'script:x' }}\">", "<a href=\"java#blocked\">"),
+        ("<a href='@if(var.t){{ '/b' }}@endif{{ 'c:d' }}'>", "<a href='/bc:d'>"),
+        ("<a title=b href=h{{ 'ttps://a' }}>", "<a title=b href=https&#58;&#47;&#47;a>"),
+        ("<a title=b href=java{{ 'script:x' }}>", "<a title=b href=java&#35;blocked>"),
+        ("<a href=\"{{ var.empty }}{{ 'https://a' }}\">", "<a href=\"https://a\">"),
+        ("<a href=\"{{ var.empty }}{{ var.evil }}\">", "<a href=\"#blocked\">"),
+        (
+            "<a href=\"{{ ' ' }}{{ '\tjava' }}{{ 'script' }}{{ ':x' }}\">",
+            "<a href=\" \tjavascript#blocked\">",
+        ),
+        ("<a href=\"@if(var.f)/base@endif{{ 'https://a' }}\">", "<a href=\"https://a\">"),
+        ("<a href=\"@if(var.t)/base@endif{{ 'a:b' }}\">", "<a href=\"/basea:b\">"),
+        ("<a href=\"http{{ 's://a' }}\">", "<a href=\"https://a\">"),
+        (
+            "<a title=\"a:b\" href=\"{{ '' }}{{ '' }}{{ 'https:' }}{{ '//a' }}\">",
+            "<a title=\"a:b\" href=\"https://a\">",
+        ),
+    ]);
+}
+
+#[test]
+fn references_in_urls_are_read_as_what_they_mean() {
+    check(&[
+        ("<a href=\"&#32;{{ var.evil }}\">", "<a href=\"&#32;#blocked\">"),
+        ("<a href=\"&#x1;&Tab;&NewLine;{{ var.evil }}\">", "<a href=\"&#x1;&Tab;&NewLine;#blocked\">"),
+        ("<a href=\"java&#115;{{ 'cript:x' }}\">", "<a href=\"java&#115;#blocked\">"),
+        ("<a href=\"java&#115;cript:f('{{ ')' }}')\">", "<a href=\"java&#115;cript:f('\\u0029')\">"),
+        ("<a href=\"javascript&colon;f('{{ ')' }}')\">", "<a href=\"javascript&colon;f('\\u0029')\">"),
+        ("<a href=\"javascript&#58f('{{ ')' }}')\">", "<a href=\"javascript&#58f('\\u0029')\">"),
+        ("<a href=\"{{ 'javascript' }}&colon;x\">", "<a href=\"#blocked&colon;x\">"),
+        ("<a href=\"{{ 'a' }}&sol;{{ 'b:c' }}\">", "<a href=\"a&sol;b:c\">"),
+        ("<a href=\"/?a=1&{{ 'b:c' }}\">", "<a href=\"/?a=1&b:c\">"),
+        (
+            "<a href=\"&{{ var.evil }}\">",
+            "page.html:1:11: {{ }} here could change the character reference before it; write \"&\" as \"&amp;\"",
+        ),
+        ("<a href=\"&amp;{{ 'b:c' }}\">", "<a href=\"&amp;#blocked\">"),
+    ]);
+}
+
+#[test]
+fn every_url_of_a_list_is_checked() {
+    check(&[
+        ("<animate values=\"{{ var.evil }}\">", "<animate values=\"#blocked\">"),
+        ("<animate values=\"#x;{{ var.evil }}\">", "<animate values=\"#x;#blocked\">"),
+        ("<animate values=\"#x; {{ 'a;javascript:x' }}\">", "<animate values=\"#x; #blocked\">"),
+        ("<animate values=\"#{{ 'a;javascript:x' }};b\">", "<animate values=\"##blocked;b\">"),
+        (
+            "<animate values=\"{{ '0;1.5;#a;https://b' }};{{ 2 }}\">",
+            "<animate values=\"0;1.5;#a;https://b;2\">",
+        ),
+        ("<animate values=\"#x&#59;{{ var.evil }}\">", "<animate values=\"#x&#59;#blocked\">"),
+        ("<set from=\"{{ var.evil }}\" to='{{ var.evil }}'>", "<set from=\"#blocked\" to='#blocked'>"),
+        ("<img srcset=\"/a/{{ 'b 1x, javascript:x' }}\">", "<img srcset=\"/a/#blocked\">"),
+    ]);
+}
+
+#[test]
+fn a_blocked_url_is_logged_with_its_place() {
+    let source = "<p>\n<a href=\"{{ var.evil }}\">";
+    let rendered = render_with(&Files::default(), source, &data());
+    let expected = "page.html:2:10: #blocked stands for the URL \"javascript:alert(1)\"";
+    assert_eq!(rendered.map(|rendered| rendered.warnings), Ok(vec![expected.to_owned()]));
+}

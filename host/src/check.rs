@@ -159,7 +159,7 @@ fn shared_hosts(brands: &[(String, BrandConfig)]) -> Vec<Diagnostic> {
                 clash("it says `default = true`".to_owned());
             }
             for domain in &config.domains {
-                if theirs.domains.iter().any(|their| their.eq_ignore_ascii_case(domain)) {
+                if theirs.domains.contains(domain) {
                     clash(format!("it names the domain `{domain}`"));
                 }
             }

@@ -15,6 +15,7 @@ use crate::limits::{LimitOverrides, SiteLimits};
 use crate::rate::Rate;
 use crate::script::memory_reset::MemoryResetChoice;
 use crate::site::access::AccessRules;
+use crate::site::domain::Domain;
 use crate::site::headers::StandingHeaders;
 use crate::site::public::PublicConfig;
 use crate::suggest;
@@ -62,6 +63,9 @@ pub struct ServerConfig {
     /// A request's body may take this long to arrive.
     #[serde(deserialize_with = "duration")]
     pub body_timeout: Duration,
+    /// A visitor who takes nothing of an answer for so long is let go.
+    #[serde(deserialize_with = "duration")]
+    pub write_timeout: Duration,
     /// Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` and
     /// `X-Forwarded-*` are believed.
     #[serde(deserialize_with = "networks")]
@@ -78,6 +82,7 @@ impl Default for ServerConfig {
             memory_reset: MemoryResetChoice::Auto,
             headers_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             trusted_proxies: Vec::new(),
         }
     }
@@ -154,6 +159,18 @@ impl Default for LogConfig {
 }
 
 impl SiteConfig {
+    /// Puts what the host keeps into `dir`: the embedded database, unless the settings
+    /// name a server, and the files that the settings do not place elsewhere.
+    pub fn keep_data_in(&mut self, dir: &Path) {
+        if self.database.url.starts_with("sqlite:") {
+            self.database.url = format!("sqlite:{}", dir.join("sluice.db").display());
+        } else {
+            self.log.path.get_or_insert_with(|| dir.join("runs.db"));
+            self.secrets.dir.get_or_insert_with(|| dir.join("secrets"));
+            self.cache.dir.get_or_insert_with(|| dir.join("cache"));
+        }
+    }
+
     /// Where the execution log is.
     pub fn execution_log_path(&self) -> PathBuf {
         let beside_database = || {
@@ -219,7 +236,7 @@ pub struct BrandConfig {
     /// Takes the Hosts that no brand names.
     pub default: bool,
     /// Host names; `*.` in front stands for every subdomain.
-    pub domains: Vec<String>,
+    pub domains: Vec<Domain>,
     pub on_error: OnError,
     /// `request.body` of HTML forms (`application/x-www-form-urlencoded`), too.
     pub form_bodies: bool,

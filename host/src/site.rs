@@ -2,6 +2,7 @@
 
 pub mod access;
 mod compile;
+pub mod domain;
 pub mod files;
 pub mod folder;
 pub mod headers;
@@ -21,6 +22,7 @@ use crate::limits::Limits;
 use crate::limits::policy::BrandLayers;
 use crate::page::Page;
 use access::AccessRules;
+use domain::{Domain, Fit};
 use files::FileError;
 pub use folder::BrandFolder;
 use headers::StandingHeaders;
@@ -48,7 +50,7 @@ pub struct Site {
 /// One tenant: its own pages, sessions, CRM and keys.
 pub struct Brand {
     pub id: String,
-    domains: Vec<String>,
+    domains: Vec<Domain>,
     is_default: bool,
     pub variables: Arc<Map<String, Value>>,
     /// Bodies of HTML forms reach scripts.
@@ -88,8 +90,8 @@ impl Site {
     /// The brand that `host` (a Host header) names, else the default one.
     pub fn brand(&self, host: &str) -> Option<&Arc<Brand>> {
         let host = canonical_host(host);
-        let named = self.brands.iter().filter_map(|brand| Some((brand.matches(&host)?, brand)));
-        let best = named.max_by_key(|(length, _)| *length).map(|(_, brand)| brand);
+        let named = self.brands.iter().filter_map(|brand| Some((brand.fit(&host)?, brand)));
+        let best = named.max_by_key(|(fit, _)| *fit).map(|(_, brand)| brand);
         best.or_else(|| self.brands.iter().find(|brand| brand.is_default))
     }
 
@@ -99,15 +101,9 @@ impl Site {
 }
 
 impl Brand {
-    /// Length of the longest domain that takes `host`.
-    fn matches(&self, host: &str) -> Option<usize> {
-        let takes = |domain: &&String| match domain.strip_prefix("*.") {
-            Some(parent) => {
-                host.strip_suffix(parent).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-            }
-            None => host == domain.as_str(),
-        };
-        self.domains.iter().filter(takes).map(String::len).max()
+    /// How well the best of the domains fits `host`.
+    fn fit(&self, host: &str) -> Option<Fit> {
+        self.domains.iter().filter_map(|domain| domain.fit(host)).max()
     }
 
     /// Takes the Hosts that no brand names.
@@ -117,9 +113,8 @@ impl Brand {
 
     /// A Host that means this brand; none where there is no such.
     pub fn own_host(&self) -> Option<String> {
-        let named = self.domains.iter().find(|domain| !domain.starts_with("*.")).cloned();
-        let any = || Some(format!("www.{}", self.domains.first()?.strip_prefix("*.")?));
-        named.or_else(any).or_else(|| self.is_default.then(|| "localhost".to_owned()))
+        let own = self.domains.first().map(Domain::example);
+        own.or_else(|| self.is_default.then(|| "localhost".to_owned()))
     }
 
     /// The brand's own page for paths that nothing answers.

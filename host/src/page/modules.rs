@@ -1,7 +1,7 @@
 //! The import graph of a page: which files a script reaches, read from the
 //! brand's `modules/` and `pages/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -86,18 +86,19 @@ fn add(
     missing: Vec<Missing>,
     imports_max: usize,
 ) -> Result<(), CompileError> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut imported: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for import in &missing {
-        let count = counts.entry(&import.importer).or_default();
-        *count += 1;
-        if *count > imports_max {
+        let codes = imported.entry(&import.importer).or_default();
+        codes.insert(&import.code);
+        if codes.len() > imports_max {
             return Err(at_import(
                 files,
                 import,
                 format!("a module may import at most {imports_max} modules"),
             ));
         }
-        if units.iter().any(|unit| unit.code == import.code) {
+        // The page itself is the unit without a code.
+        if !import.code.is_empty() && units.iter().any(|unit| unit.code == import.code) {
             continue;
         }
         let source = match modules.module(&import.code) {

@@ -24,7 +24,9 @@ impl Source {
     pub fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let before = self.text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        // No editor shows a byte order mark.
+        let text_start = if before.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let line_start = before.rfind('\n').map_or(text_start, |at| at + 1);
         Position {
             line: saturate(before.matches('\n').count() + 1),
             column: saturate(before.get(line_start..).unwrap_or_default().chars().count() + 1),

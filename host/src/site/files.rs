@@ -20,6 +20,10 @@ pub enum FileError {
     Nul(String),
     #[error("{0}: it is a symbolic link; links are not followed")]
     Link(String),
+    #[error("{0}: it is neither a file nor a folder")]
+    Special(String),
+    #[error("pages/{0}: {1}")]
+    Route(String, String),
 }
 
 /// Files below `folder` with one of `extensions`, as paths relative to it,
@@ -29,6 +33,9 @@ pub enum FileError {
 /// A folder that cannot be read, or a symbolic link in it.
 pub fn list(folder: &Path, extensions: &[&str]) -> Result<Vec<String>, FileError> {
     let mut found = Vec::new();
+    if folder.is_symlink() {
+        return Err(FileError::Link(folder.display().to_string()));
+    }
     if folder.is_dir() {
         walk(folder, "", extensions, &mut found)?;
     }
@@ -50,6 +57,9 @@ fn walk(folder: &Path, prefix: &str, extensions: &[&str], found: &mut Vec<String
             return Err(FileError::Link(entry.path().display().to_string()));
         } else if kind.is_dir() {
             walk(&entry.path(), &format!("{relative}/"), extensions, found)?;
+        } else if !kind.is_file() {
+            // Reading a named pipe would wait for ever.
+            return Err(FileError::Special(entry.path().display().to_string()));
         } else if extensions.iter().any(|extension| name.ends_with(extension)) {
             found.push(relative);
         }
@@ -64,7 +74,11 @@ fn walk(folder: &Path, prefix: &str, extensions: &[&str], found: &mut Vec<String
 pub fn read(brand_dir: &Path, file: &str) -> Result<Source, FileError> {
     let path = brand_dir.join(file);
     let unreadable = |error| FileError::Unreadable(file.to_owned(), error);
-    if fs::metadata(&path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
+    let metadata = fs::metadata(&path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(FileError::Special(file.to_owned()));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
         return Err(FileError::TooLarge(file.to_owned()));
     }
     let bytes = fs::read(&path).map_err(unreadable)?;

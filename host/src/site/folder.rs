@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FileError};
+use super::table;
 use crate::author;
 use crate::cache::CacheKey;
 use crate::diagnostic::{Diagnostic, Rule};
@@ -49,13 +50,15 @@ impl BrandFolder {
     /// Lists a brand's folder.
     ///
     /// # Errors
-    /// A folder that cannot be read, or a symbolic link in one.
+    /// A folder that cannot be read, a symbolic link in one, or two pages of one path.
     pub fn new(dir: &Path) -> Result<Self, FileError> {
         let mut modules = files::list(&dir.join("modules"), &[".js", ".html"])?;
         modules.retain(|file| !file.ends_with(author::testing::SUFFIX));
+        let pages = files::list(&dir.join("pages"), &[".html"])?;
+        table::check(&pages).map_err(|(file, reason)| FileError::Route(file, reason))?;
         Ok(Self {
             dir: dir.to_owned(),
-            pages: files::list(&dir.join("pages"), &[".html"])?,
+            pages,
             modules,
             layouts: files::list(&dir.join("layouts"), &[".html"])?,
             components: files::list(&dir.join("components"), &[".html"])?,

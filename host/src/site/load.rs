@@ -115,7 +115,7 @@ impl Loader<'_> {
         Ok(Brand {
             id: id.to_owned(),
             dir: dir.to_owned(),
-            domains: config.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
+            domains: config.domains.clone(),
             is_default: config.default,
             variables: Arc::new(config.variables),
             form_bodies: config.form_bodies,
@@ -279,7 +279,8 @@ impl Loading<'_> {
         let kept = last_good.is_some();
         let problem = |failure: Failure| PageProblem {
             page: file.to_owned(),
-            reason: failure.to_string(),
+            // QuickJS does not always know where.
+            reason: if failure.file.is_empty() { format!("{file}: {failure}") } else { failure.to_string() },
             failure,
             kept,
         };

@@ -57,15 +57,24 @@ impl TryFrom<String> for PathPattern {
             segments.push(match segment {
                 "" | "." | ".." => return wrong("has an empty or dot segment, which no path has"),
                 "*" => Segment::Any,
-                _ if segment.starts_with('{') && segment.ends_with('}') => Segment::Any,
+                _ if is_capture(segment) => Segment::Any,
                 _ if segment.contains('*') => {
                     return wrong("has a * that is not a whole segment, or a ** that is not at the end");
+                }
+                _ if segment.contains(['{', '}']) => {
+                    return wrong("has a {name} that is not a whole segment");
                 }
                 literal => Segment::Literal(literal.to_owned()),
             });
         }
         Ok(Self { segments, and_below, text })
     }
+}
+
+/// `{name}`
+fn is_capture(segment: &str) -> bool {
+    let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| !name.contains(['{', '}']))
 }
 
 #[cfg(test)]
@@ -101,8 +110,8 @@ mod tests {
     #[test]
     fn what_can_never_match_is_refused() {
         for bad in [
-            "", "a", "//", "/a/", "/a//b", "/./a", "/a/..", "/a%20b", "/a?b", "/a*", "/**/a", "/a**",
-            "/a\\b", "/a\n",
+            "", "a", "//", "/a/", "/a//b", "/./a", "/a/..", "/a%20b", "/a?b", "/a*", "/{a}-{b}", "/a{b}",
+            "/**/a", "/a**", "/a\\b", "/a\n",
         ] {
             let refused = PathPattern::try_from(bad.to_owned());
             assert!(refused.is_err(), "{bad}: {refused:?}");

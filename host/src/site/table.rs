@@ -98,6 +98,42 @@ impl Pattern {
     }
 }
 
+/// Checks the files of a brand's pages: each has a path of its own.
+///
+/// # Errors
+/// The file and what is wrong with it.
+pub fn check(files: &[String]) -> Result<(), (String, String)> {
+    let mut by_route: HashMap<String, &str> = HashMap::new();
+    for file in files {
+        let wrong = |reason: String| Err((file.clone(), reason));
+        let (mut route, mut names) = (String::new(), Vec::new());
+        for segment in Pattern::new(&url_path(file)).segments {
+            match segment {
+                Segment::Literal(text) if text.contains(['{', '}']) => {
+                    return wrong(format!("`{text}`: a {{name}} stands for a whole segment of the path"));
+                }
+                Segment::Literal(text) => route.extend(["/", &text]),
+                Segment::Capture(name) if names.contains(&name) => {
+                    return wrong(format!("`{{{name}}}` is there twice"));
+                }
+                Segment::Capture(name) => {
+                    let is_name = !name.is_empty()
+                        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+                    if !is_name {
+                        return wrong(format!("`{{{name}}}`: a name has letters, digits, _ and -"));
+                    }
+                    names.push(name);
+                    route.push_str("/{}");
+                }
+            }
+        }
+        if let Some(other) = by_route.insert(route, file) {
+            return wrong(format!("pages/{other} has the same path"));
+        }
+    }
+    Ok(())
+}
+
 /// `weight/checkin.html` answers `/weight/checkin`, `index.html` its folder.
 pub fn url_path(file: &str) -> String {
     let stem = file.strip_suffix(".html").unwrap_or(file);
@@ -109,6 +145,23 @@ pub fn url_path(file: &str) -> String {
 mod tests {
     use super::super::path::{PathForm, canonical};
     use super::*;
+
+    #[test]
+    fn each_page_has_a_path_of_its_own() {
+        let check = |files: &[&str]| check(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>());
+        assert_eq!(check(&["a.html", "a/b.html", "a/{x}.html", "{x}/b.html", "{x}/{y-2}.html"]), Ok(()));
+        for (files, reason) in [
+            (&["dup.html", "dup/index.html"][..], "pages/dup.html has the same path"),
+            (&["amb/{x}.html", "amb/{y}.html"], "pages/amb/{x}.html has the same path"),
+            (&["u/{a}-{b}.html"], "`{a}-{b}`"),
+            (&["post-{id}.html"], "whole segment"),
+            (&["{}.html"], "a name has"),
+            (&["r/{id}/{id}.html"], "twice"),
+        ] {
+            let refused = check(files).unwrap_err();
+            assert!(refused.1.contains(reason), "{files:?}: {refused:?}");
+        }
+    }
 
     #[test]
     fn the_most_literal_page_answers() {

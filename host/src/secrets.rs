@@ -14,6 +14,8 @@ use std::sync::Arc;
 const VARIABLE: &str = "SLUICE_SECRET_";
 /// Shorter values would be found in text that has nothing to do with them.
 const MASKED_BYTES_MIN: usize = 6;
+/// What the engine puts at the end of text that it cut.
+const CUT: &str = "…";
 
 /// Why the secrets could not be read. Never holds a value.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +30,12 @@ pub enum SecretsError {
 
 /// The secrets of one brand, by upper-case name. `Debug` shows none.
 #[derive(Default)]
-pub struct BrandSecrets(BTreeMap<String, String>);
+pub struct BrandSecrets {
+    by_name: BTreeMap<String, String>,
+    /// What must not be logged, and what stands in its place; the longest first, because
+    /// one may begin with another.
+    masks: Vec<(String, String)>,
+}
 
 /// The secrets of all brands.
 #[derive(Debug, Default, Clone)]
@@ -55,7 +62,7 @@ impl Secrets {
                 all.entry(brand).or_default().insert(name.to_owned(), value);
             }
         }
-        let shared = |(brand, secrets): (&str, _)| (brand.to_owned(), Arc::new(BrandSecrets(secrets)));
+        let shared = |(brand, secrets): (&str, _)| (brand.to_owned(), Arc::new(BrandSecrets::new(secrets)));
         Ok(Self(all.into_iter().map(shared).collect()))
     }
 
@@ -66,26 +73,65 @@ impl Secrets {
 }
 
 impl BrandSecrets {
-    /// The value of a secret; names are compared without regard to case.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(&name.to_ascii_uppercase()).map(String::as_str)
+    fn new(by_name: BTreeMap<String, String>) -> Self {
+        let mut masks = Vec::new();
+        for (name, value) in by_name.iter().filter(|(_, value)| value.len() >= MASKED_BYTES_MIN) {
+            let label = format!("[secret {name}]");
+            // As part of an object it is logged as JSON writes it.
+            let quoted = serde_json::Value::from(value.as_str()).to_string();
+            let escaped = quoted.trim_matches('"');
+            if escaped != value {
+                masks.push((escaped.to_owned(), label.clone()));
+            }
+            masks.push((value.clone(), label));
+        }
+        masks.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
+        Self { by_name, masks }
     }
 
-    /// `text` with every secret's value replaced by its name.
+    /// The value of a secret; names are compared without regard to case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.by_name.get(&name.to_ascii_uppercase()).map(String::as_str)
+    }
+
+    /// `text` with every secret's value replaced by its name, also where the text was cut
+    /// in the middle of one.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut out = Cow::Borrowed(text);
-        for (name, value) in self.0.iter().filter(|(_, value)| value.len() >= MASKED_BYTES_MIN) {
-            if out.contains(value.as_str()) {
-                out = Cow::Owned(out.replace(value.as_str(), &format!("[secret {name}]")));
+        for (form, label) in &self.masks {
+            if out.contains(form.as_str()) {
+                out = Cow::Owned(out.replace(form.as_str(), label));
             }
         }
-        out
+        if self.masks.is_empty() {
+            return out;
+        }
+        let parts: Vec<&str> = out.split(CUT).collect();
+        let ends: Vec<Option<(usize, &str)>> = parts.iter().map(|part| self.cut_secret(part)).collect();
+        if ends.iter().all(Option::is_none) {
+            return out;
+        }
+        let masked = parts.iter().zip(ends).map(|(part, end)| match end {
+            Some((at, label)) => format!("{}{label}", part.get(..at).unwrap_or_default()),
+            None => (*part).to_owned(),
+        });
+        Cow::Owned(masked.collect::<Vec<_>>().join(CUT))
+    }
+
+    /// Where the beginning of a secret stands with which `text` ends, and its label.
+    fn cut_secret(&self, text: &str) -> Option<(usize, &str)> {
+        self.masks.iter().find_map(|(form, label)| {
+            let lengths = form.char_indices().map(|(at, _)| at).filter(|at| *at >= MASKED_BYTES_MIN);
+            let ends_in = |at: &usize| form.get(..*at).is_some_and(|beginning| text.ends_with(beginning));
+            let length = lengths.rev().find(ends_in)?;
+            Some((text.len().checked_sub(length)?, label.as_str()))
+        })
     }
 }
 
 impl std::fmt::Debug for BrandSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BrandSecrets({:?})", self.0.keys().collect::<Vec<_>>())
+        write!(f, "BrandSecrets({:?})", self.by_name.keys().collect::<Vec<_>>())
     }
 }
 
@@ -201,5 +247,23 @@ mod tests {
         let secrets = Secrets::load(&["a"], environment, None).unwrap().of("a");
         assert_eq!(secrets.mask("key s3cr3t-key, a"), "key [secret KEY], a");
         assert_eq!(format!("{secrets:?}"), r#"BrandSecrets(["KEY", "SHORT"])"#);
+    }
+
+    #[test]
+    fn values_are_masked_in_every_form_they_are_logged_in() {
+        let pem = "-----BEGIN-----\nMIIE\"\\x\n";
+        let environment = [
+            ("SLUICE_SECRET_A_ONE", "prefix"),
+            ("SLUICE_SECRET_A_TWO", "prefix-and-rest"),
+            ("SLUICE_SECRET_A_PEM", pem),
+        ];
+        let secrets = Secrets::load(&["a"], variables(&environment), None).unwrap().of("a");
+        assert_eq!(secrets.mask("prefix-and-rest, prefix"), "[secret TWO], [secret ONE]");
+        assert_eq!(secrets.mask(&format!("raw {pem}")), "raw [secret PEM]");
+        assert_eq!(secrets.mask(&serde_json::json!({"k": pem}).to_string()), r#"{"k":"[secret PEM]"}"#);
+        assert_eq!(secrets.mask("cut -----BEGIN…"), "cut [secret PEM]…");
+        assert_eq!(secrets.mask("Error: -----BEGIN…\nat x"), "Error: [secret PEM]…\nat x");
+        assert_eq!(secrets.mask("cut -----BEGIN-----\\nMI"), "cut [secret PEM]");
+        assert_eq!(secrets.mask("---- is no secret"), "---- is no secret");
     }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use std::collections::BTreeSet;
+
 use super::{Name, Options, find, required};
 use crate::crm::check::{given, quoted};
 use crate::crm::{Caller, CrmError, Destination, FieldKey, KEYS_A_CALL_MAX, Named, Reference, Refusal, Slug};
@@ -103,14 +105,21 @@ impl Options<'_> {
             let what = format!("fieldMap has {} keys; it may have 1 to {KEYS_A_CALL_MAX}", map.len());
             return Err(self.call.refused(what));
         }
-        map.iter()
+        let fields: Vec<(FieldKey, FieldKey)> = map
+            .iter()
             .map(|(from, to)| {
                 let from_key = FieldKey::new(from)
                     .map_err(|why| self.call.refused(format_args!("a key of fieldMap {why}")))?;
                 let name = format!("fieldMap[{}]", quoted(from));
                 Ok((from_key, super::field_key(self.call, &name, to)?))
             })
-            .collect()
+            .collect::<Result<_, CrmError>>()?;
+        // The second of two values would take the place of the first, which would be lost.
+        let mut targets = BTreeSet::new();
+        if let Some((_, twice)) = fields.iter().find(|(_, to)| !targets.insert(to.as_str())) {
+            return Err(self.call.refused(format!("fieldMap maps two keys to {}", quoted(twice.as_str()))));
+        }
+        Ok(fields)
     }
 
     /// Who has the entries that are to be the customer's, and the customer. A script may

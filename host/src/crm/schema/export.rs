@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::toml_of_json;
-use crate::crm::{Entity, FieldSpec, Pipeline};
+use crate::crm::{Entity, EntityMode, FieldSpec, Pipeline};
 
 #[derive(Serialize)]
 struct File<'a> {
@@ -62,7 +62,11 @@ fn entity_out(entity: &Entity) -> EntityOut<'_> {
         name: &entity.name,
         mode: entity.mode.as_str(),
         field: entity.fields.iter().map(|(_, field)| field_out(field)).collect(),
-        pipeline: entity.pipelines.iter().map(pipeline_out).collect(),
+        // One that was of mode `crm` before keeps its pipelines, but cannot declare them.
+        pipeline: match entity.mode {
+            EntityMode::Crm => entity.pipelines.iter().map(pipeline_out).collect(),
+            EntityMode::Data => Vec::new(),
+        },
     }
 }
 

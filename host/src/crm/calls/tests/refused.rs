@@ -152,6 +152,7 @@ async fn what_is_wrong_is_refused() {
         (Call::MoveToEntity, json!({"fieldMap": many_mapped}), "fieldMap has 257 keys"),
         (Call::MoveToEntity, json!({"fieldMap": {"!": "a"}}), r#"a key of fieldMap "!" does not match"#),
         (Call::MoveToEntity, json!({"fieldMap": {"a": 1}}), r#"fieldMap["a"] must be a string, got 1"#),
+        (Call::MoveToEntity, json!({"fieldMap": {"a": "t", "b": "t"}}), r#"fieldMap maps two keys to "t""#),
         (Call::MoveToEntity, json!({"toSlug": "leads"}), "fromSlug and toSlug are the same entity"),
         (Call::MoveToEntity, json!({"removeFromOld": 1}), "removeFromOld must be true or false"),
         (Call::Reassign, json!({"fromReferenceType": null}), "fromReferenceType is required"),

@@ -134,8 +134,41 @@ fn the_console_s_cookie_is_closed_and_needs_an_origin() {
     assert_eq!(set().header("origin", "http://evil.example").send(server.admin_address).status, 403);
     assert_eq!(set().header("origin", "http://localhost").send(server.admin_address).status, 303);
 
+    let logout = form("/logout", "").header("cookie", &cookie).header("origin", "http://localhost");
+    assert_eq!(logout.send(server.admin_address).status, 303);
+    let copied = Request::get("/api/overview").header("cookie", &cookie).send(server.admin_address);
+    assert_eq!(copied.status, 401, "a copy of the cookie is worth nothing any more");
+
     let wrong = form("/login", "token=wrong").header("origin", "http://localhost").send(server.admin_address);
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None));
+}
+
+#[test]
+fn whatever_is_wrong_is_told_as_json() {
+    let site = site();
+    let server = Server::start(site.path());
+    for (request, status) in [
+        (Request::get("/api/overview?hours=abc").operator(), 400),
+        (Request::get("/api/brands/shop/page").operator(), 400),
+        (Request::get("/api/brands/shop/runs?limit=abc").operator(), 400),
+        (Request::get("/api/brands/shop/runs/abc").operator(), 404),
+        (Request::new("POST", "/api/brands/shop/jobs/abc/retry").operator(), 404),
+        (
+            Request::new("PUT", "/api/brands/shop/limits")
+                .operator()
+                .header("content-type", "application/json")
+                .body(b"{"),
+            400,
+        ),
+        (Request::get("/api/overview").host("evil.example").operator(), 421),
+        (Request::new("POST", "/api/reload").operator().header("origin", "http://evil.example"), 403),
+        (Request::get("/api/overview"), 401),
+    ] {
+        let answer = request.send(server.admin_address);
+        let told = serde_json::from_str::<Value>(&answer.body).unwrap_or_default();
+        assert!(told["error"].is_string(), "{status}: {}", answer.body);
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
 }
 
 #[test]

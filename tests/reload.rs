@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Server, TestSite};
+use crate::harness::{Request, Server, TestSite};
 
 fn site() -> TestSite {
     let site = TestSite::new();
@@ -110,6 +110,19 @@ fn a_brand_with_broken_settings_is_served_as_before_and_others_reload() {
     fs::remove_dir_all(site.brand_dir("three")).unwrap();
     server.reload();
     assert_eq!(server.get("three.test", "/").status, 421);
+}
+
+#[test]
+fn the_log_says_why_a_reload_of_an_operator_s_took_nothing_over() {
+    let site = site();
+    let server = Server::start(site.path());
+    let reload = || Request::new("POST", "/api/reload").operator().send(server.admin_address);
+    site.write("brands/one/brand.toml", "domains = [\"one.test\"]\nvariabels = {}\n");
+    assert_eq!(reload().status, 200);
+    server.wait_told("did you mean \"variables\"?");
+    site.write("sluice.toml", "[limits]\nfuell = 1\n");
+    reload();
+    server.wait_told("did you mean \"fuel\"?");
 }
 
 #[test]

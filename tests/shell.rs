@@ -134,3 +134,16 @@ fn a_terminal_has_a_bar_that_goes_away_and_a_pipe_has_whole_lines() {
     let piped = build(site.path(), &[]);
     assert!(!String::from_utf8_lossy(&piped.stderr).contains('\u{1b}'));
 }
+
+#[test]
+fn whoever_reads_results_may_have_seen_enough() {
+    let site = TestSite::with(&[]);
+    for number in 0..2_000 {
+        site.write(&format!("brands/demo/pages/p{number}.html"), "<p>{{ vra.name }}</p>");
+    }
+    let site = site.path().to_str().unwrap();
+    let shell = format!("{} check {site} | head -n 1", env!("CARGO_BIN_EXE_sluice"));
+    let done = Command::new("bash").args(["-c", &shell]).output().unwrap();
+    let complaint = String::from_utf8(done.stderr).unwrap();
+    assert!(!done.stdout.is_empty() && !complaint.contains("panicked"), "{complaint}");
+}

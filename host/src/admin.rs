@@ -54,6 +54,10 @@ impl AdminState {
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")
+            // What cannot be read of a request is told as everything else is.
+            .app_data(web::QueryConfig::default().error_handler(error::unreadable))
+            .app_data(web::PathConfig::default().error_handler(error::no_such_address))
+            .app_data(web::JsonConfig::default().error_handler(error::unreadable))
             .wrap(from_fn(access::guard))
             .configure(probes::routes)
             .configure(api::routes)

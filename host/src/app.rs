@@ -88,6 +88,7 @@ impl App {
         dev: Option<Arc<Dev>>,
     ) -> anyhow::Result<Arc<Self>> {
         let location = Location::of(&config.database)?;
+        telemetry.asks_database(location.system());
         let data_dir = location.data_dir();
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(

@@ -1,11 +1,17 @@
 //! Which URLs a script may send a visitor to.
 
+/// What proxies and servers commonly take of a request line.
+const URL_BYTES_MAX: usize = 8 << 10;
+
 /// Checks a redirect target: a path that starts with a single `/`, or an
 /// absolute http(s) URL without credentials.
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence.
 pub fn check(url: &str) -> Result<(), &'static str> {
+    if url.len() > URL_BYTES_MAX {
+        return Err("it is longer than browsers and proxies take");
+    }
     if url.chars().any(char::is_control) {
         return Err("it has a control character");
     }
@@ -75,6 +81,13 @@ mod tests {
         ] {
             assert!(check(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_url_that_nobody_would_follow_is_refused() {
+        let url = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
+        assert_eq!(check(&url(URL_BYTES_MAX)), Ok(()));
+        assert!(check(&url(URL_BYTES_MAX + 1)).is_err());
     }
 
     #[test]

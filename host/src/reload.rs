@@ -137,20 +137,25 @@ async fn reload_here(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
     Ok(report)
 }
 
-/// Reloads, and logs what came of it.
-pub async fn reload_and_log(app: &Arc<App>) {
-    match reload(app).await {
+/// [`reload`], and what came of it in the log.
+///
+/// # Errors
+/// As [`reload`].
+pub async fn reload_and_log(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
+    let done = reload(app).await;
+    match &done {
         Ok(report) => {
             for problem in &report.problems {
                 tracing::error!("reload: {}", printable(problem));
             }
-            let ReloadReport { brands, pages, pages_compiled, .. } = report;
+            let ReloadReport { brands, pages, pages_compiled, .. } = *report;
             tracing::info!(brands, pages, pages_compiled, "the site was reloaded");
         }
         Err(error) => {
             tracing::error!("nothing was reloaded: {}", printable(&format!("{error:#}")));
         }
     }
+    done
 }
 
 /// Loads everything; `old` is what is served now.

@@ -95,8 +95,16 @@ pub enum Body {
     Json(Vec<u8>),
     /// `application/x-www-form-urlencoded`, for brands that take it.
     Form(Vec<u8>),
-    /// Of another type, too large, cut short or too slow: scripts see `null`.
+    /// Of another type or too large: scripts see `null`.
     Dropped,
+}
+
+/// Why a request whose body did not arrive is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// Cut short, or its chunks are none.
+    Broken,
+    TooSlow,
 }
 
 impl Body {
@@ -133,28 +141,31 @@ impl Method {
 
 impl PageRequest {
     /// Reads `request` and, for a POST, its body, by `rules`.
+    ///
+    /// # Errors
+    /// The body did not arrive whole: what the visitor asked for is not known.
     pub async fn read(
         method: Method,
         request: &HttpRequest,
         payload: web::Payload,
         rules: &ReadRules,
-    ) -> Self {
+    ) -> Result<Self, BodyFault> {
         let headers = request.headers();
         let body = match method {
-            Method::Post => read_body(headers, payload, rules).await,
+            Method::Post => read_body(headers, payload, rules).await?,
             Method::Get | Method::Head => Body::None,
         };
         let uri = request.uri();
         let peer = request.peer_addr().map(|address| address.ip());
         let head = Head { method, path: uri.path(), query: uri.query().unwrap_or_default(), headers, peer };
-        Self { conditions: Conditions::read(request), ..Self::of(&head, body, rules) }
+        Ok(Self { conditions: Conditions::read(request), ..Self::of(&head, body, rules) })
     }
 
     /// A request that has been read; it has no conditions.
     pub fn of(head: &Head<'_>, body: Body, rules: &ReadRules) -> Self {
         let headers = head.headers;
         let text = |name: header::HeaderName| {
-            headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let client = forwarded::client(head.peer, headers, &rules.trusted_proxies);
         let host = client.host.or_else(|| text(header::HOST)).unwrap_or_default();
@@ -307,25 +318,30 @@ impl PageRequest {
 }
 
 fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
-    let lines = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+    // One cookie with bytes that are no text must not take the others with it.
+    let lines = headers.get_all(header::COOKIE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let read = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    lines.flat_map(|line| line.split(';').filter_map(read).collect::<Vec<_>>()).collect()
 }
 
-async fn read_body(headers: &HeaderMap, payload: web::Payload, rules: &ReadRules) -> Body {
+async fn read_body(headers: &HeaderMap, payload: web::Payload, rules: &ReadRules) -> Result<Body, BodyFault> {
     let body = tokio::time::timeout(rules.body_timeout, collect(payload, rules.body_bytes_max)).await;
-    body.ok().flatten().map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes))
+    let body = body.map_err(|_| BodyFault::TooSlow)??;
+    Ok(body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)))
 }
 
-/// The whole body, or none when it is too large or breaks off.
-async fn collect(mut payload: web::Payload, bytes_max: usize) -> Option<Vec<u8>> {
+/// The whole body, or none when it is too large.
+async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<Vec<u8>>, BodyFault> {
     let mut body = Vec::new();
     let mut total = 0usize;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.ok()?;
+        let chunk = chunk.map_err(|_| BodyFault::Broken)?;
         total = total.saturating_add(chunk.len());
         if total > BODY_DRAIN_BYTES_MAX.max(bytes_max) {
-            return None;
+            return Ok(None);
         }
         if total <= bytes_max {
             body.extend_from_slice(&chunk);
@@ -333,7 +349,7 @@ async fn collect(mut payload: web::Payload, bytes_max: usize) -> Option<Vec<u8>>
             body = Vec::new();
         }
     }
-    (total <= bytes_max).then_some(body)
+    Ok((total <= bytes_max).then_some(body))
 }
 
 /// The pairs of a query string, `+` and percent-encoding undone.
@@ -386,6 +402,17 @@ mod tests {
         assert_eq!(value["cookies"], json!({"theme": "a b"}));
         assert_eq!((&value["ip"], &value["ip6"]), (&json!("10.0.0.1"), &Value::Null));
         assert_eq!((&value["route_params"], &value["route_slug"]), (&json!({"slug": "x"}), &json!("x")));
+    }
+
+    #[test]
+    fn a_cookie_that_is_no_text_does_not_hide_the_others() {
+        let mut headers = HeaderMap::new();
+        let line = header::HeaderValue::from_bytes(b"a=\xfc; sluice_session=secret; b=1").unwrap();
+        headers.insert(header::COOKIE, line);
+        let cookies = read_cookies(&headers);
+        let cookies: Vec<(&str, &str)> =
+            cookies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(cookies, [("a", "\u{fffd}"), ("sluice_session", "secret"), ("b", "1")]);
     }
 
     #[test]

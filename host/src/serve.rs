@@ -1,6 +1,7 @@
 //! The journey of a request: match → session → handoff → access → script → template →
 //! response, each step once and in this order.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -230,7 +231,9 @@ fn find(brand: &Arc<Brand>, request: &PageRequest) -> Answer {
 
 /// Turns away who asks too often, and whom no sandbox will be free for.
 async fn admit(app: &App, found: &Found, content: &PageContent, request: &PageRequest) -> Result<(), Reply> {
-    if let (Some(rate), Some(address)) = (found.page.rate, request.ip) {
+    if let Some(rate) = found.page.rate {
+        // Those whose address no proxy tells share one count.
+        let address = request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let asker = Asker { brand: &found.brand.id, page: &found.page.file, address };
         let admitted = app.rates.admit(rate, asker, app.now_ms()).await;
         admitted.map_err(|spent| {

@@ -14,6 +14,7 @@ use actix_web::dev::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
 use futures_util::future::join_all;
+use socket2::SockRef;
 use tokio::signal::unix::Signal;
 use tracing::Instrument as _;
 
@@ -22,7 +23,7 @@ use crate::app::{App, now_ms};
 use crate::config::SiteConfig;
 use crate::jobs::Workers;
 use crate::reload::reload_and_log;
-use crate::request::{Method, PageRequest};
+use crate::request::{BodyFault, Method, PageRequest};
 use crate::response::Reply;
 use crate::serve::serve;
 use crate::store::StoreError;
@@ -63,8 +64,14 @@ impl Bound {
     /// One cannot be bound.
     pub fn new(config: &SiteConfig) -> anyhow::Result<Self> {
         let probes = config.admin.probes.map(|address| bind(address, "admin.probes in sluice.toml"));
+        let visitors = bind(config.server.listen, "--listen")?;
+        // Connections have it from the listener. It ends those on which sent data is not
+        // acknowledged, or not taken because the other side's window stays shut.
+        SockRef::from(&visitors.0)
+            .set_tcp_user_timeout(Some(config.server.write_timeout))
+            .context("server.write_timeout cannot be set")?;
         Ok(Self {
-            visitors: bind(config.server.listen, "--listen")?,
+            visitors,
             admin: bind(config.admin.listen, "--admin-listen")?,
             probes: probes.transpose()?,
         })
@@ -174,12 +181,14 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let method_name = method.map_or("_OTHER", Method::name);
     let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
     let (mut reply, is_https) = match method {
-        Some(method) => {
-            let mut request = PageRequest::read(method, &request, payload, &app.live().read_rules).await;
-            request.trace = trace.clone();
-            let is_https = request.is_https;
-            (travel(app, request).await, is_https)
-        }
+        Some(method) => match PageRequest::read(method, &request, payload, &app.live().read_rules).await {
+            Ok(mut request) => {
+                request.trace = trace.clone();
+                let is_https = request.is_https;
+                (travel(app, request).await, is_https)
+            }
+            Err(fault) => (unread(fault), false),
+        },
         None => {
             let mut reply = Reply::plain(405, "Method not allowed");
             reply.set_header("allow", "GET, HEAD, POST".into());
@@ -193,6 +202,16 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
         reply.set_header("traceparent", traceparent);
     }
     reply.into_response()
+}
+
+/// The answer where the body did not arrive; nothing more is read from that connection.
+fn unread(fault: BodyFault) -> Reply {
+    let mut reply = match fault {
+        BodyFault::Broken => Reply::plain(400, "The request did not arrive whole"),
+        BodyFault::TooSlow => Reply::plain(408, "The request took too long to arrive"),
+    };
+    reply.set_header("connection", "close".into());
+    reply
 }
 
 /// The journey, to its end: a visitor who leaves cancels neither the run nor the
@@ -218,7 +237,8 @@ async fn travel(app: web::Data<App>, request: PageRequest) -> Reply {
 /// Reads the site anew at each SIGHUP.
 async fn reload_on(mut hangup: Signal, app: Arc<App>) {
     while hangup.recv().await.is_some() {
-        reload_and_log(&app).await;
+        // What failed is in the log.
+        drop(reload_and_log(&app).await);
     }
 }
 

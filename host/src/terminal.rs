@@ -30,6 +30,36 @@ pub fn stderr() -> Stderr {
     io::stderr()
 }
 
+/// Prints a part of a command's result; as `print!`.
+macro_rules! out {
+    ($($part:tt)*) => { $crate::terminal::print(format_args!($($part)*)) };
+}
+
+/// Prints a line of a command's result; as `println!`.
+macro_rules! outln {
+    ($($part:tt)*) => { $crate::terminal::print(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+pub(crate) use {out, outln};
+
+/// Prints on standard output. Whoever reads it may have seen enough (`sluice logs | head`):
+/// then the program ends, as others do.
+pub fn print(text: std::fmt::Arguments<'_>) {
+    if let Err(error) = io::stdout().lock().write_fmt(text) {
+        let is_read = error.kind() != io::ErrorKind::BrokenPipe;
+        if is_read {
+            eprintln!("sluice: standard output: {error}");
+        }
+        std::process::exit(i32::from(is_read));
+    }
+}
+
+/// A line for whoever started a server; it goes on where nobody reads it.
+pub fn announce(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
 /// How a stream is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {

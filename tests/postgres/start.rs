@@ -24,6 +24,21 @@ fn a_key_must_be_given() {
 }
 
 #[test]
+fn a_data_folder_beside_a_server_is_for_files() {
+    let database = Database::create();
+    let site = TestSite::with(&[("pages/index.html", "<p>Hello</p>")]);
+    let data = tempfile::tempdir().unwrap();
+    let url = database.url();
+    let environment = [("SLUICE_DATABASE__URL", url.as_str()), ("APP_KEY", APP_KEY)];
+    let arguments = ["jobs", "list", site.path().to_str().unwrap(), "--data", data.path().to_str().unwrap()];
+    let done = sluice(&arguments, &environment);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let tables = "SELECT count(*) > 0 FROM information_schema.tables WHERE table_schema = 'public'";
+    assert_eq!(database.sql(tables), "t", "the server is used");
+    assert!(!data.path().join("sluice.db").exists(), "and no file in its place");
+}
+
+#[test]
 fn a_database_that_cannot_be_used_is_named() {
     let key = [("APP_KEY", APP_KEY)];
     let error = complaint("postgres://ann:secret@127.0.0.1:1/site", &key);

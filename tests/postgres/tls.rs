@@ -60,6 +60,9 @@ fn a_host_reaches_its_database_by_tls() {
     let encrypted = "SELECT bool_and(ssl), min(version) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                      WHERE application_name = 'sluice'";
     assert_eq!(database.sql(encrypted), "t|TLSv1.3");
+    let metric = "db_client_operation_duration_seconds_count";
+    assert!(server.metric(metric, &["db_system_name=\"postgresql\""]) > 0.0);
+    assert_eq!(server.metric(metric, &["db_system_name=\"sqlite\""]), 0.0);
 }
 
 #[test]

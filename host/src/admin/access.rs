@@ -59,7 +59,7 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     let headers = request.headers();
     let host = text(headers, &header::HOST).unwrap_or_default();
     if !is_own_host(host, &state.hosts) {
-        return Some(plain(421, "This name is not one of this server's: add it to admin.hosts"));
+        return Some(refused(421, "This name is not one of this server's: add it to admin.hosts"));
     }
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     let is_open = OPEN.contains(&request.path());
@@ -68,23 +68,26 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     }
     // A login is a change, too: nobody is to be logged in by another site.
     if is_change && !is_own_origin(headers, host) {
-        return Some(plain(403, "This request comes from another site"));
+        return Some(refused(403, "This request comes from another site"));
     }
     None
 }
 
 fn is_operator(state: &AdminState, request: &ServiceRequest) -> bool {
-    let bearer =
-        text(request.headers(), &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let bearer = text(request.headers(), &header::AUTHORIZATION)
+        .and_then(|value| value.split_once(' '))
+        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
     match bearer {
         Some(token) => state.token.is(token),
-        None => {
-            let cookies = text(request.headers(), &header::COOKIE).unwrap_or_default();
-            let mut pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
-            let session = pairs.find_map(|(name, value)| (name == COOKIE).then_some(value));
-            session.is_some_and(|session| state.token.is_session(session, now_ms() / 1_000))
-        }
+        None => shown_session(request.headers())
+            .is_some_and(|session| state.token.is_session(session, now_ms() / 1_000)),
     }
+}
+
+/// The console session that a browser shows.
+pub fn shown_session(headers: &HeaderMap) -> Option<&str> {
+    let mut pairs = text(headers, &header::COOKIE)?.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
 fn unauthorized(request: &ServiceRequest) -> HttpResponse {
@@ -95,9 +98,9 @@ fn unauthorized(request: &ServiceRequest) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).finish()
 }
 
-fn plain(status: u16, message: &'static str) -> HttpResponse {
+fn refused(status: u16, message: &'static str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
-    HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(format!("{message}\n"))
+    HttpResponse::build(status).json(serde_json::json!({ "error": message }))
 }
 
 /// The cookie of a console session; an empty one ends it.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::error::AdminError;
 use super::views::{Since, crm, jobs, limits, overview, pages, runs};
-use crate::reload::reload;
+use crate::reload::reload_and_log;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -125,6 +125,7 @@ async fn put_limit(
 
 /// Serves the site as its files are now; says what could not be taken over.
 async fn post_reload(state: Data<AdminState>) -> Result<HttpResponse, AdminError> {
-    let report = reload(&state.app).await.map_err(|error| AdminError::Invalid(format!("{error:#}")))?;
+    let report =
+        reload_and_log(&state.app).await.map_err(|error| AdminError::Invalid(format!("{error:#}")))?;
     Ok(HttpResponse::Ok().json(report))
 }

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::access::session_cookie;
+use super::access::{session_cookie, shown_session};
 use super::error::AdminError;
 use super::templates::text;
 use super::views::{Since, crm, find_brand, find_page, jobs, limits, overview, pages, runs};
@@ -108,7 +108,10 @@ async fn log_in(state: Data<AdminState>, form: Form<Login>) -> HttpResponse {
         .finish()
 }
 
-async fn log_out() -> HttpResponse {
+async fn log_out(state: Data<AdminState>, request: HttpRequest) -> HttpResponse {
+    if let Some(session) = shown_session(request.headers()) {
+        state.token.end_session(session, now_ms() / 1_000);
+    }
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, "/login"))
         .insert_header((header::SET_COOKIE, session_cookie("")))

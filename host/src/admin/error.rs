@@ -1,7 +1,8 @@
 //! Why the admin plane does not do what it was asked.
 
-use actix_web::HttpResponse;
+use actix_web::error::PathError;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::execution_log::query::LogError;
 use crate::store::StoreError;
@@ -29,6 +30,16 @@ impl AdminError {
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+}
+
+/// For a part of a request that is not what it should be.
+pub fn unreadable(error: impl std::fmt::Display, _: &HttpRequest) -> actix_web::Error {
+    AdminError::Invalid(error.to_string()).into()
+}
+
+/// For an address in which a name or number is none that there can be.
+pub fn no_such_address(_: PathError, _: &HttpRequest) -> actix_web::Error {
+    AdminError::NotFound("such address".to_owned()).into()
 }
 
 /// What the API answers; the console has pages of its own.

@@ -1,9 +1,11 @@
 //! The operators' token: from the settings, else from a file that is made once.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use hkdf::Hkdf;
@@ -24,6 +26,9 @@ pub struct Token {
     /// A hash: comparisons take the same time whatever is shown.
     hash: [u8; 32],
     session_keys: Hkdf<Sha256>,
+    /// Sessions that were logged out of, by when they would have ended. Forgotten when the
+    /// host restarts.
+    ended: Mutex<BTreeSet<i64>>,
 }
 
 impl Token {
@@ -49,7 +54,7 @@ impl Token {
             "a token has at least {TOKEN_CHARS_MIN} characters: openssl rand -hex 32 prints one"
         );
         let session_keys = Hkdf::new(None, text.as_bytes());
-        Ok(Self { hash: Sha256::digest(text).into(), session_keys })
+        Ok(Self { hash: Sha256::digest(text).into(), session_keys, ended: Mutex::default() })
     }
 
     /// Whether this is the token.
@@ -68,7 +73,24 @@ impl Token {
     pub fn is_session(&self, shown: &str, now_s: i64) -> bool {
         let Some((ends_at, seal)) = shown.split_once('.') else { return false };
         let Ok(ends_at) = ends_at.parse::<i64>() else { return false };
-        bool::from(self.seal(ends_at).as_bytes().ct_eq(seal.as_bytes())) && now_s < ends_at
+        bool::from(self.seal(ends_at).as_bytes().ct_eq(seal.as_bytes()))
+            && now_s < ends_at
+            && !self.ended().contains(&ends_at)
+    }
+
+    /// Ends a session before its time: a copy of its cookie is worth nothing after a logout.
+    pub fn end_session(&self, shown: &str, now_s: i64) {
+        if self.is_session(shown, now_s)
+            && let Some(ends_at) = shown.split_once('.').and_then(|(ends_at, _)| ends_at.parse().ok())
+        {
+            let mut ended = self.ended();
+            ended.retain(|ends_at| *ends_at > now_s);
+            ended.insert(ends_at);
+        }
+    }
+
+    fn ended(&self) -> MutexGuard<'_, BTreeSet<i64>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seal(&self, ends_at: i64) -> String {
@@ -146,5 +168,9 @@ mod tests {
         }
         assert!(!Token::new("the-token-of-another").unwrap().is_session(&session, 1_000));
         assert!(!token.is(&session));
+        let other = token.session(2_000);
+        token.end_session(&session, 1_000);
+        token.end_session("0.made-up", 1_000);
+        assert!(!token.is_session(&session, 1_000) && token.is_session(&other, 1_000));
     }
 }

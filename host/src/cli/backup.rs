@@ -8,6 +8,7 @@ use super::database::DatabaseArgs;
 use super::output::{Lines, Output};
 use crate::store::location::Location;
 use crate::store::sqlite;
+use crate::terminal::outln;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -34,10 +35,10 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     progress.shared().begin("copying the database", 0);
     tokio::task::spawn_blocking(move || sqlite::backup(&from, &to)).await??;
     drop(progress);
-    println!("{} is a backup of {}", args.file.display(), path.display());
+    outln!("{} is a backup of {}", args.file.display(), path.display());
     let key = path.with_file_name("app.key");
     if key.exists() {
-        println!("keep {} with it: without the key its sessions cannot be read", key.display());
+        outln!("keep {} with it: without the key its sessions cannot be read", key.display());
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::page::modules::CompileError;
 use crate::script::Sandbox;
 use crate::site::table::url_path;
 use crate::site::{BrandFolder, brand_ids, limit_layers};
+use crate::terminal::outln;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -89,7 +90,7 @@ async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Re
             let script = sandbox.load(&built.component)?;
             write(out, &built.component)?;
             if !is_quiet {
-                println!(
+                outln!(
                     "{file:<40} {:>7} bytes ({} of bytecode, {} of machine code) in {:.1} ms",
                     built.component.len(),
                     built.bytecode_bytes,
@@ -99,7 +100,7 @@ async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Re
             }
         }
         Ok(None) if *is_quiet => {}
-        Ok(None) => println!("{file:<40} no backend script"),
+        Ok(None) => outln!("{file:<40} no backend script"),
         Err(CompileError::Author(_)) => {}
         Err(CompileError::Host(error)) => return Err(error.into()),
     }

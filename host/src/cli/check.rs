@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::output::{Lines, Output};
 use crate::check::Site;
 use crate::diagnostic::{self, Diagnostic};
+use crate::terminal::outln;
 
 #[derive(clap::Args)]
 #[command(
@@ -47,8 +48,8 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     drop(progress);
     let found = Diagnostic::all_below(found, &args.site_dir);
     match args.format {
-        Format::Json => println!("{}", diagnostic::json(&found)),
-        Format::Github => found.iter().for_each(|one| println!("{}", diagnostic::github(one))),
+        Format::Json => outln!("{}", diagnostic::json(&found)),
+        Format::Github => found.iter().for_each(|one| outln!("{}", diagnostic::github(one))),
         Format::Human => print(&found),
     }
     let is_clean = found.iter().all(|one| !one.is_error() && !args.deny_warnings);
@@ -57,10 +58,10 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
 
 fn print(found: &[Diagnostic]) {
     for one in found {
-        println!("{}\n", diagnostic::human(one));
+        outln!("{}\n", diagnostic::human(one));
     }
     match diagnostic::summary(found) {
-        Some(summary) => println!("{summary} found"),
-        None => println!("no mistakes found"),
+        Some(summary) => outln!("{summary} found"),
+        None => outln!("no mistakes found"),
     }
 }

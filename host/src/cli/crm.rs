@@ -8,6 +8,7 @@ use super::database::DatabaseArgs;
 use crate::crm::{CrmSchema, Entity, export, plan};
 use crate::run_log::printable;
 use crate::store::Store;
+use crate::terminal::{out, outln};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -75,11 +76,11 @@ async fn apply(at: &BrandArgs, dry_run: bool) -> anyhow::Result<()> {
         };
         let what = if dry_run { "would change" } else { "changed" };
         match changes.len() {
-            0 => println!("{brand}: all is as declared"),
-            count => println!("{brand}: {count} {what}"),
+            0 => outln!("{brand}: all is as declared"),
+            count => outln!("{brand}: {count} {what}"),
         }
         for change in changes {
-            println!("  {}", printable(&change));
+            outln!("  {}", printable(&change));
         }
     }
     store.close().await;
@@ -108,10 +109,10 @@ async fn show(at: &BrandArgs) -> anyhow::Result<()> {
     let brands = at.brands()?;
     let store = at.database.open().await?;
     for brand in brands {
-        println!("{brand}");
+        outln!("{brand}");
         let entities = store.list_entities(&brand).await?;
         if entities.is_empty() {
-            println!("  no entities");
+            outln!("  no entities");
         }
         entities.iter().for_each(show_entity);
     }
@@ -121,16 +122,16 @@ async fn show(at: &BrandArgs) -> anyhow::Result<()> {
 
 fn show_entity(entity: &Entity) {
     let Entity { id, slug, name, mode, fields, pipelines } = entity;
-    println!("  entity {slug} (id {id}), {name:?}, mode {}", mode.as_str());
+    outln!("  entity {slug} (id {id}), {name:?}, mode {}", mode.as_str());
     for (_, field) in fields {
-        println!("    field {}, {:?}, {}", field.key, field.label, field.kind.as_str());
+        outln!("    field {}, {:?}, {}", field.key, field.label, field.kind.as_str());
     }
     for pipeline in pipelines {
-        println!("    pipeline {} (id {}), {:?}", pipeline.slug, pipeline.id, pipeline.name);
+        outln!("    pipeline {} (id {}), {:?}", pipeline.slug, pipeline.id, pipeline.name);
         for stage in &pipeline.stages {
             let extra = [&stage.spec.color, &stage.spec.status].into_iter().flatten();
             let extra: String = extra.map(|word| format!(", {word}")).collect();
-            println!("      stage {} (id {}), {:?}{extra}", stage.spec.slug, stage.id, stage.spec.name);
+            outln!("      stage {} (id {}), {:?}{extra}", stage.spec.slug, stage.id, stage.spec.name);
         }
     }
 }
@@ -143,6 +144,6 @@ async fn export_brand(at: &BrandArgs) -> anyhow::Result<()> {
     let store = at.database.open().await?;
     let text = export(&store.list_entities(brand).await?).map_err(anyhow::Error::msg)?;
     store.close().await;
-    print!("{text}");
+    out!("{text}");
     Ok(())
 }

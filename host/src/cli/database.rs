@@ -30,7 +30,7 @@ impl DatabaseArgs {
     pub fn location(&self) -> anyhow::Result<Location> {
         let mut config = config::read_site(&self.site_dir, std::env::vars())?;
         if let Some(data) = &self.data {
-            config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+            config.keep_data_in(data);
         }
         Location::of(&config.database)
     }

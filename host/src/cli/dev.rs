@@ -15,6 +15,7 @@ use crate::dev::check::Checker;
 use crate::dev::{Dev, watch};
 use crate::server::{self, Bound};
 use crate::telemetry::Telemetry;
+use crate::terminal::announce;
 use crate::{config, reload};
 
 #[derive(clap::Args)]
@@ -28,7 +29,7 @@ pub struct Args {
     /// Where the console is [default: 127.0.0.1:9090 or, where that is taken, a free port]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
-    /// Folder of the embedded database and the application key [default: data, or database.url]
+    /// Folder of the embedded database, the application key and other files [default: data, or database.url]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Open the site in the browser
@@ -43,8 +44,8 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     let Started { app, bound, config, took } = start(&args, &telemetry, &dev, &mut changes, output).await?;
     let running = server::start(Arc::clone(&app), bound, &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
-    println!("sluice: serving on http://{}", running.address);
-    println!("sluice: operators on http://{}", running.admin_address);
+    announce(&format!("sluice: serving on http://{}", running.address));
+    announce(&format!("sluice: operators on http://{}", running.admin_address));
     println!("sluice: watching {}; Ctrl-C stops", args.site_dir.join("brands").display());
     dev.started(&app.live().site, took);
     if args.open {
@@ -120,7 +121,7 @@ fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
         None => {}
     }
     if let Some(data) = &args.data {
-        config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+        config.keep_data_in(data);
     }
     Ok(config)
 }

@@ -11,6 +11,7 @@ use super::database::DatabaseArgs;
 use super::output::{Lines, Output};
 use crate::progress::Progress;
 use crate::store::transfer::{Part, ReadError, Reader};
+use crate::terminal::outln;
 
 /// Parts that wait to be stored.
 const WAITING_MAX: usize = 4;
@@ -37,7 +38,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     // Where a line is wrong the import was broken off for it.
     let rows = reading.await?.with_context(|| args.file.display().to_string())?;
     imported.context("nothing was imported")?;
-    println!("{rows} rows imported");
+    outln!("{rows} rows imported");
     Ok(())
 }
 

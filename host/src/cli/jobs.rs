@@ -9,6 +9,7 @@ use crate::app::now_ms;
 use crate::crm::iso_utc;
 use crate::run_log::printable;
 use crate::store::{Job, JobChoice, JobState, Store};
+use crate::terminal::outln;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -100,7 +101,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             }
             store.close().await;
             match json {
-                true => println!("{}", Value::Array(jobs.iter().map(as_json).collect())),
+                true => outln!("{}", Value::Array(jobs.iter().map(as_json).collect())),
                 false => print_table(&jobs),
             }
             Ok(())
@@ -123,7 +124,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 async fn finish(store: &dyn Store, choice: &Choice, count: u32, what: &str) -> anyhow::Result<()> {
     store.close().await;
     choice.check(count)?;
-    println!("{count} {} {what}", if count == 1 { "job is" } else { "jobs are" });
+    outln!("{count} {} {what}", if count == 1 { "job is" } else { "jobs are" });
     Ok(())
 }
 
@@ -144,20 +145,15 @@ fn as_json(job: &Job) -> Value {
 
 fn print_table(jobs: &[Job]) {
     if jobs.is_empty() {
-        return println!("no jobs");
+        return outln!("no jobs");
     }
-    println!("{:>8}  {:<8} {:>5}  {:<24}  BRAND  WHAT", "ID", "STATE", "TRIES", "MADE");
+    outln!("{:>8}  {:<8} {:>5}  {:<24}  BRAND  WHAT", "ID", "STATE", "TRIES", "MADE");
     for job in jobs {
         let late = if job.is_late { " (late)" } else { "" };
         let (id, state, made) = (job.id, job.state.as_str(), iso_utc(job.created_at));
-        println!(
-            "{id:>8}  {state:<8} {:>5}  {made}  {}  {}{late}",
-            job.tries,
-            job.brand,
-            printable(&job.what)
-        );
+        outln!("{id:>8}  {state:<8} {:>5}  {made}  {}  {}{late}", job.tries, job.brand, printable(&job.what));
         if let Some(error) = &job.last_error {
-            println!("          {}", printable(error));
+            outln!("          {}", printable(error));
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::site::path::{PathForm, canonical};
 use crate::site::table::{PageTable, url_path};
 use crate::site::{BrandFolder, brand_ids, limit_layers};
 use crate::suggest;
+use crate::terminal::{out, outln};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -77,10 +78,10 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let limits = effective(&site, &brand, &config, &file);
     if args.json {
         let report = serde_json::json!({ "brand": brand, "page": format!("pages/{file}"), "limits": limits });
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        outln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        println!("pages/{file} of brand {brand}\n");
-        print!("{}", table(&limits));
+        outln!("pages/{file} of brand {brand}\n");
+        out!("{}", table(&limits));
     }
     Ok(())
 }
@@ -91,7 +92,7 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
     }
     let mut site = config::read_site(&args.site_dir, std::env::vars())?;
     if let Some(data) = &args.data {
-        site.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+        site.keep_data_in(data);
     }
     let policy = LimitPolicy::new(&site);
     let path = site.execution_log_path();
@@ -117,9 +118,9 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        outln!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
-        print!("{}", suggestions(&rows));
+        out!("{}", suggestions(&rows));
     }
     Ok(())
 }

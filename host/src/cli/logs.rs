@@ -9,7 +9,8 @@ use crate::config;
 use crate::crm::iso_utc;
 use crate::execution_log::Execution;
 use crate::execution_log::query::{Filter, LogReader};
-use crate::run_log::printable;
+use crate::run_log::{printable, printable_json};
+use crate::terminal::outln;
 
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 const FOLLOW_RUNS: u32 = 500;
@@ -45,7 +46,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut config = config::read_site(&args.site_dir, std::env::vars())?;
     if let Some(data) = &args.data {
-        config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+        config.keep_data_in(data);
     }
     let path = config.execution_log_path();
     if !path.exists() {
@@ -90,10 +91,10 @@ fn page_file(page: &str) -> String {
 
 fn print(run: &Execution, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(run).context("a run as JSON")?);
+        outln!("{}", printable_json(&serde_json::to_string(run).context("a run as JSON")?));
         return Ok(());
     }
-    println!(
+    outln!(
         "{} {} {} {} {} {} {} {} fuel, {} µs, trace {}",
         iso_utc(run.at_ms),
         run.brand,
@@ -107,15 +108,15 @@ fn print(run: &Execution, json: bool) -> anyhow::Result<()> {
         run.trace_id
     );
     for line in &run.console {
-        println!("    {}: {}", line.level, printable(&line.text));
+        outln!("    {}: {}", line.level, printable(&line.text));
     }
     if run.console_dropped > 0 {
-        println!("    ({} console lines over the limit were dropped)", run.console_dropped);
+        outln!("    ({} console lines over the limit were dropped)", run.console_dropped);
     }
     if let Some(error) = &run.error {
-        println!("    {}", printable(&error.to_string()));
+        outln!("    {}", printable(&error.to_string()));
         for frame in error.stack.lines() {
-            println!("      {}", printable(frame));
+            outln!("      {}", printable(frame));
         }
     }
     Ok(())

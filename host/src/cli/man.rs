@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use crate::terminal::outln;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_mangen::Man;
@@ -26,7 +27,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(dir) => {
             std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
             clap_mangen::generate_to(command, dir).with_context(|| dir.display().to_string())?;
-            println!("manual pages are in {}", dir.display());
+            outln!("manual pages are in {}", dir.display());
         }
     }
     Ok(())

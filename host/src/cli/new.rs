@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::output::Output;
+use crate::terminal::outln;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -79,17 +80,17 @@ fn refuse_what_is_not_empty(dir: &Path) -> anyhow::Result<()> {
 }
 
 fn say_what_next(dir: &Path) {
-    println!("A new site is in {}:\n", dir.display());
+    outln!("A new site is in {}:\n", dir.display());
     for file in FILES.iter().filter(|file| !file.what.is_empty()) {
-        println!("  {:<32} {}", file.name, file.what);
+        outln!("  {:<32} {}", file.name, file.what);
     }
     let place = dir.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
     let quoted =
         if place.chars().all(is_plain) { place } else { format!("'{}'", place.replace('\'', r"'\''")) };
-    println!("\nNext:\n");
+    outln!("\nNext:\n");
     if dir != Path::new(".") {
-        println!("  cd {quoted}");
+        outln!("  cd {quoted}");
     }
-    println!("  sluice dev\n\nThen open http://127.0.0.1:8080 and change a page.");
+    outln!("  sluice dev\n\nThen open http://127.0.0.1:8080 and change a page.");
 }

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::config;
 use crate::server::{self, Bound};
 use crate::telemetry::Telemetry;
+use crate::terminal::announce;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -21,7 +22,7 @@ pub struct Args {
     /// Where operators come in [default: 127.0.0.1:9090, or admin.listen]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
-    /// Folder of the embedded database and the application key [default: data, or database.url]
+    /// Folder of the embedded database, the application key and other files [default: data, or database.url]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -34,8 +35,8 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     if let Some(listen) = args.admin_listen {
         config.admin.listen = listen;
     }
-    if let Some(data) = args.data {
-        config.database.url = format!("sqlite:{}", data.join("sluice.db").display());
+    if let Some(data) = &args.data {
+        config.keep_data_in(data);
     }
     let progress = output.progress(Lines::Log);
     let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None).await?;
@@ -44,7 +45,7 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     let bound = Bound::new(&config)?;
     let running = server::start(app, bound, &config, &args.site_dir)?;
     // Scripts and tests read these lines to learn the ports.
-    println!("sluice: serving on http://{}", running.address);
-    println!("sluice: operators on http://{}", running.admin_address);
+    announce(&format!("sluice: serving on http://{}", running.address));
+    announce(&format!("sluice: operators on http://{}", running.admin_address));
     running.until_stopped().await
 }

@@ -6,6 +6,7 @@ use crate::author::types::{self, Written};
 use crate::run_log::printable;
 use crate::site::brand_ids;
 use crate::suggest;
+use crate::terminal::outln;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -32,9 +33,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         for problem in problems {
             eprintln!("sluice: {} (its script is left out)", printable(&problem));
         }
-        println!("{}", declarations.display());
-        println!("{} (with the scripts of {scripts} HTML files)", project.display());
+        outln!("{}", declarations.display());
+        outln!("{} (with the scripts of {scripts} HTML files)", project.display());
     }
-    println!("check them in an editor, or with: npx -p typescript tsc -p brands/<brand>/jsconfig.json");
+    outln!("check them in an editor, or with: npx -p typescript tsc -p brands/<brand>/jsconfig.json");
     Ok(())
 }

@@ -30,7 +30,17 @@ pub fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> C
     if !peer.is_some_and(|ip| is_trusted(ip, trusted)) {
         return direct;
     }
-    let (standard, common) = (forwarded(headers), x_forwarded(headers));
+    let (standard, mut common) = (forwarded(headers), x_forwarded(headers));
+    // A proxy that hides the visitor's address, or has been told not to send it, still
+    // says how the visitor came.
+    if standard.is_empty() && common.is_empty() {
+        let last = |name| values(headers, name).last().and_then(|line| line.rsplit(',').next());
+        let own = |item: &str| item.trim().to_owned();
+        let (proto, host) = (last("x-forwarded-proto").map(own), last("x-forwarded-host").map(own));
+        if proto.is_some() || host.is_some() {
+            common.push(Hop { ip: peer, proto, host });
+        }
+    }
     let found = match (nearest(&standard, trusted), nearest(&common, trusted)) {
         // A proxy that writes one of the two lets a visitor's own version of the
         // other pass. Where they differ, neither can be believed.
@@ -214,6 +224,17 @@ mod tests {
         for text in ["", "unknown", "_hidden", "1.2.3", "[::1", "1.2.3.4.5"] {
             assert_eq!(address(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn how_the_visitor_came_is_known_without_his_address() {
+        let https = Client { is_https: true, ..from("10.0.0.1") };
+        assert_eq!(seen("10.0.0.1", &[("x-forwarded-proto", "http, https")]), https);
+        assert_eq!(seen("9.9.9.9", &[("x-forwarded-proto", "https")]), from("9.9.9.9"));
+        let named = Client { host: Some("shop.example".into()), ..from("10.0.0.1") };
+        assert_eq!(seen("10.0.0.1", &[("x-forwarded-host", "shop.example")]), named);
+        let beside = [("forwarded", "for=1.1.1.1"), ("x-forwarded-proto", "https")];
+        assert_eq!(seen("10.0.0.1", &beside), from("1.1.1.1"), "the standard header says all");
     }
 
     #[test]

@@ -42,6 +42,14 @@ impl Location {
         }
     }
 
+    /// The kind of database, as OpenTelemetry names it.
+    pub fn system(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgresql",
+        }
+    }
+
     /// Where the embedded database is; hosts that share a database share no folder.
     pub fn data_dir(&self) -> Option<PathBuf> {
         match self {

@@ -81,6 +81,7 @@ pub async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u
         value,
         "an operator set a limit"
     );
-    reload_and_log(&state.app).await;
+    // What failed is in the log.
+    drop(reload_and_log(&state.app).await);
     Ok(value)
 }

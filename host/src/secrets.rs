@@ -79,8 +79,8 @@ impl BrandSecrets {
             let label = format!("[secret {name}]");
             // As part of an object it is logged as JSON writes it.
             let quoted = serde_json::Value::from(value.as_str()).to_string();
-            let escaped = quoted.trim_matches('"');
-            if escaped != value {
+            let unquoted = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            if let Some(escaped) = unquoted.filter(|escaped| escaped != value) {
                 masks.push((escaped.to_owned(), label.clone()));
             }
             masks.push((value.clone(), label));
@@ -98,13 +98,13 @@ impl BrandSecrets {
     /// in the middle of one.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut out = Cow::Borrowed(text);
+        if self.masks.is_empty() {
+            return out;
+        }
         for (form, label) in &self.masks {
             if out.contains(form.as_str()) {
                 out = Cow::Owned(out.replace(form.as_str(), label));
             }
-        }
-        if self.masks.is_empty() {
-            return out;
         }
         let parts: Vec<&str> = out.split(CUT).collect();
         let ends: Vec<Option<(usize, &str)>> = parts.iter().map(|part| self.cut_secret(part)).collect();
@@ -118,12 +118,13 @@ impl BrandSecrets {
         Cow::Owned(masked.collect::<Vec<_>>().join(CUT))
     }
 
-    /// Where the beginning of a secret stands with which `text` ends, and its label.
+    /// Where the beginning of a secret stands with which `text` ends, and its label. No
+    /// more work than `text` is long: a script may send megabytes of cuts.
     fn cut_secret(&self, text: &str) -> Option<(usize, &str)> {
         self.masks.iter().find_map(|(form, label)| {
-            let lengths = form.char_indices().map(|(at, _)| at).filter(|at| *at >= MASKED_BYTES_MIN);
+            let mut lengths = MASKED_BYTES_MIN..form.len().min(text.len().saturating_add(1));
             let ends_in = |at: &usize| form.get(..*at).is_some_and(|beginning| text.ends_with(beginning));
-            let length = lengths.rev().find(ends_in)?;
+            let length = lengths.rfind(ends_in)?;
             Some((text.len().checked_sub(length)?, label.as_str()))
         })
     }
@@ -265,5 +266,9 @@ mod tests {
         assert_eq!(secrets.mask("Error: -----BEGIN…\nat x"), "Error: [secret PEM]…\nat x");
         assert_eq!(secrets.mask("cut -----BEGIN-----\\nMI"), "cut [secret PEM]");
         assert_eq!(secrets.mask("---- is no secret"), "---- is no secret");
+        assert_eq!(secrets.mask("prefix-and"), "[secret ONE]-and", "what is whole comes first");
+        let quoted = variables(&[("SLUICE_SECRET_A_QUOTED", "\"in quotes\"")]);
+        let quoted = Secrets::load(&["a"], quoted, None).unwrap().of("a");
+        assert_eq!(quoted.mask(r#"{"k":"\"in quotes\""}"#), r#"{"k":"[secret QUOTED]"}"#);
     }
 }

@@ -47,12 +47,12 @@ test-site: ## Run the site's own tests
 	target/release/sluice test $(SITE)
 
 test: setup guest-check lint ## Install what is missing, check the sources, run every test
-	cargo nextest run --locked --cargo-profile release -p sluice --no-fail-fast
+	cargo nextest run --locked --cargo-profile release --workspace --exclude sluice-benches --no-fail-fast
 
 lint: ## Formatting and clippy
 	cargo fmt --check
 	cd guest && cargo fmt --check
-	cargo clippy $(CARGO_PROFILE) --locked -p sluice --all-targets -- -D warnings
+	cargo clippy $(CARGO_PROFILE) --locked --workspace --all-targets -- -D warnings
 
 fmt: ## Format the sources
 	cargo fmt

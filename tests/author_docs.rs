@@ -10,12 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, json};
-use sluice::author::scratch::{Fixed, Scratch};
-use sluice::author::visit::Visit;
-use sluice::author::visitor::Visitor;
-use sluice::limits::KINDS;
-use sluice::request::Method;
-use sluice::request::described::Described;
+
+use sluice_app::request::Method;
+use sluice_app::request::described::Described;
+use sluice_author::scratch::{Fixed, Scratch};
+use sluice_author::visit::Visit;
+use sluice_author::visitor::Visitor;
+use sluice_limits::KINDS;
 
 use crate::author_run::{err, out, sluice};
 use crate::harness::TestSite;
@@ -204,9 +205,10 @@ fn what_is_said_of_the_tools_is_true() {
 #[test]
 fn every_global_is_in_the_reference() {
     let text = document("scripts.md");
-    let types =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/author/types/globals.d.ts"))
-            .unwrap();
+    let types = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/author/src/types/globals.d.ts"),
+    )
+    .unwrap();
     let (_, all) = text.split_once("## All globals").unwrap();
     let listed: Vec<&str> =
         all.split('`').skip(1).step_by(2).take_while(|name| !name.contains(' ')).collect();

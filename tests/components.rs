@@ -1,8 +1,8 @@
 //! Components that were not built by the engine: they may use the published
 //! world and nothing else.
 
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, Sandbox, SandboxConfig};
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
 
 use crate::sandbox::block_on;
 

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use sluice::diagnostic::Rule;
+
+use sluice_page::diagnostic::Rule;
 
 use crate::harness::{Server, TestSite};
 

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
+
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
 
 use crate::sandbox::{block_on, build};
 

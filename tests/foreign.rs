@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use sluice::crm::CrmSchema;
-use sluice::crm::access::CrmAccess;
-use sluice::keys::Keys;
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, RunReport, Sandbox, SandboxConfig};
-use sluice::session::handoff::Handoff;
-use sluice::store::Store;
-use sluice::store::sqlite::{SqliteOptions, SqliteStore};
+use sluice_crm::CrmSchema;
+use sluice_crm::access::CrmAccess;
+use sluice_kit::keys::Keys;
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig};
+use sluice_session::handoff::Handoff;
+use sluice_store::Store;
+use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 
 use crate::sandbox::block_on;
 
@@ -57,7 +57,7 @@ fn text(text: &str) -> Arg {
 /// MessagePack of one JSON value.
 fn value(json: &str) -> Arg {
     let value: serde_json::Value = serde_json::from_str(json).unwrap();
-    Arg::Text(sluice::value::encode(&value))
+    Arg::Text(sluice_kit::value::encode(&value))
 }
 
 /// MessagePack that is none, or that no value may be.
@@ -459,7 +459,7 @@ impl World {
         let data = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(SqliteOptions::new(data.path().join("db"))).await.unwrap();
         let schema = CrmSchema::parse("[[entity]]\nslug = 'theirs'", "crm.toml").unwrap();
-        sluice::store::CrmStore::apply_crm_schema(&store, "b", schema).await.unwrap();
+        sluice_crm::CrmStore::apply_crm_schema(&store, "b", schema).await.unwrap();
         Self {
             sandbox: Sandbox::new(&SandboxConfig::default()).unwrap(),
             store: Arc::new(store),

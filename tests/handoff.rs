@@ -109,7 +109,7 @@ fn a_token_opens_with_an_independent_implementation_and_the_reverse() {
     let jti = payload["jti"].as_str().unwrap();
     assert!(jti.len() == 36 && jti.as_bytes()[14] == b'4' && b"89ab".contains(&jti.as_bytes()[19]), "{jti}");
 
-    let iat = sluice::app::now_ms() / 1000;
+    let iat = sluice_kit::clock::now_ms() / 1000;
     let theirs = json!({
         "jti": "5f0c2f57-59c9-4b0c-8a66-0a1df1c2b9a4", "brand": "demo", "iat": iat, "exp": iat + 60,
         "email": "bob@example.com", "customer_id": "9", "customer": {"email": "bob@example.com", "name": "Bob"},
@@ -170,7 +170,7 @@ fn what_is_no_valid_token_changes_nothing() {
         good.len() / 2..=good.len() / 2,
         if &good[good.len() / 2..=good.len() / 2] == last { "C" } else { last },
     );
-    let iat = sluice::app::now_ms() / 1000;
+    let iat = sluice_kit::clock::now_ms() / 1000;
     let sealed = |brand: &str, iat: i64, exp: i64| {
         let payload = json!({"jti": "0b7e2c8e-7f43-4f6e-9a57-6a1a2d9c4e11", "brand": brand, "iat": iat, "exp": exp,
             "email": "eve@example.com", "customer_id": "1", "customer": {}});

@@ -5,9 +5,9 @@
 //! searches its whole memory for a marker and then fills all of it with the
 //! marker. In a pool of one, the next run gets the same memory.
 
-use sluice::script::memory_reset::{MemoryReset, MemoryResetChoice};
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, Sandbox, SandboxConfig};
+use sluice_sandbox::memory_reset::{MemoryReset, MemoryResetChoice};
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
 
 use crate::components::{marker_component, marker_component_twice};
 use crate::sandbox::block_on;

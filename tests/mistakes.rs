@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use sluice::check::globals;
-use sluice::diagnostic::Rule;
+
+use sluice_page::diagnostic::Rule;
+use sluice_page::globals;
 
 use crate::harness::{Server, TestSite};
 

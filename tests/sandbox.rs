@@ -1,12 +1,12 @@
 //! What a run is, seen from the library: one sandbox, its costs, its freshness.
 
-use sluice::limits::Limits;
-use sluice::page::modules::{self, ModuleSource, ScriptFile};
-use sluice::page::source::Source;
-use sluice::script::component::EngineParts;
-use sluice::script::engine::ENGINE_WASM;
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
+use sluice_limits::Limits;
+use sluice_page::modules::{self, ModuleSource, ScriptFile};
+use sluice_sandbox::component::EngineParts;
+use sluice_sandbox::engine::ENGINE_WASM;
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
+use sluice_text::source::Source;
 
 struct NoModules;
 
@@ -67,9 +67,9 @@ fn every_run_has_its_own_random_numbers_and_the_right_time() {
             "setVariable('random', Array.from({ length: 4 }, Math.random)); setVariable('now', Date.now());",
         )
         .await;
-        let before = sluice::app::now_ms();
+        let before = sluice_kit::clock::now_ms();
         let (first, second) = (run(&sandbox, &script).await, run(&sandbox, &script).await);
-        let after = sluice::app::now_ms();
+        let after = sluice_kit::clock::now_ms();
         let (first, second) = (first.effects.variables, second.effects.variables);
         assert_ne!(first["random"], second["random"]);
         for number in first["random"].as_array().unwrap() {

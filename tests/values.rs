@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, Sandbox, SandboxConfig, Script};
-use sluice::session::Session;
+
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
+use sluice_session::Session;
 
 use crate::sandbox::{block_on, build};
 
@@ -89,7 +90,7 @@ fn json_values_keep_their_exact_value() {
             let value = value().new_tree(&mut runner).unwrap().current();
             let mut session = Session::default();
             if !value.is_null() {
-                session.set("kept", value.clone(), &sluice::limits::Limits::default()).unwrap();
+                session.set("kept", value.clone(), &sluice_limits::Limits::default()).unwrap();
             }
             let request = Arc::new(json!({ "body": value }));
             let context = RunContext { request, session, ..RunContext::default() };

@@ -12,12 +12,13 @@ mod table;
 use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{Bencher, BenchmarkId, Criterion};
-use sluice::limits::Limits;
-use sluice::script::memory_reset::{MemoryReset, MemoryResetChoice};
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, Sandbox, SandboxConfig, Script};
-use sluice::session::Session;
 use tokio::runtime::{Builder, Runtime};
+
+use sluice_limits::Limits;
+use sluice_sandbox::memory_reset::{MemoryReset, MemoryResetChoice};
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
+use sluice_session::Session;
 
 use medians::Medians;
 use page::Page;

@@ -1,10 +1,10 @@
 //! The pages that are measured, taken through the host's own steps.
 
-use sluice::limits::Limits;
-use sluice::page::PageSource;
-use sluice::page::modules::ModuleSource;
-use sluice::page::source::Source;
-use sluice::script::{Sandbox, Script};
+use sluice_limits::Limits;
+use sluice_page::PageSource;
+use sluice_page::modules::ModuleSource;
+use sluice_sandbox::{Sandbox, Script};
+use sluice_text::source::Source;
 
 pub struct Page {
     /// Of its group.

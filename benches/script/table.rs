@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sluice::script::Sandbox;
-use sluice::script::memory_reset::MemoryReset;
+use sluice_sandbox::Sandbox;
+use sluice_sandbox::memory_reset::MemoryReset;
 
 use crate::medians::Medians;
 use crate::side;

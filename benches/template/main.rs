@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use criterion::{BenchmarkId, Criterion};
 use handlebars::Handlebars;
 use serde_json::{Value, json};
-use sluice::template::{Includes, Scope, Template};
+
+use sluice_template::{Includes, Scope, Template};
 
 use medians::Medians;
 

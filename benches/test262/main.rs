@@ -17,12 +17,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use sluice_limits::Limits;
+use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile};
+use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
+use sluice_text::source::Source;
+
 use case::{Case, Harness};
-use sluice::limits::Limits;
-use sluice::page::modules::{self, CompileError, ModuleSource, ScriptFile};
-use sluice::page::source::Source;
-use sluice::script::outcome::Outcome;
-use sluice::script::{RunContext, Sandbox, SandboxConfig};
 
 /// The core language, unless folders are named.
 const FOLDERS: [&str; 1] = ["test/language"];

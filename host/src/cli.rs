@@ -17,6 +17,7 @@ mod import;
 mod jobs;
 pub mod limits;
 mod logs;
+mod macros;
 mod man;
 mod new;
 mod output;
@@ -31,9 +32,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use output::Output;
 
-use crate::telemetry::{Telemetry, logging};
+use sluice_telemetry::{Telemetry, logging};
+
+use output::Output;
 
 #[derive(Parser)]
 #[command(

@@ -1,7 +1,11 @@
 //! `sluice`: the command line.
 
+#![deny(unsafe_code)]
+
+mod cli;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sluice::cli::main()
+    cli::main()
 }

@@ -4,9 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sluice::crm::{CrmCaps, CrmSchema, CrmWrite, Destination, Line, Named, Reference, Slug};
-use sluice::store::sqlite::{SqliteOptions, SqliteStore};
-use sluice::store::{CrmStore as _, JobEnd, JobStore as _, Store as _};
+
+use sluice_crm::{
+    CrmCaps, CrmSchema, CrmStore as _, CrmWrite, Destination, JobEnd, JobStore as _, Line, Named, Reference,
+    Slug,
+};
+use sluice_store::Store as _;
+use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 
 use super::{complaint, json, printed};
 use crate::harness::site::TestSite;

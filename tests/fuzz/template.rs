@@ -4,24 +4,10 @@
 //! the data as JSON.
 
 #![no_main]
-#![allow(dead_code, reason = "the template module is taken in by itself")]
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-
-/// Without the rest of the host, which takes minutes to compile.
-#[path = "../../host/src"]
-mod host {
-    pub mod excerpt;
-    pub mod page {
-        pub mod source;
-    }
-    pub mod suggest;
-    pub mod template;
-}
-
-use host::{excerpt, page, suggest, template};
-use template::{Includes, Scope, Template, TemplateError, shown};
+use sluice_template::{Includes, Scope, Template, TemplateError, shown};
 
 struct Files<'a> {
     component: &'a str,

@@ -69,7 +69,7 @@ impl ServerOptions {
             .arg(name)
             .arg(site_dir)
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .env("SLUICE_LOG", "info,sluice::run_log=debug")
+            .env("SLUICE_LOG", "info,sluice_runs::run_log=debug")
             .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
             .env_remove("APP_KEY");
         Self { command, data_dir: data.path().to_owned(), data: Some(data), is_shared: false }

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
+use sluice_store::location::Location;
+use sluice_store::sqlite;
+
 use super::database::DatabaseArgs;
 use super::output::{Lines, Output};
-use crate::store::location::Location;
-use crate::store::sqlite;
-use crate::terminal::outln;
+use crate::cli::macros::outln;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -6,18 +6,17 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use sluice_check::Site;
+use sluice_limits::Limits;
+use sluice_page::PageSource;
+use sluice_page::diagnostic::{self, Diagnostic, Kind};
+use sluice_page::modules::CompileError;
+use sluice_sandbox::Sandbox;
+use sluice_site::table::url_path;
+use sluice_site::{BrandFolder, brand_ids, config, limit_layers};
+
 use super::output::{Lines, Output};
-use crate::check::Site;
-use crate::config;
-use crate::diagnostic::{self, Diagnostic, Kind};
-use crate::limits::Limits;
-use crate::limits::policy::LimitPolicy;
-use crate::page::PageSource;
-use crate::page::modules::CompileError;
-use crate::script::Sandbox;
-use crate::site::table::url_path;
-use crate::site::{BrandFolder, brand_ids, limit_layers};
-use crate::terminal::outln;
+use crate::cli::macros::outln;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,7 +55,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
 
 /// Every page that compiles.
 async fn build_brands(args: &Args, site: &Site, sandbox: &Sandbox, output: &Output) -> anyhow::Result<()> {
-    let policy = LimitPolicy::new(&site.config);
+    let policy = site.config.limit_policy();
     for brand in brand_ids(&args.site_dir)? {
         let dir = args.site_dir.join("brands").join(&brand);
         let folder = BrandFolder::new(&dir)?;

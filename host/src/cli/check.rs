@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use sluice_check::Site;
+use sluice_page::diagnostic::{self, Diagnostic};
+
 use super::output::{Lines, Output};
-use crate::check::Site;
-use crate::diagnostic::{self, Diagnostic};
-use crate::terminal::outln;
+use crate::cli::macros::outln;
 
 #[derive(clap::Args)]
 #[command(

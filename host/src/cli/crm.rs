@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 
 use anyhow::Context as _;
 
+use sluice_crm::{CrmSchema, Entity, export, plan};
+use sluice_store::Store;
+use sluice_text::printable::printable;
+
 use super::database::DatabaseArgs;
-use crate::crm::{CrmSchema, Entity, export, plan};
-use crate::run_log::printable;
-use crate::store::Store;
-use crate::terminal::{out, outln};
+use crate::cli::macros::{out, outln};
 
 #[derive(clap::Args)]
 pub struct Args {

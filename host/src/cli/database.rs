@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config;
-use crate::site::brand_ids;
-use crate::store::Store;
-use crate::store::location::Location;
-use crate::suggest::hint;
+use sluice_site::{brand_ids, config};
+use sluice_store::Store;
+use sluice_store::location::Location;
+use sluice_text::suggest::hint;
 
 #[derive(clap::Args)]
 pub struct DatabaseArgs {
@@ -32,7 +31,7 @@ impl DatabaseArgs {
         if let Some(data) = &self.data {
             config.keep_data_in(data);
         }
-        Location::of(&config.database)
+        Location::of(&config.database.url, config.database.connections_max)
     }
 
     /// The brand of that name, or all.

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use sluice_app::app::App;
+use sluice_app::reload;
+use sluice_author::dev::check::Checker;
+use sluice_author::dev::{Dev, watch};
+use sluice_kit::terminal::announce;
+use sluice_server::{self as server, Bound};
+use sluice_site::config::{self, SiteConfig};
+use sluice_telemetry::Telemetry;
+
 use super::output::{Lines, Output};
-use crate::app::App;
-use crate::config::SiteConfig;
-use crate::dev::check::Checker;
-use crate::dev::{Dev, watch};
-use crate::server::{self, Bound};
-use crate::telemetry::Telemetry;
-use crate::terminal::announce;
-use crate::{config, reload};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -42,7 +43,7 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     watch::watch(&args.site_dir, sender)?;
     let dev = Dev::new(output.quiet);
     let Started { app, bound, config, took } = start(&args, &telemetry, &dev, &mut changes, output).await?;
-    let running = server::start(Arc::clone(&app), bound, &config, &args.site_dir)?;
+    let running = server::start(Arc::clone(&app), bound, &config, &args.site_dir, Some(Arc::clone(&dev)))?;
     // Scripts and tests read these lines to learn the ports.
     announce(&format!("sluice: serving on http://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));
@@ -86,7 +87,7 @@ async fn start(
                     &config,
                     telemetry,
                     progress.shared(),
-                    Some(Arc::clone(dev)),
+                    Some(Dev::observer(dev)),
                 );
                 app.await.map(|app| Started { app, bound, config, took: started.elapsed() })
             }

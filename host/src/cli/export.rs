@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 
+use sluice_kit::progress::Progress;
+use sluice_store::location::Location;
+use sluice_store::transfer::{Part, Writer};
+
 use super::database::DatabaseArgs;
 use super::output::{Lines, Output};
-use crate::progress::Progress;
-use crate::store::location::Location;
-use crate::store::transfer::{Part, Writer};
 
 /// Parts that wait to be written.
 const WAITING_MAX: usize = 4;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
+use sluice_kit::progress::Progress;
+use sluice_store::transfer::{Part, ReadError, Reader};
+
 use super::database::DatabaseArgs;
 use super::output::{Lines, Output};
-use crate::progress::Progress;
-use crate::store::transfer::{Part, ReadError, Reader};
-use crate::terminal::outln;
+use crate::cli::macros::outln;
 
 /// Parts that wait to be stored.
 const WAITING_MAX: usize = 4;

@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
+use sluice_crm::{Job, JobChoice, JobState};
+use sluice_kit::clock::{iso_utc, now_ms};
+use sluice_store::Store;
+use sluice_text::printable::printable;
+
 use super::database::DatabaseArgs;
-use crate::app::now_ms;
-use crate::crm::iso_utc;
-use crate::run_log::printable;
-use crate::store::{Job, JobChoice, JobState, Store};
-use crate::terminal::outln;
+use crate::cli::macros::outln;
 
 #[derive(clap::Args)]
 pub struct Args {

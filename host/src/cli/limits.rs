@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
-use crate::config::{self, BrandConfig, SiteConfig};
-use crate::execution_log::query::{LogReader, PageSummary};
-use crate::limits::advice::{self, LimitUse};
-use crate::limits::grouped;
-use crate::limits::policy::{EffectiveLimit, LimitPolicy};
-use crate::site::path::{PathForm, canonical};
-use crate::site::table::{PageTable, url_path};
-use crate::site::{BrandFolder, brand_ids, limit_layers};
-use crate::suggest;
-use crate::terminal::{out, outln};
+use sluice_http::path::{PathForm, canonical};
+use sluice_limits::advice::{self, LimitUse};
+use sluice_limits::grouped;
+use sluice_limits::policy::EffectiveLimit;
+use sluice_runs::execution_log::query::{LogReader, PageSummary};
+use sluice_site::config::{self, BrandConfig, SiteConfig};
+use sluice_site::table::{PageTable, url_path};
+use sluice_site::{BrandFolder, brand_ids, limit_layers};
+use sluice_text::suggest;
+
+use crate::cli::macros::{out, outln};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -94,7 +95,7 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
     if let Some(data) = &args.data {
         site.keep_data_in(data);
     }
-    let policy = LimitPolicy::new(&site);
+    let policy = site.limit_policy();
     let path = site.execution_log_path();
     if !path.exists() {
         bail!(
@@ -172,7 +173,7 @@ fn suggestions(rows: &[Suggestion]) -> String {
 }
 
 fn effective(site: &SiteConfig, brand: &str, config: &BrandConfig, file: &str) -> Vec<EffectiveLimit> {
-    LimitPolicy::new(site).explain(limit_layers(brand, config, &url_path(file)))
+    site.limit_policy().explain(limit_layers(brand, config, &url_path(file)))
 }
 
 /// The brand that was asked for, else the only one, else the default.

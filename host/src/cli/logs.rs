@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::config;
-use crate::crm::iso_utc;
-use crate::execution_log::Execution;
-use crate::execution_log::query::{Filter, LogReader};
-use crate::run_log::{printable, printable_json};
-use crate::terminal::outln;
+use sluice_kit::clock::iso_utc;
+use sluice_runs::execution_log::Execution;
+use sluice_runs::execution_log::query::{Filter, LogReader};
+use sluice_site::config;
+use sluice_text::printable::{printable, printable_json};
+
+use crate::cli::macros::outln;
 
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 const FOLLOW_RUNS: u32 = 500;

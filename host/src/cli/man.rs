@@ -3,10 +3,11 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::terminal::outln;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_mangen::Man;
+
+use crate::cli::macros::outln;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::output::Output;
-use crate::terminal::outln;
+use crate::cli::macros::outln;
 
 #[derive(clap::Args)]
 pub struct Args {

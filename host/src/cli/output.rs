@@ -6,8 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::progress::{Progress, Step};
-use crate::terminal::{Style, Tone, clear_bar, draw_bar};
+use sluice_kit::progress::{Progress, Step};
+use sluice_kit::terminal::{Style, Tone, clear_bar, draw_bar};
 
 /// What is over sooner needs no bar.
 const BAR_AFTER: Duration = Duration::from_millis(300);

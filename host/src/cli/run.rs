@@ -12,13 +12,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
+use sluice_app::request::Method;
+use sluice_app::request::described::Described;
+use sluice_author::scratch::{Fixed, Scratch};
+use sluice_author::visitor::Visitor;
+use sluice_kit::clock::Clock;
+use sluice_template as template;
+
 use super::output::{Lines, Output};
-use crate::author::scratch::{Fixed, Scratch};
-use crate::author::visitor::Visitor;
-use crate::request::Method;
-use crate::request::described::Described;
-use crate::script::clock::Clock;
-use crate::template;
 
 /// The command line asks for something that cannot be.
 const USAGE: u8 = 2;

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sluice_app::app::App;
+use sluice_kit::terminal::announce;
+use sluice_server::{self as server, Bound};
+use sluice_site::config;
+use sluice_telemetry::Telemetry;
+
 use super::output::{Lines, Output};
-use crate::app::App;
-use crate::config;
-use crate::server::{self, Bound};
-use crate::telemetry::Telemetry;
-use crate::terminal::announce;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -43,7 +44,7 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     drop(progress);
     // Not before: whoever can connect takes a host for ready.
     let bound = Bound::new(&config)?;
-    let running = server::start(app, bound, &config, &args.site_dir)?;
+    let running = server::start(app, bound, &config, &args.site_dir, None)?;
     // Scripts and tests read these lines to learn the ports.
     announce(&format!("sluice: serving on http://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));

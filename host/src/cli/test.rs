@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use sluice_author::scratch::Scratch;
+use sluice_author::testing::outcome::FileProblem;
+use sluice_author::testing::report::{FileOf, Format, Report};
+use sluice_author::testing::{FIXED, TestFile, files};
+use sluice_site::{Brand, TEST_SUFFIX as SUFFIX};
+
 use super::output::{Lines, Output};
-use crate::author::scratch::Scratch;
-use crate::author::testing::outcome::FileProblem;
-use crate::author::testing::report::{FileOf, Format, Report};
-use crate::author::testing::{FIXED, SUFFIX, TestFile, files};
-use crate::site::Brand;
 
 #[derive(clap::Args)]
 pub struct Args {

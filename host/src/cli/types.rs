@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::author::types::{self, Written};
-use crate::run_log::printable;
-use crate::site::brand_ids;
-use crate::suggest;
-use crate::terminal::outln;
+use sluice_author::types::{self, Written};
+use sluice_site::brand_ids;
+use sluice_text::printable::printable;
+use sluice_text::suggest;
+
+use crate::cli::macros::outln;
 
 #[derive(clap::Args)]
 pub struct Args {

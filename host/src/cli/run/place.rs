@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::bail;
 
-use crate::author::scratch::Scratch;
-use crate::author::visit::Visit;
-use crate::site::Brand;
-use crate::site::table::url_path;
-use crate::suggest;
+use sluice_author::scratch::Scratch;
+use sluice_author::visit::Visit;
+use sluice_site::Brand;
+use sluice_site::table::url_path;
+use sluice_text::suggest;
 
 /// A page's address.
 pub struct Place {

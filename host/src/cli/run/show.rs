@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::author::source_line;
-use crate::author::visit::{PageRun, Visit};
-use crate::request::Method;
-use crate::response::reason;
-use crate::run_log::printable;
-use crate::script::outcome::Stop;
-use crate::session::IdentityChange;
-use crate::site::Brand;
-use crate::watch::CrmAnswer;
+use sluice_app::request::Method;
+use sluice_app::response::reason;
+use sluice_author::source_line;
+use sluice_author::visit::{PageRun, Visit};
+use sluice_author::watch::CrmAnswer;
+use sluice_sandbox::outcome::Stop;
+use sluice_session::IdentityChange;
+use sluice_site::Brand;
+use sluice_text::printable::printable;
 
 /// Everything there is to say, sections without content left out.
 pub fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) -> String {

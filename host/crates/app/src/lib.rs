@@ -1,0 +1,15 @@
+//! From a request to its reply: what lives as long as the process, loading and reloading
+//! the site, the journey of a request, and the workers that apply queued writes.
+
+#![deny(unsafe_code)]
+
+pub mod app;
+mod job_metrics;
+pub mod jobs;
+pub mod observe;
+pub mod reload;
+pub mod request;
+pub mod response;
+pub mod serve;
+pub mod static_file;
+pub mod uncancelled;

@@ -1,0 +1,51 @@
+//! Tells the request's trace and the metrics what happened.
+
+use opentelemetry::KeyValue;
+
+use sluice_page::PageScript;
+use sluice_sandbox::RunReport;
+use sluice_telemetry::trace::Trace;
+
+use super::Event;
+
+/// `run` is the part of `trace` that belongs to the page's run.
+pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
+    match event {
+        Event::PageFound { brand, page } => trace.found(&brand.id, &page.route),
+        Event::FileFound { brand } => trace.found(&brand.id, "/public"),
+        Event::Rejected { reason } => trace.refused(reason),
+        Event::RunEnded { brand, script, report, .. } => {
+            if matches!(script, PageScript::Ready { .. }) {
+                end_run(run, &brand.id, report);
+            }
+            if let Some(metrics) = trace.metrics()
+                && !matches!(script, PageScript::None)
+            {
+                metrics.run_outcome(&brand.id, report.outcome.name());
+            }
+        }
+        Event::BrandUnknown { .. }
+        | Event::BrandFound { .. }
+        | Event::UrlsBlocked { .. }
+        | Event::TemplateFailed { .. }
+        | Event::PageAnswered { .. } => {}
+    }
+}
+
+/// Ends the run's part of the trace and counts the run.
+fn end_run(run: &Trace, brand: &str, report: &RunReport) {
+    if let Some(metrics) = run.metrics() {
+        metrics.run_ended(brand, &report.cost(), report.waited);
+    }
+    run.note(|| {
+        [
+            KeyValue::new("sluice.run.outcome", report.outcome.name()),
+            KeyValue::new("sluice.run.fuel", i64::try_from(report.fuel).unwrap_or(i64::MAX)),
+            KeyValue::new("sluice.run.memory", i64::try_from(report.memory_bytes_peak).unwrap_or(i64::MAX)),
+        ]
+    });
+    if report.outcome.is_failure() {
+        run.failed(report.outcome.name());
+    }
+    run.end();
+}

@@ -1,0 +1,463 @@
+//! The visitor's request: read from actix with bounds, in the host's own terms.
+
+pub mod conditions;
+pub mod described;
+pub mod forwarded;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt as _;
+use ipnet::IpNet;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+
+use sluice_http::cookies;
+use sluice_site::table::RouteParams;
+
+use conditions::Conditions;
+
+/// Of a body that is too large, this much is read so that the answer can be
+/// sent; then the connection is closed.
+const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
+
+/// Query parameters that carry a handoff token; the first wins over the second.
+const URL_TOKENS: [&str; 2] = ["ef_session", "setSessionToken"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+}
+
+/// How requests are read, for all brands.
+#[derive(Debug, Clone)]
+pub struct ReadRules {
+    /// The largest body that any page takes.
+    pub body_bytes_max: usize,
+    /// A body may take this long to arrive.
+    pub body_timeout: Duration,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// A request, bounded and decoded; no actix type in it.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    pub method: Method,
+    pub host: String,
+    /// As it was sent: still encoded.
+    pub raw_path: String,
+    pub raw_query: String,
+    /// `user-agent`, `referer`, `accept-language` and `host`.
+    pub headers: Vec<(&'static str, String)>,
+    /// Names and raw values, in the order they were sent.
+    pub cookies: Vec<(String, String)>,
+    pub body: Body,
+    /// The visitor's address, as far as it is known.
+    pub ip: Option<IpAddr>,
+    pub is_https: bool,
+    pub origin: Origin,
+    pub conditions: Conditions,
+}
+
+/// The line and headers of a request.
+pub struct Head<'a> {
+    pub method: Method,
+    /// As it was sent: still encoded.
+    pub path: &'a str,
+    pub query: &'a str,
+    pub headers: &'a HeaderMap,
+    pub peer: Option<IpAddr>,
+}
+
+/// What the browser says about where a request comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    pub sec_fetch_site: Option<String>,
+    /// What the browser wants it for: `document`, `empty` (a script's request), …
+    pub sec_fetch_dest: Option<String>,
+    pub origin: Option<String>,
+}
+
+/// A request body.
+#[derive(Debug, Clone)]
+pub enum Body {
+    None,
+    Json(Vec<u8>),
+    /// `application/x-www-form-urlencoded`, for brands that take it.
+    Form(Vec<u8>),
+    /// Of another type or too large: scripts see `null`.
+    Dropped,
+}
+
+/// Why a request whose body did not arrive is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// Cut short, or its chunks are none.
+    Broken,
+    TooSlow,
+}
+
+impl Body {
+    /// A whole body, by its `Content-Type`.
+    pub fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        match media.trim().to_ascii_lowercase().as_str() {
+            "application/json" => Self::Json(bytes),
+            "application/x-www-form-urlencoded" => Self::Form(bytes),
+            _ => Self::Dropped,
+        }
+    }
+}
+
+impl Method {
+    pub fn of(method: &actix_web::http::Method) -> Option<Self> {
+        match method.as_str() {
+            "GET" => Some(Self::Get),
+            "HEAD" => Some(Self::Head),
+            "POST" => Some(Self::Post),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+        }
+    }
+}
+
+impl PageRequest {
+    /// Reads `request` and, for a POST, its body, by `rules`.
+    ///
+    /// # Errors
+    /// The body did not arrive whole: what the visitor asked for is not known.
+    pub async fn read(
+        method: Method,
+        request: &HttpRequest,
+        payload: web::Payload,
+        rules: &ReadRules,
+    ) -> Result<Self, BodyFault> {
+        let headers = request.headers();
+        let body = match method {
+            Method::Post => read_body(headers, payload, rules).await?,
+            Method::Get | Method::Head => Body::None,
+        };
+        let uri = request.uri();
+        let peer = request.peer_addr().map(|address| address.ip());
+        let head = Head { method, path: uri.path(), query: uri.query().unwrap_or_default(), headers, peer };
+        Ok(Self { conditions: Conditions::read(request), ..Self::of(&head, body, rules) })
+    }
+
+    /// A request that has been read; it has no conditions.
+    pub fn of(head: &Head<'_>, body: Body, rules: &ReadRules) -> Self {
+        let headers = head.headers;
+        let text = |name: header::HeaderName| {
+            headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let client = forwarded::client(head.peer, headers, &rules.trusted_proxies);
+        let host = client.host.or_else(|| text(header::HOST)).unwrap_or_default();
+        let seen = [
+            ("user-agent", text(header::USER_AGENT)),
+            ("referer", text(header::REFERER)),
+            ("accept-language", text(header::ACCEPT_LANGUAGE)),
+            ("host", Some(host.clone())),
+        ];
+        Self {
+            method: head.method,
+            host,
+            raw_path: head.path.to_owned(),
+            raw_query: head.query.to_owned(),
+            headers: seen.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+            cookies: read_cookies(headers),
+            body,
+            ip: client.ip,
+            is_https: client.is_https,
+            conditions: Conditions::default(),
+            origin: Origin {
+                sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
+                sec_fetch_dest: text(header::HeaderName::from_static("sec-fetch-dest")),
+                origin: text(header::ORIGIN),
+            },
+        }
+    }
+
+    /// Drops a body that is larger than the page's own quota.
+    pub fn bound_body(&mut self, bytes_max: usize) {
+        if matches!(&self.body, Body::Json(bytes) | Body::Form(bytes) if bytes.len() > bytes_max) {
+            self.body = Body::Dropped;
+        }
+    }
+
+    /// Path and query, as they were sent; starts with one slash.
+    pub fn address(&self) -> String {
+        self.with_query(&self.raw_path)
+    }
+
+    /// The same without the slash at the path's end.
+    pub fn address_without_slash(&self) -> String {
+        self.with_query(self.raw_path.trim_end_matches('/'))
+    }
+
+    fn with_query(&self, path: &str) -> String {
+        if self.raw_query.is_empty() { path.to_owned() } else { format!("{path}?{}", self.raw_query) }
+    }
+
+    /// True when another site made the visitor's browser send this.
+    pub fn is_cross_origin(&self) -> bool {
+        match (&self.origin.sec_fetch_site, &self.origin.origin) {
+            (Some(site), _) => site != "same-origin" && site != "none",
+            (None, Some(origin)) => {
+                let scheme = if self.is_https { "https://" } else { "http://" };
+                origin.strip_prefix(scheme).is_none_or(|host| !host.eq_ignore_ascii_case(&self.host))
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// Takes the handoff token out of the query: `ef_session`, or `setSessionToken`.
+    /// Neither the script nor the template sees it.
+    pub fn take_url_token(&mut self) -> Option<String> {
+        let mut tokens = [None, None];
+        let mut rest = Vec::new();
+        for pair in self.raw_query.split('&') {
+            let decoded = form_pairs(pair).next();
+            let which = decoded.as_ref().and_then(|(key, _)| URL_TOKENS.iter().position(|name| name == key));
+            match which.and_then(|index| tokens.get_mut(index)) {
+                Some(token) => *token = decoded.map(|(_, value)| value),
+                None => rest.push(pair),
+            }
+        }
+        let [first, second] = tokens;
+        let token = first.or(second)?;
+        self.raw_query = rest.join("&");
+        Some(token)
+    }
+
+    /// `request` as scripts and templates see it. `form_bodies`: the brand takes
+    /// bodies of HTML forms.
+    pub fn as_value(&self, path: &str, route_params: &RouteParams, form_bodies: bool) -> Value {
+        let mut query = Map::new();
+        let mut queries: Map<String, Value> = Map::new();
+        for (key, value) in form_pairs(&self.raw_query) {
+            query.insert(key.clone(), value.clone().into());
+            if let Value::Array(all) = queries.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
+                all.push(value.into());
+            }
+        }
+        let headers: Map<_, _> =
+            self.headers.iter().map(|(name, value)| ((*name).into(), value.clone().into())).collect();
+        let agent =
+            self.headers.iter().find(|(name, _)| *name == "user-agent").map_or("", |(_, agent)| agent);
+        let (is_mobile, is_tablet) = device(agent);
+        let (ip, ip6) = match self.ip {
+            Some(IpAddr::V4(ip)) => (Value::String(ip.to_string()), Value::Null),
+            Some(IpAddr::V6(ip)) => (Value::Null, Value::String(ip.to_string())),
+            None => (Value::Null, Value::Null),
+        };
+        let params: Map<_, _> =
+            route_params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        json!({
+            "method": self.method.name(),
+            "path": path,
+            "query": query,
+            "queries": queries,
+            "headers": headers,
+            "cookies": self.visible_cookies(),
+            "body": self.body_value(form_bodies),
+            "ip": ip,
+            "ip6": ip6,
+            "is_mobile": is_mobile,
+            "is_tablet": is_tablet,
+            "route_params": params,
+            "route_slug": route_params.last().map(|(_, value)| value.as_str()),
+        })
+    }
+
+    fn visible_cookies(&self) -> Map<String, Value> {
+        let visible = self.cookies.iter().filter(|(name, _)| !cookies::is_reserved(name));
+        visible.map(|(name, value)| (name.clone(), cookies::decode_value(value).into())).collect()
+    }
+
+    /// Why scripts see `null` for a body that was sent; a sentence for authors.
+    pub fn body_unread(&self, form_bodies: bool) -> Option<&'static str> {
+        match &self.body {
+            Body::Json(bytes) => {
+                let is_json = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+                (!is_json).then_some("the request's body was not read: it is not valid JSON")
+            }
+            Body::Form(_) if !form_bodies => {
+                Some("the request's form was not read: brand.toml needs `form_bodies = true`")
+            }
+            Body::Dropped => Some(
+                "the request's body was not read: it is neither JSON nor `application/x-www-form-urlencoded`, \
+                 or too large, cut short or too slow",
+            ),
+            Body::None | Body::Form(_) => None,
+        }
+    }
+
+    fn body_value(&self, form_bodies: bool) -> Value {
+        match &self.body {
+            Body::Json(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
+            Body::Form(bytes) if form_bodies => {
+                let text = String::from_utf8_lossy(bytes);
+                let fields = form_pairs(&text).map(|(key, value)| (key, value.into()));
+                Value::Object(fields.collect())
+            }
+            Body::None | Body::Form(_) | Body::Dropped => Value::Null,
+        }
+    }
+}
+
+fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
+    // One cookie with bytes that are no text must not take the others with it.
+    let lines = headers.get_all(header::COOKIE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let read = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    lines.flat_map(|line| line.split(';').filter_map(read).collect::<Vec<_>>()).collect()
+}
+
+async fn read_body(headers: &HeaderMap, payload: web::Payload, rules: &ReadRules) -> Result<Body, BodyFault> {
+    let body = tokio::time::timeout(rules.body_timeout, collect(payload, rules.body_bytes_max)).await;
+    let body = body.map_err(|_| BodyFault::TooSlow)??;
+    Ok(body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)))
+}
+
+/// The whole body, or none when it is too large.
+async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<Vec<u8>>, BodyFault> {
+    let mut body = Vec::new();
+    let mut total = 0usize;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| BodyFault::Broken)?;
+        total = total.saturating_add(chunk.len());
+        if total > BODY_DRAIN_BYTES_MAX.max(bytes_max) {
+            return Ok(None);
+        }
+        if total <= bytes_max {
+            body.extend_from_slice(&chunk);
+        } else {
+            body = Vec::new();
+        }
+    }
+    Ok((total <= bytes_max).then_some(body))
+}
+
+/// The pairs of a query string, `+` and percent-encoding undone.
+pub fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    let decode = |part: &str| {
+        let spaced = part.replace('+', " ");
+        let bytes = cookies::percent_decode(&spaced).unwrap_or_else(|| spaced.clone().into_bytes());
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key), decode(value))
+    })
+}
+
+/// Phone or tablet, as far as a user agent tells.
+fn device(agent: &str) -> (bool, bool) {
+    let has = |text: &str| agent.contains(text);
+    let is_tablet = has("iPad") || has("Tablet") || (has("Android") && !has("Mobile"));
+    (!is_tablet && (has("Mobi") || has("iPhone") || has("Android")), is_tablet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> PageRequest {
+        PageRequest {
+            method: Method::Get,
+            host: "shop.example:8080".into(),
+            raw_path: "/".into(),
+            raw_query: "a=1&b=x+y&a=%C3%BC&c".into(),
+            headers: vec![("host", "shop.example:8080".into())],
+            cookies: vec![("theme".into(), "a%20b".into()), ("sluice_session".into(), "secret".into())],
+            body: Body::None,
+            ip: Some("10.0.0.1".parse().unwrap()),
+            is_https: false,
+            origin: Origin::default(),
+            conditions: Conditions::default(),
+        }
+    }
+
+    #[test]
+    fn scripts_see_a_plain_object() {
+        let value = request().as_value("/x", &vec![("slug".into(), "x".into())], false);
+        assert_eq!(value["query"], json!({"a": "ü", "b": "x y", "c": ""}));
+        assert_eq!(value["queries"], json!({"a": ["1", "ü"], "b": ["x y"], "c": [""]}));
+        assert_eq!(value["cookies"], json!({"theme": "a b"}));
+        assert_eq!((&value["ip"], &value["ip6"]), (&json!("10.0.0.1"), &Value::Null));
+        assert_eq!((&value["route_params"], &value["route_slug"]), (&json!({"slug": "x"}), &json!("x")));
+    }
+
+    #[test]
+    fn a_cookie_that_is_no_text_does_not_hide_the_others() {
+        let mut headers = HeaderMap::new();
+        let line = header::HeaderValue::from_bytes(b"a=\xfc; sluice_session=secret; b=1").unwrap();
+        headers.insert(header::COOKIE, line);
+        let cookies = read_cookies(&headers);
+        let cookies: Vec<(&str, &str)> =
+            cookies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(cookies, [("a", "\u{fffd}"), ("sluice_session", "secret"), ("b", "1")]);
+    }
+
+    #[test]
+    fn a_token_leaves_the_query_as_if_it_had_not_been_there() {
+        let taken = |query: &str| {
+            let mut request = PageRequest { raw_query: query.into(), ..request() };
+            (request.take_url_token(), request.raw_query)
+        };
+        let token = |text: &str| Some(text.to_owned());
+        assert_eq!(taken("a=1&&b=%20"), (None, "a=1&&b=%20".into()));
+        assert_eq!(taken("ef_session=x.y"), (token("x.y"), String::new()));
+        assert_eq!(taken("a=1&ef%5Fsession=x%2By&b=%20"), (token("x+y"), "a=1&b=%20".into()));
+        assert_eq!(taken("setSessionToken=old&ef_session=new&c"), (token("new"), "c".into()));
+        assert_eq!(taken("ef_session=1&ef_session=2"), (token("2"), String::new()));
+    }
+
+    #[test]
+    fn forms_are_read_only_where_they_are_taken() {
+        let body = Body::Form(b"a=1&b=x+y&a=%C3%BC".to_vec());
+        let request = PageRequest { body, ..request() };
+        assert_eq!(request.as_value("/", &Vec::new(), false)["body"], Value::Null);
+        assert_eq!(request.as_value("/", &Vec::new(), true)["body"], json!({"a": "ü", "b": "x y"}));
+    }
+
+    #[test]
+    fn a_request_of_another_site_is_seen() {
+        let sent = |site: Option<&str>, origin: Option<&str>| {
+            let own = |text: Option<&str>| text.map(str::to_owned);
+            let origin = Origin { sec_fetch_site: own(site), origin: own(origin), sec_fetch_dest: None };
+            PageRequest { origin, ..request() }.is_cross_origin()
+        };
+        assert!(!sent(None, None));
+        assert!(!sent(Some("same-origin"), Some("http://evil.example")));
+        assert!(!sent(Some("none"), None));
+        assert!(sent(Some("same-site"), None));
+        assert!(sent(Some("cross-site"), Some("http://shop.example:8080")));
+        assert!(!sent(None, Some("http://shop.example:8080")));
+        for origin in ["http://evil.example", "https://shop.example:8080", "http://shop.example", "null"] {
+            assert!(sent(None, Some(origin)), "{origin}");
+        }
+    }
+
+    #[test]
+    fn devices_are_told_apart() {
+        assert_eq!(device("Mozilla/5.0 (iPhone; …) Mobile/15E148"), (true, false));
+        assert_eq!(device("Mozilla/5.0 (Linux; Android 14; Pixel) Mobile Safari"), (true, false));
+        assert_eq!(device("Mozilla/5.0 (Linux; Android 14; SM-X910) Safari"), (false, true));
+        assert_eq!(device("Mozilla/5.0 (X11; Linux x86_64)"), (false, false));
+    }
+}

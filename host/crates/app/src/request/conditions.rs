@@ -1,0 +1,263 @@
+//! What a request asks of a file: a coding, a part, or only what is new. The rules are
+//! those of RFC 9110, sections 12.5.3, 13 and 14.
+
+use std::time::{Duration, SystemTime};
+
+use actix_web::HttpMessage;
+use actix_web::http::header::{
+    self, AcceptEncoding, Encoding as CodingName, Header as _, HeaderMap, HeaderName,
+};
+
+use sluice_http::compress::Encoding;
+
+/// The headers that decide how, and whether, a body is sent.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    /// The coding that the visitor likes best.
+    pub encoding: Encoding,
+    pub if_match: Option<String>,
+    pub if_none_match: Option<String>,
+    pub if_modified_since: Option<String>,
+    pub if_unmodified_since: Option<String>,
+    pub range: Option<String>,
+    pub if_range: Option<String>,
+}
+
+/// What is to be sent of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    All,
+    /// `bytes` from `start` on.
+    Range {
+        start: u64,
+        bytes: u64,
+    },
+    NotModified,
+    PreconditionFailed,
+    Unsatisfiable,
+}
+
+/// What a condition is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Validators<'a> {
+    /// Strong, with its quotes.
+    pub etag: &'a str,
+    pub modified: SystemTime,
+    pub bytes: u64,
+}
+
+impl Conditions {
+    pub fn read(message: &impl HttpMessage) -> Self {
+        let headers = message.headers();
+        Self {
+            encoding: preferred_encoding(message),
+            if_match: all_of(headers, &header::IF_MATCH),
+            if_none_match: all_of(headers, &header::IF_NONE_MATCH),
+            if_modified_since: all_of(headers, &header::IF_MODIFIED_SINCE),
+            if_unmodified_since: all_of(headers, &header::IF_UNMODIFIED_SINCE),
+            range: all_of(headers, &header::RANGE),
+            if_range: all_of(headers, &header::IF_RANGE),
+        }
+    }
+
+    /// What these conditions leave of a file.
+    pub fn part_of(&self, file: Validators<'_>) -> Part {
+        let seconds = whole_seconds(file.modified);
+        let is_since = |date: &String| httpdate::parse_http_date(date).is_ok_and(|date| seconds <= date);
+        let changed = match (&self.if_match, &self.if_unmodified_since) {
+            (Some(tags), _) => !lists(tags, file.etag, false),
+            (None, Some(date)) => httpdate::parse_http_date(date).is_ok_and(|date| seconds > date),
+            (None, None) => false,
+        };
+        if changed {
+            return Part::PreconditionFailed;
+        }
+        let is_known = match (&self.if_none_match, &self.if_modified_since) {
+            (Some(tags), _) => lists(tags, file.etag, true),
+            (None, Some(date)) => is_since(&date.to_owned()),
+            (None, None) => false,
+        };
+        if is_known {
+            return Part::NotModified;
+        }
+        match &self.range {
+            Some(range) if self.range_holds(file.etag, seconds) => part(range, file.bytes),
+            _ => Part::All,
+        }
+    }
+
+    /// `If-Range` names the file that the visitor has a part of.
+    fn range_holds(&self, etag: &str, modified: SystemTime) -> bool {
+        match self.if_range.as_deref().map(str::trim) {
+            None => true,
+            Some(tag) if tag.starts_with('"') => tag == etag,
+            Some(date) => httpdate::parse_http_date(date).is_ok_and(|date| date == modified),
+        }
+    }
+}
+
+/// `time` as a `Last-Modified` can say it.
+pub fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
+/// Whether a list of entity tags has `etag`.
+fn lists(tags: &str, etag: &str, weakly: bool) -> bool {
+    let is_it = |tag: &str| tag == etag || (weakly && tag.strip_prefix("W/") == Some(etag));
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || is_it(tag))
+}
+
+/// One range of bytes. Several, and what is not understood, ask for the whole.
+fn part(range: &str, bytes: u64) -> Part {
+    let understood = || {
+        let (unit, set) = range.split_once('=')?;
+        let (first, last) = set.trim().split_once('-')?;
+        let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More than any file has.
+            true => Some(text.parse().unwrap_or(u64::MAX)),
+            false => None,
+        };
+        let is_bytes = unit.trim().eq_ignore_ascii_case("bytes");
+        (is_bytes && !(first.is_empty() && last.is_empty())).then_some(())?;
+        let (start, end) = match (first, last) {
+            ("", suffix) => match number(suffix)? {
+                0 => return Some(Part::Unsatisfiable),
+                suffix => (bytes.saturating_sub(suffix), bytes),
+            },
+            (first, "") => (number(first)?, bytes),
+            (first, last) => {
+                let (first, last): (u64, u64) = (number(first)?, number(last)?);
+                (first <= last).then_some(())?;
+                (first, last.saturating_add(1).min(bytes))
+            }
+        };
+        Some(if start < bytes { Part::Range { start, bytes: end - start } } else { Part::Unsatisfiable })
+    };
+    understood().unwrap_or(Part::All)
+}
+
+fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    if values.is_empty() { None } else { Some(values.join(", ")) }
+}
+
+fn preferred_encoding(message: &impl HttpMessage) -> Encoding {
+    if !message.headers().contains_key(header::ACCEPT_ENCODING) {
+        return Encoding::Identity;
+    }
+    let known = [
+        (CodingName::brotli(), Encoding::Brotli),
+        (CodingName::zstd(), Encoding::Zstd),
+        (CodingName::gzip(), Encoding::Gzip),
+        (CodingName::identity(), Encoding::Identity),
+    ];
+    let accepted = AcceptEncoding::parse(message).ok();
+    let chosen = accepted.and_then(|accepted| accepted.negotiate(known.iter().map(|(name, _)| name)));
+    known
+        .into_iter()
+        .find(|(name, _)| Some(name) == chosen.as_ref())
+        .map_or(Encoding::Identity, |(_, own)| own)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    const EARLIER: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+
+    fn part_of(headers: &[(&str, &str)]) -> Part {
+        let mut request = TestRequest::get();
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        let modified = httpdate::parse_http_date(DATE).unwrap() + Duration::from_millis(500);
+        Conditions::read(&request.to_http_request()).part_of(Validators {
+            etag: "\"a\"",
+            modified,
+            bytes: 100,
+        })
+    }
+
+    #[test]
+    fn conditions_hold_in_the_order_of_the_standard() {
+        for (headers, expected) in [
+            (&[][..], Part::All),
+            (&[("if-none-match", "\"a\"")], Part::NotModified),
+            (&[("if-none-match", "\"b\", W/\"a\"")], Part::NotModified),
+            (&[("if-none-match", "*")], Part::NotModified),
+            (&[("if-none-match", "\"b\"")], Part::All),
+            (&[("if-none-match", "\"b\""), ("if-modified-since", DATE)], Part::All),
+            (&[("if-modified-since", DATE)], Part::NotModified),
+            (&[("if-modified-since", LATER)], Part::NotModified),
+            (&[("if-modified-since", EARLIER)], Part::All),
+            (&[("if-modified-since", "yesterday")], Part::All),
+            (&[("if-match", "\"a\"")], Part::All),
+            (&[("if-match", "W/\"a\"")], Part::PreconditionFailed),
+            (&[("if-match", "\"b\"")], Part::PreconditionFailed),
+            (&[("if-unmodified-since", EARLIER)], Part::PreconditionFailed),
+            (&[("if-unmodified-since", DATE)], Part::All),
+        ] {
+            assert_eq!(part_of(headers), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_cut_to_the_file() {
+        let range = |start, bytes| Part::Range { start, bytes };
+        for (text, expected) in [
+            ("bytes=0-0", range(0, 1)),
+            ("bytes=10-19", range(10, 10)),
+            ("Bytes = 90-", range(90, 10)),
+            ("bytes=-1", range(99, 1)),
+            ("bytes=-1000", range(0, 100)),
+            ("bytes=99-99999999999999999999999", range(99, 1)),
+            ("bytes=100-", Part::Unsatisfiable),
+            ("bytes=99999999999999999999999-", Part::Unsatisfiable),
+            ("bytes=-0", Part::Unsatisfiable),
+            ("bytes=5-4", Part::All),
+            ("bytes=0-1,5-6", Part::All),
+            ("bytes=-", Part::All),
+            ("bytes=a-b", Part::All),
+            ("lines=0-1", Part::All),
+            ("", Part::All),
+        ] {
+            assert_eq!(part_of(&[("range", text)]), expected, "{text}");
+        }
+        for (if_range, holds) in [
+            ("\"a\"", true),
+            ("\"b\"", false),
+            ("W/\"a\"", false),
+            (DATE, true),
+            (LATER, false),
+            ("x", false),
+        ] {
+            let expected = if holds { range(0, 1) } else { Part::All };
+            assert_eq!(part_of(&[("range", "bytes=0-0"), ("if-range", if_range)]), expected, "{if_range}");
+        }
+    }
+
+    #[test]
+    fn the_visitor_chooses_the_coding() {
+        for (accepts, expected) in [
+            ("gzip, deflate, br, zstd", Encoding::Brotli),
+            ("gzip, zstd", Encoding::Zstd),
+            ("gzip", Encoding::Gzip),
+            ("gzip;q=1, br;q=0.5", Encoding::Gzip),
+            ("br;q=0, gzip", Encoding::Gzip),
+            ("deflate", Encoding::Identity),
+            ("identity, br;q=0.1", Encoding::Identity),
+            ("", Encoding::Identity),
+            ("*", Encoding::Identity),
+            ("gzip;q=nonsense", Encoding::Identity),
+        ] {
+            let request = TestRequest::get().append_header(("accept-encoding", accepts)).to_http_request();
+            assert_eq!(Conditions::read(&request).encoding, expected, "{accepts}");
+        }
+        assert_eq!(Conditions::read(&TestRequest::get().to_http_request()).encoding, Encoding::Identity);
+    }
+}

@@ -1,0 +1,274 @@
+//! Html and effects to an HTTP response, applied once.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+
+use actix_web::HttpResponse;
+use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use futures_util::stream;
+
+use sluice_http::compress::{self, Encoding};
+use sluice_http::redirect;
+use sluice_sandbox::outcome::{CookieEffect, Effects, SameSite, Stop};
+use sluice_session::cookie;
+use sluice_session::storage::IssuedCookie;
+use sluice_site::headers::StandingHeaders;
+
+/// So much of a file is in memory for each visitor who loads it.
+const CHUNK_BYTES: u64 = 64 << 10;
+
+/// What the journey of a request comes to.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// Lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// `Set-Cookie` values.
+    pub cookies: Vec<String>,
+    pub body: ReplyBody,
+    /// Sent where `headers` do not say otherwise.
+    pub standing: StandingHeaders,
+}
+
+/// What is sent after the headers.
+#[derive(Debug)]
+pub enum ReplyBody {
+    Bytes(Bytes),
+    File(FilePart),
+}
+
+/// Bytes of an open file.
+#[derive(Debug)]
+pub struct FilePart {
+    pub file: File,
+    pub start: u64,
+    pub bytes: u64,
+}
+
+impl Default for ReplyBody {
+    fn default() -> Self {
+        Self::Bytes(Bytes::new())
+    }
+}
+
+impl From<String> for ReplyBody {
+    fn from(text: String) -> Self {
+        Self::Bytes(text.into())
+    }
+}
+
+impl ReplyBody {
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(part) => part.bytes,
+        }
+    }
+
+    /// `bytes` of this body from `start` on.
+    pub fn part(self, start: u64, bytes: u64) -> Self {
+        match self {
+            Self::File(part) => Self::File(FilePart { start: part.start + start, bytes, ..part }),
+            Self::Bytes(all) => {
+                let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(all.len());
+                Self::Bytes(all.slice(at(start)..at(start.saturating_add(bytes))))
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// A page of the host's own: no details, no markup of anybody else.
+    pub fn plain(status: u16, title: &str) -> Self {
+        let body = format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
+             <style>body{{font:16px/1.5 system-ui,sans-serif;margin:20vh auto;max-width:32rem;padding:0 1rem}}</style>\
+             <h1>{title}</h1></html>"
+        );
+        Self::html(status, body)
+    }
+
+    pub fn html(status: u16, body: String) -> Self {
+        let mut reply = Self::of_body(status, body.into());
+        reply.set_header("content-type", "text/html; charset=utf-8".into());
+        reply
+    }
+
+    pub fn of_body(status: u16, body: ReplyBody) -> Self {
+        let standing = StandingHeaders::default();
+        Self { status, headers: Vec::new(), cookies: Vec::new(), body, standing }
+    }
+
+    /// A redirect of the host's own, to a path of this host.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        let mut reply = Self::of_body(status, ReplyBody::default());
+        reply.set_header("location", location.into());
+        reply
+    }
+
+    /// The reply that a run's effects ask for; `html` is the rendered page,
+    /// which a stop call replaces.
+    pub fn of_effects(effects: Effects, html: Option<String>, is_https: bool) -> Self {
+        let mut reply = match (effects.stop, html) {
+            (Some(Stop::Redirect { url, status }), _) => Self::redirect(status, &redirect::location(&url)),
+            (Some(Stop::Json(text)), _) => {
+                let mut reply = Self::of_body(effects.status.unwrap_or(200), text.into());
+                reply.set_header("content-type", "application/json; charset=utf-8".into());
+                reply
+            }
+            (Some(Stop::Html(html)), _) => Self::html(effects.status.unwrap_or(200), html),
+            (None, html) => Self::html(effects.status.unwrap_or(200), html.unwrap_or_default()),
+        };
+        for (name, value) in effects.headers {
+            reply.set_header(&name, value);
+        }
+        reply.cookies = effects.cookies.iter().map(|cookie| set_cookie(cookie, is_https)).collect();
+        reply
+    }
+
+    pub fn set_header(&mut self, name: &str, value: String) {
+        match self.headers.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.headers.push((name.to_owned(), value)),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Compresses a page's body, where that is worth it.
+    pub async fn compress(&mut self, encoding: Encoding) {
+        let ReplyBody::Bytes(bytes) = &self.body else { return };
+        let is_text = self.header("content-type").is_some_and(compress::is_compressible);
+        let is_final = self.header("cache-control").is_some_and(|value| value.contains("no-transform"));
+        if self.header("content-encoding").is_some()
+            || !is_text
+            || is_final
+            || bytes.len() < compress::BYTES_MIN
+        {
+            return;
+        }
+        let vary = self.header("vary").map(|value| format!("{value}, accept-encoding"));
+        let shorter = compress::compressed(bytes, encoding).await;
+        self.set_header("vary", vary.unwrap_or_else(|| "accept-encoding".into()));
+        if let (Some(name), Some(shorter)) = (encoding.name(), shorter) {
+            self.set_header("content-encoding", name.into());
+            self.body = ReplyBody::Bytes(shorter.into());
+        }
+    }
+
+    /// Adds the cookie of a session that got a new id.
+    pub fn issue_session(&mut self, issued: &IssuedCookie, is_https: bool) {
+        let secure = if is_https { "; Secure" } else { "" };
+        let name = cookie::name(is_https);
+        let seconds = issued.max_age.as_secs();
+        self.cookies
+            .push(format!("{name}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", issued.id));
+    }
+
+    /// Every header that is sent but `Set-Cookie`.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unless_set = |(name, _): &(&str, &str)| self.header(name).is_none();
+        let no_store = [("cache-control", "no-store")];
+        let standing = no_store.into_iter().chain(self.standing.iter()).filter(unless_set);
+        standing.chain(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// Whether a body may follow the headers.
+    pub fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 205 | 304)
+    }
+
+    pub fn into_response(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        for (name, value) in self.all_headers() {
+            // Names and values were checked where they were written or recorded.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                response.insert_header((name, value));
+            }
+        }
+        for cookie in &self.cookies {
+            if let Ok(value) = HeaderValue::from_str(cookie) {
+                response.append_header(("set-cookie", value));
+            }
+        }
+        let has_body = self.has_body();
+        match self.body {
+            _ if !has_body => response.finish(),
+            ReplyBody::Bytes(bytes) => response.body(bytes),
+            ReplyBody::File(part) => response.body(SizedStream::new(part.bytes, chunks(part))),
+        }
+    }
+}
+
+/// The bytes of a file, read as fast as the visitor takes them.
+fn chunks(part: FilePart) -> impl stream::Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold(part, |part| async move {
+        let FilePart { mut file, start, bytes } = part;
+        let count = bytes.min(CHUNK_BYTES);
+        if count == 0 {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; usize::try_from(count).map_err(io::Error::other)?];
+            file.seek(SeekFrom::Start(start))?;
+            file.read_exact(&mut chunk)?;
+            Ok::<_, io::Error>((file, Bytes::from(chunk)))
+        });
+        let (file, chunk) = read.await.map_err(io::Error::other)??;
+        Ok(Some((chunk, FilePart { file, start: start + count, bytes: bytes - count })))
+    })
+}
+
+fn set_cookie(cookie: &CookieEffect, is_https: bool) -> String {
+    let mut line =
+        format!("{}={}; Path={}", cookie.name, cookie.value.as_deref().unwrap_or_default(), cookie.path);
+    let max_age = if cookie.value.is_none() { Some(0) } else { cookie.max_age_s };
+    if let Some(seconds) = max_age {
+        line.push_str(&format!("; Max-Age={seconds}"));
+    }
+    if cookie.http_only {
+        line.push_str("; HttpOnly");
+    }
+    line.push_str(match cookie.same_site {
+        SameSite::Strict => "; SameSite=Strict",
+        SameSite::Lax => "; SameSite=Lax",
+        SameSite::None => "; SameSite=None",
+    });
+    if cookie.secure.unwrap_or(is_https) {
+        line.push_str("; Secure");
+    }
+    line
+}
+
+/// What HTTP calls a status, or nothing.
+pub fn reason(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_closed_by_default() {
+        let cookie = CookieEffect {
+            name: "a".into(),
+            value: Some("b".into()),
+            path: "/".into(),
+            max_age_s: Some(60),
+            http_only: true,
+            same_site: SameSite::Lax,
+            secure: None,
+        };
+        assert_eq!(set_cookie(&cookie, false), "a=b; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+        assert_eq!(set_cookie(&cookie, true), "a=b; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+        let gone = CookieEffect { value: None, max_age_s: None, ..cookie };
+        assert_eq!(set_cookie(&gone, false), "a=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    }
+}

@@ -1,0 +1,57 @@
+//! What is at the path of a request.
+
+use std::sync::Arc;
+
+use sluice_http::path::{CanonicalPath, PathForm, canonical};
+use sluice_page::Page;
+use sluice_site::Brand;
+use sluice_site::public::PublicFile;
+use sluice_site::table::RouteParams;
+
+use crate::request::PageRequest;
+use crate::response::Reply;
+
+/// What is at a path.
+pub(super) enum Match {
+    Page(MatchedPage),
+    File(Arc<PublicFile>, CanonicalPath),
+    Nothing(CanonicalPath),
+    /// The path is not valid, or has another form.
+    Reply(Reply),
+}
+
+/// The page that answers a request.
+pub(super) struct MatchedPage {
+    pub brand: Arc<Brand>,
+    pub page: Arc<Page>,
+    pub path: CanonicalPath,
+    pub params: RouteParams,
+    /// 404 for the brand's page of that name, otherwise 200.
+    pub status: u16,
+}
+
+/// Finds the page or the file of `brand` that answers `request`.
+pub(super) fn match_path(brand: &Arc<Brand>, request: &PageRequest) -> Match {
+    let path = match canonical(&request.raw_path) {
+        PathForm::Canonical(path) => path,
+        PathForm::Refused => return Match::Reply(Reply::plain(400, "Not a valid address")),
+        PathForm::TrailingSlash(_) => {
+            return Match::Reply(Reply::redirect(308, &request.address_without_slash()));
+        }
+    };
+    let page = |page: &Arc<Page>, path, params, status| {
+        Match::Page(MatchedPage { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status })
+    };
+    if let Some((found, params)) = brand.pages.find(&path) {
+        // Nothing is at the address of the page that says so.
+        let status =
+            if brand.not_found_page().is_some_and(|own| Arc::ptr_eq(own, found)) { 404 } else { 200 };
+        page(found, path, params, status)
+    } else if let Some(file) = brand.public.find(&path) {
+        Match::File(Arc::clone(file), path)
+    } else if let Some(own) = brand.not_found_page() {
+        page(own, path, RouteParams::new(), 404)
+    } else {
+        Match::Nothing(path)
+    }
+}

@@ -1,0 +1,121 @@
+//! Follows each request under `sluice dev`: prints its run, and puts what is wrong with the
+//! page into the reply.
+
+use std::sync::{Arc, PoisonError};
+
+use sluice_app::observe::{self, RequestObserver};
+use sluice_app::request::{Method, PageRequest};
+use sluice_app::response::Reply;
+use sluice_check as checks;
+use sluice_runs::execution_log::{Asked, FinishedRun};
+use sluice_sandbox::outcome::Outcome;
+use sluice_site::Brand;
+use sluice_telemetry::trace::Trace;
+use sluice_text::printable::printable;
+
+use super::mistake::Mistake;
+use super::{Dev, Event, inject};
+
+/// Development mode as an observer of requests.
+pub struct DevObserver(pub Arc<Dev>);
+
+struct DevRequest {
+    dev: Arc<Dev>,
+    method: Method,
+    path: String,
+    brand: Option<Arc<Brand>>,
+    run: Option<PageRun>,
+    mistakes: Vec<Mistake>,
+}
+
+struct PageRun {
+    page: String,
+    run: FinishedRun,
+    /// Why the script did not see the request's body.
+    unread: Option<&'static str>,
+}
+
+impl observe::Observer for DevObserver {
+    fn begin(&self, request: &PageRequest, _trace: &Trace) -> Box<dyn RequestObserver> {
+        Box::new(DevRequest {
+            dev: Arc::clone(&self.0),
+            method: request.method,
+            path: request.raw_path.clone(),
+            brand: None,
+            run: None,
+            mistakes: Vec::new(),
+        })
+    }
+}
+
+impl RequestObserver for DevRequest {
+    fn notice(&mut self, event: &observe::Event<'_>) {
+        match event {
+            observe::Event::BrandUnknown { host } => {
+                // An author who has just put the wrong hosts into `brand.toml` sees why.
+                let host = printable(host);
+                self.mistakes = vec![Mistake::of_sentence(&format!(
+                    "no brand answers to {host}: a brand.toml needs `default = true`, or `domains = [\"{host}\"]`"
+                ))];
+            }
+            observe::Event::BrandFound { brand } => self.brand = Some(Arc::clone(brand)),
+            observe::Event::RunEnded { brand, page, request, script, report } => {
+                let has_run = script.is_ready();
+                let run = FinishedRun::new(report, has_run, String::new());
+                let unread = request.body_unread(brand.form_bodies);
+                self.run = Some(PageRun { page: page.file.clone(), run, unread });
+            }
+            observe::Event::TemplateFailed { failure } => {
+                if let Some(PageRun { run, .. }) = &mut self.run {
+                    run.template_failed(failure);
+                }
+            }
+            observe::Event::PageAnswered { reply } => self.answered(reply),
+            _ => {}
+        }
+    }
+
+    /// Puts the browser's half and the mistakes into an HTML page. A reply to a script in the
+    /// browser stays as it is; its mistakes are shown in the pages that are open.
+    fn finish(&mut self, request: &PageRequest, reply: &mut Reply) {
+        let dev = &self.dev;
+        let mut mistakes = dev.site_mistakes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of_reply = std::mem::take(&mut self.mistakes);
+        if inject::is_shown(reply, request) {
+            mistakes.extend(of_reply);
+            inject::inject(reply, request.method, dev.generation(), &mistakes);
+        } else if !of_reply.is_empty() {
+            let mistakes = Mistake::to_json(&of_reply);
+            let brand = self.brand.as_ref().map(|brand| brand.id.clone()).unwrap_or_default();
+            // Nobody may be listening.
+            let _ = dev.events.send(Event::Failed { brand, mistakes });
+        }
+    }
+}
+
+impl DevRequest {
+    /// Prints the run, and keeps what is wrong with the page.
+    fn answered(&mut self, reply: &Reply) {
+        let (Some(brand), Some(PageRun { page, run, unread })) = (&self.brand, self.run.take()) else {
+            return;
+        };
+        let problems = || brand.problems.iter().filter(|problem| problem.page == page);
+        let mut mistakes: Vec<Mistake> =
+            problems().map(|problem| Mistake::of_page(problem, &brand.dir)).collect();
+        let is_kept = problems().any(|problem| problem.kept);
+        let failed = run.failure.as_ref().map(|failure| match is_kept {
+            true => Mistake::of_kept(failure),
+            false if run.outcome == Outcome::Compile.name() => {
+                Mistake::of_failure(&checks::explained(failure.clone(), &brand.dir), &brand.dir)
+            }
+            false => Mistake::of_failure(failure, &brand.dir),
+        });
+        // A page that does not compile is a mistake of its own already.
+        let failed = failed.filter(|failed| !mistakes.iter().any(|known| known.is_same(failed)));
+        let asked = Asked { brand: &brand.id, page: &page, method: self.method.name(), path: &self.path };
+        self.dev.reporter.run(asked, &run, reply, failed.as_ref());
+        unread.iter().for_each(|why| self.dev.reporter.warning(why));
+        mistakes.extend(failed);
+        self.mistakes = mistakes;
+    }
+}

@@ -1,0 +1,148 @@
+//! What a site's files were when they were last looked at. Content decides: a file that is
+//! written again with the same text has not changed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sluice_sandbox::cache::CacheKey;
+
+/// Of larger files only size and time are looked at.
+const HASHED_BYTES_MAX: u64 = 4 << 20;
+/// The settings of the site, beside its brands.
+pub(super) const SETTINGS: &str = "sluice.toml";
+pub(super) const BRANDS: &str = "brands";
+
+/// Every file that a site is made of.
+pub struct Snapshot {
+    site_dir: PathBuf,
+    /// By path relative to the site's folder.
+    files: BTreeMap<String, State>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct State {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// None for large files.
+    content: Option<CacheKey>,
+}
+
+impl Snapshot {
+    /// Looks at every file.
+    pub fn take(site_dir: &Path) -> Self {
+        let mut snapshot = Self { site_dir: site_dir.to_owned(), files: BTreeMap::new() };
+        snapshot.refresh(&HashSet::new());
+        snapshot
+    }
+
+    /// Looks again: at files whose size or time is another, and at those in `touched`
+    /// (relative paths). Gives what changed, came or went, sorted.
+    pub fn refresh(&mut self, touched: &HashSet<String>) -> Vec<String> {
+        let mut found = BTreeMap::new();
+        self.look(SETTINGS.to_owned(), touched, &mut found);
+        self.walk(BRANDS, touched, &mut found);
+        let now = std::mem::replace(&mut self.files, found);
+        let before = now;
+        let is_other =
+            |(file, state): &(&String, &State)| before.get(*file).is_none_or(|known| !known.is_same(state));
+        let came = self.files.iter().filter(is_other).map(|(file, _)| file.clone());
+        let went = before.keys().filter(|file| !self.files.contains_key(*file)).cloned();
+        let mut changed: Vec<String> = came.chain(went).collect();
+        changed.sort();
+        changed
+    }
+
+    /// What cannot be read is not there: loading the site says why.
+    fn walk(&self, folder: &str, touched: &HashSet<String>, found: &mut BTreeMap<String, State>) {
+        let Ok(entries) = fs::read_dir(self.site_dir.join(folder)) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Editors keep drafts in hidden files; of a site only `.well-known` is served.
+            if name.starts_with('.') && name != ".well-known" {
+                continue;
+            }
+            let path = format!("{folder}/{name}");
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => self.walk(&path, touched, found),
+                Ok(_) => self.look(path, touched, found),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn look(&self, file: String, touched: &HashSet<String>, found: &mut BTreeMap<String, State>) {
+        let path = self.site_dir.join(&file);
+        let Ok(metadata) = fs::symlink_metadata(&path) else { return };
+        let (bytes, modified) = (metadata.len(), metadata.modified().ok());
+        let known = self.files.get(&file).filter(|known| known.bytes == bytes && known.modified == modified);
+        let state = match known {
+            Some(known) if !touched.contains(&file) => known.clone(),
+            _ => State { bytes, modified, content: content(&path, &metadata).ok().flatten() },
+        };
+        found.insert(file, state);
+    }
+}
+
+impl State {
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.content, &other.content) {
+            (Some(own), Some(others)) => own == others,
+            _ => self == other,
+        }
+    }
+}
+
+fn content(path: &Path, metadata: &Metadata) -> io::Result<Option<CacheKey>> {
+    if !metadata.is_file() || metadata.len() > HASHED_BYTES_MAX {
+        return Ok(None);
+    }
+    Ok(Some(CacheKey::of([fs::read(path)?.as_slice()])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changed_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("brands/a/pages/index.html", "one");
+        write("brands/a/pages/other.html", "other");
+        write("data/sluice.db", "x");
+        let mut snapshot = Snapshot::take(dir.path());
+        let none: [&str; 0] = [];
+        assert_eq!(snapshot.refresh(&HashSet::new()), none);
+
+        // The same text again, and files that are none of a site's.
+        write("brands/a/pages/index.html", "one");
+        write("brands/a/pages/.index.html.swp", "draft");
+        write("data/sluice.db", "y");
+        assert_eq!(snapshot.refresh(&HashSet::new()), none);
+
+        write("brands/a/pages/index.html", "two, and longer");
+        write("brands/b/brand.toml", "");
+        write("sluice.toml", "");
+        fs::remove_file(dir.path().join("brands/a/pages/other.html")).unwrap();
+        let changed =
+            ["brands/a/pages/index.html", "brands/a/pages/other.html", "brands/b/brand.toml", "sluice.toml"];
+        assert_eq!(snapshot.refresh(&HashSet::new()), changed);
+        assert_eq!(snapshot.refresh(&HashSet::new()), none);
+
+        // As large as before and within the clock's grain: whoever was told of it looks.
+        let path = dir.path().join("brands/a/pages/index.html");
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "TWO, and longer").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_eq!(snapshot.refresh(&HashSet::new()), none);
+        let touched = HashSet::from(["brands/a/pages/index.html".to_owned()]);
+        assert_eq!(snapshot.refresh(&touched), ["brands/a/pages/index.html"]);
+    }
+}

@@ -1,0 +1,195 @@
+//! What `sluice test` prints: for people, or in the Test Anything Protocol, version 14.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use sluice_sandbox::outcome::{ConsoleLog, Failure};
+use sluice_text::printable::printable;
+
+use super::calls::Expectation;
+use super::outcome::{TestEnd, TestResult};
+use crate::source_line;
+
+/// How many tests ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub passed: u32,
+    pub failed: u32,
+    pub skipped: u32,
+    /// Files that could not be run.
+    pub broken: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    Pretty,
+    /// The Test Anything Protocol, version 14
+    Tap,
+}
+
+/// Makes the text of each step; counts.
+pub struct Report {
+    format: Format,
+    pub counts: Counts,
+    /// Points of the protocol so far.
+    points: u32,
+}
+
+/// A file with tests.
+#[derive(Clone, Copy)]
+pub struct FileOf<'a> {
+    pub brand: &'a str,
+    pub dir: &'a Path,
+    /// Relative to the brand's folder.
+    pub file: &'a str,
+}
+
+impl Report {
+    pub fn new(format: Format) -> Self {
+        Self { format, counts: Counts::default(), points: 0 }
+    }
+
+    /// What comes first.
+    pub fn begin(&self) -> &'static str {
+        match self.format {
+            Format::Pretty => "",
+            Format::Tap => "TAP version 14\n",
+        }
+    }
+
+    pub fn file(&self, of: FileOf<'_>) -> String {
+        match self.format {
+            Format::Pretty => format!("{}/{}\n", of.brand, of.file),
+            Format::Tap => format!("# {}/{}\n", of.brand, of.file),
+        }
+    }
+
+    /// A file that does not compile, or has no tests.
+    pub fn broken(&mut self, of: FileOf<'_>, failure: &Failure) -> String {
+        self.counts.broken += 1;
+        match self.format {
+            Format::Pretty => format!("  FAIL the file cannot be run\n{}", pretty(of.dir, failure, None)),
+            Format::Tap => {
+                self.points += 1;
+                format!("not ok {} - {}/{}\n{}", self.points, of.brand, of.file, yaml(failure, None))
+            }
+        }
+    }
+
+    pub fn test(&mut self, of: FileOf<'_>, end: &TestEnd) -> String {
+        match end.result {
+            TestResult::Passed => self.counts.passed += 1,
+            TestResult::Skipped => self.counts.skipped += 1,
+            TestResult::Failed { .. } => self.counts.failed += 1,
+        }
+        self.points += 1;
+        match self.format {
+            Format::Pretty => pretty_test(of, end),
+            Format::Tap => self.tap_test(of, end),
+        }
+    }
+
+    /// What comes last.
+    pub fn end(&self, wall: Duration) -> String {
+        match self.format {
+            Format::Tap => format!("1..{}\n", self.points),
+            Format::Pretty => {
+                let Counts { passed, failed, skipped, broken } = self.counts;
+                let count = |count: u32, what: &str| (count > 0).then(|| format!(", {count} {what}"));
+                let rest = [
+                    count(failed, "failed"),
+                    count(skipped, "skipped"),
+                    count(broken, if broken == 1 { "file cannot be run" } else { "files cannot be run" }),
+                ];
+                let rest: String = rest.into_iter().flatten().collect();
+                format!("\n{passed} passed{rest} in {:.2} s\n", wall.as_secs_f64())
+            }
+        }
+    }
+
+    fn tap_test(&self, of: FileOf<'_>, end: &TestEnd) -> String {
+        let name = format!("{}/{}: {}", of.brand, of.file, end.name);
+        // What the protocol would take for something else.
+        let name = printable(&name).replace('#', "\\#");
+        let number = self.points;
+        let mut out = match &end.result {
+            TestResult::Passed => format!("ok {number} - {name}\n"),
+            TestResult::Skipped => format!("ok {number} - {name} # SKIP\n"),
+            TestResult::Failed { failure, expectation } => {
+                format!("not ok {number} - {name}\n{}", yaml(failure, expectation.as_ref()))
+            }
+        };
+        for line in console(&end.console) {
+            let _ = writeln!(out, "# {line}");
+        }
+        out
+    }
+}
+
+fn pretty_test(of: FileOf<'_>, end: &TestEnd) -> String {
+    let name = printable(&end.name);
+    let mut out = match &end.result {
+        TestResult::Passed => format!("  ok   {name} ({:.1} ms)\n", end.wall.as_secs_f64() * 1e3),
+        TestResult::Skipped => format!("  skip {name}\n"),
+        TestResult::Failed { failure, expectation } => {
+            format!("  FAIL {name}\n{}", pretty(of.dir, failure, expectation.as_ref()))
+        }
+    };
+    for line in console(&end.console) {
+        let _ = writeln!(out, "       {line}");
+    }
+    out
+}
+
+fn console(log: &ConsoleLog) -> impl Iterator<Item = String> + '_ {
+    let lines = log.lines.iter();
+    lines.flat_map(|line| line.text.lines().map(|text| format!("{}: {}", line.level.name(), printable(text))))
+}
+
+fn pretty(dir: &Path, failure: &Failure, expectation: Option<&Expectation>) -> String {
+    let mut out = String::new();
+    let mut block = |text: &str, indent: &str| {
+        for line in text.lines() {
+            let _ = writeln!(out, "       {indent}{}", printable(line));
+        }
+    };
+    block(&failure.to_string(), "");
+    if let Some(line) = source_line(dir, failure) {
+        block(&line, "    ");
+    }
+    if let Some(Expectation { expected, received }) = expectation {
+        block(&format!("expected: {expected}\nreceived: {received}"), "");
+    }
+    if failure.stack.lines().nth(1).is_some() {
+        block(&failure.stack, "  ");
+    }
+    out
+}
+
+/// JSON's scalars and lists are YAML's, too.
+fn yaml(failure: &Failure, expectation: Option<&Expectation>) -> String {
+    let mut out = String::from("  ---\n");
+    let mut put = |key: &str, value: Value| {
+        let _ = writeln!(out, "  {key}: {value}");
+    };
+    put("message", format!("{}: {}", failure.name, failure.message).into());
+    if failure.line > 0 {
+        put("at", format!("{}:{}:{}", failure.file, failure.line, failure.column).into());
+    } else if !failure.file.is_empty() {
+        put("at", failure.file.as_str().into());
+    }
+    if let Some(Expectation { expected, received }) = expectation {
+        put("expected", expected.as_str().into());
+        put("received", received.as_str().into());
+    }
+    let stack: Vec<&str> = failure.stack.lines().collect();
+    if stack.len() > 1 {
+        put("stack", stack.into());
+    }
+    out.push_str("  ...\n");
+    out
+}

@@ -1,0 +1,122 @@
+//! Directives that are none, and blocks that no layout shows: both go unnoticed, because
+//! the one is text and the other is left out.
+
+use sluice_page::diagnostic::{Diagnostic, Rule};
+use sluice_template::{self as template, Includes as _, Shown};
+use sluice_text::source::Source;
+use sluice_text::suggest;
+
+use super::brand::Brand;
+
+/// What other template languages call these.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("each", "foreach"),
+    ("elif", "elseif"),
+    ("endeach", "endforeach"),
+    ("endfor", "endforeach"),
+    ("endsection", "endblock"),
+    ("for", "foreach"),
+    ("include", "component"),
+    ("section", "block"),
+    ("unless", "if"),
+];
+/// At-rules of style sheets, which are no misspelt directives.
+const OF_STYLES: [&str; 6] = ["container", "import", "layer", "media", "page", "supports"];
+/// Layouts within layouts.
+const DEPTH_MAX: usize = 32;
+
+/// `@yeild("content")`.
+pub(super) fn unknown_directives(source: &Source) -> Vec<Diagnostic> {
+    let text = source.text.as_str();
+    let signs = text.match_indices('@').map(|(at, _)| at);
+    signs.filter_map(|at| unknown_directive(source, text, at)).take(super::pages::MISTAKES_MAX).collect()
+}
+
+fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnostic> {
+    let before = text.get(..at)?;
+    // `@@if` prints a sign, `ann@if.example` is an address.
+    if before.ends_with(|c: char| c == '@' || c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
+        return None;
+    }
+    let rest = text.get(at + 1..)?;
+    let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let (name, after) = rest.split_at(end);
+    let is_known = template::DIRECTIVES.iter().any(|(known, _)| *known == name);
+    if name.len() < 2 || is_known || OF_STYLES.contains(&name) {
+        return None;
+    }
+    let has_arguments = after.trim_start_matches(' ').starts_with('(');
+    let alike =
+        template::DIRECTIVES.iter().filter(|(_, takes)| *takes == has_arguments).map(|(known, _)| *known);
+    let of_others = ELSEWHERE.iter().find(|(other, _)| *other == name).map(|(_, ours)| *ours);
+    let of_others = of_others.filter(|ours| template::DIRECTIVES.contains(&(ours, has_arguments)));
+    let near = of_others.or_else(|| suggest::nearest(name, alike))?;
+    let message = format!("there is no directive `@{name}`, so it is shown as text");
+    let found = Diagnostic::at(Rule::UnknownDirective, source, at..at + 1 + end, message);
+    Some(found.help(format!("did you mean `@{near}`? `@@{name}` prints it as it is")))
+}
+
+/// `@block("contents")` where the layout has `@yield("content")`.
+pub(super) fn unshown_blocks(source: &Source, shown: &Shown, brand: &Brand<'_>) -> Vec<Diagnostic> {
+    let mut yields = Vec::new();
+    let mut next = shown.extends.clone();
+    for _ in 0..DEPTH_MAX {
+        let Some(name) = next.take() else { break };
+        let Some((_, text)) = brand.folder.layout(&name) else { return Vec::new() };
+        let layout = template::shown(&text);
+        yields.extend(layout.yields);
+        next = layout.extends;
+    }
+    // Without a layout, or with one that does not parse, nothing is known.
+    if yields.is_empty() {
+        return Vec::new();
+    }
+    let unshown = shown.blocks.iter().filter(|(name, _)| !yields.contains(name));
+    let found = unshown.map(|(name, at)| {
+        let near = suggest::nearest(name, yields.iter().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("the layout yields {}", yields.join(", ")),
+        };
+        let message = format!("no layout of this page shows the block \"{name}\"");
+        Diagnostic::at(Rule::UnshownBlock, source, *at..*at, message).help(help)
+    });
+    found.take(super::pages::MISTAKES_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        let source = Source { file: "pages/x.html".into(), text: text.into() };
+        let found = unknown_directives(&source);
+        found
+            .iter()
+            .map(|one| format!("{}:{} {}", one.line, one.column, one.help.as_deref().unwrap_or("")))
+            .collect()
+    }
+
+    #[test]
+    fn what_was_to_be_a_directive_is_seen() {
+        assert!(found("<p>\nü @yeild(\"a\")")[0].starts_with("2:3 did you mean `@yield`?"));
+        assert!(found("@for(x in var.l) a @endfor")[0].contains("@foreach"));
+        assert_eq!(found("@for(x in var.l) a @endfor").len(), 2);
+        assert!(found("@endfi")[0].contains("@endif"));
+    }
+
+    #[test]
+    fn other_signs_are_left_alone() {
+        for text in [
+            "ann@iff.example",
+            "@@iff(a)",
+            "<style>@media (min-width: 1px) {} @import url(a); @font-face {}</style>",
+            "@if(var.a)@elseif(var.b)@else@endif",
+            "@",
+            "follow @anna and @bert (friends)",
+            "<script>class A { @decorated() {} }</script>",
+        ] {
+            assert_eq!(found(text), [""; 0], "{text}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What scripts ask of the CRM, compared with what the brand declares.
+
+use std::collections::HashSet;
+
+use sluice_crm::{Call, CrmSchema, EntityMode, EntitySpec};
+use sluice_page::diagnostic::Rule;
+
+use super::facts::{CrmUse, Facts, Finding, Named};
+
+/// What a brand has.
+pub(super) struct Declared<'a> {
+    schema: &'a CrmSchema,
+    /// Entities that some script makes.
+    ensured: HashSet<&'a str>,
+    /// Some script makes entities whose names are not written down.
+    ensures_any: bool,
+}
+
+impl<'a> Declared<'a> {
+    pub(super) fn new(schema: &'a CrmSchema, scripts: impl Iterator<Item = &'a Facts>) -> Self {
+        let uses = scripts.flat_map(|facts| &facts.crm);
+        let (mut ensured, mut ensures_any) = (HashSet::new(), false);
+        for used in uses.filter(|used| used.call == Call::EnsureEntity) {
+            match &used.slug {
+                Some(slug) => drop(ensured.insert(slug.name.as_str())),
+                None => ensures_any = true,
+            }
+        }
+        Self { schema, ensured, ensures_any }
+    }
+
+    /// What is wrong with the CRM calls of one script.
+    pub(super) fn findings(&self, facts: &Facts) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for used in facts.crm.iter().filter(|used| used.call != Call::EnsureEntity) {
+            let from = used.slug.as_ref().and_then(|slug| self.entity(slug, &mut found));
+            let to = used.to_slug.as_ref().and_then(|slug| self.entity(slug, &mut found));
+            undeclared(from, &used.keys, &mut found);
+            undeclared(to, &used.to_keys, &mut found);
+            let target = if used.call == Call::MoveToEntity { to } else { from };
+            if let Some(entity) = target {
+                place(entity, used, &mut found);
+            }
+        }
+        found
+    }
+
+    /// The entity, if all of it is known.
+    fn entity(&self, slug: &Named, found: &mut Vec<Finding>) -> Option<&'a EntitySpec> {
+        if self.ensured.contains(slug.name.as_str()) {
+            return None;
+        }
+        let entities = &self.schema.entities;
+        let declared = entities.iter().find(|entity| entity.slug == slug.name);
+        if declared.is_none() && !self.ensures_any {
+            let slugs = entities.iter().map(|entity| entity.slug.as_str());
+            let help = match entities.is_empty() {
+                true => format!("declare it in crm.toml: [[entity]] with slug = \"{}\"", slug.name),
+                false => missing(&slug.name, slugs, "[[entity]]"),
+            };
+            let message = format!("crm.toml declares no entity `{}`", slug.name);
+            found.push(finding(Rule::UnknownEntity, slug, message, help));
+        }
+        declared
+    }
+}
+
+/// Fields of an entity that declares others. One that declares none keeps what it is given.
+fn undeclared(entity: Option<&EntitySpec>, keys: &[Named], found: &mut Vec<Finding>) {
+    let Some(entity) = entity.filter(|entity| !entity.fields.is_empty()) else { return };
+    for key in keys {
+        let names = || entity.fields.iter().map(|field| field.key.as_str());
+        if !names().any(|name| name == key.name) {
+            let message = format!("crm.toml declares no field `{}` of `{}`", key.name, entity.slug);
+            let help = missing(&key.name, names(), "[[entity.field]]");
+            found.push(finding(Rule::UndeclaredField, key, message, help));
+        }
+    }
+}
+
+/// The pipeline and the stage that a move names.
+fn place(entity: &EntitySpec, used: &CrmUse, found: &mut Vec<Finding>) {
+    let named = used.pipeline.as_ref().or(used.stage.as_ref());
+    if let (EntityMode::Data, Some(named)) = (entity.mode, named) {
+        let message = format!("the entity `{}` has no pipelines", entity.slug);
+        let help = "declare [[entity.pipeline]] in crm.toml; only entities with mode = \"crm\" have them";
+        found.push(finding(Rule::UnknownStage, named, message, help.to_owned()));
+        return;
+    }
+    let pipelines = || entity.pipelines.iter();
+    let mut within: Vec<_> = pipelines().collect();
+    if let Some(pipeline) = &used.pipeline {
+        within.retain(|known| known.slug == pipeline.name);
+        if within.is_empty() {
+            let message = format!("the entity `{}` has no pipeline `{}`", entity.slug, pipeline.name);
+            let help =
+                missing(&pipeline.name, pipelines().map(|known| known.slug.as_str()), "[[entity.pipeline]]");
+            found.push(finding(Rule::UnknownStage, pipeline, message, help));
+            return;
+        }
+    }
+    let Some(stage) = &used.stage else { return };
+    let stages = || within.iter().flat_map(|pipeline| &pipeline.stages).map(|stage| stage.slug.as_str());
+    if stages().any(|known| known == stage.name) {
+        return;
+    }
+    let message = match &used.pipeline {
+        Some(pipeline) => format!("the pipeline `{}` has no stage `{}`", pipeline.name, stage.name),
+        None => format!("no pipeline of `{}` has a stage `{}`", entity.slug, stage.name),
+    };
+    found.push(finding(Rule::UnknownStage, stage, message, missing(&stage.name, stages(), "`stages`")));
+}
+
+/// What was probably meant, else what to declare.
+fn missing<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone, section: &str) -> String {
+    match sluice_text::suggest::nearest(name, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let known: Vec<&str> = names.take(10).collect();
+            format!("there are {}; declare it in crm.toml under {section}", known.join(", "))
+        }
+    }
+}
+
+fn finding(rule: Rule, at: &Named, message: String, help: String) -> Finding {
+    Finding { rule, span: at.span.clone(), message, help: Some(help) }
+}

@@ -1,0 +1,301 @@
+//! Templates, the variables that they show, and pages that only a script guards.
+
+use std::collections::{BTreeSet, HashSet};
+
+use sluice_page::OnError;
+use sluice_page::diagnostic::{Diagnostic, Rule};
+use sluice_template::{self as template, Includes, Shown, Template, TemplateError};
+use sluice_text::excerpt::excerpt;
+use sluice_text::source::{HOLE, Source};
+
+use super::brand::{Brand, canonical_of, path_of};
+use super::facts::{Facts, module_code};
+use super::imports::ByCode;
+use super::scripts::{Scripted, Scripts};
+use super::{blocks, browser};
+
+/// Mistakes of one template that are reported at most.
+pub(super) const MISTAKES_MAX: usize = 20;
+
+/// What is wrong with the pages of a brand, besides their scripts. `is_known`: its
+/// settings are.
+pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> Vec<Diagnostic> {
+    let by_code = scripts.by_code();
+    let mut found = Vec::new();
+    let mut of_all = Known::of_brand(brand);
+    let of_layouts = SetNames::of_layouts(brand);
+    let mut of_both = of_layouts.clone();
+    for page in &scripts.all {
+        let Some(html) = &page.html else { continue };
+        let file = &page.file.source.file;
+        let mistakes = template_mistakes(file, html, brand.folder);
+        let mut known = Known::of_brand(brand);
+        known.add(&page.facts, &by_code, &mut HashSet::new());
+        of_all.join(&known);
+        found.extend(browser::findings(&page.file.source));
+        if is_known {
+            // In it every character stands where it does in the file.
+            let source = Source { file: file.clone(), text: html.clone() };
+            let shown = template::shown(html);
+            found.extend(unknown_variables(&source, &shown, &known));
+            found.extend(blocks::unknown_directives(&source));
+            found.extend(blocks::unshown_blocks(&source, &shown, brand));
+            // What a template that does not compile sets is not known.
+            if mistakes.is_empty() {
+                let own = of_layouts.with(&shown);
+                found.extend(unknown_names(&source, &shown, &known, &own));
+            }
+            of_both.join(&shown, !mistakes.is_empty());
+            found.extend(unguarded(brand, page, html, &by_code));
+        }
+        found.extend(mistakes);
+    }
+    // What is wrong with these as files is told elsewhere.
+    let unusable: HashSet<String> = brand.folder.include_problems().into_iter().map(|one| one.file).collect();
+    for (folder, directive, name) in included(brand) {
+        let file = format!("{folder}/{name}.html");
+        if unusable.contains(&file) {
+            continue;
+        }
+        // By itself, so that one that no page uses is looked at, too.
+        found.extend(template_mistakes(&file, &format!("{directive}(\"{name}\")"), brand.folder));
+        if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
+            let shown = template::shown(&source.text);
+            found.extend(unknown_variables(&source, &shown, &of_all));
+            found.extend(blocks::unknown_directives(&source));
+            // A component's other names are what it is given.
+            if folder == "layouts" {
+                found.extend(unknown_names(&source, &shown, &of_all, &of_both));
+            }
+        }
+    }
+    found
+}
+
+/// Every layout and component, with the directive that names it.
+fn included(brand: &Brand<'_>) -> Vec<(&'static str, &'static str, String)> {
+    let layouts = brand.folder.layout_names().into_iter().map(|name| ("layouts", "@extends", name));
+    let components =
+        brand.folder.component_names().into_iter().map(|name| ("components", "@component", name));
+    layouts.chain(components).collect()
+}
+
+/// What keeps a template from compiling. A mistake in `{{ … }}` is taken away to find the
+/// next one.
+fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut text = html.to_owned();
+    while let Err(error) = Template::compile(file, &text, includes) {
+        let rest = (error.file == file).then(|| without_output(&text, &error)).flatten();
+        let mut mistake = Diagnostic::of_template(&error);
+        // What was taken away is still the author's line.
+        let line =
+            html.lines().nth(error.line.saturating_sub(1)).filter(|_| error.file == file && text != html);
+        if let Some(line) = line {
+            mistake.excerpt = Some(excerpt(line.trim_end_matches('\r'), error.column));
+        }
+        if let Some((message, help)) = split_hint(&mistake.message) {
+            (mistake.message, mistake.help) = (message, Some(help));
+        }
+        found.push(mistake);
+        match rest {
+            Some(rest) if found.len() < MISTAKES_MAX => text = rest,
+            _ => break,
+        }
+    }
+    found
+}
+
+/// `there is no filter "x" (did you mean "y"?)` in two parts.
+fn split_hint(message: &str) -> Option<(String, String)> {
+    let (what, hint) = message.strip_suffix(')')?.split_once(" (did you mean ")?;
+    Some((what.to_owned(), format!("did you mean {hint}")))
+}
+
+/// The template with the `{{ … }}` blank in which the mistake is.
+fn without_output(text: &str, error: &TemplateError) -> Option<String> {
+    let line_start: usize = text.split_inclusive('\n').take(error.line.checked_sub(1)?).map(str::len).sum();
+    let line = text.get(line_start..)?;
+    let within = line.char_indices().nth(error.column.checked_sub(1)?).map_or(line.len(), |(at, _)| at);
+    let at = line_start + within;
+    let start = text.get(..text.len().min(at + 2)).and_then(|before| before.rfind("{{"))?;
+    if text.get(start..at).is_some_and(|between| between.contains("}}")) {
+        return None;
+    }
+    let end = at + text.get(at..)?.find("}}")? + 2;
+    let blank: String = text.get(start..end)?.chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
+    Some(format!("{}{blank}{}", text.get(..start)?, text.get(end..)?))
+}
+
+/// The variables that a page can have.
+#[derive(Default)]
+struct Known {
+    names: HashSet<String>,
+    /// Others, too.
+    is_open: bool,
+}
+
+impl Known {
+    fn of_brand(brand: &Brand<'_>) -> Self {
+        Self { names: brand.config.variables.keys().cloned().collect(), is_open: false }
+    }
+
+    /// What a script sets, with all that it imports.
+    fn add(&mut self, facts: &Facts, by_code: &ByCode<'_>, seen: &mut HashSet<String>) {
+        self.names.extend(facts.variables.iter().cloned());
+        // What could not be looked into may set anything.
+        self.is_open |= facts.sets_others || !facts.is_parsed;
+        for import in &facts.imports {
+            let code = module_code(&import.specifier);
+            if !seen.insert(code.to_owned()) {
+                continue;
+            }
+            match by_code.get(code) {
+                Some(module) => self.add(module, by_code, seen),
+                None => self.is_open = true,
+            }
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.names.extend(other.names.iter().cloned());
+        self.is_open |= other.is_open;
+    }
+}
+
+fn unknown_variables(source: &Source, shown: &Shown, known: &Known) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    for used in &shown.variables {
+        if found.len() == MISTAKES_MAX {
+            break;
+        }
+        if known.names.contains(&used.name) || !seen.insert(used.name.clone()) {
+            continue;
+        }
+        let near = sluice_text::suggest::nearest(&used.name, known.names.iter().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            // It is not sure enough that nothing sets it, or that this is a mistake.
+            None if known.is_open || used.has_default => continue,
+            None => format!(
+                "call `setVariable(\"{0}\", …)`, or set `{0}` in [variables] of brand.toml",
+                used.name
+            ),
+        };
+        let message = format!("nothing sets the template variable `{}`", used.name);
+        let span = used.at..used.at + used.name.len();
+        found.push(Diagnostic::at(Rule::UnknownVariable, source, span, message).help(help));
+    }
+    found
+}
+
+/// Names that `@set` gives: a page sees those of the layouts that it extends, and they see
+/// those of the page.
+#[derive(Clone, Default)]
+struct SetNames {
+    names: BTreeSet<String>,
+    /// A file that does not compile may give others.
+    is_open: bool,
+}
+
+impl SetNames {
+    fn of_layouts(brand: &Brand<'_>) -> Self {
+        let mut out = Self::default();
+        for name in brand.folder.layout_names() {
+            let text = brand.folder.layout(&name).map(|(_, text)| text).unwrap_or_default();
+            let is_broken = Template::compile("", &format!("@extends(\"{name}\")"), brand.folder).is_err();
+            out.join(&template::shown(&text), is_broken);
+        }
+        out
+    }
+
+    fn join(&mut self, shown: &Shown, is_broken: bool) {
+        self.names.extend(shown.set_names.iter().cloned());
+        self.is_open |= is_broken;
+    }
+
+    fn with(&self, shown: &Shown) -> Self {
+        let mut out = self.clone();
+        out.join(shown, false);
+        out
+    }
+}
+
+/// `{{ vra.name }}`, or `{{ name }}` for `{{ var.name }}`.
+fn unknown_names(source: &Source, shown: &Shown, known: &Known, set: &SetNames) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    for unknown in &shown.unknown {
+        let name = &unknown.name;
+        if set.names.contains(name) || !seen.insert(name.clone()) {
+            continue;
+        }
+        if found.len() == MISTAKES_MAX {
+            break;
+        }
+        let names = template::NAMES.iter().copied().chain(set.names.iter().map(String::as_str));
+        let help = match sluice_text::suggest::nearest(name, names) {
+            _ if known.names.contains(name) => format!("write `var.{name}`"),
+            Some(near) => format!("did you mean `{near}`?"),
+            // It is not sure enough that nothing sets it, or that this is a mistake.
+            None if unknown.is_optional || set.is_open => continue,
+            None => {
+                format!("what a script sets is `var.{name}`; other names come from `@set` and `@foreach`")
+            }
+        };
+        let message = format!("nothing in this template is called `{name}`");
+        let span = unknown.at..unknown.at + name.len();
+        found.push(Diagnostic::at(Rule::UnknownVariable, source, span, message).help(help));
+    }
+    found
+}
+
+/// Markup that only an answer of the script keeps from visitors.
+fn unguarded(brand: &Brand<'_>, page: &Scripted, html: &str, by_code: &ByCode<'_>) -> Option<Diagnostic> {
+    let path = path_of(&page.file.source.file);
+    let own = brand.config.page.iter().find(|known| known.path == path);
+    let on_error = own.and_then(|known| known.on_error).unwrap_or(brand.config.on_error);
+    let is_covered = canonical_of(&path).is_some_and(|canonical| brand.config.access.cover(&canonical));
+    let has_markup = html.chars().any(|c| c != HOLE && !c.is_whitespace());
+    if on_error != OnError::Page || is_covered || !has_markup {
+        return None;
+    }
+    let guard = page
+        .facts
+        .steps
+        .iter()
+        .find(|step| step.function.is_none() && guards(step.calls.as_deref(), &page.facts, by_code, 0))?;
+    let message = "only this keeps visitors from the page, and a run that fails before it shows the page";
+    let help = format!(
+        "add to brand.toml an [[access]] rule for {path}, or a [[page]] with path = \"{path}\" and on_error = \"error\""
+    );
+    Some(Diagnostic::at(Rule::UnguardedPage, &page.file.source, guard.span.clone(), message).help(help))
+}
+
+/// Whether calling a name (or, without one, the step itself) answers 401 or 403.
+fn guards(name: Option<&str>, facts: &Facts, by_code: &ByCode<'_>, depth: usize) -> bool {
+    let Some(name) = name else { return true };
+    if depth > 4 {
+        return false;
+    }
+    let inside = |facts: &Facts, function: &str| {
+        let mut steps = facts.steps.iter().filter(|step| step.function.as_deref() == Some(function));
+        steps.any(|step| {
+            step.calls.as_deref() != Some(function)
+                && guards(step.calls.as_deref(), facts, by_code, depth + 1)
+        })
+    };
+    let imported = facts.imports.iter().find(|import| import.local == name);
+    match imported {
+        Some(import) => {
+            let module = by_code.get(module_code(&import.specifier));
+            let exported = import.name.as_ref().map(|(name, _)| name.as_str());
+            module.is_some_and(|module| {
+                let local = module.exports.names.iter().find(|(known, _)| Some(known.as_str()) == exported);
+                local.is_some_and(|(_, local)| inside(module, local))
+            })
+        }
+        None => inside(facts, name),
+    }
+}

@@ -1,0 +1,374 @@
+//! One script, looked into with oxc.
+
+mod arguments;
+mod calls;
+mod crm;
+mod guard;
+mod names;
+mod schema;
+mod syntax;
+mod unreachable;
+
+use std::ops::Range;
+
+use oxc_allocator::Allocator;
+use oxc_ast::AstKind;
+use oxc_ast::ast::{Argument, Expression, IdentifierReference};
+use oxc_parser::Parser;
+use oxc_semantic::{AstNode, NodeId, Semantic, SemanticBuilder, SymbolFlags};
+use oxc_span::{GetSpan as _, LabeledSpan, SourceType, Span};
+
+use sluice_page::diagnostic::Rule;
+
+use super::facts::{Facts, Finding};
+use super::{imports, nesting};
+
+/// Enough for what [`nesting::is_bounded`] lets pass, more than twice over.
+const STACK_BYTES: usize = 64 << 20;
+/// Mistakes of one kind in one script that are told at most.
+const FINDINGS_MAX: usize = 50;
+/// Larger scripts are left to QuickJS.
+const SCRIPT_BYTES_MAX: usize = 4 << 20;
+
+/// What can be known about `script`. Never fails: of what cannot be looked into, less is
+/// known.
+pub fn facts(script: &str) -> Facts {
+    if !can_be_parsed(script) {
+        let finding = Finding {
+            rule: Rule::Nesting,
+            span: 0..0,
+            message: "this script is too large or nested too deeply to be looked into".into(),
+            help: Some("only its syntax was checked; split it into modules or functions".into()),
+        };
+        return Facts { findings: vec![finding], ..Facts::default() };
+    }
+    // No thread, or a fault of the parser's: QuickJS still decides.
+    on_own_stack(|| look(script)).unwrap_or_default()
+}
+
+fn can_be_parsed(script: &str) -> bool {
+    script.len() <= SCRIPT_BYTES_MAX && nesting::is_bounded(script)
+}
+
+/// oxc calls itself for each level. None where there is no thread, or it failed.
+fn on_own_stack<T: Send>(look: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("check".into()).stack_size(STACK_BYTES);
+        builder.spawn_scoped(scope, look).ok()?.join().ok()
+    })
+}
+
+/// The names of a script that nothing in it declares, and those that it declares for all;
+/// None where that cannot be known.
+pub fn names(script: &str) -> Option<Names> {
+    if !can_be_parsed(script) {
+        return None;
+    }
+    on_own_stack(|| names_here(script))?
+}
+
+/// What a script says of names.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// With the byte at which each stands, in its order.
+    pub unresolved: Vec<(String, usize)>,
+    pub declared: Vec<String>,
+    pub has_imports: bool,
+}
+
+fn names_here(script: &str) -> Option<Names> {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, script, SourceType::mjs()).parse();
+    let built = SemanticBuilder::new().with_build_nodes(true).build(&parsed.program);
+    if parsed.panicked || parsed.diagnostics.errors().next().is_some() {
+        return None;
+    }
+    let scoping = built.semantic.scoping();
+    let mut unresolved = Vec::new();
+    for (name, references) in scoping.root_unresolved_references() {
+        let places = references.iter().map(|id| scoping.get_reference(*id));
+        let places = places.map(|reference| built.semantic.reference_span(reference).start as usize);
+        unresolved.extend(places.map(|at| (name.to_string(), at)));
+    }
+    unresolved.sort_by_key(|(_, at)| *at);
+    let declared =
+        scoping.iter_bindings_in(scoping.root_scope_id()).map(|id| scoping.symbol_name(id).to_owned());
+    let has_imports = !imports::of_record(&parsed.module_record).0.is_empty();
+    Some(Names { unresolved, declared: declared.collect(), has_imports })
+}
+
+fn look(script: &str) -> Facts {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, script, SourceType::mjs()).parse();
+    let built =
+        SemanticBuilder::new().with_check_syntax_error(true).with_build_nodes(true).build(&parsed.program);
+    let complaints = parsed.diagnostics.errors().chain(built.diagnostics.errors());
+    let mut syntax: Vec<Finding> = complaints
+        .take(FINDINGS_MAX)
+        .map(|complaint| {
+            let place =
+                |label: &LabeledSpan| label.offset() as usize..(label.offset() + label.len()) as usize;
+            let places: Vec<Range<usize>> = complaint.labels.iter().map(place).collect();
+            syntax::finding(script, &complaint.message, complaint.help.as_deref(), &places)
+        })
+        .collect();
+    // The first complaint about a place says most.
+    syntax.dedup_by_key(|finding| finding.span.start);
+    if parsed.panicked {
+        return Facts { syntax, ..Facts::default() };
+    }
+    let (imports, exports) = imports::of_record(&parsed.module_record);
+    let mut script = Script {
+        semantic: &built.semantic,
+        text: script,
+        facts: Facts { syntax, is_parsed: true, imports, exports, ..Facts::default() },
+    };
+    script.look();
+    script.facts
+}
+
+/// A parsed script and what was found so far.
+struct Script<'s, 'a> {
+    semantic: &'s Semantic<'a>,
+    text: &'s str,
+    facts: Facts,
+}
+
+impl<'s, 'a> Script<'s, 'a> {
+    fn look(&mut self) {
+        self.unresolved_names();
+        let semantic = self.semantic;
+        for node in semantic.nodes().iter() {
+            match node.kind() {
+                AstKind::CallExpression(call) => self.call(node, call),
+                AstKind::ImportExpression(import) => self.dynamic_import(import.span),
+                AstKind::StaticMemberExpression(_) | AstKind::ComputedMemberExpression(_) => {
+                    self.member(node)
+                }
+                AstKind::VariableDeclarator(declarator) => self.destructured(declarator),
+                AstKind::IdentifierReference(name) => {
+                    self.assigned(name);
+                    self.handed_on(node);
+                }
+                AstKind::Program(program) => self.unreachable(&program.body),
+                AstKind::FunctionBody(body) => self.unreachable(&body.statements),
+                AstKind::BlockStatement(block) => self.unreachable(&block.body),
+                AstKind::SwitchCase(case) => self.unreachable(&case.consequent),
+                _ => {}
+            }
+        }
+        self.facts.findings.sort_by_key(|finding| finding.span.start);
+    }
+
+    fn report(&mut self, rule: Rule, span: Span, message: impl Into<String>, help: Option<String>) {
+        if self.facts.findings.len() < 2 * FINDINGS_MAX {
+            let finding = Finding { rule, span: range(span), message: message.into(), help };
+            self.facts.findings.push(finding);
+        }
+    }
+
+    fn dynamic_import(&mut self, span: Span) {
+        let help = "write `import … from \"…\"` at the top of the script".to_owned();
+        self.report(Rule::DynamicImport, span, "`import()` always fails here", Some(help));
+    }
+
+    /// Whether nothing in the script declares this name.
+    fn is_global(&self, name: &IdentifierReference<'a>) -> bool {
+        let scoping = self.semantic.scoping();
+        name.reference_id.get().is_some_and(|id| scoping.get_reference(id).symbol_id().is_none())
+    }
+
+    /// `session.get` for an expression that begins with a global; members by their names
+    /// only.
+    fn path(&self, expression: &'a Expression<'a>) -> Option<String> {
+        let mut members = Vec::new();
+        let mut at = expression.get_inner_expression();
+        loop {
+            if let Expression::ChainExpression(chain) = at {
+                let member = chain.expression.as_member_expression()?;
+                members.push(member.static_property_name()?);
+                at = member.object().get_inner_expression();
+                continue;
+            }
+            if let Some(member) = at.as_member_expression() {
+                members.push(member.static_property_name()?);
+                at = member.object().get_inner_expression();
+                continue;
+            }
+            let Expression::Identifier(name) = at else { return None };
+            if !self.is_global(name) {
+                return None;
+            }
+            if name.name != "globalThis" || members.is_empty() {
+                members.push(name.name.as_str());
+            }
+            members.reverse();
+            return Some(members.join("."));
+        }
+    }
+
+    /// What a constant expression is, if it is text: a literal, or a name that is given
+    /// one once and for all.
+    fn text_of(&self, expression: &'a Expression<'a>) -> Option<String> {
+        match self.constant(expression)? {
+            Expression::StringLiteral(text) => Some(text.value.to_string()),
+            Expression::TemplateLiteral(text) => {
+                let only = text.quasis.first().filter(|_| text.expressions.is_empty())?;
+                only.value.cooked.map(|text| text.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// What a constant expression is, if it is a number.
+    fn number_of(&self, expression: &'a Expression<'a>) -> Option<f64> {
+        match self.constant(expression)? {
+            Expression::NumericLiteral(number) => Some(number.value),
+            Expression::UnaryExpression(unary) if unary.operator.as_str() == "-" => match &unary.argument {
+                Expression::NumericLiteral(number) => Some(-number.value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The expression that a name stands for, where the script gives it one only.
+    fn constant(&self, expression: &'a Expression<'a>) -> Option<&'a Expression<'a>> {
+        let expression = expression.get_inner_expression();
+        let Expression::Identifier(name) = expression else { return Some(expression) };
+        let scoping = self.semantic.scoping();
+        let symbol = scoping.get_reference(name.reference_id.get()?).symbol_id()?;
+        let flags = scoping.symbol_flags(symbol);
+        let is_plain = flags.intersects(SymbolFlags::Variable) && !scoping.symbol_is_mutated(symbol);
+        if !is_plain || !scoping.symbol_redeclarations(symbol).is_empty() {
+            return None;
+        }
+        match self.semantic.symbol_declaration(symbol).kind() {
+            AstKind::VariableDeclarator(declarator) if declarator.id.is_binding_identifier() => {
+                declarator.init.as_ref().map(|init| init.get_inner_expression())
+            }
+            _ => None,
+        }
+    }
+
+    fn argument(&self, arguments: &'a [Argument<'a>], index: usize) -> Option<&'a Expression<'a>> {
+        // Behind a spread nobody knows what is where.
+        let is_plain = arguments.iter().take(index + 1).all(|argument| !argument.is_spread());
+        arguments.get(index).filter(|_| is_plain)?.as_expression()
+    }
+
+    fn ancestors(&self, id: NodeId) -> impl Iterator<Item = AstKind<'a>> + use<'s, 'a> {
+        let semantic = self.semantic;
+        semantic.nodes().ancestors(id).map(AstNode::kind)
+    }
+
+    fn source(&self, span: Span) -> &'s str {
+        self.text.get(range(span)).unwrap_or_default()
+    }
+}
+
+fn range(span: Span) -> Range<usize> {
+    span.start as usize..span.end as usize
+}
+
+/// The bytes of an expression.
+fn span_of(expression: &Expression<'_>) -> Span {
+    expression.span()
+}
+
+/// ` did you mean "x"?` as help.
+fn did_you_mean<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    sluice_text::suggest::nearest(name, names).map(|near| format!("did you mean `{near}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What scripts are made of, so that parsers get further than the first character.
+    const PARTS: [&str; 24] = [
+        "const a = 1;",
+        "session.get(",
+        "\"x\"",
+        ")",
+        "{",
+        "}",
+        "=>",
+        "`${",
+        "`",
+        "/",
+        "import a from \"b\";",
+        "export ",
+        "function f() ",
+        "redirect(\"/\");",
+        "setCrmField({ slug: \"a\", ",
+        "if (",
+        " else ",
+        "class A ",
+        "async ",
+        "await ",
+        "ü",
+        "\\u{",
+        "?.",
+        "/*",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn any_text_is_looked_into(text in ".{0,80}", parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..24)) {
+            for script in [text.clone(), parts.concat(), format!("{}{text}", parts.concat())] {
+                for finding in facts(&script).findings {
+                    prop_assert!(script.get(finding.span).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_megabyte_of_anything_ends_nothing() {
+        for unit in [
+            "(",
+            "[",
+            "{",
+            "x=`${",
+            "!",
+            "a=>",
+            "a?b:",
+            "a+",
+            "a**",
+            "a.b",
+            "a=",
+            "if(a)",
+            "if(a)b;else ",
+            "a;",
+            "l:",
+            "new ",
+            "async(",
+            "(a=",
+            "class{a=",
+            "/(/.a(",
+            "\\",
+            "\"",
+            "/",
+            "a,",
+            "b\n",
+            "for(;;)",
+            "a``",
+        ] {
+            let found = facts(&unit.repeat((1 << 20) / unit.len()));
+            assert!(found.syntax.len() <= FINDINGS_MAX && found.findings.len() <= 2 * FINDINGS_MAX, "{unit}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_declared_are_not_globals() {
+        let script =
+            "const session = { gett: 1 }; session.gett; function f(request) { request.bdoy = 1; } f({});";
+        assert_eq!(facts(script).findings, []);
+        let asked = "if (typeof window !== \"undefined\") window.alert(1);";
+        assert_eq!(facts(asked).findings, []);
+    }
+}

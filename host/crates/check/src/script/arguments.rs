@@ -1,0 +1,210 @@
+//! Arguments that are never accepted, where they are written down.
+
+use oxc_ast::ast::{CallExpression, Expression, ObjectPropertyKind};
+
+use sluice_http::headers::is_refused;
+use sluice_http::{cookies, redirect};
+use sluice_page::diagnostic::Rule;
+use sluice_sandbox::host_api::variables::is_identifier;
+use sluice_session as session;
+
+use super::{Script, did_you_mean, span_of};
+
+impl<'a> Script<'_, 'a> {
+    pub(super) fn arguments(&mut self, path: &str, call: &'a CallExpression<'a>) {
+        match path {
+            "redirect" => self.redirect(call),
+            "response.status" => self.status(call),
+            "setVariable" => self.variable_name(call),
+            "session.get" | "session.set" | "session.delete" => self.session_key(path, call),
+            "session.setCustomer" => self.customer(call),
+            "cookie.set" | "cookie.delete" => self.cookie(path, call),
+            "setHeader" => self.header(call),
+            "crypto.subtle.digest" => self.digest(call),
+            _ => {}
+        }
+    }
+
+    /// The text that an argument is, with the argument.
+    fn text_argument(
+        &self,
+        call: &'a CallExpression<'a>,
+        index: usize,
+    ) -> Option<(&'a Expression<'a>, String)> {
+        let argument = self.argument(&call.arguments, index)?;
+        Some((argument, self.text_of(argument)?))
+    }
+
+    fn number_argument(
+        &self,
+        call: &'a CallExpression<'a>,
+        index: usize,
+    ) -> Option<(&'a Expression<'a>, f64)> {
+        let argument = self.argument(&call.arguments, index)?;
+        Some((argument, self.number_of(argument)?))
+    }
+
+    fn bad(&mut self, at: &Expression<'a>, message: String, help: &str) {
+        self.report(Rule::BadArgument, span_of(at), message, Some(help.to_owned()));
+    }
+
+    fn redirect(&mut self, call: &'a CallExpression<'a>) {
+        if call.arguments.is_empty() {
+            let help = Some("say where to: `redirect(\"/login\")`".to_owned());
+            return self.report(Rule::BadArgument, call.span, "`redirect` needs an address", help);
+        }
+        if let Some((at, url)) = self.text_argument(call, 0)
+            && let Err(reason) = redirect::check(&url)
+        {
+            let message = format!("`redirect` does not accept `{url}`: {reason}");
+            self.bad(at, message, "give a path of this site (`/login`) or a whole address (`https://…`)");
+        }
+        if let Some((at, status)) = self.number_argument(call, 1)
+            && !redirect::STATUSES.iter().any(|known| f64::from(*known) == status)
+        {
+            let message = format!("`redirect` does not accept the status {status}");
+            self.bad(at, message, "use 301, 302, 303, 307 or 308; 302 where nothing is given");
+        }
+    }
+
+    fn status(&mut self, call: &'a CallExpression<'a>) {
+        if let Some((at, code)) = self.number_argument(call, 0)
+            && !(code.fract() == 0.0 && (200.0..=599.0).contains(&code))
+        {
+            let message = format!("`response.status` does not accept {code}");
+            self.bad(at, message, "a status is a whole number from 200 to 599");
+        }
+    }
+
+    fn variable_name(&mut self, call: &'a CallExpression<'a>) {
+        if let Some((at, name)) = self.text_argument(call, 0)
+            && !is_identifier(&name)
+        {
+            let message = format!("`{name}` cannot be the name of a template variable");
+            self.bad(at, message, "use letters, digits and `_`, and no digit in front");
+        }
+    }
+
+    fn session_key(&mut self, path: &str, call: &'a CallExpression<'a>) {
+        if let Some((at, key)) = self.text_argument(call, 0)
+            && session::is_reserved(&key)
+        {
+            let message = format!("`{path}` refuses the key `{key}`: it is reserved");
+            let help = match key.as_str() {
+                "customer" | "email" | "customer_id" | "is_customer" | "id" => {
+                    "read the global `customer`, change it with `session.setCustomer(fields)`, or take another key"
+                }
+                _ => "take another key; none begins with `_`",
+            };
+            self.report(Rule::ReservedName, span_of(at), message, Some(help.to_owned()));
+        }
+    }
+
+    fn customer(&mut self, call: &'a CallExpression<'a>) {
+        let Some(at) = self.argument(&call.arguments, 0) else { return };
+        let Expression::ObjectExpression(fields) = at.get_inner_expression() else { return };
+        let mut email = None;
+        for field in &fields.properties {
+            match field {
+                ObjectPropertyKind::ObjectProperty(field) if !field.computed => {
+                    if field.key.static_name().is_some_and(|name| name == "email") {
+                        email = Some(&field.value);
+                    }
+                }
+                // It may bring one.
+                _ => return,
+            }
+        }
+        let help = "give `email`, with an `@` in it";
+        match email {
+            None => self.bad(at, "`session.setCustomer` needs an email".to_owned(), help),
+            Some(value) => {
+                if let Some(text) = self.text_of(value).filter(|text| !text.contains('@')) {
+                    self.bad(value, format!("`{text}` is not an email"), help);
+                }
+            }
+        }
+    }
+
+    fn cookie(&mut self, path: &str, call: &'a CallExpression<'a>) {
+        let Some((at, name)) = self.text_argument(call, 0) else { return };
+        if cookies::is_reserved(&name) {
+            let message = format!("`{path}` refuses the name `{name}`: it is reserved");
+            let help = "take a name that does not begin with `sluice_`, `__Host-` or `__Secure-`".to_owned();
+            self.report(Rule::ReservedName, span_of(at), message, Some(help));
+        } else if !cookies::is_token(&name) {
+            let message = format!("`{name}` cannot be the name of a cookie");
+            self.bad(at, message, "use letters, digits, `-` and `_`");
+        }
+        let options = if path == "cookie.set" { 2 } else { 1 };
+        if let Some(Expression::ObjectExpression(object)) =
+            self.argument(&call.arguments, options).map(Expression::get_inner_expression)
+        {
+            for property in &object.properties {
+                if let ObjectPropertyKind::ObjectProperty(property) = property
+                    && let Some(name) = property.key.static_name()
+                {
+                    self.cookie_option(&name, &property.value);
+                }
+            }
+        }
+    }
+
+    fn cookie_option(&mut self, name: &str, value: &'a Expression<'a>) {
+        const OPTIONS: [&str; 5] = ["path", "maxAge", "sameSite", "httpOnly", "secure"];
+        let text = self.text_of(value);
+        match (name, text.as_deref()) {
+            ("path", Some(path)) if !path.starts_with('/') => {
+                self.bad(value, format!("`{path}` is not a path"), "a cookie's path begins with `/`");
+            }
+            ("sameSite", Some(site))
+                if !["strict", "lax", "none"].contains(&site.to_ascii_lowercase().as_str()) =>
+            {
+                self.bad(value, format!("`sameSite` cannot be `{site}`"), "it is Strict, Lax or None");
+            }
+            ("maxAge", _)
+                if text.is_some() || self.number_of(value).is_some_and(|age| age.fract() != 0.0) =>
+            {
+                self.bad(
+                    value,
+                    "`maxAge` is not a whole number".to_owned(),
+                    "give seconds, as a whole number",
+                );
+            }
+            (name, _) if !OPTIONS.contains(&name) => {
+                let help = did_you_mean(name, OPTIONS)
+                    .unwrap_or_else(|| format!("there are {}", OPTIONS.join(", ")));
+                self.bad(value, format!("cookies have no option `{name}`"), &help);
+            }
+            _ => {}
+        }
+    }
+
+    fn header(&mut self, call: &'a CallExpression<'a>) {
+        let Some((at, name)) = self.text_argument(call, 0) else { return };
+        let lower = name.to_ascii_lowercase();
+        if !cookies::is_token(&name) {
+            let message = format!("`{name}` cannot be the name of a header");
+            return self.bad(at, message, "use letters, digits and `-`, without a colon");
+        }
+        if is_refused(&lower) {
+            let help = match lower.as_str() {
+                "set-cookie" => "use `cookie.set(name, value)`",
+                "location" | "refresh" => "use `redirect(url)`",
+                "strict-transport-security" => "set it in `[headers]` of brand.toml",
+                _ => "the host decides about this header",
+            };
+            let message = format!("`setHeader` refuses `{name}`: it is reserved");
+            self.report(Rule::ReservedName, span_of(at), message, Some(help.to_owned()));
+        }
+    }
+
+    fn digest(&mut self, call: &'a CallExpression<'a>) {
+        if let Some((at, name)) = self.text_argument(call, 0)
+            && !["SHA-256", "SHA-384", "SHA-512"].contains(&name.to_ascii_uppercase().as_str())
+        {
+            let message = format!("there is no digest `{name}`");
+            self.bad(at, message, "use SHA-256, SHA-384 or SHA-512");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! CRM calls whose options are written down.
+
+use oxc_ast::ast::{
+    ArrayExpressionElement, CallExpression, Expression, ObjectExpression, ObjectPropertyKind,
+};
+use oxc_span::{GetSpan as _, Span};
+
+use sluice_crm::{Call, FieldKey};
+use sluice_page::diagnostic::Rule;
+
+use super::{Script, did_you_mean, range, span_of};
+use crate::facts::{CrmUse, Finding, Named};
+
+/// Options that several calls have.
+const REFERENCE: &[&str] = &["referenceType", "referenceId"];
+
+/// A call's required and further options, without those that several calls have.
+fn options(call: Call) -> (&'static [&'static str], &'static [&'static str]) {
+    match call {
+        Call::GetField => (&["slug", "fieldKey"], REFERENCE),
+        Call::GetFields => (&["slug", "fieldKeys"], REFERENCE),
+        Call::GetEntries => (&["slug"], &["limit", "referenceType", "referenceId"]),
+        Call::GetValues => (&["slug", "fieldKey"], &["limit", "referenceType", "referenceId"]),
+        Call::SetField => {
+            (&["slug", "fieldKey", "value"], &["force", "async", "referenceType", "referenceId"])
+        }
+        Call::SetFields => (&["slug", "fields"], &["force", "async", "referenceType", "referenceId"]),
+        Call::AddValue => (&["slug", "fieldKey", "value"], &["async", "referenceType", "referenceId"]),
+        Call::Clear => (&["slug"], &["async", "referenceType", "referenceId"]),
+        Call::MoveToStage | Call::MoveToPipeline | Call::MoveLead => (
+            &["slug"],
+            &[
+                "allEntries",
+                "async",
+                "pipelineId",
+                "pipelineSlug",
+                "referenceId",
+                "referenceType",
+                "stageId",
+                "stageSlug",
+            ],
+        ),
+        Call::MoveToEntity => (
+            &["fromSlug", "toSlug", "fieldMap"],
+            &[
+                "async",
+                "pipelineId",
+                "pipelineSlug",
+                "referenceId",
+                "referenceType",
+                "removeFromOld",
+                "stageId",
+                "stageSlug",
+            ],
+        ),
+        Call::Reassign => (&["slug", "fromReferenceType", "fromReferenceId"], &["async"]),
+        Call::EnsureEntity => (&["slug"], &["name", "mode", "fields", "pipelines", "pipeline"]),
+    }
+}
+
+/// One option as it is written.
+struct Given<'a> {
+    /// In camelCase.
+    name: String,
+    span: Span,
+    value: &'a Expression<'a>,
+}
+
+impl<'a> Script<'_, 'a> {
+    pub(super) fn crm_call(&mut self, path: &str, call: &'a CallExpression<'a>) {
+        let Some(kind) = Call::ALL.into_iter().find(|kind| kind.name() == path) else { return };
+        let only = match call.arguments.as_slice() {
+            [only] => only.as_expression(),
+            several if several.iter().any(|argument| argument.is_spread()) => return,
+            _ => return self.not_one_object(kind, call.span),
+        };
+        match only.map(Expression::get_inner_expression) {
+            Some(Expression::ObjectExpression(object)) => self.crm_options(kind, call.span, object),
+            Some(
+                other @ (Expression::StringLiteral(_)
+                | Expression::NumericLiteral(_)
+                | Expression::NullLiteral(_)
+                | Expression::BooleanLiteral(_)
+                | Expression::ArrayExpression(_)),
+            ) => self.not_one_object(kind, other.span()),
+            _ => self.facts.crm.push(CrmUse::unknown(kind)),
+        }
+    }
+
+    fn not_one_object(&mut self, call: Call, span: Span) {
+        let (required, _) = options(call);
+        let shown: Vec<String> = required.iter().map(|name| format!("{name}: …")).collect();
+        let help = format!("write `{}({{ {} }})`", call.name(), shown.join(", "));
+        self.report(
+            Rule::CrmOptions,
+            span,
+            format!("`{}` takes one options object", call.name()),
+            Some(help),
+        );
+    }
+
+    fn crm_options(&mut self, call: Call, span: Span, object: &'a ObjectExpression<'a>) {
+        let (required, others) = options(call);
+        let mut given = Vec::new();
+        let mut is_complete = true;
+        for property in &object.properties {
+            match property {
+                ObjectPropertyKind::ObjectProperty(property) => match property.key.static_name() {
+                    Some(name) if !property.computed => {
+                        let name = canonical(&name);
+                        given.push(Given { name, span: property.key.span(), value: &property.value });
+                    }
+                    _ => is_complete = false,
+                },
+                ObjectPropertyKind::SpreadProperty(_) => is_complete = false,
+            }
+        }
+        let known = required.iter().chain(others).copied();
+        for option in &given {
+            if known.clone().any(|name| name == option.name) {
+                continue;
+            }
+            if let Some(help) = did_you_mean(&option.name, known.clone()) {
+                let message = format!("`{}` has no option `{}`", call.name(), option.name);
+                self.report(Rule::CrmOptions, option.span, message, Some(help));
+                is_complete = false;
+            }
+        }
+        for name in required.iter().filter(|name| !given.iter().any(|option| option.name == **name)) {
+            if is_complete {
+                let message = format!("`{}` needs `{name}`", call.name());
+                self.report(Rule::CrmOptions, span, message, Some(format!("add `{name}: …` to its options")));
+            }
+        }
+        self.note_use(call, &given, is_complete);
+    }
+
+    fn note_use(&mut self, call: Call, given: &[Given<'a>], is_complete: bool) {
+        let text = |name: &str| {
+            let option = given.iter().find(|option| option.name == name)?;
+            Some(Named { name: self.text_of(option.value)?, span: range(span_of(option.value)) })
+        };
+        let mut used = CrmUse {
+            call,
+            slug: text("slug").or_else(|| text("fromSlug")),
+            to_slug: text("toSlug"),
+            keys: text("fieldKey").into_iter().collect(),
+            to_keys: Vec::new(),
+            pipeline: text("pipelineSlug"),
+            stage: text("stageSlug"),
+            is_complete,
+        };
+        for option in given {
+            match option.name.as_str() {
+                "fieldKeys" if call != Call::EnsureEntity => used.keys.extend(self.items(option.value)),
+                "fields" if call != Call::EnsureEntity => used.keys.extend(self.field_items(option.value)),
+                "fieldMap" => self.field_map(option.value, &mut used),
+                _ => {}
+            }
+        }
+        for key in used.keys.iter().chain(&used.to_keys) {
+            if let Err(reason) = FieldKey::new(&key.name) {
+                self.facts.findings.push(Finding {
+                    rule: Rule::CrmOptions,
+                    span: key.span.clone(),
+                    message: format!("this is not a field key: {reason}"),
+                    help: Some("use letters, digits, `_`, `.` and `-`, at most 128".to_owned()),
+                });
+            }
+        }
+        self.facts.crm.push(used);
+    }
+
+    /// The texts of a list.
+    fn items(&self, list: &'a Expression<'a>) -> Vec<Named> {
+        let items = self.elements(list).into_iter();
+        items
+            .filter_map(|item| Some(Named { name: self.text_of(item)?, span: range(span_of(item)) }))
+            .collect()
+    }
+
+    /// The keys of `[{ fieldKey: "a", value: 1 }]`.
+    fn field_items(&self, list: &'a Expression<'a>) -> Vec<Named> {
+        let mut keys = Vec::new();
+        for item in self.elements(list) {
+            let Expression::ObjectExpression(object) = item.get_inner_expression() else { continue };
+            for property in &object.properties {
+                if let ObjectPropertyKind::ObjectProperty(property) = property
+                    && property.key.static_name().is_some_and(|name| canonical(&name) == "fieldKey")
+                    && let Some(name) = self.text_of(&property.value)
+                {
+                    keys.push(Named { name, span: range(span_of(&property.value)) });
+                }
+            }
+        }
+        keys
+    }
+
+    fn elements(&self, list: &'a Expression<'a>) -> Vec<&'a Expression<'a>> {
+        match self.constant(list) {
+            Some(Expression::ArrayExpression(array)) => {
+                array.elements.iter().filter_map(ArrayExpressionElement::as_expression).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// `{ there: "here" }`
+    fn field_map(&self, map: &'a Expression<'a>, used: &mut CrmUse) {
+        let Some(Expression::ObjectExpression(object)) = self.constant(map) else { return };
+        for property in &object.properties {
+            if let ObjectPropertyKind::ObjectProperty(property) = property
+                && let Some(name) = property.key.static_name().filter(|_| !property.computed)
+            {
+                used.keys.push(Named { name: name.to_string(), span: range(property.key.span()) });
+                if let Some(name) = self.text_of(&property.value) {
+                    used.to_keys.push(Named { name, span: range(span_of(&property.value)) });
+                }
+            }
+        }
+    }
+}
+
+/// `field_key` as `fieldKey`, `crmEntitySlug` as `slug`.
+fn canonical(name: &str) -> String {
+    let mut parts = name.split('_');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut chars = part.chars();
+        out.extend(chars.next().into_iter().flat_map(char::to_uppercase));
+        out.push_str(chars.as_str());
+    }
+    match out.as_str() {
+        "crmEntitySlug" => "slug".to_owned(),
+        _ => out,
+    }
+}

@@ -1,0 +1,183 @@
+//! Names that nothing declares, members that are not there, and what cannot be assigned.
+
+use oxc_ast::AstKind;
+use oxc_ast::ast::{BindingPattern, IdentifierReference, VariableDeclarator};
+use oxc_semantic::{AstNode, SymbolFlags};
+use oxc_span::{GetSpan as _, Span};
+
+use sluice_page::diagnostic::Rule;
+use sluice_page::globals;
+
+use super::{FINDINGS_MAX, Script, did_you_mean};
+
+impl<'a> Script<'_, 'a> {
+    pub(super) fn unresolved_names(&mut self) {
+        let semantic = self.semantic;
+        let scoping = semantic.scoping();
+        let mut found = Vec::new();
+        for (name, references) in scoping.root_unresolved_references() {
+            let name = name.as_str();
+            // A script that is full of them needs no list of all of them.
+            if found.len() > FINDINGS_MAX {
+                break;
+            }
+            // `arguments` belongs to functions, and `typeof x` asks whether there is one.
+            if name == "arguments" || globals::is_known(name) || self.is_asked_for(name) {
+                continue;
+            }
+            let references = || references.iter().map(|id| scoping.get_reference(*id));
+            // Whoever writes to a name forgot to declare it: that is said once.
+            let written = references().find(|reference| reference.is_write() && !reference.is_read());
+            match written {
+                Some(reference) => found.push((name, semantic.reference_span(reference), true)),
+                None => found
+                    .extend(references().map(|reference| (name, semantic.reference_span(reference), false))),
+            }
+        }
+        found.sort_by_key(|(_, span, _)| span.start);
+        for (name, span, is_written) in found.into_iter().take(FINDINGS_MAX) {
+            self.unknown(name, span, is_written);
+        }
+    }
+
+    /// Whether the script has `typeof name`.
+    fn is_asked_for(&self, name: &str) -> bool {
+        self.semantic.nodes().iter().any(|node| match node.kind() {
+            AstKind::UnaryExpression(unary) => {
+                unary.operator.as_str() == "typeof" && unary.argument.is_specific_id(name)
+            }
+            _ => false,
+        })
+    }
+
+    fn unknown(&mut self, name: &str, span: Span, is_written: bool) {
+        let mut names: Vec<&str> = self.semantic.scoping().symbol_names().collect();
+        for name in globals::all() {
+            names.push(name);
+        }
+        let near = || did_you_mean(name, names.iter().copied());
+        let help = match globals::elsewhere(name) {
+            Some(help) => Some(help.to_owned()),
+            None if is_written => near().or_else(|| Some(format!("declare it: `let {name} = …`"))),
+            None => near().or_else(|| Some(format!("declare `{name}`, or import it from a module"))),
+        };
+        let message = match globals::elsewhere(name) {
+            Some(_) => format!("there is no `{name}` in backend scripts"),
+            None => format!("`{name}` is not defined"),
+        };
+        self.report(Rule::UnknownGlobal, span, message, help);
+    }
+
+    /// `session.gett`, `response["jsn"]`
+    pub(super) fn member(&mut self, node: &AstNode<'a>) {
+        let (object, property) = match node.kind() {
+            AstKind::StaticMemberExpression(member) => {
+                (&member.object, Some((member.property.span, member.property.name.as_str())))
+            }
+            AstKind::ComputedMemberExpression(member) => (&member.object, member.static_property_info()),
+            _ => return,
+        };
+        let (Some(path), Some((span, name))) = (self.path(object), property) else { return };
+        if self.is_assigned(node) {
+            return self.assigned_member(&path, name, span);
+        }
+        self.check_member(&path, name, span);
+    }
+
+    /// `const { bdoy } = request`
+    pub(super) fn destructured(&mut self, declarator: &'a VariableDeclarator<'a>) {
+        let BindingPattern::ObjectPattern(pattern) = &declarator.id else { return };
+        let Some(path) = declarator.init.as_ref().and_then(|init| self.path(init)) else { return };
+        for property in &pattern.properties {
+            if let Some(name) = property.key.static_name() {
+                self.check_member(&path, &name, property.key.span());
+            }
+        }
+    }
+
+    fn check_member(&mut self, path: &str, name: &str, span: Span) {
+        if globals::has_member(path, name) {
+            return;
+        }
+        let members = globals::members(path).unwrap_or_default();
+        // Header names are no identifiers: `request.headers.userAgent`.
+        let plain = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
+        let same = members.iter().find(|member| plain(member) == plain(name));
+        let near = same.map(|same| match same.contains('-') {
+            true => format!("did you mean `{path}[\"{same}\"]`?"),
+            false => format!("did you mean `{same}`?"),
+        });
+        let help = near
+            .or_else(|| did_you_mean(name, members.iter().copied()))
+            .unwrap_or_else(|| format!("it has {}", listed(members)));
+        self.report(Rule::UnknownMember, span, format!("`{path}` has no `{name}`"), Some(help));
+    }
+
+    /// Whether a member expression is written to or deleted.
+    fn is_assigned(&self, node: &AstNode<'a>) -> bool {
+        let span = node.kind().span();
+        self.ancestors(node.id()).next().is_some_and(|parent| match parent {
+            AstKind::AssignmentExpression(assignment) => assignment.left.span() == span,
+            AstKind::UpdateExpression(_) => true,
+            AstKind::UnaryExpression(unary) => unary.operator.as_str() == "delete",
+            _ => false,
+        })
+    }
+
+    fn assigned_member(&mut self, path: &str, name: &str, span: Span) {
+        let root = path.split('.').next().unwrap_or_default();
+        let is_frozen =
+            globals::is_read_only(root) && (globals::members(path).is_some() || is_deeply_frozen(root));
+        if !is_frozen {
+            return;
+        }
+        let help = match root {
+            "session" => format!("use `session.set(\"{name}\", value)`"),
+            "cookie" => format!("use `cookie.set(\"{name}\", value)`"),
+            "response" if name == "status" => "call it: `response.status(404)`".to_owned(),
+            "response" => "use `setHeader`, `response.status`, `response.json` or `response.send`".to_owned(),
+            "customer" => "use `session.setCustomer(fields)`".to_owned(),
+            _ => "keep your own values in variables of your own".to_owned(),
+        };
+        self.report(
+            Rule::ReadOnly,
+            span,
+            format!("`{path}.{name}` cannot be changed: `{root}` is read-only"),
+            Some(help),
+        );
+    }
+
+    /// `session = …`, and a `const` that is given another value.
+    pub(super) fn assigned(&mut self, name: &'a IdentifierReference<'a>) {
+        let scoping = self.semantic.scoping();
+        let Some(reference) = name.reference_id.get().map(|id| scoping.get_reference(id)) else { return };
+        if !reference.is_write() {
+            return;
+        }
+        match reference.symbol_id() {
+            None if globals::is_read_only(&name.name) => {
+                let help = "take another name for your own variable, and declare it".to_owned();
+                self.report(Rule::ReadOnly, name.span, format!("`{}` is read-only", name.name), Some(help));
+            }
+            Some(symbol) if scoping.symbol_flags(symbol).contains(SymbolFlags::ConstVariable) => {
+                let message = format!("`{}` is a constant and cannot be given another value", name.name);
+                self.report(Rule::ReadOnly, name.span, message, Some("declare it with `let`".to_owned()));
+            }
+            Some(symbol) if scoping.symbol_flags(symbol).contains(SymbolFlags::Import) => {
+                let message = format!("`{}` is imported and cannot be given another value", name.name);
+                let help = "copy it into a variable of your own".to_owned();
+                self.report(Rule::ReadOnly, name.span, message, Some(help));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_deeply_frozen(root: &str) -> bool {
+    matches!(root, "request" | "customer")
+}
+
+fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,199 @@
+//! All scripts of a brand: each by itself, then what they import from each other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sluice_crm::CrmSchema;
+use sluice_limits::Limits;
+use sluice_page::PageSource;
+use sluice_page::diagnostic::{Diagnostic, Rule};
+use sluice_page::failures::ScriptFiles;
+use sluice_page::modules::{self, CompileError, ModuleSource as _, ScriptFile};
+use sluice_sandbox::compile::{Compiled, Unit};
+use sluice_sandbox::outcome::Failure;
+use sluice_sandbox::{Sandbox, SandboxError};
+use sluice_text::source::Source;
+
+use super::brand::{Brand, path_of};
+use super::crm::Declared;
+use super::facts::{Facts, Finding};
+use super::{imports, script, unreadable};
+
+/// A page or a module.
+pub(super) struct Scripted {
+    /// What others import it by.
+    pub code: String,
+    pub file: ScriptFile,
+    pub facts: Facts,
+    /// The page without its scripts; None for modules.
+    pub html: Option<String>,
+    pub has_script: bool,
+    /// It does not parse.
+    is_broken: bool,
+}
+
+/// The pages and modules of a brand, and what is wrong with each by itself.
+pub(super) struct Scripts {
+    pub all: Vec<Scripted>,
+    found: Vec<Diagnostic>,
+}
+
+impl Scripts {
+    /// Reads and parses every page and module.
+    pub(super) async fn read(sandbox: &Sandbox, brand: &Brand<'_>) -> Result<Self, SandboxError> {
+        let mut scripts = Self { all: Vec::new(), found: Vec::new() };
+        let pages = brand.folder.pages.iter().map(|page| format!("pages/{page}"));
+        for file in pages.chain(brand.folder.module_files()).collect::<Vec<_>>() {
+            match brand.folder.source(&file) {
+                Ok(source) => scripts.add(sandbox, source, brand).await?,
+                Err(reason) => scripts.found.push(unreadable(&file, &reason)),
+            }
+        }
+        Ok(scripts)
+    }
+
+    async fn add(
+        &mut self,
+        sandbox: &Sandbox,
+        source: Source,
+        brand: &Brand<'_>,
+    ) -> Result<(), SandboxError> {
+        let file = source.file.clone();
+        let is_page = file.starts_with("pages/");
+        let code = code_of(&file);
+        let limits = brand.limits(&if is_page { path_of(&file) } else { String::new() });
+        let (script, blocks, html) = if file.ends_with(".html") {
+            match PageSource::new(source.clone()) {
+                Err(failure) => {
+                    let found = Diagnostic::of_failure(Rule::Html, &failure, Some(&source));
+                    self.found.push(found.help("put the file right, or make it smaller"));
+                    return Ok(());
+                }
+                Ok(parts) => {
+                    let misplaced = parts.misplaced.as_ref();
+                    self.found.extend(misplaced.map(|failure| {
+                        Diagnostic::of_failure(Rule::MisplacedScript, failure, Some(&source))
+                    }));
+                    (parts.script, parts.blocks, is_page.then_some(parts.html))
+                }
+            }
+        } else {
+            let script: Arc<str> = source.text.as_str().into();
+            (Some(ScriptFile { source: Arc::new(source.clone()), script }), Vec::new(), None)
+        };
+        let has_script = script.is_some();
+        let script =
+            script.unwrap_or_else(|| ScriptFile { source: Arc::new(source), script: String::new().into() });
+        let facts = script::facts(&script.script);
+        let before = self.found.len();
+        for block in &blocks {
+            self.parse(sandbox, block, None, &limits).await?;
+        }
+        if self.found.len() == before && has_script {
+            self.parse(sandbox, &script, Some(&facts), &limits).await?;
+        }
+        let is_broken = self.found.len() > before;
+        self.all.push(Scripted { code, file: script, facts, html, has_script, is_broken });
+        Ok(())
+    }
+
+    /// Has QuickJS parse a script, and says in the better words why it cannot.
+    async fn parse(
+        &mut self,
+        sandbox: &Sandbox,
+        file: &ScriptFile,
+        facts: Option<&Facts>,
+        limits: &Limits,
+    ) -> Result<(), SandboxError> {
+        let unit =
+            Unit { code: String::new(), file: file.source.file.clone(), source: file.script.to_string() };
+        let Compiled::Failed(failure) = sandbox.compile(&[unit], limits).await? else { return Ok(()) };
+        let own = facts.is_none().then(|| script::facts(&file.script));
+        let syntax = facts.or(own.as_ref()).map(|facts| facts.syntax.as_slice()).unwrap_or_default();
+        if failure.name != "SyntaxError" {
+            let failure = Failure { file: file.source.file.clone(), ..failure };
+            self.found.push(
+                Diagnostic::of_failure(Rule::CompileLimit, &failure, None)
+                    .help("split the script into modules, nest it less, or ask for a higher limit"),
+            );
+        } else if syntax.is_empty() {
+            let failure = ScriptFiles::of(file.clone()).in_author_terms(failure);
+            self.found.push(Diagnostic::of_failure(Rule::Syntax, &failure, Some(&file.source)));
+        } else {
+            self.found.extend(syntax.iter().map(|finding| diagnostic(finding, &file.source)));
+        }
+        Ok(())
+    }
+
+    /// Everything that is wrong with the scripts.
+    pub(super) async fn findings(
+        &self,
+        sandbox: &Sandbox,
+        brand: &Brand<'_>,
+        crm: Option<&CrmSchema>,
+    ) -> Result<Vec<Diagnostic>, SandboxError> {
+        let mut found = self.found.clone();
+        let declared = crm.map(|crm| Declared::new(crm, self.all.iter().map(|script| &script.facts)));
+        let by_code = self.by_code();
+        let codes = brand.folder.module_codes();
+        for script in self.all.iter().filter(|script| !script.is_broken) {
+            let limits = brand.limits(&path_of(&script.file.source.file));
+            let mut own = script.facts.findings.clone();
+            own.extend(imports::findings(&script.facts, &by_code, &codes, &limits));
+            own.extend(declared.iter().flat_map(|declared| declared.findings(&script.facts)));
+            found.extend(own.iter().map(|finding| diagnostic(finding, &script.file.source)));
+        }
+        for script in self.all.iter().filter(|script| script.has_script && !script.is_broken) {
+            let limits = brand.limits(&path_of(&script.file.source.file));
+            let linked = modules::compile(sandbox, script.file.clone(), brand.folder, &limits).await;
+            match linked {
+                Ok(_) => {}
+                Err(CompileError::Host(error)) => return Err(error),
+                Err(CompileError::Author(failure)) => {
+                    let failed = self.not_linked(&script.file.source.file, &failure);
+                    // The same mistake was mostly found already, in better words.
+                    let is_known = found.iter().any(|one| one.is_error() && one.file == failed.file);
+                    if !is_known {
+                        found.push(failed);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What QuickJS has against a script with all that it imports.
+    fn not_linked(&self, file: &str, failure: &Failure) -> Diagnostic {
+        let named = self.all.iter().find(|script| script.file.source.file == failure.file);
+        let (message, rule) = (failure.message.as_str(), failure.name.as_str());
+        let rule = match rule {
+            "ImportError" if message.contains("nested") || message.contains("at most") => Rule::ImportLimit,
+            "ImportError" => Rule::UnknownModule,
+            "SyntaxError" if message.contains("has no export") => Rule::UnknownExport,
+            "SyntaxError" => Rule::Syntax,
+            _ => Rule::CompileLimit,
+        };
+        match named {
+            Some(script) => Diagnostic::of_failure(rule, failure, Some(&script.file.source)),
+            None => Diagnostic::of_file(rule, file, message),
+        }
+    }
+
+    /// Modules win over pages of the same name.
+    pub(super) fn by_code(&self) -> BTreeMap<String, &Facts> {
+        let (modules, pages): (Vec<_>, Vec<_>) = self.all.iter().partition(|script| script.html.is_none());
+        let in_order = pages.into_iter().chain(modules);
+        in_order.map(|script| (script.code.clone(), &script.facts)).collect()
+    }
+}
+
+/// `weight/checkin` for `pages/weight/checkin.html`.
+fn code_of(file: &str) -> String {
+    let name = file.split_once('/').map_or(file, |(_, name)| name);
+    name.strip_suffix(".html").or_else(|| name.strip_suffix(".js")).unwrap_or(name).to_owned()
+}
+
+pub(super) fn diagnostic(finding: &Finding, source: &Source) -> Diagnostic {
+    Diagnostic::at(finding.rule, source, finding.span.clone(), &finding.message)
+        .maybe_help(finding.help.clone())
+}

@@ -1,0 +1,84 @@
+//! CRM data as one run reaches it: the brand is fixed, the rest is checked.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use sluice_kit::StoreError;
+use sluice_limits::Limits;
+
+use super::{Call, Caller, CrmCaps, CrmError, Reference};
+use crate::CrmDatabase;
+
+/// The CRM of one brand.
+#[derive(Clone)]
+pub struct CrmAccess {
+    store: Arc<dyn CrmDatabase>,
+    brand: String,
+    bell: Arc<Notify>,
+}
+
+/// Whom a call is made for: the session's word.
+#[derive(Clone, Debug, Default)]
+pub struct Visitor {
+    /// `None` where nobody is logged in.
+    pub customer_id: Option<String>,
+    /// What the script remembered under this key, if it is text.
+    pub quiz_visitor_id: Option<String>,
+}
+
+impl CrmAccess {
+    /// `bell` is rung when a job was queued.
+    pub fn new(store: Arc<dyn CrmDatabase>, brand: &str, bell: Arc<Notify>) -> Self {
+        Self { store, brand: brand.to_owned(), bell }
+    }
+
+    /// Gives the customer `to` all that the customer `from` owns: what an email alone owned
+    /// before there was an id.
+    ///
+    /// # Errors
+    /// The database did not answer; nothing has changed then.
+    pub async fn adopt_customer(&self, from: &str, to: &str, now_ms: i64) -> Result<(), StoreError> {
+        let references = [from, to].map(|id| Reference::new("customer", id));
+        // An id that cannot own CRM data has nothing to get.
+        let [Ok(from), Ok(to)] = references else { return Ok(()) };
+        self.store.adopt_reference(&self.brand, from, to, now_ms).await.map(drop)
+    }
+
+    /// Makes `call` for a visitor.
+    ///
+    /// # Errors
+    /// As the call says.
+    pub async fn call(
+        &self,
+        call: Call,
+        visitor: &Visitor,
+        caps: CrmCaps,
+        now_ms: i64,
+        options: &Value,
+    ) -> Result<Value, CrmError> {
+        let caller = Caller {
+            brand: &self.brand,
+            customer_id: visitor.customer_id.as_deref(),
+            quiz_visitor_id: visitor.quiz_visitor_id.as_deref(),
+            caps,
+            now_ms,
+            bell: &self.bell,
+        };
+        super::call(self.store.as_ref(), &caller, call, options).await
+    }
+}
+
+impl From<&Limits> for CrmCaps {
+    /// The part of a page's limits that the CRM keeps to.
+    fn from(limits: &Limits) -> Self {
+        Self {
+            keys_an_entry_max: limits.crm_entry_keys_max,
+            entries_a_reference_max: limits.crm_reference_entries_max,
+            brand_bytes_max: limits.crm_brand_bytes_max,
+            result_bytes_max: limits.crm_result_bytes_max,
+            ..Self::default()
+        }
+    }
+}

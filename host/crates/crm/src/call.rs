@@ -1,0 +1,172 @@
+//! Which call it is, who makes it, and how it can fail.
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use sluice_kit::StoreError;
+
+use super::{CrmCaps, CrmWritten, Refusal};
+
+/// A call by its name in scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `getCrmField`
+    GetField,
+    /// `getCrmFields`
+    GetFields,
+    /// `getCrmEntries`
+    GetEntries,
+    /// `getCrmFieldValues`
+    GetValues,
+    /// `setCrmField`
+    SetField,
+    /// `setCrmFields`
+    SetFields,
+    /// `addCrmFieldValue`
+    AddValue,
+    /// `clearCrmEntries`
+    Clear,
+    /// `moveCrmToStage`
+    MoveToStage,
+    /// `moveCrmToPipeline`
+    MoveToPipeline,
+    /// `moveCrmLead`
+    MoveLead,
+    /// `moveCrmToEntity`
+    MoveToEntity,
+    /// `reassignCrmReference`
+    Reassign,
+    /// `ensureCrmEntity`
+    EnsureEntity,
+}
+
+impl Call {
+    pub const ALL: [Self; 14] = [
+        Self::GetField,
+        Self::GetFields,
+        Self::GetEntries,
+        Self::GetValues,
+        Self::SetField,
+        Self::SetFields,
+        Self::AddValue,
+        Self::Clear,
+        Self::MoveToStage,
+        Self::MoveToPipeline,
+        Self::MoveLead,
+        Self::MoveToEntity,
+        Self::Reassign,
+        Self::EnsureEntity,
+    ];
+
+    /// The global's name, with which every message starts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GetField => "getCrmField",
+            Self::GetFields => "getCrmFields",
+            Self::GetEntries => "getCrmEntries",
+            Self::GetValues => "getCrmFieldValues",
+            Self::SetField => "setCrmField",
+            Self::SetFields => "setCrmFields",
+            Self::AddValue => "addCrmFieldValue",
+            Self::Clear => "clearCrmEntries",
+            Self::MoveToStage => "moveCrmToStage",
+            Self::MoveToPipeline => "moveCrmToPipeline",
+            Self::MoveLead => "moveCrmLead",
+            Self::MoveToEntity => "moveCrmToEntity",
+            Self::Reassign => "reassignCrmReference",
+            Self::EnsureEntity => "ensureCrmEntity",
+        }
+    }
+
+    /// What the script gets where the call was refused.
+    pub fn refused_value(self, refusal: Refusal) -> Value {
+        match self {
+            Self::GetField | Self::GetFields => Value::Null,
+            Self::GetEntries | Self::GetValues => Value::Array(Vec::new()),
+            Self::SetField | Self::SetFields | Self::AddValue => Value::Bool(false),
+            Self::Clear => json!({ "ok": false, "deleted": 0, "error": refusal.code() }),
+            Self::MoveToStage
+            | Self::MoveToPipeline
+            | Self::MoveLead
+            | Self::MoveToEntity
+            | Self::Reassign => json!({ "ok": false, "moved": 0, "error": refusal.code() }),
+            Self::EnsureEntity => json!({ "ok": false, "error": refusal.code() }),
+        }
+    }
+
+    /// What the script gets where the write is to be done later.
+    pub(super) fn queued_value(self) -> Value {
+        match self {
+            Self::SetField | Self::SetFields | Self::AddValue => Value::Bool(true),
+            _ => json!({ "ok": true, "queued": true }),
+        }
+    }
+
+    pub(super) fn type_error(self, what: impl std::fmt::Display) -> CrmError {
+        CrmError::Type(format!("{}: {what}", self.name()))
+    }
+
+    pub(super) fn refused(self, what: impl std::fmt::Display) -> CrmError {
+        self.refused_as(Refusal::InvalidInput, what)
+    }
+
+    pub(super) fn refused_as(self, refusal: Refusal, what: impl std::fmt::Display) -> CrmError {
+        CrmError::Refused(refusal, format!("{}: {what}", self.name()))
+    }
+}
+
+impl CrmWritten {
+    /// As the script sees it.
+    pub(super) fn into_json(self) -> Value {
+        match self {
+            Self::Fields => Value::Bool(true),
+            Self::Cleared { deleted } => json!({ "ok": true, "deleted": deleted }),
+            Self::Moved { moved, matched, pipeline_id, stage_id } => json!({
+                "ok": true,
+                "moved": moved,
+                "totalMatched": matched,
+                "pipeline_id": pipeline_id,
+                "stage_id": stage_id,
+            }),
+            Self::Copied { fields, removed } => {
+                json!({ "ok": true, "moved": fields, "removed_from_old": removed })
+            }
+            Self::Reassigned { moved } => json!({ "ok": true, "moved": moved }),
+        }
+    }
+}
+
+/// Who makes a call, and when. Every part is the host's word, never the script's.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The brand that the page belongs to.
+    pub brand: &'a str,
+    /// The session's `customer_id`; `None` where nobody is logged in.
+    pub customer_id: Option<&'a str>,
+    /// The session's `quiz_visitor_id`, if it is text.
+    pub quiz_visitor_id: Option<&'a str>,
+    /// Quotas in force for this run.
+    pub caps: CrmCaps,
+    /// Unix milliseconds.
+    pub now_ms: i64,
+    /// Rung when a job was queued.
+    pub bell: &'a Notify,
+}
+
+/// Why a call did not do what it was asked. Messages are for the page's author and
+/// start with the call's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CrmError {
+    /// The script gets a `TypeError` with this message.
+    #[error("{0}")]
+    Type(String),
+    /// The script gets a `RangeError` with this message.
+    #[error("{0}")]
+    Range(String),
+    /// The script gets [`Call::refused_value`]; the warning goes to the execution log.
+    #[error("{1}")]
+    Refused(Refusal, String),
+    /// The script gets an `Error` without details; these are for the operator.
+    #[error(transparent)]
+    Store(StoreError),
+}

@@ -1,0 +1,95 @@
+//! Each call from its options to its result. The store is asked last.
+
+mod reads;
+mod writes;
+
+use serde_json::{Value, json};
+
+use super::options::{self, Options};
+use super::{Call, Caller, CrmError, Refusal};
+use crate::{CapReached, CrmDatabase, CrmFault};
+
+/// Makes a call.
+///
+/// # Errors
+/// What the script gets instead of a result.
+pub async fn call(
+    store: &dyn CrmDatabase,
+    caller: &Caller<'_>,
+    call: Call,
+    options: &Value,
+) -> Result<Value, CrmError> {
+    let options = &Options::of(call, options)?;
+    match call {
+        Call::GetField => reads::field(store, caller, options).await,
+        Call::GetFields => reads::fields(store, caller, options).await,
+        Call::GetEntries => reads::entries(store, caller, options).await,
+        Call::GetValues => reads::values(store, caller, options).await,
+        Call::EnsureEntity => ensure_entity(store, caller, options).await,
+        _ => {
+            let write = writes::checked(caller, options)?;
+            let (brand, caps, now_ms) = (caller.brand, caller.caps, caller.now_ms);
+            let explain = |fault: CrmFault| fault.explain(call, caller);
+            if options.is_async()? {
+                store.queue_crm(brand, write, caps, now_ms).await.map_err(explain)?;
+                caller.bell.notify_one();
+                return Ok(call.queued_value());
+            }
+            let written = store.write_crm(brand, write, caps, now_ms).await.map_err(explain)?;
+            Ok(written.into_json())
+        }
+    }
+}
+
+/// `ensureCrmEntity({slug, name?, mode?, fields?, pipelines?})`: `{id, slug, created,
+/// fields_added, fields_skipped}`.
+async fn ensure_entity(
+    store: &dyn CrmDatabase,
+    caller: &Caller<'_>,
+    options: &Options<'_>,
+) -> Result<Value, CrmError> {
+    let entity = options.entity()?;
+    let slug = entity.slug.clone();
+    let ensured = store.ensure_entity(caller.brand, entity, caller.caps).await;
+    let ensured = ensured.map_err(|fault| fault.explain(options.call, caller))?;
+    Ok(json!({
+        "id": ensured.id,
+        "slug": slug,
+        "created": ensured.created,
+        "fields_added": ensured.fields_added,
+        "fields_skipped": ensured.fields_skipped,
+    }))
+}
+
+impl CrmFault {
+    fn explain(self, call: Call, caller: &Caller<'_>) -> CrmError {
+        let caps = caller.caps;
+        let cap = |what: std::fmt::Arguments<'_>| call.refused_as(Refusal::NotAllowed, what);
+        match self {
+            Self::UnknownSlug(slug) => options::unknown_slug(call, &slug),
+            Self::Cap(CapReached::KeysAnEntry) => {
+                cap(format_args!("the entry would have more than {} keys", caps.keys_an_entry_max))
+            }
+            Self::Cap(CapReached::EntriesAReference) => cap(format_args!(
+                "the reference would have more than {} entries",
+                caps.entries_a_reference_max
+            )),
+            Self::Cap(CapReached::BrandBytes) => {
+                cap(format_args!("the brand's CRM data would be over {} bytes", caps.brand_bytes_max))
+            }
+            Self::Cap(CapReached::Schema) => cap(format_args!(
+                "the brand would have more than {} entities, or the entity more than {} fields",
+                caps.entities_a_brand_max, caps.fields_an_entity_max
+            )),
+            Self::Refused(refusal) => call.refused_as(refusal, refusal),
+            Self::ResultTooLarge => too_large(call, caller),
+            Self::Store(error) => CrmError::Store(error),
+        }
+    }
+}
+
+fn too_large(call: Call, caller: &Caller<'_>) -> CrmError {
+    let max = caller.caps.result_bytes_max;
+    let name = call.name();
+    CrmError::Range(format!("{name}: the result is larger than {max} bytes"))
+}

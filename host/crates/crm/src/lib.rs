@@ -1,0 +1,155 @@
+//! The CRM: what a call's options must be, what it does, what it gives.
+//!
+//! ```text
+//! options ─ options.rs, check.rs ─▶ Address, FieldKey, Value ─ CrmStore ─▶ result
+//! ```
+//!
+//! `calls/` walks that line once for each call; everything left of the store is a pure
+//! function of its input. Writes are a value of their own (`write.rs`), so that a job can
+//! store what a call would do at once. A value is a JSON value of 64-bit integers,
+//! doubles and UTF-8 strings; `-0.0`, the order of keys and NUL survive storage.
+
+#![deny(unsafe_code)]
+
+pub mod access;
+mod browse;
+mod call;
+mod calls;
+mod check;
+mod database;
+mod entry;
+mod entry_id;
+mod jobs;
+mod missing;
+mod options;
+mod plan;
+mod schema;
+mod size;
+mod store;
+mod write;
+
+pub use browse::{Browse, BrowseStore, BrowsedEntry, StageChoice};
+pub use call::{Call, Caller, CrmError};
+pub use calls::call;
+pub use check::{FieldKey, Reference, Slug};
+pub use database::CrmDatabase;
+pub use entry::{Entry, Placement};
+pub use entry_id::EntryId;
+pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
+pub use missing::Missing;
+pub use plan::{Step, Write as SchemaWrite, plan};
+pub use schema::{
+    CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec, export,
+};
+pub use size::{entry_bytes, json_bytes, value_bytes, values_bytes};
+pub use store::{CapReached, CrmFault, CrmStore, Ensured};
+pub use write::{
+    CrmWrite, CrmWritten, Destination, EntryRow, Held, Line, LineKey, LineRows, Named, NewEntry, NewValue,
+    Plan, Refusal, Want, WriteInto,
+};
+
+/// Longest field key, in characters (they are ASCII).
+pub const FIELD_KEY_CHARS_MAX: usize = 128;
+/// Longest entity, pipeline or stage slug, in characters (they are ASCII).
+pub const SLUG_CHARS_MAX: usize = 128;
+/// Longest reference type, in characters (they are ASCII).
+pub const REFERENCE_TYPE_CHARS_MAX: usize = 64;
+/// Longest reference id, in UTF-16 code units.
+pub const REFERENCE_ID_CHARS_MAX: usize = 512;
+/// Longest string value, in UTF-16 code units.
+pub const STRING_CHARS_MAX: usize = 10_000;
+/// Largest object or array value, in bytes of what `JSON.stringify` makes of it.
+pub const OBJECT_BYTES_MAX: usize = 10 * 1024;
+/// Most levels of arrays and objects in a value. Whatever reads it back goes down as
+/// many, and MessagePack readers stop at 1,024.
+pub const DEPTH_MAX: usize = 500;
+/// Most field keys in one `getCrmFields` or `setCrmFields`.
+pub const KEYS_A_CALL_MAX: usize = 256;
+/// Entries and values that a call gives when it names no limit.
+pub const LIMIT_DEFAULT: u32 = 50;
+/// Most entries and values that a call gives.
+pub const LIMIT_MAX: u32 = 200;
+
+/// What of the CRM an operator can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrmCaps {
+    /// Field keys in one entry.
+    pub keys_an_entry_max: u32,
+    /// Entries of one entity and reference.
+    pub entries_a_reference_max: u32,
+    /// Stored bytes of one brand, counted by [`entry_bytes`] and [`value_bytes`].
+    pub brand_bytes_max: u64,
+    /// Bytes of one call's result, as MessagePack.
+    pub result_bytes_max: usize,
+    /// Entities of one brand; only `ensureCrmEntity` is held to it, `crm.toml` is not.
+    pub entities_a_brand_max: u32,
+    /// Declared fields of one entity, its pipelines, and stages of each; as above.
+    pub fields_an_entity_max: u32,
+}
+
+impl Default for CrmCaps {
+    fn default() -> Self {
+        Self {
+            keys_an_entry_max: 256,
+            entries_a_reference_max: 1_000,
+            brand_bytes_max: 1 << 30,
+            result_bytes_max: 1 << 20,
+            entities_a_brand_max: 1_000,
+            fields_an_entity_max: 256,
+        }
+    }
+}
+
+/// Whose data a call is about: the reference's entries in one entity of a brand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The brand's id.
+    pub brand: String,
+    /// The entity's slug.
+    pub slug: Slug,
+    /// What the entries are attached to.
+    pub reference: Reference,
+}
+
+/// An entity as the store has it, with the ids it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entity {
+    /// Unique in the database, never given twice.
+    pub id: i64,
+    /// Unique in the brand.
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    /// Whether it has pipelines.
+    pub mode: EntityMode,
+    /// Declared fields with their positions, in order.
+    pub fields: Vec<(i64, FieldSpec)>,
+    /// In order.
+    pub pipelines: Vec<Pipeline>,
+}
+
+/// A pipeline as the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pipeline {
+    /// Unique in the database, never given twice.
+    pub id: i64,
+    /// Place among the entity's pipelines.
+    pub position: i64,
+    /// Unique in the entity.
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    /// In order; the first one is where an entry starts.
+    pub stages: Vec<Stage>,
+}
+
+/// A stage as the store has it; its slug is unique in its pipeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// Unique in the database, never given twice.
+    pub id: i64,
+    /// Place in the pipeline.
+    pub position: i64,
+    /// Slug, name, colour and status.
+    pub spec: StageSpec,
+}

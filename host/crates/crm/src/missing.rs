@@ -1,0 +1,112 @@
+//! What `ensureCrmEntity` adds. Pure, as `plan.rs` is: every backend adds the same.
+
+use super::{CrmCaps, Entity, EntityMode, EntitySpec, Refusal, SchemaWrite};
+use crate::{CapReached, CrmFault, Ensured};
+
+/// What an entity lacks of what was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    /// In this order; what they add comes after what is there.
+    pub writes: Vec<SchemaWrite>,
+    created: bool,
+    fields_added: Vec<String>,
+    fields_skipped: Vec<String>,
+}
+
+impl Missing {
+    /// `entities`: how many the brand has. What is there stays as it is, whatever was
+    /// asked for; only pipelines for an entity of mode `data` are refused.
+    pub fn of(
+        stored: Option<&Entity>,
+        asked: &EntitySpec,
+        entities: u32,
+        caps: CrmCaps,
+    ) -> Result<Self, CrmFault> {
+        let mut missing = Self {
+            writes: Vec::new(),
+            created: stored.is_none(),
+            fields_added: Vec::new(),
+            fields_skipped: Vec::new(),
+        };
+        match stored {
+            None if entities >= caps.entities_a_brand_max => return Err(CrmFault::Cap(CapReached::Schema)),
+            None => missing.writes.push(SchemaWrite::Entity(asked.clone())),
+            Some(stored) if stored.mode == EntityMode::Data && !asked.pipelines.is_empty() => {
+                return Err(Refusal::NotCrmMode.into());
+            }
+            Some(_) => {}
+        }
+        missing.add_fields(stored, asked, caps)?;
+        missing.add_pipelines(stored, asked, caps)?;
+        Ok(missing)
+    }
+
+    fn add_fields(
+        &mut self,
+        stored: Option<&Entity>,
+        asked: &EntitySpec,
+        caps: CrmCaps,
+    ) -> Result<(), CrmFault> {
+        let stored = stored.map_or(&[][..], |entity| &entity.fields);
+        let mut position = next(stored.iter().map(|(position, _)| *position));
+        for spec in &asked.fields {
+            if stored.iter().any(|(_, field)| field.key == spec.key) {
+                self.fields_skipped.push(spec.key.clone());
+                continue;
+            }
+            let entity = asked.slug.clone();
+            self.writes.push(SchemaWrite::Field { entity, position, spec: spec.clone() });
+            self.fields_added.push(spec.key.clone());
+            position += 1;
+        }
+        let fields = stored.len() + self.fields_added.len();
+        match !self.fields_added.is_empty() && fields as u64 > u64::from(caps.fields_an_entity_max) {
+            true => Err(CrmFault::Cap(CapReached::Schema)),
+            false => Ok(()),
+        }
+    }
+
+    fn add_pipelines(
+        &mut self,
+        stored: Option<&Entity>,
+        asked: &EntitySpec,
+        caps: CrmCaps,
+    ) -> Result<(), CrmFault> {
+        let over = |count: i64| count > i64::from(caps.fields_an_entity_max);
+        let pipelines = stored.map_or(&[][..], |entity| &entity.pipelines);
+        let mut position = next(pipelines.iter().map(|pipeline| pipeline.position));
+        for spec in &asked.pipelines {
+            let entity = || asked.slug.clone();
+            let known = pipelines.iter().find(|pipeline| pipeline.slug == spec.slug);
+            if known.is_none() {
+                self.writes.push(SchemaWrite::Pipeline { entity: entity(), position, spec: spec.clone() });
+                position += 1;
+                if over(position) {
+                    return Err(CrmFault::Cap(CapReached::Schema));
+                }
+            }
+            let stages = known.map_or(&[][..], |pipeline| &pipeline.stages);
+            let after = next(stages.iter().map(|stage| stage.position));
+            let is_new = |slug: &str| stages.iter().all(|stage| stage.spec.slug != slug);
+            for (position, stage) in (after..).zip(spec.stages.iter().filter(|stage| is_new(&stage.slug))) {
+                if over(position + 1) {
+                    return Err(CrmFault::Cap(CapReached::Schema));
+                }
+                let (pipeline, spec) = (spec.slug.clone(), stage.clone());
+                self.writes.push(SchemaWrite::Stage { entity: entity(), pipeline, position, spec });
+            }
+        }
+        Ok(())
+    }
+
+    /// What to tell, with the id that the entity has now.
+    pub fn ensured(self, id: i64) -> Ensured {
+        let Self { created, fields_added, fields_skipped, .. } = self;
+        Ensured { id, created, fields_added, fields_skipped }
+    }
+}
+
+/// The position after all of these.
+fn next(positions: impl Iterator<Item = i64>) -> i64 {
+    positions.max().map_or(0, |last| last.saturating_add(1))
+}

@@ -1,0 +1,146 @@
+//! Options of moves: stages, pipelines, field maps and other references.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Name, Options, find, required};
+use crate::check::{given, quoted};
+use crate::{Caller, CrmError, Destination, FieldKey, KEYS_A_CALL_MAX, Named, Reference, Refusal, Slug};
+
+const STAGE_ID: Name = Name("stageId", &["stage_id"]);
+const STAGE_SLUG: Name = Name("stageSlug", &["stage_slug"]);
+const PIPELINE_ID: Name = Name("pipelineId", &["pipeline_id"]);
+const PIPELINE_SLUG: Name = Name("pipelineSlug", &["pipeline_slug"]);
+const ALL_ENTRIES: Name = Name("allEntries", &["all_entries"]);
+const FROM_SLUG: Name = Name("fromSlug", &["from_slug"]);
+const TO_SLUG: Name = Name("toSlug", &["to_slug"]);
+const FIELD_MAP: Name = Name("fieldMap", &["field_map"]);
+const REMOVE_FROM_OLD: Name = Name("removeFromOld", &["remove_from_old"]);
+const FROM_REFERENCE_TYPE: Name = Name("fromReferenceType", &["from_reference_type"]);
+const FROM_REFERENCE_ID: Name = Name("fromReferenceId", &["from_reference_id"]);
+const CUSTOMER: &str = "customer";
+
+/// Ids are integers that a double holds exactly.
+const ID_MAX: f64 = 9_007_199_254_740_991.0;
+
+impl Options<'_> {
+    pub(crate) fn stage(&self) -> Result<Option<Named>, CrmError> {
+        self.named(STAGE_ID, STAGE_SLUG, Refusal::UnknownStage)
+    }
+
+    pub(crate) fn pipeline(&self) -> Result<Option<Named>, CrmError> {
+        self.named(PIPELINE_ID, PIPELINE_SLUG, Refusal::UnknownPipeline)
+    }
+
+    /// The stage, without which the call makes no sense.
+    pub(crate) fn needed_stage(&self) -> Result<Named, CrmError> {
+        let needed = || self.call.refused("stageId or stageSlug is required");
+        self.stage()?.ok_or_else(needed)
+    }
+
+    /// The pipeline, without which the call makes no sense.
+    pub(crate) fn needed_pipeline(&self) -> Result<Named, CrmError> {
+        let needed = || self.call.refused("pipelineId or pipelineSlug is required");
+        self.pipeline()?.ok_or_else(needed)
+    }
+
+    /// Where the target's entry is to be put, if anywhere.
+    pub(crate) fn place(&self) -> Result<Option<Destination>, CrmError> {
+        let destination = Destination { pipeline: self.pipeline()?, stage: self.stage()? };
+        let is_given = destination.pipeline.is_some() || destination.stage.is_some();
+        Ok(is_given.then_some(destination))
+    }
+
+    fn named(&self, id: Name, slug: Name, unknown: Refusal) -> Result<Option<Named>, CrmError> {
+        let id = self.id(id)?;
+        let slug = match self.text(slug)? {
+            // Nothing has a slug of another form.
+            Some(text) => Some(Slug::new(text).ok_or_else(|| {
+                let what = format!("{} {} is not there", slug.0, quoted(text));
+                self.call.refused_as(unknown, what)
+            })?),
+            None => None,
+        };
+        Ok((id.is_some() || slug.is_some()).then_some(Named { id, slug }))
+    }
+
+    fn id(&self, name: Name) -> Result<Option<i64>, CrmError> {
+        match find(self.map, name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) if number.as_f64().is_some_and(is_id) => {
+                Ok(number.as_f64().map(|id| id as i64))
+            }
+            other => {
+                let what = format!("{} must be an integer, got {}", name.0, given(other));
+                Err(self.call.refused(what))
+            }
+        }
+    }
+
+    pub(crate) fn all_entries(&self) -> Result<bool, CrmError> {
+        self.flag(ALL_ENTRIES)
+    }
+
+    pub(crate) fn remove_from_old(&self) -> Result<bool, CrmError> {
+        self.flag(REMOVE_FROM_OLD)
+    }
+
+    /// `fromSlug` and `toSlug`, which are two.
+    pub(crate) fn two_slugs(&self) -> Result<(Slug, Slug), CrmError> {
+        Ok((self.entity_slug(FROM_SLUG)?, self.entity_slug(TO_SLUG)?))
+    }
+
+    pub(crate) fn required_field_map(&self) -> Result<&Value, CrmError> {
+        required(self.call, FIELD_MAP.0, find(self.map, FIELD_MAP))
+    }
+
+    /// Keys there and keys here, in order.
+    pub(crate) fn field_map(&self, map: &Value) -> Result<Vec<(FieldKey, FieldKey)>, CrmError> {
+        let Value::Object(map) = map else {
+            let what = format!("fieldMap must be an object, got {}", given(Some(map)));
+            return Err(self.call.refused(what));
+        };
+        if map.is_empty() || map.len() > KEYS_A_CALL_MAX {
+            let what = format!("fieldMap has {} keys; it may have 1 to {KEYS_A_CALL_MAX}", map.len());
+            return Err(self.call.refused(what));
+        }
+        let fields: Vec<(FieldKey, FieldKey)> = map
+            .iter()
+            .map(|(from, to)| {
+                let from_key = FieldKey::new(from)
+                    .map_err(|why| self.call.refused(format_args!("a key of fieldMap {why}")))?;
+                let name = format!("fieldMap[{}]", quoted(from));
+                Ok((from_key, super::field_key(self.call, &name, to)?))
+            })
+            .collect::<Result<_, CrmError>>()?;
+        // The second of two values would take the place of the first, which would be lost.
+        let mut targets = BTreeSet::new();
+        if let Some((_, twice)) = fields.iter().find(|(_, to)| !targets.insert(to.as_str())) {
+            return Err(self.call.refused(format!("fieldMap maps two keys to {}", quoted(twice.as_str()))));
+        }
+        Ok(fields)
+    }
+
+    /// Who has the entries that are to be the customer's, and the customer. A script may
+    /// only name the visitor that the session itself remembers.
+    pub(crate) fn reassignment(&self, caller: &Caller<'_>) -> Result<(Reference, Reference), CrmError> {
+        let given = |name: Name| {
+            let needed = || self.call.refused(format_args!("{} is required", name.0));
+            self.text(name)?.ok_or_else(needed)
+        };
+        let (kind, id) = (given(FROM_REFERENCE_TYPE)?, given(FROM_REFERENCE_ID)?);
+        let refused = |why: String| self.call.refused(why);
+        let from = Reference::new(kind, id).map_err(refused)?;
+        let not_allowed = |what: &str| self.call.refused_as(Refusal::NotAllowed, what);
+        let customer = caller.customer_id.ok_or_else(|| not_allowed("nobody is logged in"))?;
+        if caller.quiz_visitor_id != Some(id) {
+            return Err(not_allowed("fromReferenceId is not the session's quiz_visitor_id"));
+        }
+        Ok((from, Reference::new(CUSTOMER, customer).map_err(refused)?))
+    }
+}
+
+fn is_id(number: f64) -> bool {
+    number.fract() == 0.0 && (1.0..=ID_MAX).contains(&number)
+}

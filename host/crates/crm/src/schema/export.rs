@@ -1,0 +1,90 @@
+//! What is stored, as a `crm.toml` that declares it.
+
+use serde::Serialize;
+
+use super::toml_of_json;
+use crate::{Entity, EntityMode, FieldSpec, Pipeline};
+
+#[derive(Serialize)]
+struct File<'a> {
+    entity: Vec<EntityOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct EntityOut<'a> {
+    slug: &'a str,
+    name: &'a str,
+    mode: &'a str,
+    field: Vec<FieldOut<'a>>,
+    pipeline: Vec<PipelineOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct FieldOut<'a> {
+    key: &'a str,
+    label: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    options: Vec<toml::Value>,
+}
+
+#[derive(Serialize)]
+struct PipelineOut<'a> {
+    slug: &'a str,
+    name: &'a str,
+    stages: Vec<StageOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct StageOut<'a> {
+    slug: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    color: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+}
+
+/// A `crm.toml` that makes these entities where they are not there, and changes nothing
+/// where they are.
+///
+/// # Errors
+/// Something cannot be written as TOML: a defect, for all of it was read as TOML.
+pub fn export(entities: &[Entity]) -> Result<String, String> {
+    let entity = entities.iter().map(entity_out).collect();
+    toml::to_string(&File { entity }).map_err(|error| error.to_string())
+}
+
+fn entity_out(entity: &Entity) -> EntityOut<'_> {
+    EntityOut {
+        slug: &entity.slug,
+        name: &entity.name,
+        mode: entity.mode.as_str(),
+        field: entity.fields.iter().map(|(_, field)| field_out(field)).collect(),
+        // One that was of mode `crm` before keeps its pipelines, but cannot declare them.
+        pipeline: match entity.mode {
+            EntityMode::Crm => entity.pipelines.iter().map(pipeline_out).collect(),
+            EntityMode::Data => Vec::new(),
+        },
+    }
+}
+
+fn field_out(field: &FieldSpec) -> FieldOut<'_> {
+    FieldOut {
+        key: &field.key,
+        label: &field.label,
+        kind: field.kind.as_str(),
+        options: field.options.iter().filter_map(toml_of_json).collect(),
+    }
+}
+
+fn pipeline_out(pipeline: &Pipeline) -> PipelineOut<'_> {
+    let stages = pipeline.stages.iter().map(|stage| StageOut {
+        slug: &stage.spec.slug,
+        name: &stage.spec.name,
+        color: stage.spec.color.as_deref(),
+        status: stage.spec.status.as_deref(),
+    });
+    PipelineOut { slug: &pipeline.slug, name: &pipeline.name, stages: stages.collect() }
+}

@@ -1,0 +1,74 @@
+//! What writes and jobs stand in line for: one reference in one entity.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Address, Reference, Slug};
+
+/// A reference's entries in one entity of a brand.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Line {
+    /// The entity's slug.
+    pub slug: Slug,
+    /// What the entries are attached to.
+    pub reference: Reference,
+}
+
+/// A line of one brand in 16 bytes. Two lines of one key would only wait for each
+/// other without need.
+pub type LineKey = [u8; 16];
+
+impl Line {
+    /// The line's key in `brand`.
+    pub fn key(&self, brand: &str) -> LineKey {
+        let mut hash = Sha256::new();
+        for part in [brand, self.slug.as_str(), self.reference.kind(), self.reference.id()] {
+            // With lengths, so that no two lists of parts make the same bytes.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let hash: [u8; 32] = hash.finalize().into();
+        let mut key = LineKey::default();
+        key.copy_from_slice(hash.split_at(16).0);
+        key
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.slug.as_str(), self.reference)
+    }
+}
+
+impl Address {
+    /// The address without its brand.
+    pub fn line(&self) -> Line {
+        Line { slug: self.slug.clone(), reference: self.reference.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_lines_apart() {
+        let line = |slug: &str, kind: &str, id: &str| Line {
+            slug: Slug::new(slug).unwrap(),
+            reference: Reference::new(kind, id).unwrap(),
+        };
+        let mut keys = vec![
+            line("leads", "customer", "7").key("acme"),
+            line("leads", "customer", "7").key("acm"),
+            line("leads", "customer", "77").key("acme"),
+            line("leads", "custome", "r7").key("acme"),
+            line("lead", "s", "7").key("acme"),
+        ];
+        assert_eq!(line("leads", "customer", "7").key("acme"), keys[0]);
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 5);
+    }
+}

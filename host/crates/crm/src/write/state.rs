@@ -1,0 +1,139 @@
+//! One line while a write is planned: what was found, and what is planned so far.
+
+use std::collections::BTreeMap;
+
+use sluice_kit::StoreError;
+
+use super::plan::signed;
+use super::{LineRows, NewEntry, NewValue, Plan, Want, WriteInto};
+use crate::{CapReached, CrmCaps, CrmFault, EntryId, FieldKey, entry_bytes, value_bytes};
+
+pub(super) struct LineState {
+    /// Index of the line.
+    line: usize,
+    caps: CrmCaps,
+    now_ms: i64,
+    /// What one more entry counts.
+    entry_bytes: u64,
+    newest: Option<EntryId>,
+    count: u32,
+    /// Keys in each entry that is known.
+    keys: BTreeMap<EntryId, u32>,
+    /// The newest entry with each key that is known, and the length of its value.
+    held: BTreeMap<FieldKey, (EntryId, usize)>,
+}
+
+impl LineState {
+    pub(super) fn new(line: usize, want: &Want, rows: &LineRows, caps: CrmCaps, now_ms: i64) -> Self {
+        let held = rows.held.iter().map(|held| (held.key.clone(), (held.entry, held.stored_bytes)));
+        Self {
+            line,
+            caps,
+            now_ms,
+            entry_bytes: entry_bytes(&want.line.reference),
+            newest: rows.entries.first().map(|entry| entry.id),
+            count: rows.count,
+            keys: rows.entries.iter().map(|entry| (entry.id, entry.keys)).collect(),
+            held: held.collect(),
+        }
+    }
+
+    pub(super) fn newest(&self) -> Option<EntryId> {
+        self.newest
+    }
+
+    /// `fields` are keys and stored values, in order.
+    pub(super) fn set_fields(
+        &mut self,
+        plan: &mut Plan,
+        fields: Vec<(FieldKey, Vec<u8>)>,
+        into: WriteInto,
+    ) -> Result<(), CrmFault> {
+        if into == WriteInto::New && !fields.is_empty() {
+            self.add_entry(plan)?;
+        }
+        for (key, value) in fields {
+            let holder = match into {
+                WriteInto::Holder => self.held.get(&key).map(|(entry, _)| *entry),
+                WriteInto::Newest | WriteInto::New => None,
+            };
+            let entry = match holder.or(self.newest) {
+                Some(entry) => entry,
+                None => self.add_entry(plan)?,
+            };
+            self.put(plan, entry, key, value)?;
+        }
+        Ok(())
+    }
+
+    fn add_entry(&mut self, plan: &mut Plan) -> Result<EntryId, CrmFault> {
+        if self.count >= self.caps.entries_a_reference_max {
+            return Err(CrmFault::Cap(CapReached::EntriesAReference));
+        }
+        let id = EntryId::after(self.now_ms, self.newest)
+            .map_err(|error| StoreError::Failed(format!("no random bytes: {error}")))?;
+        plan.new_entries.push(NewEntry { line: self.line, id });
+        plan.bytes += signed(self.entry_bytes);
+        self.newest = Some(id);
+        self.count += 1;
+        self.keys.insert(id, 0);
+        Ok(id)
+    }
+
+    fn put(
+        &mut self,
+        plan: &mut Plan,
+        entry: EntryId,
+        key: FieldKey,
+        value: Vec<u8>,
+    ) -> Result<(), CrmFault> {
+        match self.held.get(&key).filter(|(holder, _)| *holder == entry) {
+            Some((_, stored_bytes)) => plan.bytes -= signed(value_bytes(key.as_str(), *stored_bytes)),
+            None => self.add_key(entry)?,
+        }
+        plan.bytes += signed(value_bytes(key.as_str(), value.len()));
+        // Written entries are the newest or hold the key: nothing newer has it.
+        self.held.insert(key.clone(), (entry, value.len()));
+        plan.values.retain(|earlier| earlier.entry != entry || earlier.key != key);
+        plan.values.push(NewValue { line: self.line, entry, key, value });
+        plan.touch(entry);
+        Ok(())
+    }
+
+    fn add_key(&mut self, entry: EntryId) -> Result<(), CrmFault> {
+        let keys = self.keys.entry(entry).or_insert(0);
+        if *keys >= self.caps.keys_an_entry_max {
+            return Err(CrmFault::Cap(CapReached::KeysAnEntry));
+        }
+        *keys += 1;
+        Ok(())
+    }
+
+    /// Takes a key away from its holder.
+    pub(super) fn remove(&mut self, plan: &mut Plan, key: &FieldKey) {
+        let Some((entry, stored_bytes)) = self.held.remove(key) else { return };
+        plan.bytes -= signed(value_bytes(key.as_str(), stored_bytes));
+        if let Some(keys) = self.keys.get_mut(&entry) {
+            *keys = keys.saturating_sub(1);
+        }
+        plan.removed_values.push((entry, key.clone()));
+    }
+
+    /// Of the entries that a key was taken from, deletes those without any.
+    pub(super) fn delete_empty(&self, plan: &mut Plan) {
+        let mut entries: Vec<EntryId> = plan.removed_values.iter().map(|(entry, _)| *entry).collect();
+        entries.sort_unstable();
+        entries.dedup();
+        for entry in entries {
+            if self.keys.get(&entry) == Some(&0) {
+                plan.deleted_entries.push(entry);
+                plan.bytes -= signed(self.entry_bytes);
+            } else {
+                plan.touch(entry);
+            }
+        }
+        if !plan.deleted_entries.is_empty() {
+            plan.emptied.push(self.line);
+        }
+    }
+}

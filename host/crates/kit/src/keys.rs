@@ -1,0 +1,172 @@
+//! The application key and everything that is sealed with keys derived from it.
+//!
+//! A sealed box is `nonce(12) ‖ ciphertext ‖ tag(16)`, AES-256-GCM under
+//! HKDF-SHA256(ikm = application key, salt, info). Each use has an `info` of its
+//! own, so that a box made for one use never opens for another. Previous keys
+//! open and never seal. Derived keys are not kept: deriving one costs a few
+//! SHA-256 blocks, and a session row has a salt of its own.
+
+mod file;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::{Aes256Gcm, Key, KeyInit, Nonce};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+/// `info` of session handoff tokens; salt is the brand id. Fixed by the token format.
+pub const HANDOFF_TOKEN: &str = "ef-session-handoff-v1";
+/// `info` of session rows; salt is the row's id, so that no key ever seals more
+/// boxes than random nonces are good for (2^32).
+pub const SESSION_ROW: &str = "sluice-session-row-v1";
+
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+const TAG_BYTES: usize = 16;
+
+/// Laravel and OpenSSL write padded standard base64; people drop the padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Why there are no keys, or why one could not be used. Never holds key text.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A key that was given and cannot be one.
+    #[error("{name} must be 32 bytes, as they are or as base64 (a `base64:` prefix is allowed)")]
+    NotAKey {
+        /// Where it came from: a variable's name or a file.
+        name: String,
+    },
+    /// No key given, and no folder in which one may be made.
+    #[error("APP_KEY is not set: every host on one PostgreSQL database needs the same key")]
+    Missing,
+    /// The key file could not be read or made.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gave no random bytes, or the text is too long to seal.
+    #[error("could not seal: {0}")]
+    Seal(&'static str),
+}
+
+/// The application key in use and the previous ones. `Debug` shows no key.
+pub struct Keys {
+    current: [u8; KEY_BYTES],
+    previous: Vec<[u8; KEY_BYTES]>,
+}
+
+impl Keys {
+    /// Takes the values of `APP_KEY` and `APP_KEYS_PREVIOUS` (comma separated).
+    /// Without an `APP_KEY` the key is read from, or made in, `data_dir`, and a log
+    /// line names the file; pass `None` where the data is shared between hosts.
+    pub fn load(
+        app_key: Option<&str>,
+        previous: Option<&str>,
+        data_dir: Option<&Path>,
+    ) -> Result<Self, KeyError> {
+        let current = match (app_key, data_dir) {
+            (Some(text), _) => parse(text, "APP_KEY")?,
+            (None, Some(dir)) => {
+                let file::FolderKey { key, path, is_new } = file::read_or_make(dir)?;
+                let file = path.display();
+                if is_new {
+                    tracing::warn!(%file, "APP_KEY is not set: made a key; keep this file with your backups");
+                } else {
+                    tracing::info!(%file, "APP_KEY is not set: using the key in this file");
+                }
+                key
+            }
+            (None, None) => return Err(KeyError::Missing),
+        };
+        let mut older = Vec::new();
+        for (index, text) in previous.unwrap_or("").split(',').enumerate() {
+            if !text.trim().is_empty() {
+                let name = format!("key {} of APP_KEYS_PREVIOUS", index + 1);
+                older.push(parse(text, &name)?);
+            }
+        }
+        Ok(Self { current, previous: older })
+    }
+
+    /// The key in `dir`, made if there is none, for data that nobody would miss.
+    ///
+    /// # Errors
+    /// The file cannot be made, or holds no key.
+    pub fn of_dir(dir: &Path) -> Result<Self, KeyError> {
+        Ok(Self { current: file::read_or_make(dir)?.key, previous: Vec::new() })
+    }
+
+    /// A key for one use, from the current application key.
+    pub fn derive(&self, info: &str) -> [u8; KEY_BYTES] {
+        let mut derived = [0u8; KEY_BYTES];
+        let expanded = Hkdf::<Sha256>::new(None, &self.current).expand(info.as_bytes(), &mut derived);
+        // HKDF refuses only outputs over 8,160 bytes.
+        debug_assert!(expanded.is_ok());
+        derived
+    }
+
+    /// Seals `plain` with the current key. `aad` is not in the box: opening it
+    /// needs the same `info`, `salt` and `aad`.
+    pub fn seal(&self, info: &str, salt: &[u8], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut nonce = [0u8; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(|_| KeyError::Seal("no random bytes"))?;
+        let text = cipher(&self.current, info, salt)
+            .ok_or(KeyError::Seal("no key"))?
+            .encrypt(Nonce::from_slice(&nonce), Payload { msg: plain, aad })
+            .map_err(|_| KeyError::Seal("too long"))?;
+        let mut sealed = Vec::with_capacity(NONCE_BYTES + text.len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&text);
+        Ok(sealed)
+    }
+
+    /// Opens a box with the current key, else with the previous ones in order.
+    /// `None`: not one of ours, made for something else, or changed.
+    pub fn open(&self, info: &str, salt: &[u8], aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, text) = sealed.split_at_checked(NONCE_BYTES)?;
+        if text.len() < TAG_BYTES {
+            return None;
+        }
+        std::iter::once(&self.current).chain(&self.previous).find_map(|key| {
+            cipher(key, info, salt)?.decrypt(Nonce::from_slice(nonce), Payload { msg: text, aad }).ok()
+        })
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys(1 current, {} previous)", self.previous.len())
+    }
+}
+
+/// `None` cannot happen: HKDF refuses only outputs over 8,160 bytes.
+fn cipher(key: &[u8; KEY_BYTES], info: &str, salt: &[u8]) -> Option<Aes256Gcm> {
+    let mut derived = [0u8; KEY_BYTES];
+    Hkdf::<Sha256>::new(Some(salt), key).expand(info.as_bytes(), &mut derived).ok()?;
+    Some(Aes256Gcm::new(Key::<Aes256Gcm>::from_slice(&derived)))
+}
+
+/// 32 bytes as they are, or base64 of 32 bytes. The two cannot be confused:
+/// base64 of 32 bytes has 43 or 44 characters.
+fn parse(text: &str, name: &str) -> Result<[u8; KEY_BYTES], KeyError> {
+    let text = text.trim();
+    let bytes = match text.strip_prefix("base64:") {
+        Some(encoded) => BASE64.decode(encoded).ok(),
+        None if text.len() == KEY_BYTES => Some(text.as_bytes().to_vec()),
+        None => BASE64.decode(text).ok(),
+    };
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| KeyError::NotAKey { name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests;

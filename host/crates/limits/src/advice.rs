@@ -1,0 +1,140 @@
+//! What quotas a page's runs call for, and which limits they came close to.
+
+use serde::Serialize;
+
+use sluice_kit::page_stats::PageStats;
+
+use super::Limits;
+
+/// The share of runs that a quota must cover.
+const QUANTILE: f64 = 0.999;
+/// What a quota leaves above that, unless said otherwise.
+pub const HEADROOM: f64 = 2.0;
+/// Within this share of a limit is close.
+const CLOSE: f64 = 0.8;
+/// Fewer runs say too little.
+pub const RUNS_MIN: u64 = 100;
+
+/// One limit of one page, as its runs used it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitUse {
+    pub limit: &'static str,
+    pub unit: &'static str,
+    /// The limit in force.
+    pub quota: u64,
+    pub p50: u64,
+    pub p99: u64,
+    pub p999: u64,
+    pub max: u64,
+    /// Some run came within a fifth of the limit, or met it.
+    pub is_close: bool,
+    /// None where there were too few runs.
+    pub suggested: Option<u64>,
+}
+
+/// The limits that depend on what runs take, for one page.
+pub fn advise(stats: &PageStats, limits: &Limits, headroom: f64) -> Vec<LimitUse> {
+    // The heap is what a run's memory grew beyond the engine's own.
+    let heap = |bytes: u64| bytes.saturating_sub(stats.memory_bytes_base);
+    let memory = |quantile| heap(stats.memory_bytes.quantile(quantile));
+    let milliseconds = |quantile| stats.wall_us.quantile(quantile).div_ceil(1_000);
+    let fuel = |quantile| stats.fuel.quantile(quantile);
+    let rows = [
+        usage("fuel", "units", limits.fuel, &fuel, stats.fuel.max(), 1_000_000),
+        usage(
+            "heap_bytes_max",
+            "bytes",
+            u64::from(limits.heap_bytes_max),
+            &memory,
+            heap(stats.memory_bytes.max()),
+            1 << 20,
+        ),
+        usage(
+            "wall_ms_max",
+            "ms",
+            limits.wall_ms_max,
+            &milliseconds,
+            stats.wall_us.max().div_ceil(1_000),
+            1_000,
+        ),
+    ];
+    let suggest = |row: LimitUse, least: u64| {
+        let suggested = round_up((row.p999 as f64 * headroom) as u64).max(least);
+        LimitUse { suggested: (stats.runs >= RUNS_MIN).then_some(suggested), ..row }
+    };
+    rows.map(|(row, least)| suggest(row, least)).to_vec()
+}
+
+fn usage(
+    limit: &'static str,
+    unit: &'static str,
+    quota: u64,
+    quantile: &dyn Fn(f64) -> u64,
+    max: u64,
+    least: u64,
+) -> (LimitUse, u64) {
+    let is_close = max as f64 >= quota as f64 * CLOSE;
+    let (p50, p99, p999) = (quantile(0.5), quantile(0.99), quantile(QUANTILE));
+    (LimitUse { limit, unit, quota, p50, p99, p999, max, is_close, suggested: None }, least)
+}
+
+/// Up to two digits: a number that people can read and remember.
+fn round_up(value: u64) -> u64 {
+    let digits = value.checked_ilog10().unwrap_or(0);
+    let unit = 10_u64.saturating_pow(digits.saturating_sub(1));
+    value.div_ceil(unit).saturating_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_kit::page_stats::RunCost;
+
+    fn stats(runs: u64, fuel: u64) -> PageStats {
+        let mut stats = PageStats::default();
+        for _ in 0..runs {
+            stats.record(&RunCost {
+                fuel,
+                memory_bytes: 3 << 20,
+                memory_bytes_base: 1 << 20,
+                wall_us: 2_000,
+                ..RunCost::default()
+            });
+        }
+        stats
+    }
+
+    fn fuel_of(stats: &PageStats, limits: &Limits, headroom: f64) -> LimitUse {
+        advise(stats, limits, headroom).remove(0)
+    }
+
+    #[test]
+    fn a_quota_covers_nearly_all_runs_with_headroom() {
+        let row = fuel_of(&stats(100, 123_456_789), &Limits::default(), 2.0);
+        assert_eq!(row.suggested, Some(250_000_000));
+        assert_eq!((row.max, row.is_close), (123_456_789, false));
+        let rows = advise(&stats(100, 5), &Limits::default(), 2.0);
+        assert_eq!(rows[0].suggested, Some(1_000_000), "never so small that a change breaks the page");
+        assert_eq!((rows[1].limit, rows[1].max), ("heap_bytes_max", 2 << 20), "without the engine's own");
+        assert_eq!((rows[2].limit, rows[2].max, rows[2].suggested), ("wall_ms_max", 2, Some(1_000)));
+    }
+
+    #[test]
+    fn few_runs_say_nothing() {
+        assert_eq!(fuel_of(&stats(99, 5), &Limits::default(), 2.0).suggested, None);
+    }
+
+    #[test]
+    fn within_a_fifth_is_close() {
+        let limits = Limits { fuel: 1_000, ..Limits::default() };
+        assert!(!fuel_of(&stats(1, 799), &limits, 2.0).is_close);
+        assert!(fuel_of(&stats(1, 800), &limits, 2.0).is_close);
+    }
+
+    #[test]
+    fn numbers_are_rounded_up_to_two_digits() {
+        for (value, rounded) in [(0, 0), (9, 9), (99, 99), (101, 110), (120, 120), (123_456, 130_000)] {
+            assert_eq!(round_up(value), rounded);
+        }
+    }
+}

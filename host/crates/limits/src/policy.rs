@@ -1,0 +1,200 @@
+//! Which value of each limit holds for a page, and where it comes from: the
+//! page's own, else the brand's, else the site's, else the default; never more
+//! than `[limits.max]` and than a sandbox can hold.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{KINDS, LimitKind, LimitOverrides, Limits, MaxLimits, SiteLimits};
+
+/// What the host allows, whatever brands and pages ask for.
+#[derive(Debug, Clone)]
+pub struct LimitPolicy {
+    site: LimitOverrides,
+    /// Names of limits that the environment set.
+    from_environment: Vec<String>,
+    max: MaxLimits,
+    /// The largest `heap_bytes_max` that fits into one sandbox.
+    heap_bytes_fit: u32,
+}
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "from", content = "name")]
+pub enum Origin {
+    Default,
+    Environment(String),
+    Site,
+    Brand(String),
+    Page { brand: String, path: String },
+}
+
+/// One limit as it holds for a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EffectiveLimit {
+    #[serde(flatten)]
+    pub kind: LimitKind,
+    pub value: u64,
+    pub origin: Origin,
+    /// What the origin asks for, where that is more than the host allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u64>,
+}
+
+/// A brand's `[limits]` and those of one of its pages.
+#[derive(Debug, Clone, Copy)]
+pub struct BrandLayers<'a> {
+    pub brand: &'a str,
+    pub own: &'a LimitOverrides,
+    /// The page's path and limits, where `brand.toml` has a `[[page]]` for it.
+    pub page: Option<(&'a str, &'a LimitOverrides)>,
+}
+
+impl LimitPolicy {
+    /// `site` is `[limits]` of `sluice.toml`, `from_environment` names those of its limits
+    /// that the environment set, and `heap_bytes_fit` is the largest `heap_bytes_max`
+    /// that fits into a sandbox of [`MaxLimits::memory_bytes`].
+    pub fn new(site: &SiteLimits, from_environment: &[String], heap_bytes_fit: u32) -> Self {
+        Self {
+            site: site.own(),
+            from_environment: from_environment.to_vec(),
+            max: site.max.clone(),
+            heap_bytes_fit,
+        }
+    }
+
+    /// The limits of a page.
+    pub fn effective(&self, layers: BrandLayers<'_>) -> Limits {
+        let mut limits = Limits::default();
+        for limit in self.explain(layers) {
+            limits.set(limit.kind.name, limit.value);
+        }
+        limits
+    }
+
+    /// Every limit of a page with where it comes from, in the order of [`KINDS`].
+    pub fn explain(&self, layers: BrandLayers<'_>) -> Vec<EffectiveLimit> {
+        KINDS.iter().map(|kind| self.one(*kind, layers)).collect()
+    }
+
+    fn one(&self, kind: LimitKind, layers: BrandLayers<'_>) -> EffectiveLimit {
+        let page = layers.page.and_then(|(path, own)| {
+            let origin = Origin::Page { brand: layers.brand.to_owned(), path: path.to_owned() };
+            Some((own.get(kind.name)?, origin))
+        });
+        let brand = || Some((layers.own.get(kind.name)?, Origin::Brand(layers.brand.to_owned())));
+        let site = || Some((self.site.get(kind.name)?, self.site_origin(kind.name)));
+        let (asked, origin) = page.or_else(brand).or_else(site).unwrap_or((kind.default, Origin::Default));
+        let value = self.most(kind.name).map_or(asked, |cap| asked.min(cap));
+        EffectiveLimit { kind, value, origin, asked: (value < asked).then_some(asked) }
+    }
+
+    fn site_origin(&self, name: &str) -> Origin {
+        match self.from_environment.iter().any(|known| known == name) {
+            true => Origin::Environment(format!("SLUICE_LIMITS__{}", name.to_ascii_uppercase())),
+            false => Origin::Site,
+        }
+    }
+
+    /// The most that a limit can be, `[limits.max]` and what fits a sandbox; none
+    /// where the host leaves it open.
+    pub fn most(&self, name: &str) -> Option<u64> {
+        let fits = match name {
+            "heap_bytes_max" => Some(u64::from(self.heap_bytes_fit)),
+            "compile_memory_bytes_max" => u64::try_from(self.max.memory_bytes()).ok(),
+            _ => None,
+        };
+        self.max.caps().get(name).into_iter().chain(fits).min()
+    }
+
+    /// One sentence for each value that is more than the host allows.
+    pub fn warnings(&self, layers: BrandLayers<'_>) -> Vec<String> {
+        let clamped = self.explain(layers).into_iter().filter_map(|limit| {
+            let asked = limit.asked?;
+            let (name, value, origin) = (limit.kind.name, limit.value, &limit.origin);
+            Some(format!("{origin}: {name} = {asked} is more than the host allows; it is {value}"))
+        });
+        clamped.collect()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Environment(name) => f.write_str(name),
+            Self::Site => f.write_str("sluice.toml, [limits]"),
+            Self::Brand(brand) => write!(f, "brands/{brand}/brand.toml, [limits]"),
+            Self::Page { brand, path } => write!(f, "brands/{brand}/brand.toml, [[page]] {path}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(limits_toml: &str) -> LimitPolicy {
+        let site: SiteLimits = toml::from_str(limits_toml).unwrap();
+        LimitPolicy::new(&site, &[], 4 << 20)
+    }
+
+    fn overrides(text: &str) -> LimitOverrides {
+        toml::from_str(text).unwrap()
+    }
+
+    fn find(limits: &[EffectiveLimit], name: &str) -> EffectiveLimit {
+        limits.iter().find(|limit| limit.kind.name == name).unwrap().clone()
+    }
+
+    #[test]
+    fn the_nearest_value_holds_and_names_its_origin() {
+        let policy = policy("fuel = 1\ncookies_max = 2\nheaders_max = 3");
+        let brand = overrides("fuel = 10\ncookies_max = 20");
+        let page = overrides("fuel = 100");
+        let layers = BrandLayers { brand: "demo", own: &brand, page: Some(("/a", &page)) };
+        let limits = policy.explain(layers);
+        let shown = |name| {
+            let limit = find(&limits, name);
+            (limit.value, limit.origin.to_string())
+        };
+        assert_eq!(shown("fuel"), (100, "brands/demo/brand.toml, [[page]] /a".into()));
+        assert_eq!(shown("cookies_max"), (20, "brands/demo/brand.toml, [limits]".into()));
+        assert_eq!(shown("headers_max"), (3, "sluice.toml, [limits]".into()));
+        assert_eq!(shown("crm_calls_max"), (100, "default".into()));
+        let effective = policy.effective(layers);
+        assert_eq!((effective.fuel, effective.cookies_max, effective.headers_max), (100, 20, 3));
+        assert_eq!(effective.crm_calls_max, 100);
+    }
+
+    #[test]
+    fn more_than_the_maximum_is_clamped_with_a_warning() {
+        let policy = policy("[max]\nfuel = 50\nmemory = 16_777_216");
+        let none = LimitOverrides::default();
+        let page = overrides("fuel = 51\nheap_bytes_max = 4_194_305");
+        let layers = BrandLayers { brand: "demo", own: &none, page: Some(("/a", &page)) };
+        let fuel = find(&policy.explain(layers), "fuel");
+        assert_eq!((fuel.value, fuel.asked), (50, Some(51)));
+        assert_eq!(policy.effective(layers).heap_bytes_max, 4 << 20);
+        let warnings = policy.warnings(layers);
+        assert!(
+            warnings[0].contains("[[page]] /a: fuel = 51") && warnings[0].ends_with("it is 50"),
+            "{warnings:?}"
+        );
+        let exact = overrides("fuel = 50\nheap_bytes_max = 4_194_304\ncompile_memory_bytes_max = 16_777_216");
+        let layers = BrandLayers { page: Some(("/a", &exact)), ..layers };
+        assert_eq!(policy.warnings(layers), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_limit_without_a_value_is_its_default() {
+        let none = LimitOverrides::default();
+        let layers = BrandLayers { brand: "demo", own: &none, page: None };
+        let site = SiteLimits::default();
+        assert_eq!(LimitPolicy::new(&site, &[], u32::MAX).effective(layers), Limits::default());
+        for kind in KINDS {
+            assert_eq!(Limits::default().get(kind.name), Some(kind.default), "{}", kind.name);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Better words for what QuickJS reports of a run: where it knows no more than `not a
+//! function`, the author's text says what was meant.
+
+use sluice_sandbox::outcome::Failure;
+use sluice_text::source::Position;
+use sluice_text::suggest;
+
+use super::modules::ScriptFile;
+use crate::globals;
+
+/// So much of a script is looked through for names. Failures are not paid for in fuel.
+const NAMES_BYTES: usize = 64 << 10;
+
+/// The message of an exception that was thrown at its line and column, if there is a
+/// better one.
+pub(super) fn thrown(failure: &Failure, file: &ScriptFile) -> Option<String> {
+    match (failure.name.as_str(), failure.message.as_str()) {
+        ("ReferenceError", message) => undefined(message, &file.script),
+        ("TypeError", "not a function") => not_a_function(failure, file),
+        _ => None,
+    }
+}
+
+fn undefined(message: &str, script: &str) -> Option<String> {
+    let name = message.strip_suffix(" is not defined")?;
+    let help = match globals::elsewhere(name) {
+        Some(help) => help.to_owned(),
+        None => {
+            let mut names: Vec<&str> = declared(script).collect();
+            for name in globals::all() {
+                names.push(name);
+            }
+            let near = suggest::nearest(name, names)?;
+            format!("did you mean `{near}`?")
+        }
+    };
+    Some(format!("{message}; {help}"))
+}
+
+/// Names that the script gives, as far as a glance tells.
+fn declared(script: &str) -> impl Iterator<Item = &str> {
+    let script = script.get(..script.floor_char_boundary(NAMES_BYTES)).unwrap_or(script);
+    let words = script.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
+    let pairs = words.clone().zip(words.skip(1));
+    pairs
+        .filter(|(word, _)| matches!(*word, "const" | "let" | "var" | "function" | "class"))
+        .map(|(_, name)| name)
+}
+
+fn not_a_function(failure: &Failure, file: &ScriptFile) -> Option<String> {
+    let line = file.source.line(Position { line: failure.line, column: failure.column })?;
+    let Called { name, is_without_arguments } = called(line, (failure.column as usize).checked_sub(1)?)?;
+    let of_global =
+        name.rsplit_once('.').and_then(|(path, member)| Some((path, member, globals::members(path)?)));
+    if let Some((path, member, members)) = of_global
+        && !globals::has_member(path, member)
+        && !declared(&file.script).any(|own| own == path)
+    {
+        let near = suggest::nearest(member, members.iter().copied());
+        let help = near.map(|near| format!("; did you mean `{path}.{near}`?")).unwrap_or_default();
+        return Some(format!("`{name}` is not a function{help}"));
+    }
+    // A built-in function says the same of what it is given.
+    Some(match is_without_arguments {
+        true => format!("`{name}` is not a function"),
+        false => format!("`{name}`, or something that it is given, is not a function"),
+    })
+}
+
+/// What a line calls.
+#[derive(Debug, PartialEq)]
+struct Called<'a> {
+    /// `a.b.c`
+    name: &'a str,
+    is_without_arguments: bool,
+}
+
+/// The call at a character of a line: `a.b.c` for any of the names, if `(` follows.
+fn called(line: &str, column: usize) -> Option<Called<'_>> {
+    let is_part = |c: char| is_word(c) || c == '.';
+    let at = line.char_indices().nth(column)?.0;
+    let (before, after) = line.split_at(at);
+    let start = before.trim_end_matches(is_part).len();
+    let length = after.find(|c| !is_part(c)).unwrap_or(after.len());
+    // Of `f().b` what is called is `b`.
+    let name = line.get(start..at + length)?.trim_start_matches('.');
+    let arguments = line.get(at + length..)?.trim_start().strip_prefix('(')?;
+    let is_name = name.starts_with(|c: char| is_word(c) && !c.is_numeric()) && !name.ends_with('.');
+    let is_new = before.get(..start)?.trim_end().ends_with("new") && globals::is_known(name);
+    (is_name && !is_new)
+        .then(|| Called { name, is_without_arguments: arguments.trim_start().starts_with(')') })
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '$')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use sluice_text::source::Source;
+
+    fn told(name: &str, message: &str, text: &str, column: u32) -> Option<String> {
+        let source = Source { file: "pages/x.html".into(), text: text.into() };
+        let file = ScriptFile { source: Arc::new(source), script: text.into() };
+        thrown(&Failure { line: 1, column, ..Failure::new(name, message) }, &file)
+    }
+
+    #[test]
+    fn what_is_called_is_named() {
+        let cases = [
+            (
+                "  session.gett('a')",
+                11,
+                Some("`session.gett` is not a function; did you mean `session.get`?"),
+            ),
+            ("let session = a; session.gett()", 26, Some("`session.gett` is not a function")),
+            ("  o.deep.x ( )", 10, Some("`o.deep.x` is not a function")),
+            ("items.sort(5)", 7, Some("`items.sort`, or something that it is given, is not a function")),
+            ("q()", 1, Some("`q` is not a function")),
+            ("new o.a()", 5, Some("`o.a` is not a function")),
+            ("o['a']()", 1, None),
+            ("f()()", 4, None),
+            ("throw new TypeError('not a function')", 11, None),
+            ("expect(1).toEquals()", 11, Some("`toEquals` is not a function")),
+            ("o.?", 3, None),
+            ("ü.b()", 3, Some("`ü.b` is not a function")),
+            ("", 4, None),
+        ];
+        for (text, column, expected) in cases {
+            assert_eq!(told("TypeError", "not a function", text, column).as_deref(), expected, "{text}");
+        }
+        assert_eq!(told("Error", "not a function", "q()", 1), None, "the author's own words stay");
+    }
+
+    #[test]
+    fn names_of_other_platforms_and_misspelt_ones_are_explained() {
+        let undefined =
+            |name: &str, text: &str| told("ReferenceError", &format!("{name} is not defined"), text, 1);
+        let fetch = undefined("fetch", "").unwrap();
+        assert!(fetch.starts_with("fetch is not defined; scripts cannot reach the network"), "{fetch}");
+        assert_eq!(undefined("sesion", "").unwrap(), "sesion is not defined; did you mean `session`?");
+        assert_eq!(
+            undefined("dates", "const date = 1").unwrap(),
+            "dates is not defined; did you mean `date`?"
+        );
+        assert_eq!(undefined("myOwn", ""), None);
+        assert_eq!(told("Error", "name is not defined", "", 1), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! The log's file: a SQLite database with runs and the pages' histograms.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use sluice_kit::histogram::Histogram;
+use sluice_kit::page_stats::{Interval, PageStats};
+
+use super::Execution;
+
+/// Later versions of the file are not touched.
+const VERSION: i64 = 1;
+const SCHEMA: &str = "
+    CREATE TABLE execution (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL,
+        brand TEXT NOT NULL,
+        page TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        has_failed INTEGER NOT NULL,
+        -- MessagePack of the rest.
+        run BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX execution_at ON execution (at_ms);
+    CREATE INDEX execution_page ON execution (brand, page, id);
+    CREATE INDEX execution_failed ON execution (brand, id) WHERE has_failed;
+    CREATE TABLE page_stats (
+        brand TEXT NOT NULL,
+        page TEXT NOT NULL,
+        starts_at INTEGER NOT NULL,
+        -- A process adds rows of its own: two may have shared an interval.
+        process INTEGER NOT NULL,
+        runs INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        memory_base INTEGER NOT NULL,
+        fuel BLOB NOT NULL,
+        memory BLOB NOT NULL,
+        wall BLOB NOT NULL,
+        host BLOB NOT NULL,
+        PRIMARY KEY (brand, page, starts_at, process)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX page_stats_starts_at ON page_stats (starts_at);
+";
+
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("the execution log {path}: {source}")]
+    Sqlite { path: String, source: rusqlite::Error },
+    #[error("the execution log {path} was written by a later version of this program ({found})")]
+    TooNew { path: String, found: i64 },
+    #[error("the execution log {0} cannot be made: {1}")]
+    Unwritable(String, std::io::Error),
+    #[error("a stored run cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl LogError {
+    pub(super) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        Self::Sqlite { path: path.display().to_string(), source }
+    }
+}
+
+/// Opens the file for the writer, and makes it where there is none.
+pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
+    make_private(path).map_err(|error| LogError::Unwritable(path.display().to_string(), error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| LogError::sqlite(path, error);
+    let conn = Connection::open_with_flags(path, flags).map_err(failed)?;
+    set_up(&conn).map_err(failed)?;
+    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    match found {
+        0 => {
+            let sql = format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT");
+            conn.execute_batch(&sql).map_err(failed)?;
+        }
+        VERSION => {}
+        found => return Err(LogError::TooNew { path: path.display().to_string(), found }),
+    }
+    Ok(conn)
+}
+
+fn set_up(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    // NORMAL: the last runs before a power cut may be missing from the log.
+    conn.execute_batch(
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = NORMAL;
+         PRAGMA journal_size_limit = 4194304;",
+    )
+}
+
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    Ok(())
+}
+
+/// Writes runs and histograms, all or none.
+pub(super) fn write(
+    conn: &mut Connection,
+    runs: &[Execution],
+    intervals: &[Interval],
+    process: i64,
+) -> rusqlite::Result<()> {
+    let transaction = conn.transaction()?;
+    for run in runs {
+        insert(&transaction, run)?;
+    }
+    for interval in intervals {
+        for (brand, pages) in &interval.brands {
+            for (page, stats) in pages {
+                keep_stats(&transaction, (brand, page, interval.starts_at, process), stats)?;
+            }
+        }
+    }
+    transaction.commit()
+}
+
+fn insert(conn: &Connection, run: &Execution) -> rusqlite::Result<()> {
+    let bytes = rmp_serde::to_vec_named(run)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    conn.prepare_cached(
+        "INSERT INTO execution (at_ms, brand, page, outcome, has_failed, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![run.at_ms, run.brand, run.page, run.outcome, run.error.is_some(), bytes])?;
+    Ok(())
+}
+
+fn keep_stats(
+    conn: &Connection,
+    (brand, page, starts_at, process): (&str, &str, i64, i64),
+    stats: &PageStats,
+) -> rusqlite::Result<()> {
+    let pack = |histogram: &Histogram| {
+        rmp_serde::to_vec(histogram).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    };
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO page_stats
+             (brand, page, starts_at, process, runs, failures, memory_base, fuel, memory, wall, host)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?
+    .execute(params![
+        brand,
+        page,
+        starts_at,
+        process,
+        integer(stats.runs),
+        integer(stats.failures),
+        integer(stats.memory_bytes_base),
+        pack(&stats.fuel)?,
+        pack(&stats.memory_bytes)?,
+        pack(&stats.wall_us)?,
+        pack(&stats.host_us)?,
+    ])?;
+    Ok(())
+}
+
+/// Deletes at most `batch` runs that are older than `oldest_ms` or more than
+/// `rows_max`, and as many rows of histograms. True when there may be more.
+pub(super) fn forget(conn: &Connection, oldest_ms: i64, rows_max: u64, batch: u32) -> rusqlite::Result<bool> {
+    let runs = conn
+        .prepare_cached(
+            "DELETE FROM execution WHERE id IN (
+                 SELECT id FROM execution
+                 WHERE at_ms < ?1 OR id <= (SELECT max(id) FROM execution) - ?2
+                 ORDER BY id LIMIT ?3)",
+        )?
+        .execute(params![oldest_ms, integer(rows_max), batch])?;
+    let stats = conn
+        .prepare_cached(
+            "DELETE FROM page_stats WHERE (brand, page, starts_at, process) IN (
+                 SELECT brand, page, starts_at, process FROM page_stats WHERE starts_at < ?1 LIMIT ?2)",
+        )?
+        .execute(params![oldest_ms, batch])?;
+    if runs + stats > 0 {
+        conn.execute_batch("PRAGMA incremental_vacuum(256)")?;
+    }
+    Ok(runs >= batch as usize || stats >= batch as usize)
+}
+
+/// As SQLite counts.
+fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

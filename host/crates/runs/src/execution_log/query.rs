@@ -1,0 +1,198 @@
+//! Reading the log: by the command line, the admin API and the console. Readers
+//! open the file by themselves and never hold up the writer.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
+
+use super::Execution;
+pub use super::database::LogError;
+
+use sluice_kit::page_stats::PageStats;
+
+/// Which runs; all that are given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub brand: Option<String>,
+    /// The page's file.
+    pub page: Option<String>,
+    pub only_failed: bool,
+    /// Runs after this one, oldest first; else the newest, newest first.
+    pub after: Option<i64>,
+    /// Runs before this one.
+    pub before: Option<i64>,
+    pub limit: u32,
+}
+
+/// A page's histograms over a time.
+#[derive(Debug, Clone)]
+pub struct PageSummary {
+    pub brand: String,
+    pub page: String,
+    pub stats: PageStats,
+}
+
+/// An open log file.
+pub struct LogReader {
+    conn: Connection,
+    path: PathBuf,
+}
+
+impl LogReader {
+    /// # Errors
+    /// There is no such file, or it is not a log.
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let conn = Connection::open_with_flags(path, flags)?;
+            conn.busy_timeout(std::time::Duration::from_secs(5))?;
+            conn.execute_batch("PRAGMA query_only = ON")?;
+            Ok(conn)
+        };
+        let conn = open().map_err(|error| LogError::sqlite(path, error))?;
+        Ok(Self { conn, path: path.to_owned() })
+    }
+
+    /// # Errors
+    /// The file cannot be read.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Execution>, LogError> {
+        let mut sql = "SELECT id, run FROM execution WHERE 1".to_owned();
+        let mut values: Vec<SqlValue> = Vec::new();
+        let mut with = |condition: &str, value: Option<SqlValue>| {
+            if let Some(value) = value {
+                sql.push_str(" AND ");
+                sql.push_str(condition);
+                values.push(value);
+            }
+        };
+        with("brand = ?", filter.brand.clone().map(SqlValue::from));
+        with("page = ?", filter.page.clone().map(SqlValue::from));
+        with("has_failed = ?", filter.only_failed.then_some(SqlValue::from(1_i64)));
+        with("id > ?", filter.after.map(SqlValue::from));
+        with("id < ?", filter.before.map(SqlValue::from));
+        let order = if filter.after.is_some() { "ASC" } else { "DESC" };
+        sql.push_str(&format!(" ORDER BY id {order} LIMIT {}", filter.limit));
+        let read = || {
+            let mut statement = self.conn.prepare_cached(&sql)?;
+            statement.query_map(params_from_iter(values), row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.told(read())?.into_iter().map(unpack).collect()
+    }
+
+    /// # Errors
+    /// The file cannot be read.
+    pub fn find(&self, id: i64) -> Result<Option<Execution>, LogError> {
+        let sql = "SELECT id, run FROM execution WHERE id = ?1";
+        let found = self.conn.query_row(sql, [id], row).optional();
+        self.told(found)?.map(unpack).transpose()
+    }
+
+    /// The id of the newest run; 0 where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn newest(&self) -> Result<i64, LogError> {
+        let sql = "SELECT coalesce(max(id), 0) FROM execution";
+        self.told(self.conn.query_row(sql, [], |row| row.get(0)))
+    }
+
+    /// Every page's runs since `since_ms`, in one histogram each.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn summaries(&self, brand: Option<&str>, since_ms: i64) -> Result<Vec<PageSummary>, LogError> {
+        let mut out: Vec<PageSummary> = Vec::new();
+        self.each_row(brand, None, since_ms, |row_brand, page, _, stats| match out.last_mut() {
+            Some(last) if last.brand == row_brand && last.page == page => last.stats.merge(&stats),
+            _ => out.push(PageSummary { brand: row_brand, page, stats }),
+        })?;
+        Ok(out)
+    }
+
+    /// One page's runs by interval, oldest first.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn history(&self, brand: &str, page: &str, since_ms: i64) -> Result<Vec<(i64, PageStats)>, LogError> {
+        let mut out: Vec<(i64, PageStats)> = Vec::new();
+        self.each_row(Some(brand), Some(page), since_ms, |_, _, starts_at, stats| match out.last_mut() {
+            Some((at, known)) if *at == starts_at => known.merge(&stats),
+            _ => out.push((starts_at, stats)),
+        })?;
+        Ok(out)
+    }
+
+    /// Every page's runs by interval, since a time: brand, page, start of the
+    /// interval, and what the runs took.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn intervals(&self, since_ms: i64) -> Result<Vec<(String, String, i64, PageStats)>, LogError> {
+        let mut out = Vec::new();
+        self.each_row(None, None, since_ms, |brand, page, starts_at, stats| {
+            out.push((brand, page, starts_at, stats));
+        })?;
+        Ok(out)
+    }
+
+    fn each_row(
+        &self,
+        brand: Option<&str>,
+        page: Option<&str>,
+        since_ms: i64,
+        mut take: impl FnMut(String, String, i64, PageStats),
+    ) -> Result<(), LogError> {
+        let sql = "SELECT brand, page, starts_at, runs, failures, memory_base, fuel, memory, wall, host
+                   FROM page_stats
+                   WHERE (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR page = ?2) AND starts_at >= ?3
+                   ORDER BY brand, page, starts_at";
+        let mut statement = self.told(self.conn.prepare_cached(sql))?;
+        let mut rows = self.told(statement.query(params![brand, page, since_ms]))?;
+        while let Some(row) = self.told(rows.next())? {
+            let (row_brand, page, starts_at, stats) = self.told(stats_row(row))?;
+            take(row_brand, page, starts_at, stats?);
+        }
+        Ok(())
+    }
+
+    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, LogError> {
+        result.map_err(|error| LogError::sqlite(&self.path, error))
+    }
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<(i64, Vec<u8>)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn unpack((id, bytes): (i64, Vec<u8>)) -> Result<Execution, LogError> {
+    let run: Execution =
+        rmp_serde::from_slice(&bytes).map_err(|error| LogError::Corrupt(format!("run {id}: {error}")))?;
+    Ok(Execution { id, ..run })
+}
+
+type StatsRow = (String, String, i64, Result<PageStats, LogError>);
+
+fn stats_row(row: &Row<'_>) -> rusqlite::Result<StatsRow> {
+    let histogram = |index: usize| {
+        let bytes: Vec<u8> = row.get(index)?;
+        Ok::<_, rusqlite::Error>(
+            rmp_serde::from_slice(&bytes).map_err(|error| LogError::Corrupt(error.to_string())),
+        )
+    };
+    let (fuel, memory, wall, host) = (histogram(6)?, histogram(7)?, histogram(8)?, histogram(9)?);
+    let count = |index: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(index)?.try_into().unwrap_or(0));
+    let (runs, failures, memory_bytes_base) = (count(3)?, count(4)?, count(5)?);
+    let stats = || {
+        Ok(PageStats {
+            runs,
+            failures,
+            memory_bytes_base,
+            fuel: fuel?,
+            memory_bytes: memory?,
+            wall_us: wall?,
+            host_us: host?,
+        })
+    };
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, stats()))
+}

@@ -1,0 +1,7 @@
+//! What finished runs leave behind: lines in the log, and rows in the execution log with
+//! the histograms of each page.
+
+#![deny(unsafe_code)]
+
+pub mod execution_log;
+pub mod run_log;

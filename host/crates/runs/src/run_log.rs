@@ -1,0 +1,53 @@
+//! What a run leaves in the log: its outcome, its console lines, and where it
+//! failed. Never the query, the body or cookies.
+
+use sluice_sandbox::RunReport;
+use sluice_sandbox::outcome::{ConsoleLine, Failure};
+use sluice_text::printable::printable;
+
+/// Logs one run of a page. `method` and `path` are the request's; the path is without the
+/// query.
+pub fn record(brand: &str, page: &str, method: &str, path: &str, report: &RunReport) {
+    for ConsoleLine { level, text } in &report.effects.console.lines {
+        tracing::info!(brand, page, level = level.name(), "console: {}", printable(text));
+    }
+    if report.effects.console.dropped > 0 {
+        let dropped = report.effects.console.dropped;
+        tracing::warn!(brand, page, dropped, "console: lines over the limit were dropped");
+    }
+    let outcome = report.outcome.name();
+    let (fuel, memory_bytes) = (report.fuel, report.memory_bytes_peak);
+    let wall_us = u64::try_from(report.wall.as_micros()).unwrap_or(u64::MAX);
+    let path = printable(path);
+    match &report.failure {
+        Some(failure) => {
+            let stack = printable(&failure.stack);
+            let failure = printable(&failure.to_string());
+            tracing::warn!(
+                brand,
+                page,
+                method,
+                path,
+                outcome,
+                fuel,
+                memory_bytes,
+                wall_us,
+                stack,
+                "{failure}"
+            );
+        }
+        None => tracing::debug!(brand, page, method, path, outcome, fuel, memory_bytes, wall_us, "run"),
+    }
+}
+
+/// Logs that a page could not be rendered.
+pub fn template_failed(brand: &str, page: &str, failure: &Failure) {
+    tracing::warn!(brand, page, outcome = "template", "{}", printable(&failure.to_string()));
+}
+
+/// Logs that the template replaced URLs that could run scripts.
+pub fn urls_blocked(brand: &str, page: &str, warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(brand, page, "{}", printable(warning));
+    }
+}

@@ -1,0 +1,74 @@
+//! Source to page component: the engine compiles JavaScript inside a sandbox,
+//! the result is wrapped into a component.
+
+use std::time::Duration;
+
+use sluice_limits::Limits;
+
+use super::engine::Sandbox;
+use super::limiter::Limiter;
+use super::outcome::Failure;
+use super::{RunContext, RunState, SandboxError, ended_by};
+use crate::host_api::engine::exports::sluice::page::compiler;
+
+pub use compiler::{Missing, Unit};
+
+/// What the engine made of a set of sources.
+pub enum Compiled {
+    /// Bytecode of the page and everything it imports.
+    Bytecode(Vec<u8>),
+    /// Modules that are imported and were not given.
+    Incomplete(Vec<Missing>),
+    /// The author's mistake.
+    Failed(Failure),
+}
+
+impl Sandbox {
+    /// Compiles and links `units` without evaluating them; the page is first.
+    ///
+    /// # Errors
+    /// Only the host's own: what the author did wrong is [`Compiled::Failed`].
+    pub async fn compile(&self, units: &[Unit], limits: &Limits) -> Result<Compiled, SandboxError> {
+        // Never closed.
+        let _place = self.compilations.acquire().await;
+        let limits = of_compilation(limits);
+        let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);
+        let state = RunState::new(RunContext::default(), limiter, limits.fuel);
+        let mut store = self.store(state, limits.fuel)?;
+        let answer = tokio::time::timeout(Duration::from_millis(limits.wall_ms_max), async {
+            let engine = self.compiler.instantiate_async(&mut store).await?;
+            engine.sluice_page_compiler().call_compile(&mut store, units).await
+        })
+        .await;
+        let failed = |name: &str, message: String| Ok(Compiled::Failed(Failure::new(name, message)));
+        let heap_was_full = store.data().limiter.heap_was_full(limits.heap_bytes_max);
+        match answer {
+            Ok(Ok(compiler::Outcome::Compiled(bytecode))) => Ok(Compiled::Bytecode(bytecode)),
+            Ok(Ok(compiler::Outcome::Incomplete(missing))) => Ok(Compiled::Incomplete(missing)),
+            Ok(Ok(compiler::Outcome::Failed(failure))) => Ok(Compiled::Failed(Failure {
+                name: failure.name,
+                message: failure.message,
+                file: failure.file,
+                line: failure.line,
+                column: failure.column,
+                stack: failure.stack,
+            })),
+            Ok(Err(trap)) => match ended_by(&trap, &limits, heap_was_full) {
+                Some((_, failure)) => failed(&failure.name, format!("while compiling: {}", failure.message)),
+                None => Err(trap.into()),
+            },
+            Err(_) => failed("Timeout", format!("compiling took longer than {} ms", limits.wall_ms_max)),
+        }
+    }
+}
+
+/// A page's limits with those of its compilation in the place of its runs'.
+fn of_compilation(limits: &Limits) -> Limits {
+    let heap = u32::try_from(limits.compile_memory_bytes_max / 4 * 3).unwrap_or(u32::MAX);
+    Limits {
+        fuel: limits.compile_fuel,
+        heap_bytes_max: heap,
+        wall_ms_max: limits.compile_wall_ms_max,
+        ..limits.clone()
+    }
+}

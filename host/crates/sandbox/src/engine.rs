@@ -1,0 +1,247 @@
+//! The one wasmtime engine of the process: its configuration, the pool that
+//! sandboxes come from, the linker, and the compiled QuickJS that all share.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
+
+use sluice_limits as limits;
+
+use super::component::{CoreModule, EngineParts};
+use super::machine_code::{self, code_id};
+use super::memory_reset::{MemoryReset, MemoryResetChoice};
+use super::slots::{Slots, SlotsConfig};
+use super::{RunState, SandboxError, meter};
+use crate::cache::{Authentic, CacheKey, CodeCache};
+use crate::host_api;
+use crate::host_api::engine::EnginePre;
+use crate::host_api::page::PagePre;
+
+/// QuickJS with Sluice's globals; built by `make guest`.
+pub static ENGINE_WASM: &[u8] = include_bytes!("../../../../guest/engine.wasm");
+
+/// What a sandbox may hand over in one host call, all strings and lists
+/// together. Above every limit of a single argument; bounds lists of strings
+/// that all point at the same memory.
+const HOSTCALL_BYTES_MAX: usize = 16 << 20;
+/// Large enough for what scripts call to reach QuickJS's own limit first, which
+/// throws; only deeply nested source text and JSON get here, and trap.
+const WASM_STACK_BYTES: usize = 4 << 20;
+const ASYNC_STACK_BYTES: usize = 5 << 20;
+/// Pages are compiled in sandboxes beyond those of the visitors, so many at a time.
+const COMPILATIONS_MAX: u32 = 2;
+/// A page component's own state; the engine's needs a tenth.
+const INSTANCE_BYTES_MAX: usize = 256 << 10;
+
+/// How many sandboxes there are and how their memory is cleaned.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Sandboxes that run at the same time; more requests wait.
+    pub concurrent_runs_max: u32,
+    /// Bytes of one sandbox.
+    pub memory_bytes_max: usize,
+    pub memory_reset: MemoryResetChoice,
+    /// Requests that may wait for a sandbox.
+    pub queue_requests_max: usize,
+    /// How long one may wait.
+    pub queue_wait: Duration,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            concurrent_runs_max: limits::CONCURRENT_RUNS_MAX,
+            memory_bytes_max: limits::MEMORY_BYTES_MAX,
+            memory_reset: MemoryResetChoice::Auto,
+            queue_requests_max: 1_024,
+            queue_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Lives as long as the process: compiles pages and runs their scripts.
+pub struct Sandbox {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<RunState>,
+    pub(super) compiler: EnginePre<RunState>,
+    pub(super) compilations: Semaphore,
+    pub slots: Slots,
+    /// What machine code depends on besides its source.
+    pub code_id: CacheKey,
+    pub parts: EngineParts,
+    pub memory_reset: MemoryReset,
+    /// Why [`Sandbox::memory_reset`] is what it is.
+    pub memory_reset_reason: &'static str,
+}
+
+/// A page's script, compiled to machine code and linked.
+#[derive(Clone)]
+pub struct Script {
+    pub(super) pre: PagePre<RunState>,
+    /// Size of the machine code that is the page's own.
+    pub machine_code_bytes: usize,
+}
+
+impl Sandbox {
+    /// Compiles the engine and fills the pool; takes seconds.
+    ///
+    /// # Errors
+    /// The engine does not fit this program, or the machine cannot map the pool.
+    pub fn new(config: &SandboxConfig) -> Result<Self, SandboxError> {
+        Self::with_cache(config, None)
+    }
+
+    /// The same with the machine code of an earlier start, where there is any.
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    pub fn with_cache(config: &SandboxConfig, cache: Option<&CodeCache>) -> Result<Self, SandboxError> {
+        let parts = EngineParts::new(ENGINE_WASM)?;
+        let (memory_reset, memory_reset_reason) = MemoryReset::choose(config.memory_reset);
+        let engine = Engine::new(&engine_config(config, &parts, memory_reset)?)?;
+        let code_id = code_id(&engine, &parts);
+        let mut linker = Linker::new(&engine);
+        host_api::link(&mut linker)?;
+        for module in &parts.modules {
+            let compiled = core_module(&engine, module, code_id, cache)?;
+            linker.root().module(&module.import_name, &compiled)?;
+        }
+        // A page without a script is what compiles the others.
+        let empty = Component::new(&engine, parts.page(&[], "")?)?;
+        let compiler = EnginePre::new(linker.instantiate_pre(&empty)?)?;
+        let slots = Slots::new(SlotsConfig {
+            slots: config.concurrent_runs_max as usize,
+            waiting_max: config.queue_requests_max,
+            wait_max: config.queue_wait,
+        });
+        let compilations = Semaphore::new(COMPILATIONS_MAX as usize);
+        Ok(Self {
+            engine,
+            linker,
+            compiler,
+            compilations,
+            slots,
+            code_id,
+            parts,
+            memory_reset,
+            memory_reset_reason,
+        })
+    }
+
+    /// Compiles a page component to machine code and links it.
+    ///
+    /// # Errors
+    /// The component is not valid, was built for another engine, or imports
+    /// something that is not in the published world.
+    pub fn load(&self, component: &[u8]) -> Result<Script, SandboxError> {
+        self.parts.check_engine(component)?;
+        self.link(&Component::new(&self.engine, component)?)
+    }
+
+    /// The same; gives the machine code, too, for [`Sandbox::load_machine_code`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::load`].
+    pub fn load_and_keep(&self, component: &[u8]) -> Result<(Script, Vec<u8>), SandboxError> {
+        self.parts.check_engine(component)?;
+        let component = Component::new(&self.engine, component)?;
+        Ok((self.link(&component)?, component.serialize()?))
+    }
+
+    /// Links machine code that was kept under a key with this sandbox's `code_id`.
+    ///
+    /// # Errors
+    /// It was made by another wasmtime.
+    pub fn load_machine_code(&self, code: &Authentic) -> Result<Script, SandboxError> {
+        self.link(&machine_code::load_component(&self.engine, code)?)
+    }
+
+    fn link(&self, component: &Component) -> Result<Script, SandboxError> {
+        let code = component.image_range();
+        let machine_code_bytes = (code.end as usize).saturating_sub(code.start as usize);
+        let pre = PagePre::new(self.linker.instantiate_pre(component)?)?;
+        Ok(Script { pre, machine_code_bytes })
+    }
+
+    /// A fresh store with its quotas set.
+    pub(super) fn store(&self, state: RunState, fuel: u64) -> Result<Store<RunState>, SandboxError> {
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_fuel(fuel)?;
+        store.fuel_async_yield_interval(Some(meter::TURN_FUEL))?;
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.call_hook(meter::settle);
+        Ok(store)
+    }
+}
+
+/// A core module of the engine: kept from an earlier start, or compiled now and kept.
+fn core_module(
+    engine: &Engine,
+    module: &CoreModule,
+    code_id: CacheKey,
+    cache: Option<&CodeCache>,
+) -> Result<Module, SandboxError> {
+    let key = CacheKey::of([b"core module".as_slice(), code_id.as_bytes(), module.import_name.as_bytes()]);
+    if let Some(kept) = cache.and_then(|cache| cache.read(&key)) {
+        match machine_code::load_module(engine, &kept) {
+            Ok(module) => return Ok(module),
+            Err(error) => {
+                tracing::warn!(%error, "the engine's machine code is of no use; it is compiled again")
+            }
+        }
+    }
+    let compiled = Module::new(engine, &module.wasm)?;
+    if let Some(cache) = cache {
+        cache.write(&key, &compiled.serialize()?);
+    }
+    Ok(compiled)
+}
+
+fn engine_config(
+    config: &SandboxConfig,
+    parts: &EngineParts,
+    memory_reset: MemoryReset,
+) -> Result<Config, SandboxError> {
+    let mut out = Config::new();
+    out.consume_fuel(true);
+    // Every stop call unwinds; nobody reads the frames.
+    out.wasm_backtrace_max_frames(None::<NonZeroUsize>);
+    out.native_unwind_info(false);
+    out.max_wasm_stack(WASM_STACK_BYTES);
+    out.async_stack_size(ASYNC_STACK_BYTES);
+    out.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, parts, memory_reset)?));
+    Ok(out)
+}
+
+/// The pool, sized for components made of the engine's modules and one more.
+fn pool(
+    config: &SandboxConfig,
+    parts: &EngineParts,
+    memory_reset: MemoryReset,
+) -> Result<PoolingAllocationConfig, SandboxError> {
+    let asked = config.concurrent_runs_max;
+    let runs = asked.saturating_add(COMPILATIONS_MAX);
+    let modules = u32::try_from(parts.modules.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let too_many =
+        || SandboxError::Configuration(format!("{asked} concurrent runs are more than a pool can hold"));
+    let core_instances = runs.checked_mul(modules).ok_or_else(too_many)?;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(runs)
+        .total_core_instances(core_instances)
+        .total_stacks(runs)
+        .total_memories(runs)
+        .total_tables(runs.checked_mul(2).ok_or_else(too_many)?)
+        .max_core_instances_per_component(modules)
+        .max_memories_per_component(1)
+        .max_tables_per_component(2)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(config.memory_bytes_max)
+        .max_unused_warm_slots(runs);
+    memory_reset.configure(&mut pool);
+    Ok(pool)
+}

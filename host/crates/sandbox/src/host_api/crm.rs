@@ -1,0 +1,106 @@
+use std::time::Instant;
+
+use sluice_crm::access::Visitor;
+use sluice_crm::{Call, CrmCaps, CrmError, Refusal};
+use sluice_kit::value;
+
+use super::page::sluice::page::crm::{Host, Operation};
+use super::page::sluice::page::types::Exception;
+use super::{plain_error, range_error, type_error};
+use crate::RunState;
+
+type Answer = wasmtime::Result<Result<Vec<u8>, Exception>>;
+
+/// Creating entities is for setting up, not for every visit.
+const ENSURE_CALLS_MAX: u32 = 5;
+
+impl Host for RunState {
+    async fn call(&mut self, operation: Operation, options: Option<Vec<u8>>) -> Answer {
+        let call = Call::from(operation);
+        self.enter(options.as_ref().map_or(0, Vec::len)).await;
+        if let Err(refused) = self.count_crm_call(call) {
+            return Ok(Err(refused));
+        }
+        let Some(options) = options else {
+            return Ok(Ok(self.give(&call.refused_value(Refusal::InvalidInput))));
+        };
+        let options = match value::decode(&options) {
+            Ok(options) => options,
+            Err(error) => return Ok(Err(type_error(format!("{}: {error}", call.name())))),
+        };
+        let Some(crm) = self.context.crm.clone() else {
+            return Ok(Err(plain_error(format!("{}: there is no CRM here", call.name()))));
+        };
+        let caps = CrmCaps::from(&self.context.limits);
+        let visitor = self.visitor();
+        let trace = self.context.trace.clone();
+        let began = Instant::now();
+        let asked = crm.call(call, &visitor, caps, self.context.clock.now_ms(), &options);
+        let answer = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked).await;
+        self.host_wall += began.elapsed();
+        if let Some(observer) = &self.context.observer {
+            observer.crm_called(call.name(), &options, &answer);
+        }
+        match answer {
+            Ok(result) => Ok(Ok(self.give(&result))),
+            Err(CrmError::Type(message)) => Ok(Err(type_error(message))),
+            Err(CrmError::Range(message)) => Ok(Err(range_error(message))),
+            Err(CrmError::Refused(refusal, message)) => {
+                self.warn(message);
+                Ok(Ok(self.give(&call.refused_value(refusal))))
+            }
+            Err(CrmError::Store(error)) => {
+                tracing::error!(call = call.name(), %error, "a CRM call failed");
+                Ok(Err(plain_error(format!("{}: the CRM does not answer at the moment", call.name()))))
+            }
+        }
+    }
+}
+
+impl RunState {
+    fn count_crm_call(&mut self, call: Call) -> Result<(), Exception> {
+        self.crm_calls += 1;
+        let calls_max = self.context.limits.crm_calls_max;
+        if self.crm_calls > calls_max {
+            return Err(range_error(format!("{}: a run may make {calls_max} CRM calls", call.name())));
+        }
+        if call == Call::EnsureEntity {
+            self.crm_ensure_calls += 1;
+            if self.crm_ensure_calls > ENSURE_CALLS_MAX {
+                let message = format!("{}: a run may call it {ENSURE_CALLS_MAX} times", call.name());
+                return Err(range_error(message));
+            }
+        }
+        Ok(())
+    }
+
+    fn visitor(&self) -> Visitor {
+        let session = &self.context.session;
+        let quiz_visitor_id = session.get("quiz_visitor_id").and_then(serde_json::Value::as_str);
+        Visitor {
+            customer_id: session.identity().map(|identity| identity.customer_id.clone()),
+            quiz_visitor_id: quiz_visitor_id.map(str::to_owned),
+        }
+    }
+}
+
+impl From<Operation> for Call {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::GetField => Self::GetField,
+            Operation::GetFields => Self::GetFields,
+            Operation::GetEntries => Self::GetEntries,
+            Operation::GetValues => Self::GetValues,
+            Operation::SetField => Self::SetField,
+            Operation::SetFields => Self::SetFields,
+            Operation::AddValue => Self::AddValue,
+            Operation::Clear => Self::Clear,
+            Operation::MoveToStage => Self::MoveToStage,
+            Operation::MoveToPipeline => Self::MoveToPipeline,
+            Operation::MoveLead => Self::MoveLead,
+            Operation::MoveToEntity => Self::MoveToEntity,
+            Operation::Reassign => Self::Reassign,
+            Operation::EnsureEntity => Self::EnsureEntity,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Headers, status, and the stop calls: a stop call records its response and
+//! returns an error, which unwinds the whole sandbox. Nothing in JavaScript can
+//! catch it.
+
+use sluice_http::headers::is_refused;
+use sluice_http::{cookies, redirect};
+
+use super::page::sluice::page::response::Host;
+use super::page::sluice::page::types::Exception;
+use super::{range_error, type_error};
+use crate::RunState;
+use crate::outcome::Stop;
+
+/// A stop call ended the run. The response is in `Effects::stop`.
+#[derive(Debug, thiserror::Error)]
+#[error("the run was ended by a stop call")]
+pub struct Stopped;
+
+impl Host for RunState {
+    async fn status(&mut self, code: f64) -> wasmtime::Result<Result<(), Exception>> {
+        self.enter(8).await;
+        let valid = code.fract() == 0.0 && (200.0..=599.0).contains(&code);
+        if !valid {
+            return Ok(Err(range_error(format!("response.status takes 200 to 599, not {code}"))));
+        }
+        self.effects.status = Some(code as u16);
+        Ok(Ok(()))
+    }
+
+    async fn set_header(&mut self, name: String, value: String) -> wasmtime::Result<bool> {
+        self.enter(name.len() + value.len()).await;
+        let done = self.record_header(&name, &value);
+        Ok(self.answer("setHeader", done))
+    }
+
+    async fn redirect(&mut self, url: String, status: f64) -> wasmtime::Result<Result<(), Exception>> {
+        self.enter(url.len()).await;
+        let Some(&status) = redirect::STATUSES.iter().find(|known| f64::from(**known) == status) else {
+            return Ok(Err(range_error(format!("redirect takes 301, 302, 303, 307 or 308, not {status}"))));
+        };
+        if let Err(reason) = redirect::check(&url) {
+            let shown: String = url.chars().take(200).collect();
+            return Ok(Err(type_error(format!("redirect to `{}`: {reason}", shown.escape_debug()))));
+        }
+        self.effects.stop = Some(Stop::Redirect { url, status });
+        Err(Stopped.into())
+    }
+
+    async fn json(&mut self, text: String) -> wasmtime::Result<()> {
+        self.enter(text.len()).await;
+        self.stop(Stop::Json(text))
+    }
+
+    async fn send(&mut self, html: String) -> wasmtime::Result<()> {
+        self.enter(html.len()).await;
+        self.stop(Stop::Html(html))
+    }
+}
+
+impl RunState {
+    fn stop(&mut self, stop: Stop) -> wasmtime::Result<()> {
+        self.effects.stop = Some(stop);
+        Err(Stopped.into())
+    }
+
+    fn record_header(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let name = name.to_ascii_lowercase();
+        if !cookies::is_token(&name) {
+            return Err(format!("`{}` is not a header name", name.escape_debug()));
+        }
+        if is_refused(&name) {
+            return Err(format!("the header `{name}` is reserved"));
+        }
+        let value: String = value.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();
+        if let Some(bad) = value.chars().find(|c| c.is_control() && *c != '\t') {
+            return Err(format!("the value of `{name}` has the character {}", bad.escape_unicode()));
+        }
+        let limits = &self.context.limits;
+        let headers = &mut self.effects.headers;
+        let others = headers.iter().filter(|(known, _)| *known != name);
+        let bytes: usize = others.map(|(known, value)| known.len() + value.len()).sum();
+        let bytes = bytes + name.len() + value.len();
+        if bytes > limits.header_bytes_max {
+            return Err(format!(
+                "headers would hold {bytes} bytes; the limit is {}",
+                limits.header_bytes_max
+            ));
+        }
+        let count = headers.len();
+        match headers.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, earlier)) => *earlier = value,
+            None if count >= limits.headers_max => {
+                return Err(format!("there are {count} headers already, which is the limit"));
+            }
+            None => headers.push((name, value)),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+use sluice_kit::value;
+use sluice_limits::Limits;
+use sluice_session::handoff::HandoffRefusal;
+use sluice_session::{Identity, Session, SessionRefusal};
+
+use super::page::sluice::page::session::Host;
+use crate::RunState;
+
+impl Host for RunState {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.enter(key.len()).await;
+        let value = self.context.session.get(&key).map(value::encode);
+        self.meter.note_bytes(value.as_ref().map_or(0, Vec::len));
+        Ok(value)
+    }
+
+    async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<bool> {
+        self.enter(key.len() + value.len()).await;
+        let done = value::decode(&value).map_err(|error| error.to_string()).and_then(|value| {
+            self.context.session.set(&key, value, &self.context.limits).map_err(|refusal| refusal.to_string())
+        });
+        Ok(self.answer("session.set", done))
+    }
+
+    async fn delete(&mut self, key: String) -> wasmtime::Result<bool> {
+        self.enter(key.len()).await;
+        let done = self.context.session.set(&key, serde_json::Value::Null, &self.context.limits);
+        Ok(self.answer("session.delete", done))
+    }
+
+    async fn customer(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.enter(0).await;
+        let customer = self.context.session.identity().map(|identity| value::encode(&identity.customer));
+        self.meter.note_bytes(customer.as_ref().map_or(0, Vec::len));
+        Ok(customer)
+    }
+
+    async fn set_customer(&mut self, fields: Vec<u8>) -> wasmtime::Result<bool> {
+        self.enter(fields.len()).await;
+        let done = match value::decode(&fields) {
+            Ok(fields) => self.log_in(|session, limits| session.set_customer(&fields, limits)).await,
+            Err(error) => Err(error.to_string()),
+        };
+        Ok(self.answer("session.setCustomer", done))
+    }
+
+    async fn clear_customer(&mut self) -> wasmtime::Result<bool> {
+        self.enter(0).await;
+        Ok(self.context.session.clear_customer())
+    }
+
+    async fn get_token(&mut self, ttl_seconds: f64) -> wasmtime::Result<Option<String>> {
+        self.enter(8).await;
+        let token = match self.make_token(ttl_seconds) {
+            // Nothing is wrong with asking: there is just nobody.
+            Err(HandoffRefusal::Anonymous) => None,
+            Err(refusal) => {
+                self.warn(format!("session.getToken: {refusal}"));
+                None
+            }
+            Ok(token) => Some(token),
+        };
+        self.meter.note_bytes(token.as_ref().map_or(0, String::len));
+        Ok(token)
+    }
+
+    async fn set_from_token(&mut self, token: String) -> wasmtime::Result<bool> {
+        self.enter(token.len()).await;
+        let done = self.take_token(&token).await;
+        Ok(self.answer("session.setFromToken", done))
+    }
+}
+
+impl RunState {
+    fn make_token(&mut self, ttl_seconds: f64) -> Result<String, HandoffRefusal> {
+        let identity = self.context.session.identity().ok_or(HandoffRefusal::Anonymous)?;
+        let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
+        count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
+        handoff.token(identity, ttl_seconds, self.context.clock.now_ms())
+    }
+
+    async fn take_token(&mut self, token: &str) -> Result<(), String> {
+        // Before the token is used up.
+        self.context.session.check_available().map_err(|refusal| refusal.to_string())?;
+        let identity = self.take_identity(token).await.map_err(|refusal| refusal.to_string())?;
+        self.log_in(|session, limits| session.hand_over(identity, limits)).await
+    }
+
+    /// Changes who is logged in. What the email alone owned in the CRM becomes the
+    /// customer's; where the database does not answer, nobody is logged in.
+    async fn log_in(
+        &mut self,
+        change: impl FnOnce(&mut Session, &Limits) -> Result<(), SessionRefusal>,
+    ) -> Result<(), String> {
+        let mut session = self.context.session.clone();
+        change(&mut session, &self.context.limits).map_err(|refusal| refusal.to_string())?;
+        if let (Some(crm), Some(identity)) = (&self.context.crm, session.new_owner()) {
+            let now_ms = self.context.clock.now_ms();
+            let adopted = crm.adopt_customer(&identity.email_owner(), &identity.customer_id, now_ms).await;
+            adopted.map_err(|error| {
+                tracing::error!(%error, "CRM data could not be given to a customer who logged in");
+                "the database did not answer".to_owned()
+            })?;
+        }
+        self.context.session = session;
+        Ok(())
+    }
+
+    async fn take_identity(&mut self, token: &str) -> Result<Identity, HandoffRefusal> {
+        let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
+        count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
+        handoff.take(token, self.context.clock.now_ms()).await
+    }
+}
+
+/// Tokens cost the host cryptography and a row: a run gets a few.
+fn count_token(tokens: &mut u32, tokens_max: u32) -> Result<(), HandoffRefusal> {
+    if *tokens >= tokens_max {
+        return Err(HandoffRefusal::TooMany(tokens_max));
+    }
+    *tokens += 1;
+    Ok(())
+}

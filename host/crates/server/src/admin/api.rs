@@ -1,0 +1,132 @@
+//! The JSON API, described in `docs/admin-api.md`.
+
+use actix_web::web::{self, Data, Json, Path, Query};
+use actix_web::{HttpResponse, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use sluice_app::reload::reload_and_log;
+
+use super::AdminState;
+use super::error::AdminError;
+use super::views::{Since, crm, jobs, limits, overview, pages, runs};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/overview", web::get().to(get_overview))
+        .route("/api/brands/{brand}/pages", web::get().to(get_pages))
+        .route("/api/brands/{brand}/page", web::get().to(get_page))
+        .route("/api/brands/{brand}/runs", web::get().to(get_runs))
+        .route("/api/brands/{brand}/runs/{id}", web::get().to(get_run))
+        .route("/api/brands/{brand}/crm", web::get().to(get_entities))
+        .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
+        .route("/api/brands/{brand}/jobs", web::get().to(get_jobs))
+        .route("/api/brands/{brand}/jobs/parked/{action}", web::post().to(post_parked))
+        .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
+        .route("/api/brands/{brand}/limits", web::get().to(get_limits))
+        .route("/api/brands/{brand}/limits", web::put().to(put_limit))
+        .route("/api/reload", web::post().to(post_reload));
+}
+
+/// `?path=/weight/checkin`
+#[derive(Deserialize)]
+struct OfPage {
+    path: String,
+}
+
+async fn get_overview(state: Data<AdminState>, since: Query<Since>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(overview::view(&state, *since).await?))
+}
+
+async fn get_pages(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    since: Query<Since>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(pages::list(&state, &brand, *since).await?))
+}
+
+async fn get_page(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    page: Query<OfPage>,
+    since: Query<Since>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(pages::find(&state, &brand, &page.path, *since).await?))
+}
+
+async fn get_runs(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    query: Query<runs::Query>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(runs::list(&state, &brand, &query).await?))
+}
+
+async fn get_run(state: Data<AdminState>, at: Path<(String, i64)>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(runs::find(&state, &at.0, at.1).await?))
+}
+
+async fn get_entities(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(crm::entities(&state, &brand).await?))
+}
+
+async fn get_entries(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    query: Query<crm::Query>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(crm::entries(&state, &at.0, &at.1, &query).await?))
+}
+
+async fn get_jobs(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(jobs::list(&state, &brand).await?))
+}
+
+async fn post_job(
+    state: Data<AdminState>,
+    at: Path<(String, i64, jobs::Action)>,
+) -> Result<HttpResponse, AdminError> {
+    jobs::act(&state, &at.0, at.1, at.2).await?;
+    Ok(HttpResponse::Ok().json(json!({ "jobs": 1 })))
+}
+
+async fn post_parked(
+    state: Data<AdminState>,
+    at: Path<(String, jobs::Action)>,
+) -> Result<HttpResponse, AdminError> {
+    let count = jobs::act_on_parked(&state, &at.0, at.1).await?;
+    Ok(HttpResponse::Ok().json(json!({ "jobs": count })))
+}
+
+async fn get_limits(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    page: Query<OfPage>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(limits::of_page(&state, &brand, &page.path)?))
+}
+
+/// `{"page": "/weight/checkin", "limit": "fuel", "value": 250000000}`
+async fn put_limit(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    change: Json<Value>,
+) -> Result<HttpResponse, AdminError> {
+    let text = |name: &str| {
+        let given = change.get(name).and_then(Value::as_str).map(str::to_owned);
+        given.ok_or_else(|| AdminError::Invalid(format!("`{name}` must be a string")))
+    };
+    let value = change.get("value").and_then(Value::as_u64);
+    let value = value.ok_or_else(|| AdminError::Invalid("`value` must be a positive whole number".into()))?;
+    let change = limits::Change { page: text("page")?, limit: text("limit")?, value: value.to_string() };
+    let value = limits::apply(&state, &brand, &change).await?;
+    Ok(HttpResponse::Ok().json(json!({ "page": change.page, "limit": change.limit, "value": value })))
+}
+
+/// Serves the site as its files are now; says what could not be taken over.
+async fn post_reload(state: Data<AdminState>) -> Result<HttpResponse, AdminError> {
+    let report =
+        reload_and_log(&state.app).await.map_err(|error| AdminError::Invalid(format!("{error:#}")))?;
+    Ok(HttpResponse::Ok().json(report))
+}

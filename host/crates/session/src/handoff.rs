@@ -1,0 +1,333 @@
+//! Handoff tokens: they carry the logged-in customer to another domain of the
+//! brand, once, within minutes.
+//!
+//! A token is `v1.` and base64url (no padding) of a sealed box, see [`keys`]; the
+//! salt is the brand's id. Its text is JSON: `jti` (UUIDv4), `brand`, `iat`, `exp`
+//! (unix seconds), `email`, `customer_id`, `customer`.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use sluice_kit::StoreError;
+use sluice_kit::keys::{self, Keys};
+
+use super::Identity;
+use super::customer::email_owner;
+use crate::TokenStore;
+
+const PREFIX: &str = "v1.";
+const TTL_S_MAX: i64 = 600;
+const TTL_S_DEFAULT: f64 = 60.0;
+/// Larger tokens are refused before they are decrypted.
+const TOKEN_BYTES_MAX: usize = 6 << 10;
+/// A larger customer does not go into a token.
+const PAYLOAD_BYTES_MAX: usize = 4 << 10;
+/// A used token is remembered this much longer than it is valid: the clocks of
+/// two hosts may differ.
+const CLOCK_SKEW_MS: i64 = 10 * 60 * 1000;
+
+/// Why there is no token, or none that counts. The sentence is for the author.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoffRefusal {
+    #[error("nobody is logged in")]
+    Anonymous,
+    #[error("the customer needs {0} bytes; a token holds {PAYLOAD_BYTES_MAX}")]
+    TooLarge(usize),
+    #[error("the token is not one of this site's")]
+    Foreign,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token was used before")]
+    Used,
+    #[error("the token's customer is not valid")]
+    Customer,
+    #[error("the run made and took {0} tokens already, which is the limit")]
+    TooMany(u32),
+    #[error("the token could not be made: {0}")]
+    Seal(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    jti: String,
+    brand: String,
+    iat: i64,
+    exp: i64,
+    email: String,
+    customer_id: Value,
+    customer: Value,
+}
+
+/// Makes and takes the tokens of one brand.
+#[derive(Clone)]
+pub struct Handoff {
+    pub keys: Arc<Keys>,
+    pub tokens: Arc<dyn TokenStore>,
+    pub brand: String,
+}
+
+impl Handoff {
+    /// A token for `identity` that is valid for `ttl_s` seconds, clamped to 1 to 600.
+    ///
+    /// # Errors
+    /// The customer is too large for a token, or the system gives no random bytes.
+    pub fn token(&self, identity: &Identity, ttl_s: f64, now_ms: i64) -> Result<String, HandoffRefusal> {
+        let iat = now_ms.div_euclid(1000);
+        let payload = Payload {
+            jti: uuid_v4()?,
+            brand: self.brand.clone(),
+            iat,
+            exp: iat.saturating_add(whole_seconds(ttl_s)),
+            email: identity.email.clone(),
+            customer_id: identity.customer_id.clone().into(),
+            customer: identity.customer.clone(),
+        };
+        let text = serde_json::to_vec(&payload).map_err(|error| HandoffRefusal::Seal(error.to_string()))?;
+        if text.len() > PAYLOAD_BYTES_MAX {
+            return Err(HandoffRefusal::TooLarge(text.len()));
+        }
+        let sealed = self
+            .keys
+            .seal(keys::HANDOFF_TOKEN, self.brand.as_bytes(), b"", &text)
+            .map_err(|error| HandoffRefusal::Seal(error.to_string()))?;
+        Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
+    }
+
+    /// Whom `token` names. The token is used up first: whoever comes later with
+    /// the same one gets nothing, whatever becomes of this request.
+    ///
+    /// # Errors
+    /// The token is not valid, or the database did not answer.
+    pub async fn take(&self, token: &str, now_ms: i64) -> Result<Identity, HandoffRefusal> {
+        let payload = self.open(token).ok_or(HandoffRefusal::Foreign)?;
+        let lifetime = payload.exp.checked_sub(payload.iat).ok_or(HandoffRefusal::Foreign)?;
+        if payload.brand != self.brand || !(0..=TTL_S_MAX).contains(&lifetime) {
+            return Err(HandoffRefusal::Foreign);
+        }
+        let expires_at_ms = payload.exp.checked_mul(1000).ok_or(HandoffRefusal::Foreign)?;
+        if expires_at_ms <= now_ms {
+            return Err(HandoffRefusal::Expired);
+        }
+        let token_id = uuid_bytes(&payload.jti).ok_or(HandoffRefusal::Foreign)?;
+        let identity = payload.identity().ok_or(HandoffRefusal::Customer)?;
+        let remember_until = expires_at_ms.saturating_add(CLOCK_SKEW_MS);
+        if self.tokens.spend_token(&self.brand, token_id, remember_until).await? {
+            Ok(identity)
+        } else {
+            Err(HandoffRefusal::Used)
+        }
+    }
+
+    fn open(&self, token: &str) -> Option<Payload> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
+        let sealed = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
+        let text = self.keys.open(keys::HANDOFF_TOKEN, self.brand.as_bytes(), b"", &sealed)?;
+        serde_json::from_slice(&text).ok()
+    }
+}
+
+impl Payload {
+    fn identity(self) -> Option<Identity> {
+        let customer_id = match self.customer_id {
+            Value::String(id) if !id.is_empty() => id,
+            Value::Number(id) => ryu_js::Buffer::new().format(id.as_f64()?).to_owned(),
+            Value::Null => email_owner(&self.email),
+            _ => return None,
+        };
+        let mut customer = match self.customer {
+            Value::Object(customer) => customer,
+            Value::Null => serde_json::Map::new(),
+            _ => return None,
+        };
+        customer.entry("email").or_insert_with(|| self.email.clone().into());
+        self.email.contains('@').then(|| Identity {
+            email: self.email,
+            customer_id,
+            customer: Value::Object(customer),
+        })
+    }
+}
+
+fn whole_seconds(ttl_s: f64) -> i64 {
+    let ttl_s = if ttl_s.is_nan() { TTL_S_DEFAULT } else { ttl_s };
+    ttl_s.clamp(1.0, TTL_S_MAX as f64) as i64
+}
+
+fn uuid_v4() -> Result<String, HandoffRefusal> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| HandoffRefusal::Seal(error.to_string()))?;
+    let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{number:032x}");
+    let parts = [hex.get(..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..)];
+    Ok(parts.into_iter().flatten().collect::<Vec<_>>().join("-"))
+}
+
+fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
+    let hex: String = text.chars().filter(|c| *c != '-').collect();
+    let plain = hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if plain { u128::from_str_radix(&hex, 16).ok().map(u128::to_be_bytes) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use std::collections::HashSet;
+    use std::sync::Mutex;
+
+    use sluice_kit::BoxFuture;
+
+    const NOW: i64 = 1_700_000_000_500;
+    const KEY: &str = "base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    /// Used tokens in memory; the databases have a contract suite of their own.
+    #[derive(Default)]
+    struct Spent(Mutex<HashSet<(String, [u8; 16])>>);
+
+    impl TokenStore for Spent {
+        fn spend_token(
+            &self,
+            brand: &str,
+            token_id: [u8; 16],
+            _expires_at_ms: i64,
+        ) -> BoxFuture<'_, Result<bool, StoreError>> {
+            let is_new = self.0.lock().unwrap().insert((brand.to_owned(), token_id));
+            Box::pin(async move { Ok(is_new) })
+        }
+
+        fn delete_expired_tokens(&self, _: i64, _: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+            Box::pin(async { Ok(0) })
+        }
+    }
+
+    fn handoff(brand: &str) -> Handoff {
+        let keys = Arc::new(Keys::load(Some(KEY), None, None).unwrap());
+        Handoff { keys, tokens: Arc::new(Spent::default()), brand: brand.into() }
+    }
+
+    fn ann() -> Identity {
+        Identity {
+            email: "ann@example.com".into(),
+            customer_id: "7".into(),
+            customer: json!({"email": "ann@example.com", "id": 7, "name": "Ann"}),
+        }
+    }
+
+    fn sealed(handoff: &Handoff, payload: &Value) -> String {
+        let text = payload.to_string();
+        let sealed =
+            handoff.keys.seal(keys::HANDOFF_TOKEN, handoff.brand.as_bytes(), b"", text.as_bytes()).unwrap();
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    fn payload() -> Value {
+        let iat = NOW / 1000;
+        json!({"jti": uuid_v4().unwrap(), "brand": "a", "iat": iat, "exp": iat + 60,
+               "email": "ann@example.com", "customer_id": "7", "customer": {"name": "Ann"}})
+    }
+
+    #[tokio::test]
+    async fn a_token_works_once() {
+        let handoff = handoff("a");
+        let token = handoff.token(&ann(), 60.0, NOW).unwrap();
+        assert_eq!(handoff.take(&token, NOW).await.unwrap(), ann());
+        assert!(matches!(handoff.take(&token, NOW).await, Err(HandoffRefusal::Used)));
+    }
+
+    #[tokio::test]
+    async fn its_time_is_bounded() {
+        let handoff = handoff("a");
+        for (ttl_s, seconds) in
+            [(60.0, 60), (0.0, 1), (-5.0, 1), (1e9, 600), (f64::NAN, 60), (f64::INFINITY, 600), (2.9, 2)]
+        {
+            let token = || handoff.token(&ann(), ttl_s, NOW).unwrap();
+            let end = (NOW / 1000 + seconds) * 1000;
+            assert!(handoff.take(&token(), end - 1).await.is_ok(), "{ttl_s}");
+            assert!(matches!(handoff.take(&token(), end).await, Err(HandoffRefusal::Expired)), "{ttl_s}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_a_token_of_this_brand_is_refused() {
+        let handoff = handoff("a");
+        let token = handoff.token(&ann(), 60.0, NOW).unwrap();
+        let other = Handoff { brand: "b".into(), ..handoff.clone() };
+        assert!(matches!(other.take(&token, NOW).await, Err(HandoffRefusal::Foreign)));
+        let mut wrong = vec![String::new(), "v1.".into(), token.replacen("v1", "v2", 1), format!("{token}=")];
+        wrong.extend((0..token.len()).step_by(7).map(|end| token[..end].to_owned()));
+        wrong.extend((3..token.len()).step_by(5).map(|at| {
+            let flipped = if token.as_bytes()[at] == b'A' { "B" } else { "A" };
+            format!("{}{flipped}{}", &token[..at], &token[at + 1..])
+        }));
+        wrong.push(format!("v1.{}", "A".repeat(TOKEN_BYTES_MAX)));
+        for token in wrong {
+            assert!(matches!(handoff.take(&token, NOW).await, Err(HandoffRefusal::Foreign)), "{token}");
+        }
+        assert!(handoff.take(&token, NOW).await.is_ok(), "none of these used it up");
+    }
+
+    #[tokio::test]
+    async fn every_claim_is_checked() {
+        let handoff = handoff("a");
+        assert!(handoff.take(&sealed(&handoff, &payload()), NOW).await.is_ok());
+        let iat = NOW / 1000;
+        for (claim, value) in [
+            ("brand", json!("b")),
+            ("exp", json!(iat + 601)),
+            ("exp", json!(i64::MAX)),
+            ("iat", json!(i64::MIN)),
+            ("iat", json!(iat + 61)),
+            ("exp", json!("soon")),
+            ("jti", json!("not-a-uuid")),
+            ("jti", json!("+0000000-0000-0000-0000-000000000000")),
+            ("email", json!("nobody")),
+            ("email", json!(null)),
+            ("customer_id", json!({})),
+            ("customer", json!("Ann")),
+        ] {
+            let mut changed = payload();
+            changed[claim] = value.clone();
+            assert!(handoff.take(&sealed(&handoff, &changed), NOW).await.is_err(), "{claim} {value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_makers_may_leave_out_what_can_be_derived() {
+        let handoff = handoff("a");
+        let mut sparse = payload();
+        (sparse["customer_id"], sparse["customer"]) = (Value::Null, Value::Null);
+        let identity = handoff.take(&sealed(&handoff, &sparse), NOW).await.unwrap();
+        assert_eq!(identity.customer_id, "email:ann@example.com");
+        assert_eq!(identity.customer, json!({"email": "ann@example.com"}));
+        let mut number = payload();
+        number["customer_id"] = json!(12);
+        assert_eq!(handoff.take(&sealed(&handoff, &number), NOW).await.unwrap().customer_id, "12");
+    }
+
+    #[tokio::test]
+    async fn a_customer_may_be_too_large() {
+        let handoff = handoff("a");
+        let with = |bytes: usize| {
+            let mut who = ann();
+            who.customer = json!({ "note": "x".repeat(bytes) });
+            handoff.token(&who, 60.0, NOW)
+        };
+        let overhead = match with(PAYLOAD_BYTES_MAX) {
+            Err(HandoffRefusal::TooLarge(bytes)) => bytes - PAYLOAD_BYTES_MAX,
+            other => panic!("{other:?}"),
+        };
+        let token = with(PAYLOAD_BYTES_MAX - overhead).unwrap();
+        assert!(token.len() <= TOKEN_BYTES_MAX);
+        assert!(handoff.take(&token, NOW).await.is_ok(), "just under");
+        assert!(matches!(with(PAYLOAD_BYTES_MAX - overhead + 1), Err(HandoffRefusal::TooLarge(4097))));
+    }
+}

@@ -1,0 +1,381 @@
+//! A visitor's session during one request: what was stored, and what this
+//! request changes.
+//!
+//! Changes are kept apart from the stored values, because they are applied to
+//! whatever the row holds when the request ends: two requests at the same time
+//! must not lose each other's keys.
+
+#![deny(unsafe_code)]
+
+pub mod cookie;
+mod customer;
+pub mod handoff;
+pub mod rate;
+pub mod storage;
+mod store;
+mod token;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use customer::Identity;
+pub use store::{
+    SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
+    SessionStore,
+};
+pub use token::TokenStore;
+
+use sluice_kit::value;
+use sluice_limits::Limits;
+
+/// Keys that scripts can neither read nor write; so are all that start with `_`.
+const RESERVED: [&str; 10] = [
+    "is_customer",
+    "customer",
+    "customer_id",
+    "email",
+    "brand_id",
+    "id",
+    "csrf",
+    "__proto__",
+    "constructor",
+    "prototype",
+];
+
+/// Keys that stay with a visitor whom a handoff token logs in; all others belong to
+/// whoever the visitor was before.
+const KEPT_BY_HANDOFF: [&str; 16] = [
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_content",
+    "utm_term",
+    "attribution",
+    "affiliate_id",
+    "aff_id",
+    "subid",
+    "click_id",
+    "visitor_id",
+    "first_visit_at",
+    "cart",
+    "locale",
+    "theme_preview",
+    "flash",
+];
+
+/// Why a change was refused; the sentence goes to the execution log.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionRefusal {
+    #[error("the key `{0}` is reserved")]
+    Reserved(String),
+    #[error("the session would hold {0} keys; the limit is {1}")]
+    Keys(usize, usize),
+    #[error("the session would hold {0} bytes; the limit is {1}")]
+    Bytes(usize, usize),
+    #[error("{0}")]
+    Customer(String),
+    #[error("the session could not be loaded; this request cannot change it")]
+    Unavailable,
+}
+
+/// What a session row holds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SessionData {
+    pub values: Map<String, Value>,
+    pub identity: Option<Identity>,
+}
+
+impl SessionData {
+    /// Size as the limit counts it: keys and values as MessagePack.
+    fn bytes(&self) -> usize {
+        let values: usize =
+            self.values.iter().map(|(key, value)| key.len() + value::encode(value).len()).sum();
+        values + self.identity.as_ref().map_or(0, Identity::bytes)
+    }
+
+    /// Applies the changes of one request.
+    pub fn apply(&mut self, changes: &SessionChanges) {
+        if changes.begins_anew {
+            keep_for_handoff(&mut self.values);
+        }
+        for (key, value) in &changes.values {
+            match value {
+                Value::Null => drop(self.values.shift_remove(key)),
+                value => drop(self.values.insert(key.clone(), value.clone())),
+            }
+        }
+        match &changes.identity {
+            Some(IdentityChange::Login(identity)) => self.identity = Some(identity.clone()),
+            Some(IdentityChange::Logout) => self.identity = None,
+            None => {}
+        }
+    }
+
+    /// Applies the changes as far as there is room: each request was within the
+    /// limits by itself, but several at the same time can exceed them together.
+    /// Gives the keys that were left out.
+    pub fn apply_within(&mut self, changes: &SessionChanges, limits: &Limits) -> Vec<String> {
+        let (removed, set): (Vec<_>, Vec<_>) =
+            changes.values.clone().into_iter().partition(|(_, value)| value.is_null());
+        let values = Map::from_iter(removed);
+        let (identity, begins_anew) = (changes.identity.clone(), changes.begins_anew);
+        self.apply(&SessionChanges { values, identity, begins_anew });
+        let mut left_out = Vec::new();
+        for (key, value) in set {
+            match check_room(self, &key, &value, limits) {
+                Ok(()) => drop(self.values.insert(key, value)),
+                Err(_) => left_out.push(key),
+            }
+        }
+        left_out
+    }
+}
+
+fn keep_for_handoff(values: &mut Map<String, Value>) {
+    values.retain(|key, _| KEPT_BY_HANDOFF.contains(&key.as_str()));
+}
+
+/// Is there room for `value` under `key`?
+fn check_room(data: &SessionData, key: &str, value: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
+    let replaced = data.values.get(key);
+    let keys = data.values.len() + usize::from(replaced.is_none());
+    if keys > limits.session_keys_max {
+        return Err(SessionRefusal::Keys(keys, limits.session_keys_max));
+    }
+    let freed = replaced.map_or(0, |old| key.len() + value::encode(old).len());
+    let bytes = data.bytes() - freed + key.len() + value::encode(value).len();
+    if bytes > limits.session_bytes_max {
+        return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum IdentityChange {
+    Login(Identity),
+    Logout,
+}
+
+/// What one request changes. A value of `null` removes the key.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionChanges {
+    pub values: Map<String, Value>,
+    pub identity: Option<IdentityChange>,
+    /// A handoff token logged somebody in: first, only [`KEPT_BY_HANDOFF`] stays.
+    pub begins_anew: bool,
+}
+
+impl SessionChanges {
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.identity.is_none()
+    }
+}
+
+/// The session as this request sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    now: SessionData,
+    changes: SessionChanges,
+    /// Where it was loaded from; none for a visitor without a session.
+    pub origin: Option<storage::Origin>,
+    /// The visitor has one, but the database did not give it. It takes no changes: what a
+    /// script makes of an empty session must not replace what the visitor's holds.
+    pub is_unavailable: bool,
+}
+
+impl Session {
+    pub fn stored(data: SessionData, origin: storage::Origin) -> Self {
+        Self { now: data, origin: Some(origin), ..Self::default() }
+    }
+
+    pub fn unavailable() -> Self {
+        Self { is_unavailable: true, ..Self::default() }
+    }
+
+    /// # Errors
+    /// The session could not be loaded.
+    pub fn check_available(&self) -> Result<(), SessionRefusal> {
+        if self.is_unavailable { Err(SessionRefusal::Unavailable) } else { Ok(()) }
+    }
+
+    /// The value of a key that is not reserved.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        if is_reserved(key) { None } else { self.now.values.get(key) }
+    }
+
+    /// Sets a key; `null` removes it.
+    ///
+    /// # Errors
+    /// The key is reserved, the session would exceed its limits, or it could not be loaded.
+    pub fn set(&mut self, key: &str, value: Value, limits: &Limits) -> Result<(), SessionRefusal> {
+        if is_reserved(key) {
+            return Err(SessionRefusal::Reserved(key.to_owned()));
+        }
+        self.check_available()?;
+        if !value.is_null() {
+            check_room(&self.now, key, &value, limits)?;
+        }
+        let mut change = SessionChanges::default();
+        change.values.insert(key.to_owned(), value);
+        self.now.apply(&change);
+        self.changes.values.extend(change.values);
+        Ok(())
+    }
+
+    /// What the session holds, reserved keys left out.
+    pub fn values(&self) -> Map<String, Value> {
+        let visible = self.now.values.iter().filter(|(key, _)| !is_reserved(key));
+        visible.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    pub fn identity(&self) -> Option<&Identity> {
+        self.now.identity.as_ref()
+    }
+
+    /// Logs a customer in.
+    ///
+    /// # Errors
+    /// `fields` has no usable email or a field of the wrong type, the session would
+    /// exceed its limits, or it could not be loaded.
+    pub fn set_customer(&mut self, fields: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
+        let identity =
+            Identity::merged(self.now.identity.as_ref(), fields).map_err(SessionRefusal::Customer)?;
+        self.log_in(identity, false, limits)
+    }
+
+    /// Logs in whom a handoff token names. Of the values, those stay that do not
+    /// belong to whoever the visitor was before.
+    ///
+    /// # Errors
+    /// The session would exceed its limits, or it could not be loaded.
+    pub fn hand_over(&mut self, identity: Identity, limits: &Limits) -> Result<(), SessionRefusal> {
+        self.log_in(identity, true, limits)
+    }
+
+    fn log_in(
+        &mut self,
+        identity: Identity,
+        begins_anew: bool,
+        limits: &Limits,
+    ) -> Result<(), SessionRefusal> {
+        self.check_available()?;
+        let identity = Some(IdentityChange::Login(identity));
+        let change = SessionChanges { identity, begins_anew, ..SessionChanges::default() };
+        let mut after = self.now.clone();
+        after.apply(&change);
+        let bytes = after.bytes();
+        if bytes > limits.session_bytes_max {
+            return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
+        }
+        self.now = after;
+        self.changes.identity = change.identity;
+        if begins_anew {
+            self.changes.begins_anew = true;
+            keep_for_handoff(&mut self.changes.values);
+        }
+        Ok(())
+    }
+
+    /// Logs out. False when nobody was logged in.
+    pub fn clear_customer(&mut self) -> bool {
+        let was_in = self.now.identity.take().is_some();
+        if was_in {
+            self.changes.identity = Some(IdentityChange::Logout);
+        }
+        was_in
+    }
+
+    /// The customer whom this request logged in by an id: the CRM data of the email
+    /// goes to that id.
+    pub fn new_owner(&self) -> Option<&Identity> {
+        let is_new = matches!(self.changes.identity, Some(IdentityChange::Login(_)));
+        self.identity().filter(|identity| is_new && identity.customer_id != identity.email_owner())
+    }
+
+    pub fn changes(&self) -> &SessionChanges {
+        &self.changes
+    }
+}
+
+/// Whether scripts can neither read nor write this key.
+pub fn is_reserved(key: &str) -> bool {
+    key.starts_with('_') || RESERVED.contains(&key)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reserved_keys_are_out_of_reach() {
+        let mut session = Session::default();
+        for key in RESERVED.iter().copied().chain(["_own", "_"]) {
+            let refused = session.set(key, json!(1), &Limits::default());
+            assert_eq!(refused, Err(SessionRefusal::Reserved(key.into())));
+            assert_eq!(session.get(key), None);
+        }
+    }
+
+    #[test]
+    fn key_and_byte_limits_hold_to_the_unit() {
+        let limits = Limits { session_keys_max: 2, session_bytes_max: 12, ..Limits::default() };
+        let mut session = Session::default();
+        // 1 byte of key, 1 + 4 of text: 6 bytes each.
+        assert_eq!(session.set("a", json!("aaaa"), &limits), Ok(()));
+        assert_eq!(session.set("b", json!("bbbbb"), &limits), Err(SessionRefusal::Bytes(13, 12)));
+        assert_eq!(session.set("b", json!("bbbb"), &limits), Ok(()));
+        assert_eq!(session.set("c", json!(1), &limits), Err(SessionRefusal::Keys(3, 2)));
+        assert_eq!(session.set("a", Value::Null, &limits), Ok(()));
+        assert_eq!(session.set("c", json!("cccc"), &limits), Ok(()));
+    }
+
+    fn ann() -> Identity {
+        Identity::merged(None, &json!({"email": "ann@example.com"})).unwrap()
+    }
+
+    #[test]
+    fn a_handoff_keeps_only_what_is_nobodys() {
+        let limits = Limits::default();
+        let mut session = Session::default();
+        for key in ["cart", "note"] {
+            session.set(key, json!("before"), &limits).unwrap();
+        }
+        session.hand_over(ann(), &limits).unwrap();
+        session.set("after", json!(1), &limits).unwrap();
+        assert_eq!((session.get("cart"), session.get("note")), (Some(&json!("before")), None));
+        let mut row = SessionData::default();
+        row.values.insert("locale".into(), json!("de"));
+        row.values.insert("secret".into(), json!("of somebody else"));
+        row.apply(session.changes());
+        assert_eq!(Value::Object(row.values), json!({"locale": "de", "cart": "before", "after": 1}));
+        assert_eq!(row.identity, Some(ann()));
+    }
+
+    #[test]
+    fn the_limits_hold_for_what_parallel_requests_do_together() {
+        let limits = Limits { session_keys_max: 3, ..Limits::default() };
+        let mut session = Session::default();
+        for key in ["a", "b", "c"] {
+            session.set(key, json!(1), &limits).unwrap();
+        }
+        let mut row = SessionData::default();
+        row.values.insert("b".into(), json!(0));
+        row.values.insert("d".into(), json!(0));
+        assert_eq!(row.apply_within(session.changes(), &limits), ["c"]);
+        assert_eq!(Value::Object(row.values), json!({"b": 1, "d": 0, "a": 1}));
+    }
+
+    #[test]
+    fn changes_are_applied_to_what_the_row_holds_then() {
+        let mut session = Session::default();
+        session.set("mine", json!(1), &Limits::default()).unwrap();
+        session.set("gone", Value::Null, &Limits::default()).unwrap();
+        let mut row = SessionData::default();
+        row.values.insert("theirs".into(), json!(2));
+        row.values.insert("gone".into(), json!(3));
+        row.apply(session.changes());
+        assert_eq!(Value::Object(row.values), json!({"theirs": 2, "mine": 1}));
+    }
+}

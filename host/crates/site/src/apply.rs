@@ -1,0 +1,128 @@
+//! Writing a page's limit into `brand.toml`: the file stays the truth, with its
+//! comments and order.
+
+use std::path::Path;
+
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
+
+use sluice_limits::KINDS;
+
+use crate::config::BrandConfig;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("there is no limit {0}")]
+    UnknownLimit(String),
+    #[error("brand.toml: {0}")]
+    Unreadable(String),
+    #[error("brand.toml cannot be written ({error}); put this into it:\n\n{lines}")]
+    Unwritable { error: std::io::Error, lines: String },
+}
+
+/// Sets a limit of the page at `path` in the brand's `brand.toml`.
+///
+/// # Errors
+/// There is no such limit, or the file cannot be read, understood or written. It
+/// is as before then.
+pub fn set_page_limit(brand_dir: &Path, path: &str, limit: &str, new: u64) -> Result<(), ApplyError> {
+    let file = brand_dir.join("brand.toml");
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        other => other.map_err(|error| ApplyError::Unreadable(error.to_string()))?,
+    };
+    let edited = edit(&text, path, limit, new)?;
+    replace(&file, &edited).map_err(|error| ApplyError::Unwritable {
+        error,
+        lines: format!("[[page]]\npath = {}\nlimits = {{ {limit} = {new} }}", Value::from(path)),
+    })
+}
+
+/// `text` with the limit set.
+fn edit(text: &str, path: &str, limit: &str, new: u64) -> Result<String, ApplyError> {
+    if !KINDS.iter().any(|kind| kind.name == limit) {
+        return Err(ApplyError::UnknownLimit(limit.to_owned()));
+    }
+    let unreadable =
+        |error: &dyn std::fmt::Display| ApplyError::Unreadable(error.to_string().trim_end().into());
+    let mut document: DocumentMut = text.parse().map_err(|error| unreadable(&error))?;
+    let number = i64::try_from(new).map_err(|error| unreadable(&error))?;
+    let pages = document.entry("page").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+    let pages = pages.as_array_of_tables_mut();
+    let pages = pages.ok_or_else(|| unreadable(&"`page` is not written as [[page]]"))?;
+    let at = pages.iter().position(|page| page.get("path").and_then(Item::as_str) == Some(path));
+    let at = at.unwrap_or_else(|| {
+        let mut page = Table::new();
+        page.insert("path", value(path));
+        pages.push(page);
+        pages.len() - 1
+    });
+    let page = pages.get_mut(at).ok_or_else(|| unreadable(&"a [[page]] is gone"))?;
+    let limits = page.entry("limits").or_insert_with(|| value(InlineTable::new()));
+    let limits = limits.as_table_like_mut().ok_or_else(|| unreadable(&"`limits` is not a table"))?;
+    limits.insert(limit, value(number));
+    let edited = document.to_string();
+    // Nothing that the host could not read is ever written.
+    toml::from_str::<BrandConfig>(&edited).map_err(|error| unreadable(&error))?;
+    Ok(edited)
+}
+
+/// Puts a whole new file in the place of the old one, with its mode.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let draft = file.with_extension(format!("toml.{}", std::process::id()));
+    let written = std::fs::write(&draft, text).and_then(|()| {
+        if let Ok(known) = std::fs::metadata(file) {
+            std::fs::set_permissions(&draft, known.permissions())?;
+        }
+        std::fs::File::open(&draft)?.sync_all()?;
+        std::fs::rename(&draft, file)
+    });
+    if written.is_err() {
+        // It may never have been there.
+        let _ = std::fs::remove_file(&draft);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_has_none_gets_an_entry_of_its_own() {
+        let text = "# Ours.\ndefault = true # takes the rest\n";
+        let edited = edit(text, "/weight/checkin", "fuel", 5_000).unwrap();
+        assert!(edited.starts_with(text), "{edited}");
+        let config: BrandConfig = toml::from_str(&edited).unwrap();
+        assert_eq!(
+            (config.page[0].path.as_str(), config.page[0].limits.fuel),
+            ("/weight/checkin", Some(5_000))
+        );
+    }
+
+    #[test]
+    fn what_is_there_stays_as_it_is() {
+        let text = "[[page]]\npath = \"/a\" # first\nlimits = { cookies_max = 3 }\n\n[[page]]\npath = \"/b\"\non_error = \"error\"\n\n[page.limits]\nfuel = 1 # too low\n";
+        let edited = edit(text, "/a", "fuel", 7).unwrap();
+        assert!(edited.contains("path = \"/a\" # first") && edited.contains("cookies_max = 3"), "{edited}");
+        let edited = edit(&edited, "/b", "fuel", 8).unwrap();
+        let config: BrandConfig = toml::from_str(&edited).unwrap();
+        let fuel: Vec<_> =
+            config.page.iter().map(|page| (page.limits.fuel, page.limits.cookies_max)).collect();
+        assert_eq!(fuel, [(Some(7), Some(3)), (Some(8), None)]);
+        assert!(edited.contains("on_error = \"error\""));
+    }
+
+    #[test]
+    fn nothing_is_written_that_could_not_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("brand.toml");
+        for (text, limit, new) in
+            [("default = oops", "fuel", 1), ("", "fuell", 1), ("", "heap_bytes_max", u64::from(u32::MAX) + 1)]
+        {
+            std::fs::write(&file, text).unwrap();
+            assert!(set_page_limit(folder.path(), "/a", limit, new).is_err(), "{text} {limit}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! Compiles the pages of a brand that have changed, on every core.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use sluice_kit::progress::Progress;
+use sluice_limits::Limits;
+use sluice_page::bundle::Header;
+use sluice_page::store::PageStore;
+use sluice_page::{self as page, CompiledPage, ContentRef, PageContent};
+use sluice_sandbox::Sandbox;
+use sluice_sandbox::cache::CacheKey;
+use sluice_text::source::Source;
+
+use super::SiteError;
+use super::folder::{BrandFolder, Dependency, Recorder};
+use super::load::content_key;
+
+/// A page whose files are not those of an earlier compilation.
+pub(super) struct ToCompile {
+    pub source: Source,
+    /// Of the page by itself, without what it uses.
+    pub key: CacheKey,
+    pub limits: Limits,
+}
+
+/// What a page's compilation came to.
+pub(super) struct Compiled {
+    /// `pages/index.html`.
+    pub file: String,
+    /// As in [`ToCompile`].
+    pub key: CacheKey,
+    /// Where its content is, and what it used; or the content that has a mistake in it.
+    pub made: Result<(ContentRef, Vec<Dependency>), PageContent>,
+}
+
+/// What compiling needs.
+pub(super) struct Compiler<'a> {
+    pub sandbox: &'a Sandbox,
+    pub pages: &'a PageStore,
+    pub folder: &'a BrandFolder,
+    pub progress: &'a Progress,
+}
+
+impl Compiler<'_> {
+    /// Compiles `pages`; gives them in the same order.
+    ///
+    /// # Errors
+    /// A compiling thread failed: a defect of this program.
+    pub async fn compile(&self, pages: Vec<ToCompile>) -> Result<Vec<Compiled>, SiteError> {
+        if pages.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.progress.begin("compiling pages", pages.len());
+        let runtime = Handle::current();
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(pages.len());
+        if threads > 1 && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            return tokio::task::block_in_place(|| self.on_threads(threads, &runtime, pages));
+        }
+        let mut compiled = Vec::new();
+        for page in pages {
+            compiled.push(self.page(page).await);
+        }
+        Ok(compiled)
+    }
+
+    fn on_threads(
+        &self,
+        threads: usize,
+        runtime: &Handle,
+        pages: Vec<ToCompile>,
+    ) -> Result<Vec<Compiled>, SiteError> {
+        let next = AtomicUsize::new(0);
+        let places: Vec<Mutex<Option<ToCompile>>> =
+            pages.into_iter().map(|page| Mutex::new(Some(page))).collect();
+        let take = || {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let page = places.get(index)?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            Some((index, page))
+        };
+        let work = || {
+            let mut compiled = Vec::new();
+            while let Some((index, page)) = take() {
+                compiled.push((index, runtime.block_on(self.page(page))));
+            }
+            compiled
+        };
+        let mut compiled = thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let ended = workers.into_iter().map(thread::ScopedJoinHandle::join);
+            ended.collect::<Result<Vec<_>, _>>().map(|parts| parts.into_iter().flatten().collect::<Vec<_>>())
+        })
+        .map_err(|_| SiteError::Invalid("a thread that compiles pages failed".into()))?;
+        compiled.sort_by_key(|(index, _)| *index);
+        Ok(compiled.into_iter().map(|(_, page)| page).collect())
+    }
+
+    async fn page(&self, page: ToCompile) -> Compiled {
+        let ToCompile { source, key, limits } = page;
+        let (file, text) = (source.file.clone(), source.text.clone());
+        let recorder = Recorder::new(self.folder);
+        let CompiledPage { content, machine_code } =
+            page::compile(self.sandbox, source, &recorder, &limits).await;
+        let used = recorder.used();
+        self.progress.step();
+        if !content.problems().is_empty() {
+            return Compiled { file, key, made: Err(content) };
+        }
+        let dependencies: Vec<Dependency> = used.iter().map(Dependency::from).collect();
+        let header = Header { file: file.clone(), text, used };
+        let content = self.pages.keep(content_key(&key, &dependencies), &header, &machine_code, content);
+        Compiled { file, key, made: Ok((content, dependencies)) }
+    }
+}

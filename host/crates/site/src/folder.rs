@@ -1,0 +1,260 @@
+//! A brand's files, for pages that import and include. Each file is read once, so a
+//! site is loaded from one state of its files.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use sluice_page::bundle::{Role, Used};
+use sluice_page::diagnostic::{Diagnostic, Rule};
+use sluice_page::extract::extract;
+use sluice_page::modules::ModuleSource;
+use sluice_sandbox::cache::CacheKey;
+use sluice_template::Includes;
+use sluice_text::source::Source;
+
+use super::files::{self, FileError};
+use super::table;
+
+/// A brand's folder, listed.
+pub struct BrandFolder {
+    dir: PathBuf,
+    /// Relative to `pages/`, as are the others to theirs.
+    pub pages: Vec<String>,
+    modules: Vec<String>,
+    layouts: Vec<String>,
+    components: Vec<String>,
+    /// What was read, or why it could not be, by file.
+    read: Mutex<HashMap<String, Result<ReadFile, String>>>,
+}
+
+/// A file that many pages may use: it is read and hashed once.
+struct ReadFile {
+    source: Source,
+    hash: OnceCell<[u8; 32]>,
+}
+
+/// What a page used when it was compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    role: Role,
+    name: String,
+    file: String,
+    hash: [u8; 32],
+}
+
+impl BrandFolder {
+    /// Lists a brand's folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be read, a symbolic link in one, or two pages of one path.
+    pub fn new(dir: &Path) -> Result<Self, FileError> {
+        let mut modules = files::list(&dir.join("modules"), &[".js", ".html"])?;
+        modules.retain(|file| !file.ends_with(crate::TEST_SUFFIX));
+        let pages = files::list(&dir.join("pages"), &[".html"])?;
+        table::check(&pages).map_err(|(file, reason)| FileError::Route(file, reason))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            pages,
+            modules,
+            layouts: files::list(&dir.join("layouts"), &[".html"])?,
+            components: files::list(&dir.join("components"), &[".html"])?,
+            read: Mutex::default(),
+        })
+    }
+
+    /// The files of modules, relative to the brand's folder.
+    pub fn module_files(&self) -> impl Iterator<Item = String> + '_ {
+        self.modules.iter().map(|file| format!("modules/{file}"))
+    }
+
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// It cannot be read, is too large, or is not text; a sentence.
+    pub fn source(&self, file: &str) -> Result<Source, String> {
+        self.with(file, |read| read.source.clone())
+    }
+
+    fn with<T>(&self, file: &str, look: impl FnOnce(&ReadFile) -> T) -> Result<T, String> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read.entry(file.to_owned()).or_insert_with(|| {
+            let source = files::read(&self.dir, file).map_err(|error| error.to_string())?;
+            Ok(ReadFile { source, hash: OnceCell::new() })
+        });
+        read.as_ref().map(look).map_err(Clone::clone)
+    }
+
+    /// The file that `name` means to a page now.
+    fn resolve(&self, role: Role, name: &str) -> Option<String> {
+        let in_folder = |folder: &str, files: &[String]| {
+            Some(format!("{folder}/{}", files.iter().find(|file| stem(file) == name)?))
+        };
+        match role {
+            Role::Module => in_folder("modules", &self.modules).or_else(|| in_folder("pages", &self.pages)),
+            Role::Layout => in_folder("layouts", &self.layouts),
+            Role::Component => in_folder("components", &self.components),
+        }
+    }
+
+    /// Whether a dependency is what it was.
+    pub fn is_unchanged(&self, known: &Dependency) -> bool {
+        let file = self.resolve(known.role, &known.name);
+        file.is_some_and(|file| {
+            let now = |read: &ReadFile| *read.hash.get_or_init(|| hash(&read.source.text));
+            file == known.file && self.with(&file, now).is_ok_and(|now| now == known.hash)
+        })
+    }
+
+    /// What is wrong with files that pages include, used or not.
+    pub fn include_problems(&self) -> Vec<Diagnostic> {
+        let layouts = self.layouts.iter().map(|file| format!("layouts/{file}"));
+        let components = self.components.iter().map(|file| format!("components/{file}"));
+        layouts.chain(components).filter_map(|file| self.include_source(&file).err()).collect()
+    }
+
+    /// A layout or component. One with a backend script is not used: scripts belong to
+    /// pages and modules.
+    fn include_source(&self, file: &str) -> Result<Source, Diagnostic> {
+        let source = self.source(file).map_err(|reason| {
+            let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason);
+            Diagnostic::of_file(Rule::File, file, reason)
+        })?;
+        let found = extract(&source.text).map_err(|reason| Diagnostic::of_file(Rule::Html, file, reason))?;
+        let at = found.holes.first().map(|hole| hole.start).or(found.misplaced.map(|(at, _)| at));
+        match at {
+            None => Ok(source),
+            Some(at) => {
+                let message = "a backend script cannot stand here";
+                let found = Diagnostic::at(Rule::MisplacedScript, &source, at..at, message);
+                Err(found.help("move it to a page or a module"))
+            }
+        }
+    }
+
+    /// Only listed files can be named, so no name leaves the folder.
+    fn include(&self, role: Role, name: &str) -> Option<(String, String)> {
+        match self.include_source(&self.resolve(role, name)?) {
+            Ok(source) => Some((source.file, source.text)),
+            Err(reason) => {
+                tracing::error!("{}", sluice_text::printable::printable(&reason.to_string()));
+                None
+            }
+        }
+    }
+}
+
+impl ModuleSource for BrandFolder {
+    fn module(&self, code: &str) -> Option<Result<Source, String>> {
+        Some(self.source(&self.resolve(Role::Module, code)?))
+    }
+
+    fn module_codes(&self) -> Vec<String> {
+        self.modules.iter().chain(&self.pages).map(|file| stem(file).to_owned()).collect()
+    }
+}
+
+impl Includes for BrandFolder {
+    fn layout(&self, name: &str) -> Option<(String, String)> {
+        self.include(Role::Layout, name)
+    }
+
+    fn component(&self, name: &str) -> Option<(String, String)> {
+        self.include(Role::Component, name)
+    }
+
+    fn layout_names(&self) -> Vec<String> {
+        self.layouts.iter().map(|file| stem(file).to_owned()).collect()
+    }
+
+    fn component_names(&self) -> Vec<String> {
+        self.components.iter().map(|file| stem(file).to_owned()).collect()
+    }
+}
+
+/// A folder that remembers what one page used of it.
+pub struct Recorder<'a> {
+    folder: &'a BrandFolder,
+    used: Mutex<Vec<Used>>,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(folder: &'a BrandFolder) -> Self {
+        Self { folder, used: Mutex::default() }
+    }
+
+    /// Each file once, in the order of its first use.
+    pub fn used(self) -> Vec<Used> {
+        self.used.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, role: Role, name: &str, file: &str, text: &str) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if !used.iter().any(|known| known.role == role && known.name == name) {
+            let own = |text: &str| text.to_owned();
+            used.push(Used { role, name: own(name), file: own(file), text: own(text) });
+        }
+    }
+
+    fn included(&self, role: Role, name: &str) -> Option<(String, String)> {
+        let (file, text) = self.folder.include(role, name)?;
+        self.note(role, name, &file, &text);
+        Some((file, text))
+    }
+}
+
+impl ModuleSource for Recorder<'_> {
+    fn module(&self, code: &str) -> Option<Result<Source, String>> {
+        let found = self.folder.module(code)?;
+        if let Ok(source) = &found {
+            self.note(Role::Module, code, &source.file, &source.text);
+        }
+        Some(found)
+    }
+
+    fn module_codes(&self) -> Vec<String> {
+        self.folder.module_codes()
+    }
+}
+
+impl Includes for Recorder<'_> {
+    fn layout(&self, name: &str) -> Option<(String, String)> {
+        self.included(Role::Layout, name)
+    }
+
+    fn component(&self, name: &str) -> Option<(String, String)> {
+        self.included(Role::Component, name)
+    }
+
+    fn layout_names(&self) -> Vec<String> {
+        self.folder.layout_names()
+    }
+
+    fn component_names(&self) -> Vec<String> {
+        self.folder.component_names()
+    }
+}
+
+impl From<&Used> for Dependency {
+    fn from(used: &Used) -> Self {
+        let hash = hash(&used.text);
+        Self { role: used.role, name: used.name.clone(), file: used.file.clone(), hash }
+    }
+}
+
+impl Dependency {
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    CacheKey::of([text.as_bytes()]).into()
+}
+
+fn stem(file: &str) -> &str {
+    file.strip_suffix(".html").or_else(|| file.strip_suffix(".js")).unwrap_or(file)
+}

@@ -1,0 +1,194 @@
+//! Which page answers a path: an exact one, else the wildcard with the longest
+//! literal prefix.
+
+use std::collections::HashMap;
+
+use sluice_http::path::CanonicalPath;
+
+/// Values captured by `{name}` in a page's file name.
+pub type RouteParams = Vec<(String, String)>;
+
+/// Pages by path.
+#[derive(Debug)]
+pub struct PageTable<P> {
+    exact: HashMap<String, P>,
+    /// Longest literal prefix first.
+    wildcards: Vec<(Pattern, P)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern {
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Capture(String),
+}
+
+impl<P> Default for PageTable<P> {
+    fn default() -> Self {
+        Self { exact: HashMap::new(), wildcards: Vec::new() }
+    }
+}
+
+impl<P> PageTable<P> {
+    /// Adds the page of a file below `pages/`: `blog/{slug}.html`.
+    pub fn insert(&mut self, file: &str, page: P) {
+        let path = url_path(file);
+        let pattern = Pattern::new(&path);
+        if pattern.segments.iter().all(|segment| matches!(segment, Segment::Literal(_))) {
+            self.exact.insert(path, page);
+            return;
+        }
+        let at =
+            self.wildcards.partition_point(|(known, _)| known.literal_prefix() >= pattern.literal_prefix());
+        self.wildcards.insert(at, (pattern, page));
+    }
+
+    /// The page for `path`, and what its wildcards captured.
+    pub fn find(&self, path: &CanonicalPath) -> Option<(&P, RouteParams)> {
+        if let Some(page) = self.exact.get(path.as_str()) {
+            return Some((page, RouteParams::new()));
+        }
+        self.wildcards.iter().find_map(|(pattern, page)| Some((page, pattern.captures(path)?)))
+    }
+
+    /// The page of exactly this path.
+    pub fn exact(&self, path: &str) -> Option<&P> {
+        self.exact.get(path)
+    }
+
+    pub fn pages(&self) -> impl Iterator<Item = &P> {
+        self.exact.values().chain(self.wildcards.iter().map(|(_, page)| page))
+    }
+}
+
+impl Pattern {
+    fn new(path: &str) -> Self {
+        let segment = |text: &str| match text.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) => Segment::Capture(name.to_owned()),
+            None => Segment::Literal(text.to_owned()),
+        };
+        Self { segments: path.split('/').filter(|text| !text.is_empty()).map(segment).collect() }
+    }
+
+    /// Length of what stands before the first wildcard.
+    fn literal_prefix(&self) -> usize {
+        let literals = self.segments.iter().map_while(|segment| match segment {
+            Segment::Literal(text) => Some(text.len() + 1),
+            Segment::Capture(_) => None,
+        });
+        literals.sum()
+    }
+
+    fn captures(&self, path: &CanonicalPath) -> Option<RouteParams> {
+        let mut given = path.segments();
+        let mut params = RouteParams::new();
+        for segment in &self.segments {
+            let text = given.next()?;
+            match segment {
+                Segment::Literal(literal) if literal == text => {}
+                Segment::Literal(_) => return None,
+                Segment::Capture(name) => params.push((name.clone(), text.to_owned())),
+            }
+        }
+        given.next().is_none().then_some(params)
+    }
+}
+
+/// Checks the files of a brand's pages: each has a path of its own.
+///
+/// # Errors
+/// The file and what is wrong with it.
+pub fn check(files: &[String]) -> Result<(), (String, String)> {
+    let mut by_route: HashMap<String, &str> = HashMap::new();
+    for file in files {
+        let wrong = |reason: String| Err((file.clone(), reason));
+        let (mut route, mut names) = (String::new(), Vec::new());
+        for segment in Pattern::new(&url_path(file)).segments {
+            match segment {
+                Segment::Literal(text) if text.contains(['{', '}']) => {
+                    return wrong(format!("`{text}`: a {{name}} stands for a whole segment of the path"));
+                }
+                Segment::Literal(text) => route.extend(["/", &text]),
+                Segment::Capture(name) if names.contains(&name) => {
+                    return wrong(format!("`{{{name}}}` is there twice"));
+                }
+                Segment::Capture(name) => {
+                    let is_name = !name.is_empty()
+                        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+                    if !is_name {
+                        return wrong(format!("`{{{name}}}`: a name has letters, digits, _ and -"));
+                    }
+                    names.push(name);
+                    route.push_str("/{}");
+                }
+            }
+        }
+        if let Some(other) = by_route.insert(route, file) {
+            return wrong(format!("pages/{other} has the same path"));
+        }
+    }
+    Ok(())
+}
+
+/// `weight/checkin.html` answers `/weight/checkin`, `index.html` its folder.
+pub fn url_path(file: &str) -> String {
+    let stem = file.strip_suffix(".html").unwrap_or(file);
+    let stem = if stem == "index" { "" } else { stem.strip_suffix("/index").unwrap_or(stem) };
+    format!("/{stem}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_http::path::{PathForm, canonical};
+
+    #[test]
+    fn each_page_has_a_path_of_its_own() {
+        let check = |files: &[&str]| check(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>());
+        assert_eq!(check(&["a.html", "a/b.html", "a/{x}.html", "{x}/b.html", "{x}/{y-2}.html"]), Ok(()));
+        for (files, reason) in [
+            (&["dup.html", "dup/index.html"][..], "pages/dup.html has the same path"),
+            (&["amb/{x}.html", "amb/{y}.html"], "pages/amb/{x}.html has the same path"),
+            (&["u/{a}-{b}.html"], "`{a}-{b}`"),
+            (&["post-{id}.html"], "whole segment"),
+            (&["{}.html"], "a name has"),
+            (&["r/{id}/{id}.html"], "twice"),
+        ] {
+            let refused = check(files).unwrap_err();
+            assert!(refused.1.contains(reason), "{files:?}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn the_most_literal_page_answers() {
+        let mut table = PageTable::default();
+        for file in [
+            "index.html",
+            "blog/{slug}.html",
+            "{any}/new.html",
+            "blog/new.html",
+            "blog/{a}/{b}.html",
+            "shop/index.html",
+        ] {
+            table.insert(file, file);
+        }
+        let find = |raw: &str| match canonical(raw) {
+            PathForm::Canonical(path) => table.find(&path).map(|(page, params)| (*page, params)),
+            _ => None,
+        };
+        let params =
+            |list: &[(&str, &str)]| list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(find("/"), Some(("index.html", params(&[]))));
+        assert_eq!(find("/shop"), Some(("shop/index.html", params(&[]))));
+        assert_eq!(find("/blog/new"), Some(("blog/new.html", params(&[]))));
+        assert_eq!(find("/blog/x"), Some(("blog/{slug}.html", params(&[("slug", "x")]))));
+        assert_eq!(find("/news/new"), Some(("{any}/new.html", params(&[("any", "news")]))));
+        assert_eq!(find("/blog/x/y"), Some(("blog/{a}/{b}.html", params(&[("a", "x"), ("b", "y")]))));
+        assert_eq!(find("/blog"), None);
+        assert_eq!(find("/blog/x/y/z"), None);
+    }
+}

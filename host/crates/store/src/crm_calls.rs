@@ -1,0 +1,144 @@
+//! The calls against an embedded database. Where nobody may be asked, it is closed.
+
+mod moves;
+mod queued;
+mod refused;
+mod results;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use sluice_crm::{Call, Caller, CrmCaps, CrmError, CrmSchema, CrmStore as _, Refusal};
+use sluice_kit::StoreError;
+
+use crate::Store as _;
+use crate::sqlite::{SqliteOptions, SqliteStore};
+
+const SCHEMA: &str = "
+[[entity]]
+slug = 'leads'
+mode = 'data'
+[[entity]]
+slug = 'deals'
+[[entity.pipeline]]
+slug = 'sales'
+stages = [{ slug = 'new' }, { slug = 'won' }]
+[[entity.pipeline]]
+slug = 'support'
+stages = [{ slug = 'open' }, { slug = 'won' }]
+[[entity.pipeline]]
+slug = 'empty'
+";
+
+/// A brand of its own with [`SCHEMA`], and the customer `7`.
+struct Crm {
+    store: SqliteStore,
+    _dir: TempDir,
+    bell: Notify,
+    caps: CrmCaps,
+    customer_id: Option<&'static str>,
+    quiz_visitor_id: Option<&'static str>,
+}
+
+impl Crm {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteOptions::new(dir.path().join("sluice.db"))).await.unwrap();
+        let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
+        store.apply_crm_schema("acme", schema).await.unwrap();
+        Self {
+            store,
+            _dir: dir,
+            bell: Notify::new(),
+            caps: CrmCaps::default(),
+            customer_id: Some("7"),
+            quiz_visitor_id: None,
+        }
+    }
+
+    /// One whose database answers nothing.
+    async fn closed() -> Self {
+        let crm = Self::new().await;
+        crm.store.close().await;
+        crm
+    }
+
+    async fn call(&self, call: Call, options: Value) -> Result<Value, CrmError> {
+        let caller = Caller {
+            brand: "acme",
+            customer_id: self.customer_id,
+            quiz_visitor_id: self.quiz_visitor_id,
+            caps: self.caps,
+            now_ms: 1_000,
+            bell: &self.bell,
+        };
+        sluice_crm::call(&self.store, &caller, call, &options).await
+    }
+
+    /// The result of a call that is right.
+    async fn good(&self, call: Call, options: Value) -> Value {
+        self.call(call, options).await.unwrap()
+    }
+
+    /// The code and the message of a call that is refused.
+    async fn refused(&self, call: Call, options: Value) -> (Refusal, String) {
+        match self.call(call, options).await {
+            Err(CrmError::Refused(refusal, message)) => (refusal, message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn set(&self, slug: &str, key: &str, value: Value) {
+        let options = json!({ "slug": slug, "fieldKey": key, "value": value });
+        assert_eq!(self.good(Call::SetField, options).await, json!(true));
+    }
+
+    async fn add(&self, slug: &str, key: &str, value: Value) {
+        let options = json!({ "slug": slug, "fieldKey": key, "value": value });
+        assert_eq!(self.good(Call::AddValue, options).await, json!(true));
+    }
+
+    /// `values_flat` and `stage_slug` of each entry, newest first.
+    async fn entries(&self, slug: &str) -> Value {
+        let entries = self.good(Call::GetEntries, json!({ "slug": slug })).await;
+        let shown = |entry: &Value| json!([entry["values_flat"], entry["stage_slug"]]);
+        entries.as_array().unwrap().iter().map(shown).collect()
+    }
+}
+
+/// Options with which the call is right.
+fn good(call: Call) -> Value {
+    match call {
+        Call::GetField | Call::GetValues => json!({"slug": "leads", "fieldKey": "a"}),
+        Call::GetFields => json!({"slug": "leads", "fieldKeys": ["a"]}),
+        Call::GetEntries | Call::Clear => json!({"slug": "leads"}),
+        Call::SetField | Call::AddValue => json!({"slug": "leads", "fieldKey": "a", "value": 1}),
+        Call::SetFields => json!({"slug": "leads", "fields": [{"fieldKey": "a", "value": 1}]}),
+        Call::MoveToStage => json!({"slug": "deals", "stageSlug": "new"}),
+        Call::MoveToPipeline => json!({"slug": "deals", "pipelineSlug": "sales"}),
+        Call::MoveLead => json!({"slug": "deals", "pipelineSlug": "sales", "stageSlug": "won"}),
+        Call::MoveToEntity => json!({"fromSlug": "leads", "toSlug": "deals", "fieldMap": {"a": "b"}}),
+        Call::Reassign => {
+            json!({"slug": "leads", "fromReferenceType": "quiz_visitor", "fromReferenceId": "v1"})
+        }
+        Call::EnsureEntity => json!({"slug": "orders"}),
+    }
+}
+
+const CALLS: [Call; 14] = [
+    Call::GetField,
+    Call::GetFields,
+    Call::GetEntries,
+    Call::GetValues,
+    Call::SetField,
+    Call::SetFields,
+    Call::AddValue,
+    Call::Clear,
+    Call::MoveToStage,
+    Call::MoveToPipeline,
+    Call::MoveLead,
+    Call::MoveToEntity,
+    Call::Reassign,
+    Call::EnsureEntity,
+];

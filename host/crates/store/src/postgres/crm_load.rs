@@ -1,0 +1,155 @@
+//! Locks the lines of a write and loads what its plan has to know: what is read here does
+//! not change before the plan is carried out.
+
+use tokio_postgres::{Client, Row};
+
+use sluice_crm::{
+    CrmFault, CrmWrite, EntityMode, EntryRow, FieldKey, Held, Line, LineRows, Want, values_bytes,
+};
+
+use super::batch::{Batch, Param, bytes, flag, ints, optional_int, text, texts};
+use super::crm_read::entry_id;
+use super::crm_schema::{PIPELINES, STAGES, read_pipelines, unknown};
+use super::error::corrupt;
+use crate::error::{CrmSqlError, SqlError};
+
+/// Locks of the transaction, by numbers that stand for lines. All who take several do so
+/// in the order of the numbers, so that nobody waits in a circle.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(line) FROM unnest($1::bigint[]) AS line";
+
+pub(super) const LINE: &str = "SELECT e.id, e.mode,
+        CASE WHEN $5 THEN (SELECT count(*) FROM crm_entry WHERE reference = r.id) ELSE 0 END
+    FROM crm_entity e
+    LEFT JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
+    WHERE e.brand = $1 AND e.slug = $2";
+
+pub(super) const HELD: &str = "SELECT asked.key, v.entry_id, octet_length(v.value),
+        CASE WHEN $6 THEN v.value ELSE '' END
+    FROM crm_entity e
+    JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
+    CROSS JOIN unnest($5::text[]) AS asked (key)
+    CROSS JOIN LATERAL (
+        SELECT entry_id, value FROM crm_value
+        WHERE reference = r.id AND key = asked.key
+        ORDER BY entry_id DESC LIMIT 1) v
+    WHERE e.brand = $1 AND e.slug = $2";
+
+/// The newest `$6` entries (`NULL`: all) and the newest holder of each of the keys `$5`.
+pub(super) const ENTRIES: &str = "WITH line AS (
+        SELECT r.id FROM crm_entity e
+        JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
+        WHERE e.brand = $1 AND e.slug = $2),
+    chosen AS (
+        SELECT n.id, n.stage_id FROM line CROSS JOIN LATERAL (
+            SELECT id, stage_id FROM crm_entry
+            WHERE reference = line.id ORDER BY id DESC LIMIT $6) n
+        UNION
+        SELECT h.id, h.stage_id FROM line
+        CROSS JOIN unnest($5::text[]) AS asked (key)
+        CROSS JOIN LATERAL (
+            SELECT entry_id FROM crm_value
+            WHERE reference = line.id AND key = asked.key
+            ORDER BY entry_id DESC LIMIT 1) v
+        JOIN crm_entry h ON h.id = v.entry_id)
+    SELECT c.id, c.stage_id, s.keys, s.key_bytes, s.value_bytes
+    FROM chosen c CROSS JOIN LATERAL (
+        SELECT count(*) AS keys, coalesce(sum(octet_length(key)), 0) AS key_bytes,
+            coalesce(sum(octet_length(value)), 0) AS value_bytes
+        FROM crm_value WHERE entry_id = c.id) s
+    ORDER BY c.id DESC";
+
+/// Entity ids and rows of each wanted line, in one round trip. `batch` is what is sent
+/// before, such as the begin of the transaction; queries in it give nothing here.
+pub(super) async fn lines(
+    conn: &Client,
+    mut batch: Batch<'_>,
+    brand: &str,
+    wants: &[Want],
+) -> Result<(Vec<i64>, Vec<LineRows>), CrmSqlError> {
+    let before = batch.queries();
+    for want in wants {
+        add(&mut batch, brand, want);
+    }
+    let mut answers = batch.run(conn).await?.into_iter().skip(before);
+    let mut answer = || answers.next().unwrap_or_default();
+    let (mut entities, mut lines) = (Vec::new(), Vec::new());
+    for want in wants {
+        let (line, entries, held) = (answer(), answer(), answer());
+        let (pipelines, stages) = if want.pipelines { (answer(), answer()) } else { Default::default() };
+        let Some(line) = line.first() else {
+            return Err(CrmFault::UnknownSlug(want.line.slug.as_str().to_owned()).into());
+        };
+        entities.push(line.try_get(0)?);
+        lines.push(LineRows {
+            mode: EntityMode::from_name(line.try_get(1)?).ok_or_else(|| unknown("entity", "mode"))?,
+            pipelines: read_pipelines(&pipelines, &stages)?,
+            count: u32::try_from(line.try_get::<_, i64>(2)?).unwrap_or(u32::MAX),
+            entries: entries.iter().map(read_entry).collect::<Result<_, _>>()?,
+            held: held.iter().map(read_held).collect::<Result<_, _>>()?,
+        });
+    }
+    Ok((entities, lines))
+}
+
+/// Adds the lock on all lines of `write`.
+pub(super) fn lock(batch: &mut Batch<'_>, brand: &str, write: &CrmWrite) {
+    lock_lines(batch, brand, &write.lines());
+}
+
+pub(super) fn lock_lines(batch: &mut Batch<'_>, brand: &str, lines: &[Line]) {
+    let mut numbers: Vec<i64> = lines.iter().map(|line| number(line, brand)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    batch.add(LOCK, [ints(numbers)]);
+}
+
+/// Two lines of one number only wait for each other without need.
+fn number(line: &Line, brand: &str) -> i64 {
+    let key = line.key(brand);
+    i64::from_be_bytes(std::array::from_fn(|index| key.get(index).copied().unwrap_or_default()))
+}
+
+fn add<'a>(batch: &mut Batch<'a>, brand: &'a str, want: &'a Want) {
+    let reference = &want.line.reference;
+    let at = |rest: &mut Vec<Param<'a>>| {
+        let mut params = Vec::from([
+            text(brand),
+            text(want.line.slug.as_str()),
+            text(reference.kind()),
+            bytes(reference.id().as_bytes()),
+        ]);
+        params.append(rest);
+        params
+    };
+    let keys = || texts(want.keys.iter().map(FieldKey::as_str).collect());
+    let newest = if want.all { None } else { Some(1) };
+    batch.add(LINE, at(&mut vec![flag(want.count)]));
+    batch.add(ENTRIES, at(&mut vec![keys(), optional_int(newest)]));
+    batch.add(HELD, at(&mut vec![keys(), flag(want.values)]));
+    if want.pipelines {
+        for sql in [PIPELINES, STAGES] {
+            batch.add(sql, [text(brand), text(want.line.slug.as_str())]);
+        }
+    }
+}
+
+fn read_entry(row: &Row) -> Result<EntryRow, SqlError> {
+    let (keys, key_bytes, value_bytes): (i64, i64, i64) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    let keys = u32::try_from(keys).unwrap_or(u32::MAX);
+    Ok(EntryRow {
+        id: entry_id(row.try_get(0)?)?,
+        stage_id: row.try_get(1)?,
+        keys,
+        bytes: values_bytes(keys, key_bytes.unsigned_abs(), value_bytes.unsigned_abs()),
+    })
+}
+
+fn read_held(row: &Row) -> Result<Held, SqlError> {
+    let stored_bytes: i32 = row.try_get(2)?;
+    Ok(Held {
+        key: FieldKey::new(row.try_get(0)?).map_err(|why| corrupt("CRM value", &why))?,
+        entry: entry_id(row.try_get(1)?)?,
+        stored_bytes: stored_bytes.unsigned_abs() as usize,
+        value: row.try_get(3)?,
+    })
+}

@@ -1,0 +1,72 @@
+//! Brings a database's schema up to date, once, whoever starts first.
+
+use tokio_postgres::Client;
+
+use sluice_kit::StoreError;
+
+use super::batch::execute;
+use super::database::Database;
+use crate::error::SqlError;
+
+/// Numbered from 1 without gaps. A released file is never edited: add the next one.
+const MIGRATIONS: &[Migration] = &[
+    (1, "0001_init", include_str!("../migrations/postgres/0001_init.sql")),
+    (2, "0002_used_token", include_str!("../migrations/postgres/0002_used_token.sql")),
+    (3, "0003_rate", include_str!("../migrations/postgres/0003_rate.sql")),
+    (4, "0004_jobs", include_str!("../migrations/postgres/0004_jobs.sql")),
+];
+
+/// How long a start waits for another one that is migrating, and for its own.
+pub(super) const WAIT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The lock is the transaction's, so that a host that dies holds nobody up, and any
+/// number: it only has to be the same for all who migrate this database.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+    SELECT pg_advisory_xact_lock(7311047239); \
+    CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY, name TEXT NOT NULL)";
+
+/// Applies what is missing, all in one transaction.
+pub(super) async fn apply(database: &Database) -> Result<(), SqlError> {
+    let applying = database.run_within(WAIT, |conn| Box::pin(apply_list(conn, MIGRATIONS)));
+    let applied: Result<_, StoreError> = applying.await;
+    let applied = applied?;
+    for name in applied {
+        tracing::info!(migration = name, "applied to the database");
+    }
+    Ok(())
+}
+
+type Migration = (i64, &'static str, &'static str);
+
+async fn apply_list(conn: &Client, migrations: &'static [Migration]) -> Result<Vec<&'static str>, SqlError> {
+    execute(conn, BEGIN).await?;
+    let newest = "SELECT coalesce(max(version), 0) FROM schema_migration";
+    let row = conn.query_typed_one(newest, &[]).await?;
+    let found: i64 = row.try_get(0)?;
+    let known = migrations.last().map_or(0, |(version, ..)| *version);
+    if found > known {
+        return Err(StoreError::TooNew { found, known }.into());
+    }
+    let mut applied = Vec::new();
+    for (version, name, sql) in migrations.iter().filter(|(version, ..)| *version > found) {
+        execute(conn, sql).await?;
+        let record = format!("INSERT INTO schema_migration (version, name) VALUES ({version}, '{name}')");
+        execute(conn, &record).await?;
+        applied.push(*name);
+    }
+    execute(conn, "COMMIT").await?;
+    Ok(applied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn versions_have_no_gaps_and_match_their_names() {
+        for ((version, name, _), expected) in MIGRATIONS.iter().zip(1..) {
+            assert_eq!(*version, expected);
+            assert!(name.starts_with(&format!("{expected:04}_")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::contract::Open;
+
+mod plans;
+mod recovery;
+mod relay;
+mod round_trips;
+mod transfer;
+
+#[path = "../../../../../tests/harness/postgres.rs"]
+#[allow(dead_code, reason = "the integration tests use the rest")]
+mod harness;
+
+use harness::Database;
+
+fn opener(url: String) -> Box<Open> {
+    Box::new(move || -> BoxFuture<'static, Arc<dyn Store>> {
+        let url = url.clone();
+        Box::pin(async move { Arc::new(open(&url).await) as Arc<dyn Store> })
+    })
+}
+
+/// On a busy machine many who write to one reference wait long for each other.
+async fn open(url: &str) -> PostgresStore {
+    let mut options = PostgresOptions::parse(url).unwrap();
+    (options.wait_ms_max, options.call_ms_max) = (60_000, 60_000);
+    PostgresStore::open(options).await.unwrap()
+}
+
+fn direct() -> (Database, Box<Open>) {
+    let database = Database::create();
+    let url = database.url();
+    (database, opener(url))
+}
+
+fn bounced() -> (Database, Box<Open>) {
+    let database = Database::create();
+    let url = database.bouncer_url();
+    (database, opener(url))
+}
+
+mod contract {
+    crate::contract_tests!(crate::postgres::tests::direct);
+}
+
+mod contract_behind_pgbouncer {
+    crate::contract_tests!(crate::postgres::tests::bounced);
+}
+
+fn address() -> Address {
+    Address {
+        brand: "acme".to_owned(),
+        slug: Slug::new("leads").unwrap(),
+        reference: Reference::new("customer", "7").unwrap(),
+    }
+}
+
+async fn with_leads(store: &PostgresStore) {
+    let schema = CrmSchema::parse("[[entity]]\nslug = 'leads'", "crm.toml").unwrap();
+    store.apply_crm_schema("acme", schema).await.unwrap();
+}
+
+fn key(text: &str) -> FieldKey {
+    FieldKey::new(text).unwrap()
+}
+
+fn set(fields: &[(&str, Value)]) -> CrmWrite {
+    let fields = fields.iter().map(|(name, value)| (key(name), value.clone())).collect();
+    CrmWrite::SetFields { at: address().line(), fields, into: sluice_crm::WriteInto::Holder }
+}
+
+async fn write(store: &PostgresStore, fields: &[(&str, Value)]) -> Result<CrmWritten, CrmFault> {
+    store.write_crm("acme", set(fields), CrmCaps::default(), 0).await
+}
+
+async fn read(store: &PostgresStore, name: &str) -> Result<Option<Value>, CrmFault> {
+    let got = store.get_fields(&address(), &[key(name)], 1_000).await;
+    got.map(|mut values| values.pop().flatten())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_may_start_at_once_on_an_empty_database() {
+    let (_database, open) = direct();
+    let starts: Vec<_> = (0..8).map(|_| tokio::spawn(open())).collect();
+    for start in starts {
+        start.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let database = Database::create();
+    open(&database.url()).await.close().await;
+    database.sql("INSERT INTO schema_migration VALUES (9999, '9999_later')");
+    let refused = PostgresStore::open(PostgresOptions::parse(&database.url()).unwrap()).await;
+    let refused = refused.err().unwrap();
+    assert!(matches!(refused, StoreError::TooNew { found: 9999, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_named() {
+    let database = Database::create();
+    let url = database.url().replace("/t", "/nosuch");
+    let refused = PostgresStore::open(PostgresOptions::parse(&url).unwrap()).await;
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("does not exist"), "{refused}");
+    let refused = PostgresStore::open(PostgresOptions::parse("postgres://x@127.0.0.1:1/a").unwrap()).await;
+    let refused = refused.err().unwrap();
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_an_edit_gives_nothing_to_the_next() {
+    let database = Database::create();
+    let mut options = PostgresOptions::parse(&database.url()).unwrap();
+    options.connections_max = 1;
+    let store = PostgresStore::open(options).await.unwrap();
+    with_leads(&store).await;
+    let row_id = sluice_session::SessionRowId::random().unwrap();
+    let at = SessionAddress { brand: "acme".to_owned(), row_id };
+    let panics =
+        Box::new(|_: Option<&SessionRow>| -> sluice_session::SessionChange { panic!("as it should") });
+    let failed = store.commit_session(at, 0, panics).await;
+    assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+    // The one connection was in a transaction.
+    write(&store, &[("a", 1.into())]).await.unwrap();
+    assert_eq!(database.sql("SELECT count(*) FROM crm_value"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_finishes_what_was_handed_over() {
+    let database = Database::create();
+    let store = open(&database.url()).await;
+    with_leads(&store).await;
+    let mut writes: Vec<_> = (0..50)
+        .map(|n| {
+            let name = format!("k{n}");
+            store.write_crm("acme", set(&[(&name, n.into())]), CrmCaps::default(), 0)
+        })
+        .collect();
+    for write in &mut writes {
+        // Polled once, it is handed over.
+        let polled = futures_util::poll!(write.as_mut());
+        assert!(polled.is_pending());
+    }
+    store.close().await;
+    for write in writes {
+        write.await.unwrap();
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM crm_value"), "50");
+    let late = write(&store, &[("a", 1.into())]).await;
+    assert!(matches!(late, Err(CrmFault::Store(StoreError::Unavailable(_)))), "{late:?}");
+}
+
+/// As the web server's workers do: a runtime of one thread each, none of which is the
+/// database's. The store may also outlive every runtime.
+#[test]
+fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
+    let server = Database::create();
+    let database = tokio::runtime::Runtime::new().unwrap();
+    let store = database.block_on(async {
+        let store = open(&server.url()).await;
+        with_leads(&store).await;
+        Arc::new(store)
+    });
+    let workers: Vec<_> = (0..2)
+        .map(|n| {
+            let store = store.clone();
+            std::thread::spawn(move || {
+                let worker = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                worker.block_on(async {
+                    write(&store, &[("a", n.into())]).await.unwrap();
+                    assert!(read(&store, "a").await.unwrap().is_some());
+                });
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    drop(database);
+    drop(store);
+}

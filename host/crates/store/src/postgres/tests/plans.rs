@@ -1,0 +1,110 @@
+//! What a page can cause must not become slower with the amount of data.
+
+use super::harness::Database;
+use super::*;
+use crate::postgres::{crm_load, crm_read, jobs, rate, session, token};
+
+/// A million entries with a value each, and some of everything else that grows. One
+/// reference has a thousand entries, the most that the quota allows.
+const FILL: &str = "
+    SET session_replication_role = replica;     -- foreign keys are not looked up
+    INSERT INTO crm_entity (brand, slug, name, mode) VALUES ('acme', 'leads', 'leads', 'crm');
+    INSERT INTO crm_reference (entity_id, type, reference_id)
+        SELECT 1, 'customer', convert_to(n::text, 'UTF8') FROM generate_series(1, 999001) AS n;
+    INSERT INTO crm_entry (id, reference, created_at, updated_at)
+        SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), greatest(n - 999, 1), 0, 0
+        FROM generate_series(1, 1000000) AS n;
+    INSERT INTO crm_value (entry_id, key, reference, value)
+        SELECT id, chr(97 + (row_number() OVER () % 3)::int), reference, '\\x01' FROM crm_entry;
+    INSERT INTO session SELECT decode(md5(n::text), 'hex'), 'acme',
+        sha256(convert_to(n::text, 'UTF8')), '', 0, n FROM generate_series(1, 100000) AS n;
+    INSERT INTO used_token SELECT 'acme', decode(md5(n::text), 'hex'), n FROM generate_series(1, 100000) AS n;
+    INSERT INTO rate SELECT decode(md5(n::text), 'hex'), 0, n, 1 FROM generate_series(1, 100000) AS n;
+    INSERT INTO job (brand, what, write, state, created_at, due_at, ended_at)
+        SELECT 'acme', 'x', '', CASE WHEN n % 10 = 0 THEN 'waiting' ELSE 'done' END, 0, 0, n
+        FROM generate_series(1, 100000) AS n;
+    INSERT INTO job_line SELECT decode(md5((id % 1000)::text), 'hex'), id FROM job WHERE state = 'waiting';
+";
+
+/// Each statement with parameters such as a page gives.
+fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
+    let line = ["'acme'", "'leads'", "'customer'", "'\\x37'"];
+    let with = |rest: &[&'static str]| [&line[..], rest].concat();
+    let keys = "ARRAY['a','b','c']";
+    let id = "'\\x00'";
+    [
+        ("getCrmFields", crm_read::NEWEST_VALUES, with(&[keys, "1000"])),
+        ("getCrmEntries", crm_read::NEWEST_ENTRIES, with(&["50", "1000"])),
+        ("getCrmFieldValues", crm_read::VALUES_OF_KEY, with(&["'a'", "50", "1000"])),
+        ("line of a write", crm_load::LINE, with(&["true"])),
+        ("entries of a write", crm_load::ENTRIES, with(&[keys, "1"])),
+        ("all entries of a write", crm_load::ENTRIES, with(&[keys, "NULL"])),
+        ("held by a write", crm_load::HELD, with(&[keys, "true"])),
+        ("loading a session", session::LOAD, vec!["'acme'", id, "0"]),
+        ("saving a session", session::LOCK, vec![id, "'acme'", "0"]),
+        ("expired sessions", session::DELETE_EXPIRED, vec!["100", "500"]),
+        ("expired tokens", token::DELETE_EXPIRED, vec!["100", "500"]),
+        ("ended windows", rate::DELETE_EXPIRED, vec!["100", "500"]),
+        ("the next job", jobs::NEXT, vec!["1"]),
+        ("waiting in a line", jobs::WAITED_FOR, vec!["ARRAY['\\x00'::bytea]"]),
+        ("finished jobs", jobs::DELETE_FINISHED, vec!["100", "500"]),
+    ]
+    .into_iter()
+    .chain(crm_write_statements(&line))
+    .map(|(name, sql, params)| (name, sql.to_owned(), params))
+    .collect()
+}
+
+fn crm_write_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    use crate::postgres::crm_write::*;
+    let place = ["1", line[2], line[3]];
+    let with = |rest: &[&'static str]| [&place[..], rest].concat();
+    let ids = "ARRAY['\\x00'::bytea]";
+    vec![
+        ("a new entry", ADD_ENTRIES, with(&[ids, "0"])),
+        ("values", PUT_VALUES, with(&[ids, "ARRAY['a']", ids])),
+        ("removed values", REMOVE_VALUES, vec![ids, "ARRAY['a']"]),
+        ("deleted entries", DELETE_ENTRIES, vec![ids]),
+        ("a stage", PLACE, vec![ids, "ARRAY[1::bigint]"]),
+        ("touched entries", TOUCH, vec![ids, "0"]),
+        ("reassigned entries", REASSIGN_ENTRIES, with(&place)),
+        ("reassigned values", REASSIGN_VALUES, with(&place)),
+        ("an empty reference", FORGET_REFERENCE, with(&[])),
+        ("usage", ADD_USAGE, vec!["'acme'", "1", "1"]),
+    ]
+}
+
+/// `$1` and so on as literals of the types that the host gives them.
+fn bound(sql: &str, params: &[&str]) -> String {
+    let mut sql = sql.to_owned();
+    for (index, param) in params.iter().enumerate().rev() {
+        sql = sql.replace(&format!("${}", index + 1), param);
+    }
+    sql
+}
+
+#[tokio::test]
+async fn every_statement_of_a_page_uses_an_index() {
+    let database = Database::create();
+    open(&database.url()).await.close().await;
+    database.sql(FILL);
+    for table in
+        ["crm_reference", "crm_entry", "crm_value", "session", "used_token", "rate", "job", "job_line"]
+    {
+        database.sql(&format!("VACUUM ANALYZE {table}"));
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM crm_entry"), "1000000");
+    let grows =
+        ["crm_reference", "crm_entry", "crm_value", "session", "used_token", "rate", "job", "job_line"];
+    for (name, sql, params) in statements() {
+        let plan = database.sql(&format!("EXPLAIN {}", bound(&sql, &params)));
+        for line in plan.lines() {
+            let scanned = line.split_once("Seq Scan on ").map(|(_, rest)| rest.split(' ').next().unwrap());
+            assert!(!scanned.is_some_and(|table| grows.contains(&table)), "{name}: {plan}");
+        }
+        assert!(plan.contains("Index"), "{name}: {plan}");
+    }
+    // The proof that this can fail.
+    let plan = database.sql("EXPLAIN SELECT * FROM crm_value WHERE value = '\\x02'");
+    assert!(plan.contains("Seq Scan on crm_value"), "{plan}");
+}

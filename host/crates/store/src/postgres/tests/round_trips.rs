@@ -1,0 +1,72 @@
+//! How often a call waits for the database.
+
+use serde_json::json;
+
+use super::harness::Database;
+use super::relay::Relay;
+use super::*;
+
+fn five() -> Vec<(&'static str, Value)> {
+    ["a", "b", "c", "d", "e"].map(|name| (name, json!(name))).to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_wait_once_and_writes_three_times() {
+    let database = Database::create();
+    let (relay, url) = Relay::before(&database.url()).await;
+    let store = open(&url).await;
+    with_leads(&store).await;
+    for first_write in [true, false] {
+        relay.turns();
+        write(&store, &five()).await.unwrap();
+        assert_eq!(relay.turns(), 3, "setCrmFields, first: {first_write}");
+    }
+    let keys = five().iter().map(|(name, _)| key(name)).collect::<Vec<_>>();
+    let got = store.get_fields(&address(), &keys, 1_000).await.unwrap();
+    assert_eq!(got, five().into_iter().map(|(_, value)| Some(value)).collect::<Vec<_>>());
+    assert_eq!(relay.turns(), 1, "getCrmFields");
+    store.get_entries(&address(), 50, 1_000).await.unwrap();
+    assert_eq!(relay.turns(), 1, "getCrmEntries");
+    store.get_values(&address(), &key("a"), 50, 1_000).await.unwrap();
+    assert_eq!(relay.turns(), 1, "getCrmFieldValues");
+    store.queue_crm("acme", set(&five()), CrmCaps::default(), 0).await.unwrap();
+    assert_eq!(relay.turns(), 3, "setCrmFields with async: true");
+
+    let key = SessionKey { brand: "acme".to_owned(), id_hash: [1; 32] };
+    assert_eq!(store.load_session(key, 0).await, Ok(None));
+    assert_eq!(relay.turns(), 1, "loading a session");
+    let at =
+        SessionAddress { brand: "acme".to_owned(), row_id: sluice_session::SessionRowId::random().unwrap() };
+    let edit = Box::new(|_: Option<&SessionRow>| sluice_session::SessionChange::Issue {
+        id_hash: [1; 32],
+        sealed: b"x".to_vec(),
+        expires_at: 9,
+    });
+    store.commit_session(at, 0, edit).await.unwrap();
+    assert_eq!(relay.turns(), 2, "saving a session");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_fields_are_one_transaction() {
+    let database = Database::create();
+    let store = open(&database.url()).await;
+    with_leads(&store).await;
+    write(&store, &five()).await.unwrap();
+    let rows = "SELECT xmin FROM crm_value UNION ALL SELECT xmin FROM crm_entry
+        UNION ALL SELECT xmin FROM crm_reference UNION ALL SELECT xmin FROM crm_usage";
+    let sql = format!("SELECT count(*), count(DISTINCT xmin::text) FROM ({rows}) AS written");
+    assert_eq!(database.sql(&sql), "8|1");
+}
+
+/// The relay must be able to see a host that waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relay_counts_what_waits() {
+    let database = Database::create();
+    let (relay, url) = Relay::before(&database.url()).await;
+    let store = open(&url).await;
+    relay.turns();
+    for _ in 0..3 {
+        store.count_jobs().await.unwrap();
+    }
+    assert_eq!(relay.turns(), 3);
+}

@@ -1,0 +1,158 @@
+//! From SQLite to PostgreSQL and back.
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use sluice_crm::WriteInto;
+use sluice_session::SessionChange;
+
+use super::harness::Database;
+use super::*;
+use crate::sqlite::{SqliteOptions, SqliteStore};
+use crate::transfer::{ImportFault, Part, TABLES, Table, Writer};
+
+const SCHEMA: &str = "
+    [[entity]]
+    slug = 'leads'
+    [[entity.field]]
+    key = 'score'
+    options = ['1', { value = '2', label = 'é' }]
+    [[entity.pipeline]]
+    slug = 'sales'
+    stages = [{ slug = 'new' }, { slug = 'won', color = '#0f0' }]";
+
+/// Some of everything.
+async fn fill(store: &dyn Store) {
+    let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
+    store.apply_crm_schema("acme", schema).await.unwrap();
+    let hostile = Reference::new("customer", "a\0'").unwrap();
+    let at = Address { reference: hostile, ..address() };
+    for (into, value) in [(WriteInto::New, json!({"z": -0.0, "a": "\0"})), (WriteInto::New, json!(u64::MAX))]
+    {
+        let fields = vec![(key("__proto__"), value), (key("score"), json!(1))];
+        let write = CrmWrite::SetFields { at: at.line(), fields, into };
+        store.write_crm("acme", write, CrmCaps::default(), 5).await.unwrap();
+    }
+    for n in 0..1_200 {
+        let reference = Reference::new("order", &n.to_string()).unwrap();
+        let line = Address { reference, ..address() }.line();
+        let write =
+            CrmWrite::SetFields { at: line, fields: vec![(key("n"), json!(n))], into: WriteInto::Holder };
+        store.write_crm("acme", write, CrmCaps::default(), n).await.unwrap();
+    }
+    store.queue_crm("acme", CrmWrite::Clear { at: at.line() }, CrmCaps::default(), 7).await.unwrap();
+    store.spend_token("acme", [9; 16], 99).await.unwrap();
+    let row_id = sluice_session::SessionRowId::random().unwrap();
+    let at = SessionAddress { brand: "acme".to_owned(), row_id };
+    let sealed = vec![0, 255, 10];
+    let edit =
+        Box::new(|_: Option<&SessionRow>| SessionChange::Issue { id_hash: [3; 32], sealed, expires_at: 50 });
+    store.commit_session(at, 1, edit).await.unwrap();
+}
+
+async fn export(store: &dyn Store) -> Vec<Part> {
+    let (to, mut from) = mpsc::channel(2);
+    let receive = async {
+        let mut parts = Vec::new();
+        while let Some(part) = from.recv().await {
+            parts.push(part);
+        }
+        parts
+    };
+    let (exported, parts) = futures_util::future::join(store.export_rows(to), receive).await;
+    exported.unwrap();
+    parts
+}
+
+fn text(parts: &[Part]) -> String {
+    let mut writer = Writer::begin(Vec::new()).unwrap();
+    parts.iter().for_each(|part| writer.write(part).unwrap());
+    String::from_utf8(writer.into_inner()).unwrap()
+}
+
+async fn import(store: &dyn Store, parts: Vec<Part>) -> Result<(), ImportFault> {
+    let (to, from) = mpsc::channel(2);
+    let send = async move {
+        for part in parts {
+            // Who is refused takes no more.
+            if to.send(part).await.is_err() {
+                return;
+            }
+        }
+    };
+    futures_util::future::join(store.import_rows(from), send).await.0
+}
+
+async fn sqlite(dir: &tempfile::TempDir, name: &str) -> SqliteStore {
+    SqliteStore::open(SqliteOptions::new(dir.path().join(name))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_survives_the_way_there_and_back() {
+    let (dir, database) = (tempfile::tempdir().unwrap(), Database::create());
+    let (here, back) = (sqlite(&dir, "here").await, sqlite(&dir, "back").await);
+    let there = open(&database.url()).await;
+    fill(&here).await;
+    let parts = export(&here).await;
+    let tables = |name| parts.iter().any(|part| matches!(part, Part::Rows(table, _) if table.name == name));
+    assert!(TABLES.iter().all(|table| tables(table.name)), "there is something of everything");
+    let first = text(&parts);
+    import(&there, parts).await.unwrap();
+    let parts = export(&there).await;
+    assert_eq!(text(&parts), first);
+    import(&back, parts).await.unwrap();
+    assert_eq!(text(&export(&back).await), first);
+
+    // The new database goes on where the old one stood.
+    let schema = CrmSchema::parse("[[entity]]\nslug = 'orders'", "crm.toml").unwrap();
+    there.apply_crm_schema("acme", schema).await.unwrap();
+    let orders = there.find_entity("acme", Slug::new("orders").unwrap()).await.unwrap().unwrap();
+    let leads = there.find_entity("acme", Slug::new("leads").unwrap()).await.unwrap().unwrap();
+    assert!(orders.id > leads.id);
+    let caps: CapsOfBrand = Arc::new(|_| CrmCaps::default());
+    assert_eq!(there.run_jobs(caps, 10, 100).await.unwrap().len(), 1);
+    there.queue_crm("acme", set(&[("a", json!(1))]), CrmCaps::default(), 7).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_is_all_or_nothing() {
+    let (dir, database) = (tempfile::tempdir().unwrap(), Database::create());
+    let source = sqlite(&dir, "source").await;
+    fill(&source).await;
+    let stores: [Box<dyn Store>; 2] =
+        [Box::new(sqlite(&dir, "target").await), Box::new(open(&database.url()).await)];
+    for store in stores {
+        let mut parts = export(&source).await;
+        parts.pop();
+        assert_eq!(import(&*store, parts).await, Err(ImportFault::BrokenOff));
+        let mut parts = export(&source).await;
+        let entries = Table::named("crm_entry").unwrap();
+        parts.retain(|part| !matches!(part, Part::Rows(table, _) if table.name == "crm_reference"));
+        let refused = import(&*store, parts).await;
+        assert!(matches!(refused, Err(ImportFault::Store(_))), "{}: {refused:?}", entries.name);
+        assert_eq!(export(&*store).await.len(), 1, "nothing is left of it");
+
+        import(&*store, export(&source).await).await.unwrap();
+        let again = import(&*store, export(&source).await).await;
+        assert_eq!(again, Err(ImportFault::NotEmpty("crm_entity")));
+    }
+}
+
+/// A table that is added some day must be thought of here.
+#[tokio::test]
+async fn every_table_moves_or_is_known_to_stay() {
+    let database = Database::create();
+    open(&database.url()).await.close().await;
+    let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+    for table in database.sql(sql).lines() {
+        let stays = ["schema_migration", "rate"].contains(&table);
+        assert!(stays != Table::named(table).is_some(), "{table}");
+    }
+    for table in TABLES {
+        let sql = format!(
+            "SELECT count(*) FROM information_schema.columns WHERE table_name = '{}' AND column_name <> 'slot'",
+            table.name
+        );
+        assert_eq!(database.sql(&sql), table.columns.len().to_string(), "{}", table.name);
+    }
+}

@@ -1,0 +1,95 @@
+//! Loads what a write's plan has to know. Runs inside the writer's transaction: what is
+//! read here does not change before the plan is carried out.
+
+use rusqlite::Connection;
+
+use sluice_crm::{EntryId, EntryRow, FieldKey, Held, LineRows, Want, values_bytes};
+
+use super::{crm_read, crm_schema};
+use crate::error::CrmSqlError;
+
+pub(super) const NEWEST_HOLDER: &str = "SELECT entry_id, length(value), iif(?3, value, x'') FROM crm_value
+     WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT 1";
+pub(super) const ENTRIES: &str =
+    "SELECT id, stage_id FROM crm_entry WHERE reference = ?1 ORDER BY id DESC LIMIT ?2";
+pub(super) const VALUE_SIZES: &str =
+    "SELECT count(*), coalesce(sum(length(key)), 0), coalesce(sum(length(value)), 0)
+     FROM crm_value WHERE entry_id = ?1";
+
+/// Where a line's rows are.
+pub(super) struct Found {
+    pub(super) entity: i64,
+    /// `None` until the reference has its first entry.
+    pub(super) reference: Option<i64>,
+}
+
+pub(super) fn line(conn: &Connection, brand: &str, want: &Want) -> Result<(Found, LineRows), CrmSqlError> {
+    let (entity, mode) = crm_schema::entity(conn, brand, want.line.slug.as_str())?;
+    let reference = crm_read::reference(conn, entity, &want.line.reference)?;
+    let mut rows = LineRows {
+        mode,
+        pipelines: if want.pipelines { crm_schema::pipelines(conn, entity)? } else { Vec::new() },
+        count: 0,
+        entries: Vec::new(),
+        held: Vec::new(),
+    };
+    if let Some(reference) = reference {
+        rows.entries = entries(conn, reference, want.all)?;
+        rows.held = held(conn, reference, want)?;
+        add_holders(conn, &mut rows)?;
+        if want.count {
+            rows.count = conn
+                .prepare_cached("SELECT count(*) FROM crm_entry WHERE reference = ?1")?
+                .query_row([reference], |row| row.get(0))?;
+        }
+    }
+    Ok((Found { entity, reference }, rows))
+}
+
+fn entries(conn: &Connection, reference: i64, all: bool) -> Result<Vec<EntryRow>, CrmSqlError> {
+    let rows = conn
+        .prepare_cached(ENTRIES)?
+        .query_map((reference, if all { -1 } else { 1 }), |row| {
+            Ok((EntryId::from_bytes(row.get(0)?), row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    rows.into_iter().map(|(id, stage_id)| entry(conn, id, stage_id)).collect()
+}
+
+fn entry(conn: &Connection, id: EntryId, stage_id: Option<i64>) -> Result<EntryRow, CrmSqlError> {
+    let (keys, key_bytes, stored_bytes): (u32, i64, i64) =
+        conn.prepare_cached(VALUE_SIZES)?.query_row([id.as_bytes()], |row| row.try_into())?;
+    let bytes = values_bytes(keys, key_bytes.unsigned_abs(), stored_bytes.unsigned_abs());
+    Ok(EntryRow { id, stage_id, keys, bytes })
+}
+
+fn held(conn: &Connection, reference: i64, want: &Want) -> Result<Vec<Held>, CrmSqlError> {
+    let mut query = conn.prepare_cached(NEWEST_HOLDER)?;
+    let mut held = Vec::new();
+    for key in &want.keys {
+        let mut rows = query.query((reference, key.as_str(), want.values))?;
+        if let Some(row) = rows.next()? {
+            held.push(Held {
+                key: FieldKey::clone(key),
+                entry: EntryId::from_bytes(row.get(0)?),
+                stored_bytes: row.get::<_, u32>(1)? as usize,
+                value: row.get(2)?,
+            });
+        }
+    }
+    Ok(held)
+}
+
+/// Entries that hold a key and are not the newest.
+fn add_holders(conn: &Connection, rows: &mut LineRows) -> Result<(), CrmSqlError> {
+    for held in &rows.held {
+        if rows.entries.iter().all(|entry| entry.id != held.entry) {
+            let stage_id = conn
+                .prepare_cached("SELECT stage_id FROM crm_entry WHERE id = ?1")?
+                .query_row([held.entry.as_bytes()], |row| row.get(0))?;
+            rows.entries.push(entry(conn, held.entry, stage_id)?);
+        }
+    }
+    rows.entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.id));
+    Ok(())
+}

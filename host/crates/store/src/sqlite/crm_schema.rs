@@ -1,0 +1,207 @@
+//! Entities, fields, pipelines and stages.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::Value;
+
+use sluice_crm::{
+    CrmCaps, CrmFault, CrmSchema, Ensured, Entity, EntityMode, EntitySpec, FieldSpec, FieldType, Missing,
+    Pipeline, SchemaWrite, Stage, StageSpec, plan,
+};
+use sluice_kit::StoreError;
+
+use crate::error::{CrmSqlError, SqlError};
+
+/// Runs inside the writer's transaction: two hosts that start at once do not both add.
+pub(super) fn apply(conn: &Connection, brand: &str, schema: &CrmSchema) -> Result<Vec<String>, SqlError> {
+    let mut sentences = Vec::new();
+    for declared in &schema.entities {
+        let stored = load(conn, brand, &declared.slug)?;
+        for step in plan(stored.as_ref(), declared) {
+            write(conn, brand, &step.write)?;
+            sentences.push(step.sentence);
+        }
+    }
+    Ok(sentences)
+}
+
+/// Adds what is missing and changes nothing that is there.
+pub(super) fn ensure(
+    conn: &Connection,
+    brand: &str,
+    asked: &EntitySpec,
+    caps: CrmCaps,
+) -> Result<Ensured, CrmSqlError> {
+    let stored = load(conn, brand, &asked.slug)?;
+    let entities: u32 = conn
+        .prepare_cached("SELECT count(*) FROM crm_entity WHERE brand = ?1")?
+        .query_row([brand], |row| row.get(0))?;
+    let missing = Missing::of(stored.as_ref(), asked, entities, caps)?;
+    for step in &missing.writes {
+        write(conn, brand, step)?;
+    }
+    let (id, _) = entity(conn, brand, &asked.slug)?;
+    Ok(missing.ensured(id))
+}
+
+/// An entity's id and mode.
+pub(super) fn entity(conn: &Connection, brand: &str, slug: &str) -> Result<(i64, EntityMode), CrmSqlError> {
+    let row: Option<(i64, String)> = conn
+        .prepare_cached("SELECT id, mode FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
+        .query_row((brand, slug), |row| row.try_into())
+        .optional()?;
+    let (id, mode) = row.ok_or_else(|| CrmFault::UnknownSlug(slug.to_owned()))?;
+    Ok((id, EntityMode::from_name(&mode).ok_or_else(|| unknown("entity", "mode"))?))
+}
+
+pub(super) fn list(conn: &mut Connection, brand: &str) -> Result<Vec<Entity>, SqlError> {
+    let conn = conn.transaction()?;
+    let slugs = conn
+        .prepare_cached("SELECT slug FROM crm_entity WHERE brand = ?1 ORDER BY slug")?
+        .query_map([brand], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    slugs.iter().filter_map(|slug| load(&conn, brand, slug).transpose()).collect()
+}
+
+pub(super) fn find(conn: &mut Connection, brand: &str, slug: &str) -> Result<Option<Entity>, SqlError> {
+    // Several statements, one moment.
+    let conn = conn.transaction()?;
+    load(&conn, brand, slug)
+}
+
+fn load(conn: &Connection, brand: &str, slug: &str) -> Result<Option<Entity>, SqlError> {
+    let row: Option<(i64, String, String)> = conn
+        .prepare_cached("SELECT id, name, mode FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
+        .query_row((brand, slug), |row| row.try_into())
+        .optional()?;
+    let Some((id, name, mode)) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Entity {
+        id,
+        slug: slug.to_owned(),
+        name,
+        mode: EntityMode::from_name(&mode).ok_or_else(|| unknown("entity", "mode"))?,
+        fields: fields(conn, id)?,
+        pipelines: pipelines(conn, id)?,
+    }))
+}
+
+fn fields(conn: &Connection, entity: i64) -> Result<Vec<(i64, FieldSpec)>, SqlError> {
+    let mut query = conn.prepare_cached(
+        "SELECT position, key, label, type, options FROM crm_field
+         WHERE entity_id = ?1 ORDER BY position, key",
+    )?;
+    let mut rows = query.query([entity])?;
+    let mut fields = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(3)?;
+        let options: String = row.get(4)?;
+        let spec = FieldSpec {
+            key: row.get(1)?,
+            label: row.get(2)?,
+            kind: FieldType::from_name(&kind).ok_or_else(|| unknown("field", "type"))?,
+            options: serde_json::from_str(&options).map_err(|_| unknown("field", "options"))?,
+        };
+        fields.push((row.get(0)?, spec));
+    }
+    Ok(fields)
+}
+
+pub(super) fn pipelines(conn: &Connection, entity: i64) -> Result<Vec<Pipeline>, SqlError> {
+    let mut pipelines = conn
+        .prepare_cached(
+            "SELECT id, position, slug, name FROM crm_pipeline
+             WHERE entity_id = ?1 ORDER BY position, id",
+        )?
+        .query_map([entity], |row| {
+            Ok(Pipeline {
+                id: row.get(0)?,
+                position: row.get(1)?,
+                slug: row.get(2)?,
+                name: row.get(3)?,
+                stages: Vec::new(),
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut query = conn.prepare_cached(
+        "SELECT id, position, slug, name, color, status FROM crm_stage
+         WHERE pipeline_id = ?1 ORDER BY position, id",
+    )?;
+    for pipeline in &mut pipelines {
+        let stages = query.query_map([pipeline.id], read_stage)?;
+        pipeline.stages = stages.collect::<rusqlite::Result<_>>()?;
+    }
+    Ok(pipelines)
+}
+
+fn read_stage(row: &Row<'_>) -> rusqlite::Result<Stage> {
+    Ok(Stage {
+        id: row.get(0)?,
+        position: row.get(1)?,
+        spec: StageSpec { slug: row.get(2)?, name: row.get(3)?, color: row.get(4)?, status: row.get(5)? },
+    })
+}
+
+/// Each is an upsert: an id, once given, stays.
+fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Result<(), SqlError> {
+    match write {
+        SchemaWrite::Entity(spec) => conn
+            .prepare_cached(
+                "INSERT INTO crm_entity (brand, slug, name, mode) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (brand, slug) DO UPDATE SET
+                     name = excluded.name, mode = excluded.mode",
+            )?
+            .execute((brand, &spec.slug, &spec.name, spec.mode.as_str()))?,
+        SchemaWrite::Field { entity, position, spec } => conn
+            .prepare_cached(
+                "INSERT INTO crm_field (entity_id, key, position, label, type, options)
+                 SELECT id, ?3, ?4, ?5, ?6, ?7 FROM crm_entity WHERE brand = ?1 AND slug = ?2
+                 ON CONFLICT (entity_id, key) DO UPDATE SET
+                     position = excluded.position, label = excluded.label,
+                     type = excluded.type, options = excluded.options",
+            )?
+            .execute((
+                brand,
+                entity,
+                &spec.key,
+                position,
+                &spec.label,
+                spec.kind.as_str(),
+                Value::Array(spec.options.clone()).to_string(),
+            ))?,
+        SchemaWrite::Pipeline { entity, position, spec } => conn
+            .prepare_cached(
+                "INSERT INTO crm_pipeline (entity_id, slug, position, name)
+                 SELECT id, ?3, ?4, ?5 FROM crm_entity WHERE brand = ?1 AND slug = ?2
+                 ON CONFLICT (entity_id, slug) DO UPDATE SET
+                     position = excluded.position, name = excluded.name",
+            )?
+            .execute((brand, entity, &spec.slug, position, &spec.name))?,
+        SchemaWrite::Stage { entity, pipeline, position, spec } => conn
+            .prepare_cached(
+                "INSERT INTO crm_stage (pipeline_id, slug, position, name, color, status)
+                 SELECT p.id, ?4, ?5, ?6, ?7, ?8
+                 FROM crm_pipeline p JOIN crm_entity e ON e.id = p.entity_id
+                 WHERE e.brand = ?1 AND e.slug = ?2 AND p.slug = ?3
+                 ON CONFLICT (pipeline_id, slug) DO UPDATE SET
+                     position = excluded.position, name = excluded.name,
+                     color = excluded.color, status = excluded.status",
+            )?
+            .execute((
+                brand,
+                entity,
+                pipeline,
+                &spec.slug,
+                position,
+                &spec.name,
+                &spec.color,
+                &spec.status,
+            ))?,
+    };
+    Ok(())
+}
+
+fn unknown(what: &'static str, why: &str) -> StoreError {
+    let why = format!("its {why} is not one that this program knows");
+    StoreError::Corrupt { what, why }
+}

@@ -1,0 +1,329 @@
+use std::sync::Arc;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use sluice_crm::{JOB_TRIES_MAX, JobEnd, Reference, WriteInto};
+use sluice_session::{SessionChange, SessionRowId};
+
+use super::*;
+use crate::contract::Open;
+
+fn backend() -> (TempDir, Box<Open>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data").join("sluice.db");
+    let open = move || -> BoxFuture<'static, Arc<dyn Store>> {
+        let options = SqliteOptions::new(&path);
+        Box::pin(async move {
+            let store = SqliteStore::open(options).await.unwrap();
+            Arc::new(store) as Arc<dyn Store>
+        })
+    };
+    (dir, Box::new(open))
+}
+
+mod plans;
+
+mod contract {
+    crate::contract_tests!(crate::sqlite::tests::backend);
+}
+
+fn address() -> Address {
+    Address {
+        brand: "acme".to_owned(),
+        slug: Slug::new("leads").unwrap(),
+        reference: Reference::new("customer", "7").unwrap(),
+    }
+}
+
+fn score(value: Value) -> CrmWrite {
+    CrmWrite::SetFields {
+        at: address().line(),
+        fields: vec![(FieldKey::new("score").unwrap(), value)],
+        into: WriteInto::Holder,
+    }
+}
+
+async fn read_score(store: &SqliteStore) -> Option<Value> {
+    let key = FieldKey::new("score").unwrap();
+    let got = store.get_fields(&address(), &[key], 1_000).await;
+    got.unwrap().pop().flatten()
+}
+
+async fn open_with_leads(options: SqliteOptions) -> Arc<SqliteStore> {
+    let store = SqliteStore::open(options).await.unwrap();
+    let schema = CrmSchema::parse("[[entity]]\nslug='leads'", "crm.toml").unwrap();
+    store.apply_crm_schema("acme", schema).await.unwrap();
+    Arc::new(store)
+}
+
+/// Begins to write on a task of its own.
+fn spawn_score(store: &Arc<SqliteStore>, n: i32) -> JoinHandle<Result<CrmWritten, CrmFault>> {
+    let store = store.clone();
+    tokio::spawn(async move {
+        let caps = CrmCaps::default();
+        store.write_crm("acme", score(json!(n)), caps, 0).await
+    })
+}
+
+fn options(dir: &TempDir) -> SqliteOptions {
+    SqliteOptions::new(dir.path().join("sluice.db"))
+}
+
+/// Takes the write lock as another process would.
+fn lock(dir: &TempDir) -> rusqlite::Connection {
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_may_start_at_once() {
+    let (_dir, open) = backend();
+    let starts: Vec<_> = (0..8).map(|_| tokio::spawn(open())).collect();
+    for start in starts {
+        start.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    SqliteStore::open(options(&dir)).await.unwrap().close().await;
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other.execute_batch("INSERT INTO schema_migration VALUES (9999, 'later')").unwrap();
+    let refused = SqliteStore::open(options(&dir)).await.err().unwrap();
+    assert!(matches!(refused, StoreError::TooNew { found: 9999, .. }));
+    assert!(refused.to_string().contains("start a newer program"));
+}
+
+#[tokio::test]
+async fn the_files_are_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    #[cfg(unix)]
+    for file in ["sluice.db", "sluice.db-wal"] {
+        use std::os::unix::fs::PermissionsExt;
+        let meta = std::fs::metadata(dir.path().join(file)).unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, 0o600, "{file}");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_lock_is_waited_for_and_then_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut short = options(&dir);
+    short.busy_ms_max = 50;
+    let (impatient, patient) = (open_with_leads(short).await, open_with_leads(options(&dir)).await);
+    let other = lock(&dir);
+
+    let given_up = impatient.write_crm("acme", score(json!(1)), CrmCaps::default(), 0).await;
+    assert!(matches!(given_up, Err(CrmFault::Store(StoreError::Unavailable(_)))));
+    assert_eq!(read_score(&impatient).await, None, "reads are not held up");
+
+    let waiting = spawn_score(&patient, 2);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(waiting.await.unwrap(), Ok(CrmWritten::Fields));
+    assert_eq!(read_score(&impatient).await, Some(json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_whose_future_is_dropped_is_still_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let other = lock(&dir);
+    let mut dropped = store.write_crm("acme", score(json!(1)), CrmCaps::default(), 0);
+    let timeout = Duration::from_millis(20);
+    assert!(tokio::time::timeout(timeout, &mut dropped).await.is_err());
+    drop(dropped);
+    other.execute_batch("COMMIT").unwrap();
+    store.close().await;
+    let store = SqliteStore::open(options(&dir)).await.unwrap();
+    assert_eq!(read_score(&store).await, Some(json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_waited_too_long_never_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut short = options(&dir);
+    short.wait_ms_max = 500;
+    let store = open_with_leads(short).await;
+    let other = lock(&dir);
+    let first = spawn_score(&store, 1);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // The writer waits for the lock with the first one; these wait behind it.
+    let second = spawn_score(&store, 2);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(first.await.unwrap(), Ok(CrmWritten::Fields));
+    let refused = second.await.unwrap();
+    assert!(matches!(refused, Err(CrmFault::Store(StoreError::Unavailable(_)))));
+    assert_eq!(read_score(&store).await, Some(json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_an_edit_undoes_itself_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let at = SessionAddress { brand: "acme".to_owned(), row_id: SessionRowId::random().unwrap() };
+    let panics = Box::new(|_: Option<&SessionRow>| -> SessionChange { panic!("as it should") });
+    let other = lock(&dir);
+    let write = spawn_score(&store, 1);
+    let failing = store.clone();
+    let failed = tokio::spawn(async move { failing.commit_session(at, 0, panics).await });
+    let again = spawn_score(&store, 2);
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(write.await.unwrap(), Ok(CrmWritten::Fields));
+    assert!(matches!(failed.await.unwrap(), Err(StoreError::Failed(_))));
+    assert_eq!(again.await.unwrap(), Ok(CrmWritten::Fields));
+    assert!(read_score(&store).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_finishes_what_was_handed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let mut writes = Vec::new();
+    for n in 0..50 {
+        let mut write = store.write_crm("acme", score(json!(n)), CrmCaps::default(), 0);
+        // Polled once, it has its place in the queue.
+        let _ = poll_once(&mut write).await;
+        writes.push(write);
+    }
+    store.close().await;
+    for write in writes {
+        assert_eq!(write.await, Ok(CrmWritten::Fields));
+    }
+    let late = store.write_crm("acme", score(json!(99)), CrmCaps::default(), 0).await;
+    assert!(matches!(late, Err(CrmFault::Store(StoreError::Unavailable(_)))));
+    let late = store.find_entity("acme", address().slug).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))));
+    let store = SqliteStore::open(options(&dir)).await.unwrap();
+    assert_eq!(read_score(&store).await, Some(json!(49)));
+}
+
+async fn poll_once<T>(future: &mut BoxFuture<'_, T>) {
+    std::future::poll_fn(|context| {
+        let _ = future.as_mut().poll(context);
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
+
+/// What runs on every page must not become slower with the number of entries.
+#[tokio::test]
+async fn hot_statements_search_indexes_and_sort_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    open_with_leads(options(&dir)).await;
+    let conn = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    for sql in [
+        crm_read::NEWEST_VALUES,
+        crm_read::NEWEST_ENTRIES,
+        crm_read::VALUES_OF_KEY,
+        crm_load::NEWEST_HOLDER,
+        crm_load::ENTRIES,
+        crm_load::VALUE_SIZES,
+        jobs::NEXT,
+        job_admin::DELETE_FINISHED,
+        session::LOAD,
+        session::DELETE_EXPIRED,
+        token::DELETE_EXPIRED,
+        rate::DELETE_EXPIRED,
+    ] {
+        let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let given = vec![1; query.parameter_count()];
+        let steps = query.query_map(rusqlite::params_from_iter(given), |row| row.get(3)).unwrap();
+        for step in steps.map(Result::<String, _>::unwrap) {
+            // Waiting jobs are looked through in their order; there is an index of them alone.
+            let table = step.contains("SCAN") && !step.contains("asked") && !step.contains("job_waiting");
+            assert!(!table && !step.contains("B-TREE"), "{step} in {sql}");
+        }
+    }
+}
+
+/// As the web server's workers do: a runtime of one thread each, none of which is the
+/// database's. The store may also outlive every runtime.
+#[test]
+fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = tokio::runtime::Runtime::new().unwrap();
+    let store = database.block_on(open_with_leads(options(&dir)));
+    let workers: Vec<_> = (0..2)
+        .map(|n| {
+            let store = store.clone();
+            std::thread::spawn(move || {
+                let worker = tokio::runtime::Builder::new_current_thread();
+                let worker = { worker }.build().unwrap();
+                worker.block_on(async {
+                    let caps = CrmCaps::default();
+                    store.write_crm("acme", score(json!(n)), caps, 0).await.unwrap();
+                    assert!(read_score(&store).await.is_some());
+                });
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    drop(database);
+    drop(store);
+}
+
+/// Runs what is due and gives how it ended.
+async fn work(store: &SqliteStore, now_ms: i64) -> Vec<JobEnd> {
+    let runs = store.run_jobs(Arc::new(|_: &str| CrmCaps::default()), 10, now_ms).await.unwrap();
+    runs.into_iter().map(|run| run.end).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_keeps_failing_is_retried_then_parked_and_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER broken BEFORE INSERT ON crm_value WHEN NEW.key = 'score'
+             BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END",
+        )
+        .unwrap();
+    let caps = CrmCaps::default();
+    store.queue_crm("acme", score(json!(1)), caps, 0).await.unwrap();
+    store.queue_crm("acme", CrmWrite::Clear { at: address().line() }, caps, 0).await.unwrap();
+    let mut now = 0;
+    for try_number in 1..JOB_TRIES_MAX {
+        let ends = work(&store, now).await;
+        let [JobEnd::Retry { due_at, error }] = &ends[..] else { panic!("{ends:?}") };
+        assert!(error.contains("broken on purpose"), "{error}");
+        assert_eq!(work(&store, due_at - 1).await, [], "try {try_number} waits, and its line with it");
+        now = *due_at;
+    }
+    let ends = work(&store, now).await;
+    assert!(matches!(&ends[..], [JobEnd::Parked { .. }, JobEnd::Done]), "{ends:?}");
+    let parked = store.list_jobs(None, Some(JobState::Parked), 5).await.unwrap().remove(0);
+    assert_eq!(parked.tries, JOB_TRIES_MAX);
+    assert!(parked.last_error.unwrap().contains("broken on purpose"));
+    assert_eq!(read_score(&store).await, None);
+
+    other.execute_batch("DROP TRIGGER broken").unwrap();
+    assert_eq!(store.retry_jobs(JobChoice::One(parked.id), now).await, Ok(1));
+    assert_eq!(work(&store, now).await, [JobEnd::Done]);
+    assert_eq!(read_score(&store).await, Some(json!(1)));
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_parked_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let id = store.queue_crm("acme", score(json!(1)), CrmCaps::default(), 0).await.unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other.execute_batch("UPDATE job SET write = x'c1'").unwrap();
+    let ends = work(&store, 0).await;
+    let [JobEnd::Parked { error }] = &ends[..] else { panic!("{ends:?}") };
+    assert!(error.starts_with(&format!("a stored job cannot be read: job {id}: ")), "{error}");
+    let retried = store.retry_jobs(JobChoice::One(id), 0).await;
+    assert!(matches!(retried, Err(StoreError::Corrupt { .. })));
+    assert_eq!(store.drop_jobs(JobChoice::One(id)).await, Ok(1));
+}

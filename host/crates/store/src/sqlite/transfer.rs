@@ -1,0 +1,83 @@
+//! All rows, out of a database and into an empty one.
+
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, Row, params_from_iter};
+use tokio::sync::mpsc;
+
+use sluice_kit::StoreError;
+
+use crate::error::SqlError;
+use crate::transfer::{Cell, ImportFault, Part, ROWS_MAX, TABLES, Table};
+
+/// In one transaction, which sees one moment. Blocks while nobody receives.
+pub(super) fn export(conn: &mut Connection, to: &mpsc::Sender<Part>) -> Result<(), SqlError> {
+    let conn = conn.transaction()?;
+    for table in TABLES {
+        let sql = format!("SELECT {} FROM {} ORDER BY {}", table.column_list(), table.name, table.key);
+        let mut query = conn.prepare(&sql)?;
+        let mut rows = query.query([])?;
+        let mut part = Vec::new();
+        while let Some(row) = rows.next()? {
+            part.push(read(table, row)?);
+            if part.len() == ROWS_MAX
+                && to.blocking_send(Part::Rows(table, std::mem::take(&mut part))).is_err()
+            {
+                return Ok(());
+            }
+        }
+        if !part.is_empty() && to.blocking_send(Part::Rows(table, part)).is_err() {
+            return Ok(());
+        }
+    }
+    // Nobody to tell is nobody to fail for.
+    let _ = to.blocking_send(Part::End);
+    Ok(())
+}
+
+fn read(table: &Table, row: &Row<'_>) -> Result<Vec<Cell>, SqlError> {
+    let cell = |index| {
+        Ok(match row.get_ref(index)? {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(number) => Cell::Int(number),
+            ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+            ValueRef::Real(_) => {
+                let why = "it holds a number that is not an integer".to_owned();
+                return Err(StoreError::Corrupt { what: "row", why }.into());
+            }
+        })
+    };
+    (0..table.columns.len()).map(cell).collect()
+}
+
+/// Runs inside the writer's transaction. Blocks until the end.
+pub(super) fn import(conn: &Connection, mut from: mpsc::Receiver<Part>) -> Result<(), ImportFault> {
+    for table in TABLES {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", table.name);
+        if conn.query_row(&sql, [], |row| row.get(0))? {
+            return Err(ImportFault::NotEmpty(table.name));
+        }
+    }
+    while let Some(part) = from.blocking_recv() {
+        match part {
+            Part::Rows(table, rows) => insert(conn, table, rows)?,
+            Part::End => return Ok(()),
+        }
+    }
+    Err(ImportFault::BrokenOff)
+}
+
+fn insert(conn: &Connection, table: &Table, rows: Vec<Vec<Cell>>) -> Result<(), SqlError> {
+    let places = vec!["?"; table.columns.len()].join(", ");
+    let sql = format!("INSERT INTO {} ({}) VALUES ({places})", table.name, table.column_list());
+    let mut insert = conn.prepare_cached(&sql)?;
+    for row in rows {
+        insert.execute(params_from_iter(row.into_iter().map(|cell| match cell {
+            Cell::Null => Value::Null,
+            Cell::Int(number) => Value::Integer(number),
+            Cell::Text(text) => Value::Text(text),
+            Cell::Bytes(bytes) => Value::Blob(bytes),
+        })))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The instruments. Names and units are those of OpenTelemetry's semantic
+//! conventions where they exist; the host's own begin with `sluice.`.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+
+use sluice_kit::page_stats::RunCost;
+
+/// Upper bounds of durations in seconds, as the conventions advise for HTTP.
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Runs and database calls are shorter than requests.
+const SHORT_SECONDS: [f64; 14] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+const FUEL: [f64; 11] = [1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 1e10];
+const BYTES: [f64; 8] =
+    [524_288.0, 1_048_576.0, 2_097_152.0, 4_194_304.0, 8_388_608.0, 16_777_216.0, 33_554_432.0, 67_108_864.0];
+
+/// A request as metrics see it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLabels<'a> {
+    pub method: &'static str,
+    pub scheme: &'static str,
+    pub status: u16,
+    /// Empty where no page answered.
+    pub brand: &'a str,
+    /// The pattern of the page's path; empty where no page answered.
+    pub route: &'a str,
+}
+
+/// How many sandboxes run and how many requests wait for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SandboxUsage {
+    /// Sandboxes that may run at the same time.
+    pub limit: usize,
+    /// Sandboxes that run.
+    pub running: usize,
+    /// Requests that wait for a sandbox.
+    pub waiting: usize,
+    /// Requests that may wait for a sandbox.
+    pub waiting_max: usize,
+}
+
+/// Every instrument that requests touch.
+#[derive(Debug)]
+pub struct Metrics {
+    request_duration: Histogram<f64>,
+    requests_active: UpDownCounter<i64>,
+    run_fuel: Histogram<u64>,
+    run_memory: Histogram<u64>,
+    run_duration: Histogram<f64>,
+    run_host_duration: Histogram<f64>,
+    runs: Counter<u64>,
+    sandbox_wait: Histogram<f64>,
+    refused: Counter<u64>,
+    database: Histogram<f64>,
+}
+
+impl Metrics {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let seconds = |name: &'static str, what: &'static str, bounds: &[f64]| {
+            let histogram = meter.f64_histogram(name).with_description(what).with_unit("s");
+            histogram.with_boundaries(bounds.to_vec()).build()
+        };
+        let amounts = |name: &'static str, what: &'static str, unit: &'static str, bounds: &[f64]| {
+            let histogram = meter.u64_histogram(name).with_description(what).with_unit(unit);
+            histogram.with_boundaries(bounds.to_vec()).build()
+        };
+        Self {
+            request_duration: seconds(
+                "http.server.request.duration",
+                "Duration of HTTP server requests",
+                &SECONDS,
+            ),
+            requests_active: meter
+                .i64_up_down_counter("http.server.active_requests")
+                .with_description("Requests that are being answered")
+                .with_unit("{request}")
+                .build(),
+            run_fuel: amounts("sluice.run.fuel", "Fuel that runs used", "{fuel}", &FUEL),
+            run_memory: amounts("sluice.run.memory", "Most memory that runs had", "By", &BYTES),
+            run_duration: seconds("sluice.run.duration", "Duration of runs", &SHORT_SECONDS),
+            run_host_duration: seconds(
+                "sluice.run.host_call.duration",
+                "Time of a run in calls that wait for the database",
+                &SHORT_SECONDS,
+            ),
+            runs: meter
+                .u64_counter("sluice.runs")
+                .with_description("Runs by how they ended")
+                .with_unit("{run}")
+                .build(),
+            sandbox_wait: seconds(
+                "sluice.sandbox.wait.duration",
+                "How long requests waited for a sandbox",
+                &SHORT_SECONDS,
+            ),
+            refused: meter
+                .u64_counter("sluice.requests.refused")
+                .with_description("Requests that were turned away, by reason")
+                .with_unit("{request}")
+                .build(),
+            database: seconds(
+                "db.client.operation.duration",
+                "Duration of database client operations",
+                &SHORT_SECONDS,
+            ),
+        }
+    }
+
+    /// Pool and line; `usage` is called when metrics are read.
+    pub fn observe_sandboxes(
+        meter: &Meter,
+        usage: impl Fn() -> SandboxUsage + Clone + Send + Sync + 'static,
+    ) {
+        let gauge =
+            |name: &'static str, what: &'static str, unit: &'static str, read: fn(SandboxUsage) -> usize| {
+                let usage = usage.clone();
+                meter
+                    .u64_observable_gauge(name)
+                    .with_description(what)
+                    .with_unit(unit)
+                    .with_callback(move |observer| observer.observe(read(usage()) as u64, &[]))
+                    .build();
+            };
+        gauge("sluice.sandbox.limit", "Sandboxes that may run at the same time", "{sandbox}", |usage| {
+            usage.limit
+        });
+        gauge("sluice.sandbox.running", "Sandboxes that run", "{sandbox}", |usage| usage.running);
+        gauge("sluice.sandbox.waiting", "Requests that wait for a sandbox", "{request}", |usage| {
+            usage.waiting
+        });
+        gauge("sluice.sandbox.waiting.limit", "Requests that may wait for a sandbox", "{request}", |usage| {
+            usage.waiting_max
+        });
+    }
+
+    pub fn request_began(&self) {
+        self.requests_active.add(1, &[]);
+    }
+
+    pub fn request_ended(&self, labels: RequestLabels<'_>, took: Duration) {
+        self.requests_active.add(-1, &[]);
+        let mut attributes = vec![
+            KeyValue::new("http.request.method", labels.method),
+            KeyValue::new("url.scheme", labels.scheme),
+            KeyValue::new("http.response.status_code", i64::from(labels.status)),
+        ];
+        if !labels.brand.is_empty() {
+            attributes.push(KeyValue::new("http.route", labels.route.to_owned()));
+            attributes.push(KeyValue::new("sluice.brand", labels.brand.to_owned()));
+        }
+        self.request_duration.record(took.as_secs_f64(), &attributes);
+    }
+
+    /// A run that was given a sandbox, after the request had `waited` for it.
+    pub fn run_ended(&self, brand: &str, cost: &RunCost, waited: Duration) {
+        let brand = [KeyValue::new("sluice.brand", brand.to_owned())];
+        self.run_fuel.record(cost.fuel, &brand);
+        self.run_memory.record(cost.memory_bytes, &brand);
+        self.run_duration.record(Duration::from_micros(cost.wall_us).as_secs_f64(), &brand);
+        self.run_host_duration.record(Duration::from_micros(cost.host_us).as_secs_f64(), &brand);
+        self.sandbox_wait.record(waited.as_secs_f64(), &[]);
+    }
+
+    /// How a run ended, one that did not compile included.
+    pub fn run_outcome(&self, brand: &str, outcome: &'static str) {
+        let attributes =
+            [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("sluice.outcome", outcome)];
+        self.runs.add(1, &attributes);
+    }
+
+    /// `overload`, `rate` or `draining`.
+    pub fn request_refused(&self, brand: &str, reason: &'static str) {
+        let attributes = [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("reason", reason)];
+        self.refused.add(1, &attributes);
+    }
+
+    pub fn database_answered(&self, system: &'static str, operation: &'static str, ok: bool, took: Duration) {
+        let mut attributes =
+            vec![KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", operation)];
+        if !ok {
+            attributes.push(KeyValue::new("error.type", "unavailable"));
+        }
+        self.database.record(took.as_secs_f64(), &attributes);
+    }
+}

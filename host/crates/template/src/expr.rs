@@ -1,0 +1,418 @@
+//! Expressions: `{{ … }}`, directive arguments and `v-if` values.
+
+pub(super) mod tokens;
+
+use std::collections::BTreeSet;
+
+use sluice_text::suggest;
+
+use super::ast::{Expr, FilterCall, Named, Operator, Root, Step};
+use super::filters::Filter;
+use super::source::{Checked, Problem};
+use tokens::{Origin, Token, Tokens};
+
+/// Parentheses, brackets and `!` that an expression may nest.
+const NESTING_MAX: usize = 32;
+
+/// Reads expressions from a position in a text on.
+pub(super) struct ExprParser<'s> {
+    tokens: Tokens<'s>,
+    depth: usize,
+}
+
+impl<'s> ExprParser<'s> {
+    pub(super) fn new(text: &'s str, from: usize, origin: Origin) -> Checked<ExprParser<'s>> {
+        let tokens = Tokens::new(text, from, origin)?;
+        Ok(ExprParser { tokens, depth: 0 })
+    }
+
+    /// The offset at which the next token begins.
+    pub(super) fn offset(&self) -> usize {
+        self.tokens.start()
+    }
+
+    pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
+        self.tokens.problem(message)
+    }
+
+    pub(super) fn rest_starts_with(&self, what: &str) -> bool {
+        self.tokens.rest_starts_with(what)
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        matches!(self.tokens.peek(), Token::Other(None))
+    }
+
+    pub(super) fn take_comma(&mut self) -> Checked<bool> {
+        self.tokens.take_sign(",")
+    }
+
+    /// Checks that the next sign is this one, and leaves it there.
+    pub(super) fn expect(&self, sign: &str, after: &str) -> Checked<()> {
+        if self.tokens.is_sign(sign) {
+            return Ok(());
+        }
+        Err(self.unexpected(&format!("expected \"{sign}\" after {after}")))
+    }
+
+    /// A name that a directive gives: `x` in `@set(x = …)`.
+    pub(super) fn name(&mut self, what: &str) -> Checked<Named> {
+        let pos = self.tokens.pos();
+        match self.tokens.advance()? {
+            Token::Word(name) => Ok(Named { name, pos }),
+            _ => Err(Problem::new(pos, format!("expected {what}"))),
+        }
+    }
+
+    /// Quoted text that has to stand as it is: `"card"` in `@component("card")`.
+    pub(super) fn literal_text(&mut self, what: &str) -> Checked<Named> {
+        let pos = self.tokens.pos();
+        match self.tokens.advance()? {
+            Token::Text(name) => Ok(Named { name, pos }),
+            _ => Err(Problem::new(pos, format!("expected {what} in quotes"))),
+        }
+    }
+
+    pub(super) fn expect_word(&mut self, word: &str, after: &str) -> Checked<()> {
+        if self.tokens.is_word(word) {
+            self.tokens.advance()?;
+            return Ok(());
+        }
+        Err(self.unexpected(&format!("expected \"{word}\" after {after}")))
+    }
+
+    pub(super) fn take_sign(&mut self, sign: &str, after: &str) -> Checked<()> {
+        self.expect(sign, after)?;
+        self.tokens.advance()?;
+        Ok(())
+    }
+
+    /// An expression with its filters.
+    pub(super) fn pipeline(&mut self) -> Checked<Expr> {
+        let value = self.any()?;
+        let mut calls = Vec::new();
+        while self.tokens.take_sign("|")? {
+            calls.push(self.filter()?);
+        }
+        if calls.is_empty() {
+            return Ok(value);
+        }
+        if self.operator_ahead() {
+            return Err(self.problem(format!(
+                "{} stands after a filter; put the filtered value in parentheses",
+                self.tokens.found()
+            )));
+        }
+        let value = Box::new(value);
+        Ok(Expr::Filtered { value, calls })
+    }
+
+    fn filter(&mut self) -> Checked<FilterCall> {
+        let named = self.name("the name of a filter")?;
+        let Some(filter) = Filter::find(&named.name) else {
+            let hint = suggest::hint(&named.name, Filter::names());
+            let message = format!("there is no filter \"{}\"{hint}", named.name);
+            return Err(Problem::new(named.pos, message));
+        };
+        let mut args = Vec::new();
+        while self.tokens.take_sign(":")? {
+            args.push(self.any()?);
+        }
+        filter.check_args(args.len()).map_err(|message| Problem::new(named.pos, message))?;
+        Ok(FilterCall { filter, args, pos: named.pos })
+    }
+
+    fn operator_ahead(&self) -> bool {
+        match self.tokens.peek() {
+            Token::Sign("&&" | "||" | "+") => true,
+            token => comparison(token).is_some() || is_word(token, "and") || is_word(token, "or"),
+        }
+    }
+
+    fn any(&mut self) -> Checked<Expr> {
+        self.nested(|parser| {
+            parser.logical("||", "or", Expr::Or, |parser| {
+                parser.logical("&&", "and", Expr::And, |parser| parser.equality())
+            })
+        })
+    }
+
+    fn logical(
+        &mut self,
+        sign: &str,
+        word: &str,
+        join: fn(Vec<Expr>) -> Expr,
+        mut part: impl FnMut(&mut Self) -> Checked<Expr>,
+    ) -> Checked<Expr> {
+        let first = part(self)?;
+        let mut all = vec![first];
+        while self.tokens.is_sign(sign) || self.tokens.is_word(word) {
+            self.tokens.advance()?;
+            all.push(part(self)?);
+        }
+        match all.len() {
+            1 => all.pop().ok_or_else(|| self.problem("expected a value")),
+            _ => Ok(join(all)),
+        }
+    }
+
+    fn equality(&mut self) -> Checked<Expr> {
+        self.chain(
+            |token| comparison(token).filter(|operator| is_equality(*operator)),
+            |parser| {
+                parser.chain(
+                    |token| comparison(token).filter(|operator| !is_equality(*operator)),
+                    |parser| {
+                        parser.chain(
+                            |token| matches!(token, Token::Sign("+")).then_some(Operator::Add),
+                            Self::unary,
+                        )
+                    },
+                )
+            },
+        )
+    }
+
+    fn chain(
+        &mut self,
+        operator: impl Fn(&Token) -> Option<Operator>,
+        mut part: impl FnMut(&mut Self) -> Checked<Expr>,
+    ) -> Checked<Expr> {
+        let first = part(self)?;
+        let mut rest = Vec::new();
+        while let Some(operator) = operator(self.tokens.peek()) {
+            self.tokens.advance()?;
+            rest.push((operator, part(self)?));
+        }
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        let first = Box::new(first);
+        Ok(Expr::Chain { first, rest })
+    }
+
+    fn unary(&mut self) -> Checked<Expr> {
+        if self.tokens.take_sign("!")? {
+            let inner = self.nested(Self::unary)?;
+            return Ok(Expr::Not(Box::new(inner)));
+        }
+        if self.tokens.take_sign("-")? {
+            return Ok(match self.nested(Self::unary)? {
+                Expr::Number(number) => Expr::Number(-number),
+                inner => Expr::Negate(Box::new(inner)),
+            });
+        }
+        self.postfix()
+    }
+
+    fn postfix(&mut self) -> Checked<Expr> {
+        let value = self.primary()?;
+        let mut steps = Vec::new();
+        loop {
+            if self.tokens.take_sign(".")? || self.tokens.take_sign("?.")? {
+                let key = self.name("a name after the dot")?;
+                steps.push(Step::Key(key.name));
+            } else if self.tokens.take_sign("[")? {
+                steps.push(match self.pipeline()? {
+                    Expr::Text(key) => Step::Key(key),
+                    index => Step::Index(index),
+                });
+                self.take_sign("]", "the index")?;
+            } else {
+                break;
+            }
+        }
+        if self.tokens.is_sign("(") {
+            return Err(
+                self.problem("functions cannot be called here; filters are written {{ value | filter }}")
+            );
+        }
+        Ok(match value {
+            Expr::Path { root, steps: none } if none.is_empty() => Expr::Path { root, steps },
+            value if steps.is_empty() => value,
+            value => Expr::Path { root: Root::Value(Box::new(value)), steps },
+        })
+    }
+
+    fn primary(&mut self) -> Checked<Expr> {
+        let pos = self.tokens.pos();
+        match self.tokens.peek() {
+            Token::Number(_) | Token::Text(_) | Token::Word(_) => {}
+            Token::Sign("(" | "[" | "{") => {}
+            _ => return Err(self.unexpected("expected a value")),
+        }
+        match self.tokens.advance()? {
+            Token::Number(number) => Ok(Expr::Number(number)),
+            Token::Text(text) => Ok(Expr::Text(text)),
+            Token::Sign("(") => {
+                let inner = self.pipeline()?;
+                self.take_sign(")", "the expression in parentheses")?;
+                Ok(inner)
+            }
+            Token::Sign("[") => self.list(),
+            Token::Sign(_) => self.dict(),
+            Token::Word(word) => self.word(Named { name: word, pos }),
+            Token::Other(_) => Err(Problem::new(pos, "expected a value")),
+        }
+    }
+
+    fn word(&mut self, named: Named) -> Checked<Expr> {
+        match named.name.as_str() {
+            "true" => Ok(Expr::Bool(true)),
+            "false" => Ok(Expr::Bool(false)),
+            "null" => Ok(Expr::Null),
+            "undefined" => Ok(Expr::Undefined),
+            "eq" | "neq" | "lt" | "lte" | "gt" | "gte" | "and" | "or" => {
+                Err(Problem::new(named.pos, format!("expected a value before \"{}\"", named.name)))
+            }
+            "dump" if self.tokens.take_sign("(")? => {
+                let inner = self.pipeline()?;
+                self.take_sign(")", "the argument of dump")?;
+                Ok(Expr::Dump(Box::new(inner)))
+            }
+            _ => Ok(Expr::Path { root: Root::Name(named), steps: Vec::new() }),
+        }
+    }
+
+    fn list(&mut self) -> Checked<Expr> {
+        let mut items = Vec::new();
+        while !self.tokens.is_sign("]") {
+            items.push(self.pipeline()?);
+            if !self.tokens.take_sign(",")? {
+                break;
+            }
+        }
+        self.take_sign("]", "the list")?;
+        Ok(Expr::List(items))
+    }
+
+    fn dict(&mut self) -> Checked<Expr> {
+        let mut fields = Vec::new();
+        let mut known = BTreeSet::new();
+        while !self.tokens.is_sign("}") {
+            let pos = self.tokens.pos();
+            let (key, shorthand) = match self.tokens.advance()? {
+                Token::Word(word) => (word, true),
+                Token::Text(text) => (text, false),
+                Token::Number(number) => (super::value::number_text(number), false),
+                _ => return Err(Problem::new(pos, "expected the name of a field")),
+            };
+            let value = if shorthand && !self.tokens.is_sign(":") {
+                self.word(Named { name: key.clone(), pos })?
+            } else {
+                self.take_sign(":", "the name of a field")?;
+                self.pipeline()?
+            };
+            if !known.insert(key.clone()) {
+                return Err(Problem::new(pos, format!("the field \"{key}\" is given twice")));
+            }
+            fields.push((key, value));
+            if !self.tokens.take_sign(",")? {
+                break;
+            }
+        }
+        self.take_sign("}", "the fields")?;
+        Ok(Expr::Dict(fields))
+    }
+
+    fn nested(&mut self, inner: impl FnOnce(&mut Self) -> Checked<Expr>) -> Checked<Expr> {
+        if self.depth >= NESTING_MAX {
+            return Err(self.problem(format!("expressions nest at most {NESTING_MAX} deep")));
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    pub(super) fn unexpected(&self, expected: &str) -> Problem {
+        let hint = match self.tokens.peek() {
+            Token::Sign("-") => "; there is no subtraction, and a key with a dash is written a['my-key']",
+            Token::Sign("*" | "/" | "%") => "; do arithmetic in the backend script",
+            Token::Sign("?") => "; there is no ?: here, use @if or the yesno filter",
+            Token::Sign("=") => "; equality is ==",
+            Token::Sign("&") => "; logical and is &&",
+            _ => "",
+        };
+        self.problem(format!("{expected}, found {}{hint}", self.tokens.found()))
+    }
+}
+
+fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(next) if next == word)
+}
+
+fn comparison(token: &Token) -> Option<Operator> {
+    let text = match token {
+        Token::Sign(sign) => *sign,
+        Token::Word(word) => word.as_str(),
+        _ => return None,
+    };
+    Some(match text {
+        "==" | "eq" => Operator::Equal,
+        "!=" | "neq" => Operator::NotEqual,
+        "===" => Operator::StrictEqual,
+        "!==" => Operator::StrictNotEqual,
+        "<" | "lt" => Operator::Less,
+        "<=" | "lte" => Operator::LessEqual,
+        ">" | "gt" => Operator::Greater,
+        ">=" | "gte" => Operator::GreaterEqual,
+        _ => return None,
+    })
+}
+
+fn is_equality(operator: Operator) -> bool {
+    use Operator::{Equal, NotEqual, StrictEqual, StrictNotEqual};
+    matches!(operator, Equal | NotEqual | StrictEqual | StrictNotEqual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Expr, String> {
+        let parsed = ExprParser::new(text, 0, Origin::File(0)).and_then(|mut parser| {
+            let expr = parser.pipeline()?;
+            match parser.at_end() {
+                true => Ok(expr),
+                false => Err(parser.unexpected("expected the end")),
+            }
+        });
+        parsed.map_err(|problem| format!("{}: {}", problem.pos.at, problem.message))
+    }
+
+    #[test]
+    fn errors_name_the_offset_and_the_way_out() {
+        for (text, expected) in [
+            ("a +", "3: expected a value, found the end"),
+            ("a - 1", "2: expected the end, found \"-\"; there is no subtraction"),
+            ("a | uper", "4: there is no filter \"uper\" (did you mean \"upper\"?)"),
+            ("a | length > 0", "11: \">\" stands after a filter"),
+            ("a ? 1 : 2", "2: expected the end, found \"?\"; there is no ?:"),
+            ("a.trim()", "6: functions cannot be called here"),
+            ("(a", "2: expected \")\" after"),
+            ("a[1", "3: expected \"]\" after the index"),
+            ("{a: 1, a: 2}", "7: the field \"a\" is given twice"),
+            ("a = 1", "2: expected the end, found \"=\"; equality is =="),
+            ("and b", "0: expected a value before \"and\""),
+            ("a.", "2: expected a name after the dot"),
+            ("a | default", "4: default takes 1 argument"),
+        ] {
+            let error = parse(text).err().unwrap_or_default();
+            assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_chains_are_not() {
+        for (open, close) in [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("a[", "]")] {
+            let deep = format!("{}1{}", open.repeat(5000), close.repeat(5000));
+            assert!(parse(&deep).is_err_and(|e| e.contains("nest at most 32")), "{open}");
+        }
+        for chain in ["a + ", "a and ", "a == ", "a < ", "a || "] {
+            assert!(parse(&format!("{}1", chain.repeat(5000))).is_ok(), "{chain}");
+        }
+        assert!(parse(&format!("a{}", ".b".repeat(5000))).is_ok());
+        assert!(parse(&format!("a{}", " | upper".repeat(5000))).is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! Limits, and that no text can break the compiler.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn limited(source: &str, limits: TemplateLimits) -> String {
+    let result = Template::compile_with("page.html", source, &Files::default(), limits)
+        .and_then(|template| render_template(&template, &data()));
+    match result {
+        Ok(rendered) => rendered.html,
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn output_is_bounded_just_so() {
+    let limits = |output_bytes_max| TemplateLimits { output_bytes_max, ..TemplateLimits::default() };
+    assert_eq!(limited("ab{{ 'c' }}", limits(3)), "abc");
+    let error = "page.html:1:3: the page is larger than 2 bytes (output_bytes_max)";
+    assert_eq!(limited("ab{{ 'c' }}", limits(2)), error);
+    let endless = "@set(a = [1,2,3,4,5,6,7,8,9,10])@foreach(b in a)@foreach(c in a)@foreach(d in a)@foreach(e in a)@foreach(f in a)@foreach(g in a)@foreach(h in a)0123456789@endforeach@endforeach@endforeach@endforeach@endforeach@endforeach@endforeach";
+    assert!(limited(endless, TemplateLimits::default()).contains("output_bytes_max"));
+}
+
+#[test]
+fn loops_without_output_end_too() {
+    let nested = format!(
+        "@set(a = [1,2,3,4,5,6,7,8,9,10]){}{}",
+        "@foreach(b in a)".repeat(40),
+        "@endforeach".repeat(40)
+    );
+    assert!(limited(&nested, TemplateLimits::default()).contains("operations_max"));
+    let limits = |operations_max| TemplateLimits { operations_max, ..TemplateLimits::default() };
+    assert_eq!(limited("@foreach(a in var.list)@endforeach", limits(4)), "");
+    assert!(limited("@foreach(a in var.list)@endforeach", limits(3)).contains("more than 3 steps"));
+}
+
+#[test]
+fn values_that_grow_are_stopped() {
+    let doubling = "@set(s = 'x')@set(a = [1,2,3,4,5,6,7,8,9,10])@foreach(b in a)@foreach(c in a)@set(s = s + s)@endforeach@endforeach{{ s.length }}";
+    assert!(limited(doubling, TemplateLimits::default()).contains("made_bytes_max"));
+    let nesting = "@set(s = [])@foreach(b in [1,2,3,4,5,6,7,8,9,10])@foreach(c in [1,2,3,4,5,6,7,8,9,10])@set(s = [s, s])@endforeach@endforeach";
+    assert!(limited(nesting, TemplateLimits::default()).contains("nest at most 32 deep"));
+    let wide = "@set(s = [1])@foreach(b in [1,2,3,4,5,6,7,8,9,10])@foreach(c in [1,2,3])@set(s = [s, s])@endforeach@endforeach{{ s }}";
+    assert!(limited(wide, TemplateLimits::default()).contains("_max"));
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let nested = |depth: usize| format!("{}x{}", "@if(1)".repeat(depth), "@endif".repeat(depth));
+    assert_eq!(limited(&nested(48), TemplateLimits::default()), "x");
+    assert!(limited(&nested(49), TemplateLimits::default()).ends_with("directives nest at most 48 deep"));
+    let elements = format!("{}{}", "<p v-if=\"var.t\">".repeat(60), "</p>".repeat(60));
+    assert!(limited(&elements, TemplateLimits::default()).contains("nest at most 48 deep"));
+    let chain = format!("@if(0)a{}@endif", "@elseif(0)b".repeat(5000));
+    assert_eq!(limited(&chain, TemplateLimits::default()), "");
+}
+
+#[test]
+fn sources_and_nodes_are_bounded() {
+    let limits = TemplateLimits { source_bytes_max: 3, ..TemplateLimits::default() };
+    assert_eq!(limited("abc", limits.clone()), "abc");
+    assert!(limited("abcd", limits).ends_with("larger than 3 bytes"));
+    let limits = TemplateLimits { nodes_max: 2, ..TemplateLimits::default() };
+    assert_eq!(limited("a{{ 1 }}", limits.clone()), "a1");
+    assert!(limited("a{{ 1 }}b", limits).contains("nodes_max"));
+    // Loops inside a tag are lowered more than once, which must not add up.
+    let tag = format!("<p {} a=\"1\"{}>", "@foreach(a in b)".repeat(40), "@endforeach".repeat(40));
+    let result = limited(&tag, TemplateLimits::default());
+    assert!(result.contains("nodes_max") || result.starts_with("<p "), "{result}");
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("{{ var.name }}".to_owned()),
+        Just("{{ var.list | json }}".to_owned()),
+        Just("@if(var.t)".to_owned()),
+        Just("@elseif(var.f)".to_owned()),
+        Just("@else".to_owned()),
+        Just("@endif".to_owned()),
+        Just("@foreach(a in var.list)".to_owned()),
+        Just("@endforeach".to_owned()),
+        Just("@set(b = a)".to_owned()),
+        Just("<p v-if=\"var.t\">".to_owned()),
+        Just("<p v-else>".to_owned()),
+        Just("</p>".to_owned()),
+        Just("<script>".to_owned()),
+        Just("</script>".to_owned()),
+        Just("<a href=\"".to_owned()),
+        Just("<a title=".to_owned()),
+        Just("\">".to_owned()),
+        Just("<!--".to_owned()),
+        Just("-->".to_owned()),
+        Just("[[".to_owned()),
+        Just("]]".to_owned()),
+        Just("@{{".to_owned()),
+        Just("{{".to_owned()),
+        Just("}}".to_owned()),
+        Just("@component(\"card\", {a: var.name})".to_owned()),
+        Just("@extends(\"base\")".to_owned()),
+        Just("@block(\"x\")".to_owned()),
+        Just("@endblock".to_owned()),
+        Just("@yield(\"x\")".to_owned()),
+        "[ -~é\u{1f600}\n]{0,6}",
+        "[(){}|:.+'\"<>=&@a1 ]{0,5}",
+    ]
+}
+
+/// Renders, or is an error at a place that is there.
+fn renders_or_says_where(source: &str, include: &str) {
+    let own = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+    let include = own(include);
+    let files = Files { layouts: vec![("base", include)], components: vec![("card", include)] };
+    let Err(error) = render_with(&files, source, &data()) else { return };
+    let text = if error.file == "page.html" { source } else { include };
+    let line = text.split('\n').nth(error.line - 1);
+    let columns = line.map(|line| line.chars().count() + 1);
+    assert!(error.column >= 1 && Some(error.column) <= columns, "{error}");
+    assert!(!error.message.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_compiles_or_is_an_error(source in "\\PC{0,80}") {
+        renders_or_says_where(&source, "");
+    }
+
+    #[test]
+    fn any_mix_of_pieces_compiles_or_is_an_error(pieces in prop::collection::vec(piece(), 0..14), include in prop::collection::vec(piece(), 0..6)) {
+        renders_or_says_where(&pieces.concat(), &include.concat());
+    }
+
+    #[test]
+    fn any_expression_compiles_or_is_an_error(pieces in prop::collection::vec(piece(), 0..6), inner in "[a-z0-9 .|:+!<>=&'\"()\\[\\]{},?-]{0,24}") {
+        renders_or_says_where(&format!("{{{{ {inner} }}}}{}", pieces.concat()), "");
+    }
+}

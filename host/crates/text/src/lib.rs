@@ -1,0 +1,11 @@
+//! Text for people: positions in an author's files, excerpts, suggestions for
+//! misspelt names, and text that is safe to print. Knows nothing of the rest of
+//! Sluice.
+
+#![deny(unsafe_code)]
+
+pub mod excerpt;
+pub mod lexical;
+pub mod printable;
+pub mod source;
+pub mod suggest;

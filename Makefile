@@ -1,4 +1,4 @@
-# Everything people and CI run. `make help` lists it.
+# The targets that developers and CI run. `make help` lists them.
 
 SITE ?= scripts
 CARGO_PROFILE := --release
@@ -9,23 +9,23 @@ CARGO_PROFILE := --release
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what the tests need and this machine lacks (Debian, Ubuntu)
+setup: ## Install the missing tools that the tests need (Debian, Ubuntu)
 	@.ci/setup
 
-install: ## Install sluice for this user, with completions for bash and manual pages
+install: ## Install sluice for this user, with bash completions and manual pages
 	@.ci/setup build
 	cargo install --locked --path host
 	mkdir -p $(HOME)/.local/share/bash-completion/completions
 	sluice completions bash > $(HOME)/.local/share/bash-completion/completions/sluice
 	sluice man $(HOME)/.local/share/man/man1
 
-run: ## Build, compile the sample site and serve it on http://127.0.0.1:8080
+run: ## Build Sluice, compile the sample site and serve it on http://127.0.0.1:8080
 	@.ci/setup build
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice build $(SITE) --out target/scripts
 	target/release/sluice serve $(SITE)
 
-dev: ## Serve the site while it is worked on: browsers reload, mistakes show in the page
+dev: ## Serve the site for development: reload browsers and show mistakes in the page
 	@.ci/setup build
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice dev $(SITE)
@@ -38,7 +38,7 @@ check: ## Find mistakes in the site without running it
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice check $(SITE)
 
-types: ## Write what editors need to check the site's scripts
+types: ## Write the type declarations that editors need to check the site's scripts
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice types $(SITE)
 
@@ -46,10 +46,10 @@ test-site: ## Run the site's own tests
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice test $(SITE)
 
-test: setup guest-check lint ## Install what is missing, check the sources, run every test
+test: setup guest-check lint ## Install missing tools, check the sources and run every test
 	cargo nextest run --locked --cargo-profile release --workspace --exclude sluice-benches --no-fail-fast
 
-lint: ## Formatting and clippy
+lint: ## Check formatting and run clippy
 	cargo fmt --check
 	cd guest && cargo fmt --check
 	cargo clippy $(CARGO_PROFILE) --locked --workspace --all-targets -- -D warnings

@@ -1,15 +1,15 @@
-# Scripts in process, and the server under load. The profile of the bench is the
-# one of `cargo build --release`, so that dependencies are compiled once.
+# Measures scripts in process, and the server under load. The benches use the release
+# profile, so that cargo compiles the dependencies only once.
 .PHONY: bench bench-dev load start test262
 
-bench: ## Measure runs in the sandbox next to native QuickJS
+bench: ## Compare runs in the sandbox with native QuickJS
 	cargo bench --locked --profile release -p sluice-benches --bench script --bench template -- --quiet
 
-bench-dev: ## Measure how long an edit takes to be shown by Chromium, on a site of 200 pages
+bench-dev: ## Measure how long Chromium takes to show an edit, on a site of 200 pages
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	cargo bench --locked --profile release -p sluice-benches --bench dev
 
-load: ## Measure the server under load, endless loops, a stalled receiver and overload
+load: ## Measure the server under load, with endless loops, a stalled receiver and overload
 	@command -v wrk >/dev/null || apt-get install --yes wrk || \
 		{ echo "load: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice

@@ -1,5 +1,5 @@
--- Counts answers that are not 200 and prints one line for load.sh:
--- requests, microseconds, p50 and p99 in microseconds, bad answers.
+-- Counts responses whose status is not 200, and prints one line for load.sh:
+-- requests, microseconds, p50 and p99 in microseconds, failed requests.
 
 local thread_of_run
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The release binary under load: requests a second, latency and CPU time for the
-# pages of the sample site, then what visitors who run endless loops do to the
-# latency of everything else. Server and clients have a core each, so that
-# neither measures the other. Ends within 90 seconds.
+# Measures the release binary under load: requests per second, latency and CPU time for
+# the pages of the sample site. Then measures how endless loops of some visitors affect
+# the latency of all other requests. The server and the clients have one core each, so
+# that they do not disturb each other. Ends within 90 seconds.
 set -euo pipefail
-export LC_ALL=C # A point in numbers, for sort and awk.
+export LC_ALL=C # sort and awk need a decimal point in numbers.
 cd "$(dirname "$0")/.."
 
 if [[ -z ${LOAD_IS_BOUNDED:-} ]]; then
@@ -13,10 +13,10 @@ fi
 
 source benches/load_lib.sh
 connections=16 warm_up_s=1 measured_s=5
-# More than there are sandboxes, so that some wait.
+# More connections than sandboxes, so that some requests wait.
 looping_connections=200 loop_s=14 samples=200
 
-# measure NAME [-H HEADER] URL: one line of the table. curl and wrk take the same
+# measure NAME [-H HEADER] URL: prints one line of the table. curl and wrk use the same
 # option for a header.
 measure() {
   local name=$1 before after result requests duration_us p50_us p99_us bad
@@ -45,7 +45,7 @@ measure_pages() {
   stop_server
 }
 
-# A site whose one page never ends by itself; the clock ends it.
+# A site whose only page loops until it times out.
 looping_site() {
   local brand=$work/site/brands/demo
   mkdir -p "$brand/pages"
@@ -55,7 +55,8 @@ looping_site() {
   echo "$work/site"
 }
 
-# sample_health NAME: latency of /healthz on connections of their own, over seconds.
+# sample_health NAME: measures the latency of /healthz for several seconds, with a new
+# connection for each request.
 sample_health() {
   local times=$work/times
   for ((i = 0; i < samples; i++)); do
@@ -84,7 +85,8 @@ measure_loops() {
   sample_health "$looping_connections connections looping"
   busy_us=$(($(server_cpu_us) - before)) passed_us=$((${EPOCHREALTIME/./} - started))
   kill -0 "$loops_pid" 2>/dev/null || fail "the loops ended before the samples did; the figures are void"
-  # Low, because others may use the core, too: idle is what it rules out.
+  # The threshold is low because other processes can use the core, too. It only excludes
+  # an idle core.
   ((busy_us * 4 > passed_us)) || fail "the loops kept the server's core only $((busy_us * 100 / passed_us)) % busy"
   wait "$loops_pid"
   loops_pid=''

@@ -1,5 +1,5 @@
-# What the scripts that load a server share: two cores, a server on the one, clients
-# on the other, and an end to all of it. Sourced from the repository's root.
+# Shared code of the load scripts: picks two cores, runs the server on one and the clients
+# on the other, and ends both. Source it from the root of the repository.
 
 sluice=${CARGO_TARGET_DIR:-target}/release/sluice
 fail() {
@@ -12,7 +12,7 @@ for tool in wrk curl taskset; do
 done
 [[ -x $sluice ]] || fail "$sluice is missing: cargo build --release"
 
-# The first two cores that this process may use.
+# The first two cores that this process is allowed to use.
 cores=()
 for ((core = 0; core < 1024 && ${#cores[@]} < 2; core++)); do
   if taskset -c "$core" true 2>/dev/null; then cores+=("$core"); fi
@@ -36,7 +36,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 143' TERM INT
 
-# start_server SITE: sets server_pid, visitors and operators.
+# start_server SITE: starts a server and sets server_pid, visitors and operators.
 start_server() {
   local out=$work/out
   : >"$out"
@@ -55,21 +55,22 @@ stop_server() {
   server_pid=''
 }
 
-# CPU time of the server so far, in microseconds.
+# Prints the CPU time that the server has used so far, in microseconds.
 server_cpu_us() {
-  # The second field may hold spaces: count from the parenthesis that ends it.
+  # The second field can contain spaces, so count fields from its closing parenthesis.
   sed 's/.*) //' "/proc/$server_pid/stat" | awk -v hz="$(getconf CLK_TCK)" '{ printf "%d", ($12 + $13) * 1e6 / hz }'
 }
 
-# check_is_200 [CURL OPTIONS] URL
+# check_is_200 [CURL OPTIONS] URL: fails unless the response has status 200.
 check_is_200() {
   local status
   status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 10 "$@") || true
   [[ $status == 200 ]] || fail "${*: -1} answers $status, not 200"
 }
 
-# drive SECONDS CONNECTIONS [WRK OPTIONS] URL: load.lua's line is in the output.
-# For a subshell, which becomes wrk: whoever ends the one ends the other.
+# drive SECONDS CONNECTIONS [WRK OPTIONS] URL: runs wrk. The output contains the line that
+# load.lua prints. Call it in a subshell: the subshell becomes wrk, so killing the subshell
+# ends wrk.
 drive() {
   exec taskset -c "$client_core" wrk --threads 1 --duration "$1s" --connections "$2" --timeout 30s --script benches/load.lua "${@:3}"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What operators are promised, as ratios of medians of five alternating runs:
-# an OTLP receiver that stalls against one that answers (p99 of all requests), and
-# ten times the capacity against half of it (p99 of the requests that were let in).
+# Checks two promises to operators. Each result is a ratio of medians of five alternating
+# runs: a stalled OTLP receiver compared with a working one (p99 of all requests), and a
+# load of ten times the capacity compared with half of it (p99 of admitted requests).
 # Ends within 150 seconds.
 set -euo pipefail
 export LC_ALL=C
@@ -15,7 +15,7 @@ source benches/load_lib.sh
 command -v python3 >/dev/null || fail "python3 is missing (it receives the telemetry)"
 rounds=5 round_s=3
 
-# start_receiver answering|stalled: sets receiver_pid and receiver.
+# start_receiver answering|stalled: starts a receiver and sets receiver_pid and receiver.
 start_receiver() {
   local port=$work/port
   rm -f "$port"
@@ -32,7 +32,7 @@ if how == "answering":
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     port = server.server_address[1]
 else:
-    # The kernel takes the connections; nobody reads them.
+    # The kernel accepts the connections, but nothing reads from them.
     server = socket.create_server(("127.0.0.1", 0)); port = server.getsockname()[1]
 open(port_file + ".new", "w").write(str(port)); import os; os.rename(port_file + ".new", port_file)
 server.serve_forever() if how == "answering" else time.sleep(1e6)
@@ -51,7 +51,7 @@ median() {
   sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-# p99 in microseconds of the sample site's check-in page.
+# Appends the p99 of the sample site's check-in page, in microseconds, to a file.
 p99_with_receiver() {
   start_receiver "$1"
   OTEL_EXPORTER_OTLP_ENDPOINT=$receiver start_server scripts
@@ -70,7 +70,7 @@ compare_receivers() {
     printf "p99, OTLP receiver stalled / answering: %.2f ms / %.2f ms = %.2f x (goal 1.25)\n", stalled / 1e3, normal / 1e3, stalled / normal }'
 }
 
-# A page that takes about a millisecond of the server's core.
+# A site whose page uses about a millisecond of CPU time on the server's core.
 burning_site() {
   local brand=$work/burning/brands/demo
   mkdir -p "$brand/pages"
@@ -80,7 +80,7 @@ burning_site() {
   echo "$work/burning"
 }
 
-# sample_admitted FILE: times of answers with 200, in microseconds, while loaded.
+# sample_admitted FILE: appends the p99 of the responses with status 200, in microseconds.
 sample_admitted() {
   for ((i = 0; i < 250; i++)); do
     taskset -c "$client_core" curl --silent --output /dev/null --write-out '%{http_code} %{time_total}\n' \
@@ -88,7 +88,7 @@ sample_admitted() {
   done | awk '$1 == 200 { print int($2 * 1e6) }' | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR * 99 + 99) / 100)] }' >>"$1"
 }
 
-# loaded NAME CONNECTIONS: one round of samples beside wrk's load.
+# loaded NAME CONNECTIONS: takes one round of samples while wrk generates load.
 loaded() {
   (drive 30 "$2" "$visitors/") >"$work/loaded" &
   loops_pid=$!
@@ -98,13 +98,14 @@ loaded() {
   loops_pid=''
 }
 
-# counted METRIC: the sum over its labels.
+# counted METRIC: prints the sum over all labels of the metric.
 counted() {
   curl --silent "$operators/metrics" | awk -v name="$1" 'index($1, name) == 1 { n += $NF } END { print n + 0 }'
 }
 
 compare_overload() {
-  # One core runs one such script at a time; each place in the line costs who is let in a run more.
+  # One core runs one such script at a time. Each place in the queue delays an admitted
+  # request by one more run.
   export SLUICE_LIMITS__MAX__CONCURRENT_RUNS=1 SLUICE_SERVER__QUEUE_REQUESTS_MAX=1
   start_server "$(burning_site)"
   for ((round = 0; round < rounds; round++)); do
@@ -114,9 +115,9 @@ compare_overload() {
   local refused answered
   refused=$(counted sluice_requests_refused_total)
   answered=$(counted sluice_run_duration_seconds_count)
-  ((refused > 0)) || fail "nothing was turned away: there was no overload"
+  ((refused > 0)) || fail "no request was rejected: there was no overload"
   awk -v over="$(median <"$work/p99.overload")" -v un="$(median <"$work/p99.unloaded")" -v refused="$refused" -v answered="$answered" 'BEGIN {
-    printf "p99, let in under overload / unloaded: %.2f ms / %.2f ms = %.2f x (goal 3); %d were let in, %d turned away\n", over / 1e3, un / 1e3, over / un, answered, refused }'
+    printf "p99, admitted under overload / unloaded: %.2f ms / %.2f ms = %.2f x (goal 3); %d admitted, %d rejected\n", over / 1e3, un / 1e3, over / un, answered, refused }'
   stop_server
 }
 

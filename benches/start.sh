@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# How long a server takes until it serves: first start and restart, by number of pages.
+# Measures how long a server takes until it serves a page, at the first start and after
+# restarts, by number of pages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$PWD/target/release/sluice
@@ -16,7 +17,7 @@ site() { # pages
   done
 }
 
-start() { # pages: milliseconds until the first page is answered, mappings of the process
+start() { # pages: prints the milliseconds to the first response, and the process's mappings and memory
   local began ended line pid
   began=$(date +%s%N)
   exec 3< <(SLUICE_LOG=error exec "$binary" serve "$folder/$1" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \

@@ -1,5 +1,5 @@
-# Random templates until FUZZ_SECONDS have passed. libFuzzer's instrumentation, with
-# the pinned toolchain.
+# Compiles random templates until FUZZ_SECONDS have passed. Uses libFuzzer's instrumentation
+# with the pinned toolchain.
 .PHONY: fuzz
 
 FUZZ_SECONDS ?= 600
@@ -8,7 +8,7 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing
 FUZZ_TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
 
-fuzz: ## Throw random templates at the compiler for ten minutes
+fuzz: ## Test the template compiler with random templates for ten minutes
 	cd tests/fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --locked \
 		--target $(FUZZ_TRIPLE) --target-dir ../../target/fuzz
 	mkdir -p target/fuzz/corpus target/fuzz/artifacts

@@ -7,13 +7,13 @@ test("the page shows its form", () => {
   expect(page.text).toContain("You are not logged in");
 });
 
-test("nobody checks in without logging in", () => {
+test("a check-in requires a login", () => {
   const answer = visit("/weight/checkin", { json: { weight: 80 } });
   expect(answer.status).toBe(401);
   expect(crm.entries("pattern-tracker")).toEqual([]);
 });
 
-test("a check-in is stored for its customer", () => {
+test("a check-in is stored for the customer", () => {
   const answer = visit("/weight/checkin", { json: { weight: 80, unit: "kg" }, customer: ann });
   expect(answer.json()).toEqual({ ok: true, data: { weight: 80, unit: "kg", notes: "" } });
 
@@ -26,14 +26,14 @@ test("a check-in is stored for its customer", () => {
   expect(visit("/dashboard").text).toContain("80 kg");
 });
 
-test("what is wrong with a check-in is said", () => {
+test("an invalid check-in returns its errors", () => {
   const answer = visit("/weight/checkin", { json: { weight: 20, unit: "stone" }, customer: ann });
   expect(answer.status).toBe(400);
   expect(answer.json().errors).toHaveLength(2);
   expect(answer.json().errors[0]).toMatch(/^Weight must be at least 50/);
 });
 
-test("a check-in stays cheap", () => {
+test("a check-in stays within its fuel budget", () => {
   const answer = visit("/weight/checkin", { json: { weight: 80 }, customer: ann });
   expect(answer).toUseFuelBelow(2_000_000);
 });

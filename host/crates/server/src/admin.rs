@@ -22,7 +22,6 @@ use actix_web::web;
 use sluice_app::app::App;
 use sluice_site::config::SiteConfig;
 
-use crate::error::ServerError;
 use templates::Templates;
 use token::Token;
 pub use token::TokenError;
@@ -37,10 +36,21 @@ pub(crate) struct AdminState {
     templates: Templates,
 }
 
+/// Why the admin listener cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminStartError {
+    /// The operators' token is invalid, or its file cannot be read or created.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A template of the console cannot be parsed. This is a defect of this program.
+    #[error(transparent)]
+    Template(#[from] Box<handlebars::TemplateError>),
+}
+
 impl AdminState {
     /// # Errors
     /// The operators' token is invalid, or its file cannot be read or created.
-    pub(crate) fn new(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> Result<Self, ServerError> {
+    pub(crate) fn new(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> Result<Self, AdminStartError> {
         let data_dir = config.execution_log_path().parent().map(PathBuf::from).unwrap_or_default();
         Ok(Self {
             app,

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::admin::TokenError;
+use crate::admin::AdminStartError;
 
 /// A failure of the server as a whole. A source holds what its variant's sentence leaves out.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +32,9 @@ pub enum ServerError {
     /// The system does not deliver signals to this process.
     #[error("signals cannot be watched")]
     Signals(#[source] io::Error),
-    /// The operators' token is invalid, or its file cannot be read or created.
+    /// The admin listener cannot start.
     #[error(transparent)]
-    Token(#[from] TokenError),
-    /// A template of the console cannot be parsed. This is a defect of this program.
-    #[error(transparent)]
-    Template(#[from] Box<handlebars::TemplateError>),
+    Admin(#[from] AdminStartError),
     /// A listener failed.
     #[error(transparent)]
     Listener(#[from] io::Error),

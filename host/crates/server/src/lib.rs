@@ -36,7 +36,7 @@ use sluice_kit::clock::now_ms;
 use sluice_site::config::SiteConfig;
 use sluice_telemetry::trace::{Incoming, Trace};
 
-pub use crate::admin::TokenError;
+pub use crate::admin::{AdminStartError, TokenError};
 pub use crate::error::ServerError;
 
 use crate::admin::AdminState;

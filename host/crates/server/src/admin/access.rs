@@ -109,7 +109,7 @@ fn rejection(status: u16, message: &'static str) -> HttpResponse {
 pub(crate) fn session_cookie(session: &str) -> String {
     let seconds = if session.is_empty() { 0 } else { SESSION_SECONDS };
     let pair = Cookie::new(COOKIE, session);
-    // `Cookie` would write the attributes in another order than the host always has.
+    // `Cookie` alone would write the attributes in a different order, which would change the header.
     format!("{}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={}", pair.stripped(), SameSite::Strict)
 }
 

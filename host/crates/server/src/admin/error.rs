@@ -59,7 +59,7 @@ pub(crate) enum AdminError {
     /// A template of the console cannot be rendered. This is a defect of this program.
     #[error(transparent)]
     Render(#[from] handlebars::RenderError),
-    /// The thread that reads the execution log has panicked or was stopped.
+    /// The task that reads the execution log panicked or was cancelled.
     #[error(transparent)]
     Interrupted(#[from] BlockingError),
 }

@@ -17,8 +17,8 @@ use sluice_site::access::Refusal;
 use sluice_site::public::PublicFile;
 
 use crate::app::App;
+use crate::load::Live;
 use crate::observe::{Event, Observation};
-use crate::reload::Live;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::static_file;

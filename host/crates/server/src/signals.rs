@@ -10,10 +10,19 @@ pub(crate) struct Signals {
     pub(crate) hangup: Signal,
 }
 
-/// SIGTERM and SIGINT.
+/// The two signals that stop the server.
 pub(crate) struct Stop {
     term: Signal,
     int: Signal,
+}
+
+/// How the server was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopRequest {
+    /// SIGTERM, as service managers send it: load balancers have to notice first.
+    Drain,
+    /// SIGINT, as a person at the terminal sends it.
+    Now,
 }
 
 impl Signals {
@@ -28,11 +37,11 @@ impl Signals {
 }
 
 impl Stop {
-    /// Waits for SIGTERM or SIGINT.
-    pub(crate) async fn recv(&mut self) {
+    /// Waits for SIGTERM or SIGINT and returns which one came.
+    pub(crate) async fn recv(&mut self) -> StopRequest {
         tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
+            _ = self.term.recv() => StopRequest::Drain,
+            _ = self.int.recv() => StopRequest::Now,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the author wrote, as a tree.
 
-use super::filters::Filter;
-use super::source::Pos;
+use crate::filters::Filter;
+use crate::source::Pos;
 
 /// One parsed file.
 #[derive(Debug, Default)]

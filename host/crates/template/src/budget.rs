@@ -1,6 +1,6 @@
 //! What one rendering may cost, counted while it runs.
 
-use super::TemplateLimits;
+use crate::TemplateLimits;
 
 /// Counts work and made bytes against the limits.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::budget::Budget;
-use super::json_text::{self, Layout};
-use super::value::{Val, compare_texts, number_text};
+use crate::budget::Budget;
+use crate::json_text::{self, Layout};
+use crate::value::{Val, compare_texts, number_text};
 
 pub(super) type Made<T> = Result<T, String>;
 
@@ -217,7 +217,7 @@ mod tests {
             "undefined" => undefined.clone(),
             key => Val::of(&data).get(key),
         };
-        let mut budget = Budget::new(super::super::TemplateLimits::default());
+        let mut budget = Budget::new(crate::TemplateLimits::default());
         for (a, b, loose, strict) in [
             ("zero", "empty", true, false),
             ("zero", "text0", true, false),

@@ -7,13 +7,13 @@ use std::fmt::Write;
 
 use handlebars::Output;
 
-use super::ast::Expr;
-use super::budget::Budget;
-use super::convert::printed;
-use super::filters::Filter;
-use super::html_context::{Place, Quote, ValueKind};
-use super::json_text;
-use super::value::{Val, number_text};
+use crate::ast::Expr;
+use crate::budget::Budget;
+use crate::convert::printed;
+use crate::filters::Filter;
+use crate::html_context::{Place, Quote, ValueKind};
+use crate::json_text;
+use crate::value::{Val, number_text};
 use url::UrlCheck;
 pub(super) use url::tail;
 

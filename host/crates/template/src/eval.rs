@@ -1,12 +1,12 @@
 //! Evaluates expressions against the page's scope.
 
-use super::Scope;
-use super::ast::{Expr, Operator, Root, Step};
-use super::budget::Budget;
-use super::convert::{self, Made};
-use super::filters::Setting;
-use super::json_text::{self, Layout};
-use super::value::Val;
+use crate::Scope;
+use crate::ast::{Expr, Operator, Root, Step};
+use crate::budget::Budget;
+use crate::convert::{self, Made};
+use crate::filters::Setting;
+use crate::json_text::{self, Layout};
+use crate::value::Val;
 
 /// Names and costs while a page renders.
 pub(super) struct Env<'a> {
@@ -153,5 +153,5 @@ impl<'a> Env<'a> {
 }
 
 fn too_deep() -> String {
-    format!("lists and records nest at most {} deep", super::value::DEPTH_MAX)
+    format!("lists and records nest at most {} deep", crate::value::DEPTH_MAX)
 }

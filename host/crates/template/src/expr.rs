@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use sluice_text::suggest;
 
-use super::ast::{Expr, FilterCall, Named, Operator, Root, Step};
-use super::filters::Filter;
-use super::source::{Checked, Problem};
+use crate::ast::{Expr, FilterCall, Named, Operator, Root, Step};
+use crate::filters::Filter;
+use crate::source::{Checked, Problem};
 use tokens::{Origin, Token, Tokens};
 
 /// Parentheses, brackets and `!` that an expression may nest.
@@ -294,7 +294,7 @@ impl<'s> ExprParser<'s> {
             let (key, shorthand) = match self.tokens.advance()? {
                 Token::Word(word) => (word, true),
                 Token::Text(text) => (text, false),
-                Token::Number(number) => (super::value::number_text(number), false),
+                Token::Number(number) => (crate::value::number_text(number), false),
                 _ => return Err(Problem::new(pos, "expected the name of a field")),
             };
             let value = if shorthand && !self.tokens.is_sign(":") {

@@ -7,10 +7,10 @@ mod number;
 mod text;
 mod time;
 
-use super::budget::Budget;
-use super::convert::{Made, to_number, to_text};
-use super::json_text::{self, Layout};
-use super::value::Val;
+use crate::budget::Budget;
+use crate::convert::{Made, to_number, to_text};
+use crate::json_text::{self, Layout};
+use crate::value::Val;
 
 /// ISO text as milliseconds.
 pub(super) fn parse_time(text: &str) -> Option<f64> {
@@ -147,7 +147,7 @@ impl Filter {
             Filter::Lower => of_text(&value, budget, str::to_lowercase),
             Filter::Capitalize => of_text(&value, budget, text::capitalize),
             Filter::Title => of_text(&value, budget, text::title),
-            Filter::Trim => of_text(&value, budget, |text| super::convert::trim(text).to_owned()),
+            Filter::Trim => of_text(&value, budget, |text| crate::convert::trim(text).to_owned()),
             Filter::Nl2br => of_text(&value, budget, text::nl2br),
             Filter::StripTags => of_text(&value, budget, text::strip_tags),
             Filter::UrlEncode => of_text(&value, budget, text::url_encode),

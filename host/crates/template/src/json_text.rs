@@ -1,7 +1,7 @@
 //! Values as JSON text.
 
-use super::budget::Budget;
-use super::value::Val;
+use crate::budget::Budget;
+use crate::value::Val;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -192,8 +192,8 @@ fn ends_comment(text: &str, at: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TemplateLimits;
     use super::*;
+    use crate::TemplateLimits;
     use serde_json::{Value, json};
 
     fn written(value: &Value, layout: Layout) -> Result<String, String> {

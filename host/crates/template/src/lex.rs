@@ -2,11 +2,11 @@
 
 mod elements;
 
-use super::ast::{Expr, Named};
-use super::expr::ExprParser;
-use super::expr::tokens::{Origin, continues_word};
-use super::html_context::{Condition, Machine};
-use super::source::{Checked, Pos, Problem};
+use crate::ast::{Expr, Named};
+use crate::expr::ExprParser;
+use crate::expr::tokens::{Origin, continues_word};
+use crate::html_context::{Condition, Machine};
+use crate::source::{Checked, Pos, Problem};
 use elements::Elements;
 pub(super) use elements::is_space_or_comments;
 

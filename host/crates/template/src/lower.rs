@@ -17,11 +17,11 @@ use std::collections::HashMap;
 use handlebars::Handlebars;
 use handlebars::template::TemplateElement;
 
-use super::ast::{Arm, Expr, Named, Node};
-use super::escape::Escape;
-use super::html_context::{Machine, Place};
-use super::source::{Checked, Pos, Problem, Sources};
-use super::{Includes, NESTING_MAX, TemplateLimits};
+use crate::ast::{Arm, Expr, Named, Node};
+use crate::escape::Escape;
+use crate::html_context::{Machine, Place};
+use crate::source::{Checked, Pos, Problem, Sources};
+use crate::{Includes, NESTING_MAX, TemplateLimits};
 use components::{Component, ComponentKey};
 pub(super) use elements::{Helper, action_of};
 use elements::{block, branch, call, text};

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 
 use sluice_text::source::HOLE;
 
-use super::ast::{Arm, Document, Expr, Named, Node};
-use super::lex::{Directive, Element, Kind, Lexed, Token, lex};
-use super::source::{Checked, Pos, Problem};
+use crate::ast::{Arm, Document, Expr, Named, Node};
+use crate::lex::{Directive, Element, Kind, Lexed, Token, lex};
+use crate::source::{Checked, Pos, Problem};
 use condition::Owner;
 
 /// Directives and conditional elements that may stand in one another.

@@ -9,10 +9,10 @@ use handlebars::{
     Context, Handlebars, Helper as Call, HelperDef, HelperResult, Output, RenderContext, Renderable, Template,
 };
 
-use super::lower::{Action, Helper, Program, action_of};
-use super::source::{Problem, Sources};
-use super::value::LoopState;
-use super::{Rendered, Scope, TemplateLimits};
+use crate::lower::{Action, Helper, Program, action_of};
+use crate::source::{Problem, Sources};
+use crate::value::LoopState;
+use crate::{Rendered, Scope, TemplateLimits};
 use run::Run;
 
 pub(super) fn render(

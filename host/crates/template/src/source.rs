@@ -97,7 +97,7 @@ impl Sources {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{file}:{line}:{column}: {message}")]
 pub struct TemplateError {
-    /// The author's file, as given to `compile` or by [`Includes`](super::Includes).
+    /// The author's file, as given to `compile` or by [`Includes`](crate::Includes).
     pub file: String,
     /// 1-based.
     pub line: usize,

@@ -1,8 +1,8 @@
 //! Which variables and names a template shows, for checks that need no request.
 
-use super::ast::{Expr, FilterCall, Named, Node, Root, Step};
-use super::filters::Filter;
-use super::parse;
+use crate::ast::{Expr, FilterCall, Named, Node, Root, Step};
+use crate::filters::Filter;
+use crate::parse;
 
 /// `var.name` in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Which URLs a value may make.
 
-use super::super::html_context::{Quote, Separator, Url, UrlPhase, reference};
+use crate::html_context::{Quote, Separator, Url, UrlPhase, reference};
 
 /// What is asked of a value that stands where a URL's scheme could.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct UrlCheck {
+pub(crate) struct UrlCheck {
     before: Before,
     separator: Option<Separator>,
 }
@@ -69,7 +69,7 @@ impl UrlCheck {
 }
 
 /// As much of a page's end as matters.
-pub(in super::super) fn tail(page: &str) -> &str {
+pub(crate) fn tail(page: &str) -> &str {
     let start = page.floor_char_boundary(page.len().saturating_sub(LOOK_BACK_BYTES));
     page.get(start..).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 //! Words, numbers, quoted text and signs of an expression.
 
-use super::super::source::{Checked, Pos, Problem};
+use crate::source::{Checked, Pos, Problem};
 
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Token {
+pub(crate) enum Token {
     Word(String),
     Number(f64),
     Text(String),
@@ -21,13 +21,13 @@ const SIGNS: &[&str] = &[
 /// Where the text of an expression stands in its file. Attribute values are read with
 /// their character references decoded, so that offsets there need a table.
 #[derive(Debug, Clone)]
-pub(in super::super) enum Origin {
+pub(crate) enum Origin {
     File(u32),
     Decoded { file: u32, offsets: Vec<u32> },
 }
 
 impl Origin {
-    pub(in super::super) fn pos(&self, at: usize) -> Pos {
+    pub(crate) fn pos(&self, at: usize) -> Pos {
         match self {
             Origin::File(file) => Pos::new(*file, at),
             Origin::Decoded { file, offsets } => {
@@ -39,7 +39,7 @@ impl Origin {
 }
 
 /// Reads tokens one at a time, one ahead.
-pub(in super::super) struct Tokens<'s> {
+pub(crate) struct Tokens<'s> {
     text: &'s str,
     origin: Origin,
     /// Where the token in `next` begins and ends.
@@ -49,39 +49,39 @@ pub(in super::super) struct Tokens<'s> {
 }
 
 impl<'s> Tokens<'s> {
-    pub(in super::super) fn new(text: &'s str, from: usize, origin: Origin) -> Checked<Tokens<'s>> {
+    pub(crate) fn new(text: &'s str, from: usize, origin: Origin) -> Checked<Tokens<'s>> {
         let mut tokens = Tokens { text, origin, start: from, end: from, next: Token::Other(None) };
         tokens.advance()?;
         Ok(tokens)
     }
 
-    pub(in super::super) fn peek(&self) -> &Token {
+    pub(crate) fn peek(&self) -> &Token {
         &self.next
     }
 
     /// The offset at which the next token begins.
-    pub(in super::super) fn start(&self) -> usize {
+    pub(crate) fn start(&self) -> usize {
         self.start
     }
 
-    pub(in super::super) fn pos(&self) -> Pos {
+    pub(crate) fn pos(&self) -> Pos {
         self.origin.pos(self.start)
     }
 
     /// Whether the text from the next token on begins so, without reading further.
-    pub(in super::super) fn rest_starts_with(&self, what: &str) -> bool {
+    pub(crate) fn rest_starts_with(&self, what: &str) -> bool {
         self.rest(self.start).starts_with(what)
     }
 
-    pub(in super::super) fn is_sign(&self, sign: &str) -> bool {
+    pub(crate) fn is_sign(&self, sign: &str) -> bool {
         matches!(&self.next, Token::Sign(next) if *next == sign)
     }
 
-    pub(in super::super) fn is_word(&self, word: &str) -> bool {
+    pub(crate) fn is_word(&self, word: &str) -> bool {
         matches!(&self.next, Token::Word(next) if next == word)
     }
 
-    pub(in super::super) fn take_sign(&mut self, sign: &str) -> Checked<bool> {
+    pub(crate) fn take_sign(&mut self, sign: &str) -> Checked<bool> {
         let found = self.is_sign(sign);
         if found {
             self.advance()?;
@@ -89,12 +89,12 @@ impl<'s> Tokens<'s> {
         Ok(found)
     }
 
-    pub(in super::super) fn problem(&self, message: impl Into<String>) -> Problem {
+    pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
         Problem::new(self.pos(), message)
     }
 
     /// The next token as an error message names it.
-    pub(in super::super) fn found(&self) -> String {
+    pub(crate) fn found(&self) -> String {
         match &self.next {
             Token::Word(word) => format!("\"{word}\""),
             Token::Number(_) => "a number".to_owned(),
@@ -105,7 +105,7 @@ impl<'s> Tokens<'s> {
         }
     }
 
-    pub(in super::super) fn advance(&mut self) -> Checked<Token> {
+    pub(crate) fn advance(&mut self) -> Checked<Token> {
         let rest = self.rest(self.end);
         self.start = self.end + (rest.len() - rest.trim_start().len());
         let rest = self.rest(self.start);
@@ -184,7 +184,7 @@ fn begins_word(c: char) -> bool {
     c.is_alphabetic() || c == '_' || c == '$'
 }
 
-pub(in super::super) fn continues_word(c: char) -> bool {
+pub(crate) fn continues_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
 

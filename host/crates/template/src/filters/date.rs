@@ -1,9 +1,9 @@
 //! Filters of dates.
 
-use super::super::budget::Budget;
-use super::super::convert::{Made, to_text};
-use super::super::value::Val;
 use super::time::{DAY_MS, Moment, parse_iso};
+use crate::budget::Budget;
+use crate::convert::{Made, to_text};
+use crate::value::Val;
 
 const MONTHS: [&str; 12] = [
     "January",

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::super::budget::Budget;
-use super::super::convert::{Made, printed, to_number, to_text};
-use super::super::json_text::{self, Layout};
-use super::super::value::{Val, compare_texts};
+use crate::budget::Budget;
+use crate::convert::{Made, printed, to_number, to_text};
+use crate::json_text::{self, Layout};
+use crate::value::{Val, compare_texts};
 
 /// Elements of a list, fields of a record, UTF-16 units of a text as `.length` counts them.
 pub(super) fn length<'a>(value: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {

@@ -1,9 +1,9 @@
 //! Filters of text. They count characters, not UTF-16 units, so that none is ever halved.
 
-use super::super::budget::Budget;
-use super::super::convert::{Made, to_text};
-use super::super::escape::html_text;
-use super::super::value::Val;
+use crate::budget::Budget;
+use crate::convert::{Made, to_text};
+use crate::escape::html_text;
+use crate::value::Val;
 
 /// First letter upper case, the rest lower case.
 pub(super) fn capitalize(text: &str) -> String {

@@ -6,7 +6,7 @@ use super::{Machine, Place};
 /// How far it is read. It is escaped once for itself and once as an attribute's value, so a
 /// value is safe in its text only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct Document {
+pub(crate) struct Document {
     reference: Reference,
     machine: Machine,
 }

@@ -5,7 +5,7 @@ use super::{Machine, State, ValueKind, url};
 
 /// Where a value would stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum Place {
+pub(crate) enum Place {
     /// Between tags, or in `<title>` and `<textarea>`.
     Text,
     Comment,
@@ -19,7 +19,7 @@ pub(in super::super) enum Place {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Quote {
+pub(crate) enum Quote {
     Double,
     Single,
     None,
@@ -38,7 +38,7 @@ impl Place {
 
 impl Machine {
     /// A value stands here. `id` names it, should it turn out to be a URL's scheme.
-    pub(in super::super) fn hole(&mut self, id: u32) -> Result<Place, String> {
+    pub(crate) fn hole(&mut self, id: u32) -> Result<Place, String> {
         const IN_NAME: &str = "{{ }} cannot stand in a tag or attribute name";
         match &mut self.state {
             State::Text | State::Cdata(Cdata::Body) => Ok(Place::of_text(self.tree.code())),
@@ -84,12 +84,12 @@ impl Machine {
     }
 
     /// A key for this context, for what is compiled once for each context it is used in.
-    pub(in super::super) fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         format!("{:?} {} {} {} {:?}", self.state, self.element, self.closing, self.attribute, self.tree)
     }
 
     /// Where this is, for the author.
-    pub(in super::super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match &self.state {
             State::Text => "in text".to_owned(),
             State::TagOpen | State::EndTagOpen | State::TagName => "in a tag name".to_owned(),

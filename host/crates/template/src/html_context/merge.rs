@@ -5,7 +5,7 @@ use super::{Gap, Machine, Quote, State, ValueKind, url};
 impl Machine {
     /// What both branches leave behind, or `None` when a browser would read what follows
     /// differently after each.
-    pub(in super::super) fn merge(&self, other: &Machine) -> Option<Machine> {
+    pub(crate) fn merge(&self, other: &Machine) -> Option<Machine> {
         let state = match (&self.state, &other.state) {
             (State::Text, State::Text) => State::Text,
             (State::Raw(a), State::Raw(b)) if a == b && self.element == other.element => {
@@ -73,7 +73,7 @@ impl Machine {
     }
 
     /// Whether what follows is read the same after `self` as after `other`.
-    pub(in super::super) fn same_context(&self, other: &Machine) -> bool {
+    pub(crate) fn same_context(&self, other: &Machine) -> bool {
         self.state == other.state && self.tree == other.tree && self.merge(other).is_some()
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn is_shape(element: &str) -> bool {
 }
 
 /// Elements without an end tag.
-pub(in super::super) fn is_void(element: &str) -> bool {
+pub(crate) fn is_void(element: &str) -> bool {
     matches!(
         element,
         "area"

@@ -3,7 +3,7 @@
 
 /// Where the text stands in or outside of a reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in super::super) enum Reference {
+pub(crate) enum Reference {
     #[default]
     Outside,
     /// After `&` and so much of a name.
@@ -51,12 +51,12 @@ const NAME_BYTES_MAX: usize = 8;
 
 impl Reference {
     /// Whether a text that follows here could become a part of a reference.
-    pub(in super::super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         *self != Reference::Outside
     }
 
     /// Reads a byte and adds to `out` what is certain by now.
-    pub(in super::super) fn step(&mut self, byte: u8, out: &mut Vec<u8>) {
+    pub(crate) fn step(&mut self, byte: u8, out: &mut Vec<u8>) {
         match self {
             Reference::Outside if byte == b'&' => *self = Reference::Name(String::new()),
             Reference::Outside => out.push(byte),
@@ -119,7 +119,7 @@ impl Reference {
 }
 
 /// A whole text, decoded.
-pub(in super::super) fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut reference = Reference::default();
     let mut out = Vec::with_capacity(text.len());
     for byte in text.bytes() {

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::{Includes, Scope, Template};
 use super::*;
+use crate::{Includes, Scope, Template};
 
 struct Nothing;
 

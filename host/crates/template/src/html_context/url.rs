@@ -5,7 +5,7 @@ use super::reference::Reference;
 
 /// A URL attribute's value as far as it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct Url {
+pub(crate) struct Url {
     pub phase: UrlPhase,
     /// What parts the URLs of a list.
     pub separator: Option<Separator>,
@@ -14,7 +14,7 @@ pub(in super::super) struct Url {
 
 /// Only what stands before the first of `: / ? #` can choose the scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum UrlPhase {
+pub(crate) enum UrlPhase {
     /// Nothing yet: a value here is the URL's beginning.
     Start,
     /// Literal text that could still be, or become, a scheme.
@@ -28,14 +28,14 @@ pub(in super::super) enum UrlPhase {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Separator {
+pub(crate) enum Separator {
     /// And white space before what describes a URL.
     Comma,
     Semicolon,
 }
 
 impl Separator {
-    pub(in super::super) fn sign(self) -> char {
+    pub(crate) fn sign(self) -> char {
         match self {
             Separator::Comma => ',',
             Separator::Semicolon => ';',

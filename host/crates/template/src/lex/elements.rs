@@ -1,8 +1,8 @@
 //! Finds where elements with `v-if` and its kin end and which of them make a chain.
 
-use super::super::html_context::names::is_void;
-use super::super::html_context::{Machine, Tag};
 use super::{Element, Kind, Token};
+use crate::html_context::names::is_void;
+use crate::html_context::{Machine, Tag};
 
 /// Conditional elements that may be open at a time; more are left without an end.
 const OPEN_MAX: usize = 128;
@@ -123,7 +123,7 @@ impl<'s> Elements<'s> {
 }
 
 /// Whether a text prints nothing of its own.
-pub(in super::super) fn is_space_or_comments(gap: &str) -> bool {
+pub(crate) fn is_space_or_comments(gap: &str) -> bool {
     let mut rest = gap.trim_start();
     while let Some(comment) = rest.strip_prefix("<!--") {
         let Some((_, after)) = comment.split_once("-->") else {

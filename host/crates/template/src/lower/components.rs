@@ -2,13 +2,13 @@
 
 use handlebars::template::TemplateElement;
 
-use super::super::ast::{Expr, Named};
-use super::super::html_context::Machine;
-use super::super::parse::{Known, check_name, parse};
-use super::super::source::{Checked, Pos, Problem};
 use super::elements::call;
 use super::layouts::{check_file_name, not_included};
 use super::{Action, Arguments, Helper, Here, Lowering, Names};
+use crate::ast::{Expr, Named};
+use crate::html_context::Machine;
+use crate::parse::{Known, check_name, parse};
+use crate::source::{Checked, Pos, Problem};
 
 /// What tells the uses of a component apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

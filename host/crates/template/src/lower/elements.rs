@@ -7,7 +7,7 @@ use handlebars::template::{ExpressionSpecBuilder, HelperTemplate, Parameter, Tem
 
 /// The helpers that a compiled page calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Helper {
+pub(crate) enum Helper {
     Print,
     /// Renders the first of its [`branch`]es whose test holds.
     Choose,
@@ -17,10 +17,10 @@ pub(in super::super) enum Helper {
 }
 
 impl Helper {
-    pub(in super::super) const ALL: [Helper; 5] =
+    pub(crate) const ALL: [Helper; 5] =
         [Helper::Print, Helper::Choose, Helper::Each, Helper::Set, Helper::Component];
 
-    pub(in super::super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Helper::Print => "print",
             Helper::Choose => "choose",
@@ -70,7 +70,7 @@ fn named_block(name: &str, action: Option<usize>, body: Vec<TemplateElement>) ->
 }
 
 /// The number that a helper was called with.
-pub(in super::super) fn action_of(helper: &HelperTemplate) -> Option<usize> {
+pub(crate) fn action_of(helper: &HelperTemplate) -> Option<usize> {
     match helper.params.first() {
         Some(Parameter::Literal(number)) => usize::try_from(number.as_u64()?).ok(),
         _ => None,

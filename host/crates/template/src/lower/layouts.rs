@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use sluice_text::suggest;
 
-use super::super::ast::{Document, Expr, Named, Node};
-use super::super::html_context::Machine;
-use super::super::lex::is_space_or_comments;
-use super::super::parse::{Known, parse};
-use super::super::source::{Checked, Pos, Problem};
 use super::{Elements, Here, Lowering, Names};
+use crate::ast::{Document, Expr, Named, Node};
+use crate::html_context::Machine;
+use crate::lex::is_space_or_comments;
+use crate::parse::{Known, parse};
+use crate::source::{Checked, Pos, Problem};
 
 /// Layouts that may extend one another.
 const LAYOUTS_MAX: usize = 8;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::ast::{Expr, FilterCall, Named, Root, Step};
+use crate::ast::{Expr, FilterCall, Named, Root, Step};
 
 /// The names that can be seen in one page or component.
 pub(super) struct Names {

@@ -1,12 +1,12 @@
 //! `v-if` chains: the server's where every name of the first condition is, otherwise the
 //! browser's, and then they are just text.
 
-use super::super::ast::{Arm, Expr, Node};
-use super::super::expr::ExprParser;
-use super::super::expr::tokens::{Origin, continues_word};
-use super::super::lex::{Element, Kind};
-use super::super::source::{Checked, Pos, Problem};
 use super::{Frame, FrameKind, Parser, Rest};
+use crate::ast::{Arm, Expr, Node};
+use crate::expr::ExprParser;
+use crate::expr::tokens::{Origin, continues_word};
+use crate::lex::{Element, Kind};
+use crate::source::{Checked, Pos, Problem};
 
 /// Whose a condition is.
 pub(super) enum Owner {

@@ -4,14 +4,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use handlebars::{HelperResult, Output, RenderError, RenderErrorReason};
 
-use super::super::ast::Expr;
-use super::super::budget::Budget;
-use super::super::escape::{self, Escape, Stop};
-use super::super::eval::Env;
-use super::super::lower::{Action, Arguments, Program};
-use super::super::source::{Pos, Problem, Sources};
-use super::super::value::{LoopState, Val};
-use super::super::{NESTING_MAX, Scope, TemplateLimits};
+use crate::ast::Expr;
+use crate::budget::Budget;
+use crate::escape::{self, Escape, Stop};
+use crate::eval::Env;
+use crate::lower::{Action, Arguments, Program};
+use crate::source::{Pos, Problem, Sources};
+use crate::value::{LoopState, Val};
+use crate::{NESTING_MAX, Scope, TemplateLimits};
 
 /// Warnings that one rendering gives at most.
 const WARNINGS_MAX: usize = 100;

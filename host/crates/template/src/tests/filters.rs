@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::super::filter_names;
 use super::*;
+use crate::filter_names;
 
 #[test]
 fn filters_of_text() {

@@ -2,7 +2,7 @@
 //! the one is text and the other is left out.
 
 use sluice_page::diagnostic::{Diagnostic, Rule};
-use sluice_template::{self as template, Includes as _, Shown};
+use sluice_template::{self as template, Includes as _, Outline};
 use sluice_text::source::Source;
 use sluice_text::suggest;
 
@@ -57,13 +57,13 @@ fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnosti
 }
 
 /// `@block("contents")` where the layout has `@yield("content")`.
-pub(super) fn unshown_blocks(source: &Source, shown: &Shown, brand: &Brand<'_>) -> Vec<Diagnostic> {
+pub(super) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>) -> Vec<Diagnostic> {
     let mut yields = Vec::new();
     let mut next = shown.extends.clone();
     for _ in 0..DEPTH_MAX {
         let Some(name) = next.take() else { break };
         let Some((_, text)) = brand.folder.layout(&name) else { return Vec::new() };
-        let layout = template::shown(&text);
+        let layout = template::outline(&text);
         yields.extend(layout.yields);
         next = layout.extends;
     }

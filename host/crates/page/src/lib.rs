@@ -240,11 +240,12 @@ impl ContentRef {
 /// A template's error as a failure of its page.
 pub fn template_failure(error: TemplateError) -> Failure {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let text = error.text();
     Failure {
         file: error.file,
         line: count(error.line),
         column: count(error.column),
-        ..Failure::new("TemplateError", error.message)
+        ..Failure::new("TemplateError", text)
     }
 }
 

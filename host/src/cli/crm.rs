@@ -143,7 +143,7 @@ async fn export_brand(at: &BrandArgs) -> anyhow::Result<()> {
         anyhow::bail!("a crm.toml is one brand's; name it with --brand: {}", brands.join(", "));
     };
     let store = at.database.open().await?;
-    let text = export(&store.list_entities(brand).await?).map_err(anyhow::Error::msg)?;
+    let text = export(&store.list_entities(brand).await?)?;
     store.close().await;
     out!("{text}");
     Ok(())

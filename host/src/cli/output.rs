@@ -6,13 +6,13 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use sluice_kit::bar;
 use sluice_kit::progress::{Progress, Step};
-use sluice_kit::terminal::{Style, Tone, clear_bar, draw_bar};
+use sluice_kit::terminal::Style;
 
 /// What is over sooner needs no bar.
 const BAR_AFTER: Duration = Duration::from_millis(300);
 const BAR_EVERY: Duration = Duration::from_millis(100);
-const BAR_CELLS: usize = 24;
 /// What is over sooner needs no line.
 const LINE_AFTER: Duration = Duration::from_secs(1);
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -54,12 +54,12 @@ impl Output {
                 let step = watched.now();
                 match display.show(step, Instant::now()) {
                     Shows::Nothing => {}
-                    Shows::Bar(bar) => draw_bar(&bar),
+                    Shows::Bar => step.iter().for_each(|step| bar::draw(step, style)),
                     Shows::Line => step.iter().for_each(|step| tell(step, lines)),
-                    Shows::Clear => clear_bar(),
+                    Shows::Clear => bar::clear(),
                 }
             }
-            clear_bar();
+            bar::clear();
         });
         Shown { progress, show: Some((stop, thread)) }
     }
@@ -85,8 +85,8 @@ impl Drop for Shown {
 #[derive(Debug, PartialEq, Eq)]
 enum Shows {
     Nothing,
-    /// In place of the last one.
-    Bar(String),
+    /// The bar, in place of the last one.
+    Bar,
     Line,
     /// Takes the bar away.
     Clear,
@@ -121,7 +121,7 @@ impl Display {
         self.stage = Some(stage);
         if self.style.is_terminal {
             let is_long = now.duration_since(self.since) >= BAR_AFTER;
-            return if is_long { Shows::Bar(bar(&step, self.style)) } else { Shows::Nothing };
+            return if is_long { Shows::Bar } else { Shows::Nothing };
         }
         // Where nothing has moved there is nothing to tell again.
         let is_due =
@@ -145,38 +145,9 @@ fn tell(step: &Step, lines: Lines) {
     }
 }
 
-/// `compiling pages ████████──────── 120 of 240`.
-fn bar(step: &Step, style: Style) -> String {
-    let Step { stage, done, total, .. } = *step;
-    match (total, done) {
-        (0, 0) => return format!("{stage} …"),
-        (0, _) => return format!("{stage} … {done}"),
-        _ => {}
-    }
-    let cells = BAR_CELLS * done.min(total) / total;
-    let (full, rest) = ("━".repeat(cells), "━".repeat(BAR_CELLS - cells));
-    format!("{stage} {}{} {done} of {total}", style.paint(Tone::Good, &full), dots(style, &rest))
-}
-
-/// The part that is still to be done; without colours it has to differ by itself.
-fn dots(style: Style, rest: &str) -> String {
-    let painted = style.paint(Tone::Quiet, rest);
-    if painted == rest { " ".repeat(rest.chars().count()) } else { painted }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bar_grows() {
-        let step = |done, total| Step { number: 1, stage: "compiling pages", done, total };
-        let shown = |done| bar(&step(done, 200), Style::plain());
-        assert_eq!(shown(0), format!("compiling pages {} 0 of 200", " ".repeat(BAR_CELLS)));
-        assert_eq!(shown(100), format!("compiling pages {}{} 100 of 200", "━".repeat(12), " ".repeat(12)));
-        assert_eq!(shown(200), format!("compiling pages {} 200 of 200", "━".repeat(BAR_CELLS)));
-        assert_eq!(bar(&step(0, 0), Style::plain()), "compiling pages …");
-    }
 
     #[test]
     fn what_takes_long_is_told() {
@@ -201,8 +172,8 @@ mod tests {
 
         let mut terminal = Display::new(Style::without_colors(), start);
         assert_eq!(terminal.show(step(1), after(0.1)), Shows::Nothing);
-        assert!(matches!(terminal.show(step(1), after(0.5)), Shows::Bar(bar) if bar.ends_with("1 of 9")));
-        assert!(matches!(terminal.show(step(2), after(0.6)), Shows::Bar(_)), "stages in a row are one bar");
+        assert_eq!(terminal.show(step(1), after(0.5)), Shows::Bar);
+        assert_eq!(terminal.show(step(2), after(0.6)), Shows::Bar, "stages in a row are one bar");
         assert_eq!(terminal.show(None, after(0.7)), Shows::Clear);
     }
 

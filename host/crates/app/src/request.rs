@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use sluice_http::cookies;
+use sluice_http::{cookies, percent};
 use sluice_site::table::RouteParams;
 
 use conditions::Conditions;
@@ -320,11 +320,8 @@ impl PageRequest {
 fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     // One cookie with bytes that are no text must not take the others with it.
     let lines = headers.get_all(header::COOKIE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let read = |pair: &str| {
-        let (name, value) = pair.split_once('=')?;
-        Some((name.trim().to_owned(), value.trim().to_owned()))
-    };
-    lines.flat_map(|line| line.split(';').filter_map(read).collect::<Vec<_>>()).collect()
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    lines.flat_map(|line| cookies::pairs(&line).map(owned).collect::<Vec<_>>()).collect()
 }
 
 async fn read_body(headers: &HeaderMap, payload: web::Payload, rules: &ReadRules) -> Result<Body, BodyFault> {
@@ -356,7 +353,7 @@ async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<V
 pub fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
     let decode = |part: &str| {
         let spaced = part.replace('+', " ");
-        let bytes = cookies::percent_decode(&spaced).unwrap_or_else(|| spaced.clone().into_bytes());
+        let bytes = percent::decode(&spaced).unwrap_or_else(|| spaced.clone().into_bytes());
         String::from_utf8_lossy(&bytes).into_owned()
     };
     text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use sluice_http::compress::{self, Encoding};
+use sluice_http::cookies::{SameSite, SetCookie};
 use sluice_http::redirect;
-use sluice_sandbox::outcome::{CookieEffect, Effects, SameSite, Stop};
+use sluice_sandbox::outcome::{CookieEffect, Effects, Stop};
 use sluice_session::cookie;
 use sluice_session::storage::IssuedCookie;
 use sluice_site::headers::StandingHeaders;
@@ -163,11 +164,16 @@ impl Reply {
 
     /// Adds the cookie of a session that got a new id.
     pub fn issue_session(&mut self, issued: &IssuedCookie, is_https: bool) {
-        let secure = if is_https { "; Secure" } else { "" };
-        let name = cookie::name(is_https);
-        let seconds = issued.max_age.as_secs();
-        self.cookies
-            .push(format!("{name}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", issued.id));
+        let line = SetCookie {
+            name: cookie::name(is_https),
+            value: &issued.id,
+            path: "/",
+            max_age_s: Some(i64::try_from(issued.max_age.as_secs()).unwrap_or(i64::MAX)),
+            http_only: true,
+            same_site: SameSite::Lax,
+            is_secure: is_https,
+        };
+        self.cookies.push(line.to_string());
     }
 
     /// Every header that is sent but `Set-Cookie`.
@@ -231,24 +237,16 @@ fn chunks(part: FilePart) -> impl stream::Stream<Item = io::Result<Bytes>> {
 }
 
 fn set_cookie(cookie: &CookieEffect, is_https: bool) -> String {
-    let mut line =
-        format!("{}={}; Path={}", cookie.name, cookie.value.as_deref().unwrap_or_default(), cookie.path);
-    let max_age = if cookie.value.is_none() { Some(0) } else { cookie.max_age_s };
-    if let Some(seconds) = max_age {
-        line.push_str(&format!("; Max-Age={seconds}"));
-    }
-    if cookie.http_only {
-        line.push_str("; HttpOnly");
-    }
-    line.push_str(match cookie.same_site {
-        SameSite::Strict => "; SameSite=Strict",
-        SameSite::Lax => "; SameSite=Lax",
-        SameSite::None => "; SameSite=None",
-    });
-    if cookie.secure.unwrap_or(is_https) {
-        line.push_str("; Secure");
-    }
-    line
+    let line = SetCookie {
+        name: &cookie.name,
+        value: cookie.value.as_deref().unwrap_or_default(),
+        path: &cookie.path,
+        max_age_s: if cookie.value.is_none() { Some(0) } else { cookie.max_age_s },
+        http_only: cookie.http_only,
+        same_site: cookie.same_site,
+        is_secure: cookie.secure.unwrap_or(is_https),
+    };
+    line.to_string()
 }
 
 /// What HTTP calls a status, or nothing.

@@ -8,6 +8,7 @@ use sluice_app::app::App;
 use sluice_app::observe::Observation;
 use sluice_app::request::described::Described;
 use sluice_check as check;
+use sluice_http::cookies::{self, KeptCookie};
 use sluice_sandbox::outcome::Outcome;
 use sluice_session::Session;
 use sluice_session::cookie::{self, SessionId};
@@ -25,16 +26,7 @@ pub struct Visitor {
     brand: Arc<Brand>,
     host: String,
     pub is_https: bool,
-    cookies: Vec<Cookie>,
-}
-
-/// A cookie as a browser keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Cookie {
-    name: String,
-    value: String,
-    path: String,
-    is_secure: bool,
+    cookies: Vec<KeptCookie>,
 }
 
 impl Visitor {
@@ -76,7 +68,13 @@ impl Visitor {
         }
         let saved = app.sessions.save(&brand.id, &session, &brand.limits, now_ms).await;
         if let Some(issued) = saved.map_err(|error| error.to_string())? {
-            self.set_cookie(cookie::name(self.is_https), &issued.id, "/", self.is_https);
+            self.set_cookie(KeptCookie {
+                name: cookie::name(self.is_https).to_owned(),
+                value: issued.id,
+                path: "/".to_owned(),
+                is_secure: self.is_https,
+                is_expired: false,
+            });
         }
         Ok(())
     }
@@ -102,7 +100,7 @@ impl Visitor {
         asked.host.clone_from(&self.host);
         let path = asked.address.split(['?', '#']).next().unwrap_or_default().to_owned();
         let given: Vec<_> = std::mem::take(&mut asked.cookies);
-        let kept = self.cookies.iter().filter(|cookie| cookie.is_for(&path, self.is_https));
+        let kept = self.cookies.iter().filter(|cookie| is_for(cookie, &path, self.is_https));
         asked.cookies = kept.map(|cookie| (cookie.name.clone(), cookie.value.clone())).collect();
         for (name, value) in given {
             asked.cookies.retain(|(known, _)| *known != name);
@@ -120,8 +118,8 @@ impl Visitor {
         let reply = tokio::spawn(async move { sluice_app::serve::serve(&app, request, observation).await });
         let reply = reply.await.map_err(|error| format!("the host failed: {error}"))?;
         self.app_jobs().await?;
-        for line in &reply.cookies {
-            self.keep(line);
+        for cookie in reply.cookies.iter().filter_map(|line| KeptCookie::parse(line)) {
+            self.set_cookie(cookie);
         }
         let mut visit = Visit::new(method, reply, watch.take()).await?;
         if let Some(run) = visit.run.as_mut().filter(|run| run.outcome == Outcome::Compile.name()) {
@@ -140,45 +138,25 @@ impl Visitor {
         }
     }
 
-    /// Takes a `Set-Cookie` as a browser does.
-    fn keep(&mut self, line: &str) {
-        let mut parts = line.split(';').map(str::trim);
-        let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
-        let (mut path, mut is_secure, mut is_gone) = ("/", false, false);
-        for part in parts {
-            match part.split_once('=').unwrap_or((part, "")) {
-                ("Path", given) => path = given,
-                ("Secure", _) => is_secure = true,
-                ("Max-Age", seconds) => is_gone = seconds.parse::<i64>().is_ok_and(|seconds| seconds <= 0),
-                _ => {}
-            }
+    /// Keeps a cookie as a browser does.
+    fn set_cookie(&mut self, cookie: KeptCookie) {
+        self.cookies.retain(|known| known.name != cookie.name || known.path != cookie.path);
+        if !cookie.is_expired {
+            self.cookies.push(cookie);
         }
-        self.cookies.retain(|known| known.name != name || known.path != path);
-        if !is_gone {
-            self.set_cookie(name, value, path, is_secure);
-        }
-    }
-
-    fn set_cookie(&mut self, name: &str, value: &str, path: &str, is_secure: bool) {
-        self.cookies.retain(|known| known.name != name || known.path != path);
-        let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());
-        self.cookies.push(Cookie { name, value, path, is_secure });
     }
 
     /// The visitor's cookies, without the session's.
     pub fn cookies(&self) -> Map<String, Value> {
-        let visible = self.cookies.iter().filter(|cookie| !sluice_http::cookies::is_reserved(&cookie.name));
-        visible
-            .map(|cookie| (cookie.name.clone(), sluice_http::cookies::decode_value(&cookie.value).into()))
-            .collect()
+        let visible = self.cookies.iter().filter(|cookie| !cookies::is_reserved(&cookie.name));
+        visible.map(|cookie| (cookie.name.clone(), cookies::decode_value(&cookie.value).into())).collect()
     }
 }
 
-impl Cookie {
-    fn is_for(&self, path: &str, is_https: bool) -> bool {
-        let below = path.strip_prefix(self.path.trim_end_matches('/'));
-        (is_https || !self.is_secure) && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
+/// Whether a browser sends the cookie with a request for `path`.
+fn is_for(cookie: &KeptCookie, path: &str, is_https: bool) -> bool {
+    let below = path.strip_prefix(cookie.path.trim_end_matches('/'));
+    (is_https || !cookie.is_secure) && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -187,8 +165,13 @@ mod tests {
 
     #[test]
     fn cookies_go_where_their_path_says() {
-        let cookie =
-            |path: &str| Cookie { name: "a".into(), value: "1".into(), path: path.into(), is_secure: false };
+        let cookie = |path: &str| KeptCookie {
+            name: "a".into(),
+            value: "1".into(),
+            path: path.into(),
+            is_secure: false,
+            is_expired: false,
+        };
         for (path, at, sent) in [
             ("/", "/", true),
             ("/", "/a/b", true),
@@ -198,9 +181,9 @@ mod tests {
             ("/a", "/ab", false),
             ("/a/b", "/a", false),
         ] {
-            assert_eq!(cookie(path).is_for(at, false), sent, "{path} at {at}");
+            assert_eq!(is_for(&cookie(path), at, false), sent, "{path} at {at}");
         }
-        let secure = Cookie { is_secure: true, ..cookie("/") };
-        assert!(!secure.is_for("/", false) && secure.is_for("/", true));
+        let secure = KeptCookie { is_secure: true, ..cookie("/") };
+        assert!(!is_for(&secure, "/", false) && is_for(&secure, "/", true));
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use sluice_limits::policy::BrandLayers;
+use sluice_limits::policy::{BrandLayers, Origin};
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_site::limit_layers;
 use sluice_site::pattern::PathPattern;
@@ -77,15 +77,15 @@ fn meets<'a>(pattern: &str, mut paths: impl Iterator<Item = &'a str>) -> bool {
 /// Limits that are more than the host allows.
 fn limits(brand: &Brand<'_>) -> Vec<Diagnostic> {
     let own = BrandLayers { brand: brand.id, own: &brand.config.limits, page: None };
-    let mut warnings = brand.policy.warnings(own);
+    let mut clamped = brand.policy.clamped(own);
+    clamped.retain(|limit| matches!(limit.origin, Origin::Brand(_)));
     for page in &brand.config.page {
         let layers = limit_layers(brand.id, brand.config, &page.path);
-        warnings.extend(brand.policy.warnings(layers).into_iter().filter(|text| text.contains("[[page]]")));
+        let of_page = brand.policy.clamped(layers).into_iter();
+        clamped.extend(of_page.filter(|limit| matches!(limit.origin, Origin::Page { .. })));
     }
-    warnings.retain(|text| text.contains("brand.toml"));
-    let found = warnings.iter().map(|text| {
-        let message = text.split_once(": ").map_or(text.as_str(), |(_, message)| message);
-        Diagnostic::of_file(Rule::IneffectiveLimit, "brand.toml", message)
+    let found = clamped.iter().map(|limit| {
+        Diagnostic::of_file(Rule::IneffectiveLimit, "brand.toml", limit.to_string())
             .help("ask whoever runs the host to raise [limits.max] in sluice.toml")
     });
     found.collect()

@@ -1,4 +1,5 @@
-//! CRM data as one run reaches it: the brand is fixed, the rest is checked.
+//! The CRM of one brand, for the scripts of one run. The brand is fixed, and everything else
+//! is checked.
 
 use std::sync::Arc;
 
@@ -19,29 +20,29 @@ pub struct CrmAccess {
     bell: Arc<Notify>,
 }
 
-/// Whom a call is made for: the session's word.
+/// The visitor for whom a call is made, from the session.
 #[derive(Clone, Debug, Default)]
 pub struct Visitor {
-    /// `None` where nobody is logged in.
+    /// The logged-in customer, or `None` if nobody is logged in.
     pub customer_id: Option<String>,
-    /// What the script remembered under this key, if it is text.
+    /// The session's `quiz_visitor_id`, if it is text.
     pub quiz_visitor_id: Option<String>,
 }
 
 impl CrmAccess {
-    /// `bell` is rung when a job was queued.
+    /// Makes the access to `brand`. `bell` is notified when a job was queued.
     pub fn new(store: Arc<dyn CrmDatabase>, brand: &str, bell: Arc<Notify>) -> Self {
         Self { store, brand: brand.to_owned(), bell }
     }
 
-    /// Gives the customer `to` all that the customer `from` owns: what an email alone owned
-    /// before there was an id.
+    /// Gives all data of the customer `from` to the customer `to`. This happens when a customer
+    /// whose data belonged to an email gets an id.
     ///
     /// # Errors
-    /// The database did not answer; nothing has changed then.
+    /// The database did not answer. Nothing has changed then.
     pub async fn adopt_customer(&self, from: &str, to: &str, now_ms: i64) -> Result<(), StoreError> {
         let references = [from, to].map(|id| Reference::new("customer", id));
-        // An id that cannot own CRM data has nothing to get.
+        // An invalid reference owns no data.
         let [Ok(from), Ok(to)] = references else { return Ok(()) };
         self.store.adopt_reference(&self.brand, from, to, now_ms).await.map(drop)
     }
@@ -49,7 +50,7 @@ impl CrmAccess {
     /// Makes `call` for a visitor.
     ///
     /// # Errors
-    /// As the call says.
+    /// The options are invalid, the call was refused, or the database failed.
     pub async fn call(
         &self,
         call: Call,
@@ -71,7 +72,7 @@ impl CrmAccess {
 }
 
 impl From<&Limits> for CrmCaps {
-    /// The part of a page's limits that the CRM keeps to.
+    /// Takes the CRM's quotas from a page's limits.
     fn from(limits: &Limits) -> Self {
         Self {
             keys_an_entry_max: limits.crm_entry_keys_max,

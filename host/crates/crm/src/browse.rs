@@ -1,47 +1,52 @@
-//! CRM data as operators look through it: all references of an entity at once.
+//! The trait that a database implements so that operators can look through the CRM data of
+//! all references of an entity.
 
 use sluice_kit::BoxFuture;
 
 use crate::{CrmFault, Entry, EntryId, Slug};
 
-/// Which entries of an entity, newest first.
+/// Selects entries of an entity, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Browse {
     /// The brand's id.
     pub brand: String,
     /// The entity.
     pub slug: Slug,
-    /// In which stage.
+    /// Only entries in this stage.
     pub stage: StageChoice,
-    /// Older than this one.
+    /// Only entries that are older than this one.
     pub before: Option<EntryId>,
-    /// How many at most.
+    /// At most this many entries.
     pub entries_max: u32,
-    /// Where the values have more bytes, fewer entries are given, but one.
+    /// At most this many bytes of values, but at least one entry.
     pub bytes_max: usize,
 }
 
-/// A stage, or not.
+/// Selects entries by stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StageChoice {
     /// All entries.
     Any,
-    /// Those that stand in no stage.
+    /// Entries that are in no stage.
     None,
-    /// Those that stand in this one.
+    /// Entries in the stage with this id.
     In(i64),
 }
 
-/// An entry with what it is attached to.
+/// An entry and the reference that owns it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrowsedEntry {
+    /// The reference's type.
     pub reference_type: String,
+    /// The reference's id.
     pub reference_id: String,
+    /// The entry.
     pub entry: Entry,
 }
 
-/// Looks through CRM data; changes nothing.
+/// Reads CRM data for operators.
 pub trait BrowseStore: Send + Sync {
-    /// The entries, all of one moment. Never another brand's, whatever the stage.
+    /// Reads the entries in one snapshot. It never returns entries of another brand, not even if
+    /// the stage belongs to one.
     fn browse_entries(&self, browse: Browse) -> BoxFuture<'_, Result<Vec<BrowsedEntry>, CrmFault>>;
 }

@@ -1,4 +1,4 @@
-//! Which call it is, who makes it, and how it can fail.
+//! The names of the CRM calls, their caller, their results and their errors.
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -7,7 +7,7 @@ use sluice_kit::StoreError;
 
 use super::{CrmCaps, CrmWritten, Refusal};
 
-/// A call by its name in scripts.
+/// A CRM call of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// `getCrmField`
@@ -41,6 +41,7 @@ pub enum Call {
 }
 
 impl Call {
+    /// All calls.
     pub const ALL: [Self; 14] = [
         Self::GetField,
         Self::GetFields,
@@ -58,7 +59,7 @@ impl Call {
         Self::EnsureEntity,
     ];
 
-    /// The global's name, with which every message starts.
+    /// The name of the global function. Every message starts with it.
     pub fn name(self) -> &'static str {
         match self {
             Self::GetField => "getCrmField",
@@ -78,7 +79,7 @@ impl Call {
         }
     }
 
-    /// What the script gets where the call was refused.
+    /// The result for the script if the call was refused.
     pub fn refused_value(self, refusal: Refusal) -> Value {
         match self {
             Self::GetField | Self::GetFields => Value::Null,
@@ -94,7 +95,7 @@ impl Call {
         }
     }
 
-    /// What the script gets where the write is to be done later.
+    /// The result for the script if the write was queued.
     pub(super) fn queued_value(self) -> Value {
         match self {
             Self::SetField | Self::SetFields | Self::AddValue => Value::Bool(true),
@@ -116,7 +117,7 @@ impl Call {
 }
 
 impl CrmWritten {
-    /// As the script sees it.
+    /// The result for the script.
     pub(super) fn into_json(self) -> Value {
         match self {
             Self::Fields => Value::Bool(true),
@@ -136,25 +137,24 @@ impl CrmWritten {
     }
 }
 
-/// Who makes a call, and when. Every part is the host's word, never the script's.
+/// The caller of a call. The host sets every part; scripts cannot influence any.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
     /// The brand that the page belongs to.
     pub brand: &'a str,
-    /// The session's `customer_id`; `None` where nobody is logged in.
+    /// The session's `customer_id`, or `None` if nobody is logged in.
     pub customer_id: Option<&'a str>,
     /// The session's `quiz_visitor_id`, if it is text.
     pub quiz_visitor_id: Option<&'a str>,
     /// Quotas in force for this run.
     pub caps: CrmCaps,
-    /// Unix milliseconds.
+    /// The time of the call in Unix milliseconds.
     pub now_ms: i64,
-    /// Rung when a job was queued.
+    /// Notified when a job was queued.
     pub bell: &'a Notify,
 }
 
-/// Why a call did not do what it was asked. Messages are for the page's author and
-/// start with the call's name.
+/// Why a call failed. Messages are for the page's author and start with the call's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CrmError {
     /// The script gets a `TypeError` with this message.
@@ -163,10 +163,10 @@ pub enum CrmError {
     /// The script gets a `RangeError` with this message.
     #[error("{0}")]
     Range(String),
-    /// The script gets [`Call::refused_value`]; the warning goes to the execution log.
+    /// The script gets [`Call::refused_value`]. The message goes to the execution log.
     #[error("{1}")]
     Refused(Refusal, String),
-    /// The script gets an `Error` without details; these are for the operator.
+    /// The script gets an `Error` without details, which are for the operator.
     #[error(transparent)]
     Store(StoreError),
 }

@@ -1,4 +1,4 @@
-//! Each call from its options to its result. The store is asked last.
+//! Executes the calls, from options to result. The store is called after all checks.
 
 mod reads;
 mod writes;
@@ -12,7 +12,7 @@ use crate::{CapReached, CrmDatabase, CrmFault};
 /// Makes a call.
 ///
 /// # Errors
-/// What the script gets instead of a result.
+/// The options are invalid, the call was refused, or the database failed.
 pub async fn call(
     store: &dyn CrmDatabase,
     caller: &Caller<'_>,
@@ -62,6 +62,7 @@ async fn ensure_entity(
 }
 
 impl CrmFault {
+    /// Turns the store's fault into the error of `call`.
     fn explain(self, call: Call, caller: &Caller<'_>) -> CrmError {
         let caps = caller.caps;
         let cap = |what: std::fmt::Arguments<'_>| call.refused_as(Refusal::NotAllowed, what);

@@ -1,9 +1,8 @@
-//! What CRM calls need of a database.
+//! The database of CRM calls.
 
 use crate::{CrmStore, JobStore};
 
-/// What CRM calls need of a database: to be read and written, and to take writes for
-/// later.
+/// A database that reads and writes CRM data and queues writes as jobs.
 pub trait CrmDatabase: CrmStore + JobStore {}
 
 impl<T: CrmStore + JobStore + ?Sized> CrmDatabase for T {}

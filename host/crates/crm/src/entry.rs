@@ -1,4 +1,4 @@
-//! An entry and the shape in which scripts see it.
+//! An entry, and the object that scripts see for it.
 
 use serde_json::{Map, Value};
 
@@ -6,14 +6,14 @@ use sluice_kit::clock::iso_utc;
 
 use super::EntryId;
 
-/// An entry as the store has it.
+/// A stored entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Ascends with creation.
+    /// A later entry has a greater id.
     pub id: EntryId,
-    /// Where it stands; `None` until it is moved.
+    /// Its stage, or `None` until it is moved to one.
     pub placement: Option<Placement>,
-    /// By key, in byte order of the keys.
+    /// Keys and values, in byte order of the keys.
     pub values: Vec<(String, Value)>,
     /// Unix milliseconds.
     pub created_at: i64,
@@ -35,8 +35,8 @@ pub struct Placement {
 }
 
 impl Entry {
-    /// `{id, title, reference_type, reference_id, values_flat, pipeline_id,
-    /// pipeline_slug, stage_id, stage_slug, created_at, updated_at}`; times are
+    /// Makes the object for scripts: `{id, title, reference_type, reference_id, values_flat,
+    /// pipeline_id, pipeline_slug, stage_id, stage_slug, created_at, updated_at}`. Times are
     /// ISO 8601 in UTC, as `Date.prototype.toISOString` writes them.
     pub fn into_json(self, reference_type: &str, reference_id: &str) -> Value {
         let title = ["title", "name", "email"]
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape() {
+    fn scripts_see_all_properties_in_order() {
         assert_eq!(
             entry(&[("__proto__", json!(1)), ("email", json!("a@b"))]).to_string(),
             concat!(
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_is_title_else_name_else_email() {
+    fn title_defaults_to_name_and_then_email() {
         let (email, name) = (("email", json!("e")), ("name", json!("n")));
         let title = ("title", json!(0));
         assert_eq!(entry(&[])["title"], json!(null));

@@ -1,4 +1,5 @@
-//! Ids of entries: UUIDs of version 7, in order of creation.
+//! The ids of entries: UUIDs of version 7, in order of creation. They are not made by the
+//! `uuid` crate, which cannot make an id that is certainly greater than a given one.
 
 use std::fmt;
 
@@ -6,21 +7,23 @@ const MS_MAX: u64 = (1 << 48) - 1;
 const TAIL_BITS: u32 = 74;
 const TAIL_MAX: u128 = (1 << TAIL_BITS) - 1;
 
-/// 48 bits of unix milliseconds, then 74 bits in which ids of one millisecond are
-/// told apart. Ids of one reference ascend in the order in which its entries were
-/// made ([`EntryId::after`]), so "newest" is "greatest" and one index finds it.
+/// 48 bits of Unix milliseconds and 74 bits that distinguish ids of one millisecond. The ids of
+/// one reference ascend in the order in which its entries were made ([`EntryId::after`]), so
+/// that the newest entry has the greatest id and one index finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId([u8; 16]);
 
 impl EntryId {
-    /// An id for a new entry whose reference's newest entry is `newest`. It is
-    /// greater than `newest` also where clocks disagree or went back, so that an
-    /// entry made later is never taken for an older one.
+    /// Makes an id for a new entry. `newest` is the newest entry of its reference. The id is
+    /// greater than `newest`, even if clocks disagree or went back.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
     pub fn after(now_ms: i64, newest: Option<Self>) -> Result<Self, getrandom::Error> {
         let ms = u64::try_from(now_ms).unwrap_or(0).min(MS_MAX);
         match newest {
             Some(newest) if ms <= newest.ms() => {
-                // A random step keeps the next id as hard to guess as the first.
+                // The step is random, so that the next id is as hard to guess as the first.
                 let step = u128::from(getrandom::u32()?) + 1;
                 let sum = newest.tail() + step;
                 Ok(if sum <= TAIL_MAX {
@@ -39,12 +42,12 @@ impl EntryId {
         }
     }
 
-    /// From the 16 bytes of [`EntryId::as_bytes`]; any 16 bytes will do.
+    /// Makes an id from the bytes of [`EntryId::as_bytes`]. Any 16 bytes are valid.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// In the order of the text form: the bytes sort as the ids do.
+    /// The id's bytes, which sort like the ids and like their text.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -58,7 +61,7 @@ impl EntryId {
         ((id >> 64) & 0xfff) << 62 | id & ((1 << 62) - 1)
     }
 
-    /// Version and variant go where RFC 9562 wants them.
+    /// Makes an id from its parts, with version and variant as in RFC 9562.
     fn build(ms: u64, tail: u128) -> Self {
         let (high, low) = (tail >> 62, tail & ((1 << 62) - 1));
         let id = u128::from(ms & MS_MAX) << 80 | 7 << 76 | high << 64 | 0b10 << 62 | low;
@@ -66,7 +69,7 @@ impl EntryId {
     }
 }
 
-/// `01234567-89ab-7def-8123-456789abcdef`
+/// Writes `01234567-89ab-7def-8123-456789abcdef`.
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, byte) in self.0.iter().enumerate() {
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_ascend_whatever_the_clock_does() {
+    fn ids_ascend_even_if_the_clock_goes_back() {
         let mut ids: Vec<EntryId> = Vec::new();
         for now in [1_000, 1_000, 1_000, 999, 5, -1, i64::MIN, 1_001, 1_001, 2_000] {
             ids.push(EntryId::after(now, ids.last().copied()).unwrap());
@@ -97,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_millisecond_runs_over_into_the_next() {
+    fn full_millisecond_overflows_into_the_next() {
         let full = EntryId::build(7, TAIL_MAX);
         let next = EntryId::after(7, Some(full)).unwrap();
         assert!(next > full);
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_survive() {
+    fn id_keeps_its_parts() {
         for tail in [0, 1, TAIL_MAX, TAIL_MAX >> 1, 1 << 62] {
             let id = EntryId::build(MS_MAX, tail);
             assert_eq!((id.ms(), id.tail()), (MS_MAX, tail));
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_made_apart_differ() {
+    fn ids_without_a_predecessor_differ() {
         let one = EntryId::after(1, None).unwrap();
         assert_ne!(one, EntryId::after(1, None).unwrap());
     }

@@ -1,7 +1,8 @@
-//! Durable jobs: CRM writes that were acknowledged and are still to be applied.
+//! Durable jobs: CRM writes that were acknowledged but not applied yet, and the trait that a
+//! database implements to keep them.
 //!
-//! A job waits in each of its write's lines and runs once it is the first in all of
-//! them. Applying the write and marking the job is one transaction.
+//! A job waits in each line of its write, and runs when it is the first in all of them. One
+//! transaction applies the write and marks the job as done.
 
 use std::sync::Arc;
 
@@ -9,22 +10,22 @@ use sluice_kit::{BoxFuture, StoreError};
 
 use crate::{CrmCaps, CrmFault, CrmWrite};
 
-/// The quotas in force for a brand.
+/// Returns the quotas in force for a brand.
 pub type CapsOfBrand = Arc<dyn Fn(&str) -> CrmCaps + Send + Sync>;
 
-/// Where a job is.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
-    /// To be applied.
+    /// It is to be applied.
     Waiting,
-    /// Not applied; holds nothing back and waits for an operator.
+    /// It failed and waits for an operator. Other jobs do not wait for it.
     Parked,
-    /// Applied.
+    /// It was applied.
     Done,
 }
 
 impl JobState {
-    /// As it is stored and printed.
+    /// The name that is stored and printed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -33,102 +34,102 @@ impl JobState {
         }
     }
 
-    /// The state that is written so.
+    /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Waiting, Self::Parked, Self::Done].into_iter().find(|state| state.as_str() == name)
     }
 }
 
-/// A job as operators see it.
+/// A job, as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// Ascends in the order in which jobs were made.
+    /// A later job has a greater id.
     pub id: i64,
     /// The brand's id.
     pub brand: String,
-    /// `setCrmField leads customer/7`; never a value.
+    /// The write without its values, such as `setCrmField leads customer/7`.
     pub what: String,
-    /// Where it is.
+    /// Its state.
     pub state: JobState,
-    /// An operator had it tried again after it was parked: it comes late.
+    /// An operator retried it after it was parked, so that it is applied after later jobs.
     pub is_late: bool,
-    /// Tries that failed since it was made or retried.
+    /// The number of tries that failed since it was made or retried.
     pub tries: u32,
     /// Why the last try failed.
     pub last_error: Option<String>,
     /// Unix milliseconds.
     pub created_at: i64,
-    /// Unix milliseconds; while it waits, not tried before.
+    /// Unix milliseconds. A waiting job is not tried before.
     pub due_at: i64,
     /// Unix milliseconds at which it was applied or parked.
     pub ended_at: Option<i64>,
 }
 
-/// Which jobs an operator means.
+/// Selects jobs for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobChoice {
-    /// One of any brand, waiting or parked.
+    /// The job with this id, of any brand, if it is waiting or parked.
     One(i64),
-    /// All parked ones, of one brand or of all.
+    /// All parked jobs.
     Parked {
-        /// A brand's id.
+        /// Only those of this brand.
         brand: Option<String>,
     },
 }
 
-/// Jobs that are not done.
+/// The number of jobs that are not done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JobCounts {
-    /// To be applied.
+    /// Waiting jobs.
     pub waiting: u64,
-    /// Waiting for an operator.
+    /// Parked jobs.
     pub parked: u64,
-    /// When the oldest waiting job was made, in unix milliseconds.
+    /// When the oldest waiting job was made, in Unix milliseconds.
     pub oldest_waiting_at: Option<i64>,
 }
 
-/// What became of a job in one try.
+/// One try of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRun {
-    /// The job.
+    /// The job's id.
     pub id: i64,
     /// The brand's id.
     pub brand: String,
-    /// As in [`Job`].
+    /// The write without its values; see [`Job::what`].
     pub what: String,
-    /// How it ended.
+    /// How the try ended.
     pub end: JobEnd,
 }
 
 /// How one try of a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobEnd {
-    /// Applied.
+    /// The write was applied.
     Done,
-    /// It failed and is tried again.
+    /// The try failed, and the job will be retried.
     Retry {
-        /// Why.
+        /// Why the try failed.
         error: String,
-        /// Unix milliseconds; not before.
+        /// Unix milliseconds. The job is not retried before.
         due_at: i64,
     },
-    /// It waits for an operator.
+    /// The try failed, and the job waits for an operator.
     Parked {
-        /// Why.
+        /// Why the try failed.
         error: String,
     },
 }
 
-/// Tries after which a job is parked.
+/// A job is parked after this many failed tries.
 pub const JOB_TRIES_MAX: u32 = 10;
-/// Wait after the first failed try; each further wait is twice as long, so that ten
+/// The wait after the first failed try. Each further wait is twice as long, so that ten
 /// tries take about an hour.
 const FIRST_WAIT_MS: i64 = 7_000;
 
 impl JobEnd {
-    /// What is to become of a job of which a try failed. `tries` are those that failed,
-    /// this one included. What the database answered with a refusal stays refused
-    /// however often it is tried, and would hold up its line for nothing.
+    /// Decides whether a job is retried or parked after a try failed. `tries` is the number of
+    /// failed tries, this one included. A job that the database refused is parked at once: it
+    /// would be refused again, and meanwhile hold up its line.
     pub fn of_failure(fault: &CrmFault, tries: u32, now_ms: i64) -> Self {
         let error = fault.to_string();
         match fault {
@@ -141,12 +142,12 @@ impl JobEnd {
     }
 }
 
-/// Jobs of all brands.
+/// The jobs of all brands.
 pub trait JobStore: Send + Sync {
-    /// Stores `write` as a job and gives its id. Refused like
-    /// [`write_crm`](super::CrmStore::write_crm) would refuse it now; where other jobs
-    /// wait in its lines, only for what those cannot change. Until it is done, a job
-    /// counts against the brand's bytes.
+    /// Stores `write` as a job and returns its id. The write is refused for the same reasons as
+    /// by [`write_crm`](super::CrmStore::write_crm). If other jobs wait in its lines, it is
+    /// refused only for reasons that these cannot remove; see [`CrmFault::may_pass`]. Until it
+    /// is done, a job counts for the brand's bytes.
     fn queue_crm(
         &self,
         brand: &str,
@@ -155,9 +156,9 @@ pub trait JobStore: Send + Sync {
         now_ms: i64,
     ) -> BoxFuture<'_, Result<i64, CrmFault>>;
 
-    /// Tries at most `jobs_max` jobs that are due and first in their lines, in the
-    /// order they were made. Each is applied and marked in one transaction, so that
-    /// it is applied once however often a host dies. None: nothing is due.
+    /// Tries at most `jobs_max` jobs that are due and first in their lines, in the order in
+    /// which they were made. One transaction applies a write and marks its job, so that it is
+    /// applied exactly once even if a host crashes. An empty result means that no job is due.
     fn run_jobs(
         &self,
         caps: CapsOfBrand,
@@ -165,7 +166,8 @@ pub trait JobStore: Send + Sync {
         now_ms: i64,
     ) -> BoxFuture<'_, Result<Vec<JobRun>, StoreError>>;
 
-    /// At most `jobs_max` jobs of a state and brand (`None`: of any), the oldest first.
+    /// Lists at most `jobs_max` jobs of a brand and a state, the oldest first. `None` stands for
+    /// every brand or state.
     fn list_jobs(
         &self,
         brand: Option<&str>,
@@ -173,18 +175,17 @@ pub trait JobStore: Send + Sync {
         jobs_max: u32,
     ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>>;
 
-    /// How many there are.
+    /// Counts the jobs that are not done.
     fn count_jobs(&self) -> BoxFuture<'_, Result<JobCounts, StoreError>>;
 
-    /// Has jobs tried again at once, with all their tries ahead of them. Says how many.
+    /// Makes jobs due at once and resets their failed tries. Returns how many.
     fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>>;
 
-    /// Forgets jobs that are not done; what they would have written is lost. Says how
-    /// many.
+    /// Deletes jobs that are not done. Their writes are lost. Returns how many.
     fn drop_jobs(&self, which: JobChoice) -> BoxFuture<'_, Result<u32, StoreError>>;
 
-    /// Deletes at most `rows_max` jobs that were done before a time, and says how many.
-    /// Fewer than `rows_max`: there are no more.
+    /// Deletes at most `rows_max` jobs that were done before a time, and returns how many. A
+    /// number below `rows_max` means that there are no more.
     fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 }
 
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_parked_at_once() {
+    fn refused_jobs_are_parked_at_once() {
         for fault in [
             CrmFault::Refused(Refusal::NoEntry),
             CrmFault::Cap(crate::CapReached::BrandBytes),

@@ -1,13 +1,13 @@
-//! The CRM: what a call's options must be, what it does, what it gives.
+//! The CRM: checks the options of a call, executes it, and makes its result.
 //!
 //! ```text
 //! options ─ options.rs, check.rs ─▶ Address, FieldKey, Value ─ CrmStore ─▶ result
 //! ```
 //!
-//! `calls/` walks that line once for each call; everything left of the store is a pure
-//! function of its input. Writes are a value of their own (`write.rs`), so that a job can
-//! store what a call would do at once. A value is a JSON value of 64-bit integers,
-//! doubles and UTF-8 strings; `-0.0`, the order of keys and NUL survive storage.
+//! `calls/` does this once for each call. Everything to the left of the store is a pure
+//! function of its input. A write is a value (`write.rs`), so that a job can store what a
+//! call would do at once. A stored value is a JSON value of 64-bit integers, doubles and UTF-8
+//! strings. Storage preserves `-0.0`, the order of keys, and NUL.
 
 #![deny(unsafe_code)]
 
@@ -19,8 +19,10 @@ mod check;
 mod database;
 mod entry;
 mod entry_id;
+mod fault;
 mod jobs;
 mod missing;
+mod names;
 mod options;
 mod plan;
 mod schema;
@@ -31,46 +33,47 @@ mod write;
 pub use browse::{Browse, BrowseStore, BrowsedEntry, StageChoice};
 pub use call::{Call, Caller, CrmError};
 pub use calls::call;
-pub use check::{FieldKey, Reference, Slug};
 pub use database::CrmDatabase;
 pub use entry::{Entry, Placement};
 pub use entry_id::EntryId;
+pub use fault::{CapReached, CrmFault, Refusal};
 pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
 pub use missing::Missing;
+pub use names::{FieldKey, FieldKeyError, Reference, ReferenceError, Slug, SlugError};
 pub use plan::{Step, Write as SchemaWrite, plan};
 pub use schema::{
     CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec, export,
 };
-pub use size::{entry_bytes, json_bytes, value_bytes, values_bytes};
-pub use store::{CapReached, CrmFault, CrmStore, Ensured};
+pub use size::{entry_bytes, value_bytes, values_bytes};
+pub use store::{CrmStore, Ensured};
 pub use write::{
     CrmWrite, CrmWritten, Destination, EntryRow, Held, Line, LineKey, LineRows, Named, NewEntry, NewValue,
-    Plan, Refusal, Want, WriteInto,
+    Plan, Want, WriteInto,
 };
 
 /// Longest field key, in characters (they are ASCII).
-pub const FIELD_KEY_CHARS_MAX: usize = 128;
+pub(crate) const FIELD_KEY_CHARS_MAX: usize = 128;
 /// Longest entity, pipeline or stage slug, in characters (they are ASCII).
-pub const SLUG_CHARS_MAX: usize = 128;
+pub(crate) const SLUG_CHARS_MAX: usize = 128;
 /// Longest reference type, in characters (they are ASCII).
-pub const REFERENCE_TYPE_CHARS_MAX: usize = 64;
+pub(crate) const REFERENCE_TYPE_CHARS_MAX: usize = 64;
 /// Longest reference id, in UTF-16 code units.
-pub const REFERENCE_ID_CHARS_MAX: usize = 512;
+pub(crate) const REFERENCE_ID_CHARS_MAX: usize = 512;
 /// Longest string value, in UTF-16 code units.
-pub const STRING_CHARS_MAX: usize = 10_000;
-/// Largest object or array value, in bytes of what `JSON.stringify` makes of it.
-pub const OBJECT_BYTES_MAX: usize = 10 * 1024;
-/// Most levels of arrays and objects in a value. Whatever reads it back goes down as
-/// many, and MessagePack readers stop at 1,024.
+pub(crate) const STRING_CHARS_MAX: usize = 10_000;
+/// Largest object or array value, in bytes of its `JSON.stringify`.
+pub(crate) const OBJECT_BYTES_MAX: usize = 10 * 1024;
+/// Most levels of arrays and objects in a value. Every reader recurses once for each level,
+/// and MessagePack readers stop at 1,024.
 pub const DEPTH_MAX: usize = 500;
 /// Most field keys in one `getCrmFields` or `setCrmFields`.
-pub const KEYS_A_CALL_MAX: usize = 256;
-/// Entries and values that a call gives when it names no limit.
-pub const LIMIT_DEFAULT: u32 = 50;
-/// Most entries and values that a call gives.
-pub const LIMIT_MAX: u32 = 200;
+pub(crate) const KEYS_A_CALL_MAX: usize = 256;
+/// The default of a call's `limit` of entries or values.
+pub(crate) const LIMIT_DEFAULT: u32 = 50;
+/// The largest `limit` of entries or values.
+pub(crate) const LIMIT_MAX: u32 = 200;
 
-/// What of the CRM an operator can change.
+/// The quotas of the CRM that an operator can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CrmCaps {
     /// Field keys in one entry.
@@ -81,9 +84,10 @@ pub struct CrmCaps {
     pub brand_bytes_max: u64,
     /// Bytes of one call's result, as MessagePack.
     pub result_bytes_max: usize,
-    /// Entities of one brand; only `ensureCrmEntity` is held to it, `crm.toml` is not.
+    /// Entities of one brand. It limits `ensureCrmEntity`, but not `crm.toml`.
     pub entities_a_brand_max: u32,
-    /// Declared fields of one entity, its pipelines, and stages of each; as above.
+    /// Declared fields of one entity, its pipelines, and the stages of each pipeline. It limits
+    /// `ensureCrmEntity`, but not `crm.toml`.
     pub fields_an_entity_max: u32,
 }
 
@@ -100,53 +104,53 @@ impl Default for CrmCaps {
     }
 }
 
-/// Whose data a call is about: the reference's entries in one entity of a brand.
+/// The data that a call reads: a reference's entries in one entity of a brand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The brand's id.
     pub brand: String,
     /// The entity's slug.
     pub slug: Slug,
-    /// What the entries are attached to.
+    /// The reference that owns the entries.
     pub reference: Reference,
 }
 
-/// An entity as the store has it, with the ids it was given.
+/// A stored entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entity {
-    /// Unique in the database, never given twice.
+    /// Unique in the database and never used again.
     pub id: i64,
     /// Unique in the brand.
     pub slug: String,
-    /// For people.
+    /// A name for people.
     pub name: String,
     /// Whether it has pipelines.
     pub mode: EntityMode,
     /// Declared fields with their positions, in order.
     pub fields: Vec<(i64, FieldSpec)>,
-    /// In order.
+    /// In order of their positions.
     pub pipelines: Vec<Pipeline>,
 }
 
-/// A pipeline as the store has it.
+/// A stored pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pipeline {
-    /// Unique in the database, never given twice.
+    /// Unique in the database and never used again.
     pub id: i64,
     /// Place among the entity's pipelines.
     pub position: i64,
     /// Unique in the entity.
     pub slug: String,
-    /// For people.
+    /// A name for people.
     pub name: String,
-    /// In order; the first one is where an entry starts.
+    /// In order of their positions. An entry starts in the first one.
     pub stages: Vec<Stage>,
 }
 
-/// A stage as the store has it; its slug is unique in its pipeline.
+/// A stored stage. Its slug is unique in its pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
-    /// Unique in the database, never given twice.
+    /// Unique in the database and never used again.
     pub id: i64,
     /// Place in the pipeline.
     pub position: i64,

@@ -1,12 +1,13 @@
-//! What `ensureCrmEntity` adds. Pure, as `plan.rs` is: every backend adds the same.
+//! Decides what `ensureCrmEntity` adds to an entity. Pure, like `plan.rs`, so that every
+//! backend adds the same.
 
 use super::{CrmCaps, Entity, EntityMode, EntitySpec, Refusal, SchemaWrite};
 use crate::{CapReached, CrmFault, Ensured};
 
-/// What an entity lacks of what was asked for.
+/// The parts of a declaration that an entity does not have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Missing {
-    /// In this order; what they add comes after what is there.
+    /// The writes that add them, in order. They come after the stored parts.
     pub writes: Vec<SchemaWrite>,
     created: bool,
     fields_added: Vec<String>,
@@ -14,8 +15,11 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// `entities`: how many the brand has. What is there stays as it is, whatever was
-    /// asked for; only pipelines for an entity of mode `data` are refused.
+    /// Compares a declaration with the stored entity. `entities` is the number of entities that
+    /// the brand has. Stored parts are never changed.
+    ///
+    /// # Errors
+    /// A quota would be exceeded, or pipelines are declared for an entity of mode `data`.
     pub fn of(
         stored: Option<&Entity>,
         asked: &EntitySpec,
@@ -99,14 +103,14 @@ impl Missing {
         Ok(())
     }
 
-    /// What to tell, with the id that the entity has now.
+    /// Makes the result of the call. `id` is the entity's id after the writes.
     pub fn ensured(self, id: i64) -> Ensured {
         let Self { created, fields_added, fields_skipped, .. } = self;
         Ensured { id, created, fields_added, fields_skipped }
     }
 }
 
-/// The position after all of these.
+/// The position after the last one.
 fn next(positions: impl Iterator<Item = i64>) -> i64 {
     positions.max().map_or(0, |last| last.saturating_add(1))
 }

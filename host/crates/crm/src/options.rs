@@ -1,5 +1,5 @@
-//! Reads a call's one options object. What is missing is a `TypeError`, what is
-//! there and wrong is refused; all that is missing is looked for first.
+//! Reads the options object of a call. A missing property is a `TypeError`, and an invalid
+//! one is refused. All missing properties are reported before invalid ones.
 
 mod entity;
 mod moves;
@@ -7,12 +7,13 @@ mod moves;
 use serde_json::{Map, Value};
 
 use super::check::{self, given};
+use super::names::quoted;
 use super::{
     Address, Call, Caller, CrmError, FieldKey, KEYS_A_CALL_MAX, LIMIT_DEFAULT, LIMIT_MAX, Reference, Refusal,
     Slug,
 };
 
-/// A property's name, as messages call it, and other spellings that are accepted.
+/// A property's name in messages, and the other spellings that are accepted.
 #[derive(Clone, Copy)]
 struct Name(&'static str, &'static [&'static str]);
 const SLUG: Name = Name("slug", &["crmEntitySlug", "crm_entity_slug"]);
@@ -49,7 +50,7 @@ impl<'a> Options<'a> {
 
     fn entity_slug(&self, name: Name) -> Result<Slug, CrmError> {
         match required(self.call, name.0, find(self.map, name))? {
-            // No entity has a slug of another form, so nobody needs to be asked.
+            // An invalid slug cannot be that of an entity, so the store need not be asked.
             Value::String(text) => Slug::new(text).ok_or_else(|| unknown_slug(self.call, text)),
             other => {
                 let what = format!("{} must be a string, got {}", name.0, given(Some(other)));
@@ -58,7 +59,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// The reference, the script's own or the logged-in customer.
+    /// The reference that the script names, or else the logged-in customer.
     pub(super) fn address(&self, slug: Slug, caller: &Caller<'_>) -> Result<Address, CrmError> {
         let reference = self.reference(caller)?;
         Ok(Address { brand: caller.brand.to_owned(), slug, reference })
@@ -84,8 +85,8 @@ impl<'a> Options<'a> {
         required(self.call, VALUE.0, find(self.map, VALUE))
     }
 
-    /// Each field's key and value, both still unchecked. Items that are no objects
-    /// and an array that is none come back as refusals.
+    /// The key and value of each field, both unchecked. It is refused if `fields` is not an
+    /// array or an item is not an object.
     pub(super) fn required_fields(&self) -> Result<Vec<Field<'a>>, CrmError> {
         let fields = required(self.call, FIELDS.0, find(self.map, FIELDS))?;
         let items = array(self.call, FIELDS.0, fields)?;
@@ -113,7 +114,7 @@ impl<'a> Options<'a> {
         self.flag(FORCE)
     }
 
-    /// Whether the write is to be done later.
+    /// Whether the write is queued.
     pub(super) fn is_async(&self) -> Result<bool, CrmError> {
         self.flag(ASYNC)
     }
@@ -129,7 +130,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// A limit over the maximum means the maximum.
+    /// The `limit`. A number over the maximum means the maximum.
     pub(super) fn limit(&self) -> Result<u32, CrmError> {
         match find(self.map, LIMIT) {
             None | Some(Value::Null) => Ok(LIMIT_DEFAULT),
@@ -153,7 +154,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// One item of `fields`, with the names by which messages speak of it.
+/// One item of `fields`, with its names for messages.
 pub(super) struct Field<'a> {
     key: &'a Value,
     value: &'a Value,
@@ -176,7 +177,7 @@ pub(super) fn field_key(call: Call, name: &str, key: &Value) -> Result<FieldKey,
     }
 }
 
-/// The items of a list that a call may be given, of bounded length.
+/// The items of an array option, which may have at most [`KEYS_A_CALL_MAX`].
 pub(super) fn array<'a>(call: Call, name: &str, value: &'a Value) -> Result<&'a [Value], CrmError> {
     match value {
         Value::Array(items) if items.len() <= KEYS_A_CALL_MAX => Ok(items),
@@ -189,12 +190,12 @@ pub(super) fn array<'a>(call: Call, name: &str, value: &'a Value) -> Result<&'a 
 }
 
 pub(super) fn unknown_slug(call: Call, slug: &str) -> CrmError {
-    let slug = check::quoted(slug);
+    let slug = quoted(slug);
     call.type_error(format_args!("slug {slug} is not a CRM entity of this brand"))
 }
 
-/// The first spelling that has a value; else a `null`, which messages tell from
-/// nothing at all.
+/// Returns the first spelling with a value. If there is none, returns a `null` that was given,
+/// because messages distinguish it from a property that is missing.
 fn find(map: &Map<String, Value>, name: Name) -> Option<&Value> {
     let Name(first, others) = name;
     let spellings = std::iter::once(&first).chain(others);

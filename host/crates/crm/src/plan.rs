@@ -1,21 +1,21 @@
-//! What applying a declaration changes. Pure, so that every backend changes the same
-//! and says the same; a backend only carries out the writes, each an upsert.
+//! Decides what a declaration in `crm.toml` changes. Pure, so that every backend makes and
+//! reports the same changes. A backend only carries out the writes, each as an upsert.
 
 use std::fmt::Display;
 
 use super::{Entity, EntitySpec, FieldSpec, Pipeline, PipelineSpec, Stage, StageSpec};
 
-/// One change, and the sentence that tells of it.
+/// One change, and the sentence that reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// `added field "score" to entity "leads"`
+    /// For example `added field "score" to entity "leads"`.
     pub sentence: String,
-    /// What to write.
+    /// The row to write.
     pub write: Write,
 }
 
-/// A row to be added, or brought to these values if it is there. Rows are named by
-/// slugs; a step's parent is there once the steps before it are done.
+/// A row to add or to update to these values. Rows are named by slugs. The steps before it
+/// have made the row's parent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// The entity itself, without its fields and pipelines.
@@ -51,8 +51,8 @@ pub enum Write {
     },
 }
 
-/// The steps from what is stored (`None`: nothing) to what is declared. What is
-/// stored and not declared stays.
+/// Returns the steps from the stored entity to the declared one. `stored` is `None` for a new
+/// entity. Stored parts that are not declared stay.
 pub fn plan(stored: Option<&Entity>, declared: &EntitySpec) -> Vec<Step> {
     let mut steps = Vec::new();
     let title = format!("entity {:?}", declared.slug);
@@ -162,7 +162,7 @@ fn plan_stage(
     });
 }
 
-/// What differs between a stored row and its declaration.
+/// The differences between a stored row and its declaration.
 #[derive(Default)]
 struct Diff(Vec<String>);
 
@@ -175,7 +175,8 @@ impl Diff {
     }
 }
 
-/// Nothing where the stored row is as declared; `diff` is `None` where there is none.
+/// Adds a step unless the stored row equals its declaration. `diff` is `None` if there is no
+/// stored row.
 fn step(
     steps: &mut Vec<Step>,
     diff: Option<Diff>,

@@ -1,4 +1,4 @@
-//! `crm.toml`: what a brand declares. Pure: text in, declaration or error out.
+//! Parses and checks `crm.toml`, the declaration of a brand's entities. Pure.
 
 mod error;
 mod export;
@@ -11,12 +11,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+pub(crate) use error::EntityError;
 pub use error::SchemaError;
 pub use export::export;
 pub use field_type::FieldType;
 pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, StageSpec};
 
-use super::check::{chars, quoted};
+use super::names::{chars, quoted};
 use super::{FieldKey, Slug};
 use error::Source;
 
@@ -71,9 +72,12 @@ struct RawStage {
 }
 
 impl CrmSchema {
-    /// Reads the text of a `crm.toml`; `file` is how errors name it. What is left
-    /// out: a name or label is the slug or key, a type is `text`, a mode is `crm`
-    /// where there are pipelines and else `data`.
+    /// Parses the text of a `crm.toml`. Errors call it `file`. A name or label defaults to the
+    /// slug or key, a type to `text`, and a mode to `crm` if there are pipelines and to `data`
+    /// otherwise.
+    ///
+    /// # Errors
+    /// The text is not TOML, or breaks a rule.
     pub fn parse(text: &str, file: &str) -> Result<Self, SchemaError> {
         let source = Source { text, file };
         let raw: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
@@ -85,19 +89,18 @@ impl CrmSchema {
 }
 
 impl CrmSchema {
-    /// One entity out of JSON of the same shape, with the same rules; the error is a
-    /// sentence without a place.
-    pub(super) fn entity_of_json(entity: &Value) -> Result<EntitySpec, String> {
+    /// Reads one entity from JSON of the same shape, with the same rules.
+    pub(super) fn entity_of_json(entity: &Value) -> Result<EntitySpec, EntityError> {
         let mut table = toml::Table::new();
         let entity = toml_of_json(entity).unwrap_or_else(|| toml::Table::new().into());
         table.insert("entity".to_owned(), vec![entity].into());
-        let text = toml::to_string(&table).map_err(|error| error.to_string())?;
-        let mut schema = Self::parse(&text, "").map_err(|error| error.message)?;
-        schema.entities.pop().ok_or_else(|| "there is no entity".to_owned())
+        let text = toml::to_string(&table)?;
+        let mut schema = Self::parse(&text, "")?;
+        schema.entities.pop().ok_or(EntityError::Missing)
     }
 }
 
-/// `null` is what TOML leaves out.
+/// Converts JSON to TOML. TOML has no `null`, so it is left out.
 fn toml_of_json(value: &Value) -> Option<toml::Value> {
     Some(match value {
         Value::Null => return None,
@@ -115,7 +118,7 @@ fn toml_of_json(value: &Value) -> Option<toml::Value> {
     })
 }
 
-/// Slugs and keys that were met before in the same list.
+/// The slugs and keys that were read before in the same list.
 type Seen = HashSet<String>;
 
 fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec, SchemaError> {
@@ -155,7 +158,7 @@ fn field(source: &Source, raw: RawField, seen: &mut Seen) -> Result<FieldSpec, S
     })
 }
 
-/// A choice is a text, or a text to store and a label to show.
+/// Reads a choice: a text, or a text to store with a label to show.
 fn option(source: &Source, raw: &Spanned<toml::Value>) -> Result<Value, SchemaError> {
     match raw.get_ref() {
         toml::Value::String(text) => Ok(Value::from(text.as_str())),
@@ -206,7 +209,8 @@ fn stage(source: &Source, raw: RawStage, seen: &mut Seen) -> Result<StageSpec, S
     })
 }
 
-/// It ends up in a style of the console, so nothing else may be in it.
+/// Whether `text` is a colour. The console puts it into a style, so it must contain nothing
+/// else.
 fn is_color(text: &str) -> bool {
     match text.strip_prefix('#') {
         Some(hex) => matches!(hex.len(), 3 | 6) && hex.bytes().all(|b| b.is_ascii_hexdigit()),
@@ -233,8 +237,8 @@ fn unseen(source: &Source, raw: &Spanned<String>, what: &str, seen: &mut Seen) -
     Err(source.at(raw.span(), what))
 }
 
-/// A text for people: not empty, of one line, not endless. NUL would be refused by
-/// PostgreSQL, so all control characters are refused here.
+/// Reads a name or label: one line of bounded length. Control characters are rejected,
+/// because PostgreSQL rejects NUL.
 fn name(
     source: &Source,
     raw: Option<Spanned<String>>,

@@ -1,36 +1,39 @@
-//! How large things are: as JSON for the rule on objects, as stored for the quota.
+//! Sizes: that of a value as JSON, for its limit, and those of stored rows, for the brand's
+//! quota.
 
 use serde_json::{Number, Value};
 
 use super::Reference;
 
-/// What an entry's row and its places in two indexes count.
+/// The bytes that count for the row of an entry and its places in two indexes.
 const ENTRY_ROW_BYTES: u64 = 256;
 
-/// What a value counts besides its own bytes: its row and its place in an index.
+/// The bytes that count for the row of a value and its place in an index.
 const VALUE_ROW_BYTES: u64 = 64;
 
-/// What an entry counts against a brand's bytes besides its values. A reference is
-/// stored twice, once in an index; each of its entries counts it, so that taking an
-/// entry away gives back what adding it took.
+/// Returns how many bytes of the brand's quota an entry without its values uses. The
+/// reference is stored twice, once in an index. It counts for each of its entries, so that
+/// deleting an entry frees as much as adding it used.
 pub fn entry_bytes(reference: &Reference) -> u64 {
     let text = reference.kind().len() + reference.id().len();
     ENTRY_ROW_BYTES + 2 * text as u64
 }
 
-/// What a stored value counts against a brand's bytes. `stored_bytes` is the
-/// length of its MessagePack; the key is stored twice, in the row and in an index.
+/// Returns how many bytes of the brand's quota a value uses. `stored_bytes` is the length of
+/// its MessagePack. The key is stored twice, once in an index.
 pub fn value_bytes(key: &str, stored_bytes: usize) -> u64 {
     VALUE_ROW_BYTES + 2 * key.len() as u64 + stored_bytes as u64
 }
 
-/// The sum of [`value_bytes`] over `count` values, from the sums of their lengths.
+/// Returns the sum of [`value_bytes`] over `count` values, from the sums of the lengths of
+/// their keys and of their MessagePack.
 pub fn values_bytes(count: u32, key_bytes: u64, stored_bytes: u64) -> u64 {
     u64::from(count) * VALUE_ROW_BYTES + 2 * key_bytes + stored_bytes
 }
 
-/// Bytes of UTF-8 that `JSON.stringify(value)` has.
-pub fn json_bytes(value: &Value) -> usize {
+/// Returns the length of `JSON.stringify(value)` in bytes of UTF-8. The text is not made,
+/// because a value may be large.
+pub(super) fn json_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(true) => 4,
         Value::Bool(false) => 5,
@@ -41,13 +44,13 @@ pub fn json_bytes(value: &Value) -> usize {
     }
 }
 
-/// Two brackets and a comma between each two parts.
+/// The length of parts with two brackets around them and commas between them.
 fn list(parts: impl Iterator<Item = usize>) -> usize {
     let (count, bytes) = parts.fold((0usize, 0usize), |(n, sum), part| (n + 1, sum + part));
     2 + bytes + count.saturating_sub(1)
 }
 
-/// Levels of arrays and objects; none for any other value.
+/// Returns the number of levels of arrays and objects, which is 0 for other values.
 pub(super) fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -65,29 +68,12 @@ fn string_bytes(text: &str) -> usize {
     2 + text.chars().map(escaped).sum::<usize>()
 }
 
-/// ECMAScript's Number::toString: the same shortest digits as Rust's, laid out by
-/// rules of its own.
+/// The length of a number as JavaScript writes it.
 fn number_bytes(number: &Number) -> usize {
-    let Some(x) = number.as_f64().filter(|_| number.is_f64()) else {
-        return number.to_string().len();
-    };
-    if x == 0.0 {
-        return 1;
+    match number.as_f64().filter(|_| number.is_f64()) {
+        Some(double) => ryu_js::Buffer::new().format(double).len(),
+        None => number.to_string().len(),
     }
-    let text = format!("{:e}", x.abs());
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count() as i64;
-    let point = exponent.parse::<i64>().unwrap_or(0) + 1;
-    let bytes = match point {
-        1..=21 if digits <= point => point,
-        1..=21 => digits + 1,
-        -5..=0 => 2 - point + digits,
-        _ => {
-            let exponent = (point - 1).abs().to_string().len() as i64;
-            digits + i64::from(digits > 1) + 2 + exponent
-        }
-    };
-    usize::from(x < 0.0) + bytes as usize
 }
 
 #[cfg(test)]
@@ -96,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    /// The right column was printed by a JavaScript engine.
+    /// A JavaScript engine printed the texts.
     #[test]
     fn numbers_are_as_long_as_javascript_writes_them() {
         for (number, text) in [
@@ -126,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn depths() {
+    fn depth_counts_arrays_and_objects() {
         for (value, levels) in [(json!(1), 0), (json!([]), 1), (json!([1, {"a": [2]}]), 3)] {
             assert_eq!(depth(&value), levels);
         }
     }
 
     #[test]
-    fn everything_else_is_as_long_as_compact_json() {
+    fn other_values_are_as_long_as_compact_json() {
         let value = json!({
             "a": [], "b": [1, null, true, false], "é🙂": "\0\u{1f}\u{7f}\"\\/\n\t\u{2028}",
             "": {"nested": [{}]}

@@ -1,13 +1,13 @@
-//! A write to CRM data, in checked parts only: what a call executes and what a job
-//! stores are the same thing.
+//! A write to CRM data. All its parts are checked. A call executes it, or a job stores it.
 //!
 //! ```text
 //! CrmWrite ─ wants() ─▶ what to load ─ the store ─▶ LineRows ─ plan() ─▶ row changes
 //! ```
 //!
-//! The store locks the lines, loads what is wanted and carries the plan out, all in one
-//! transaction; it decides nothing, so every backend does the same.
+//! In one transaction, the store locks the lines, loads the wanted rows and carries out the
+//! plan. It decides nothing, so that every backend does the same.
 
+mod changes;
 mod line;
 mod place;
 mod plan;
@@ -21,177 +21,115 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use changes::{NewEntry, NewValue, Plan};
 pub use line::{Line, LineKey};
 pub use place::{Destination, Named};
-pub use plan::{NewEntry, NewValue, Plan};
 pub use rows::{EntryRow, Held, LineRows, Want};
 
 use super::{FieldKey, Reference, Slug};
 
-/// One write. Serialized, it is what a job stores: variants and their fields keep
-/// their names.
+/// One write. A job stores it serialized, so variants and fields must keep their names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CrmWrite {
-    /// Writes fields, all or none.
+    /// Writes all fields or none.
     SetFields {
-        /// Where.
+        /// The line to write to.
         at: Line,
-        /// In order; of two with one key the last is written.
+        /// In order. If two have the same key, the last one is written.
         fields: Vec<(FieldKey, Value)>,
-        /// Into which entry.
+        /// The entry to write to.
         into: WriteInto,
     },
     /// Deletes all entries.
     Clear {
-        /// Whose.
+        /// The line of the entries.
         at: Line,
     },
-    /// Puts entries into a stage.
+    /// Moves entries to a stage.
     Move {
-        /// Whose.
+        /// The line of the entries.
         at: Line,
-        /// Which stage.
+        /// The stage.
         to: Destination,
-        /// Every entry, not only the newest.
+        /// Moves every entry, not only the newest.
         all_entries: bool,
     },
     /// Copies fields of a reference from one entity to another.
     MoveToEntity {
-        /// In both entities.
+        /// The reference in both entities.
         reference: Reference,
-        /// Read here.
+        /// The source entity.
         from: Slug,
-        /// Written here.
+        /// The target entity.
         to: Slug,
-        /// Key there, key here; in order.
+        /// Keys in the source and in the target, in order.
         fields: Vec<(FieldKey, FieldKey)>,
-        /// Where the target's newest entry is put.
+        /// The stage to which the target's newest entry is moved.
         place: Option<Destination>,
-        /// Takes the copied keys away from where they were read.
+        /// Removes the copied keys from the source.
         remove_from_old: bool,
     },
     /// Gives all entries of a reference to another one.
     Reassign {
         /// The entity.
         slug: Slug,
-        /// Who has them.
+        /// The reference that has the entries.
         from: Reference,
-        /// Who gets them.
+        /// The reference that gets them.
         to: Reference,
     },
 }
 
-/// Which entry a field is written into.
+/// The entry to which a field is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteInto {
-    /// The newest entry that has the key; else the newest; else a new one, which is
-    /// then the newest for the fields after it.
+    /// The newest entry that has the key. If there is none, the newest entry. If there is none
+    /// either, a new entry, which then is the newest for the following fields.
     Holder,
-    /// The newest entry; else a new one.
+    /// The newest entry, or a new one if there is none.
     Newest,
-    /// A new entry, one for all fields.
+    /// One new entry for all fields.
     New,
 }
 
-/// What a write did.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrmWritten {
-    /// All fields are written.
+    /// All fields were written.
     Fields,
-    /// Entries that were deleted.
+    /// Entries were deleted.
     Cleared {
-        /// How many.
+        /// The number of entries.
         deleted: u64,
     },
-    /// Entries were put into a stage.
+    /// Entries were moved to a stage.
     Moved {
-        /// Entries that were not there before.
+        /// The number of entries that were not in the stage before.
         moved: u64,
-        /// Entries that it was about.
+        /// The number of all selected entries.
         matched: u64,
-        /// Of the newest one, now.
+        /// The pipeline of the newest entry after the write.
         pipeline_id: i64,
-        /// Of the newest one, now.
+        /// The stage of the newest entry after the write.
         stage_id: i64,
     },
     /// Fields were copied to another entity.
     Copied {
-        /// Fields written.
+        /// The number of fields written.
         fields: u64,
-        /// Keys taken away from where they were read.
+        /// The number of keys removed from the source.
         removed: u64,
     },
-    /// Entries have another reference.
+    /// Entries were given to another reference.
     Reassigned {
-        /// How many.
+        /// The number of entries.
         moved: u64,
     },
 }
 
-/// Why a write was not done although the database answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The reference has no entry.
-    NoEntry,
-    /// No reference is given and nobody is logged in.
-    NoReference,
-    /// The caller may not do this, or a quota is used up.
-    NotAllowed,
-    /// An argument is not what it must be.
-    InvalidInput,
-    /// The entity has no such stage.
-    UnknownStage,
-    /// The entity has no such pipeline.
-    UnknownPipeline,
-    /// Several pipelines have such a stage.
-    AmbiguousStage,
-    /// The stage belongs to another pipeline.
-    StageNotInPipeline,
-    /// The entity has no pipelines.
-    NotCrmMode,
-    /// The entries have none of the fields.
-    NothingToMove,
-}
-
-impl Refusal {
-    /// As scripts see it in `error`.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::NoEntry => "no_entry",
-            Self::NoReference => "no_reference",
-            Self::NotAllowed => "not_allowed",
-            Self::InvalidInput => "invalid_input",
-            Self::UnknownStage => "unknown_stage",
-            Self::UnknownPipeline => "unknown_pipeline",
-            Self::AmbiguousStage => "ambiguous_stage",
-            Self::StageNotInPipeline => "stage_not_in_pipeline",
-            Self::NotCrmMode => "not_crm_mode",
-            Self::NothingToMove => "nothing_to_move",
-        }
-    }
-}
-
-/// A sentence for the page's author.
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoEntry => "the reference has no entry",
-            Self::NoReference => "no referenceId was given and nobody is logged in",
-            Self::NotAllowed => "this is not allowed",
-            Self::InvalidInput => "an argument is not valid",
-            Self::UnknownStage => "the entity has no such stage",
-            Self::UnknownPipeline => "the entity has no such pipeline",
-            Self::AmbiguousStage => "several pipelines have a stage of this slug; name the pipeline, too",
-            Self::StageNotInPipeline => "the stage belongs to another pipeline",
-            Self::NotCrmMode => "the entity has mode \"data\" and therefore no pipelines",
-            Self::NothingToMove => "the entries have none of the fields",
-        })
-    }
-}
-
 impl CrmWrite {
     /// The name of the call that makes such a write, for people.
-    pub fn name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::SetFields { into: WriteInto::New, .. } => "addCrmFieldValue",
             Self::SetFields { fields, .. } if fields.len() == 1 => "setCrmField",
@@ -203,8 +141,8 @@ impl CrmWrite {
         }
     }
 
-    /// The entities and references that it reads or writes; a line that is there
-    /// twice is there once. Lock them in their order, and nobody waits in a circle.
+    /// Returns the lines that it reads or writes, each once and sorted. Stores must lock them in
+    /// this order, so that writes do not deadlock.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self.wants().into_iter().map(|want| want.line).collect();
         lines.sort_unstable();
@@ -212,13 +150,13 @@ impl CrmWrite {
         lines
     }
 
-    /// What [`plan`](Self::plan) has to know, line by line.
+    /// Returns the rows that [`plan`](Self::plan) needs, line by line.
     pub fn wants(&self) -> Vec<Want> {
         match self {
             Self::SetFields { at, fields, into } => {
                 let mut want = Want::of(at.clone());
                 want.count = *into == WriteInto::New;
-                // Who writes into the newest entry has to know what it replaces there.
+                // A write into the newest entry may replace a value, whose size must be known.
                 if *into != WriteInto::New {
                     want.keys = fields.iter().map(|(key, _)| key.clone()).collect();
                 }
@@ -246,7 +184,8 @@ impl CrmWrite {
     }
 }
 
-/// `setCrmField leads customer/7`: no values, which are nobody's business in a log.
+/// Writes `setCrmField leads customer/7`. It contains no values, because these must not be
+/// logged.
 impl fmt::Display for CrmWrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name();

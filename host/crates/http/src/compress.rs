@@ -1,38 +1,43 @@
-//! Compression of answers. What is worth it, what is safe, and how it is done.
+//! Compression of response bodies: which bodies are worth it, when it is safe, and how it is
+//! done.
 //!
-//! Compressing a page that mixes a secret with text of an attacker's choice tells its
-//! length, and so the secret, to whoever can make the visitor's browser ask again and
-//! again and watch the line (BREACH). So a page is compressed only where no other site
-//! can have caused the request, where it carries no cookie, or where there is no TLS to
-//! break. Files are the same for everybody and are always compressed.
+//! The length of a compressed page that mixes a secret with text of an attacker's choice
+//! reveals the secret to an attacker who can make the visitor's browser repeat the request
+//! and watch the connection (BREACH). A page is therefore compressed only if no other site
+//! can have caused the request, if the request carries no cookie, or if there is no TLS to
+//! break. Files are the same for every visitor and are always compressed.
 
 use std::io::{self, Write as _};
 
 use bytes::Bytes;
 
-/// Shorter texts do not get shorter.
+/// Bodies below this size are not compressed: they would hardly get shorter.
 pub const BYTES_MIN: usize = 1_024;
-/// Larger texts are compressed on a thread of their own.
+/// Larger bodies are compressed on a separate thread.
 const INLINE_BYTES_MAX: usize = 64 << 10;
-/// Good ratios at a speed that a page can wait for.
+/// A compromise between ratio and speed: the visitor waits for the compression.
 const BROTLI_QUALITY: i32 = 5;
 const BROTLI_WINDOW_BITS: i32 = 20;
 const BROTLI_BUFFER_BYTES: usize = 4 << 10;
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 6;
 
-/// How a body is coded.
+/// A content coding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {
+    /// Not compressed.
     #[default]
     Identity,
+    /// `gzip`
     Gzip,
+    /// `br`
     Brotli,
+    /// `zstd`
     Zstd,
 }
 
 impl Encoding {
-    /// As `Content-Encoding` has it; none for identity.
+    /// The name in `Content-Encoding`, or `None` for [`Encoding::Identity`].
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
@@ -42,11 +47,11 @@ impl Encoding {
         }
     }
 
-    /// `bytes`, coded.
+    /// Compresses `bytes`.
     ///
     /// # Errors
-    /// The library's own; memory ran out.
-    pub fn encode(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    /// The library failed, for example because it could not allocate memory.
+    fn encode(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::Identity => Ok(bytes.to_vec()),
             Self::Gzip => {
@@ -71,7 +76,7 @@ impl Encoding {
     }
 }
 
-/// Whether bodies of this type get shorter.
+/// Whether bodies of this type usually get shorter.
 pub fn is_compressible(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let texts = ["json", "javascript", "xml", "wasm", "x-ndjson", "graphql", "rtf", "vnd.ms-fontobject"];
@@ -85,14 +90,15 @@ pub fn is_compressible(content_type: &str) -> bool {
     }
 }
 
-/// Whether the length of a compressed page can tell nobody anything.
-/// `sec_fetch_site` is the request's header of that name.
+/// Whether a page may be compressed without revealing a secret by its length; see the
+/// module's documentation. `sec_fetch_site` is the request's header of that name.
 pub fn is_safe(sec_fetch_site: Option<&str>, is_https: bool, has_cookies: bool) -> bool {
     let own = matches!(sec_fetch_site, Some("same-origin" | "none"));
     own || !is_https || !has_cookies
 }
 
-/// `bytes` compressed, large ones away from this thread. None: it is not worth it.
+/// Compresses `bytes`, on a separate thread if there are many. Returns `None` if the result
+/// would not be shorter, or if the compression failed, which is logged.
 pub async fn compressed(bytes: &Bytes, encoding: Encoding) -> Option<Vec<u8>> {
     if bytes.len() < BYTES_MIN || encoding == Encoding::Identity {
         None
@@ -101,7 +107,7 @@ pub async fn compressed(bytes: &Bytes, encoding: Encoding) -> Option<Vec<u8>> {
     } else {
         let bytes = bytes.clone();
         let job = tokio::task::spawn_blocking(move || shorter(&bytes, encoding)).await;
-        job.inspect_err(|error| tracing::error!(%error, "an answer could not be compressed")).ok().flatten()
+        job.inspect_err(|error| tracing::error!(%error, "a response could not be compressed")).ok().flatten()
     }
 }
 
@@ -109,7 +115,7 @@ fn shorter(bytes: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
     match encoding.encode(bytes) {
         Ok(encoded) => (encoded.len() < bytes.len()).then_some(encoded),
         Err(error) => {
-            tracing::error!(%error, "an answer could not be compressed");
+            tracing::error!(%error, "a response could not be compressed");
             None
         }
     }
@@ -122,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_decodes_to_the_same() {
+    fn decompressed_bytes_equal_the_compressed_ones() {
         let text: String = (0..5_000).map(|n| format!("line {n}\n")).collect();
         let bytes = text.as_bytes();
         let mut plain = Vec::new();
@@ -141,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_texts_are_compressed() {
+    fn only_text_types_are_compressible() {
         for yes in ["text/html; charset=utf-8", "application/json", "image/svg+xml", "application/ld+json"] {
             assert!(is_compressible(yes), "{yes}");
         }

@@ -1,6 +1,6 @@
-//! Names of headers that scripts and sites cannot set.
+//! The names of headers that neither scripts nor the settings of a site can set.
 
-/// Headers that decide about connections, other origins or what proxies do.
+/// Headers that control connections, other origins or proxies.
 const REFUSED: [&str; 22] = [
     "set-cookie",
     "set-cookie2",
@@ -27,7 +27,7 @@ const REFUSED: [&str; 22] = [
 ];
 const REFUSED_PREFIXES: [&str; 5] = ["access-control-", "proxy-", "x-accel-", "x-lighttpd-", "surrogate-"];
 
-/// Whether no script may set the header of this lower-case name.
+/// Whether scripts and sites are forbidden to set the header of this lower-case name.
 pub fn is_refused(name: &str) -> bool {
     REFUSED.contains(&name) || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

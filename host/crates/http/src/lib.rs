@@ -1,5 +1,5 @@
-//! Parts of HTTP that need no server: cookies, paths, redirects, compression and
-//! the names of headers.
+//! Parts of HTTP that need no server: cookies, paths, percent-encoding, redirects,
+//! compression and the names of headers.
 
 #![deny(unsafe_code)]
 
@@ -7,4 +7,5 @@ pub mod compress;
 pub mod cookies;
 pub mod headers;
 pub mod path;
+pub mod percent;
 pub mod redirect;

@@ -1,48 +1,52 @@
-//! The canonical form of a request path. Everything that decides by path
-//! (pages, access, static files) decides by this one.
+//! The canonical form of a request path. Pages, access rules and static files are all found
+//! by it and never by the raw path.
 
-use crate::cookies::percent_decode;
+use crate::percent;
 
-/// A decoded path: starts with `/`, no empty or dot segments, no trailing slash.
+/// A decoded path. It starts with `/`, and has no empty segment, no dot segment and no
+/// trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CanonicalPath(String);
 
-/// What a raw path is.
+/// The result of decoding a raw path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PathForm {
+    /// The raw path has a canonical form.
     Canonical(CanonicalPath),
-    /// The same path with a slash at the end.
+    /// The raw path is this path with a slash at its end.
     TrailingSlash(CanonicalPath),
-    /// Not a path that this server answers: 400.
+    /// The server rejects the raw path with status 400.
     Refused,
 }
 
 impl CanonicalPath {
+    /// The path as text, decoded.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path of a file of that name; none where no request can ask for it.
+    /// Returns the path of a public file, or `None` if no request can have that path.
     pub fn of_file(path: &str) -> Option<Self> {
         let parts = path.strip_prefix('/')?.split('/');
-        let is_asked_for = |part: &str| {
+        let is_reachable = |part: &str| {
             !matches!(part, "" | "." | "..") && !part.contains('\\') && !part.chars().any(char::is_control)
         };
-        parts.into_iter().all(is_asked_for).then(|| Self(path.to_owned()))
+        parts.into_iter().all(is_reachable).then(|| Self(path.to_owned()))
     }
 
+    /// The parts between the slashes. The path `/` has none.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|segment| !segment.is_empty())
     }
 }
 
-/// Decodes `raw` once and checks it.
+/// Decodes `raw`, a path as the client sent it, once, and checks it.
 pub fn canonical(raw: &str) -> PathForm {
     let lower = raw.to_ascii_lowercase();
     if !raw.starts_with('/') || raw.contains('\\') || lower.contains("%2f") || lower.contains("%5c") {
         return PathForm::Refused;
     }
-    let decoded = percent_decode(raw).and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = percent::decode(raw).and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(decoded) = decoded.filter(|path| !path.chars().any(char::is_control)) else {
         return PathForm::Refused;
     };
@@ -65,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_have_one_form() {
+    fn each_path_has_one_form() {
         let path = |text: &str| CanonicalPath(text.to_owned());
         for (raw, form) in [
             ("/", PathForm::Canonical(path("/"))),

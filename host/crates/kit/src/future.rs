@@ -1,7 +1,7 @@
-//! Futures of trait objects.
+//! The type of futures that trait objects return. The store traits use it.
 
 use std::future::Future;
 use std::pin::Pin;
 
-/// What a trait object's async method returns.
+/// The future that an async method of a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,6 +1,7 @@
-//! Bytes as hexadecimal digits.
+//! Hexadecimal digits of hashes and keys: for file names in the cache, names of imports
+//! and console tokens.
 
-/// `bytes` in hexadecimal.
+/// Returns `bytes` as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

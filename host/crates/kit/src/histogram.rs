@@ -1,6 +1,7 @@
-//! Counts of values in buckets that grow with the value: sixteen to each
-//! doubling, so that a quantile is at most one sixteenth too high. As large as
-//! the range of the values asks for, and never more than a thousand buckets.
+//! Counts of values in buckets that grow with the value. There are sixteen buckets to each
+//! doubling, so that a quantile is at most one sixteenth too high. A histogram is as large
+//! as the range of its values requires, and never larger than a thousand buckets.
+//! [`crate::page_stats`] keeps the pages' costs in them; the execution log stores them.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +9,10 @@ use serde::{Deserialize, Serialize};
 const SUB_BITS: u32 = 4;
 const SUBS: u64 = 1 << SUB_BITS;
 
+/// How often values of each size occurred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// Index of the first bucket in `counts`.
+    /// Index of the bucket that `counts` starts with.
     first: usize,
     counts: Vec<u32>,
     max: u64,
@@ -18,6 +20,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// Counts one value.
     pub fn record(&mut self, value: u64) {
         self.total = self.total.saturating_add(value);
         self.add(bucket(value), 1);
@@ -42,7 +45,7 @@ impl Histogram {
         }
     }
 
-    /// Adds another histogram's values.
+    /// Adds the values of another histogram.
     pub fn merge(&mut self, other: &Self) {
         for (index, count) in other.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             self.add(other.first + index, *count);
@@ -51,11 +54,12 @@ impl Histogram {
         self.total = self.total.saturating_add(other.total);
     }
 
+    /// The number of values.
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// The largest value; 0 where there is none.
+    /// The largest value, or 0 if there is none.
     pub fn max(&self) -> u64 {
         self.max
     }
@@ -65,11 +69,11 @@ impl Histogram {
         self.total
     }
 
-    /// A value that a share of `quantile` (0 to 1) of all values does not exceed; 0
-    /// where there are none.
+    /// Returns the value that a share of `quantile` (0 to 1) of all values does not exceed,
+    /// or 0 if there are no values.
     pub fn quantile(&self, quantile: f64) -> u64 {
         let total = self.count();
-        // The rank of a value among all, at least the first.
+        // The rank counts from 1.
         let rank = ((total as f64 * quantile).ceil() as u64).max(1);
         let mut seen = 0;
         for (index, count) in self.counts.iter().enumerate() {
@@ -81,7 +85,7 @@ impl Histogram {
         self.max
     }
 
-    /// Buckets that hold something: largest value and count.
+    /// The buckets that are not empty, each with its largest value and its count.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         let filled = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
         filled.map(|(index, count)| (last_value(self.first + index), *count))
@@ -113,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_value_is_in_a_bucket_close_to_it() {
+    fn bucket_is_at_most_a_sixteenth_above_its_values() {
         for shift in 0..64 {
             for value in [(1_u64 << shift) - 1, 1 << shift, (1 << shift) | 1] {
                 let last = last_value(bucket(value));
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_of_known_values() {
+    fn quantiles_are_at_most_a_sixteenth_too_high() {
         let mut all = Histogram::default();
         assert_eq!((all.quantile(0.5), all.max(), all.count()), (0, 0, 0));
         let (mut odd, mut even) = (Histogram::default(), Histogram::default());
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_survives_being_stored() {
+    fn stored_histogram_reads_back_equal() {
         let mut histogram = Histogram::default();
         [0, 5, 1 << 40, 5].into_iter().for_each(|value| histogram.record(value));
         let bytes = rmp_serde::to_vec(&histogram).unwrap();

@@ -1,10 +1,12 @@
-//! The application key and everything that is sealed with keys derived from it.
+//! The application key, and sealing with keys that are derived from it. `session` seals
+//! its rows and handoff tokens, `sandbox` authenticates its code cache, and `server` signs
+//! console tokens with it.
 //!
-//! A sealed box is `nonce(12) ‖ ciphertext ‖ tag(16)`, AES-256-GCM under
-//! HKDF-SHA256(ikm = application key, salt, info). Each use has an `info` of its
-//! own, so that a box made for one use never opens for another. Previous keys
-//! open and never seal. Derived keys are not kept: deriving one costs a few
-//! SHA-256 blocks, and a session row has a salt of its own.
+//! A sealed box is `nonce(12) ‖ ciphertext ‖ tag(16)`: AES-256-GCM under the key
+//! HKDF-SHA256(ikm = application key, salt, info). Each use has its own `info`, so that a
+//! box made for one use never opens for another. Previous keys open boxes but never seal
+//! them. Derived keys are not kept: deriving one costs a few SHA-256 blocks, and each
+//! session row has its own salt.
 
 mod file;
 
@@ -18,57 +20,67 @@ use base64::{Engine, alphabet};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-/// `info` of session handoff tokens; salt is the brand id. Fixed by the token format.
+/// The `info` of session handoff tokens. The salt is the brand id. The token format fixes it.
 pub const HANDOFF_TOKEN: &str = "ef-session-handoff-v1";
-/// `info` of session rows; salt is the row's id, so that no key ever seals more
-/// boxes than random nonces are good for (2^32).
+/// The `info` of session rows. The salt is the row's id, so that no key ever seals more
+/// boxes than random nonces allow (2^32).
 pub const SESSION_ROW: &str = "sluice-session-row-v1";
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 
-/// Laravel and OpenSSL write padded standard base64; people drop the padding.
+/// Standard base64. Laravel and OpenSSL write it with padding, which people drop.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Why there are no keys, or why one could not be used. Never holds key text.
+/// Why a key could not be loaded or used. It never contains the text of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// A key that was given and cannot be one.
+    /// The given text is not a key.
     #[error("{name} must be 32 bytes, as they are or as base64 (a `base64:` prefix is allowed)")]
     NotAKey {
-        /// Where it came from: a variable's name or a file.
+        /// Where the text came from: the name of a variable or the path of a file.
         name: String,
     },
-    /// No key given, and no folder in which one may be made.
+    /// No key was given, and there is no folder in which one may be made.
     #[error("APP_KEY is not set: every host on one PostgreSQL database needs the same key")]
     Missing,
     /// The key file could not be read or made.
     #[error("{}: {source}", path.display())]
     File {
-        /// The file or folder.
+        /// The path of the key file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The system gave no random bytes, or the text is too long to seal.
-    #[error("could not seal: {0}")]
-    Seal(&'static str),
+    /// The system gave no random bytes for a nonce.
+    #[error("could not seal: no random bytes")]
+    NoRandomBytes(#[source] getrandom::Error),
+    /// No key could be derived. HKDF fails only for outputs over 8,160 bytes.
+    #[error("could not seal: no key")]
+    NoKey,
+    /// The text is longer than AES-GCM can seal.
+    #[error("could not seal: too long")]
+    TooLong,
 }
 
-/// The application key in use and the previous ones. `Debug` shows no key.
+/// The current application key and the previous ones. `Debug` does not show them.
 pub struct Keys {
     current: [u8; KEY_BYTES],
     previous: Vec<[u8; KEY_BYTES]>,
 }
 
 impl Keys {
-    /// Takes the values of `APP_KEY` and `APP_KEYS_PREVIOUS` (comma separated).
-    /// Without an `APP_KEY` the key is read from, or made in, `data_dir`, and a log
-    /// line names the file; pass `None` where the data is shared between hosts.
+    /// Reads the values of `APP_KEY` and `APP_KEYS_PREVIOUS` (comma separated). Without an
+    /// `APP_KEY`, the key is read from a file in `data_dir`, which is made if it is missing,
+    /// and a log line names the file. Pass `None` for `data_dir` if hosts share the data.
+    ///
+    /// # Errors
+    /// A given text is not a key, the key file cannot be read or made, or there is neither
+    /// a key nor a folder.
     pub fn load(
         app_key: Option<&str>,
         previous: Option<&str>,
@@ -98,40 +110,44 @@ impl Keys {
         Ok(Self { current, previous: older })
     }
 
-    /// The key in `dir`, made if there is none, for data that nobody would miss.
+    /// Reads the key of `dir`, which is made if it is missing. Use it for data that can be
+    /// lost, such as a cache.
     ///
     /// # Errors
-    /// The file cannot be made, or holds no key.
+    /// The file cannot be read or made, or does not contain a key.
     pub fn of_dir(dir: &Path) -> Result<Self, KeyError> {
         Ok(Self { current: file::read_or_make(dir)?.key, previous: Vec::new() })
     }
 
-    /// A key for one use, from the current application key.
+    /// Derives a key for one use from the current application key.
     pub fn derive(&self, info: &str) -> [u8; KEY_BYTES] {
         let mut derived = [0u8; KEY_BYTES];
         let expanded = Hkdf::<Sha256>::new(None, &self.current).expand(info.as_bytes(), &mut derived);
-        // HKDF refuses only outputs over 8,160 bytes.
+        // HKDF fails only for outputs over 8,160 bytes.
         debug_assert!(expanded.is_ok());
         derived
     }
 
-    /// Seals `plain` with the current key. `aad` is not in the box: opening it
-    /// needs the same `info`, `salt` and `aad`.
+    /// Seals `plain` with the current key. The box does not contain `aad`: opening it needs
+    /// the same `info`, `salt` and `aad`.
+    ///
+    /// # Errors
+    /// The system gave no random bytes, or `plain` is too long.
     pub fn seal(&self, info: &str, salt: &[u8], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
         let mut nonce = [0u8; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|_| KeyError::Seal("no random bytes"))?;
+        getrandom::fill(&mut nonce).map_err(KeyError::NoRandomBytes)?;
         let text = cipher(&self.current, info, salt)
-            .ok_or(KeyError::Seal("no key"))?
+            .ok_or(KeyError::NoKey)?
             .encrypt(Nonce::from_slice(&nonce), Payload { msg: plain, aad })
-            .map_err(|_| KeyError::Seal("too long"))?;
+            .map_err(|_| KeyError::TooLong)?;
         let mut sealed = Vec::with_capacity(NONCE_BYTES + text.len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&text);
         Ok(sealed)
     }
 
-    /// Opens a box with the current key, else with the previous ones in order.
-    /// `None`: not one of ours, made for something else, or changed.
+    /// Opens a box with the current key, or with the first previous key that fits. Returns
+    /// `None` if the box was made with another key or for another use, or was changed.
     pub fn open(&self, info: &str, salt: &[u8], aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.split_at_checked(NONCE_BYTES)?;
         if text.len() < TAG_BYTES {
@@ -149,7 +165,8 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// `None` cannot happen: HKDF refuses only outputs over 8,160 bytes.
+/// Returns the cipher for one use. `None` does not occur: HKDF fails only for outputs over
+/// 8,160 bytes.
 fn cipher(key: &[u8; KEY_BYTES], info: &str, salt: &[u8]) -> Option<Aes256Gcm> {
     let mut derived = [0u8; KEY_BYTES];
     Hkdf::<Sha256>::new(Some(salt), key).expand(info.as_bytes(), &mut derived).ok()?;
@@ -157,7 +174,7 @@ fn cipher(key: &[u8; KEY_BYTES], info: &str, salt: &[u8]) -> Option<Aes256Gcm> {
 }
 
 /// 32 bytes as they are, or base64 of 32 bytes. The two cannot be confused:
-/// base64 of 32 bytes has 43 or 44 characters.
+/// Reads a key of 32 bytes. As base64 it has 43 or 44 characters, so that the two forms differ.
 fn parse(text: &str, name: &str) -> Result<[u8; KEY_BYTES], KeyError> {
     let text = text.trim();
     let bytes = match text.strip_prefix("base64:") {

@@ -1,8 +1,9 @@
-//! Small pieces that every crate may use. Each module has one subject; none
-//! knows requests, sites or scripts.
+//! Basics that every crate may use. Each module has one subject, and its first lines say
+//! who uses it. No module knows about requests, sites or scripts.
 
 #![deny(unsafe_code)]
 
+pub mod bar;
 pub mod clock;
 mod future;
 pub mod hex;

@@ -1,43 +1,56 @@
-//! What each page's runs take: histograms for a quarter of an hour at a time,
-//! kept in memory until the execution log has stored them.
+//! The cost of runs, for each page and each quarter of an hour. `runs` collects them in
+//! memory until the execution log has stored them; `limits` derives advice from them, and
+//! `telemetry` and `server` show them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::histogram::Histogram;
 
-/// Milliseconds of one interval.
-pub const INTERVAL_MS: i64 = 15 * 60 * 1_000;
-/// Pages that are counted in one interval.
+/// The length of an interval in milliseconds.
+const INTERVAL_MS: i64 = 15 * 60 * 1_000;
+/// At most this many pages are counted in one interval.
 const PAGES_MAX: usize = 20_000;
 
-/// What one run took.
+/// The cost of one run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunCost {
+    /// wasmtime fuel, host calls included.
     pub fuel: u64,
-    /// The sandbox's peak.
+    /// Peak memory of the sandbox.
     pub memory_bytes: u64,
-    /// What of it the engine has before any script runs.
+    /// The part of `memory_bytes` that the engine uses before a script runs.
     pub memory_bytes_base: u64,
+    /// Wall clock in microseconds.
     pub wall_us: u64,
-    /// Waiting in host calls.
+    /// Microseconds that the run waited in host calls.
     pub host_us: u64,
+    /// The run ended with a failure.
     pub has_failed: bool,
 }
 
-/// The runs of one page.
+/// The cost of all runs of one page.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PageStats {
+    /// Number of runs.
     pub runs: u64,
+    /// Number of runs that failed.
     pub failures: u64,
+    /// The largest `memory_bytes_base` of all runs.
     pub memory_bytes_base: u64,
+    /// Fuel of each run.
     pub fuel: Histogram,
+    /// Peak memory of each run.
     pub memory_bytes: Histogram,
+    /// Wall clock of each run, in microseconds.
     pub wall_us: Histogram,
+    /// Microseconds that each run waited in host calls.
     pub host_us: Histogram,
 }
 
 impl PageStats {
+    /// Adds the cost of one run.
     pub fn record(&mut self, cost: &RunCost) {
         self.runs += 1;
         self.failures += u64::from(cost.has_failed);
@@ -48,6 +61,7 @@ impl PageStats {
         self.host_us.record(cost.host_us);
     }
 
+    /// Adds the runs of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.runs += other.runs;
         self.failures += other.failures;
@@ -64,26 +78,28 @@ impl PageStats {
 pub struct Interval {
     /// Unix milliseconds.
     pub starts_at: i64,
-    /// By brand and page.
+    /// The pages' costs, by brand and page.
     pub brands: HashMap<String, HashMap<String, PageStats>>,
     pages: usize,
-    /// True when something came in since it was last stored.
+    /// A run was recorded since the last [`Collector::take_news`].
     is_new: bool,
 }
 
 /// Counts runs as they end.
 #[derive(Debug, Default)]
 pub struct Collector {
-    /// The current interval is the last; the others wait to be stored.
+    /// In order of time. The last interval is the current one; the others wait to be stored.
     intervals: Mutex<Vec<Interval>>,
 }
 
 impl Collector {
+    /// Adds the cost of a run that ended at `now_ms`. A page beyond the 20,000th of an
+    /// interval is not counted.
     pub fn record(&self, brand: &str, page: &str, cost: &RunCost, now_ms: i64) {
         let starts_at = now_ms - now_ms.rem_euclid(INTERVAL_MS);
-        let mut intervals = self.lock();
+        let mut intervals = self.intervals.lock();
         if intervals.last().is_none_or(|last| last.starts_at < starts_at) {
-            // Where nobody stores them, only the current one is kept.
+            // If nobody stores the intervals, only the current one and the last one are kept.
             let stored = intervals.len().saturating_sub(1);
             intervals.drain(..stored);
             intervals.push(Interval { starts_at, ..Interval::default() });
@@ -95,18 +111,15 @@ impl Collector {
         }
     }
 
-    /// What came in since it was last asked for, with all that its intervals hold.
+    /// Returns the intervals in which runs were recorded since the last call. Each contains
+    /// all of its runs, those of earlier calls included.
     pub fn take_news(&self) -> Vec<Interval> {
-        let mut intervals = self.lock();
+        let mut intervals = self.intervals.lock();
         let news = intervals.iter().filter(|interval| interval.is_new).cloned().collect();
         let ended = intervals.len().saturating_sub(1);
         intervals.drain(..ended);
         intervals.iter_mut().for_each(|interval| interval.is_new = false);
         news
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Interval>> {
-        self.intervals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,11 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_given_whole_each_time_something_came_in() {
+    fn take_news_returns_whole_intervals_with_new_runs() {
         let collector = Collector::default();
         collector.record("a", "p", &cost(1), 5);
         assert_eq!(collector.take_news()[0].brands["a"]["p"].runs, 1);
-        assert!(collector.take_news().is_empty(), "nothing is new");
+        assert!(collector.take_news().is_empty(), "no run was recorded since the last call");
         collector.record("a", "p", &cost(2), INTERVAL_MS - 1);
         collector.record("b", "p", &cost(3), INTERVAL_MS);
         let news = collector.take_news();
@@ -149,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_where_nobody_stores() {
+    fn memory_is_bounded_if_nobody_stores_the_intervals() {
         let collector = Collector::default();
         for interval in 0..100 {
             collector.record("a", "p", &cost(1), interval * INTERVAL_MS);
         }
-        assert!(collector.lock().len() <= 2);
+        assert!(collector.intervals.lock().len() <= 2);
         for page in 0..PAGES_MAX + 10 {
             collector.record("b", &page.to_string(), &cost(1), 100 * INTERVAL_MS);
         }

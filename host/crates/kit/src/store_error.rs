@@ -1,16 +1,18 @@
-//! How a database can fail.
+//! Why a database call failed. The store traits of `session` and `crm` return it, and each
+//! backend in `store` makes it.
 
-/// Why a database did not do what it was asked. The text is for the operator, is
-/// not shown to visitors or scripts, and holds no stored data.
+/// Why a database call failed. The text is for the operator. It is never shown to visitors or
+/// scripts, and contains no stored data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It gave no answer in time: locked, full, gone or closed. Trying again may help.
+    /// The database did not answer in time: it is locked, full, gone or closed. A retry may
+    /// succeed.
     #[error("the database did not answer: {0}")]
     Unavailable(String),
-    /// It answered with an error that trying again does not cure.
+    /// The database answered with an error. A retry will fail, too.
     #[error("the database failed: {0}")]
     Failed(String),
-    /// It was written by a later version of this program.
+    /// A later version of this program wrote the database.
     #[error(
         "the database has schema version {found}, this program knows {known}: \
          start a newer program, or restore a backup made before the upgrade"
@@ -21,10 +23,10 @@ pub enum StoreError {
         /// The newest version that this program can apply.
         known: i64,
     },
-    /// A row is not what this program writes.
+    /// A row does not have the form that this program writes.
     #[error("a stored {what} cannot be read: {why}")]
     Corrupt {
-        /// What kind of thing.
+        /// The kind of row.
         what: &'static str,
         /// What is wrong with it.
         why: String,

@@ -1,37 +1,12 @@
-//! What is printed for people: colours where the stream is a terminal and `NO_COLOR` is
-//! not set.
+//! Printing for people: commands print their results with it. Colours are used where the
+//! stream is a terminal and `NO_COLOR` is not set.
 
-use std::io::{self, IsTerminal, Stderr, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, IsTerminal, Write as _};
 
-/// Whether the terminal's last line is a bar that others have to clear.
-static BAR_IS_DRAWN: AtomicBool = AtomicBool::new(false);
-/// Back to the start of the line, and clear it.
-const CLEAR: &str = "\r\u{1b}[K";
+use anstyle::AnsiColor;
 
-/// Draws a bar in place of the last one, on standard error.
-pub fn draw_bar(bar: &str) {
-    BAR_IS_DRAWN.store(true, Ordering::Relaxed);
-    let mut out = io::stderr().lock();
-    // What nobody can see need not be drawn.
-    let _ = write!(out, "{CLEAR}{bar}").and_then(|()| out.flush());
-}
-
-/// Takes the bar away.
-pub fn clear_bar() {
-    if BAR_IS_DRAWN.swap(false, Ordering::Relaxed) {
-        let _ = write!(io::stderr(), "{CLEAR}");
-    }
-}
-
-/// Standard error, at the start of a line.
-pub fn stderr() -> Stderr {
-    clear_bar();
-    io::stderr()
-}
-
-/// Prints on standard output. Whoever reads it may have seen enough (`sluice logs | head`):
-/// then the program ends, as others do.
+/// Prints on standard output. If the reader has closed the pipe (`sluice logs | head`), the
+/// program exits with status 0. On any other error it exits with status 1.
 pub fn print(text: std::fmt::Arguments<'_>) {
     if let Err(error) = io::stdout().lock().write_fmt(text) {
         let is_read = error.kind() != io::ErrorKind::BrokenPipe;
@@ -42,63 +17,77 @@ pub fn print(text: std::fmt::Arguments<'_>) {
     }
 }
 
-/// A line for whoever started a server; it goes on where nobody reads it.
+/// Prints a line on standard output for the person who started a server. The server keeps
+/// running if nobody can read it.
 pub fn announce(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// How a stream is written to.
+/// How text for one stream is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
+    /// The stream is a terminal.
     pub is_terminal: bool,
+    /// [`Style::paint`] adds colours.
     pub has_colors: bool,
 }
 
-/// What a piece of text is.
+/// The meaning of a piece of text, which decides about its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
+    /// Something succeeded: green.
     Good,
+    /// Something to look at: yellow.
     Warning,
+    /// Something failed: red.
     Bad,
-    /// What is there to be looked up.
+    /// Details that most readers skip: dim.
     Quiet,
+    /// Something to read first: bold.
     Strong,
 }
 
+impl Tone {
+    fn style(self) -> anstyle::Style {
+        match self {
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Warning => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default(),
+            Self::Quiet => anstyle::Style::new().dimmed(),
+            Self::Strong => anstyle::Style::new().bold(),
+        }
+    }
+}
+
 impl Style {
+    /// The style for `stream`, by whether it is a terminal and by `NO_COLOR` and `TERM`.
     pub fn of(stream: &impl IsTerminal) -> Self {
         let is_terminal = stream.is_terminal();
         Self { is_terminal, has_colors: is_terminal && colors_are_wanted(|name| std::env::var(name).ok()) }
     }
 
-    /// Text only.
+    /// The style for a stream that is not a terminal.
     pub const fn plain() -> Self {
         Self { is_terminal: false, has_colors: false }
     }
 
-    /// As where `NO_COLOR` is set.
+    /// The style for a terminal where `NO_COLOR` is set.
     pub const fn without_colors() -> Self {
         Self { is_terminal: true, has_colors: false }
     }
 
-    /// `text` in the colour of its tone.
+    /// Returns `text` in the colour of its tone.
     pub fn paint(self, tone: Tone, text: &str) -> String {
         if !self.has_colors || text.is_empty() {
             return text.to_owned();
         }
-        let code = match tone {
-            Tone::Good => "32",
-            Tone::Warning => "33",
-            Tone::Bad => "31",
-            Tone::Quiet => "2",
-            Tone::Strong => "1",
-        };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        let style = tone.style();
+        format!("{style}{text}{style:#}")
     }
 }
 
-/// See <https://no-color.org>: any value but an empty one turns colours off.
+/// `NO_COLOR` turns colours off unless its value is empty; see <https://no-color.org>.
 fn colors_are_wanted(environment: impl Fn(&str) -> Option<String>) -> bool {
     let is_off = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
     !is_off && environment("TERM").is_none_or(|term| term != "dumb")
@@ -109,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_can_be_turned_off() {
+    fn no_color_and_dumb_terminals_turn_colours_off() {
         let wanted = |variables: &[(&str, &str)]| {
             colors_are_wanted(|name| {
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -118,7 +107,11 @@ mod tests {
         assert!(wanted(&[]) && wanted(&[("NO_COLOR", ""), ("TERM", "xterm")]));
         assert!(!wanted(&[("NO_COLOR", "1")]) && !wanted(&[("TERM", "dumb")]));
         let colored = Style { is_terminal: true, has_colors: true };
-        assert_eq!(colored.paint(Tone::Bad, "no"), "\u{1b}[31mno\u{1b}[0m");
+        for (tone, code) in
+            [(Tone::Good, 32), (Tone::Warning, 33), (Tone::Bad, 31), (Tone::Quiet, 2), (Tone::Strong, 1)]
+        {
+            assert_eq!(colored.paint(tone, "text"), format!("\u{1b}[{code}mtext\u{1b}[0m"));
+        }
         assert_eq!(Style::plain().paint(Tone::Bad, "no"), "no");
     }
 }

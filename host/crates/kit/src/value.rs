@@ -1,9 +1,11 @@
-//! Dynamic values: what crosses between script and host, as MessagePack on the
-//! wire and `serde_json::Value` in the host (key order kept).
+//! Values that cross between scripts and the host. On the wire they are MessagePack, in the
+//! host `serde_json::Value`, which keeps the order of keys. The host functions in `sandbox`
+//! use it for their arguments and results, and `store` for the values in its rows.
 //!
-//! Numbers are JavaScript's: finite doubles, `-0` included. Bytes come from the
-//! sandbox and are hostile: nothing is allocated that the input does not pay
-//! for byte by byte, and depth is bounded.
+//! Numbers are JavaScript's: finite doubles, `-0` included. The bytes come from the sandbox
+//! and are hostile. Decoding therefore bounds the nesting, and never allocates more than the
+//! input justifies byte by byte. rmp-serde's own decoding to `serde_json::Value` does neither
+//! and accepts binary, extension types and non-finite numbers.
 
 use std::fmt;
 
@@ -11,47 +13,49 @@ use serde::Serialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Nesting that a value may have. The engine stops at 100.
-pub const DEPTH_MAX: usize = 128;
+/// How deep arrays and objects of a value may nest. The engine stops at 100.
+const DEPTH_MAX: usize = 128;
 
+/// Why bytes were rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
+    /// The bytes are not MessagePack, or use a part of it that values do not have.
     #[error("not a value that Sluice can read: {0}")]
-    Malformed(String),
+    Malformed(#[from] rmp_serde::decode::Error),
+    /// There are more bytes than the value has.
     #[error("bytes are left after the value")]
     Trailing,
 }
 
-/// Reads one value.
+/// Decodes one value from MessagePack.
 ///
 /// # Errors
-/// Refuses numbers that are not finite, keys that are not text, extension and
-/// binary types, nesting over [`DEPTH_MAX`] and trailing bytes.
+/// The bytes are rejected if they contain a number that is not finite, a key that is not
+/// text, an extension or binary type, nesting deeper than 128, or trailing bytes.
 pub fn decode(bytes: &[u8]) -> Result<Value, ValueError> {
     let mut rest = bytes;
     let mut reader = rmp_serde::Deserializer::new(&mut rest);
-    let value = Exact { depth: 0 }
-        .deserialize(&mut reader)
-        .map_err(|error| ValueError::Malformed(error.to_string()))?;
+    let value = Exact { depth: 0 }.deserialize(&mut reader)?;
     drop(reader);
     if rest.is_empty() { Ok(value) } else { Err(ValueError::Trailing) }
 }
 
-/// Writes one value. Integers that a double cannot hold exactly are written as
-/// the nearest double, as JavaScript would read them.
+/// Encodes one value as MessagePack. An integer that a double cannot hold exactly is written
+/// as the nearest double, as JavaScript would read it.
 pub fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
-    // Writing to memory fails only when a length exceeds 32 bits, which no
-    // value within the host's limits has; nil is what the script then sees.
+    // Encoding fails only if a length exceeds 32 bits, which the host's limits prevent. The
+    // script would see `null` then.
     if Wire(value).serialize(&mut rmp_serde::Serializer::new(&mut out)).is_err() {
         out = vec![0xc0];
     }
     out
 }
 
-/// The largest integer up to which doubles are exact.
+/// The largest integer below which a double holds every integer exactly.
 const EXACT_MAX: i64 = 9_007_199_254_740_991;
 
+/// Encodes numbers as JavaScript reads them.
 struct Wire<'a>(&'a Value);
 
 impl Serialize for Wire<'_> {
@@ -68,6 +72,7 @@ impl Serialize for Wire<'_> {
     }
 }
 
+/// Decodes a value that `depth` arrays and objects surround.
 #[derive(Clone, Copy)]
 struct Exact {
     depth: usize,
@@ -148,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_survive_exactly() {
+    fn decoded_value_equals_the_encoded_one() {
         let source = r#"{"b":1,"a":[-0.0,1e300,null,true,"\u0000ü😀"],"__proto__":{"x":9007199254740991}}"#;
         let value: Value = serde_json::from_str(source).unwrap();
         let back = decode(&encode(&value)).unwrap();
@@ -158,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn integers_beyond_doubles_become_doubles() {
+    fn large_integers_become_doubles() {
         assert_eq!(decode(&encode(&json!(u64::MAX))).unwrap(), json!(u64::MAX as f64));
     }
 
     #[test]
-    fn hostile_bytes_are_refused() {
+    fn rejects_hostile_bytes() {
         let mut deep = vec![0x91; DEPTH_MAX + 1];
         deep.push(0xc0);
         let cases: [(&str, &[u8]); 8] = [

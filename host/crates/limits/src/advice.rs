@@ -1,4 +1,5 @@
-//! What quotas a page's runs call for, and which limits they came close to.
+//! Advice on the limits of a page, from the cost of its runs: which limits the runs came
+//! close to, and which values would suit them.
 
 use serde::Serialize;
 
@@ -6,35 +7,42 @@ use sluice_kit::page_stats::PageStats;
 
 use super::Limits;
 
-/// The share of runs that a quota must cover.
+/// The share of runs that a suggested limit must cover.
 const QUANTILE: f64 = 0.999;
-/// What a quota leaves above that, unless said otherwise.
+/// The default factor by which a suggested limit exceeds what the runs used.
 pub const HEADROOM: f64 = 2.0;
-/// Within this share of a limit is close.
+/// A run that used at least this share of a limit came close to it.
 const CLOSE: f64 = 0.8;
-/// Fewer runs say too little.
-pub const RUNS_MIN: u64 = 100;
+/// A limit is suggested only after this many runs.
+const RUNS_MIN: u64 = 100;
 
-/// One limit of one page, as its runs used it.
+/// How the runs of one page used one limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LimitUse {
+    /// The limit's name.
     pub limit: &'static str,
+    /// The unit of all numbers here.
     pub unit: &'static str,
     /// The limit in force.
     pub quota: u64,
+    /// The amount that half of the runs did not exceed.
     pub p50: u64,
+    /// The amount that 99 % of the runs did not exceed.
     pub p99: u64,
+    /// The amount that 99.9 % of the runs did not exceed.
     pub p999: u64,
+    /// The largest amount that a run used.
     pub max: u64,
-    /// Some run came within a fifth of the limit, or met it.
+    /// A run used at least four fifths of the limit.
     pub is_close: bool,
-    /// None where there were too few runs.
+    /// A value that suits the runs, or `None` if there were fewer than 100 runs.
     pub suggested: Option<u64>,
 }
 
-/// The limits that depend on what runs take, for one page.
+/// Compares the runs of a page with the limits that depend on the runs: fuel, heap and wall
+/// clock. `headroom` is the factor between what the runs used and a suggested limit.
 pub fn advise(stats: &PageStats, limits: &Limits, headroom: f64) -> Vec<LimitUse> {
-    // The heap is what a run's memory grew beyond the engine's own.
+    // The heap is the run's memory without the part that the engine uses before it.
     let heap = |bytes: u64| bytes.saturating_sub(stats.memory_bytes_base);
     let memory = |quantile| heap(stats.memory_bytes.quantile(quantile));
     let milliseconds = |quantile| stats.wall_us.quantile(quantile).div_ceil(1_000);
@@ -78,7 +86,7 @@ fn usage(
     (LimitUse { limit, unit, quota, p50, p99, p999, max, is_close, suggested: None }, least)
 }
 
-/// Up to two digits: a number that people can read and remember.
+/// Rounds up to two significant digits, so that people can read and remember the number.
 fn round_up(value: u64) -> u64 {
     let digits = value.checked_ilog10().unwrap_or(0);
     let unit = 10_u64.saturating_pow(digits.saturating_sub(1));
@@ -109,30 +117,30 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_covers_nearly_all_runs_with_headroom() {
+    fn suggested_limit_covers_the_runs_with_headroom() {
         let row = fuel_of(&stats(100, 123_456_789), &Limits::default(), 2.0);
         assert_eq!(row.suggested, Some(250_000_000));
         assert_eq!((row.max, row.is_close), (123_456_789, false));
         let rows = advise(&stats(100, 5), &Limits::default(), 2.0);
-        assert_eq!(rows[0].suggested, Some(1_000_000), "never so small that a change breaks the page");
-        assert_eq!((rows[1].limit, rows[1].max), ("heap_bytes_max", 2 << 20), "without the engine's own");
+        assert_eq!(rows[0].suggested, Some(1_000_000), "a small change of the page must not exceed it");
+        assert_eq!((rows[1].limit, rows[1].max), ("heap_bytes_max", 2 << 20), "without the engine's memory");
         assert_eq!((rows[2].limit, rows[2].max, rows[2].suggested), ("wall_ms_max", 2, Some(1_000)));
     }
 
     #[test]
-    fn few_runs_say_nothing() {
+    fn suggests_nothing_below_a_hundred_runs() {
         assert_eq!(fuel_of(&stats(99, 5), &Limits::default(), 2.0).suggested, None);
     }
 
     #[test]
-    fn within_a_fifth_is_close() {
+    fn four_fifths_of_a_limit_is_close() {
         let limits = Limits { fuel: 1_000, ..Limits::default() };
         assert!(!fuel_of(&stats(1, 799), &limits, 2.0).is_close);
         assert!(fuel_of(&stats(1, 800), &limits, 2.0).is_close);
     }
 
     #[test]
-    fn numbers_are_rounded_up_to_two_digits() {
+    fn rounds_up_to_two_digits() {
         for (value, rounded) in [(0, 0), (9, 9), (99, 99), (101, 110), (120, 120), (123_456, 130_000)] {
             assert_eq!(round_up(value), rounded);
         }

@@ -1,6 +1,6 @@
-//! Which value of each limit holds for a page, and where it comes from: the
-//! page's own, else the brand's, else the site's, else the default; never more
-//! than `[limits.max]` and than a sandbox can hold.
+//! Which value of each limit applies to a page, and where it was set. A page's value
+//! overrides the brand's, the brand's overrides the site's, and the site's overrides the
+//! default. No value exceeds `[limits.max]` or the size of a sandbox.
 
 use std::fmt;
 
@@ -8,53 +8,82 @@ use serde::Serialize;
 
 use super::{KINDS, LimitKind, LimitOverrides, Limits, MaxLimits, SiteLimits};
 
-/// What the host allows, whatever brands and pages ask for.
+/// The limits that the operator set for the whole site.
 #[derive(Debug, Clone)]
 pub struct LimitPolicy {
     site: LimitOverrides,
-    /// Names of limits that the environment set.
+    /// Names of the limits in `site` that environment variables set.
     from_environment: Vec<String>,
     max: MaxLimits,
     /// The largest `heap_bytes_max` that fits into one sandbox.
     heap_bytes_fit: u32,
 }
 
-/// Where a value was written.
+/// Where a value was set. `Display` names the file and the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "from", content = "name")]
 pub enum Origin {
+    /// Nowhere.
     Default,
+    /// In this environment variable.
     Environment(String),
+    /// In `sluice.toml`.
     Site,
+    /// In the `brand.toml` of this brand.
     Brand(String),
-    Page { brand: String, path: String },
+    /// In a `[[page]]` of a `brand.toml`.
+    Page {
+        /// The brand's id.
+        brand: String,
+        /// The page's path.
+        path: String,
+    },
 }
 
-/// One limit as it holds for a page.
+/// The value of one limit for one page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EffectiveLimit {
+    /// The limit.
     #[serde(flatten)]
     pub kind: LimitKind,
+    /// The value that applies.
     pub value: u64,
+    /// Where the value was set.
     pub origin: Origin,
-    /// What the origin asks for, where that is more than the host allows.
+    /// The value at `origin`, if it is larger than the host allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<u64>,
 }
 
-/// A brand's `[limits]` and those of one of its pages.
+/// A value that is larger than the host allows. `Display` writes a sentence without the
+/// origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClampedLimit {
+    /// The limit's name.
+    pub name: &'static str,
+    /// The value at `origin`.
+    pub asked: u64,
+    /// The value that applies.
+    pub value: u64,
+    /// Where the value was set.
+    pub origin: Origin,
+}
+
+/// The `[limits]` of a brand and of one of its pages.
 #[derive(Debug, Clone, Copy)]
 pub struct BrandLayers<'a> {
+    /// The brand's id.
     pub brand: &'a str,
+    /// The brand's `[limits]`.
     pub own: &'a LimitOverrides,
-    /// The page's path and limits, where `brand.toml` has a `[[page]]` for it.
+    /// The page's path and limits, if `brand.toml` has a `[[page]]` for it.
     pub page: Option<(&'a str, &'a LimitOverrides)>,
 }
 
 impl LimitPolicy {
-    /// `site` is `[limits]` of `sluice.toml`, `from_environment` names those of its limits
-    /// that the environment set, and `heap_bytes_fit` is the largest `heap_bytes_max`
-    /// that fits into a sandbox of [`MaxLimits::memory_bytes`].
+    /// Makes the policy from `site`, the `[limits]` of `sluice.toml`. `from_environment` has
+    /// the names of its limits that environment variables set. `heap_bytes_fit` is the
+    /// largest `heap_bytes_max` that fits into a sandbox of [`MaxLimits::memory_bytes`].
     pub fn new(site: &SiteLimits, from_environment: &[String], heap_bytes_fit: u32) -> Self {
         Self {
             site: site.own(),
@@ -64,7 +93,7 @@ impl LimitPolicy {
         }
     }
 
-    /// The limits of a page.
+    /// Returns the limits of a page.
     pub fn effective(&self, layers: BrandLayers<'_>) -> Limits {
         let mut limits = Limits::default();
         for limit in self.explain(layers) {
@@ -73,7 +102,7 @@ impl LimitPolicy {
         limits
     }
 
-    /// Every limit of a page with where it comes from, in the order of [`KINDS`].
+    /// Returns every limit of a page with its origin, in the order of [`KINDS`].
     pub fn explain(&self, layers: BrandLayers<'_>) -> Vec<EffectiveLimit> {
         KINDS.iter().map(|kind| self.one(*kind, layers)).collect()
     }
@@ -97,8 +126,8 @@ impl LimitPolicy {
         }
     }
 
-    /// The most that a limit can be, `[limits.max]` and what fits a sandbox; none
-    /// where the host leaves it open.
+    /// Returns the largest value that a limit can have, by `[limits.max]` and by the size of a
+    /// sandbox, or `None` if there is no bound.
     pub fn most(&self, name: &str) -> Option<u64> {
         let fits = match name {
             "heap_bytes_max" => Some(u64::from(self.heap_bytes_fit)),
@@ -108,14 +137,20 @@ impl LimitPolicy {
         self.max.caps().get(name).into_iter().chain(fits).min()
     }
 
-    /// One sentence for each value that is more than the host allows.
-    pub fn warnings(&self, layers: BrandLayers<'_>) -> Vec<String> {
+    /// Returns the values that are larger than the host allows.
+    pub fn clamped(&self, layers: BrandLayers<'_>) -> Vec<ClampedLimit> {
         let clamped = self.explain(layers).into_iter().filter_map(|limit| {
-            let asked = limit.asked?;
-            let (name, value, origin) = (limit.kind.name, limit.value, &limit.origin);
-            Some(format!("{origin}: {name} = {asked} is more than the host allows; it is {value}"))
+            let EffectiveLimit { kind, value, origin, asked } = limit;
+            Some(ClampedLimit { name: kind.name, asked: asked?, value, origin })
         });
         clamped.collect()
+    }
+}
+
+impl fmt::Display for ClampedLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, asked, value, .. } = self;
+        write!(f, "{name} = {asked} is more than the host allows; it is {value}")
     }
 }
 
@@ -149,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_value_holds_and_names_its_origin() {
+    fn page_overrides_brand_overrides_site() {
         let policy = policy("fuel = 1\ncookies_max = 2\nheaders_max = 3");
         let brand = overrides("fuel = 10\ncookies_max = 20");
         let page = overrides("fuel = 100");
@@ -169,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_maximum_is_clamped_with_a_warning() {
+    fn clamps_values_over_the_maximum_with_a_warning() {
         let policy = policy("[max]\nfuel = 50\nmemory = 16_777_216");
         let none = LimitOverrides::default();
         let page = overrides("fuel = 51\nheap_bytes_max = 4_194_305");
@@ -177,18 +212,16 @@ mod tests {
         let fuel = find(&policy.explain(layers), "fuel");
         assert_eq!((fuel.value, fuel.asked), (50, Some(51)));
         assert_eq!(policy.effective(layers).heap_bytes_max, 4 << 20);
-        let warnings = policy.warnings(layers);
-        assert!(
-            warnings[0].contains("[[page]] /a: fuel = 51") && warnings[0].ends_with("it is 50"),
-            "{warnings:?}"
-        );
+        let clamped = &policy.clamped(layers)[0];
+        assert_eq!(clamped.origin, Origin::Page { brand: "demo".into(), path: "/a".into() });
+        assert_eq!(clamped.to_string(), "fuel = 51 is more than the host allows; it is 50");
         let exact = overrides("fuel = 50\nheap_bytes_max = 4_194_304\ncompile_memory_bytes_max = 16_777_216");
         let layers = BrandLayers { page: Some(("/a", &exact)), ..layers };
-        assert_eq!(policy.warnings(layers), Vec::<String>::new());
+        assert_eq!(policy.clamped(layers), []);
     }
 
     #[test]
-    fn a_limit_without_a_value_is_its_default() {
+    fn limit_without_a_value_has_its_default() {
         let none = LimitOverrides::default();
         let layers = BrandLayers { brand: "demo", own: &none, page: None };
         let site = SiteLimits::default();

@@ -111,12 +111,7 @@ pub struct CookieEffect {
     pub secure: Option<bool>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SameSite {
-    Strict,
-    Lax,
-    None,
-}
+pub use sluice_http::cookies::SameSite;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {

@@ -1,4 +1,4 @@
-//! The session cookie: 256 random bits, of which the database sees only a hash.
+//! The session cookie. Its value is 256 random bits; the database stores only a hash of it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,28 +6,29 @@ use sha2::{Digest, Sha256};
 
 const ID_BYTES: usize = 32;
 
-/// The cookie's name: over https browsers keep `__Host-` cookies to this host.
+/// The cookie's name. Over https it starts with `__Host-`, so that browsers accept it from
+/// this host only.
 pub fn name(is_https: bool) -> &'static str {
     if is_https { "__Host-sluice" } else { "sluice_session" }
 }
 
-/// A session id as the visitor's browser holds it.
+/// A session id, as the visitor's browser stores it. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionId(String);
 
 impl SessionId {
-    /// A fresh one.
+    /// Makes a new id.
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; ID_BYTES];
         getrandom::fill(&mut bytes)?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The id among the request's cookies. Two cookies of the name are both
-    /// ignored: one of them was put there by somebody else.
+    /// Finds the id in the names and raw values of a request's cookies. If there are two
+    /// cookies with the name, both are ignored, because somebody else set one of them.
     pub fn find<'a>(cookies: impl Iterator<Item = (&'a str, &'a str)>, is_https: bool) -> Option<Self> {
         let mut named = cookies.filter(|(name, _)| *name == self::name(is_https));
         let (_, value) = named.next()?;
@@ -38,12 +39,13 @@ impl SessionId {
         (bytes.len() == ID_BYTES).then(|| Self(value.to_owned()))
     }
 
-    pub fn as_str(&self) -> &str {
+    /// The cookie's value.
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the database knows the session by.
-    pub fn hash(&self) -> [u8; 32] {
+    /// The hash that the database stores.
+    pub(crate) fn hash(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
 }
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_well_formed_id_counts() {
+    fn ignores_malformed_and_repeated_ids() {
         let id = SessionId::random().unwrap();
         let name = name(false);
         let find = |cookies: &[(&str, &str)]| SessionId::find(cookies.iter().copied(), false);

@@ -1,37 +1,60 @@
-//! Who is logged in: `session.setCustomer` and what it writes.
+//! The logged-in customer: checks the fields of `session.setCustomer` and merges them with
+//! those of an earlier login.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use sluice_kit::value;
 
-/// Fields that belong to one person and must not pass on to another.
+/// Fields of one person. They are removed when another person logs in.
 const PERSONAL: [&str; 4] = ["id", "name", "first_name", "last_name"];
 
-/// What the owner of CRM data begins with whose customer has no id.
+/// The prefix of `customer_id` for a customer without an id.
 const EMAIL_OWNER: &str = "email:";
 
-/// The identity keys of a session.
+/// The logged-in customer of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
+    /// The email that the script gave.
     pub email: String,
-    /// Owner of the customer's CRM data: the given id as text, else `email:`
-    /// and the lower-cased email.
+    /// The owner of the customer's CRM data: the given id as text, or `email:` and the
+    /// lower-cased email if there is no id.
     pub customer_id: String,
-    /// What scripts and templates see as `customer`.
+    /// The object that scripts and templates see as `customer`.
     pub customer: Value,
 }
 
+/// Why the fields of `setCustomer` were rejected. The text is for the author.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CustomerError {
+    /// The argument is not an object.
+    #[error("setCustomer takes an object with at least `email`")]
+    NotAnObject,
+    /// There is no email.
+    #[error("setCustomer needs `email`")]
+    NoEmail,
+    /// The email has no `@`.
+    #[error("setCustomer: `email` must contain @")]
+    NotAnEmail,
+    /// The field of this name is not text.
+    #[error("setCustomer: `{0}` must be text")]
+    NotText(&'static str),
+    /// The id would be the owner that stands for another customer's email.
+    #[error("setCustomer: an `id` that begins with `{EMAIL_OWNER}` is an email's")]
+    ReservedId,
+}
+
 impl Identity {
-    /// The identity after `setCustomer(fields)`, merged over an earlier login.
+    /// Makes the identity after `setCustomer(fields)`. Fields of an earlier login are kept
+    /// unless they are personal and another person logs in.
     ///
     /// # Errors
-    /// A sentence for the author: what is wrong with `fields`.
-    pub fn merged(earlier: Option<&Self>, fields: &Value) -> Result<Self, String> {
-        let fields = fields.as_object().ok_or("setCustomer takes an object with at least `email`")?;
-        let email = text(fields, "email")?.ok_or("setCustomer needs `email`")?;
+    /// `fields` is not an object with a usable email, or has a field of the wrong type.
+    pub(crate) fn merged(earlier: Option<&Self>, fields: &Value) -> Result<Self, CustomerError> {
+        let fields = fields.as_object().ok_or(CustomerError::NotAnObject)?;
+        let email = text(fields, "email")?.ok_or(CustomerError::NoEmail)?;
         if !email.contains('@') {
-            return Err("setCustomer: `email` must contain @".into());
+            return Err(CustomerError::NotAnEmail);
         }
         let (first, last) = (text(fields, "first_name")?, text(fields, "last_name")?);
         let mut customer = kept(earlier, email);
@@ -55,31 +78,33 @@ impl Identity {
             customer.insert("id".into(), id.clone());
         }
         let customer_id = customer_id(&customer).unwrap_or_else(|| email_owner(email));
-        // Who may choose an id must not become the owner that an email stands for.
+        // A visitor who can choose an id must not become the owner that stands for another
+        // customer's email.
         if customer_id.starts_with(EMAIL_OWNER) && customer_id != email_owner(email) {
-            return Err(format!("setCustomer: an `id` that begins with `{EMAIL_OWNER}` is an email's"));
+            return Err(CustomerError::ReservedId);
         }
         Ok(Self { email: email.to_owned(), customer_id, customer: Value::Object(customer) })
     }
 
-    /// Who owns the CRM data of a customer that has no id.
+    /// The owner of the CRM data that were written before the customer had an id.
     pub fn email_owner(&self) -> String {
         email_owner(&self.email)
     }
 
-    pub fn bytes(&self) -> usize {
+    /// The size that counts for `session_bytes_max`.
+    pub(crate) fn bytes(&self) -> usize {
         self.email.len() + self.customer_id.len() + value::encode(&self.customer).len()
     }
 }
 
-/// Only ASCII is lower-cased: other letters have forms that become somebody else's, as the
-/// Kelvin sign becomes `k`.
+/// Returns the owner of the CRM data of a customer without an id. Only ASCII letters are
+/// lower-cased: the Kelvin sign, for example, would become `k` and thus another email.
 pub(super) fn email_owner(email: &str) -> String {
     format!("{EMAIL_OWNER}{}", email.to_ascii_lowercase())
 }
 
-/// What stays of an earlier login: all of it for the same person, else only
-/// what is not personal.
+/// The fields of an earlier login that are kept: all of them for the same email, otherwise
+/// those that are not personal.
 fn kept(earlier: Option<&Identity>, email: &str) -> Map<String, Value> {
     let Some(earlier) = earlier else { return Map::new() };
     let mut customer = earlier.customer.as_object().cloned().unwrap_or_default();
@@ -95,7 +120,7 @@ fn full_name(customer: &Map<String, Value>) -> Option<String> {
     if parts.is_empty() { None } else { Some(parts.join(" ")) }
 }
 
-/// Only a text or a number can own CRM data.
+/// The id as text. Only a text or a number can own CRM data.
 fn customer_id(customer: &Map<String, Value>) -> Option<String> {
     match customer.get("id")? {
         Value::String(id) if !id.is_empty() => Some(id.clone()),
@@ -104,11 +129,11 @@ fn customer_id(customer: &Map<String, Value>) -> Option<String> {
     }
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, String> {
+fn text<'a>(fields: &'a Map<String, Value>, key: &'static str) -> Result<Option<&'a str>, CustomerError> {
     match fields.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("setCustomer: `{key}` must be text")),
+        Some(_) => Err(CustomerError::NotText(key)),
     }
 }
 
@@ -123,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_login_derives_name_and_id() {
+    fn first_login_derives_name_and_id() {
         let ann = login(None, json!({"email": "Ann@Example.com", "first_name": "Ann", "last_name": "Lee"}));
         assert_eq!(ann.customer_id, "email:ann@example.com");
         assert_eq!(
@@ -133,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_person_keeps_what_is_known() {
+    fn same_email_keeps_all_fields() {
         let mut ann = login(None, json!({"email": "ann@example.com", "id": 7, "name": "Ann"}));
         ann.customer.as_object_mut().unwrap().insert("total".into(), json!(12));
         let again = login(Some(&ann), json!({"email": "ANN@example.com"}));
@@ -143,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_else_gets_nothing_personal() {
+    fn another_email_drops_personal_fields() {
         let mut ann = login(None, json!({"email": "ann@example.com", "id": 7, "name": "Ann"}));
         ann.customer.as_object_mut().unwrap().insert("total".into(), json!(12));
         let bob = login(Some(&ann), json!({"email": "bob@example.com"}));
@@ -152,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn any_json_may_be_the_id_but_not_own_data() {
+    fn only_text_and_numbers_become_the_owner_id() {
         for id in [json!({"a": 1}), json!(true), json!([])] {
             let who = login(None, json!({"email": "a@b", "id": id}));
             assert_eq!(who.customer["id"], id);
@@ -163,18 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn nobody_becomes_the_owner_of_another_email() {
+    fn rejects_an_id_that_stands_for_another_email() {
         let kelvin = login(None, json!({"email": "\u{212a}en@example.com"}));
         assert_ne!(kelvin.customer_id, login(None, json!({"email": "ken@example.com"})).customer_id);
         let taken =
             Identity::merged(None, &json!({"email": "eve@example.com", "id": "email:ken@example.com"}));
-        assert!(taken.unwrap_err().contains("an email's"));
+        assert_eq!(taken.unwrap_err(), CustomerError::ReservedId);
         let own = login(None, json!({"email": "Ken@example.com", "id": "email:ken@example.com"}));
         assert_eq!(own.customer_id, "email:ken@example.com");
     }
 
     #[test]
-    fn bad_fields_are_refused_with_the_reason() {
+    fn rejects_bad_fields_with_the_reason() {
         for (fields, reason) in [
             (json!("a@b"), "setCustomer takes an object with at least `email`"),
             (json!({}), "setCustomer needs `email`"),
@@ -182,7 +207,7 @@ mod tests {
             (json!({"email": 1}), "setCustomer: `email` must be text"),
             (json!({"email": "a@b", "name": 1}), "setCustomer: `name` must be text"),
         ] {
-            assert_eq!(Identity::merged(None, &fields).unwrap_err(), reason);
+            assert_eq!(Identity::merged(None, &fields).unwrap_err().to_string(), reason);
         }
     }
 }

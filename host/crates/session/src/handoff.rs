@@ -1,9 +1,9 @@
-//! Handoff tokens: they carry the logged-in customer to another domain of the
-//! brand, once, within minutes.
+//! Handoff tokens. A token carries the logged-in customer to another domain of the brand. It
+//! works once, and only for minutes.
 //!
-//! A token is `v1.` and base64url (no padding) of a sealed box, see [`keys`]; the
-//! salt is the brand's id. Its text is JSON: `jti` (UUIDv4), `brand`, `iat`, `exp`
-//! (unix seconds), `email`, `customer_id`, `customer`.
+//! A token is `v1.` followed by a sealed box in base64url without padding; see [`keys`]. The
+//! salt is the brand's id. The box contains JSON: `jti` (UUIDv4), `brand`, `iat`, `exp` (Unix
+//! seconds), `email`, `customer_id`, `customer`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use sluice_kit::StoreError;
-use sluice_kit::keys::{self, Keys};
+use sluice_kit::keys::{self, KeyError, Keys};
 
 use super::Identity;
 use super::customer::email_owner;
@@ -22,33 +22,48 @@ use crate::TokenStore;
 const PREFIX: &str = "v1.";
 const TTL_S_MAX: i64 = 600;
 const TTL_S_DEFAULT: f64 = 60.0;
-/// Larger tokens are refused before they are decrypted.
+/// Longer tokens are rejected before they are decrypted.
 const TOKEN_BYTES_MAX: usize = 6 << 10;
-/// A larger customer does not go into a token.
+/// The largest JSON text that a token may contain.
 const PAYLOAD_BYTES_MAX: usize = 4 << 10;
-/// A used token is remembered this much longer than it is valid: the clocks of
-/// two hosts may differ.
+/// A used token is remembered this much longer than it is valid, because the clocks of two
+/// hosts may differ.
 const CLOCK_SKEW_MS: i64 = 10 * 60 * 1000;
 
-/// Why there is no token, or none that counts. The sentence is for the author.
+/// Why a token was not made or not accepted. The text is for the author.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoffRefusal {
+    /// There is no customer to make a token for.
     #[error("nobody is logged in")]
     Anonymous,
+    /// The JSON text has this many bytes.
     #[error("the customer needs {0} bytes; a token holds {PAYLOAD_BYTES_MAX}")]
     TooLarge(usize),
+    /// The token is malformed, was changed, or belongs to another brand.
     #[error("the token is not one of this site's")]
     Foreign,
+    /// The token is too old.
     #[error("the token has expired")]
     Expired,
+    /// The token was taken before, on any host.
     #[error("the token was used before")]
     Used,
+    /// The token is genuine, but its customer is malformed.
     #[error("the token's customer is not valid")]
     Customer,
+    /// The run reached its limit of tokens, which is this number.
     #[error("the run made and took {0} tokens already, which is the limit")]
     TooMany(u32),
+    /// The system gave no random bytes.
     #[error("the token could not be made: {0}")]
-    Seal(String),
+    NoRandomBytes(#[from] getrandom::Error),
+    /// The customer could not be written as JSON.
+    #[error("the token could not be made: {0}")]
+    Encode(#[from] serde_json::Error),
+    /// The token could not be sealed.
+    #[error("the token could not be made: {0}")]
+    Seal(#[from] KeyError),
+    /// The database did not record the token as used.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -67,13 +82,17 @@ struct Payload {
 /// Makes and takes the tokens of one brand.
 #[derive(Clone)]
 pub struct Handoff {
+    /// The keys that seal and open tokens.
     pub keys: Arc<Keys>,
+    /// The used tokens.
     pub tokens: Arc<dyn TokenStore>,
+    /// The brand's id.
     pub brand: String,
 }
 
 impl Handoff {
-    /// A token for `identity` that is valid for `ttl_s` seconds, clamped to 1 to 600.
+    /// Makes a token for `identity` that is valid for `ttl_s` seconds, clamped to 1 to 600.
+    /// NaN means 60.
     ///
     /// # Errors
     /// The customer is too large for a token, or the system gives no random bytes.
@@ -88,19 +107,16 @@ impl Handoff {
             customer_id: identity.customer_id.clone().into(),
             customer: identity.customer.clone(),
         };
-        let text = serde_json::to_vec(&payload).map_err(|error| HandoffRefusal::Seal(error.to_string()))?;
+        let text = serde_json::to_vec(&payload)?;
         if text.len() > PAYLOAD_BYTES_MAX {
             return Err(HandoffRefusal::TooLarge(text.len()));
         }
-        let sealed = self
-            .keys
-            .seal(keys::HANDOFF_TOKEN, self.brand.as_bytes(), b"", &text)
-            .map_err(|error| HandoffRefusal::Seal(error.to_string()))?;
+        let sealed = self.keys.seal(keys::HANDOFF_TOKEN, self.brand.as_bytes(), b"", &text)?;
         Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 
-    /// Whom `token` names. The token is used up first: whoever comes later with
-    /// the same one gets nothing, whatever becomes of this request.
+    /// Takes a token and returns its customer. The token is recorded as used before that, so
+    /// that it never works again, even if this request fails later.
     ///
     /// # Errors
     /// The token is not valid, or the database did not answer.
@@ -161,9 +177,9 @@ fn whole_seconds(ttl_s: f64) -> i64 {
     ttl_s.clamp(1.0, TTL_S_MAX as f64) as i64
 }
 
-fn uuid_v4() -> Result<String, HandoffRefusal> {
+fn uuid_v4() -> Result<String, getrandom::Error> {
     let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|error| HandoffRefusal::Seal(error.to_string()))?;
+    getrandom::fill(&mut bytes)?;
     let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{number:032x}");
     let parts = [hex.get(..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..)];
@@ -182,25 +198,25 @@ mod tests {
 
     use super::*;
     use std::collections::HashSet;
-    use std::sync::Mutex;
 
+    use parking_lot::Mutex;
     use sluice_kit::BoxFuture;
 
     const NOW: i64 = 1_700_000_000_500;
     const KEY: &str = "base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-    /// Used tokens in memory; the databases have a contract suite of their own.
+    /// Keeps used tokens in memory.
     #[derive(Default)]
-    struct Spent(Mutex<HashSet<(String, [u8; 16])>>);
+    struct UsedTokens(Mutex<HashSet<(String, [u8; 16])>>);
 
-    impl TokenStore for Spent {
+    impl TokenStore for UsedTokens {
         fn spend_token(
             &self,
             brand: &str,
             token_id: [u8; 16],
             _expires_at_ms: i64,
         ) -> BoxFuture<'_, Result<bool, StoreError>> {
-            let is_new = self.0.lock().unwrap().insert((brand.to_owned(), token_id));
+            let is_new = self.0.lock().insert((brand.to_owned(), token_id));
             Box::pin(async move { Ok(is_new) })
         }
 
@@ -211,7 +227,7 @@ mod tests {
 
     fn handoff(brand: &str) -> Handoff {
         let keys = Arc::new(Keys::load(Some(KEY), None, None).unwrap());
-        Handoff { keys, tokens: Arc::new(Spent::default()), brand: brand.into() }
+        Handoff { keys, tokens: Arc::new(UsedTokens::default()), brand: brand.into() }
     }
 
     fn ann() -> Identity {
@@ -236,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_works_once() {
+    async fn token_works_once() {
         let handoff = handoff("a");
         let token = handoff.token(&ann(), 60.0, NOW).unwrap();
         assert_eq!(handoff.take(&token, NOW).await.unwrap(), ann());
@@ -244,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_time_is_bounded() {
+    async fn clamps_the_lifetime() {
         let handoff = handoff("a");
         for (ttl_s, seconds) in
             [(60.0, 60), (0.0, 1), (-5.0, 1), (1e9, 600), (f64::NAN, 60), (f64::INFINITY, 600), (2.9, 2)]
@@ -257,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_a_token_of_this_brand_is_refused() {
+    async fn rejects_changed_tokens_and_those_of_other_brands() {
         let handoff = handoff("a");
         let token = handoff.token(&ann(), 60.0, NOW).unwrap();
         let other = Handoff { brand: "b".into(), ..handoff.clone() };
@@ -272,11 +288,11 @@ mod tests {
         for token in wrong {
             assert!(matches!(handoff.take(&token, NOW).await, Err(HandoffRefusal::Foreign)), "{token}");
         }
-        assert!(handoff.take(&token, NOW).await.is_ok(), "none of these used it up");
+        assert!(handoff.take(&token, NOW).await.is_ok(), "none of these counted as its use");
     }
 
     #[tokio::test]
-    async fn every_claim_is_checked() {
+    async fn checks_every_claim() {
         let handoff = handoff("a");
         assert!(handoff.take(&sealed(&handoff, &payload()), NOW).await.is_ok());
         let iat = NOW / 1000;
@@ -301,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_makers_may_leave_out_what_can_be_derived() {
+    async fn derives_missing_claims() {
         let handoff = handoff("a");
         let mut sparse = payload();
         (sparse["customer_id"], sparse["customer"]) = (Value::Null, Value::Null);
@@ -314,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_customer_may_be_too_large() {
+    async fn rejects_customer_over_the_limit() {
         let handoff = handoff("a");
         let with = |bytes: usize| {
             let mut who = ann();

@@ -1,9 +1,8 @@
-//! A visitor's session during one request: what was stored, and what this
-//! request changes.
+//! A visitor's session during one request, handoff tokens, and request rates.
 //!
-//! Changes are kept apart from the stored values, because they are applied to
-//! whatever the row holds when the request ends: two requests at the same time
-//! must not lose each other's keys.
+//! A [`Session`] keeps the changes of its request apart from the stored values. When the
+//! request ends, the changes are applied to the row as it is then, so that two requests at
+//! the same time do not lose each other's keys.
 
 #![deny(unsafe_code)]
 
@@ -18,7 +17,7 @@ mod token;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use customer::Identity;
+pub use customer::{CustomerError, Identity};
 pub use store::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
     SessionStore,
@@ -28,7 +27,7 @@ pub use token::TokenStore;
 use sluice_kit::value;
 use sluice_limits::Limits;
 
-/// Keys that scripts can neither read nor write; so are all that start with `_`.
+/// Keys that scripts can neither read nor write. Keys that start with `_` are reserved, too.
 const RESERVED: [&str; 10] = [
     "is_customer",
     "customer",
@@ -42,8 +41,8 @@ const RESERVED: [&str; 10] = [
     "prototype",
 ];
 
-/// Keys that stay with a visitor whom a handoff token logs in; all others belong to
-/// whoever the visitor was before.
+/// Keys that are kept when a handoff token logs a visitor in. All other keys may belong to
+/// another customer.
 const KEPT_BY_HANDOFF: [&str; 16] = [
     "utm_source",
     "utm_medium",
@@ -63,30 +62,35 @@ const KEPT_BY_HANDOFF: [&str; 16] = [
     "flash",
 ];
 
-/// Why a change was refused; the sentence goes to the execution log.
+/// Why a change was rejected. The text goes to the execution log.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionRefusal {
+    /// The key of this name is reserved.
     #[error("the key `{0}` is reserved")]
     Reserved(String),
+    /// The number of keys, and the limit.
     #[error("the session would hold {0} keys; the limit is {1}")]
     Keys(usize, usize),
+    /// The size in bytes, and the limit.
     #[error("the session would hold {0} bytes; the limit is {1}")]
     Bytes(usize, usize),
-    #[error("{0}")]
-    Customer(String),
+    /// The fields of `setCustomer` are invalid.
+    #[error(transparent)]
+    Customer(#[from] CustomerError),
+    /// The session could not be loaded when the request started.
     #[error("the session could not be loaded; this request cannot change it")]
     Unavailable,
 }
 
-/// What a session row holds.
+/// The content of a session row.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SessionData {
-    pub values: Map<String, Value>,
-    pub identity: Option<Identity>,
+pub(crate) struct SessionData {
+    pub(crate) values: Map<String, Value>,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl SessionData {
-    /// Size as the limit counts it: keys and values as MessagePack.
+    /// The size that counts for `session_bytes_max`: keys, and values as MessagePack.
     fn bytes(&self) -> usize {
         let values: usize =
             self.values.iter().map(|(key, value)| key.len() + value::encode(value).len()).sum();
@@ -94,7 +98,7 @@ impl SessionData {
     }
 
     /// Applies the changes of one request.
-    pub fn apply(&mut self, changes: &SessionChanges) {
+    fn apply(&mut self, changes: &SessionChanges) {
         if changes.begins_anew {
             keep_for_handoff(&mut self.values);
         }
@@ -111,10 +115,10 @@ impl SessionData {
         }
     }
 
-    /// Applies the changes as far as there is room: each request was within the
-    /// limits by itself, but several at the same time can exceed them together.
-    /// Gives the keys that were left out.
-    pub fn apply_within(&mut self, changes: &SessionChanges, limits: &Limits) -> Vec<String> {
+    /// Applies the changes of one request within the limits. Each request is within the limits
+    /// by itself, but several at the same time may exceed them together. Returns the keys for
+    /// which there was no room.
+    pub(crate) fn apply_within(&mut self, changes: &SessionChanges, limits: &Limits) -> Vec<String> {
         let (removed, set): (Vec<_>, Vec<_>) =
             changes.values.clone().into_iter().partition(|(_, value)| value.is_null());
         let values = Map::from_iter(removed);
@@ -135,7 +139,7 @@ fn keep_for_handoff(values: &mut Map<String, Value>) {
     values.retain(|key, _| KEPT_BY_HANDOFF.contains(&key.as_str()));
 }
 
-/// Is there room for `value` under `key`?
+/// Checks that `value` under `key` does not exceed the limits.
 fn check_room(data: &SessionData, key: &str, value: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
     let replaced = data.values.get(key);
     let keys = data.values.len() + usize::from(replaced.is_none());
@@ -150,22 +154,29 @@ fn check_room(data: &SessionData, key: &str, value: &Value, limits: &Limits) -> 
     Ok(())
 }
 
+/// A login or logout.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IdentityChange {
+    /// This customer logged in.
     Login(Identity),
+    /// The customer logged out.
     Logout,
 }
 
-/// What one request changes. A value of `null` removes the key.
+/// The changes of one request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionChanges {
+    /// New values by key. `null` removes the key.
     pub values: Map<String, Value>,
+    /// A login or logout, if there was one.
     pub identity: Option<IdentityChange>,
-    /// A handoff token logged somebody in: first, only [`KEPT_BY_HANDOFF`] stays.
-    pub begins_anew: bool,
+    /// A handoff token logged the visitor in. All keys but those of [`KEPT_BY_HANDOFF`] are
+    /// removed before the other changes are applied.
+    pub(crate) begins_anew: bool,
 }
 
 impl SessionChanges {
+    /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty() && self.identity.is_none()
     }
@@ -176,29 +187,32 @@ impl SessionChanges {
 pub struct Session {
     now: SessionData,
     changes: SessionChanges,
-    /// Where it was loaded from; none for a visitor without a session.
-    pub origin: Option<storage::Origin>,
-    /// The visitor has one, but the database did not give it. It takes no changes: what a
-    /// script makes of an empty session must not replace what the visitor's holds.
-    pub is_unavailable: bool,
+    /// The row that it was loaded from, or `None` for a visitor without a session.
+    pub(crate) origin: Option<storage::Origin>,
+    /// The visitor has a session, but the database failed to load it. All changes are rejected,
+    /// because a script that sees an empty session must not overwrite the stored one.
+    pub(crate) is_unavailable: bool,
 }
 
 impl Session {
-    pub fn stored(data: SessionData, origin: storage::Origin) -> Self {
+    pub(crate) fn stored(data: SessionData, origin: storage::Origin) -> Self {
         Self { now: data, origin: Some(origin), ..Self::default() }
     }
 
+    /// A session that the database failed to load. It is empty and rejects all changes.
     pub fn unavailable() -> Self {
         Self { is_unavailable: true, ..Self::default() }
     }
 
+    /// Checks that the session accepts changes.
+    ///
     /// # Errors
     /// The session could not be loaded.
     pub fn check_available(&self) -> Result<(), SessionRefusal> {
         if self.is_unavailable { Err(SessionRefusal::Unavailable) } else { Ok(()) }
     }
 
-    /// The value of a key that is not reserved.
+    /// Returns the value of a key, or `None` if the key is reserved or not set.
     pub fn get(&self, key: &str) -> Option<&Value> {
         if is_reserved(key) { None } else { self.now.values.get(key) }
     }
@@ -222,12 +236,13 @@ impl Session {
         Ok(())
     }
 
-    /// What the session holds, reserved keys left out.
+    /// Returns all keys that are not reserved, with their values.
     pub fn values(&self) -> Map<String, Value> {
         let visible = self.now.values.iter().filter(|(key, _)| !is_reserved(key));
         visible.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
+    /// Returns the logged-in customer.
     pub fn identity(&self) -> Option<&Identity> {
         self.now.identity.as_ref()
     }
@@ -238,13 +253,12 @@ impl Session {
     /// `fields` has no usable email or a field of the wrong type, the session would
     /// exceed its limits, or it could not be loaded.
     pub fn set_customer(&mut self, fields: &Value, limits: &Limits) -> Result<(), SessionRefusal> {
-        let identity =
-            Identity::merged(self.now.identity.as_ref(), fields).map_err(SessionRefusal::Customer)?;
+        let identity = Identity::merged(self.now.identity.as_ref(), fields)?;
         self.log_in(identity, false, limits)
     }
 
-    /// Logs in whom a handoff token names. Of the values, those stay that do not
-    /// belong to whoever the visitor was before.
+    /// Logs in the customer of a handoff token. All values that may belong to another customer
+    /// are removed.
     ///
     /// # Errors
     /// The session would exceed its limits, or it could not be loaded.
@@ -276,7 +290,7 @@ impl Session {
         Ok(())
     }
 
-    /// Logs out. False when nobody was logged in.
+    /// Logs the customer out. Returns false if nobody was logged in.
     pub fn clear_customer(&mut self) -> bool {
         let was_in = self.now.identity.take().is_some();
         if was_in {
@@ -285,13 +299,14 @@ impl Session {
         was_in
     }
 
-    /// The customer whom this request logged in by an id: the CRM data of the email
-    /// goes to that id.
+    /// Returns the customer that this request logged in with an id. The CRM data of the
+    /// customer's email have to be given to that id.
     pub fn new_owner(&self) -> Option<&Identity> {
         let is_new = matches!(self.changes.identity, Some(IdentityChange::Login(_)));
         self.identity().filter(|identity| is_new && identity.customer_id != identity.email_owner())
     }
 
+    /// Returns the changes of this request.
     pub fn changes(&self) -> &SessionChanges {
         &self.changes
     }
@@ -309,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reserved_keys_are_out_of_reach() {
+    fn reserved_keys_can_be_neither_read_nor_written() {
         let mut session = Session::default();
         for key in RESERVED.iter().copied().chain(["_own", "_"]) {
             let refused = session.set(key, json!(1), &Limits::default());
@@ -319,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn key_and_byte_limits_hold_to_the_unit() {
+    fn rejects_keys_and_bytes_just_over_the_limits() {
         let limits = Limits { session_keys_max: 2, session_bytes_max: 12, ..Limits::default() };
         let mut session = Session::default();
         // 1 byte of key, 1 + 4 of text: 6 bytes each.
@@ -336,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handoff_keeps_only_what_is_nobodys() {
+    fn handoff_removes_values_of_another_customer() {
         let limits = Limits::default();
         let mut session = Session::default();
         for key in ["cart", "note"] {
@@ -354,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_hold_for_what_parallel_requests_do_together() {
+    fn parallel_requests_together_stay_within_the_limits() {
         let limits = Limits { session_keys_max: 3, ..Limits::default() };
         let mut session = Session::default();
         for key in ["a", "b", "c"] {
@@ -368,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_applied_to_what_the_row_holds_then() {
+    fn changes_are_applied_to_the_row_as_it_is_at_the_end() {
         let mut session = Session::default();
         session.set("mine", json!(1), &Limits::default()).unwrap();
         session.set("gone", Value::Null, &Limits::default()).unwrap();

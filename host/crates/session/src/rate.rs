@@ -1,34 +1,38 @@
 //! `[[page]] rate`: how many requests one visitor address may send to a page.
 //!
-//! Windows are fixed and counted in the database, so a rate holds across hosts.
-//! Only pages with a rate pay for that. An address that has spent its window is
-//! turned away from memory: a flood does not reach the database.
+//! The database counts the requests of each fixed window, so that a rate applies across
+//! hosts. Only pages with a rate pay for that. Once an address has exceeded its rate, its
+//! requests are rejected from memory until the window ends, so that a flood does not reach
+//! the database.
 
 mod store;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 pub use store::{RateStore, RateWindow};
 
-/// Addresses that have spent their window, kept in memory.
-const SPENT_MAX: usize = 100_000;
+/// At most this many addresses that exceeded a rate are kept in memory.
+const EXCEEDED_MAX: usize = 100_000;
 
-/// So many requests in each window.
+/// A number of requests in each window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
+    /// Requests that are admitted in one window.
     pub requests: u32,
+    /// The length of the window.
     pub window: Duration,
 }
 
 impl Rate {
-    /// From `10/s`, `10/m`, `10/h` or `10/d`.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads `10/s`, `10/m`, `10/h` or `10/d`.
+    fn parse(text: &str) -> Option<Self> {
         let (requests, unit) = text.split_once('/')?;
         let seconds = match unit.trim() {
             "s" => 1,
@@ -51,79 +55,83 @@ impl<'de> Deserialize<'de> for Rate {
     }
 }
 
-/// Who asks for what.
+/// The address that sends a request, and the page that it asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
+pub struct Requester<'a> {
+    /// The brand's id.
     pub brand: &'a str,
+    /// The page's file.
     pub page: &'a str,
+    /// The visitor's address.
     pub address: IpAddr,
 }
 
-/// The window is spent.
+/// The address sent more requests than its rate allows.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// Seconds until the next one begins, at least 1.
+pub struct RateExceeded {
+    /// Seconds until the next window begins, at least 1.
     pub retry_after_s: u64,
 }
 
-/// Counts requests, for as long as the process lives.
+/// Counts the requests of all pages with a rate. There is one for the whole process.
 pub struct Rates {
     store: Arc<dyn RateStore>,
-    /// Ends of spent windows (unix milliseconds) by key.
-    spent: Mutex<HashMap<[u8; 16], i64>>,
+    /// For each key that exceeded its rate, the end of its window in Unix milliseconds.
+    exceeded: Mutex<HashMap<[u8; 16], i64>>,
 }
 
 impl Rates {
+    /// Makes the counters. `store` keeps the counts.
     pub fn new(store: Arc<dyn RateStore>) -> Self {
-        Self { store, spent: Mutex::default() }
+        Self { store, exceeded: Mutex::default() }
     }
 
-    /// Counts one request.
+    /// Counts one request and admits or rejects it. If the database does not answer, the
+    /// request is admitted.
     ///
     /// # Errors
-    /// The address has had its requests of this window. A database that does not
-    /// answer turns nobody away.
-    pub async fn admit(&self, rate: Rate, asker: Asker<'_>, now_ms: i64) -> Result<(), Spent> {
+    /// The address has exceeded its rate.
+    pub async fn admit(&self, rate: Rate, requester: Requester<'_>, now_ms: i64) -> Result<(), RateExceeded> {
         let window_ms = i64::try_from(rate.window.as_millis()).unwrap_or(i64::MAX).max(1);
         let starts_at = now_ms - now_ms.rem_euclid(window_ms);
         let ends_at = starts_at.saturating_add(window_ms);
-        let key = asker.key();
-        let spent = Spent { retry_after_s: u64::try_from((ends_at - now_ms) / 1_000).unwrap_or(0).max(1) };
-        if self.is_spent(key, now_ms) {
-            return Err(spent);
+        let key = requester.key();
+        let retry_after_s = u64::try_from((ends_at - now_ms) / 1_000).unwrap_or(0).max(1);
+        if self.has_exceeded(key, now_ms) {
+            return Err(RateExceeded { retry_after_s });
         }
         match self.store.count_request(RateWindow { key, starts_at, ends_at }).await {
             Ok(count) if count > rate.requests => {
                 self.remember(key, ends_at, now_ms);
-                Err(spent)
+                Err(RateExceeded { retry_after_s })
             }
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::warn!(brand = asker.brand, page = asker.page, %error, "a rate could not be counted");
+                let Requester { brand, page, .. } = requester;
+                tracing::warn!(brand, page, %error, "a rate could not be counted");
                 Ok(())
             }
         }
     }
 
-    fn is_spent(&self, key: [u8; 16], now_ms: i64) -> bool {
-        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.get(&key).is_some_and(|ends_at| now_ms < *ends_at)
+    fn has_exceeded(&self, key: [u8; 16], now_ms: i64) -> bool {
+        self.exceeded.lock().get(&key).is_some_and(|ends_at| now_ms < *ends_at)
     }
 
     fn remember(&self, key: [u8; 16], ends_at: i64, now_ms: i64) {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.len() >= SPENT_MAX {
-            spent.retain(|_, ends_at| now_ms < *ends_at);
+        let mut exceeded = self.exceeded.lock();
+        if exceeded.len() >= EXCEEDED_MAX {
+            exceeded.retain(|_, ends_at| now_ms < *ends_at);
         }
-        // Still full: the database counts the rest.
-        if spent.len() < SPENT_MAX {
-            spent.insert(key, ends_at);
+        // If there is still no room, the database counts the address's further requests.
+        if exceeded.len() < EXCEEDED_MAX {
+            exceeded.insert(key, ends_at);
         }
     }
 }
 
-impl Asker<'_> {
-    /// Address and page as a hash: the database holds no addresses.
+impl Requester<'_> {
+    /// Hashes address and page, because the database must not store addresses.
     fn key(&self) -> [u8; 16] {
         let mut hash = Sha256::new();
         for part in [self.brand.as_bytes(), b"\0", self.page.as_bytes(), b"\0"] {
@@ -139,7 +147,7 @@ impl Asker<'_> {
     }
 }
 
-/// The /64 of an address: one visitor has all of it.
+/// The /64 network of an address. One visitor usually has all addresses of it.
 fn network(address: Ipv6Addr) -> [u8; 8] {
     (u64::try_from(u128::from(address) >> 64).unwrap_or(0)).to_be_bytes()
 }

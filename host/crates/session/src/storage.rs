@@ -1,10 +1,13 @@
-//! From cookie to [`Session`] and back: loaded once, changes saved once.
+//! Loads a [`Session`] by its cookie when a request starts, and saves the changes when the
+//! request ends.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use sluice_kit::StoreError;
-use sluice_kit::keys::{self, Keys};
+use sluice_kit::keys::{self, KeyError, Keys};
 use sluice_limits::Limits;
 
 use super::cookie::SessionId;
@@ -13,18 +16,25 @@ use crate::{SessionAddress, SessionChange, SessionKey, SessionRow, SessionRowId,
 
 /// The row that a session was loaded from.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub(crate) struct Origin {
     row_id: SessionRowId,
-    /// The id that the visitor came with.
+    /// The hash of the cookie id that the request sent.
     id_hash: [u8; 32],
 }
 
+/// Why a session could not be loaded or saved.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The content could not be written as MessagePack.
     #[error("the session could not be sealed: {0}")]
-    Seal(String),
+    Encode(#[from] rmp_serde::encode::Error),
+    /// The content could not be sealed.
+    #[error("the session could not be sealed: {0}")]
+    Seal(#[from] KeyError),
+    /// The system gave no random numbers for a new id.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
 }
@@ -32,19 +42,24 @@ pub enum SessionError {
 /// A session cookie that the response must set.
 #[derive(Debug, PartialEq, Eq)]
 pub struct IssuedCookie {
+    /// The cookie's value.
     pub id: String,
+    /// How long the browser keeps the cookie.
     pub max_age: Duration,
 }
 
-/// What sessions need, for as long as the process lives.
+/// Loads and saves sessions. There is one for the whole process.
 pub struct Sessions {
+    /// The database.
     pub store: Arc<dyn SessionStore>,
+    /// The keys that seal and open rows.
     pub keys: Arc<Keys>,
+    /// How long a session lasts after its last login or logout.
     pub lifetime: Duration,
 }
 
 impl Sessions {
-    /// The session of a cookie; an empty one for an unknown or expired id.
+    /// Loads the session of a cookie. An unknown or expired id gives an empty session.
     ///
     /// # Errors
     /// The database did not answer.
@@ -66,11 +81,11 @@ impl Sessions {
         })
     }
 
-    /// Applies the session's changes to its row as it is now. Gives the cookie
-    /// to set when the session has a new id.
+    /// Applies the session's changes to its current row. Returns the cookie to set if the
+    /// session has a new id.
     ///
     /// # Errors
-    /// The database did not answer; nothing is stored then.
+    /// The database failed, or the session could not be sealed. Nothing is stored then.
     pub async fn save(
         &self,
         brand: &str,
@@ -84,14 +99,14 @@ impl Sessions {
         if changes.is_empty() || (session.origin.is_none() && only_removes) {
             return Ok(None);
         }
-        // Who logs in or out gets a new id: the one from before is dead at once.
+        // A login or logout issues a new id, and the old one is invalid at once.
         let issue = session.origin.is_none() || changes.identity.is_some();
         let id = if issue { Some(SessionId::random()?) } else { None };
         let row_id = match &session.origin {
             Some(origin) => origin.row_id,
             None => SessionRowId::random()?,
         };
-        let (failure, left_out) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+        let (failure, left_out) = (Arc::new(Mutex::new(None)), Arc::new(OnceLock::new()));
         let edit = Edit {
             keys: Arc::clone(&self.keys),
             brand: brand.to_owned(),
@@ -105,14 +120,14 @@ impl Sessions {
         };
         let at = SessionAddress { brand: brand.to_owned(), row_id };
         let stamp = self.store.commit_session(at, now_ms, Box::new(move |row| edit.apply(row))).await?;
-        if let Some(reason) = failure.get() {
-            return Err(SessionError::Seal(String::clone(reason)));
+        if let Some(error) = failure.lock().take() {
+            return Err(error);
         }
         if let Some(keys) = left_out.get().filter(|keys: &&Vec<String>| !keys.is_empty()) {
             let keys = keys.join(", ");
             tracing::warn!(brand, keys, "parallel requests filled the session; these keys were not stored");
         }
-        // Another request's login may have won: then this one issues nothing.
+        // If another request logged a customer in meanwhile, this one issues no id.
         let issued = id.filter(|id| stamp.is_some_and(|stamp| stamp.id_hash == id.hash()));
         Ok(issued.map(|id| IssuedCookie { id: id.as_str().to_owned(), max_age: self.lifetime }))
     }
@@ -123,45 +138,46 @@ struct Edit {
     keys: Arc<Keys>,
     brand: String,
     row_id: SessionRowId,
-    /// The id hash that the session was loaded by.
+    /// The hash of the cookie id by which the session was loaded.
     loaded_by: Option<[u8; 32]>,
     changes: SessionChanges,
-    /// Hash and expiry of a new id.
+    /// Hash of a new id, and when it expires in Unix milliseconds.
     issue: Option<([u8; 32], i64)>,
     limits: Limits,
-    /// Keys for which there was no room.
+    /// Receives the keys for which there was no room.
     left_out: Arc<OnceLock<Vec<String>>>,
-    failure: Arc<OnceLock<String>>,
+    /// Receives the reason why the content could not be sealed.
+    failure: Arc<Mutex<Option<SessionError>>>,
 }
 
 impl Edit {
     fn apply(mut self, row: Option<&SessionRow>) -> SessionChange {
-        // Another request logged in or out meanwhile: who the visitor is has been
-        // decided there; only what is not identity is added.
+        // If another request logged a customer in or out meanwhile, that decision stands, and
+        // only this request's values are applied.
         if row.is_some_and(|row| self.loaded_by.is_some_and(|hash| hash != row.id_hash)) {
             self.changes.identity = None;
             self.changes.begins_anew = false;
             self.issue = None;
         }
         let mut data = row.and_then(|row| open(&self.keys, &self.brand, row)).unwrap_or_default();
-        // Set once: this closure runs at most once.
+        // The closure runs at most once, so the cell is empty.
         let _ = self.left_out.set(data.apply_within(&self.changes, &self.limits));
         match (seal(&self.keys, &self.brand, self.row_id, &data), self.issue) {
             (Ok(sealed), Some((id_hash, expires_at))) => SessionChange::Issue { id_hash, sealed, expires_at },
             (Ok(sealed), None) => SessionChange::Write { sealed },
-            (Err(reason), _) => {
-                let _ = self.failure.set(reason);
+            (Err(error), _) => {
+                *self.failure.lock() = Some(error);
                 SessionChange::Keep
             }
         }
     }
 }
 
-/// Session rows are MessagePack inside a sealed box that belongs to one row of
-/// one brand.
-fn seal(keys: &Keys, brand: &str, row: SessionRowId, data: &SessionData) -> Result<Vec<u8>, String> {
-    let plain = rmp_serde::to_vec_named(data).map_err(|error| error.to_string())?;
-    keys.seal(keys::SESSION_ROW, row.as_bytes(), brand.as_bytes(), &plain).map_err(|error| error.to_string())
+/// Writes the content of a row: MessagePack in a sealed box that opens only for this row of
+/// this brand.
+fn seal(keys: &Keys, brand: &str, row: SessionRowId, data: &SessionData) -> Result<Vec<u8>, SessionError> {
+    let plain = rmp_serde::to_vec_named(data)?;
+    Ok(keys.seal(keys::SESSION_ROW, row.as_bytes(), brand.as_bytes(), &plain)?)
 }
 
 fn open(keys: &Keys, brand: &str, row: &SessionRow) -> Option<SessionData> {

@@ -1,4 +1,5 @@
-//! Sessions: sealed boxes under a hash of the visitor's cookie.
+//! The trait that a database implements to store sessions. A session is a sealed box under a
+//! hash of the visitor's cookie.
 
 use std::fmt;
 
@@ -9,17 +10,20 @@ use sluice_kit::{BoxFuture, StoreError};
 pub struct SessionKey {
     /// The brand's id.
     pub brand: String,
-    /// The database never sees the id itself.
+    /// The SHA-256 of the cookie's id. The database never sees the id itself.
     pub id_hash: [u8; 32],
 }
 
-/// A row's own id. It stays when a login gives the session a new cookie id, so a
-/// request that began under the old id still finds the row when it commits.
+/// A row's own id. It stays the same when a login gives the session a new cookie id, so that
+/// a request that started with the old cookie id still finds the row when it commits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionRowId([u8; 16]);
 
 impl SessionRowId {
-    /// An id for a session that is not there yet.
+    /// Makes an id for a new session.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
     pub fn random() -> Result<Self, StoreError> {
         let mut bytes = [0u8; 16];
         getrandom::fill(&mut bytes)
@@ -27,12 +31,12 @@ impl SessionRowId {
         Ok(Self(bytes))
     }
 
-    /// From the bytes of [`SessionRowId::as_bytes`].
+    /// Makes an id from the bytes of [`SessionRowId::as_bytes`].
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Also what a row's content is sealed for (salt).
+    /// The id's bytes. They are also the salt with which the row's content is sealed.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -44,29 +48,29 @@ impl fmt::Debug for SessionRowId {
     }
 }
 
-/// Where a request commits: a row, never a cookie id. Committing by cookie id would
-/// bring an id back to life that a login has ended meanwhile.
+/// The row to which a request commits. A commit never uses a cookie id, because that would
+/// revive an id that a login has ended in the meantime.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionAddress {
     /// The brand's id.
     pub brand: String,
-    /// The loaded row's id, or a random one for a session that is not there yet.
+    /// The loaded row's id, or a random one for a new session.
     pub row_id: SessionRowId,
 }
 
-/// A session that is there and has not expired.
+/// A stored session that has not expired.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionRow {
-    /// Where to commit.
+    /// The row's id.
     pub row_id: SessionRowId,
-    /// The hash under which the row is found now. In a commit, one that differs
-    /// from the hash it was loaded by says that another request changed the login.
+    /// The hash of the current cookie id. If it differs in a commit from the hash at loading,
+    /// another request has logged a customer in or out.
     pub id_hash: [u8; 32],
-    /// Opaque here.
+    /// The sealed content.
     pub sealed: Vec<u8>,
-    /// Unix milliseconds; starts again with each [`SessionChange::Issue`].
+    /// Unix milliseconds of the last [`SessionChange::Issue`].
     pub created_at: i64,
-    /// Unix milliseconds; from then on the row is as absent.
+    /// Unix milliseconds. From then on the row is ignored.
     pub expires_at: i64,
 }
 
@@ -82,36 +86,36 @@ impl fmt::Debug for SessionRow {
 
 /// What a commit does to the row.
 pub enum SessionChange {
-    /// Nothing.
+    /// Changes nothing.
     Keep,
-    /// New content; id and lifetime stay. Without a row it does nothing: a request
-    /// must not bring back a session that ended while it ran.
+    /// Writes new content. The cookie id and the lifetime stay the same. If there is no row,
+    /// nothing is written: a request must not restore a session that ended while it ran.
     Write {
         /// The new content.
         sealed: Vec<u8>,
     },
-    /// A new cookie id and a new lifetime, for the row if there is one (the id it had
-    /// is dead at once) and else for a new row.
+    /// Writes new content, a new cookie id and a new lifetime. If there is no row, it is made.
+    /// The old cookie id is invalid at once.
     Issue {
         /// Hash of the new cookie id.
         id_hash: [u8; 32],
-        /// The content.
+        /// The new content.
         sealed: Vec<u8>,
         /// Unix milliseconds.
         expires_at: i64,
     },
-    /// Ends the session.
+    /// Deletes the row.
     Delete,
 }
 
-/// Decides on the row as it is at the moment of writing. Runs inside the write
-/// transaction, at most once: it should be short and must not ask the store.
+/// Decides what a commit does, from the row at the moment of writing. It runs inside the
+/// write transaction, at most once. It should be short and must not call the store.
 pub type SessionEdit = Box<dyn FnOnce(Option<&SessionRow>) -> SessionChange + Send>;
 
-/// What a commit left behind.
+/// A row after a commit, without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionStamp {
-    /// The hash under which the row is found now.
+    /// The hash of the current cookie id.
     pub id_hash: [u8; 32],
     /// Unix milliseconds.
     pub created_at: i64,
@@ -119,17 +123,17 @@ pub struct SessionStamp {
     pub expires_at: i64,
 }
 
-/// Sessions of all brands.
+/// The sessions of all brands.
 pub trait SessionStore: Send + Sync {
-    /// The session of a cookie id, if there is one that has not expired.
+    /// Loads the session of a cookie id. Returns `None` if there is none or it has expired.
     fn load_session(
         &self,
         key: SessionKey,
         now_ms: i64,
     ) -> BoxFuture<'_, Result<Option<SessionRow>, StoreError>>;
 
-    /// Applies one request's changes to the row as it is now; no other commit comes
-    /// in between. Gives what is there afterwards, `None` where there is no session.
+    /// Applies one request's changes to the current row. No other commit changes the row in
+    /// between. Returns the row after the commit, or `None` if there is no session then.
     fn commit_session(
         &self,
         at: SessionAddress,
@@ -137,7 +141,7 @@ pub trait SessionStore: Send + Sync {
         edit: SessionEdit,
     ) -> BoxFuture<'_, Result<Option<SessionStamp>, StoreError>>;
 
-    /// Deletes at most `rows_max` expired sessions, the longest expired first, and
-    /// says how many. Fewer than `rows_max`: there are no more.
+    /// Deletes at most `rows_max` expired sessions, the longest expired first, and returns how
+    /// many. A number below `rows_max` means that there are no more.
     fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 }

@@ -1,11 +1,11 @@
-//! Handoff tokens that were used, for as long as each could be used again.
+//! The trait that a database implements to remember used handoff tokens.
 
 use sluice_kit::{BoxFuture, StoreError};
 
-/// Used tokens of all brands.
+/// The used tokens of all brands.
 pub trait TokenStore: Send + Sync {
-    /// Records that a brand's token is used, until `expires_at_ms` (unix
-    /// milliseconds). False: it was used before, on whichever host.
+    /// Records a brand's token as used until `expires_at_ms` (Unix milliseconds). Returns
+    /// false if it was used before, on any host.
     fn spend_token(
         &self,
         brand: &str,
@@ -13,7 +13,7 @@ pub trait TokenStore: Send + Sync {
         expires_at_ms: i64,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Forgets at most `rows_max` tokens that have expired, and says how many.
-    /// Fewer than `rows_max`: there are no more.
+    /// Deletes at most `rows_max` tokens that have expired, and returns how many. A number
+    /// below `rows_max` means that there are no more.
     fn delete_expired_tokens(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 }

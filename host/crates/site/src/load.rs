@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use sluice_kit::progress::Progress;
 use sluice_limits::Limits;
-use sluice_limits::policy::{BrandLayers, LimitPolicy};
+use sluice_limits::policy::{BrandLayers, ClampedLimit, LimitPolicy, Origin};
 use sluice_page::store::PageStore;
 use sluice_page::{self as page, CompiledPage, ContentRef, Page, PageContent};
 use sluice_sandbox::Sandbox;
@@ -302,11 +302,13 @@ pub fn index_key(dir: &Path) -> CacheKey {
 
 fn warn_of_settings(limits: &LimitPolicy, id: &str, config: &BrandConfig, folder: &BrandFolder) {
     let brand = BrandLayers { brand: id, own: &config.limits, page: None };
-    let mut warnings = limits.warnings(brand);
+    let sentence = |clamped: ClampedLimit| format!("{}: {clamped}", clamped.origin);
+    let mut warnings: Vec<String> = limits.clamped(brand).into_iter().map(sentence).collect();
     let paths: Vec<String> = folder.pages.iter().map(|file| url_path(file)).collect();
     for page in &config.page {
-        let own = limits.warnings(limit_layers(id, config, &page.path));
-        warnings.extend(own.into_iter().filter(|warning| warning.contains("[[page]]")));
+        let clamped = limits.clamped(limit_layers(id, config, &page.path));
+        let own = clamped.into_iter().filter(|clamped| matches!(clamped.origin, Origin::Page { .. }));
+        warnings.extend(own.map(sentence));
         if !paths.contains(&page.path) {
             let hint = suggest::hint(&page.path, paths.iter().map(String::as_str));
             warnings

@@ -37,7 +37,7 @@ impl Format {
 /// Starts logging; `unless_set` is the filter without a `SLUICE_LOG`. Call it once.
 pub fn start(telemetry: Option<&Telemetry>, unless_set: &str, format: Format) {
     let filter = || EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new(unless_set));
-    let text = tracing_subscriber::fmt::layer().with_writer(sluice_kit::terminal::stderr);
+    let text = tracing_subscriber::fmt::layer().with_writer(sluice_kit::bar::stderr);
     let text = match format {
         Format::Text => {
             let colors = Style::of(&std::io::stderr()).has_colors;

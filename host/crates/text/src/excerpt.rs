@@ -1,14 +1,16 @@
-//! A line of an author's file with a mark under the place that is meant.
+//! Shows a line of an author's file with a caret under one column. Error messages
+//! about pages, templates and settings use it.
 
-/// Longest part of a line that is shown, in characters.
+/// At most this many characters of a line are shown.
 const CHARS_MAX: usize = 120;
 
-/// `line` with a caret under `column` (1-based, in characters), in two lines.
+/// Returns `line` and, on a second line, a caret under `column` (1-based, in characters).
+/// A long line is cut so that the column stays visible.
 pub fn excerpt(line: &str, column: usize) -> String {
     let column = column.saturating_sub(1);
     let skipped = column.saturating_sub(CHARS_MAX / 2);
     let visible = line.chars().skip(skipped).take(CHARS_MAX);
-    // What is left out is one blank for one character, so that the caret stays right.
+    // Each control character becomes one blank, so that the caret keeps its column.
     let shown: String = visible.map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("{shown}\n{}^", " ".repeat(column - skipped))
 }
@@ -18,11 +20,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mark_is_under_the_column_in_long_lines_too() {
+    fn caret_is_under_the_column_even_in_long_lines() {
         assert_eq!(excerpt("ab\tc", 4), "ab c\n   ^");
         let long = "x".repeat(500);
         let shown = excerpt(&long, 400);
-        let (line, mark) = shown.split_once('\n').unwrap();
-        assert_eq!((line.len(), mark.len()), (CHARS_MAX, 61));
+        let (line, caret) = shown.split_once('\n').unwrap();
+        assert_eq!((line.len(), caret.len()), (CHARS_MAX, 61));
     }
 }

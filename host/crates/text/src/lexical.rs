@@ -1,10 +1,14 @@
-//! How far texts and regular expressions of JavaScript reach.
+//! Finds where string literals and regular expressions of JavaScript end. The nesting
+//! check of `sluice check` and the search for the place of a runtime error use it: neither
+//! may call a parser that recurses.
 
+/// Whether JavaScript ends a line at `c`.
 pub fn is_line_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}')
 }
 
-/// Length of the text in quotes that `rest` begins with; it ends with its line, too.
+/// Returns the length in bytes of the string literal at the start of `rest`, with its
+/// quotes. A literal that is not closed ends at the end of its line.
 pub fn quoted(rest: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
@@ -21,7 +25,8 @@ pub fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// Length of the regular expression that `rest` begins with, without its flags.
+/// Returns the length in bytes of the regular expression at the start of `rest`, with its
+/// slashes and without its flags, or `None` if it is not closed on its line.
 pub fn regex_end(rest: &str) -> Option<usize> {
     let (mut is_escaped, mut in_class) = (false, false);
     for (at, c) in rest.char_indices().skip(1) {

@@ -1,6 +1,6 @@
 //! Text for people: positions in an author's files, excerpts, suggestions for
-//! misspelt names, and text that is safe to print. Knows nothing of the rest of
-//! Sluice.
+//! misspelt names, and escaping that makes text safe to print. This crate knows
+//! nothing about the rest of Sluice.
 
 #![deny(unsafe_code)]
 

@@ -1,30 +1,35 @@
-//! An author's file, and how positions in what was compiled lead back to it.
+//! An author's file, and the conversion of positions in the compiled script back to
+//! positions in that file. Whatever reports a mistake in a file uses it.
 
 use std::ops::Range;
 
 use serde::Serialize;
 
-/// 1-based line and column; columns count characters, as editors do.
+/// A place in a file, counted as editors do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Position {
+    /// Counted from 1.
     pub line: u32,
+    /// Counted from 1, in characters.
     pub column: u32,
 }
 
 /// The text of a page or module file.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Relative to the brand's folder, with `/`.
+    /// Path relative to the brand's folder, with `/` as separator.
     pub file: String,
+    /// The whole file.
     pub text: String,
 }
 
 impl Source {
-    /// The position of a byte of the file.
+    /// Converts a byte offset in the file to a position. An offset past the end counts as
+    /// the end.
     pub fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let before = self.text.get(..offset).unwrap_or_default();
-        // No editor shows a byte order mark.
+        // Editors do not show a byte order mark.
         let text_start = if before.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         let line_start = before.rfind('\n').map_or(text_start, |at| at + 1);
         Position {
@@ -33,27 +38,28 @@ impl Source {
         }
     }
 
-    /// The line at `position`, without its line break.
+    /// Returns the line at `position` without its line break, or `None` if the file is
+    /// shorter.
     pub fn line(&self, position: Position) -> Option<&str> {
         self.text.lines().nth((position.line as usize).checked_sub(1)?)
     }
 
-    /// The author's position for one that QuickJS reports on
-    /// [`Source::script`]. QuickJS counts bytes, starts the first line at
-    /// column 0, and breaks lines at U+2028 and U+2029, too.
+    /// Converts a position that QuickJS reports for [`Source::script`] to a position in
+    /// the file. QuickJS counts bytes, starts the first line at column 0, and also breaks
+    /// lines at U+2028 and U+2029.
     pub fn author_position(&self, script: &str, line: u32, column: u32) -> Position {
         self.position(self.author_offset(script, line, column))
     }
 
-    /// The same as a byte of the file.
+    /// Does the same as [`Source::author_position`], but returns a byte offset.
     pub fn author_offset(&self, script: &str, line: u32, column: u32) -> usize {
         let column = if line == 1 { column } else { column.saturating_sub(1) };
         quickjs_line_start(script, line) + column as usize
     }
 
-    /// The JavaScript in `blocks`, each byte where it stands in the file and
-    /// everything else blank. A line break closes each block: that ends a `//`
-    /// comment, and blocks behave as if one stood between them.
+    /// Returns the JavaScript in `blocks`. Each byte keeps its offset in the file, and
+    /// everything outside the blocks becomes blanks. A line break follows each block, so
+    /// that a `//` comment at its end does not reach into the next block.
     pub fn script(&self, blocks: &[Range<usize>]) -> String {
         let mut out: Vec<u8> =
             self.text.bytes().map(|byte| if byte == b'\n' { byte } else { b' ' }).collect();
@@ -67,12 +73,12 @@ impl Source {
                 *after = b'\n';
             }
         }
-        // Blocks start and end at tags, so they are whole characters.
+        // Blocks start and end at tags, so no character is cut.
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// The file with `holes` filled so that positions stay and nothing of them
-    /// is readable: NUL for every character but line breaks.
+    /// Returns the file with every character inside `holes` replaced by [`HOLE`]. Line
+    /// breaks stay, so that lines and columns do not change.
     pub fn with_holes(&self, holes: &[Range<usize>]) -> String {
         let mut out = String::with_capacity(self.text.len());
         let mut at = 0;
@@ -87,10 +93,10 @@ impl Source {
     }
 }
 
-/// Stands for each character of a hole; no page may contain it otherwise.
+/// Replaces each character of a hole. A page that contains this character itself is rejected.
 pub const HOLE: char = '\0';
 
-/// Byte offset at which QuickJS begins to count `line`.
+/// The byte offset at which `line` starts, as QuickJS counts lines.
 fn quickjs_line_start(script: &str, line: u32) -> usize {
     let breaks = script.char_indices().filter(|(at, c)| match c {
         '\n' | '\u{2028}' | '\u{2029}' => true,
@@ -116,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_count_characters() {
+    fn columns_count_characters() {
         let source = source("aü\n😀b");
         let at = |offset| {
             let Position { line, column } = source.position(offset);
@@ -130,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn quickjs_positions_become_the_authors() {
+    fn converts_quickjs_positions_to_file_positions() {
         let page = source("<p>ü</p><script>'ü'; bad</script>\n<script>x;\u{2028}y</script>");
         let blocks = [17..26, 44..50];
         let script = page.script(&blocks);
         assert_eq!(script.len(), page.text.len());
         let bad = script.find("bad").unwrap();
         assert_eq!(page.author_position(&script, 1, bad as u32), Position { line: 1, column: 22 });
-        // The end of the first block is a line break of its own for QuickJS.
+        // The line break that `script` puts after the first block counts for QuickJS.
         let y = script.find('y').unwrap();
         let quickjs_line_start = script.find('\u{2028}').unwrap() + 3;
         let column = (y - quickjs_line_start + 1) as u32;
@@ -145,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_keep_lines_and_hide_everything_else() {
+    fn holes_hide_everything_but_line_breaks() {
         let page = source("a<s>ü\nb</s>c");
         assert_eq!(page.with_holes(std::slice::from_ref(&(1..12))), "a\0\0\0\0\n\0\0\0\0\0c");
     }

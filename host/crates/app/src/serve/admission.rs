@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use sluice_page::PageContent;
-use sluice_session::rate::Asker;
+use sluice_session::rate::Requester;
 
 use super::matching::MatchedPage;
 use crate::app::App;
@@ -23,8 +23,8 @@ pub(super) async fn admit(
     if let Some(rate) = matched.page.rate {
         // Clients whose address no proxy tells share one count.
         let address = request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let asker = Asker { brand: &matched.brand.id, page: &matched.page.file, address };
-        if let Err(spent) = app.rates.admit(rate, asker, app.now_ms()).await {
+        let requester = Requester { brand: &matched.brand.id, page: &matched.page.file, address };
+        if let Err(spent) = app.rates.admit(rate, requester, app.now_ms()).await {
             observation.tell(Event::Rejected { reason: "rate" });
             return Err(try_again(429, "Too many requests", spent.retry_after_s));
         }

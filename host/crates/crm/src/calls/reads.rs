@@ -1,4 +1,4 @@
-//! Calls that read.
+//! The calls that read.
 
 use serde_json::{Map, Value};
 
@@ -7,8 +7,8 @@ use super::super::{Address, Caller, CrmError, FieldKey};
 use super::too_large;
 use crate::CrmDatabase;
 
-/// `getCrmField({slug, fieldKey})`: the value in the newest entry that has the
-/// key, or `null`.
+/// `getCrmField({slug, fieldKey})`: the value in the newest entry that has the key, or `null`
+/// if there is none.
 pub(super) async fn field(
     store: &dyn CrmDatabase,
     caller: &Caller<'_>,
@@ -20,7 +20,7 @@ pub(super) async fn field(
     bounded(caller, options, values.pop().flatten().unwrap_or_default())
 }
 
-/// `getCrmFields({slug, fieldKeys})`: an object with every asked key.
+/// `getCrmFields({slug, fieldKeys})`: an object with each of the keys.
 pub(super) async fn fields(
     store: &dyn CrmDatabase,
     caller: &Caller<'_>,
@@ -86,17 +86,17 @@ fn key_and_address(caller: &Caller<'_>, options: &Options<'_>) -> Result<(FieldK
     Ok((key, options.address(slug, caller)?))
 }
 
-/// The result, if it is not larger than a result may be.
+/// Returns `result` if it is within the limit of a result's size.
 fn bounded(caller: &Caller<'_>, options: &Options<'_>, result: Value) -> Result<Value, CrmError> {
     let mut room = Room(caller.caps.result_bytes_max);
-    // The writer's only error is having no room left.
+    // `Room` fails only if there is no room left.
     match rmp_serde::encode::write(&mut room, &result) {
         Ok(()) => Ok(result),
         Err(_) => Err(too_large(options.call, caller)),
     }
 }
 
-/// Takes so many bytes and forgets them.
+/// A writer that discards what it is given, up to a number of bytes.
 struct Room(usize);
 
 impl std::io::Write for Room {

@@ -1,11 +1,12 @@
-//! Calls that write: from options to a [`CrmWrite`], which is executed or queued.
+//! The calls that write. Each turns its options into a [`CrmWrite`], which is executed or
+//! queued.
 
 use serde_json::Value;
 
 use super::super::options::{self, Options};
 use super::super::{Call, Caller, CrmError, CrmWrite, Destination, FieldKey, WriteInto, check};
 
-/// What the call is to write. All its options are checked, except `async`.
+/// Makes the write of a call. It checks all options except `async`.
 pub(super) fn checked(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite, CrmError> {
     match options.call {
         Call::SetFields => set_fields(caller, options),
@@ -43,8 +44,8 @@ fn one_field(
     Ok(CrmWrite::SetFields { at, fields: vec![(key, value.clone())], into })
 }
 
-/// `setCrmFields({slug, fields: [{fieldKey, value}], force?})`: all or nothing, and of
-/// two fields with one key the last.
+/// `setCrmFields({slug, fields: [{fieldKey, value}], force?})`: writes all fields or none. If
+/// two fields have the same key, the last one is written.
 fn set_fields(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite, CrmError> {
     let slug = options.slug()?;
     let fields = options
@@ -61,7 +62,8 @@ fn into(options: &Options<'_>) -> Result<WriteInto, CrmError> {
     Ok(if options.force()? { WriteInto::Newest } else { WriteInto::Holder })
 }
 
-/// `moveCrmToStage`, `moveCrmToPipeline` and `moveCrmLead` differ in what they require.
+/// `moveCrmToStage`, `moveCrmToPipeline` and `moveCrmLead`, which differ only in the options
+/// that they require.
 fn move_entries(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite, CrmError> {
     let slug = options.slug()?;
     let pipeline = match options.call {

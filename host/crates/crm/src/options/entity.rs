@@ -1,4 +1,4 @@
-//! Options of `ensureCrmEntity`: a declaration as in `crm.toml`, with the same rules.
+//! The options of `ensureCrmEntity`. They declare an entity by the same rules as `crm.toml`.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ const MODE: Name = Name("mode", &[]);
 const PIPELINES: Name = Name("pipelines", &["pipeline"]);
 
 impl Options<'_> {
-    /// What `{slug, name?, mode?, fields?, pipelines?}` declares. A field is a key, or an
+    /// The declaration in `{slug, name?, mode?, fields?, pipelines?}`. A field is a key, or an
     /// object with `key`, `label`, `type` and `options`.
     pub(crate) fn entity(&self) -> Result<EntitySpec, CrmError> {
         let mut entity = Map::new();

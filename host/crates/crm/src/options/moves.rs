@@ -1,12 +1,15 @@
-//! Options of moves: stages, pipelines, field maps and other references.
+//! The options of calls that move entries: stages, pipelines, field maps and references.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::{Name, Options, find, required};
-use crate::check::{given, quoted};
-use crate::{Caller, CrmError, Destination, FieldKey, KEYS_A_CALL_MAX, Named, Reference, Refusal, Slug};
+use crate::check::given;
+use crate::names::quoted;
+use crate::{
+    Caller, CrmError, Destination, FieldKey, KEYS_A_CALL_MAX, Named, Reference, ReferenceError, Refusal, Slug,
+};
 
 const STAGE_ID: Name = Name("stageId", &["stage_id"]);
 const STAGE_SLUG: Name = Name("stageSlug", &["stage_slug"]);
@@ -21,7 +24,7 @@ const FROM_REFERENCE_TYPE: Name = Name("fromReferenceType", &["from_reference_ty
 const FROM_REFERENCE_ID: Name = Name("fromReferenceId", &["from_reference_id"]);
 const CUSTOMER: &str = "customer";
 
-/// Ids are integers that a double holds exactly.
+/// The largest id. Ids are integers that a double holds exactly.
 const ID_MAX: f64 = 9_007_199_254_740_991.0;
 
 impl Options<'_> {
@@ -33,19 +36,19 @@ impl Options<'_> {
         self.named(PIPELINE_ID, PIPELINE_SLUG, Refusal::UnknownPipeline)
     }
 
-    /// The stage, without which the call makes no sense.
+    /// The stage, which the call requires.
     pub(crate) fn needed_stage(&self) -> Result<Named, CrmError> {
         let needed = || self.call.refused("stageId or stageSlug is required");
         self.stage()?.ok_or_else(needed)
     }
 
-    /// The pipeline, without which the call makes no sense.
+    /// The pipeline, which the call requires.
     pub(crate) fn needed_pipeline(&self) -> Result<Named, CrmError> {
         let needed = || self.call.refused("pipelineId or pipelineSlug is required");
         self.pipeline()?.ok_or_else(needed)
     }
 
-    /// Where the target's entry is to be put, if anywhere.
+    /// The stage for the target's entry, if one is given.
     pub(crate) fn place(&self) -> Result<Option<Destination>, CrmError> {
         let destination = Destination { pipeline: self.pipeline()?, stage: self.stage()? };
         let is_given = destination.pipeline.is_some() || destination.stage.is_some();
@@ -55,7 +58,7 @@ impl Options<'_> {
     fn named(&self, id: Name, slug: Name, unknown: Refusal) -> Result<Option<Named>, CrmError> {
         let id = self.id(id)?;
         let slug = match self.text(slug)? {
-            // Nothing has a slug of another form.
+            // An invalid slug cannot be that of a stage or pipeline.
             Some(text) => Some(Slug::new(text).ok_or_else(|| {
                 let what = format!("{} {} is not there", slug.0, quoted(text));
                 self.call.refused_as(unknown, what)
@@ -86,7 +89,7 @@ impl Options<'_> {
         self.flag(REMOVE_FROM_OLD)
     }
 
-    /// `fromSlug` and `toSlug`, which are two.
+    /// `fromSlug` and `toSlug`.
     pub(crate) fn two_slugs(&self) -> Result<(Slug, Slug), CrmError> {
         Ok((self.entity_slug(FROM_SLUG)?, self.entity_slug(TO_SLUG)?))
     }
@@ -95,7 +98,7 @@ impl Options<'_> {
         required(self.call, FIELD_MAP.0, find(self.map, FIELD_MAP))
     }
 
-    /// Keys there and keys here, in order.
+    /// The keys in the source and their keys in the target, in order.
     pub(crate) fn field_map(&self, map: &Value) -> Result<Vec<(FieldKey, FieldKey)>, CrmError> {
         let Value::Object(map) = map else {
             let what = format!("fieldMap must be an object, got {}", given(Some(map)));
@@ -114,7 +117,7 @@ impl Options<'_> {
                 Ok((from_key, super::field_key(self.call, &name, to)?))
             })
             .collect::<Result<_, CrmError>>()?;
-        // The second of two values would take the place of the first, which would be lost.
+        // The second value would replace the first, which would be lost.
         let mut targets = BTreeSet::new();
         if let Some((_, twice)) = fields.iter().find(|(_, to)| !targets.insert(to.as_str())) {
             return Err(self.call.refused(format!("fieldMap maps two keys to {}", quoted(twice.as_str()))));
@@ -122,15 +125,15 @@ impl Options<'_> {
         Ok(fields)
     }
 
-    /// Who has the entries that are to be the customer's, and the customer. A script may
-    /// only name the visitor that the session itself remembers.
+    /// The reference that has the entries, and the logged-in customer who gets them. A script can
+    /// name only the visitor that is in the session.
     pub(crate) fn reassignment(&self, caller: &Caller<'_>) -> Result<(Reference, Reference), CrmError> {
         let given = |name: Name| {
             let needed = || self.call.refused(format_args!("{} is required", name.0));
             self.text(name)?.ok_or_else(needed)
         };
         let (kind, id) = (given(FROM_REFERENCE_TYPE)?, given(FROM_REFERENCE_ID)?);
-        let refused = |why: String| self.call.refused(why);
+        let refused = |why: ReferenceError| self.call.refused(why);
         let from = Reference::new(kind, id).map_err(refused)?;
         let not_allowed = |what: &str| self.call.refused_as(Refusal::NotAllowed, what);
         let customer = caller.customer_id.ok_or_else(|| not_allowed("nobody is logged in"))?;

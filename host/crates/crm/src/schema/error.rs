@@ -1,24 +1,37 @@
-//! Where a `crm.toml` is wrong, and what was probably meant.
+//! The errors of a `crm.toml`: the place, the problem, and a suggestion.
 
 use std::ops::Range;
 
 use sluice_text::suggest::nearest;
 
+/// A mistake in a `crm.toml`, such as
 /// `crm.toml:12:1: unknown key "slgu"; did you mean "slug"?`
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {message}")]
 pub struct SchemaError {
-    /// As it was given to the parser.
+    /// The file's name, as it was given to the parser.
     pub file: String,
-    /// From 1.
+    /// Counted from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// Counted from 1, in characters.
     pub column: usize,
-    /// One line.
+    /// One line, without the place.
     pub message: String,
 }
 
-/// The text that is being read.
+/// Why JSON does not declare an entity. `Display` names no place, because JSON that a script
+/// passes has none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EntityError {
+    #[error(transparent)]
+    NotToml(#[from] toml::ser::Error),
+    #[error("{}", .0.message)]
+    Schema(#[from] SchemaError),
+    #[error("there is no entity")]
+    Missing,
+}
+
+/// The text that is parsed.
 pub(super) struct Source<'a> {
     pub(super) text: &'a str,
     pub(super) file: &'a str,
@@ -46,8 +59,8 @@ impl Source<'_> {
     }
 }
 
-/// Serde's "unknown field `a`, expected one of `b`, `c`" in this program's words.
-/// `None` where the message is another one.
+/// Rewrites serde's message "unknown field `a`, expected one of `b`, `c`" and adds a
+/// suggestion. serde passes these names in a message only. Returns `None` for other messages.
 fn unknown(message: &str, serde_noun: &str, noun: &str) -> Option<String> {
     let rest = message.strip_prefix(&format!("unknown {serde_noun} `"))?;
     let (word, rest) = rest.split_once('`')?;

@@ -1,4 +1,4 @@
-//! What is stored, as a `crm.toml` that declares it.
+//! Writes stored entities as a `crm.toml` that declares them.
 
 use serde::Serialize;
 
@@ -46,14 +46,14 @@ struct StageOut<'a> {
     status: Option<&'a str>,
 }
 
-/// A `crm.toml` that makes these entities where they are not there, and changes nothing
-/// where they are.
+/// Writes a `crm.toml` that makes these entities in an empty database and changes nothing in
+/// this one.
 ///
 /// # Errors
-/// Something cannot be written as TOML: a defect, for all of it was read as TOML.
-pub fn export(entities: &[Entity]) -> Result<String, String> {
+/// A part cannot be written as TOML. This is a defect, because all parts were read from TOML.
+pub fn export(entities: &[Entity]) -> Result<String, toml::ser::Error> {
     let entity = entities.iter().map(entity_out).collect();
-    toml::to_string(&File { entity }).map_err(|error| error.to_string())
+    toml::to_string(&File { entity })
 }
 
 fn entity_out(entity: &Entity) -> EntityOut<'_> {
@@ -62,7 +62,7 @@ fn entity_out(entity: &Entity) -> EntityOut<'_> {
         name: &entity.name,
         mode: entity.mode.as_str(),
         field: entity.fields.iter().map(|(_, field)| field_out(field)).collect(),
-        // One that was of mode `crm` before keeps its pipelines, but cannot declare them.
+        // An entity whose mode was `crm` before keeps its pipelines, but cannot declare them.
         pipeline: match entity.mode {
             EntityMode::Crm => entity.pipelines.iter().map(pipeline_out).collect(),
             EntityMode::Data => Vec::new(),

@@ -1,10 +1,10 @@
-//! Types that a field can be declared with.
+//! The types with which a field can be declared.
 
 use serde::Deserialize;
 
 macro_rules! field_types {
     ($($variant:ident $name:literal,)*) => {
-        /// A declared type. For people and the console; it does not bind scripts.
+        /// The declared type of a field. The console uses it; scripts may write any value.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
         pub enum FieldType {
             $(
@@ -15,14 +15,14 @@ macro_rules! field_types {
         }
 
         impl FieldType {
-            /// As it is written in `crm.toml`.
+            /// The name in `crm.toml`.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
             }
 
-            /// The type that is written so.
+            /// Returns the type with this name.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)*

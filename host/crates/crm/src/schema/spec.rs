@@ -1,11 +1,11 @@
-//! What can be declared, after checking.
+//! The parts of a declaration, after checking.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::FieldType;
 
-/// All that a brand's `crm.toml` declares.
+/// The declarations in a brand's `crm.toml`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CrmSchema {
     /// Unique by slug.
@@ -17,13 +17,13 @@ pub struct CrmSchema {
 pub struct EntitySpec {
     /// A valid slug.
     pub slug: String,
-    /// For people.
+    /// A name for people.
     pub name: String,
     /// Whether it may have pipelines.
     pub mode: EntityMode,
     /// Unique by key.
     pub fields: Vec<FieldSpec>,
-    /// Unique by slug; none in mode `data`.
+    /// Unique by slug. Empty in mode `data`.
     pub pipelines: Vec<PipelineSpec>,
 }
 
@@ -31,14 +31,14 @@ pub struct EntitySpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntityMode {
-    /// Entries stand in stages of pipelines.
+    /// It has pipelines, and entries can be in their stages.
     Crm,
-    /// Entries are data and nothing else.
+    /// It has no pipelines.
     Data,
 }
 
 impl EntityMode {
-    /// As it is written in `crm.toml`.
+    /// The name in `crm.toml`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Crm => "crm",
@@ -46,20 +46,20 @@ impl EntityMode {
         }
     }
 
-    /// The mode that is written so.
+    /// Returns the mode with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Crm, Self::Data].into_iter().find(|mode| mode.as_str() == name)
     }
 }
 
-/// `[[entity.field]]`. For people and the console; scripts may write any key.
+/// `[[entity.field]]`. The console uses it; scripts may write any key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldSpec {
     /// A valid field key.
     pub key: String,
-    /// For people.
+    /// A name for people.
     pub label: String,
-    /// How the console shows it.
+    /// How the console shows its values.
     pub kind: FieldType,
     /// Choices: strings or `{value, label}`.
     pub options: Vec<Value>,
@@ -70,7 +70,7 @@ pub struct FieldSpec {
 pub struct PipelineSpec {
     /// A valid slug.
     pub slug: String,
-    /// For people.
+    /// A name for people.
     pub name: String,
     /// Unique by slug, in order.
     pub stages: Vec<StageSpec>,
@@ -81,10 +81,10 @@ pub struct PipelineSpec {
 pub struct StageSpec {
     /// A valid slug.
     pub slug: String,
-    /// For people.
+    /// A name for people.
     pub name: String,
     /// `#rgb`, `#rrggbb` or a colour's name.
     pub color: Option<String>,
-    /// A word of the brand's own choice, of a slug's form.
+    /// A word that the brand chose. It has the form of a slug.
     pub status: Option<String>,
 }

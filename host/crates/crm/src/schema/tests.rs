@@ -27,7 +27,7 @@ fn error(text: &str) -> String {
 }
 
 #[test]
-fn the_documented_example() {
+fn parses_the_documented_example() {
     let schema = CrmSchema::parse(EXAMPLE, "crm.toml").unwrap();
     let [entity] = &schema.entities[..] else { panic!("{schema:?}") };
     assert_eq!((&*entity.slug, entity.mode), ("pattern-tracker", EntityMode::Crm));
@@ -39,7 +39,7 @@ fn the_documented_example() {
 }
 
 #[test]
-fn defaults() {
+fn fills_in_defaults() {
     let text = "[[entity]]\nslug='a'\n[[entity.field]]\nkey='K.1'\noptions=['x', {value='1', label='One'}]";
     let schema = CrmSchema::parse(text, "crm.toml").unwrap();
     let entity = &schema.entities[0];
@@ -62,7 +62,7 @@ fn every_type_has_one_name() {
 }
 
 #[test]
-fn unknown_names_are_placed_and_the_nearest_is_offered() {
+fn unknown_names_have_a_place_and_a_suggestion() {
     assert_eq!(
         error("[[entity]]\nslgu = 'a'\n"),
         r#"crm.toml:2:1: unknown key "slgu"; did you mean "slug"?"#
@@ -79,7 +79,7 @@ fn unknown_names_are_placed_and_the_nearest_is_offered() {
 }
 
 #[test]
-fn wrong_values_are_placed() {
+fn wrong_values_have_a_place() {
     for (text, expected) in [
         ("é = 1 =", "1:1: "),
         ("[[entity]]\nname = 'a'", "1:1: missing field `slug`"),
@@ -104,14 +104,14 @@ fn wrong_values_are_placed() {
     ] {
         let got = error(text);
         let rest = got.strip_prefix("crm.toml:").unwrap();
-        // The first row's column is the parser's business.
+        // The TOML parser decides about the column of a syntax error.
         let expected = expected.strip_suffix(": ").map_or(expected, |place| &place[..1]);
         assert!(rest.starts_with(expected), "{got} should be {expected}");
     }
 }
 
 #[test]
-fn options_of_a_script_follow_the_same_rules() {
+fn json_from_scripts_follows_the_same_rules() {
     let entity = |json: Value| CrmSchema::entity_of_json(&json);
     let same = entity(serde_json::json!({
         "slug": "leads", "name": null, "field": [{"key": "a", "type": "select", "options": ["x",
@@ -129,7 +129,7 @@ fn options_of_a_script_follow_the_same_rules() {
         (serde_json::json!({"slug": "a\"\n[[entity]]\nslug = \"b"}), "slug "),
         (serde_json::json!({"slug": 1}), "invalid type: integer `1`, expected a string"),
     ] {
-        let error = entity(json).unwrap_err();
+        let error = entity(json).unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! What writes and jobs stand in line for: one reference in one entity.
+//! Lines. A line is a reference in an entity. The writes and jobs of a line are executed one
+//! after another.
 
 use std::fmt;
 
@@ -12,12 +13,12 @@ use crate::{Address, Reference, Slug};
 pub struct Line {
     /// The entity's slug.
     pub slug: Slug,
-    /// What the entries are attached to.
+    /// The reference that owns the entries.
     pub reference: Reference,
 }
 
-/// A line of one brand in 16 bytes. Two lines of one key would only wait for each
-/// other without need.
+/// A hash of a line and its brand. If two lines had the same key, their writes would only wait
+/// for each other without need.
 pub type LineKey = [u8; 16];
 
 impl Line {
@@ -25,7 +26,7 @@ impl Line {
     pub fn key(&self, brand: &str) -> LineKey {
         let mut hash = Sha256::new();
         for part in [brand, self.slug.as_str(), self.reference.kind(), self.reference.id()] {
-            // With lengths, so that no two lists of parts make the same bytes.
+            // With lengths, so that two different lists of parts never give the same bytes.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_tell_lines_apart() {
+    fn different_lines_have_different_keys() {
         let line = |slug: &str, kind: &str, id: &str| Line {
             slug: Slug::new(slug).unwrap(),
             reference: Reference::new(kind, id).unwrap(),

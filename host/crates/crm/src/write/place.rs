@@ -1,20 +1,19 @@
-//! Which stage a move means.
+//! Finds the stage to which an entry is moved.
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
-use crate::{Pipeline, Slug, Stage};
+use crate::{Pipeline, Refusal, Slug, Stage};
 
-/// A stage as a call names it. At least one of the two is there.
+/// The stage that a call names. At least one of the two is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Destination {
-    /// Follows from the stage where it is left out.
+    /// Defaults to the pipeline of the stage.
     pub pipeline: Option<Named>,
-    /// The pipeline's first where it is left out.
+    /// Defaults to the first stage of the pipeline.
     pub stage: Option<Named>,
 }
 
-/// A pipeline or stage by id, by slug, or by both, which must then agree.
+/// A pipeline or stage by id, by slug, or by both, which must then name the same one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Named {
     /// Unique in the database.
@@ -34,7 +33,7 @@ impl Named {
     }
 }
 
-/// A stage that was found, with its pipeline.
+/// The ids of a stage and its pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
     pub(super) pipeline_id: i64,
@@ -48,8 +47,8 @@ impl Spot {
 }
 
 impl Destination {
-    /// All stages that are meant; more than one only where the pipeline is left out
-    /// and several have such a stage. Never none.
+    /// Returns all stages that fit, at least one. There are several only if no pipeline is given
+    /// and several pipelines have such a stage.
     pub(super) fn candidates(&self, pipelines: &[Pipeline]) -> Result<Vec<Spot>, Refusal> {
         match (&self.pipeline, &self.stage) {
             (Some(pipeline), stage) => {
@@ -80,8 +79,8 @@ fn in_pipeline(pipeline: &Pipeline, stage: Option<&Named>, all: &[Pipeline]) -> 
     }
 }
 
-/// The one of `candidates` that an entry goes to: the only one, else the one in the
-/// pipeline where the entry stands.
+/// Chooses the candidate for an entry: the only one, or the one in the entry's own pipeline.
+/// `stands` is the id of the entry's stage.
 pub(super) fn choose(
     candidates: &[Spot],
     stands: Option<i64>,

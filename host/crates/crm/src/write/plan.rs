@@ -1,87 +1,18 @@
-//! From what a store found to the rows it has to change.
+//! Plans a write: decides from the rows that a store loaded which rows it has to change.
 
 use sluice_kit::StoreError;
 
+use super::changes::signed;
 use super::place::{Spot, choose};
 use super::state::LineState;
-use super::{CrmWrite, CrmWritten, Destination, LineRows, Refusal, Want, WriteInto};
-use crate::{CrmCaps, CrmFault, EntityMode, EntryId, FieldKey};
-
-/// Row changes, to be carried out in the order of the fields. `line` is an index into
-/// the write's [`wants`](CrmWrite::wants).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// Entries to be added; made and updated now.
-    pub new_entries: Vec<NewEntry>,
-    /// Values to be added or replaced; no entry has a key twice.
-    pub values: Vec<NewValue>,
-    /// Values to be deleted.
-    pub removed_values: Vec<(EntryId, FieldKey)>,
-    /// Entries to be deleted with all their values.
-    pub deleted_entries: Vec<EntryId>,
-    /// Entries and the stages they are put into.
-    pub placed: Vec<(EntryId, i64)>,
-    /// All entries and values of the first line go to the second.
-    pub reassigned: Option<(usize, usize)>,
-    /// Entries that were changed and are updated now; new ones left out.
-    pub touched: Vec<EntryId>,
-    /// Lines that may have no entry any more.
-    pub emptied: Vec<usize>,
-    /// What the brand's data grows by.
-    pub bytes: i64,
-    /// What is told of it.
-    pub written: CrmWritten,
-}
-
-/// An entry to be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewEntry {
-    /// Whose.
-    pub line: usize,
-    /// Greater than any other of the line.
-    pub id: EntryId,
-}
-
-/// A value to be added or replaced.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewValue {
-    /// Whose.
-    pub line: usize,
-    /// In which entry.
-    pub entry: EntryId,
-    /// Under which key.
-    pub key: FieldKey,
-    /// MessagePack.
-    pub value: Vec<u8>,
-}
-
-impl Plan {
-    fn new(written: CrmWritten) -> Self {
-        Self {
-            new_entries: Vec::new(),
-            values: Vec::new(),
-            removed_values: Vec::new(),
-            deleted_entries: Vec::new(),
-            placed: Vec::new(),
-            reassigned: None,
-            touched: Vec::new(),
-            emptied: Vec::new(),
-            bytes: 0,
-            written,
-        }
-    }
-
-    pub(super) fn touch(&mut self, entry: EntryId) {
-        let is_new = self.new_entries.iter().any(|new| new.id == entry);
-        if !is_new && !self.touched.contains(&entry) {
-            self.touched.push(entry);
-        }
-    }
-}
+use super::{CrmWrite, CrmWritten, Destination, LineRows, Plan, Want, WriteInto};
+use crate::{CrmCaps, CrmFault, EntityMode, FieldKey, Refusal};
 
 impl CrmWrite {
-    /// What to change. `rows` are what was found for [`wants`](Self::wants), in their
-    /// order. Nothing of a write that is refused may be carried out.
+    /// Returns the row changes. `rows` are the rows for [`wants`](Self::wants), in their order.
+    ///
+    /// # Errors
+    /// The write was refused or would exceed a quota. Nothing may be written then.
     pub fn plan(&self, rows: &[LineRows], caps: CrmCaps, now_ms: i64) -> Result<Plan, CrmFault> {
         let wants = self.wants();
         match (self, wants.as_slice(), rows) {
@@ -157,7 +88,7 @@ fn clear(want: &Want, rows: &LineRows) -> Plan {
     plan
 }
 
-/// The stages that a move may mean in the entity.
+/// The stages of the entity that fit `to`.
 fn spots(to: &Destination, rows: &LineRows) -> Result<Vec<Spot>, Refusal> {
     match rows.mode {
         EntityMode::Crm => to.candidates(&rows.pipelines),
@@ -185,7 +116,8 @@ fn move_entries(rows: &LineRows, to: &Destination, all_entries: bool) -> Result<
     Ok(plan)
 }
 
-/// A reference that has nothing gives nothing: so a page may do it at every login.
+/// Plans a reassignment. It succeeds if the reference has no entries, so that a page can do it
+/// at every login.
 fn reassign(
     (source, from): (&Want, &LineRows),
     (target, to): (&Want, &LineRows),
@@ -207,12 +139,7 @@ fn reassign(
     Ok(plan)
 }
 
-/// A value as it is stored.
+/// Encodes a value for storage.
 fn stored(value: &serde_json::Value) -> Result<Vec<u8>, StoreError> {
     rmp_serde::to_vec(value).map_err(|error| StoreError::Failed(format!("a value cannot be stored: {error}")))
-}
-
-/// Databases count in 64 signed bits.
-pub(super) fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -1,27 +1,27 @@
-//! What a store loads for a plan.
+//! The rows that a store loads for a plan.
 
 use super::Line;
 use crate::{EntityMode, EntryId, FieldKey, Pipeline};
 
-/// What a plan has to know of one line.
+/// What a plan needs to know about one line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Want {
-    /// Which line.
+    /// The line.
     pub line: Line,
-    /// The newest entry that has each of these keys; each key once.
+    /// For each of these keys, the newest entry that has it. Each key is there once.
     pub keys: Vec<FieldKey>,
-    /// What they hold, too.
+    /// The values of these keys, too.
     pub values: bool,
     /// Every entry, not only the newest.
     pub all: bool,
-    /// How many entries there are.
+    /// The number of entries.
     pub count: bool,
     /// The entity's pipelines with their stages.
     pub pipelines: bool,
 }
 
 impl Want {
-    /// The newest entry and nothing else.
+    /// Wants only the newest entry.
     pub(super) fn of(line: Line) -> Self {
         Self { line, keys: Vec::new(), values: false, all: false, count: false, pipelines: false }
     }
@@ -33,44 +33,44 @@ impl Want {
     }
 }
 
-/// What a store found, all of one moment.
+/// The rows that a store loaded for one [`Want`], all of one snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineRows {
     /// The entity's mode.
     pub mode: EntityMode,
-    /// In order; empty where they were not wanted.
+    /// In order. Empty if they were not wanted.
     pub pipelines: Vec<Pipeline>,
-    /// Entries of the reference; 0 where they were not to be counted.
+    /// The number of the reference's entries. 0 if it was not wanted.
     pub count: u32,
-    /// The newest entry, the holders of the wanted keys, and all others where they
-    /// were wanted. Newest first, each once.
+    /// The newest entry, the entries with the wanted keys, and all others if they were wanted.
+    /// Newest first, each once.
     pub entries: Vec<EntryRow>,
-    /// For each wanted key that any entry has.
+    /// One for each wanted key that an entry has.
     pub held: Vec<Held>,
 }
 
 /// An entry without its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryRow {
-    /// Ascends with creation.
+    /// A later entry has a greater id.
     pub id: EntryId,
-    /// Where it stands.
+    /// The id of its stage, if it is in one.
     pub stage_id: Option<i64>,
-    /// How many keys it has.
+    /// The number of its keys.
     pub keys: u32,
-    /// Sum of [`value_bytes`](crate::value_bytes) over them.
+    /// The sum of [`value_bytes`](crate::value_bytes) over its keys.
     pub bytes: u64,
 }
 
-/// Where a key's newest value is.
+/// The newest value of a key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Held {
     /// One of the wanted keys.
     pub key: FieldKey,
-    /// The newest entry that has it.
+    /// The newest entry that has the key.
     pub entry: EntryId,
     /// Length of the stored value, which is MessagePack.
     pub stored_bytes: usize,
-    /// The stored value, where values were wanted.
+    /// The stored value. Empty if values were not wanted.
     pub value: Vec<u8>,
 }

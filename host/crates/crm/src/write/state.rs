@@ -1,10 +1,11 @@
-//! One line while a write is planned: what was found, and what is planned so far.
+//! The state of one line while a write is planned: the loaded rows with the changes that are
+//! planned so far.
 
 use std::collections::BTreeMap;
 
 use sluice_kit::StoreError;
 
-use super::plan::signed;
+use super::changes::signed;
 use super::{LineRows, NewEntry, NewValue, Plan, Want, WriteInto};
 use crate::{CapReached, CrmCaps, CrmFault, EntryId, FieldKey, entry_bytes, value_bytes};
 
@@ -13,13 +14,13 @@ pub(super) struct LineState {
     line: usize,
     caps: CrmCaps,
     now_ms: i64,
-    /// What one more entry counts.
+    /// How many bytes of the brand's quota a new entry uses.
     entry_bytes: u64,
     newest: Option<EntryId>,
     count: u32,
-    /// Keys in each entry that is known.
+    /// The number of keys in each known entry.
     keys: BTreeMap<EntryId, u32>,
-    /// The newest entry with each key that is known, and the length of its value.
+    /// For each known key, the newest entry that has it and the length of its value.
     held: BTreeMap<FieldKey, (EntryId, usize)>,
 }
 
@@ -42,7 +43,7 @@ impl LineState {
         self.newest
     }
 
-    /// `fields` are keys and stored values, in order.
+    /// Plans to write `fields`, which are keys and stored values, in order.
     pub(super) fn set_fields(
         &mut self,
         plan: &mut Plan,
@@ -92,7 +93,7 @@ impl LineState {
             None => self.add_key(entry)?,
         }
         plan.bytes += signed(value_bytes(key.as_str(), value.len()));
-        // Written entries are the newest or hold the key: nothing newer has it.
+        // The entry is the newest or the newest with the key, so no newer entry has the key.
         self.held.insert(key.clone(), (entry, value.len()));
         plan.values.retain(|earlier| earlier.entry != entry || earlier.key != key);
         plan.values.push(NewValue { line: self.line, entry, key, value });
@@ -109,7 +110,7 @@ impl LineState {
         Ok(())
     }
 
-    /// Takes a key away from its holder.
+    /// Plans to remove a key from the newest entry that has it.
     pub(super) fn remove(&mut self, plan: &mut Plan, key: &FieldKey) {
         let Some((entry, stored_bytes)) = self.held.remove(key) else { return };
         plan.bytes -= signed(value_bytes(key.as_str(), stored_bytes));
@@ -119,7 +120,7 @@ impl LineState {
         plan.removed_values.push((entry, key.clone()));
     }
 
-    /// Of the entries that a key was taken from, deletes those without any.
+    /// Plans to delete the entries that have no key left after keys were removed.
     pub(super) fn delete_empty(&self, plan: &mut Plan) {
         let mut entries: Vec<EntryId> = plan.removed_values.iter().map(|(entry, _)| *entry).collect();
         entries.sort_unstable();

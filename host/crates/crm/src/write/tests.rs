@@ -1,4 +1,4 @@
-//! Plans without a database.
+//! Tests plans without a database.
 
 use serde_json::json;
 
@@ -46,24 +46,24 @@ fn plan(write: &CrmWrite, rows: &[LineRows]) -> Result<Plan, CrmFault> {
     write.plan(rows, CrmCaps::default(), 1)
 }
 
-/// Entry and key of each value.
+/// The entry and the key of each planned value.
 fn written(plan: &Plan) -> Vec<(EntryId, &str)> {
     plan.values.iter().map(|new| (new.entry, new.key.as_str())).collect()
 }
 
 #[test]
-fn fields_of_nothing_make_one_entry() {
+fn fields_of_a_reference_without_entries_make_one_entry() {
     let plan = plan(&set(&[("a", json!(1)), ("b", json!(2))], WriteInto::Holder), &[rows(&[], &[])]);
     let plan = plan.unwrap();
     let [new] = plan.new_entries[..] else { panic!("{plan:?}") };
     assert_eq!(written(&plan), [(new.id, "a"), (new.id, "b")]);
-    assert!(plan.touched.is_empty(), "a new entry is updated when it is made");
+    assert!(plan.touched.is_empty(), "a new entry needs no update");
     let bytes = entry_bytes(&line("leads").reference) + value_bytes("a", 1) + value_bytes("b", 1);
     assert_eq!(plan.bytes, bytes as i64);
 }
 
 #[test]
-fn each_field_finds_its_entry() {
+fn writes_each_field_to_the_entry_that_has_its_key() {
     let found = rows(&[entry(3, 1), entry(2, 1), entry(1, 1)], &[held("a", 1), held("b", 2)]);
     let fields = [("a", json!(1)), ("new", json!(1)), ("b", json!(1))];
     let holder = plan(&set(&fields, WriteInto::Holder), std::slice::from_ref(&found)).unwrap();
@@ -77,7 +77,7 @@ fn each_field_finds_its_entry() {
 }
 
 #[test]
-fn of_two_equal_keys_the_last_is_written_once() {
+fn writes_only_the_last_of_two_equal_keys() {
     let twice = set(&[("a", json!(1)), ("b", json!(1)), ("a", json!("longer"))], WriteInto::Holder);
     let plan = plan(&twice, &[rows(&[entry(1, 1)], &[held("a", 1)])]).unwrap();
     assert_eq!(written(&plan), [(id(1), "b"), (id(1), "a")]);
@@ -86,7 +86,7 @@ fn of_two_equal_keys_the_last_is_written_once() {
 }
 
 #[test]
-fn quotas_just_under_and_just_over() {
+fn rejects_writes_just_over_the_quotas() {
     let caps = CrmCaps { keys_an_entry_max: 2, entries_a_reference_max: 2, ..CrmCaps::default() };
     let one_more = set(&[("b", json!(1))], WriteInto::Holder);
     assert!(one_more.plan(&[rows(&[entry(1, 1)], &[])], caps, 1).is_ok());
@@ -99,7 +99,7 @@ fn quotas_just_under_and_just_over() {
 }
 
 #[test]
-fn clearing_gives_all_bytes_back() {
+fn clearing_frees_all_bytes() {
     let clear = CrmWrite::Clear { at: line("leads") };
     let plan = plan(&clear, &[rows(&[entry(2, 3), entry(1, 0)], &[])]).unwrap();
     assert_eq!(plan.deleted_entries, [id(2), id(1)]);
@@ -124,7 +124,7 @@ fn pipeline(pipeline: i64, slug: &str, stages: &[(i64, &str)]) -> Pipeline {
 }
 
 #[test]
-fn moving_all_keeps_each_in_its_pipeline() {
+fn moving_all_entries_keeps_each_in_its_pipeline() {
     let mut found = rows(&[entry(3, 1), entry(2, 1), entry(1, 1)], &[]);
     found.pipelines = vec![
         pipeline(10, "sales", &[(11, "new"), (12, "won")]),
@@ -144,7 +144,7 @@ fn moving_all_keeps_each_in_its_pipeline() {
 }
 
 #[test]
-fn moving_fields_takes_empty_entries_away() {
+fn moving_fields_deletes_empty_entries() {
     let write = CrmWrite::MoveToEntity {
         reference: line("leads").reference,
         from: Slug::new("leads").unwrap(),
@@ -157,19 +157,19 @@ fn moving_fields_takes_empty_entries_away() {
     let plan = plan(&write, &[from, rows(&[], &[])]).unwrap();
     let target = plan.new_entries[0].id;
     assert_eq!(written(&plan), [(target, "x"), (target, "y"), (target, "z")]);
-    assert_eq!(plan.values[0].value, [3], "the stored bytes are not touched");
+    assert_eq!(plan.values[0].value, [3], "the stored bytes are copied unchanged");
     assert_eq!(plan.removed_values, [(id(3), key("a")), (id(1), key("b"))]);
     assert_eq!(plan.deleted_entries, [id(1)]);
     assert_eq!(plan.touched, [id(3)]);
     assert_eq!(plan.written, CrmWritten::Copied { fields: 3, removed: 2 });
     let [from, to] = write.wants().try_into().unwrap();
-    assert_eq!(from.keys, [key("a"), key("b")], "each key is asked for once");
+    assert_eq!(from.keys, [key("a"), key("b")], "each key is wanted once");
     assert!(from.values && !to.values);
-    assert_eq!(write.lines(), [line("deals"), line("leads")], "in the order in which they are locked");
+    assert_eq!(write.lines(), [line("deals"), line("leads")], "in the order of locking");
 }
 
 #[test]
-fn reassigning_moves_bytes_with_the_longer_name() {
+fn reassigning_counts_the_longer_reference() {
     let reference = |id: &str| Reference::new("customer", id).unwrap();
     let slug = Slug::new("leads").unwrap();
     let write = CrmWrite::Reassign { slug, from: reference("7"), to: reference("1234567") };
@@ -180,9 +180,9 @@ fn reassigning_moves_bytes_with_the_longer_name() {
     assert_eq!(nothing.written, CrmWritten::Reassigned { moved: 0 });
 }
 
-/// What one version has stored, the next one has to read.
+/// A later version must be able to read the jobs that this one stored.
 #[test]
-fn the_stored_form_of_a_write() {
+fn stored_form_of_a_write_is_stable() {
     let write = set(&[("__proto__", json!({"a": [-0.0, u64::MAX, "\0"]}))], WriteInto::New);
     let bytes = rmp_serde::to_vec_named(&write).unwrap();
     let back: CrmWrite = rmp_serde::from_slice(&bytes).unwrap();
@@ -196,13 +196,13 @@ fn the_stored_form_of_a_write() {
     });
     let expected = r#"{"Reassign":{"slug":"leads","from":["quiz_visitor","v"],"to":["customer","7"]}}"#;
     assert_eq!(text.unwrap(), expected);
-    // A job is from outside like any row: its parts are checked again.
+    // A stored job is untrusted like any row, so its parts are checked again.
     let forged = expected.replace("leads", "Not A Slug");
     assert!(serde_json::from_str::<CrmWrite>(&forged).is_err());
 }
 
 #[test]
-fn a_write_is_told_without_its_values() {
+fn display_of_a_write_has_no_values() {
     let secret = set(&[("a", json!("secret"))], WriteInto::Holder);
     assert_eq!(secret.to_string(), "setCrmField leads customer/7");
     let reassign = CrmWrite::Reassign {

@@ -1,4 +1,5 @@
-//! The key file `app.key`: made once, mode 0600, the same for all who start at once.
+//! The key file `app.key`. It is made once, with mode 0600. Processes that start at the same
+//! time all get the same key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,17 +8,20 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 
 use super::{BASE64, KEY_BYTES, KeyError, parse};
+use crate::hex::hex;
 
 const FILE_NAME: &str = "app.key";
 
-/// The key of a folder, and how it came about.
+/// The key of a folder.
 pub(super) struct FolderKey {
-    pub key: [u8; KEY_BYTES],
-    pub path: PathBuf,
-    pub is_new: bool,
+    pub(super) key: [u8; KEY_BYTES],
+    /// The key file.
+    pub(super) path: PathBuf,
+    /// The file was made just now.
+    pub(super) is_new: bool,
 }
 
-/// Reads the folder's key, making it first if there is none.
+/// Reads the folder's key. Makes it first if there is none.
 pub(super) fn read_or_make(dir: &Path) -> Result<FolderKey, KeyError> {
     let path = dir.join(FILE_NAME);
     let at_path = |source| KeyError::File { path: path.clone(), source };
@@ -34,20 +38,19 @@ pub(super) fn read_or_make(dir: &Path) -> Result<FolderKey, KeyError> {
     Ok(FolderKey { key, path, is_new })
 }
 
-/// Writes a fresh key under a name of its own and links it into place: a link
-/// never replaces a file and never shows half of one, so whoever comes second
-/// uses the first one's key. Says whether this one became the key.
+/// Writes a new key to a file with a unique name, then links it to `path`. A link never
+/// replaces a file and never shows half of one, so a process that comes second uses the
+/// key of the first. Returns whether this key is the one at `path`.
 fn make(dir: &Path, path: &Path) -> io::Result<bool> {
     make_dir(dir)?;
     let mut bytes = [0u8; KEY_BYTES + 8];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     let (key, suffix) = bytes.split_at(KEY_BYTES);
-    let suffix: String = suffix.iter().map(|byte| format!("{byte:02x}")).collect();
-    let draft = dir.join(format!("{FILE_NAME}.{suffix}"));
+    let draft = dir.join(format!("{FILE_NAME}.{}", hex(suffix)));
 
     let linked = write_private(&draft, &format!("base64:{}\n", BASE64.encode(key)))
         .and_then(|()| fs::hard_link(&draft, path));
-    // Whatever became of the link, the draft must not stay behind.
+    // The draft is removed even if the link failed.
     let removed = fs::remove_file(&draft);
     match linked {
         Ok(()) => {}
@@ -55,7 +58,7 @@ fn make(dir: &Path, path: &Path) -> io::Result<bool> {
         Err(error) => return Err(error),
     }
     removed?;
-    // What is sealed with this key is lost if the folder forgets the file.
+    // Without this, a crash of the system may lose the file, and with it all sealed data.
     fs::File::open(dir)?.sync_all()?;
     Ok(true)
 }
@@ -78,7 +81,8 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Some volume drivers widen every file's mode, so this is a warning and no error.
+/// Warns if other users may read the file. It is not an error, because some volume drivers
+/// widen the mode of every file.
 fn warn_if_open(path: &Path) {
     #[cfg(unix)]
     if let Ok(meta) = fs::metadata(path) {

@@ -10,7 +10,7 @@ fn keys(current: &str, previous: &str) -> Keys {
 }
 
 #[test]
-fn a_box_opens_only_with_the_same_info_salt_and_aad() {
+fn box_opens_only_with_the_same_info_salt_and_aad() {
     let keys = keys(RAW, "");
     let sealed = keys.seal("a", b"salt", b"aad", b"hello").unwrap();
     assert_eq!(sealed.len(), 12 + 5 + 16);
@@ -28,16 +28,16 @@ fn a_box_opens_only_with_the_same_info_salt_and_aad() {
 }
 
 #[test]
-fn boxes_of_one_text_differ() {
+fn sealing_a_text_twice_gives_different_boxes() {
     let keys = keys(RAW, "");
     let seal = || keys.seal("a", b"", b"", b"same").unwrap();
     assert_ne!(seal(), seal());
 }
 
-/// Made with Node's `hkdfSync` and `createCipheriv`: whoever knows the application
-/// key can make and read handoff tokens, so the format is an interface.
+/// Node's `hkdfSync` and `createCipheriv` made this box. Other programs that know the
+/// application key can make and read handoff tokens, so the format is an interface.
 #[test]
-fn a_box_made_elsewhere_opens() {
+fn opens_a_box_that_node_made() {
     let sealed = [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0x23, 0xb5, 0xee, 0x98, 0x9c, 0x88, 0x2f, 0x39, 0x22, 0xd5,
         0xc1, 0x99, 0x96, 0x68, 0x5b, 0xf6, 0xc0, 0x05, 0xbd, 0x32, 0xcc, 0x92, 0x8a,
@@ -47,7 +47,7 @@ fn a_box_made_elsewhere_opens() {
 }
 
 #[test]
-fn previous_keys_open_and_never_seal() {
+fn previous_keys_open_but_never_seal() {
     let old = keys(OTHER, "");
     let rotated = keys(RAW, &format!(" , {OTHER},"));
     let sealed = old.seal("a", b"", b"", b"x").unwrap();
@@ -57,7 +57,7 @@ fn previous_keys_open_and_never_seal() {
 }
 
 #[test]
-fn a_key_may_be_raw_or_base64() {
+fn accepts_keys_as_raw_text_or_base64() {
     let same = [
         OTHER,
         OTHER.strip_prefix("base64:").unwrap(),
@@ -72,7 +72,7 @@ fn a_key_may_be_raw_or_base64() {
 }
 
 #[test]
-fn a_key_of_another_length_is_refused_without_showing_it() {
+fn rejects_keys_of_another_length_without_showing_them() {
     for text in ["", "base64:", "base64:c2VjcmV0", "secret", "base64:!!"] {
         let error = Keys::load(Some(text), None, None).unwrap_err().to_string();
         assert!(error.starts_with("APP_KEY must be 32 bytes"), "{error}");
@@ -85,7 +85,7 @@ fn a_key_of_another_length_is_refused_without_showing_it() {
 }
 
 #[test]
-fn many_who_start_at_once_agree_on_one_key_file() {
+fn processes_that_start_at_once_agree_on_one_key_file() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("data");
     let gate = Arc::new(Barrier::new(8));
@@ -112,7 +112,7 @@ fn many_who_start_at_once_agree_on_one_key_file() {
 }
 
 #[test]
-fn a_broken_key_file_is_named_and_left_alone() {
+fn names_a_broken_key_file_and_keeps_it() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("app.key"), "base64:broken").unwrap();
     let error = Keys::load(None, None, Some(dir.path())).unwrap_err();

@@ -6,14 +6,14 @@ use super::*;
 #[derive(Default)]
 struct Counter {
     counts: Mutex<HashMap<RateWindow, u32>>,
-    asked: Mutex<u32>,
+    calls: Mutex<u32>,
     fails: bool,
 }
 
 impl RateStore for Counter {
     fn count_request(&self, window: RateWindow) -> BoxFuture<'_, Result<u32, StoreError>> {
-        *self.asked.lock().unwrap() += 1;
-        let mut counts = self.counts.lock().unwrap();
+        *self.calls.lock() += 1;
+        let mut counts = self.counts.lock();
         let count = counts.entry(window).or_default();
         *count += 1;
         let answer = if self.fails { Err(StoreError::Unavailable("away".into())) } else { Ok(*count) };
@@ -25,14 +25,14 @@ impl RateStore for Counter {
     }
 }
 
-fn asker(address: &str) -> Asker<'static> {
-    Asker { brand: "demo", page: "pages/a.html", address: address.parse().unwrap() }
+fn requester(address: &str) -> Requester<'static> {
+    Requester { brand: "demo", page: "pages/a.html", address: address.parse().unwrap() }
 }
 
 const TWO_A_MINUTE: Rate = Rate { requests: 2, window: Duration::from_secs(60) };
 
 #[test]
-fn rates_are_a_number_and_a_unit() {
+fn parses_a_number_and_a_unit() {
     assert_eq!(Rate::parse("2/m"), Some(TWO_A_MINUTE));
     assert_eq!(Rate::parse("1/d"), Some(Rate { requests: 1, window: Duration::from_secs(86_400) }));
     for bad in ["", "10", "10/w", "0/m", "-1/m", "m/10", "10/", "4294967296/m"] {
@@ -41,34 +41,35 @@ fn rates_are_a_number_and_a_unit() {
 }
 
 #[tokio::test]
-async fn an_address_has_its_requests_in_each_window() {
+async fn rejects_requests_over_the_rate_until_the_window_ends() {
     let store = Arc::new(Counter::default());
     let rates = Rates::new(Arc::clone(&store) as _);
-    let visit = async |address: &str, now_ms: i64| rates.admit(TWO_A_MINUTE, asker(address), now_ms).await;
+    let visit =
+        async |address: &str, now_ms: i64| rates.admit(TWO_A_MINUTE, requester(address), now_ms).await;
     assert_eq!(visit("10.0.0.1", 61_000).await, Ok(()));
     assert_eq!(visit("::ffff:10.0.0.1", 62_000).await, Ok(()));
-    assert_eq!(visit("10.0.0.1", 90_500).await, Err(Spent { retry_after_s: 29 }));
-    assert_eq!(visit("10.0.0.2", 90_500).await, Ok(()), "another address has its own");
-    let asked = *store.asked.lock().unwrap();
-    assert_eq!(visit("10.0.0.1", 119_999).await, Err(Spent { retry_after_s: 1 }));
-    assert_eq!(*store.asked.lock().unwrap(), asked, "a spent window is known without the database");
+    assert_eq!(visit("10.0.0.1", 90_500).await, Err(RateExceeded { retry_after_s: 29 }));
+    assert_eq!(visit("10.0.0.2", 90_500).await, Ok(()), "another address is counted separately");
+    let calls = *store.calls.lock();
+    assert_eq!(visit("10.0.0.1", 119_999).await, Err(RateExceeded { retry_after_s: 1 }));
+    assert_eq!(*store.calls.lock(), calls, "the request is rejected without the database");
     assert_eq!(visit("10.0.0.1", 120_000).await, Ok(()), "the next window");
 }
 
 #[tokio::test]
-async fn neighbours_in_a_network_of_one_visitor_share() {
+async fn addresses_of_one_ipv6_network_share_a_rate() {
     let rates = Rates::new(Arc::new(Counter::default()));
     for (address, expected) in [("2001:db8::1", true), ("2001:db8::2", true), ("2001:db8:0:0:ffff::3", false)]
     {
-        assert_eq!(rates.admit(TWO_A_MINUTE, asker(address), 0).await.is_ok(), expected, "{address}");
+        assert_eq!(rates.admit(TWO_A_MINUTE, requester(address), 0).await.is_ok(), expected, "{address}");
     }
-    assert!(rates.admit(TWO_A_MINUTE, asker("2001:db8:0:1::1"), 0).await.is_ok());
+    assert!(rates.admit(TWO_A_MINUTE, requester("2001:db8:0:1::1"), 0).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_turns_nobody_away() {
+async fn admits_all_requests_if_the_database_fails() {
     let rates = Rates::new(Arc::new(Counter { fails: true, ..Counter::default() }));
     for _ in 0..5 {
-        assert_eq!(rates.admit(TWO_A_MINUTE, asker("10.0.0.1"), 0).await, Ok(()));
+        assert_eq!(rates.admit(TWO_A_MINUTE, requester("10.0.0.1"), 0).await, Ok(()));
     }
 }

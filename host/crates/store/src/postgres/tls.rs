@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use sluice_http::cookies::percent_decode;
+use sluice_http::percent;
 
 /// What a database URL says about TLS. The driver's parser knows neither the modes that
 /// check certificates nor files.
@@ -69,7 +69,7 @@ fn is_required(mode: &str) -> Result<bool, String> {
 }
 
 fn file(value: &str) -> Result<String, String> {
-    let decoded = percent_decode(value).and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = percent::decode(value).and_then(|bytes| String::from_utf8(bytes).ok());
     decoded.filter(|path| !path.is_empty()).ok_or_else(|| "sslrootcert must be a PEM file's path".to_owned())
 }
 

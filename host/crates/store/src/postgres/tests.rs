@@ -9,9 +9,7 @@ mod relay;
 mod round_trips;
 mod transfer;
 
-#[path = "../../../../../tests/harness/postgres.rs"]
-#[allow(dead_code, reason = "the integration tests use the rest")]
-mod harness;
+use sluice_test_support::postgres as harness;
 
 use harness::Database;
 

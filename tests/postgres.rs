@@ -10,7 +10,8 @@ mod transfer;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::harness::postgres::Database;
+use sluice_test_support::postgres::Database;
+
 use crate::harness::{Server, ServerOptions};
 
 fn host(site: &Path, url: &str) -> Server {

@@ -2,8 +2,6 @@
 
 pub mod http;
 pub mod otlp;
-#[allow(dead_code, reason = "the store's own tests use the rest")]
-pub mod postgres;
 pub mod site;
 pub mod webdriver;
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use sluice_test_support::postgres::Database;
+
 use super::host;
-use crate::harness::postgres::Database;
 use crate::harness::{Server, TestSite};
 
 const PAGE: &str = r#"<script scope="backend">

@@ -4,8 +4,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use sluice_test_support::postgres::Database;
+
 use super::host;
-use crate::harness::postgres::Database;
 use crate::harness::{Request, Server, TestSite};
 
 const PAGE: &str = "<script scope=\"backend\">

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use sluice_test_support::postgres::OwnServer;
+
 use super::host;
-use crate::harness::postgres::OwnServer;
 use crate::harness::{Request, Server, TestSite};
 
 const PAGE: &str = "<script scope=\"backend\">

@@ -1,7 +1,8 @@
 //! What a start on PostgreSQL needs.
 
+use sluice_test_support::postgres::Database;
+
 use super::sluice;
-use crate::harness::postgres::Database;
 use crate::harness::{APP_KEY, TestSite};
 
 /// What a start complains of.

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use sluice_test_support::postgres::{OwnServer, as_server_user};
+
 use super::host;
 use super::start::complaint;
-use crate::harness::postgres::{OwnServer, as_server_user};
 use crate::harness::{APP_KEY, TestSite};
 
 /// Runs openssl in `dir`, as the user that the server runs as: it must own its key.

@@ -6,8 +6,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use sluice_test_support::postgres::Database;
+
 use super::sluice;
-use crate::harness::postgres::Database;
 use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 const PAGE: &str = "<script scope=\"backend\">
@@ -73,7 +74,7 @@ fn a_backup_of_a_site_in_use_is_of_one_moment() {
     let copy = dir.path().join("sluice.db");
     let said = in_use(&server, || succeeds(&["backup", path(&copy), site_dir, "--data", data], &[]));
     assert!(said.contains("app.key"), "{said}");
-    assert!(fails(&["backup", path(&copy), site_dir, "--data", data], &[]).contains("is there already"));
+    assert!(fails(&["backup", path(&copy), site_dir, "--data", data], &[]).contains("already exists"));
 
     std::fs::copy(server.data_dir().join("app.key"), dir.path().join("app.key")).unwrap();
     let restored = ServerOptions::of(site.path()).data(dir.path()).start();

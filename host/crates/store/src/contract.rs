@@ -1,20 +1,19 @@
-//! What every backend must do. One function for each behaviour; a backend's tests run
-//! them all through [`contract_tests!`](crate::contract_tests).
+//! What every backend must do. There is one function for each rule, and the tests of a backend
+//! run all of them through `contract_tests!`.
 //!
-//! `Open` gives a store of its own on one and the same database each time it is
-//! called, as if by another host. Each behaviour works in brands of its own, so that
-//! all may share a database.
+//! Each call of an [`OpenStore`] opens another store on the same database, as another host would.
+//! Each rule uses brands of its own, so that all rules can share a database.
 
-pub mod browse;
-pub mod caps;
-pub mod crm;
-pub mod entries;
-pub mod jobs;
-pub mod rate;
-pub mod schema;
-pub mod session;
-pub mod token;
-pub mod writes;
+pub(crate) mod browse;
+pub(crate) mod caps;
+pub(crate) mod crm;
+pub(crate) mod entries;
+pub(crate) mod jobs;
+pub(crate) mod rate;
+pub(crate) mod schema;
+pub(crate) mod session;
+pub(crate) mod token;
+pub(crate) mod writes;
 
 use std::sync::Arc;
 
@@ -28,43 +27,42 @@ use sluice_kit::BoxFuture;
 use super::Store;
 
 /// Opens one more store on the database under test.
-pub type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn Store>> + Send + Sync;
+pub(crate) type OpenStore = dyn Fn() -> BoxFuture<'static, Arc<dyn Store>> + Send + Sync;
 
-/// Makes a test of each behaviour. `$backend` is a function that gives a guard, kept
-/// until the test is over, and an `Open`.
-#[macro_export]
+/// Makes a test of each rule. `$backend` is a function that returns a guard, which is dropped when
+/// the test has ended, and an `OpenStore`.
 macro_rules! contract_tests {
     ($backend:path) => {
-        $crate::contract_tests!(@ $backend, session: load_and_expiry parallel_commits_keep_all
-            a_new_id_kills_the_old_one a_commit_after_login_finds_the_row
-            an_ended_session_stays_ended brands_are_apart expired_rows_go_in_batches);
-        $crate::contract_tests!(@ $backend, crm: values_are_exact the_newest_entry_that_has_the_key
-            force_writes_into_the_newest several_fields_at_once
-            fields_go_each_to_its_holder unknown_slugs
-            references_are_apart first_writes_race_to_one_entry parallel_fields_are_all_kept
-            the_last_of_two_equal_keys_wins);
-        $crate::contract_tests!(@ $backend, entries: entries_are_newest_first
-            order_does_not_follow_a_clock_that_goes_back a_result_is_bounded
-            a_reader_sees_one_moment);
-        $crate::contract_tests!(@ $backend, caps: keys_an_entry entries_a_reference
-            brand_bytes_count_up_and_down a_refused_write_leaves_nothing);
-        $crate::contract_tests!(@ $backend, writes: clearing_leaves_nothing values_of_a_key
-            entries_are_put_into_stages fields_go_to_another_entity
-            entries_get_another_reference a_login_with_an_id_takes_everything_along
-            opposite_moves_end hostile_text_is_text);
-        $crate::contract_tests!(@ $backend, jobs: a_job_is_applied_once
+        $crate::contract::contract_tests!(@ $backend, session: sessions_load_until_they_expire parallel_commits_are_all_kept
+            a_new_id_replaces_the_old_one a_commit_after_login_finds_the_row
+            an_ended_session_stays_ended a_brand_cannot_reach_sessions_of_another expired_rows_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, crm: values_are_stored_exactly reads_the_newest_entry_that_has_the_key
+            force_writes_into_the_newest_entry several_fields_make_one_entry
+            each_field_is_written_to_the_entry_that_has_it rejects_unknown_slugs
+            references_are_separate parallel_first_writes_make_one_entry parallel_fields_are_all_kept
+            the_last_of_two_equal_keys_is_stored);
+        $crate::contract::contract_tests!(@ $backend, entries: entries_are_returned_newest_first
+            order_is_kept_when_the_clock_goes_back rejects_a_result_over_the_limit
+            a_read_shows_one_moment);
+        $crate::contract::contract_tests!(@ $backend, caps: rejects_more_keys_than_the_quota rejects_more_entries_than_the_quota
+            brand_bytes_follow_the_stored_data a_rejected_write_changes_nothing);
+        $crate::contract::contract_tests!(@ $backend, writes: clearing_deletes_entries_and_frees_their_bytes returns_the_values_of_a_key_newest_first
+            moves_entries_into_stages moves_fields_to_another_entity
+            reassigns_entries_to_another_reference a_login_with_an_id_adopts_entries_of_every_entity
+            opposite_moves_do_not_deadlock stores_hostile_text_exactly);
+        $crate::contract::contract_tests!(@ $backend, jobs: a_job_is_applied_once
             jobs_of_a_line_keep_their_order a_job_waits_in_all_its_lines
-            what_is_refused_parks_and_holds_nothing_up jobs_are_dropped_and_retried_by_choice
-            queueing_refuses_what_writing_would waiting_jobs_count_as_bytes
-            finished_jobs_go_in_batches queued_writes_follow_a_login);
-        $crate::contract_tests!(@ $backend, token: a_token_is_spent_once
-            of_many_who_spend_at_once_one_does expired_tokens_go_in_batches);
-        $crate::contract_tests!(@ $backend, browse: all_references_newest_first
-            a_brand_sees_its_own_entries_only large_entries_come_a_few_at_a_time);
-        $crate::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_go_in_batches);
-        $crate::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
-            changes_are_told ids_are_stable two_who_apply_at_once_agree
-            ensuring_adds_and_changes_nothing two_who_ensure_at_once_agree entities_are_listed);
+            a_rejected_job_is_parked_and_frees_its_lines operators_drop_and_retry_chosen_jobs
+            queueing_rejects_what_writing_would_reject waiting_jobs_count_towards_the_brand_bytes
+            finished_jobs_are_deleted_in_batches queued_writes_follow_a_login);
+        $crate::contract::contract_tests!(@ $backend, token: a_token_can_be_spent_once
+            one_of_many_parallel_spends_succeeds expired_tokens_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, browse: entries_of_all_references_are_newest_first
+            a_brand_sees_only_its_own_entries browsing_is_bounded_by_bytes);
+        $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
+            changes_are_reported ids_are_stable parallel_declarations_agree
+            ensuring_adds_what_is_missing_and_changes_nothing parallel_ensures_agree lists_entities_by_slug);
     };
     (@ $backend:path, $subject:ident: $($name:ident)*) => {
         mod $subject {
@@ -79,10 +77,12 @@ macro_rules! contract_tests {
     };
 }
 
-/// A time after which nothing in these tests has expired.
+pub(crate) use contract_tests;
+
+/// The time in these tests. Rows that must not expire expire later than this.
 const NOW: i64 = 1_700_000_000_000;
 
-/// A brand's name that no other test, or run of this test, has.
+/// A random name of a brand, which no other test has.
 fn brand(test: &str) -> String {
     let random = getrandom::u64().unwrap();
     format!("contract-{test}-{random:x}")

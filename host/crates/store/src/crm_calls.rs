@@ -1,8 +1,8 @@
-//! The calls against an embedded database. Where nobody may be asked, it is closed.
+//! The CRM calls on an embedded database. A test closes it to prove that a call does not use it.
 
 mod moves;
 mod queued;
-mod refused;
+mod rejected;
 mod results;
 
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ stages = [{ slug = 'open' }, { slug = 'won' }]
 slug = 'empty'
 ";
 
-/// A brand of its own with [`SCHEMA`], and the customer `7`.
+/// A database with the brand `acme`, which declares [`SCHEMA`], and the customer `7`.
 struct Crm {
     store: SqliteStore,
     _dir: TempDir,
@@ -57,7 +57,7 @@ impl Crm {
         }
     }
 
-    /// One whose database answers nothing.
+    /// As [`Crm::new`], with a closed database.
     async fn closed() -> Self {
         let crm = Self::new().await;
         crm.store.close().await;
@@ -76,13 +76,13 @@ impl Crm {
         sluice_crm::call(&self.store, &caller, call, &options).await
     }
 
-    /// The result of a call that is right.
-    async fn good(&self, call: Call, options: Value) -> Value {
+    /// The result of a call that succeeds.
+    async fn succeed(&self, call: Call, options: Value) -> Value {
         self.call(call, options).await.unwrap()
     }
 
-    /// The code and the message of a call that is refused.
-    async fn refused(&self, call: Call, options: Value) -> (Refusal, String) {
+    /// The code and the message of a call that is rejected.
+    async fn rejection(&self, call: Call, options: Value) -> (Refusal, String) {
         match self.call(call, options).await {
             Err(CrmError::Refused(refusal, message)) => (refusal, message),
             other => panic!("{other:?}"),
@@ -91,24 +91,24 @@ impl Crm {
 
     async fn set(&self, slug: &str, key: &str, value: Value) {
         let options = json!({ "slug": slug, "fieldKey": key, "value": value });
-        assert_eq!(self.good(Call::SetField, options).await, json!(true));
+        assert_eq!(self.succeed(Call::SetField, options).await, json!(true));
     }
 
     async fn add(&self, slug: &str, key: &str, value: Value) {
         let options = json!({ "slug": slug, "fieldKey": key, "value": value });
-        assert_eq!(self.good(Call::AddValue, options).await, json!(true));
+        assert_eq!(self.succeed(Call::AddValue, options).await, json!(true));
     }
 
     /// `values_flat` and `stage_slug` of each entry, newest first.
     async fn entries(&self, slug: &str) -> Value {
-        let entries = self.good(Call::GetEntries, json!({ "slug": slug })).await;
+        let entries = self.succeed(Call::GetEntries, json!({ "slug": slug })).await;
         let shown = |entry: &Value| json!([entry["values_flat"], entry["stage_slug"]]);
         entries.as_array().unwrap().iter().map(shown).collect()
     }
 }
 
-/// Options with which the call is right.
-fn good(call: Call) -> Value {
+/// Valid options of the call.
+fn valid_options(call: Call) -> Value {
     match call {
         Call::GetField | Call::GetValues => json!({"slug": "leads", "fieldKey": "a"}),
         Call::GetFields => json!({"slug": "leads", "fieldKeys": ["a"]}),

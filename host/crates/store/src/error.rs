@@ -1,17 +1,52 @@
-//! Errors of statements. They convert from the drivers' errors, and into the errors that
-//! the traits of a store give.
+//! Errors of statements, and how they become the errors that the store's traits return.
+//!
+//! `?` has to convert the drivers' errors, and such a conversion can only be written for types
+//! of this crate. So each error of a trait has a counterpart here; see [`CallError::Sql`].
 
 use sluice_crm::{CrmFault, Refusal};
 use sluice_kit::StoreError;
 
 use crate::transfer::ImportFault;
 
+/// An error that a call of a store returns.
+pub(crate) trait CallError: From<Self::Sql> + From<StoreError> + Send + 'static {
+    /// The error that the statements of such a call return.
+    type Sql: Send + 'static;
+
+    /// True if the database failed, false if a rule rejected the call.
+    fn is_of_store(&self) -> bool;
+}
+
+impl CallError for StoreError {
+    type Sql = SqlError;
+
+    fn is_of_store(&self) -> bool {
+        true
+    }
+}
+
+impl CallError for CrmFault {
+    type Sql = CrmSqlError;
+
+    fn is_of_store(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}
+
+impl CallError for ImportFault {
+    type Sql = Self;
+
+    fn is_of_store(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}
+
 /// Why a statement failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct SqlError(pub(crate) StoreError);
 
-/// Why a statement of a CRM call failed, or which rule it broke.
+/// Why a statement of a CRM call failed, or which rule of the CRM the call broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct CrmSqlError(pub(crate) CrmFault);
@@ -25,18 +60,6 @@ impl From<StoreError> for SqlError {
 impl From<SqlError> for StoreError {
     fn from(error: SqlError) -> Self {
         error.0
-    }
-}
-
-impl From<SqlError> for CrmFault {
-    fn from(error: SqlError) -> Self {
-        Self::Store(error.0)
-    }
-}
-
-impl From<rusqlite::Error> for ImportFault {
-    fn from(error: rusqlite::Error) -> Self {
-        SqlError::from(error).into()
     }
 }
 

@@ -1,14 +1,15 @@
-//! What the rest of the host asks of a database, in the host's own words. Each
-//! backend is one file (and folder) here; `contract.rs` is what all must do.
+//! The databases: SQLite and PostgreSQL, and moving data between them. The crates that need data
+//! own the traits; each backend here implements all of them. `contract.rs` tests what every
+//! backend must do.
 //!
-//! Time is always a parameter, in unix milliseconds. A future that is dropped
-//! leaves nothing half done: its work is finished or never begun. Futures may be
-//! polled on any runtime; the work itself runs on the database's own.
+//! Time is always a parameter, in Unix milliseconds. Dropping a future never leaves work half
+//! done: the work finishes or does not start. Futures may be polled on any runtime; the work
+//! itself runs on the runtime that opened the database.
 
 #![deny(unsafe_code)]
 
 #[cfg(test)]
-pub mod contract;
+mod contract;
 #[cfg(test)]
 mod crm_calls;
 mod error;
@@ -21,11 +22,12 @@ use sluice_crm::{BrowseStore, CrmDatabase};
 use sluice_kit::BoxFuture;
 use sluice_session::rate::RateStore;
 use sluice_session::{SessionStore, TokenStore};
-pub use transfer::TransferStore;
 
-/// One database with everything in it. Held as `Arc<dyn Store>`.
+use transfer::TransferStore;
+
+/// One database with everything in it. Used as `Arc<dyn Store>`.
 pub trait Store: SessionStore + CrmDatabase + TokenStore + RateStore + BrowseStore + TransferStore {
-    /// Finishes what was handed over, then lets go of the database. Calls that come
-    /// later are answered with [`sluice_kit::StoreError::Unavailable`].
+    /// Finishes the work that was started, then closes the database. Later calls fail with
+    /// [`sluice_kit::StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;
 }

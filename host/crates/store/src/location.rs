@@ -1,43 +1,76 @@
-//! Which database the settings name.
+//! The database that the settings name.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use sluice_kit::StoreError;
 
 use super::Store;
-use super::postgres::{PostgresOptions, PostgresStore};
+use super::postgres::{PostgresOptions, PostgresStore, UrlError};
 use super::sqlite::{SqliteOptions, SqliteStore};
 
 /// A database that can be opened.
 pub enum Location {
-    /// A file.
+    /// The file of an embedded database.
     Sqlite(PathBuf),
-    /// A server, or several of which one takes writes.
+    /// A server, or several of which one accepts writes.
     Postgres(Box<PostgresOptions>),
 }
 
+/// Why the settings name no database. The text never contains a password.
+#[derive(Debug, thiserror::Error)]
+pub enum LocationError {
+    /// The URL of a PostgreSQL database is not valid.
+    #[error("database.url is not valid: {0}")]
+    Url(UrlError),
+    /// PostgreSQL without connections.
+    #[error("database.connections_max must be at least 1")]
+    NoConnections,
+    /// The scheme of the URL, if it has one, stands for no kind of database.
+    #[error(
+        "database.url must be sqlite:PATH or postgres://HOST/DATABASE{}",
+        .scheme.as_ref().map(|scheme| format!(", not `{scheme}:…`")).unwrap_or_default()
+    )]
+    Scheme {
+        /// The text before the first colon.
+        scheme: Option<String>,
+    },
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The embedded database.
+    #[error("{}: {error}", .path.display())]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// Why it could not be opened or migrated.
+        error: StoreError,
+    },
+    /// The database server.
+    #[error("the PostgreSQL database of database.url: {0}")]
+    Postgres(StoreError),
+}
+
 impl Location {
-    /// From `database.url` and `database.connections_max`.
+    /// The database of `database.url`, with at most `connections_max` connections if it is on a
+    /// server.
     ///
     /// # Errors
-    /// A sentence that names what is wrong; never a password.
-    pub fn of(url: &str, connections_max: usize) -> anyhow::Result<Self> {
+    /// A setting is not valid.
+    pub fn of(url: &str, connections_max: usize) -> Result<Self, LocationError> {
         match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
             Some(("postgres" | "postgresql", _)) => {
-                let mut options = PostgresOptions::parse(url)
-                    .map_err(|why| anyhow::anyhow!("database.url is not valid: {why}"))?;
+                let mut options = PostgresOptions::parse(url).map_err(LocationError::Url)?;
                 if connections_max == 0 {
-                    bail!("database.connections_max must be at least 1");
+                    return Err(LocationError::NoConnections);
                 }
                 options.connections_max = connections_max;
                 Ok(Self::Postgres(Box::new(options)))
             }
-            Some((scheme, _)) => {
-                bail!("database.url must be sqlite:PATH or postgres://HOST/DATABASE, not `{scheme}:…`")
-            }
-            None => bail!("database.url must be sqlite:PATH or postgres://HOST/DATABASE"),
+            other => Err(LocationError::Scheme { scheme: other.map(|(scheme, _)| scheme.to_owned()) }),
         }
     }
 
@@ -49,7 +82,8 @@ impl Location {
         }
     }
 
-    /// Where the embedded database is; hosts that share a database share no folder.
+    /// The folder of the embedded database. `None` for a server, because hosts that share a
+    /// database share no folder.
     pub fn data_dir(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite(path) => path.parent().map(Path::to_owned),
@@ -57,24 +91,22 @@ impl Location {
         }
     }
 
-    /// Opens the database, its schema brought up to date. Call it on the Tokio runtime
-    /// that is to do the database's work.
+    /// Opens the database and applies the missing migrations. Call it on the Tokio runtime that is
+    /// to do the database's work.
     ///
     /// # Errors
-    /// It cannot be reached, opened or brought up to date.
-    pub async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
-        Ok(match self {
-            Self::Sqlite(path) => Arc::new(
-                SqliteStore::open(SqliteOptions::new(path))
-                    .await
-                    .with_context(|| path.display().to_string())?,
-            ),
-            Self::Postgres(options) => Arc::new(
-                PostgresStore::open(PostgresOptions::clone(options))
-                    .await
-                    .context("the PostgreSQL database of database.url")?,
-            ),
-        })
+    /// The database cannot be reached, opened or migrated.
+    pub async fn open(&self) -> Result<Arc<dyn Store>, OpenError> {
+        match self {
+            Self::Sqlite(path) => {
+                let store = SqliteStore::open(SqliteOptions::new(path)).await;
+                Ok(Arc::new(store.map_err(|error| OpenError::Sqlite { path: path.clone(), error })?))
+            }
+            Self::Postgres(options) => {
+                let store = PostgresStore::open(PostgresOptions::clone(options)).await;
+                Ok(Arc::new(store.map_err(OpenError::Postgres)?))
+            }
+        }
     }
 }
 
@@ -82,18 +114,18 @@ impl Location {
 mod tests {
     use super::*;
 
-    fn refused(url: &str) -> String {
+    fn rejection(url: &str) -> String {
         Location::of(url, 16).err().unwrap().to_string()
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_passwords_are_not() {
+    fn errors_name_the_setting_and_never_the_password() {
         for url in ["data/sluice.db", "sqlite:", "mysql://ann:secret@db/site"] {
-            let error = refused(url);
+            let error = rejection(url);
             assert!(error.contains("database.url") && error.contains("postgres://"), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
-        let error = refused("postgres://ann:secret@db/site?sslmode=verify-ca");
+        let error = rejection("postgres://ann:secret@db/site?sslmode=verify-ca");
         assert!(error.contains("database.url") && error.contains("sslmode"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }

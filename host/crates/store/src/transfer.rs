@@ -1,6 +1,6 @@
-//! All of a database's rows, from one kind of database to another.
+//! Moves all rows of a database into another database, which may be of another kind.
 //!
-//! A file of it has one JSON object a line:
+//! An export file has one JSON object on each line:
 //!
 //! ```text
 //! {"sluice":"export","version":1}
@@ -9,75 +9,79 @@
 //! {"end":1234}
 //! ```
 //!
-//! Columns of bytes are base64; the last line counts the rows, so that half a file is
-//! known for what it is. `docs/data.md` has the tables.
+//! Columns of bytes are base64. The last line has the number of rows, so that an incomplete file
+//! is detected. `docs/data.md` describes the tables.
 
 mod lines;
 
 use tokio::sync::mpsc;
 
-pub use lines::{ReadError, Reader, Writer};
+pub use lines::{LineError, ReadError, Reader, Writer};
 
 use sluice_kit::{BoxFuture, StoreError};
 
-/// The version of the format.
-pub const VERSION: u64 = 1;
-/// Most rows in one [`Part::Rows`].
-pub const ROWS_MAX: usize = 500;
+/// The version of the file format.
+pub(crate) const VERSION: u64 = 1;
+/// The most rows in one [`Part::Rows`].
+pub(crate) const ROWS_MAX: usize = 500;
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// 64 bits.
+    /// An integer of 64 bits.
     Int,
-    /// 0 or 1.
+    /// The integer 0 or 1.
     Flag,
-    /// Without NUL.
+    /// Text without NUL.
     Text,
-    /// Any.
+    /// Any bytes.
     Bytes,
 }
 
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
+    /// `NULL`.
     Null,
+    /// A value of [`Kind::Int`] or [`Kind::Flag`].
     Int(i64),
+    /// A value of [`Kind::Text`].
     Text(String),
+    /// A value of [`Kind::Bytes`].
     Bytes(Vec<u8>),
 }
 
-/// A table that moves.
+/// A table that is exported and imported.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
-    /// As in the databases.
+    /// The name in both databases.
     pub name: &'static str,
-    /// In the order of a row's cells.
+    /// Names and types, in the order of a row's cells.
     pub columns: &'static [(&'static str, Kind)],
-    /// Columns that tell rows apart, comma-separated; rows come in their order.
+    /// The columns of the primary key, comma-separated. Rows are sorted by them.
     pub key: &'static str,
-    /// `id` counts up by itself where none is given.
+    /// True if the database assigns `id`.
     pub counts: bool,
 }
 
 /// A piece of a transfer.
 #[derive(Debug)]
 pub enum Part {
-    /// At least one row, each with a cell for each column.
+    /// At least one row of a table. Each row has one cell for each column.
     Rows(&'static Table, Vec<Vec<Cell>>),
-    /// That was all. Without it nothing is kept.
+    /// The end of the transfer. An import without it is undone.
     End,
 }
 
-/// Why nothing was imported.
+/// Why an import failed. A failed import changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportFault {
-    /// Importing is for new databases: nothing that is there is overwritten.
+    /// The named table has rows. An import never overwrites data.
     #[error("the database is not empty: it has rows in {0}")]
     NotEmpty(&'static str),
     /// The parts ended without [`Part::End`].
-    #[error("the import was broken off")]
-    BrokenOff,
+    #[error("the import was interrupted")]
+    Interrupted,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -85,19 +89,19 @@ pub enum ImportFault {
 
 /// Reading and filling a whole database.
 pub trait TransferStore: Send + Sync {
-    /// Sends all rows, as they are at one moment, in the order of [`TABLES`]; the site may
-    /// be in use. Ends early where nobody receives any more.
+    /// Sends all rows as they are at one moment, tables that others refer to first, and then
+    /// [`Part::End`]. The site may be in use. Stops early if the receiver is dropped.
     fn export_rows(&self, to: mpsc::Sender<Part>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Fills the database, all or nothing. Only an empty one can be filled.
+    /// Fills the database, which must be empty. If it fails, the database stays empty.
     fn import_rows(&self, from: mpsc::Receiver<Part>) -> BoxFuture<'_, Result<(), ImportFault>>;
 }
 
 use Kind::{Bytes, Flag, Int, Text};
 
-/// Every table that moves, those that others refer to first. Request counts stay behind:
-/// they are gone in minutes.
-pub const TABLES: &[Table] = &[
+/// Every table of a transfer, tables that others refer to first. Request counts are left out
+/// because they expire within minutes.
+pub(crate) const TABLES: &[Table] = &[
     Table {
         name: "crm_entity",
         columns: &[("id", Int), ("brand", Text), ("slug", Text), ("name", Text), ("mode", Text)],
@@ -208,13 +212,13 @@ pub const TABLES: &[Table] = &[
 ];
 
 impl Table {
-    /// The table of that name.
-    pub fn named(name: &str) -> Option<&'static Self> {
+    /// The table `name`.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
         TABLES.iter().find(|table| table.name == name)
     }
 
-    /// `id, brand, slug`
-    pub fn column_list(&self) -> String {
+    /// The columns' names, as in `id, brand, slug`.
+    pub(crate) fn column_list(&self) -> String {
         self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 }

@@ -1,10 +1,10 @@
-//! CRM data as operators look through it.
+//! CRM data as operators browse it.
 
 use serde_json::json;
 
 use sluice_crm::{Address, Browse, BrowsedEntry, Reference, StageChoice};
 
-use super::{NOW, Open, leads, set};
+use super::{NOW, OpenStore, leads, set};
 use crate::Store;
 
 fn of(at: &Address) -> Browse {
@@ -36,7 +36,7 @@ async fn three(store: &dyn Store, test: &str) -> Address {
     at
 }
 
-pub async fn all_references_newest_first(open: &Open) {
+pub(crate) async fn entries_of_all_references_are_newest_first(open: &OpenStore) {
     let store = open().await;
     let at = three(&*store, "browse").await;
     let found = browse(&*store, of(&at)).await;
@@ -51,7 +51,7 @@ pub async fn all_references_newest_first(open: &Open) {
     assert_eq!(browse(&*store, elsewhere).await, []);
 }
 
-pub async fn a_brand_sees_its_own_entries_only(open: &Open) {
+pub(crate) async fn a_brand_sees_only_its_own_entries(open: &OpenStore) {
     let store = open().await;
     let (ours, theirs) = (three(&*store, "ours").await, leads(&*store, "theirs").await);
     assert_eq!(browse(&*store, of(&theirs)).await, []);
@@ -60,7 +60,7 @@ pub async fn a_brand_sees_its_own_entries_only(open: &Open) {
     assert!(store.browse_entries(nobody).await.is_err());
 }
 
-pub async fn large_entries_come_a_few_at_a_time(open: &Open) {
+pub(crate) async fn browsing_is_bounded_by_bytes(open: &OpenStore) {
     let store = open().await;
     let at = three(&*store, "large").await;
     let one = Browse { bytes_max: 1, ..of(&at) };

@@ -1,13 +1,13 @@
-//! Quotas, each just under and just over.
+//! Quotas, each tested just under and just over.
 
 use serde_json::json;
 
 use sluice_crm::WriteInto::{self, Holder, New};
 use sluice_crm::{CapReached, CrmCaps, CrmFault, entry_bytes, value_bytes};
 
-use super::{NOW, Open, entries, get, leads, set, try_put};
+use super::{NOW, OpenStore, entries, get, leads, set, try_put};
 
-pub async fn keys_an_entry(open: &Open) {
+pub(crate) async fn rejects_more_keys_than_the_quota(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "keys").await;
     let caps = CrmCaps { keys_an_entry_max: 2, ..CrmCaps::default() };
@@ -16,11 +16,11 @@ pub async fn keys_an_entry(open: &Open) {
     assert_eq!(set("a").await, Ok(()));
     assert_eq!(set("b").await, Ok(()));
     assert_eq!(set("c").await, Err(CrmFault::Cap(CapReached::KeysAnEntry)));
-    assert_eq!(set("a").await, Ok(()), "a key that is there is no new one");
+    assert_eq!(set("a").await, Ok(()), "the entry has this key already");
     assert_eq!(get(store, &at, &["c"]).await, [None]);
 }
 
-pub async fn entries_a_reference(open: &Open) {
+pub(crate) async fn rejects_more_entries_than_the_quota(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "entries").await;
     let caps = CrmCaps { entries_a_reference_max: 2, ..CrmCaps::default() };
@@ -30,11 +30,11 @@ pub async fn entries_a_reference(open: &Open) {
     assert_eq!(set(New).await, Ok(()));
     let over = CrmFault::Cap(CapReached::EntriesAReference);
     assert_eq!(set(New).await, Err(over));
-    assert_eq!(set(Holder).await, Ok(()), "the entry is there already");
+    assert_eq!(set(Holder).await, Ok(()), "the write makes no entry");
     assert_eq!(entries(store, &at).await.len(), 2);
 }
 
-pub async fn brand_bytes_count_up_and_down(open: &Open) {
+pub(crate) async fn brand_bytes_follow_the_stored_data(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "bytes").await;
     // MessagePack: one byte for a string under 32 bytes, or for a small number.
@@ -48,19 +48,19 @@ pub async fn brand_bytes_count_up_and_down(open: &Open) {
     let over = Err(CrmFault::Cap(CapReached::BrandBytes));
     let long = "x".repeat(20);
     assert_eq!(set("", small - 1).await, over);
-    assert!(entries(&*store, &at).await.is_empty(), "nothing is left of it");
+    assert!(entries(&*store, &at).await.is_empty(), "a rejected write leaves no entry");
     assert_eq!(set("", small).await, Ok(()));
     assert_eq!(set(&long, large - 1).await, over);
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(json!(""))]);
     assert_eq!(set(&long, large).await, Ok(()));
     assert_eq!(set(&long, 0).await, Ok(()), "no larger than before");
     assert_eq!(set("", 0).await, Ok(()), "smaller than before");
-    // The smaller value gave its bytes back.
+    // Replacing the value by a smaller one has freed bytes.
     assert_eq!(set(&long, large - 1).await, over);
     assert_eq!(set(&long, large).await, Ok(()));
 }
 
-pub async fn a_refused_write_leaves_nothing(open: &Open) {
+pub(crate) async fn a_rejected_write_changes_nothing(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "refused").await;
     let caps = CrmCaps { keys_an_entry_max: 2, ..CrmCaps::default() };

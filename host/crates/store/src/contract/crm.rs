@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use sluice_crm::WriteInto::{Holder, New, Newest};
 use sluice_crm::{CrmCaps, CrmFault, DEPTH_MAX, Entry, Reference, Slug};
 
-use super::{NOW, Open, entries, get, key, leads, put, set, try_put};
+use super::{NOW, OpenStore, entries, get, key, leads, put, set, try_put};
 
-pub async fn values_are_exact(open: &Open) {
+pub(crate) async fn values_are_stored_exactly(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "exact").await;
     let exact = [
@@ -36,7 +36,7 @@ pub async fn values_are_exact(open: &Open) {
     }
 }
 
-pub async fn the_newest_entry_that_has_the_key(open: &Open) {
+pub(crate) async fn reads_the_newest_entry_that_has_the_key(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "newest").await;
     let caps = CrmCaps::default();
@@ -48,15 +48,15 @@ pub async fn the_newest_entry_that_has_the_key(open: &Open) {
     assert_eq!(got, [Some(json!(2)), None, Some(json!(1)), Some(json!(2))]);
     set(&*store, &at, "a", json!(null), NOW + 1).await;
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(Value::Null)]);
-    // No keys, nothing to write: still an entity that has to be there.
+    // Calls without keys only check that the entity exists.
     assert_eq!(try_put(&*store, &at, &[], Holder, caps, NOW).await, Ok(()));
     assert_eq!(get(&*store, &at, &[]).await, []);
 }
 
-pub async fn force_writes_into_the_newest(open: &Open) {
+pub(crate) async fn force_writes_into_the_newest_entry(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "force").await;
-    // Forced into nothing it makes an entry like any other write.
+    // Without an entry, a forced write makes one as other writes do.
     put(&*store, &at, &[("a", json!(1))], Newest, NOW).await;
     put(&*store, &at, &[("b", json!(2))], New, NOW).await;
     set(&*store, &at, "a", json!(3), NOW + 1).await;
@@ -68,7 +68,7 @@ pub async fn force_writes_into_the_newest(open: &Open) {
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(json!(4))]);
 }
 
-pub async fn fields_go_each_to_its_holder(open: &Open) {
+pub(crate) async fn each_field_is_written_to_the_entry_that_has_it(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "holder").await;
     for field in ["a", "b", "c"] {
@@ -77,7 +77,7 @@ pub async fn fields_go_each_to_its_holder(open: &Open) {
     let fields = [("d", json!(1)), ("a", json!(1)), ("b", json!(1))];
     put(&*store, &at, &fields, Holder, NOW).await;
     assert_eq!(values(&entries(&*store, &at).await), ["c=0 d=1", "b=1", "a=1"]);
-    // Two entries have it: the newer one is read and written.
+    // Two entries have the key: the newer one is read and written.
     put(&*store, &at, &[("a", json!(2))], New, NOW).await;
     assert_eq!(get(&*store, &at, &["a", "c"]).await, [Some(json!(2)), Some(json!(0))]);
     set(&*store, &at, "a", json!(3), NOW).await;
@@ -92,7 +92,7 @@ fn values(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(one).collect()
 }
 
-pub async fn several_fields_at_once(open: &Open) {
+pub(crate) async fn several_fields_make_one_entry(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "several").await;
     let fields = [("a", json!(1)), ("b", json!([2])), ("c", json!("3"))];
@@ -103,7 +103,7 @@ pub async fn several_fields_at_once(open: &Open) {
     assert_eq!(found[0].values, expected);
 }
 
-pub async fn the_last_of_two_equal_keys_wins(open: &Open) {
+pub(crate) async fn the_last_of_two_equal_keys_is_stored(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "twice").await;
     let twice = [("a", json!(1)), ("a", json!(2))];
@@ -111,7 +111,7 @@ pub async fn the_last_of_two_equal_keys_wins(open: &Open) {
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(json!(2))]);
 }
 
-pub async fn unknown_slugs(open: &Open) {
+pub(crate) async fn rejects_unknown_slugs(open: &OpenStore) {
     let store = open().await;
     let mut at = leads(&*store, "unknown").await;
     at.slug = Slug::new("nope").unwrap();
@@ -129,7 +129,7 @@ pub async fn unknown_slugs(open: &Open) {
     assert_eq!(found, Ok(None));
 }
 
-pub async fn references_are_apart(open: &Open) {
+pub(crate) async fn references_are_separate(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "apart").await;
     let other = leads(&*store, "apart").await;
@@ -153,7 +153,7 @@ pub async fn references_are_apart(open: &Open) {
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(json!("mine"))]);
 }
 
-pub async fn first_writes_race_to_one_entry(open: &Open) {
+pub(crate) async fn parallel_first_writes_make_one_entry(open: &OpenStore) {
     let stores = [open().await, open().await];
     for round in 0..10 {
         let at = leads(&*stores[0], &format!("race{round}")).await;
@@ -170,7 +170,7 @@ pub async fn first_writes_race_to_one_entry(open: &Open) {
     }
 }
 
-pub async fn parallel_fields_are_all_kept(open: &Open) {
+pub(crate) async fn parallel_fields_are_all_kept(open: &OpenStore) {
     let stores = [open().await, open().await];
     let at = leads(&*stores[0], "kept").await;
     let tasks: Vec<_> = (0..100)

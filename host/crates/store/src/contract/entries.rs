@@ -5,9 +5,9 @@ use serde_json::json;
 use sluice_crm::CrmFault;
 use sluice_crm::WriteInto::{Holder, New, Newest};
 
-use super::{NOW, Open, entries, get, key, leads, put, set};
+use super::{NOW, OpenStore, entries, get, key, leads, put, set};
 
-pub async fn entries_are_newest_first(open: &Open) {
+pub(crate) async fn entries_are_returned_newest_first(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "order").await;
     assert!(entries(&*store, &at).await.is_empty());
@@ -31,7 +31,7 @@ pub async fn entries_are_newest_first(open: &Open) {
     assert_eq!(none, Ok(Vec::new()));
 }
 
-pub async fn order_does_not_follow_a_clock_that_goes_back(open: &Open) {
+pub(crate) async fn order_is_kept_when_the_clock_goes_back(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "clock").await;
     for (n, now) in [NOW, NOW - 1_000, 0, NOW + 1].into_iter().enumerate() {
@@ -40,15 +40,15 @@ pub async fn order_does_not_follow_a_clock_that_goes_back(open: &Open) {
     }
     let found = entries(&*store, &at).await;
     let made: Vec<_> = found.iter().map(|entry| entry.created_at).collect();
-    assert_eq!(made, [NOW + 1, 0, NOW - 1_000, NOW], "times are as they were read");
+    assert_eq!(made, [NOW + 1, 0, NOW - 1_000, NOW], "entries keep the times of the clock");
 }
 
-pub async fn a_result_is_bounded(open: &Open) {
+pub(crate) async fn rejects_a_result_over_the_limit(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "bounded").await;
     set(&*store, &at, "a", json!("x".repeat(100)), NOW).await;
     set(&*store, &at, "b", json!("x".repeat(100)), NOW).await;
-    // A string of 100 bytes has two more in MessagePack; entries bring their keys.
+    // A string of 100 bytes takes two more in MessagePack. The keys of an entry count, too.
     let keys = [key("a"), key("b")];
     let fields = |max| store.get_fields(&at, &keys, max);
     assert!(fields(204).await.is_ok());
@@ -58,7 +58,7 @@ pub async fn a_result_is_bounded(open: &Open) {
     assert_eq!(entries(205).await, Err(CrmFault::ResultTooLarge));
 }
 
-pub async fn a_reader_sees_one_moment(open: &Open) {
+pub(crate) async fn a_read_shows_one_moment(open: &OpenStore) {
     let stores = [open().await, open().await];
     let at = leads(&*stores[0], "moment").await;
     let (store, to) = (stores[1].clone(), at.clone());

@@ -1,5 +1,4 @@
-//! Jobs. Workers take what is due of any brand, so each of these needs a database of its
-//! own.
+//! Jobs. Workers take due jobs of any brand, so each of these tests needs a database of its own.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use sluice_crm::{
 };
 
 use super::writes::{leads_and_deals, to_stage};
-use super::{NOW, Open, entries, get, key, leads, set, try_put, write};
+use super::{NOW, OpenStore, entries, get, key, leads, set, try_put, write};
 use crate::Store;
 
 fn caps() -> CapsOfBrand {
@@ -23,7 +22,7 @@ async fn run(store: &dyn Store, now_ms: i64) -> Vec<JobRun> {
     store.run_jobs(caps(), 1_000, now_ms).await.unwrap()
 }
 
-/// Runs until nothing is due any more, however few jobs a backend takes in one go.
+/// Runs jobs until no job is due. A backend may take a few jobs at a time.
 async fn run_all(store: &dyn Store, now_ms: i64) -> Vec<JobRun> {
     let mut all = Vec::new();
     loop {
@@ -47,11 +46,11 @@ async fn list(store: &dyn Store, at: &Address) -> Vec<Job> {
     store.list_jobs(Some(&at.brand), None, 1_000).await.unwrap()
 }
 
-pub async fn a_job_is_applied_once(open: &Open) {
+pub(crate) async fn a_job_is_applied_once(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "once").await;
     let id = queue(&*store, &at, write(&at, &[("a", json!(1))], New), NOW).await;
-    assert_eq!(get(&*store, &at, &["a"]).await, [None], "it is only queued");
+    assert_eq!(get(&*store, &at, &["a"]).await, [None], "the write is only queued");
     let counts = store.count_jobs().await.unwrap();
     assert_eq!(counts, JobCounts { waiting: 1, parked: 0, oldest_waiting_at: Some(NOW) });
 
@@ -77,8 +76,8 @@ pub async fn a_job_is_applied_once(open: &Open) {
     assert_eq!(store.count_jobs().await, Ok(JobCounts::default()));
 }
 
-/// Many workers on several hosts: each job once, and those of a line in their order.
-pub async fn jobs_of_a_line_keep_their_order(open: &Open) {
+/// With several workers on several hosts, each job runs once, and the jobs of a line run in order.
+pub(crate) async fn jobs_of_a_line_keep_their_order(open: &OpenStore) {
     const JOBS: i64 = 40;
     let stores = [open().await, open().await];
     let at = leads(&*stores[0], "order").await;
@@ -93,7 +92,7 @@ pub async fn jobs_of_a_line_keep_their_order(open: &Open) {
     let workers: Vec<_> = (0..4)
         .map(|worker| {
             let store = stores[worker % 2].clone();
-            // "Nothing is due" can mean that others are at it: ask until all is done.
+            // No job may be due while other workers hold the next ones, so run until all are done.
             tokio::spawn(async move {
                 while store.count_jobs().await.unwrap().waiting > 0 {
                     store.run_jobs(caps(), 3, NOW).await.unwrap();
@@ -111,7 +110,7 @@ pub async fn jobs_of_a_line_keep_their_order(open: &Open) {
     }
 }
 
-pub async fn a_job_waits_in_all_its_lines(open: &Open) {
+pub(crate) async fn a_job_waits_in_all_its_lines(open: &OpenStore) {
     let store = open().await;
     let (from, to) = leads_and_deals(&*store, "lines").await;
     let later = NOW + 10_000;
@@ -125,22 +124,22 @@ pub async fn a_job_waits_in_all_its_lines(open: &Open) {
         remove_from_old: false,
     };
     queue(&*store, &from, copy, NOW).await;
-    // Behind the copy in its other line.
+    // This job waits behind the copy in the copy's other line.
     queue_set(&*store, &to, "after", json!(1), NOW).await;
     let free = Address { reference: Reference::new("order", "1").unwrap(), ..from.clone() };
     queue_set(&*store, &free, "a", json!(1), NOW).await;
 
-    assert_eq!(run_all(&*store, NOW).await.len(), 1, "only what nobody holds up");
+    assert_eq!(run_all(&*store, NOW).await.len(), 1, "only the job in a line of its own runs");
     assert_eq!(get(&*store, &free, &["a"]).await, [Some(json!(1))]);
     assert!(entries(&*store, &to).await.is_empty());
-    // Synchronous calls do not wait.
+    // Synchronous calls do not wait for jobs.
     set(&*store, &from, "a", json!("now"), NOW).await;
     let ends: Vec<_> = run_all(&*store, later).await.into_iter().map(|run| run.end).collect();
     assert_eq!(ends, [JobEnd::Done, JobEnd::Done, JobEnd::Done]);
     assert_eq!(get(&*store, &to, &["b", "after"]).await, [Some(json!("first")), Some(json!(1))]);
 }
 
-pub async fn what_is_refused_parks_and_holds_nothing_up(open: &Open) {
+pub(crate) async fn a_rejected_job_is_parked_and_frees_its_lines(open: &OpenStore) {
     let store = open().await;
     let (_, at) = leads_and_deals(&*store, "parks").await;
     set(&*store, &at, "a", json!(1), NOW).await;
@@ -157,16 +156,20 @@ pub async fn what_is_refused_parks_and_holds_nothing_up(open: &Open) {
     assert_eq!((job.id, job.tries, job.last_error.as_deref()), (parked, 1, Some(&*error)));
     assert_eq!(store.count_jobs().await.unwrap().parked, 1);
 
-    // Now there is an entry: the operator has it tried again, late.
+    // Now there is an entry, so the job succeeds when the operator retries it. It runs late.
     assert_eq!(store.retry_jobs(JobChoice::One(parked), NOW + 7).await, Ok(1));
     assert_eq!(run_all(&*store, NOW + 7).await.len(), 1);
     let job = list(&*store, &at).await.into_iter().find(|job| job.id == parked).unwrap();
     assert_eq!((job.state, job.is_late, job.last_error), (JobState::Done, true, None));
     assert_eq!(entries(&*store, &at).await[0].placement.as_ref().unwrap().stage_slug, "open");
-    assert_eq!(store.retry_jobs(JobChoice::One(parked), NOW).await, Ok(0), "it is done");
+    assert_eq!(
+        store.retry_jobs(JobChoice::One(parked), NOW).await,
+        Ok(0),
+        "a job that is done cannot be chosen"
+    );
 }
 
-pub async fn jobs_are_dropped_and_retried_by_choice(open: &Open) {
+pub(crate) async fn operators_drop_and_retry_chosen_jobs(open: &OpenStore) {
     let store = open().await;
     let (_, at) = leads_and_deals(&*store, "choice").await;
     let (_, other) = leads_and_deals(&*store, "choice").await;
@@ -184,16 +187,16 @@ pub async fn jobs_are_dropped_and_retried_by_choice(open: &Open) {
     assert_eq!(get(&*store, &at, &["a"]).await, [Some(json!(1))]);
     assert_eq!(store.drop_jobs(parked(&at)).await, Ok(2));
     assert_eq!(store.drop_jobs(JobChoice::Parked { brand: None }).await, Ok(1));
-    assert_eq!(store.drop_jobs(JobChoice::One(waiting)).await, Ok(0), "it is done");
+    assert_eq!(store.drop_jobs(JobChoice::One(waiting)).await, Ok(0), "a job that is done cannot be chosen");
     let waiting = queue_set(&*store, &at, "a", json!(2), NOW).await;
     assert_eq!(store.drop_jobs(JobChoice::One(waiting)).await, Ok(1));
     assert_eq!(run(&*store, NOW).await, []);
-    // The place in line is free again.
+    // A dropped job does not block its line.
     queue_set(&*store, &at, "a", json!(3), NOW).await;
     assert_eq!(run_all(&*store, NOW).await.len(), 1);
 }
 
-pub async fn queueing_refuses_what_writing_would(open: &Open) {
+pub(crate) async fn queueing_rejects_what_writing_would_reject(open: &OpenStore) {
     let store = open().await;
     let (at, deals) = leads_and_deals(&*store, "refuses").await;
     let try_queue = |write: CrmWrite, caps| store.queue_crm(&at.brand, write, caps, NOW);
@@ -209,13 +212,13 @@ pub async fn queueing_refuses_what_writing_would(open: &Open) {
     let full = try_queue(one(), few).await;
     assert_eq!(full, Err(CrmFault::Cap(CapReached::EntriesAReference)));
     assert_eq!(list(&*store, &at).await, []);
-    // A job that an operator made room for too late: it waits for the operator.
+    // A job that exceeds a quota when it runs is parked.
     try_queue(one(), all).await.unwrap();
     let runs = store.run_jobs(Arc::new(move |_| few), 10, NOW).await.unwrap();
     assert!(matches!(&runs[..], [JobRun { end: JobEnd::Parked { .. }, .. }]), "{runs:?}");
 }
 
-pub async fn waiting_jobs_count_as_bytes(open: &Open) {
+pub(crate) async fn waiting_jobs_count_towards_the_brand_bytes(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "job-bytes").await;
     let limit = CrmCaps { brand_bytes_max: 3_000, ..CrmCaps::default() };
@@ -223,13 +226,13 @@ pub async fn waiting_jobs_count_as_bytes(open: &Open) {
     let mut queued = 0;
     while store.queue_crm(&at.brand, big.clone(), limit, NOW).await.is_ok() {
         queued += 1;
-        assert!(queued < 10, "nothing bounds the queue");
+        assert!(queued < 10, "the quota does not bound the queue");
     }
     assert_eq!(queued, 2);
     run_all(&*store, NOW).await;
     store.queue_crm(&at.brand, CrmWrite::Clear { at: at.line() }, limit, NOW).await.unwrap();
     run_all(&*store, NOW).await;
-    // Everything was given back: the smallest entry fits to the byte.
+    // All bytes are free again: the smallest entry fits exactly.
     let bytes = sluice_crm::entry_bytes(&at.reference) + sluice_crm::value_bytes("a", 1);
     for (brand_bytes_max, fits) in [(bytes - 1, false), (bytes, true)] {
         let caps = CrmCaps { brand_bytes_max, ..CrmCaps::default() };
@@ -238,7 +241,7 @@ pub async fn waiting_jobs_count_as_bytes(open: &Open) {
     }
 }
 
-pub async fn finished_jobs_go_in_batches(open: &Open) {
+pub(crate) async fn finished_jobs_are_deleted_in_batches(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "finished").await;
     for n in 0..5 {
@@ -250,12 +253,12 @@ pub async fn finished_jobs_go_in_batches(open: &Open) {
     assert_eq!(delete(NOW, 10).await, Ok(0));
     assert_eq!(delete(NOW + 4, 3).await, Ok(3));
     assert_eq!(delete(NOW + 4, 3).await, Ok(1));
-    assert_eq!(delete(i64::MAX, 10).await, Ok(1), "what waits stays");
+    assert_eq!(delete(i64::MAX, 10).await, Ok(1), "waiting jobs are kept");
     assert_eq!(list(&*store, &at).await.len(), 1);
 }
 
-/// What was queued under the email's reference before a login follows to the id.
-pub async fn queued_writes_follow_a_login(open: &Open) {
+/// Writes that were queued under the email's reference before the login are moved to the id.
+pub(crate) async fn queued_writes_follow_a_login(open: &OpenStore) {
     let store = open().await;
     let mut at = leads(&*store, "follow").await;
     let (email, id) = (Reference::new("customer", "email:a@b").unwrap(), at.reference.clone());

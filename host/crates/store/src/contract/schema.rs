@@ -6,7 +6,7 @@ use sluice_crm::{
     Address, CapReached, CrmCaps, CrmFault, CrmSchema, Entity, EntityMode, FieldType, Reference, Slug,
 };
 
-use super::{NOW, Open, brand, get, set};
+use super::{NOW, OpenStore, brand, get, set};
 use crate::Store;
 
 const FIRST: &str = "
@@ -43,7 +43,7 @@ async fn find(store: &dyn Store, brand: &str) -> Entity {
     store.find_entity(brand, slug).await.unwrap().unwrap()
 }
 
-pub async fn applying_is_additive_and_idempotent(open: &Open) {
+pub(crate) async fn applying_is_additive_and_idempotent(open: &OpenStore) {
     let store = open().await;
     let brand = brand("additive");
     let changes = store.apply_crm_schema(&brand, parse(FIRST)).await.unwrap();
@@ -70,7 +70,7 @@ pub async fn applying_is_additive_and_idempotent(open: &Open) {
     assert_eq!(won.status.as_deref(), Some("active"));
 }
 
-pub async fn changes_are_told(open: &Open) {
+pub(crate) async fn changes_are_reported(open: &OpenStore) {
     let store = open().await;
     let brand = brand("changes");
     let at = Address {
@@ -95,14 +95,14 @@ pub async fn changes_are_told(open: &Open) {
     );
     let entity = find(&*store, &brand).await;
     let keys: Vec<_> = entity.fields.iter().map(|(_, f)| &*f.key).collect();
-    assert_eq!(keys, ["note", "score"], "what is not declared any more stays");
+    assert_eq!(keys, ["note", "score"], "a field that is no longer declared is kept");
     assert_eq!(get(&*store, &at, &["score"]).await, [Some(json!(5))]);
     let empty = store.apply_crm_schema(&brand, parse("")).await.unwrap();
     assert_eq!(empty, [""; 0]);
     assert_eq!(find(&*store, &brand).await, entity);
 }
 
-pub async fn ids_are_stable(open: &Open) {
+pub(crate) async fn ids_are_stable(open: &OpenStore) {
     let store = open().await;
     let brand = brand("stable");
     store.apply_crm_schema(&brand, parse(FIRST)).await.unwrap();
@@ -116,22 +116,22 @@ pub async fn ids_are_stable(open: &Open) {
     assert_eq!((&*is.stages[2].spec.slug, is.stages[2].id), ("won", was.stages[1].id));
 }
 
-pub async fn two_who_apply_at_once_agree(open: &Open) {
+pub(crate) async fn parallel_declarations_agree(open: &OpenStore) {
     let stores = [open().await, open().await];
     let brand = brand("at-once");
     let tasks = stores.clone().map(|store| {
         let brand = brand.clone();
         tokio::spawn(async move { store.apply_crm_schema(&brand, parse(FIRST)).await })
     });
-    let mut told = 0;
+    let mut sentences = 0;
     for task in tasks {
-        told += task.await.unwrap().unwrap().len();
+        sentences += task.await.unwrap().unwrap().len();
     }
-    assert_eq!(told, 5, "only one of them added anything");
+    assert_eq!(sentences, 5, "only one host adds rows");
     assert_eq!(find(&*stores[0], &brand).await, find(&*stores[1], &brand).await);
 }
 
-pub async fn ensuring_adds_and_changes_nothing(open: &Open) {
+pub(crate) async fn ensuring_adds_what_is_missing_and_changes_nothing(open: &OpenStore) {
     let store = open().await;
     let brand = brand("ensure");
     let asked = |text: &str| parse(text).entities.remove(0);
@@ -148,17 +148,17 @@ pub async fn ensuring_adds_and_changes_nothing(open: &Open) {
     let after = find(&*store, &brand).await;
     assert_eq!((&after.name, &after.fields[0]), (&before.name, &before.fields[0]));
     assert_eq!(after.pipelines[0].stages[..2], before.pipelines[0].stages);
-    assert_eq!(after.pipelines[0].stages[2].spec.slug, "lost", "what is new comes last");
+    assert_eq!(after.pipelines[0].stages[2].spec.slug, "lost", "new stages come last");
     let again = ensure(SECOND, caps).await.unwrap();
     assert_eq!((again.fields_added, again.fields_skipped), (vec![], vec!["note".to_owned()]));
     assert_eq!(find(&*store, &brand).await, after);
     let one = CrmCaps { entities_a_brand_max: 1, ..caps };
     let full = ensure("[[entity]]\nslug = 'other'", one).await;
     assert_eq!(full, Err(CrmFault::Cap(CapReached::Schema)));
-    assert!(ensure(FIRST, one).await.is_ok(), "it is there already");
+    assert!(ensure(FIRST, one).await.is_ok(), "the entity exists already");
 }
 
-pub async fn two_who_ensure_at_once_agree(open: &Open) {
+pub(crate) async fn parallel_ensures_agree(open: &OpenStore) {
     let stores = [open().await, open().await];
     let brand = brand("ensure-at-once");
     let tasks = stores.clone().map(|store| {
@@ -174,7 +174,7 @@ pub async fn two_who_ensure_at_once_agree(open: &Open) {
     assert_eq!(find(&*stores[0], &brand).await.fields.len(), 1);
 }
 
-pub async fn entities_are_listed(open: &Open) {
+pub(crate) async fn lists_entities_by_slug(open: &OpenStore) {
     let store = open().await;
     let brand = brand("list");
     assert_eq!(store.list_entities(&brand).await, Ok(vec![]));

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use sluice_session::{SessionAddress, SessionChange, SessionKey, SessionRowId, SessionStamp};
 
-use super::{NOW, Open, brand};
+use super::{NOW, OpenStore, brand};
 use crate::Store;
 
 const HOUR: i64 = 3_600_000;
@@ -27,7 +27,7 @@ async fn issue(store: &dyn Store, at: &SessionAddress, id: u8, sealed: &[u8]) ->
     stamp.unwrap()
 }
 
-/// Adds a byte to the content as it is.
+/// Appends a byte to the stored content.
 async fn append(store: &dyn Store, at: &SessionAddress, byte: u8) -> Option<SessionStamp> {
     let edit = Box::new(move |row: Option<&sluice_session::SessionRow>| {
         let mut sealed = row.map(|row| row.sealed.clone()).unwrap_or_default();
@@ -37,7 +37,7 @@ async fn append(store: &dyn Store, at: &SessionAddress, byte: u8) -> Option<Sess
     store.commit_session(at.clone(), NOW, edit).await.unwrap()
 }
 
-pub async fn load_and_expiry(open: &Open) {
+pub(crate) async fn sessions_load_until_they_expire(open: &OpenStore) {
     let store = open().await;
     let brand = brand("load");
     assert_eq!(store.load_session(key(&brand, 1), NOW).await, Ok(None));
@@ -53,7 +53,7 @@ pub async fn load_and_expiry(open: &Open) {
 
     let late = NOW + HOUR;
     assert_eq!(store.load_session(key(&brand, 1), late).await, Ok(None));
-    // A commit does not see the expired row either, and may take its place.
+    // A commit does not see the expired row and may replace it.
     let edit = Box::new(move |row: Option<&sluice_session::SessionRow>| {
         assert!(row.is_none());
         SessionChange::Issue { id_hash: [2; 32], sealed: b"new".to_vec(), expires_at: late + HOUR }
@@ -64,7 +64,7 @@ pub async fn load_and_expiry(open: &Open) {
     assert_eq!(row.unwrap().sealed, b"new");
 }
 
-pub async fn parallel_commits_keep_all(open: &Open) {
+pub(crate) async fn parallel_commits_are_all_kept(open: &OpenStore) {
     let stores = [open().await, open().await];
     let at = new_address(&brand("parallel"));
     issue(&*stores[0], &at, 1, b"").await;
@@ -83,7 +83,7 @@ pub async fn parallel_commits_keep_all(open: &Open) {
     assert_eq!(bytes, (0..100).collect::<Vec<u8>>());
 }
 
-pub async fn a_new_id_kills_the_old_one(open: &Open) {
+pub(crate) async fn a_new_id_replaces_the_old_one(open: &OpenStore) {
     let store = open().await;
     let at = new_address(&brand("rename"));
     issue(&*store, &at, 1, b"a").await;
@@ -94,13 +94,13 @@ pub async fn a_new_id_kills_the_old_one(open: &Open) {
     assert_eq!((row.row_id, &row.sealed[..]), (at.row_id, &b"b"[..]));
 }
 
-pub async fn a_commit_after_login_finds_the_row(open: &Open) {
+pub(crate) async fn a_commit_after_login_finds_the_row(open: &OpenStore) {
     let store: Arc<dyn Store> = open().await;
     let at = new_address(&brand("login"));
     issue(&*store, &at, 1, b"a").await;
     let loaded = store.load_session(key(&at.brand, 1), NOW).await.unwrap();
     let loaded = loaded.unwrap();
-    // Another request logs in meanwhile.
+    // Meanwhile another request logs in.
     issue(&*store, &at, 2, b"b").await;
     let (tell, told) = oneshot::channel();
     let edit = Box::new(move |row: Option<&sluice_session::SessionRow>| {
@@ -110,14 +110,14 @@ pub async fn a_commit_after_login_finds_the_row(open: &Open) {
         SessionChange::Write { sealed }
     });
     let stamp = store.commit_session(at.clone(), NOW, edit).await.unwrap();
-    assert!(told.await.unwrap(), "the edit can see that the login changed");
+    assert!(told.await.unwrap(), "the edit must see that the id changed");
     assert_eq!(stamp.unwrap().id_hash, [2; 32]);
     let row = store.load_session(key(&at.brand, 2), NOW).await.unwrap();
     assert_eq!(row.unwrap().sealed, b"b+");
     assert_eq!(store.load_session(key(&at.brand, 1), NOW).await, Ok(None));
 }
 
-pub async fn an_ended_session_stays_ended(open: &Open) {
+pub(crate) async fn an_ended_session_stays_ended(open: &OpenStore) {
     let store = open().await;
     let at = new_address(&brand("ended"));
     issue(&*store, &at, 1, b"a").await;
@@ -133,7 +133,7 @@ pub async fn an_ended_session_stays_ended(open: &Open) {
     assert_eq!(store.commit_session(at, NOW, keep).await, Ok(None));
 }
 
-pub async fn brands_are_apart(open: &Open) {
+pub(crate) async fn a_brand_cannot_reach_sessions_of_another(open: &OpenStore) {
     let store = open().await;
     let (ours, theirs) = (brand("ours"), brand("theirs"));
     let at = new_address(&ours);
@@ -153,8 +153,8 @@ pub async fn brands_are_apart(open: &Open) {
     assert_eq!(row.unwrap().sealed, b"a");
 }
 
-/// Deleting goes across brands, so this one uses times long before all others'.
-pub async fn expired_rows_go_in_batches(open: &Open) {
+/// Deleting affects all brands, so this test uses times long before those of other tests.
+pub(crate) async fn expired_rows_are_deleted_in_batches(open: &OpenStore) {
     let store = open().await;
     let brand = brand("expired");
     for id in 0..5 {

@@ -1,10 +1,10 @@
 //! Tokens that work once.
 
-use super::{NOW, Open, brand};
+use super::{NOW, OpenStore, brand};
 
 const ID: [u8; 16] = [7; 16];
 
-pub async fn a_token_is_spent_once(open: &Open) {
+pub(crate) async fn a_token_can_be_spent_once(open: &OpenStore) {
     let store = open().await;
     let (ours, theirs) = (brand("token"), brand("token"));
     assert_eq!(store.spend_token(&ours, ID, NOW).await, Ok(true));
@@ -15,7 +15,7 @@ pub async fn a_token_is_spent_once(open: &Open) {
     assert_eq!(elsewhere.spend_token(&ours, ID, NOW).await, Ok(false), "on another host");
 }
 
-pub async fn of_many_who_spend_at_once_one_does(open: &Open) {
+pub(crate) async fn one_of_many_parallel_spends_succeeds(open: &OpenStore) {
     let stores = [open().await, open().await];
     let brand = brand("token-race");
     let tasks: Vec<_> = (0..40usize)
@@ -31,8 +31,8 @@ pub async fn of_many_who_spend_at_once_one_does(open: &Open) {
     assert_eq!(spent, 1);
 }
 
-/// Deleting goes across brands, so this one uses times long before all others'.
-pub async fn expired_tokens_go_in_batches(open: &Open) {
+/// Deleting affects all brands, so this test uses times long before those of other tests.
+pub(crate) async fn expired_tokens_are_deleted_in_batches(open: &OpenStore) {
     let store = open().await;
     let brand = brand("token-expiry");
     for id in 0..5u8 {
@@ -41,6 +41,6 @@ pub async fn expired_tokens_go_in_batches(open: &Open) {
     assert_eq!(store.delete_expired_tokens(999, 10).await, Ok(0));
     assert_eq!(store.delete_expired_tokens(1_003, 3).await, Ok(3));
     assert_eq!(store.delete_expired_tokens(1_003, 3).await, Ok(1));
-    assert_eq!(store.spend_token(&brand, [4; 16], 1_004).await, Ok(false), "not yet forgotten");
+    assert_eq!(store.spend_token(&brand, [4; 16], 1_004).await, Ok(false), "the token has not expired");
     assert_eq!(store.delete_expired_tokens(1_004, 3).await, Ok(1));
 }

@@ -7,7 +7,7 @@ use sluice_crm::{
     Address, CrmCaps, CrmFault, CrmSchema, CrmWrite, CrmWritten, Destination, Named, Reference, Refusal, Slug,
 };
 
-use super::{NOW, Open, entries, get, key, leads, put, set, try_put};
+use super::{NOW, OpenStore, entries, get, key, leads, put, set, try_put};
 use crate::Store;
 
 const DEALS: &str = "
@@ -56,7 +56,7 @@ fn reference(kind: &str, id: &str) -> Reference {
     Reference::new(kind, id).unwrap()
 }
 
-pub async fn clearing_leaves_nothing(open: &Open) {
+pub(crate) async fn clearing_deletes_entries_and_frees_their_bytes(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "clear").await;
     let other = Address { reference: reference("customer", "8"), ..at.clone() };
@@ -69,7 +69,7 @@ pub async fn clearing_leaves_nothing(open: &Open) {
     assert!(entries(&*store, &at).await.is_empty());
     assert_eq!(get(&*store, &at, &["a"]).await, [None]);
     assert_eq!(entries(&*store, &other).await.len(), 1);
-    // All bytes were given back: as much may be written again as one of them took.
+    // All bytes are free again: the smallest entry fits exactly.
     write(&*store, &other, CrmWrite::Clear { at: other.line() }).await.unwrap();
     let bytes = sluice_crm::entry_bytes(&at.reference) + sluice_crm::value_bytes("a", 1);
     let try_one = |max| {
@@ -81,7 +81,7 @@ pub async fn clearing_leaves_nothing(open: &Open) {
     assert_eq!(try_one(bytes).await, Ok(()));
 }
 
-pub async fn values_of_a_key(open: &Open) {
+pub(crate) async fn returns_the_values_of_a_key_newest_first(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "values").await;
     let values = |limit, bytes_max| {
@@ -100,7 +100,7 @@ pub async fn values_of_a_key(open: &Open) {
     assert_eq!(unknown, Err(CrmFault::UnknownSlug("nope".to_owned())));
 }
 
-pub async fn entries_are_put_into_stages(open: &Open) {
+pub(crate) async fn moves_entries_into_stages(open: &OpenStore) {
     let store = open().await;
     let (_, at) = leads_and_deals(&*store, "stages").await;
     let to = |slug: &str, all_entries| CrmWrite::Move { at: at.line(), to: to_stage(slug), all_entries };
@@ -127,7 +127,7 @@ pub async fn entries_are_put_into_stages(open: &Open) {
     }
 }
 
-pub async fn fields_go_to_another_entity(open: &Open) {
+pub(crate) async fn moves_fields_to_another_entity(open: &OpenStore) {
     let store = open().await;
     let (from, to) = leads_and_deals(&*store, "other-entity").await;
     let exact = json!({"z": -0.0, "a": "\0"});
@@ -151,7 +151,7 @@ pub async fn fields_go_to_another_entity(open: &Open) {
     assert_eq!(nothing, Err(CrmFault::Refused(Refusal::NothingToMove)));
 }
 
-pub async fn entries_get_another_reference(open: &Open) {
+pub(crate) async fn reassigns_entries_to_another_reference(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "reassign").await;
     let visitor = Address { reference: reference("quiz_visitor", "v"), ..at.clone() };
@@ -170,17 +170,17 @@ pub async fn entries_get_another_reference(open: &Open) {
     let done = write(&*store, &at, reassign.clone()).await;
     assert_eq!(done, Ok(CrmWritten::Reassigned { moved: 2 }));
     let values = store.get_values(&at, &key("n"), 5, 100).await;
-    assert_eq!(values, Ok(vec![json!(3), json!(2), json!(1)]), "newest is by creation");
+    assert_eq!(values, Ok(vec![json!(3), json!(2), json!(1)]), "the order is that of creation");
     assert_eq!(get(&*store, &at, &["n"]).await, [Some(json!(3))]);
     assert!(entries(&*store, &visitor).await.is_empty());
     let again = write(&*store, &at, reassign).await;
     assert_eq!(again, Ok(CrmWritten::Reassigned { moved: 0 }));
-    // What the visitor writes after that is a new entry.
+    // A later write of the visitor makes a new entry.
     set(&*store, &visitor, "n", json!(4), NOW).await;
     assert_eq!(entries(&*store, &visitor).await.len(), 1);
 }
 
-pub async fn a_login_with_an_id_takes_everything_along(open: &Open) {
+pub(crate) async fn a_login_with_an_id_adopts_entries_of_every_entity(open: &OpenStore) {
     let store = open().await;
     let (in_leads, in_deals) = leads_and_deals(&*store, "adopt").await;
     let other = leads(&*store, "adopt").await;
@@ -198,11 +198,11 @@ pub async fn a_login_with_an_id_takes_everything_along(open: &Open) {
     assert_eq!(adopt().await, Ok(0));
     assert_eq!(entries(&*store, &at(&in_leads, &id)).await.len(), 1);
     assert_eq!(entries(&*store, &at(&in_deals, &id)).await.len(), 2);
-    assert_eq!(entries(&*store, &at(&other, &email)).await.len(), 1, "another brand");
+    assert_eq!(entries(&*store, &at(&other, &email)).await.len(), 1, "entries of another brand stay");
 }
 
-/// Two entities, written in both directions at once: nobody waits in a circle.
-pub async fn opposite_moves_end(open: &Open) {
+/// Writes move fields between two entities in both directions at the same time.
+pub(crate) async fn opposite_moves_do_not_deadlock(open: &OpenStore) {
     let stores = [open().await, open().await];
     let (a, b) = leads_and_deals(&*stores[0], "opposite").await;
     for at in [&a, &b] {
@@ -220,8 +220,8 @@ pub async fn opposite_moves_end(open: &Open) {
     }
 }
 
-/// Refused above the store or stored exactly: never cut, never read as SQL.
-pub async fn hostile_text_is_text(open: &Open) {
+/// Text is never truncated and never interpreted as SQL.
+pub(crate) async fn stores_hostile_text_exactly(open: &OpenStore) {
     let store = open().await;
     let at = leads(&*store, "hostile").await;
     let texts = [
@@ -238,12 +238,12 @@ pub async fn hostile_text_is_text(open: &Open) {
             assert_eq!(get(&*store, &at, &[name]).await, [Some(value)]);
         }
     }
-    // What is allowed in a reference id, too.
+    // The id of a reference is text, too.
     for id in ["'; DROP TABLE crm_entry; --", "a\0", "a\0b", "%", "_", "$1", "\u{feff}"] {
         let at = Address { reference: reference("order", id), ..at.clone() };
         set(&*store, &at, "id", json!(id), NOW).await;
         assert_eq!(get(&*store, &at, &["id"]).await, [Some(json!(id))]);
-        assert_eq!(entries(&*store, &at).await.len(), 1, "{id:?} is one reference and no other");
+        assert_eq!(entries(&*store, &at).await.len(), 1, "{id:?} must not be mistaken for another reference");
     }
     for field in ["__proto__", "constructor", "a.b", "-", ".", "select"] {
         set(&*store, &at, field, json!(field), NOW).await;

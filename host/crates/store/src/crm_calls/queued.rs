@@ -1,4 +1,4 @@
-//! `async: true`.
+//! Calls with `async: true`.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ pub(super) fn can_wait(call: Call) -> bool {
     )
 }
 
-async fn work(crm: &Crm) -> Vec<JobEnd> {
+/// Runs the jobs. Returns how each of them ended.
+async fn run_jobs(crm: &Crm) -> Vec<JobEnd> {
     let caps = crm.caps;
     let runs = crm.store.run_jobs(Arc::new(move |_: &str| caps), 100, 2_000).await.unwrap();
     runs.into_iter().map(|run| run.end).collect()
@@ -27,18 +28,18 @@ async fn every_write_can_be_queued() {
         crm.set("leads", "a", json!(0)).await;
         crm.set("deals", "a", json!(0)).await;
         let before = (crm.entries("leads").await, crm.entries("deals").await);
-        let mut options = good(call);
+        let mut options = valid_options(call);
         options["async"] = json!(true);
-        let queued = crm.good(call, options).await;
+        let queued = crm.succeed(call, options).await;
         match call {
             Call::SetField | Call::SetFields | Call::AddValue => assert_eq!(queued, json!(true)),
             _ => assert_eq!(queued, json!({"ok": true, "queued": true})),
         }
         let bell = std::pin::pin!(crm.bell.notified());
-        assert!(futures_util::FutureExt::now_or_never(bell).is_some(), "the workers are told");
+        assert!(futures_util::FutureExt::now_or_never(bell).is_some(), "the call wakes the workers");
         let waiting = (crm.entries("leads").await, crm.entries("deals").await);
-        assert_eq!(waiting, before, "nothing is written yet");
-        assert_eq!(work(&crm).await, [JobEnd::Done]);
+        assert_eq!(waiting, before, "the write is only queued");
+        assert_eq!(run_jobs(&crm).await, [JobEnd::Done]);
         if call != Call::Reassign {
             let after = (crm.entries("leads").await, crm.entries("deals").await);
             assert_ne!(after, before, "{call:?}");
@@ -47,37 +48,37 @@ async fn every_write_can_be_queued() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_at_once() {
+async fn queueing_rejects_invalid_writes_at_once() {
     let crm = Crm::new().await;
     let unknown = json!({"slug": "nope", "fieldKey": "a", "value": 1, "async": true});
     assert!(matches!(crm.call(Call::SetField, unknown).await, Err(CrmError::Type(_))));
     let stage = |slug: &str| json!({"slug": "deals", "stageSlug": slug, "async": true});
-    assert_eq!(crm.refused(Call::MoveToStage, stage("nope")).await.0, Refusal::UnknownStage);
-    assert_eq!(crm.refused(Call::MoveToStage, stage("new")).await.0, Refusal::NoEntry);
-    assert_eq!(work(&crm).await, []);
+    assert_eq!(crm.rejection(Call::MoveToStage, stage("nope")).await.0, Refusal::UnknownStage);
+    assert_eq!(crm.rejection(Call::MoveToStage, stage("new")).await.0, Refusal::NoEntry);
+    assert_eq!(run_jobs(&crm).await, []);
 
-    // Behind a write that will make the entry, a move is right; a stage that is not
-    // there is still wrong.
+    // Behind a queued write that makes the entry, a move is accepted. A stage that does not exist
+    // is still rejected.
     let first = json!({"slug": "deals", "fieldKey": "a", "value": 1, "async": true});
-    assert_eq!(crm.good(Call::SetField, first).await, json!(true));
-    assert_eq!(crm.refused(Call::MoveToStage, stage("nope")).await.0, Refusal::UnknownStage);
-    crm.good(Call::MoveToStage, stage("new")).await;
-    assert_eq!(work(&crm).await, [JobEnd::Done, JobEnd::Done]);
+    assert_eq!(crm.succeed(Call::SetField, first).await, json!(true));
+    assert_eq!(crm.rejection(Call::MoveToStage, stage("nope")).await.0, Refusal::UnknownStage);
+    crm.succeed(Call::MoveToStage, stage("new")).await;
+    assert_eq!(run_jobs(&crm).await, [JobEnd::Done, JobEnd::Done]);
     assert_eq!(crm.entries("deals").await, json!([[{"a": 1}, "new"]]));
 }
 
 #[tokio::test]
-async fn who_may_reassign_is_decided_when_it_is_queued() {
+async fn reassigning_is_authorised_when_it_is_queued() {
     let mut crm = Crm::new().await;
     let set = json!({"slug": "leads", "fieldKey": "q", "value": 1, "referenceType": "quiz_visitor",
         "referenceId": "v1", "async": true});
-    crm.good(Call::SetField, set).await;
-    let mut options = good(Call::Reassign);
+    crm.succeed(Call::SetField, set).await;
+    let mut options = valid_options(Call::Reassign);
     options["async"] = json!(true);
-    assert_eq!(crm.refused(Call::Reassign, options.clone()).await.0, Refusal::NotAllowed);
+    assert_eq!(crm.rejection(Call::Reassign, options.clone()).await.0, Refusal::NotAllowed);
     crm.quiz_visitor_id = Some("v1");
-    crm.good(Call::Reassign, options).await;
+    crm.succeed(Call::Reassign, options).await;
     crm.quiz_visitor_id = None;
-    assert_eq!(work(&crm).await, [JobEnd::Done, JobEnd::Done]);
+    assert_eq!(run_jobs(&crm).await, [JobEnd::Done, JobEnd::Done]);
     assert_eq!(crm.entries("leads").await, json!([[{"q": 1}, null]]));
 }

@@ -1,14 +1,14 @@
-//! What good input gets.
+//! The results of valid calls.
 
 use super::*;
 
 #[tokio::test]
-async fn spellings_and_defaults() {
+async fn accepts_every_spelling_and_defaults_to_the_customer() {
     let crm = Crm::new().await;
     for (kind, id) in [("customer", "7"), ("order", "9"), ("order", "7")] {
         let options = json!({"slug": "leads", "fieldKey": "a", "value": format!("{kind}/{id}"),
             "referenceType": kind, "referenceId": id});
-        crm.good(Call::SetField, options).await;
+        crm.succeed(Call::SetField, options).await;
     }
     for (options, reference) in [
         (json!({"slug": "leads", "fieldKey": "a"}), "customer/7"),
@@ -24,64 +24,64 @@ async fn spellings_and_defaults() {
         ),
         (json!({"slug": null, "crmEntitySlug": "leads", "fieldKey": null, "field_key": "a"}), "customer/7"),
     ] {
-        assert_eq!(crm.good(Call::GetField, options).await, json!(reference));
+        assert_eq!(crm.succeed(Call::GetField, options).await, json!(reference));
     }
 }
 
 #[tokio::test]
-async fn reads() {
+async fn reads_return_exact_values() {
     let crm = Crm::new().await;
     crm.set("leads", "__proto__", json!(-0.0)).await;
-    let got = crm.good(Call::GetField, json!({"slug": "leads", "fieldKey": "__proto__"})).await;
+    let got = crm.succeed(Call::GetField, json!({"slug": "leads", "fieldKey": "__proto__"})).await;
     assert_eq!(got.to_string(), "-0.0");
     let keys = json!({"slug": "leads", "fieldKeys": ["__proto__", "b"]});
-    let got = crm.good(Call::GetFields, keys).await;
+    let got = crm.succeed(Call::GetFields, keys).await;
     assert_eq!(got.to_string(), r#"{"__proto__":-0.0,"b":null}"#);
 }
 
 #[tokio::test]
-async fn limits_of_lists() {
+async fn lists_are_limited() {
     let crm = Crm::new().await;
     for n in 0..201 {
         crm.add("leads", "n", json!(n)).await;
     }
     for call in [Call::GetEntries, Call::GetValues] {
         for (limit, count) in [(json!(null), 50), (json!(2.9), 2), (json!(1e300), 200)] {
-            let mut options = good(call);
+            let mut options = valid_options(call);
             options["limit"] = limit;
             options["fieldKey"] = json!("n");
-            assert_eq!(crm.good(call, options).await.as_array().unwrap().len(), count);
+            assert_eq!(crm.succeed(call, options).await.as_array().unwrap().len(), count);
         }
     }
     let newest = json!({"slug": "leads", "fieldKey": "n", "limit": 3});
-    assert_eq!(crm.good(Call::GetValues, newest).await, json!([200, 199, 198]));
+    assert_eq!(crm.succeed(Call::GetValues, newest).await, json!([200, 199, 198]));
 }
 
 #[tokio::test]
-async fn writes() {
+async fn writes_change_entries() {
     let crm = Crm::new().await;
     let fields = json!([{"fieldKey": "a", "value": 0}, {"field_key": "b", "value": false},
         {"fieldKey": "a", "value": ""}]);
     let options = json!({"slug": "leads", "fields": fields});
-    assert_eq!(crm.good(Call::SetFields, options.clone()).await, json!(true));
+    assert_eq!(crm.succeed(Call::SetFields, options.clone()).await, json!(true));
     assert_eq!(crm.entries("leads").await, json!([[{"a": "", "b": false}, null]]));
     crm.add("leads", "c", json!([])).await;
     crm.set("leads", "b", json!(2)).await;
     assert_eq!(crm.entries("leads").await, json!([[{"c": []}, null], [{"a": "", "b": 2}, null]]));
     let mut forced = options;
     forced["force"] = json!(true);
-    crm.good(Call::SetFields, forced).await;
+    crm.succeed(Call::SetFields, forced).await;
     let expected = json!([[{"a": "", "b": false, "c": []}, null], [{"a": "", "b": 2}, null]]);
     assert_eq!(crm.entries("leads").await, expected);
-    let cleared = crm.good(Call::Clear, json!({"slug": "leads"})).await;
+    let cleared = crm.succeed(Call::Clear, json!({"slug": "leads"})).await;
     assert_eq!(cleared, json!({"ok": true, "deleted": 2}));
     assert_eq!(crm.entries("leads").await, json!([]));
-    let cleared = crm.good(Call::Clear, json!({"slug": "leads"})).await;
+    let cleared = crm.succeed(Call::Clear, json!({"slug": "leads"})).await;
     assert_eq!(cleared, json!({"ok": true, "deleted": 0}));
 }
 
 #[tokio::test]
-async fn quotas() {
+async fn rejects_writes_over_a_quota() {
     let caps = CrmCaps::default();
     for (caps, what) in [
         (CrmCaps { keys_an_entry_max: 0, ..caps }, "the entry would have more than 0 keys"),
@@ -89,21 +89,21 @@ async fn quotas() {
         (CrmCaps { brand_bytes_max: 9, ..caps }, "the brand's CRM data would be over 9 bytes"),
     ] {
         let crm = Crm { caps, ..Crm::new().await };
-        let refused = crm.refused(Call::SetField, good(Call::SetField)).await;
+        let refused = crm.rejection(Call::SetField, valid_options(Call::SetField)).await;
         assert_eq!(refused, (Refusal::NotAllowed, format!("setCrmField: {what}")));
     }
 }
 
 #[tokio::test]
-async fn a_result_is_a_range_error_just_over_its_limit() {
+async fn a_result_just_over_its_limit_is_a_range_error() {
     let mut crm = Crm::new().await;
     crm.set("leads", "a", json!("x".repeat(100))).await;
     for (call, bytes) in [(Call::GetField, 102), (Call::GetValues, 103)] {
         crm.caps.result_bytes_max = bytes;
-        crm.good(call, good(call)).await;
+        crm.succeed(call, valid_options(call)).await;
         crm.caps.result_bytes_max = bytes - 1;
         let message = format!("{}: the result is larger than {} bytes", call.name(), bytes - 1);
-        assert_eq!(crm.call(call, good(call)).await, Err(CrmError::Range(message)));
+        assert_eq!(crm.call(call, valid_options(call)).await, Err(CrmError::Range(message)));
     }
 }
 
@@ -113,7 +113,7 @@ async fn ensuring_an_entity_adds_what_is_missing() {
     let asked = json!({"slug": "orders", "name": "Orders", "fields": [
         "total", {"fieldKey": "note", "label": "Note", "type": "textarea"},
     ]});
-    let first = crm.good(Call::EnsureEntity, asked.clone()).await;
+    let first = crm.succeed(Call::EnsureEntity, asked.clone()).await;
     let id = first["id"].clone();
     assert!(id.is_i64());
     let expected = json!({"id": id, "slug": "orders", "created": true,
@@ -124,21 +124,21 @@ async fn ensuring_an_entity_adds_what_is_missing() {
     let more = json!({"crmEntitySlug": "orders", "name": "Other", "fields": [
         {"key": "note", "type": "number"}, "extra",
     ]});
-    let second = crm.good(Call::EnsureEntity, more).await;
+    let second = crm.succeed(Call::EnsureEntity, more).await;
     let expected = json!({"id": id, "slug": "orders", "created": false,
         "fields_added": ["extra"], "fields_skipped": ["note"]});
     assert_eq!(second, expected);
     let stored = crm.store.list_entities("acme").await.unwrap();
     let orders = stored.iter().find(|entity| entity.slug == "orders").unwrap();
-    assert_eq!(orders.name, "Orders", "what is there stays");
+    assert_eq!(orders.name, "Orders", "the existing entity keeps its name");
     let fields: Vec<_> = orders.fields.iter().map(|(at, f)| (*at, &*f.key, f.kind.as_str())).collect();
     assert_eq!(fields, [(0, "total", "text"), (1, "note", "textarea"), (2, "extra", "text")]);
 
     let pipelines = json!({"slug": "deals", "pipelines": [
         {"slug": "sales", "stages": [{"slug": "new"}, {"slug": "lost"}]}, {"slug": "returns"},
     ]});
-    crm.good(Call::EnsureEntity, pipelines.clone()).await;
-    crm.good(Call::EnsureEntity, pipelines).await;
+    crm.succeed(Call::EnsureEntity, pipelines.clone()).await;
+    crm.succeed(Call::EnsureEntity, pipelines).await;
     let stored = crm.store.list_entities("acme").await.unwrap();
     let deals = stored.iter().find(|entity| entity.slug == "deals").unwrap();
     let slugs: Vec<_> = deals.pipelines.iter().map(|pipeline| &*pipeline.slug).collect();
@@ -146,23 +146,23 @@ async fn ensuring_an_entity_adds_what_is_missing() {
     let stages: Vec<_> = deals.pipelines[0].stages.iter().map(|stage| &*stage.spec.slug).collect();
     assert_eq!(stages, ["new", "won", "lost"]);
     let none = json!({"slug": "leads", "pipelines": [{"slug": "sales"}]});
-    assert_eq!(crm.refused(Call::EnsureEntity, none).await.0, Refusal::NotCrmMode);
+    assert_eq!(crm.rejection(Call::EnsureEntity, none).await.0, Refusal::NotCrmMode);
 }
 
 #[tokio::test]
-async fn ensured_entities_are_bounded() {
+async fn ensuring_entities_is_bounded_by_quotas() {
     let mut crm = Crm::new().await;
     crm.caps.entities_a_brand_max = 3;
     crm.caps.fields_an_entity_max = 2;
     let orders = |fields: Value| json!({"slug": "orders", "fields": fields});
-    let (refusal, message) = crm.refused(Call::EnsureEntity, orders(json!(["a", "b", "c"]))).await;
+    let (refusal, message) = crm.rejection(Call::EnsureEntity, orders(json!(["a", "b", "c"]))).await;
     assert_eq!(refusal, Refusal::NotAllowed);
     assert!(message.contains("more than 3 entities, or the entity more than 2 fields"), "{message}");
-    crm.good(Call::EnsureEntity, orders(json!(["a", "b"]))).await;
-    crm.good(Call::EnsureEntity, orders(json!(["a", "b"]))).await;
-    crm.refused(Call::EnsureEntity, orders(json!(["c"]))).await;
-    crm.refused(Call::EnsureEntity, json!({"slug": "fourth"})).await;
-    crm.refused(Call::EnsureEntity, json!({"slug": "deals", "pipelines": [{"slug": "fourth"}]})).await;
+    crm.succeed(Call::EnsureEntity, orders(json!(["a", "b"]))).await;
+    crm.succeed(Call::EnsureEntity, orders(json!(["a", "b"]))).await;
+    crm.rejection(Call::EnsureEntity, orders(json!(["c"]))).await;
+    crm.rejection(Call::EnsureEntity, json!({"slug": "fourth"})).await;
+    crm.rejection(Call::EnsureEntity, json!({"slug": "deals", "pipelines": [{"slug": "fourth"}]})).await;
     let stages = json!([{"slug": "sales", "stages": [{"slug": "third"}]}]);
-    crm.refused(Call::EnsureEntity, json!({"slug": "deals", "pipelines": stages})).await;
+    crm.rejection(Call::EnsureEntity, json!({"slug": "deals", "pipelines": stages})).await;
 }

@@ -1,7 +1,8 @@
-//! Statements that are sent together and cost one round trip.
+//! Statements that are sent together and take one round trip.
 //!
-//! The driver sends what is polled without waiting for answers, so statements that are
-//! awaited together run in the order in which they were added, and the host waits once.
+//! The driver sends a statement when its future is polled, without waiting for earlier answers.
+//! So statements that are awaited together run in the order in which they were added, and the
+//! host waits once.
 
 use futures_util::future::join_all;
 use tokio_postgres::types::{ToSql, Type};
@@ -11,20 +12,20 @@ use sluice_kit::StoreError;
 
 use crate::error::SqlError;
 
-/// Nothing here outlives the transaction: behind PgBouncer the next one may be on
-/// another connection. The limits (milliseconds) hold where the host cannot see to them:
-/// the server ends the transaction of a host that is gone, and lets go of its locks.
+/// The settings last for this transaction only, because behind PgBouncer the next transaction may
+/// use another connection. The limits are in milliseconds. They end the transaction of a host
+/// that has died, so that its locks are released.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
     SET LOCAL statement_timeout = 12000; SET LOCAL lock_timeout = 10000; \
     SET LOCAL idle_in_transaction_session_timeout = 10000";
 
-/// All statements see one moment.
+/// All statements of the transaction see the same snapshot.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL statement_timeout = 12000; \
     SET LOCAL idle_in_transaction_session_timeout = 10000";
 
-/// A parameter with the type that its column has: without it the driver would have to
-/// ask, and to prepare the statement under a name.
+/// A parameter and the type of its column. Without the type, the driver would have to ask the
+/// server for it and prepare the statement under a name.
 pub(super) type Param<'a> = (Box<dyn ToSql + Sync + Send + 'a>, Type);
 
 pub(super) fn text(value: &str) -> Param<'_> {
@@ -75,14 +76,14 @@ pub(super) fn flag<'a>(value: bool) -> Param<'a> {
     (Box::new(value), Type::BOOL)
 }
 
-/// Statements in order.
+/// Statements in the order in which they are sent.
 #[derive(Default)]
 pub(super) struct Batch<'a>(Vec<Statement<'a>>);
 
 enum Statement<'a> {
-    /// Without parameters and without an answer.
+    /// Has no parameters and returns no rows.
     Plain(&'a str),
-    /// Its rows are an answer.
+    /// Its rows are returned.
     Query(&'a str, Vec<Param<'a>>),
 }
 
@@ -91,12 +92,12 @@ impl<'a> Batch<'a> {
         Self::default()
     }
 
-    /// A transaction that writes begins.
+    /// Begins a transaction that writes.
     pub(super) fn begin() -> Self {
         Self::new().plain(BEGIN)
     }
 
-    /// A transaction begins that reads what was there at its first statement.
+    /// Begins a transaction that reads a snapshot taken at its first statement.
     pub(super) fn begin_snapshot() -> Self {
         Self::new().plain(BEGIN_SNAPSHOT)
     }
@@ -115,30 +116,30 @@ impl<'a> Batch<'a> {
         self.0.push(Statement::Query(sql, params.into()));
     }
 
-    /// The last statement of a transaction. Where one before it failed, the server rolls
-    /// back instead, and that one's error is given.
+    /// Ends the transaction. If an earlier statement failed, the server rolls back instead, and
+    /// [`run`](Self::run) returns the error of that statement.
     pub(super) fn commit(self) -> Self {
         self.plain("COMMIT")
     }
 
-    /// How many answers there will be.
+    /// The number of statements that return rows.
     pub(super) fn queries(&self) -> usize {
         self.0.iter().filter(|statement| matches!(statement, Statement::Query(..))).count()
     }
 
-    /// Sends all and waits for all. Gives the rows of each query. The first error is
-    /// given: in a transaction those after it only say that it failed.
+    /// Sends all statements and waits for all answers. Returns the rows of each query, or the
+    /// first error; in a transaction, later errors only say that the transaction has failed.
     pub(super) async fn run(self, conn: &Client) -> Result<Vec<Vec<Row>>, SqlError> {
         let sent = self.0.iter().map(|statement| statement.send(conn));
         let answers = join_all(sent).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(answers.into_iter().flatten().collect())
     }
 
-    /// [`run`](Self::run) where the number of queries is known.
+    /// As [`run`](Self::run), for `N` queries.
     pub(super) async fn run_for<const N: usize>(self, conn: &Client) -> Result<[Vec<Row>; N], SqlError> {
         let answers = self.run(conn).await?;
         let count = answers.len();
-        let other = || StoreError::Failed(format!("{count} answers came instead of {N}"));
+        let other = || StoreError::Failed(format!("the database sent {count} results instead of {N}"));
         answers.try_into().map_err(|_| other().into())
     }
 }

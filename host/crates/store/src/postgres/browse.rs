@@ -1,17 +1,21 @@
 //! Entries of all references of an entity, in one statement.
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
-use sluice_crm::{Browse, BrowsedEntry, CrmFault, Entry, EntryId, Placement, StageChoice};
+use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, EntryId, StageChoice};
+use sluice_kit::BoxFuture;
 
+use super::PostgresStore;
 use super::batch::{flag, int, optional_bytes, optional_int, query, text};
-use super::crm_read::{decode, entry_id, signed};
+use super::crm::read_entry;
+use super::decode;
 use super::error::corrupt;
-use crate::error::{CrmSqlError, SqlError};
+use crate::error::SqlError;
 
-/// No row: the entity is not there. A row for each value of each entry, and one for an
-/// entry that has none; `NULL` as id: there is no entry. The first entry is given
-/// whatever its size, the others as long as there is room.
+/// Returns no row if the entity does not exist, and one row with a `NULL` id if it has no entry.
+/// Otherwise returns a row for each value of each entry, and one row for an entry without values.
+/// The first entry is returned whatever its size; the others are returned as long as the result
+/// stays within the limit.
 pub(super) const ENTRIES: &str = "WITH entity AS (
         SELECT id FROM crm_entity WHERE brand = $1 AND slug = $2),
     found AS (
@@ -33,55 +37,49 @@ pub(super) const ENTRIES: &str = "WITH entity AS (
     LEFT JOIN crm_value v ON v.entry_id = e.id
     ORDER BY e.id DESC, v.key";
 
-pub(super) async fn entries(conn: &Client, browse: &Browse) -> Result<Vec<BrowsedEntry>, CrmSqlError> {
-    let (is_asked, stage) = match browse.stage {
-        StageChoice::Any => (false, None),
-        StageChoice::None => (true, None),
-        StageChoice::In(id) => (true, Some(id)),
-    };
-    let before = browse.before.as_ref().map(|id| id.as_bytes().as_slice());
-    let params = [
-        text(&browse.brand),
-        text(browse.slug.as_str()),
-        optional_bytes(before),
-        flag(is_asked),
-        optional_int(stage),
-        int(browse.entries_max.into()),
-        int(signed(browse.bytes_max)),
-    ];
-    let rows = query(conn, ENTRIES, params).await?;
-    if rows.is_empty() {
-        return Err(CrmFault::UnknownSlug(browse.slug.as_str().to_owned()).into());
+impl BrowseStore for PostgresStore {
+    fn browse_entries(&self, browse: Browse) -> BoxFuture<'_, Result<Vec<BrowsedEntry>, CrmFault>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let (has_stage, stage) = match browse.stage {
+                    StageChoice::Any => (false, None),
+                    StageChoice::None => (true, None),
+                    StageChoice::In(id) => (true, Some(id)),
+                };
+                let before = browse.before.as_ref().map(|id| id.as_bytes().as_slice());
+                let params = [
+                    text(&browse.brand),
+                    text(browse.slug.as_str()),
+                    optional_bytes(before),
+                    flag(has_stage),
+                    optional_int(stage),
+                    int(browse.entries_max.into()),
+                    int(decode::signed(browse.bytes_max)),
+                ];
+                let rows = query(conn, ENTRIES, params).await?;
+                if rows.is_empty() {
+                    return Err(CrmFault::UnknownSlug(browse.slug.as_str().to_owned()).into());
+                }
+                let mut entries: Vec<BrowsedEntry> = Vec::new();
+                for row in &rows {
+                    let Some(id) = row.try_get::<_, Option<&[u8]>>(0)? else { break };
+                    let id = decode::entry_id(id)?;
+                    if entries.last().is_none_or(|last| last.entry.id != id) {
+                        entries.push(read(row, id)?);
+                    }
+                    let key: Option<String> = row.try_get(9)?;
+                    if let (Some(browsed), Some(key)) = (entries.last_mut(), key) {
+                        browsed.entry.values.push((key, decode::value(row.try_get(10)?)?));
+                    }
+                }
+                Ok(entries)
+            })
+        })
     }
-    let mut entries: Vec<BrowsedEntry> = Vec::new();
-    for row in &rows {
-        let Some(id) = row.try_get::<_, Option<&[u8]>>(0)? else { break };
-        let id = entry_id(id)?;
-        if entries.last().is_none_or(|last| last.entry.id != id) {
-            entries.push(read(row, id)?);
-        }
-        let key: Option<String> = row.try_get(9)?;
-        if let (Some(browsed), Some(key)) = (entries.last_mut(), key) {
-            let value: &[u8] = row.try_get(10)?;
-            browsed.entry.values.push((key, decode(value)?));
-        }
-    }
-    Ok(entries)
 }
 
 fn read(row: &Row, id: EntryId) -> Result<BrowsedEntry, SqlError> {
-    let placement = match row.try_get::<_, Option<i64>>(5)? {
-        None => None,
-        Some(stage_id) => Some(Placement {
-            pipeline_id: row.try_get(3)?,
-            pipeline_slug: row.try_get(4)?,
-            stage_id,
-            stage_slug: row.try_get(6)?,
-        }),
-    };
-    let entry =
-        Entry { id, placement, values: Vec::new(), created_at: row.try_get(1)?, updated_at: row.try_get(2)? };
     let reference_id = std::str::from_utf8(row.try_get(8)?);
-    let reference_id = reference_id.map_err(|error| corrupt("CRM reference", &error.to_string()))?;
-    Ok(BrowsedEntry { reference_type: row.try_get(7)?, reference_id: reference_id.to_owned(), entry })
+    let reference_id = reference_id.map_err(|error| corrupt("CRM reference", error))?.to_owned();
+    Ok(BrowsedEntry { reference_type: row.try_get(7)?, reference_id, entry: read_entry(row, id)? })
 }

@@ -1,4 +1,4 @@
-//! The pool, and how work gets its connection.
+//! The pool of connections, and the work that runs on them.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use sluice_kit::{BoxFuture, StoreError};
 
 use super::PostgresOptions;
 use super::batch::execute;
-use super::error::Fault;
+use crate::error::CallError;
 
-/// How long telling the server that nobody waits any more may take.
+/// How long a request to cancel a query may take.
 const CANCEL_MAX: Duration = Duration::from_secs(2);
 
-/// A bounded pool, and the runtime that its connections belong to.
+/// A bounded pool, and the runtime of its connections.
 pub(super) struct Database {
     pool: Pool,
     tls: MakeRustlsConnect,
@@ -27,15 +27,15 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// On the current Tokio runtime. Connections are opened as they are needed.
+    /// Makes a pool on the current Tokio runtime. Connections are opened when they are needed.
     pub(super) fn new(options: &PostgresOptions) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| failed(&error))?;
         let mut server = options.server.clone();
         if server.get_connect_timeout().is_none() {
             server.connect_timeout(options.connect_max());
         }
-        // Asking each time whether a connection lives would be a round trip; one that
-        // died has been closed by its own task, and one that hangs meets `call_max`.
+        // Testing a connection before each use would take a round trip. A connection that has died
+        // was closed by its own task, and `call_max` bounds one that hangs.
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let tls = options.tls.clone();
         let pool = Pool::builder(Manager::from_config(server, tls.clone(), config))
@@ -48,57 +48,49 @@ impl Database {
         Ok(Self { pool, tls, runtime, running: TaskTracker::new(), call_max: options.call_max() })
     }
 
-    /// Runs `work` on a connection that nobody else has. It is its own task on the
-    /// database's runtime: the caller may be on any runtime and may stop waiting; the
-    /// work goes on to its end.
+    /// Runs `work` on a connection that no other work uses. The work is a task on the database's
+    /// runtime: the caller may use any runtime and may stop waiting, and the work still finishes.
     ///
-    /// A connection on which the database failed is not used again: it may hang, or be
-    /// one to a server that is not the primary any more.
-    pub(super) fn run<T, S, E, W>(&self, work: W) -> impl Future<Output = Result<T, E>> + Send + 'static
+    /// If the database fails, the connection is not used again, because it may hang, or its server
+    /// may no longer be the primary.
+    pub(super) fn run<T, E, W>(&self, work: W) -> BoxFuture<'static, Result<T, E>>
     where
-        W: for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, S>> + Send + 'static,
+        W: for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, E::Sql>> + Send + 'static,
         T: Send + 'static,
-        S: Fault,
-        E: From<S> + From<StoreError> + Send + 'static,
+        E: CallError,
     {
         self.run_within(self.call_max, work)
     }
 
-    /// [`run`](Self::run) with a time of its own.
-    pub(super) fn run_within<T, S, E, W>(
-        &self,
-        limit: Duration,
-        work: W,
-    ) -> impl Future<Output = Result<T, E>> + Send + 'static
+    /// As [`run`](Self::run), with another time limit.
+    pub(super) fn run_within<T, E, W>(&self, limit: Duration, work: W) -> BoxFuture<'static, Result<T, E>>
     where
-        W: for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, S>> + Send + 'static,
+        W: for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, E::Sql>> + Send + 'static,
         T: Send + 'static,
-        S: Fault,
-        E: From<S> + From<StoreError> + Send + 'static,
+        E: CallError,
     {
         let (pool, runtime, running) = (self.pool.clone(), self.runtime.clone(), self.running.clone());
         let tls = self.tls.clone();
-        async move {
+        Box::pin(async move {
             if running.is_closed() {
                 return Err(StoreError::Unavailable("it is closed".to_owned()).into());
             }
             let task = running.spawn_on(
                 async move {
                     let conn = pool.get().await.map_err(|error| no_connection(&error))?;
-                    Ok(Lease { conn: Some(conn), tls }.run(limit, work).await?)
+                    Lease { conn: Some(conn), tls }.run(limit, work).await
                 },
                 &runtime,
             );
-            // A runtime that is shutting down answers nothing any more; a panic is the
-            // work's own.
+            // The task was cancelled by a runtime that is shutting down, or the work panicked.
             task.await.map_err(|error| match error.is_panic() {
                 true => StoreError::Failed("work on the database panicked".to_owned()),
                 false => StoreError::Unavailable(error.to_string()),
             })?
-        }
+        })
     }
 
-    /// Returns when all that was handed over is done and the pool is closed.
+    /// Returns when all work that was started is done and the pool is closed.
     pub(super) async fn close(&self) {
         self.running.close();
         self.running.wait().await;
@@ -106,37 +98,37 @@ impl Database {
     }
 }
 
-/// A connection that is thrown away unless it is given back.
+/// A connection that is closed unless it is returned to the pool.
 struct Lease {
-    /// None once it has been given back.
+    /// `None` after the connection has been returned.
     conn: Option<Object>,
-    /// What a cancellation connects with.
+    /// For the connection that cancels a query.
     tls: MakeRustlsConnect,
 }
 
 impl Lease {
     async fn run<T, E, W>(mut self, limit: Duration, work: W) -> Result<T, E>
     where
-        W: for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, E>>,
-        E: Fault,
+        W: for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, E::Sql>>,
+        E: CallError,
     {
         let Some(conn) = self.conn.as_ref() else {
             return Err(StoreError::Failed("no connection to work with".to_owned()).into());
         };
         let (cancel, tls) = (conn.cancel_token(), self.tls.clone());
         let done = tokio::time::timeout(limit, async {
-            let result = work(conn).await;
-            // A rule said no: undo what was begun.
-            if result.as_ref().is_err_and(|fault| !fault.is_of_store()) {
-                execute(conn, "ROLLBACK").await?;
+            let result = work(conn).await.map_err(E::from);
+            // A rule rejected the call, perhaps in the middle of a transaction.
+            if result.as_ref().is_err_and(|error| !error.is_of_store()) {
+                execute(conn, "ROLLBACK").await.map_err(StoreError::from)?;
             }
             result
         })
         .await;
         match done {
             Ok(result) => {
-                if !result.as_ref().is_err_and(Fault::is_of_store) {
-                    // Dropped as itself it goes back to the pool.
+                if !result.as_ref().is_err_and(CallError::is_of_store) {
+                    // Dropping the pool's object returns the connection.
                     drop(self.conn.take());
                 }
                 result

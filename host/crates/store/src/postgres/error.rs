@@ -1,41 +1,23 @@
-//! Turns the driver's errors into the host's.
+//! Converts the driver's errors.
 
 use std::error::Error as _;
+use std::fmt::Display;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
-use sluice_crm::CrmFault;
 use sluice_kit::StoreError;
 
 use crate::error::{CrmSqlError, SqlError};
 
-/// An error type whose database part can be looked at.
-pub(super) trait Fault: From<StoreError> + From<SqlError> + Send + 'static {
-    /// Whether the database, and not a rule, is why.
-    fn is_of_store(&self) -> bool;
-}
-
-impl Fault for SqlError {
-    fn is_of_store(&self) -> bool {
-        true
-    }
-}
-
-impl Fault for CrmSqlError {
-    fn is_of_store(&self) -> bool {
-        matches!(self.0, CrmFault::Store(_))
-    }
-}
-
-/// The server's own sentence and its code. Its detail and hint are left out: they may
-/// hold values.
+/// The text has the server's message and code, without its detail and hint, which may contain
+/// values.
 impl From<Error> for SqlError {
     fn from(error: Error) -> Self {
         Self(match error.as_db_error() {
             Some(answer) => {
                 let text = format!("{} (SQLSTATE {})", answer.message(), answer.code().code());
-                if may_pass(answer) { StoreError::Unavailable(text) } else { StoreError::Failed(text) }
+                if is_temporary(answer) { StoreError::Unavailable(text) } else { StoreError::Failed(text) }
             }
             None if is_of_connection(&error) => StoreError::Unavailable(explain(&error)),
             None => StoreError::Failed(explain(&error)),
@@ -56,15 +38,15 @@ fn explain(error: &Error) -> String {
     }
 }
 
+/// The driver keeps an error's kind to itself. Its "error connecting to server" always has an I/O
+/// error as its source (tokio-postgres 0.7.18, `Error::connect`).
 fn is_of_connection(error: &Error) -> bool {
-    error.is_closed()
-        || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
-        || error.to_string().starts_with("error connecting")
+    error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
-/// Whether trying again may help: by the class of the code, which is its first two
-/// characters. PgBouncer's own errors are of class 08.
-fn may_pass(answer: &DbError) -> bool {
+/// Whether a later attempt may succeed. The class of an error is the first two characters of its
+/// code. PgBouncer's own errors have class 08.
+fn is_temporary(answer: &DbError) -> bool {
     let code = answer.code();
     // Connection, transaction rollback (deadlock), resources, operator, system.
     let class = ["08", "40", "53", "57", "58"].contains(&code.code().get(..2).unwrap_or_default());
@@ -72,13 +54,13 @@ fn may_pass(answer: &DbError) -> bool {
         || [
             SqlState::LOCK_NOT_AVAILABLE,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-            // A server that was the primary until now.
+            // A server that is no longer the primary.
             SqlState::READ_ONLY_SQL_TRANSACTION,
         ]
         .contains(code)
 }
 
-/// A column that does not hold what it must.
-pub(super) fn corrupt(what: &'static str, why: &str) -> StoreError {
-    StoreError::Corrupt { what, why: why.to_owned() }
+/// A stored value is not one that this program writes.
+pub(super) fn corrupt(what: &'static str, why: impl Display) -> StoreError {
+    StoreError::Corrupt { what, why: why.to_string() }
 }

@@ -1,53 +1,31 @@
-//! Jobs. Workers of any number of hosts share the queue: a job that one has taken is
-//! locked until it is marked, and the others pass over it.
+//! Jobs: queued, applied, and managed by operators.
+
+mod run;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio_postgres::{Client, Row};
 
 use sluice_crm::{
-    CapsOfBrand, CrmCaps, CrmWrite, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, LineKey,
+    CapsOfBrand, CrmCaps, CrmFault, CrmWrite, Job, JobChoice, JobCounts, JobRun, JobState, JobStore,
 };
-use sluice_kit::StoreError;
+use sluice_kit::{BoxFuture, StoreError};
 
-use super::batch::{
-    Batch, byte_arrays, bytes, execute, flag, int, ints, optional_int, optional_text, query, text,
-};
-use super::crm_write::{self, Context, UsageSlot, add_usage, check_usage};
+#[cfg(test)]
+pub(super) use self::run::NEXT;
+
+use super::PostgresStore;
+use super::batch::{Batch, execute, flag, int, ints, optional_int, optional_text, query};
+use super::crm::write::check;
 use super::error::corrupt;
-use crate::error::{CrmSqlError, SqlError};
+use super::job_queue::{decode, insert, is_waited_for, job_bytes, line_array, line_keys};
+use super::usage::{UsageSlot, WriteContext, add_usage};
+use crate::error::SqlError;
 
-/// The oldest job that is due, has no earlier one in any of its lines, and is nobody
-/// else's. One that is taken still stands in its lines.
-pub(super) const NEXT: &str = "SELECT id, brand, what, write, tries FROM job AS mine
-    WHERE state = 'waiting' AND due_at <= $1 AND NOT EXISTS (
-        SELECT 1 FROM job_line AS own JOIN job_line AS earlier
-        ON earlier.line = own.line AND earlier.job_id < own.job_id
-        WHERE own.job_id = mine.id)
-    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED";
-
-pub(super) const WAITED_FOR: &str = "SELECT true FROM job_line WHERE line = ANY ($1) LIMIT 1";
-
-const INSERT: &str = "WITH made AS (
-        INSERT INTO job (brand, what, write, state, created_at, due_at)
-        VALUES ($1, $2, $3, 'waiting', $4, $4) RETURNING id),
-    lines AS (
-        INSERT INTO job_line (line, job_id)
-        SELECT line, made.id FROM made CROSS JOIN unnest($5::bytea[]) AS line)
-    SELECT id FROM made";
-
-const STAND_IN_LINE: &str = "INSERT INTO job_line (line, job_id)
-    SELECT line, $1 FROM unnest($2::bytea[]) AS line ON CONFLICT DO NOTHING";
-
-const LEAVE_LINES: &str = "DELETE FROM job_line WHERE job_id = $1";
-
-const DONE: &str = "UPDATE job SET state = 'done', write = '', ended_at = $2, last_error = NULL
-    WHERE id = $1";
-
-const PARK: &str = "UPDATE job SET state = 'parked', tries = tries + 1, last_error = $2, ended_at = $3
-    WHERE id = $1";
-
-const RETRY_LATER: &str = "UPDATE job SET tries = tries + 1, last_error = $2, due_at = $3 WHERE id = $1";
+/// The time limit of one job. It exceeds the server's own limits, so that a job that reaches
+/// those is recorded as failed and frees its lines.
+const JOB_MAX: Duration = Duration::from_secs(15);
 
 const LIST: &str = "SELECT id, brand, what, state, is_late, tries, last_error, created_at, due_at, ended_at
     FROM job WHERE ($1::text IS NULL OR brand = $1) AND ($2::text IS NULL OR state = $2)
@@ -58,11 +36,14 @@ const COUNT: &str = "SELECT
     (SELECT count(*) FROM job WHERE state = 'parked'),
     (SELECT created_at FROM job WHERE state = 'waiting' ORDER BY id LIMIT 1)";
 
-/// The lock keeps workers away from what an operator changes, and the other way round.
+/// The lock keeps workers from taking jobs that an operator changes, and the other way round.
 const CHOOSE: &str = "SELECT id, brand, write, state = 'parked' FROM job
     WHERE ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR brand = $2)
     AND (state = 'parked' OR (state = 'waiting' AND $1 IS NOT NULL))
     ORDER BY id FOR UPDATE";
+
+const ENTER_LINES: &str = "INSERT INTO job_line (line, job_id)
+    SELECT line, $1 FROM unnest($2::bytea[]) AS line ON CONFLICT DO NOTHING";
 
 const RETRY_NOW: &str = "UPDATE job SET state = 'waiting', is_late = is_late OR $2, tries = 0, due_at = $3,
     ended_at = NULL WHERE id = $1";
@@ -72,157 +53,136 @@ pub(super) const DELETE_FINISHED: &str = "DELETE FROM job WHERE id = ANY (ARRAY(
         ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING true";
 
-pub(super) async fn queue(
-    conn: &Client,
-    brand: &str,
-    write: &CrmWrite,
-    caps: CrmCaps,
-    now_ms: i64,
-) -> Result<i64, CrmSqlError> {
-    if let Err(fault) = crm_write::check(conn, Batch::begin(), brand, write, caps, now_ms).await {
-        let others_wait = fault.0.may_pass() && is_waited_for(conn, &line_keys(brand, write)).await?;
-        if !others_wait {
-            return Err(fault);
-        }
+impl JobStore for PostgresStore {
+    fn queue_crm(
+        &self,
+        brand: &str,
+        write: CrmWrite,
+        caps: CrmCaps,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<i64, CrmFault>> {
+        let brand = brand.to_owned();
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                if let Err(fault) = check(conn, Batch::begin(), &brand, &write, caps, now_ms).await {
+                    let others_wait =
+                        fault.0.may_pass() && is_waited_for(conn, &line_keys(&brand, &write)).await?;
+                    if !others_wait {
+                        return Err(fault);
+                    }
+                }
+                let slot = UsageSlot::of_write(&brand, &write);
+                let id = insert(conn, &write, WriteContext { brand: &brand, slot, caps, now_ms }).await?;
+                execute(conn, "COMMIT").await?;
+                Ok(id)
+            })
+        })
     }
-    let slot = UsageSlot::of(line_keys(brand, write).first());
-    let id = insert(conn, write, Context { brand, slot, caps, now_ms }).await?;
-    execute(conn, "COMMIT").await?;
-    Ok(id)
-}
 
-pub(super) fn line_keys(brand: &str, write: &CrmWrite) -> Vec<LineKey> {
-    write.lines().iter().map(|line| line.key(brand)).collect()
-}
-
-fn slices(keys: &[LineKey]) -> Vec<&[u8]> {
-    keys.iter().map(LineKey::as_slice).collect()
-}
-
-/// Whether a job waits in any of the lines.
-pub(super) async fn is_waited_for(conn: &Client, lines: &[LineKey]) -> Result<bool, SqlError> {
-    Ok(!query(conn, WAITED_FOR, [byte_arrays(slices(lines))]).await?.is_empty())
-}
-
-/// Stores the write as a job at the end of its lines.
-pub(super) async fn insert(
-    conn: &Client,
-    write: &CrmWrite,
-    Context { brand, slot, caps, now_ms }: Context<'_>,
-) -> Result<i64, CrmSqlError> {
-    let stored = rmp_serde::to_vec_named(write)
-        .map_err(|error| StoreError::Failed(format!("a write cannot be stored: {error}")))?;
-    let (what, lines) = (write.to_string(), line_keys(brand, write));
-    let params = [text(brand), text(&what), bytes(&stored), int(now_ms), byte_arrays(slices(&lines))];
-    let mut batch = Batch::new().query(INSERT, params);
-    let added = job_bytes(&stored);
-    add_usage(&mut batch, brand, slot, added);
-    let [made, usage] = batch.run_for(conn).await?;
-    check_usage(usage.first(), added, caps)?;
-    let made = made.first().ok_or_else(|| corrupt("job", "it is not there"))?;
-    Ok(made.try_get(0)?)
-}
-
-/// What a job counts against its brand's bytes until it is done.
-fn job_bytes(write: &[u8]) -> i64 {
-    i64::try_from(write.len()).unwrap_or(i64::MAX)
-}
-
-/// A job whose turn it is.
-struct Due {
-    id: i64,
-    brand: String,
-    what: String,
-    write: Vec<u8>,
-    tries: i64,
-}
-
-impl Due {
-    /// The same for all that one try adds to.
-    fn slot(&self) -> UsageSlot {
-        let lines = decode(&self.write).map(|write| line_keys(&self.brand, &write));
-        UsageSlot::of(lines.unwrap_or_default().first())
+    fn run_jobs(
+        &self,
+        caps: CapsOfBrand,
+        jobs_max: u32,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<Vec<JobRun>, StoreError>> {
+        Box::pin(async move {
+            let mut runs = Vec::new();
+            for _ in 0..jobs_max {
+                let caps = caps.clone();
+                let run = self.database.run_within(JOB_MAX, move |conn| {
+                    Box::pin(async move { run::run_one(conn, &caps, now_ms).await })
+                });
+                match run.await {
+                    Ok(Some(run)) => runs.push(run),
+                    Ok(None) => break,
+                    // Report the finished jobs first. The next call reports the error.
+                    Err(_) if !runs.is_empty() => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(runs)
+        })
     }
-}
 
-/// Takes one job and tries it, all in one transaction. `None`: nothing is due.
-pub(super) async fn run_one(
-    conn: &Client,
-    caps: &CapsOfBrand,
-    now_ms: i64,
-) -> Result<Option<JobRun>, SqlError> {
-    let [rows] = Batch::begin().query(NEXT, [int(now_ms)]).run_for(conn).await?;
-    let Some(row) = rows.first() else {
-        execute(conn, "COMMIT").await?;
-        return Ok(None);
-    };
-    let due = Due {
-        id: row.try_get(0)?,
-        brand: row.try_get(1)?,
-        what: row.try_get(2)?,
-        write: row.try_get(3)?,
-        tries: row.try_get(4)?,
-    };
-    let end = match apply(conn, &due, caps(&due.brand), now_ms).await {
-        Ok(()) => JobEnd::Done,
-        Err(fault) => {
-            // Fails where the connection is gone; then nothing of this try is left.
-            execute(conn, "ROLLBACK TO SAVEPOINT job").await?;
-            let tries = u32::try_from(due.tries).unwrap_or(u32::MAX).saturating_add(1);
-            JobEnd::of_failure(&fault.0, tries, now_ms)
-        }
-    };
-    mark(conn, &due, &end, now_ms).await?;
-    let Due { id, brand, what, .. } = due;
-    Ok(Some(JobRun { id, brand, what, end }))
-}
-
-async fn apply(conn: &Client, due: &Due, caps: CrmCaps, now_ms: i64) -> Result<(), CrmSqlError> {
-    let savepoint = Batch::new().plain("SAVEPOINT job");
-    let write = match decode(&due.write) {
-        Ok(write) => write,
-        Err(error) => {
-            savepoint.run(conn).await?;
-            return Err(error.into());
-        }
-    };
-    let slot = due.slot();
-    let context = Context { brand: &due.brand, slot, caps, now_ms };
-    crm_write::write_after(conn, savepoint, &write, context).await.map(drop)
-}
-
-fn decode(write: &[u8]) -> Result<CrmWrite, SqlError> {
-    rmp_serde::from_slice(write).map_err(|error| corrupt("job", &error.to_string()).into())
-}
-
-/// Records how a try ended, and commits it with what the try did.
-async fn mark(conn: &Client, due: &Due, end: &JobEnd, now_ms: i64) -> Result<(), SqlError> {
-    let mut batch = Batch::new();
-    match end {
-        JobEnd::Done => {
-            batch.add(DONE, [int(due.id), int(now_ms)]);
-            batch.add(LEAVE_LINES, [int(due.id)]);
-            add_usage(&mut batch, &due.brand, due.slot(), -job_bytes(&due.write));
-        }
-        JobEnd::Parked { error } => {
-            batch.add(PARK, [int(due.id), text(error), int(now_ms)]);
-            batch.add(LEAVE_LINES, [int(due.id)]);
-        }
-        JobEnd::Retry { error, due_at } => {
-            batch.add(RETRY_LATER, [int(due.id), text(error), int(*due_at)]);
-        }
+    fn list_jobs(
+        &self,
+        brand: Option<&str>,
+        state: Option<JobState>,
+        jobs_max: u32,
+    ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
+        let brand = brand.map(str::to_owned);
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let state = optional_text(state.map(JobState::as_str));
+                let params = [optional_text(brand.as_deref()), state, int(jobs_max.into())];
+                query(conn, LIST, params).await?.iter().map(read_job).collect()
+            })
+        })
     }
-    batch.commit().run(conn).await.map(drop)
-}
 
-pub(super) async fn list(
-    conn: &Client,
-    brand: Option<&str>,
-    state: Option<JobState>,
-    jobs_max: u32,
-) -> Result<Vec<Job>, SqlError> {
-    let params = [optional_text(brand), optional_text(state.map(JobState::as_str)), int(jobs_max.into())];
-    query(conn, LIST, params).await?.iter().map(read_job).collect()
+    fn count_jobs(&self) -> BoxFuture<'_, Result<JobCounts, StoreError>> {
+        self.database.run(|conn| {
+            Box::pin(async move {
+                let rows = query(conn, COUNT, []).await?;
+                let row = rows.first().ok_or_else(|| corrupt("job count", "it is missing"))?;
+                let (waiting, parked): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+                Ok(JobCounts {
+                    waiting: waiting.unsigned_abs(),
+                    parked: parked.unsigned_abs(),
+                    oldest_waiting_at: row.try_get(2)?,
+                })
+            })
+        })
+    }
+
+    fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let chosen = choose(conn, &which).await?;
+                for job in &chosen {
+                    let lines = line_keys(&job.brand, &decode(&job.write)?);
+                    Batch::new()
+                        .query(ENTER_LINES, [int(job.id), line_array(&lines)])
+                        .query(RETRY_NOW, [int(job.id), flag(job.is_parked), int(now_ms)])
+                        .run(conn)
+                        .await?;
+                }
+                execute(conn, "COMMIT").await?;
+                Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
+            })
+        })
+    }
+
+    fn drop_jobs(&self, which: JobChoice) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let chosen = choose(conn, &which).await?;
+                let ids = chosen.iter().map(|job| job.id).collect();
+                Batch::new().query("DELETE FROM job WHERE id = ANY ($1)", [ints(ids)]).run(conn).await?;
+                let mut freed: BTreeMap<&str, i64> = BTreeMap::new();
+                for job in &chosen {
+                    *freed.entry(&job.brand).or_default() -= job_bytes(&job.write);
+                }
+                // In the order of the brands, so that two operators do not wait for each other.
+                let mut batch = Batch::new();
+                for (brand, bytes) in freed {
+                    add_usage(&mut batch, brand, UsageSlot::of_line(None), bytes);
+                }
+                batch.run(conn).await?;
+                execute(conn, "COMMIT").await?;
+                Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
+            })
+        })
+    }
+
+    fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let rows = query(conn, DELETE_FINISHED, [int(before_ms), int(rows_max.into())]).await?;
+                Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
+            })
+        })
+    }
 }
 
 fn read_job(row: &Row) -> Result<Job, SqlError> {
@@ -242,27 +202,16 @@ fn read_job(row: &Row) -> Result<Job, SqlError> {
     })
 }
 
-pub(super) async fn count(conn: &Client) -> Result<JobCounts, SqlError> {
-    let rows = query(conn, COUNT, []).await?;
-    let row = rows.first().ok_or_else(|| corrupt("job count", "it is not there"))?;
-    let (waiting, parked): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(JobCounts {
-        waiting: waiting.unsigned_abs(),
-        parked: parked.unsigned_abs(),
-        oldest_waiting_at: row.try_get(2)?,
-    })
-}
-
-/// A job that an operator means, locked.
-struct Chosen {
+/// A job that an operator chose. It is locked.
+struct ChosenJob {
     id: i64,
     brand: String,
     write: Vec<u8>,
     is_parked: bool,
 }
 
-/// Begins a transaction.
-async fn choose(conn: &Client, which: &JobChoice) -> Result<Vec<Chosen>, SqlError> {
+/// Begins a transaction, and locks the jobs.
+async fn choose(conn: &Client, which: &JobChoice) -> Result<Vec<ChosenJob>, SqlError> {
     let (id, brand) = match which {
         JobChoice::One(id) => (Some(*id), None),
         JobChoice::Parked { brand } => (None, brand.as_deref()),
@@ -270,7 +219,7 @@ async fn choose(conn: &Client, which: &JobChoice) -> Result<Vec<Chosen>, SqlErro
     let params = [optional_int(id), optional_text(brand)];
     let [rows] = Batch::begin().query(CHOOSE, params).run_for(conn).await?;
     let read = |row: &Row| {
-        Ok(Chosen {
+        Ok(ChosenJob {
             id: row.try_get(0)?,
             brand: row.try_get(1)?,
             write: row.try_get(2)?,
@@ -278,41 +227,4 @@ async fn choose(conn: &Client, which: &JobChoice) -> Result<Vec<Chosen>, SqlErro
         })
     };
     rows.iter().map(read).collect()
-}
-
-pub(super) async fn retry(conn: &Client, which: &JobChoice, now_ms: i64) -> Result<u32, SqlError> {
-    let chosen = choose(conn, which).await?;
-    for job in &chosen {
-        let lines = line_keys(&job.brand, &decode(&job.write)?);
-        Batch::new()
-            .query(STAND_IN_LINE, [int(job.id), byte_arrays(slices(&lines))])
-            .query(RETRY_NOW, [int(job.id), flag(job.is_parked), int(now_ms)])
-            .run(conn)
-            .await?;
-    }
-    execute(conn, "COMMIT").await?;
-    Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
-}
-
-pub(super) async fn drop_chosen(conn: &Client, which: &JobChoice) -> Result<u32, SqlError> {
-    let chosen = choose(conn, which).await?;
-    let ids = chosen.iter().map(|job| job.id).collect();
-    Batch::new().query("DELETE FROM job WHERE id = ANY ($1)", [ints(ids)]).run(conn).await?;
-    let mut freed: BTreeMap<&str, i64> = BTreeMap::new();
-    for job in &chosen {
-        *freed.entry(&job.brand).or_default() -= job_bytes(&job.write);
-    }
-    // In the order of the brands: two who drop at once do not wait in a circle.
-    let mut batch = Batch::new();
-    for (brand, bytes) in freed {
-        add_usage(&mut batch, brand, UsageSlot::of(None), bytes);
-    }
-    batch.run(conn).await?;
-    execute(conn, "COMMIT").await?;
-    Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
-}
-
-pub(super) async fn delete_finished(conn: &Client, before_ms: i64, rows_max: u32) -> Result<u32, SqlError> {
-    let rows = query(conn, DELETE_FINISHED, [int(before_ms), int(rows_max.into())]).await?;
-    Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
 }

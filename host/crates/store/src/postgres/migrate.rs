@@ -1,14 +1,14 @@
-//! Brings a database's schema up to date, once, whoever starts first.
+//! Applies missing migrations. Of several hosts that start together, one applies them.
 
 use tokio_postgres::Client;
 
-use sluice_kit::StoreError;
+use sluice_kit::{BoxFuture, StoreError};
 
 use super::batch::execute;
 use super::database::Database;
 use crate::error::SqlError;
 
-/// Numbered from 1 without gaps. A released file is never edited: add the next one.
+/// Versions count from 1 without gaps. Never edit a released file: add the next one.
 const MIGRATIONS: &[Migration] = &[
     (1, "0001_init", include_str!("../migrations/postgres/0001_init.sql")),
     (2, "0002_used_token", include_str!("../migrations/postgres/0002_used_token.sql")),
@@ -16,26 +16,27 @@ const MIGRATIONS: &[Migration] = &[
     (4, "0004_jobs", include_str!("../migrations/postgres/0004_jobs.sql")),
 ];
 
-/// How long a start waits for another one that is migrating, and for its own.
+/// How long a starting host waits for another one that applies migrations, and how long its own
+/// may take.
 pub(super) const WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// The lock is the transaction's, so that a host that dies holds nobody up, and any
-/// number: it only has to be the same for all who migrate this database.
+/// The lock lasts until the end of the transaction, so a host that dies does not block others. The
+/// number only has to be the same for all hosts.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
     SELECT pg_advisory_xact_lock(7311047239); \
     CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY, name TEXT NOT NULL)";
 
-/// Applies what is missing, all in one transaction.
+/// Applies the missing migrations in one transaction.
 pub(super) async fn apply(database: &Database) -> Result<(), SqlError> {
-    let applying = database.run_within(WAIT, |conn| Box::pin(apply_list(conn, MIGRATIONS)));
-    let applied: Result<_, StoreError> = applying.await;
-    let applied = applied?;
-    for name in applied {
+    let applying: BoxFuture<'_, Result<_, StoreError>> =
+        database.run_within(WAIT, |conn| Box::pin(apply_list(conn, MIGRATIONS)));
+    for name in applying.await? {
         tracing::info!(migration = name, "applied to the database");
     }
     Ok(())
 }
 
+/// Version, name and statements.
 type Migration = (i64, &'static str, &'static str);
 
 async fn apply_list(conn: &Client, migrations: &'static [Migration]) -> Result<Vec<&'static str>, SqlError> {

@@ -6,34 +6,50 @@ use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::tls::TlsOptions;
+use super::tls::{TlsError, TlsOptions};
 
-/// Shown by the server in its list of sessions and in its log.
+/// The server shows this name in its list of sessions and in its log.
 const APPLICATION_NAME: &str = "sluice";
 
-/// A PostgreSQL database, or several of which one takes writes.
+/// What is wrong with the URL of a PostgreSQL database. The text never contains the password.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    /// An option for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Anything that the driver's parser rejects.
+    #[error("{}", explain(.0))]
+    Syntax(tokio_postgres::Error),
+    /// The URL has neither a host nor an address.
+    #[error("it names no host")]
+    NoHost,
+}
+
+/// A PostgreSQL server, or several of which one accepts writes.
 #[derive(Clone)]
 pub struct PostgresOptions {
     pub(super) server: Config,
     pub(super) tls: MakeRustlsConnect,
-    /// Most connections of this host.
+    /// The most connections of this host.
     pub connections_max: usize,
-    /// How long opening a connection to one address may take.
+    /// How long it may take to open a connection to one address, in milliseconds.
     pub connect_ms_max: u64,
-    /// How long a call waits for a connection while all are in use.
+    /// How long a call waits for a connection while all are in use, in milliseconds.
     pub wait_ms_max: u64,
-    /// How long the database may take for one call once there is a connection.
+    /// How long the database may take for one call that has a connection, in milliseconds.
     pub call_ms_max: u64,
 }
 
 impl PostgresOptions {
-    /// From `postgres://user:password@host:port/database?…`, as libpq takes it. The
-    /// error is a sentence that names what is wrong and never holds the password.
-    pub fn parse(url: &str) -> Result<Self, String> {
+    /// Parses `postgres://user:password@host:port/database?…`, as libpq does.
+    ///
+    /// # Errors
+    /// The URL or a file that it names is not valid.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
         let (url, tls) = TlsOptions::take(url)?;
-        let mut server: Config = url.parse().map_err(|error| explain(&error))?;
+        let mut server: Config = url.parse().map_err(UrlError::Syntax)?;
         if server.get_hosts().is_empty() && server.get_hostaddrs().is_empty() {
-            return Err("no host is named".to_owned());
+            return Err(UrlError::NoHost);
         }
         server.ssl_mode(if tls.is_required { SslMode::Require } else { SslMode::Disable });
         if server.get_application_name().is_none() {
@@ -62,7 +78,7 @@ impl PostgresOptions {
     }
 }
 
-/// The driver's sentences name options.
+/// The driver's own message is general; its source names the option.
 fn explain(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     cause.unwrap_or_else(|| error.to_string())
@@ -72,12 +88,12 @@ fn explain(error: &tokio_postgres::Error) -> String {
 mod tests {
     use super::*;
 
-    fn refused(url: &str) -> String {
-        PostgresOptions::parse(url).err().unwrap()
+    fn rejection(url: &str) -> String {
+        PostgresOptions::parse(url).err().unwrap().to_string()
     }
 
     #[test]
-    fn urls_of_any_kind() {
+    fn accepts_urls_of_every_kind() {
         for url in [
             "postgres://localhost/site",
             "postgresql://ann:p%40ss@db.example:6432/site?connect_timeout=2",
@@ -90,11 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
-        assert!(refused("postgres://db/site?sslmode=verify-ca").contains("sslmode=verify-ca"));
-        assert!(refused("postgres://db/site?colour=red").contains("colour"));
-        assert!(refused("postgres://db:port/site").contains("port"));
-        assert!(refused("postgres:///site").contains("host"));
-        assert!(!refused("postgres://ann:secret@db/site?colour=red").contains("secret"));
+    fn errors_name_the_mistake_and_never_the_password() {
+        assert!(rejection("postgres://db/site?sslmode=verify-ca").contains("sslmode=verify-ca"));
+        assert!(rejection("postgres://db/site?colour=red").contains("colour"));
+        assert!(rejection("postgres://db:port/site").contains("port"));
+        assert!(rejection("postgres:///site").contains("host"));
+        assert!(!rejection("postgres://ann:secret@db/site?colour=red").contains("secret"));
     }
 }

@@ -1,7 +1,18 @@
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use sluice_crm::{
+    Address, CapsOfBrand, CrmCaps, CrmFault, CrmSchema, CrmStore as _, CrmWrite, CrmWritten, FieldKey,
+    JobStore as _, Reference, Slug, WriteInto,
+};
+use sluice_session::{
+    SessionAddress, SessionChange, SessionKey, SessionRow, SessionRowId, SessionStore as _,
+};
+use sluice_test_support::postgres::Database;
+
 use super::*;
-use crate::contract::Open;
+use crate::contract::OpenStore;
 
 mod plans;
 mod recovery;
@@ -9,44 +20,39 @@ mod relay;
 mod round_trips;
 mod transfer;
 
-#[path = "../../../../../tests/harness/postgres.rs"]
-#[allow(dead_code, reason = "the integration tests use the rest")]
-mod harness;
-
-use harness::Database;
-
-fn opener(url: String) -> Box<Open> {
+fn opener(url: String) -> Box<OpenStore> {
     Box::new(move || -> BoxFuture<'static, Arc<dyn Store>> {
         let url = url.clone();
         Box::pin(async move { Arc::new(open(&url).await) as Arc<dyn Store> })
     })
 }
 
-/// On a busy machine many who write to one reference wait long for each other.
+/// The limits are high because many writers of one reference wait long for each other on a busy
+/// machine.
 async fn open(url: &str) -> PostgresStore {
     let mut options = PostgresOptions::parse(url).unwrap();
     (options.wait_ms_max, options.call_ms_max) = (60_000, 60_000);
     PostgresStore::open(options).await.unwrap()
 }
 
-fn direct() -> (Database, Box<Open>) {
+fn direct() -> (Database, Box<OpenStore>) {
     let database = Database::create();
     let url = database.url();
     (database, opener(url))
 }
 
-fn bounced() -> (Database, Box<Open>) {
+fn bounced() -> (Database, Box<OpenStore>) {
     let database = Database::create();
     let url = database.bouncer_url();
     (database, opener(url))
 }
 
 mod contract {
-    crate::contract_tests!(crate::postgres::tests::direct);
+    crate::contract::contract_tests!(crate::postgres::tests::direct);
 }
 
 mod contract_behind_pgbouncer {
-    crate::contract_tests!(crate::postgres::tests::bounced);
+    crate::contract::contract_tests!(crate::postgres::tests::bounced);
 }
 
 fn address() -> Address {
@@ -68,7 +74,7 @@ fn key(text: &str) -> FieldKey {
 
 fn set(fields: &[(&str, Value)]) -> CrmWrite {
     let fields = fields.iter().map(|(name, value)| (key(name), value.clone())).collect();
-    CrmWrite::SetFields { at: address().line(), fields, into: sluice_crm::WriteInto::Holder }
+    CrmWrite::SetFields { at: address().line(), fields, into: WriteInto::Holder }
 }
 
 async fn write(store: &PostgresStore, fields: &[(&str, Value)]) -> Result<CrmWritten, CrmFault> {
@@ -81,7 +87,7 @@ async fn read(store: &PostgresStore, name: &str) -> Result<Option<Value>, CrmFau
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_may_start_at_once_on_an_empty_database() {
+async fn several_hosts_can_start_at_the_same_time_on_an_empty_database() {
     let (_database, open) = direct();
     let starts: Vec<_> = (0..8).map(|_| tokio::spawn(open())).collect();
     for start in starts {
@@ -90,7 +96,7 @@ async fn many_may_start_at_once_on_an_empty_database() {
 }
 
 #[tokio::test]
-async fn a_newer_database_is_refused() {
+async fn rejects_a_database_of_a_later_version() {
     let database = Database::create();
     open(&database.url()).await.close().await;
     database.sql("INSERT INTO schema_migration VALUES (9999, '9999_later')");
@@ -100,7 +106,7 @@ async fn a_newer_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_named() {
+async fn errors_name_a_missing_database_and_an_unreachable_server() {
     let database = Database::create();
     let url = database.url().replace("/t", "/nosuch");
     let refused = PostgresStore::open(PostgresOptions::parse(&url).unwrap()).await;
@@ -112,25 +118,24 @@ async fn a_database_that_is_not_there_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_in_an_edit_gives_nothing_to_the_next() {
+async fn a_panic_does_not_affect_the_next_call() {
     let database = Database::create();
     let mut options = PostgresOptions::parse(&database.url()).unwrap();
     options.connections_max = 1;
     let store = PostgresStore::open(options).await.unwrap();
     with_leads(&store).await;
-    let row_id = sluice_session::SessionRowId::random().unwrap();
+    let row_id = SessionRowId::random().unwrap();
     let at = SessionAddress { brand: "acme".to_owned(), row_id };
-    let panics =
-        Box::new(|_: Option<&SessionRow>| -> sluice_session::SessionChange { panic!("as it should") });
+    let panics = Box::new(|_: Option<&SessionRow>| -> SessionChange { panic!("on purpose") });
     let failed = store.commit_session(at, 0, panics).await;
     assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
-    // The one connection was in a transaction.
+    // The only connection was in a transaction when the edit panicked.
     write(&store, &[("a", 1.into())]).await.unwrap();
     assert_eq!(database.sql("SELECT count(*) FROM crm_value"), "1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_finishes_what_was_handed_over() {
+async fn closing_finishes_the_work_that_was_started() {
     let database = Database::create();
     let store = open(&database.url()).await;
     with_leads(&store).await;
@@ -141,7 +146,7 @@ async fn closing_finishes_what_was_handed_over() {
         })
         .collect();
     for write in &mut writes {
-        // Polled once, it is handed over.
+        // One poll starts the work.
         let polled = futures_util::poll!(write.as_mut());
         assert!(polled.is_pending());
     }
@@ -154,10 +159,10 @@ async fn closing_finishes_what_was_handed_over() {
     assert!(matches!(late, Err(CrmFault::Store(StoreError::Unavailable(_)))), "{late:?}");
 }
 
-/// As the web server's workers do: a runtime of one thread each, none of which is the
-/// database's. The store may also outlive every runtime.
+/// The web server's workers have single-threaded runtimes, none of which is the database's. The
+/// store may also outlive every runtime.
 #[test]
-fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
+fn the_store_works_on_any_runtime_and_can_be_dropped_without_one() {
     let server = Database::create();
     let database = tokio::runtime::Runtime::new().unwrap();
     let store = database.block_on(async {

@@ -1,21 +1,22 @@
-//! All rows, out of a database and into an empty one.
+//! Exports all rows, and imports them into an empty database.
+
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
+use sluice_kit::{BoxFuture, StoreError};
+
+use super::PostgresStore;
 use super::batch::{Param, execute, query};
-use super::error::Fault;
 use crate::error::SqlError;
-use crate::transfer::{Cell, ImportFault, Kind, Part, ROWS_MAX, TABLES, Table};
+use crate::transfer::{Cell, ImportFault, Kind, Part, ROWS_MAX, TABLES, Table, TransferStore};
 
-impl Fault for ImportFault {
-    fn is_of_store(&self) -> bool {
-        matches!(self, Self::Store(_))
-    }
-}
+/// The time limit of a transfer, which an operator watches.
+const TRANSFER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Without limits: whoever receives may be slow.
+/// Has no timeouts, because the receiver may be slow.
 const BEGIN_EXPORT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
@@ -23,8 +24,18 @@ const BEGIN_IMPORT: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
     SET LOCAL lock_timeout = 10000";
 
-/// In one transaction, which sees one moment.
-pub(super) async fn export(conn: &Client, to: &mpsc::Sender<Part>) -> Result<(), SqlError> {
+impl TransferStore for PostgresStore {
+    fn export_rows(&self, to: mpsc::Sender<Part>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.database.run_within(TRANSFER_MAX, move |conn| Box::pin(async move { export(conn, &to).await }))
+    }
+
+    fn import_rows(&self, from: mpsc::Receiver<Part>) -> BoxFuture<'_, Result<(), ImportFault>> {
+        self.database.run_within(TRANSFER_MAX, move |conn| Box::pin(import(conn, from)))
+    }
+}
+
+/// Reads in one transaction, so that all parts show the same moment.
+async fn export(conn: &Client, to: &mpsc::Sender<Part>) -> Result<(), SqlError> {
     execute(conn, BEGIN_EXPORT).await?;
     for table in TABLES {
         execute(conn, &format!("DECLARE part NO SCROLL CURSOR FOR {}", select(table))).await?;
@@ -41,7 +52,7 @@ pub(super) async fn export(conn: &Client, to: &mpsc::Sender<Part>) -> Result<(),
         }
         execute(conn, "CLOSE part").await?;
     }
-    // Nobody to tell is nobody to fail for.
+    // A receiver that is gone does not need the end.
     let _ = to.send(Part::End).await;
     execute(conn, "COMMIT").await
 }
@@ -49,7 +60,7 @@ pub(super) async fn export(conn: &Client, to: &mpsc::Sender<Part>) -> Result<(),
 fn select(table: &Table) -> String {
     let Table { name, key, .. } = table;
     match *name {
-        // One count a brand, however many slots it is spread over here.
+        // The other databases have one count for each brand, without slots.
         "crm_usage" => {
             "SELECT brand, sum(bytes)::bigint FROM crm_usage GROUP BY brand ORDER BY brand".to_owned()
         }
@@ -70,10 +81,10 @@ fn read(table: &Table, row: &Row) -> Result<Vec<Cell>, SqlError> {
     table.columns.iter().enumerate().map(cell).collect()
 }
 
-pub(super) async fn import(conn: &Client, mut from: mpsc::Receiver<Part>) -> Result<(), ImportFault> {
+async fn import(conn: &Client, mut from: mpsc::Receiver<Part>) -> Result<(), ImportFault> {
     execute(conn, BEGIN_IMPORT).await?;
     for table in TABLES {
-        // Nobody else may fill it meanwhile.
+        // No other host may insert rows meanwhile.
         execute(conn, &format!("LOCK TABLE {} IN EXCLUSIVE MODE", table.name)).await?;
         let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
         if !query(conn, &sql, []).await?.is_empty() {
@@ -84,11 +95,11 @@ pub(super) async fn import(conn: &Client, mut from: mpsc::Receiver<Part>) -> Res
         match from.recv().await {
             Some(Part::Rows(table, rows)) => insert(conn, table, rows).await?,
             Some(Part::End) => break,
-            None => return Err(ImportFault::BrokenOff),
+            None => return Err(ImportFault::Interrupted),
         }
     }
     for table in TABLES.iter().filter(|table| table.counts) {
-        // An id that was given is not given again.
+        // The next new id must be greater than all imported ids.
         let name = table.name;
         let sql = format!(
             "SELECT setval(pg_get_serial_sequence('{name}', 'id'), coalesce(max(id), 0) + 1, false) FROM {name}"
@@ -120,7 +131,8 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// A cell that is not of the column's kind is as none; the columns say where one must be.
+/// A cell that is not of the column's kind becomes `NULL`, which the table's constraints reject
+/// where a value is required.
 fn array<'a>(cells: Vec<Cell>, kind: Kind) -> Param<'a> {
     fn pick<'a, T>(cells: Vec<Cell>, of: impl Fn(Cell) -> Option<T>) -> Box<dyn ToSql + Sync + Send + 'a>
     where

@@ -1,7 +1,9 @@
 //! A copy of the database file while it is in use.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -9,34 +11,65 @@ use sluice_kit::StoreError;
 
 use crate::error::SqlError;
 
-/// Writes the database at `database`, as it is at one moment, to `copy`, which must not be
-/// there. Writers are not held up. What cannot be finished leaves nothing.
+/// Why no copy was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// A file of this name exists, and a backup never overwrites one.
+    #[error("{} already exists", .0.display())]
+    Exists(PathBuf),
+    /// The path ends with `..` or is a root, so it cannot name the copy.
+    #[error("{} does not name a file", .0.display())]
+    NoFileName(PathBuf),
+    /// SQLite takes names in UTF-8 only.
+    #[error("{} is not valid UTF-8", .0.display())]
+    NotUtf8(PathBuf),
+    /// The copy cannot be created, flushed to disk or renamed.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The copy.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database cannot be read, or SQLite cannot write the copy.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for BackupError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(SqlError::from(error).into())
+    }
+}
+
+/// Copies the database at `database` to the new file `copy`. The copy shows the database at
+/// one moment. Writers are not blocked. If the backup fails, no file is left behind.
 ///
 /// # Errors
-/// The database cannot be read, or the copy not be written.
-pub fn backup(database: &Path, copy: &Path) -> Result<(), StoreError> {
-    let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", copy.display()));
+/// `copy` exists or cannot be written, or the database cannot be read.
+pub fn backup(database: &Path, copy: &Path) -> Result<(), BackupError> {
+    let failed = |source: io::Error| BackupError::File { path: copy.to_owned(), source };
     if copy.exists() {
-        return Err(StoreError::Failed(format!("{} is there already", copy.display())));
+        return Err(BackupError::Exists(copy.to_owned()));
     }
-    let name = copy.file_name().ok_or_else(|| StoreError::Failed("the copy has no file name".to_owned()))?;
+    let name = copy.file_name().ok_or_else(|| BackupError::NoFileName(copy.to_owned()))?;
     let mut draft = name.to_owned();
     draft.push(".part");
     let draft = copy.with_file_name(draft);
-    // SQLite would make it readable for others; an empty file it takes as it is.
+    // SQLite would create a file that others can read, but it accepts an empty file as it is.
     make_private(&draft).map_err(failed)?;
-    let written = write(database, &draft).map_err(StoreError::from).and_then(|()| {
+    let written = write(database, &draft).and_then(|()| {
         let written = File::open(&draft).and_then(|file| file.sync_all());
         written.and_then(|()| fs::rename(&draft, copy)).map_err(failed)
     });
     if written.is_err() {
-        // What is in it is of no use; the first error is the one to tell.
+        // The incomplete file is useless. The first error is the one to report.
         let _ = fs::remove_file(&draft);
     }
     written
 }
 
-fn make_private(path: &Path) -> std::io::Result<()> {
+fn make_private(path: &Path) -> io::Result<()> {
     let mut file = fs::OpenOptions::new();
     file.create(true).write(true).truncate(true);
     #[cfg(unix)]
@@ -44,12 +77,11 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     file.open(path).map(drop)
 }
 
-fn write(database: &Path, draft: &Path) -> Result<(), SqlError> {
+fn write(database: &Path, draft: &Path) -> Result<(), BackupError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
-    conn.busy_timeout(std::time::Duration::from_secs(10))?;
-    let draft =
-        draft.to_str().ok_or_else(|| StoreError::Failed("the copy's name is not UTF-8".to_owned()))?;
+    conn.busy_timeout(Duration::from_secs(10))?;
+    let draft = draft.to_str().ok_or_else(|| BackupError::NotUtf8(draft.to_owned()))?;
     conn.execute("VACUUM INTO ?1", [draft])?;
     Ok(())
 }

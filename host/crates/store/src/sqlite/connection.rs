@@ -1,35 +1,41 @@
-//! Opens connections and turns SQLite's errors into the host's.
+//! Opens connections, and converts SQLite's errors.
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params};
 
 use sluice_kit::StoreError;
 
 use super::SqliteOptions;
 use crate::error::{CrmSqlError, SqlError};
+use crate::transfer::ImportFault;
 
-/// Statements that one connection keeps prepared; there are fewer than that here.
+/// How many prepared statements a connection caches. There are fewer statements than this.
 const STATEMENTS_MAX: usize = 64;
-/// After a checkpoint the log file shrinks to this.
+/// The size to which the log file shrinks after a checkpoint.
 const LOG_BYTES_MAX: u32 = 64 << 20;
 
-/// The one connection that writes. FULL: what is answered survives a power cut.
+/// Opens the one connection that writes. With `synchronous = FULL`, an acknowledged write
+/// survives a power cut.
 pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, SqlError> {
     make_private(&options.path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(&options.path, flags)?;
     conn.busy_timeout(options.busy_max())?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // Switching to WAL takes a lock for which SQLite does not wait by itself.
-    let mode = patiently(options.busy_max(), || {
+    // Switching to WAL takes a lock that SQLite itself does not wait for.
+    let mode = retry_while_locked(options.busy_max(), || {
         conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
     })?;
     if mode != "wal" {
         let path = options.path.display();
-        let why = format!("{path}: no write-ahead log here (it is {mode:?}); is this a network file system?");
+        let why = format!(
+            "{path}: SQLite cannot use a write-ahead log (the journal mode is {mode:?}); \
+             is this a network file system?"
+        );
         return Err(StoreError::Failed(why).into());
     }
     conn.execute_batch(&format!(
@@ -41,15 +47,15 @@ pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, SqlErro
     Ok(conn)
 }
 
-/// Settings of a connection that only reads, and cannot do otherwise.
+/// Configures a connection for reading only.
 pub(super) fn set_up_reader(conn: &Connection, busy: Duration) -> rusqlite::Result<()> {
     conn.busy_timeout(busy)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;")
 }
 
-/// Repeats what fails because of another process's lock.
-pub(super) fn patiently<T>(
+/// Repeats `attempt` while another process holds a lock, for at most `limit`.
+pub(super) fn retry_while_locked<T>(
     limit: Duration,
     mut attempt: impl FnMut() -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
@@ -68,7 +74,7 @@ fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// SQLite gives its log files the mode of the database file.
+/// Creates the file with access for its owner only. SQLite gives its log files the same mode.
 fn make_private(path: &Path) -> Result<(), StoreError> {
     let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
     let mut folder = fs::DirBuilder::new();
@@ -88,7 +94,16 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Names what went wrong; SQLite's messages name tables and columns, never values.
+/// The first column of the first row, if there is a row.
+pub(super) fn first<T: FromSql>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> rusqlite::Result<Option<T>> {
+    conn.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()
+}
+
+/// SQLite's messages name tables and columns, never values.
 impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> Self {
         Self(match error.sqlite_error_code() {
@@ -106,6 +121,12 @@ impl From<rusqlite::Error> for SqlError {
 }
 
 impl From<rusqlite::Error> for CrmSqlError {
+    fn from(error: rusqlite::Error) -> Self {
+        SqlError::from(error).into()
+    }
+}
+
+impl From<rusqlite::Error> for ImportFault {
     fn from(error: rusqlite::Error) -> Self {
         SqlError::from(error).into()
     }

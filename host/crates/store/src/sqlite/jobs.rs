@@ -1,199 +1,183 @@
-//! Jobs that are queued and applied. All of it runs inside the writer's transaction, and
-//! there is only one writer at a time: what is due and first stays so until it is marked.
+//! Jobs: queued, applied, and managed by operators.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+mod run;
 
-use sluice_crm::{CrmCaps, CrmWrite, JobEnd, JobRun, LineKey};
-use sluice_kit::StoreError;
+use rusqlite::{Connection, Row};
 
-use super::crm_write::{self, add_usage, first};
-use crate::error::{CrmSqlError, SqlError};
+use sluice_crm::{
+    CapsOfBrand, CrmCaps, CrmFault, CrmWrite, Job, JobChoice, JobCounts, JobRun, JobState, JobStore,
+};
+use sluice_kit::{BoxFuture, StoreError};
 
-/// The oldest job that is due and has no earlier one in any of its lines.
-pub(super) const NEXT: &str = "SELECT id, brand, what, write, tries FROM job AS mine
-     WHERE state = 'waiting' AND due_at <= ?1 AND NOT EXISTS (
-         SELECT 1 FROM job_line AS own JOIN job_line AS earlier
-         ON earlier.line = own.line AND earlier.job_id < own.job_id
-         WHERE own.job_id = mine.id)
-     ORDER BY id LIMIT 1";
+#[cfg(test)]
+pub(super) use self::run::NEXT;
 
-pub(super) fn queue(
-    conn: &Connection,
-    brand: &str,
-    write: &CrmWrite,
-    caps: CrmCaps,
-    now_ms: i64,
-) -> Result<i64, CrmSqlError> {
-    if let Err(fault) = crm_write::check(conn, brand, write, caps, now_ms) {
-        let others_wait = fault.0.may_pass() && is_any_waited_for(conn, brand, write)?;
-        if !others_wait {
-            return Err(fault);
-        }
+use super::SqliteStore;
+use super::connection::first;
+use super::crm::write::check;
+use super::job_queue::{decode, enter_lines, insert, is_waited_for, leave_lines, release_usage};
+use crate::error::SqlError;
+
+const COLUMNS: &str = "id, brand, what, state, is_late, tries, last_error, created_at, due_at, ended_at";
+
+/// The index is named because SQLite would otherwise sort all finished jobs while the writer
+/// waits.
+pub(super) const DELETE_FINISHED: &str = "DELETE FROM job WHERE id IN (
+         SELECT id FROM job INDEXED BY job_done WHERE state = 'done' AND ended_at < ?1
+         ORDER BY ended_at LIMIT ?2)";
+
+impl JobStore for SqliteStore {
+    fn queue_crm(
+        &self,
+        brand: &str,
+        write: CrmWrite,
+        caps: CrmCaps,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<i64, CrmFault>> {
+        let brand = brand.to_owned();
+        self.writer.write(move |conn| {
+            if let Err(fault) = check(conn, &brand, &write, caps, now_ms) {
+                let others_wait = fault.0.may_pass() && is_waited_for(conn, &brand, &write.lines())?;
+                if !others_wait {
+                    return Err(fault);
+                }
+            }
+            insert(conn, &brand, &write, caps, now_ms)
+        })
     }
-    insert(conn, brand, write, caps, now_ms)
-}
 
-fn is_any_waited_for(conn: &Connection, brand: &str, write: &CrmWrite) -> Result<bool, CrmSqlError> {
-    for line in write.lines() {
-        if is_waited_for(conn, &line.key(brand))? {
-            return Ok(true);
-        }
+    fn run_jobs(
+        &self,
+        caps: CapsOfBrand,
+        jobs_max: u32,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<Vec<JobRun>, StoreError>> {
+        Box::pin(async move {
+            // A reader looks first, so that an empty queue does not take the write lock.
+            let is_due: BoxFuture<'_, Result<bool, StoreError>> =
+                self.readers.read(move |conn| run::is_due(conn, now_ms));
+            if !is_due.await? {
+                return Ok(Vec::new());
+            }
+            self.writer.write(move |conn| run::run(conn, &*caps, jobs_max, now_ms)).await
+        })
     }
-    Ok(false)
-}
 
-/// Whether a job waits in the line.
-pub(super) fn is_waited_for(conn: &Connection, line: &LineKey) -> Result<bool, CrmSqlError> {
-    Ok(first::<i64>(conn, "SELECT 1 FROM job_line WHERE line = ?1 LIMIT 1", [line])?.is_some())
-}
-
-/// Stores the write as a job at the end of its lines.
-pub(super) fn insert(
-    conn: &Connection,
-    brand: &str,
-    write: &CrmWrite,
-    caps: CrmCaps,
-    now_ms: i64,
-) -> Result<i64, CrmSqlError> {
-    let bytes = rmp_serde::to_vec_named(write)
-        .map_err(|error| StoreError::Failed(format!("a write cannot be stored: {error}")))?;
-    add_usage(conn, brand, job_bytes(&bytes), caps)?;
-    let id = conn
-        .prepare_cached(
-            "INSERT INTO job (brand, what, write, state, created_at, due_at)
-             VALUES (?1, ?2, ?3, 'waiting', ?4, ?4) RETURNING id",
-        )?
-        .query_row((brand, write.to_string(), &bytes, now_ms), |row| row.get(0))?;
-    stand_in_line(conn, id, brand, write)?;
-    Ok(id)
-}
-
-pub(super) fn stand_in_line(
-    conn: &Connection,
-    id: i64,
-    brand: &str,
-    write: &CrmWrite,
-) -> Result<(), SqlError> {
-    for line in write.lines() {
-        conn.prepare_cached("INSERT INTO job_line (line, job_id) VALUES (?1, ?2)")?
-            .execute((line.key(brand), id))?;
+    fn list_jobs(
+        &self,
+        brand: Option<&str>,
+        state: Option<JobState>,
+        jobs_max: u32,
+    ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
+        let brand = brand.map(str::to_owned);
+        self.readers.read(move |conn| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM job WHERE (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR state = ?2)
+                 ORDER BY id LIMIT ?3"
+            );
+            let mut query = conn.prepare_cached(&sql)?;
+            let rows = query.query_map((brand, state.map(JobState::as_str), jobs_max), read_job)?;
+            let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            rows.into_iter().map(|(job, state)| with_state(job, &state)).collect()
+        })
     }
-    Ok(())
+
+    fn count_jobs(&self) -> BoxFuture<'_, Result<JobCounts, StoreError>> {
+        self.readers.read(|conn| {
+            let count = |state: &str| -> Result<u64, SqlError> {
+                let jobs: Option<i64> = first(conn, "SELECT count(*) FROM job WHERE state = ?1", [state])?;
+                Ok(jobs.unwrap_or(0).unsigned_abs())
+            };
+            let oldest = "SELECT created_at FROM job WHERE state = 'waiting' ORDER BY id LIMIT 1";
+            Ok(JobCounts {
+                waiting: count("waiting")?,
+                parked: count("parked")?,
+                oldest_waiting_at: first(conn, oldest, [])?,
+            })
+        })
+    }
+
+    fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.writer.write(move |conn| {
+            let chosen = choose(conn, &which)?;
+            for job in &chosen {
+                if job.is_parked {
+                    enter_lines(conn, job.id, &job.brand, &decode(job.id, &job.write)?)?;
+                }
+                conn.prepare_cached(
+                    "UPDATE job SET state = 'waiting', is_late = is_late OR ?2, tries = 0, due_at = ?3,
+                         ended_at = NULL
+                     WHERE id = ?1",
+                )?
+                .execute((job.id, job.is_parked, now_ms))?;
+            }
+            Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
+        })
+    }
+
+    fn drop_jobs(&self, which: JobChoice) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.writer.write(move |conn| {
+            let chosen = choose(conn, &which)?;
+            for job in &chosen {
+                leave_lines(conn, job.id)?;
+                conn.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([job.id])?;
+                release_usage(conn, &job.brand, &job.write)?;
+            }
+            Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
+        })
+    }
+
+    fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.writer.write(move |conn| {
+            let rows = conn.prepare_cached(DELETE_FINISHED)?.execute((before_ms, rows_max))?;
+            Ok(u32::try_from(rows).unwrap_or(u32::MAX))
+        })
+    }
 }
 
-pub(super) fn leave_lines(conn: &Connection, id: i64) -> Result<(), SqlError> {
-    conn.prepare_cached("DELETE FROM job_line WHERE job_id = ?1")?.execute([id])?;
-    Ok(())
+/// The job and the name of its state, which [`with_state`] decodes.
+fn read_job(row: &Row<'_>) -> rusqlite::Result<(Job, String)> {
+    let job = Job {
+        id: row.get(0)?,
+        brand: row.get(1)?,
+        what: row.get(2)?,
+        state: JobState::Waiting,
+        is_late: row.get(4)?,
+        tries: row.get(5)?,
+        last_error: row.get(6)?,
+        created_at: row.get(7)?,
+        due_at: row.get(8)?,
+        ended_at: row.get(9)?,
+    };
+    Ok((job, row.get(3)?))
 }
 
-/// What a job counts against its brand's bytes until it is done.
-fn job_bytes(write: &[u8]) -> i64 {
-    i64::try_from(write.len()).unwrap_or(i64::MAX)
+fn with_state(job: Job, state: &str) -> Result<Job, SqlError> {
+    let corrupt = || StoreError::Corrupt { what: "job", why: "its state is not known".to_owned() };
+    Ok(Job { state: JobState::from_name(state).ok_or_else(corrupt)?, ..job })
 }
 
-/// A job whose turn it is.
-struct Due {
+/// A job that an operator chose.
+struct ChosenJob {
     id: i64,
     brand: String,
-    what: String,
     write: Vec<u8>,
-    tries: u32,
+    is_parked: bool,
 }
 
-fn next(conn: &Connection, now_ms: i64) -> Result<Option<Due>, SqlError> {
+fn choose(conn: &Connection, which: &JobChoice) -> Result<Vec<ChosenJob>, SqlError> {
+    let (id, brand) = match which {
+        JobChoice::One(id) => (Some(*id), None),
+        JobChoice::Parked { brand } => (None, brand.as_deref()),
+    };
+    let mut query = conn.prepare_cached(
+        "SELECT id, brand, write, state = 'parked' FROM job
+         WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR brand = ?2)
+         AND (state = 'parked' OR (state = 'waiting' AND ?1 IS NOT NULL))
+         ORDER BY id",
+    )?;
     let read = |row: &Row<'_>| {
-        Ok(Due {
-            id: row.get(0)?,
-            brand: row.get(1)?,
-            what: row.get(2)?,
-            write: row.get(3)?,
-            tries: row.get(4)?,
-        })
+        Ok(ChosenJob { id: row.get(0)?, brand: row.get(1)?, write: row.get(2)?, is_parked: row.get(3)? })
     };
-    Ok(conn.prepare_cached(NEXT)?.query_row([now_ms], read).optional()?)
-}
-
-/// For a reader: so that looking for work does not take the write lock.
-pub(super) fn is_due(conn: &Connection, now_ms: i64) -> Result<bool, SqlError> {
-    Ok(first::<i64>(conn, NEXT, [now_ms])?.is_some())
-}
-
-pub(super) fn run(
-    conn: &Connection,
-    caps: &dyn Fn(&str) -> CrmCaps,
-    jobs_max: u32,
-    now_ms: i64,
-) -> Result<Vec<JobRun>, SqlError> {
-    let mut runs = Vec::new();
-    while (runs.len() as u64) < u64::from(jobs_max)
-        && let Some(due) = next(conn, now_ms)?
-    {
-        let caps = caps(&due.brand);
-        runs.push(run_one(conn, due, caps, now_ms)?);
-    }
-    Ok(runs)
-}
-
-/// Applies one job in a savepoint, so that a failure undoes nothing but itself.
-fn run_one(conn: &Connection, due: Due, caps: CrmCaps, now_ms: i64) -> Result<JobRun, SqlError> {
-    let Due { id, brand, what, write, tries } = due;
-    execute(conn, "SAVEPOINT crm_job")?;
-    let applied = decode(id, &write)
-        .map_err(CrmSqlError::from)
-        .and_then(|write| crm_write::write(conn, &brand, &write, caps, now_ms));
-    let end = match applied {
-        Ok(_) => JobEnd::Done,
-        Err(fault) => {
-            // Fails where the error was one that rolls back everything; then nothing of
-            // this transaction is left, and nothing of it is told.
-            execute(conn, "ROLLBACK TO crm_job")?;
-            JobEnd::of_failure(&fault.0, tries + 1, now_ms)
-        }
-    };
-    execute(conn, "RELEASE crm_job")?;
-    match &end {
-        JobEnd::Done => done(conn, id, &brand, &write, now_ms)?,
-        JobEnd::Parked { error } => park(conn, id, error, now_ms)?,
-        JobEnd::Retry { error, due_at } => retry_later(conn, id, error, *due_at)?,
-    }
-    Ok(JobRun { id, brand, what, end })
-}
-
-pub(super) fn decode(id: i64, write: &[u8]) -> Result<CrmWrite, SqlError> {
-    rmp_serde::from_slice(write)
-        .map_err(|error| StoreError::Corrupt { what: "job", why: format!("job {id}: {error}") }.into())
-}
-
-fn done(conn: &Connection, id: i64, brand: &str, write: &[u8], now_ms: i64) -> Result<(), SqlError> {
-    conn.prepare_cached(
-        "UPDATE job SET state = 'done', write = x'', ended_at = ?2, last_error = NULL WHERE id = ?1",
-    )?
-    .execute((id, now_ms))?;
-    leave_lines(conn, id)?;
-    give_back(conn, brand, write)
-}
-
-/// The bytes that a job counted.
-pub(super) fn give_back(conn: &Connection, brand: &str, write: &[u8]) -> Result<(), SqlError> {
-    Ok(add_usage(conn, brand, -job_bytes(write), CrmCaps::default())?)
-}
-
-fn park(conn: &Connection, id: i64, error: &str, now_ms: i64) -> Result<(), SqlError> {
-    conn.prepare_cached(
-        "UPDATE job SET state = 'parked', tries = tries + 1, last_error = ?2, ended_at = ?3
-         WHERE id = ?1",
-    )?
-    .execute((id, error, now_ms))?;
-    leave_lines(conn, id)
-}
-
-fn retry_later(conn: &Connection, id: i64, error: &str, due_at: i64) -> Result<(), SqlError> {
-    conn.prepare_cached("UPDATE job SET tries = tries + 1, last_error = ?2, due_at = ?3 WHERE id = ?1")?
-        .execute((id, error, due_at))?;
-    Ok(())
-}
-
-fn execute(conn: &Connection, sql: &str) -> Result<(), SqlError> {
-    conn.prepare_cached(sql)?.execute([])?;
-    Ok(())
+    Ok(query.query_map((id, brand), read)?.collect::<rusqlite::Result<_>>()?)
 }

@@ -1,13 +1,14 @@
-//! Brings a database's schema up to date, once, whoever starts first.
+//! Applies missing migrations. Of several hosts that start together, one applies them.
 
 use rusqlite::Connection;
 
 use sluice_kit::StoreError;
 
-use super::connection::patiently;
+use super::connection::retry_while_locked;
 use crate::error::SqlError;
 
-/// Numbered from 1 without gaps. A released file is never edited: add the next one.
+/// Version, name and statements. Versions count from 1 without gaps. Never edit a released file:
+/// add the next one.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "0001_init", include_str!("../migrations/sqlite/0001_init.sql")),
     (2, "0002_used_token", include_str!("../migrations/sqlite/0002_used_token.sql")),
@@ -15,17 +16,17 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "0004_jobs", include_str!("../migrations/sqlite/0004_jobs.sql")),
 ];
 
-/// How long a start waits for another one that is migrating.
+/// How long a starting host waits for another one that applies migrations.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Applies what is missing, all in one transaction. The write lock keeps others out
-/// from before the version is read until after it is recorded.
+/// Applies the missing migrations in one transaction. The write lock excludes other hosts from
+/// before the version is read until after it is recorded.
 pub(super) fn apply(conn: &mut Connection) -> Result<(), SqlError> {
     apply_list(conn, MIGRATIONS)
 }
 
 fn apply_list(conn: &mut Connection, migrations: &[(i64, &str, &str)]) -> Result<(), SqlError> {
-    patiently(WAIT, || conn.execute_batch("BEGIN IMMEDIATE"))?;
+    retry_while_locked(WAIT, || conn.execute_batch("BEGIN IMMEDIATE"))?;
     let done = apply_missing(conn, migrations);
     let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = conn.execute_batch(end);
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_missing_is_applied_and_failures_leave_nothing() {
+    fn applies_missing_migrations_and_rolls_back_failed_ones() {
         let mut conn = Connection::open_in_memory().unwrap();
         let first = (1, "0001_a", "CREATE TABLE a (x)");
         apply_list(&mut conn, &[first]).unwrap();

@@ -1,12 +1,13 @@
-//! Connections that read.
+//! The pool of connections that read.
 
 use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolError, Runtime, Timeouts};
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
-use sluice_kit::StoreError;
+use sluice_kit::{BoxFuture, StoreError};
 
 use super::{SqliteOptions, connection};
+use crate::error::CallError;
 
 /// The pool, and the runtime that its connections belong to.
 pub(super) struct Readers {
@@ -15,7 +16,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// On the current Tokio runtime. Connections are opened as they are needed.
+    /// Makes a pool on the current Tokio runtime. Connections are opened when they are needed.
     pub(super) fn new(options: &SqliteOptions) -> Result<Self, StoreError> {
         let busy = options.busy_max();
         let runtime = Handle::try_current().map_err(|error| failed(&error))?;
@@ -37,34 +38,33 @@ impl Readers {
         Ok(Self { pool, runtime })
     }
 
-    /// Runs `ask` on a connection, off the caller's thread. It is its own task, which
-    /// holds the connection to the end: were the caller's future to hold it, dropping
-    /// that would give a connection back that is still at work.
-    pub(super) fn read<T, S, E>(
+    /// Runs `ask` on a connection, off the caller's thread. `ask` runs in a task of its own,
+    /// which holds the connection until the end. If the caller's future held it, dropping that
+    /// future would return a connection to the pool that is still in use.
+    pub(super) fn read<T, E>(
         &self,
-        ask: impl FnOnce(&mut Connection) -> Result<T, S> + Send + 'static,
-    ) -> impl Future<Output = Result<T, E>> + Send + 'static
+        ask: impl FnOnce(&mut Connection) -> Result<T, E::Sql> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, E>>
     where
         T: Send + 'static,
-        S: Send + 'static,
-        E: From<S> + From<StoreError> + Send + 'static,
+        E: CallError,
     {
         let (pool, runtime) = (self.pool.clone(), self.runtime.clone());
-        async move {
+        Box::pin(async move {
             let task = runtime.spawn(async move {
                 let conn = pool.get().await.map_err(|error| no_connection(&error))?;
                 let asked = conn.interact(ask).await;
-                Ok(asked.map_err(|error| StoreError::Failed(format!("a read ended: {error}")))??)
+                Ok(asked.map_err(|error| StoreError::Failed(format!("a read did not finish: {error}")))??)
             });
-            // A runtime that is shutting down answers nothing any more.
+            // A runtime that is shutting down cancels the task.
             task.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
-        }
+        })
     }
 
-    /// Closes what is idle now and the rest when it comes back.
+    /// Closes idle connections now and the others when their reads have finished.
     pub(super) fn close(&self) {
         // Connections are closed on the runtime's blocking threads.
-        let _on = self.runtime.enter();
+        let _entered = self.runtime.enter();
         self.pool.close();
     }
 }
@@ -76,7 +76,7 @@ impl Drop for Readers {
 }
 
 fn no_connection(error: &PoolError) -> StoreError {
-    StoreError::Unavailable(format!("no connection to read with: {error}"))
+    StoreError::Unavailable(format!("no connection for reading: {error}"))
 }
 
 fn failed(error: &dyn std::error::Error) -> StoreError {

@@ -2,61 +2,82 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use sluice_kit::StoreError;
+use sluice_kit::{BoxFuture, StoreError};
 use sluice_session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
+    SessionStore,
 };
 
+use super::SqliteStore;
 use crate::error::SqlError;
+
+pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
+     WHERE brand = ?1 AND id_hash = ?2 AND expires_at > ?3";
 
 pub(super) const DELETE_EXPIRED: &str = "DELETE FROM session WHERE row_id IN (
          SELECT row_id FROM session WHERE expires_at <= ?1
          ORDER BY expires_at LIMIT ?2)";
 
-pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
-     WHERE brand = ?1 AND id_hash = ?2 AND expires_at > ?3";
+impl SessionStore for SqliteStore {
+    fn load_session(
+        &self,
+        key: SessionKey,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<Option<SessionRow>, StoreError>> {
+        self.readers.read(move |conn| {
+            let mut query = conn.prepare_cached(LOAD)?;
+            Ok(query.query_row((&key.brand, key.id_hash, now_ms), read_row).optional()?)
+        })
+    }
 
-pub(super) fn load(conn: &Connection, key: &SessionKey, now_ms: i64) -> Result<Option<SessionRow>, SqlError> {
-    let row = conn.prepare_cached(LOAD)?.query_row((&key.brand, key.id_hash, now_ms), read_row).optional()?;
-    Ok(row)
-}
+    /// Runs in the writer's transaction, so no other write happens between reading and
+    /// writing the row.
+    fn commit_session(
+        &self,
+        at: SessionAddress,
+        now_ms: i64,
+        edit: SessionEdit,
+    ) -> BoxFuture<'_, Result<Option<SessionStamp>, StoreError>> {
+        self.writer.write(move |conn| {
+            let row = conn
+                .prepare_cached(
+                    "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
+                     WHERE row_id = ?1 AND brand = ?2 AND expires_at > ?3",
+                )?
+                .query_row((at.row_id.as_bytes(), &at.brand, now_ms), read_row)
+                .optional()?;
+            match (edit(row.as_ref()), row) {
+                (SessionChange::Keep, row) => Ok(row.map(|row| stamp(&row))),
+                (SessionChange::Write { .. }, None) => Ok(None),
+                (SessionChange::Write { sealed }, Some(row)) => {
+                    conn.prepare_cached("UPDATE session SET sealed = ?2 WHERE row_id = ?1")?
+                        .execute((at.row_id.as_bytes(), sealed))?;
+                    Ok(Some(stamp(&row)))
+                }
+                (SessionChange::Issue { id_hash, sealed, expires_at }, _) => {
+                    let stamp = SessionStamp { id_hash, created_at: now_ms, expires_at };
+                    issue(conn, &at, &stamp, &sealed)?;
+                    Ok(Some(stamp))
+                }
+                (SessionChange::Delete, _) => {
+                    conn.prepare_cached("DELETE FROM session WHERE row_id = ?1 AND brand = ?2")?
+                        .execute((at.row_id.as_bytes(), &at.brand))?;
+                    Ok(None)
+                }
+            }
+        })
+    }
 
-/// Runs inside the writer's transaction, so nothing comes between read and write.
-pub(super) fn commit(
-    conn: &Connection,
-    at: &SessionAddress,
-    now_ms: i64,
-    edit: SessionEdit,
-) -> Result<Option<SessionStamp>, SqlError> {
-    let row = conn
-        .prepare_cached(
-            "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
-             WHERE row_id = ?1 AND brand = ?2 AND expires_at > ?3",
-        )?
-        .query_row((at.row_id.as_bytes(), &at.brand, now_ms), read_row)
-        .optional()?;
-    match (edit(row.as_ref()), row) {
-        (SessionChange::Keep, row) => Ok(row.map(|row| stamp(&row))),
-        (SessionChange::Write { .. }, None) => Ok(None),
-        (SessionChange::Write { sealed }, Some(row)) => {
-            conn.prepare_cached("UPDATE session SET sealed = ?2 WHERE row_id = ?1")?
-                .execute((at.row_id.as_bytes(), sealed))?;
-            Ok(Some(stamp(&row)))
-        }
-        (SessionChange::Issue { id_hash, sealed, expires_at }, _) => {
-            let stamp = SessionStamp { id_hash, created_at: now_ms, expires_at };
-            issue(conn, at, &stamp, &sealed)?;
-            Ok(Some(stamp))
-        }
-        (SessionChange::Delete, _) => {
-            conn.prepare_cached("DELETE FROM session WHERE row_id = ?1 AND brand = ?2")?
-                .execute((at.row_id.as_bytes(), &at.brand))?;
-            Ok(None)
-        }
+    fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.writer.write(move |conn| {
+            let rows = conn.prepare_cached(DELETE_EXPIRED)?.execute((now_ms, rows_max))?;
+            Ok(u32::try_from(rows).unwrap_or(u32::MAX))
+        })
     }
 }
 
-/// Also takes the place of a row that has expired and is not yet deleted.
+/// Inserts the row. It replaces a row of the same brand that has expired and has not been
+/// deleted yet.
 fn issue(
     conn: &Connection,
     at: &SessionAddress,
@@ -84,11 +105,6 @@ fn issue(
         1 => Ok(()),
         _ => Err(StoreError::Failed("the session row belongs to another brand".to_owned()).into()),
     }
-}
-
-pub(super) fn delete_expired(conn: &Connection, now_ms: i64, rows_max: u32) -> Result<u32, SqlError> {
-    let rows = conn.prepare_cached(DELETE_EXPIRED)?.execute((now_ms, rows_max))?;
-    Ok(u32::try_from(rows).unwrap_or(u32::MAX))
 }
 
 fn stamp(row: &SessionRow) -> SessionStamp {

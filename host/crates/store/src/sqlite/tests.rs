@@ -1,16 +1,19 @@
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use sluice_crm::{JOB_TRIES_MAX, JobEnd, Reference, WriteInto};
-use sluice_session::{SessionChange, SessionRowId};
+use sluice_crm::{
+    Address, CrmCaps, CrmFault, CrmSchema, CrmStore as _, CrmWrite, CrmWritten, FieldKey, JOB_TRIES_MAX,
+    JobChoice, JobEnd, JobState, JobStore as _, Reference, Slug, WriteInto,
+};
+use sluice_session::{SessionAddress, SessionChange, SessionRow, SessionRowId, SessionStore as _};
 
 use super::*;
-use crate::contract::Open;
+use crate::contract::OpenStore;
 
-fn backend() -> (TempDir, Box<Open>) {
+fn backend() -> (TempDir, Box<OpenStore>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data").join("sluice.db");
     let open = move || -> BoxFuture<'static, Arc<dyn Store>> {
@@ -26,7 +29,7 @@ fn backend() -> (TempDir, Box<Open>) {
 mod plans;
 
 mod contract {
-    crate::contract_tests!(crate::sqlite::tests::backend);
+    crate::contract::contract_tests!(crate::sqlite::tests::backend);
 }
 
 fn address() -> Address {
@@ -58,7 +61,7 @@ async fn open_with_leads(options: SqliteOptions) -> Arc<SqliteStore> {
     Arc::new(store)
 }
 
-/// Begins to write on a task of its own.
+/// Starts a write in a task of its own.
 fn spawn_score(store: &Arc<SqliteStore>, n: i32) -> JoinHandle<Result<CrmWritten, CrmFault>> {
     let store = store.clone();
     tokio::spawn(async move {
@@ -79,7 +82,7 @@ fn lock(dir: &TempDir) -> rusqlite::Connection {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_may_start_at_once() {
+async fn several_hosts_can_start_at_the_same_time() {
     let (_dir, open) = backend();
     let starts: Vec<_> = (0..8).map(|_| tokio::spawn(open())).collect();
     for start in starts {
@@ -88,7 +91,7 @@ async fn many_may_start_at_once() {
 }
 
 #[tokio::test]
-async fn a_newer_database_is_refused() {
+async fn rejects_a_database_of_a_later_version() {
     let dir = tempfile::tempdir().unwrap();
     SqliteStore::open(options(&dir)).await.unwrap().close().await;
     let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
@@ -99,7 +102,7 @@ async fn a_newer_database_is_refused() {
 }
 
 #[tokio::test]
-async fn the_files_are_private() {
+async fn only_the_owner_can_read_the_files() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
     #[cfg(unix)]
@@ -112,16 +115,16 @@ async fn the_files_are_private() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_process_lock_is_waited_for_and_then_given_up() {
+async fn waits_for_the_lock_of_another_process_until_the_timeout() {
     let dir = tempfile::tempdir().unwrap();
     let mut short = options(&dir);
     short.busy_ms_max = 50;
     let (impatient, patient) = (open_with_leads(short).await, open_with_leads(options(&dir)).await);
     let other = lock(&dir);
 
-    let given_up = impatient.write_crm("acme", score(json!(1)), CrmCaps::default(), 0).await;
-    assert!(matches!(given_up, Err(CrmFault::Store(StoreError::Unavailable(_)))));
-    assert_eq!(read_score(&impatient).await, None, "reads are not held up");
+    let timed_out = impatient.write_crm("acme", score(json!(1)), CrmCaps::default(), 0).await;
+    assert!(matches!(timed_out, Err(CrmFault::Store(StoreError::Unavailable(_)))));
+    assert_eq!(read_score(&impatient).await, None, "the lock does not block reads");
 
     let waiting = spawn_score(&patient, 2);
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -131,7 +134,7 @@ async fn another_process_lock_is_waited_for_and_then_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_whose_future_is_dropped_is_still_done() {
+async fn a_queued_write_is_done_even_if_its_future_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
     let other = lock(&dir);
@@ -146,7 +149,7 @@ async fn a_write_whose_future_is_dropped_is_still_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_waited_too_long_never_begins() {
+async fn a_write_that_waited_too_long_is_not_started() {
     let dir = tempfile::tempdir().unwrap();
     let mut short = options(&dir);
     short.wait_ms_max = 500;
@@ -154,7 +157,7 @@ async fn a_write_that_waited_too_long_never_begins() {
     let other = lock(&dir);
     let first = spawn_score(&store, 1);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    // The writer waits for the lock with the first one; these wait behind it.
+    // The writer is running the first write and waits for the lock; the second is queued.
     let second = spawn_score(&store, 2);
     tokio::time::sleep(Duration::from_millis(700)).await;
     other.execute_batch("COMMIT").unwrap();
@@ -165,11 +168,11 @@ async fn a_write_that_waited_too_long_never_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_in_an_edit_undoes_itself_and_nothing_else() {
+async fn a_panicking_write_undoes_only_itself() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
     let at = SessionAddress { brand: "acme".to_owned(), row_id: SessionRowId::random().unwrap() };
-    let panics = Box::new(|_: Option<&SessionRow>| -> SessionChange { panic!("as it should") });
+    let panics = Box::new(|_: Option<&SessionRow>| -> SessionChange { panic!("on purpose") });
     let other = lock(&dir);
     let write = spawn_score(&store, 1);
     let failing = store.clone();
@@ -183,13 +186,13 @@ async fn a_panic_in_an_edit_undoes_itself_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_finishes_what_was_handed_over() {
+async fn closing_finishes_queued_writes() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
     let mut writes = Vec::new();
     for n in 0..50 {
         let mut write = store.write_crm("acme", score(json!(n)), CrmCaps::default(), 0);
-        // Polled once, it has its place in the queue.
+        // After one poll the write is in the queue.
         let _ = poll_once(&mut write).await;
         writes.push(write);
     }
@@ -213,21 +216,21 @@ async fn poll_once<T>(future: &mut BoxFuture<'_, T>) {
     .await;
 }
 
-/// What runs on every page must not become slower with the number of entries.
+/// The statements that run on every page must not become slower with the number of entries.
 #[tokio::test]
-async fn hot_statements_search_indexes_and_sort_nothing() {
+async fn frequent_statements_use_indexes_and_do_not_sort() {
     let dir = tempfile::tempdir().unwrap();
     open_with_leads(options(&dir)).await;
     let conn = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
     for sql in [
-        crm_read::NEWEST_VALUES,
-        crm_read::NEWEST_ENTRIES,
-        crm_read::VALUES_OF_KEY,
-        crm_load::NEWEST_HOLDER,
-        crm_load::ENTRIES,
-        crm_load::VALUE_SIZES,
+        crm::NEWEST_VALUES,
+        crm::NEWEST_ENTRIES,
+        crm::VALUES_OF_KEY,
+        crm::NEWEST_HOLDER,
+        crm::ENTRIES,
+        crm::VALUE_SIZES,
         jobs::NEXT,
-        job_admin::DELETE_FINISHED,
+        jobs::DELETE_FINISHED,
         session::LOAD,
         session::DELETE_EXPIRED,
         token::DELETE_EXPIRED,
@@ -237,17 +240,17 @@ async fn hot_statements_search_indexes_and_sort_nothing() {
         let given = vec![1; query.parameter_count()];
         let steps = query.query_map(rusqlite::params_from_iter(given), |row| row.get(3)).unwrap();
         for step in steps.map(Result::<String, _>::unwrap) {
-            // Waiting jobs are looked through in their order; there is an index of them alone.
+            // Waiting jobs are scanned in order. They have an index of their own.
             let table = step.contains("SCAN") && !step.contains("asked") && !step.contains("job_waiting");
             assert!(!table && !step.contains("B-TREE"), "{step} in {sql}");
         }
     }
 }
 
-/// As the web server's workers do: a runtime of one thread each, none of which is the
-/// database's. The store may also outlive every runtime.
+/// The web server's workers have single-threaded runtimes, none of which is the database's. The
+/// store may also outlive every runtime.
 #[test]
-fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
+fn the_store_works_on_any_runtime_and_can_be_dropped_without_one() {
     let dir = tempfile::tempdir().unwrap();
     let database = tokio::runtime::Runtime::new().unwrap();
     let store = database.block_on(open_with_leads(options(&dir)));
@@ -272,14 +275,14 @@ fn any_runtime_may_use_the_store_and_none_is_needed_to_drop_it() {
     drop(store);
 }
 
-/// Runs what is due and gives how it ended.
+/// Runs the jobs that are due. Returns how each of them ended.
 async fn work(store: &SqliteStore, now_ms: i64) -> Vec<JobEnd> {
     let runs = store.run_jobs(Arc::new(|_: &str| CrmCaps::default()), 10, now_ms).await.unwrap();
     runs.into_iter().map(|run| run.end).collect()
 }
 
 #[tokio::test]
-async fn a_job_that_keeps_failing_is_retried_then_parked_and_holds_nothing_up() {
+async fn a_failing_job_is_retried_then_parked_and_frees_its_lines() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
     let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
@@ -297,7 +300,7 @@ async fn a_job_that_keeps_failing_is_retried_then_parked_and_holds_nothing_up() 
         let ends = work(&store, now).await;
         let [JobEnd::Retry { due_at, error }] = &ends[..] else { panic!("{ends:?}") };
         assert!(error.contains("broken on purpose"), "{error}");
-        assert_eq!(work(&store, due_at - 1).await, [], "try {try_number} waits, and its line with it");
+        assert_eq!(work(&store, due_at - 1).await, [], "try {try_number} waits, and so does its line");
         now = *due_at;
     }
     let ends = work(&store, now).await;
@@ -314,7 +317,7 @@ async fn a_job_that_keeps_failing_is_retried_then_parked_and_holds_nothing_up() 
 }
 
 #[tokio::test]
-async fn a_job_that_cannot_be_read_is_parked_with_the_reason() {
+async fn an_unreadable_job_is_parked_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
     let id = store.queue_crm("acme", score(json!(1)), CrmCaps::default(), 0).await.unwrap();

@@ -1,16 +1,28 @@
-//! All rows, out of a database and into an empty one.
+//! Exports all rows, and imports them into an empty database.
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc;
 
-use sluice_kit::StoreError;
+use sluice_kit::{BoxFuture, StoreError};
 
+use super::SqliteStore;
 use crate::error::SqlError;
-use crate::transfer::{Cell, ImportFault, Part, ROWS_MAX, TABLES, Table};
+use crate::transfer::{Cell, ImportFault, Part, ROWS_MAX, TABLES, Table, TransferStore};
 
-/// In one transaction, which sees one moment. Blocks while nobody receives.
-pub(super) fn export(conn: &mut Connection, to: &mpsc::Sender<Part>) -> Result<(), SqlError> {
+impl TransferStore for SqliteStore {
+    fn export_rows(&self, to: mpsc::Sender<Part>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.readers.read(move |conn| export(conn, &to))
+    }
+
+    fn import_rows(&self, from: mpsc::Receiver<Part>) -> BoxFuture<'_, Result<(), ImportFault>> {
+        self.writer.write(move |conn| import(conn, from))
+    }
+}
+
+/// Reads in one transaction, so that all parts show the same moment. Blocks while the receiver
+/// is busy.
+fn export(conn: &mut Connection, to: &mpsc::Sender<Part>) -> Result<(), SqlError> {
     let conn = conn.transaction()?;
     for table in TABLES {
         let sql = format!("SELECT {} FROM {} ORDER BY {}", table.column_list(), table.name, table.key);
@@ -29,7 +41,7 @@ pub(super) fn export(conn: &mut Connection, to: &mpsc::Sender<Part>) -> Result<(
             return Ok(());
         }
     }
-    // Nobody to tell is nobody to fail for.
+    // A receiver that is gone does not need the end.
     let _ = to.blocking_send(Part::End);
     Ok(())
 }
@@ -50,8 +62,8 @@ fn read(table: &Table, row: &Row<'_>) -> Result<Vec<Cell>, SqlError> {
     (0..table.columns.len()).map(cell).collect()
 }
 
-/// Runs inside the writer's transaction. Blocks until the end.
-pub(super) fn import(conn: &Connection, mut from: mpsc::Receiver<Part>) -> Result<(), ImportFault> {
+/// Runs in the writer's transaction. Blocks until the last part.
+fn import(conn: &Connection, mut from: mpsc::Receiver<Part>) -> Result<(), ImportFault> {
     for table in TABLES {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", table.name);
         if conn.query_row(&sql, [], |row| row.get(0))? {
@@ -64,7 +76,7 @@ pub(super) fn import(conn: &Connection, mut from: mpsc::Receiver<Part>) -> Resul
             Part::End => return Ok(()),
         }
     }
-    Err(ImportFault::BrokenOff)
+    Err(ImportFault::Interrupted)
 }
 
 fn insert(conn: &Connection, table: &Table, rows: Vec<Vec<Cell>>) -> Result<(), SqlError> {

@@ -1,8 +1,8 @@
-//! The one writer: a thread of its own with the only connection that writes.
+//! The one writer: a thread that has the only connection for writing.
 //!
-//! It takes all writes that wait into one transaction (`BEGIN IMMEDIATE`), each in a
-//! savepoint, so that one that fails undoes only itself. Nobody gets an answer before
-//! the commit is on disk: the cost of reaching the disk is shared by all who waited.
+//! It runs all waiting writes in one transaction (`BEGIN IMMEDIATE`). Each write has a
+//! savepoint, so a write that fails undoes only itself. Callers get their answers after the
+//! commit is on disk, and all writes of the transaction share the cost of that.
 
 mod batch;
 
@@ -11,72 +11,74 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use sluice_kit::StoreError;
+use sluice_kit::{BoxFuture, StoreError};
 
-use self::batch::{Job, Write};
+use self::batch::{QueuedWrite, WriteJob};
+use crate::error::CallError;
 
-/// Writes that may wait; who comes then waits for a place in the queue.
+/// Writes in the queue. A caller that finds it full waits for a place.
 const QUEUE_WRITES_MAX: usize = 1_024;
-/// Writes in one transaction. More would make the first wait for the last.
+/// Writes in one transaction. With more, the first write would wait too long for the last.
 const BATCH_WRITES_MAX: usize = 256;
 
-/// The way to the writer's thread, which ends when this is dropped.
+/// A handle of the writer's thread, which ends when the handle is dropped.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Queued>,
+    queue: mpsc::Sender<Message>,
     ended: watch::Receiver<()>,
 }
 
-enum Queued {
-    Write(Waiting),
+enum Message {
+    Write {
+        job: Box<dyn WriteJob>,
+        since: Instant,
+    },
+    /// Write what is queued, then end.
     Close,
 }
 
-struct Waiting {
-    job: Box<dyn Job>,
-    since: Instant,
-}
-
 impl Writer {
-    /// `wait_max`: a write that waited longer is answered and not begun.
+    /// Starts the thread. A write that has waited longer than `wait_max` fails without being
+    /// started.
     pub(super) fn start(conn: Connection, wait_max: Duration) -> Result<Self, StoreError> {
-        let (queue, waiting) = mpsc::channel(QUEUE_WRITES_MAX);
+        let (queue, messages) = mpsc::channel(QUEUE_WRITES_MAX);
         let (running, ended) = watch::channel(());
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
-                serve(conn, waiting, wait_max);
+                serve(conn, messages, wait_max);
                 drop(running);
             })
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { queue, ended })
     }
 
-    /// Runs `write` in a transaction. An error it gives undoes all it did. It may be
-    /// dropped: before it has its place in the queue nothing happens, after that all.
-    pub(super) fn write<T, S, E>(
+    /// Runs `write` in a transaction. If it fails, all its changes are undone. If the returned
+    /// future is dropped before the write is queued, the write does not happen; after that it
+    /// happens completely.
+    pub(super) fn write<T, E>(
         &self,
-        write: impl FnOnce(&Connection) -> Result<T, S> + Send + 'static,
-    ) -> impl Future<Output = Result<T, E>> + Send + 'static
+        write: impl FnOnce(&Connection) -> Result<T, E::Sql> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, E>>
     where
         T: Send + 'static,
-        E: From<S> + From<StoreError> + Send + 'static,
+        E: CallError,
     {
         let queue = self.queue.clone();
         let write = move |conn: &Connection| write(conn).map_err(E::from);
-        async move {
+        Box::pin(async move {
             let (answer, answered) = oneshot::channel();
-            let queued =
-                Queued::Write(Waiting { job: Box::new(Write { write, answer }), since: Instant::now() });
-            queue.send(queued).await.map_err(|_| closed())?;
+            let job = Box::new(QueuedWrite { write, answer });
+            let message = Message::Write { job, since: Instant::now() };
+            queue.send(message).await.map_err(|_| closed())?;
             answered.await.map_err(|_| StoreError::Failed("a write ended without an answer".to_owned()))?
-        }
+        })
     }
 
-    /// Returns when all that was queued is written and the connection is closed.
+    /// Returns when all queued writes are done and the connection is closed.
     pub(super) async fn close(&self) {
-        let _ = self.queue.send(Queued::Close).await;
+        let _ = self.queue.send(Message::Close).await;
         let mut ended = self.ended.clone();
-        // The only news is that the thread's end is gone.
+        // Nothing is ever sent: an error means that the thread has ended.
         while ended.changed().await.is_ok() {}
     }
 }
@@ -85,19 +87,19 @@ fn closed() -> StoreError {
     StoreError::Unavailable("it is closed".to_owned())
 }
 
-fn serve(conn: Connection, mut queue: mpsc::Receiver<Queued>, wait_max: Duration) {
+fn serve(conn: Connection, mut queue: mpsc::Receiver<Message>, wait_max: Duration) {
     while let Some(first) = queue.blocking_recv() {
         let mut next = Some(first);
         let mut jobs = Vec::new();
-        while let Some(queued) = next {
-            match queued {
-                Queued::Write(Waiting { job, since }) if since.elapsed() > wait_max => {
-                    let waited = "a write waited too long and was not begun";
-                    job.refuse(StoreError::Unavailable(waited.to_owned()));
+        while let Some(message) = next {
+            match message {
+                Message::Write { job, since } if since.elapsed() > wait_max => {
+                    let why = "a write waited too long and was not started";
+                    job.fail(StoreError::Unavailable(why.to_owned()));
                 }
-                Queued::Write(Waiting { job, .. }) => jobs.push(job),
-                // What is queued already still comes; after that there is no more.
-                Queued::Close => queue.close(),
+                Message::Write { job, .. } => jobs.push(job),
+                // Messages that are queued already are still received.
+                Message::Close => queue.close(),
             }
             next = match jobs.len() < BATCH_WRITES_MAX {
                 true => queue.try_recv().ok(),

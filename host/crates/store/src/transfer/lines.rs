@@ -1,4 +1,4 @@
-//! The file format: parts to lines and back.
+//! The file format: writes parts as lines, and reads them.
 
 use std::io::{self, BufRead, Write};
 
@@ -15,7 +15,7 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the first line.
+    /// Writes the first line to `out`.
     ///
     /// # Errors
     /// The output cannot be written.
@@ -45,14 +45,9 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Rows so far.
+    /// The number of rows written so far.
     pub fn rows(&self) -> u64 {
         self.rows
-    }
-
-    /// The output.
-    pub fn into_inner(self) -> W {
-        self.out
     }
 }
 
@@ -71,19 +66,74 @@ fn line(table: &Table, row: &[Cell]) -> Value {
     Value::Object(line)
 }
 
-/// Why a file cannot be read on.
+/// Why an export file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The file itself.
+    /// The file itself cannot be read.
     #[error(transparent)]
     File(#[from] io::Error),
-    /// A line is not what it must be.
-    #[error("line {line}: {why}")]
+    /// A line is not valid.
+    #[error("line {line}: {error}")]
     Line {
-        /// Counted from 1.
+        /// The line's number, counted from 1.
         line: u64,
-        /// What is wrong with it.
-        why: String,
+        /// What is wrong with the line.
+        error: LineError,
+    },
+}
+
+/// What is wrong with a line of an export file.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// The line is not JSON, or not an object.
+    #[error("this is not a JSON object: {0}")]
+    NoObject(serde_json::Error),
+    /// The first line does not say that this is an export.
+    #[error("this is not an export of Sluice")]
+    NoExport,
+    /// The first line has no version.
+    #[error("the version is missing")]
+    NoVersion,
+    /// Another version of this program wrote the file.
+    #[error("this has version {0}; this program reads version {VERSION}")]
+    Version(u64),
+    /// The file ends before its last line.
+    #[error("the file is incomplete: its last line is missing")]
+    Incomplete,
+    /// The last line has another number of rows.
+    #[error("the file has {rows} rows, but its last line says {said}")]
+    Count {
+        /// The rows in the file.
+        rows: u64,
+        /// The JSON value in the last line.
+        said: Value,
+    },
+    /// Lines follow the last line.
+    #[error("there are more lines after the end")]
+    AfterEnd,
+    /// No table has this name.
+    #[error("there is no table {0:?}")]
+    UnknownTable(String),
+    /// The row has more or fewer columns than its table.
+    #[error("{} has these columns: {}", .0.name, .0.column_list())]
+    Columns(&'static Table),
+    /// The row does not have this column.
+    #[error("{table}.{column} is missing")]
+    MissingColumn {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// A value is not of its column's type.
+    #[error("{table}.{column} is not {}", expected(*.kind))]
+    Value {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The column's type.
+        kind: Kind,
     },
 }
 
@@ -92,7 +142,7 @@ pub struct Reader<R> {
     lines: io::Lines<R>,
     line: u64,
     rows: u64,
-    /// Read, and of another table than those before.
+    /// A row that was read after the last row of a part.
     next: Option<(&'static Table, Vec<Cell>)>,
     ended: bool,
 }
@@ -101,27 +151,24 @@ impl<R: BufRead> Reader<R> {
     /// Reads the first line.
     ///
     /// # Errors
-    /// It is no such file, or one of a later version.
+    /// The file is not an export, or another version of this program wrote it.
     pub fn begin(from: R) -> Result<Self, ReadError> {
         let mut reader = Self { lines: from.lines(), line: 0, rows: 0, next: None, ended: false };
         let first = reader.object()?;
         if first.get("sluice") != Some(&json!("export")) {
-            return Err(reader.wrong("this is not an export of Sluice"));
+            return Err(reader.error(LineError::NoExport));
         }
         match first.get("version").and_then(Value::as_u64) {
             Some(VERSION) => Ok(reader),
-            Some(other) => {
-                let why = format!("this has version {other}; this program reads version {VERSION}");
-                Err(reader.wrong(why))
-            }
-            None => Err(reader.wrong("the version is missing")),
+            Some(other) => Err(reader.error(LineError::Version(other))),
+            None => Err(reader.error(LineError::NoVersion)),
         }
     }
 
-    /// The next part; the last is [`Part::End`].
+    /// Reads the next part. The last one is [`Part::End`].
     ///
     /// # Errors
-    /// A line that is not valid, with its number.
+    /// The file cannot be read, or a line is not valid.
     pub fn read(&mut self) -> Result<Part, ReadError> {
         if self.next.is_none() {
             self.next = self.row()?;
@@ -142,7 +189,7 @@ impl<R: BufRead> Reader<R> {
         Ok(Part::Rows(table, rows))
     }
 
-    /// Rows so far.
+    /// The number of rows read so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
@@ -155,24 +202,24 @@ impl<R: BufRead> Reader<R> {
         if let Some(count) = object.get("end") {
             self.ended = true;
             if count.as_u64() != Some(self.rows) {
-                return Err(self.wrong(format!("the file has {} rows and says {count}", self.rows)));
+                return Err(self.error(LineError::Count { rows: self.rows, said: count.clone() }));
             }
             if self.lines.next().is_some() {
-                return Err(self.wrong("there is more after the end"));
+                return Err(self.error(LineError::AfterEnd));
             }
             return Ok(None);
         }
         let name = object.get("table").and_then(Value::as_str).unwrap_or_default();
-        let table = Table::named(name).ok_or_else(|| self.wrong(format!("there is no table {name:?}")))?;
+        let table = Table::named(name).ok_or_else(|| self.error(LineError::UnknownTable(name.to_owned())))?;
         if object.len() != table.columns.len() + 1 {
-            let why = format!("{name} has these columns: {}", table.column_list());
-            return Err(self.wrong(why));
+            return Err(self.error(LineError::Columns(table)));
         }
-        let cells = table.columns.iter().map(|(column, kind)| {
-            let value = object.get(*column).ok_or_else(|| format!("{name}.{column} is missing"))?;
-            cell(value, *kind).ok_or_else(|| format!("{name}.{column} is not {}", expected(*kind)))
+        let cells = table.columns.iter().map(|&(column, kind)| {
+            let table = table.name;
+            let value = object.get(column).ok_or(LineError::MissingColumn { table, column })?;
+            cell(value, kind).ok_or(LineError::Value { table, column, kind })
         });
-        let row = cells.collect::<Result<_, String>>().map_err(|why| self.wrong(why))?;
+        let row = cells.collect::<Result<_, _>>().map_err(|error| self.error(error))?;
         self.rows += 1;
         Ok(Some((table, row)))
     }
@@ -180,13 +227,13 @@ impl<R: BufRead> Reader<R> {
     fn object(&mut self) -> Result<Map<String, Value>, ReadError> {
         self.line += 1;
         let Some(line) = self.lines.next() else {
-            return Err(self.wrong("the file ends before its end: a part of it is missing"));
+            return Err(self.error(LineError::Incomplete));
         };
-        serde_json::from_str(&line?).map_err(|error| self.wrong(format!("this is no JSON object: {error}")))
+        serde_json::from_str(&line?).map_err(|error| self.error(LineError::NoObject(error)))
     }
 
-    fn wrong(&self, why: impl Into<String>) -> ReadError {
-        ReadError::Line { line: self.line, why: why.into() }
+    fn error(&self, error: LineError) -> ReadError {
+        ReadError::Line { line: self.line, error }
     }
 }
 
@@ -233,7 +280,7 @@ mod tests {
     const FIRST: &str = r#"{"sluice":"export","version":1}"#;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn reads_what_it_writes() {
         let table = Table::named("crm_entry").unwrap();
         let entry = |id: u8| {
             let times = [Cell::Int(i64::MIN), Cell::Int(i64::MAX)];
@@ -241,11 +288,12 @@ mod tests {
         };
         let rows: Vec<_> = (0..=255).cycle().take(ROWS_MAX + 1).map(entry).collect();
         let usage = Table::named("crm_usage").unwrap();
-        let mut writer = Writer::begin(Vec::new()).unwrap();
+        let mut text = Vec::new();
+        let mut writer = Writer::begin(&mut text).unwrap();
         writer.write(&Part::Rows(table, rows.clone())).unwrap();
         writer.write(&Part::Rows(usage, vec![vec![Cell::Text("é\"\n".into()), Cell::Int(0)]])).unwrap();
         writer.write(&Part::End).unwrap();
-        let text = String::from_utf8(writer.into_inner()).unwrap();
+        let text = String::from_utf8(text).unwrap();
         let parts = read(&text.lines().collect::<Vec<_>>()).unwrap();
         let [Part::Rows(_, first), Part::Rows(_, rest), Part::Rows(_, last), Part::End] = &parts[..] else {
             panic!("{parts:?}");
@@ -255,15 +303,15 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_with_their_line() {
+    fn errors_name_the_line() {
         for (lines, says) in [
             (&["{}"][..], "line 1: this is not an export"),
             (&[r#"{"sluice":"export","version":2}"#], "line 1: this has version 2"),
-            (&[FIRST], "line 2: the file ends"),
-            (&[FIRST, USAGE], "line 3: the file ends"),
-            (&[FIRST, USAGE, r#"{"end":2}"#], "line 3: the file has 1 rows and says 2"),
-            (&[FIRST, r#"{"end":0}"#, USAGE], "line 2: there is more after the end"),
-            (&[FIRST, "[1"], "line 2: this is no JSON object"),
+            (&[FIRST], "line 2: the file is incomplete"),
+            (&[FIRST, USAGE], "line 3: the file is incomplete"),
+            (&[FIRST, USAGE, r#"{"end":2}"#], "line 3: the file has 1 rows, but its last line says 2"),
+            (&[FIRST, r#"{"end":0}"#, USAGE], "line 2: there are more lines after the end"),
+            (&[FIRST, "[1"], "line 2: this is not a JSON object"),
             (&[FIRST, r#"{"table":"x"}"#], "line 2: there is no table \"x\""),
             (
                 &[FIRST, r#"{"table":"crm_usage","brand":"a"}"#],

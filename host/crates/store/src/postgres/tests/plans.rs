@@ -1,10 +1,9 @@
-//! What a page can cause must not become slower with the amount of data.
+//! The statements that a page can cause must not become slower with the amount of data.
 
-use super::harness::Database;
 use super::*;
-use crate::postgres::{crm_load, crm_read, jobs, rate, session, token};
+use crate::postgres::{crm, job_queue, jobs, rate, session, token};
 
-/// A million entries with a value each, and some of everything else that grows. One
+/// Inserts a million entries with one value each, and rows into every other table that grows. One
 /// reference has a thousand entries, the most that the quota allows.
 const FILL: &str = "
     SET session_replication_role = replica;     -- foreign keys are not looked up
@@ -26,27 +25,27 @@ const FILL: &str = "
     INSERT INTO job_line SELECT decode(md5((id % 1000)::text), 'hex'), id FROM job WHERE state = 'waiting';
 ";
 
-/// Each statement with parameters such as a page gives.
+/// Each statement with parameters like those of a page.
 fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
     let line = ["'acme'", "'leads'", "'customer'", "'\\x37'"];
     let with = |rest: &[&'static str]| [&line[..], rest].concat();
     let keys = "ARRAY['a','b','c']";
     let id = "'\\x00'";
     [
-        ("getCrmFields", crm_read::NEWEST_VALUES, with(&[keys, "1000"])),
-        ("getCrmEntries", crm_read::NEWEST_ENTRIES, with(&["50", "1000"])),
-        ("getCrmFieldValues", crm_read::VALUES_OF_KEY, with(&["'a'", "50", "1000"])),
-        ("line of a write", crm_load::LINE, with(&["true"])),
-        ("entries of a write", crm_load::ENTRIES, with(&[keys, "1"])),
-        ("all entries of a write", crm_load::ENTRIES, with(&[keys, "NULL"])),
-        ("held by a write", crm_load::HELD, with(&[keys, "true"])),
+        ("getCrmFields", crm::NEWEST_VALUES, with(&[keys, "1000"])),
+        ("getCrmEntries", crm::NEWEST_ENTRIES, with(&["50", "1000"])),
+        ("getCrmFieldValues", crm::VALUES_OF_KEY, with(&["'a'", "50", "1000"])),
+        ("line of a write", crm::LINE, with(&["true"])),
+        ("entries of a write", crm::ENTRIES, with(&[keys, "1"])),
+        ("all entries of a write", crm::ENTRIES, with(&[keys, "NULL"])),
+        ("held by a write", crm::HELD, with(&[keys, "true"])),
         ("loading a session", session::LOAD, vec!["'acme'", id, "0"]),
         ("saving a session", session::LOCK, vec![id, "'acme'", "0"]),
         ("expired sessions", session::DELETE_EXPIRED, vec!["100", "500"]),
         ("expired tokens", token::DELETE_EXPIRED, vec!["100", "500"]),
         ("ended windows", rate::DELETE_EXPIRED, vec!["100", "500"]),
         ("the next job", jobs::NEXT, vec!["1"]),
-        ("waiting in a line", jobs::WAITED_FOR, vec!["ARRAY['\\x00'::bytea]"]),
+        ("waiting in a line", job_queue::WAITED_FOR, vec!["ARRAY['\\x00'::bytea]"]),
         ("finished jobs", jobs::DELETE_FINISHED, vec!["100", "500"]),
     ]
     .into_iter()
@@ -56,7 +55,8 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
 }
 
 fn crm_write_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
-    use crate::postgres::crm_write::*;
+    use crate::postgres::crm::write::*;
+    use crate::postgres::usage::ADD_USAGE;
     let place = ["1", line[2], line[3]];
     let with = |rest: &[&'static str]| [&place[..], rest].concat();
     let ids = "ARRAY['\\x00'::bytea]";
@@ -74,7 +74,7 @@ fn crm_write_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static
     ]
 }
 
-/// `$1` and so on as literals of the types that the host gives them.
+/// Replaces `$1` and so on by literals of the types that the host sends.
 fn bound(sql: &str, params: &[&str]) -> String {
     let mut sql = sql.to_owned();
     for (index, param) in params.iter().enumerate().rev() {
@@ -104,7 +104,7 @@ async fn every_statement_of_a_page_uses_an_index() {
         }
         assert!(plan.contains("Index"), "{name}: {plan}");
     }
-    // The proof that this can fail.
+    // Proves that this test can fail.
     let plan = database.sql("EXPLAIN SELECT * FROM crm_value WHERE value = '\\x02'");
     assert!(plan.contains("Seq Scan on crm_value"), "{plan}");
 }

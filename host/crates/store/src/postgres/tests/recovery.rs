@@ -1,14 +1,15 @@
-//! A server that goes away and comes back.
+//! A server that stops and comes back.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::harness::OwnServer;
+use sluice_test_support::postgres::OwnServer;
+
 use super::*;
 
-/// Reached only where it does not. That five seconds are enough is shown with a whole
-/// host, in the integration tests.
+/// A test only waits this long if the pool does not recover. The integration tests prove, with a
+/// whole host, that five seconds are enough.
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
 async fn own(options: impl FnOnce(&mut PostgresOptions)) -> (OwnServer, Arc<PostgresStore>) {
@@ -21,20 +22,20 @@ async fn own(options: impl FnOnce(&mut PostgresOptions)) -> (OwnServer, Arc<Post
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_is_found_again_and_nothing_acknowledged_is_lost() {
+async fn reconnects_to_a_restarted_server_and_loses_no_acknowledged_write() {
     let (server, store) = own(|_| {}).await;
     let writers: Vec<_> = (0..8)
         .map(|task| {
             let store = store.clone();
             tokio::spawn(async move {
-                let (name, mut acknowledged, mut refused) = (format!("k{task}"), 0, 0);
+                let (name, mut acknowledged, mut failed) = (format!("k{task}"), 0, 0);
                 for n in 1.. {
                     match write(&store, &[(&name, json!(n))]).await {
-                        Ok(_) if refused > 0 => return (name, n),
+                        Ok(_) if failed > 0 => return (name, n),
                         Ok(_) => acknowledged = n,
                         Err(CrmFault::Store(StoreError::Unavailable(_))) => {
-                            // Whatever became of this one, no earlier one may be gone.
-                            refused = n;
+                            // This write may be lost, but none before it.
+                            failed = n;
                             tokio::time::sleep(Duration::from_millis(20)).await;
                         }
                         Err(other) => panic!("{other}"),
@@ -45,8 +46,8 @@ async fn a_killed_server_is_found_again_and_nothing_acknowledged_is_lost() {
             })
         })
         .collect();
-    let begun = || server.sql("SELECT count(*) FROM crm_value") == "8";
-    while !begun() {
+    let all_have_written = || server.sql("SELECT count(*) FROM crm_value") == "8";
+    while !all_have_written() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     server.kill();
@@ -54,7 +55,7 @@ async fn a_killed_server_is_found_again_and_nothing_acknowledged_is_lost() {
     server.restart();
     let back = Instant::now();
     while read(&store, "k0").await.is_err() {
-        assert!(back.elapsed() < RECOVERY_MAX, "the pool recovers by itself");
+        assert!(back.elapsed() < RECOVERY_MAX, "the pool does not recover");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for writer in writers {
@@ -64,7 +65,7 @@ async fn a_killed_server_is_found_again_and_nothing_acknowledged_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_before_the_kill_is_there_after_it() {
+async fn acknowledged_writes_survive_a_killed_server() {
     let (server, store) = own(|_| {}).await;
     for round in 0..5 {
         let (tell, mut told) = tokio::sync::watch::channel(-1);
@@ -82,7 +83,7 @@ async fn what_was_acknowledged_before_the_kill_is_there_after_it() {
         server.kill();
         writer.await.unwrap();
         server.restart();
-        // The pool's own connections are gone; the first reads may say so.
+        // The first reads may fail, because the pool's connections are lost.
         let found = loop {
             match read(&store, "n").await {
                 Ok(found) => break found.unwrap().as_i64().unwrap(),
@@ -90,13 +91,13 @@ async fn what_was_acknowledged_before_the_kill_is_there_after_it() {
             }
         };
         let acknowledged = *told.borrow();
-        // The one that was on its way may have arrived.
+        // The write that was not acknowledged may be stored, too.
         assert!((acknowledged..=acknowledged + 1).contains(&found), "{found} after {acknowledged}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_hangs_is_given_up_and_its_connections_are_not_used_again() {
+async fn calls_to_a_hanging_server_time_out_and_connections_are_replaced() {
     let (server, store) = own(|options| {
         options.call_ms_max = 300;
         options.wait_ms_max = 300;
@@ -113,14 +114,14 @@ async fn a_server_that_hangs_is_given_up_and_its_connections_are_not_used_again(
     server.signal("CONT");
     let back = Instant::now();
     while read(&store, "a").await != Ok(Some(json!(1))) {
-        assert!(back.elapsed() < RECOVERY_MAX, "the pool recovers by itself");
+        assert!(back.elapsed() < RECOVERY_MAX, "the pool does not recover");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// A host that is cut off in the middle of a transaction must not keep its locks.
+/// A host that loses its connection in a transaction must not keep its locks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_that_is_held_too_long_is_an_error_and_not_a_wait() {
+async fn a_write_that_waits_too_long_for_a_lock_fails() {
     let (server, store) = own(|options| options.call_ms_max = 300).await;
     write(&store, &[("a", json!(1))]).await.unwrap();
     let url = server.url();
@@ -133,15 +134,15 @@ async fn a_lock_that_is_held_too_long_is_an_error_and_not_a_wait() {
     {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let held_up = write(&store, &[("a", json!(2))]).await;
-    assert!(matches!(held_up, Err(CrmFault::Store(StoreError::Unavailable(_)))), "{held_up:?}");
-    assert_eq!(read(&store, "a").await, Ok(Some(json!(1))), "reads are not held up");
-    // The server was told: nobody waits for the lock any more.
+    let timed_out = write(&store, &[("a", json!(2))]).await;
+    assert!(matches!(timed_out, Err(CrmFault::Store(StoreError::Unavailable(_)))), "{timed_out:?}");
+    assert_eq!(read(&store, "a").await, Ok(Some(json!(1))), "the lock does not block reads");
+    // The query was cancelled, so it does not wait for the lock any more.
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
     let since = Instant::now();
     while server.sql(waiting) != "0" && since.elapsed() < Duration::from_secs(1) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(holder.join().unwrap().status.success());
-    assert_eq!(read(&store, "a").await, Ok(Some(json!(1))), "what was given up did not happen later");
+    assert_eq!(read(&store, "a").await, Ok(Some(json!(1))), "the write that timed out must not happen later");
 }

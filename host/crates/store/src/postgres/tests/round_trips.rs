@@ -1,8 +1,7 @@
-//! How often a call waits for the database.
+//! How many round trips a call takes.
 
 use serde_json::json;
 
-use super::harness::Database;
 use super::relay::Relay;
 use super::*;
 
@@ -11,43 +10,42 @@ fn five() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_wait_once_and_writes_three_times() {
+async fn a_read_takes_one_round_trip_and_a_write_three() {
     let database = Database::create();
     let (relay, url) = Relay::before(&database.url()).await;
     let store = open(&url).await;
     with_leads(&store).await;
     for first_write in [true, false] {
-        relay.turns();
+        relay.round_trips();
         write(&store, &five()).await.unwrap();
-        assert_eq!(relay.turns(), 3, "setCrmFields, first: {first_write}");
+        assert_eq!(relay.round_trips(), 3, "setCrmFields, first: {first_write}");
     }
     let keys = five().iter().map(|(name, _)| key(name)).collect::<Vec<_>>();
     let got = store.get_fields(&address(), &keys, 1_000).await.unwrap();
     assert_eq!(got, five().into_iter().map(|(_, value)| Some(value)).collect::<Vec<_>>());
-    assert_eq!(relay.turns(), 1, "getCrmFields");
+    assert_eq!(relay.round_trips(), 1, "getCrmFields");
     store.get_entries(&address(), 50, 1_000).await.unwrap();
-    assert_eq!(relay.turns(), 1, "getCrmEntries");
+    assert_eq!(relay.round_trips(), 1, "getCrmEntries");
     store.get_values(&address(), &key("a"), 50, 1_000).await.unwrap();
-    assert_eq!(relay.turns(), 1, "getCrmFieldValues");
+    assert_eq!(relay.round_trips(), 1, "getCrmFieldValues");
     store.queue_crm("acme", set(&five()), CrmCaps::default(), 0).await.unwrap();
-    assert_eq!(relay.turns(), 3, "setCrmFields with async: true");
+    assert_eq!(relay.round_trips(), 3, "setCrmFields with async: true");
 
     let key = SessionKey { brand: "acme".to_owned(), id_hash: [1; 32] };
     assert_eq!(store.load_session(key, 0).await, Ok(None));
-    assert_eq!(relay.turns(), 1, "loading a session");
-    let at =
-        SessionAddress { brand: "acme".to_owned(), row_id: sluice_session::SessionRowId::random().unwrap() };
-    let edit = Box::new(|_: Option<&SessionRow>| sluice_session::SessionChange::Issue {
+    assert_eq!(relay.round_trips(), 1, "loading a session");
+    let at = SessionAddress { brand: "acme".to_owned(), row_id: SessionRowId::random().unwrap() };
+    let edit = Box::new(|_: Option<&SessionRow>| SessionChange::Issue {
         id_hash: [1; 32],
         sealed: b"x".to_vec(),
         expires_at: 9,
     });
     store.commit_session(at, 0, edit).await.unwrap();
-    assert_eq!(relay.turns(), 2, "saving a session");
+    assert_eq!(relay.round_trips(), 2, "saving a session");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_fields_are_one_transaction() {
+async fn setting_five_fields_is_one_transaction() {
     let database = Database::create();
     let store = open(&database.url()).await;
     with_leads(&store).await;
@@ -58,15 +56,15 @@ async fn five_fields_are_one_transaction() {
     assert_eq!(database.sql(&sql), "8|1");
 }
 
-/// The relay must be able to see a host that waits.
+/// Proves that the relay can see round trips.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_relay_counts_what_waits() {
+async fn the_relay_counts_round_trips() {
     let database = Database::create();
     let (relay, url) = Relay::before(&database.url()).await;
     let store = open(&url).await;
-    relay.turns();
+    relay.round_trips();
     for _ in 0..3 {
         store.count_jobs().await.unwrap();
     }
-    assert_eq!(relay.turns(), 3);
+    assert_eq!(relay.round_trips(), 3);
 }

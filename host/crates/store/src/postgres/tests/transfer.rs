@@ -3,10 +3,6 @@
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use sluice_crm::WriteInto;
-use sluice_session::SessionChange;
-
-use super::harness::Database;
 use super::*;
 use crate::sqlite::{SqliteOptions, SqliteStore};
 use crate::transfer::{ImportFault, Part, TABLES, Table, Writer};
@@ -21,7 +17,7 @@ const SCHEMA: &str = "
     slug = 'sales'
     stages = [{ slug = 'new' }, { slug = 'won', color = '#0f0' }]";
 
-/// Some of everything.
+/// Writes rows into every table.
 async fn fill(store: &dyn Store) {
     let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
     store.apply_crm_schema("acme", schema).await.unwrap();
@@ -42,7 +38,7 @@ async fn fill(store: &dyn Store) {
     }
     store.queue_crm("acme", CrmWrite::Clear { at: at.line() }, CrmCaps::default(), 7).await.unwrap();
     store.spend_token("acme", [9; 16], 99).await.unwrap();
-    let row_id = sluice_session::SessionRowId::random().unwrap();
+    let row_id = SessionRowId::random().unwrap();
     let at = SessionAddress { brand: "acme".to_owned(), row_id };
     let sealed = vec![0, 255, 10];
     let edit =
@@ -65,16 +61,17 @@ async fn export(store: &dyn Store) -> Vec<Part> {
 }
 
 fn text(parts: &[Part]) -> String {
-    let mut writer = Writer::begin(Vec::new()).unwrap();
+    let mut text = Vec::new();
+    let mut writer = Writer::begin(&mut text).unwrap();
     parts.iter().for_each(|part| writer.write(part).unwrap());
-    String::from_utf8(writer.into_inner()).unwrap()
+    String::from_utf8(text).unwrap()
 }
 
 async fn import(store: &dyn Store, parts: Vec<Part>) -> Result<(), ImportFault> {
     let (to, from) = mpsc::channel(2);
     let send = async move {
         for part in parts {
-            // Who is refused takes no more.
+            // A store that rejects the import drops the receiver.
             if to.send(part).await.is_err() {
                 return;
             }
@@ -88,14 +85,14 @@ async fn sqlite(dir: &tempfile::TempDir, name: &str) -> SqliteStore {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_survives_the_way_there_and_back() {
+async fn all_data_survive_a_transfer_to_postgres_and_back() {
     let (dir, database) = (tempfile::tempdir().unwrap(), Database::create());
     let (here, back) = (sqlite(&dir, "here").await, sqlite(&dir, "back").await);
     let there = open(&database.url()).await;
     fill(&here).await;
     let parts = export(&here).await;
     let tables = |name| parts.iter().any(|part| matches!(part, Part::Rows(table, _) if table.name == name));
-    assert!(TABLES.iter().all(|table| tables(table.name)), "there is something of everything");
+    assert!(TABLES.iter().all(|table| tables(table.name)), "every table has rows");
     let first = text(&parts);
     import(&there, parts).await.unwrap();
     let parts = export(&there).await;
@@ -103,7 +100,7 @@ async fn everything_survives_the_way_there_and_back() {
     import(&back, parts).await.unwrap();
     assert_eq!(text(&export(&back).await), first);
 
-    // The new database goes on where the old one stood.
+    // The new database continues with new ids and with the queued jobs.
     let schema = CrmSchema::parse("[[entity]]\nslug = 'orders'", "crm.toml").unwrap();
     there.apply_crm_schema("acme", schema).await.unwrap();
     let orders = there.find_entity("acme", Slug::new("orders").unwrap()).await.unwrap().unwrap();
@@ -124,13 +121,13 @@ async fn an_import_is_all_or_nothing() {
     for store in stores {
         let mut parts = export(&source).await;
         parts.pop();
-        assert_eq!(import(&*store, parts).await, Err(ImportFault::BrokenOff));
+        assert_eq!(import(&*store, parts).await, Err(ImportFault::Interrupted));
         let mut parts = export(&source).await;
         let entries = Table::named("crm_entry").unwrap();
         parts.retain(|part| !matches!(part, Part::Rows(table, _) if table.name == "crm_reference"));
         let refused = import(&*store, parts).await;
         assert!(matches!(refused, Err(ImportFault::Store(_))), "{}: {refused:?}", entries.name);
-        assert_eq!(export(&*store).await.len(), 1, "nothing is left of it");
+        assert_eq!(export(&*store).await.len(), 1, "the failed import leaves nothing behind");
 
         import(&*store, export(&source).await).await.unwrap();
         let again = import(&*store, export(&source).await).await;
@@ -138,15 +135,15 @@ async fn an_import_is_all_or_nothing() {
     }
 }
 
-/// A table that is added some day must be thought of here.
+/// A new table must be added to the transfer or to the exceptions here.
 #[tokio::test]
-async fn every_table_moves_or_is_known_to_stay() {
+async fn every_table_is_transferred_or_listed_as_an_exception() {
     let database = Database::create();
     open(&database.url()).await.close().await;
     let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
     for table in database.sql(sql).lines() {
-        let stays = ["schema_migration", "rate"].contains(&table);
-        assert!(stays != Table::named(table).is_some(), "{table}");
+        let is_exception = ["schema_migration", "rate"].contains(&table);
+        assert!(is_exception != Table::named(table).is_some(), "{table}");
     }
     for table in TABLES {
         let sql = format!(

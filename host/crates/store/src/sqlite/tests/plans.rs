@@ -1,24 +1,26 @@
-//! Every statement that a page can cause finds its rows by an index. SQLite plans
-//! without statistics, so the plan is the same however many rows there are.
+//! Every statement that a page can cause finds its rows by an index. SQLite plans without
+//! statistics, so the plan does not depend on the number of rows.
 
 use super::super::migrate;
 
-/// The files with statements that pages cause; operators' are elsewhere.
-const SOURCES: [(&str, &str); 8] = [
+/// The files with the statements that pages cause. Those of operators are in other files.
+const SOURCES: [(&str, &str); 10] = [
     ("session.rs", include_str!("../session.rs")),
     ("token.rs", include_str!("../token.rs")),
     ("rate.rs", include_str!("../rate.rs")),
-    ("crm_load.rs", include_str!("../crm_load.rs")),
-    ("crm_read.rs", include_str!("../crm_read.rs")),
-    ("crm_schema.rs", include_str!("../crm_schema.rs")),
-    ("crm_write.rs", include_str!("../crm_write.rs")),
-    ("jobs.rs", include_str!("../jobs.rs")),
+    ("usage.rs", include_str!("../usage.rs")),
+    ("crm.rs", include_str!("../crm.rs")),
+    ("crm/load.rs", include_str!("../crm/load.rs")),
+    ("crm/schema.rs", include_str!("../crm/schema.rs")),
+    ("crm/write.rs", include_str!("../crm/write.rs")),
+    ("job_queue.rs", include_str!("../job_queue.rs")),
+    ("jobs/run.rs", include_str!("../jobs/run.rs")),
 ];
 
-/// What a step may go through whole: the keys of a call, the jobs that are not done.
+/// What a step may scan: the keys of a call, and the index of the jobs that are not done.
 const SHORT: [&str; 2] = ["asked", "job_waiting"];
 
-/// The string literals of Rust source that are SQL.
+/// The string literals of a Rust source that are SQL statements.
 fn statements(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = source;

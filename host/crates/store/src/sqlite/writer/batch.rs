@@ -9,43 +9,43 @@ use sluice_kit::StoreError;
 
 use crate::error::SqlError;
 
-/// A write whose result type is nobody's business here.
-pub(super) trait Job: Send {
-    /// Does the work and keeps the answer.
-    fn run(self: Box<Self>, conn: &Connection) -> Ran;
-    /// Answers without having done anything.
-    fn refuse(self: Box<Self>, error: StoreError);
+/// A write of any result type.
+pub(super) trait WriteJob: Send {
+    /// Runs the write. The caller gets the answer later.
+    fn run(self: Box<Self>, conn: &Connection) -> FinishedWrite;
+    /// Answers the caller with `error` without having run the write.
+    fn fail(self: Box<Self>, error: StoreError);
 }
 
-/// A job's work is done and its answer not yet given.
-pub(super) struct Ran {
-    /// Whether what it wrote is to stay.
+/// A write that has run and whose caller has no answer yet.
+pub(super) struct FinishedWrite {
+    /// False if the write failed, so that its changes have to be undone.
     keep: bool,
-    /// Takes the error that undid it after all, if there was one.
     answer: Answer,
 }
 
+/// Answers the caller. The argument is the error that undid the write after it had succeeded.
 type Answer = Box<dyn FnOnce(Option<StoreError>)>;
 
-/// A write and the one who waits for it.
-pub(super) struct Write<F, T, E> {
+/// A write, and the channel to its caller.
+pub(super) struct QueuedWrite<F, T, E> {
     pub(super) write: F,
     pub(super) answer: oneshot::Sender<Result<T, E>>,
 }
 
-impl<F, T, E> Job for Write<F, T, E>
+impl<F, T, E> WriteJob for QueuedWrite<F, T, E>
 where
     F: FnOnce(&Connection) -> Result<T, E> + Send,
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
-    fn run(self: Box<Self>, conn: &Connection) -> Ran {
+    fn run(self: Box<Self>, conn: &Connection) -> FinishedWrite {
         let Self { write, answer } = *self;
         let result = catch_unwind(AssertUnwindSafe(|| write(conn)))
             .unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".to_owned()).into()));
-        Ran {
+        FinishedWrite {
             keep: result.is_ok(),
-            // Nobody may be waiting any more; the write stands all the same.
+            // The caller may have stopped waiting. The write is kept all the same.
             answer: Box::new(move |undone| {
                 let _ = answer.send(match (result, undone) {
                     (Ok(_), Some(error)) => Err(error.into()),
@@ -55,19 +55,19 @@ where
         }
     }
 
-    fn refuse(self: Box<Self>, error: StoreError) {
+    fn fail(self: Box<Self>, error: StoreError) {
         let _ = self.answer.send(Err(error.into()));
     }
 }
 
-/// Runs all jobs and answers each once it is known to be on disk.
-pub(super) fn run(conn: &Connection, jobs: Vec<Box<dyn Job>>) {
+/// Runs all writes, and answers each caller when the write is on disk.
+pub(super) fn run(conn: &Connection, jobs: Vec<Box<dyn WriteJob>>) {
     let mut waiting = jobs.into_iter().peekable();
-    // Errors such as a full disk make SQLite roll back the whole transaction; the jobs
-    // that have not run by then go into another one.
+    // An error such as a full disk makes SQLite roll back the whole transaction. The writes
+    // that have not run by then run in another one.
     while waiting.peek().is_some() {
         if let Err(error) = execute(conn, "BEGIN IMMEDIATE") {
-            waiting.for_each(|job| job.refuse(error.clone()));
+            waiting.for_each(|job| job.fail(error.clone()));
             return;
         }
         let mut done = Vec::new();
@@ -85,15 +85,16 @@ pub(super) fn run(conn: &Connection, jobs: Vec<Box<dyn Job>>) {
     }
 }
 
-/// Runs one job in a savepoint. The error is what undid it, where it did not itself.
-fn run_one(conn: &Connection, job: Box<dyn Job>) -> (Answer, Option<StoreError>) {
+/// Runs one write in a savepoint. The error is the one that undid the write after it had
+/// succeeded.
+fn run_one(conn: &Connection, job: Box<dyn WriteJob>) -> (Answer, Option<StoreError>) {
     if let Err(error) = execute(conn, "SAVEPOINT job") {
-        return (Box::new(move |_| job.refuse(error)), None);
+        return (Box::new(move |_| job.fail(error)), None);
     }
-    let Ran { keep, answer } = job.run(conn);
+    let FinishedWrite { keep, answer } = job.run(conn);
     let undo = || execute(conn, "ROLLBACK TO job").and_then(|()| execute(conn, "RELEASE job"));
     let ended = match keep {
-        // Who is told of an error must find nothing written.
+        // A caller that gets an error must find nothing written.
         true => execute(conn, "RELEASE job").inspect_err(|_| drop(undo())),
         false => undo(),
     };

@@ -8,7 +8,7 @@ fn table() -> Connection {
     conn
 }
 
-fn job(sql: &'static str) -> (Box<dyn Job>, Answered) {
+fn job(sql: &'static str) -> (Box<dyn WriteJob>, Answered) {
     let (answer, answered) = oneshot::channel();
     let write = move |conn: &Connection| {
         for part in sql.split(';') {
@@ -16,7 +16,7 @@ fn job(sql: &'static str) -> (Box<dyn Job>, Answered) {
         }
         Ok::<usize, SqlError>(0)
     };
-    (Box::new(Write { write, answer }), answered)
+    (Box::new(QueuedWrite { write, answer }), answered)
 }
 
 fn answers(conn: &Connection, list: &[&'static str]) -> Vec<bool> {
@@ -33,7 +33,7 @@ fn rows(conn: &Connection) -> Vec<i64> {
 }
 
 #[test]
-fn one_that_fails_undoes_only_itself() {
+fn a_failed_write_undoes_only_itself() {
     let conn = table();
     let got = answers(
         &conn,
@@ -49,13 +49,13 @@ fn one_that_fails_undoes_only_itself() {
 }
 
 #[test]
-fn who_was_undone_with_all_the_others_is_told_so() {
+fn writes_of_a_rolled_back_transaction_get_an_error() {
     let conn = table();
     let got = answers(
         &conn,
         &[
             "INSERT INTO t VALUES (1)",
-            // As SQLite does by itself when the disk is full.
+            // SQLite itself rolls back like this when the disk is full.
             "INSERT INTO t VALUES (2); ROLLBACK",
             "INSERT INTO t VALUES (3)",
         ],
@@ -65,7 +65,7 @@ fn who_was_undone_with_all_the_others_is_told_so() {
 }
 
 #[test]
-fn nobody_runs_where_no_transaction_begins() {
+fn no_write_runs_if_the_transaction_cannot_begin() {
     let conn = table();
     conn.execute_batch("BEGIN").unwrap();
     let got = answers(&conn, &["INSERT INTO t VALUES (1)"]);
@@ -75,7 +75,7 @@ fn nobody_runs_where_no_transaction_begins() {
 }
 
 #[test]
-fn a_commit_that_fails_is_everybodys_error() {
+fn a_failed_commit_fails_every_write() {
     let conn = table();
     conn.execute_batch(
         "PRAGMA foreign_keys = ON;

@@ -1,5 +1,5 @@
-//! Locks the lines of a write and loads what its plan has to know: what is read here does
-//! not change before the plan is carried out.
+//! Locks the lines of a write and loads the rows that its plan depends on. The lock keeps the
+//! rows from changing before the plan is carried out.
 
 use tokio_postgres::{Client, Row};
 
@@ -7,23 +7,24 @@ use sluice_crm::{
     CrmFault, CrmWrite, EntityMode, EntryRow, FieldKey, Held, Line, LineRows, Want, values_bytes,
 };
 
-use super::batch::{Batch, Param, bytes, flag, ints, optional_int, text, texts};
-use super::crm_read::entry_id;
-use super::crm_schema::{PIPELINES, STAGES, read_pipelines, unknown};
-use super::error::corrupt;
+use super::schema::{PIPELINES, STAGES, read_pipelines, unknown};
 use crate::error::{CrmSqlError, SqlError};
+use crate::postgres::batch::{Batch, Param, bytes, flag, ints, optional_int, text, texts};
+use crate::postgres::decode::entry_id;
+use crate::postgres::error::corrupt;
 
-/// Locks of the transaction, by numbers that stand for lines. All who take several do so
-/// in the order of the numbers, so that nobody waits in a circle.
+/// Takes locks that last until the end of the transaction. Each line is locked by a number that
+/// stands for it. Every transaction locks its lines in the order of their numbers, so that there
+/// are no deadlocks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(line) FROM unnest($1::bigint[]) AS line";
 
-pub(super) const LINE: &str = "SELECT e.id, e.mode,
+pub(in crate::postgres) const LINE: &str = "SELECT e.id, e.mode,
         CASE WHEN $5 THEN (SELECT count(*) FROM crm_entry WHERE reference = r.id) ELSE 0 END
     FROM crm_entity e
     LEFT JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
     WHERE e.brand = $1 AND e.slug = $2";
 
-pub(super) const HELD: &str = "SELECT asked.key, v.entry_id, octet_length(v.value),
+pub(in crate::postgres) const HELD: &str = "SELECT asked.key, v.entry_id, octet_length(v.value),
         CASE WHEN $6 THEN v.value ELSE '' END
     FROM crm_entity e
     JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
@@ -34,8 +35,8 @@ pub(super) const HELD: &str = "SELECT asked.key, v.entry_id, octet_length(v.valu
         ORDER BY entry_id DESC LIMIT 1) v
     WHERE e.brand = $1 AND e.slug = $2";
 
-/// The newest `$6` entries (`NULL`: all) and the newest holder of each of the keys `$5`.
-pub(super) const ENTRIES: &str = "WITH line AS (
+/// The newest `$6` entries (all if `NULL`), and for each key of `$5` the newest entry that has it.
+pub(in crate::postgres) const ENTRIES: &str = "WITH line AS (
         SELECT r.id FROM crm_entity e
         JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
         WHERE e.brand = $1 AND e.slug = $2),
@@ -58,8 +59,9 @@ pub(super) const ENTRIES: &str = "WITH line AS (
         FROM crm_value WHERE entry_id = c.id) s
     ORDER BY c.id DESC";
 
-/// Entity ids and rows of each wanted line, in one round trip. `batch` is what is sent
-/// before, such as the begin of the transaction; queries in it give nothing here.
+/// Loads each wanted line in one round trip: the ids of the entities, and the rows. The
+/// statements of `batch`, such as the start of the transaction, are sent first; rows that they
+/// return are ignored.
 pub(super) async fn lines(
     conn: &Client,
     mut batch: Batch<'_>,
@@ -91,11 +93,12 @@ pub(super) async fn lines(
     Ok((entities, lines))
 }
 
-/// Adds the lock on all lines of `write`.
+/// Adds a statement that locks all lines of `write`.
 pub(super) fn lock(batch: &mut Batch<'_>, brand: &str, write: &CrmWrite) {
     lock_lines(batch, brand, &write.lines());
 }
 
+/// Adds a statement that locks `lines`.
 pub(super) fn lock_lines(batch: &mut Batch<'_>, brand: &str, lines: &[Line]) {
     let mut numbers: Vec<i64> = lines.iter().map(|line| number(line, brand)).collect();
     numbers.sort_unstable();
@@ -103,7 +106,8 @@ pub(super) fn lock_lines(batch: &mut Batch<'_>, brand: &str, lines: &[Line]) {
     batch.add(LOCK, [ints(numbers)]);
 }
 
-/// Two lines of one number only wait for each other without need.
+/// The number that stands for a line. If two lines have the same number, their writers only wait
+/// for each other without need.
 fn number(line: &Line, brand: &str) -> i64 {
     let key = line.key(brand);
     i64::from_be_bytes(std::array::from_fn(|index| key.get(index).copied().unwrap_or_default()))

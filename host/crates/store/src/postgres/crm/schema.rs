@@ -4,21 +4,20 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Client, Row};
 
-use sluice_crm::{
-    CrmCaps, CrmFault, CrmSchema, Ensured, Entity, EntityMode, EntitySpec, FieldSpec, FieldType, Missing,
-    Pipeline, SchemaWrite, Stage, StageSpec, plan,
-};
+use sluice_crm::{Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Stage, StageSpec};
 use sluice_kit::StoreError;
 
-use super::batch::{Batch, execute, int, optional_text, owned_text, query, text};
-use super::error::corrupt;
-use crate::error::{CrmSqlError, SqlError};
+use crate::error::SqlError;
+use crate::postgres::batch::{Batch, int, optional_text, owned_text, text};
+use crate::postgres::error::corrupt;
 
-/// One declaration at a time in the whole database: what is found to be missing is
-/// still missing when it is added. The number only has to be the same for all.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7311047240)";
+/// Lets one host at a time change declarations in the whole database, so that what is missing
+/// stays missing until it is added. The number only has to be the same for all hosts.
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(7311047240)";
 
-const ENTITY: &str = "SELECT id, name, mode FROM crm_entity WHERE brand = $1 AND slug = $2";
+pub(super) const SLUGS: &str = "SELECT slug FROM crm_entity WHERE brand = $1 ORDER BY slug";
+
+pub(super) const ENTITY: &str = "SELECT id, name, mode FROM crm_entity WHERE brand = $1 AND slug = $2";
 
 const FIELDS: &str = "SELECT f.position, f.key, f.label, f.type, f.options
     FROM crm_field f JOIN crm_entity e ON e.id = f.entity_id
@@ -33,58 +32,9 @@ pub(super) const STAGES: &str = "SELECT s.pipeline_id, s.id, s.position, s.slug,
     JOIN crm_entity e ON e.id = p.entity_id
     WHERE e.brand = $1 AND e.slug = $2 ORDER BY s.position, s.id";
 
-pub(super) async fn apply(conn: &Client, brand: &str, schema: &CrmSchema) -> Result<Vec<String>, SqlError> {
-    Batch::begin().plain(LOCK).run(conn).await?;
-    let mut sentences = Vec::new();
-    for declared in &schema.entities {
-        let stored = load(conn, Batch::new(), brand, &declared.slug).await?;
-        let steps = plan(stored.as_ref(), declared);
-        write(conn, brand, steps.iter().map(|step| &step.write)).await?;
-        sentences.extend(steps.into_iter().map(|step| step.sentence));
-    }
-    execute(conn, "COMMIT").await?;
-    Ok(sentences)
-}
-
-/// Adds what is missing and changes nothing that is there.
-pub(super) async fn ensure(
-    conn: &Client,
-    brand: &str,
-    asked: &EntitySpec,
-    caps: CrmCaps,
-) -> Result<Ensured, CrmSqlError> {
-    let stored = load(conn, Batch::begin().plain(LOCK), brand, &asked.slug).await?;
-    let count = "SELECT count(*) FROM crm_entity WHERE brand = $1";
-    let rows = query(conn, count, [text(brand)]).await?;
-    let entities: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-    let entities = u32::try_from(entities).unwrap_or(u32::MAX);
-    let missing = Missing::of(stored.as_ref(), asked, entities, caps)?;
-    write(conn, brand, missing.writes.iter()).await?;
-    let [rows] = Batch::new().query(ENTITY, [text(brand), text(&asked.slug)]).commit().run_for(conn).await?;
-    let row = rows.first().ok_or_else(|| CrmFault::UnknownSlug(asked.slug.clone()))?;
-    Ok(missing.ensured(row.try_get(0)?))
-}
-
-/// One round trip, and one to end the transaction.
-pub(super) async fn find(conn: &Client, brand: &str, slug: &str) -> Result<Option<Entity>, SqlError> {
-    let found = load(conn, Batch::begin_snapshot(), brand, slug).await?;
-    execute(conn, "COMMIT").await?;
-    Ok(found)
-}
-
-pub(super) async fn list(conn: &Client, brand: &str) -> Result<Vec<Entity>, SqlError> {
-    let slugs = "SELECT slug FROM crm_entity WHERE brand = $1 ORDER BY slug";
-    let [rows] = Batch::begin_snapshot().query(slugs, [text(brand)]).run_for(conn).await?;
-    let mut entities = Vec::new();
-    for row in &rows {
-        entities.extend(load(conn, Batch::new(), brand, row.try_get(0)?).await?);
-    }
-    execute(conn, "COMMIT").await?;
-    Ok(entities)
-}
-
-/// One round trip; `batch` is what is sent before, without queries.
-async fn load<'a>(
+/// Loads an entity with its fields and pipelines, in one round trip. The statements of `batch`,
+/// which must not be queries, are sent first.
+pub(super) async fn load<'a>(
     conn: &Client,
     mut batch: Batch<'a>,
     brand: &'a str,
@@ -117,7 +67,7 @@ fn read_field(row: &Row) -> Result<(i64, FieldSpec), SqlError> {
     Ok((row.try_get(0)?, spec))
 }
 
-/// Rows of [`PIPELINES`] and [`STAGES`].
+/// Reads the rows of [`PIPELINES`] and [`STAGES`].
 pub(super) fn read_pipelines(pipelines: &[Row], stages: &[Row]) -> Result<Vec<Pipeline>, SqlError> {
     let mut by_pipeline: HashMap<i64, Vec<Stage>> = HashMap::new();
     for row in stages {
@@ -145,7 +95,7 @@ pub(super) fn read_pipelines(pipelines: &[Row], stages: &[Row]) -> Result<Vec<Pi
     pipelines.iter().map(read).collect()
 }
 
-/// Each is an upsert: an id, once given, stays.
+/// The statements below are upserts, so that ids stay the same.
 const PUT_ENTITY: &str = "INSERT INTO crm_entity (brand, slug, name, mode) VALUES ($1, $2, $3, $4)
     ON CONFLICT (brand, slug) DO UPDATE SET name = excluded.name, mode = excluded.mode";
 
@@ -167,7 +117,8 @@ const PUT_STAGE: &str = "INSERT INTO crm_stage (pipeline_id, slug, position, nam
         position = excluded.position, name = excluded.name,
         color = excluded.color, status = excluded.status";
 
-async fn write(
+/// Carries out the steps of a declaration.
+pub(super) async fn write(
     conn: &Client,
     brand: &str,
     writes: impl Iterator<Item = &SchemaWrite>,
@@ -205,5 +156,5 @@ fn add_write<'a>(batch: &mut Batch<'a>, brand: &'a str, write: &'a SchemaWrite) 
 }
 
 pub(super) fn unknown(what: &'static str, why: &str) -> StoreError {
-    corrupt(what, &format!("its {why} is not one that this program knows"))
+    corrupt(what, format_args!("its {why} is unknown to this program"))
 }

@@ -1,11 +1,11 @@
-//! What bad input gets, with its exact words; the store is never asked.
+//! Invalid input is rejected with exact messages, before the store is called.
 
 use super::*;
 
-/// The call's message without its name. The database is closed: had it been asked, the
-/// error would be its own.
-async fn refusal(call: Call, changes: Value) -> (&'static str, String) {
-    let mut options = good(call);
+/// The kind of the error, and the message without the call's name. The database is closed, so a
+/// call that used it would fail with another error.
+async fn rejection_of(call: Call, changes: Value) -> (&'static str, String) {
+    let mut options = valid_options(call);
     for (name, value) in changes.as_object().unwrap() {
         options[name] = value.clone();
     }
@@ -13,14 +13,14 @@ async fn refusal(call: Call, changes: Value) -> (&'static str, String) {
         CrmError::Type(message) => ("type", message),
         CrmError::Range(message) => ("range", message),
         CrmError::Refused(refusal, message) => (refusal.code(), message),
-        CrmError::Store(error) => panic!("the store was asked: {error}"),
+        CrmError::Store(error) => panic!("the call used the store: {error}"),
     };
     let message = message.strip_prefix(call.name()).unwrap();
     (kind, message.strip_prefix(": ").unwrap().to_owned())
 }
 
 #[tokio::test]
-async fn good_input_is_good() {
+async fn accepts_valid_options() {
     let mut crm = Crm::new().await;
     crm.quiz_visitor_id = Some("v1");
     for slug in ["leads", "deals"] {
@@ -30,22 +30,22 @@ async fn good_input_is_good() {
         if call == Call::MoveToEntity {
             crm.set("leads", "a", json!(1)).await;
         }
-        crm.good(call, good(call)).await;
+        crm.succeed(call, valid_options(call)).await;
     }
 }
 
 #[tokio::test]
-async fn a_database_that_does_not_answer_is_no_refusal() {
+async fn a_failed_database_is_not_a_rejection() {
     let mut crm = Crm::closed().await;
     crm.quiz_visitor_id = Some("v1");
     for call in CALLS {
-        let error = crm.call(call, good(call)).await.unwrap_err();
+        let error = crm.call(call, valid_options(call)).await.unwrap_err();
         assert!(matches!(error, CrmError::Store(StoreError::Unavailable(_))), "{call:?}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn the_argument_is_one_plain_object() {
+async fn rejects_an_argument_that_is_not_an_object() {
     let crm = Crm::closed().await;
     for call in CALLS {
         for (argument, given) in
@@ -59,22 +59,22 @@ async fn the_argument_is_one_plain_object() {
 }
 
 #[tokio::test]
-async fn slugs() {
+async fn rejects_missing_and_unknown_slugs() {
     let crm = Crm::new().await;
     for call in CALLS {
         for name in if call == Call::MoveToEntity { &["fromSlug", "toSlug"][..] } else { &["slug"] } {
-            let missing = refusal(call, json!({ *name: null })).await;
+            let missing = rejection_of(call, json!({ *name: null })).await;
             assert_eq!(missing, ("type", format!("{name} is required, got null")));
             if call == Call::EnsureEntity {
                 continue;
             }
-            let number = refusal(call, json!({ *name: 1 })).await;
+            let number = rejection_of(call, json!({ *name: 1 })).await;
             assert_eq!(number, ("type", format!("{name} must be a string, got 1")));
             let never = r#"slug "No Slug" is not a CRM entity of this brand"#;
             let never = ("type", never.to_owned());
-            assert_eq!(refusal(call, json!({ *name: "No Slug" })).await, never);
-            // Of the right form, but unknown: only the store knows.
-            let mut options = good(call);
+            assert_eq!(rejection_of(call, json!({ *name: "No Slug" })).await, never);
+            // Only the store knows whether a well-formed slug exists.
+            let mut options = valid_options(call);
             options[name] = json!("nope");
             options["fromReferenceId"] = json!("v1");
             let crm = Crm { quiz_visitor_id: Some("v1"), ..Crm::new().await };
@@ -82,13 +82,13 @@ async fn slugs() {
             assert_eq!(crm.call(call, options).await, Err(CrmError::Type(message)));
         }
     }
-    let (refusal, message) = crm.refused(Call::EnsureEntity, json!({"slug": "No Slug"})).await;
+    let (refusal, message) = crm.rejection(Call::EnsureEntity, json!({"slug": "No Slug"})).await;
     assert_eq!(refusal, Refusal::InvalidInput);
     assert!(message.starts_with(r#"ensureCrmEntity: slug "No Slug" does not match"#), "{message}");
 }
 
 #[tokio::test]
-async fn what_is_missing_is_a_type_error() {
+async fn a_missing_option_is_a_type_error() {
     let cases = [
         (Call::GetField, json!({"fieldKey": null}), "fieldKey is required, got null"),
         (Call::GetValues, json!({"fieldKey": null}), "fieldKey is required, got null"),
@@ -97,7 +97,7 @@ async fn what_is_missing_is_a_type_error() {
         (Call::SetField, json!({"value": null}), "value is required, got null"),
         (Call::AddValue, json!({"value": null}), "value is required, got null"),
         (Call::MoveToEntity, json!({"fieldMap": null}), "fieldMap is required, got null"),
-        // Missing comes before wrong.
+        // Missing options are reported before invalid ones.
         (Call::SetField, json!({"fieldKey": "!", "value": null}), "value is required, got null"),
         (Call::SetFields, json!({"fields": null}), "fields is required, got null"),
         (
@@ -112,12 +112,12 @@ async fn what_is_missing_is_a_type_error() {
         ),
     ];
     for (call, changes, message) in cases {
-        assert_eq!(refusal(call, changes).await, ("type", message.to_owned()));
+        assert_eq!(rejection_of(call, changes).await, ("type", message.to_owned()));
     }
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused() {
+async fn rejects_invalid_options() {
     let many: Vec<_> = (0..257).map(|n| n.to_string()).collect();
     let many_mapped: serde_json::Map<_, _> = many.iter().map(|key| (key.clone(), json!("a"))).collect();
     let cases = [
@@ -174,26 +174,26 @@ async fn what_is_wrong_is_refused() {
         ),
     ];
     for (call, changes, message) in cases {
-        let (kind, got) = refusal(call, changes).await;
+        let (kind, got) = rejection_of(call, changes).await;
         assert_eq!(kind, "invalid_input", "{got}");
         assert!(got.starts_with(message), "{got}");
     }
 }
 
 #[tokio::test]
-async fn async_is_a_boolean_and_checked_before_anybody_is_asked() {
+async fn async_must_be_a_boolean_and_is_checked_before_the_store_is_used() {
     for call in CALLS.into_iter().filter(|call| queued::can_wait(*call)) {
         let crm = Crm { quiz_visitor_id: Some("v1"), ..Crm::closed().await };
-        let mut options = good(call);
+        let mut options = valid_options(call);
         options["async"] = json!("yes");
-        let (refusal, message) = crm.refused(call, options).await;
+        let (refusal, message) = crm.rejection(call, options).await;
         assert_eq!(refusal, Refusal::InvalidInput);
         assert_eq!(message, format!("{}: async must be true or false, got \"yes\"", call.name()));
     }
 }
 
 #[tokio::test]
-async fn references() {
+async fn rejects_invalid_and_missing_references() {
     let with_reference = |call: &Call| !matches!(call, Call::Reassign | Call::EnsureEntity);
     for call in CALLS.into_iter().filter(with_reference) {
         for (changes, message) in [
@@ -204,18 +204,18 @@ async fn references() {
             (json!({"referenceType": "a.b"}), r#"referenceType "a.b" does not match"#),
             (json!({"reference_type": "x".repeat(65)}), "referenceType is longer than 64"),
         ] {
-            let (kind, got) = refusal(call, changes).await;
+            let (kind, got) = rejection_of(call, changes).await;
             assert_eq!(kind, "invalid_input");
             assert!(got.starts_with(message), "{got}");
         }
         let crm = Crm { customer_id: None, ..Crm::closed().await };
         let message = format!("{}: no referenceId was given and nobody is logged in", call.name());
-        assert_eq!(crm.refused(call, good(call)).await, (Refusal::NoReference, message));
+        assert_eq!(crm.rejection(call, valid_options(call)).await, (Refusal::NoReference, message));
     }
 }
 
 #[test]
-fn what_refused_calls_give() {
+fn rejected_calls_return_their_failure_value() {
     for call in CALLS {
         let value = call.refused_value(Refusal::NoEntry).to_string();
         let expected = match call {

@@ -4,44 +4,11 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
 use sluice_crm::{
-    CrmCaps, CrmFault, CrmSchema, Ensured, Entity, EntityMode, EntitySpec, FieldSpec, FieldType, Missing,
-    Pipeline, SchemaWrite, Stage, StageSpec, plan,
+    CrmFault, Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Stage, StageSpec,
 };
 use sluice_kit::StoreError;
 
 use crate::error::{CrmSqlError, SqlError};
-
-/// Runs inside the writer's transaction: two hosts that start at once do not both add.
-pub(super) fn apply(conn: &Connection, brand: &str, schema: &CrmSchema) -> Result<Vec<String>, SqlError> {
-    let mut sentences = Vec::new();
-    for declared in &schema.entities {
-        let stored = load(conn, brand, &declared.slug)?;
-        for step in plan(stored.as_ref(), declared) {
-            write(conn, brand, &step.write)?;
-            sentences.push(step.sentence);
-        }
-    }
-    Ok(sentences)
-}
-
-/// Adds what is missing and changes nothing that is there.
-pub(super) fn ensure(
-    conn: &Connection,
-    brand: &str,
-    asked: &EntitySpec,
-    caps: CrmCaps,
-) -> Result<Ensured, CrmSqlError> {
-    let stored = load(conn, brand, &asked.slug)?;
-    let entities: u32 = conn
-        .prepare_cached("SELECT count(*) FROM crm_entity WHERE brand = ?1")?
-        .query_row([brand], |row| row.get(0))?;
-    let missing = Missing::of(stored.as_ref(), asked, entities, caps)?;
-    for step in &missing.writes {
-        write(conn, brand, step)?;
-    }
-    let (id, _) = entity(conn, brand, &asked.slug)?;
-    Ok(missing.ensured(id))
-}
 
 /// An entity's id and mode.
 pub(super) fn entity(conn: &Connection, brand: &str, slug: &str) -> Result<(i64, EntityMode), CrmSqlError> {
@@ -53,22 +20,23 @@ pub(super) fn entity(conn: &Connection, brand: &str, slug: &str) -> Result<(i64,
     Ok((id, EntityMode::from_name(&mode).ok_or_else(|| unknown("entity", "mode"))?))
 }
 
-pub(super) fn list(conn: &mut Connection, brand: &str) -> Result<Vec<Entity>, SqlError> {
-    let conn = conn.transaction()?;
-    let slugs = conn
-        .prepare_cached("SELECT slug FROM crm_entity WHERE brand = ?1 ORDER BY slug")?
+/// An entity's id.
+pub(in crate::sqlite) fn entity_id(conn: &Connection, brand: &str, slug: &str) -> Result<i64, CrmSqlError> {
+    conn.prepare_cached("SELECT id FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
+        .query_row((brand, slug), |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| CrmFault::UnknownSlug(slug.to_owned()).into())
+}
+
+/// The slugs of a brand's entities, sorted.
+pub(super) fn slugs(conn: &Connection, brand: &str) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached("SELECT slug FROM crm_entity WHERE brand = ?1 ORDER BY slug")?
         .query_map([brand], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<String>>>()?;
-    slugs.iter().filter_map(|slug| load(&conn, brand, slug).transpose()).collect()
+        .collect()
 }
 
-pub(super) fn find(conn: &mut Connection, brand: &str, slug: &str) -> Result<Option<Entity>, SqlError> {
-    // Several statements, one moment.
-    let conn = conn.transaction()?;
-    load(&conn, brand, slug)
-}
-
-fn load(conn: &Connection, brand: &str, slug: &str) -> Result<Option<Entity>, SqlError> {
+/// An entity with its fields and pipelines.
+pub(super) fn load(conn: &Connection, brand: &str, slug: &str) -> Result<Option<Entity>, SqlError> {
     let row: Option<(i64, String, String)> = conn
         .prepare_cached("SELECT id, name, mode FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
         .query_row((brand, slug), |row| row.try_into())
@@ -142,8 +110,9 @@ fn read_stage(row: &Row<'_>) -> rusqlite::Result<Stage> {
     })
 }
 
-/// Each is an upsert: an id, once given, stays.
-fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Result<(), SqlError> {
+/// Carries out one step of a declaration. Each statement is an upsert, so that ids stay the
+/// same.
+pub(super) fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Result<(), SqlError> {
     match write {
         SchemaWrite::Entity(spec) => conn
             .prepare_cached(
@@ -202,6 +171,6 @@ fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Result<(), SqlE
 }
 
 fn unknown(what: &'static str, why: &str) -> StoreError {
-    let why = format!("its {why} is not one that this program knows");
+    let why = format!("its {why} is unknown to this program");
     StoreError::Corrupt { what, why }
 }

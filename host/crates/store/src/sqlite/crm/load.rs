@@ -1,34 +1,36 @@
-//! Loads what a write's plan has to know. Runs inside the writer's transaction: what is
-//! read here does not change before the plan is carried out.
+//! Loads the rows that a write's plan depends on. This runs in the writer's transaction, so
+//! the rows do not change before the plan is carried out.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
-use sluice_crm::{EntryId, EntryRow, FieldKey, Held, LineRows, Want, values_bytes};
+use sluice_crm::{EntryId, EntryRow, FieldKey, Held, LineRows, Reference, Want, values_bytes};
 
-use super::{crm_read, crm_schema};
-use crate::error::CrmSqlError;
+use super::schema;
+use crate::error::{CrmSqlError, SqlError};
 
-pub(super) const NEWEST_HOLDER: &str = "SELECT entry_id, length(value), iif(?3, value, x'') FROM crm_value
+pub(in crate::sqlite) const NEWEST_HOLDER: &str =
+    "SELECT entry_id, length(value), iif(?3, value, x'') FROM crm_value
      WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT 1";
-pub(super) const ENTRIES: &str =
+pub(in crate::sqlite) const ENTRIES: &str =
     "SELECT id, stage_id FROM crm_entry WHERE reference = ?1 ORDER BY id DESC LIMIT ?2";
-pub(super) const VALUE_SIZES: &str =
+pub(in crate::sqlite) const VALUE_SIZES: &str =
     "SELECT count(*), coalesce(sum(length(key)), 0), coalesce(sum(length(value)), 0)
      FROM crm_value WHERE entry_id = ?1";
 
-/// Where a line's rows are.
-pub(super) struct Found {
+/// The ids of the rows that a line belongs to.
+pub(super) struct LineIds {
     pub(super) entity: i64,
     /// `None` until the reference has its first entry.
     pub(super) reference: Option<i64>,
 }
 
-pub(super) fn line(conn: &Connection, brand: &str, want: &Want) -> Result<(Found, LineRows), CrmSqlError> {
-    let (entity, mode) = crm_schema::entity(conn, brand, want.line.slug.as_str())?;
-    let reference = crm_read::reference(conn, entity, &want.line.reference)?;
+/// Loads one line of a write.
+pub(super) fn line(conn: &Connection, brand: &str, want: &Want) -> Result<(LineIds, LineRows), CrmSqlError> {
+    let (entity, mode) = schema::entity(conn, brand, want.line.slug.as_str())?;
+    let reference = reference(conn, entity, &want.line.reference)?;
     let mut rows = LineRows {
         mode,
-        pipelines: if want.pipelines { crm_schema::pipelines(conn, entity)? } else { Vec::new() },
+        pipelines: if want.pipelines { schema::pipelines(conn, entity)? } else { Vec::new() },
         count: 0,
         entries: Vec::new(),
         held: Vec::new(),
@@ -43,7 +45,24 @@ pub(super) fn line(conn: &Connection, brand: &str, want: &Want) -> Result<(Found
                 .query_row([reference], |row| row.get(0))?;
         }
     }
-    Ok((Found { entity, reference }, rows))
+    Ok((LineIds { entity, reference }, rows))
+}
+
+/// The row of a reference, or `None` if it has never had an entry in this entity.
+pub(super) fn reference(
+    conn: &Connection,
+    entity_id: i64,
+    reference: &Reference,
+) -> Result<Option<i64>, SqlError> {
+    let (kind, id) = (reference.kind(), reference.id().as_bytes());
+    let row = conn
+        .prepare_cached(
+            "SELECT id FROM crm_reference
+             WHERE entity_id = ?1 AND type = ?2 AND reference_id = ?3",
+        )?
+        .query_row((entity_id, kind, id), |row| row.get(0))
+        .optional()?;
+    Ok(row)
 }
 
 fn entries(conn: &Connection, reference: i64, all: bool) -> Result<Vec<EntryRow>, CrmSqlError> {
@@ -80,7 +99,7 @@ fn held(conn: &Connection, reference: i64, want: &Want) -> Result<Vec<Held>, Crm
     Ok(held)
 }
 
-/// Entries that hold a key and are not the newest.
+/// Adds the entries that hold a wanted key and are not loaded yet.
 fn add_holders(conn: &Connection, rows: &mut LineRows) -> Result<(), CrmSqlError> {
     for held in &rows.held {
         if rows.entries.iter().all(|entry| entry.id != held.entry) {

@@ -1,0 +1,287 @@
+//! CRM data. The reads stand here; what writes and declarations need is in the modules below.
+
+mod load;
+pub(super) mod schema;
+pub(super) mod write;
+
+use rusqlite::{Connection, Row, Rows};
+use serde_json::Value;
+
+use sluice_crm::{
+    Address, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity, EntitySpec,
+    Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, Slug, plan,
+};
+use sluice_kit::{BoxFuture, StoreError};
+
+#[cfg(test)]
+pub(super) use self::load::{ENTRIES, NEWEST_HOLDER, VALUE_SIZES};
+
+use super::SqliteStore;
+use super::job_queue;
+use crate::error::{CrmSqlError, SqlError};
+
+/// One statement for any number of keys, whose text is always the same.
+pub(super) const NEWEST_VALUES: &str = "SELECT asked.key, (
+         SELECT value FROM crm_value
+         WHERE reference = ?1 AND key = asked.value
+         ORDER BY entry_id DESC LIMIT 1)
+     FROM json_each(?2) AS asked";
+
+pub(super) const VALUES_OF_KEY: &str = "SELECT value FROM crm_value
+     WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT ?3";
+
+pub(super) const NEWEST_ENTRIES: &str = "SELECT e.id, e.created_at, e.updated_at, p.id, p.slug, s.id, s.slug
+     FROM crm_entry e
+     LEFT JOIN crm_stage s ON s.id = e.stage_id
+     LEFT JOIN crm_pipeline p ON p.id = s.pipeline_id
+     WHERE e.reference = ?1 ORDER BY e.id DESC LIMIT ?2";
+
+/// A read consists of several statements. Each runs in a transaction, so that all of its
+/// statements see the same data.
+impl CrmStore for SqliteStore {
+    fn apply_crm_schema(
+        &self,
+        brand: &str,
+        schema: CrmSchema,
+    ) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        let brand = brand.to_owned();
+        // Two hosts that start at the same time do not both add an entity, because this runs
+        // in the writer's transaction.
+        self.writer.write(move |conn| {
+            let mut sentences = Vec::new();
+            for declared in &schema.entities {
+                let stored = schema::load(conn, &brand, &declared.slug)?;
+                for step in plan(stored.as_ref(), declared) {
+                    schema::write(conn, &brand, &step.write)?;
+                    sentences.push(step.sentence);
+                }
+            }
+            Ok(sentences)
+        })
+    }
+
+    fn ensure_entity(
+        &self,
+        brand: &str,
+        entity: EntitySpec,
+        caps: CrmCaps,
+    ) -> BoxFuture<'_, Result<Ensured, CrmFault>> {
+        let brand = brand.to_owned();
+        self.writer.write(move |conn| {
+            let stored = schema::load(conn, &brand, &entity.slug)?;
+            let entities: u32 = conn
+                .prepare_cached("SELECT count(*) FROM crm_entity WHERE brand = ?1")?
+                .query_row([&brand], |row| row.get(0))?;
+            let missing = Missing::of(stored.as_ref(), &entity, entities, caps)?;
+            for step in &missing.writes {
+                schema::write(conn, &brand, step)?;
+            }
+            Ok(missing.ensured(schema::entity_id(conn, &brand, &entity.slug)?))
+        })
+    }
+
+    fn list_entities(&self, brand: &str) -> BoxFuture<'_, Result<Vec<Entity>, StoreError>> {
+        let brand = brand.to_owned();
+        self.readers.read(move |conn| {
+            let conn = conn.transaction()?;
+            let slugs = schema::slugs(&conn, &brand)?;
+            slugs.iter().filter_map(|slug| schema::load(&conn, &brand, slug).transpose()).collect()
+        })
+    }
+
+    fn find_entity(&self, brand: &str, slug: Slug) -> BoxFuture<'_, Result<Option<Entity>, StoreError>> {
+        let brand = brand.to_owned();
+        self.readers.read(move |conn| schema::load(&*conn.transaction()?, &brand, slug.as_str()))
+    }
+
+    fn get_fields(
+        &self,
+        at: &Address,
+        keys: &[FieldKey],
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Option<Value>>, CrmFault>> {
+        let (at, keys) = (at.clone(), keys.to_vec());
+        self.readers.read(move |conn| {
+            let conn = conn.transaction()?;
+            let mut values = vec![None; keys.len()];
+            let Some(reference) = reference_at(&conn, &at)? else {
+                return Ok(values);
+            };
+            let asked: Value = keys.iter().map(FieldKey::as_str).collect();
+            let mut budget = ByteBudget(bytes_max);
+            let mut query = conn.prepare_cached(NEWEST_VALUES)?;
+            let mut rows = query.query((reference, asked.to_string()))?;
+            while let Some(row) = rows.next()? {
+                let index: u32 = row.get(0)?;
+                let bytes = row.get_ref(1)?;
+                let bytes = bytes.as_blob_or_null().map_err(rusqlite::Error::from)?;
+                if let (Some(slot), Some(bytes)) = (values.get_mut(index as usize), bytes) {
+                    *slot = Some(budget.decode(bytes)?);
+                }
+            }
+            Ok(values)
+        })
+    }
+
+    fn get_values(
+        &self,
+        at: &Address,
+        key: &FieldKey,
+        limit: u32,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Value>, CrmFault>> {
+        let (at, key) = (at.clone(), key.clone());
+        self.readers.read(move |conn| {
+            let conn = conn.transaction()?;
+            let Some(reference) = reference_at(&conn, &at)? else {
+                return Ok(Vec::new());
+            };
+            let mut budget = ByteBudget(bytes_max);
+            let mut values = Vec::new();
+            let mut query = conn.prepare_cached(VALUES_OF_KEY)?;
+            let mut rows = query.query((reference, key.as_str(), limit))?;
+            while let Some(row) = rows.next()? {
+                let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+                values.push(budget.decode(bytes)?);
+            }
+            Ok(values)
+        })
+    }
+
+    fn get_entries(
+        &self,
+        at: &Address,
+        limit: u32,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, CrmFault>> {
+        let at = at.clone();
+        self.readers.read(move |conn| {
+            let conn = conn.transaction()?;
+            let Some(reference) = reference_at(&conn, &at)? else {
+                return Ok(Vec::new());
+            };
+            let mut query = conn.prepare_cached(NEWEST_ENTRIES)?;
+            let mut entries =
+                query.query_map((reference, limit), read_entry)?.collect::<rusqlite::Result<Vec<Entry>>>()?;
+            let mut budget = ByteBudget(bytes_max);
+            let mut query =
+                conn.prepare_cached("SELECT key, value FROM crm_value WHERE entry_id = ?1 ORDER BY key")?;
+            for entry in &mut entries {
+                entry.values = read_values(query.query([entry.id.as_bytes()])?, &mut budget)?;
+            }
+            Ok(entries)
+        })
+    }
+
+    fn write_crm(
+        &self,
+        brand: &str,
+        write: CrmWrite,
+        caps: CrmCaps,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<CrmWritten, CrmFault>> {
+        let brand = brand.to_owned();
+        self.writer.write(move |conn| write::write_crm(conn, &brand, &write, caps, now_ms))
+    }
+
+    fn adopt_reference(
+        &self,
+        brand: &str,
+        from: Reference,
+        to: Reference,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let brand = brand.to_owned();
+        self.writer.write(move |conn| {
+            let slugs = schema::slugs(conn, &brand)?;
+            let mut moved = 0;
+            for slug in slugs.iter().filter_map(|slug| Slug::new(slug)) {
+                moved += adopt_in_entity(conn, &brand, &slug, (&from, &to), now_ms)?;
+            }
+            Ok(moved)
+        })
+    }
+}
+
+/// Moves the entries of one entity from one reference to the other. Returns their number.
+fn adopt_in_entity(
+    conn: &Connection,
+    brand: &str,
+    slug: &Slug,
+    (from, to): (&Reference, &Reference),
+    now_ms: i64,
+) -> Result<u64, CrmSqlError> {
+    let reassign = CrmWrite::Reassign { slug: slug.clone(), from: from.clone(), to: to.clone() };
+    let line = Line { slug: slug.clone(), reference: from.clone() };
+    // A quota must not keep a customer from logging in.
+    let caps = CrmCaps { entries_a_reference_max: u32::MAX, brand_bytes_max: u64::MAX, ..CrmCaps::default() };
+    if job_queue::is_waited_for(conn, brand, &[line])? {
+        job_queue::insert(conn, brand, &reassign, caps, now_ms)?;
+    }
+    let entity = schema::entity_id(conn, brand, slug.as_str())?;
+    if load::reference(conn, entity, from)?.is_none() {
+        return Ok(0);
+    }
+    match write::write_crm(conn, brand, &reassign, caps, now_ms)? {
+        CrmWritten::Reassigned { moved } => Ok(moved),
+        _ => Ok(0),
+    }
+}
+
+/// The row of the address's reference, or `None` if the reference has never had an entry.
+fn reference_at(conn: &Connection, at: &Address) -> Result<Option<i64>, CrmSqlError> {
+    let entity = schema::entity_id(conn, &at.brand, at.slug.as_str())?;
+    Ok(load::reference(conn, entity, &at.reference)?)
+}
+
+fn read_values(mut rows: Rows<'_>, budget: &mut ByteBudget) -> Result<Vec<(String, Value)>, CrmSqlError> {
+    let mut values = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key: String = row.get(0)?;
+        budget.take(key.len())?;
+        let bytes = row.get_ref(1)?;
+        let bytes = bytes.as_blob().map_err(rusqlite::Error::from)?;
+        values.push((key, budget.decode(bytes)?));
+    }
+    Ok(values)
+}
+
+/// An entry without its values. The columns are those of [`NEWEST_ENTRIES`].
+pub(super) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let placement = match row.get::<_, Option<i64>>(5)? {
+        None => None,
+        Some(stage_id) => Some(Placement {
+            pipeline_id: row.get(3)?,
+            pipeline_slug: row.get(4)?,
+            stage_id,
+            stage_slug: row.get(6)?,
+        }),
+    };
+    Ok(Entry {
+        id: EntryId::from_bytes(row.get(0)?),
+        placement,
+        values: Vec::new(),
+        created_at: row.get(1)?,
+        updated_at: row.get(2)?,
+    })
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Value, SqlError> {
+    rmp_serde::from_slice(bytes)
+        .map_err(|error| StoreError::Corrupt { what: "CRM value", why: error.to_string() }.into())
+}
+
+/// The bytes that a result may still take. They are subtracted before a value is decoded.
+struct ByteBudget(usize);
+
+impl ByteBudget {
+    fn take(&mut self, bytes: usize) -> Result<(), CrmSqlError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(CrmFault::ResultTooLarge)?;
+        Ok(())
+    }
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Value, CrmSqlError> {
+        self.take(bytes.len())?;
+        Ok(decode(bytes)?)
+    }
+}

@@ -89,7 +89,8 @@ async fn start(
                     progress.shared(),
                     Some(Dev::observer(dev)),
                 );
-                app.await.map(|app| Started { app, bound, config, took: started.elapsed() })
+                let started = app.await.map(|app| Started { app, bound, config, took: started.elapsed() });
+                started.map_err(anyhow::Error::from)
             }
             Err(error) => Err(error),
         };

@@ -1,96 +1,138 @@
-//! What lives as long as the process.
+//! The state that lives as long as the process.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 
 use sluice_crm::access::CrmAccess;
 use sluice_crm::{CapsOfBrand, CrmCaps};
 use sluice_kit::clock::Clock;
-use sluice_kit::keys::Keys;
+use sluice_kit::keys::{KeyError, Keys};
 use sluice_kit::progress::Progress;
 use sluice_page::store::PageStore;
 use sluice_page::{Page, PageContent};
 use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
 use sluice_sandbox::cache::CodeCache;
-use sluice_sandbox::{Sandbox, SandboxConfig};
+use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use sluice_session::handoff::Handoff;
 use sluice_session::rate::Rates;
 use sluice_session::storage::Sessions;
-use sluice_site::config::SiteConfig;
+use sluice_site::config::{self, ConfigError, SiteConfig};
 use sluice_site::{Brand, load, user_cache};
 use sluice_store::Store;
 use sluice_store::location::Location;
 use sluice_telemetry::Telemetry;
 use sluice_telemetry::metrics::Metrics;
+use sluice_text::printable::printable;
 
-use crate::load::{self as loading, Live, Loading, ReloadReport};
+use crate::job_metrics;
+use crate::load::{self as loading, Live, LoadContext, LoadError, ReloadReport};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::request::PageRequest;
 use crate::settings::Settings;
 use crate::static_file::CompressedFiles;
 
-/// The running program, shared by every worker.
+/// The running program. All workers share it.
 pub struct App {
-    live: RwLock<Arc<Live>>,
+    live: ArcSwap<Live>,
+    /// The site's folder.
     pub site_dir: PathBuf,
     secrets_dir: Option<PathBuf>,
     pub(crate) settings: Arc<tokio::sync::Mutex<Settings>>,
-    pub pages: Arc<PageStore>,
+    pub(crate) pages: Arc<PageStore>,
+    /// Runs and compiles scripts.
     pub sandbox: Arc<Sandbox>,
+    /// Loads and saves sessions.
     pub sessions: Sessions,
+    /// The database.
     pub store: Arc<dyn Store>,
-    /// Rung when a job was queued here.
+    /// Notified when this host queues a job.
     pub bell: Arc<Notify>,
-    pub rates: Rates,
+    pub(crate) rates: Rates,
+    /// Where runs are recorded.
     pub executions: Arc<ExecutionLog>,
-    pub compressed_files: CompressedFiles,
+    pub(crate) compressed_files: CompressedFiles,
+    /// Traces and metrics.
     pub telemetry: Arc<Telemetry>,
-    pub progress: Arc<Progress>,
-    /// Told what happens to each request.
+    progress: Arc<Progress>,
     observers: Vec<Arc<dyn Observer>>,
-    /// What runs longer than a worker can spare runs here.
+    /// The runtime for work that would occupy a worker's thread for too long.
     pub runtime: Handle,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
-    pub clock: Clock,
-    /// What runs' random numbers follow from, if not from the system's.
-    pub seed: Option<u64>,
+    pub(crate) clock: Clock,
+    pub(crate) seed: Option<u64>,
 }
 
-/// What an [`App`] stands on.
-pub struct Ground {
+/// What [`App::start_on`] builds an [`App`] from.
+pub struct AppParts {
+    /// The application keys.
     pub keys: Keys,
+    /// The database.
     pub store: Arc<dyn Store>,
-    /// Where what the settings do not place elsewhere is kept.
+    /// The folder for files whose place the settings leave open.
     pub data_dir: Option<PathBuf>,
+    /// The time that scripts, sessions and tokens see.
     pub clock: Clock,
+    /// The seed of the scripts' random numbers. `None` takes them from the system.
     pub seed: Option<u64>,
-    /// Compiled code of earlier starts; without it pages stay in memory.
+    /// Compiled code of earlier starts. Without it, pages are compiled at each start.
     pub cache: Option<CodeCache>,
-    /// Told how far starting is.
+    /// Notified of the progress of the start.
     pub progress: Arc<Progress>,
-    /// Development mode, while a site is worked on.
+    /// The observer of `sluice dev`.
     pub dev: Option<Arc<dyn Observer>>,
 }
 
+/// Why the program cannot start. The text names the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `sluice.toml` or a variable that overrides it is invalid.
+    #[error("{0}")]
+    Settings(ConfigError),
+    /// `database.url` or `database.connections_max` is invalid.
+    #[error("{0:#}")]
+    Location(anyhow::Error),
+    /// There is no application key, or an invalid one.
+    #[error("{0}")]
+    Keys(KeyError),
+    /// The database cannot be opened.
+    #[error("{0:#}")]
+    Database(anyhow::Error),
+    /// The engine cannot be prepared.
+    #[error("{0}")]
+    Sandbox(SandboxError),
+    /// The task that prepares the engine panicked, or the runtime is shutting down.
+    #[error("{0}")]
+    Task(JoinError),
+    /// The site cannot be loaded.
+    #[error("{0}")]
+    Load(LoadError),
+    /// The thread of the execution log cannot be started.
+    #[error("the execution log: {0}")]
+    ExecutionLog(std::io::Error),
+}
+
 impl App {
-    /// Opens the database, compiles the engine and the site.
+    /// Opens the database, prepares the engine and loads the site. `dev` is the observer of
+    /// `sluice dev`.
     ///
     /// # Errors
-    /// Anything that would keep every page from being served.
+    /// A mistake or failure that would keep every page from being served.
     pub async fn start(
         site_dir: PathBuf,
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
         progress: Arc<Progress>,
         dev: Option<Arc<dyn Observer>>,
-    ) -> anyhow::Result<Arc<Self>> {
-        let location = Location::of(&config.database.url, config.database.connections_max)?;
+    ) -> Result<Arc<Self>, StartError> {
+        let location = Location::of(&config.database.url, config.database.connections_max)
+            .map_err(StartError::Location)?;
         telemetry.asks_database(location.system());
         let data_dir = location.data_dir();
         let environment = |name: &str| std::env::var(name).ok();
@@ -98,43 +140,32 @@ impl App {
             environment("APP_KEY").as_deref(),
             environment("APP_KEYS_PREVIOUS").as_deref(),
             data_dir.as_deref(),
-        )?;
-        let store = location.open().await?;
-        // While a site is worked on, the tools share what they compile.
+        )
+        .map_err(StartError::Keys)?;
+        let store = location.open().await.map_err(StartError::Database)?;
+        // `sluice dev` shares its compiled code with the other tools for authors.
         let is_shared = dev.is_some() && config.cache.dir.is_none();
         let of_tools = if is_shared { user_cache::code_cache(config) } else { None };
         let cache = of_tools.or_else(|| open_cache(config, data_dir.as_deref(), &keys));
-        let ground = Ground { keys, store, data_dir, clock: Clock::Host, seed: None, cache, progress, dev };
-        Self::start_on(ground, site_dir, config, telemetry).await
+        let parts = AppParts { keys, store, data_dir, clock: Clock::Host, seed: None, cache, progress, dev };
+        Self::start_on(parts, site_dir, config, telemetry).await
     }
 
-    /// The same with a database and keys of the caller's.
+    /// Does the same as [`App::start`] with the database and the keys of the caller.
     ///
     /// # Errors
-    /// As [`App::start`].
+    /// The same as those of [`App::start`].
     pub async fn start_on(
-        ground: Ground,
+        parts: AppParts,
         site_dir: PathBuf,
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
-    ) -> anyhow::Result<Arc<Self>> {
-        let Ground { keys, store, data_dir, clock, seed, cache, progress, dev } = ground;
-        let sandbox_config = SandboxConfig {
-            concurrent_runs_max: config.limits.max.concurrent_runs(),
-            memory_bytes_max: config.limits.max.memory_bytes(),
-            memory_reset: config.server.memory_reset,
-            queue_requests_max: config.server.queue_requests_max,
-            queue_wait: config.server.queue_wait,
-        };
-        progress.begin("preparing the engine", 0);
-        let (sandbox, cache) = tokio::task::spawn_blocking(move || {
-            Sandbox::with_cache(&sandbox_config, cache.as_ref()).map(|sandbox| (sandbox, cache))
-        })
-        .await??;
-        tracing::info!(how = ?sandbox.memory_reset, "sandbox memory is cleaned: {}", sandbox.memory_reset_reason);
+    ) -> Result<Arc<Self>, StartError> {
+        let AppParts { keys, store, data_dir, clock, seed, cache, progress, dev } = parts;
+        let (sandbox, cache) = prepare_engine(config, cache, &progress).await?;
         let pages = PageStore::new(cache);
         let secrets_dir = config.secrets.dir.clone().or_else(|| Some(data_dir?.join("secrets")));
-        let needs = Loading {
+        let context = LoadContext {
             sandbox: &sandbox,
             pages: &pages,
             store: store.as_ref(),
@@ -142,60 +173,45 @@ impl App {
             secrets_dir: secrets_dir.as_deref(),
             progress: &progress,
         };
-        let (live, report) = loading::load(&needs, config, None).await?;
-        for problem in &report.problems {
-            tracing::error!("{}", sluice_text::printable::printable(problem));
-        }
-        pages.evict(&loading::contents(&live.site));
-        let ReloadReport { brands, pages: page_count, pages_compiled, .. } = report;
-        tracing::info!(brands, pages = page_count, pages_compiled, "the site is loaded");
+        let (live, report) = loading::load(&context, config, None).await.map_err(StartError::Load)?;
+        pages.evict(&loading::cache_keys(&live.site));
+        log_load(&report);
         progress.end();
-        let as_written = sluice_site::config::read_site(&site_dir, std::env::vars())?;
-        let settings = Arc::new(tokio::sync::Mutex::new(Settings::new(as_written, config.clone())));
+        let in_file = config::read_site(&site_dir, std::env::vars()).map_err(StartError::Settings)?;
+        let settings = Arc::new(tokio::sync::Mutex::new(Settings::new(in_file, config.clone())));
         let sessions = Sessions {
             store: Arc::clone(&store) as _,
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
-        let bell = Arc::new(Notify::new());
-        let rates = Rates::new(Arc::clone(&store) as _);
-        let executions = ExecutionLog::start(ExecutionLogOptions {
-            path: config.execution_log_path(),
-            keep: config.log.keep,
-            rows_max: config.log.rows_max,
-            sample: config.log.sample,
-        })
-        .context("the execution log")?;
-        let executions = Arc::new(executions);
+        let executions = Arc::new(start_execution_log(config)?);
         let mut observers: Vec<Arc<dyn Observer>> =
             vec![Arc::new(RunLogObserver), Arc::new(ExecutionObserver(Arc::clone(&executions)))];
         observers.extend(dev);
-        // Its file is there from the start, or the log says why not.
+        // The log creates its file now. If it cannot, it says so in the server's log at start.
         executions.flush().await;
         executions.observe(&telemetry.meter());
-        crate::job_metrics::watch(&telemetry.meter(), Arc::clone(&store));
+        job_metrics::watch(&telemetry.meter(), Arc::clone(&store));
         let slots = sandbox.slots.clone();
         Metrics::observe_sandboxes(&telemetry.meter(), move || slots.usage());
-        let stopping = AtomicBool::new(false);
-        let compressed_files = CompressedFiles::default();
         Ok(Arc::new(Self {
-            live: RwLock::new(Arc::new(live)),
+            live: ArcSwap::from_pointee(live),
             site_dir,
             secrets_dir,
             settings,
             pages: Arc::new(pages),
             sandbox: Arc::new(sandbox),
             sessions,
+            rates: Rates::new(Arc::clone(&store) as _),
             store,
-            bell,
-            rates,
+            bell: Arc::new(Notify::new()),
             executions,
-            compressed_files,
+            compressed_files: CompressedFiles::default(),
             telemetry,
             progress,
             observers,
             runtime: Handle::current(),
-            stopping,
+            stopping: AtomicBool::new(false),
             clock,
             seed,
         }))
@@ -209,7 +225,7 @@ impl App {
             lifetime: self.sessions.lifetime,
         };
         Self {
-            live: RwLock::new(self.live()),
+            live: ArcSwap::new(self.live()),
             site_dir: self.site_dir.clone(),
             secrets_dir: self.secrets_dir.clone(),
             settings: Arc::clone(&self.settings),
@@ -231,9 +247,14 @@ impl App {
         }
     }
 
-    /// What is served now. Whoever holds it goes on with it when the site is reloaded.
+    /// The state that is served now. A caller that holds it keeps it when the site is reloaded.
     pub fn live(&self) -> Arc<Live> {
-        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+        self.live.load_full()
+    }
+
+    /// Serves `live` from now on.
+    pub(crate) fn go_live(&self, live: Live) {
+        self.live.store(Arc::new(live));
     }
 
     /// Lets every observer watch a request.
@@ -244,14 +265,9 @@ impl App {
         }
     }
 
-    /// Serves `live` from now on.
-    pub fn go_live(&self, live: Live) {
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
-    }
-
-    /// What loading the site needs.
-    pub fn loading(&self) -> Loading<'_> {
-        Loading {
+    /// What loading the site uses.
+    pub(crate) fn load_context(&self) -> LoadContext<'_> {
+        LoadContext {
             sandbox: &self.sandbox,
             pages: &self.pages,
             store: self.store.as_ref(),
@@ -261,19 +277,19 @@ impl App {
         }
     }
 
-    /// The content of a page, loaded if need be.
-    pub async fn content(&self, brand: &Brand, page: &Page) -> Arc<PageContent> {
+    /// The content of a page. Loads it unless it is in memory.
+    pub(crate) async fn content(&self, brand: &Brand, page: &Page) -> Arc<PageContent> {
         let compile = || load::again(&self.sandbox, brand, page);
         self.pages.content(&self.sandbox, page, compile).await
     }
 
-    /// Unix time in milliseconds.
+    /// The time in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
 
-    /// Handoff tokens of `brand`, for one run.
-    pub fn handoff(&self, brand: &str) -> Handoff {
+    /// Makes and takes the handoff tokens of `brand` in one run.
+    pub(crate) fn handoff(&self, brand: &str) -> Handoff {
         Handoff {
             keys: Arc::clone(&self.sessions.keys),
             tokens: Arc::clone(&self.store) as _,
@@ -281,12 +297,12 @@ impl App {
         }
     }
 
-    /// CRM data of `brand`, for one run.
+    /// Access to the CRM of `brand` for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
         CrmAccess::new(Arc::clone(&self.store) as _, brand, Arc::clone(&self.bell))
     }
 
-    /// The CRM quotas of each brand, for writes that no page makes.
+    /// The CRM quotas of each brand. Jobs use them, because they run without a page.
     pub fn caps_of_brand(self: &Arc<Self>) -> CapsOfBrand {
         let app = Arc::clone(self);
         Arc::new(move |id| {
@@ -297,13 +313,62 @@ impl App {
     }
 }
 
-/// The code cache, or none where its folder cannot be used: pages then stay in memory.
+/// Compiles the engine, unless the cache has its machine code.
+async fn prepare_engine(
+    config: &SiteConfig,
+    cache: Option<CodeCache>,
+    progress: &Progress,
+) -> Result<(Sandbox, Option<CodeCache>), StartError> {
+    let sandbox_config = SandboxConfig {
+        concurrent_runs_max: config.limits.max.concurrent_runs(),
+        memory_bytes_max: config.limits.max.memory_bytes(),
+        memory_reset: config.server.memory_reset,
+        queue_requests_max: config.server.queue_requests_max,
+        queue_wait: config.server.queue_wait,
+    };
+    progress.begin("preparing the engine", 0);
+    let prepared = tokio::task::spawn_blocking(move || {
+        let sandbox = Sandbox::with_cache(&sandbox_config, cache.as_ref())?;
+        Ok((sandbox, cache))
+    });
+    let (sandbox, cache) = prepared.await.map_err(StartError::Task)?.map_err(StartError::Sandbox)?;
+    tracing::info!(
+        how = ?sandbox.memory_reset,
+        "chose how to reset the memory of sandboxes: {}",
+        sandbox.memory_reset_reason
+    );
+    Ok((sandbox, cache))
+}
+
+fn start_execution_log(config: &SiteConfig) -> Result<ExecutionLog, StartError> {
+    let options = ExecutionLogOptions {
+        path: config.execution_log_path(),
+        keep: config.log.keep,
+        rows_max: config.log.rows_max,
+        sample: config.log.sample,
+    };
+    ExecutionLog::start(options).map_err(StartError::ExecutionLog)
+}
+
+fn log_load(report: &ReloadReport) {
+    for problem in &report.problems {
+        tracing::error!("{}", printable(&problem.to_string()));
+    }
+    let ReloadReport { brands, pages, pages_compiled, .. } = *report;
+    tracing::info!(brands, pages, pages_compiled, "the site is loaded");
+}
+
+/// Opens the code cache. Returns `None` if its folder cannot be used; pages then stay in memory.
 fn open_cache(config: &SiteConfig, data_dir: Option<&Path>, keys: &Keys) -> Option<CodeCache> {
     let dir = config.cache.dir.clone().or_else(|| Some(data_dir?.join("cache")))?;
     match CodeCache::open(&dir, keys, config.cache.bytes_max) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            tracing::warn!(folder = %dir.display(), %error, "compiled code cannot be kept; every start compiles anew");
+            tracing::warn!(
+                folder = %dir.display(),
+                %error,
+                "compiled code cannot be stored, so every start compiles all pages"
+            );
             None
         }
     }

@@ -1,5 +1,5 @@
-//! How many jobs wait, and for how long: asked of the database now and then, because
-//! metrics are read without waiting for anything.
+//! Metrics of the waiting jobs. A task counts them in the database at an interval, because
+//! metrics must be readable without waiting for the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -17,12 +17,12 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 struct Counts {
     waiting: AtomicU64,
     parked: AtomicU64,
-    /// When the oldest waiting job was made, in Unix milliseconds; 0: none waits.
+    /// When the oldest waiting job was queued, in Unix milliseconds. 0 if no job waits.
     oldest_at: AtomicI64,
 }
 
-/// Watches the jobs of `store` on the current Tokio runtime, as long as it runs.
-pub fn watch(meter: &Meter, store: Arc<dyn Store>) {
+/// Counts the jobs of `store` on the current Tokio runtime until the runtime stops.
+pub(crate) fn watch(meter: &Meter, store: Arc<dyn Store>) {
     let counts = Arc::new(Counts::default());
     let seen = Arc::clone(&counts);
     meter
@@ -54,8 +54,9 @@ pub fn watch(meter: &Meter, store: Arc<dyn Store>) {
                     counts.parked.store(found.parked, Ordering::Relaxed);
                     counts.oldest_at.store(found.oldest_waiting_at.unwrap_or(0), Ordering::Relaxed);
                 }
-                // Calls that need an answer count the failure; the old figures stand.
-                Err(error) => tracing::debug!(%error, "jobs cannot be counted at the moment"),
+                // The metrics keep their old values. Calls of requests count the database's
+                // failures.
+                Err(error) => tracing::debug!(%error, "the jobs cannot be counted at the moment"),
             }
             tokio::time::sleep(ASK_EVERY).await;
         }

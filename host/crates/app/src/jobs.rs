@@ -1,8 +1,8 @@
-//! Applies durable jobs in the background.
+//! Applies queued jobs in the background.
 //!
-//! A few tasks for each host ask the database for what is due: at once when this host
-//! has queued something, else every second, because other hosts queue, too. All state is
-//! in the database; a host that dies leaves its jobs to the others.
+//! Each host has a few tasks that take due jobs from the database: at once when this host has queued
+//! a job, and every second, because other hosts queue jobs, too. All state is in the database, so
+//! other hosts apply the jobs of a host that crashed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use sluice_crm::{CapsOfBrand, JobEnd, JobRun};
 use sluice_kit::clock::now_ms;
 use sluice_store::Store;
 
-/// Jobs that are worked on at the same time.
+/// How many tasks of a host apply jobs at the same time.
 const WORKERS: usize = 2;
-/// Jobs in one go; a stopping host waits for as many.
-const JOBS_A_GO: u32 = 32;
+/// How many jobs a task takes at a time. A host that stops waits for this many per task.
+const JOBS_PER_BATCH: u32 = 32;
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// How long to leave a database alone that does not answer.
+/// The pause after the database failed to answer.
 const FAULT_WAIT: Duration = Duration::from_secs(5);
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(60);
 const CLEAN_UP_ROWS: u32 = 500;
-/// How long a job can be looked up after it was done.
+/// How long finished jobs are kept, so that operators can look them up.
 const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The tasks that apply jobs, until they are stopped.
@@ -33,7 +33,7 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts to work on the current Tokio runtime. `bell` is rung when a job was queued.
+    /// Starts the tasks on the current Tokio runtime. `bell` is notified when this host queues a job.
     pub fn start(store: &Arc<dyn Store>, caps: &CapsOfBrand, bell: &Arc<Notify>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let worker = |_| {
@@ -50,12 +50,12 @@ impl Workers {
         Self { stop, tasks }
     }
 
-    /// Finishes what is being applied and leaves the rest where it is: in the database.
+    /// Finishes the jobs that are being applied. The others stay in the database.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for task in self.tasks {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a task that applies jobs failed");
+                tracing::error!(%error, "a task that applies jobs panicked");
             }
         }
     }
@@ -71,10 +71,10 @@ struct Worker {
 impl Worker {
     async fn work(mut self) {
         while !*self.stopped.borrow() {
-            let wait = match self.store.run_jobs(Arc::clone(&self.caps), JOBS_A_GO, now_ms()).await {
+            let wait = match self.store.run_jobs(Arc::clone(&self.caps), JOBS_PER_BATCH, now_ms()).await {
                 Ok(runs) if runs.is_empty() => POLL_EVERY,
                 Ok(runs) => {
-                    runs.iter().for_each(tell);
+                    runs.iter().for_each(log);
                     continue;
                 }
                 Err(error) => {
@@ -85,19 +85,19 @@ impl Worker {
             tokio::select! {
                 () = self.bell.notified() => {}
                 () = tokio::time::sleep(wait) => {}
-                // The sender lives as long as the workers are not stopped.
+                // The sender exists until `Workers::stop` has stopped this task.
                 _ = self.stopped.changed() => {}
             }
         }
     }
 }
 
-fn tell(run: &JobRun) {
+fn log(run: &JobRun) {
     let JobRun { id, brand, what, end } = run;
     match end {
         JobEnd::Done => tracing::debug!(job = id, brand, what, "a job is done"),
         JobEnd::Retry { error, .. } => {
-            tracing::warn!(job = id, brand, what, error, "a job failed and is tried again later");
+            tracing::warn!(job = id, brand, what, error, "a job failed and will be retried");
         }
         JobEnd::Parked { error } => {
             tracing::error!(job = id, brand, what, error, "a job is parked; see `sluice jobs list`");
@@ -105,7 +105,7 @@ fn tell(run: &JobRun) {
     }
 }
 
-/// Forgets jobs that were done long enough ago, in bounded batches.
+/// Deletes jobs that finished long ago, in bounded batches.
 async fn clean_up(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
         match store.delete_finished_jobs(now_ms() - KEPT_MS, CLEAN_UP_ROWS).await {

@@ -1,5 +1,5 @@
-//! From a request to its reply: what lives as long as the process, loading and reloading
-//! the site, the journey of a request, and the workers that apply queued writes.
+//! From a request to its reply: the state that lives as long as the process, loading and
+//! reloading the site, the journey of a request, and the workers that apply queued writes.
 
 #![deny(unsafe_code)]
 
@@ -13,5 +13,5 @@ pub mod request;
 pub mod response;
 pub mod serve;
 mod settings;
-pub mod static_file;
+mod static_file;
 pub mod uncancelled;

@@ -1,182 +1,266 @@
-//! Loads the site: settings, brands, pages, secrets. What is loaded stands beside what is
-//! served, and takes its place as a whole.
+//! Loads the site: settings, brands, pages and secrets. The new state is built next to the one
+//! that is served, and replaces it as a whole.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use sluice_crm::CrmSchema;
+use sluice_crm::{CrmSchema, SchemaError};
+use sluice_kit::StoreError;
 use sluice_kit::progress::Progress;
 use sluice_limits::policy::LimitPolicy;
 use sluice_page::store::PageStore;
 use sluice_sandbox::Sandbox;
 use sluice_sandbox::cache::CacheKey;
-use sluice_sandbox::secrets::Secrets;
+use sluice_sandbox::secrets::{Secrets, SecretsError};
 use sluice_site::config::SiteConfig;
-use sluice_site::load::{Loader, index_key};
+use sluice_site::load::{Loader, PageProblem, index_key};
 use sluice_site::{Brand, Site, SiteError, brand_ids};
 use sluice_store::Store;
 
 use crate::request::ReadRules;
 
-/// What a reload replaces as a whole.
+/// The part of the program that a reload replaces as a whole.
 pub struct Live {
+    /// The brands with their pages.
     pub site: Site,
+    /// How requests are read.
     pub read_rules: ReadRules,
-    pub secrets: Secrets,
-    /// Where each limit comes from.
+    /// The secrets of every brand.
+    pub(crate) secrets: Secrets,
+    /// The value of each limit, and which setting it comes from.
     pub limits: LimitPolicy,
 }
 
-/// What came of a reload.
+/// The result of a reload.
 #[derive(Debug, Default, Serialize)]
 pub struct ReloadReport {
+    /// How many brands are served.
     pub brands: usize,
+    /// How many pages are served.
     pub pages: usize,
-    /// Pages that were compiled; the others had not changed.
+    /// How many pages were compiled because they had changed.
     pub pages_compiled: usize,
-    /// What could not be taken over, and what is served instead. One sentence each.
-    pub problems: Vec<String>,
-    /// Those about settings that need a restart.
-    #[serde(skip)]
-    pub restarts: Vec<String>,
-    /// Those about brands and secrets.
-    #[serde(skip)]
-    pub site_problems: Vec<String>,
-    /// Brands and files of the pages that were compiled.
+    /// What could not be loaded, and what is served instead. In JSON, a sentence for each.
+    pub problems: Vec<Problem>,
+    /// Brand and file of each page that was compiled.
     #[serde(skip)]
     pub compiled: Vec<(String, String)>,
-    /// What became of entities and fields. One sentence each.
+    /// The changes to CRM entities and fields, a sentence for each.
     #[serde(skip)]
     pub crm_changes: Vec<String>,
 }
 
-/// What loading needs of the program.
-pub struct Loading<'a> {
-    pub sandbox: &'a Sandbox,
-    pub pages: &'a PageStore,
-    pub store: &'a dyn Store,
-    pub site_dir: &'a Path,
-    pub secrets_dir: Option<&'a Path>,
-    pub progress: &'a Progress,
+impl ReloadReport {
+    /// The changed settings that need a restart.
+    pub fn restarts(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| matches!(problem, Problem::Restart { .. }))
+    }
+
+    /// The problems with brands and secrets as a whole, without those of single pages.
+    pub fn site_problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems
+            .iter()
+            .filter(|problem| !matches!(problem, Problem::Restart { .. } | Problem::Page { .. }))
+    }
 }
 
-/// Loads everything; `old` is what is served now.
+/// A part of the site that a reload could not replace. The text says what is wrong and what is
+/// served instead.
+#[derive(Debug)]
+pub enum Problem {
+    /// A setting has changed that is only read at start.
+    Restart {
+        /// A section or a key of `sluice.toml`.
+        setting: &'static str,
+    },
+    /// A brand cannot be loaded.
+    Brand {
+        /// The brand's id.
+        brand: String,
+        /// Why it cannot be loaded.
+        error: LoadError,
+        /// Whether an earlier version of it is served instead.
+        kept: bool,
+    },
+    /// Two brands claim the same hosts.
+    Hosts(SiteError),
+    /// The secrets cannot be read.
+    Secrets(LoadError),
+    /// A page does not compile.
+    Page {
+        /// The id of the page's brand.
+        brand: String,
+        /// What is wrong with the page.
+        problem: PageProblem,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restart { setting } => write!(
+                f,
+                "sluice.toml: {setting} changed, which needs a restart; until then the old value applies"
+            ),
+            Self::Brand { brand, error, kept: true } => {
+                write!(f, "brand {brand}: {error}; its last good version is served")
+            }
+            Self::Brand { brand, error, kept: false } => {
+                write!(f, "brand {brand}: {error}; the brand is not served")
+            }
+            Self::Hosts(clash) => write!(
+                f,
+                "{clash}; a brand that changed this is served as before, and a new brand is not served"
+            ),
+            Self::Secrets(error) => write!(f, "{error}; the previous secrets stay in use"),
+            Self::Page { brand, problem } => {
+                let kept = if problem.kept { "; its last good version is served" } else { "" };
+                write!(f, "brand {brand}: {}{kept}", problem.reason)
+            }
+        }
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.collect_str(self)
+    }
+}
+
+/// Why the site, or one brand of it, could not be loaded. The text names the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The settings or files of a brand cannot be used, or the brands do not make a site.
+    #[error("{0}")]
+    Site(SiteError),
+    /// A `crm.toml` is invalid.
+    #[error("{0}")]
+    Schema(SchemaError),
+    /// The database could not apply a `crm.toml`.
+    #[error("{file}: {error}")]
+    ApplySchema {
+        /// The path of the `crm.toml` below the site's folder.
+        file: String,
+        /// The failure of the database.
+        error: StoreError,
+    },
+    /// The secrets cannot be read.
+    #[error("{0}")]
+    Secrets(SecretsError),
+}
+
+/// What loading uses of the running program.
+pub(crate) struct LoadContext<'a> {
+    pub(crate) sandbox: &'a Sandbox,
+    pub(crate) pages: &'a PageStore,
+    pub(crate) store: &'a dyn Store,
+    pub(crate) site_dir: &'a Path,
+    pub(crate) secrets_dir: Option<&'a Path>,
+    pub(crate) progress: &'a Progress,
+}
+
+/// Loads everything. `old` is what is served now, or `None` at start.
 ///
 /// # Errors
-/// At start: whatever is wrong with settings, `crm.toml` or the secrets. Later: only what
-/// leaves nothing to serve.
-pub async fn load(
-    loading: &Loading<'_>,
+/// At start: any mistake in the settings, in a `crm.toml` or in the secrets. At a reload: only
+/// mistakes that leave nothing to serve. The others are problems in the report.
+pub(crate) async fn load(
+    context: &LoadContext<'_>,
     config: &SiteConfig,
     old: Option<&Live>,
-) -> anyhow::Result<(Live, ReloadReport)> {
+) -> Result<(Live, ReloadReport), LoadError> {
     let limits = config.limit_policy();
     let loader = Loader {
-        sandbox: loading.sandbox,
-        pages: loading.pages,
+        sandbox: context.sandbox,
+        pages: context.pages,
         limits: &limits,
-        progress: loading.progress,
+        progress: context.progress,
     };
     let mut report = ReloadReport::default();
     let mut brands = Vec::new();
-    for id in brand_ids(loading.site_dir)? {
+    for id in brand_ids(context.site_dir).map_err(LoadError::Site)? {
         let known = old.and_then(|old| old.site.brands().find(|brand| brand.id == id));
-        match load_brand(loading, &loader, &id, known).await {
+        match load_brand(context, &loader, &id, known).await {
             Ok((brand, crm_changes)) => {
                 brands.push(Arc::new(brand));
                 report.crm_changes.extend(crm_changes);
             }
             Err(error) if old.is_none() => return Err(error),
             Err(error) => {
-                let instead = match known {
-                    Some(_) => "its last good version is served",
-                    None => "the brand is not served",
-                };
-                report.site_problems.push(format!("brand {id}: {error:#}; {instead}"));
+                report.problems.push(Problem::Brand { brand: id, error, kept: known.is_some() });
                 brands.extend(known.cloned());
             }
         }
     }
     let site = assemble(brands, old, &mut report)?;
-    for brand in site.brands().filter(|brand| !is_of(old, brand)) {
-        report.pages_compiled += brand.compiled.len();
-        report.compiled.extend(brand.compiled.iter().map(|file| (brand.id.clone(), file.clone())));
-        report.problems.extend(brand.problems.iter().map(|problem| {
-            let kept = if problem.kept { "; its last good version is served" } else { "" };
-            format!("brand {}: {}{kept}", brand.id, problem.reason)
-        }));
-    }
-    report.brands = site.brands().count();
-    report.pages = site.brands().map(|brand| brand.pages.pages().count()).sum();
-    let secrets = match load_secrets(&site, loading.secrets_dir) {
-        Ok(secrets) => secrets,
-        Err(error) => match old {
-            Some(old) => {
-                report.site_problems.push(format!("{error:#}; the secrets are those of before"));
-                old.secrets.clone()
-            }
-            None => return Err(error),
-        },
+    let secrets = match (load_secrets(&site, context.secrets_dir), old) {
+        (Ok(secrets), _) => secrets,
+        (Err(error), Some(old)) => {
+            report.problems.push(Problem::Secrets(error));
+            old.secrets.clone()
+        }
+        (Err(error), None) => return Err(error),
     };
+    report_pages(&site, old, &mut report);
     let pages = site.brands().flat_map(|brand| brand.pages.pages());
     let read_rules = ReadRules {
         body_bytes_max: pages.map(|page| page.limits.body_bytes_max).max().unwrap_or(0),
         body_timeout: config.server.body_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
     };
-    report.problems.splice(0..0, report.site_problems.iter().cloned());
     Ok((Live { site, read_rules, secrets, limits }, report))
 }
 
+/// Loads a brand. Returns the changes to its CRM, too.
 async fn load_brand(
-    loading: &Loading<'_>,
+    context: &LoadContext<'_>,
     loader: &Loader<'_>,
     id: &str,
     known: Option<&Arc<Brand>>,
-) -> anyhow::Result<(Brand, Vec<String>)> {
-    let dir = loading.site_dir.join("brands").join(id);
-    let brand = loader.brand(id, &dir, known.map(Arc::as_ref)).await?;
+) -> Result<(Brand, Vec<String>), LoadError> {
+    let dir = context.site_dir.join("brands").join(id);
+    let brand = loader.brand(id, &dir, known.map(Arc::as_ref)).await.map_err(LoadError::Site)?;
     let is_same = known.is_some_and(|known| known.crm_toml == brand.crm_toml);
     let crm_changes =
-        if is_same { Vec::new() } else { apply_crm(loading.store, id, &brand.crm_toml).await? };
+        if is_same { Vec::new() } else { apply_crm(context.store, id, &brand.crm_toml).await? };
     Ok((brand, crm_changes))
 }
 
-async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> anyhow::Result<Vec<String>> {
+async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> Result<Vec<String>, LoadError> {
     let file = format!("brands/{brand}/crm.toml");
-    let schema = CrmSchema::parse(text, &file)?;
-    let changes = store.apply_crm_schema(brand, schema).await.with_context(|| file.clone())?;
-    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let schema = CrmSchema::parse(text, &file).map_err(LoadError::Schema)?;
+    let applied = store.apply_crm_schema(brand, schema).await;
+    let changes = applied.map_err(|error| LoadError::ApplySchema { file, error })?;
     for change in &changes {
         tracing::info!(brand, "crm: {change}");
     }
     Ok(changes)
 }
 
-/// The site of these brands. Where two want the same Hosts, those that are new at it
-/// go back to what they were.
+/// Makes a site of the brands. If two brands claim the same hosts, the brands that changed their
+/// hosts are replaced by their served versions, and new brands are left out.
 fn assemble(
     mut brands: Vec<Arc<Brand>>,
     old: Option<&Live>,
     report: &mut ReloadReport,
-) -> anyhow::Result<Site> {
+) -> Result<Site, LoadError> {
     loop {
         let clash = match Site::new(brands.clone()) {
             Ok(site) => return Ok(site),
             Err(clash) => clash,
         };
-        let SiteError::Hosts { first, second, .. } = &clash else { return Err(clash.into()) };
-        let before = |id: &String| old?.site.brands().find(|brand| brand.id == *id);
+        let SiteError::Hosts { first, second, .. } = &clash else { return Err(LoadError::Site(clash)) };
+        let served = |id: &String| old?.site.brands().find(|brand| brand.id == *id);
         let mut changed = false;
         brands.retain_mut(|brand| {
-            if (brand.id != *first && brand.id != *second) || is_of(old, brand) {
+            if (brand.id != *first && brand.id != *second) || is_served(old, brand) {
                 return true;
             }
-            match before(&brand.id) {
+            match served(&brand.id) {
                 Some(known) if known.has_hosts_of(brand) => true,
                 Some(known) => {
                     *brand = Arc::clone(known);
@@ -190,24 +274,36 @@ fn assemble(
             }
         });
         if !changed {
-            return Err(clash.into());
+            return Err(LoadError::Site(clash));
         }
-        report.site_problems.push(format!("{clash}; who is new at it is served as before"));
+        report.problems.push(Problem::Hosts(clash));
     }
 }
 
-/// Whether this very brand was served before.
-fn is_of(old: Option<&Live>, brand: &Arc<Brand>) -> bool {
+/// Whether `brand` is the loaded brand that is already served, and not a new version of it.
+fn is_served(old: Option<&Live>, brand: &Arc<Brand>) -> bool {
     old.is_some_and(|old| old.site.brands().any(|known| Arc::ptr_eq(known, brand)))
 }
 
-fn load_secrets(site: &Site, dir: Option<&Path>) -> anyhow::Result<Secrets> {
-    let brands: Vec<&str> = site.brands().map(|brand| brand.id.as_str()).collect();
-    Ok(Secrets::load(&brands, std::env::vars(), dir)?)
+/// Counts brands and pages, and reports the pages of newly loaded brands.
+fn report_pages(site: &Site, old: Option<&Live>, report: &mut ReloadReport) {
+    for brand in site.brands().filter(|brand| !is_served(old, brand)) {
+        report.pages_compiled += brand.compiled.len();
+        report.compiled.extend(brand.compiled.iter().map(|file| (brand.id.clone(), file.clone())));
+        let problems = brand.problems.iter().cloned();
+        report.problems.extend(problems.map(|problem| Problem::Page { brand: brand.id.clone(), problem }));
+    }
+    report.brands = site.brands().count();
+    report.pages = site.brands().map(|brand| brand.pages.pages().count()).sum();
 }
 
-/// What the code cache must not drop.
-pub fn contents(site: &Site) -> HashSet<CacheKey> {
+fn load_secrets(site: &Site, dir: Option<&Path>) -> Result<Secrets, LoadError> {
+    let brands: Vec<&str> = site.brands().map(|brand| brand.id.as_str()).collect();
+    Secrets::load(&brands, std::env::vars(), dir).map_err(LoadError::Secrets)
+}
+
+/// The keys of the entries that the code cache must keep for `site`.
+pub(crate) fn cache_keys(site: &Site) -> HashSet<CacheKey> {
     let pages = site.brands().flat_map(|brand| brand.pages.pages());
     let indexes = site.brands().map(|brand| index_key(&brand.dir));
     pages.map(|page| page.content.key).chain(indexes).collect()

@@ -1,6 +1,6 @@
-//! What watches requests. The journey tells one [`Observation`] what happened; which
-//! observers listen (trace and metrics, the log, the execution log, development mode,
-//! authors' tools) is not the journey's business.
+//! Observers of requests. The journey notifies one [`Observation`] of what happened. The journey
+//! does not know which observers there are: trace and metrics, the log, the execution log,
+//! `sluice dev`, tools for authors.
 
 mod executions;
 mod run_log;
@@ -20,29 +20,29 @@ use crate::response::Reply;
 pub(crate) use executions::ExecutionObserver;
 pub(crate) use run_log::RunLogObserver;
 
-/// Watches requests, for as long as the process lives.
+/// Observes requests as long as the process lives.
 pub trait Observer: Send + Sync {
-    /// Begins to watch one request. `trace` is the request's.
+    /// Starts to observe one request. `trace` is the request's trace.
     fn begin(&self, request: &PageRequest, trace: &Trace) -> Box<dyn RequestObserver>;
 }
 
-/// Watches one request.
+/// Observes one request.
 pub trait RequestObserver: Send + Sync {
     /// Something happened to the request.
     fn notice(&mut self, event: &Event<'_>);
 
-    /// The reply is complete, but not compressed yet. Development mode adds its half of the
-    /// browser; other observers leave the reply as it is.
+    /// The reply is complete, but not compressed yet. `sluice dev` adds its script here; other
+    /// observers do not change the reply.
     fn finish(&mut self, _request: &PageRequest, _reply: &mut Reply) {}
 }
 
-/// What happens to a request, in this order; every event at most once.
+/// What happens to a request. Events occur in this order, and each at most once.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// No brand answers to the request's host.
+    /// No brand has the request's host.
     BrandUnknown {
-        /// As the request names it.
+        /// The host, as the request names it.
         host: &'a str,
     },
     /// The host belongs to a brand.
@@ -64,7 +64,7 @@ pub enum Event<'a> {
     },
     /// The request is rejected without a run.
     Rejected {
-        /// `rate` or `overload`, as the metric names it.
+        /// `rate` or `overload`, the label of the metric.
         reason: &'static str,
     },
     /// The page's script ended, or the page has none that can run.
@@ -73,24 +73,24 @@ pub enum Event<'a> {
         brand: &'a Arc<Brand>,
         /// The page.
         page: &'a Page,
-        /// As the script saw it.
+        /// The request, as the script saw it.
         request: &'a PageRequest,
-        /// What the page has for a script.
+        /// The page's script.
         script: &'a PageScript,
         /// What the script did.
         report: &'a RunReport,
     },
     /// The template replaced URLs that could run scripts.
     UrlsBlocked {
-        /// One sentence for each.
+        /// A sentence for each URL.
         warnings: &'a [String],
     },
     /// The template could not be rendered.
     TemplateFailed {
-        /// Why, in the author's terms.
+        /// The reason, in the author's terms.
         failure: &'a Failure,
     },
-    /// The database did not take what the request changed in the session.
+    /// The database did not save the session.
     SessionNotSaved,
     /// The page's reply is complete, and the session is saved or could not be.
     PageAnswered {
@@ -99,7 +99,7 @@ pub enum Event<'a> {
     },
 }
 
-/// One request under observation: its trace, and who else is told what happens to it.
+/// The observers of one request: its trace, and the observers that were added.
 #[derive(Default)]
 pub struct Observation {
     trace: Trace,
@@ -110,7 +110,7 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// An observation with a trace; the default has one that records nothing.
+    /// An observation with `trace`. The trace of the default observation records nothing.
     pub fn of_trace(trace: Trace) -> Self {
         Self { trace, ..Self::default() }
     }
@@ -120,7 +120,7 @@ impl Observation {
         self.observers.push(observer);
     }
 
-    /// Sets the observer that is told what the run asks of the host.
+    /// Sets the observer of the run, which is notified of its host calls.
     pub fn set_run_observer(&mut self, observer: Arc<dyn RunObserver>) {
         self.run_observer = Some(observer);
     }
@@ -130,7 +130,7 @@ impl Observation {
         &self.trace
     }
 
-    /// Tells every observer.
+    /// Notifies every observer.
     pub(crate) fn tell(&mut self, event: Event<'_>) {
         trace::notice(&self.trace, &self.run, &event);
         for observer in &mut self.observers {
@@ -138,18 +138,18 @@ impl Observation {
         }
     }
 
-    /// Begins the run's part of the trace.
+    /// Starts the run's part of the trace.
     pub(crate) fn begin_run(&mut self) -> Trace {
         self.run = self.trace.child("run");
         self.run.clone()
     }
 
-    /// Who is told what the run asks of the host.
+    /// The observer of the run.
     pub(crate) fn run_observer(&self) -> Option<Arc<dyn RunObserver>> {
         self.run_observer.clone()
     }
 
-    /// Shows the reply to every observer.
+    /// Lets every observer see and change the complete reply.
     pub(crate) fn finish(&mut self, request: &PageRequest, reply: &mut Reply) {
         for observer in &mut self.observers {
             observer.finish(request, reply);

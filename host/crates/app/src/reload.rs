@@ -1,56 +1,72 @@
-//! Reads the site again while it is served. Requests finish on the state that they began
-//! with.
+//! Reloads the site while it is served. Requests finish on the state with which they started.
 
 use std::sync::Arc;
 
-use sluice_site::config;
+use tokio::task::JoinError;
+
+use sluice_site::config::{self, ConfigError};
 use sluice_text::printable::printable;
 
 use crate::app::App;
-use crate::load::{ReloadReport, contents, load};
+use crate::load::{LoadError, ReloadReport, cache_keys, load};
 
-/// Reads the site anew and serves it. Whoever calls: the signal, an operator. What is
-/// broken keeps its last good version, and the report says so.
-///
-/// # Errors
-/// Nothing could be taken over; everything is served as before.
-pub async fn reload(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
-    // Pages are compiled where no listener waits for the thread.
-    let mine = Arc::clone(app);
-    app.runtime.spawn(async move { reload_here(&mine).await }).await?
+/// Why nothing was reloaded. The text names the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// `sluice.toml` or a variable that overrides it is invalid.
+    #[error("{0}")]
+    Settings(ConfigError),
+    /// No part of the site can be served.
+    #[error("{0}")]
+    Load(LoadError),
+    /// The task of the reload panicked, or the runtime is shutting down.
+    #[error("{0}")]
+    Task(JoinError),
 }
 
-async fn reload_here(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
+/// Reloads the site from its files, for a signal or an operator. Parts that are invalid keep their
+/// last good version, and the report names them.
+///
+/// # Errors
+/// Nothing could be reloaded. Everything is served as before.
+pub async fn reload(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
+    // Compiling blocks its thread, so it must not run on a thread that serves a listener.
+    let of_task = Arc::clone(app);
+    app.runtime.spawn(async move { reload_here(&of_task).await }).await.map_err(ReloadError::Task)?
+}
+
+async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
     let mut settings = app.settings.lock().await;
-    let fresh = config::read_site(&app.site_dir, std::env::vars())?;
-    let sentences = settings.take_over(fresh);
+    let fresh = config::read_site(&app.site_dir, std::env::vars()).map_err(ReloadError::Settings)?;
+    let restarts = settings.apply(fresh);
     let old = app.live();
-    let (live, mut report) = load(&app.loading(), &settings.in_use, Some(&old)).await?;
-    report.problems.splice(0..0, sentences.iter().cloned());
-    report.restarts = sentences;
-    let keep = contents(&live.site);
+    let loaded = load(&app.load_context(), &settings.in_use, Some(&old)).await;
+    let (live, mut report) = loaded.map_err(ReloadError::Load)?;
+    report.problems.splice(0..0, restarts);
+    let keys = cache_keys(&live.site);
     app.go_live(live);
-    let tidied = Arc::clone(app);
-    tokio::task::spawn_blocking(move || tidied.pages.evict(&keep)).await?;
+    let of_eviction = Arc::clone(app);
+    let evicted = tokio::task::spawn_blocking(move || of_eviction.pages.evict(&keys)).await;
+    evicted.map_err(ReloadError::Task)?;
     Ok(report)
 }
 
-/// [`reload`], and what came of it in the log.
+/// Calls [`reload`] and logs the result.
 ///
 /// # Errors
-/// As [`reload`].
-pub async fn reload_and_log(app: &Arc<App>) -> anyhow::Result<ReloadReport> {
+/// The same as those of [`reload`].
+pub async fn reload_and_log(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
     let done = reload(app).await;
     match &done {
         Ok(report) => {
             for problem in &report.problems {
-                tracing::error!("reload: {}", printable(problem));
+                tracing::error!("reload: {}", printable(&problem.to_string()));
             }
             let ReloadReport { brands, pages, pages_compiled, .. } = *report;
             tracing::info!(brands, pages, pages_compiled, "the site was reloaded");
         }
         Err(error) => {
-            tracing::error!("nothing was reloaded: {}", printable(&format!("{error:#}")));
+            tracing::error!("nothing was reloaded: {}", printable(&error.to_string()));
         }
     }
     done

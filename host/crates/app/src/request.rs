@@ -1,121 +1,103 @@
-//! The visitor's request: read from actix with bounds, in the host's own terms.
+//! The visitor's request: read from actix within bounds, in the host's own terms.
 
-pub mod conditions;
+mod body;
+pub(crate) mod conditions;
 pub mod described;
-pub mod forwarded;
+mod forwarded;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
-use futures_util::StreamExt as _;
 use ipnet::IpNet;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use sluice_http::{cookies, percent};
+use sluice_http::cookies;
 use sluice_site::table::RouteParams;
 
+pub(crate) use body::Body;
+pub use body::BodyFault;
+
+use body::read_body;
 use conditions::Conditions;
 
-/// Of a body that is too large, this much is read so that the answer can be
-/// sent; then the connection is closed.
-const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
-
-/// Query parameters that carry a handoff token; the first wins over the second.
+/// Query parameters that contain a handoff token. The first overrides the second.
 const URL_TOKENS: [&str; 2] = ["ef_session", "setSessionToken"];
 
+/// A method that pages accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
+    /// GET.
     Get,
+    /// HEAD: answered like GET, but without a body.
     Head,
+    /// POST.
     Post,
 }
 
 /// How requests are read, for all brands.
 #[derive(Debug, Clone)]
 pub struct ReadRules {
-    /// The largest body that any page takes.
-    pub body_bytes_max: usize,
-    /// A body may take this long to arrive.
-    pub body_timeout: Duration,
-    /// Proxies that are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// The largest body that any page accepts, in bytes.
+    pub(crate) body_bytes_max: usize,
+    /// The time within which a body must arrive.
+    pub(crate) body_timeout: Duration,
+    /// The proxies whose headers are trusted.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
-/// A request, bounded and decoded; no actix type in it.
+/// A request, bounded and decoded. It contains no actix type.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
+    /// Its method.
     pub method: Method,
-    pub host: String,
-    /// As it was sent: still encoded.
+    /// The `Host` header, or the host that a trusted proxy names.
+    pub(crate) host: String,
+    /// The path as it was sent, still percent-encoded.
     pub raw_path: String,
-    pub raw_query: String,
+    /// The query as it was sent, without the question mark.
+    pub(crate) raw_query: String,
     /// `user-agent`, `referer`, `accept-language` and `host`.
-    pub headers: Vec<(&'static str, String)>,
-    /// Names and raw values, in the order they were sent.
-    pub cookies: Vec<(String, String)>,
-    pub body: Body,
-    /// The visitor's address, as far as it is known.
-    pub ip: Option<IpAddr>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// Names and raw values, in the order in which they were sent.
+    pub(crate) cookies: Vec<(String, String)>,
+    pub(crate) body: Body,
+    /// The visitor's address, if it is known.
+    pub(crate) ip: Option<IpAddr>,
+    /// Whether the visitor uses https, according to a trusted proxy.
     pub is_https: bool,
+    /// What the browser says about the origin of the request.
     pub origin: Origin,
-    pub conditions: Conditions,
+    pub(crate) conditions: Conditions,
 }
 
-/// The line and headers of a request.
-pub struct Head<'a> {
-    pub method: Method,
-    /// As it was sent: still encoded.
-    pub path: &'a str,
-    pub query: &'a str,
-    pub headers: &'a HeaderMap,
-    pub peer: Option<IpAddr>,
+/// The request line and the headers of a request.
+struct Head<'a> {
+    method: Method,
+    /// As it was sent, still percent-encoded.
+    path: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+    /// The address that opened the connection.
+    peer: Option<IpAddr>,
 }
 
 /// What the browser says about where a request comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
-    pub sec_fetch_site: Option<String>,
-    /// What the browser wants it for: `document`, `empty` (a script's request), …
+    /// `Sec-Fetch-Site`: how the page that caused the request relates to this site.
+    pub(crate) sec_fetch_site: Option<String>,
+    /// `Sec-Fetch-Dest`: what the browser wants the response for, such as `document`, or `empty`
+    /// for the request of a script.
     pub sec_fetch_dest: Option<String>,
-    pub origin: Option<String>,
-}
-
-/// A request body.
-#[derive(Debug, Clone)]
-pub enum Body {
-    None,
-    Json(Vec<u8>),
-    /// `application/x-www-form-urlencoded`, for brands that take it.
-    Form(Vec<u8>),
-    /// Of another type or too large: scripts see `null`.
-    Dropped,
-}
-
-/// Why a request whose body did not arrive is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyFault {
-    /// Cut short, or its chunks are none.
-    Broken,
-    TooSlow,
-}
-
-impl Body {
-    /// A whole body, by its `Content-Type`.
-    pub fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-        match media.trim().to_ascii_lowercase().as_str() {
-            "application/json" => Self::Json(bytes),
-            "application/x-www-form-urlencoded" => Self::Form(bytes),
-            _ => Self::Dropped,
-        }
-    }
+    /// `Origin`: the origin of the page that caused the request.
+    pub(crate) origin: Option<String>,
 }
 
 impl Method {
+    /// The method of a request, or `None` if pages do not accept it.
     pub fn of(method: &actix_web::http::Method) -> Option<Self> {
         match method.as_str() {
             "GET" => Some(Self::Get),
@@ -125,6 +107,7 @@ impl Method {
         }
     }
 
+    /// The name in upper case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -135,10 +118,11 @@ impl Method {
 }
 
 impl PageRequest {
-    /// Reads `request` and, for a POST, its body, by `rules`.
+    /// Reads `request` and, for a POST, its body.
     ///
     /// # Errors
-    /// The body did not arrive whole: what the visitor asked for is not known.
+    /// The body is incomplete. The request must be rejected, because scripts never see a part of a
+    /// body.
     pub async fn read(
         method: Method,
         request: &HttpRequest,
@@ -156,8 +140,8 @@ impl PageRequest {
         Ok(Self { conditions: Conditions::read(request), ..Self::of(&head, body, rules) })
     }
 
-    /// A request that has been read; it has no conditions.
-    pub fn of(head: &Head<'_>, body: Body, rules: &ReadRules) -> Self {
+    /// A request whose body was read. It has no conditions.
+    fn of(head: &Head<'_>, body: Body, rules: &ReadRules) -> Self {
         let headers = head.headers;
         let text = |name: header::HeaderName| {
             headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -189,20 +173,20 @@ impl PageRequest {
         }
     }
 
-    /// Drops a body that is larger than the page's own quota.
-    pub fn bound_body(&mut self, bytes_max: usize) {
+    /// Drops a body that is larger than the page allows.
+    pub(crate) fn bound_body(&mut self, bytes_max: usize) {
         if matches!(&self.body, Body::Json(bytes) | Body::Form(bytes) if bytes.len() > bytes_max) {
             self.body = Body::Dropped;
         }
     }
 
-    /// Path and query, as they were sent; starts with one slash.
-    pub fn address(&self) -> String {
+    /// Path and query as they were sent. Starts with one slash.
+    pub(crate) fn address(&self) -> String {
         self.with_query(&self.raw_path)
     }
 
-    /// The same without the slash at the path's end.
-    pub fn address_without_slash(&self) -> String {
+    /// The address without slashes at the end of the path.
+    pub(crate) fn address_without_slash(&self) -> String {
         self.with_query(self.raw_path.trim_end_matches('/'))
     }
 
@@ -210,8 +194,8 @@ impl PageRequest {
         if self.raw_query.is_empty() { path.to_owned() } else { format!("{path}?{}", self.raw_query) }
     }
 
-    /// True when another site made the visitor's browser send this.
-    pub fn is_cross_origin(&self) -> bool {
+    /// Whether another site made the visitor's browser send the request.
+    pub(crate) fn is_cross_origin(&self) -> bool {
         match (&self.origin.sec_fetch_site, &self.origin.origin) {
             (Some(site), _) => site != "same-origin" && site != "none",
             (None, Some(origin)) => {
@@ -222,9 +206,9 @@ impl PageRequest {
         }
     }
 
-    /// Takes the handoff token out of the query: `ef_session`, or `setSessionToken`.
-    /// Neither the script nor the template sees it.
-    pub fn take_url_token(&mut self) -> Option<String> {
+    /// Removes the handoff token from the query, so that neither the script nor the template sees
+    /// it.
+    pub(crate) fn take_url_token(&mut self) -> Option<String> {
         let mut tokens = [None, None];
         let mut rest = Vec::new();
         for pair in self.raw_query.split('&') {
@@ -241,9 +225,9 @@ impl PageRequest {
         Some(token)
     }
 
-    /// `request` as scripts and templates see it. `form_bodies`: the brand takes
-    /// bodies of HTML forms.
-    pub fn as_value(&self, path: &str, route_params: &RouteParams, form_bodies: bool) -> Value {
+    /// `request` as scripts and templates see it. `form_bodies` is the brand's setting: whether
+    /// scripts see the bodies of HTML forms.
+    pub(crate) fn as_value(&self, path: &str, route_params: &RouteParams, form_bodies: bool) -> Value {
         let mut query = Map::new();
         let mut queries: Map<String, Value> = Map::new();
         for (key, value) in form_pairs(&self.raw_query) {
@@ -286,7 +270,8 @@ impl PageRequest {
         visible.map(|(name, value)| (name.clone(), cookies::decode_value(value).into())).collect()
     }
 
-    /// Why scripts see `null` for a body that was sent; a sentence for authors.
+    /// Why scripts see `null` instead of the body that was sent, as a sentence for authors. `None`
+    /// if they see the body, or there is none.
     pub fn body_unread(&self, form_bodies: bool) -> Option<&'static str> {
         match &self.body {
             Body::Json(bytes) => {
@@ -297,8 +282,8 @@ impl PageRequest {
                 Some("the request's form was not read: brand.toml needs `form_bodies = true`")
             }
             Body::Dropped => Some(
-                "the request's body was not read: it is neither JSON nor `application/x-www-form-urlencoded`, \
-                 or too large, cut short or too slow",
+                "the request's body was not read: it is neither JSON nor \
+                 `application/x-www-form-urlencoded`, or it is larger than the page allows",
             ),
             Body::None | Body::Form(_) => None,
         }
@@ -324,45 +309,13 @@ fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     lines.flat_map(|line| cookies::pairs(&line).map(owned).collect::<Vec<_>>()).collect()
 }
 
-async fn read_body(headers: &HeaderMap, payload: web::Payload, rules: &ReadRules) -> Result<Body, BodyFault> {
-    let body = tokio::time::timeout(rules.body_timeout, collect(payload, rules.body_bytes_max)).await;
-    let body = body.map_err(|_| BodyFault::TooSlow)??;
-    Ok(body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)))
+/// The decoded pairs of a query string or a form. An incomplete escape is kept as it is, and bytes
+/// that are not UTF-8 are replaced.
+fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    form_urlencoded::parse(text.as_bytes()).into_owned()
 }
 
-/// The whole body, or none when it is too large.
-async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<Vec<u8>>, BodyFault> {
-    let mut body = Vec::new();
-    let mut total = 0usize;
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| BodyFault::Broken)?;
-        total = total.saturating_add(chunk.len());
-        if total > BODY_DRAIN_BYTES_MAX.max(bytes_max) {
-            return Ok(None);
-        }
-        if total <= bytes_max {
-            body.extend_from_slice(&chunk);
-        } else {
-            body = Vec::new();
-        }
-    }
-    Ok((total <= bytes_max).then_some(body))
-}
-
-/// The pairs of a query string, `+` and percent-encoding undone.
-pub fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
-    let decode = |part: &str| {
-        let spaced = part.replace('+', " ");
-        let bytes = percent::decode(&spaced).unwrap_or_else(|| spaced.clone().into_bytes());
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(key), decode(value))
-    })
-}
-
-/// Phone or tablet, as far as a user agent tells.
+/// Whether the user agent is of a phone, and whether it is of a tablet.
 fn device(agent: &str) -> (bool, bool) {
     let has = |text: &str| agent.contains(text);
     let is_tablet = has("iPad") || has("Tablet") || (has("Android") && !has("Mobile"));
@@ -390,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_see_a_plain_object() {
+    fn scripts_see_the_request_as_a_plain_object() {
         let value = request().as_value("/x", &vec![("slug".into(), "x".into())], false);
         assert_eq!(value["query"], json!({"a": "ü", "b": "x y", "c": ""}));
         assert_eq!(value["queries"], json!({"a": ["1", "ü"], "b": ["x y"], "c": [""]}));
@@ -411,7 +364,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_leaves_the_query_as_if_it_had_not_been_there() {
+    fn keeps_broken_escapes_and_replaces_invalid_utf8() {
+        let pairs = |text| form_pairs(text).collect::<Vec<_>>();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(pairs("a=100%&b=%zz&c=%4"), [pair("a", "100%"), pair("b", "%zz"), pair("c", "%4")]);
+        assert_eq!(pairs("a=%20%"), [pair("a", " %")]);
+        assert_eq!(pairs("a=%fc&&b"), [pair("a", "\u{fffd}"), pair("b", "")]);
+    }
+
+    #[test]
+    fn removes_the_token_and_keeps_the_rest_of_the_query() {
         let taken = |query: &str| {
             let mut request = PageRequest { raw_query: query.into(), ..request() };
             (request.take_url_token(), request.raw_query)
@@ -425,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_read_only_where_they_are_taken() {
+    fn scripts_see_forms_only_if_the_brand_accepts_them() {
         let body = Body::Form(b"a=1&b=x+y&a=%C3%BC".to_vec());
         let request = PageRequest { body, ..request() };
         assert_eq!(request.as_value("/", &Vec::new(), false)["body"], Value::Null);
@@ -433,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_another_site_is_seen() {
+    fn recognises_requests_that_another_site_caused() {
         let sent = |site: Option<&str>, origin: Option<&str>| {
             let own = |text: Option<&str>| text.map(str::to_owned);
             let origin = Origin { sec_fetch_site: own(site), origin: own(origin), sec_fetch_dest: None };
@@ -451,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_told_apart() {
+    fn tells_phones_tablets_and_desktops_apart() {
         assert_eq!(device("Mozilla/5.0 (iPhone; …) Mobile/15E148"), (true, false));
         assert_eq!(device("Mozilla/5.0 (Linux; Android 14; Pixel) Mobile Safari"), (true, false));
         assert_eq!(device("Mozilla/5.0 (Linux; Android 14; SM-X910) Safari"), (false, true));

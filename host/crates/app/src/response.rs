@@ -1,4 +1,4 @@
-//! Html and effects to an HTTP response, applied once.
+//! Turns HTML and effects into an HTTP response, once.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -18,34 +18,41 @@ use sluice_session::cookie;
 use sluice_session::storage::IssuedCookie;
 use sluice_site::headers::StandingHeaders;
 
-/// So much of a file is in memory for each visitor who loads it.
+/// How much of a file is in memory for each client that downloads it.
 const CHUNK_BYTES: u64 = 64 << 10;
 
-/// What the journey of a request comes to.
+/// The result of a request's journey.
 #[derive(Debug)]
 pub struct Reply {
+    /// The HTTP status.
     pub status: u16,
-    /// Lower-case names.
-    pub headers: Vec<(String, String)>,
-    /// `Set-Cookie` values.
+    /// Names in lower case, and values.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The values of `Set-Cookie`.
     pub cookies: Vec<String>,
+    /// The body.
     pub body: ReplyBody,
-    /// Sent where `headers` do not say otherwise.
+    /// The brand's headers. `headers` overrides them.
     pub standing: StandingHeaders,
 }
 
-/// What is sent after the headers.
+/// The body of a reply.
 #[derive(Debug)]
 pub enum ReplyBody {
+    /// The bytes themselves.
     Bytes(Bytes),
+    /// A part of a file, which is read while it is sent.
     File(FilePart),
 }
 
-/// Bytes of an open file.
+/// A part of an open file.
 #[derive(Debug)]
 pub struct FilePart {
+    /// The file.
     pub file: File,
+    /// The offset of the first byte.
     pub start: u64,
+    /// How many bytes are sent.
     pub bytes: u64,
 }
 
@@ -62,15 +69,16 @@ impl From<String> for ReplyBody {
 }
 
 impl ReplyBody {
-    pub fn bytes(&self) -> u64 {
+    /// Its size.
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File(part) => part.bytes,
         }
     }
 
-    /// `bytes` of this body from `start` on.
-    pub fn part(self, start: u64, bytes: u64) -> Self {
+    /// `bytes` bytes of this body, starting at the offset `start`.
+    pub(crate) fn part(self, start: u64, bytes: u64) -> Self {
         match self {
             Self::File(part) => Self::File(FilePart { start: part.start + start, bytes, ..part }),
             Self::Bytes(all) => {
@@ -82,7 +90,7 @@ impl ReplyBody {
 }
 
 impl Reply {
-    /// A page of the host's own: no details, no markup of anybody else.
+    /// A page that the host itself writes. It has no details and no markup of the site.
     pub fn plain(status: u16, title: &str) -> Self {
         let body = format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
@@ -92,27 +100,28 @@ impl Reply {
         Self::html(status, body)
     }
 
+    /// A reply with HTML.
     pub fn html(status: u16, body: String) -> Self {
         let mut reply = Self::of_body(status, body.into());
         reply.set_header("content-type", "text/html; charset=utf-8".into());
         reply
     }
 
-    pub fn of_body(status: u16, body: ReplyBody) -> Self {
+    /// A reply without headers.
+    pub(crate) fn of_body(status: u16, body: ReplyBody) -> Self {
         let standing = StandingHeaders::default();
         Self { status, headers: Vec::new(), cookies: Vec::new(), body, standing }
     }
 
-    /// A redirect of the host's own, to a path of this host.
-    pub fn redirect(status: u16, location: &str) -> Self {
+    /// A redirect to `location`.
+    pub(crate) fn redirect(status: u16, location: &str) -> Self {
         let mut reply = Self::of_body(status, ReplyBody::default());
         reply.set_header("location", location.into());
         reply
     }
 
-    /// The reply that a run's effects ask for; `html` is the rendered page,
-    /// which a stop call replaces.
-    pub fn of_effects(effects: Effects, html: Option<String>, is_https: bool) -> Self {
+    /// The reply to a run. `html` is the rendered page. A stop call in `effects` replaces it.
+    pub(crate) fn of_effects(effects: Effects, html: Option<String>, is_https: bool) -> Self {
         let mut reply = match (effects.stop, html) {
             (Some(Stop::Redirect { url, status }), _) => Self::redirect(status, &redirect::location(&url)),
             (Some(Stop::Json(text)), _) => {
@@ -130,6 +139,7 @@ impl Reply {
         reply
     }
 
+    /// Sets a header. `name` is in lower case. An earlier value is replaced.
     pub fn set_header(&mut self, name: &str, value: String) {
         match self.headers.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
@@ -137,12 +147,14 @@ impl Reply {
         }
     }
 
+    /// The value of a header, without the brand's headers. `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Compresses a page's body, where that is worth it.
-    pub async fn compress(&mut self, encoding: Encoding) {
+    /// Compresses the body of a page, if it is text and long enough. The caller decides whether
+    /// compressing is safe.
+    pub(crate) async fn compress(&mut self, encoding: Encoding) {
         let ReplyBody::Bytes(bytes) = &self.body else { return };
         let is_text = self.header("content-type").is_some_and(compress::is_compressible);
         let is_final = self.header("cache-control").is_some_and(|value| value.contains("no-transform"));
@@ -162,8 +174,8 @@ impl Reply {
         }
     }
 
-    /// Adds the cookie of a session that got a new id.
-    pub fn issue_session(&mut self, issued: &IssuedCookie, is_https: bool) {
+    /// Adds the cookie of a session that has a new id.
+    pub(crate) fn issue_session(&mut self, issued: &IssuedCookie, is_https: bool) {
         let line = SetCookie {
             name: cookie::name(is_https),
             value: &issued.id,
@@ -176,7 +188,7 @@ impl Reply {
         self.cookies.push(line.to_string());
     }
 
-    /// Every header that is sent but `Set-Cookie`.
+    /// All headers that are sent, except `Set-Cookie`.
     pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let unless_set = |(name, _): &(&str, &str)| self.header(name).is_none();
         let no_store = [("cache-control", "no-store")];
@@ -184,21 +196,22 @@ impl Reply {
         standing.chain(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
-    /// Whether a body may follow the headers.
+    /// Whether a response with this status can have a body.
     pub fn has_body(&self) -> bool {
         !matches!(self.status, 204 | 205 | 304)
     }
 
+    /// The response for actix.
     pub fn into_response(self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         for (name, value) in self.all_headers() {
-            // The server decides about connections; a header would be left out.
+            // actix manages connections and would drop the header.
             if name == "connection" && value == "close" {
                 response.force_close();
                 continue;
             }
-            // Names and values were checked where they were written or recorded.
+            // Names and values were checked when they were written or recorded.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
                 response.insert_header((name, value));
             }
@@ -217,7 +230,7 @@ impl Reply {
     }
 }
 
-/// The bytes of a file, read as fast as the visitor takes them.
+/// The bytes of a file, read as fast as the client receives them.
 fn chunks(part: FilePart) -> impl stream::Stream<Item = io::Result<Bytes>> {
     stream::try_unfold(part, |part| async move {
         let FilePart { mut file, start, bytes } = part;
@@ -249,7 +262,7 @@ fn set_cookie(cookie: &CookieEffect, is_https: bool) -> String {
     line.to_string()
 }
 
-/// What HTTP calls a status, or nothing.
+/// The reason phrase of a status, such as `Not Found`. Empty if the status has none.
 pub fn reason(status: u16) -> &'static str {
     StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
 }
@@ -259,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_are_closed_by_default() {
+    fn script_cookies_are_secure_on_https_by_default() {
         let cookie = CookieEffect {
             name: "a".into(),
             value: Some("b".into()),

@@ -1,7 +1,8 @@
 //! The journey of a request: match → session → handoff → access → script → template →
-//! response, each step once and in this order.
+//! response. Each step happens once and in this order.
 
 mod admission;
+mod journey;
 mod matching;
 mod render;
 mod run;
@@ -14,7 +15,6 @@ use sluice_http::path::CanonicalPath;
 use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
-use sluice_site::public::PublicFile;
 
 use crate::app::App;
 use crate::load::Live;
@@ -23,7 +23,8 @@ use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::static_file;
 use admission::{admit, reject_cross_origin, try_again};
-use matching::{Match, MatchedPage, match_path};
+use journey::Journey;
+use matching::{Match, MatchedFile, MatchedPage, match_path};
 use run::run_script;
 use visitor::{load_session, save_session, take_url_token};
 
@@ -33,7 +34,7 @@ pub async fn serve(app: &App, mut request: PageRequest, mut observation: Observa
     let live = app.live();
     let Some(brand) = live.site.brand(&request.host).cloned() else {
         observation.tell(Event::BrandUnknown { host: &request.host });
-        let mut reply = Reply::plain(421, "No site of this name here");
+        let mut reply = Reply::plain(421, "There is no site with this name here");
         observation.finish(&request, &mut reply);
         return reply;
     };
@@ -43,11 +44,8 @@ pub async fn serve(app: &App, mut request: PageRequest, mut observation: Observa
             let answered = serve_page(app, &live, &matched, &mut request, &mut observation).await;
             answered.unwrap_or_else(|early| early)
         }
-        Match::File(file, path) => serve_file(app, &brand, &file, &path, &request, &mut observation).await,
-        Match::Nothing(path) => match access(app, &brand, &path, &request, &observation).await {
-            Access::Refused(reply) => reply,
-            Access::Open | Access::Guarded => Reply::plain(404, "Page not found"),
-        },
+        Match::File(matched) => serve_file(app, &matched, &request, &mut observation).await,
+        Match::Nothing(path) => serve_nothing(app, &brand, &path, &request, &observation).await,
         Match::Reply(reply) => reply,
     };
     reply.standing = brand.headers.clone();
@@ -59,7 +57,7 @@ pub async fn serve(app: &App, mut request: PageRequest, mut observation: Observa
     reply
 }
 
-/// Answers with a page. A step that ends the journey early gives its reply as the error.
+/// Answers with a page. A step that ends the journey early returns its reply as the error.
 async fn serve_page(
     app: &App,
     live: &Live,
@@ -69,31 +67,31 @@ async fn serve_page(
 ) -> Result<Reply, Reply> {
     observation.tell(Event::PageFound { brand: &matched.brand, page: &matched.page });
     let content = app.content(&matched.brand, &matched.page).await;
-    admit(app, matched, &content, request, observation).await?;
-    reject_cross_origin(matched, request)?;
-    request.bound_body(matched.page.limits.body_bytes_max);
-    let session = load_session(app, &matched.brand, request, observation).await;
-    take_url_token(app, matched, request, &session, observation).await?;
+    let mut journey = Journey { app, live, matched, content: &content, request, observation };
+    admit(&mut journey).await?;
+    reject_cross_origin(&journey)?;
+    journey.request.bound_body(matched.page.limits.body_bytes_max);
+    let session = load_session(app, &matched.brand, journey.request, journey.observation).await;
+    take_url_token(&mut journey, &session).await?;
     check_access(&matched.brand, &matched.path, &session)?;
-    let seen = request.as_value(matched.path.as_str(), &matched.params, matched.brand.form_bodies);
+    let seen = journey.request.as_value(matched.path.as_str(), &matched.params, matched.brand.form_bodies);
     let seen = Arc::new(seen);
-    let report = run_script(app, live, matched, &content, request, &seen, session, observation).await?;
+    let report = run_script(&mut journey, &seen, session).await?;
     let session = report.session.clone();
-    let reply = render::reply(app, matched, &content, request, &seen, report, observation);
-    let reply = save_session(app, matched, &session, request, reply, observation).await;
-    observation.tell(Event::PageAnswered { reply: &reply });
+    let reply = render::reply(&mut journey, &seen, report);
+    let reply = save_session(&mut journey, &session, reply).await;
+    journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)
 }
 
 /// Answers with a file of `public/`.
 async fn serve_file(
     app: &App,
-    brand: &Arc<Brand>,
-    file: &Arc<PublicFile>,
-    path: &CanonicalPath,
+    matched: &MatchedFile,
     request: &PageRequest,
     observation: &mut Observation,
 ) -> Reply {
+    let MatchedFile { brand, file, path } = matched;
     observation.tell(Event::FileFound { brand });
     if request.method == Method::Post {
         let mut reply = Reply::plain(405, "Method not allowed");
@@ -101,19 +99,35 @@ async fn serve_file(
         return reply;
     }
     match access(app, brand, path, request, observation).await {
-        Access::Refused(reply) => reply,
-        Access::Open => static_file::answer(&app.compressed_files, file, request, false).await,
-        Access::Guarded => static_file::answer(&app.compressed_files, file, request, true).await,
+        Access::Rejected(reply) => reply,
+        Access::Public => static_file::answer(&app.compressed_files, file, request, false).await,
+        Access::Granted => static_file::answer(&app.compressed_files, file, request, true).await,
     }
 }
 
-/// Whether a visitor may see a path that is no page's.
+/// Answers for a path where nothing is. Access rules come first: a visitor must not learn what
+/// exists below a path that they may not see.
+async fn serve_nothing(
+    app: &App,
+    brand: &Brand,
+    path: &CanonicalPath,
+    request: &PageRequest,
+    observation: &Observation,
+) -> Reply {
+    match access(app, brand, path, request, observation).await {
+        Access::Rejected(reply) => reply,
+        Access::Public | Access::Granted => Reply::plain(404, "Page not found"),
+    }
+}
+
+/// Whether a visitor may see a path that is not a page's.
 enum Access {
-    /// Every visitor may.
-    Open,
-    /// This visitor may.
-    Guarded,
-    Refused(Reply),
+    /// No access rule covers the path.
+    Public,
+    /// An access rule lets this visitor see it.
+    Granted,
+    /// An access rule rejects this visitor.
+    Rejected(Reply),
 }
 
 async fn access(
@@ -124,17 +138,17 @@ async fn access(
     observation: &Observation,
 ) -> Access {
     if !brand.access.cover(path) {
-        return Access::Open;
+        return Access::Public;
     }
     let session = load_session(app, brand, request, observation).await;
     match check_access(brand, path, &session) {
-        Ok(()) => Access::Guarded,
-        Err(reply) => Access::Refused(reply),
+        Ok(()) => Access::Granted,
+        Err(reply) => Access::Rejected(reply),
     }
 }
 
-/// Rejects a visitor who may not see a path. Without the database nobody can tell, and the
-/// answer is 503.
+/// Rejects a visitor who may not see a path. If the database is unavailable, the visitor could be
+/// logged in, so the answer is 503.
 fn check_access(brand: &Brand, path: &CanonicalPath, session: &Session) -> Result<(), Reply> {
     let Some(refusal) = brand.access.refusal(path, session.identity().is_some()) else { return Ok(()) };
     if session.is_unavailable {

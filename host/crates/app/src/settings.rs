@@ -3,23 +3,25 @@
 
 use sluice_site::config::SiteConfig;
 
-/// The settings as they were written and as they hold.
-pub struct Settings {
-    as_written: SiteConfig,
+use crate::load::Problem;
+
+/// The settings in the file, and the settings that apply.
+pub(crate) struct Settings {
+    in_file: SiteConfig,
     pub(crate) in_use: SiteConfig,
 }
 
 impl Settings {
-    /// `in_use` is `as_written` with what the command line changed.
-    pub fn new(as_written: SiteConfig, in_use: SiteConfig) -> Self {
-        Self { as_written, in_use }
+    /// `in_use` is `in_file` with the overrides of the command line.
+    pub(crate) fn new(in_file: SiteConfig, in_use: SiteConfig) -> Self {
+        Self { in_file, in_use }
     }
 
-    /// Takes over what can change while the program runs: `[limits]`. Gives a sentence
-    /// for everything else that changed.
-    pub(crate) fn take_over(&mut self, mut fresh: SiteConfig) -> Vec<String> {
-        let old = &self.as_written;
-        let sections = [
+    /// Applies the settings that can change while the program runs: `[limits]`. Returns a problem
+    /// for each other setting that changed.
+    pub(crate) fn apply(&mut self, mut fresh: SiteConfig) -> Vec<Problem> {
+        let old = &self.in_file;
+        let settings = [
             ("[server]", fresh.server != old.server),
             ("[admin]", fresh.admin != old.admin),
             ("[database]", fresh.database != old.database),
@@ -33,17 +35,15 @@ impl Settings {
                 fresh.limits.max.concurrent_runs() != old.limits.max.concurrent_runs(),
             ),
         ];
-        let changed = sections.iter().filter(|(_, changed)| *changed);
-        let sentences = changed.map(|(name, _)| {
-            format!("sluice.toml: {name} changed, which needs a restart; until then the old value holds")
-        });
-        let sentences = sentences.collect();
+        let changed = settings.into_iter().filter(|(_, changed)| *changed);
+        let restarts = changed.map(|(setting, _)| Problem::Restart { setting }).collect();
         fresh.limits.max.memory = old.limits.max.memory;
         fresh.limits.max.concurrent_runs = old.limits.max.concurrent_runs;
         self.in_use.limits = fresh.limits.clone();
         self.in_use.limits_from_environment = fresh.limits_from_environment.clone();
-        // What needs a restart goes on needing it.
-        self.as_written.limits = fresh.limits;
-        sentences
+        // The other sections of `in_file` stay as they were at start, so that later reloads still
+        // report the change.
+        self.in_file.limits = fresh.limits;
+        restarts
     }
 }

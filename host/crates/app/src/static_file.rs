@@ -1,5 +1,5 @@
-//! A file of `public/` as an answer: whole, in part, compressed, or only the word that
-//! nothing has changed. No sandbox takes part.
+//! Answers with a file of `public/`: the whole file, a part of it, compressed, or 304 if it has not
+//! changed. This needs no sandbox.
 
 use std::hash::Hash;
 use std::io::Read as _;
@@ -18,18 +18,19 @@ use crate::request::conditions::{Part, Validators, whole_seconds};
 use crate::request::{Method, PageRequest};
 use crate::response::{FilePart, Reply, ReplyBody};
 
-/// Visitors ask whether a file has changed before they use it again.
+/// Browsers must ask whether the file has changed before they use it again.
 const CACHE_CONTROL: &str = "public, max-age=0, must-revalidate";
-/// The same for files that not everybody may see.
+/// The same for files that access rules protect. Shared caches must not store them.
 const CACHE_CONTROL_GUARDED: &str = "private, no-cache";
-/// Larger files are sent as they are.
+/// Larger files are not compressed.
 const COMPRESSED_BYTES_MAX: u64 = 4 << 20;
-/// Compressed files are kept in this many bytes of memory.
+/// The memory for compressed files.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
+/// How many files the cache expects to hold.
 const CACHE_ITEMS: usize = 1_024;
 
-/// Compressed files, the most wanted ones.
-pub struct CompressedFiles(Cache<Key, Bytes, ByLength>);
+/// The compressed forms of the files that are requested most often.
+pub(crate) struct CompressedFiles(Cache<Key, Bytes, ByLength>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -53,8 +54,9 @@ impl Default for CompressedFiles {
     }
 }
 
-/// Answers with `file`. `is_guarded`: an access rule let this visitor in.
-pub async fn answer(
+/// Answers with `file`. `is_guarded` says that an access rule covers the file and lets this visitor
+/// see it.
+pub(crate) async fn answer(
     cache: &CompressedFiles,
     file: &Arc<PublicFile>,
     request: &PageRequest,
@@ -75,7 +77,7 @@ pub async fn answer(
     let version = open.version;
     let is_compressible = compress::is_compressible(&file.content_type);
     let encoding = match request.conditions.range {
-        // A part of a file is a part of it as it is.
+        // Ranges count the bytes of the uncompressed file.
         None if is_compressible && version.bytes <= COMPRESSED_BYTES_MAX => request.conditions.encoding,
         _ => Encoding::Identity,
     };
@@ -88,7 +90,7 @@ pub async fn answer(
         request.method,
         request.conditions.part_of(Validators { etag: &etag, modified: version.modified, bytes }),
     ) {
-        // Ranges are of GET alone.
+        // Only GET has ranges.
         (Method::Head, Part::Range { .. } | Part::Unsatisfiable) => Part::All,
         (_, part) => part,
     };
@@ -129,7 +131,8 @@ fn of_part(part: Part, body: ReplyBody, bytes: u64) -> Reply {
     reply
 }
 
-/// The file's bytes in `encoding`, or as they are where that is shorter.
+/// The file's bytes in `encoding`, or uncompressed if that is shorter. `None` if the file cannot be
+/// read, which is logged.
 async fn body(
     cache: &CompressedFiles,
     file: &PublicFile,
@@ -137,15 +140,15 @@ async fn body(
     encoding: Encoding,
 ) -> Option<(Encoding, ReplyBody)> {
     let version = open.version;
-    let as_it_is = |file| ReplyBody::File(FilePart { file, start: 0, bytes: version.bytes });
+    let uncompressed = |file| ReplyBody::File(FilePart { file, start: 0, bytes: version.bytes });
     if encoding == Encoding::Identity {
-        return Some((encoding, as_it_is(open.file)));
+        return Some((encoding, uncompressed(open.file)));
     }
     let key = Key { location: file.location().to_owned(), version, encoding };
-    // Empty: this file does not get shorter.
+    // The cache has an empty entry for a file that does not get shorter.
     if let Some(known) = cache.0.get(&key) {
         return Some(match known.is_empty() {
-            true => (Encoding::Identity, as_it_is(open.file)),
+            true => (Encoding::Identity, uncompressed(open.file)),
             false => (encoding, ReplyBody::Bytes(known)),
         });
     }
@@ -164,7 +167,7 @@ async fn body(
     cache.0.insert(key, compressed.clone().unwrap_or_default());
     Some(match compressed {
         Some(bytes) => (encoding, ReplyBody::Bytes(bytes)),
-        None => (Encoding::Identity, as_it_is(file)),
+        None => (Encoding::Identity, uncompressed(file)),
     })
 }
 
@@ -173,7 +176,7 @@ fn unreadable<T>(error: &dyn std::error::Error) -> Option<T> {
     None
 }
 
-/// The same on every host that serves a copy made with its times.
+/// The entity tag. Hosts agree on it if their copies of the file have the same modification time.
 fn etag(version: Version, encoding: Encoding) -> String {
     let modified = version.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let coding = encoding.name().map(|name| format!("-{name}")).unwrap_or_default();

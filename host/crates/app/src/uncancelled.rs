@@ -1,4 +1,4 @@
-//! A future that outlives who waits for it.
+//! A future that continues when its caller is dropped.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -8,23 +8,24 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 
-/// What a future panicked with.
+/// The payload of a panic.
 pub type Panic = Box<dyn Any + Send>;
 
 type Finishing<T> = Pin<Box<dyn Future<Output = Result<T, Panic>> + Send>>;
 
-/// Polled by who waits for it; dropped before its end, it goes on as a task of a runtime.
+/// A future that cannot be cancelled. Its caller polls it; if it is dropped before its end, it
+/// continues as a task of a runtime.
 ///
-/// A task from the start would do too, but costs two more turns of the thread: one
-/// until it begins, and one until the waiter hears of its end. On a busy thread a
-/// turn is as long as everything else that is ready there.
+/// A task from the start would cost two more turns of the caller's thread: one until the task
+/// starts, and one until the caller learns of its end. On a busy thread, a turn takes as long as
+/// everything else that is ready there.
 pub struct Uncancelled<T: Send + 'static> {
     future: Option<Finishing<T>>,
     runtime: Handle,
 }
 
 impl<T: Send + 'static> Uncancelled<T> {
-    /// `future` goes on in `runtime` when nobody waits for it.
+    /// Wraps `future`. It continues in `runtime` if its caller drops it.
     pub fn new(future: impl Future<Output = T> + Send + 'static, runtime: &Handle) -> Self {
         let future = AssertUnwindSafe(future).catch_unwind().boxed();
         Self { future: Some(future), runtime: runtime.clone() }
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_goes_on_when_who_waited_left() {
+    async fn continues_after_its_caller_drops_it() {
         let (go_on, may_go_on) = oneshot::channel::<()>();
         let (done, is_done) = oneshot::channel();
         let journey = async move {
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_an_answer() {
+    async fn returns_a_panic_as_an_error() {
         let journey = async { panic!("{}", "on the way") };
         let ended: Result<(), Panic> = Uncancelled::new(journey, &Handle::current()).await;
         assert_eq!(ended.unwrap_err().downcast_ref::<String>().unwrap(), "on the way");

@@ -112,7 +112,8 @@ impl Dev {
         report: &ReloadReport,
         took: Duration,
     ) {
-        let of_site = of_settings(&report.site_problems, site_dir);
+        let problems: Vec<String> = report.site_problems().map(ToString::to_string).collect();
+        let of_site = of_settings(&problems, site_dir);
         self.reporter.loaded(changed, report, &broken(site), took);
         of_site.iter().for_each(|mistake| self.reporter.mistake(mistake));
         self.report_pages(site);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
-use sluice_app::app::{App, Ground};
+use sluice_app::app::{App, AppParts};
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;
 use sluice_kit::progress::Progress;
@@ -51,7 +51,7 @@ impl Scratch {
         }
         config.log.path = Some(folder.path().join("runs.db"));
         config.limits.max.concurrent_runs = Some(CONCURRENT_RUNS);
-        let ground = Ground {
+        let parts = AppParts {
             keys: Keys::of_dir(folder.path())?,
             cache: user_cache::code_cache(&config),
             store: open(&prepared(&folder)).await?,
@@ -62,7 +62,7 @@ impl Scratch {
             dev: None,
         };
         let telemetry = Telemetry::start(|_| None)?;
-        let app = App::start_on(ground, site_dir.to_owned(), &config, telemetry).await?;
+        let app = App::start_on(parts, site_dir.to_owned(), &config, telemetry).await?;
         app.store.close().await;
         // Readers are closed behind it, and the last one moves its log into the file: only
         // SQLite can tell what is in it meanwhile.

@@ -106,7 +106,8 @@ impl Visitor {
             asked.cookies.retain(|(known, _)| *known != name);
             asked.cookies.push((name, value));
         }
-        let request = asked.into_request(&self.app.live().read_rules)?;
+        let request = asked.into_request(&self.app.live().read_rules);
+        let request = request.map_err(|error| error.to_string())?;
         let watch = Arc::new(Watch::default());
         let mut observation = Observation::default();
         observation.add(watch.observer());

@@ -1,4 +1,4 @@
-//! Hands runs to the execution log.
+//! Records runs in the execution log.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Tells the request's trace and the metrics what happened.
+//! Records what happened in the request's trace and in the metrics.
 
 use opentelemetry::KeyValue;
 

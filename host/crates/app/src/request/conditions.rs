@@ -1,5 +1,5 @@
-//! What a request asks of a file: a coding, a part, or only what is new. The rules are
-//! those of RFC 9110, sections 12.5.3, 13 and 14.
+//! Content codings, conditions and ranges of a request, after RFC 9110, sections 12.5.3, 13
+//! and 14.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,24 +10,25 @@ use actix_web::http::header::{
 
 use sluice_http::compress::Encoding;
 
-/// The headers that decide how, and whether, a body is sent.
+/// The headers that decide whether and how a body is sent. Several headers of one name are joined
+/// with commas.
 #[derive(Debug, Clone, Default)]
-pub struct Conditions {
-    /// The coding that the visitor likes best.
-    pub encoding: Encoding,
-    pub if_match: Option<String>,
-    pub if_none_match: Option<String>,
-    pub if_modified_since: Option<String>,
-    pub if_unmodified_since: Option<String>,
-    pub range: Option<String>,
-    pub if_range: Option<String>,
+pub(crate) struct Conditions {
+    /// The coding that the client prefers.
+    pub(crate) encoding: Encoding,
+    pub(crate) if_match: Option<String>,
+    pub(crate) if_none_match: Option<String>,
+    pub(crate) if_modified_since: Option<String>,
+    pub(crate) if_unmodified_since: Option<String>,
+    pub(crate) range: Option<String>,
+    pub(crate) if_range: Option<String>,
 }
 
-/// What is to be sent of a file.
+/// Which part of a file is sent, or why none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     All,
-    /// `bytes` from `start` on.
+    /// `bytes` bytes, starting at the offset `start`.
     Range {
         start: u64,
         bytes: u64,
@@ -37,17 +38,19 @@ pub enum Part {
     Unsatisfiable,
 }
 
-/// What a condition is held against.
+/// The properties of a file that conditions are compared with.
 #[derive(Debug, Clone, Copy)]
-pub struct Validators<'a> {
-    /// Strong, with its quotes.
-    pub etag: &'a str,
-    pub modified: SystemTime,
-    pub bytes: u64,
+pub(crate) struct Validators<'a> {
+    /// A strong entity tag, with its quotes.
+    pub(crate) etag: &'a str,
+    pub(crate) modified: SystemTime,
+    /// The size of the file.
+    pub(crate) bytes: u64,
 }
 
 impl Conditions {
-    pub fn read(message: &impl HttpMessage) -> Self {
+    /// Reads the headers of `message`.
+    pub(crate) fn read(message: &impl HttpMessage) -> Self {
         let headers = message.headers();
         Self {
             encoding: preferred_encoding(message),
@@ -60,8 +63,8 @@ impl Conditions {
         }
     }
 
-    /// What these conditions leave of a file.
-    pub fn part_of(&self, file: Validators<'_>) -> Part {
+    /// The part of `file` to send.
+    pub(crate) fn part_of(&self, file: Validators<'_>) -> Part {
         let seconds = whole_seconds(file.modified);
         let is_since = |date: &String| httpdate::parse_http_date(date).is_ok_and(|date| seconds <= date);
         let changed = match (&self.if_match, &self.if_unmodified_since) {
@@ -86,7 +89,7 @@ impl Conditions {
         }
     }
 
-    /// `If-Range` names the file that the visitor has a part of.
+    /// Whether `Range` applies: there is no `If-Range`, or it names this version of the file.
     fn range_holds(&self, etag: &str, modified: SystemTime) -> bool {
         match self.if_range.as_deref().map(str::trim) {
             None => true,
@@ -96,25 +99,26 @@ impl Conditions {
     }
 }
 
-/// `time` as a `Last-Modified` can say it.
-pub fn whole_seconds(time: SystemTime) -> SystemTime {
+/// `time` without its fraction of a second, because `Last-Modified` has none.
+pub(crate) fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Whether a list of entity tags has `etag`.
+/// Whether a list of entity tags contains `etag`. With `weakly`, weak tags match, too.
 fn lists(tags: &str, etag: &str, weakly: bool) -> bool {
     let is_it = |tag: &str| tag == etag || (weakly && tag.strip_prefix("W/") == Some(etag));
     tags.split(',').map(str::trim).any(|tag| tag == "*" || is_it(tag))
 }
 
-/// One range of bytes. Several, and what is not understood, ask for the whole.
+/// The part that one range of bytes asks for. Several ranges and invalid ranges are ignored, so the
+/// whole file is sent. `bytes` is the size of the file.
 fn part(range: &str, bytes: u64) -> Part {
-    let understood = || {
+    let parsed = || {
         let (unit, set) = range.split_once('=')?;
         let (first, last) = set.trim().split_once('-')?;
         let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
-            // More than any file has.
+            // A number that does not fit is larger than any file.
             true => Some(text.parse().unwrap_or(u64::MAX)),
             false => None,
         };
@@ -134,7 +138,7 @@ fn part(range: &str, bytes: u64) -> Part {
         };
         Some(if start < bytes { Part::Range { start, bytes: end - start } } else { Part::Unsatisfiable })
     };
-    understood().unwrap_or(Part::All)
+    parsed().unwrap_or(Part::All)
 }
 
 fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_hold_in_the_order_of_the_standard() {
+    fn applies_conditions_in_the_order_of_the_standard() {
         for (headers, expected) in [
             (&[][..], Part::All),
             (&[("if-none-match", "\"a\"")], Part::NotModified),
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_cut_to_the_file() {
+    fn limits_ranges_to_the_size_of_the_file() {
         let range = |start, bytes| Part::Range { start, bytes };
         for (text, expected) in [
             ("bytes=0-0", range(0, 1)),
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_visitor_chooses_the_coding() {
+    fn uses_the_coding_that_the_client_prefers() {
         for (accepts, expected) in [
             ("gzip, deflate, br, zstd", Encoding::Brotli),
             ("gzip, zstd", Encoding::Zstd),

@@ -1,25 +1,60 @@
-//! A request as its author describes it, for tools that send none.
+//! A request as an author describes it, for tools that serve it without a connection.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::{Body, Head, Method, PageRequest, ReadRules};
 
-/// What is asked for, and by whom.
+/// ASCII characters that browsers percent-encode in a path and in a query.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+
+/// The description of a request.
 #[derive(Debug, Clone)]
 pub struct Described {
+    /// The method.
     pub method: Method,
-    /// Path and query; what an address cannot hold is percent-encoded.
+    /// Path and query. Spaces and characters that are not ASCII will be percent-encoded.
     pub address: String,
+    /// The `Host` header, unless `headers` has one.
     pub host: String,
+    /// Names and values.
     pub headers: Vec<(String, String)>,
-    /// Names and values, as the browser would send them.
+    /// Names and values, as a browser would send them.
     pub cookies: Vec<(String, String)>,
-    /// Its type is in `headers`.
+    /// The body of a POST. Its type is in `headers`.
     pub body: Option<Vec<u8>>,
+    /// Whether the visitor uses https.
     pub is_https: bool,
+    /// The visitor's address.
     pub ip: IpAddr,
+}
+
+/// Why a described request is invalid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DescribedError {
+    /// The address is not a path.
+    #[error("the address must begin with a slash: {0:?}")]
+    Address(String),
+    /// A method other than POST has a body.
+    #[error("a body of {bytes} bytes needs the method POST")]
+    BodyWithoutPost {
+        /// The size of the body.
+        bytes: usize,
+    },
+    /// The name of a header is invalid.
+    #[error("{0:?} is not a valid header name")]
+    HeaderName(String),
+    /// The value of a header is invalid.
+    #[error("header {name}: {value:?} is not a valid header value")]
+    HeaderValue {
+        /// The header's name.
+        name: String,
+        /// The invalid value.
+        value: String,
+    },
 }
 
 impl Default for Described {
@@ -38,22 +73,23 @@ impl Default for Described {
 }
 
 impl Described {
-    /// The request as a listener would have read it.
+    /// The request as the server would read it.
     ///
     /// # Errors
-    /// A sentence: what cannot be sent.
-    pub fn into_request(self, rules: &ReadRules) -> Result<PageRequest, String> {
+    /// The request is invalid.
+    pub fn into_request(self, rules: &ReadRules) -> Result<PageRequest, DescribedError> {
         if !self.address.starts_with('/') {
-            return Err(format!("the address must begin with a slash: {:?}", self.address));
+            return Err(DescribedError::Address(self.address));
         }
-        let address = encoded(self.address.split('#').next().unwrap_or_default());
+        let without_fragment = self.address.split('#').next().unwrap_or_default();
+        let address = utf8_percent_encode(without_fragment, ENCODED).to_string();
         let (path, query) = address.split_once('?').unwrap_or((&address, ""));
         let headers = self.header_map()?;
         let body = match self.body {
             Some(bytes) if self.method != Method::Post => {
-                return Err(format!("a body of {} bytes needs the method POST", bytes.len()));
+                return Err(DescribedError::BodyWithoutPost { bytes: bytes.len() });
             }
-            // As a listener does with what is larger.
+            // The server drops larger bodies, too.
             Some(bytes) if bytes.len() > rules.body_bytes_max => Body::Dropped,
             Some(bytes) => Body::of_type(&headers, bytes),
             None => Body::None,
@@ -64,16 +100,18 @@ impl Described {
         Ok(request)
     }
 
-    fn header_map(&self) -> Result<HeaderMap, String> {
+    fn header_map(&self) -> Result<HeaderMap, DescribedError> {
         let mut map = HeaderMap::new();
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut put = |name: &str, value: &str| {
-            let key = HeaderName::try_from(name).map_err(|_| format!("{name:?} is not a header's name"))?;
-            let value = HeaderValue::try_from(value)
-                .map_err(|_| format!("header {name}: {value:?} cannot be a header's value"))?;
+            let key = HeaderName::try_from(name).map_err(|_| DescribedError::HeaderName(name.to_owned()))?;
+            let value = HeaderValue::try_from(value).map_err(|_| DescribedError::HeaderValue {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            })?;
             map.append(key, value);
-            Ok::<_, String>(())
+            Ok::<_, DescribedError>(())
         };
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             put(header::HOST.as_str(), &self.host)?;
@@ -86,19 +124,6 @@ impl Described {
         }
         Ok(map)
     }
-}
-
-/// `address` as browsers send it: spaces and what is not ASCII are percent-encoded.
-fn encoded(address: &str) -> String {
-    let mut out = String::with_capacity(address.len());
-    for byte in address.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -118,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_what_a_listener_reads() {
+    fn is_read_as_the_server_reads_a_request() {
         let described = Described {
             method: Method::Post,
             address: "/bl\u{f6}g/a b?q=\u{e9}&r=%20#part".into(),
@@ -137,14 +162,26 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_said() {
-        let refused = |described: Described| described.into_request(&rules()).err().unwrap();
-        assert!(refused(Described { address: "x".into(), ..Described::default() }).contains("slash"));
-        assert!(refused(Described { body: Some(vec![1]), ..Described::default() }).contains("POST"));
-        for bad in [pair("a b", "1"), pair("a", "1\n2")] {
-            assert!(refused(Described { headers: vec![bad], ..Described::default() }).contains("header"));
-        }
-        let large = Described { method: Method::Post, body: Some(vec![b'1'; 21]), ..Described::default() };
-        assert!(matches!(large.into_request(&rules()).unwrap().body, Body::Dropped));
+    fn rejects_invalid_requests() {
+        let rejection = |described: Described| described.into_request(&rules()).err().unwrap();
+        let described = Described { address: "x".into(), ..Described::default() };
+        assert_eq!(rejection(described), DescribedError::Address("x".into()));
+        let described = Described { body: Some(vec![1]), ..Described::default() };
+        assert_eq!(rejection(described), DescribedError::BodyWithoutPost { bytes: 1 });
+        let with_header = |header| Described { headers: vec![header], ..Described::default() };
+        assert_eq!(rejection(with_header(pair("a b", "1"))), DescribedError::HeaderName("a b".into()));
+        let (name, value) = pair("a", "1\n2");
+        assert_eq!(rejection(with_header(pair("a", "1\n2"))), DescribedError::HeaderValue { name, value });
+    }
+
+    #[test]
+    fn drops_body_over_the_limit() {
+        let body = |bytes: Vec<u8>| {
+            let described = Described { method: Method::Post, body: Some(bytes), ..Described::default() };
+            let headers = vec![pair("content-type", "application/json")];
+            Described { headers, ..described }.into_request(&rules()).unwrap().body
+        };
+        assert!(matches!(body(vec![b'1'; 20]), Body::Json(_)));
+        assert!(matches!(body(vec![b'1'; 21]), Body::Dropped));
     }
 }

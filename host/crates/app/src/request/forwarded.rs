@@ -1,21 +1,21 @@
-//! What proxies say about the visitor: `Forwarded` (RFC 7239) and `X-Forwarded-*`,
-//! believed only from the proxies that the operator lists.
+//! What proxies say about the visitor: `Forwarded` (RFC 7239) and `X-Forwarded-*`. These
+//! headers are trusted only from the proxies that the operator lists.
 
 use std::net::IpAddr;
 
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
 
-/// Where a request comes from.
+/// The visitor, as far as the connection and trusted proxies tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Client {
-    pub ip: Option<IpAddr>,
-    pub is_https: bool,
-    /// The Host that the visitor asked for, where a proxy names one.
-    pub host: Option<String>,
+pub(super) struct Client {
+    pub(super) ip: Option<IpAddr>,
+    pub(super) is_https: bool,
+    /// The host that the visitor asked for, if a proxy names one.
+    pub(super) host: Option<String>,
 }
 
-/// One proxy's account of who it took the request from.
+/// What one proxy says about the client from which it received the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Hop {
     ip: Option<IpAddr>,
@@ -23,16 +23,16 @@ struct Hop {
     host: Option<String>,
 }
 
-/// The visitor behind `peer`, who opened the connection.
-pub fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
+/// The visitor behind `peer`, the address that opened the connection.
+pub(super) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
     let peer = peer.map(|ip| ip.to_canonical());
     let direct = Client { ip: peer, ..Client::default() };
     if !peer.is_some_and(|ip| is_trusted(ip, trusted)) {
         return direct;
     }
     let (standard, mut common) = (forwarded(headers), x_forwarded(headers));
-    // A proxy that hides the visitor's address, or has been told not to send it, still
-    // says how the visitor came.
+    // A proxy that is configured to hide the visitor's address still sends the scheme and the
+    // host.
     if standard.is_empty() && common.is_empty() {
         let last = |name| values(headers, name).last().and_then(|line| line.rsplit(',').next());
         let own = |item: &str| item.trim().to_owned();
@@ -42,8 +42,8 @@ pub fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> C
         }
     }
     let found = match (nearest(&standard, trusted), nearest(&common, trusted)) {
-        // A proxy that writes one of the two lets a visitor's own version of the
-        // other pass. Where they differ, neither can be believed.
+        // A proxy that writes only one of the two headers may pass on the other one from the
+        // visitor. If they differ, neither can be trusted.
         (Some(a), Some(b)) if a.ip != b.ip => None,
         (Some(a), Some(b)) => Some(Hop {
             ip: a.ip,
@@ -66,8 +66,8 @@ fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&ip))
 }
 
-/// From the connection outwards, the first address that is no trusted proxy; what
-/// stands before it was written by the visitor.
+/// The last hop whose address is not a trusted proxy. The visitor could have written the hops
+/// before it. If every hop is a trusted proxy, the first one.
 fn nearest<'a>(hops: &'a [Hop], trusted: &[IpNet]) -> Option<&'a Hop> {
     let outside = |hop: &&Hop| !hop.ip.is_some_and(|ip| is_trusted(ip, trusted));
     hops.iter().rev().find(outside).or(hops.first())
@@ -97,8 +97,8 @@ fn element_hop(element: &str) -> Hop {
     hop
 }
 
-/// `X-Forwarded-For` is a list; proto and host are lists of the same length or
-/// what the last proxy says.
+/// Reads `X-Forwarded-*`. The schemes and the hosts belong to the addresses if the lists have the
+/// same length. Otherwise, the last scheme and the last host apply to every address.
 fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let list = |name: &str| -> Vec<String> {
         values(headers, name).flat_map(|line| line.split(',')).map(|item| item.trim().to_owned()).collect()
@@ -117,7 +117,7 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     addresses.iter().enumerate().map(hop).collect()
 }
 
-/// The parts of `text` between `separator`s that stand outside quotes.
+/// Splits `text` at each `separator` outside quotes.
 fn split(text: &str, separator: char) -> Vec<String> {
     let (mut parts, mut part) = (Vec::new(), String::new());
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -143,7 +143,7 @@ fn unquote(value: &str) -> String {
     }
 }
 
-/// `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5`.
+/// Parses `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5`.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = match text.strip_prefix('[') {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_listed_proxies_are_believed() {
+    fn trusts_only_listed_proxies() {
         let claims =
             [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-proto", "https"), ("forwarded", "for=1.1.1.1")];
         assert_eq!(seen("9.9.9.9", &claims), from("9.9.9.9"));
@@ -188,18 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_visitor_wrote_himself_is_not() {
+    fn ignores_hops_that_the_visitor_wrote() {
         let spoofed =
             [("x-forwarded-for", "6.6.6.6, 1.1.1.1, 10.0.0.2"), ("x-forwarded-proto", "https, http, http")];
         assert_eq!(seen("10.0.0.1", &spoofed), from("1.1.1.1"));
         let several = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "1.1.1.1")];
         assert_eq!(seen("10.0.0.1", &several), from("1.1.1.1"));
         let mixed = [("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=6.6.6.6;proto=https")];
-        assert_eq!(seen("10.0.0.1", &mixed), from("10.0.0.1"), "two accounts that differ");
+        assert_eq!(seen("10.0.0.1", &mixed), from("10.0.0.1"), "the two headers differ");
     }
 
     #[test]
-    fn the_standard_header_is_read() {
+    fn reads_the_standard_header() {
         let header = r#"for="[2001:db8::1]:4711";proto=https;host="shop.example", for=10.0.0.3;proto=http"#;
         let client = seen("fd00::1", &[("forwarded", header)]);
         assert_eq!((client.ip, client.is_https), (Some("2001:db8::1".parse().unwrap()), true));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_come_in_many_forms() {
+    fn parses_every_form_of_an_address() {
         for (text, ip) in [
             ("1.2.3.4", "1.2.3.4"),
             (" 1.2.3.4:80 ", "1.2.3.4"),
@@ -227,18 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn how_the_visitor_came_is_known_without_his_address() {
+    fn reads_scheme_and_host_without_an_address() {
         let https = Client { is_https: true, ..from("10.0.0.1") };
         assert_eq!(seen("10.0.0.1", &[("x-forwarded-proto", "http, https")]), https);
         assert_eq!(seen("9.9.9.9", &[("x-forwarded-proto", "https")]), from("9.9.9.9"));
         let named = Client { host: Some("shop.example".into()), ..from("10.0.0.1") };
         assert_eq!(seen("10.0.0.1", &[("x-forwarded-host", "shop.example")]), named);
         let beside = [("forwarded", "for=1.1.1.1"), ("x-forwarded-proto", "https")];
-        assert_eq!(seen("10.0.0.1", &beside), from("1.1.1.1"), "the standard header says all");
+        assert_eq!(seen("10.0.0.1", &beside), from("1.1.1.1"), "the standard header overrides the scheme");
     }
 
     #[test]
-    fn a_line_of_proxies_of_our_own_names_the_first() {
+    fn takes_the_first_hop_if_all_are_trusted_proxies() {
         assert_eq!(seen("10.0.0.1", &[("x-forwarded-for", "10.0.0.3, 10.0.0.2")]), from("10.0.0.3"));
     }
 }

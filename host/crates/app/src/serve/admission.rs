@@ -1,55 +1,49 @@
-//! Requests that are rejected before anything is loaded for them.
+//! Rejects requests before anything is loaded for them.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use sluice_page::PageContent;
 use sluice_session::rate::Requester;
 
-use super::matching::MatchedPage;
-use crate::app::App;
+use super::journey::Journey;
 use crate::observe::{Event, Observation};
-use crate::request::{Method, PageRequest};
+use crate::request::Method;
 use crate::response::Reply;
 
-/// Rejects a client that exceeds the page's rate with 429, and a request for which no
-/// sandbox will be free with 503.
-pub(super) async fn admit(
-    app: &App,
-    matched: &MatchedPage,
-    content: &PageContent,
-    request: &PageRequest,
-    observation: &mut Observation,
-) -> Result<(), Reply> {
-    if let Some(rate) = matched.page.rate {
-        // Clients whose address no proxy tells share one count.
-        let address = request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let requester = Requester { brand: &matched.brand.id, page: &matched.page.file, address };
+/// Rejects a request with 429 if its client exceeds the page's rate, and with 503 if the page has
+/// a script and the queue for sandboxes is full.
+pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
+    let (app, brand, page) = (journey.app, journey.brand(), journey.page());
+    if let Some(rate) = page.rate {
+        // Clients whose address is unknown share one count.
+        let address = journey.request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let requester = Requester { brand: &brand.id, page: &page.file, address };
         if let Err(spent) = app.rates.admit(rate, requester, app.now_ms()).await {
-            observation.tell(Event::Rejected { reason: "rate" });
+            journey.observation.tell(Event::Rejected { reason: "rate" });
             return Err(try_again(429, "Too many requests", spent.retry_after_s));
         }
     }
-    if content.script.is_ready() && app.sandbox.slots.is_full_for(&matched.brand.id) {
-        return Err(too_busy(observation));
+    if journey.content.script.is_ready() && app.sandbox.slots.is_full_for(&brand.id) {
+        return Err(too_busy(journey.observation));
     }
     Ok(())
 }
 
 /// Rejects a POST that another site made the visitor's browser send.
-pub(super) fn reject_cross_origin(matched: &MatchedPage, request: &PageRequest) -> Result<(), Reply> {
-    if request.method == Method::Post && request.is_cross_origin() && !matched.page.cross_origin {
+pub(super) fn reject_cross_origin(journey: &Journey<'_>) -> Result<(), Reply> {
+    let request = &journey.request;
+    if request.method == Method::Post && request.is_cross_origin() && !journey.page().cross_origin {
         return Err(Reply::plain(403, "This form cannot be sent from another site"));
     }
     Ok(())
 }
 
-/// The answer when every sandbox is taken and the queue is full.
+/// The reply if every sandbox is in use and the queue is full, or the request waited too long.
 pub(super) fn too_busy(observation: &mut Observation) -> Reply {
     observation.tell(Event::Rejected { reason: "overload" });
     try_again(503, "Too busy at the moment", 1)
 }
 
-/// An answer that asks the client to come back after some seconds.
+/// A reply that asks the client to try again after some seconds.
 pub(super) fn try_again(status: u16, title: &str, after_s: u64) -> Reply {
     let mut reply = Reply::plain(status, title);
     reply.set_header("retry-after", after_s.to_string());

@@ -1,4 +1,4 @@
-//! What is at the path of a request.
+//! Finds what is at the path of a request.
 
 use std::sync::Arc;
 
@@ -14,27 +14,35 @@ use crate::response::Reply;
 /// What is at a path.
 pub(super) enum Match {
     Page(MatchedPage),
-    File(Arc<PublicFile>, CanonicalPath),
+    File(MatchedFile),
     Nothing(CanonicalPath),
-    /// The path is not valid, or has another form.
+    /// The path is invalid, or it redirects to its canonical form.
     Reply(Reply),
 }
 
 /// The page that answers a request.
 pub(super) struct MatchedPage {
-    pub brand: Arc<Brand>,
-    pub page: Arc<Page>,
-    pub path: CanonicalPath,
-    pub params: RouteParams,
-    /// 404 for the brand's page of that name, otherwise 200.
-    pub status: u16,
+    pub(super) brand: Arc<Brand>,
+    pub(super) page: Arc<Page>,
+    pub(super) path: CanonicalPath,
+    pub(super) params: RouteParams,
+    /// The status unless the script sets another one: 404 for the brand's 404 page, otherwise
+    /// 200.
+    pub(super) status: u16,
+}
+
+/// The file of `public/` that answers a request.
+pub(super) struct MatchedFile {
+    pub(super) brand: Arc<Brand>,
+    pub(super) file: Arc<PublicFile>,
+    pub(super) path: CanonicalPath,
 }
 
 /// Finds the page or the file of `brand` that answers `request`.
 pub(super) fn match_path(brand: &Arc<Brand>, request: &PageRequest) -> Match {
     let path = match canonical(&request.raw_path) {
         PathForm::Canonical(path) => path,
-        PathForm::Refused => return Match::Reply(Reply::plain(400, "Not a valid address")),
+        PathForm::Refused => return Match::Reply(Reply::plain(400, "This address is not valid")),
         PathForm::TrailingSlash(_) => {
             return Match::Reply(Reply::redirect(308, &request.address_without_slash()));
         }
@@ -43,12 +51,12 @@ pub(super) fn match_path(brand: &Arc<Brand>, request: &PageRequest) -> Match {
         Match::Page(MatchedPage { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status })
     };
     if let Some((found, params)) = brand.pages.find(&path) {
-        // Nothing is at the address of the page that says so.
+        // The 404 page has status 404 at its own address, too.
         let status =
             if brand.not_found_page().is_some_and(|own| Arc::ptr_eq(own, found)) { 404 } else { 200 };
         page(found, path, params, status)
     } else if let Some(file) = brand.public.find(&path) {
-        Match::File(Arc::clone(file), path)
+        Match::File(MatchedFile { brand: Arc::clone(brand), file: Arc::clone(file), path })
     } else if let Some(own) = brand.not_found_page() {
         page(own, path, RouteParams::new(), 404)
     } else {

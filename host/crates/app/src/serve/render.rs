@@ -1,66 +1,56 @@
-//! Template and effects to a reply.
+//! Turns the effects of a run and the template into a reply.
 
 use serde_json::{Map, Value};
 
-use sluice_page::{OnError, PageContent, template_failure};
+use sluice_page::{OnError, template_failure};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::Failure;
 use sluice_session::Session;
 use sluice_template::{Rendered, Scope};
 
-use super::matching::MatchedPage;
-use crate::app::App;
-use crate::observe::{Event, Observation};
-use crate::request::PageRequest;
+use super::journey::Journey;
+use crate::observe::Event;
 use crate::response::Reply;
 
-/// The reply to a run. A stop call replaces the page; otherwise the template is rendered.
+/// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
 /// `seen` is `request` as the template sees it.
-pub(super) fn reply(
-    app: &App,
-    matched: &MatchedPage,
-    content: &PageContent,
-    request: &PageRequest,
-    seen: &Value,
-    report: RunReport,
-    observation: &mut Observation,
-) -> Reply {
-    if report.outcome.is_failure() && matched.page.on_error == OnError::Error {
+pub(super) fn reply(journey: &mut Journey<'_>, seen: &Value, report: RunReport) -> Reply {
+    if report.outcome.is_failure() && journey.page().on_error == OnError::Error {
         return Reply::plain(500, "Something went wrong");
     }
+    let is_https = journey.request.is_https;
     let mut effects = report.effects;
     if effects.stop.is_some() {
-        return Reply::of_effects(effects, None, request.is_https);
+        return Reply::of_effects(effects, None, is_https);
     }
-    effects.status = effects.status.or(Some(matched.status));
-    let step = observation.trace().child("template");
-    let rendered = render(app, matched, content, seen, &effects.variables, &report.session);
+    effects.status = effects.status.or(Some(journey.matched.status));
+    let step = journey.observation.trace().child("template");
+    let rendered = render(journey, seen, &effects.variables, &report.session);
     step.end();
     match rendered {
         Ok(rendered) => {
-            observation.tell(Event::UrlsBlocked { warnings: &rendered.warnings });
-            Reply::of_effects(effects, Some(rendered.html), request.is_https)
+            journey.observation.tell(Event::UrlsBlocked { warnings: &rendered.warnings });
+            Reply::of_effects(effects, Some(rendered.html), is_https)
         }
         Err(failure) => {
-            observation.tell(Event::TemplateFailed { failure: &failure });
+            journey.observation.tell(Event::TemplateFailed { failure: &failure });
             Reply::plain(500, "Something went wrong")
         }
     }
 }
 
-/// `own` are the script's variables, which override the brand's variables of the same name.
+/// Renders the template. `own` are the variables that the script set. They override the brand's
+/// variables of the same name.
 fn render(
-    app: &App,
-    matched: &MatchedPage,
-    content: &PageContent,
+    journey: &Journey<'_>,
     seen: &Value,
     own: &Map<String, Value>,
     session: &Session,
 ) -> Result<Rendered, Failure> {
-    let template = content.template.as_ref().map_err(Failure::clone)?;
-    let mut variables = Map::clone(&matched.brand.variables);
+    let template = journey.content.template.as_ref().map_err(Failure::clone)?;
+    let mut variables = Map::clone(&journey.brand().variables);
     variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let params = matched.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+    let params = journey.matched.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
     let identity = session.identity();
     let scope = Scope {
         variables: &variables,
@@ -69,5 +59,5 @@ fn render(
         request: seen,
         route_params: &Value::Object(params.collect()),
     };
-    template.render_at(&scope, app.clock.now()).map_err(template_failure)
+    template.render_at(&scope, journey.app.clock.now()).map_err(template_failure)
 }

@@ -1,18 +1,20 @@
-//! The visitor's session during a request: loaded, handed over by a token, saved.
+//! The visitor's session during a request: loading it, logging in with a handoff token, saving it.
 
-use sluice_session::Session;
+use sluice_kit::StoreError;
 use sluice_session::cookie::SessionId;
+use sluice_session::handoff::HandoffRefusal;
+use sluice_session::{Session, SessionRefusal};
 use sluice_site::Brand;
 
 use super::admission::try_again;
-use super::matching::MatchedPage;
+use super::journey::Journey;
 use crate::app::App;
 use crate::observe::{Event, Observation};
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 
-/// The visitor's session. When the database does not answer, the page is served as to a
-/// visitor without a session, and the stored session stays as it is.
+/// Loads the visitor's session. If the database does not answer, the session is empty and marked
+/// as unavailable, and the stored session stays unchanged.
 pub(super) async fn load_session(
     app: &App,
     brand: &Brand,
@@ -31,74 +33,76 @@ pub(super) async fn load_session(
     })
 }
 
-/// Logs in the customer of a handoff token in the address. The reply is a redirect to the
-/// same address without the token, given as the error, because it ends the journey. When
-/// the token is not valid, the request goes on without it.
-pub(super) async fn take_url_token(
-    app: &App,
-    matched: &MatchedPage,
-    request: &mut PageRequest,
-    session: &Session,
-    observation: &mut Observation,
-) -> Result<(), Reply> {
-    if request.method == Method::Post {
+/// Logs in the customer of a handoff token in the URL. This ends the journey, so the redirect to
+/// the URL without the token is returned as the error. If the token is not valid, the request
+/// continues without it.
+pub(super) async fn take_url_token(journey: &mut Journey<'_>, session: &Session) -> Result<(), Reply> {
+    if journey.request.method == Method::Post {
         return Ok(());
     }
-    let Some(token) = request.take_url_token() else { return Ok(()) };
-    // HEAD changes nothing, a page that does not exist logs nobody in, and a token with which
-    // nobody can be logged in is not used up.
-    if request.method == Method::Head || matched.status == 404 || session.is_unavailable {
+    let Some(token) = journey.request.take_url_token() else { return Ok(()) };
+    // HEAD must not change anything, and a page that does not exist must not log anybody in. If
+    // the session is unavailable, the login could not be saved, so the token must stay usable.
+    let is_head = journey.request.method == Method::Head;
+    if is_head || journey.matched.status == 404 || session.is_unavailable {
         return Ok(());
     }
-    let mut session = session.clone();
-    let brand = &matched.brand.id;
-    let taken = app.handoff(brand).take(&token, app.now_ms()).await;
-    let taken = taken.map_err(|refusal| refusal.to_string()).and_then(|identity| {
-        session.hand_over(identity, &matched.page.limits).map_err(|refusal| refusal.to_string())
-    });
-    let taken = match (taken, session.new_owner()) {
-        (Ok(()), Some(customer)) => {
-            let (from, to) = (customer.email_owner(), &customer.customer_id);
-            let adopted = app.crm_access(brand).adopt_customer(&from, to, app.now_ms()).await;
-            adopted.map_err(|error| error.to_string())
+    let session = match log_in(journey, &token, session.clone()).await {
+        Ok(session) => session,
+        Err(reason) => {
+            let (brand, page) = (&journey.brand().id, &journey.page().file);
+            tracing::info!(brand, page, "a handoff token was rejected: {reason}");
+            return Ok(());
         }
-        (taken, _) => taken,
     };
-    if let Err(reason) = taken {
-        tracing::info!(brand, page = matched.page.file, "a handoff token was refused: {reason}");
-        return Ok(());
-    }
-    let reply = Reply::redirect(303, &request.address());
-    Err(save_session(app, matched, &session, request, reply, observation).await)
+    let reply = Reply::redirect(303, &journey.request.address());
+    Err(save_session(journey, &session, reply).await)
 }
 
-/// Saves what the request changed in the session, and gives `reply` with the cookie of a new
-/// session. When the database does not take the changes, nothing of `reply` is sent, because
-/// it says that they were made: the visitor gets 503 without cookies instead.
-pub(super) async fn save_session(
-    app: &App,
-    matched: &MatchedPage,
-    session: &Session,
-    request: &PageRequest,
-    mut reply: Reply,
-    observation: &mut Observation,
-) -> Reply {
+/// Why a handoff token did not log in a customer.
+#[derive(Debug, thiserror::Error)]
+enum LoginError {
+    #[error(transparent)]
+    Token(#[from] HandoffRefusal),
+    #[error(transparent)]
+    Session(#[from] SessionRefusal),
+    #[error(transparent)]
+    Adopt(#[from] StoreError),
+}
+
+/// Marks the token as used, and returns the session with its customer logged in. The customer also
+/// gets the CRM data that was stored under the email address.
+async fn log_in(journey: &Journey<'_>, token: &str, mut session: Session) -> Result<Session, LoginError> {
+    let (app, brand) = (journey.app, &journey.brand().id);
+    let identity = app.handoff(brand).take(token, app.now_ms()).await?;
+    session.hand_over(identity, &journey.page().limits)?;
+    if let Some(customer) = session.new_owner() {
+        let (from, to) = (customer.email_owner(), &customer.customer_id);
+        app.crm_access(brand).adopt_customer(&from, to, app.now_ms()).await?;
+    }
+    Ok(session)
+}
+
+/// Saves the changes of the session, and returns `reply` with the cookie of the session if it has a
+/// new id. If the database does not take the changes, `reply` would claim changes that were not
+/// made, so the visitor gets 503 without cookies instead.
+pub(super) async fn save_session(journey: &mut Journey<'_>, session: &Session, mut reply: Reply) -> Reply {
     if session.changes().is_empty() {
         return reply;
     }
-    let brand = &matched.brand.id;
-    let saved = app.sessions.save(brand, session, &matched.page.limits, app.now_ms());
-    match observation.trace().ask("session.save", |_| true, saved).await {
+    let (app, brand, page) = (journey.app, &journey.brand().id, journey.page());
+    let saved = app.sessions.save(brand, session, &page.limits, app.now_ms());
+    match journey.observation.trace().ask("session.save", |_| true, saved).await {
         Ok(Some(issued)) => {
-            reply.issue_session(&issued, request.is_https);
+            reply.issue_session(&issued, journey.request.is_https);
             reply
         }
         Ok(None) => reply,
         Err(error) => {
-            observation.tell(Event::SessionNotSaved);
+            journey.observation.tell(Event::SessionNotSaved);
             tracing::error!(
                 brand,
-                page = matched.page.file,
+                page = page.file,
                 %error,
                 "the session could not be saved; the visitor gets 503 and none of the page's reply"
             );

@@ -98,7 +98,7 @@ impl Reporter {
         let came = [("compiled", names(false)), ("mistakes in", names(true))];
         let came = came.iter().filter(|(_, files)| !files.is_empty());
         let mut parts: Vec<String> = came.map(|(what, files)| format!("{what} {}", list(files))).collect();
-        if parts.is_empty() && !changed.is_empty() && report.site_problems.is_empty() {
+        if parts.is_empty() && !changed.is_empty() && report.site_problems().next().is_none() {
             parts.push("taken over".to_owned());
         }
         parts.push(milliseconds(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
@@ -111,8 +111,9 @@ impl Reporter {
         for change in &report.crm_changes {
             say(&format!("    crm: {}", printable(change)));
         }
-        for sentence in &report.restarts {
-            say(&self.style.paint(Tone::Warning, &format!("    {}", printable(sentence))));
+        for problem in report.restarts() {
+            let sentence = problem.to_string();
+            say(&self.style.paint(Tone::Warning, &format!("    {}", printable(&sentence))));
         }
     }
 

@@ -1,0 +1,76 @@
+//! Reads the body of a request, within bounds.
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web;
+use futures_util::StreamExt as _;
+
+use super::ReadRules;
+
+/// The server reads this much of a body that is too large, so that the client can receive the
+/// reply. Then it closes the connection.
+const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
+
+/// A request body.
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    /// The request has no body.
+    None,
+    /// The bytes of an `application/json` body.
+    Json(Vec<u8>),
+    /// The bytes of an `application/x-www-form-urlencoded` body, for brands that accept forms.
+    Form(Vec<u8>),
+    /// A body of another type, or one that is too large. Scripts see `null`.
+    Dropped,
+}
+
+/// Why a request is rejected whose body is incomplete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// The connection ended before the body, or the chunks of the body are invalid.
+    Broken,
+    /// The body took longer than `server.body_timeout`.
+    TooSlow,
+}
+
+impl Body {
+    /// A complete body. Its `Content-Type` decides what it is.
+    pub(crate) fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        match media.trim().to_ascii_lowercase().as_str() {
+            "application/json" => Self::Json(bytes),
+            "application/x-www-form-urlencoded" => Self::Form(bytes),
+            _ => Self::Dropped,
+        }
+    }
+}
+
+/// Reads the body of a POST.
+pub(super) async fn read_body(
+    headers: &HeaderMap,
+    payload: web::Payload,
+    rules: &ReadRules,
+) -> Result<Body, BodyFault> {
+    let body = tokio::time::timeout(rules.body_timeout, collect(payload, rules.body_bytes_max)).await;
+    let body = body.map_err(|_| BodyFault::TooSlow)??;
+    Ok(body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)))
+}
+
+/// Collects the body. Returns `None` if it is larger than `bytes_max`.
+async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<Vec<u8>>, BodyFault> {
+    let mut body = Vec::new();
+    let mut total = 0usize;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| BodyFault::Broken)?;
+        total = total.saturating_add(chunk.len());
+        if total > BODY_DRAIN_BYTES_MAX.max(bytes_max) {
+            return Ok(None);
+        }
+        if total <= bytes_max {
+            body.extend_from_slice(&chunk);
+        } else {
+            body = Vec::new();
+        }
+    }
+    Ok((total <= bytes_max).then_some(body))
+}

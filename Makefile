@@ -4,10 +4,10 @@ SITE ?= scripts
 CARGO_PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install run dev scripts types test-site test check lint fmt
+.PHONY: help setup install run dev scripts types test-site test check lint fmt screenshots
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the missing tools that the tests need (Debian, Ubuntu)
 	@.ci/setup
@@ -56,6 +56,10 @@ lint: ## Check formatting and run clippy
 
 fmt: ## Format the sources
 	cargo fmt
+
+screenshots: ## Take the pictures in README.md from the running program
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	docs/images/screenshots.sh
 
 include guest/guest.mk
 include benches/bench.mk

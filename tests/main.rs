@@ -25,6 +25,7 @@ mod console;
 mod crm;
 mod deploy;
 mod dev;
+mod drain;
 mod error_pages;
 mod escapes;
 mod execution_log;

@@ -38,7 +38,7 @@ use sluice_telemetry::trace::{Incoming, Trace};
 
 use crate::admin::AdminState;
 use crate::turns::TurnsOwed;
-use signals::Signals;
+use signals::{Signals, StopRequest};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What runs when the signal comes may take this long to finish.
@@ -57,6 +57,7 @@ pub struct Running {
     signals: Signals,
     app: Arc<App>,
     dev: Option<Arc<Dev>>,
+    drain: Duration,
 }
 
 /// Addresses that are this program's. Whoever asks before [`start`] waits.
@@ -116,6 +117,9 @@ pub fn start(
     .client_request_timeout(config.server.headers_timeout)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(SHUTDOWN_SECONDS)
+    // An answer's head and body may be two segments; the second must not wait until the
+    // client acknowledges the first.
+    .tcp_nodelay(true)
     .disable_signals();
     if let Some(workers) = config.server.workers {
         visitors = visitors.workers(workers);
@@ -125,17 +129,28 @@ pub fn start(
     let state = web::Data::new(AdminState::new(Arc::clone(&app), config, site_dir)?);
     let probe_state = state.clone();
     let admin = HttpServer::new(move || ActixApp::new().app_data(state.clone()).configure(admin::routes));
-    let admin = admin.workers(1).disable_signals().listen(admin_listener)?.run();
+    let admin = admin.workers(1).tcp_nodelay(true).disable_signals().listen(admin_listener)?.run();
     let mut operators = vec![admin];
     if let Some((listener, address)) = probes {
         tracing::info!(%address, "probes and metrics are answered here, too");
         let probes = HttpServer::new(move || {
             ActixApp::new().app_data(probe_state.clone()).configure(admin::probe_routes)
         });
-        operators.push(probes.workers(1).disable_signals().listen(listener)?.run());
+        operators.push(probes.workers(1).tcp_nodelay(true).disable_signals().listen(listener)?.run());
     }
     let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
-    Ok(Running { address, admin_address, visitors, operators, workers, signals, app, dev })
+    Ok(Running {
+        address,
+        admin_address,
+        visitors,
+        operators,
+        workers,
+        signals,
+        app,
+        // Nobody but the author waits for a site that is worked on.
+        drain: if dev.is_some() { Duration::ZERO } else { config.server.drain },
+        dev,
+    })
 }
 
 /// `with`: how another address is given.
@@ -151,25 +166,40 @@ fn bind(address: SocketAddr, with: &str) -> anyhow::Result<(TcpListener, SocketA
 }
 
 impl Running {
-    /// Serves until SIGTERM or SIGINT; then finishes what runs and lets go of
-    /// the database.
+    /// Serves until SIGTERM or SIGINT, then finishes the requests that run and closes the
+    /// database. After SIGTERM the server first goes on serving for `server.drain`, while
+    /// `/readyz` answers 503 and every answer closes its connection, so that load balancers
+    /// and clients move to other hosts without a failed request. A second signal ends that.
     ///
     /// # Errors
     /// A listener failed.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let Self { visitors, operators, workers, signals: Signals { mut stop, hangup }, app, dev, .. } = self;
+        let Self {
+            visitors, operators, workers, signals: Signals { mut stop, hangup }, app, dev, drain, ..
+        } = self;
         // Visitors first: until they are gone, operators see how far it is.
         let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app)));
         tokio::spawn(async move {
-            stop.recv().await;
+            let request = stop.recv().await;
             stopping.stopping.store(true, Ordering::Relaxed);
             if let Some(dev) = &dev {
                 dev.stopping.cancel();
             }
-            tracing::info!("stopping: no new requests, what runs is finished");
+            if request == StopRequest::Drain && !drain.is_zero() {
+                let seconds = drain.as_secs();
+                tracing::info!(
+                    seconds,
+                    "stopping: requests are served until load balancers have noticed; a second signal ends this"
+                );
+                tokio::select! {
+                    () = tokio::time::sleep(drain) => {}
+                    _ = stop.recv() => {}
+                }
+            }
+            tracing::info!("stopping: new connections are rejected, and running requests are finished");
             for handle in handles {
                 handle.stop(true).await;
             }
@@ -199,7 +229,7 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
         Some(method) => match PageRequest::read(method, &request, payload, &app.live().read_rules).await {
             Ok(request) => {
                 let is_https = request.is_https;
-                (travel(app, request, trace.clone()).await, is_https)
+                (travel(app.clone(), request, trace.clone()).await, is_https)
             }
             Err(fault) => (unread(fault), false),
         },
@@ -211,6 +241,9 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     };
     if let Some(turns) = turns {
         turns.note(reply.status);
+    }
+    if app.stopping.load(Ordering::Relaxed) {
+        reply.set_header("connection", "close".into());
     }
     if let Some(traceparent) = trace.finish(reply.status, is_https) {
         reply.set_header("traceparent", traceparent);

@@ -10,10 +10,19 @@ pub struct Signals {
     pub hangup: Signal,
 }
 
-/// Either of the two that stop.
+/// The two signals that stop the server.
 pub struct Stop {
     term: Signal,
     int: Signal,
+}
+
+/// How the server was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopRequest {
+    /// SIGTERM, as service managers send it: load balancers have to notice first.
+    Drain,
+    /// SIGINT, as a person at the terminal sends it.
+    Now,
 }
 
 impl Signals {
@@ -29,10 +38,10 @@ impl Signals {
 
 impl Stop {
     /// Waits for one of them.
-    pub async fn recv(&mut self) {
+    pub async fn recv(&mut self) -> StopRequest {
         tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
+            _ = self.term.recv() => StopRequest::Drain,
+            _ = self.int.recv() => StopRequest::Now,
         }
     }
 }

@@ -93,6 +93,12 @@ pub struct ServerConfig {
     #[serde(deserialize_with = "duration")]
     #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub write_timeout: Duration,
+    /// How long the server continues to serve after SIGTERM. Meanwhile `/readyz` responds with
+    /// status 503 and every response closes its connection, so that load balancers send clients to
+    /// other hosts.
+    #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    pub drain: Duration,
     /// The reverse proxies whose `Forwarded` and `X-Forwarded-*` headers the server believes.
     /// It ignores these headers in all other requests.
     #[serde(deserialize_with = "networks")]
@@ -111,6 +117,7 @@ impl Default for ServerConfig {
             headers_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
         }
     }

@@ -151,7 +151,8 @@ impl Scripts {
         let mut scripts = Self { files: Vec::new(), problems: Vec::new(), make_entities: false };
         let pages = folder.pages.iter().map(|file| format!("pages/{file}"));
         for file in folder.module_files().chain(pages) {
-            if let Err(problem) = folder.source(&file).and_then(|source| scripts.add(source)) {
+            let source = folder.source(&file).map_err(|error| error.to_string());
+            if let Err(problem) = source.and_then(|source| scripts.add(source)) {
                 scripts.problems.push(problem);
             }
         }

@@ -9,10 +9,10 @@ use sluice_limits::policy::LimitPolicy;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_site::config::BrandConfig;
-use sluice_site::public::{PublicError, PublicFiles};
+use sluice_site::public::{PublicError, PublicFault, PublicFiles};
 use sluice_site::table::url_path;
 use sluice_site::{BrandFolder, limit_layers};
-use sluice_text::source::Source;
+use sluice_text::source::{Position, Source};
 
 use super::scripts::Scripts;
 use super::{pages, paths, settings, settings_file};
@@ -99,21 +99,14 @@ pub(super) async fn check(
 }
 
 fn of_public(problem: &PublicError) -> Diagnostic {
-    match problem {
-        PublicError::BackendScript(place) => {
-            let mut parts = place.rsplitn(3, ':');
-            let mut number = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
-            let (column, line) = (number(), number());
-            let file = parts.next().unwrap_or(place).to_owned();
+    match &problem.fault {
+        PublicFault::BackendScript(Position { line, column }) => {
             let message = "a backend script cannot stand in public/, and the file is not served";
-            let found = Diagnostic::of_file(Rule::MisplacedScript, &file, message);
-            Diagnostic { line, column, ..found }.help("move the file to pages/, or the script to a page")
+            let found = Diagnostic::of_file(Rule::MisplacedScript, &problem.file, message);
+            let found = Diagnostic { line: *line, column: *column, ..found };
+            found.help("move the file to pages/, or the script to a page")
         }
-        other => {
-            let text = other.to_string();
-            let (file, reason) = text.split_once(": ").unwrap_or(("public", &text));
-            Diagnostic::of_file(Rule::File, file, reason)
-        }
+        other => Diagnostic::of_file(Rule::File, &problem.file, other.to_string()),
     }
 }
 

@@ -179,15 +179,12 @@ fn settings_file(dir: &Path, file: &str) -> (Source, Vec<Diagnostic>) {
     let empty = Source { file: file.to_owned(), text: String::new() };
     match files::read(dir, file) {
         Ok(source) => (source, Vec::new()),
-        Err(FileError::Unreadable(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            (empty, Vec::new())
-        }
-        Err(error) => (empty, vec![unreadable(file, &error.to_string())]),
+        Err(error) if error.is_missing() => (empty, Vec::new()),
+        Err(error) => (empty, vec![unreadable(&error)]),
     }
 }
 
-/// A file that cannot be read; `reason` may begin with its name.
-fn unreadable(file: &str, reason: &str) -> Diagnostic {
-    let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(reason);
-    Diagnostic::of_file(Rule::File, file, reason)
+/// A file that cannot be read.
+fn unreadable(error: &FileError) -> Diagnostic {
+    Diagnostic::of_file(Rule::File, &error.file, error.fault.to_string())
 }

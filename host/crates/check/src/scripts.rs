@@ -46,7 +46,7 @@ impl Scripts {
         for file in pages.chain(brand.folder.module_files()).collect::<Vec<_>>() {
             match brand.folder.source(&file) {
                 Ok(source) => scripts.add(sandbox, source, brand).await?,
-                Err(reason) => scripts.found.push(unreadable(&file, &reason)),
+                Err(error) => scripts.found.push(unreadable(&error)),
             }
         }
         Ok(scripts)

@@ -9,6 +9,7 @@
 pub mod advice;
 pub mod policy;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One limit, without a page's value for it.
@@ -30,32 +31,42 @@ macro_rules! limits {
             $($(#[$doc])* pub $name: $type,)+
         }
 
-        /// The `[limits]` of a brand or a page. A value here overrides the value of the level
-        /// above.
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        /// Limits that override those of the level above: of the brand for a page, and of
+        /// `sluice.toml` for a brand. A limit that is not set here has the value of that level.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct LimitOverrides {
             $($(#[$doc])* pub $name: Option<$type>,)+
         }
 
-        /// The `[limits]` of `sluice.toml`, with `[limits.max]` inside.
-        #[derive(Debug, Clone, Default, Deserialize)]
+        /// `[limits]` of `sluice.toml`, with `[limits.max]` in it.
+        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct SiteLimits {
             $($(#[$doc])* pub $name: Option<$type>,)+
-            /// `[limits.max]`
+            /// The highest values that brands and pages can set, and the size of the pool of
+            /// sandboxes. A higher value in `brand.toml` is reduced to the maximum, and the log
+            /// contains a warning.
             pub max: MaxLimits,
         }
 
-        /// `[limits.max]`: the largest values that brands and pages may set, and the size
-        /// of the pool.
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        /// `[limits.max]`: the highest values that brands and pages can set, and the size of the
+        /// pool of sandboxes.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct MaxLimits {
-            $($(#[$doc])* pub $name: Option<$type>,)+
-            /// Bytes of one sandbox, with the memory that the engine uses. Sizes the pool.
+            $(
+                #[doc = concat!(
+                    "The highest value of `", stringify!($name), "`, in ", $unit, ". Unlimited by default."
+                )]
+                pub $name: Option<$type>,
+            )+
+            /// The memory of one sandbox, in bytes. A sandbox takes 8 MB for the engine and twice
+            /// `heap_bytes_max`, so a higher `heap_bytes_max` than (`memory` − 8 MB) / 2 is reduced
+            /// to that value. A change requires a restart.
             pub memory: Option<usize>,
-            /// Sandboxes that run at the same time. Sizes the pool.
+            /// The number of sandboxes that run at the same time. Further requests wait. A change
+            /// requires a restart.
             pub concurrent_runs: Option<u32>,
         }
 
@@ -116,56 +127,66 @@ macro_rules! limits {
 }
 
 limits! {
-    /// wasmtime fuel of a run: what the script burns and what its host calls cost.
+    /// Fuel of a run, in units. The script uses one for about each WebAssembly instruction. A host
+    /// call adds 10,000, and 10 for each byte that it passes. A run that exceeds it ends with the
+    /// outcome `fuel`.
     fuel: u64 = 1_000_000_000, "units";
-    /// What JavaScript may allocate in addition to the engine's own heap.
+    /// Memory that the script can allocate, in bytes. An allocation beyond it throws `out of
+    /// memory`. If the script continues, the run ends with the outcome `memory`.
     heap_bytes_max: u32 = 8 << 20, "bytes";
-    /// Wall clock of a run, host calls included.
+    /// Elapsed time of a run, in milliseconds, including the time in host calls. A run that exceeds
+    /// it ends with the outcome `timeout`.
     wall_ms_max: u64 = 30_000, "ms";
-    /// Size of a request body that scripts can read.
+    /// Size of a request body that the script gets, in bytes. For a larger body, `request.body` is
+    /// `null`.
     body_bytes_max: usize = 64 << 10, "bytes";
-    /// Template variables that a run may set.
+    /// Number of template variables that a run can set. Beyond it, `setVariable` returns `false`.
     variables_max: usize = 256, "keys";
-    /// Size of all template variables together.
+    /// Size of all template variables of a run, in bytes. Beyond it, `setVariable` returns `false`.
     variable_bytes_max: usize = 1 << 20, "bytes";
-    /// Keys in a session.
+    /// Number of keys in a session. Beyond it, `session.set` returns `false`.
     session_keys_max: usize = 128, "keys";
-    /// Size of a session.
+    /// Size of a session, in bytes. Beyond it, `session.set` and `session.setCustomer` return
+    /// `false`.
     session_bytes_max: usize = 64 << 10, "bytes";
-    /// Handoff tokens that a run makes and takes.
+    /// Number of handoff tokens that a run can create and use. Beyond it, `session.getToken` returns
+    /// `null` and `session.setFromToken` returns `false`.
     session_tokens_max: u32 = 20, "tokens";
-    /// Cookies that a run may set or delete.
+    /// Number of cookies that a run can set and delete. Beyond it, `cookie.set` returns `false`.
     cookies_max: usize = 20, "cookies";
-    /// Size of one cookie.
+    /// Size of one cookie, in bytes: its name, value and path. Beyond it, `cookie.set` returns
+    /// `false`.
     cookie_bytes_max: usize = 4 << 10, "bytes each";
-    /// Headers that a run may set.
+    /// Number of response headers that a run can set. Beyond it, `setHeader` returns `false`.
     headers_max: usize = 50, "headers";
-    /// Size of all headers together.
+    /// Size of all response headers that a run sets, in bytes. Beyond it, `setHeader` returns
+    /// `false`.
     header_bytes_max: usize = 8 << 10, "bytes";
-    /// Lines that a run may write to the console.
+    /// Number of console lines of a run. Further lines are dropped and counted.
     console_lines_max: usize = 200, "lines";
-    /// Size of all console lines together.
+    /// Size of all console lines of a run, in bytes. Further lines are dropped and counted.
     console_bytes_max: usize = 64 << 10, "bytes";
-    /// CRM calls of a run.
+    /// Number of CRM calls of a run. A further call throws a `RangeError`.
     crm_calls_max: u32 = 100, "calls";
-    /// Size of the result of one CRM call.
+    /// Size of the result of one CRM call, in bytes. A call with a larger result throws a
+    /// `RangeError`.
     crm_result_bytes_max: usize = 1 << 20, "bytes each";
-    /// Keys in one CRM entry.
+    /// Number of keys in one CRM entry. Beyond it, the call returns `false`.
     crm_entry_keys_max: u32 = 256, "keys";
-    /// CRM entries of one reference in one entity.
+    /// Number of entries of one reference in one CRM entity. Beyond it, the call returns `false`.
     crm_reference_entries_max: u32 = 1_000, "entries";
-    /// Size of all CRM data of a brand.
+    /// Size of all CRM data of a brand, in bytes. Beyond it, the call returns `false`.
     crm_brand_bytes_max: u64 = 1 << 30, "bytes";
-    /// Modules that one module may import.
+    /// Number of modules that one page or module can import. Otherwise the page does not compile.
     imports_max: usize = 10, "modules";
-    /// How deep imports may nest.
+    /// Depth to which imports can be nested, in levels. Otherwise the page does not compile.
     import_depth_max: usize = 8, "levels";
-    /// wasmtime fuel of the compilation of a page. An author can write a page that is slow
-    /// to compile.
+    /// Fuel for compiling a page, in units. A page that needs more does not compile.
     compile_fuel: u64 = 10_000_000_000, "units";
-    /// Memory of the compilation of a page.
+    /// Memory for compiling a page, in bytes. A page that needs more does not compile.
     compile_memory_bytes_max: usize = 64 << 20, "bytes";
-    /// Wall clock of the compilation of a page.
+    /// Elapsed time for compiling a page, in milliseconds. A page that needs longer does not
+    /// compile.
     compile_wall_ms_max: u64 = 10_000, "ms";
 }
 

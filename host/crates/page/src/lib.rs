@@ -31,14 +31,14 @@ use extract::extract;
 use failures::ScriptFiles;
 use modules::{CompileError, ModuleSource, ScriptFile};
 
-/// What a visitor gets when a page's script failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+/// The response of a page whose script fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// The page, with everything that was applied before the failure.
+    /// The page, with everything that the script did before it failed.
     #[default]
     Page,
-    /// A plain 500.
+    /// A plain response with status 500.
     Error,
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
@@ -21,8 +22,9 @@ pub use store::{RateStore, RateWindow};
 /// At most this many addresses that exceeded a rate are kept in memory.
 const EXCEEDED_MAX: usize = 100_000;
 
-/// A number of requests in each window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A number of requests in each second (`s`), minute (`m`), hour (`h`) or day (`d`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", regex(pattern = "^[0-9]+ */ *[smhd]$"), example = "10/m")]
 pub struct Rate {
     /// Requests that are admitted in one window.
     pub requests: u32,

@@ -1,14 +1,13 @@
-//! Components that were not built by the engine: they may use the published
-//! world and nothing else.
+//! Components that were not built by the engine. They may use only the published world.
 
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
 
 use crate::sandbox::block_on;
 
-/// Searches the memory for a marker; without one, writes the marker every STRIDE
-/// bytes. `run` answers `result<_, failure>` through memory: the failure's name is
-/// `MarkerFound` when the search succeeded.
+/// Searches the memory for a marker. If there is none, writes the marker every STRIDE
+/// bytes. `run` returns `result<_, failure>` through memory: the failure's name is
+/// `MarkerFound` if the marker was found.
 const MARKER_CORE: &str = r#"
   (memory (export "memory") 160)
   ;; A page of the initial image, so that image pages are written, too.
@@ -44,7 +43,7 @@ const MARKER_CORE: &str = r#"
     (call $answer (local.get $found)))
 "#;
 
-/// A component around `core`, which holds the functions and exports `run`.
+/// A component with the core module `core`, which has the functions and exports `run`.
 fn component(imports: &str, core: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
@@ -72,14 +71,14 @@ fn marker_core(stride: u32) -> String {
     MARKER_CORE.replace("STRIDE", &stride.to_string())
 }
 
-/// Searches, then marks every `stride` bytes.
-pub fn marker_component(stride: u32) -> Vec<u8> {
+/// Searches for the marker, and then writes it every `stride` bytes.
+pub(crate) fn marker_component(stride: u32) -> Vec<u8> {
     let core = marker_core(stride);
     component("", &format!("{core} (func (export \"run\") (param i32) (result i32) (call $run))"))
 }
 
-/// The same twice in one run, so that the second search finds the marker.
-pub fn marker_component_twice(stride: u32) -> Vec<u8> {
+/// Does the same twice in one run, so that the second search finds the marker.
+pub(crate) fn marker_component_twice(stride: u32) -> Vec<u8> {
     let core = marker_core(stride);
     component(
         "",
@@ -88,7 +87,7 @@ pub fn marker_component_twice(stride: u32) -> Vec<u8> {
 }
 
 #[test]
-fn nothing_beyond_the_published_world_is_linked() {
+fn links_only_the_published_world() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let core = format!("{} (func (export \"run\") (param i32) (result i32) (call $run))", marker_core(8));
@@ -108,7 +107,7 @@ fn nothing_beyond_the_published_world_is_linked() {
 }
 
 #[test]
-fn bytes_that_are_no_component_are_refused() {
+fn rejects_bytes_that_are_not_a_component() {
     let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
     for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"not wasm"] {
         assert!(sandbox.load(bytes).is_err());
@@ -116,7 +115,7 @@ fn bytes_that_are_no_component_are_refused() {
 }
 
 #[test]
-fn a_foreign_component_meets_the_same_limits() {
+fn foreign_components_have_the_same_limits() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let endless = r#"(memory (export "memory") 1)

@@ -260,7 +260,7 @@ fn creates_the_token_once_and_logs_its_file() {
 fn probes_can_have_their_own_address() {
     let site = site();
     let server = ServerOptions::of(site.path()).env("SLUICE_ADMIN__PROBES", "127.0.0.1:0").start();
-    let told = server.wait_told("probes and metrics are answered here, too");
+    let told = server.wait_told("probes and metrics are also served on this address");
     let address: SocketAddr = told[0]["fields"]["address"].as_str().unwrap().parse().unwrap();
     for (path, status) in [
         ("/healthz", 200),

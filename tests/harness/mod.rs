@@ -8,7 +8,7 @@ pub(crate) mod site;
 pub(crate) mod webdriver;
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -25,6 +25,9 @@ pub(crate) const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
 
 /// The key of hosts that share a database.
 pub(crate) const APP_KEY: &str = "0123456789abcdef0123456789abcdef";
+
+/// A free port of this machine.
+const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How long a test waits for an event before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,6 +51,8 @@ pub(crate) struct ServerOptions {
     data: Option<TempDir>,
     /// Whether the database is on a server and not in `data_dir`.
     is_shared: bool,
+    /// Addresses of the visitors' and the operators' listener.
+    listen: [SocketAddr; 2],
 }
 
 impl ServerOptions {
@@ -67,11 +72,24 @@ impl ServerOptions {
         command
             .arg(name)
             .arg(site_dir)
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .env("SLUICE_LOG", "info,sluice_runs::run_log=debug")
             .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
+            // Most tests stop servers without a load balancer, so waiting would only cost time.
+            .env("SLUICE_SERVER__DRAIN", "0s")
             .env_remove("APP_KEY");
-        Self { command, data_dir: data.path().to_owned(), data: Some(data), is_shared: false }
+        Self {
+            command,
+            data_dir: data.path().to_owned(),
+            data: Some(data),
+            is_shared: false,
+            listen: [FREE_PORT; 2],
+        }
+    }
+
+    /// Listens on these addresses, which must be free.
+    pub(crate) fn listen(mut self, visitors: SocketAddr, operators: SocketAddr) -> Self {
+        self.listen = [visitors, operators];
+        self
     }
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
@@ -130,7 +148,8 @@ impl Server {
     }
 
     fn run(options: ServerOptions) -> Self {
-        let ServerOptions { mut command, data_dir, data, is_shared } = options;
+        let ServerOptions { mut command, data_dir, data, is_shared, listen: [visitors, operators] } = options;
+        command.args(["--listen", &visitors.to_string(), "--admin-listen", &operators.to_string()]);
         if !is_shared {
             command.arg("--data").arg(&data_dir);
         }

@@ -56,7 +56,7 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     let following = tokio::spawn(follow(app, dev, changes));
     let stopped = running.until_stopped().await;
     following.abort();
-    stopped
+    Ok(stopped?)
 }
 
 /// A loaded site and its listeners.

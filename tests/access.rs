@@ -1,4 +1,4 @@
-//! Which paths lead where, and what access rules make of them.
+//! Paths in all spellings, and the access rules that apply to them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -33,7 +33,7 @@ fn site() -> TestSite {
     site
 }
 
-/// The status line's number and the `Location`; the path is sent as it is.
+/// Returns the status, the `Location` and the body. The path is sent without any encoding.
 fn raw(to: SocketAddr, path: &[u8], cookie: &str) -> (u16, Option<String>, String) {
     let mut stream = TcpStream::connect(to).unwrap();
     let tail = format!(" HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\nconnection: close\r\n\r\n");
@@ -48,12 +48,12 @@ fn raw(to: SocketAddr, path: &[u8], cookie: &str) -> (u16, Option<String>, Strin
 }
 
 #[test]
-fn every_spelling_of_a_path_meets_the_same_rules() {
+fn applies_access_rules_to_every_spelling_of_a_path() {
     let site = site();
     let server = Server::start(site.path());
     let login = server.get("localhost", "/login");
     let cookie = login.session_cookie().unwrap();
-    // Path, status for anybody, status for a customer, what a customer reads.
+    // Path, status for anonymous visitors, status for a customer, and what the customer gets.
     let table: &[(&str, u16, u16, &str)] = &[
         ("/", 200, 200, "start"),
         ("/members", 303, 200, "members"),
@@ -149,7 +149,7 @@ fn every_spelling_of_a_path_meets_the_same_rules() {
 }
 
 #[test]
-fn a_token_in_the_address_opens_what_is_guarded() {
+fn handoff_token_in_the_address_opens_a_guarded_page() {
     let site = site();
     let server = Server::start(site.path());
     let token = || server.get("localhost", "/login").body;
@@ -167,7 +167,7 @@ fn a_token_in_the_address_opens_what_is_guarded() {
     let cookie = handed.session_cookie().unwrap();
     let seen = Request::get("/members?a=b").header("cookie", &cookie).send(server.address);
     assert_eq!((seen.status, seen.body.as_str()), (200, "members"));
-    // Used up: the rule decides as if no token were there.
+    // The token was used already, so the rule decides as without a token.
     let again = server.get("localhost", &location);
     assert_eq!((again.status, again.header("location").as_deref()), (303, Some("/login")));
     assert_eq!(again.session_cookie(), None);

@@ -1,4 +1,4 @@
-//! The admin listener: who may do what, and the JSON API.
+//! The admin listener: access control and the JSON API.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -36,7 +36,7 @@ fn set_fuel(value: u64) -> Value {
     json!({"page": "/shop", "limit": "fuel", "value": value})
 }
 
-/// Everything that is not open, with what must not happen without the token.
+/// All requests that need the token.
 const CLOSED: [(&str, &str); 12] = [
     ("GET", "/"),
     ("GET", "/brands/shop"),
@@ -53,7 +53,7 @@ const CLOSED: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn without_the_token_nothing_is_shown_or_changed() {
+fn rejects_every_request_without_the_token() {
     let site = site();
     let server = Server::start(site.path());
     let before = std::fs::read_to_string(site.brand_dir("shop").join("brand.toml")).unwrap();
@@ -80,7 +80,7 @@ fn without_the_token_nothing_is_shown_or_changed() {
 }
 
 #[test]
-fn the_visitors_port_knows_nothing_of_it() {
+fn visitors_port_does_not_serve_the_admin_api() {
     let site = site();
     let server = Server::start(site.path());
     for path in
@@ -92,7 +92,7 @@ fn the_visitors_port_knows_nothing_of_it() {
 }
 
 #[test]
-fn names_and_origins_of_others_are_refused() {
+fn rejects_foreign_hosts_and_origins() {
     let site = site();
     let server = ServerOptions::of(site.path()).env("SLUICE_ADMIN__HOSTS", "[\"ops.example\"]").start();
     let ask = |host: &str, path: &str| Request::get(path).operator().host(host).send(server.admin_address);
@@ -110,7 +110,7 @@ fn names_and_origins_of_others_are_refused() {
 }
 
 #[test]
-fn the_console_s_cookie_is_closed_and_needs_an_origin() {
+fn console_cookie_is_protected_and_needs_an_origin() {
     let site = site();
     let server = Server::start(site.path());
     let form = |path: &str, body: &str| {
@@ -137,14 +137,14 @@ fn the_console_s_cookie_is_closed_and_needs_an_origin() {
     let logout = form("/logout", "").header("cookie", &cookie).header("origin", "http://localhost");
     assert_eq!(logout.send(server.admin_address).status, 303);
     let copied = Request::get("/api/overview").header("cookie", &cookie).send(server.admin_address);
-    assert_eq!(copied.status, 401, "a copy of the cookie is worth nothing any more");
+    assert_eq!(copied.status, 401, "a copy of the cookie is invalid after the logout");
 
     let wrong = form("/login", "token=wrong").header("origin", "http://localhost").send(server.admin_address);
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None));
 }
 
 #[test]
-fn whatever_is_wrong_is_told_as_json() {
+fn api_reports_errors_as_json() {
     let site = site();
     let server = Server::start(site.path());
     for (request, status) in [
@@ -172,7 +172,7 @@ fn whatever_is_wrong_is_told_as_json() {
 }
 
 #[test]
-fn brands_are_apart() {
+fn api_separates_brands() {
     let site = site();
     let server = Server::start(site.path());
     server.get("localhost", "/shop");
@@ -202,7 +202,7 @@ fn brands_are_apart() {
 }
 
 #[test]
-fn a_limit_is_written_into_the_brand_s_file() {
+fn writes_a_limit_into_brand_toml() {
     let site = site();
     site.write("sluice.toml", "[limits.max]\nfuel = 9_000_000\n");
     let server = Server::start(site.path());
@@ -233,7 +233,7 @@ fn a_limit_is_written_into_the_brand_s_file() {
 }
 
 #[test]
-fn a_token_is_made_once_and_named_in_the_log() {
+fn creates_the_token_once_and_logs_its_file() {
     let site = site();
     let data = tempfile::tempdir().unwrap();
     let start = || ServerOptions::of(site.path()).env_remove("SLUICE_ADMIN__TOKEN").data(data.path()).start();
@@ -257,7 +257,7 @@ fn a_token_is_made_once_and_named_in_the_log() {
 }
 
 #[test]
-fn probes_have_an_address_of_their_own() {
+fn probes_can_have_their_own_address() {
     let site = site();
     let server = ServerOptions::of(site.path()).env("SLUICE_ADMIN__PROBES", "127.0.0.1:0").start();
     let told = server.wait_told("probes and metrics are also served on this address");
@@ -270,18 +270,18 @@ fn probes_have_an_address_of_their_own() {
         ("/api/overview", 404),
         ("/", 404),
     ] {
-        // Probes come by address: any Host is right.
+        // Probes use the IP address, so every Host is allowed.
         let answer = Request::get(path).operator().host("10.1.2.3:9091").send(address);
         assert_eq!(answer.status, status, "{path}");
     }
 }
 
 #[test]
-fn parked_jobs_are_retried_and_dropped_by_their_own_brand_only() {
+fn retries_and_drops_only_jobs_of_the_named_brand() {
     let site = TestSite::with(&[("pages/index.html", "here")]);
     site.write("brands/other/brand.toml", "domains = [\"other.test\"]\n");
     let data = tempfile::tempdir().unwrap();
-    let [first, second] = park_two(data.path())[..] else { panic!("not two are parked") };
+    let [first, second] = park_two(data.path())[..] else { panic!("two jobs must be parked") };
     let server = ServerOptions::of(site.path()).data(data.path()).start();
     let jobs = |brand: &str| json(&server.admin(&format!("/api/brands/{brand}/jobs")));
     let act = |path: &str| Request::new("POST", path).operator().send(server.admin_address);
@@ -296,10 +296,10 @@ fn parked_jobs_are_retried_and_dropped_by_their_own_brand_only() {
         assert_eq!(json(&act(&format!("/api/brands/other/jobs/parked/{action}")))["jobs"], 0);
     }
     assert_eq!(act(&format!("/api/brands/demo/jobs/{first}/mend")).status, 404);
-    assert_eq!(jobs("demo").as_array().unwrap().len(), 2, "nothing has changed");
+    assert_eq!(jobs("demo").as_array().unwrap().len(), 2, "the jobs are unchanged");
     assert_eq!(act(&format!("/api/brands/demo/jobs/{first}/drop")).status, 200);
     assert_eq!(act(&format!("/api/brands/demo/jobs/{second}/retry")).status, 200);
-    // The entry is still not there, so it is parked again.
+    // The entry is still missing, so the job is parked again.
     server.wait_until("it has been tried", || {
         let left = jobs("demo");
         left.as_array().unwrap().len() == 1 && left[0]["state"] == "parked" && left[0]["is_late"] == true
@@ -309,7 +309,7 @@ fn parked_jobs_are_retried_and_dropped_by_their_own_brand_only() {
 }
 
 #[test]
-fn crm_data_of_a_brand_are_its_own() {
+fn api_shows_only_the_brands_own_crm_data() {
     let site = TestSite::new();
     for brand in ["one", "two"] {
         site.write(&format!("brands/{brand}/brand.toml"), &format!("domains = [\"{brand}.test\"]\n"));

@@ -1,10 +1,10 @@
-//! Every example of the documents for authors is run.
+//! Runs every example of the documents for authors.
 //!
-//! A fenced block names what it is behind its language: `file=` is a file of the brand's
-//! folder; a `js` block without it is a page's script, and what stands behind `// →` must be
-//! what the line logs. `query=`, `method=`, `body=` and `customer` say how the page is
-//! asked, `answers=` with which status it stops, `fails=` how it fails. Lines of `sh` blocks
-//! that begin with `sluice` must succeed in the site of the document.
+//! The words after the language of a fenced block say what the block is. With `file=`, it is a
+//! file in the brand's folder. A `js` block without `file=` is the script of a page; each line
+//! must log the text after its `// →`. `query=`, `method=`, `body=` and `customer` describe the
+//! request, `answers=` is the status with which the script stops, `fails=` the outcome of a
+//! failure. Lines of `sh` blocks that begin with `sluice` must succeed in the document's site.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Example {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// What its lines must log.
+    /// What the lines of the example must log.
     fn logged(&self) -> Vec<&str> {
         self.text.lines().filter_map(|line| Some(line.split_once("// → ")?.1.trim())).collect()
     }
@@ -71,7 +71,7 @@ fn examples(text: &str) -> Vec<Example> {
     found
 }
 
-/// The site that a document's files make, with its scripts as pages.
+/// The site of a document: its files, and a page for each of its scripts.
 fn site_of(examples: &[Example]) -> TestSite {
     let brand = "default = true\n[variables]\nsite_name = \"Shop\"\n";
     let site = TestSite::with(&[("brand.toml", brand), ("pages/index.html", "start")]);
@@ -117,7 +117,7 @@ fn check(name: &str, example: &Example, index: usize, visit: &Visit) {
         .console
         .lines
         .iter()
-        // Warnings that refused calls leave are the log's.
+        // Rejected calls leave warnings in the log, which examples do not show.
         .filter(|line| example.text.contains("console.warn") || line.level.name() == "log")
         .map(|line| line.text.replace(&format!("/{index}/example"), "/example"))
         .collect();
@@ -153,12 +153,12 @@ fn run_document(name: &str) -> usize {
 }
 
 #[test]
-fn the_reference_of_scripts_is_true() {
+fn examples_of_the_script_reference_work() {
     assert_eq!(run_document("scripts.md"), 17);
 }
 
 #[test]
-fn what_is_said_of_limits_is_true() {
+fn examples_of_the_limits_document_work() {
     assert_eq!(run_document("limits.md"), 3);
     let text = document("limits.md");
     let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
@@ -180,7 +180,7 @@ fn what_is_said_of_limits_is_true() {
 }
 
 #[test]
-fn what_is_said_of_the_tools_is_true() {
+fn examples_of_the_testing_document_work() {
     let all = examples(&document("testing.md"));
     let site = site_of(&all);
     let mut count = 0;
@@ -203,12 +203,11 @@ fn what_is_said_of_the_tools_is_true() {
 }
 
 #[test]
-fn every_global_is_in_the_reference() {
+fn script_reference_names_every_global() {
     let text = document("scripts.md");
-    let types = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/author/src/types/globals.d.ts"),
-    )
-    .unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/author/src/types");
+    let files = ["globals.d.ts", "web_globals.d.ts"];
+    let types = files.map(|file| std::fs::read_to_string(folder.join(file)).unwrap()).concat();
     let (_, all) = text.split_once("## All globals").unwrap();
     let listed: Vec<&str> =
         all.split('`').skip(1).step_by(2).take_while(|name| !name.contains(' ')).collect();

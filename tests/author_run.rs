@@ -1,4 +1,4 @@
-//! `sluice run`: one request, on an empty database, and everything that comes of it.
+//! `sluice run`: makes one request on an empty database and prints everything it caused.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::harness::TestSite;
 
-/// The sample site, as its authors have it; what the tools keep goes with the copy.
-pub fn sample_site() -> TestSite {
+/// A copy of the sample site. Files that the tools write are deleted with it.
+pub(crate) fn sample_site() -> TestSite {
     let site = TestSite::new();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/brands"), Path::new("brands"), &site);
     site
@@ -27,17 +27,17 @@ fn copy(from: &Path, to: &Path, site: &TestSite) {
     }
 }
 
-pub fn sluice(site: &Path, args: &[&str]) -> Command {
+pub(crate) fn sluice(site: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
     command.args(args).current_dir(site).env_remove("APP_KEY").env_remove("SLUICE_LOG");
     command
 }
 
-pub fn out(done: &Output) -> String {
+pub(crate) fn out(done: &Output) -> String {
     String::from_utf8(done.stdout.clone()).unwrap()
 }
 
-pub fn err(done: &Output) -> String {
+pub(crate) fn err(done: &Output) -> String {
     String::from_utf8(done.stderr.clone()).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn run_json(site: &TestSite, args: &[&str]) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn a_check_in_of_the_sample_site_shows_all_it_does() {
+fn shows_everything_that_a_request_did() {
     let site = sample_site();
     let ann = r#"{"id": "c-1", "email": "ann@example.com"}"#;
     let args = [
@@ -82,7 +82,7 @@ fn a_check_in_of_the_sample_site_shows_all_it_does() {
     let text = out(&run(&site, &args));
     for expected in [
         "POST /weight/checkin -> 200 OK\n",
-        "pages/weight/checkin.html of brand demo: stopped, answered with JSON\n",
+        "pages/weight/checkin.html of brand demo: stopped, responded with JSON\n",
         "  content-type: application/json; charset=utf-8\n",
         "setCrmFields({\"slug\":\"pattern-tracker\"",
         " -> true\n",
@@ -94,7 +94,7 @@ fn a_check_in_of_the_sample_site_shows_all_it_does() {
 }
 
 #[test]
-fn a_body_that_scripts_do_not_see_is_explained() {
+fn explains_why_the_script_did_not_get_the_body() {
     let page = "<script scope=\"backend\">console.log(request.body)</script>";
     let site = TestSite::with(&[("pages/index.html", page)]);
     for (args, why) in [
@@ -111,7 +111,7 @@ fn a_body_that_scripts_do_not_see_is_explained() {
 }
 
 #[test]
-fn nothing_of_it_stays() {
+fn leaves_nothing_behind_in_the_site() {
     let site = sample_site();
     for _ in 0..2 {
         let (_, ran) = run_json(&site, &["/"]);
@@ -120,7 +120,7 @@ fn nothing_of_it_stays() {
     }
     let left: Vec<PathBuf> =
         std::fs::read_dir(site.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // What was compiled is in the user's cache, not in what may be somebody else's site.
+    // Compiled code is in the user's cache, not in the site.
     assert_eq!(left, [site.path().join("brands")]);
 }
 
@@ -133,7 +133,7 @@ const CHANCE: &str = "<script scope=\"backend\">
 </script>{{ 'now' | date:'yyyy-MM-dd' }}";
 
 #[test]
-fn a_fixed_clock_and_seed_repeat_everything_fuel_too() {
+fn fixed_clock_and_seed_repeat_results_and_fuel() {
     let site = TestSite::with(&[("pages/index.html", CHANCE)]);
     let fixed = |seed: &str| run_json(&site, &["/", "--seed", seed, "--clock", "2026-01-31T12:00:00Z"]).1;
     let (one, again, other) = (fixed("7"), fixed("7"), fixed("8"));
@@ -147,7 +147,7 @@ fn a_fixed_clock_and_seed_repeat_everything_fuel_too() {
 }
 
 #[test]
-fn what_is_given_reaches_the_page_as_from_a_browser() {
+fn flags_reach_the_page_like_a_browsers_request() {
     let page = "<script scope=\"backend\">
       console.log(request);
       console.log(session.get('cart'), is_customer, customer?.name);
@@ -206,7 +206,7 @@ fn what_is_given_reaches_the_page_as_from_a_browser() {
 }
 
 #[test]
-fn a_body_comes_from_standard_input_too() {
+fn reads_the_body_from_standard_input() {
     let site = TestSite::with(&[(
         "pages/index.html",
         "<script scope=\"backend\">response.json(request.body)</script>",
@@ -223,7 +223,7 @@ fn a_body_comes_from_standard_input_too() {
 }
 
 #[test]
-fn a_script_that_fails_is_shown_where_it_failed() {
+fn shows_where_a_script_failed() {
     let site = TestSite::with(&[
         (
             "pages/throws.html",
@@ -252,12 +252,12 @@ fn a_script_that_fails_is_shown_where_it_failed() {
     }
     let shown = out(&run(&site, &["/throws"]));
     assert!(shown.contains("      nothing.there();\n      ^\n"), "{shown}");
-    // What was set before the failure is there.
+    // Variables that were set before the failure are shown.
     assert!(shown.contains("a = 1"), "{shown}");
 }
 
 #[test]
-fn crm_calls_are_shown_with_what_they_gave() {
+fn shows_crm_calls_with_their_results() {
     let page = "<script scope=\"backend\">
       setCrmField({ slug: 'orders', referenceId: '7', fieldKey: 'total', value: 5, async: true });
       setCrmField({ slug: 'orders', referenceId: '7', fieldKey: 'a b', value: 5 });
@@ -275,7 +275,7 @@ fn crm_calls_are_shown_with_what_they_gave() {
 }
 
 #[test]
-fn a_page_is_named_by_its_file_too_and_brands_are_told_apart() {
+fn finds_pages_by_file_and_by_brand() {
     let site = TestSite::new();
     for brand in ["shop", "blog"] {
         let page = format!("<script scope=\"backend\">console.log(request.headers.host)</script>{brand}");
@@ -297,11 +297,11 @@ fn a_page_is_named_by_its_file_too_and_brands_are_told_apart() {
         (vec!["/", "--brand", "shop", "--session", "{\"id\": 1}"], "the key `id` is reserved"),
         (vec!["/", "--brand", "shop", "--session", "[1"], "--session: this is not JSON"),
         (vec!["/", "--brand", "shop", "--header", "x"], "--header: \"x\" must be written as \"NAME: VALUE\""),
-        (vec!["/", "--brand", "shop", "--clock", "noon"], "this is no time such as 2026-01-31T12:00:00Z"),
+        (vec!["/", "--brand", "shop", "--clock", "noon"], "write a time such as 2026-01-31T12:00:00Z"),
         (vec!["/", "--brand", "shop", "--method", "PUT"], "pages take GET, HEAD and POST"),
         (vec!["/", "--brand", "shop", "--body", "gone.json"], "--body: gone.json cannot be read"),
-        (vec!["/", "--brand", "shop", "--form", "--body", "{\"a\": []}"], "a form sends texts; `a` is none"),
-        // Its page for that answers visitors, and is none that was asked for.
+        (vec!["/", "--brand", "shop", "--form", "--body", "{\"a\": []}"], "`a` is none of these"),
+        // The brand's 404 page answers visitors, but it is not the page that the user named.
         (vec!["/nope", "--brand", "blog"], "has no page at /nope"),
     ] {
         let done = run(&site, &args);

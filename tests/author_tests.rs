@@ -1,4 +1,4 @@
-//! `sluice test`: authors' tests, in the sandbox.
+//! `sluice test`: runs authors' tests in the sandbox.
 
 use std::process::Output;
 
@@ -18,7 +18,7 @@ fn assert_says(done: &Output, code: i32, expected: &[&str]) {
 }
 
 #[test]
-fn the_sample_site_passes_its_own_tests() {
+fn sample_site_passes_its_own_tests() {
     let done = test(&sample_site(), &[]);
     assert_says(
         &done,
@@ -35,7 +35,7 @@ const COUNTER: &str = "<script scope=\"backend\">
 </script>{{ var.visits }}";
 
 #[test]
-fn each_test_has_a_visitor_a_database_and_a_moment_of_its_own() {
+fn each_test_has_its_own_visitor_database_and_clock() {
     let site = TestSite::with(&[
         ("pages/index.html", COUNTER),
         (
@@ -185,7 +185,7 @@ fn failing() -> TestSite {
 }
 
 #[test]
-fn each_failure_says_where_and_why_and_the_others_go_on() {
+fn reports_place_and_reason_of_each_failure_and_runs_the_other_tests() {
     let done = test(&failing(), &[]);
     assert_says(
         &done,
@@ -219,7 +219,7 @@ fn each_failure_says_where_and_why_and_the_others_go_on() {
 }
 
 #[test]
-fn tap_is_what_its_readers_expect() {
+fn prints_valid_tap() {
     let done = test(&failing(), &["--format", "tap"]);
     let text = out(&done);
     assert_eq!(done.status.code(), Some(1), "{text}");
@@ -244,7 +244,7 @@ fn tap_is_what_its_readers_expect() {
 }
 
 #[test]
-fn files_that_cannot_be_run_fail_and_the_others_go_on() {
+fn reports_files_that_cannot_be_run_and_runs_the_others() {
     let site = TestSite::with(&[
         ("pages/index.html", "x"),
         ("pages/a.test.js", "test('a', () => {\n  let x = 1 +* 2;\n});\n"),
@@ -274,12 +274,12 @@ fn files_that_cannot_be_run_fail_and_the_others_go_on() {
         ],
     );
     let empty = TestSite::with(&[("pages/index.html", "x")]);
-    assert_says(&test(&empty, &[]), 1, &["no test: tests are files such as pages/index.test.js"]);
+    assert_says(&test(&empty, &[]), 1, &["no test: tests are in files such as pages/index.test.js"]);
     assert_says(&test(&site, &["--filter", "zzz"]), 1, &["files cannot be run"]);
 }
 
 #[test]
-fn test_files_are_neither_pages_nor_modules_nor_served() {
+fn test_files_are_not_pages_modules_or_public_files() {
     let site = TestSite::with(&[
         ("pages/index.html", COUNTER),
         ("pages/index.test.js", "test('x', () => {});\n"),
@@ -305,8 +305,8 @@ fn test_files_are_neither_pages_nor_modules_nor_served() {
 }
 
 #[test]
-fn matchers_tell_right_from_wrong() {
-    // Each must hold; and, turned around, not.
+fn matchers_pass_and_fail_correctly() {
+    // Each of these must pass, and must fail with `.not`.
     let holds = [
         "expect(1).toBe(1)",
         "expect(NaN).toBe(NaN)",

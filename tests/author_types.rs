@@ -1,4 +1,4 @@
-//! `sluice types`, with the real TypeScript compiler.
+//! `sluice types`, checked with the TypeScript compiler.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn written(site: &TestSite) {
     assert!(done.status.success(), "{}{}", out(&done), err(&done));
 }
 
-/// What the compiler says of a brand; one line for each mistake.
+/// The compiler's messages about a brand, one line for each mistake.
 fn tsc(site: &TestSite, brand: &str) -> Vec<String> {
     let tsc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/typescript/node_modules/.bin/tsc");
     assert!(tsc.exists(), "typescript is missing: run .ci/setup");
@@ -34,7 +34,7 @@ fn tsc(site: &TestSite, brand: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_sample_site_is_clean_and_a_misuse_is_not() {
+fn compiler_finds_mistakes_and_none_in_the_sample_site() {
     let site = sample_site();
     written(&site);
     assert_eq!(tsc(&site, "demo"), Vec::<String>::new());
@@ -77,7 +77,7 @@ fn the_sample_site_is_clean_and_a_misuse_is_not() {
 }
 
 #[test]
-fn entities_that_a_script_makes_are_allowed() {
+fn allows_entities_that_a_script_creates() {
     let script = "export const make = () => ensureCrmEntity({ slug: 'own', fields: [{ key: 'a' }] });
         setCrmField({ slug: 'own', fieldKey: 'a', value: 1 });\n";
     let site = TestSite::with(&[
@@ -92,7 +92,7 @@ fn entities_that_a_script_makes_are_allowed() {
 }
 
 #[test]
-fn files_of_others_are_left_alone() {
+fn does_not_replace_files_of_the_author() {
     let site = TestSite::with(&[("pages/index.html", "x"), ("jsconfig.json", "{}\n")]);
     let done = types(&site);
     assert_eq!(done.status.code(), Some(1));
@@ -111,7 +111,7 @@ fn files_of_others_are_left_alone() {
 }
 
 #[test]
-fn imports_are_followed_as_sluice_does() {
+fn compiler_resolves_imports_as_sluice_does() {
     let site = TestSite::with(&[
         ("modules/app.js", "export const app = 1;\n"),
         ("modules/utils/text.js", "import { app } from \"app\";\nexport const text = String(app);\n"),
@@ -140,7 +140,7 @@ fn declarations(site: &TestSite) -> String {
     std::fs::read_to_string(site.brand_dir("demo").join("sluice.d.ts")).unwrap()
 }
 
-/// Names that a declaration file declares at its top.
+/// The names that a declaration file declares at its top level.
 fn declared(text: &str) -> Vec<&str> {
     let name = |line: &'_ str| {
         let rest = ["const ", "function ", "class "]
@@ -156,7 +156,7 @@ fn declared(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Names of an interface's members.
+/// The names of an interface's members.
 fn members<'a>(text: &'a str, interface: &str) -> Vec<&'a str> {
     let start = text.find(&format!("interface {interface}")).unwrap_or_else(|| panic!("no {interface}"));
     let body = &text[start..];
@@ -170,7 +170,7 @@ fn members<'a>(text: &'a str, interface: &str) -> Vec<&'a str> {
     body.lines().skip(1).filter_map(member).collect()
 }
 
-/// What a script of this body answers.
+/// The JSON response of a page with this script.
 fn answer(site: &TestSite, script: &str) -> Value {
     site.write("brands/demo/pages/ask.html", &format!("<script scope=\"backend\">{script}</script>"));
     let done = sluice(site.path(), &["run", "/ask", "--json"]).output().unwrap();
@@ -188,7 +188,7 @@ const OBJECTS: [(&str, &str); 6] = [
     ("Schema", "SluiceSchemas"),
 ];
 
-/// Schemas have all methods, and refuse those of other types.
+/// Every schema object has the methods of all types, and throws if one is of another type.
 const SCHEMAS: [&str; 5] = [
     "SluiceSchema<",
     "SluiceStringSchema<",
@@ -198,7 +198,7 @@ const SCHEMAS: [&str; 5] = [
 ];
 
 #[test]
-fn every_global_of_the_engine_is_declared() {
+fn declares_every_global_of_the_engine() {
     let site = TestSite::with(&[("pages/index.html", "x")]);
     let names = answer(&site, "response.json(Object.getOwnPropertyNames(globalThis))");
     let objects: Vec<&str> = OBJECTS.iter().map(|(object, _)| *object).collect();
@@ -231,7 +231,7 @@ fn every_global_of_the_engine_is_declared() {
 }
 
 #[test]
-fn every_declared_global_is_in_the_engine() {
+fn engine_has_every_declared_global() {
     let site = TestSite::with(&[("pages/index.html", "x")]);
     written(&site);
     let text = declarations(&site);
@@ -259,7 +259,7 @@ fn every_declared_global_is_in_the_engine() {
         declared_methods
     );
 
-    // What tests see, in a test.
+    // The globals of tests exist only in a test.
     let names = declared(tests);
     assert!(names.contains(&"visit") && names.contains(&"expect"), "{names:?}");
     let mut file = String::from("test(\"all\", () => {\n");

@@ -1,5 +1,5 @@
-//! Two brands with the same paths on one host: nothing of one is reachable from the
-//! other, from a script and from HTTP.
+//! Two brands with the same paths on one host: neither scripts nor HTTP requests of one brand
+//! can reach anything of the other.
 
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ fn read(server: &Server, host: &str, cookie: &str) -> Value {
 }
 
 #[test]
-fn nothing_of_one_brand_is_reachable_from_the_other() {
+fn brands_cannot_reach_each_others_data() {
     let site = site();
     site.write(
         "brands/one/brand.toml",
@@ -80,7 +80,7 @@ fn nothing_of_one_brand_is_reachable_from_the_other() {
     );
     let server = Server::start(site.path());
 
-    // Pages, files, modules and variables are the Host's brand's.
+    // The Host decides the brand of pages, files, modules and variables.
     for (host, brand) in [("one.test", "one"), ("TWO.test:80", "two"), ("a.one.test.", "one")] {
         assert_eq!(server.get(host, "/same").body, format!("page of {brand}: {brand}"));
         assert_eq!(server.get(host, "/file.txt").body, format!("file of {brand}"));
@@ -95,8 +95,8 @@ fn nothing_of_one_brand_is_reachable_from_the_other() {
         assert_eq!(server.get(host, "/same").status, 421, "{host}");
     }
 
-    // What a visitor of one leaves there is not found from the other with the same
-    // cookie, customer and CRM names.
+    // A visitor's data in one brand cannot be found in the other, even with the same cookie,
+    // customer and CRM names.
     let written = visit(&server, "one.test", "/write", "");
     let cookie = written.session_cookie().unwrap();
     assert_eq!(
@@ -111,7 +111,7 @@ fn nothing_of_one_brand_is_reachable_from_the_other() {
         assert!(!line.to_ascii_lowercase().contains("domain="), "cookies belong to one host: {line}");
     }
 
-    // A token opens in its own brand only, and another brand does not use it up.
+    // A token is valid only in its own brand, and another brand does not use it up.
     let token = serde_json::from_str::<Value>(&written.body).unwrap()["token"].as_str().unwrap().to_owned();
     let handed = visit(&server, "two.test", &format!("/read?ef_session={token}"), "");
     assert_eq!((handed.status, handed.session_cookie()), (200, None));
@@ -120,7 +120,7 @@ fn nothing_of_one_brand_is_reachable_from_the_other() {
     let taken = visit(&server, "one.test", &format!("/take?t={token}"), "").body;
     assert_eq!(taken, r#"{"taken":true,"customer":"ann@example.com"}"#);
 
-    // The other brand's own customer of the same id has nothing of it either.
+    // A customer of the other brand with the same id cannot find the data either.
     let cookie = visit(&server, "two.test", "/write", "").session_cookie().unwrap();
     assert_eq!(read(&server, "two.test", &cookie)["crm"], "two");
     let stranger = read(&server, "one.test", &cookie);

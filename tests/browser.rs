@@ -1,14 +1,14 @@
-//! The sample site in a real Chromium.
+//! The sample site in Chromium.
 
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::harness::Server;
-pub use crate::harness::webdriver::Browser;
+pub(crate) use crate::harness::webdriver::Browser;
 
 #[test]
-fn a_visitor_logs_in_checks_in_and_reads_it_on_the_dashboard() {
+fn visitor_logs_in_checks_in_and_sees_it_on_the_dashboard() {
     let server = Server::start(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts"));
     let site = format!("http://localhost:{}", server.address.port());
     let browser = Browser::open();
@@ -18,7 +18,7 @@ fn a_visitor_logs_in_checks_in_and_reads_it_on_the_dashboard() {
     browser.go(&site);
     browser.wait_for("document.getElementById('visits').textContent", &json!("2"));
 
-    // Not logged in: the check-in is refused, with the seeds' own words.
+    // Without a login, the page rejects the check-in.
     browser.go(&format!("{site}/weight/checkin"));
     browser.fill("#weight", "182.5");
     browser.click("button");

@@ -1,4 +1,4 @@
-//! `sluice build`: what an author sees of a compile.
+//! `sluice build`: what it writes and prints.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -17,7 +17,7 @@ fn build(site: &Path, out: &Path) -> Output {
 }
 
 #[test]
-fn the_sample_site_becomes_valid_components() {
+fn builds_valid_components_of_the_sample_site() {
     let out = tempfile::tempdir().unwrap();
     let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
     let done = build(&site, out.path());
@@ -32,7 +32,7 @@ fn the_sample_site_becomes_valid_components() {
 }
 
 #[test]
-fn mistakes_are_named_with_file_line_and_column() {
+fn reports_mistakes_with_file_line_and_column() {
     let site = TestSite::with(&[
         ("pages/script.html", "<p>\n<script scope=\"backend\">\n  let x = 1 +* 2;\n</script>"),
         ("pages/template.html", "<p>\n  {{ var.name | uper }}</p>"),
@@ -57,7 +57,7 @@ fn mistakes_are_named_with_file_line_and_column() {
 }
 
 #[test]
-fn a_site_that_cannot_be_read_is_explained() {
+fn explains_why_a_site_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let done = build(folder.path(), folder.path());
     assert_eq!(done.status.code(), Some(1));

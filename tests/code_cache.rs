@@ -1,4 +1,4 @@
-//! Compiled code that survives a restart, and only what this host compiled.
+//! Compiled code survives a restart. A host uses only code that it compiled itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn entries(data: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_restart_compiles_what_changed_and_nothing_else() {
+fn restart_compiles_only_changed_pages() {
     let site = site();
     let data = tempfile::tempdir().unwrap();
     let server = start(&site, data.path());
@@ -48,7 +48,7 @@ fn a_restart_compiles_what_changed_and_nothing_else() {
     check(&server, "one");
     drop(server);
     let server = start(&site, data.path());
-    // What does not compile is tried again each time.
+    // Pages that do not compile are tried again at each start.
     assert_eq!(compiled(&server), 1);
     check(&server, "one");
     drop(server);
@@ -60,7 +60,7 @@ fn a_restart_compiles_what_changed_and_nothing_else() {
         assert_eq!(compiled(&server), 2, "{file} is used by one page");
         check(&server, if file.starts_with("modules") { "two" } else { "TWO" });
     }
-    // A file that takes another's name in an import.
+    // A new file that an import now resolves to.
     site.write(
         "brands/demo/modules/shared.html",
         "<script scope=\"backend\">export const text = 'three';</script>",
@@ -69,7 +69,7 @@ fn a_restart_compiles_what_changed_and_nothing_else() {
     let server = start(&site, data.path());
     assert_eq!(compiled(&server), 2);
     check(&server, "THREE");
-    // Failures still point into the author's files.
+    // Failures still name places in the author's files.
     site.write(
         "brands/demo/modules/shared.html",
         "<script scope=\"backend\">\n\nthrow new Error('x')</script>",
@@ -85,7 +85,7 @@ fn a_restart_compiles_what_changed_and_nothing_else() {
 }
 
 #[test]
-fn foreign_and_damaged_entries_are_compiled_again() {
+fn compiles_again_instead_of_using_foreign_or_damaged_entries() {
     let site = site();
     let data = tempfile::tempdir().unwrap();
     drop(start(&site, data.path()));
@@ -102,12 +102,12 @@ fn foreign_and_damaged_entries_are_compiled_again() {
         server.wait_told("this is not compiled code of this host");
         check(&server, "one");
     }
-    // Under another application key nothing of it is believed.
+    // With another application key, no entry is trusted.
     let server = ServerOptions::of(site.path()).data(data.path()).env("APP_KEY", &"k".repeat(32)).start();
     server.wait_told("this is not compiled code of this host");
     check(&server, "one");
     drop(server);
-    // Lost while the site is served: made again when it is asked for.
+    // An entry that is lost while the site is served is compiled again at the next request.
     let server = start(&site, data.path());
     drop(server);
     let server = start(&site, data.path());
@@ -119,7 +119,7 @@ fn foreign_and_damaged_entries_are_compiled_again() {
 }
 
 #[test]
-fn hosts_that_share_a_data_folder_do_not_disturb_each_other() {
+fn hosts_can_share_a_data_folder() {
     let site = site();
     let data = tempfile::tempdir().unwrap();
     let cache = data.path().join("cache");

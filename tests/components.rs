@@ -6,9 +6,9 @@ use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 
 use crate::sandbox::block_on;
 
-/// Searches the memory for a marker, and then writes the marker every STRIDE bytes. `run` returns
-/// `result<_, failure>` through memory: the failure's name is `MarkerFound` if the search found
-/// one.
+/// Searches the memory for a marker. If there is none, writes the marker every STRIDE
+/// bytes. `run` returns `result<_, failure>` through memory: the failure's name is
+/// `MarkerFound` if the marker was found.
 const MARKER_CORE: &str = r#"
   (memory (export "memory") 160)
   ;; A page of the initial image, so that image pages are written, too.
@@ -44,7 +44,7 @@ const MARKER_CORE: &str = r#"
     (call $answer (local.get $found)))
 "#;
 
-/// A component around `core`, which contains the functions and exports `run`.
+/// A component with the core module `core`, which has the functions and exports `run`.
 fn component(imports: &str, core: &str) -> Vec<u8> {
     component_of(imports, core, "(instantiate $core)")
 }
@@ -77,14 +77,14 @@ fn marker_core(stride: u32) -> String {
     MARKER_CORE.replace("STRIDE", &stride.to_string())
 }
 
-/// Searches, then marks every `stride` bytes.
-pub fn marker_component(stride: u32) -> Vec<u8> {
+/// Searches for the marker, and then writes it every `stride` bytes.
+pub(crate) fn marker_component(stride: u32) -> Vec<u8> {
     let core = marker_core(stride);
     component("", &format!("{core} (func (export \"run\") (param i32) (result i32) (call $run))"))
 }
 
-/// The same twice in one run, so that the second search finds the marker.
-pub fn marker_component_twice(stride: u32) -> Vec<u8> {
+/// Does the same twice in one run, so that the second search finds the marker.
+pub(crate) fn marker_component_twice(stride: u32) -> Vec<u8> {
     let core = marker_core(stride);
     component(
         "",
@@ -158,7 +158,7 @@ fn load_with_import(sandbox: &Sandbox, interface: &str, version: &str, exports: 
 }
 
 #[test]
-fn rejects_components_that_import_anything_else() {
+fn links_only_the_published_world() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         for (interface, exports) in UNLINKED.into_iter().chain(UNREACHABLE) {
@@ -242,7 +242,7 @@ fn rejects_bytes_that_are_not_a_component() {
 }
 
 #[test]
-fn foreign_component_has_the_same_limits() {
+fn foreign_components_have_the_same_limits() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let endless = r#"(memory (export "memory") 1)

@@ -1,4 +1,4 @@
-//! The console in a real Chromium.
+//! The console in Chromium.
 
 use serde_json::json;
 
@@ -6,8 +6,8 @@ use crate::browser::Browser;
 use crate::crm::jobs::park_two;
 use crate::harness::{ADMIN_TOKEN, Server, ServerOptions, TestSite};
 
-/// A page that burns fuel and fails now and then, one that does not, and a broken
-/// one.
+/// A page that uses much fuel and sometimes fails, a cheap page, and a page that does not
+/// compile.
 fn site() -> TestSite {
     TestSite::with(&[
         ("pages/index.html", "<script scope=\"backend\">setVariable('a', 1)</script>light"),
@@ -67,7 +67,7 @@ fn visited() -> (TestSite, Server, tempfile::TempDir) {
     (site, server, data)
 }
 
-/// A browser that is logged in, and where the console is.
+/// A browser that is logged in, and the console's address.
 fn logged_in(server: &Server) -> (Browser, String) {
     let console = format!("http://localhost:{}", server.admin_address.port());
     let browser = Browser::open();
@@ -84,18 +84,18 @@ fn log_in(browser: &Browser, console: &str) {
 }
 
 #[test]
-fn an_operator_finds_the_heaviest_page_its_error_and_raises_its_quota() {
+fn operator_finds_the_heaviest_page_and_raises_its_limit_in_three_clicks() {
     let (site, server, _data) = visited();
     let console = format!("http://localhost:{}", server.admin_address.port());
     let browser = Browser::open();
     // Click 1: log in.
     log_in(&browser, &console);
     browser.eval("window.problems = []");
-    // Click 2: the first of the pages that burn the most fuel.
+    // Click 2: the page that uses the most fuel.
     browser.wait_for("document.querySelector('#heaviest ~ .wide a').textContent", &json!("/heavy"));
     browser.click("#heaviest ~ .wide a");
     browser.wait_for("document.querySelector('h1').textContent", &json!("/heavy"));
-    // Its last error is there, with position, stack and console lines, as text.
+    // The page's last error is shown as text, with position, stack and console lines.
     let failure = browser.eval("document.querySelector('article.run').innerText");
     let failure = failure.as_str().unwrap();
     for part in
@@ -103,7 +103,7 @@ fn an_operator_finds_the_heaviest_page_its_error_and_raises_its_quota() {
     {
         assert!(failure.contains(part), "{part} is not in {failure}");
     }
-    // Click 3: a new quota.
+    // Click 3: a new limit.
     let fuel = "form.set:has([value=fuel])";
     let suggested = browser.eval(&format!("document.querySelector('{fuel} [name=value]').value"));
     assert!(suggested.as_str().unwrap().contains('_'), "{suggested}");
@@ -117,9 +117,9 @@ fn an_operator_finds_the_heaviest_page_its_error_and_raises_its_quota() {
     assert!(file.contains("path = \"/heavy\"") && file.contains("fuel = 2500000000"), "{file}");
 }
 
-/// Set `SLUICE_TEST_PICTURES` to a folder to look at them.
+/// Set `SLUICE_TEST_PICTURES` to a folder to save pictures of the pages.
 #[test]
-fn every_page_fits_a_desk_and_a_phone() {
+fn every_page_fits_desktop_and_phone_screens() {
     let (_site, server, _data) = visited();
     let (browser, console) = logged_in(&server);
     let pages = [
@@ -155,7 +155,7 @@ fn every_page_fits_a_desk_and_a_phone() {
 }
 
 #[test]
-fn an_operator_sees_stages_as_columns_and_retries_a_job() {
+fn shows_stages_as_columns_and_retries_a_job() {
     let (_site, server, _data) = visited();
     let (browser, console) = logged_in(&server);
     browser.go(&format!("{console}/brands/demo/crm/deals"));
@@ -172,7 +172,7 @@ fn an_operator_sees_stages_as_columns_and_retries_a_job() {
     browser.go(&format!("{console}/brands/demo/jobs"));
     browser.wait_for("document.querySelectorAll('tbody tr').length", &json!(2));
     browser.click("tbody form[action$=retry] button");
-    // What it moves is still not there: it is parked again, or on its way.
+    // The entry that the job moves is still missing, so the job will be parked again.
     browser.wait_for("location.pathname", &json!("/brands/demo/jobs"));
     browser.eval("window.confirm = () => true");
     browser.click(".actions form[action$='parked/drop'] button");
@@ -185,17 +185,17 @@ fn an_operator_sees_stages_as_columns_and_retries_a_job() {
 }
 
 #[test]
-fn the_console_works_from_the_keyboard() {
+fn console_works_with_the_keyboard() {
     let (_site, server, _data) = visited();
     let (browser, _) = logged_in(&server);
-    // The first stop of the Tab key leads past the navigation.
+    // The first Tab stop is a link that skips the navigation.
     let first = "document.querySelector('a[href],button,input').textContent";
     assert_eq!(browser.eval(first), json!("Skip to content"));
     let landmarks = browser.eval(
         "['header','nav[aria-label]','main#main','h1'].every(s => document.querySelectorAll(s).length === 1)",
     );
     assert_eq!(landmarks, json!(true));
-    // What can be clicked can be reached: links, buttons and fields only.
+    // Only links, buttons and fields can be clicked, so the keyboard can reach all of them.
     let handlers = browser
         .eval("document.querySelectorAll('[onclick],[tabindex]:not([tabindex=\"-1\"]):not(pre)').length");
     assert_eq!(handlers, json!(0));
@@ -204,11 +204,11 @@ fn the_console_works_from_the_keyboard() {
 }
 
 #[test]
-fn charts_show_their_values_under_the_pointer() {
+fn charts_show_the_values_under_the_pointer() {
     let (_site, server, _data) = visited();
     let (browser, console) = logged_in(&server);
     browser.go(&format!("{console}/brands/demo/page?path=/heavy"));
-    // Three over time, and the columns that the server drew.
+    // Three charts over time, and the columns that the server drew.
     browser.wait_for("document.querySelectorAll('.chart .uplot canvas').length", &json!(3));
     let seen = "[...document.querySelectorAll('.chart svg')].filter(e => e.checkVisibility()).length";
     assert_eq!(browser.eval(seen), json!(1));
@@ -217,14 +217,14 @@ fn charts_show_their_values_under_the_pointer() {
          for (const type of ['mouseenter', 'mousemove']) over.dispatchEvent(new MouseEvent(type, \
          { bubbles: true, clientX: at.x + at.width * 0.75, clientY: at.y + 10 })); })()",
     );
-    // What is under the pointer is what the table says.
+    // The value under the pointer equals the value in the table.
     let legend = "[...document.querySelector('.chart .u-legend').querySelectorAll('.u-value')].slice(1).map(e => e.textContent).join()";
     let table = "[...document.querySelector('.chart details tbody').lastElementChild.querySelectorAll('td')].map(e => e.textContent).join()";
     let expected = browser.eval(table);
     assert!(expected.as_str().unwrap().contains(" M"), "{expected}");
     browser.wait_for(legend, &expected);
 
-    // Whoever is not logged in gets none of it, and no page loads anything from elsewhere.
+    // Without a login, the charts' files are not served. No page loads anything from other hosts.
     let stranger = crate::harness::Request::get("/assets/charts.js").send(server.admin_address);
     assert_ne!(stranger.status, 200);
     let foreign =

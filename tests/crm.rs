@@ -1,8 +1,8 @@
-//! CRM data over HTTP and on the command line.
+//! CRM data: over HTTP and on the command line.
 
 mod commands;
-pub mod jobs;
-pub mod kill;
+pub(crate) mod jobs;
+pub(crate) mod kill;
 mod parallel;
 
 use std::path::Path;
@@ -23,21 +23,21 @@ fn sluice(data: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What a command that succeeds prints.
+/// The output of a command that succeeds.
 fn printed(data: &Path, args: &[&str]) -> String {
     let done = sluice(data, args);
     assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// What a command that fails complains of.
+/// The error message of a command that fails.
 fn complaint(data: &Path, args: &[&str]) -> String {
     let done = sluice(data, args);
     assert_eq!(done.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&done.stdout));
     String::from_utf8(done.stderr).unwrap()
 }
 
-/// The JSON that a page answers.
+/// The JSON response of a page.
 fn json(server: &Server, path: &str) -> Value {
     let answer = server.get("localhost", path);
     serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {answer:?}"))

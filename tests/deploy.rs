@@ -1,4 +1,4 @@
-//! What `deploy/` says is true of the program.
+//! The files of `deploy/` fit the program and its documents.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn promtool_accepts_the_alerts() {
 }
 
 #[test]
-fn every_alert_has_a_section_in_the_runbook() {
+fn runbook_has_a_section_for_every_alert() {
     let rules = read("deploy/prometheus/sluice.rules.yml");
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let runbook = read("docs/runbook.md");
@@ -37,7 +37,7 @@ fn every_alert_has_a_section_in_the_runbook() {
     }
 }
 
-/// Names of the host's metrics in a text.
+/// The names of the host's metrics in a text.
 fn metric_names(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let words = text.split(|c| !is_part(c));
@@ -48,7 +48,7 @@ fn metric_names(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn alerts_and_dashboard_ask_for_metrics_that_are_there() {
+fn alerts_and_dashboard_use_existing_metrics() {
     let site = TestSite::with(&[
         ("crm.toml", "[[entity]]\nslug = \"leads\"\n"),
         (

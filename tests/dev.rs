@@ -1,4 +1,4 @@
-//! `sluice dev`: what its author changes is served, told and shown.
+//! `sluice dev`: serves changes, prints them, and shows mistakes.
 
 mod browser;
 
@@ -14,8 +14,8 @@ fn start(site: &TestSite) -> Server {
     ServerOptions::dev(site.path()).start()
 }
 
-/// The page without what `sluice dev` adds to it.
-pub fn text(answer: &Answer) -> String {
+/// The page without the element that `sluice dev` adds.
+pub(crate) fn text(answer: &Answer) -> String {
     let Some((before, rest)) = answer.body.split_once("<script async src=\"/.sluice/client.js") else {
         return answer.body.clone();
     };
@@ -28,8 +28,8 @@ fn waits_for(server: &Server, path: &str, expected: &str) {
     });
 }
 
-/// What is shown over the page.
-pub fn mistakes(answer: &Answer) -> Vec<Value> {
+/// The mistakes that are shown over the page.
+pub(crate) fn mistakes(answer: &Answer) -> Vec<Value> {
     let (_, rest) = answer.body.split_once("data-mistakes=\"").expect("the page has its author's element");
     let json = rest.split_once('"').unwrap().0;
     let json = json.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
@@ -46,7 +46,7 @@ fn waits_for_mistake(server: &Server, path: &str, message: &str) -> Value {
 }
 
 #[test]
-fn whatever_is_saved_is_served() {
+fn serves_every_saved_change() {
     let site = TestSite::with(&[
         ("layouts/main.html", "({{ var.mark }})@yield(\"content\")"),
         ("components/box.html", "[{{ text }}]"),
@@ -70,7 +70,7 @@ fn whatever_is_saved_is_served() {
     site.write("brands/demo/brand.toml", "default = true\n[variables]\nmark = \"M\"\n");
     waits_for(&server, "/", "<i>M(two)");
 
-    // Editors that write beside a file and rename; files and folders that come and go.
+    // Editors that save by renaming; files and folders that are added and removed.
     site.write("brands/demo/pages/.other.html.swp", "renamed");
     fs::rename(
         site.brand_dir("demo").join("pages/.other.html.swp"),
@@ -85,7 +85,7 @@ fn whatever_is_saved_is_served() {
     site.write("brands/demo/public/a.txt", "public");
     waits_for(&server, "/a.txt", "public");
 
-    // Limits, of the brand and of the site, and the CRM.
+    // Limits of the brand and of the site, and the CRM.
     let loops = "<script scope=\"backend\">for (let i = 0; i < 3e5; i++); setVariable('done', 1)</script>{{ var.done }}";
     site.write("brands/demo/pages/loop.html", loops);
     waits_for(&server, "/loop", "1");
@@ -107,7 +107,7 @@ fn whatever_is_saved_is_served() {
 }
 
 #[test]
-fn only_what_changed_is_compiled_and_the_terminal_says_what() {
+fn compiles_only_changed_pages_and_prints_them() {
     let site = TestSite::with(&[
         ("modules/words.js", "export const word = 'one';"),
         (
@@ -123,7 +123,7 @@ fn only_what_changed_is_compiled_and_the_terminal_says_what() {
     ]);
     let server = start(&site);
     server.wait_printed("4 pages, compiled pages/a.html, pages/b.html, pages/c.html and 1 more, ");
-    // The same text again is no change.
+    // Saving the same text again is not a change.
     site.write(
         "brands/demo/pages/a.html",
         &fs::read_to_string(site.brand_dir("demo").join("pages/a.html")).unwrap(),
@@ -144,7 +144,7 @@ fn only_what_changed_is_compiled_and_the_terminal_says_what() {
     server.get("localhost", "/go");
     server.wait_printed("302 GET /go ");
     server.wait_printed(" ms, to /c");
-    assert!(!server.printed().contains('\u{1b}'), "no colours where there is no terminal");
+    assert!(!server.printed().contains('\u{1b}'), "there are no colours without a terminal");
 
     site.write("brands/demo/pages/b.html", "<script scope=\"backend\">\nconst a = 1;\na.b.c;\n</script>");
     server.wait_printed("pages/b.html changed");
@@ -156,14 +156,14 @@ fn only_what_changed_is_compiled_and_the_terminal_says_what() {
 }
 
 #[test]
-fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
+fn shows_mistakes_in_the_page_until_they_are_fixed() {
     let good = "<script scope=\"backend\">setVariable('v', 'good')</script><p>{{ var.v }}</p>";
     let site = TestSite::with(&[("pages/index.html", good), ("pages/other.html", "other")]);
     let server = start(&site);
     waits_for(&server, "/", "<p>good</p>");
     assert_eq!(mistakes(&server.get("localhost", "/")), Vec::<Value>::new());
 
-    // What was good is served on, below what is wrong.
+    // The last good version is still served, below the mistake.
     site.write(
         "brands/demo/pages/index.html",
         "<p>\n<script scope=\"backend\">\n  let x = 1 +* 2;\n</script>",
@@ -175,15 +175,11 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     assert_eq!(shown["excerpt"][2]["mark"], 13);
     assert!(shown["note"].as_str().unwrap().contains("last version"), "{shown}");
     assert_eq!(text(&server.get("localhost", "/")), "<p>good</p>");
-    assert_eq!(
-        mistakes(&server.get("localhost", "/other")),
-        Vec::<Value>::new(),
-        "it is no mistake of this page"
-    );
+    assert_eq!(mistakes(&server.get("localhost", "/other")), Vec::<Value>::new(), "this page has no mistake");
 
     server.wait_printed("pages/index.html changed: mistakes in pages/index.html, ");
 
-    // The good version fails: its line is not one of the new text.
+    // The last good version fails. The failure's line belongs to the old text, so none is shown.
     let failing = "<script scope=\"backend\">\nif (request.query.fail) null.x;\n</script>kept";
     site.write("brands/demo/pages/index.html", failing);
     waits_for(&server, "/", "kept");
@@ -191,15 +187,15 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     waits_for_mistake(&server, "/", "`new` is a reserved word");
     let shown = waits_for_mistake(&server, "/?fail=1", "'x' of null");
     assert_eq!((shown["line"].as_u64(), shown["excerpt"].as_array().unwrap().len()), (Some(2), 0));
-    assert!(shown["note"].as_str().unwrap().contains("of before"), "{shown}");
+    assert!(shown["note"].as_str().unwrap().contains("may have moved"), "{shown}");
 
-    // A page that was never good, wrong in its template.
+    // A page that never compiled, with a mistake in its template.
     site.write("brands/demo/pages/new.html", "<p>\n  {{ var.name | uper }}</p>");
     server.wait_until("the page is there", || server.get("localhost", "/new").status == 500);
     let shown = waits_for_mistake(&server, "/new", "upper");
     assert_eq!((shown["name"].as_str(), shown["line"].as_u64()), (Some("TemplateError"), Some(2)));
 
-    // What never compiled is told once, in the better words.
+    // A page that never compiled has one mistake, with oxc's explanation.
     site.write("brands/demo/pages/script.html", "<script scope=\"backend\">\nlet let = 1;\n</script>");
     let of_script = || mistakes(&server.get("localhost", "/script"));
     server.wait_until("the page is there", || !of_script().is_empty());
@@ -209,7 +205,7 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     form.body(b"a=1").send(server.address);
     server.wait_printed("    the request's form was not read: brand.toml needs `form_bodies = true`");
 
-    // A run that fails, in a module.
+    // A run that fails in a module.
     site.write("brands/demo/modules/deep.js", "export function deep(o) {\n  return o.a.b;\n}");
     site.write(
         "brands/demo/pages/index.html",
@@ -219,12 +215,12 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     assert_eq!((shown["file"].as_str(), shown["line"].as_u64()), (Some("modules/deep.js"), Some(2)));
     assert!(shown["stack"].as_str().unwrap().contains("pages/index.html:3:"), "{shown}");
 
-    // A brand that answers to no name of this host, for as long as it does not.
+    // A brand that answers to no host name, until it does again.
     site.write("brands/demo/brand.toml", "");
     server.wait_until("no brand is there", || server.get("localhost", "/").status == 421);
     waits_for_mistake(&server, "/", "no brand answers to localhost: a brand.toml needs `default = true`");
 
-    // Settings: every page shows it.
+    // A mistake in settings is shown in every page.
     site.write("brands/demo/brand.toml", "default = true\nvariabels = 1\n");
     let shown = waits_for_mistake(&server, "/other", "did you mean `variables`?");
     assert_eq!((shown["file"].as_str(), shown["line"].as_u64()), (Some("brands/demo/brand.toml"), Some(2)));
@@ -238,14 +234,14 @@ fn mistakes_are_shown_in_the_page_until_they_are_put_right() {
     waits_for_mistake(&server, "/other", "serverr");
     site.write("sluice.toml", "");
     site.write("brands/demo/pages/index.html", good);
-    server.wait_until("nothing is wrong any more", || {
+    server.wait_until("all mistakes are gone", || {
         ["/", "/other"].iter().all(|path| mistakes(&server.get("localhost", path)).is_empty())
     });
     waits_for(&server, "/", "<p>good</p>");
 }
 
 #[test]
-fn what_can_be_known_without_a_visit_is_printed_once() {
+fn prints_findings_of_the_check_once() {
     let page =
         |code: &str| format!("<script scope=\"backend\">\nfunction never() {{ {code} }}\n</script>page");
     let site = TestSite::with(&[
@@ -270,7 +266,7 @@ fn what_can_be_known_without_a_visit_is_printed_once() {
     for known in ["`sesion` is not defined", "called `vra`"] {
         assert_eq!(printed.matches(known).count(), 1, "{printed}");
     }
-    // What was put right and is wrong again is told again.
+    // A mistake that was fixed and made again is printed again.
     site.write("brands/demo/pages/index.html", &page("session.get('a')"));
     let is_compiled =
         || server.printed().matches("index.html changed: compiled pages/index.html").count() == 2;
@@ -278,16 +274,17 @@ fn what_can_be_known_without_a_visit_is_printed_once() {
     site.write("brands/demo/crm.toml", "[[entity]]\nslug = \"notes\"\nname = \"Notes\"\nmode = \"data\"\n");
     let printed = server.wait_printed("crm.toml changed: ");
     assert!(server.wait_printed("    crm: ").contains("notes"), "{printed}");
-    // What is new tells that this state has been checked.
+    // The new finding shows that this state was checked.
     site.write("brands/demo/pages/other.html", "{{ vrb.a }}");
     server.wait_printed("called `vrb`");
     site.write("brands/demo/pages/index.html", &page("sesion.get('a')"));
-    server
-        .wait_until("it is told again", || server.printed().matches("`sesion` is not defined").count() == 2);
+    server.wait_until("it is printed again", || {
+        server.printed().matches("`sesion` is not defined").count() == 2
+    });
 }
 
 #[test]
-fn an_address_that_is_taken_is_told_at_once() {
+fn reports_an_address_in_use_before_loading_the_site() {
     let site = TestSite::with(&[("pages/index.html", "page")]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -296,11 +293,11 @@ fn an_address_that_is_taken_is_told_at_once() {
     assert_eq!(refused.status.code(), Some(1));
     let told = String::from_utf8(refused.stderr).unwrap();
     assert!(told.contains(&format!("{address} is in use")) && told.contains("--listen"), "{told}");
-    assert!(!told.contains("preparing") && !site.path().join("data").exists(), "nothing was begun: {told}");
+    assert!(!told.contains("preparing") && !site.path().join("data").exists(), "nothing was loaded: {told}");
 }
 
 #[test]
-fn nothing_of_it_exists_for_visitors() {
+fn serve_has_nothing_of_development_mode() {
     let site = TestSite::with(&[
         ("pages/index.html", "<script scope=\"backend\">let secret = 1; secret.a.b;</script><p>page</p>"),
         ("pages/broken.html", "<script scope=\"backend\">let let</script><p>{{ var.x | uper }}</p>"),
@@ -318,7 +315,7 @@ fn nothing_of_it_exists_for_visitors() {
 }
 
 #[test]
-fn only_pages_that_are_shown_are_touched() {
+fn changes_only_pages_that_a_browser_shows() {
     let policy = "default-src 'none'; script-src 'nonce-a'";
     let site = TestSite::with(&[
         ("brand.toml", &format!("default = true\n[headers]\ncontent-security-policy = \"{policy}\"\n")),
@@ -338,11 +335,11 @@ fn only_pages_that_are_shown_are_touched() {
     );
     assert!(
         server.get("localhost", "/part").body.contains("/.sluice/"),
-        "what a script sends is a page, too"
+        "HTML that a script sends is a page, too"
     );
     assert!(
         server.get("localhost", "/nothing").body.contains("/.sluice/"),
-        "so is what says that nothing is there"
+        "the page for unknown addresses is a page, too"
     );
     let fetched = Request::get("/part").header("sec-fetch-dest", "empty").send(server.address);
     assert_eq!(fetched.body, "<p>part");
@@ -354,12 +351,12 @@ fn only_pages_that_are_shown_are_touched() {
 }
 
 #[test]
-fn a_site_that_cannot_be_served_yet_is_waited_for() {
+fn waits_until_the_site_can_be_served() {
     let site = TestSite::with(&[("pages/index.html", "fine"), ("crm.toml", "[[entity]]\nslg = 1\n")]);
-    // Naming its addresses is what the harness waits for: the mistake goes away meanwhile.
+    // The harness waits until the server prints its addresses. Meanwhile, the mistake is fixed.
     let crm = site.brand_dir("demo").join("crm.toml");
     let fixing = std::thread::spawn(move || {
-        // Whether it is written before or after the first look at the site, it is served.
+        // The site is served whether this happens before or after the first attempt to load it.
         std::thread::sleep(std::time::Duration::from_secs(2));
         fs::write(crm, "").unwrap();
     });
@@ -373,17 +370,17 @@ fn a_site_that_cannot_be_served_yet_is_waited_for() {
     let refused = refused.unwrap();
     assert_eq!(refused.status.code(), Some(1));
     let told = String::from_utf8(refused.stderr).unwrap();
-    assert!(told.contains("this is no site") && told.contains("sluice new"), "{told}");
+    assert!(told.contains("this is not a site") && told.contains("sluice new"), "{told}");
 }
 
 #[test]
-fn browsers_that_listen_do_not_keep_the_server_from_stopping() {
+fn server_stops_although_browsers_are_connected() {
     let site = TestSite::with(&[("pages/index.html", "page")]);
     let mut server = start(&site);
     let mut stream = TcpStream::connect(server.address).unwrap();
     write!(stream, "GET /.sluice/events?generation=0 HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let lines = BufReader::new(stream).lines().map_while(Result::ok);
-    // It was made of another state of the site, so it is told at once.
+    // The browser's page is of another generation, so it is told to reload at once.
     assert!(lines.into_iter().any(|line| line == "event: reload"));
     assert!(server.terminate().success());
 }

@@ -1,4 +1,4 @@
-//! SIGTERM: nothing that a client has sent gets lost.
+//! SIGTERM loses no request that a client has sent.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -26,7 +26,8 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    /// Status, and whether the answer closes the connection. None: the connection ended instead.
+    /// Returns the status, and whether the response closes the connection. `None` if the
+    /// connection ended without a response.
     fn get(&mut self, path: &str) -> Option<(u16, bool)> {
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         self.0.get_mut().write_all(request.as_bytes()).ok()?;
@@ -51,7 +52,7 @@ impl Connection {
 }
 
 #[test]
-fn answers_requests_that_arrive_on_open_connections_after_sigterm() {
+fn answers_requests_on_open_connections_after_sigterm() {
     let site = TestSite::with(&[("pages/index.html", PAGE)]);
     let mut server = ServerOptions::of(site.path()).env("SLUICE_SERVER__DRAIN", "5s").start();
     let mut connections: Vec<Connection> =
@@ -62,16 +63,24 @@ fn answers_requests_that_arrive_on_open_connections_after_sigterm() {
     server.ask_to_stop();
     server.wait_told("stopping: requests are served");
     let ready = Request::get("/readyz").send(server.admin_address);
-    assert_eq!(ready.status, 503, "load balancers send no more");
+    assert_eq!(ready.status, 503, "load balancers send no further requests");
     for connection in &mut connections {
-        assert_eq!(connection.get("/?n=2"), Some((200, true)), "answered, and closed in order");
+        assert_eq!(
+            connection.get("/?n=2"),
+            Some((200, true)),
+            "the request is answered before the connection is closed"
+        );
     }
-    assert_eq!(Connection::open(server.address).get("/?n=3"), Some((200, true)), "a new client, too");
+    assert_eq!(
+        Connection::open(server.address).get("/?n=3"),
+        Some((200, true)),
+        "new clients are served, too"
+    );
     assert!(server.wait().success());
 }
 
 #[test]
-fn a_second_signal_ends_the_drain() {
+fn second_signal_ends_the_drain() {
     let site = TestSite::with(&[("pages/index.html", PAGE)]);
     let mut server = ServerOptions::of(site.path()).env("SLUICE_SERVER__DRAIN", "1d").start();
     server.ask_to_stop();
@@ -120,7 +129,7 @@ impl Balancer {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
-        // A process that has ended cannot be killed.
+        // Killing fails if the process has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -177,13 +186,14 @@ fn rolling_restarts_behind_a_load_balancer_fail_no_request() {
                 }
             });
         }
-        // The clients end, whatever fails here.
+        // The clients stop even if an assertion fails.
         let _stop = StopOnDrop(&stop);
         for restart in 0..RESTARTS {
             let number = restart % hosts.len();
             assert!(hosts[number].terminate().success());
             hosts[number] = start(number);
-            // The balancer asks every 100 ms; the other host may stop once this one is back.
+            // The balancer checks hosts every 100 ms. The other host may stop once the balancer
+            // has checked this one.
             let before = hosts[number].metric("http_server_request_duration_seconds_count", &[]);
             hosts[number].wait_for_metric("http_server_request_duration_seconds_count", &[], before + 1.0);
         }

@@ -1,6 +1,6 @@
-//! Known ways out of a JavaScript sandbox, each in a run of its own. None does
-//! anything beyond that run: the host does not fail, nothing is reached that a
-//! script should not reach, and the next run is as the first.
+//! Known ways to escape from a JavaScript sandbox, each in its own run. None of them has an
+//! effect beyond the run: the host does not fail, the script reaches nothing forbidden, and
+//! the next run is not changed.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
 
 use crate::sandbox::{block_on, build};
 
-/// A script that finds a way sets `escaped` to what it found.
+/// A script that succeeds sets the variable `escaped` to what it reached.
 const WAYS: [(&str, &str); 46] = [
     (
         "constructor of a host function",
@@ -42,7 +42,7 @@ const WAYS: [(&str, &str); 46] = [
         "let way = false; for (const name of ['std', 'os', 'qjs:std', 'fs', '/etc/passwd', 'file:///etc/passwd', 'sluice:session.js', 'wasi:cli', '']) { try { await import(name); way = name; } catch {} } setVariable('escaped', way)",
     ),
     (
-        "what import.meta says",
+        "the contents of import.meta",
         "setVariable('escaped', Object.values(import.meta).some((value) => String(value).includes('/') && !String(value).startsWith('pages/')))",
     ),
     (
@@ -50,7 +50,7 @@ const WAYS: [(&str, &str); 46] = [
         "let way = 0; for (const name of ['session', 'crypto', 'response', 'Schema', 'console', 'is_customer']) { try { Object.defineProperty(globalThis, name, { value: 1 }); way++; } catch {} try { delete globalThis[name]; way++; } catch {} } setVariable('escaped', way)",
     ),
     (
-        "redefining what globals hold",
+        "redefining members of globals",
         "let way = 0; for (const [o, k] of [[session, 'get'], [crypto, 'subtle'], [crypto.subtle, 'digest'], [URL.prototype, 'href'], [CryptoKey.prototype, 'x'], [request.query, 'x'], [request, 'ip']]) { try { Object.defineProperty(o, k, { value: 1 }); way++; } catch {} try { Object.setPrototypeOf(o, { x: 1 }); if (o.x) way++; } catch {} } setVariable('escaped', way)",
     ),
     (
@@ -172,7 +172,7 @@ const WAYS: [(&str, &str); 46] = [
     ),
 ];
 
-/// Passes only where everything is as a fresh run finds it.
+/// A script that checks whether its run is fresh.
 const CANARY: &str = "
     const wrong = [];
     if (({}).polluted !== undefined || [].polluted !== undefined) wrong.push('prototype');
@@ -197,7 +197,7 @@ async fn run(sandbox: &Sandbox, script: &Script) -> RunReport {
 }
 
 #[test]
-fn no_known_way_out_leads_anywhere() {
+fn no_known_escape_works() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let canary = script(&sandbox, CANARY).await;

@@ -1,4 +1,4 @@
-//! The execution log as operators read it.
+//! The log of runs, as operators read it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
@@ -39,7 +39,7 @@ fn written(server: &Server, count: f64) {
 }
 
 #[test]
-fn operators_read_what_failed_and_what_was_said() {
+fn log_shows_failures_and_console_lines() {
     let site = site();
     let server = ServerOptions::of(site.path()).env("SLUICE_LOG__SAMPLE", "0").start();
     for path in ["/", "/talks?secret=1", "/fails", "/template"] {
@@ -62,7 +62,7 @@ fn operators_read_what_failed_and_what_was_said() {
 }
 
 #[test]
-fn the_log_can_be_followed() {
+fn logs_follow_prints_new_runs() {
     let site = site();
     let server = Server::start(site.path());
     server.get("localhost", "/talks");
@@ -79,7 +79,7 @@ fn the_log_can_be_followed() {
 }
 
 #[test]
-fn quotas_are_proposed_from_what_runs_took() {
+fn suggests_limits_from_the_costs_of_runs() {
     let site = site();
     site.write(
         "brands/demo/pages/heavy.html",
@@ -90,7 +90,7 @@ fn quotas_are_proposed_from_what_runs_took() {
         server.get("localhost", "/heavy");
     }
     server.get("localhost", "/");
-    server.wait_until("the log is there", || server.data_dir().join("runs.db").exists());
+    server.wait_until("the log exists", || server.data_dir().join("runs.db").exists());
     let suggest = || -> Vec<Value> {
         serde_json::from_str(&output(sluice(&site, &server, &["limits", "suggest", "--json"]))).unwrap()
     };
@@ -106,21 +106,21 @@ fn quotas_are_proposed_from_what_runs_took() {
     let index = rows.iter().find(|row| row["path"] == "/").unwrap();
     assert_eq!((&index["runs"], &index["suggested"]), (&1.into(), &Value::Null), "too few runs");
 
-    // With a quota just above what it takes, the page is close to its limit.
+    // With a limit just above its cost, the page is close to the limit.
     let quota = fuel["max"].as_u64().unwrap() * 11 / 10;
     site.write(
         "brands/demo/brand.toml",
         &format!("default = true\n[[page]]\npath = \"/heavy\"\nlimits = {{ fuel = {quota} }}\n"),
     );
     let text = output(sluice(&site, &server, &["limits", "suggest"]));
-    let close = text.split("within a fifth of a limit:").nth(1).unwrap();
-    assert!(close.contains("demo /heavy: fuel came to"), "{text}");
+    let close = text.split("at 80 % of a limit or more:").nth(1).unwrap();
+    assert!(close.contains("demo /heavy: fuel reached"), "{text}");
 }
 
-/// The file size limit of the shell makes every write of the log fail once it has
-/// grown: what a full disk does, with the site's own database left alone.
+/// The shell's file size limit makes writes fail once the log has grown, as a full disk does.
+/// The site's own database stays below the limit.
 #[test]
-fn a_full_disk_for_the_log_holds_up_no_page() {
+fn pages_are_served_although_the_log_cannot_be_written() {
     let site = TestSite::with(&[(
         "pages/index.html",
         "<script scope=\"backend\">console.log('x'.repeat(50000))</script>here",

@@ -1,4 +1,4 @@
-//! Handoff tokens: across domains, hosts and restarts, and with another maker.
+//! Handoff tokens: across domains, hosts and restarts, and made by another program.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
 const APP_KEY: &str = "base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_KEY: &str = "base64://///////////////////////////////////////w8=";
 
-/// `?in=EMAIL` logs in, `?mint=SECONDS` makes a token; a POST of `{token}` takes one.
+/// `?in=EMAIL` logs in, `?mint=SECONDS` makes a token, and a POST of `{token}` uses one.
 const PAGE: &str = "<script scope=\"backend\">
     if (request.query.in) session.setCustomer({ email: request.query.in, name: 'Ann', id: 7 });
     if (request.query.set) { session.set('cart', 'kept'); session.set('note', 'dropped'); }
@@ -40,7 +40,7 @@ fn token(server: &Server, host: &str, seconds: &str) -> String {
     visit(&format!("/?mint={seconds}"), &cookie).body
 }
 
-/// A script takes the token.
+/// Whether a script could log in with the token.
 fn took(server: &Server, token: &str) -> Value {
     let body = json!({ "token": token }).to_string();
     let answer = Request::new("POST", "/")
@@ -51,12 +51,12 @@ fn took(server: &Server, token: &str) -> Value {
     assert_eq!(
         seen["took"] == true,
         answer.session_cookie().is_some(),
-        "a login has a new id, a refusal none"
+        "only a successful login gets a new session id"
     );
     seen["took"].clone()
 }
 
-/// What a page sees whose address holds the token.
+/// Requests a page with the token in its address.
 fn visited(server: &Server, token: &str) -> Answer {
     server.get("localhost", &format!("/shop?a=1&ef_session={token}&b=%20"))
 }
@@ -97,7 +97,7 @@ else:
 }
 
 #[test]
-fn a_token_opens_with_an_independent_implementation_and_the_reverse() {
+fn tokens_are_compatible_with_an_independent_implementation() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
     let server = start(&site, data.path());
     let made = token(&server, "localhost", "90");
@@ -120,14 +120,14 @@ fn a_token_opens_with_an_independent_implementation_and_the_reverse() {
 }
 
 #[test]
-fn an_address_with_a_token_logs_in_and_loses_it() {
+fn token_in_the_address_logs_in_and_is_removed() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
     let server = start(&site, data.path());
     let anonymous = server.get("localhost", "/?set=1").session_cookie().unwrap();
     for parameter in ["ef_session", "setSessionToken"] {
         let token = token(&server, "localhost", "60");
         let path = format!("/shop?a=1&{parameter}={token}&b=%20");
-        // Asking for the headers alone uses nothing up.
+        // A HEAD request does not use up the token.
         let head = Request::new("HEAD", &path).header("cookie", &anonymous).send(server.address);
         assert_eq!((head.status, head.session_cookie()), (200, None));
         let unknown = path.replace("/shop", "/nowhere");
@@ -144,11 +144,11 @@ fn an_address_with_a_token_logs_in_and_loses_it() {
         assert_eq!((&again["customer"], &again["query"]), (&Value::Null, &json!({"a": "1", "b": " "})));
     }
     let before = seen(&Request::get("/").header("cookie", &anonymous).send(server.address));
-    assert_eq!(before["cart"], Value::Null, "the id from before the login is dead");
+    assert_eq!(before["cart"], Value::Null, "the session id from before the login is invalid");
 }
 
 #[test]
-fn a_login_by_token_keeps_what_belongs_to_nobody() {
+fn login_by_token_keeps_only_values_without_an_owner() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
     let server = start(&site, data.path());
     let anonymous = server.get("localhost", "/?set=1").session_cookie().unwrap();
@@ -160,7 +160,7 @@ fn a_login_by_token_keeps_what_belongs_to_nobody() {
 }
 
 #[test]
-fn what_is_no_valid_token_changes_nothing() {
+fn ignores_invalid_tokens() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
     let server = start(&site, data.path());
     let good = token(&server, "localhost", "60");
@@ -200,16 +200,16 @@ fn what_is_no_valid_token_changes_nothing() {
     }
     let odd = Request::new("POST", "/").header("content-type", "application/json");
     let odd = odd.body(br#"{"token": {"toString": 1}}"#).send(server.address);
-    assert_eq!(seen(&odd)["took"], false, "what is no text is no token, and nothing is thrown");
-    assert_eq!(took(&server, &good), true, "none of these used the good one up");
+    assert_eq!(seen(&odd)["took"], false, "a value that is not text is rejected without an exception");
+    assert_eq!(took(&server, &good), true, "none of these used up the valid token");
 }
 
 #[test]
-fn a_token_works_once_across_processes_and_restarts() {
+fn token_works_once_across_processes_and_restarts() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
     let (mut one, two) = (start(&site, data.path()), start(&site, data.path()));
     let first = token(&one, "localhost", "600");
-    assert_eq!(took(&two, &first), true, "made by one, taken by the other");
+    assert_eq!(took(&two, &first), true, "one process made the token, the other accepts it");
     assert_eq!(took(&one, &first), false);
     let second = token(&one, "localhost", "600");
     assert_eq!(took(&one, &second), true);
@@ -222,7 +222,7 @@ fn a_token_works_once_across_processes_and_restarts() {
 }
 
 #[test]
-fn of_many_who_bring_one_token_at_once_one_gets_in() {
+fn only_one_of_many_concurrent_requests_can_use_a_token() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
     let servers = [start(&site, data.path()), start(&site, data.path())];
     let token = token(&servers[0], "localhost", "60");
@@ -238,7 +238,7 @@ fn of_many_who_bring_one_token_at_once_one_gets_in() {
 }
 
 #[test]
-fn a_previous_key_opens_what_it_sealed_and_seals_nothing() {
+fn previous_key_is_used_for_opening_only() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
     let mut old = start(&site, data.path());
     let cookie = old.get("localhost", "/?in=ann@example.com").session_cookie().unwrap();
@@ -247,10 +247,10 @@ fn a_previous_key_opens_what_it_sealed_and_seals_nothing() {
     let rotated = ServerOptions::of(site.path()).data(data.path());
     let rotated = rotated.env("APP_KEY", OTHER_KEY).env("APP_KEYS_PREVIOUS", APP_KEY).start();
     let known = seen(&Request::get("/").header("cookie", &cookie).send(rotated.address));
-    assert_eq!(known["customer"]["email"], "ann@example.com", "old session rows open");
-    assert_eq!(took(&rotated, &made), true, "old tokens open");
+    assert_eq!(known["customer"]["email"], "ann@example.com", "old sessions are still valid");
+    assert_eq!(took(&rotated, &made), true, "old tokens are still valid");
     let fresh = token(&rotated, "localhost", "600");
     drop(rotated);
     let forgotten = start(&site, data.path());
-    assert_eq!(took(&forgotten, &fresh), false, "what the new key sealed does not open with the old one");
+    assert_eq!(took(&forgotten, &fresh), false, "the old key cannot open a token of the new key");
 }

@@ -1,4 +1,4 @@
-//! Full sandboxes do not hold up the admin listener.
+//! The admin listener answers although all sandboxes are busy.
 
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::harness::{Request, Server, TestSite};
 
 #[test]
-fn healthz_answers_while_every_sandbox_loops() {
+fn healthz_answers_while_all_sandboxes_are_busy() {
     const VISITORS: usize = 200;
     let site = TestSite::with(&[
         ("pages/loop.html", "<script scope=\"backend\">while (true) {}</script>"),
         ("pages/index.html", "here"),
     ]);
-    // Far more than the visitors' requests can burn before the answer.
+    // Far more than the visitors' requests can use before the response.
     site.write("brands/demo/brand.toml", "default = true\n[limits]\nfuel = 1_000_000_000_000\n");
     let server = Server::start(site.path());
     let (sent, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -24,7 +24,7 @@ fn healthz_answers_while_every_sandbox_loops() {
                 let Ok(mut connection) = connection else { return };
                 connection.write_all(b"GET /loop HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
                 sent.fetch_add(1, Ordering::SeqCst);
-                // The server is stopped below: an answer would come before that.
+                // The server is stopped below. The request fails unless a response came before.
                 let mut byte = [0];
                 if matches!(connection.read(&mut byte), Ok(1)) {
                     finished.fetch_add(1, Ordering::SeqCst);
@@ -36,15 +36,15 @@ fn healthz_answers_while_every_sandbox_loops() {
         }
         let answer = Request::get("/healthz").send(server.admin_address);
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
-        // A visitor's page without a script is not held up either.
+        // A page without a script is also served.
         assert_eq!(server.get("localhost", "/").body, "here");
-        assert_eq!(finished.load(Ordering::SeqCst), 0, "no loop has met its quota yet");
+        assert_eq!(finished.load(Ordering::SeqCst), 0, "no loop has reached its limit yet");
         drop(server);
     });
 }
 
 #[test]
-fn the_admin_plane_is_not_on_the_visitors_port() {
+fn visitors_port_does_not_serve_admin_paths() {
     let site = TestSite::with(&[("pages/index.html", "here")]);
     let server = Server::start(site.path());
     assert_eq!(server.get("localhost", "/healthz").status, 404);
@@ -53,7 +53,7 @@ fn the_admin_plane_is_not_on_the_visitors_port() {
 }
 
 #[test]
-fn sigterm_finishes_what_runs_and_exits_cleanly() {
+fn sigterm_finishes_running_requests_and_exits_cleanly() {
     let site = TestSite::with(&[("pages/index.html", "here")]);
     let mut server = Server::start(site.path());
     assert_eq!(server.get("localhost", "/").body, "here");

@@ -1,4 +1,4 @@
-//! `sluice limits` and limits in force.
+//! `sluice limits`, and the limits of a running server.
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ fn site() -> TestSite {
 }
 
 #[test]
-fn every_value_is_shown_with_its_origin() {
+fn shows_every_limit_with_its_origin() {
     let site = site();
     let output = limits(&site, &["/weight/checkin"]);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -65,18 +65,18 @@ fn every_value_is_shown_with_its_origin() {
 }
 
 #[test]
-fn a_path_without_a_page_is_named_with_the_nearest() {
+fn suggests_a_similar_path_if_there_is_no_page() {
     let output = limits(&site(), &["/weight/chekin"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(error.contains("no page answers /weight/chekin") && error.contains("/weight/checkin"), "{error}");
+    assert!(error.contains("no page at /weight/chekin") && error.contains("/weight/checkin"), "{error}");
     let output = limits(&site(), &["/weight/checkin", "--brand", "dmeo"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("no brand dmeo") && error.contains("demo"), "{error}");
 }
 
 #[test]
-fn the_host_clamps_what_a_page_asks_for_and_says_so() {
+fn clamps_limits_of_pages_and_logs_it() {
     let site = site();
     let server = Server::start(site.path());
     assert!(server.get("localhost", "/weight/checkin").body.contains("<p>here"));
@@ -87,11 +87,11 @@ fn the_host_clamps_what_a_page_asks_for_and_says_so() {
         let message = entry["fields"]["message"].as_str().unwrap_or_default();
         message.contains("[[page]] /weight/checkin: fuel = 5000000")
     });
-    assert!(warned, "the clamped value is in the log");
+    assert!(warned, "the log names the clamped value");
 }
 
 #[test]
-fn imports_and_compilation_are_quotas_too() {
+fn limits_imports_and_compilation() {
     let site = TestSite::with(&[
         ("modules/a.js", "export { b } from 'b';"),
         ("modules/b.js", "export const b = 1;"),
@@ -118,7 +118,7 @@ fn imports_and_compilation_are_quotas_too() {
 }
 
 #[test]
-fn a_quota_changes_under_load_without_a_failed_request() {
+fn limit_changes_under_load_without_failed_requests() {
     const VISITORS: usize = 100;
     let site = TestSite::with(&[(
         "pages/index.html",
@@ -142,9 +142,9 @@ fn a_quota_changes_under_load_without_a_failed_request() {
         let request = Request::new("PUT", "/api/brands/demo/limits").operator();
         let request = request.header("content-type", "application/json").body(change.to_string().as_bytes());
         let answer = request.send(server.admin_address);
-        // From the answer on the new quota holds.
+        // The new limit applies as soon as the server has answered.
         let now = last();
-        // A broken file changes nothing.
+        // An invalid file changes nothing.
         site.write("brands/demo/brand.toml", "default = oops");
         let reload = Request::new("POST", "/api/reload").operator().send(server.admin_address);
         let after = last();
@@ -152,7 +152,7 @@ fn a_quota_changes_under_load_without_a_failed_request() {
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert!(now.parse::<u32>().unwrap() < 1999, "{now}");
         assert!(reload.body.contains("oops") || reload.body.contains("brand.toml"), "{}", reload.body);
-        assert_eq!(after, now, "the last good quota holds");
+        assert_eq!(after, now, "the last valid limit applies");
     });
     assert_eq!(failed.into_inner(), 0, "no request failed");
     assert!(!server.log_entries(&[("message", "the site was reloaded")]).is_empty());

@@ -1,4 +1,4 @@
-//! The one integration binary: a real server, real requests, a real browser.
+//! All integration tests in one binary: they use a real server, real requests and a real browser.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a test that cannot go on should panic, and may say so"
+    reason = "a test that cannot continue should panic, and may print why"
 )]
 
 mod access;

@@ -1,9 +1,8 @@
-//! Nothing that a run writes into its memory is there in the next run, however
-//! the memory is cleaned.
+//! No run can see what an earlier run wrote into its memory, with either way to reset memory.
 //!
-//! A script cannot look at raw memory, so a component made for this does: it
-//! searches its whole memory for a marker and then fills all of it with the
-//! marker. In a pool of one, the next run gets the same memory.
+//! A script cannot read raw memory, so the test uses its own component, which searches its
+//! whole memory for a marker and then fills all of it with the marker. The pool has one
+//! sandbox, so the next run gets the same memory.
 
 use sluice_sandbox::memory_reset::{MemoryReset, MemoryResetChoice};
 use sluice_sandbox::outcome::Outcome;
@@ -21,8 +20,8 @@ fn check(choice: MemoryResetChoice, expected: MemoryReset) {
             println!("skipped: kernel or swap ({})", sandbox.memory_reset_reason);
             return;
         }
-        // Every byte; then every other page, which is more than a thousand
-        // separate regions to find.
+        // First every byte; then every other page, so that more than a thousand separate
+        // regions have to be found.
         for stride in [8, 8192] {
             let script = sandbox.load(&marker_component(stride)).unwrap();
             for round in 0..5 {
@@ -39,18 +38,18 @@ fn check(choice: MemoryResetChoice, expected: MemoryReset) {
 }
 
 #[test]
-fn scanning_leaves_nothing_behind() {
+fn scanning_resets_all_memory() {
     check(MemoryResetChoice::Auto, MemoryReset::Scan);
 }
 
 #[test]
-fn remapping_leaves_nothing_behind() {
+fn remapping_resets_all_memory() {
     check(MemoryResetChoice::Remap, MemoryReset::Remap);
 }
 
-/// The component must be able to fail: within one run it finds what it wrote.
+/// Checks the test itself: within one run, the component finds what it wrote.
 #[test]
-fn the_marker_is_found_where_memory_is_not_cleaned() {
+fn finds_the_marker_if_memory_is_not_reset() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let script = sandbox.load(&marker_component_twice(8192)).unwrap();

@@ -1,4 +1,4 @@
-//! `sluice new`: the site that it makes, served.
+//! `sluice new`: creates a site that can be served.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,7 +19,7 @@ fn form(path: &str, body: &str) -> Request {
 }
 
 #[test]
-fn a_new_site_runs() {
+fn new_site_can_be_built_and_served() {
     let folder = tempfile::tempdir().unwrap();
     let made = new(folder.path(), "my site");
     assert!(made.status.success());
@@ -62,14 +62,18 @@ fn a_new_site_runs() {
         "{}",
         wrong.body
     );
-    assert!(wrong.body.contains("value=\"&lt;i&gt;Ann\""), "what was typed stays: {}", wrong.body);
+    assert!(
+        wrong.body.contains("value=\"&lt;i&gt;Ann\""),
+        "the form keeps the visitor's input: {}",
+        wrong.body
+    );
     let sent = form("/contact", "name=Ann&email=ann%40example.com&text=Hello").send(server.address);
     assert_eq!((sent.status, sent.header("location").as_deref()), (303, Some("/contact?sent=1")));
     assert!(server.get("localhost", "/contact?sent=1").body.contains("id=\"sent\""));
     assert_eq!(stored(&server, "messages"), ["Ann"]);
 }
 
-/// The names in the entity's entries, as operators see them.
+/// The field `name` of the entity's entries, as operators see it.
 fn stored(server: &Server, entity: &str) -> Vec<String> {
     let answer = server.admin(&format!("/api/brands/main/crm/{entity}"));
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -78,9 +82,9 @@ fn stored(server: &Server, entity: &str) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_ever_overwritten() {
+fn never_overwrites_files() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(new(folder.path(), ".").status.success(), "an empty folder is taken");
+    assert!(new(folder.path(), ".").status.success(), "an empty folder is accepted");
     let index = folder.path().join("brands/main/pages/index.html");
     std::fs::write(&index, "mine").unwrap();
     for (arg, reason) in [(".", "not empty"), ("brands/main/pages/index.html", "this is a file")] {

@@ -1,12 +1,12 @@
-//! More requests than a host can take: who is turned away, and what that does
-//! to the others.
+//! More requests than a host can serve: which of them are rejected, and how that affects the
+//! others.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::harness::{Request, Server, ServerOptions, TestSite};
 
-/// Brands `flood` and `guest`; the flood's page runs until its clock ends it.
+/// The brands `flood` and `guest`. The page of `flood` runs until its time limit.
 fn two_brands(sluice_toml: &str) -> TestSite {
     let site = TestSite::new();
     site.write("sluice.toml", sluice_toml);
@@ -37,7 +37,7 @@ fn send(to: SocketAddr, host: &str, path: &str) -> TcpStream {
     connection
 }
 
-/// The status of the answer that comes.
+/// Reads the status of the response.
 fn status(mut connection: TcpStream) -> u16 {
     let mut head = [0; 12];
     connection.read_exact(&mut head).unwrap();
@@ -45,22 +45,22 @@ fn status(mut connection: TcpStream) -> u16 {
 }
 
 #[test]
-fn a_full_line_is_answered_at_once_and_a_flood_pushes_out_itself() {
+fn full_queue_rejects_requests_of_the_brand_that_fills_it() {
     let site = two_brands(
         "[server]\nqueue_requests_max = 2\nqueue_wait = \"10m\"\n[limits.max]\nconcurrent_runs = 1\n",
     );
     let server = Server::start(site.path());
-    // One runs, two wait. Which one runs does not matter: all are the flood's.
+    // One request runs and two wait. All of them are of the brand `flood`.
     let line: Vec<_> = (0..3).map(|_| send(server.address, "flood.test", "/loop")).collect();
     server.wait_for_metric("sluice_sandbox_waiting", &[], 2.0);
 
     let refused = server.get("flood.test", "/quick");
     assert_eq!((refused.status, refused.header("retry-after").as_deref()), (503, Some("1")));
-    // What needs no sandbox is served.
+    // Requests that need no sandbox are served.
     assert_eq!(server.get("flood.test", "/plain").body, "no script");
     assert_eq!(Request::get("/healthz").send(server.admin_address).status, 200);
 
-    // A guest gets the place of the newest of the flood.
+    // The newest waiting request of `flood` is rejected to make room for one of `guest`.
     let guest = send(server.address, "guest.test", "/quick");
     let (mut turned_away, mut open) = (0, Vec::new());
     while turned_away == 0 {
@@ -89,7 +89,7 @@ fn a_full_line_is_answered_at_once_and_a_flood_pushes_out_itself() {
 }
 
 #[test]
-fn an_address_that_asks_too_often_is_told_when_to_come_back() {
+fn rate_limit_says_when_to_retry() {
     let site = TestSite::with(&[("pages/index.html", "here"), ("pages/other.html", "other")]);
     site.write("brands/demo/brand.toml", "default = true\n[[page]]\npath = \"/\"\nrate = \"2/d\"\n");
     let server = Server::start(site.path());
@@ -104,7 +104,7 @@ fn an_address_that_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[test]
-fn hosts_on_one_database_count_together() {
+fn hosts_on_one_database_share_rate_limits() {
     let site = TestSite::with(&[("pages/index.html", "here")]);
     site.write("brands/demo/brand.toml", "default = true\n[[page]]\npath = \"/\"\nrate = \"4/d\"\n");
     let first = Server::start(site.path());
@@ -114,7 +114,7 @@ fn hosts_on_one_database_count_together() {
     assert_eq!(statuses, [200, 200, 200, 200, 429, 429]);
 }
 
-/// Two sandboxes, four places in the line, and a page that takes a while.
+/// A host with two sandboxes and four places in the queue.
 fn small_host(page: &str) -> (TestSite, Server) {
     let site = TestSite::with(&[("pages/index.html", page)]);
     site.write("sluice.toml", "[server]\nqueue_requests_max = 4\n[limits.max]\nconcurrent_runs = 2\n");
@@ -128,7 +128,7 @@ const BUSY: &str = "<script scope=\"backend\">
 </script>";
 
 #[test]
-fn ten_times_the_capacity_leaves_a_host_as_it_was() {
+fn host_recovers_from_ten_times_its_capacity() {
     const VISITORS: usize = 60;
     const VISITS: usize = 20;
     let (_site, server) = small_host(BUSY);
@@ -148,9 +148,9 @@ fn ten_times_the_capacity_leaves_a_host_as_it_was() {
     });
     let statuses = statuses.into_inner().unwrap();
     let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
-    assert!(count(200) > 0 && count(503) > 0, "{} served, {} refused", count(200), count(503));
+    assert!(count(200) > 0 && count(503) > 0, "{} served, {} rejected", count(200), count(503));
     assert_eq!(count(200) + count(503), VISITORS * VISITS);
-    // Two sandboxes at their largest are 128 MB; nothing else may have grown.
+    // Two sandboxes need at most 128 MB. Nothing else may have grown.
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 160 << 20, "{grown} bytes more");
     assert_eq!(server.metric("sluice_sandbox_waiting", &[]), 0.0);
@@ -159,7 +159,7 @@ fn ten_times_the_capacity_leaves_a_host_as_it_was() {
     }
 }
 
-/// One request on a connection of its own; the status of a complete answer.
+/// Makes one request on its own connection. Returns the status of a complete response.
 fn visit(to: SocketAddr) -> Option<u16> {
     let mut connection = TcpStream::connect(to).ok()?;
     connection.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
@@ -170,12 +170,12 @@ fn visit(to: SocketAddr) -> Option<u16> {
     let length = head
         .lines()
         .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
-    assert_eq!(length.unwrap().parse::<usize>().unwrap(), body.len(), "an answer was cut");
+    assert_eq!(length.unwrap().parse::<usize>().unwrap(), body.len(), "a response was truncated");
     head.get(9..12)?.parse().ok()
 }
 
 #[test]
-fn sigterm_under_load_cuts_no_accepted_request() {
+fn sigterm_under_load_finishes_every_accepted_request() {
     let site = TestSite::with(&[("pages/index.html", BUSY)]);
     let mut server = Server::start(site.path());
     let (address, served) = (server.address, std::sync::atomic::AtomicUsize::new(0));
@@ -183,7 +183,7 @@ fn sigterm_under_load_cuts_no_accepted_request() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                // Until the listener is gone.
+                // Until the server stops listening.
                 while TcpStream::connect(address).is_ok() {
                     if visit(address) == Some(200) {
                         served.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -195,7 +195,7 @@ fn sigterm_under_load_cuts_no_accepted_request() {
         server_ref.ask_to_stop();
     });
     assert!(server.wait().success());
-    // Every run that was begun is in the log, and was answered in full.
+    // The log has every run that started, and each got a complete response.
     let log = std::process::Command::new(env!("CARGO_BIN_EXE_sluice"))
         .args(["logs", "--json", "--lines", "1000000", "--data"])
         .arg(server.data_dir())

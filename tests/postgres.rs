@@ -1,4 +1,4 @@
-//! Hosts on PostgreSQL, and on the way to it.
+//! Hosts on PostgreSQL, and moving data to it.
 
 mod alike;
 mod hosts;
@@ -18,7 +18,7 @@ fn host(site: &Path, url: &str) -> Server {
     ServerOptions::of(site).postgres(url).start()
 }
 
-/// Runs `sluice` with what it needs to know in the environment.
+/// Runs `sluice` with these environment variables.
 fn sluice(args: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
     command.args(args).env("SLUICE_LOG", "off").env_remove("APP_KEY");
@@ -26,7 +26,7 @@ fn sluice(args: &[&str], environment: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn a_killed_host_loses_nothing_and_does_nothing_twice() {
+fn killed_host_loses_no_write_and_applies_none_twice() {
     let database = Database::create();
     crate::crm::kill::survives_kills(|site| host(site, &database.url()));
 }

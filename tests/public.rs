@@ -1,4 +1,4 @@
-//! Files of `public/`, headers and compression, as visitors see them.
+//! Files of `public/`, headers and compression.
 
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
@@ -42,7 +42,7 @@ fn ask(server: &Server, method: &str, path: &str, headers: &[(&str, &str)]) -> A
 }
 
 #[test]
-fn files_are_sent_whole_in_parts_or_not_again() {
+fn serves_files_ranges_and_not_modified() {
     let site = site();
     let server = Server::start(site.path());
     let bytes: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
@@ -82,7 +82,7 @@ fn files_are_sent_whole_in_parts_or_not_again() {
     assert_eq!(get(&server, "/data.bin", &[("if-match", "\"other\"")]).status, 412);
     assert_eq!(ask(&server, "POST", "/data.bin", &[("sec-fetch-site", "none")]).status, 405);
 
-    // A file that is written anew is another one.
+    // A file that was changed gets another tag.
     site.write_bytes("brands/demo/public/data.bin".as_ref(), b"new");
     let new = get(&server, "/data.bin", &[("if-none-match", &etag)]);
     assert_eq!((new.status, new.body.as_str()), (200, "new"));
@@ -94,7 +94,7 @@ fn files_are_sent_whole_in_parts_or_not_again() {
 }
 
 #[test]
-fn no_link_and_no_backend_script_gets_out() {
+fn does_not_serve_links_or_backend_scripts() {
     let site = site();
     let public = site.brand_dir("demo").join("public");
     symlink("/etc/hostname", public.join("hostname")).unwrap();
@@ -114,7 +114,7 @@ fn no_link_and_no_backend_script_gets_out() {
 }
 
 #[test]
-fn a_site_and_a_page_change_the_headers() {
+fn site_and_page_can_set_headers() {
     let site = site();
     let server = Server::start(site.path());
     for path in ["/short", "/own", "/short.css", "/none", "/short/", "//"] {
@@ -144,7 +144,7 @@ fn decoded(answer: &Answer) -> String {
 }
 
 #[test]
-fn texts_are_compressed_as_the_visitor_asks() {
+fn compresses_text_as_the_visitor_accepts() {
     let site = site();
     let server = Server::start(site.path());
     let plain = get(&server, "/style.css", &[]);
@@ -169,12 +169,12 @@ fn texts_are_compressed_as_the_visitor_asks() {
     }
     let gzip = get(&server, "/style.css", &[("accept-encoding", "gzip")]);
     let tag = gzip.header("etag").unwrap();
-    assert_ne!(tag, plain_tag, "another coding is another representation");
+    assert_ne!(tag, plain_tag, "each encoding has its own tag");
     let same = get(&server, "/style.css", &[("accept-encoding", "gzip"), ("if-none-match", &tag)]);
     assert_eq!((same.status, same.header("etag")), (304, Some(tag)));
     let part = get(&server, "/style.css", &[("accept-encoding", "gzip"), ("range", "bytes=0-0")]);
     assert_eq!((part.status, part.body.as_str()), (206, "p"));
-    // Too short, no text, or set by the page.
+    // Not compressed: short bodies, other types than text, and encodings that the page set.
     for path in ["/short.css", "/data.bin", "/short"] {
         let answer = get(&server, path, &[("accept-encoding", "gzip")]);
         assert_eq!(answer.header("content-encoding"), None, "{path}");
@@ -182,7 +182,7 @@ fn texts_are_compressed_as_the_visitor_asks() {
 }
 
 #[test]
-fn a_page_with_cookies_is_compressed_only_for_its_own_site() {
+fn compresses_pages_with_cookies_only_for_their_own_site() {
     let site = site();
     let server = crate::harness::ServerOptions::of(site.path())
         .env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]")
@@ -192,7 +192,7 @@ fn a_page_with_cookies_is_compressed_only_for_its_own_site() {
             [&[("accept-encoding", "gzip"), ("forwarded", "for=192.0.2.1;proto=https")], headers].concat();
         get(&server, "/?q=guess", &all).header("content-encoding")
     };
-    assert!(coding(&[]).is_some(), "no cookie, no secret");
+    assert!(coding(&[]).is_some(), "a request without cookies has no secrets");
     assert!(coding(&[("cookie", "a=b"), ("sec-fetch-site", "same-origin")]).is_some());
     assert!(coding(&[("cookie", "a=b"), ("sec-fetch-site", "none")]).is_some());
     assert_eq!(coding(&[("cookie", "a=b"), ("sec-fetch-site", "cross-site")]), None);

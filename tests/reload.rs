@@ -1,4 +1,4 @@
-//! A site that is changed while it is served.
+//! Changing a site while it is served.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ fn read(server: &Server, brand: &str) -> String {
 }
 
 #[test]
-fn a_page_that_stops_compiling_keeps_its_last_good_version() {
+fn page_that_stops_compiling_keeps_its_last_good_version() {
     let site = site();
     site.write("brands/one/modules/text.js", "export const text = 'module 1';");
     site.write("brands/one/components/box.html", "[{{ text }}]");
@@ -36,7 +36,7 @@ fn a_page_that_stops_compiling_keeps_its_last_good_version() {
     server.reload();
     assert_eq!(read(&server, "one"), "[module 1]");
 
-    // A module, a component, the template and the script go wrong, one after the other.
+    // A module, a component, the template and the script get a mistake, one after the other.
     for (file, broken, good, after) in [
         ("modules/text.js", "export const text = ;", "export const text = 'module 2';", "[module 2]"),
         ("components/box.html", "[{{ text | uper }}]", "({{ text }})", "(module 2)"),
@@ -58,10 +58,10 @@ fn a_page_that_stops_compiling_keeps_its_last_good_version() {
         assert!(told.contains("brand one") && told.contains(file), "{told}");
         site.write(&format!("brands/one/{file}"), good);
         server.reload();
-        assert_eq!(read(&server, "one"), after, "{file} is good again");
+        assert_eq!(read(&server, "one"), after, "{file} is fixed");
     }
 
-    // A page that was never good has no last good version; one that is gone is gone.
+    // A page that never compiled has no good version. A deleted page is not served.
     site.write("brands/one/pages/new.html", "<script scope=\"backend\">let let</script>shown");
     server.reload();
     assert_eq!(server.get("one.test", "/new").body, "shown");
@@ -71,7 +71,7 @@ fn a_page_that_stops_compiling_keeps_its_last_good_version() {
 }
 
 #[test]
-fn a_brand_with_broken_settings_is_served_as_before_and_others_reload() {
+fn brand_with_invalid_settings_keeps_its_version_and_others_reload() {
     let site = site();
     let server = Server::start(site.path());
     for (brand_toml, told) in [
@@ -99,7 +99,7 @@ fn a_brand_with_broken_settings_is_served_as_before_and_others_reload() {
     server.reload();
     assert_eq!(read(&server, "one"), "not yet");
 
-    // Brands come, change their Hosts and go.
+    // Brands are added, get other Hosts, and are removed.
     site.write("brands/three/brand.toml", "domains = [\"three.test\"]\n");
     site.write("brands/three/pages/index.html", "third");
     site.write("brands/two/brand.toml", "domains = [\"zwei.test\"]\n");
@@ -113,7 +113,7 @@ fn a_brand_with_broken_settings_is_served_as_before_and_others_reload() {
 }
 
 #[test]
-fn the_log_says_why_a_reload_of_an_operator_s_took_nothing_over() {
+fn log_says_why_an_operators_reload_failed() {
     let site = site();
     let server = Server::start(site.path());
     let reload = || Request::new("POST", "/api/reload").operator().send(server.admin_address);
@@ -140,14 +140,14 @@ fn limits_change_without_a_restart() {
         "[server]\nworkers = 1\n[limits]\nfuel = 1_000_000\n[limits.max]\nconcurrent_runs = 3\n",
     );
     server.reload();
-    assert_eq!(read(&server, "one"), "", "the run met its new quota");
+    assert_eq!(read(&server, "one"), "", "the run reached its new limit");
     for told in ["[server] changed, which needs a restart", "limits.max.concurrent_runs changed"] {
         assert_eq!(server.wait_told(told).len(), 1, "{told}");
     }
     site.write("sluice.toml", "[limits]\nfuell = 1\n");
     index(&site, "two", "second");
     server.reload();
-    assert_eq!(read(&server, "two"), "first", "nothing is taken over from a broken file");
+    assert_eq!(read(&server, "two"), "first", "an invalid file changes nothing");
     server.wait_told("did you mean \"fuel\"?");
     site.write("sluice.toml", "");
     server.reload();
@@ -155,11 +155,11 @@ fn limits_change_without_a_restart() {
 }
 
 #[test]
-fn a_request_finishes_on_what_it_started_with() {
+fn request_finishes_with_the_version_it_started_with() {
     let site = site();
     site.write("sluice.toml", "[limits]\nfuel = 1_000_000_000_000\n");
     let server = Server::start(site.path());
-    // Long enough for a reload to take place meanwhile.
+    // Long enough for a reload during the request.
     index(
         &site,
         "one",

@@ -1,4 +1,4 @@
-//! Reading requests: bounded bodies, slow and lying clients, proxies, secrets.
+//! Reading requests: limits of bodies, slow clients, malformed requests, proxies, secrets.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -16,12 +16,12 @@ fn echo() -> TestSite {
     TestSite::with(&[("pages/index.html", ECHO)])
 }
 
-/// Everything that comes back for these bytes until the server closes or is done.
+/// Sends these bytes and reads the response until the server closes the connection.
 fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut answer = Vec::new();
-    // A connection that is reset has been refused, too.
+    // A connection that is reset was also rejected.
     let _ = connection.write_all(bytes);
     let _ = connection.shutdown(std::net::Shutdown::Write);
     let _ = connection.read_to_end(&mut answer);
@@ -33,7 +33,7 @@ fn still_serves(server: &Server) {
 }
 
 #[test]
-fn a_body_of_64_kb_arrives_whole_and_a_larger_one_never_in_part() {
+fn script_gets_bodies_up_to_64_kb_and_no_part_of_larger_ones() {
     let site = echo();
     let server = Server::start(site.path());
     let sent = |length: usize| {
@@ -44,12 +44,16 @@ fn a_body_of_64_kb_arrives_whole_and_a_larger_one_never_in_part() {
     };
     assert_eq!(sent(64 * 1024), json!(64 * 1024 - 2));
     assert_eq!(sent(64 * 1024 + 1), Value::Null);
-    assert_eq!(sent(900_000), Value::Null, "read to its end, so that the answer arrives");
+    assert_eq!(
+        sent(900_000),
+        Value::Null,
+        "the body is read to its end, so that the client gets the response"
+    );
     still_serves(&server);
 }
 
 #[test]
-fn chunked_bodies_are_bounded_as_well() {
+fn limits_chunked_bodies() {
     let site = echo();
     let server = Server::start(site.path());
     let chunked = |count: usize| {
@@ -64,14 +68,14 @@ fn chunked_bodies_are_bounded_as_well() {
     };
     assert!(chunked(63).contains("\"length\":64512"));
     assert!(chunked(65).contains("\"length\":null"));
-    // More than is read of a body that is too large: refused, not collected.
+    // The server does not read a body of this size to its end.
     let flood = chunked(20_000);
     assert!(flood.is_empty() || flood.contains("\"length\":null"), "{flood}");
     still_serves(&server);
 }
 
 #[test]
-fn clients_that_lie_about_lengths_get_no_further() {
+fn rejects_invalid_lengths_and_malformed_requests() {
     let site = echo();
     let server = Server::start(site.path());
     let head =
@@ -89,7 +93,10 @@ fn clients_that_lie_about_lengths_get_no_further() {
         let answer = raw(server.address, format!("{head}{smuggled}").as_bytes());
         let accepted = answer.starts_with("HTTP/1.1 200") && answer.contains("\"body\":false");
         assert!(!accepted, "{smuggled:?}: {answer}");
-        assert!(answer.matches("HTTP/1.1").count() <= 1, "one request, one answer: {smuggled:?}: {answer}");
+        assert!(
+            answer.matches("HTTP/1.1").count() <= 1,
+            "one request has one response: {smuggled:?}: {answer}"
+        );
     }
     for nonsense in [
         "\r\n\r\n\r\n",
@@ -105,9 +112,9 @@ fn clients_that_lie_about_lengths_get_no_further() {
     still_serves(&server);
 }
 
-/// A request of which nobody knows what it was to be has no effects.
+/// An incomplete request must have no effects.
 #[test]
-fn a_body_that_does_not_arrive_whole_runs_nothing() {
+fn does_not_run_the_page_for_an_incomplete_body() {
     let site = echo();
     let server = Server::start(site.path());
     let head =
@@ -129,14 +136,15 @@ fn a_body_that_does_not_arrive_whole_runs_nothing() {
 }
 
 #[test]
-fn a_visitor_who_takes_nothing_of_an_answer_is_let_go() {
+fn closes_connections_of_clients_that_do_not_read_the_response() {
     let site = echo();
     let large = vec![b'x'; 32 << 20];
     site.write_bytes(&site.brand_dir("demo").join("public/large.bin"), &large);
     let server = ServerOptions::of(site.path()).env("SLUICE_SERVER__WRITE_TIMEOUT", "1s").start();
     let mut stalled = TcpStream::connect(server.address).unwrap();
     stalled.write_all(b"GET /large.bin HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    // The server's end, as Linux lists it: own address, the other's, state (01: established).
+    // Linux lists the server's socket with its own address, the client's, and the state
+    // (01: established).
     let theirs = format!(":{:04X}", stalled.local_addr().unwrap().port());
     let is_open = || {
         let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -147,13 +155,17 @@ fn a_visitor_who_takes_nothing_of_an_answer_is_let_go() {
     server.wait_until("the connection is closed", || !is_open());
     let mut taken = Vec::new();
     let _ = stalled.read_to_end(&mut taken);
-    assert!(taken.len() < large.len(), "the rest is not sent");
+    assert!(taken.len() < large.len(), "the rest was not sent");
     let answer = server.get("localhost", "/large.bin");
-    assert_eq!((answer.status, answer.body.len()), (200, large.len()), "who reads gets all of it");
+    assert_eq!(
+        (answer.status, answer.body.len()),
+        (200, large.len()),
+        "a client that reads gets the whole file"
+    );
 }
 
 #[test]
-fn a_body_that_does_not_arrive_in_time_is_refused() {
+fn rejects_bodies_that_time_out() {
     let site = echo();
     let server = ServerOptions::of(site.path()).env("SLUICE_SERVER__BODY_TIMEOUT", "1s").start();
     let mut connection = TcpStream::connect(server.address).unwrap();
@@ -168,7 +180,7 @@ fn a_body_that_does_not_arrive_in_time_is_refused() {
 }
 
 #[test]
-fn headers_that_do_not_arrive_in_time_end_the_connection() {
+fn closes_the_connection_if_headers_time_out() {
     let site = echo();
     let server = ServerOptions::of(site.path()).env("SLUICE_SERVER__HEADERS_TIMEOUT", "1s").start();
     let mut connection = TcpStream::connect(server.address).unwrap();
@@ -181,7 +193,7 @@ fn headers_that_do_not_arrive_in_time_end_the_connection() {
 }
 
 #[test]
-fn methods_are_get_head_and_post() {
+fn accepts_only_get_head_and_post() {
     let site = echo();
     let server = Server::start(site.path());
     let get = server.get("localhost", "/");
@@ -199,7 +211,7 @@ fn methods_are_get_head_and_post() {
 }
 
 #[test]
-fn proxies_are_believed_only_where_they_are_listed() {
+fn trusts_only_listed_proxies() {
     let site = echo();
     site.write("sluice.toml", "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n");
     let trusting = Server::start(site.path());
@@ -217,7 +229,7 @@ fn proxies_are_believed_only_where_they_are_listed() {
 }
 
 #[test]
-fn https_behind_a_proxy_means_a_host_cookie() {
+fn https_behind_a_proxy_gets_a_host_cookie() {
     let site = TestSite::with(&[(
         "pages/index.html",
         "<script scope=\"backend\">session.set('n', (session.get('n') ?? 0) + 1); cookie.set('a', 'b'); response.json(session.get('n'))</script>",
@@ -238,12 +250,19 @@ fn https_behind_a_proxy_means_a_host_cookie() {
     let cookie = session.split(';').next().unwrap();
     assert_eq!(visit(cookie).body, "2");
     let hidden = Request::get("/").header("x-forwarded-proto", "https").send(server.address);
-    assert!(hidden.header("set-cookie").unwrap().contains("__Host-sluice="), "a proxy that tells no address");
-    assert_eq!(visit(&format!("{cookie}; {cookie}")).body, "1", "two cookies of the name are both ignored");
+    assert!(
+        hidden.header("set-cookie").unwrap().contains("__Host-sluice="),
+        "the proxy may omit the client's address"
+    );
+    assert_eq!(
+        visit(&format!("{cookie}; {cookie}")).body,
+        "1",
+        "a session cookie that is sent twice is ignored"
+    );
 }
 
 #[test]
-fn secrets_reach_scripts_and_no_log() {
+fn secrets_reach_scripts_but_not_the_log() {
     let page = "<script scope=\"backend\">
         console.log('key is', secrets.get('api_key'), { key: secrets.get('API_KEY') });
         setVariable('found', [secrets.get('api_key') === 's3cr3t-value', secrets.get('none'), secrets.get(1)]);
@@ -254,7 +273,7 @@ fn secrets_reach_scripts_and_no_log() {
     site.write("brands/demo-two/pages/index.html", page);
     let server = ServerOptions::of(site.path()).env("SLUICE_SECRET_DEMO_API_KEY", "s3cr3t-value").start();
     assert_eq!(server.get("localhost", "/").body.trim(), "[true,null,null]");
-    assert_eq!(server.get("two.test", "/").body.trim(), "[false,null,null]", "another brand's");
+    assert_eq!(server.get("two.test", "/").body.trim(), "[false,null,null]", "another brand has no secrets");
     server.runs("demo", 1);
     let log = format!("{:?}", server.log_entries(&[]));
     assert!(log.contains("[secret API_KEY]") && !log.contains("s3cr3t-value"), "{log}");

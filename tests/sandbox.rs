@@ -1,4 +1,4 @@
-//! What a run is, seen from the library: one sandbox, its costs, its freshness.
+//! Runs in the sandbox: their costs, their limits, and that each is fresh.
 
 use sluice_limits::Limits;
 use sluice_page::modules::{self, ModuleSource, ScriptFile};
@@ -20,12 +20,12 @@ impl ModuleSource for NoModules {
     }
 }
 
-pub fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Bytecode and component of a script.
-pub async fn build(sandbox: &Sandbox, source: &str) -> (Vec<u8>, Vec<u8>) {
+/// Compiles a script to its bytecode and its component.
+pub(crate) async fn build(sandbox: &Sandbox, source: &str) -> (Vec<u8>, Vec<u8>) {
     let file = ScriptFile {
         source: Source { file: "pages/test.html".into(), text: source.into() }.into(),
         script: source.into(),
@@ -51,15 +51,15 @@ fn pages_are_small() {
             let (bytecode, component) = build(&sandbox, source).await;
             let machine_code = sandbox.load(&component).unwrap().machine_code_bytes;
             let over = component.len() - bytecode.len();
-            assert!(over <= 24 << 10, "a component is its bytecode and {over} bytes");
+            assert!(over <= 24 << 10, "the component is {over} bytes larger than its bytecode");
             let over = machine_code.saturating_sub(bytecode.len());
-            assert!(over <= 64 << 10, "its machine code is its bytecode and {over} bytes");
+            assert!(over <= 64 << 10, "the machine code is {over} bytes larger than the bytecode");
         }
     });
 }
 
 #[test]
-fn every_run_has_its_own_random_numbers_and_the_right_time() {
+fn each_run_has_its_own_random_numbers_and_the_right_time() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let script = script(
@@ -82,7 +82,7 @@ fn every_run_has_its_own_random_numbers_and_the_right_time() {
 }
 
 #[test]
-fn nothing_of_a_run_is_seen_by_the_next() {
+fn runs_share_no_state() {
     block_on(async {
         let config = SandboxConfig { concurrent_runs_max: 1, ..SandboxConfig::default() };
         let sandbox = Sandbox::new(&config).unwrap();
@@ -101,7 +101,7 @@ fn nothing_of_a_run_is_seen_by_the_next() {
 }
 
 #[test]
-fn the_same_run_uses_the_same_fuel() {
+fn same_run_uses_the_same_fuel() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let script =
@@ -115,24 +115,24 @@ fn the_same_run_uses_the_same_fuel() {
 }
 
 #[test]
-fn host_calls_are_paid_for() {
+fn host_calls_use_fuel() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let fuel = async |source: &str| run(&sandbox, &script(&sandbox, source).await).await.fuel;
         let one = fuel("session.get('a')").await;
         let more = fuel("for (let i = 0; i < 100; i++) session.get('a')").await;
-        assert!(more - one > 99 * 10_000, "99 calls more cost {}", more - one);
+        assert!(more - one > 99 * 10_000, "99 further calls cost {}", more - one);
         let short = fuel("session.get('a'.repeat(10))").await;
         let long = fuel("session.get('a'.repeat(10_010))").await;
-        assert!(long - short > 10_000 * 10, "10,000 bytes more cost {}", long - short);
+        assert!(long - short > 10_000 * 10, "10,000 further bytes cost {}", long - short);
         let now = fuel("for (let i = 0; i < 101; i++) Date.now()").await
             - fuel("for (let i = 0; i < 1; i++) Date.now()").await;
-        assert!(now > 100 * 10_000, "100 looks at the clock cost {now}");
+        assert!(now > 100 * 10_000, "reading the clock 100 times cost {now}");
     });
 }
 
 #[test]
-fn a_loop_over_host_calls_meets_its_quota() {
+fn loop_of_host_calls_runs_out_of_fuel() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let mut context = RunContext::default();
@@ -145,7 +145,7 @@ fn a_loop_over_host_calls_meets_its_quota() {
 }
 
 #[test]
-fn a_run_that_takes_too_long_is_stopped() {
+fn stops_a_run_at_its_time_limit() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let mut context = RunContext::default();
@@ -159,7 +159,7 @@ fn a_run_that_takes_too_long_is_stopped() {
 }
 
 #[test]
-fn deep_recursion_ends_the_run_and_nothing_else() {
+fn deep_recursion_ends_only_its_run() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let thrown = script(&sandbox, "setVariable('before', 1);\nfunction f() { f() }\nf();").await;
@@ -168,7 +168,7 @@ fn deep_recursion_ends_the_run_and_nothing_else() {
         assert_eq!((report.outcome, failure.name.as_str()), (Outcome::Error, "RangeError"));
         assert_eq!((failure.file.as_str(), failure.line), ("pages/test.html", 2), "{failure}");
         assert_eq!(report.effects.variables["before"], 1);
-        // What the parser nests is not the script's recursion: it cannot be caught.
+        // A script cannot catch the recursion of the parser, which uses another stack.
         let parsed =
             script(&sandbox, "setVariable('before', 1); try { JSON.parse('['.repeat(1e5)) } catch {}").await;
         let report = run(&sandbox, &parsed).await;
@@ -192,14 +192,14 @@ fn busy_scripts_take_turns() {
             tokio::select! {
                 biased;
                 _ = sandbox.run(&endless, context) => panic!("an endless loop ended"),
-                report = run(&sandbox, &quick) => assert_eq!(report.outcome, Outcome::Ok, "beside {source}"),
+                report = run(&sandbox, &quick) => assert_eq!(report.outcome, Outcome::Ok, "next to {source}"),
             }
         }
     });
 }
 
 #[test]
-fn page_components_are_valid_and_name_their_engine() {
+fn components_are_valid_and_name_their_engine() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let (_, component) = build(&sandbox, "setVariable('a', 1)").await;

@@ -1,9 +1,9 @@
-//! The text of a backend script never reaches the browser.
+//! Browsers never get the text of a backend script.
 
 use crate::harness::{Server, TestSite};
 
 #[test]
-fn no_form_of_a_script_reaches_the_browser() {
+fn browser_never_gets_a_backend_script() {
     let megabyte = format!(
         "<script scope=\"backend\">/* SECRET */{}</script>shown",
         "// SECRET filler\n".repeat(62_000)

@@ -3,7 +3,7 @@
 use crate::harness::{Request, Server, TestSite};
 
 #[test]
-fn parallel_requests_of_a_visitor_keep_each_others_keys() {
+fn concurrent_requests_keep_each_others_keys() {
     const REQUESTS: usize = 50;
     let page = "<script scope=\"backend\">
         if (request.query.key) session.set(request.query.key, 1);
@@ -20,7 +20,7 @@ fn parallel_requests_of_a_visitor_keep_each_others_keys() {
             scope.spawn(move || {
                 let answer = Request::get(&format!("/?key=k{index}")).header("cookie", cookie).send(address);
                 assert_eq!(answer.status, 200);
-                assert_eq!(answer.session_cookie(), None, "the id stays");
+                assert_eq!(answer.session_cookie(), None, "the session id is kept");
             });
         }
     });
@@ -30,7 +30,7 @@ fn parallel_requests_of_a_visitor_keep_each_others_keys() {
 }
 
 #[test]
-fn a_login_changes_the_id_and_ends_the_old_one() {
+fn login_replaces_the_session_id() {
     let page = "<script scope=\"backend\">
         if (request.query.in) session.setCustomer({ email: request.query.in });
         if (request.query.out) session.clearCustomer();
@@ -46,16 +46,16 @@ fn a_login_changes_the_id_and_ends_the_old_one() {
     let customer = login.session_cookie().unwrap();
     assert_ne!(customer, anonymous);
     assert_eq!(visit("/", &customer).body, r#"["ann@example.com","1"]"#);
-    assert_eq!(visit("/", &anonymous).body, "[null,null]", "the old id is dead");
+    assert_eq!(visit("/", &anonymous).body, "[null,null]", "the old id is invalid");
 
     let logout = visit("/?out=1", &customer);
     let after = logout.session_cookie().unwrap();
     assert_eq!(visit("/", &after).body, r#"[null,"1"]"#);
-    assert_eq!(visit("/", &customer).body, "[null,null]", "the customer's id is dead");
+    assert_eq!(visit("/", &customer).body, "[null,null]", "the customer's id is invalid");
 }
 
 #[test]
-fn a_visitor_with_nothing_to_remember_gets_no_cookie() {
+fn visitor_without_session_values_gets_no_cookie() {
     let page = "<script scope=\"backend\">session.get('a'); session.delete('b'); response.json(is_customer)</script>";
     let site = TestSite::with(&[("pages/index.html", page)]);
     let server = Server::start(site.path());
@@ -99,7 +99,7 @@ fn answers_503_without_cookies_when_the_session_cannot_be_saved() {
     });
     for answer in refused {
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1".into())));
-        assert_eq!(answer.header("set-cookie"), None, "nothing of the run is sent");
+        assert_eq!(answer.header("set-cookie"), None, "no effect of the run is sent");
         assert!(!answer.body.contains("ok"), "{}", answer.body);
     }
     assert_eq!(server.metric("sluice_sessions_not_saved_total", &[]), 4.0);
@@ -107,33 +107,37 @@ fn answers_503_without_cookies_when_the_session_cannot_be_saved() {
     lock.execute_batch("ROLLBACK").unwrap();
     drop(lock);
 
-    assert_eq!(visit("/who", &cookie).body, r#""ann@example.com""#, "what was answered 503 was not done");
+    assert_eq!(
+        visit("/who", &cookie).body,
+        r#""ann@example.com""#,
+        "a request with the status 503 changed nothing"
+    );
     assert_eq!(visit("/logout", &cookie).status, 200);
-    assert_eq!(visit("/who", &cookie).body, "null", "what was answered 200 was");
+    assert_eq!(visit("/who", &cookie).body, "null", "a request with the status 200 logged out");
 }
 
-/// What the database and the browser hold after a step.
+/// The contents of the database and the browser after a step.
 #[derive(Debug, PartialEq)]
 struct Owner {
-    /// Who the session says is there.
+    /// The customer who is logged in.
     email: Option<&'static str>,
-    /// Rows in the database.
+    /// The number of rows in the database.
     rows: usize,
-    /// The answer set a new cookie.
+    /// Whether the response set a new cookie.
     new_cookie: bool,
-    /// The row is the one of the step before.
+    /// Whether the row is the same as after the previous step.
     same_row: bool,
-    /// What the id from before the step still opens.
+    /// Whether the id from before the step is still valid.
     old_id_opens: bool,
     /// The session value `note`.
     note: Option<&'static str>,
-    /// CRM field `score` of the customer.
+    /// The customer's CRM field `score`.
     score: Option<i64>,
 }
 
-/// One visitor's way through logins, step by step.
+/// Follows one visitor through several logins.
 #[test]
-fn who_owns_what_after_each_login() {
+fn login_decides_the_owner_of_session_and_crm_data() {
     let page = "<script scope=\"backend\">
         const { email, id, out, note, score, mint, token } = request.query;
         if (email) session.setCustomer(id ? { email, id } : { email });
@@ -152,7 +156,7 @@ fn who_owns_what_after_each_login() {
         let mut query = database.prepare("SELECT row_id FROM session").unwrap();
         query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
-    // Somebody else's token, made in a browser of her own that then leaves.
+    // A token of another customer, made in another browser.
     let cora = visit("/?email=cora@x.test&id=c3&score=30", "").session_cookie().unwrap();
     let token = visit("/?mint=1", &cora).body;
     let cora_row = rows();
@@ -191,31 +195,39 @@ fn who_owns_what_after_each_login() {
     let (ann, bob, cora) = (Some("ann@x.test"), Some("bob@x.test"), Some("cora@x.test"));
 
     let nobody = Owner { rows: 0, new_cookie: false, ..owner(None, None, None) };
-    assert_eq!(step("/"), nobody, "a visitor who leaves nothing");
+    assert_eq!(step("/"), nobody, "a visitor without session values");
     let first = Owner { same_row: false, ..owner(None, Some("n"), None) };
-    assert_eq!(step("/?note=n"), first, "something to remember");
+    assert_eq!(step("/?note=n"), first, "the first session value");
     assert_eq!(step("/?email=ann@x.test&score=1"), owner(ann, Some("n"), Some(1)), "login without an id");
     let same = Owner { new_cookie: false, ..owner(ann, Some("n"), Some(1)) };
     assert_eq!(step("/"), same, "a visit changes nothing");
     assert_eq!(
         step("/?email=ANN@x.test&id=a1"),
         Owner { email: Some("ANN@x.test"), ..owner(ann, Some("n"), Some(1)) },
-        "the same person with an id takes her CRM data along"
+        "a login with the same email and an id keeps the CRM data"
     );
     assert_eq!(
         step("/?email=bob@x.test&score=2"),
         owner(bob, Some("n"), Some(2)),
-        "a second login as somebody else"
+        "a login as another customer"
     );
     assert_eq!(step("/?out=1"), owner(None, Some("n"), None), "logout");
-    assert_eq!(step("/?email=ann@x.test&id=a1"), owner(ann, Some("n"), Some(1)), "back with her own");
+    assert_eq!(
+        step("/?email=ann@x.test&id=a1"),
+        owner(ann, Some("n"), Some(1)),
+        "the customer logs in again with her id"
+    );
     assert_eq!(
         step(&format!("/?token={token}")),
         owner(cora, None, Some(30)),
-        "a token: what was not nobody's is gone"
+        "a login by token deletes values that belonged to the earlier customer"
     );
     let again = Owner { new_cookie: false, ..owner(cora, None, Some(30)) };
-    assert_eq!(step(&format!("/?token={token}")), again, "the token again: refused, nothing changes");
+    assert_eq!(
+        step(&format!("/?token={token}")),
+        again,
+        "the token is rejected the second time and changes nothing"
+    );
     assert_eq!(
         step("/?email=bob@x.test&id=b2"),
         owner(bob, None, Some(2)),

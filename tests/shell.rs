@@ -1,4 +1,4 @@
-//! What shells and `man` are given, and what commands print besides their results.
+//! Completions, manual pages, and what commands print in addition to their results.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -36,7 +36,7 @@ fn is_installed(program: &str) -> bool {
 }
 
 #[test]
-fn completions_are_scripts_that_shells_read() {
+fn shells_can_read_the_completions() {
     let folder = tempfile::tempdir().unwrap();
     for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
         let script = printed(&["completions", shell]);
@@ -45,13 +45,13 @@ fn completions_are_scripts_that_shells_read() {
         }
         let file = folder.path().join(shell);
         std::fs::write(&file, script).unwrap();
-        // bash is always there; the others where they are installed.
+        // bash is always installed, the other shells may be.
         if shell == "bash" || is_installed(shell) {
             let read = Command::new(shell).arg(check).arg(&file).output().unwrap();
             assert!(read.status.success(), "{shell}: {}", String::from_utf8_lossy(&read.stderr));
         }
     }
-    // What bash offers, asked as bash asks.
+    // Calls the completion function as bash does.
     let asked = format!(
         "source {}; COMP_WORDS=(sluice ne); COMP_CWORD=1; _sluice sluice ne sluice; echo \"${{COMPREPLY[@]}}\"",
         folder.path().join("bash").display()
@@ -85,7 +85,7 @@ fn build(site: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn quiet_leaves_results_and_mistakes() {
+fn quiet_prints_only_results_and_mistakes() {
     let site = TestSite::with(&[
         ("pages/fine.html", "<script scope=\"backend\">setVariable('a', 1)</script>"),
         ("pages/plain.html", "plain"),
@@ -104,7 +104,7 @@ fn quiet_leaves_results_and_mistakes() {
     assert!(String::from_utf8_lossy(&quiet.stderr).contains("pages/bad.html:1:"));
 }
 
-/// Runs `sluice build` in a terminal, by way of `script`, and gives what the terminal saw.
+/// Runs `sluice build` in a terminal, with the program `script`, and returns its output.
 fn in_a_terminal(site: &Path, environment: &[(&str, &str)]) -> String {
     let out = tempfile::tempdir().unwrap();
     let line = format!(
@@ -123,12 +123,12 @@ fn in_a_terminal(site: &Path, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_terminal_has_a_bar_that_goes_away_and_a_pipe_has_whole_lines() {
+fn progress_bar_disappears_in_a_terminal_and_is_missing_in_a_pipe() {
     let site = TestSite::with(&[("pages/a.html", "a")]);
     let seen = in_a_terminal(site.path(), &[]);
     let (before, page) = seen.split_once("pages/a.html").unwrap();
     assert!(page.contains("no backend script"), "{seen:?}");
-    // Compiling the engine takes seconds here; where it does not, there is no bar.
+    // Compiling the engine may take seconds. If it does not, there is no bar.
     assert!(before.is_empty() || before.ends_with("\r\u{1b}[K"), "{seen:?}");
     assert!(!in_a_terminal(site.path(), &[("NO_COLOR", "1")]).contains("\u{1b}[3"));
     let piped = build(site.path(), &[]);
@@ -136,7 +136,7 @@ fn a_terminal_has_a_bar_that_goes_away_and_a_pipe_has_whole_lines() {
 }
 
 #[test]
-fn whoever_reads_results_may_have_seen_enough() {
+fn closed_pipe_ends_a_command_quietly() {
     let site = TestSite::with(&[]);
     for number in 0..2_000 {
         site.write(&format!("brands/demo/pages/p{number}.html"), "<p>{{ vra.name }}</p>");

@@ -1,5 +1,5 @@
-//! Traces, metrics and logs at real receivers: an OTLP receiver that decodes
-//! what arrives, and Debian's Prometheus.
+//! Traces, metrics and logs at real receivers: an OTLP receiver that decodes what it gets, and
+//! Debian's Prometheus.
 
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
@@ -42,7 +42,7 @@ fn attribute(span: &Span, key: &str) -> Option<String> {
 }
 
 #[test]
-fn a_request_is_a_trace_with_its_parts() {
+fn request_is_traced_with_its_steps() {
     let site = site();
     let receiver = OtlpReceiver::start();
     let server = ServerOptions::of(site.path())
@@ -102,7 +102,7 @@ fn a_request_is_a_trace_with_its_parts() {
             .all(|name| received.iter().any(|metric| metric.name == *name && !metric.unit.is_empty()))
     });
 
-    // A visitor's second request sends the cookie: the session is loaded.
+    // The visitor's second request sends the cookie, so the session is loaded.
     let cookie = answer.session_cookie().unwrap();
     Request::get("/fails?secret-query=2").header("cookie", &cookie).send(server.address);
     server.wait_until("the failed run arrives", || {
@@ -127,7 +127,7 @@ fn a_request_is_a_trace_with_its_parts() {
 }
 
 #[test]
-fn without_a_receiver_log_lines_still_name_the_trace() {
+fn log_lines_name_the_trace_without_a_receiver() {
     let site = site();
     let server = Server::start(site.path());
     let answer = Request::get("/fails")
@@ -143,7 +143,7 @@ fn without_a_receiver_log_lines_still_name_the_trace() {
 }
 
 #[test]
-fn a_receiver_that_stalls_holds_up_nothing() {
+fn stalled_receiver_does_not_delay_requests() {
     let site = site();
     let receiver = OtlpReceiver::stalled();
     let mut server = ServerOptions::of(site.path())
@@ -152,7 +152,7 @@ fn a_receiver_that_stalls_holds_up_nothing() {
         .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
         .env("OTEL_BLRP_MAX_QUEUE_SIZE", "16")
         .env("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "8")
-        // Far beyond the test: whoever waits for an export would never answer.
+        // Longer than the test: a request that waits for an export would never be answered.
         .env("OTEL_EXPORTER_OTLP_TIMEOUT", "600000")
         .start();
     for _ in 0..100 {
@@ -168,7 +168,7 @@ fn a_receiver_that_stalls_holds_up_nothing() {
 }
 
 #[test]
-fn promtool_has_nothing_to_say_about_the_metrics() {
+fn promtool_accepts_the_metrics() {
     let site = site();
     let server = Server::start(site.path());
     server.get("localhost", "/shop/hat");
@@ -191,19 +191,19 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
     assert!(output.status.success() && said.is_empty(), "{said}");
 }
 
-/// Stopped when dropped.
+/// A Prometheus server. Dropping it stops it.
 struct Prometheus(Child);
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Killing fails if it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 #[test]
-fn prometheus_scrapes_what_a_visit_left() {
+fn prometheus_scrapes_the_metrics_of_a_visit() {
     let site = site();
     let server = Server::start(site.path());
     for _ in 0..3 {

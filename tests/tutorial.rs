@@ -1,7 +1,7 @@
-//! `docs/tutorial.md`, done as it says. A fenced block's first line says what it is:
-//! `html FILE` is a file, `toml append FILE` the end of one, `text shows PATH` what a page
-//! then shows, `text sends PATH FIELDS` what it shows after a form was sent, and
-//! `text overlay PATH` what is shown over it.
+//! Follows `docs/tutorial.md`. The first line of a fenced block says what the block is:
+//! `html FILE` is a file, `toml append FILE` is added to a file, `text shows PATH` is what the
+//! page shows, `text sends PATH FIELDS` is what it shows after a form was sent, and
+//! `text overlay PATH` is what is shown over the page.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::dev::{mistakes, text};
 use crate::harness::{Answer, Request, Server, ServerOptions};
 
-/// A fenced block: the words after the fence, and the lines.
+/// A fenced block: the words after the fence, and the text.
 struct Block {
     words: Vec<String>,
     text: String,
@@ -58,7 +58,7 @@ impl Visitor<'_> {
     }
 }
 
-/// What a reader sees of a page, by and large.
+/// The visible text of a page, approximately.
 fn visible(answer: &Answer) -> String {
     let mut seen = String::new();
     let html = text(answer);
@@ -73,11 +73,11 @@ fn visible(answer: &Answer) -> String {
 
 fn has_lines(seen: &str, expected: &str) -> bool {
     let mut lines = seen.lines().map(str::trim);
-    // In this order, with anything between them.
+    // In this order, with any lines between them.
     expected.lines().all(|wanted| lines.any(|line| line == wanted.trim()))
 }
 
-/// Every mistake in the lines of the overlay.
+/// The lines that the overlay shows.
 fn overlay(answer: &Answer) -> String {
     let lines_of = |mistake: &Value| {
         let word = |name: &str| mistake[name].as_str().unwrap().to_owned();
@@ -104,7 +104,7 @@ fn new_site(commands: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn the_tutorial_can_be_done_as_it_is_written() {
+fn tutorial_works_as_written() {
     let markdown = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial.md");
     let blocks = blocks(&std::fs::read_to_string(markdown).unwrap());
     let (first, rest) = blocks.split_first().unwrap();
@@ -142,24 +142,24 @@ fn the_tutorial_can_be_done_as_it_is_written() {
                 write_and_wait(&server, &site, file, text);
                 written += 1;
             }
-            other => panic!("{other:?} is no kind of block"),
+            other => panic!("{other:?} is not a known kind of block"),
         }
     }
     assert!(written >= 7 && shown >= 8, "{written} files, {shown} pages");
 }
 
-/// Writes a file of the site and waits until it has been taken over.
+/// Writes a file of the site and waits until the change is served.
 fn write_and_wait(server: &Server, site: &Path, file: &str, text: &str) {
     let told = || server.printed().matches(&format!("{file} changed")).count();
     let before = told();
     let path = site.join(file);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
-    server.wait_until(&format!("{file} is taken over"), || told() > before);
+    server.wait_until(&format!("the change of {file} is served"), || told() > before);
 }
 
 #[test]
-fn blocks_are_told_apart() {
+fn reads_blocks_and_lines() {
     let found = blocks("a\n```html x.html\n<p>\n\n```\nb\n```\nc\n```\n");
     let shown: Vec<(usize, &str)> =
         found.iter().map(|block| (block.words.len(), block.text.as_str())).collect();

@@ -1,5 +1,5 @@
-//! The value rule: any finite JSON value keeps its exact value between script,
-//! host and session; anything else is refused, at every depth.
+//! The value rule: every finite JSON value stays exactly the same between script, host and
+//! session. Every other value is rejected, at every depth.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use sluice_session::Session;
 
 use crate::sandbox::{block_on, build};
 
-/// Keys that a careless program would take for something else.
+/// Keys that a careless program would misinterpret.
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("__proto__".to_owned()),
@@ -57,7 +57,8 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Equal in everything that JavaScript can tell: sign of zero and order of keys too.
+/// Equal in everything that JavaScript can distinguish, including the sign of zero and the order
+/// of keys.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64().map(f64::to_bits) == b.as_f64().map(f64::to_bits),
@@ -74,7 +75,7 @@ async fn script(sandbox: &Sandbox, source: &str) -> Script {
 }
 
 #[test]
-fn json_values_keep_their_exact_value() {
+fn json_values_stay_exactly_the_same() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let script = script(
@@ -104,7 +105,7 @@ fn json_values_keep_their_exact_value() {
 }
 
 #[test]
-fn what_is_no_finite_json_value_is_refused_at_every_depth() {
+fn rejects_other_values_at_every_depth() {
     const UNFIT: [&str; 6] = ["NaN", "Infinity", "-Infinity", "'\\ud800'", "'a\\udfffb'", "1n"];
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();

@@ -1,11 +1,11 @@
-//! Hostile values in every place of a page, in a real browser: none runs.
+//! Hostile values in every place of a page, in a real browser. None of them runs.
 
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::harness::{Server, TestSite};
 
-/// Each calls `hit` if any part of it is taken for markup or code.
+/// Each value calls `hit` if a part of it is interpreted as markup or code.
 const PAYLOADS: &[&str] = &[
     "<script>hit()</script>",
     "</script><script>hit()</script>",
@@ -75,7 +75,7 @@ const PAYLOADS: &[&str] = &[
     "@if(1)<script>hit()</script>@endif",
 ];
 
-/// Where a value can stand; `{{ p }}` is the value.
+/// The places of values. `{{ p }}` is the value.
 const PLACES: &[&str] = &[
     "<p>{{ p }}</p>",
     "<p>{{ dump(p) }}</p>",
@@ -127,13 +127,13 @@ const PLACES: &[&str] = &[
     "<iframe srcdoc=\"<b>{{ p }}</b>\"></iframe>",
 ];
 
-/// The base keeps frames from loading the page itself again, once for each payload.
+/// The base prevents frames from loading the page itself again for each payload.
 const HEAD: &str = "<!doctype html><meta charset=utf-8><base href=\"/nowhere/\"><script>window.hits = []; window.noops = 0;\
     function hit() { hits.push(document.currentScript?.outerHTML ?? 'an event') }\
     function noop() { noops++ }</script>";
 
-/// Does what visitors do: hovers, focuses, clicks. Only addresses that run something
-/// are followed, however they are spelt; nothing leads away from the page.
+/// Does what visitors do: hovers, focuses and clicks. Only `javascript:` addresses are followed,
+/// in any spelling, so that no link leads away from the page.
 const POKE: &str = "(() => { const address = e => ['href', 'xlink:href', 'formaction'] \
     .map(name => e.getAttribute(name)).find(value => value !== null) ?? ''; \
     const runs = text => { try { return new URL(text, location).protocol === 'javascript:' } catch { return false } }; \
@@ -165,18 +165,18 @@ fn hits(browser: &Browser, url: &str) -> Value {
     browser.go(url);
     browser.wait_for("document.readyState", &json!("complete"));
     browser.eval(POKE);
-    // Addresses that run something do it after the event.
+    // `javascript:` addresses run after the event.
     browser.eval("new Promise(done => setTimeout(done, 50))");
     browser.eval("window.hits")
 }
 
 #[test]
-fn no_value_runs_wherever_it_stands() {
+fn no_value_runs_in_any_place() {
     let site = site();
     let server = Server::start(site.path());
     let address = format!("http://localhost:{}", server.address.port());
     let browser = Browser::open();
-    // The payloads do run where nothing stops them.
+    // Checks the test itself: the payloads run without escaping.
     for careless in ["careless", "careless-link"] {
         let hits = hits(&browser, &format!("{address}/{careless}"));
         assert!(hits.as_array().is_some_and(|hits| !hits.is_empty()), "{careless}: {hits}");
@@ -184,13 +184,13 @@ fn no_value_runs_wherever_it_stands() {
     for (index, place) in PLACES.iter().enumerate() {
         let answer = server.get("localhost", &format!("/place{index}"));
         assert_eq!(answer.status, 200, "{place}");
-        assert!(answer.body.ends_with("<i id=end></i>"), "{place} renders whole");
+        assert!(answer.body.ends_with("<i id=end></i>"), "{place} renders completely");
         let found = hits(&browser, &format!("{address}/place{index}"));
         assert_eq!(found, json!([]), "{place}");
         assert_eq!(
             browser.eval("!!document.getElementById('end')"),
             json!(true),
-            "{place} stays in its place"
+            "the value does not close its element: {place}"
         );
         if place.contains("noop(") {
             let least = PAYLOADS.len();

@@ -1,5 +1,5 @@
-//! How long it takes from a saved file to the frame that shows it, in Chromium, on a site
-//! of 200 pages under `sluice dev`. The goal is 100 ms.
+//! Measures the time from saving a file to the frame that shows the change: in Chromium, on a
+//! site of 200 pages under `sluice dev`. The goal is 100 ms.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,20 +27,20 @@ use serde_json::json;
 
 use webdriver::Browser;
 
-/// Nothing here is for operators.
+/// The module `webdriver` needs a token. This bench does not visit the console.
 const ADMIN_TOKEN: &str = "";
 
 const PAGES: usize = 200;
 const EDITS: usize = 20;
 const GOAL_MS: f64 = 100.0;
-/// Between edits, as long as no typist is faster.
+/// The time between two edits. Nobody saves faster.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What is edited.
+/// The file that is edited.
 #[derive(Clone, Copy)]
 enum Edited {
     Page,
-    /// Every page uses it.
+    /// The layout of all pages.
     Layout,
 }
 
@@ -50,7 +50,9 @@ fn main() {
     let (server, address) = serve(site.path());
     let browser = Browser::open();
     browser.go(&format!("{address}/page/7"));
-    println!("from a saved file to the frame that shows it, {PAGES} pages, {EDITS} edits each:");
+    println!(
+        "time from saving a file to the frame that shows the change; {PAGES} pages, {EDITS} edits each:"
+    );
     for (what, edited) in [("a page", Edited::Page), ("the layout of all pages", Edited::Layout)] {
         let mut times: Vec<f64> =
             (0..EDITS).map(|edit| measure(site.path(), &browser, edited, edit)).collect();
@@ -93,7 +95,7 @@ fn page(mark: &str) -> String {
 }
 
 fn edit(site: &Path, edited: Edited, mark: &str) {
-    // What the page noted of the frame that showed it.
+    // Stores the time of the frame that shows the page.
     let seen = "<script>requestAnimationFrame(() => { const { port1, port2 } = new MessageChannel(); \
                 port1.onmessage = () => { window.shown = performance.timeOrigin + performance.now(); }; port2.postMessage(0); });</script>";
     let (file, text): (PathBuf, String) = match edited {
@@ -108,7 +110,7 @@ fn edit(site: &Path, edited: Edited, mark: &str) {
     fs::write(site.join("brands/demo").join(file), text).expect("the site can be written");
 }
 
-/// Milliseconds.
+/// Returns the time in milliseconds.
 fn measure(site: &Path, browser: &Browser, edited: Edited, number: usize) -> f64 {
     std::thread::sleep(PAUSE);
     let mark = format!("edit-{number}");
@@ -128,7 +130,7 @@ struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Killing fails if the server has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,6 +1,6 @@
-//! What a run in a sandbox costs, next to the same script in native QuickJS,
-//! and what compiling a page costs. `make bench` runs it; the table at the end
-//! holds the medians and the goals.
+//! Measures a run in a sandbox, compares it with the same script in native QuickJS,
+//! and measures the compilation of a page. `make bench` runs it. The table at the end
+//! shows the medians and the goals.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench ends at the first failure and prints")]
 
@@ -23,9 +23,9 @@ use sluice_session::Session;
 use medians::Medians;
 use page::Page;
 
-/// Every comparison is made so many times, side after side in a fraction of a
-/// second: a machine with other work changes its speed from one second to the
-/// next, by more than the goals leave room for.
+/// How often each comparison is repeated. Within a round, the sides run within a
+/// fraction of a second: the speed of a machine with other work changes from second
+/// to second, by more than the margins of the goals.
 const ROUNDS: u32 = 11;
 
 /// The page whose compilation is measured.
@@ -39,7 +39,7 @@ const PAGES: [Page; 4] = [
 
 fn main() {
     let begun = SystemTime::now();
-    // What an actix worker runs its requests on.
+    // Actix workers run requests on such a runtime.
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
     let start_up = Instant::now();
     let sandbox = sandbox(MemoryResetChoice::Auto);
@@ -67,12 +67,12 @@ fn sandbox(memory_reset: MemoryResetChoice) -> Sandbox {
     Sandbox::new(&config).expect("the engine compiles")
 }
 
-/// A second sandbox that remaps, unless the first does so already.
+/// A second sandbox that resets memory by remapping, unless the first one does so already.
 fn sandbox_that_remaps(sandbox: &Sandbox) -> Option<Sandbox> {
     (sandbox.memory_reset == MemoryReset::Scan).then(|| self::sandbox(MemoryResetChoice::Remap))
 }
 
-/// All sides of one page, round after round.
+/// Measures all sides of one page in each round.
 fn compare(
     criterion: &mut Criterion,
     runtime: &Runtime,
@@ -106,8 +106,8 @@ fn side(memory_reset: MemoryReset) -> &'static str {
     }
 }
 
-/// A whole run as a request has it: created, run and torn down, with limiter,
-/// fuel, call hook and deadline.
+/// A whole run as in a request: the sandbox is created, run and torn down, with
+/// limiter, fuel, call hook and deadline.
 fn bench_sandbox(bencher: &mut Bencher, runtime: &Runtime, sandbox: &Sandbox, script: &Script) {
     let session = returning_visitor();
     bencher.to_async(runtime).iter(|| async {
@@ -120,7 +120,7 @@ fn bench_sandbox(bencher: &mut Bencher, runtime: &Runtime, sandbox: &Sandbox, sc
 
 fn returning_visitor() -> Session {
     let mut session = Session::default();
-    session.set("visits", native::VISITS.into(), &Limits::default()).expect("the session takes it");
+    session.set("visits", native::VISITS.into(), &Limits::default()).expect("the session accepts the value");
     session
 }
 

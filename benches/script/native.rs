@@ -1,6 +1,6 @@
-//! The other side: QuickJS linked into the process, a fresh runtime and context
-//! for every run, and natives that do as little as such a host could do. No
-//! quotas, no deadline, no isolation.
+//! The side to compare with: QuickJS linked into the process, with a new runtime and
+//! context for every run, and host functions that do as little as possible. It has no
+//! quotas, no deadline and no isolation.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,14 +8,14 @@ use std::rc::Rc;
 
 use rquickjs::{CatchResultExt, Context, Ctx, Function, Module, Object, Result, Runtime, Value};
 
-/// How often the visitor of either side has been here.
-pub const VISITS: u32 = 41;
+/// The number of earlier visits, the same on both sides.
+pub(crate) const VISITS: u32 = 41;
 
-/// What scripts store, as JSON: the fastest way out of a QuickJS context.
+/// The variables that scripts set, as JSON: the fastest way to get values out of QuickJS.
 type Values = Rc<RefCell<HashMap<String, String>>>;
 
-/// Runs `javascript` as a module and gives the variables it set.
-pub fn run(javascript: &str) -> HashMap<String, String> {
+/// Runs `javascript` as a module and returns the variables that it set.
+pub(crate) fn run(javascript: &str) -> HashMap<String, String> {
     let runtime = Runtime::new().expect("a runtime starts");
     let context = Context::full(&runtime).expect("a context starts");
     let variables = Values::default();

@@ -1,4 +1,4 @@
-//! The pages that are measured, taken through the host's own steps.
+//! The pages that are measured, compiled with the host's own code.
 
 use sluice_limits::Limits;
 use sluice_page::PageSource;
@@ -6,8 +6,8 @@ use sluice_page::modules::ModuleSource;
 use sluice_sandbox::{Sandbox, Script};
 use sluice_text::source::Source;
 
-pub struct Page {
-    /// Of its group.
+pub(crate) struct Page {
+    /// The name of the page's group.
     pub name: &'static str,
     pub html: &'static str,
 }
@@ -18,19 +18,19 @@ impl Page {
         PageSource::new(Source { file, text: self.html.to_owned() }).expect("the page parses")
     }
 
-    /// The text that the sandbox compiles, for native QuickJS.
-    pub fn javascript(&self) -> String {
+    /// The script that the sandbox compiles, for native QuickJS.
+    pub(crate) fn javascript(&self) -> String {
         self.source().script.expect("the page has a script").script.to_string()
     }
 
-    /// Source to bytecode to page component.
-    pub async fn component(&self, sandbox: &Sandbox) -> Vec<u8> {
+    /// Compiles the source to bytecode and then to a page component.
+    pub(crate) async fn component(&self, sandbox: &Sandbox) -> Vec<u8> {
         let built =
             self.source().build(sandbox, &NoModules, &Limits::default()).await.expect("the page compiles");
         built.expect("the page has a script").component
     }
 
-    pub async fn script(&self, sandbox: &Sandbox) -> Script {
+    pub(crate) async fn script(&self, sandbox: &Sandbox) -> Script {
         sandbox.load(&self.component(sandbox).await).expect("the component loads")
     }
 }

@@ -1,4 +1,4 @@
-//! The table at the end: medians, ratios, and whether the goals hold.
+//! The table at the end: medians, ratios, and whether the goals are met.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use sluice_sandbox::memory_reset::MemoryReset;
 use crate::medians::Medians;
 use crate::side;
 
-/// Calls of the host that `pages/calls.html` makes.
+/// How many host calls `pages/calls.html` makes.
 const CALLS: u32 = 10_000;
-/// Source to runnable page.
+/// The goal for compiling a page from its source until it can run.
 const COMPILE_GOAL: Duration = Duration::from_millis(15);
 
-/// A line of the comparison: a script under one way to reset memory, and the
-/// share of native QuickJS's time that a run of it may take.
+/// A line of the comparison: a script, the way to reset memory, and the goal for the
+/// ratio of its time to that of native QuickJS.
 struct Line {
     what: &'static str,
     group: &'static str,
@@ -35,7 +35,7 @@ const LINES: [Line; 6] = [
     line("recursive fib(22)", "fib", MemoryReset::Remap, Some(1.8)),
 ];
 
-pub fn print(medians: &Medians, sandbox: &Sandbox, start_up: Duration) {
+pub(crate) fn print(medians: &Medians, sandbox: &Sandbox, start_up: Duration) {
     println!(
         "\nMemory reset on this machine: {:?}, {}.\n",
         sandbox.memory_reset, sandbox.memory_reset_reason
@@ -87,7 +87,7 @@ fn compilation(medians: &Medians, start_up: Duration) {
 }
 
 fn verdict(holds: bool) -> &'static str {
-    if holds { "holds" } else { "MISSED" }
+    if holds { "met" } else { "MISSED" }
 }
 
 fn time(duration: Option<Duration>) -> String {

@@ -1,19 +1,19 @@
-//! One file of test262: its front matter, and the module that it becomes.
+//! Reads a file of test262: its front matter and its source.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// What a test says about itself.
-pub struct Case {
+/// A test of test262.
+pub(crate) struct Case {
     pub path: PathBuf,
-    /// Phase and class of the error that it must end with.
+    /// Phase and class of the error with which the test must end.
     pub negative: Option<(String, String)>,
     /// The whole test as one ES module.
     pub source: String,
 }
 
-/// Every test is run as a module, in the sandbox as in native QuickJS: page scripts
-/// are nothing else.
+/// The start of every test. Tests run as modules, in the sandbox and in native QuickJS,
+/// because page scripts are modules.
 const PRELUDE: &str = "
 let $resolve, $reject;
 const $finished = new Promise((resolve, reject) => { $resolve = resolve; $reject = reject; });
@@ -27,9 +27,9 @@ const $262 = {
 ";
 
 impl Case {
-    /// None where a test cannot be a strict module of its own: `noStrict` and `raw`
-    /// ones, and those that import other files.
-    pub fn read(path: &Path, harness: &mut Harness) -> Option<Self> {
+    /// `None` if a test cannot run as one strict module: its flags are `noStrict` or `raw`,
+    /// or it imports other files.
+    pub(crate) fn read(path: &Path, harness: &mut Harness) -> Option<Self> {
         let text = std::fs::read_to_string(path).ok()?;
         let matter = text.split_once("/*---")?.1.split_once("---*/")?.0.to_owned();
         let flags = list(&matter, "flags");
@@ -56,8 +56,8 @@ impl Case {
     }
 }
 
-/// Files of the `harness` folder, read once.
-pub struct Harness {
+/// The files of the `harness` folder. Each is read once.
+pub(crate) struct Harness {
     pub dir: PathBuf,
     pub files: HashMap<String, String>,
 }
@@ -72,7 +72,7 @@ impl Harness {
     }
 }
 
-/// `key: [a, b]`, or a line for each.
+/// Reads a list of the front matter: `key: [a, b]`, or one item on each line.
 fn list(matter: &str, key: &str) -> Vec<String> {
     let mut lines = matter.lines().skip_while(|line| !line.starts_with(&format!("{key}:")));
     let Some(first) = lines.next() else { return Vec::new() };

@@ -1,7 +1,7 @@
-//! test262 through the sandbox, beside native QuickJS on the same files.
+//! Runs test262 in the sandbox and in native QuickJS.
 //!
-//! `make test262 TEST262=<checkout>` prints both pass rates and the files on which
-//! the two differ; the exit code is 1 where there are any.
+//! `make test262 TEST262=<checkout>` prints both pass rates and the files with different
+//! results. The exit code is 1 if there are such files.
 
 #![allow(
     clippy::expect_used,
@@ -25,15 +25,18 @@ use sluice_text::source::Source;
 
 use case::{Case, Harness};
 
-/// The core language, unless folders are named.
+/// The folders to run by default: the core language.
 const FOLDERS: [&str; 1] = ["test/language"];
 const DIFFERENCES_SHOWN: usize = 40;
 
-/// How a test ended: fine, or with an exception of this class in this phase.
+/// How a test ended: without an exception, or with one of this class in this phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
+    /// The test ended without an exception.
     Fine,
+    /// The class of an exception while parsing.
     Parse(String),
+    /// The class of an exception while running.
     Runtime(String),
 }
 
@@ -94,7 +97,7 @@ fn main() -> ExitCode {
         }
     }
     let rate = |passed: u32| 100.0 * f64::from(passed) / f64::from(run.max(1));
-    println!("{run} tests ({skipped} are no strict modules of one file)");
+    println!("{run} tests ({skipped} skipped: they are not strict modules of one file)");
     println!("sandbox  {passed} passed, {:.2} %", rate(passed));
     println!("native   {passed_natively} passed, {:.2} %", rate(passed_natively));
     for difference in differences.iter().take(DIFFERENCES_SHOWN) {
@@ -117,7 +120,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Room for what test262 asks of an engine, which is more than a page's.
+/// Tests of test262 need more than pages.
 fn limits() -> Limits {
     Limits { fuel: 20_000_000_000, heap_bytes_max: 40 << 20, ..Limits::default() }
 }

@@ -1,5 +1,4 @@
-//! The same module in native QuickJS: a fresh runtime, the same rules for
-//! promises.
+//! Runs a module in native QuickJS: with a new runtime and the same rules for promises.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,21 +14,21 @@ const WALL: Duration = Duration::from_secs(20);
 const HEAP_BYTES: usize = 64 << 20;
 const STACK_BYTES: usize = 1 << 20;
 
-/// Name of the module that is the test.
+/// The name of the test's module.
 const TEST: &str = "test.js";
 
-/// Compiles in one runtime and runs the bytecode in another, as pages are compiled and
-/// run: reading bytecode leaves the `length` of a template object writable, whoever reads.
-pub fn run(source: &str) -> End {
+/// Compiles in one runtime and runs the bytecode in another, as for pages. QuickJS leaves
+/// the `length` of a template object writable when it reads bytecode, so both sides must do so.
+pub(crate) fn run(source: &str) -> End {
     let bytecode = match compile(source) {
         Ok(bytecode) => bytecode,
         Err(class) => return End::Parse(class),
     };
-    // A bundle keeps its modules for ever: some kilobytes for each test.
+    // The modules are never freed: some kilobytes for each test.
     let bundle = Bundle(Vec::leak(vec![(TEST, &*Vec::leak(bytecode))]) as ScaBundleData<&'static [u8]>);
     let runtime = runtime();
     runtime.set_loader(bundle, bundle);
-    // Rejected and not handled, in order; a later handler takes one back.
+    // Rejected promises without a handler, in order. A later handler removes its promise.
     let unhandled = Rc::new(RefCell::new(0i64));
     let counted = Rc::clone(&unhandled);
     runtime.set_host_promise_rejection_tracker(Some(Box::new(move |_, _, _, is_handled| {
@@ -59,7 +58,7 @@ pub fn run(source: &str) -> End {
     end
 }
 
-/// Bytecode of a module, or the class of its error.
+/// The bytecode of a module, or the class of its error.
 fn compile(source: &str) -> Result<Vec<u8>, String> {
     let context = Context::full(&runtime()).expect("a context starts");
     context.with(|ctx| {

@@ -1,9 +1,4 @@
-//! The command line: flags, settings, and one file for each command.
-
-#![allow(
-    clippy::print_stdout,
-    reason = "what a command prints is its result; the log goes to standard error"
-)]
+//! The command line: global flags, and one file for each command.
 
 mod backup;
 mod build;
@@ -15,9 +10,8 @@ mod dev;
 mod export;
 mod import;
 mod jobs;
-pub mod limits;
+mod limits;
 mod logs;
-mod macros;
 mod man;
 mod new;
 mod output;
@@ -42,13 +36,14 @@ use output::Output;
     name = "sluice",
     version,
     about = "A web host that runs page scripts in WebAssembly sandboxes",
-    after_help = "`sluice new my-site`, then `sluice dev my-site`, is where to begin. SLUICE_LOG filters the log \
-                  (SLUICE_LOG=debug); NO_COLOR turns colours off."
+    after_help = "To start, run `sluice new my-site` and then `sluice dev my-site`.\n\n\
+                  Environment variables: SLUICE_LOG sets the log level, for example SLUICE_LOG=debug. \
+                  NO_COLOR=1 turns colours off."
 )]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print results and mistakes only: no progress, nothing for information
+    /// Print only results and mistakes, without progress and information
     #[arg(long, short, global = true)]
     quiet: bool,
 }
@@ -57,51 +52,55 @@ struct Cli {
 enum Command {
     /// Serve a site
     ///
-    /// SIGHUP makes it read the site anew; SIGTERM and SIGINT let it finish what runs and stop.
+    /// SIGHUP reloads the site. SIGTERM and SIGINT stop the server after the running requests
+    /// have finished.
     Serve(serve::Args),
-    /// Compile every page of a site into a WebAssembly component
+    /// Compile every page of a site to a WebAssembly component
+    ///
+    /// Compiling is a test that every page compiles. `sluice serve` does not need the components:
+    /// it compiles pages itself.
     Build(build::Args),
     /// Find mistakes in a site without running it
     Check(check::Args),
-    /// Make a small site that runs, to start from
+    /// Create a small site to start from
     ///
-    /// It has a page that counts visits, a page with a form that is stored, a layout, a module and
-    /// a README that says what is where. Nothing that exists is overwritten.
+    /// The site has a page that counts visits, a page that stores a form, a layout, a module and a
+    /// README that explains the files. Existing files are never overwritten.
     New(new::Args),
-    /// Serve a site while it is worked on: browsers reload, mistakes show in the page
+    /// Serve a site for development: browsers reload, pages show their mistakes
     ///
-    /// Watches the site's folder, compiles what changed and loads open pages again. Mistakes are
-    /// shown in the page with file, line, column and the lines around. Each run is a line here:
-    /// status, method, path, how it ended, its fuel and time, then what it logged. For work only;
-    /// visitors are served by `sluice serve`.
+    /// Watches the site's folder, compiles the pages that changed, and reloads open browsers.
+    /// Pages show their mistakes with file, line, column and the lines around. The terminal shows a
+    /// line for each run: status, method, path, outcome, fuel and time. The lines that the script
+    /// logged follow. Use `sluice serve` for visitors.
     Dev(dev::Args),
-    /// Print what a shell needs to complete this program's commands
+    /// Print a completion script for your shell
     Completions(completions::Args),
-    /// Write manual pages of all commands
+    /// Write manual pages for all commands
     Man(man::Args),
-    /// Make one request to a page, on an empty database, and show what came of it
+    /// Make one request to a page, on an empty database, and show the result
     Run(Box<run::Args>),
-    /// Run the tests beside the pages of a site
+    /// Run a site's own tests, the files *.test.js
     Test(test::Args),
-    /// Write what editors need to complete and check the scripts of a site
+    /// Write the files that editors need to complete and check a site's scripts
     Types(types::Args),
-    /// Apply, show and export what brands declare in crm.toml
+    /// Apply, show and export the CRM entities that crm.toml declares
     Crm(crm::Args),
     /// List, retry and drop background writes
     Jobs(jobs::Args),
     /// Copy the embedded database while it is in use
     Backup(backup::Args),
-    /// Write all of a site's data as lines of JSON
+    /// Export all data of a site as lines of JSON
     Export(export::Args),
-    /// Fill an empty database with what `export` wrote
+    /// Import the data that `sluice export` wrote into an empty database
     Import(import::Args),
-    /// Show the limits of pages
+    /// Show the limits of pages, and suggest better ones
     Limits(limits::Args),
-    /// Print what runs logged and how they failed
+    /// Print the log of runs: what they logged and how they failed
     Logs(logs::Args),
 }
 
-/// An address to listen on. A port alone is one of this machine's.
+/// Parses an address to listen on. A port without an address is on 127.0.0.1.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     if matches!(host, "" | "localhost")
@@ -113,9 +112,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "write an address and a port, such as 127.0.0.1:8080, or a port alone".to_owned())
 }
 
-/// Parses the command line and runs it. The exit code is 0, 1 for a failure and
-/// 2 for a command line that is not valid.
-pub fn main() -> ExitCode {
+/// Parses the command line and runs the command. The exit code is 0 for success, 1 for a failure
+/// and 2 for an invalid command line.
+pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let telemetry = match &cli.command {
         Command::Serve(_) | Command::Dev(_) => match Telemetry::start(|name| std::env::var(name).ok()) {
@@ -129,13 +128,13 @@ pub fn main() -> ExitCode {
     };
     let filter = match &cli.command {
         Command::Dev(_) => logging::QUIET_FILTER,
-        // These show the author what the log would say, in their own way.
+        // These commands print to the author what they would otherwise log.
         Command::Run(_) | Command::Test(_) | Command::Check(_) => "off",
         _ if cli.quiet => "warn",
         _ => logging::DEFAULT_FILTER,
     };
     let format = match &cli.command {
-        // People read it, whatever it is piped through.
+        // Developers read it, even through a pipe.
         Command::Dev(_) => logging::Format::Text,
         _ => logging::Format::of_stderr(),
     };
@@ -144,21 +143,21 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("sluice: no threads can be started: {error}");
+            eprintln!("sluice: threads cannot be started: {error}");
             return ExitCode::FAILURE;
         }
     };
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => {
-                let telemetry = telemetry.as_ref().context("serve begins with telemetry")?;
+                let telemetry = telemetry.as_ref().context("telemetry was not started")?;
                 serve::run(args, Arc::clone(telemetry), &output).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Build(args) => build::run(args, &output).await,
             Command::Check(args) => check::run(args, &output).await,
             Command::New(args) => new::run(&args, &output).map(|()| ExitCode::SUCCESS),
             Command::Dev(args) => {
-                let telemetry = telemetry.as_ref().context("dev begins with telemetry")?;
+                let telemetry = telemetry.as_ref().context("telemetry was not started")?;
                 dev::run(args, Arc::clone(telemetry), &output).await.map(|()| ExitCode::SUCCESS)
             }
             Command::Completions(args) => completions::run(&args).map(|()| ExitCode::SUCCESS),
@@ -189,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_alone_is_this_machine_s() {
+    fn port_without_address_is_on_localhost() {
         for (text, expected) in [
             ("8080", "127.0.0.1:8080"),
             (":0", "127.0.0.1:0"),

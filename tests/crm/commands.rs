@@ -27,7 +27,7 @@ fn site(brands: &[(&str, &str)]) -> TestSite {
 }
 
 #[test]
-fn apply_says_what_it_does_and_does_it_once() {
+fn apply_reports_its_changes_and_makes_them_once() {
     let site = site(&[("acme", FIRST), ("plain", "")]);
     let data = tempfile::tempdir().unwrap();
     let (data, dir) = (data.path(), site.path().to_str().unwrap());
@@ -36,11 +36,11 @@ fn apply_says_what_it_does_and_does_it_once() {
   added pipeline \"sales\" to entity \"leads\"
   added stage \"new\" to pipeline \"sales\" of entity \"leads\"
   added stage \"won\" to pipeline \"sales\" of entity \"leads\"
-plain: all is as declared\n";
+plain: nothing to change\n";
     let plan = printed(data, &["crm", "apply", dir, "--dry-run"]);
-    assert_eq!(plan, format!("acme: 5 would change\n{steps}"));
+    assert_eq!(plan, format!("acme: 5 changes would be made\n{steps}"));
     assert_eq!(printed(data, &["crm", "show", dir, "--brand", "acme"]), "acme\n  no entities\n");
-    assert_eq!(printed(data, &["crm", "apply", dir]), format!("acme: 5 changed\n{steps}"));
+    assert_eq!(printed(data, &["crm", "apply", dir]), format!("acme: 5 changes\n{steps}"));
     let shown = printed(data, &["crm", "show", dir, "--brand", "acme"]);
     let expected = "acme
   entity leads (id 1), \"All leads\", mode crm
@@ -50,30 +50,30 @@ plain: all is as declared\n";
       stage won (id 2), \"won\", #0f0, active\n";
     assert_eq!(shown, expected);
 
-    // Something is renamed, something is left out: ids stay, nothing is deleted.
+    // After renaming and leaving out entities, ids stay the same and nothing is deleted.
     let second = FIRST.replace("All leads", "Leads").replace("{ slug = \"new\", name = \"New\" }, ", "");
     site.write("brands/acme/crm.toml", &second);
     let changed = "  changed entity \"leads\": name \"All leads\" → \"Leads\"
   changed stage \"won\" of pipeline \"sales\" of entity \"leads\": position 1 → 0\n";
     let dry = printed(data, &["crm", "apply", dir, "--dry-run", "--brand", "acme"]);
-    assert_eq!(dry, format!("acme: 2 would change\n{changed}"));
+    assert_eq!(dry, format!("acme: 2 changes would be made\n{changed}"));
     let done = printed(data, &["crm", "apply", dir, "--brand", "acme"]);
-    assert_eq!(done, format!("acme: 2 changed\n{changed}"));
+    assert_eq!(done, format!("acme: 2 changes\n{changed}"));
     let again = printed(data, &["crm", "apply", dir]);
-    assert_eq!(again, "acme: all is as declared\nplain: all is as declared\n");
+    assert_eq!(again, "acme: nothing to change\nplain: nothing to change\n");
     let shown = printed(data, &["crm", "show", dir, "--brand", "acme"]);
     assert!(shown.contains("stage won (id 2)") && shown.contains("stage new (id 1)"), "{shown}");
 }
 
 #[test]
-fn an_export_applies_to_the_same() {
+fn applying_an_export_changes_nothing() {
     let here = site(&[("acme", FIRST)]);
     let data = tempfile::tempdir().unwrap();
     printed(data.path(), &["crm", "apply", here.path().to_str().unwrap()]);
     let exported = printed(data.path(), &["crm", "export", here.path().to_str().unwrap()]);
     here.write("brands/acme/crm.toml", &exported);
     let same = printed(data.path(), &["crm", "apply", here.path().to_str().unwrap()]);
-    assert_eq!(same, "acme: all is as declared\n", "{exported}");
+    assert_eq!(same, "acme: nothing to change\n", "{exported}");
 
     let there = site(&[("other", &exported)]);
     let data = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ fn an_export_applies_to_the_same() {
 }
 
 #[test]
-fn mistakes_are_named_with_file_line_and_the_nearest_name() {
+fn reports_mistakes_with_file_line_and_a_similar_name() {
     let cases = [
         ("[[entity]]\nslgu = \"leads\"\n", "crm.toml:2:1: unknown key \"slgu\"; did you mean \"slug\"?"),
         (
@@ -105,7 +105,7 @@ fn mistakes_are_named_with_file_line_and_the_nearest_name() {
 }
 
 #[test]
-fn brands_are_named_and_suggested() {
+fn suggests_names_of_brands() {
     let site = site(&[("acme", FIRST), ("other", "")]);
     let data = tempfile::tempdir().unwrap();
     let dir = site.path().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! `async: true` seen from outside, and `sluice jobs`.
+//! Writes with `async: true`, and the command `sluice jobs`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn site() -> TestSite {
 const DONE: &str = "[[19,\"won\"]]";
 
 #[test]
-fn queued_writes_are_acknowledged_and_then_applied() {
+fn acknowledges_queued_writes_and_then_applies_them() {
     let site = site();
     let server = Server::start(site.path());
     assert_eq!(json(&server, "/"), json!([true, { "ok": true, "queued": true }]));
@@ -44,7 +44,7 @@ fn queued_writes_are_acknowledged_and_then_applied() {
 }
 
 #[test]
-fn a_stopped_server_leaves_its_jobs_to_the_next() {
+fn next_server_applies_the_jobs_of_a_stopped_one() {
     let site = site();
     let data = tempfile::tempdir().unwrap();
     let start = || ServerOptions::of(site.path()).data(data.path()).start();
@@ -65,9 +65,9 @@ fn path(site: &TestSite) -> String {
     site.path().to_str().unwrap().to_owned()
 }
 
-/// Two jobs of the brand `demo` that were refused when they were applied. Gives their
-/// ids.
-pub fn park_two(data: &Path) -> Vec<i64> {
+/// Makes two jobs of the brand `demo` that are rejected when they are applied. Returns
+/// their ids.
+pub(crate) fn park_two(data: &Path) -> Vec<i64> {
     let line = |id: &str| Line {
         slug: Slug::new("deals").unwrap(),
         reference: Reference::new("customer", id).unwrap(),
@@ -78,7 +78,7 @@ pub fn park_two(data: &Path) -> Vec<i64> {
         let schema = CrmSchema::parse(DEALS, "crm.toml").unwrap();
         store.apply_crm_schema("demo", schema).await.unwrap();
         for id in ["7", "8\u{1b}"] {
-            // Behind something else the missing entry is no reason to refuse the move.
+            // A write is queued before, which might create the entry, so the move is queued, too.
             let move_it = CrmWrite::Move { at: line(id), to: won.clone(), all_entries: false };
             for write in [CrmWrite::Clear { at: line(id) }, move_it] {
                 store.queue_crm("demo", write, CrmCaps::default(), 1_000).await.unwrap();
@@ -92,12 +92,12 @@ pub fn park_two(data: &Path) -> Vec<i64> {
 }
 
 #[test]
-fn parked_jobs_are_listed_retried_and_dropped() {
+fn lists_retries_and_drops_parked_jobs() {
     let site = site();
     let data = tempfile::tempdir().unwrap();
     let (data, dir) = (data.path(), path(&site));
     assert_eq!(printed(data, &["jobs", "list", &dir]), "no jobs\n");
-    let [first, second] = park_two(data)[..] else { panic!("not two are parked") };
+    let [first, second] = park_two(data)[..] else { panic!("two jobs must be parked") };
 
     let table = printed(data, &["jobs", "list", &dir]);
     let lines: Vec<&str> = table.lines().collect();
@@ -115,21 +115,21 @@ fn parked_jobs_are_listed_retried_and_dropped() {
     assert_eq!(job["created_at"], "1970-01-01T00:00:01.000Z");
 
     let id = first.to_string();
-    assert_eq!(printed(data, &["jobs", "retry", &id, &dir]), "1 job is tried again\n");
+    assert_eq!(printed(data, &["jobs", "retry", &id, &dir]), "1 job will be tried again\n");
     let table = printed(data, &["jobs", "list", &dir]);
     assert!(table.contains("waiting") && table.contains("(late)"), "{table}");
-    assert_eq!(printed(data, &["jobs", "drop", &id, &dir]), "1 job is dropped\n");
+    assert_eq!(printed(data, &["jobs", "drop", &id, &dir]), "1 job dropped\n");
     let gone = complaint(data, &["jobs", "retry", &id, &dir]);
     assert!(gone.contains(&format!("there is no job {id} that is waiting or parked")), "{gone}");
     let none = printed(data, &["jobs", "drop", "parked", &dir, "--brand", "other"]);
-    assert_eq!(none, "0 jobs are dropped\n");
-    assert_eq!(printed(data, &["jobs", "retry", "parked", &dir]), "1 job is tried again\n");
+    assert_eq!(none, "0 jobs dropped\n");
+    assert_eq!(printed(data, &["jobs", "retry", "parked", &dir]), "1 job will be tried again\n");
     let table = printed(data, &["jobs", "list", &dir]);
     assert!(table.contains(&format!("{second}  waiting")), "{table}");
 }
 
 #[test]
-fn a_running_server_takes_a_retried_job() {
+fn running_server_applies_a_retried_job() {
     let site = site();
     let data = tempfile::tempdir().unwrap();
     let parked = park_two(data.path())[0].to_string();

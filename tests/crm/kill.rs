@@ -1,4 +1,4 @@
-//! A host that is killed loses nothing it has acknowledged, and does nothing twice.
+//! A killed host loses no acknowledged write, and applies none twice.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,20 +19,20 @@ const PAGE: &str = "<script scope=\"backend\">
     response.json(getCrmFieldValues({ ...own, limit: 200 }));
 </script>";
 
-/// Each client writes into a line of its own for each round. One page reads at most so
-/// many values of a line.
+/// How many values of a line a page can read. Each client writes to its own line in each
+/// round.
 const WRITES_MAX: usize = 200;
 
 #[test]
-fn every_acknowledged_write_is_applied_once_and_in_order() {
+fn applies_every_acknowledged_write_once_and_in_order() {
     let data = tempfile::tempdir().unwrap();
     survives_kills(|site| ServerOptions::of(site).data(data.path()).start());
 }
 
-/// `start` starts a host on one and the same database each time.
-pub fn survives_kills(start: impl Fn(&Path) -> Server) {
+/// `start` starts a host on the same database each time.
+pub(crate) fn survives_kills(start: impl Fn(&Path) -> Server) {
     let site = TestSite::with(&[("pages/index.html", PAGE), ("crm.toml", "[[entity]]\nslug = 'log'\n")]);
-    // For each round and client: how many writes were acknowledged.
+    // How many writes were acknowledged, for each round and client.
     let acknowledged: Vec<Vec<AtomicU64>> =
         (0..KILLS).map(|_| (0..CLIENTS).map(|_| AtomicU64::new(0)).collect()).collect();
     for (round, counts) in acknowledged.iter().enumerate() {
@@ -54,7 +54,7 @@ pub fn survives_kills(start: impl Fn(&Path) -> Server) {
         });
     }
     let server = start(site.path());
-    // Jobs are taken in the order in which they were made: after this one, no other waits.
+    // Jobs are applied in the order of their creation, so after this job no other is waiting.
     assert_eq!(server.get("localhost", "/?line=last&n=0").body, "true");
     server.wait_until("the last job is done", || server.get("localhost", "/?line=last").body == "[0]");
     let mut total = 0;
@@ -69,15 +69,15 @@ pub fn survives_kills(start: impl Fn(&Path) -> Server) {
     println!("{total} acknowledged writes");
 }
 
-/// Early enough that jobs wait, late enough that some are done.
+/// Early enough that some jobs are still waiting, late enough that some are done.
 fn random_moment() -> Duration {
     let mut byte = [0; 1];
     getrandom::fill(&mut byte).unwrap();
     Duration::from_millis(20 + u64::from(byte[0]))
 }
 
-/// The line has all that was acknowledged, each once and in order. What was stored when
-/// the host died, but not acknowledged any more, may be there, too: the last one.
+/// Checks that the line has every acknowledged write once and in order. It may have one more
+/// write, which the host stored but could not acknowledge before it was killed.
 fn check_line(server: &Server, line: &str, acknowledged: u64) {
     let read = || -> Vec<u64> {
         let values = json(server, &format!("/?line={line}"));

@@ -1,4 +1,4 @@
-//! Real requests at the same time.
+//! Concurrent requests.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn start() -> (TestSite, Server) {
     (site, server)
 }
 
-/// Sends all at once; each must be answered with `true`.
+/// Sends all requests at once. Each response must be `true`.
 fn send_all(server: &Server, paths: impl Iterator<Item = String>) {
     std::thread::scope(|scope| {
         for path in paths {
@@ -31,7 +31,7 @@ fn send_all(server: &Server, paths: impl Iterator<Item = String>) {
 }
 
 #[test]
-fn parallel_first_writes_make_one_entry() {
+fn concurrent_first_writes_create_one_entry() {
     let (_site, server) = start();
     for round in 0..5 {
         send_all(&server, (0..20).map(|n| format!("/?reference={round}&key=a&value={n}")));
@@ -41,7 +41,7 @@ fn parallel_first_writes_make_one_entry() {
 }
 
 #[test]
-fn parallel_writes_to_different_fields_keep_all() {
+fn concurrent_writes_to_different_fields_are_all_kept() {
     let (_site, server) = start();
     send_all(&server, (0..50).map(|n| format!("/?reference=1&key=field-{n:02}&value={n}")));
     let expected: serde_json::Map<String, Value> =

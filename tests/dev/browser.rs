@@ -1,4 +1,4 @@
-//! What a browser shows while a site is worked on.
+//! `sluice dev` in Chromium.
 
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn body(browser: &Browser, text: &str) {
 }
 
 #[test]
-fn pages_reload_and_show_what_is_wrong_with_them() {
+fn pages_reload_and_show_their_mistakes() {
     let site = TestSite::with(&[("pages/index.html", "<!doctype html><p>first")]);
     let server = start(&site);
     let browser = open(&server, "/");
@@ -38,11 +38,11 @@ fn pages_reload_and_show_what_is_wrong_with_them() {
     browser.wait_for("document.scripts.length", &json!(0));
     browser.wait_for("document.compatMode", &json!("CSS1Compat"));
 
-    // Half a tag does not keep the page from being reloaded.
+    // An element that is not closed does not prevent the next reload.
     index("<!doctype html><textarea><p>third");
     browser.wait_for("document.querySelector('textarea')?.value", &json!("<p>third"));
 
-    // A syntax error, over what was good before.
+    // A syntax error is shown over the last good version.
     index("<script scope=\"backend\">\n  const <b>x</b> = 1;\n</script>");
     shows(&browser, "pages/index.html:2:");
     shows(&browser, "   2 |   const <b>x</b> = 1;");
@@ -62,7 +62,7 @@ fn pages_reload_and_show_what_is_wrong_with_them() {
     shows(&browser, "TypeError: no & <i>");
     shows(&browser, "pages/index.html:2:");
     body(&browser, "fifth");
-    // The console is asked, for what has no place in the page is there.
+    // The overlay is a modal dialog, and visible.
     browser.wait_for(
         "(() => { const d = document.querySelector('sluice-overlay').shadowRoot.querySelector('dialog'); \
          return d.matches(':modal') && d.getBoundingClientRect().height > 100 })()",
@@ -72,7 +72,7 @@ fn pages_reload_and_show_what_is_wrong_with_them() {
     shows_nothing(&browser);
     body(&browser, "fifth");
 
-    // Settings that are wrong, and right again.
+    // A mistake in settings appears, and disappears when it is fixed.
     site.write("brands/demo/brand.toml", "default = 1\n");
     shows(&browser, "brand.toml");
     site.write("brands/demo/brand.toml", "default = true\n");
@@ -84,7 +84,7 @@ fn pages_reload_and_show_what_is_wrong_with_them() {
 }
 
 #[test]
-fn a_strict_policy_stays_and_stands_in_nobodys_way() {
+fn works_under_a_strict_policy_and_keeps_it() {
     let policy = "default-src 'none'; style-src 'none'; base-uri 'none'; require-trusted-types-for 'script'";
     let site = TestSite::with(&[
         ("brand.toml", &format!("default = true\n[headers]\ncontent-security-policy = \"{policy}\"\n")),
@@ -96,7 +96,7 @@ fn a_strict_policy_stays_and_stands_in_nobodys_way() {
     let server = start(&site);
     let browser = open(&server, "/");
     shows(&browser, "nope is not defined");
-    // It is laid out, not only there.
+    // The overlay's styles are applied.
     browser.wait_for(
         "getComputedStyle(document.querySelector('sluice-overlay').shadowRoot.querySelector('h1')).fontSize",
         &json!("16px"),
@@ -108,7 +108,7 @@ fn a_strict_policy_stays_and_stands_in_nobodys_way() {
 }
 
 #[test]
-fn what_a_page_s_own_request_fails_of_is_shown_in_it() {
+fn page_shows_failures_of_its_own_requests() {
     let site = TestSite::with(&[(
         "pages/index.html",
         "<script scope=\"backend\">if (request.method === 'POST') request.body.deep.er;</script>\

@@ -1,10 +1,10 @@
-//! Requests as a client that tests are sure of: nothing is followed, kept or
-//! retried behind their back.
+//! A simple HTTP client: it follows no redirects, keeps no connections or cookies, and never
+//! retries.
 
 use std::net::SocketAddr;
 
-/// A request to be sent.
-pub struct Request {
+/// A request.
+pub(crate) struct Request {
     method: String,
     path: String,
     host: String,
@@ -12,19 +12,19 @@ pub struct Request {
     body: Vec<u8>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
-    /// In order, lower-case names.
+    /// In order, with lower-case names.
     pub headers: Vec<(String, String)>,
-    /// As text; what is not UTF-8 is replaced.
+    /// The body as text. Bytes that are not UTF-8 are replaced.
     pub body: String,
     pub bytes: Vec<u8>,
 }
 
 impl Request {
-    pub fn new(method: &str, path: &str) -> Self {
+    pub(crate) fn new(method: &str, path: &str) -> Self {
         Self {
             method: method.into(),
             path: path.into(),
@@ -34,36 +34,36 @@ impl Request {
         }
     }
 
-    pub fn get(path: &str) -> Self {
+    pub(crate) fn get(path: &str) -> Self {
         Self::new("GET", path)
     }
 
-    pub fn host(mut self, host: &str) -> Self {
+    pub(crate) fn host(mut self, host: &str) -> Self {
         self.host = host.into();
         self
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Shows the operators' token.
-    pub fn operator(self) -> Self {
+    /// Sends the operators' token.
+    pub(crate) fn operator(self) -> Self {
         self.header("authorization", &format!("Bearer {}", super::ADMIN_TOKEN))
     }
 
-    pub fn body(mut self, body: &[u8]) -> Self {
+    pub(crate) fn body(mut self, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self
     }
 
-    pub fn send(self, to: SocketAddr) -> Answer {
+    pub(crate) fn send(self, to: SocketAddr) -> Answer {
         self.try_send(to).unwrap()
     }
 
-    /// For servers that may be gone before they have answered.
-    pub fn try_send(self, to: SocketAddr) -> Result<Answer, ureq::Error> {
+    /// Sends the request to a server that may stop before it answers.
+    pub(crate) fn try_send(self, to: SocketAddr) -> Result<Answer, ureq::Error> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -94,15 +94,15 @@ impl Request {
 }
 
 impl Answer {
-    /// The value of a header; several are joined by a line break.
-    pub fn header(&self, name: &str) -> Option<String> {
+    /// The value of a header. Several values are joined by a line break.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values: Vec<&str> =
             self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
         if values.is_empty() { None } else { Some(values.join("\n")) }
     }
 
-    /// `name=value` of the session cookie that the answer sets.
-    pub fn session_cookie(&self) -> Option<String> {
+    /// The session cookie that the response sets, as `name=value`.
+    pub(crate) fn session_cookie(&self) -> Option<String> {
         let cookies = self.header("set-cookie")?;
         let cookie = cookies.lines().find(|cookie| cookie.starts_with("sluice_session="))?;
         cookie.split(';').next().map(str::to_owned)

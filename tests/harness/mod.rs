@@ -1,9 +1,9 @@
 //! Starts the real server on free ports and talks to it.
 
-pub mod http;
-pub mod otlp;
-pub mod site;
-pub mod webdriver;
+pub(crate) mod http;
+pub(crate) mod otlp;
+pub(crate) mod site;
+pub(crate) mod webdriver;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,53 +15,52 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use http::{Answer, Request};
-pub use site::TestSite;
+pub(crate) use http::{Answer, Request};
+pub(crate) use site::TestSite;
 
-/// What operators of the servers under test show.
-pub const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
+/// The admin token of the servers under test.
+pub(crate) const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
 
 /// The key of hosts that share a database.
-pub const APP_KEY: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const APP_KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// Any port of this machine that is free.
+/// A free port of this machine.
 const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// How long a test waits for something that must happen. Reached only when it
-/// does not.
+/// How long a test waits for an event before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server, stopped when dropped.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
     data_dir: PathBuf,
     pub address: SocketAddr,
     pub admin_address: SocketAddr,
     log: Arc<Mutex<Vec<Value>>>,
-    /// Lines on standard output after those that name the addresses.
+    /// Lines of standard output after the addresses.
     printed: Arc<Mutex<Vec<String>>>,
     _data: Option<TempDir>,
 }
 
 /// How a server is started.
-pub struct ServerOptions {
+pub(crate) struct ServerOptions {
     command: Command,
     data_dir: PathBuf,
     data: Option<TempDir>,
-    /// The database is on a server, not in `data_dir`.
+    /// Whether the database is on a server and not in `data_dir`.
     is_shared: bool,
     /// Addresses of the visitors' and the operators' listener.
     listen: [SocketAddr; 2],
 }
 
 impl ServerOptions {
-    /// A server of the site in `site_dir` with an empty database.
-    pub fn of(site_dir: &Path) -> Self {
+    /// `sluice serve` for the site in `site_dir`, with an empty database.
+    pub(crate) fn of(site_dir: &Path) -> Self {
         Self::command("serve", site_dir)
     }
 
-    /// The same as its author has it while working on it.
-    pub fn dev(site_dir: &Path) -> Self {
+    /// `sluice dev` for the site in `site_dir`, with an empty database.
+    pub(crate) fn dev(site_dir: &Path) -> Self {
         Self::command("dev", site_dir)
     }
 
@@ -73,7 +72,7 @@ impl ServerOptions {
             .arg(site_dir)
             .env("SLUICE_LOG", "info,sluice_runs::run_log=debug")
             .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
-            // Most tests stop servers that have no load balancer before them.
+            // Most tests stop servers without a load balancer, so waiting would only cost time.
             .env("SLUICE_SERVER__DRAIN", "0s")
             .env_remove("APP_KEY");
         Self {
@@ -85,30 +84,30 @@ impl ServerOptions {
         }
     }
 
-    /// On these addresses, which must be free.
-    pub fn listen(mut self, visitors: SocketAddr, operators: SocketAddr) -> Self {
+    /// Listens on these addresses, which must be free.
+    pub(crate) fn listen(mut self, visitors: SocketAddr, operators: SocketAddr) -> Self {
         self.listen = [visitors, operators];
         self
     }
 
-    pub fn arg(mut self, arg: &str) -> Self {
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.command.arg(arg);
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    pub fn env_remove(mut self, name: &str) -> Self {
+    pub(crate) fn env_remove(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
-    /// No file that the server writes may grow beyond this.
-    pub fn file_bytes_max(mut self, bytes: u64) -> Self {
-        // The signal that says so would end the process.
+    /// Limits the size of each file that the server writes.
+    pub(crate) fn file_bytes_max(mut self, bytes: u64) -> Self {
+        // Without the trap, the signal SIGXFSZ would end the process.
         let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 1_024);
         let mut command = Command::new("bash");
         command.arg("-c").arg(limit).arg(self.command.get_program()).args(self.command.get_args());
@@ -122,27 +121,27 @@ impl ServerOptions {
         self
     }
 
-    /// With data that are there already, and stay.
-    pub fn data(mut self, data_dir: &Path) -> Self {
+    /// Uses a data folder that is not deleted afterwards.
+    pub(crate) fn data(mut self, data_dir: &Path) -> Self {
         (self.data_dir, self.data) = (data_dir.to_owned(), None);
         self
     }
 
-    /// On a database that several hosts may share, and with the key that they then need.
-    pub fn postgres(mut self, url: &str) -> Self {
+    /// Uses a PostgreSQL database, and the key that hosts on one database must share.
+    pub(crate) fn postgres(mut self, url: &str) -> Self {
         self.command.env("SLUICE_DATABASE__URL", url).env("APP_KEY", APP_KEY);
         self.is_shared = true;
         self
     }
 
-    pub fn start(self) -> Server {
+    pub(crate) fn start(self) -> Server {
         Server::run(self)
     }
 }
 
 impl Server {
     /// Serves the site in `site_dir` with an empty database.
-    pub fn start(site_dir: &Path) -> Self {
+    pub(crate) fn start(site_dir: &Path) -> Self {
         ServerOptions::of(site_dir).start()
     }
 
@@ -176,30 +175,30 @@ impl Server {
         Self { process, data_dir, address, admin_address, log, printed, _data: data }
     }
 
-    /// What was printed since the addresses, once it holds `text`.
-    pub fn wait_printed(&self, text: &str) -> String {
+    /// Waits until `text` was printed, and returns everything that was printed after the addresses.
+    pub(crate) fn wait_printed(&self, text: &str) -> String {
         self.wait_until(&format!("{text:?} is printed"), || self.printed().contains(text));
         self.printed()
     }
 
-    /// What was printed since the addresses.
-    pub fn printed(&self) -> String {
+    /// Everything that was printed after the addresses.
+    pub(crate) fn printed(&self) -> String {
         self.printed.lock().unwrap().join("\n")
     }
 
-    pub fn get(&self, host: &str, path: &str) -> Answer {
+    pub(crate) fn get(&self, host: &str, path: &str) -> Answer {
         Request::get(path).host(host).send(self.address)
     }
 
     /// Log entries whose fields match every given name and text.
-    pub fn log_entries(&self, fields: &[(&str, &str)]) -> Vec<Value> {
+    pub(crate) fn log_entries(&self, fields: &[(&str, &str)]) -> Vec<Value> {
         let matches =
             |entry: &&Value| fields.iter().all(|(name, text)| entry["fields"][*name].as_str() == Some(*text));
         self.log.lock().unwrap().iter().filter(matches).cloned().collect()
     }
 
-    /// The runs of `brand`, once there are `count` of them.
-    pub fn runs(&self, brand: &str, count: usize) -> Vec<Value> {
+    /// Waits until the log has `count` runs of `brand`, and returns them.
+    pub(crate) fn runs(&self, brand: &str, count: usize) -> Vec<Value> {
         let started = Instant::now();
         loop {
             let mut runs = self.log_entries(&[("brand", brand)]);
@@ -212,18 +211,18 @@ impl Server {
         }
     }
 
-    /// Where the database and the keys are.
-    pub fn data_dir(&self) -> &Path {
+    /// The folder of the database and the keys.
+    pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// A request of an operator who has the token.
-    pub fn admin(&self, path: &str) -> Answer {
+    /// Makes an operator's request with the token.
+    pub(crate) fn admin(&self, path: &str) -> Answer {
         Request::get(path).operator().send(self.admin_address)
     }
 
-    /// The sum of a metric's samples; those with all the labels given.
-    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+    /// The sum of a metric's samples that have all the given labels.
+    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let text = Request::get("/metrics").send(self.admin_address).body;
         let samples = text.lines().filter_map(|line| line.strip_prefix(name));
         let samples = samples.filter(|rest| rest.starts_with(['{', ' ']));
@@ -232,12 +231,12 @@ impl Server {
     }
 
     /// Waits until the metric has reached the value.
-    pub fn wait_for_metric(&self, name: &str, labels: &[&str], least: f64) {
+    pub(crate) fn wait_for_metric(&self, name: &str, labels: &[&str], least: f64) {
         self.wait_until(&format!("{name} reaches {least}"), || self.metric(name, labels) >= least);
     }
 
-    /// True as soon as `holds` does; false when it does not for long.
-    pub fn holds_soon(&self, holds: impl Fn() -> bool) -> bool {
+    /// Waits until `holds` returns true. Returns false if that takes too long.
+    pub(crate) fn holds_soon(&self, holds: impl Fn() -> bool) -> bool {
         let started = Instant::now();
         while !holds() {
             if started.elapsed() > PATIENCE / 10 {
@@ -248,8 +247,8 @@ impl Server {
         true
     }
 
-    /// Waits until `holds` does.
-    pub fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
+    /// Waits until `holds` returns true. Panics if that takes too long.
+    pub(crate) fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
         let started = Instant::now();
         while !holds() {
             assert!(started.elapsed() < PATIENCE, "{what}: {:#?}", self.log.lock().unwrap());
@@ -257,21 +256,21 @@ impl Server {
         }
     }
 
-    /// Log entries with this text in their message.
-    pub fn told(&self, text: &str) -> Vec<Value> {
+    /// Log entries whose message contains this text.
+    pub(crate) fn told(&self, text: &str) -> Vec<Value> {
         let says =
             |entry: &&Value| entry["fields"]["message"].as_str().is_some_and(|told| told.contains(text));
         self.log.lock().unwrap().iter().filter(says).cloned().collect()
     }
 
-    /// The same, once there is one.
-    pub fn wait_told(&self, text: &str) -> Vec<Value> {
+    /// Waits for log entries whose message contains this text, and returns them.
+    pub(crate) fn wait_told(&self, text: &str) -> Vec<Value> {
         self.wait_until(&format!("the log says {text:?}"), || !self.told(text).is_empty());
         self.told(text)
     }
 
-    /// Sends SIGHUP and waits until the site was read anew, or was not.
-    pub fn reload(&self) {
+    /// Sends SIGHUP and waits until the reload has succeeded or failed.
+    pub(crate) fn reload(&self) {
         let ends = || self.told("the site was reloaded").len() + self.told("nothing was reloaded").len();
         let before = ends();
         let sent = Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status().unwrap();
@@ -280,30 +279,30 @@ impl Server {
     }
 
     /// Sends SIGTERM.
-    pub fn ask_to_stop(&self) {
+    pub(crate) fn ask_to_stop(&self) {
         let sent = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Sends SIGKILL and waits for the end: nothing is finished, nothing is said.
-    pub fn kill(mut self) {
+    /// Sends SIGKILL and waits until the process has ended. The server finishes nothing.
+    pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Sends SIGTERM and waits for the end.
-    pub fn terminate(&mut self) -> std::process::ExitStatus {
+    /// Sends SIGTERM and waits until the process has ended.
+    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
         self.ask_to_stop();
         self.wait()
     }
 
-    /// Waits for the end.
-    pub fn wait(&mut self) -> std::process::ExitStatus {
+    /// Waits until the process has ended.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.process.wait().unwrap()
     }
 
-    /// Memory that the process has, in bytes.
-    pub fn resident_bytes(&self) -> u64 {
+    /// The resident memory of the process, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
@@ -312,7 +311,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A server that ended by itself has nothing to be killed.
+        // Killing fails if the server has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,5 +1,5 @@
-//! A receiver of OTLP over HTTP that decodes what arrives, or one that takes
-//! everything and never answers.
+//! A receiver of OTLP over HTTP, which decodes what it receives. Another one reads everything
+//! and never answers.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,31 +14,31 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 
-/// Everything that arrived.
+/// Everything that was received.
 #[derive(Debug, Default, Clone)]
-pub struct Received {
+pub(crate) struct Received {
     pub spans: Vec<Span>,
     pub metrics: Vec<Metric>,
     pub logs: Vec<LogRecord>,
     pub resources: Vec<Resource>,
-    /// Bodies as they came, one after the other.
+    /// All bodies, undecoded and concatenated.
     pub raw: Vec<u8>,
 }
 
-pub struct OtlpReceiver {
+pub(crate) struct OtlpReceiver {
     address: SocketAddr,
     received: Arc<Mutex<Received>>,
 }
 
 impl OtlpReceiver {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::listen(|received, connection| {
             std::thread::spawn(move || serve(connection, &received));
         })
     }
 
-    /// Takes connections and what they send, and says nothing.
-    pub fn stalled() -> Self {
+    /// Reads everything from all connections and never answers.
+    pub(crate) fn stalled() -> Self {
         let kept = Mutex::new(Vec::new());
         Self::listen(move |_, connection| kept.lock().unwrap().push(connection))
     }
@@ -56,12 +56,12 @@ impl OtlpReceiver {
         Self { address, received }
     }
 
-    /// For `OTEL_EXPORTER_OTLP_ENDPOINT`.
-    pub fn endpoint(&self) -> String {
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn received(&self) -> Received {
+    pub(crate) fn received(&self) -> Received {
         self.received.lock().unwrap().clone()
     }
 }

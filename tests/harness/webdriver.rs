@@ -1,4 +1,4 @@
-//! A real Chromium, through its WebDriver.
+//! Controls Chromium through WebDriver.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -11,15 +11,15 @@ use super::http::Request;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A browser window, closed with its driver when dropped.
-pub struct Browser {
+/// A browser window. Dropping it closes the window and its driver.
+pub(crate) struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
 }
 
 impl Browser {
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -64,23 +64,23 @@ impl Browser {
         if answer.status == 200 { Ok(value["value"].clone()) } else { Err(value) }
     }
 
-    pub fn go(&self, url: &str) {
+    pub(crate) fn go(&self, url: &str) {
         self.command("POST", &format!("/session/{}/url", self.session), &json!({"url": url}));
     }
 
     /// The value of a JavaScript expression in the page.
-    pub fn eval(&self, expression: &str) -> Value {
+    pub(crate) fn eval(&self, expression: &str) -> Value {
         self.try_eval(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
 
-    /// The same, for pages that may be about to go.
+    /// The same, but fails instead of panicking: the page may be reloading.
     fn try_eval(&self, expression: &str) -> Result<Value, Value> {
         let script = json!({"script": format!("return ({expression})"), "args": []});
         self.try_command("POST", &format!("/session/{}/execute/sync", self.session), &script)
     }
 
     /// Waits until the expression has the value.
-    pub fn wait_for(&self, expression: &str, value: &Value) {
+    pub(crate) fn wait_for(&self, expression: &str, value: &Value) {
         let started = Instant::now();
         loop {
             let found = self.try_eval(expression);
@@ -92,8 +92,8 @@ impl Browser {
         }
     }
 
-    /// Types into the element and leaves it.
-    pub fn fill(&self, selector: &str, text: &str) {
+    /// Types into the element and then leaves it.
+    pub(crate) fn fill(&self, selector: &str, text: &str) {
         let found = self.find(selector);
         self.command("POST", &format!("/session/{}/element/{found}/clear", self.session), &json!({}));
         self.command(
@@ -103,27 +103,27 @@ impl Browser {
         );
     }
 
-    pub fn click(&self, selector: &str) {
+    pub(crate) fn click(&self, selector: &str) {
         let found = self.find(selector);
         self.command("POST", &format!("/session/{}/element/{found}/click", self.session), &json!({}));
     }
 
-    /// Presses and lets go of a key.
-    pub fn press(&self, key: &str) {
+    /// Presses and releases a key.
+    pub(crate) fn press(&self, key: &str) {
         let presses = ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
         let actions = json!({"actions": [{"type": "key", "id": "keys", "actions": presses}]});
         self.command("POST", &format!("/session/{}/actions", self.session), &actions);
     }
 
     /// The window's inner size, in CSS pixels.
-    pub fn resize(&self, width: u32, height: u32) {
+    pub(crate) fn resize(&self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
         self.command("POST", &format!("/session/{}/goog/cdp/execute", self.session), &command);
     }
 
     /// The whole page as a PNG, in base64.
-    pub fn picture(&self) -> String {
+    pub(crate) fn picture(&self) -> String {
         let params = json!({"format": "png", "captureBeyondViewport": true});
         let command = json!({"cmd": "Page.captureScreenshot", "params": params});
         let path = format!("/session/{}/goog/cdp/execute", self.session);
@@ -142,7 +142,7 @@ impl Drop for Browser {
         if !self.session.is_empty() && !std::thread::panicking() {
             self.command("DELETE", &format!("/session/{}", self.session), &Value::Null);
         }
-        // It may have ended by itself.
+        // Killing fails if the driver has ended already.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

@@ -1,4 +1,4 @@
-//! Bad and odd input gets the same from scripts on every database.
+//! Invalid and unusual input has the same result on every database.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn seen(server: &Server) -> Value {
 }
 
 #[test]
-fn input_of_any_kind_is_refused_or_stored_exactly() {
+fn rejects_input_or_stores_it_exactly() {
     let site = TestSite::with(&[("pages/index.html", PAGE), ("crm.toml", "[[entity]]\nslug = 'log'\n")]);
     site.write("brands/demo/brand.toml", "default = true\n[limits]\ncrm_calls_max = 200\n");
     let database = Database::create();
@@ -67,5 +67,5 @@ fn input_of_any_kind_is_refused_or_stored_exactly() {
     };
     assert_eq!((stored("references"), stored("keys")), (9, 5), "{sqlite:#}");
     let one_each = sqlite["references"].as_object().unwrap().values().filter(|what| what[0] == true);
-    assert!(one_each.into_iter().all(|what| what[1] == 1), "no two are taken for one: {sqlite:#}");
+    assert!(one_each.into_iter().all(|what| what[1] == 1), "each reference has its own entry: {sqlite:#}");
 }

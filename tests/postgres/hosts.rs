@@ -30,7 +30,7 @@ fn get(server: &Server, path: &str, cookie: &str) -> Value {
     serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {answer:?}"))
 }
 
-/// Two hosts that start at the same moment on an empty database.
+/// Starts two hosts at the same moment on an empty database.
 fn two_hosts(site: &TestSite, database: &Database) -> [Server; 2] {
     thread::scope(|scope| {
         let start = || host(site.path(), &database.url());
@@ -40,10 +40,10 @@ fn two_hosts(site: &TestSite, database: &Database) -> [Server; 2] {
 }
 
 #[test]
-fn a_session_made_on_one_is_seen_on_the_other() {
+fn hosts_share_sessions() {
     let (site, database) = (site(), Database::create());
     let [here, there] = two_hosts(&site, &database);
-    assert_eq!(database.sql("SELECT count(*) FROM crm_entity"), "1", "declared once");
+    assert_eq!(database.sql("SELECT count(*) FROM crm_entity"), "1", "the entity was created once");
 
     let anonymous = here.get("localhost", "/?key=a").session_cookie().unwrap();
     assert_eq!(get(&there, "/?key=b", &anonymous), json!([null, 1, 1]));
@@ -52,14 +52,18 @@ fn a_session_made_on_one_is_seen_on_the_other() {
     let login = Request::get("/?login=ann@example.com").header("cookie", &anonymous).send(there.address);
     let customer = login.session_cookie().unwrap();
     assert_eq!(get(&here, "/", &customer), json!(["ann@example.com", 1, 1]));
-    assert_eq!(get(&here, "/", &anonymous), json!([null, null, null]), "the old id is dead everywhere");
+    assert_eq!(
+        get(&here, "/", &anonymous),
+        json!([null, null, null]),
+        "the old session id is invalid on all hosts"
+    );
     let logout = Request::get("/?logout=1").header("cookie", &customer).send(here.address);
     assert!(logout.session_cookie().is_some());
     assert_eq!(get(&there, "/", &customer), json!([null, null, null]));
 }
 
 #[test]
-fn a_token_works_once_in_the_whole_cluster() {
+fn token_works_once_in_the_whole_cluster() {
     let (site, database) = (site(), Database::create());
     let [here, there] = two_hosts(&site, &database);
     let customer = here.get("localhost", "/?login=ann@example.com").session_cookie().unwrap();
@@ -70,21 +74,21 @@ fn a_token_works_once_in_the_whole_cluster() {
     assert_eq!(get(&here, "/", &first.session_cookie().unwrap()), json!(["ann@example.com", null, null]));
     for server in [&here, &there] {
         let again = Request::get(&path).send(server.address);
-        assert_eq!(again.session_cookie(), None, "it is used up");
+        assert_eq!(again.session_cookie(), None, "the token is used up");
     }
 }
 
 #[test]
-fn jobs_of_one_are_done_by_either_once() {
+fn hosts_apply_each_others_jobs_once() {
     const JOBS: u64 = 60;
     let (site, database) = (site(), Database::create());
     let [here, there] = two_hosts(&site, &database);
-    // What stands in nobody's way is done by whoever comes first; a line keeps its order.
+    // Either host may apply a job. The jobs of one line are applied in order.
     for n in 0..JOBS {
         let host = if n % 2 == 0 { &here } else { &there };
         assert_eq!(get(host, &format!("/?line={}&n={n}", n % 3), ""), json!(true));
     }
-    // One host goes away with what it has queued.
+    // One host is stopped while its jobs are still queued.
     here.kill();
     for line in 0..3 {
         let expected: Vec<u64> = (0..JOBS).filter(|n| n % 3 == line).rev().collect();

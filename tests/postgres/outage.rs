@@ -1,4 +1,4 @@
-//! PostgreSQL goes away under load and comes back.
+//! PostgreSQL stops under load and starts again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -34,10 +34,10 @@ const READ: &str = "<script scope=\"backend\">
 </script>";
 
 const CLIENTS: usize = 6;
-/// One page reads at most so many values.
+/// How many values a page can read.
 const WRITES_MAX: u64 = 200;
 
-/// Writes until told to stop; gives what was acknowledged.
+/// Writes until `stop` is set. Returns the acknowledged values.
 fn client(server: &Server, line: usize, stop: &AtomicBool) -> Vec<u64> {
     let mut acknowledged = Vec::new();
     for n in 0..WRITES_MAX {
@@ -50,7 +50,7 @@ fn client(server: &Server, line: usize, stop: &AtomicBool) -> Vec<u64> {
             thread::sleep(Duration::from_millis(30));
             continue;
         }
-        assert_eq!(answer.status, 200, "the page is there, whatever the database does");
+        assert_eq!(answer.status, 200, "the page is served although the database is down");
         match answer.body.trim() {
             "<p>ok</p>" => acknowledged.push(n),
             "<p>caught</p>" => {}
@@ -66,7 +66,7 @@ fn is_ok(server: &Server) -> bool {
 }
 
 #[test]
-fn pages_render_without_the_database_and_it_is_found_again() {
+fn pages_render_during_an_outage_and_the_pool_recovers() {
     let database = OwnServer::start();
     let site = TestSite::with(&[
         ("pages/index.html", PAGE),
@@ -116,7 +116,7 @@ fn pages_render_without_the_database_and_it_is_found_again() {
 }
 
 #[test]
-fn a_session_that_cannot_be_loaded_is_neither_replaced_nor_forgotten() {
+fn outage_does_not_replace_or_delete_sessions() {
     let count = "<script scope=\"backend\">
         const took = session.set('n', (session.get('n') ?? 0) + 1);
         setVariable('state', [session.get('n'), is_customer, took].join(' '));
@@ -147,7 +147,7 @@ fn a_session_that_cannot_be_loaded_is_neither_replaced_nor_forgotten() {
     let refused = visit("/members");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1".into())));
     let stranger = server.get("localhost", "/members");
-    assert_eq!(stranger.status, 303, "who has no session needs no database");
+    assert_eq!(stranger.status, 303, "a visitor without a session needs no database");
 
     database.restart();
     server.wait_until("the database is found again", || visit("/members").status == 200);

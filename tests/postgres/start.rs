@@ -1,11 +1,11 @@
-//! What a start on PostgreSQL needs.
+//! Starting a host on PostgreSQL.
 
 use sluice_test_support::postgres::Database;
 
 use super::sluice;
 use crate::harness::{APP_KEY, TestSite};
 
-/// What a start complains of.
+/// The error message of a start that fails.
 pub(super) fn complaint(url: &str, environment: &[(&str, &str)]) -> String {
     let site = TestSite::with(&[("pages/index.html", "<p>Hello</p>")]);
     let mut all = vec![("SLUICE_DATABASE__URL", url), ("SLUICE_SERVER__LISTEN", "127.0.0.1:0")];
@@ -16,7 +16,7 @@ pub(super) fn complaint(url: &str, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_key_must_be_given() {
+fn requires_an_application_key() {
     let database = Database::create();
     let error = complaint(&database.url(), &[]);
     assert!(error.contains("APP_KEY is not set"), "{error}");
@@ -25,7 +25,7 @@ fn a_key_must_be_given() {
 }
 
 #[test]
-fn a_data_folder_beside_a_server_is_for_files() {
+fn data_flag_does_not_replace_the_database_server() {
     let database = Database::create();
     let site = TestSite::with(&[("pages/index.html", "<p>Hello</p>")]);
     let data = tempfile::tempdir().unwrap();
@@ -35,12 +35,12 @@ fn a_data_folder_beside_a_server_is_for_files() {
     let done = sluice(&arguments, &environment);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let tables = "SELECT count(*) > 0 FROM information_schema.tables WHERE table_schema = 'public'";
-    assert_eq!(database.sql(tables), "t", "the server is used");
-    assert!(!data.path().join("sluice.db").exists(), "and no file in its place");
+    assert_eq!(database.sql(tables), "t", "the tables are on the server");
+    assert!(!data.path().join("sluice.db").exists(), "no embedded database was created");
 }
 
 #[test]
-fn a_database_that_cannot_be_used_is_named() {
+fn names_the_setting_of_a_database_that_cannot_be_used() {
     let key = [("APP_KEY", APP_KEY)];
     let error = complaint("postgres://ann:secret@127.0.0.1:1/site", &key);
     assert!(
@@ -52,7 +52,10 @@ fn a_database_that_cannot_be_used_is_named() {
     assert!(error.contains("database.url") && error.contains("sslmode=verify-ca"), "{error}");
     let database = Database::create();
     let error = complaint(&format!("{}?sslmode=require", database.url()), &key);
-    assert!(error.contains("database.url") && error.contains("TLS"), "the server has none: {error}");
+    assert!(
+        error.contains("database.url") && error.contains("TLS"),
+        "the server does not support TLS: {error}"
+    );
     let error = complaint("mysql://ann:secret@127.0.0.1:1/site", &key);
     assert!(error.contains("postgres://HOST/DATABASE") && !error.contains("secret"), "{error}");
 }

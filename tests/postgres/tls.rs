@@ -1,4 +1,4 @@
-//! TLS between a host and a server that speaks nothing else.
+//! TLS between a host and a database server that requires it.
 
 use std::fs;
 use std::path::Path;
@@ -10,21 +10,21 @@ use super::host;
 use super::start::complaint;
 use crate::harness::{APP_KEY, TestSite};
 
-/// Runs openssl in `dir`, as the user that the server runs as: it must own its key.
+/// Runs openssl in `dir` as the server's user, because the server must own its key.
 fn openssl(dir: &Path, arguments: &str) {
     let mut openssl: Command = as_server_user(Path::new("openssl"));
     let done = openssl.current_dir(dir).args(arguments.split(' ')).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Makes `NAME.pem`, an authority's certificate.
+/// Makes `NAME.pem`, the certificate of an authority.
 fn make_authority(dir: &Path, name: &str) {
     let make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
     openssl(dir, &format!("{make} -subj /CN={name} -keyout {name}.key -out {name}.pem"));
 }
 
-/// A server that takes TLS only, with a certificate for 127.0.0.1 of the authority
-/// `known.pem` in the cluster's folder; `other.pem` is another authority.
+/// A server that accepts only TLS. The authority `known.pem` in the server's folder has issued
+/// its certificate for 127.0.0.1; `other.pem` is another authority.
 fn server() -> (OwnServer, String) {
     let mut folder = None;
     let server = OwnServer::start_prepared(|dir| {
@@ -48,7 +48,7 @@ fn server() -> (OwnServer, String) {
 }
 
 #[test]
-fn a_host_reaches_its_database_by_tls() {
+fn connects_with_tls() {
     let (database, folder) = server();
     let page = "<script scope=\"backend\">
         const n = (session.get('n') ?? 0) + 1;
@@ -67,7 +67,7 @@ fn a_host_reaches_its_database_by_tls() {
 }
 
 #[test]
-fn a_server_that_cannot_prove_who_it_is_is_refused() {
+fn rejects_servers_without_a_valid_certificate() {
     let (database, folder) = server();
     let key = [("APP_KEY", APP_KEY)];
     let url = database.url();
@@ -81,5 +81,5 @@ fn a_server_that_cannot_prove_who_it_is_is_refused() {
     let error = complaint(&format!("{url}?sslmode=verify-full&sslrootcert={folder}/names"), &key);
     assert!(error.contains("sslrootcert") && error.contains("no certificate"), "{error}");
     let error = complaint(&url, &key);
-    assert!(error.contains("no encryption"), "a host that does not ask for TLS is told: {error}");
+    assert!(error.contains("no encryption"), "the server rejects connections without TLS: {error}");
 }

@@ -1,4 +1,4 @@
-//! A site in use is backed up, exported, and moves from SQLite to PostgreSQL.
+//! Backing up and exporting a site in use, and moving it from SQLite to PostgreSQL.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +45,7 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// While a visitor writes two fields that are always equal.
+/// Does `work` while a visitor writes two fields that are always equal.
 fn in_use<T>(server: &Server, work: impl FnOnce() -> T) -> T {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -65,7 +65,7 @@ fn in_use<T>(server: &Server, work: impl FnOnce() -> T) -> T {
 }
 
 #[test]
-fn a_backup_of_a_site_in_use_is_of_one_moment() {
+fn backup_of_a_site_in_use_is_consistent() {
     let (site, dir) = (site(), tempfile::tempdir().unwrap());
     let server = Server::start(site.path());
     let visitor = server.get("localhost", "/?name=ann").session_cookie().unwrap();
@@ -84,14 +84,14 @@ fn a_backup_of_a_site_in_use_is_of_one_moment() {
 }
 
 #[test]
-fn a_site_in_use_moves_to_postgresql_and_back() {
+fn site_in_use_moves_to_postgresql_and_back() {
     let (site, dir, database) = (site(), tempfile::tempdir().unwrap(), Database::create());
     let server = Server::start(site.path());
     let visitor = server.get("localhost", "/?name=ann").session_cookie().unwrap();
     let (data, site_dir) = (path(server.data_dir()), path(site.path()));
     let [file, again, back] = ["file", "again", "back"].map(|name| dir.path().join(name));
     in_use(&server, || succeeds(&["export", path(&file), site_dir, "--data", data], &[]));
-    assert!(fails(&["export", path(&file), site_dir, "--data", data], &[]).contains("is there already"));
+    assert!(fails(&["export", path(&file), site_dir, "--data", data], &[]).contains("already exists"));
 
     let url = database.url();
     let there = [("SLUICE_DATABASE__URL", url.as_str())];
@@ -106,7 +106,7 @@ fn a_site_in_use_moves_to_postgresql_and_back() {
     assert_eq!(std::fs::read_to_string(&again).unwrap(), text);
     assert!(fails(&["backup", "x", site_dir], &there).contains("pg_dump"));
 
-    // The visitor does not notice: the key moved along.
+    // The visitor's session stays valid because the key moved along.
     let key = std::fs::read_to_string(server.data_dir().join("app.key")).unwrap();
     let moved = ServerOptions::of(site.path()).postgres(&url).env("APP_KEY", key.trim()).start();
     let found = json(&moved, "/", &visitor);

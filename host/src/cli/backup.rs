@@ -1,4 +1,4 @@
-//! `sluice backup`: a copy of the embedded database while it is in use.
+//! `sluice backup`: copies the embedded database while it is in use.
 
 use std::path::PathBuf;
 
@@ -8,28 +8,27 @@ use sluice_store::location::Location;
 use sluice_store::sqlite;
 
 use super::database::DatabaseArgs;
-use super::output::{Lines, Output};
-use crate::cli::macros::outln;
+use super::output::{Lines, Output, outln};
 
 #[derive(clap::Args)]
-pub struct Args {
-    /// The copy; must not be there
+pub(crate) struct Args {
+    /// The file to create; it must not exist
     file: PathBuf,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let path = match args.database.location()? {
         Location::Sqlite(path) => path,
         Location::Postgres(_) => bail!(
-            "this site is on PostgreSQL, whose own tool makes backups while it is in use: \
+            "this site uses PostgreSQL, which has its own tool for backups: \
              pg_dump --format=custom --file={} \"$DATABASE_URL\"",
             args.file.display()
         ),
     };
     if !path.exists() {
-        bail!("{}: there is no database", path.display());
+        bail!("{}: this database does not exist", path.display());
     }
     let (from, to) = (path.clone(), args.file.clone());
     let progress = output.progress(Lines::Plain);
@@ -39,7 +38,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     outln!("{} is a backup of {}", args.file.display(), path.display());
     let key = path.with_file_name("app.key");
     if key.exists() {
-        outln!("keep {} with it: without the key its sessions cannot be read", key.display());
+        outln!("Keep {} with the backup: its sessions cannot be read without this key.", key.display());
     }
     Ok(())
 }

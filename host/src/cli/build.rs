@@ -1,4 +1,4 @@
-//! `sluice build`: every page to a WebAssembly component.
+//! `sluice build`: compiles every page to a WebAssembly component.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,25 +15,24 @@ use sluice_sandbox::Sandbox;
 use sluice_site::table::url_path;
 use sluice_site::{BrandFolder, brand_ids, config, limit_layers};
 
-use super::output::{Lines, Output};
-use crate::cli::macros::outln;
+use super::output::{Lines, Output, outln};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// Where the components go, one folder for each brand
+    /// The folder for the components; each brand gets a folder in it
     #[arg(long, value_name = "DIR", default_value = "target/scripts")]
     out: PathBuf,
 }
 
-pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let site = Site::read(&args.site_dir, std::env::vars());
     let progress = output.progress(Lines::Plain);
     progress.shared().begin("preparing the engine", 0);
     let sandbox = site.sandbox()?;
-    // From here on each page has its line.
+    // From here on, each page prints a line.
     drop(progress);
     let mut found = site.check(&sandbox, None).await?;
     found.retain(Diagnostic::is_error);
@@ -53,7 +52,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Every page that compiles.
+/// Builds every page that compiles.
 async fn build_brands(args: &Args, site: &Site, sandbox: &Sandbox, output: &Output) -> anyhow::Result<()> {
     let policy = site.config.limit_policy();
     for brand in brand_ids(&args.site_dir)? {
@@ -70,16 +69,17 @@ async fn build_brands(args: &Args, site: &Site, sandbox: &Sandbox, output: &Outp
     Ok(())
 }
 
-/// What compiles a page, and under which limits.
+/// Compiles a page under its limits.
 struct Builder<'a> {
     sandbox: &'a Sandbox,
     folder: &'a BrandFolder,
     limits: Limits,
-    /// Only mistakes are printed.
+    /// Print mistakes only.
     is_quiet: bool,
 }
 
-/// Builds one page and prints its line. What is wrong with one was said already.
+/// Builds one page and prints a line about it. The mistakes of pages come from the check, so a
+/// page that does not compile is skipped here.
 async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
     let Builder { sandbox, folder, limits, is_quiet } = builder;

@@ -1,4 +1,4 @@
-//! `sluice check`: mistakes in a site, without running it.
+//! `sluice check`: finds mistakes in a site without running it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,40 +6,40 @@ use std::process::ExitCode;
 use sluice_check::Site;
 use sluice_page::diagnostic::{self, Diagnostic};
 
-use super::output::{Lines, Output};
-use crate::cli::macros::outln;
+use super::output::{Lines, Output, outln};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing found, or warnings only; 1 mistakes found; 2 wrong command line.\n\
-    docs/errors/ explains every code."
+    after_help = "Exit codes: 0 if there are no mistakes (there may be warnings), 1 if there are mistakes, \
+                  2 if the command line is invalid.\n\n\
+                  docs/errors/ explains each code, such as `unknown-global`."
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// Only this brand
+    /// Check only this brand [default: all brands]
     #[arg(long)]
     brand: Option<String>,
-    /// How mistakes are printed
+    /// How to print mistakes
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
-    /// Warnings are mistakes, too
+    /// Exit with 1 if there are warnings, too
     #[arg(long)]
     deny_warnings: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON object
     Json,
-    /// Annotations of GitHub's workflows
+    /// Annotations for GitHub workflows
     Github,
 }
 
-pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let site = Site::read(&args.site_dir, std::env::vars());
     let progress = output.progress(Lines::Plain);
     progress.shared().begin("preparing the engine", 0);

@@ -1,4 +1,4 @@
-//! `sluice completions`.
+//! `sluice completions`: prints a completion script for a shell.
 
 use std::io::Write as _;
 
@@ -10,12 +10,12 @@ use clap_complete::Shell;
   sluice completions bash > ~/.local/share/bash-completion/completions/sluice
   sluice completions zsh > ~/.zfunc/_sluice        # with ~/.zfunc in fpath
   sluice completions fish > ~/.config/fish/completions/sluice.fish")]
-pub struct Args {
-    /// The shell
+pub(crate) struct Args {
+    /// The shell to complete commands in
     shell: Shell,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "sluice", &mut script);
     std::io::stdout().write_all(&script)?;

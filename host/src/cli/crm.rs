@@ -1,4 +1,4 @@
-//! `sluice crm`: what brands declare and what the database has.
+//! `sluice crm`: compares the entities that brands declare with those in the database.
 
 use std::io::ErrorKind;
 
@@ -9,30 +9,32 @@ use sluice_store::Store;
 use sluice_text::printable::printable;
 
 use super::database::DatabaseArgs;
-use crate::cli::macros::{out, outln};
+use super::output::{out, outln};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
 }
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Add and update what crm.toml declares; nothing is ever deleted
+    /// Add to the database what crm.toml declares, and update it
+    ///
+    /// Nothing is ever deleted. If a crm.toml has a mistake, no brand is changed.
     Apply {
         #[command(flatten)]
         at: BrandArgs,
-        /// Say what would change, and change nothing
+        /// Only print what would change
         #[arg(long)]
         dry_run: bool,
     },
-    /// Print entities, fields, pipelines and stages with their ids
+    /// Print the entities in the database: their fields, pipelines and stages, with ids
     Show {
         #[command(flatten)]
         at: BrandArgs,
     },
-    /// Print a crm.toml that declares what the database has
+    /// Print a crm.toml that declares the entities in the database
     Export {
         #[command(flatten)]
         at: BrandArgs,
@@ -43,7 +45,7 @@ enum Action {
 struct BrandArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// One brand, not all
+    /// Only this brand [default: all brands]
     #[arg(long)]
     brand: Option<String>,
 }
@@ -54,7 +56,7 @@ impl BrandArgs {
     }
 }
 
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.action {
         Action::Apply { at, dry_run } => apply(&at, dry_run).await,
         Action::Show { at } => show(&at).await,
@@ -62,7 +64,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// A mistake in any file keeps all of them from being applied.
+/// Reads all files first, so that a mistake in one of them prevents all changes.
 async fn apply(at: &BrandArgs, dry_run: bool) -> anyhow::Result<()> {
     let mut declared = Vec::new();
     for brand in at.brands()? {
@@ -75,9 +77,14 @@ async fn apply(at: &BrandArgs, dry_run: bool) -> anyhow::Result<()> {
             true => changes(store.as_ref(), &brand, &schema).await?,
             false => store.apply_crm_schema(&brand, schema).await?,
         };
-        let what = if dry_run { "would change" } else { "changed" };
+        let what = match (dry_run, changes.len()) {
+            (false, 1) => "change",
+            (false, _) => "changes",
+            (true, 1) => "change would be made",
+            (true, _) => "changes would be made",
+        };
         match changes.len() {
-            0 => outln!("{brand}: all is as declared"),
+            0 => outln!("{brand}: nothing to change"),
             count => outln!("{brand}: {count} {what}"),
         }
         for change in changes {
@@ -140,7 +147,7 @@ fn show_entity(entity: &Entity) {
 async fn export_brand(at: &BrandArgs) -> anyhow::Result<()> {
     let brands = at.brands()?;
     let [brand] = brands.as_slice() else {
-        anyhow::bail!("a crm.toml is one brand's; name it with --brand: {}", brands.join(", "));
+        anyhow::bail!("a crm.toml belongs to one brand; name it with --brand: {}", brands.join(", "));
     };
     let store = at.database.open().await?;
     let text = export(&store.list_entities(brand).await?)?;

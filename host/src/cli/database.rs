@@ -1,4 +1,4 @@
-//! What commands have in common that work on a site's database.
+//! Arguments of the commands that work on a site's database.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use sluice_store::location::Location;
 use sluice_text::suggest::hint;
 
 #[derive(clap::Args)]
-pub struct DatabaseArgs {
+pub(crate) struct DatabaseArgs {
     /// The site's folder
     #[arg(default_value = ".")]
     pub site_dir: PathBuf,
-    /// Folder of the embedded database [default: data, or database.url]
+    /// The folder of the embedded database [default: the folder in database.url, or data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
 impl DatabaseArgs {
-    /// Opens the database that `sluice serve` would use. A running server may have it
-    /// open at the same time.
-    pub async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+    /// Opens the database that `sluice serve` would use. A running server may have it open at the
+    /// same time.
+    pub(crate) async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
         self.location()?.open().await
     }
 
-    /// Which database `sluice serve` would use.
-    pub fn location(&self) -> anyhow::Result<Location> {
+    /// The database that `sluice serve` would use.
+    pub(crate) fn location(&self) -> anyhow::Result<Location> {
         let mut config = config::read_site(&self.site_dir, std::env::vars())?;
         if let Some(data) = &self.data {
             config.keep_data_in(data);
@@ -34,8 +34,8 @@ impl DatabaseArgs {
         Location::of(&config.database.url, config.database.connections_max)
     }
 
-    /// The brand of that name, or all.
-    pub fn brands(&self, chosen: Option<&str>) -> anyhow::Result<Vec<String>> {
+    /// The chosen brand, or all brands of the site.
+    pub(crate) fn brands(&self, chosen: Option<&str>) -> anyhow::Result<Vec<String>> {
         let all = brand_ids(&self.site_dir)?;
         match chosen {
             None => Ok(all),

@@ -1,4 +1,4 @@
-//! `sluice dev`.
+//! `sluice dev`: serves a site for development.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -20,25 +20,26 @@ use sluice_telemetry::Telemetry;
 use super::output::{Lines, Output};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// Where the site is served [default: 127.0.0.1:8080, or server.listen]
+    /// The address of the site [default: server.listen, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     listen: Option<SocketAddr>,
-    /// Where the console is [default: 127.0.0.1:9090 or, where that is taken, a free port]
+    /// The address of the console [default: admin.listen, or 127.0.0.1:9090; another port if it is in use]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
-    /// Folder of the embedded database, the application key and other files [default: data, or database.url]
+    /// The folder of the embedded database, the application key and other files [default: the folder
+    /// in database.url, or data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Open the site in the browser
+    /// Open the site in your browser
     #[arg(long)]
     open: bool,
 }
 
-pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyhow::Result<()> {
     let (sender, mut changes) = tokio::sync::mpsc::unbounded_channel();
     watch::watch(&args.site_dir, sender)?;
     let dev = Dev::new(output.quiet);
@@ -47,7 +48,7 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     // Scripts and tests read these lines to learn the ports.
     announce(&format!("sluice: serving on http://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));
-    println!("sluice: watching {}; Ctrl-C stops", args.site_dir.join("brands").display());
+    announce(&format!("sluice: watching {}; Ctrl-C stops", args.site_dir.join("brands").display()));
     dev.started(&app.live().site, took);
     if args.open {
         open_browser(&format!("http://{}", running.address));
@@ -58,7 +59,7 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     Ok(stopped?)
 }
 
-/// A site that can be served.
+/// A loaded site and its listeners.
 struct Started {
     app: Arc<App>,
     bound: Bound,
@@ -66,7 +67,7 @@ struct Started {
     took: Duration,
 }
 
-/// Starts as soon as the site has no mistake that keeps all of it from being served.
+/// Loads the site. If a mistake prevents that, waits for a change and tries again.
 async fn start(
     args: &Args,
     telemetry: &Arc<Telemetry>,
@@ -79,7 +80,7 @@ async fn start(
         let started = Instant::now();
         let began = match settings(args) {
             Ok(config) => {
-                // Told at once, and nobody waits for an address to become free.
+                // An address in use is an error at once: no change of the site would free it.
                 let bound = Bound::new(&config)?;
                 let telemetry = Arc::clone(telemetry);
                 let app = App::start(
@@ -102,7 +103,7 @@ async fn start(
         eprintln!("sluice: {error:#}");
         eprintln!("sluice: waiting for a change in {}", args.site_dir.display());
         tokio::select! {
-            changed = changes.recv() => anyhow::ensure!(changed.is_some(), "the site is not watched any more"),
+            changed = changes.recv() => anyhow::ensure!(changed.is_some(), "watching the site has failed"),
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 anyhow::bail!("stopped before the site could be served");
@@ -118,7 +119,7 @@ fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
     }
     match args.admin_listen {
         Some(listen) => config.admin.listen = listen,
-        // Another site may be in work at the same time.
+        // `sluice dev` may be running for another site.
         None if TcpListener::bind(config.admin.listen).is_err() => config.admin.listen.set_port(0),
         None => {}
     }
@@ -128,7 +129,7 @@ fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
     Ok(config)
 }
 
-/// Takes over what changes.
+/// Reloads and checks the site after each change.
 async fn follow(app: Arc<App>, dev: Arc<Dev>, mut changes: UnboundedReceiver<Vec<String>>) {
     let mut checker = Checker::new(Arc::clone(&app), Arc::clone(&dev));
     checker.begin();

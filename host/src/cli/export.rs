@@ -1,4 +1,4 @@
-//! `sluice export`: all of a site's data as lines of JSON.
+//! `sluice export`: writes all data of a site as lines of JSON.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -14,23 +14,23 @@ use sluice_store::transfer::{Part, Writer};
 use super::database::DatabaseArgs;
 use super::output::{Lines, Output};
 
-/// Parts that wait to be written.
+/// How many parts may wait to be written.
 const WAITING_MAX: usize = 4;
 
 #[derive(clap::Args)]
-pub struct Args {
-    /// The new file, or - for standard output
+pub(crate) struct Args {
+    /// The file to create, which must not exist, or - for standard output
     file: PathBuf,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let location = args.database.location()?;
     if let Location::Sqlite(path) = &location
         && !path.exists()
     {
-        bail!("{}: there is no database", path.display());
+        bail!("{}: this database does not exist", path.display());
     }
     let store = location.open().await?;
     let (to, from) = mpsc::channel(WAITING_MAX);
@@ -43,21 +43,21 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let written = writing.await?;
     store.close().await;
     drop(shown);
-    // Why the database ended early is the reason why the file does.
+    // If reading the database failed, writing the file failed because of it.
     exported?;
     let rows = written?;
     eprintln!("{rows} rows exported");
     Ok(())
 }
 
-/// Gives the number of rows. What cannot be finished leaves no file.
+/// Writes the file and returns the number of rows. If this fails, no file is left.
 fn write(target: &Path, from: mpsc::Receiver<Part>, progress: &Progress) -> anyhow::Result<u64> {
     if target == Path::new("-") {
         return write_to(io::stdout().lock(), from, progress);
     }
     let name = || target.display().to_string();
     if target.exists() {
-        bail!("{} is there already", name());
+        bail!("{} already exists", name());
     }
     let draft = target.with_extension("part");
     let written = create(&draft)
@@ -65,13 +65,13 @@ fn write(target: &Path, from: mpsc::Receiver<Part>, progress: &Progress) -> anyh
         .and_then(|file| write_to(file, from, progress))
         .and_then(|rows| fs::rename(&draft, target).with_context(name).map(|()| rows));
     if written.is_err() {
-        // Half a file is of no use; the first error is the one to tell.
+        // If this fails too, the first error is the one to report.
         let _ = fs::remove_file(&draft);
     }
     written
 }
 
-/// For its owner only: it holds what customers entered.
+/// Creates a file that only its owner can read, because it contains customers' data.
 fn create(path: &Path) -> io::Result<File> {
     let mut file = File::options();
     file.create(true).write(true).truncate(true);
@@ -89,5 +89,5 @@ fn write_to(out: impl Write, mut from: mpsc::Receiver<Part>, progress: &Progress
             return Ok(writer.rows());
         }
     }
-    bail!("the database ended before its end")
+    bail!("the database stopped before all of its data was read")
 }

@@ -1,4 +1,4 @@
-//! `sluice import`: an empty database from what `sluice export` wrote.
+//! `sluice import`: fills an empty database with the data that `sluice export` wrote.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -11,21 +11,20 @@ use sluice_kit::progress::Progress;
 use sluice_store::transfer::{Part, ReadError, Reader};
 
 use super::database::DatabaseArgs;
-use super::output::{Lines, Output};
-use crate::cli::macros::outln;
+use super::output::{Lines, Output, outln};
 
-/// Parts that wait to be stored.
+/// How many parts may wait to be stored.
 const WAITING_MAX: usize = 4;
 
 #[derive(clap::Args)]
-pub struct Args {
-    /// What `sluice export` wrote, or - for standard input
+pub(crate) struct Args {
+    /// The file that `sluice export` wrote, or - for standard input
     file: PathBuf,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let store = args.database.open().await?;
     let (to, from) = mpsc::channel(WAITING_MAX);
     let source = args.file.clone();
@@ -36,7 +35,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     let imported = store.import_rows(from).await;
     store.close().await;
     drop(shown);
-    // Where a line is wrong the import was broken off for it.
+    // If a line is invalid, the import failed because of it.
     let rows = reading.await?.with_context(|| args.file.display().to_string())?;
     imported.context("nothing was imported")?;
     outln!("{rows} rows imported");
@@ -50,7 +49,7 @@ fn read(source: &Path, to: &mpsc::Sender<Part>, progress: &Progress) -> Result<u
     send(BufReader::new(File::open(source)?), to, progress)
 }
 
-/// Gives the number of rows. Ends early where the database takes no more.
+/// Sends all parts and returns the number of rows. Ends early if the import has failed.
 fn send(from: impl BufRead, to: &mpsc::Sender<Part>, progress: &Progress) -> Result<u64, ReadError> {
     let mut reader = Reader::begin(from)?;
     loop {

@@ -1,4 +1,5 @@
-//! `sluice jobs`: writes that wait, and those that wait for an operator.
+//! `sluice jobs`: background writes that are waiting, and those that were parked because they
+//! failed.
 
 use std::str::FromStr;
 
@@ -10,46 +11,47 @@ use sluice_store::Store;
 use sluice_text::printable::printable;
 
 use super::database::DatabaseArgs;
-use crate::cli::macros::outln;
+use super::output::outln;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
 }
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Print jobs that are not done: parked ones with their last error, then waiting ones
+    /// Print the jobs that are not done: parked jobs with their last error, then waiting jobs
     List {
         #[command(flatten)]
         database: DatabaseArgs,
+        /// Only jobs of this brand [default: all brands]
         #[arg(long)]
         brand: Option<String>,
-        /// Those that are done, too
+        /// Print jobs that are done, too
         #[arg(long)]
         all: bool,
-        /// As a JSON array
+        /// Print a JSON array
         #[arg(long)]
         json: bool,
-        /// At most so many of each state
+        /// The greatest number of jobs to print of each state
         #[arg(long, value_name = "JOBS", default_value_t = 1_000)]
         limit: u32,
     },
-    /// Have jobs tried again at once
+    /// Try jobs again now
     Retry(Choice),
-    /// Forget jobs; what they would have written is lost
+    /// Delete jobs without doing their writes, which are lost
     Drop(Choice),
 }
 
 #[derive(clap::Args)]
 struct Choice {
-    /// A job's id, or "parked" for all that are parked
+    /// A job's id, or "parked" for all parked jobs
     #[arg(value_name = "ID|parked")]
     which: Which,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Of the parked ones, those of one brand
+    /// With "parked": only jobs of this brand
     #[arg(long)]
     brand: Option<String>,
 }
@@ -67,7 +69,7 @@ impl FromStr for Which {
         match text.parse() {
             Ok(id) => Ok(Self::One(id)),
             Err(_) if text == "parked" => Ok(Self::Parked),
-            Err(_) => Err("neither a job's id nor \"parked\"".to_owned()),
+            Err(_) => Err("write a job's id or \"parked\"".to_owned()),
         }
     }
 }
@@ -75,13 +77,15 @@ impl FromStr for Which {
 impl Choice {
     fn jobs(&self) -> anyhow::Result<JobChoice> {
         match (&self.which, &self.brand) {
-            (Which::One(_), Some(_)) => anyhow::bail!("an id needs no --brand"),
+            (Which::One(_), Some(_)) => {
+                anyhow::bail!("--brand can only be used with \"parked\", not with a job's id")
+            }
             (Which::One(id), None) => Ok(JobChoice::One(*id)),
             (Which::Parked, brand) => Ok(JobChoice::Parked { brand: brand.clone() }),
         }
     }
 
-    /// Who named one job and got none made a mistake.
+    /// Fails if the operator named one job and there is no such job.
     fn check(&self, count: u32) -> anyhow::Result<()> {
         match self.which {
             Which::One(id) if count == 0 => anyhow::bail!("there is no job {id} that is waiting or parked"),
@@ -90,7 +94,7 @@ impl Choice {
     }
 }
 
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.action {
         Action::List { database, brand, all, json, limit } => {
             let store = database.open().await?;
@@ -111,7 +115,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             let jobs = choice.jobs()?;
             let store = choice.database.open().await?;
             let count = store.retry_jobs(jobs, now_ms()).await?;
-            finish(store.as_ref(), &choice, count, "tried again").await
+            finish(store.as_ref(), &choice, count, "will be tried again").await
         }
         Action::Drop(choice) => {
             let jobs = choice.jobs()?;
@@ -125,7 +129,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 async fn finish(store: &dyn Store, choice: &Choice, count: u32, what: &str) -> anyhow::Result<()> {
     store.close().await;
     choice.check(count)?;
-    outln!("{count} {} {what}", if count == 1 { "job is" } else { "jobs are" });
+    outln!("{count} {} {what}", if count == 1 { "job" } else { "jobs" });
     Ok(())
 }
 
@@ -148,11 +152,12 @@ fn print_table(jobs: &[Job]) {
     if jobs.is_empty() {
         return outln!("no jobs");
     }
-    outln!("{:>8}  {:<8} {:>5}  {:<24}  BRAND  WHAT", "ID", "STATE", "TRIES", "MADE");
+    outln!("{:>8}  {:<8} {:>5}  {:<24}  BRAND  WRITE", "ID", "STATE", "TRIES", "CREATED");
     for job in jobs {
         let late = if job.is_late { " (late)" } else { "" };
-        let (id, state, made) = (job.id, job.state.as_str(), iso_utc(job.created_at));
-        outln!("{id:>8}  {state:<8} {:>5}  {made}  {}  {}{late}", job.tries, job.brand, printable(&job.what));
+        let (id, state, created) = (job.id, job.state.as_str(), iso_utc(job.created_at));
+        let (tries, brand, write) = (job.tries, &job.brand, printable(&job.what));
+        outln!("{id:>8}  {state:<8} {tries:>5}  {created}  {brand}  {write}{late}");
         if let Some(error) = &job.last_error {
             outln!("          {}", printable(error));
         }

@@ -1,4 +1,4 @@
-//! `sluice limits`: what holds for a page, and where it comes from.
+//! `sluice limits`: the effective limits of a page, and where each comes from.
 
 use std::path::{Path, PathBuf};
 
@@ -15,30 +15,30 @@ use sluice_site::table::{PageTable, url_path};
 use sluice_site::{BrandFolder, brand_ids, limit_layers};
 use sluice_text::suggest;
 
-use crate::cli::macros::{out, outln};
+use super::output::{out, outln};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: LimitsCommand,
 }
 
 #[derive(Subcommand)]
 enum LimitsCommand {
-    /// Print the effective limits of a page and where each comes from
+    /// Print the effective limits of a page, and where each comes from
     Show(ShowArgs),
-    /// Propose quotas from what the pages' runs took, and name pages close to a limit
+    /// Suggest limits from the costs of past runs, and name pages that are close to a limit
     Suggest(SuggestArgs),
 }
 
 #[derive(clap::Args)]
 struct ShowArgs {
-    /// A page's path, for example /weight/checkin
+    /// The page's path, for example /weight/checkin
     path: String,
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// The brand; needed when there are several and none is the default
+    /// The brand [default: the only brand, or the default brand]
     #[arg(long)]
     brand: Option<String>,
     /// Print JSON
@@ -51,21 +51,21 @@ struct SuggestArgs {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// Only pages of this brand
+    /// Only pages of this brand [default: all brands]
     #[arg(long)]
     brand: Option<String>,
-    /// How many times of what nearly all runs took a quota should be
+    /// Suggest this many times the cost that 99.9 % of the runs stayed below
     #[arg(long, default_value_t = advice::HEADROOM)]
     headroom: f64,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Folder of the embedded database, as given to `sluice serve`
+    /// The folder of the embedded database, as given to `sluice serve`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         LimitsCommand::Show(args) => show(&args),
         LimitsCommand::Suggest(args) => suggest(&args),
@@ -99,7 +99,7 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
     let path = site.execution_log_path();
     if !path.exists() {
         bail!(
-            "there is no execution log at {}: the server makes it (see [log] in sluice.toml)",
+            "there is no log of runs at {}: the server writes it (see [log] in sluice.toml)",
             path.display()
         );
     }
@@ -107,7 +107,7 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for PageSummary { brand, page, stats } in reader.summaries(args.brand.as_deref(), 0)? {
         let Some(file) = page.strip_prefix("pages/") else { continue };
-        // Pages that are gone keep their histograms for a while.
+        // The histograms of deleted pages are kept for a while.
         let dir = args.site_dir.join("brands").join(&brand);
         if !dir.join(&page).exists() {
             continue;
@@ -139,7 +139,7 @@ struct Suggestion {
 fn suggestions(rows: &[Suggestion]) -> String {
     let mut out = format!(
         "{:<12}{:<28}{:>8} {:<15}{:>15}{:>15}{:>15}{:>15}{:>15}\n",
-        "brand", "page", "runs", "limit", "quota", "p50", "p99.9", "max", "suggested"
+        "brand", "page", "runs", "limit", "value", "p50", "p99.9", "max", "suggested"
     );
     for Suggestion { brand, path, runs, usage } in rows {
         let suggested = usage.suggested.map_or_else(|| "too few runs".to_owned(), grouped);
@@ -157,7 +157,7 @@ fn suggestions(rows: &[Suggestion]) -> String {
         .filter(|row| row.usage.is_close)
         .map(|row| {
             format!(
-                "  {} {}: {} came to {} of {}\n",
+                "  {} {}: {} reached {} of {}\n",
                 row.brand,
                 row.path,
                 row.usage.limit,
@@ -167,7 +167,7 @@ fn suggestions(rows: &[Suggestion]) -> String {
         })
         .collect();
     if !close.is_empty() {
-        out.push_str(&format!("\nwithin a fifth of a limit:\n{}", close.concat()));
+        out.push_str(&format!("\nat 80 % of a limit or more:\n{}", close.concat()));
     }
     out
 }
@@ -176,7 +176,7 @@ fn effective(site: &SiteConfig, brand: &str, config: &BrandConfig, file: &str) -
     site.limit_policy().explain(limit_layers(brand, config, &url_path(file)))
 }
 
-/// The brand that was asked for, else the only one, else the default.
+/// The given brand, or else the only brand, or else the default brand.
 fn find_brand(site_dir: &Path, asked: Option<&str>) -> anyhow::Result<(String, BrandConfig)> {
     let ids = brand_ids(site_dir)?;
     let read = |id: &String| Ok((id.clone(), config::read_brand(&site_dir.join("brands").join(id))?));
@@ -192,10 +192,10 @@ fn find_brand(site_dir: &Path, asked: Option<&str>) -> anyhow::Result<(String, B
         return brands.pop().context("there is no brand");
     }
     let default = brands.into_iter().find(|(_, config)| config.default);
-    default.with_context(|| format!("say which brand with --brand: {}", ids.join(", ")))
+    default.with_context(|| format!("name the brand with --brand: {}", ids.join(", ")))
 }
 
-/// The file below `pages/` that answers `path`.
+/// The file below `pages/` whose page has the path `path`.
 fn find_page(brand_dir: &Path, path: &str) -> anyhow::Result<String> {
     let folder = BrandFolder::new(brand_dir)?;
     let mut table = PageTable::default();
@@ -205,20 +205,19 @@ fn find_page(brand_dir: &Path, path: &str) -> anyhow::Result<String> {
     let PathForm::Canonical(canonical) = canonical(path) else {
         bail!("{path} is not a page's path: write it as in the address bar, for example /weight/checkin");
     };
-    // The pattern of a page names it, too: /blog/{slug}.
+    // A page can also be named by its pattern, such as /blog/{slug}.
     let by_pattern = folder.pages.iter().find(|file| url_path(file) == path);
     if let Some(file) = by_pattern.or_else(|| table.find(&canonical).map(|(file, _)| file)) {
         return Ok(file.clone());
     }
     let paths: Vec<String> = folder.pages.iter().map(|file| url_path(file)).collect();
-    bail!("no page answers {path}{}", suggest::hint(path, paths.iter().map(String::as_str)))
+    bail!("there is no page at {path}{}", suggest::hint(path, paths.iter().map(String::as_str)))
 }
 
 fn table(limits: &[EffectiveLimit]) -> String {
     let mut out = format!("{:<28}{:>16} {:<12}{}\n", "limit", "value", "unit", "from");
     for limit in limits {
-        let asked =
-            limit.asked.map(|asked| format!(" (asks for {}; [limits.max] clamps it)", grouped(asked)));
+        let asked = limit.asked.map(|asked| format!(" (set to {}; reduced by [limits.max])", grouped(asked)));
         out.push_str(&format!(
             "{:<28}{:>16} {:<12}{}{}\n",
             limit.kind.name,
@@ -236,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_as_toml_reads_them() {
+    fn groups_digits_as_toml_does() {
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1_000"), (12_345_678, "12_345_678")] {
             assert_eq!(grouped(value), text);
         }

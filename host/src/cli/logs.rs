@@ -1,4 +1,4 @@
-//! `sluice logs`: the execution log, also of a server that runs.
+//! `sluice logs`: prints the log of runs. A server may be writing to it at the same time.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,40 +11,40 @@ use sluice_runs::execution_log::query::{Filter, LogReader};
 use sluice_site::config;
 use sluice_text::printable::{printable, printable_json};
 
-use crate::cli::macros::outln;
+use super::output::outln;
 
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 const FOLLOW_RUNS: u32 = 500;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// Only runs of this page: its path (/weight/checkin) or its file
+    /// Only runs of this page; name its path (/weight/checkin) or its file
     #[arg(long)]
     page: Option<String>,
-    /// Only runs of this brand
+    /// Only runs of this brand [default: all brands]
     #[arg(long)]
     brand: Option<String>,
     /// Only runs that failed
     #[arg(long)]
     failed: bool,
-    /// Wait for more
+    /// Wait for further runs and print them
     #[arg(long, short)]
     follow: bool,
-    /// How many of the newest to print
+    /// Print this many of the newest runs
     #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
     lines: u32,
-    /// One JSON object a line
+    /// Print JSON, one object on each line
     #[arg(long)]
     json: bool,
-    /// Folder of the embedded database, as given to `sluice serve`
+    /// The folder of the embedded database, as given to `sluice serve`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut config = config::read_site(&args.site_dir, std::env::vars())?;
     if let Some(data) = &args.data {
         config.keep_data_in(data);
@@ -52,7 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let path = config.execution_log_path();
     if !path.exists() {
         bail!(
-            "there is no execution log at {}: the server makes it (see [log] in sluice.toml)",
+            "there is no log of runs at {}: the server writes it (see [log] in sluice.toml)",
             path.display()
         );
     }
@@ -80,8 +80,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// `/weight/checkin` as the file that the log knows it by. The index page of a
-/// folder must be named by its file.
+/// The file name under which the log has the page `/weight/checkin`. The index page of a folder
+/// other than the first must be named by its file.
 fn page_file(page: &str) -> String {
     match page.strip_prefix('/') {
         Some("") => "pages/index.html".to_owned(),

@@ -1,4 +1,4 @@
-//! `sluice man`.
+//! `sluice man`: writes manual pages.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -7,17 +7,16 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use crate::cli::macros::outln;
+use super::output::outln;
 
 #[derive(clap::Args)]
-pub struct Args {
-    /// Folder for one page a command (sluice.1, sluice-serve.1, …); without one, the page of
-    /// sluice itself is printed
+pub(crate) struct Args {
+    /// The folder for the pages sluice.1, sluice-serve.1 and so on; without it, sluice.1 is printed
     dir: Option<PathBuf>,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    // `help` is in every page already.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    // The command `help` needs no page: every page has the help of its command.
     let command = super::Cli::command().disable_help_subcommand(true);
     match &args.dir {
         None => {
@@ -28,7 +27,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(dir) => {
             std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
             clap_mangen::generate_to(command, dir).with_context(|| dir.display().to_string())?;
-            outln!("manual pages are in {}", dir.display());
+            outln!("the manual pages are in {}", dir.display());
         }
     }
     Ok(())

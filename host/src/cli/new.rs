@@ -1,4 +1,4 @@
-//! `sluice new`: a small site that runs. Its files are in `new/site/`.
+//! `sluice new`: creates a small site. Its files are in `new/site/`.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,12 +9,11 @@ use anyhow::{Context as _, bail};
 use sluice_author::tools_dir;
 use sluice_site::schema;
 
-use super::output::Output;
-use crate::cli::macros::outln;
+use super::output::{Output, outln};
 
 #[derive(clap::Args)]
-pub struct Args {
-    /// The folder to make; it may exist if it is empty
+pub(crate) struct Args {
+    /// The folder of the new site; it must not exist, or be empty
     dir: PathBuf,
 }
 
@@ -28,25 +27,26 @@ macro_rules! files {
 struct NewFile {
     name: &'static str,
     text: &'static str,
+    /// A description to print. Files without one are not listed.
     what: &'static str,
 }
 
 const FILES: &[NewFile] = files! {
-    "README.md": "README.md", "what is where";
+    "README.md": "README.md", "explains the files";
     ".gitignore": "gitignore", "";
     "sluice.toml": "sluice.toml", "settings of the server";
     "brands/main/brand.toml": "brand.toml", "settings of the site";
-    "brands/main/crm.toml": "crm.toml", "what scripts may store";
-    "brands/main/layouts/main.html": "layouts/main.html", "what pages have in common";
+    "brands/main/crm.toml": "crm.toml", "the data that scripts can store";
+    "brands/main/layouts/main.html": "layouts/main.html", "the frame of all pages";
     "brands/main/modules/forms.js": "modules/forms.js", "a script that pages import";
     "brands/main/pages/index.html": "pages/index.html", "a page that counts visits";
     "brands/main/pages/contact.html": "pages/contact.html", "a page with a form";
-    "brands/main/pages/404.html": "pages/404.html", "for addresses where nothing is";
-    "brands/main/public/style.css": "public/style.css", "sent as it is";
+    "brands/main/pages/404.html": "pages/404.html", "the page for unknown addresses";
+    "brands/main/public/style.css": "public/style.css", "a file that is sent unchanged";
 };
 
-pub fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
-    refuse_what_is_not_empty(&args.dir)?;
+pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
+    check_empty(&args.dir)?;
     for file in FILES {
         let path = args.dir.join(file.name);
         let name = || path.display().to_string();
@@ -58,25 +58,25 @@ pub fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let tools = tools_dir::make(&args.dir).and_then(|tools| schema::write(&tools));
     tools.with_context(|| args.dir.join(".sluice").display().to_string())?;
     if !output.quiet {
-        say_what_next(&args.dir);
+        print_next_steps(&args.dir);
     }
     Ok(())
 }
 
-/// Nothing that is there is ever overwritten.
-fn refuse_what_is_not_empty(dir: &Path) -> anyhow::Result<()> {
+/// Fails if the folder has files, so that none of them is overwritten.
+fn check_empty(dir: &Path) -> anyhow::Result<()> {
     let mut entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            bail!("{}: this is a file; name a folder that does not exist yet", dir.display())
+            bail!("{}: this is a file; name a folder that does not exist", dir.display())
         }
         Err(error) => return Err(error).with_context(|| dir.display().to_string()),
     };
     if let Some(entry) = entries.next().transpose()? {
         let found = entry.file_name();
         bail!(
-            "{}: the folder is not empty ({} is in it); name one that does not exist yet",
+            "{}: the folder is not empty ({} is in it); name a folder that does not exist",
             dir.display(),
             found.display()
         );
@@ -84,7 +84,7 @@ fn refuse_what_is_not_empty(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn say_what_next(dir: &Path) {
+fn print_next_steps(dir: &Path) {
     outln!("A new site is in {}:\n", dir.display());
     for file in FILES.iter().filter(|file| !file.what.is_empty()) {
         outln!("  {:<32} {}", file.name, file.what);

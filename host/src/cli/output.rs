@@ -1,5 +1,6 @@
-//! How commands tell what they are doing while it takes time: a bar in a terminal, a line
-//! now and then elsewhere, on standard error; nothing with `--quiet`.
+//! What commands print: results on standard output with [`out!`] and [`outln!`], and progress on
+//! standard error. Progress is a bar in a terminal and an occasional line elsewhere; with
+//! `--quiet` there is none.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -10,40 +11,53 @@ use sluice_kit::bar;
 use sluice_kit::progress::{Progress, Step};
 use sluice_kit::terminal::Style;
 
-/// What is over sooner needs no bar.
+/// Prints a part of a command's result, like `print!`.
+macro_rules! out {
+    ($($part:tt)*) => { sluice_kit::terminal::print(format_args!($($part)*)) };
+}
+
+/// Prints a line of a command's result, like `println!`.
+macro_rules! outln {
+    ($($part:tt)*) => { sluice_kit::terminal::print(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+pub(super) use {out, outln};
+
+/// The bar appears only if the work takes longer than this.
 const BAR_AFTER: Duration = Duration::from_millis(300);
 const BAR_EVERY: Duration = Duration::from_millis(100);
-/// What is over sooner needs no line.
+/// A line is printed only if a stage takes longer than this.
 const LINE_AFTER: Duration = Duration::from_secs(1);
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// What the command line asks of all commands.
-pub struct Output {
-    /// Results and mistakes only.
+/// The global flags about output.
+pub(crate) struct Output {
+    /// Print only results and mistakes.
     pub quiet: bool,
 }
 
-/// Where lines go when standard error is no terminal.
+/// Where progress is written if standard error is not a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lines {
-    /// Text, as the command's other messages.
+pub(crate) enum Lines {
+    /// To standard error, like the command's other messages.
     Plain,
-    /// The log, which something else reads.
+    /// To the log, which other programs may read.
     Log,
 }
 
-/// Shows progress until it is dropped.
-pub struct Shown {
+/// Displays progress until it is dropped.
+pub(crate) struct ProgressDisplay {
     progress: Arc<Progress>,
-    show: Option<(Sender<()>, JoinHandle<()>)>,
+    /// Stops and joins the thread that writes. `None` with `--quiet`.
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Output {
-    /// Begins to show progress.
-    pub fn progress(&self, lines: Lines) -> Shown {
+    /// Starts to display progress.
+    pub(crate) fn progress(&self, lines: Lines) -> ProgressDisplay {
         let progress = Arc::new(Progress::default());
         if self.quiet {
-            return Shown { progress, show: None };
+            return ProgressDisplay { progress, thread: None };
         }
         let (stop, stopped) = mpsc::channel();
         let watched = Arc::clone(&progress);
@@ -52,53 +66,54 @@ impl Output {
             let mut display = Display::new(style, Instant::now());
             while stopped.recv_timeout(BAR_EVERY) == Err(RecvTimeoutError::Timeout) {
                 let step = watched.now();
-                match display.show(step, Instant::now()) {
-                    Shows::Nothing => {}
-                    Shows::Bar => step.iter().for_each(|step| bar::draw(step, style)),
-                    Shows::Line => step.iter().for_each(|step| tell(step, lines)),
-                    Shows::Clear => bar::clear(),
+                match display.next(step, Instant::now()) {
+                    Draw::Nothing => {}
+                    Draw::Bar => step.iter().for_each(|step| bar::draw(step, style)),
+                    Draw::Line => step.iter().for_each(|step| print_line(step, lines)),
+                    Draw::Clear => bar::clear(),
                 }
             }
             bar::clear();
         });
-        Shown { progress, show: Some((stop, thread)) }
+        ProgressDisplay { progress, thread: Some((stop, thread)) }
     }
 }
 
-impl Shown {
-    pub fn shared(&self) -> Arc<Progress> {
+impl ProgressDisplay {
+    /// The progress that is displayed, for the code that does the work.
+    pub(crate) fn shared(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 }
 
-impl Drop for Shown {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
-        if let Some((stop, thread)) = self.show.take() {
+        if let Some((stop, thread)) = self.thread.take() {
             drop(stop);
-            // One that failed has nothing left to show.
+            // If the thread has panicked, there is nothing left to clear.
             let _ = thread.join();
         }
     }
 }
 
-/// What there is to do about a moment of progress.
+/// What to write at one moment.
 #[derive(Debug, PartialEq, Eq)]
-enum Shows {
+enum Draw {
     Nothing,
-    /// The bar, in place of the last one.
+    /// Replaces the last bar.
     Bar,
     Line,
-    /// Takes the bar away.
+    /// Removes the bar.
     Clear,
 }
 
-/// The stage that goes on.
+/// The current stage of the work.
 #[derive(Clone, Copy)]
 struct Stage {
     number: u32,
     began: Instant,
-    /// When it was last told of, and how far it was then.
-    told: Option<(Instant, usize)>,
+    /// The time of the last line about the stage, and the count that it showed.
+    printed: Option<(Instant, usize)>,
 }
 
 struct Display {
@@ -112,30 +127,31 @@ impl Display {
         Self { style, since, stage: None }
     }
 
-    fn show(&mut self, step: Option<Step>, now: Instant) -> Shows {
-        let Some(step) = step else { return Shows::Clear };
+    fn next(&mut self, step: Option<Step>, now: Instant) -> Draw {
+        let Some(step) = step else { return Draw::Clear };
         let mut stage = match self.stage {
             Some(stage) if stage.number == step.number => stage,
-            _ => Stage { number: step.number, began: now, told: None },
+            _ => Stage { number: step.number, began: now, printed: None },
         };
         self.stage = Some(stage);
         if self.style.is_terminal {
             let is_long = now.duration_since(self.since) >= BAR_AFTER;
-            return if is_long { Shows::Bar } else { Shows::Nothing };
+            return if is_long { Draw::Bar } else { Draw::Nothing };
         }
-        // Where nothing has moved there is nothing to tell again.
-        let is_due =
-            stage.told.is_none_or(|(told, done)| now.duration_since(told) >= LINE_EVERY && done < step.done);
+        // Do not repeat a line if there was no progress since.
+        let is_due = stage
+            .printed
+            .is_none_or(|(printed, done)| now.duration_since(printed) >= LINE_EVERY && done < step.done);
         if now.duration_since(stage.began) >= LINE_AFTER && is_due {
-            stage.told = Some((now, step.done));
+            stage.printed = Some((now, step.done));
             self.stage = Some(stage);
-            return Shows::Line;
+            return Draw::Line;
         }
-        Shows::Nothing
+        Draw::Nothing
     }
 }
 
-fn tell(step: &Step, lines: Lines) {
+fn print_line(step: &Step, lines: Lines) {
     let Step { stage, done, total, .. } = *step;
     match (lines, total) {
         (Lines::Log, _) => tracing::info!(done, total, "{stage}"),
@@ -150,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_takes_long_is_told() {
+    fn long_stages_print_lines_or_a_bar() {
         let at = |number, done| Some(Step { number, stage: "compiling pages", done, total: 9 });
         let step = |number| at(number, 1);
         let start = Instant::now();
@@ -167,20 +183,20 @@ mod tests {
             (2, 0, 13.2),
         ];
         let shown =
-            moments.map(|(number, done, time)| piped.show(at(number, done), after(time)) == Shows::Line);
+            moments.map(|(number, done, time)| piped.next(at(number, done), after(time)) == Draw::Line);
         assert_eq!(shown, [false, false, true, false, true, false, false, true]);
 
         let mut terminal = Display::new(Style::without_colors(), start);
-        assert_eq!(terminal.show(step(1), after(0.1)), Shows::Nothing);
-        assert_eq!(terminal.show(step(1), after(0.5)), Shows::Bar);
-        assert_eq!(terminal.show(step(2), after(0.6)), Shows::Bar, "stages in a row are one bar");
-        assert_eq!(terminal.show(None, after(0.7)), Shows::Clear);
+        assert_eq!(terminal.next(step(1), after(0.1)), Draw::Nothing);
+        assert_eq!(terminal.next(step(1), after(0.5)), Draw::Bar);
+        assert_eq!(terminal.next(step(2), after(0.6)), Draw::Bar, "the next stage keeps the bar");
+        assert_eq!(terminal.next(None, after(0.7)), Draw::Clear);
     }
 
     #[test]
     fn quiet_shows_nothing() {
-        let shown = Output { quiet: true }.progress(Lines::Plain);
-        shown.shared().begin("waiting", 1);
-        assert!(shown.show.is_none());
+        let display = Output { quiet: true }.progress(Lines::Plain);
+        display.shared().begin("waiting", 1);
+        assert!(display.thread.is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! `sluice run`: one request to one page, and everything that comes of it.
+//! `sluice run`: makes one request to a page and prints everything that it caused.
 
 mod given;
 mod place;
@@ -21,52 +21,54 @@ use sluice_template as template;
 
 use super::output::{Lines, Output};
 
-/// The command line asks for something that cannot be.
+/// The exit code for a request that cannot be made.
 const USAGE: u8 = 2;
 
 #[derive(clap::Args)]
-pub struct Args {
-    /// A path (`/weight/checkin?unit=kg`) or a page's file
+pub(crate) struct Args {
+    /// The page's path (`/weight/checkin?unit=kg`) or its file
     #[arg(value_name = "PAGE")]
     page: String,
     /// The site's folder
     #[arg(long, value_name = "DIR", default_value = ".")]
     site: PathBuf,
-    /// The brand whose page it is, where there are several
+    /// The page's brand [default: the only brand, or the default brand]
     #[arg(long)]
     brand: Option<String>,
-    /// GET, HEAD or POST [default: POST with a body, else GET]
+    /// GET, HEAD or POST [default: POST if there is a body, otherwise GET]
     #[arg(long, value_parser = method)]
     method: Option<Method>,
-    /// The body: a file, `-` for standard input, or JSON as it is
+    /// The request body: a file, `-` for standard input, or JSON text
     #[arg(long, value_name = "FILE")]
     body: Option<String>,
-    /// The body is that of an HTML form: `name=Ann&age=4` as it is or from the file, or the
-    /// members of a JSON object
+    /// Send the body as an HTML form
+    ///
+    /// The body is then text such as `name=Ann&age=4`, a file with such text, or a JSON object
+    /// whose members are the fields.
     #[arg(long, requires = "body")]
     form: bool,
-    /// Who is logged in: a file with what `session.setCustomer` takes, or the JSON as it is
+    /// Log in this customer: the argument of `session.setCustomer`, as a file or as JSON text
     #[arg(long, value_name = "FILE")]
     customer: Option<String>,
-    /// What the session holds: a file with one JSON object, or the JSON as it is
+    /// Put these values into the session: a JSON object, as a file or as JSON text
     #[arg(long, value_name = "FILE")]
     session: Option<String>,
-    /// A query parameter
+    /// Add a query parameter; can be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     query: Vec<String>,
-    /// A request header
+    /// Add a request header; can be repeated
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// A cookie
+    /// Add a cookie; can be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     cookie: Vec<String>,
-    /// Random numbers follow from this number
+    /// The seed of random numbers: runs with the same seed get the same numbers
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// The time stands still at this one (`2026-01-31T12:00:00Z`)
+    /// Stop the clock at this time (`2026-01-31T12:00:00Z`)
     #[arg(long, value_name = "TIME", value_parser = clock)]
     clock: Option<Clock>,
-    /// As over https
+    /// Make the request as if over https
     #[arg(long)]
     https: bool,
     /// Print JSON
@@ -83,11 +85,11 @@ fn method(text: &str) -> Result<Method, String> {
 
 fn clock(text: &str) -> Result<Clock, String> {
     let now_ms = template::parse_time(text).filter(|now_ms| *now_ms >= 0);
-    now_ms.map(Clock::Fixed).ok_or_else(|| "this is no time such as 2026-01-31T12:00:00Z".to_owned())
+    now_ms.map(Clock::Fixed).ok_or_else(|| "write a time such as 2026-01-31T12:00:00Z".to_owned())
 }
 
-/// 0: the script came to its end. 1: it failed. 2: it could not be run.
-pub async fn run(args: Args, output: &Output) -> ExitCode {
+/// Exit code 0: the script succeeded. 1: the script failed. 2: the request could not be made.
+pub(crate) async fn run(args: Args, output: &Output) -> ExitCode {
     match visit(args, output).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -98,7 +100,7 @@ pub async fn run(args: Args, output: &Output) -> ExitCode {
     }
 }
 
-/// Whether the script came to its end.
+/// Whether the script succeeded.
 async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
     let mut asked = described(&args)?;
     let values = given::object(args.session.as_deref(), "--session")?.unwrap_or_default();
@@ -110,11 +112,11 @@ async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
     let place = place::find(&scratch, &args.page, args.brand.as_deref())?;
     asked.address = given::with_query(&place.address, &args.query)?;
     let brand = place.brand;
-    let mut visitor = Visitor::new(scratch.host().await?, Arc::clone(&brand)).map_err(anyhow::Error::msg)?;
+    let mut visitor = Visitor::new(scratch.host().await?, Arc::clone(&brand))?;
     visitor.is_https = args.https;
-    visitor.remember(&values, customer.as_ref()).await.map_err(anyhow::Error::msg)?;
+    visitor.remember(&values, customer.as_ref()).await?;
     let (method, address) = (asked.method, asked.address.clone());
-    let visit = visitor.visit(asked).await.map_err(anyhow::Error::msg)?;
+    let visit = visitor.visit(asked).await?;
     if place::is_nothing(&brand, &address, &visit) {
         anyhow::bail!("{}", place::nothing_at(&brand, &address));
     }
@@ -137,7 +139,7 @@ fn say(text: &str) -> anyhow::Result<()> {
     std::io::stdout().lock().write_all(text.as_bytes()).context("standard output")
 }
 
-/// The request but for its address.
+/// The request that the flags describe, without its address.
 fn described(args: &Args) -> anyhow::Result<Described> {
     let read = if args.form { given::form } else { given::body };
     let body = args.body.as_deref().map(read).transpose()?;

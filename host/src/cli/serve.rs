@@ -1,4 +1,4 @@
-//! `sluice serve`.
+//! `sluice serve`: serves a site to visitors.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,22 +13,23 @@ use sluice_telemetry::Telemetry;
 use super::output::{Lines, Output};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// Where visitors come in [default: 127.0.0.1:8080, or server.listen]
+    /// The address for visitors [default: server.listen, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     listen: Option<SocketAddr>,
-    /// Where operators come in [default: 127.0.0.1:9090, or admin.listen]
+    /// The address for operators [default: admin.listen, or 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
-    /// Folder of the embedded database, the application key and other files [default: data, or database.url]
+    /// The folder of the embedded database, the application key and other files [default: the folder
+    /// in database.url, or data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyhow::Result<()> {
     let mut config = config::read_site(&args.site_dir, std::env::vars())?;
     if let Some(listen) = args.listen {
         config.server.listen = listen;
@@ -42,7 +43,7 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     let progress = output.progress(Lines::Log);
     let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None).await?;
     drop(progress);
-    // Not before: whoever can connect takes a host for ready.
+    // Listen only now: monitors take a server that accepts connections for ready.
     let bound = Bound::new(&config)?;
     let running = server::start(app, bound, &config, &args.site_dir, None)?;
     // Scripts and tests read these lines to learn the ports.

@@ -1,4 +1,4 @@
-//! `sluice test`: the tests that authors wrote beside their pages.
+//! `sluice test`: runs the tests that authors wrote next to their pages.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -17,23 +17,23 @@ use sluice_site::{Brand, TEST_SUFFIX as SUFFIX};
 use super::output::{Lines, Output};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// Only tests whose name, or whose file's, contains this
+    /// Run only tests whose name or file name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// What is printed
+    /// How to print results
     #[arg(long, value_enum, default_value = "pretty")]
     format: Format,
-    /// One brand, not all
+    /// Run only tests of this brand [default: all brands]
     #[arg(long)]
     brand: Option<String>,
 }
 
-/// 0: every test passed. 1: one did not, a file could not be run, or there are none.
-pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
+/// Exit code 0: every test passed. 1: a test failed, a file cannot be run, or there are no tests.
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let progress = output.progress(Lines::Plain);
     let scratch = Scratch::load(&args.site_dir, FIXED, progress.shared()).await?;
@@ -53,7 +53,9 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let nothing = counts.passed + counts.failed + counts.skipped + counts.broken == 0;
     if nothing {
         let what = args.filter.map(|filter| format!(" matches {filter:?}")).unwrap_or_default();
-        anyhow::bail!("no test{what}: tests are files such as pages/index{SUFFIX} or modules/prices{SUFFIX}");
+        anyhow::bail!(
+            "no test{what}: tests are in files such as pages/index{SUFFIX} or modules/prices{SUFFIX}"
+        );
     }
     say(&report.end(began.elapsed()))?;
     Ok(if counts.failed + counts.broken > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -71,7 +73,7 @@ async fn test_file(
     let wanted = |name: &str| all || filter.is_some_and(|filter| name.contains(filter));
     let loaded = match TestFile::load(scratch, Arc::clone(brand), file).await {
         Ok(loaded) => loaded,
-        Err(FileProblem::Host(error)) => return Err(error),
+        Err(FileProblem::Host(error)) => return Err(error.into()),
         Err(FileProblem::Author(failure)) => {
             return say(&format!("{}{}", report.file(of), report.broken(of, &failure)));
         }
@@ -82,7 +84,7 @@ async fn test_file(
     loaded.run_tests(wanted, |end| say(&report.test(of, &end))).await
 }
 
-/// Prints at once: somebody may be watching.
+/// Prints and flushes, so that each result appears at once.
 fn say(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")

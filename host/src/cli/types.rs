@@ -1,4 +1,4 @@
-//! `sluice types`: types of the globals, for editors and the TypeScript compiler.
+//! `sluice types`: writes types of the globals for editors and the TypeScript compiler.
 
 use std::path::PathBuf;
 
@@ -8,19 +8,19 @@ use sluice_site::{brand_ids, schema};
 use sluice_text::printable::printable;
 use sluice_text::suggest;
 
-use crate::cli::macros::outln;
+use super::output::outln;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The site's folder
     #[arg(default_value = ".")]
     site_dir: PathBuf,
-    /// One brand, not all
+    /// Write files only for this brand [default: all brands]
     #[arg(long)]
     brand: Option<String>,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let known = brand_ids(&args.site_dir)?;
     let brands = match &args.brand {
         Some(id) if !known.contains(id) => {
@@ -34,11 +34,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for id in brands {
         let Written { declarations, project, scripts, problems } = types::write(&args.site_dir, &id)?;
         for problem in problems {
-            eprintln!("sluice: {} (its script is left out)", printable(&problem));
+            eprintln!("sluice: {} (its script is left out)", printable(&problem.to_string()));
         }
         outln!("{}", declarations.display());
         outln!("{} (with the scripts of {scripts} HTML files)", project.display());
     }
-    outln!("check them in an editor, or with: npx -p typescript tsc -p brands/<brand>/jsconfig.json");
+    outln!("open them in an editor, or run: npx -p typescript tsc -p brands/<brand>/jsconfig.json");
     Ok(())
 }

@@ -1,6 +1,5 @@
-//! What `sluice dev` adds to serving: browsers that reload when the site changes, mistakes
-//! shown in the page, and a line in the terminal for each run. None of it exists under
-//! `sluice serve`.
+//! What `sluice dev` adds to serving: browsers reload when the site changes, pages show their
+//! mistakes, and the terminal shows a line for each run. `sluice serve` uses none of this.
 
 pub mod check;
 mod csp;
@@ -28,13 +27,15 @@ use sluice_site::{Brand, Site};
 use mistake::Mistake;
 use report::Reporter;
 
-/// Where the browser's half comes from, and listens. No page can be here: a file whose
-/// name starts with a dot is left out.
+/// The path of the script that runs in the browser. No page can have this path, because files
+/// whose names start with a dot are not served.
 pub const CLIENT_PATH: &str = "/.sluice/client.js";
+/// The path from which the script receives server-sent events.
 pub const EVENTS_PATH: &str = "/.sluice/events";
+/// The script that runs in the browser.
 pub const CLIENT_JS: &str = include_str!("dev/client.js");
 
-/// Browsers that have fallen so far behind are told to reload.
+/// A browser that has more unread events than this is told to reload instead.
 const EVENTS_WAITING_MAX: usize = 16;
 
 /// What a browser is told.
@@ -42,57 +43,66 @@ const EVENTS_WAITING_MAX: usize = 16;
 pub enum Event {
     /// The site changed.
     Reload,
-    /// A request that a script of the page made has failed; of one brand, as JSON.
-    Failed { brand: String, mistakes: String },
+    /// A request that a script in the browser made has failed.
+    Failed {
+        /// The id of the brand that served the request. Only its pages show the mistakes.
+        brand: String,
+        /// A JSON array on one line.
+        mistakes: String,
+    },
 }
 
-/// Lives as long as the process.
+/// The state of development mode. It lives as long as the process.
 pub struct Dev {
-    /// Tells this process and this state of the site from all others.
+    /// Identifies the process and how often the site has changed since it started.
     generation: AtomicU64,
-    /// What is wrong with the site as a whole.
+    /// Mistakes in the settings. Every page shows them.
     site_mistakes: Mutex<Vec<Mistake>>,
-    /// What the last check found, wherever it stood.
-    found: Mutex<HashSet<String>>,
+    /// What the last check found. The entries have no line numbers, so that a finding stays
+    /// known when lines are added above it.
+    known_findings: Mutex<HashSet<String>>,
     events: broadcast::Sender<Event>,
-    /// Ends what browsers listen to, so that the server can stop.
+    /// Cancelled when the server stops. It ends the streams that browsers listen to.
     pub stopping: CancellationToken,
     reporter: Reporter,
 }
 
 impl Dev {
-    /// `quiet`: only mistakes are printed.
+    /// With `quiet`, only mistakes are printed.
     pub fn new(quiet: bool) -> Arc<Self> {
         let mut start = [0; 4];
-        // Without random numbers, browsers that were open before a restart may not reload.
         if getrandom::fill(&mut start).is_err() {
-            tracing::warn!("the system gives no random numbers");
+            tracing::warn!(
+                "the system has no random numbers: pages that were open before the start may not reload"
+            );
         }
         Arc::new(Self {
-            // Half of it is left for counting; JavaScript's numbers hold 53 bits.
+            // 32 random bits and 20 bits to count with: JavaScript's numbers hold 53 bits.
             generation: AtomicU64::new(u64::from(u32::from_le_bytes(start)) << 20),
             site_mistakes: Mutex::default(),
-            found: Mutex::default(),
+            known_findings: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_WAITING_MAX),
             stopping: CancellationToken::new(),
             reporter: Reporter::new(quiet),
         })
     }
 
-    /// Development mode as the host's observer of requests.
+    /// The observer that the host notifies about each request.
     pub fn observer(self: &Arc<Self>) -> Arc<dyn sluice_app::observe::Observer> {
         Arc::new(observer::DevObserver(Arc::clone(self)))
     }
 
+    /// A number that changes with each change of the site and each start of the process.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
 
+    /// Subscribes a browser to the events that follow.
     pub fn listen(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
-    /// Prints what came of the start.
+    /// Prints the result of the start.
     pub fn started(&self, site: &Site, took: Duration) {
         let compiled = site
             .brands()
@@ -103,7 +113,7 @@ impl Dev {
         self.report_pages(site);
     }
 
-    /// Notes what came of a reload and tells the browsers.
+    /// Prints the result of a reload, keeps its mistakes, and tells the browsers to reload.
     pub fn loaded(
         &self,
         changed: &[String],
@@ -113,68 +123,72 @@ impl Dev {
         took: Duration,
     ) {
         let problems: Vec<String> = report.site_problems().map(ToString::to_string).collect();
-        let of_site = of_settings(&problems, site_dir);
+        let of_site = settings_mistakes(&problems, site_dir);
         self.reporter.loaded(changed, report, &broken(site), took);
         of_site.iter().for_each(|mistake| self.reporter.mistake(mistake));
         self.report_pages(site);
-        self.turn(of_site);
+        self.advance(of_site);
     }
 
-    /// What several pages have in common, a layout's mistake perhaps, is told once.
+    /// Prints the mistakes of pages that do not compile. A mistake that several pages share, for
+    /// example in a layout, is printed once.
     fn report_pages(&self, site: &Site) {
         for brand in site.brands() {
-            let mut told: Vec<Mistake> = Vec::new();
+            let mut printed: Vec<Mistake> = Vec::new();
             for problem in &brand.problems {
                 let mistake = Mistake::of_page(problem, &brand.dir);
-                if !told.iter().any(|known| known.is_same(&mistake)) {
+                if !printed.iter().any(|known| known.is_same(&mistake)) {
                     self.reporter.mistake(&mistake);
-                    told.push(mistake);
+                    printed.push(mistake);
                 }
             }
         }
     }
 
-    /// Notes that nothing could be taken over, and why.
+    /// Prints why a reload failed, keeps the mistakes, and tells the browsers to reload, so that
+    /// they show them.
     pub fn not_loaded(&self, changed: &[String], site_dir: &Path, reason: String) {
-        let mistakes = of_settings(&[reason], site_dir);
+        let mistakes = settings_mistakes(&[reason], site_dir);
         self.reporter.not_loaded(changed);
         mistakes.iter().for_each(|mistake| self.reporter.mistake(mistake));
-        self.turn(mistakes);
+        self.advance(mistakes);
     }
 
-    /// Prints what a check found that the one before had not, but for what is printed of
-    /// pages that do not compile.
+    /// Prints the findings that the previous check did not have. Leaves out mistakes that the
+    /// load has printed already: those in settings and in pages that do not compile.
     fn checked(&self, all: &[Diagnostic], site: &Site, site_dir: &Path) {
-        let told: HashSet<(String, u32)> = site
+        let printed: HashSet<(String, u32)> = site
             .brands()
             .flat_map(|brand| brand.problems.iter().map(move |problem| (brand, &problem.failure)))
             .map(|(brand, failure)| (brand, checks::explained(failure.clone(), &brand.dir)))
             .map(|(brand, failure)| (format!("brands/{}/{}", brand.id, failure.file), failure.line))
             .chain(checks::settings_mistakes(site_dir).into_iter().map(|one| (one.file, one.line)))
             .collect();
-        let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known_findings.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::take(&mut *known);
-        for one in all.iter().filter(|one| !told.contains(&(one.file.clone(), one.line))) {
-            // A line more above it makes nothing new of it.
+        for one in all.iter().filter(|one| !printed.contains(&(one.file.clone(), one.line))) {
+            // Without the line number: a line that is added above a finding does not make it new.
             let line = one.excerpt.iter().flat_map(|excerpt| excerpt.lines()).next().unwrap_or_default();
-            let what = [one.rule.code(), &one.file, &one.message, line].join("\n");
-            if !before.contains(&what) {
-                self.reporter.found(&diagnostic::human(one));
+            let finding = [one.rule.code(), &one.file, &one.message, line].join("\n");
+            if !before.contains(&finding) {
+                self.reporter.finding(&diagnostic::human(one));
             }
-            known.insert(what);
+            known.insert(finding);
         }
     }
 
-    fn turn(&self, site_mistakes: Vec<Mistake>) {
+    /// Starts the next generation, and tells the browsers to reload.
+    fn advance(&self, site_mistakes: Vec<Mistake>) {
         *self.site_mistakes.lock().unwrap_or_else(PoisonError::into_inner) = site_mistakes;
         self.generation.fetch_add(1, Ordering::Relaxed);
-        // Nobody may be listening.
+        // Sending fails if no browser listens.
         let _ = self.events.send(Event::Reload);
     }
 }
 
-/// Settings that cannot be used, with their places; whatever else is wrong, as it was said.
-fn of_settings(sentences: &[String], site_dir: &Path) -> Vec<Mistake> {
+/// The mistakes in settings with their positions, and then the sentences that are about
+/// something else.
+fn settings_mistakes(sentences: &[String], site_dir: &Path) -> Vec<Mistake> {
     if sentences.is_empty() {
         return Vec::new();
     }

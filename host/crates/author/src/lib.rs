@@ -1,6 +1,8 @@
-//! Tools for those who write pages: one run (`sluice run`), tests (`sluice test`), types for
-//! editors (`sluice types`). All of them serve requests as the server does, on a database
-//! that goes when they end.
+//! Tools for the authors of pages: a single request (`sluice run`), tests (`sluice test`), types
+//! for editors (`sluice types`) and development mode (`sluice dev`).
+//!
+//! `sluice run` and `sluice test` serve requests with the server's own code, on a temporary
+//! database that is deleted when the command ends.
 
 #![deny(unsafe_code)]
 
@@ -20,7 +22,14 @@ use sluice_site::files;
 use sluice_text::excerpt::excerpt;
 use sluice_text::source::Position;
 
-/// The line of a brand's file that a failure points at, with a mark under the place.
+/// An error of another crate that these tools only pass on.
+///
+/// It is boxed because the tools do not distinguish its cases: they print it and stop.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The line of a brand's file that a failure points at, with a mark under the position.
+///
+/// `None` if the failure has no position, or the line cannot be read.
 pub fn source_line(brand_dir: &Path, failure: &Failure) -> Option<String> {
     if failure.line == 0 {
         return None;

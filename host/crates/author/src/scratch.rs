@@ -1,14 +1,17 @@
-//! A site without listeners, on an empty database in a temporary folder. The site's own
-//! data are never opened; `crm.toml` is applied, and secrets are those of the site.
+//! A site without listeners, on an empty database in a temporary folder.
+//!
+//! The site's own database is never opened. `crm.toml` is applied, and scripts get the site's
+//! real secrets.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 use sluice_app::app::{App, AppParts};
+use sluice_kit::StoreError;
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;
 use sluice_kit::progress::Progress;
@@ -19,40 +22,95 @@ use sluice_store::sqlite::{self, SqliteOptions, SqliteStore};
 use sluice_telemetry::Telemetry;
 use sluice_text::suggest;
 
-/// A test's run and the page that it visits; the others wait for nobody.
+use crate::Cause;
+
+/// Two are needed at once: a test's own run and the run of the page that it visits. The rest
+/// is spare.
 const CONCURRENT_RUNS: u32 = 4;
 
-/// Time and chance of what runs here.
+/// Replaces the clock and the random numbers of the runs, so that results repeat.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fixed {
+    /// The time that scripts see.
     pub clock: Clock,
+    /// The seed of `Math.random`. Without it, the system's random numbers are used.
     pub seed: Option<u64>,
 }
 
-/// A loaded site, and the empty database that its hosts begin with.
+/// Why a site could not be loaded, or its host not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// The settings or the site are invalid. A server would not start either.
+    #[error(transparent)]
+    Site(Cause),
+    /// The temporary folder could not be created.
+    #[error("the temporary folder could not be created")]
+    Folder(#[source] io::Error),
+    /// The empty database could not be copied.
+    #[error("the temporary database could not be copied")]
+    Copy(#[source] io::Error),
+    /// The temporary database failed.
+    #[error("the temporary database failed")]
+    Database(#[from] StoreError),
+    /// A background task still uses the site after it was loaded.
+    #[error("a background task still uses the loaded site")]
+    InUse,
+}
+
+impl ScratchError {
+    fn site(error: impl Into<Cause>) -> Self {
+        Self::Site(error.into())
+    }
+}
+
+/// Why no brand was chosen. The message names the brands of the site.
+#[derive(Debug, thiserror::Error)]
+pub enum BrandError {
+    /// There are several brands, none of them is the default, and none was named.
+    #[error("name the brand with --brand: {}", .known.join(", "))]
+    Unnamed {
+        /// The site's brands.
+        known: Vec<String>,
+    },
+    /// No brand has the given name.
+    #[error("there is no brand \"{id}\"{}; there is {}", hint(.id, .known), .known.join(", "))]
+    Unknown {
+        /// The name that was given.
+        id: String,
+        /// The site's brands.
+        known: Vec<String>,
+    },
+}
+
+fn hint(id: &str, known: &[String]) -> String {
+    suggest::hint(id, known.iter().map(String::as_str))
+}
+
+/// A loaded site, and the empty database that each of its hosts starts with.
 pub struct Scratch {
-    /// Its database is closed: hosts are made of it.
+    /// The loaded site. Its own database is closed; hosts are copies of it with another one.
     base: App,
     folder: TempDir,
     hosts: AtomicUsize,
 }
 
 impl Scratch {
-    /// Loads the site.
+    /// Loads the site at `site_dir`, and tells `progress` about it.
     ///
     /// # Errors
-    /// What would keep a server from starting. Pages that do not compile do not.
-    pub async fn load(site_dir: &Path, fixed: Fixed, progress: Arc<Progress>) -> anyhow::Result<Self> {
-        let mut config = config::read_site(site_dir, std::env::vars())?;
-        let folder = tempfile::tempdir().context("a temporary folder")?;
+    /// Whatever would keep a server from starting. A page that does not compile is no error.
+    pub async fn load(site_dir: &Path, fixed: Fixed, progress: Arc<Progress>) -> Result<Self, ScratchError> {
+        let mut config = config::read_site(site_dir, std::env::vars()).map_err(ScratchError::site)?;
+        let folder = tempfile::tempdir().map_err(ScratchError::Folder)?;
         if config.secrets.dir.is_none() {
-            let data_dir = Location::of(&config.database.url, config.database.connections_max)?.data_dir();
+            let location = Location::of(&config.database.url, config.database.connections_max);
+            let data_dir = location.map_err(ScratchError::site)?.data_dir();
             config.secrets.dir = data_dir.map(|dir| dir.join("secrets"));
         }
         config.log.path = Some(folder.path().join("runs.db"));
         config.limits.max.concurrent_runs = Some(CONCURRENT_RUNS);
         let parts = AppParts {
-            keys: Keys::of_dir(folder.path())?,
+            keys: Keys::of_dir(folder.path()).map_err(ScratchError::site)?,
             cache: user_cache::code_cache(&config),
             store: open(&prepared(&folder)).await?,
             data_dir: None,
@@ -61,68 +119,64 @@ impl Scratch {
             progress,
             dev: None,
         };
-        let telemetry = Telemetry::start(|_| None)?;
-        let app = App::start_on(parts, site_dir.to_owned(), &config, telemetry).await?;
+        let telemetry = Telemetry::start(|_| None).map_err(ScratchError::site)?;
+        let app = App::start_on(parts, site_dir.to_owned(), &config, telemetry).await;
+        let app = app.map_err(ScratchError::site)?;
         app.store.close().await;
-        // Readers are closed behind it, and the last one moves its log into the file: only
-        // SQLite can tell what is in it meanwhile.
+        // SQLite closes its readers in the background, and the last one moves the write-ahead log
+        // into the file. Until then only SQLite can read the whole database, so it makes the copy.
         let (from, to) = (prepared(&folder), empty(&folder));
         tokio::task::spawn_blocking(move || sqlite::backup(&from, &to))
-            .await?
-            .context("the scratch database")?;
-        let base = Arc::into_inner(app).context("the site is held by somebody")?;
+            .await
+            .map_err(|error| ScratchError::Copy(error.into()))??;
+        let base = Arc::into_inner(app).ok_or(ScratchError::InUse)?;
         Ok(Self { base, folder, hosts: AtomicUsize::new(0) })
     }
 
-    /// A host of the site with an empty database of its own.
+    /// Starts a host of the site with an empty database of its own.
     ///
     /// # Errors
-    /// The database cannot be made.
-    pub async fn host(&self) -> anyhow::Result<Arc<App>> {
+    /// The database cannot be copied or opened.
+    pub async fn host(&self) -> Result<Arc<App>, ScratchError> {
         let number = self.hosts.fetch_add(1, Ordering::Relaxed);
         let database = self.folder.path().join(format!("{number}.db"));
-        std::fs::copy(empty(&self.folder), &database).context("the scratch database")?;
+        std::fs::copy(empty(&self.folder), &database).map_err(ScratchError::Copy)?;
         Ok(Arc::new(self.base.on_store(open(&database).await?)))
     }
 
+    /// All brands of the site.
     pub fn brands(&self) -> Vec<Arc<Brand>> {
         self.base.live().site.brands().cloned().collect()
     }
 
-    /// The brand `id`; where none is given, the only one, else the default one.
+    /// The brand `id`. Without an id: the only brand, or else the default brand.
     ///
     /// # Errors
-    /// A sentence that names the brands.
-    pub fn brand(&self, id: Option<&str>) -> anyhow::Result<Arc<Brand>> {
+    /// There is no such brand, or the site has several and no default.
+    pub fn brand(&self, id: Option<&str>) -> Result<Arc<Brand>, BrandError> {
         let brands = self.brands();
-        let names: Vec<&str> = brands.iter().map(|brand| brand.id.as_str()).collect();
+        let known = || brands.iter().map(|brand| brand.id.clone()).collect();
         let Some(id) = id else {
             let only = if let [only] = brands.as_slice() { Some(only) } else { None };
             let default = || brands.iter().find(|brand| brand.is_default());
             let brand = only.or_else(default).cloned();
-            return brand.with_context(|| format!("name the brand with --brand: {}", names.join(", ")));
+            return brand.ok_or_else(|| BrandError::Unnamed { known: known() });
         };
-        match brands.iter().find(|brand| brand.id == id) {
-            Some(brand) => Ok(Arc::clone(brand)),
-            None => bail!(
-                "there is no brand \"{id}\"{}; there is {}",
-                suggest::hint(id, names.iter().copied()),
-                names.join(", ")
-            ),
-        }
+        let brand = brands.iter().find(|brand| brand.id == id).cloned();
+        brand.ok_or_else(|| BrandError::Unknown { id: id.to_owned(), known: known() })
     }
 }
 
+/// The database on which the site was loaded.
 fn prepared(folder: &TempDir) -> PathBuf {
     folder.path().join("prepared.db")
 }
 
-/// The same, at rest: what hosts begin with.
+/// A complete copy of it, which no process has open. Hosts start with copies of this file.
 fn empty(folder: &TempDir) -> PathBuf {
     folder.path().join("empty.db")
 }
 
-async fn open(path: &Path) -> anyhow::Result<Arc<dyn Store>> {
-    let store = SqliteStore::open(SqliteOptions::new(path)).await;
-    Ok(Arc::new(store.context("the scratch database")?))
+async fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(SqliteOptions::new(path)).await?))
 }

@@ -1,6 +1,8 @@
-//! Authors' tests: `*.test.js` beside pages and modules. A file runs in a sandbox of its
-//! own once to tell its tests, then once for each of them, every time on an empty
-//! database: no test sees another, and one that never ends fails by itself.
+//! Authors' tests: `*.test.js` files next to pages and modules.
+//!
+//! A file runs once to declare its tests, and then once for each of them. Each run has its own
+//! sandbox and its own empty database, so tests cannot affect each other, and a test that never
+//! ends reaches its own limits and fails.
 
 mod calls;
 mod compile;
@@ -23,15 +25,17 @@ use sluice_site::{Brand, BrandFolder, TEST_SUFFIX};
 
 use crate::scratch::{Fixed, Scratch};
 use calls::{Calls, Declared, Mode};
-use outcome::{Ended, FileProblem, TestEnd};
+use outcome::{Ended, FileProblem, HostError, TestEnd};
 
-/// Time and chance of every test: results repeat.
+/// The clock and the seed of every test, so that results repeat. Tests start at
+/// 2026-01-01T00:00:00Z.
 pub const FIXED: Fixed = Fixed { clock: Clock::Fixed(1_767_225_600_000), seed: Some(1) };
 
-/// A test makes requests, each with a time limit of its own.
+/// A test may take this long at least, because it waits for the requests that it makes. Each of
+/// these has a time limit of its own.
 const TEST_WALL_MS: u64 = 60_000;
 
-/// A brand's test files, relative to its folder.
+/// Lists a brand's test files, relative to its folder.
 ///
 /// # Errors
 /// A folder cannot be read.
@@ -44,7 +48,7 @@ pub fn files(brand_dir: &Path) -> Result<Vec<String>, FileError> {
     Ok(found)
 }
 
-/// A test file, compiled, and the tests that it declared.
+/// A compiled test file and the tests that it declared.
 pub struct TestFile<'a> {
     scratch: &'a Scratch,
     brand: Arc<Brand>,
@@ -54,14 +58,14 @@ pub struct TestFile<'a> {
 }
 
 impl<'a> TestFile<'a> {
-    /// Compiles `file` and runs it once, to learn its tests.
+    /// Compiles `file` and runs it once, so that it declares its tests.
     ///
     /// # Errors
-    /// [`FileProblem::Author`]: it does not compile, fails, or has no tests.
+    /// [`FileProblem::Author`] if the file does not compile, fails, or has no tests.
     pub async fn load(scratch: &'a Scratch, brand: Arc<Brand>, file: &str) -> Result<Self, FileProblem> {
-        let host = scratch.host().await?;
-        let folder = BrandFolder::new(&brand.dir).map_err(anyhow::Error::from)?;
-        let source = folder.source(file).map_err(|error| Failure::new("FileError", error.to_string()))?;
+        let host = scratch.host().await.map_err(HostError::from)?;
+        let folder = BrandFolder::new(&brand.dir).map_err(HostError::from)?;
+        let source = folder.source(file).map_err(|reason| Failure::new("FileError", reason))?;
         let compiled = compile::compile(&host.sandbox, source, &folder, &limits(&brand)).await;
         let (script, files) = compiled.map_err(|problem| match problem {
             FileProblem::Author(failure) => check::explained(*failure, &brand.dir).into(),
@@ -85,20 +89,21 @@ impl<'a> TestFile<'a> {
         Ok(loaded)
     }
 
-    /// The names of its tests.
+    /// The names of the file's tests, in the order of their declaration.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.declared.iter().map(|test| test.name.as_str())
     }
 
-    /// Runs the tests with a `wanted` name; each is told as soon as it has ended.
+    /// Runs the tests whose name is `wanted`, one after another. Calls `tell` as soon as a test
+    /// has ended.
     ///
     /// # Errors
-    /// The host's own, and those of `tell`.
-    pub async fn run_tests(
+    /// [`HostError`], which is never the author's mistake, and the errors of `tell`.
+    pub async fn run_tests<E: From<HostError>>(
         &self,
         wanted: impl Fn(&str) -> bool,
-        mut tell: impl FnMut(TestEnd) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+        mut tell: impl FnMut(TestEnd) -> Result<(), E>,
+    ) -> Result<(), E> {
         let only = self.declared.iter().any(|test| test.mode == Mode::Only);
         for test in self.declared.iter().filter(|test| wanted(&test.name)) {
             let skipped = test.mode == Mode::Skip || (only && test.mode != Mode::Only);
@@ -107,7 +112,7 @@ impl<'a> TestFile<'a> {
         Ok(())
     }
 
-    async fn run_test(&self, test: &Declared) -> anyhow::Result<TestEnd> {
+    async fn run_test(&self, test: &Declared) -> Result<TestEnd, HostError> {
         let host = self.scratch.host().await?;
         let began = Instant::now();
         let (report, calls) = self.run(&host, Some(test.name.clone())).await?;
@@ -121,8 +126,8 @@ impl<'a> TestFile<'a> {
         Ok(ended.judge(&test.name, report, &self.files))
     }
 
-    /// One run of the file: of one test, or of none.
-    async fn run(&self, host: &Arc<App>, test: Option<String>) -> anyhow::Result<(RunReport, Arc<Calls>)> {
+    /// Runs the file for one test. Without a test, the file only declares its tests.
+    async fn run(&self, host: &Arc<App>, test: Option<String>) -> Result<(RunReport, Arc<Calls>), HostError> {
         let calls = Arc::new(Calls::new(Arc::clone(host), Arc::clone(&self.brand), test));
         let brand = &self.brand.id;
         let context = RunContext {
@@ -143,7 +148,7 @@ impl<'a> TestFile<'a> {
     }
 }
 
-/// Those of the brand's pages, with time for the requests of a test.
+/// The limits of the brand's pages, with more time for the requests of a test.
 fn limits(brand: &Brand) -> Limits {
     let wall_ms_max = brand.limits.wall_ms_max.max(TEST_WALL_MS);
     Limits { wall_ms_max, ..brand.limits.clone() }

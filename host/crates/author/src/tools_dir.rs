@@ -1,17 +1,17 @@
-//! `.sluice/` in a site's folder: the scripts of its pages as editors want them. It can be
-//! deleted at any time.
+//! `.sluice/` in a site's folder: the scripts of its pages, extracted for editors. The folder
+//! can be deleted at any time.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = ".sluice";
-/// Nothing in it belongs into version control.
+/// Keeps the whole folder out of version control.
 const GIT_IGNORE: &str = "*\n";
 
-/// The folder below `dir`, made if there is none.
+/// Creates the folder below `dir` if it is missing, and returns its path.
 ///
 /// # Errors
-/// It cannot be made.
+/// The folder or its `.gitignore` cannot be created.
 pub fn make(dir: &Path) -> io::Result<PathBuf> {
     let tools = dir.join(NAME);
     std::fs::create_dir_all(&tools)?;

@@ -1,8 +1,9 @@
-//! What came of one request: the answer, and everything the page's script did. As JSON it
-//! is what `sluice run --json` prints and what `visit()` gives a test; `docs/testing.md`
-//! lists the keys.
+//! The result of one request: the response, and everything that the page's script did.
+//!
+//! `sluice run --json` prints it as JSON, and `visit()` returns the same JSON to a test.
+//! `docs/testing.md` lists the keys.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -15,48 +16,52 @@ use sluice_session::Session;
 
 use crate::watch::{CrmCall, Seen};
 
-/// Of a file in `public/`, so much is shown.
+/// The rest of a larger file in `public/` is left out of [`Visit::body`].
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
-/// One request and what it caused.
+/// One request's response and what the request caused.
 pub struct Visit {
+    /// The HTTP status.
     pub status: u16,
-    /// As they are sent, lower-case names.
+    /// The response's headers as they are sent, with lower-case names.
     pub headers: Vec<(String, String)>,
     /// `Set-Cookie` values.
     pub cookies: Vec<String>,
-    /// As text; what is not UTF-8 is replaced.
+    /// The body as text; bytes that are not UTF-8 are replaced by U+FFFD.
     pub body: String,
-    /// None where no page answered.
+    /// The page's run. `None` if no page answered.
     pub run: Option<PageRun>,
+    /// The script's CRM calls, in order.
     pub crm_calls: Vec<CrmCall>,
-    /// URLs that the template blocked, and why the body was not read.
+    /// URLs that the template blocked, and why the script did not get the request's body.
     pub warnings: Vec<String>,
 }
 
 /// What a page's script and template did.
 pub struct PageRun {
+    /// The brand's id.
     pub brand: String,
+    /// The page's file, relative to the brand's folder.
     pub page: String,
+    /// How the run ended, such as `ok` or `fuel`.
     pub outcome: &'static str,
+    /// The error of the script or of the template.
     pub failure: Option<Failure>,
+    /// The run's effects and costs.
     pub report: RunReport,
 }
 
 impl Visit {
     /// # Errors
     /// A file of `public/` could not be read.
-    pub async fn new(method: Method, reply: Reply, seen: Seen) -> Result<Self, String> {
+    pub(crate) async fn new(method: Method, reply: Reply, seen: Seen) -> io::Result<Self> {
         let headers = reply.all_headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let has_body = reply.has_body() && method != Method::Head;
         let Reply { status, cookies, body, .. } = reply;
         let bytes = match body {
             _ if !has_body => Vec::new(),
             ReplyBody::Bytes(bytes) => bytes.to_vec(),
-            ReplyBody::File(part) => {
-                let read = tokio::task::spawn_blocking(move || read(part)).await;
-                read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?
-            }
+            ReplyBody::File(part) => tokio::task::spawn_blocking(move || read(part)).await??,
         };
         let Seen { page, crm_calls, template_failure, warnings } = seen;
         let run = page.map(|page| {
@@ -69,11 +74,12 @@ impl Visit {
         Ok(Self { status, headers, cookies, body, run, crm_calls, warnings })
     }
 
+    /// Whether the page's script or template failed.
     pub fn has_failed(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.failure.is_some())
     }
 
-    /// The keys are a promise: they stay, and new ones may come.
+    /// The visit as JSON. Its keys are stable: later versions may add keys, and remove none.
     pub fn as_json(&self) -> Value {
         let headers: Map<String, Value> =
             self.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
@@ -96,7 +102,7 @@ impl Visit {
     }
 }
 
-fn read(part: FilePart) -> std::io::Result<Vec<u8>> {
+fn read(part: FilePart) -> io::Result<Vec<u8>> {
     let FilePart { mut file, start, bytes } = part;
     let mut read = Vec::new();
     file.seek(SeekFrom::Start(start))?;
@@ -119,8 +125,8 @@ impl PageRun {
     }
 }
 
-/// `{name, message, file, line, column, stack}`; line and column are null where unknown.
-pub fn failure(failure: &Failure) -> Value {
+/// `{name, message, file, line, column, stack}`; file, line and column are null if unknown.
+fn failure(failure: &Failure) -> Value {
     let place = |number: u32| (number > 0).then_some(number);
     json!({
         "name": failure.name,
@@ -133,7 +139,7 @@ pub fn failure(failure: &Failure) -> Value {
 }
 
 /// `{values, customer, changed}`.
-pub fn session(session: &Session) -> Value {
+fn session(session: &Session) -> Value {
     json!({
         "values": session.values(),
         "customer": session.identity().map(|identity| &identity.customer),
@@ -141,8 +147,8 @@ pub fn session(session: &Session) -> Value {
     })
 }
 
-/// Each line `{level, text}`; the last says how many were dropped.
-pub fn console(log: &ConsoleLog) -> Value {
+/// A list of `{level, text}`. If lines were dropped, a last entry says how many.
+fn console(log: &ConsoleLog) -> Value {
     let lines = log.lines.iter().map(|line| json!({ "level": line.level.name(), "text": line.text }));
     let dropped = (log.dropped > 0).then(
         || json!({ "level": Level::Warn.name(), "text": format!("{} more lines were dropped", log.dropped) }),
@@ -151,6 +157,6 @@ pub fn console(log: &ConsoleLog) -> Value {
 }
 
 fn milliseconds(time: Duration) -> f64 {
-    // Microseconds are what the clock is good for.
+    // The clock is not precise below a microsecond.
     (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,5 +1,6 @@
-//! A visitor of a scratch host: a browser's cookies, and the requests that it makes.
+//! A visitor of a scratch host: it keeps cookies as a browser does, and sends requests.
 
+use std::io;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,65 +10,97 @@ use sluice_app::observe::Observation;
 use sluice_app::request::described::Described;
 use sluice_check as check;
 use sluice_http::cookies::{self, KeptCookie};
+use sluice_kit::StoreError;
 use sluice_sandbox::outcome::Outcome;
-use sluice_session::Session;
 use sluice_session::cookie::{self, SessionId};
+use sluice_session::storage::SessionError;
+use sluice_session::{Session, SessionRefusal};
 use sluice_site::Brand;
+use tokio::task::JoinError;
 
 use super::visit::Visit;
+use crate::Cause;
 use crate::watch::Watch;
 
-/// Jobs in one go.
-const JOBS_A_GO: u32 = 32;
+/// How many queued jobs are applied in one call of the store.
+const JOBS_PER_BATCH: u32 = 32;
 
 /// One visitor of one brand.
 pub struct Visitor {
     app: Arc<App>,
     brand: Arc<Brand>,
     host: String,
+    /// Whether requests are sent as if over https.
     pub is_https: bool,
     cookies: Vec<KeptCookie>,
 }
 
+/// Why a visitor's request could not be made. Each message is complete: it includes its cause.
+#[derive(Debug, thiserror::Error)]
+pub enum VisitError {
+    /// The brand answers to no host name.
+    #[error("brand {0} answers to no host name: its brand.toml needs `domains` or `default = true`")]
+    NoHost(String),
+    /// The values that were given for the session are invalid.
+    #[error("the session: {0}")]
+    Session(SessionRefusal),
+    /// The customer that was given is invalid.
+    #[error("the customer: {0}")]
+    Customer(SessionRefusal),
+    /// The session could not be loaded or saved.
+    #[error(transparent)]
+    SessionStore(#[from] SessionError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The request is invalid, so no browser could send it.
+    #[error(transparent)]
+    Request(Cause),
+    /// Queued writes could not be applied.
+    #[error("background writes: {0}")]
+    Jobs(StoreError),
+    /// Serving the request panicked.
+    #[error("the host failed: {0}")]
+    Host(JoinError),
+    /// A file in `public/` could not be read.
+    #[error(transparent)]
+    File(io::Error),
+}
+
 impl Visitor {
+    /// A visitor without cookies.
+    ///
     /// # Errors
-    /// The brand takes no Host.
-    pub fn new(app: Arc<App>, brand: Arc<Brand>) -> Result<Self, String> {
-        let host = brand.own_host().ok_or_else(|| {
-            format!("nobody can visit brand {}: its brand.toml needs `domains` or `default = true`", brand.id)
-        })?;
+    /// [`VisitError::NoHost`].
+    pub fn new(app: Arc<App>, brand: Arc<Brand>) -> Result<Self, VisitError> {
+        let host = brand.own_host().ok_or_else(|| VisitError::NoHost(brand.id.clone()))?;
         Ok(Self { app, brand, host, is_https: false, cookies: Vec::new() })
     }
 
-    /// Puts `values` into the visitor's session and logs `customer` in, as scripts do.
+    /// Puts `values` into the visitor's session and logs `customer` in. The rules are the same
+    /// as for scripts.
     ///
     /// # Errors
-    /// A sentence: what a script may not do either.
+    /// The values or the customer are invalid, or the database failed.
     pub async fn remember(
         &mut self,
         values: &Map<String, Value>,
         customer: Option<&Value>,
-    ) -> Result<(), String> {
+    ) -> Result<(), VisitError> {
         let (app, brand) = (Arc::clone(&self.app), Arc::clone(&self.brand));
         let mut session = self.session().await?;
         for (key, value) in values {
-            session
-                .set(key, value.clone(), &brand.limits)
-                .map_err(|refusal| format!("the session: {refusal}"))?;
+            session.set(key, value.clone(), &brand.limits).map_err(VisitError::Session)?;
         }
         if let Some(customer) = customer {
-            session
-                .set_customer(customer, &brand.limits)
-                .map_err(|refusal| format!("the customer: {refusal}"))?;
+            session.set_customer(customer, &brand.limits).map_err(VisitError::Customer)?;
         }
         let now_ms = app.now_ms();
         if let Some(owner) = session.new_owner() {
-            let adopted = app.crm_access(&brand.id);
-            let adopted = adopted.adopt_customer(&owner.email_owner(), &owner.customer_id, now_ms).await;
-            adopted.map_err(|error| error.to_string())?;
+            let crm = app.crm_access(&brand.id);
+            crm.adopt_customer(&owner.email_owner(), &owner.customer_id, now_ms).await?;
         }
-        let saved = app.sessions.save(&brand.id, &session, &brand.limits, now_ms).await;
-        if let Some(issued) = saved.map_err(|error| error.to_string())? {
+        if let Some(issued) = app.sessions.save(&brand.id, &session, &brand.limits, now_ms).await? {
             self.set_cookie(KeptCookie {
                 name: cookie::name(self.is_https).to_owned(),
                 value: issued.id,
@@ -79,23 +112,19 @@ impl Visitor {
         Ok(())
     }
 
-    /// The visitor's session as it is stored.
-    ///
-    /// # Errors
-    /// The database did not answer.
-    pub async fn session(&self) -> Result<Session, String> {
+    /// Loads the visitor's session from the database.
+    async fn session(&self) -> Result<Session, SessionError> {
         let cookies = self.cookies.iter().map(|cookie| (cookie.name.as_str(), cookie.value.as_str()));
         let id = SessionId::find(cookies, self.is_https);
-        let loaded = self.app.sessions.load(&self.brand.id, id.as_ref(), self.app.now_ms()).await;
-        loaded.map_err(|error| error.to_string())
+        self.app.sessions.load(&self.brand.id, id.as_ref(), self.app.now_ms()).await
     }
 
-    /// Sends a request with the visitor's cookies, and waits for what it causes: background
-    /// writes, too. Nothing is followed.
+    /// Sends a request with the visitor's cookies. Waits until the background writes that the
+    /// request queued are applied. Redirects are not followed.
     ///
     /// # Errors
-    /// A sentence: what cannot be sent.
-    pub async fn visit(&mut self, mut asked: Described) -> Result<Visit, String> {
+    /// The request is invalid, or the host failed.
+    pub async fn visit(&mut self, mut asked: Described) -> Result<Visit, VisitError> {
         asked.is_https = self.is_https;
         asked.host.clone_from(&self.host);
         let path = asked.address.split(['?', '#']).next().unwrap_or_default().to_owned();
@@ -107,33 +136,34 @@ impl Visitor {
             asked.cookies.push((name, value));
         }
         let request = asked.into_request(&self.app.live().read_rules);
-        let request = request.map_err(|error| error.to_string())?;
+        let request = request.map_err(|error| VisitError::Request(error.into()))?;
         let watch = Arc::new(Watch::default());
         let mut observation = Observation::default();
         observation.add(watch.observer());
         observation.set_run_observer(Arc::clone(&watch) as _);
-        // Each journey has a task of its own, as in the server: a test's run, inside
-        // which this may be, has a stack of its own.
+        // The request is served on a task of its own, as in the server. This call may come from
+        // inside a test's run, whose stack must not also hold the page's run.
         let app = Arc::clone(&self.app);
         let method = request.method;
         let reply = tokio::spawn(async move { sluice_app::serve::serve(&app, request, observation).await });
-        let reply = reply.await.map_err(|error| format!("the host failed: {error}"))?;
-        self.app_jobs().await?;
+        let reply = reply.await.map_err(VisitError::Host)?;
+        self.apply_jobs().await?;
         for cookie in reply.cookies.iter().filter_map(|line| KeptCookie::parse(line)) {
             self.set_cookie(cookie);
         }
-        let mut visit = Visit::new(method, reply, watch.take()).await?;
+        let mut visit = Visit::new(method, reply, watch.take()).await.map_err(VisitError::File)?;
         if let Some(run) = visit.run.as_mut().filter(|run| run.outcome == Outcome::Compile.name()) {
             run.failure = run.failure.take().map(|failure| check::explained(failure, &self.brand.dir));
         }
         Ok(visit)
     }
 
-    /// Applies what `async: true` has queued.
-    async fn app_jobs(&self) -> Result<(), String> {
+    /// Applies the writes that scripts queued with `async: true`.
+    async fn apply_jobs(&self) -> Result<(), VisitError> {
+        let app = &self.app;
         loop {
-            let runs = self.app.store.run_jobs(self.app.caps_of_brand(), JOBS_A_GO, self.app.now_ms()).await;
-            if runs.map_err(|error| format!("background writes: {error}"))?.is_empty() {
+            let runs = app.store.run_jobs(app.caps_of_brand(), JOBS_PER_BATCH, app.now_ms()).await;
+            if runs.map_err(VisitError::Jobs)?.is_empty() {
                 return Ok(());
             }
         }
@@ -147,10 +177,12 @@ impl Visitor {
         }
     }
 
-    /// The visitor's cookies, without the session's.
-    pub fn cookies(&self) -> Map<String, Value> {
+    /// The visitor's cookies by name, percent-decoded, without the session cookie.
+    pub(crate) fn cookies(&self) -> Map<String, Value> {
         let visible = self.cookies.iter().filter(|cookie| !cookies::is_reserved(&cookie.name));
-        visible.map(|cookie| (cookie.name.clone(), cookies::decode_value(&cookie.value).into())).collect()
+        visible
+            .map(|cookie| (cookie.name.clone(), cookies::decode_value(&cookie.value).into()))
+            .collect()
     }
 }
 
@@ -165,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_go_where_their_path_says() {
+    fn sends_cookies_only_to_their_path() {
         let cookie = |path: &str| KeptCookie {
             name: "a".into(),
             value: "1".into(),

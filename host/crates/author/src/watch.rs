@@ -1,5 +1,5 @@
-//! What one request did, for tools that show it to the page's author. Requests of
-//! visitors are not watched.
+//! Records what one request did, for tools that show it to the page's author. The server never
+//! records requests of real visitors this way.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,52 +11,56 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::observer::RunObserver;
 use sluice_sandbox::outcome::Failure;
 
-/// Takes notes of one request.
+/// Records one request.
 #[derive(Default)]
-pub struct Watch {
+pub(crate) struct Watch {
     seen: Mutex<Seen>,
 }
 
-/// The notes.
+/// What was recorded of one request.
 #[derive(Default)]
-pub struct Seen {
-    /// None where no page answered.
-    pub page: Option<SeenPage>,
-    pub crm_calls: Vec<CrmCall>,
-    pub template_failure: Option<Failure>,
-    /// URLs that the template blocked, and why a body was not read.
-    pub warnings: Vec<String>,
+pub(crate) struct Seen {
+    /// The page that answered. `None` if no page did.
+    pub(crate) page: Option<SeenPage>,
+    pub(crate) crm_calls: Vec<CrmCall>,
+    pub(crate) template_failure: Option<Failure>,
+    /// URLs that the template blocked, and why the script did not get the request's body.
+    pub(crate) warnings: Vec<String>,
 }
 
-/// A page that answered, and its script's run.
-pub struct SeenPage {
-    pub brand: String,
+/// A page that answered, and the run of its script.
+pub(crate) struct SeenPage {
+    pub(crate) brand: String,
     /// Relative to the brand's folder.
-    pub file: String,
-    pub report: RunReport,
+    pub(crate) file: String,
+    pub(crate) report: RunReport,
 }
 
 /// A CRM call as the script made it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrmCall {
+    /// The function's name, such as `setCrmField`.
     pub name: &'static str,
+    /// Its argument.
     pub options: Value,
+    /// What the call returned or threw.
     pub answer: CrmAnswer,
 }
 
-/// What a CRM call came to.
+/// How a CRM call ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CrmAnswer {
+    /// The call returned this value.
     Gave(Value),
-    /// Refused, with a warning in the log.
+    /// The call was rejected for this reason. The script got `false`, the log a warning.
     Refused(String),
-    /// It threw.
+    /// The call threw this error.
     Threw(String),
 }
 
 impl CrmCall {
     /// `{call, options}` with one of `result`, `refused` and `error`.
-    pub fn as_json(&self) -> Value {
+    pub(crate) fn as_json(&self) -> Value {
         let (key, value) = match &self.answer {
             CrmAnswer::Gave(value) => ("result", value.clone()),
             CrmAnswer::Refused(reason) => ("refused", reason.as_str().into()),
@@ -81,13 +85,13 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was noted, once.
-    pub fn take(&self) -> Seen {
+    /// Takes the record; a second call gets an empty one.
+    pub(crate) fn take(&self) -> Seen {
         std::mem::take(&mut *self.seen())
     }
 
-    /// An observer that takes these notes.
-    pub fn observer(self: &Arc<Self>) -> Box<dyn RequestObserver> {
+    /// An observer that writes this record.
+    pub(crate) fn observer(self: &Arc<Self>) -> Box<dyn RequestObserver> {
         Box::new(Notes(Arc::clone(self)))
     }
 }

@@ -1,4 +1,4 @@
-//! What a command line gives: files, JSON as it is, names with values.
+//! Reads the values of flags: files, JSON text, and pairs of names and values.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
-/// The bytes of a body.
+/// Reads the value of `--body`.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn body(given: &str) -> anyhow::Result<Vec<u8>> {
+/// The file or standard input cannot be read.
+pub(crate) fn body(given: &str) -> anyhow::Result<Vec<u8>> {
     if given == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).context("--body: standard input")?;
@@ -21,17 +21,19 @@ pub fn body(given: &str) -> anyhow::Result<Vec<u8>> {
     }
     let is_form = given.contains('=') && !Path::new(given).is_file();
     read(given, "--body").map_err(|error| match is_form {
-        true => error.context("with --form, `name=Ann&age=4` is the body itself; without it this is a file"),
+        true => {
+            error.context("use --form to send text such as `name=Ann&age=4`; without it, this names a file")
+        }
         false => error,
     })
 }
 
-/// The bytes of a form's body: `name=Ann&age=4` as it is or from a file, or the members of
-/// a JSON object.
+/// Reads the value of `--body` with `--form`: text such as `name=Ann&age=4`, a file with such
+/// text, or a JSON object whose members become the fields.
 ///
 /// # Errors
-/// It cannot be read, or holds what no form can send.
-pub fn form(given: &str) -> anyhow::Result<Vec<u8>> {
+/// The file cannot be read, or a member is not a string, number or boolean.
+pub(crate) fn form(given: &str) -> anyhow::Result<Vec<u8>> {
     let is_file = given == "-" || Path::new(given).is_file();
     let bytes = if given.contains('=') && !is_file { given.as_bytes().to_vec() } else { body(given)? };
     if !bytes.trim_ascii_start().starts_with(b"{") && !bytes.trim_ascii_start().starts_with(b"[") {
@@ -40,21 +42,21 @@ pub fn form(given: &str) -> anyhow::Result<Vec<u8>> {
     let Value::Object(fields) =
         serde_json::from_slice(&bytes).context("--body: this is neither a form nor JSON")?
     else {
-        bail!("--body: a form has names and values, such as name=Ann&age=4");
+        bail!("--body: a form needs names and values, such as name=Ann&age=4");
     };
     let fields = fields.iter().map(|(name, value)| match value {
         Value::String(text) => Ok(format!("{}={}", encoded(name), encoded(text))),
         Value::Number(_) | Value::Bool(_) => Ok(format!("{}={}", encoded(name), encoded(&value.to_string()))),
-        _ => bail!("--body: a form sends texts; `{name}` is none"),
+        _ => bail!("--body: a form can only send strings, numbers and booleans; `{name}` is none of these"),
     });
     Ok(fields.collect::<anyhow::Result<Vec<_>>>()?.join("&").into_bytes())
 }
 
-/// A JSON object, from a file or as it is.
+/// Reads a JSON object from a file, or from the flag's value itself.
 ///
 /// # Errors
-/// It cannot be read, or is none; with line and column.
-pub fn object(given: Option<&str>, flag: &str) -> anyhow::Result<Option<Map<String, Value>>> {
+/// The file cannot be read, or the text is not a JSON object.
+pub(crate) fn object(given: Option<&str>, flag: &str) -> anyhow::Result<Option<Map<String, Value>>> {
     let Some(given) = given else { return Ok(None) };
     let (text, name) = if is_json(given) {
         (given.as_bytes().to_vec(), flag.to_owned())
@@ -72,16 +74,16 @@ fn read(file: &str, flag: &str) -> anyhow::Result<Vec<u8>> {
     std::fs::read(Path::new(file)).with_context(|| format!("{flag}: {file} cannot be read"))
 }
 
-/// No file's name begins like this, unless `./` stands before it.
+/// Whether the value is JSON text. A file whose name begins like this must be given as `./{…`.
 fn is_json(given: &str) -> bool {
     given.starts_with(['{', '['])
 }
 
-/// Names and values, around the first `between`.
+/// Splits each value at the first `between` into a name and a value.
 ///
 /// # Errors
-/// One without a name or without `between`.
-pub fn pairs(
+/// A value has no name or no `between`. The message shows the right `form`.
+pub(crate) fn pairs(
     given: &[String],
     between: char,
     flag: &str,
@@ -96,11 +98,11 @@ pub fn pairs(
     given.iter().map(pair).collect()
 }
 
-/// `address` with further parameters.
+/// Adds query parameters to an address.
 ///
 /// # Errors
-/// A parameter without a name.
-pub fn with_query(address: &str, query: &[String]) -> anyhow::Result<String> {
+/// A parameter has no name.
+pub(crate) fn with_query(address: &str, query: &[String]) -> anyhow::Result<String> {
     let mut out = address.to_owned();
     for (name, value) in pairs(query, '=', "--query", "NAME=VALUE")? {
         out.push(if out.contains('?') { '&' } else { '?' });
@@ -109,6 +111,7 @@ pub fn with_query(address: &str, query: &[String]) -> anyhow::Result<String> {
     Ok(out)
 }
 
+/// Percent-encodes text for a query or a form.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -125,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_added_to_those_that_are_there() {
+    fn adds_parameters_to_those_in_the_address() {
         let query = ["a b=1&2".to_owned(), "ü=".to_owned()];
         assert_eq!(with_query("/x", &query).unwrap(), "/x?a%20b=1%262&%C3%BC=");
         assert_eq!(with_query("/x?y=1", &query[..1]).unwrap(), "/x?y=1&a%20b=1%262");
@@ -133,19 +136,19 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_given_as_they_are_sent_or_as_json() {
+    fn reads_forms_as_text_or_as_json() {
         let sent = |given: &str| form(given).map(|bytes| String::from_utf8(bytes).unwrap());
         assert_eq!(sent("name=Ann&age=4").unwrap(), "name=Ann&age=4");
         assert_eq!(sent("{\"name\": \"A & B\", \"age\": 4}").unwrap(), "name=A%20%26%20B&age=4");
         let refused = |given: &str| format!("{:#}", form(given).unwrap_err());
-        assert!(refused("{\"name\": [1]}").contains("`name` is none"));
+        assert!(refused("{\"name\": [1]}").contains("`name` is none of these"));
         assert!(refused("{\"name\": }").contains("line 1 column 10"));
         assert!(refused("gone.txt").contains("gone.txt cannot be read"));
         assert!(refused("[1]").contains("names and values"));
     }
 
     #[test]
-    fn what_is_wrong_with_json_is_said_where_it_is() {
+    fn names_the_place_of_a_mistake_in_json() {
         let refused = |text: &str| object(Some(text), "--session").err().unwrap().to_string();
         assert!(refused("[1]").contains("one JSON object"));
         assert!(refused("{\"a\": }").contains("line 1 column 7"));

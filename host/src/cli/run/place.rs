@@ -1,4 +1,4 @@
-//! Which page of which brand the command line means.
+//! Finds the page that the command line names.
 
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use sluice_site::table::url_path;
 use sluice_text::suggest;
 
 /// A page's address.
-pub struct Place {
+pub(crate) struct Place {
     pub brand: Arc<Brand>,
-    /// Path, with the query if one was given.
+    /// The path, and the query if one was given.
     pub address: String,
 }
 
-/// `page` is an address, or the file of a page: as it is found from here, below the
-/// site, below the brand's folder or below its pages.
+/// `page` is an address or the file of a page. A file's path may be relative to the current
+/// folder, the site's folder, the brand's folder or its folder `pages`.
 ///
 /// # Errors
-/// A sentence: it is neither, or of another brand.
-pub fn find(scratch: &Scratch, page: &str, brand: Option<&str>) -> anyhow::Result<Place> {
+/// There is no such file, or it belongs to another brand.
+pub(crate) fn find(scratch: &Scratch, page: &str, brand: Option<&str>) -> anyhow::Result<Place> {
     let is_file = page.ends_with(".html") || Path::new(page).is_file();
     if !is_file {
         let address = if page.starts_with('/') { page.to_owned() } else { format!("/{page}") };
@@ -34,10 +34,10 @@ pub fn find(scratch: &Scratch, page: &str, brand: Option<&str>) -> anyhow::Resul
         (None, file) => (scratch.brand(brand)?, url_path(&file)),
     };
     if brand.is_some_and(|brand| brand != of_file.id) {
-        bail!("{page} is a page of brand {}, and --brand names another one", of_file.id);
+        bail!("{page} is a page of brand {}, but --brand names another brand", of_file.id);
     }
     if route.contains('{') {
-        bail!("{page} answers many addresses; name one, such as {}", route.replace(['{', '}'], ""));
+        bail!("{page} has many addresses; name one of them, such as {}", route.replace(['{', '}'], ""));
     }
     if of_file.pages.exact(&route).is_none() {
         bail!("{}", nothing_at(&of_file, &route));
@@ -65,15 +65,15 @@ fn split(page: &str) -> (Option<String>, String) {
     }
 }
 
-/// Whether nothing is at the address; what then answered may be the brand's own page.
-pub fn is_nothing(brand: &Brand, address: &str, visit: &Visit) -> bool {
+/// Whether no page has the address. In this case the brand's own 404 page may have answered.
+pub(crate) fn is_nothing(brand: &Brand, address: &str, visit: &Visit) -> bool {
     let path = address.split('?').next().unwrap_or_default();
     let own = brand.not_found_page().filter(|own| own.route != path).map(|own| own.file.as_str());
     visit.status == 404 && visit.run.as_ref().is_none_or(|run| Some(run.page.as_str()) == own)
 }
 
-/// A sentence with the nearest page, or all if there are few.
-pub fn nothing_at(brand: &Brand, address: &str) -> String {
+/// A message that suggests a similar page, or lists all pages if there are few.
+pub(crate) fn nothing_at(brand: &Brand, address: &str) -> String {
     const SHOWN: usize = 12;
     let path = address.split('?').next().unwrap_or_default();
     let mut routes: Vec<&str> = brand.pages.pages().map(|page| page.route.as_str()).collect();
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_names_its_brand_wherever_one_stands() {
+    fn finds_the_brand_in_the_path_of_a_file() {
         for (page, brand, file) in [
             ("brands/demo/pages/weight/checkin.html", Some("demo"), "weight/checkin.html"),
             ("/srv/site/brands/shop/pages/index.html", Some("shop"), "index.html"),

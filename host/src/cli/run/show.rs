@@ -1,4 +1,4 @@
-//! One visit as text for people.
+//! Prints a visit as text for people.
 
 use std::fmt::Write as _;
 
@@ -14,8 +14,8 @@ use sluice_session::IdentityChange;
 use sluice_site::Brand;
 use sluice_text::printable::printable;
 
-/// Everything there is to say, sections without content left out.
-pub fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) -> String {
+/// The whole text. Sections without content are left out.
+pub(crate) fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) -> String {
     let mut out = Out(String::new());
     out.line(&format!(
         "{} {} -> {} {}",
@@ -26,7 +26,9 @@ pub fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) -> Stri
     ));
     match &visit.run {
         Some(run) => outcome(&mut out, run, brand),
-        None => out.line("no page answered: the address, an access rule or a file of public/ decided"),
+        None => out.line(
+            "no page was run: the address, an access rule or a file in public/ determined the response",
+        ),
     }
     out.section("response headers", visit.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     out.section("cookies", visit.cookies.iter().cloned());
@@ -44,7 +46,7 @@ pub fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) -> Stri
         visit.crm_calls.iter().map(|call| {
             let (how, what) = match &call.answer {
                 CrmAnswer::Gave(value) => ("->", value.to_string()),
-                CrmAnswer::Refused(reason) => ("refused:", reason.clone()),
+                CrmAnswer::Refused(reason) => ("rejected:", reason.clone()),
                 CrmAnswer::Threw(message) => ("threw", message.clone()),
             };
             format!("{}({}) {how} {what}", call.name, call.options)
@@ -65,8 +67,8 @@ pub fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) -> Stri
 fn outcome(out: &mut Out, run: &PageRun, brand: &Brand) {
     let how = match &run.report.effects.stop {
         Some(Stop::Redirect { url, .. }) => format!(", redirected to {url}"),
-        Some(Stop::Json(_)) => ", answered with JSON".to_owned(),
-        Some(Stop::Html(_)) => ", answered with HTML of its own".to_owned(),
+        Some(Stop::Json(_)) => ", responded with JSON".to_owned(),
+        Some(Stop::Html(_)) => ", responded with its own HTML".to_owned(),
         None => String::new(),
     };
     out.line(&format!("{} of brand {}: {}{how}", run.page, run.brand, run.outcome));
@@ -116,7 +118,7 @@ fn costs(out: &mut Out, run: &PageRun, brand: &Brand) {
     );
 }
 
-/// JSON is laid out; other text is as it is, but for what would move the cursor.
+/// The body: indented if it is JSON, and without control characters.
 fn body(visit: &Visit) -> String {
     let is_json = visit.headers.iter().any(|(name, value)| name == "content-type" && value.contains("json"));
     let laid_out = || serde_json::from_str::<Value>(&visit.body).ok().map(|value| format!("{value:#}"));
@@ -125,7 +127,7 @@ fn body(visit: &Visit) -> String {
 }
 
 /// `1,234,567`.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -163,7 +165,7 @@ impl Out {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn numbers_are_grouped() {
+    fn groups_digits() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(super::grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -1,5 +1,5 @@
-//! `sluice check` in the background of `sluice dev`: what can be known without a run is
-//! told soon after it was written.
+//! Runs `sluice check` in the background of `sluice dev`, so that mistakes are printed soon
+//! after they were saved, even in pages that nobody requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,26 +12,27 @@ use sluice_check::Site;
 
 use super::Dev;
 
-/// The browser comes first: it loads the page anew when the site has changed.
+/// How long a check waits, so that it does not slow down the browser's reload.
 const CHECK_AFTER: Duration = Duration::from_millis(300);
 
-/// Checks the site after each change; a further change ends a check that goes on.
+/// Checks the site after each change. A new check cancels the one that is running.
 pub struct Checker {
     app: Arc<App>,
     dev: Arc<Dev>,
     running: Option<AbortHandle>,
-    /// Counts the checks: what an older one has found is of no interest.
+    /// The number of the newest check. The findings of older ones are not printed.
     latest: Arc<AtomicU64>,
 }
 
 impl Checker {
+    /// A checker that has not checked anything yet.
     pub fn new(app: Arc<App>, dev: Arc<Dev>) -> Self {
         Self { app, dev, running: None, latest: Arc::default() }
     }
 
-    /// Checks the site as it is now.
+    /// Starts to check the site as it is now.
     pub fn begin(&mut self) {
-        self.end();
+        self.cancel();
         let number = self.latest.fetch_add(1, Ordering::Relaxed) + 1;
         let (app, dev, latest) = (Arc::clone(&self.app), Arc::clone(&self.dev), Arc::clone(&self.latest));
         let checking = tokio::spawn(async move {
@@ -47,7 +48,7 @@ impl Checker {
         self.running = Some(checking.abort_handle());
     }
 
-    fn end(&mut self) {
+    fn cancel(&mut self) {
         if let Some(running) = self.running.take() {
             running.abort();
         }
@@ -56,6 +57,6 @@ impl Checker {
 
 impl Drop for Checker {
     fn drop(&mut self) {
-        self.end();
+        self.cancel();
     }
 }

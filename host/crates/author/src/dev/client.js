@@ -1,11 +1,12 @@
-// The browser's half of `sluice dev`: reloads the page when the site changes and shows what
-// is wrong with it. It touches nothing of the page, and asks nothing of its policy but to run
-// and to connect: no inline style, no HTML made of text.
+// The script of `sluice dev` in the browser: it reloads the page when the site changes and shows
+// the page's mistakes. It does not change the page. It works under a strict
+// Content-Security-Policy, which only has to allow this script and its connection: the script
+// uses no inline styles, and does not parse text as HTML.
 (() => {
   const own = document.currentScript;
   const { generation, method, mistakes } = own.dataset;
   own.remove();
-  // A page can hold parts of other pages.
+  // One response may contain the HTML of another page, and so this script twice.
   if (window.__sluiceDev) return;
   Object.defineProperty(window, "__sluiceDev", { value: true });
 
@@ -82,22 +83,22 @@
     const close = element("button", "", "Close");
     close.addEventListener("click", () => dialog.close());
     header.append(close);
-    const footer = element("footer", "", "Shown by sluice dev only. It goes away when the mistake is put right; Escape closes it.");
+    const footer = element("footer", "", "Only sluice dev shows this. It disappears when the mistake is fixed; Escape closes it.");
     dialog.append(header, ...found.map(sectionOf), footer);
     dialog.addEventListener("close", hide);
     root.append(dialog);
     document.documentElement.append(host);
-    // A modal dialog stands above everything and closes with Escape by itself.
+    // The browser shows a modal dialog above everything else, and closes it on Escape.
     dialog.showModal();
   };
 
   const reload = () => {
-    // What was posted is not posted again.
+    // Do not send the form again.
     if (method === "POST") location.replace(location.href.split("#")[0]);
     else location.reload();
   };
 
-  // A browser keeps few connections to one server, so only pages that are looked at have one.
+  // Browsers limit the connections to one server, so only visible pages keep one.
   let events = null;
   const listen = () => {
     if (document.hidden) {
@@ -114,7 +115,8 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
   else begin();
   document.addEventListener("visibilitychange", listen);
-  // The way back takes pages out of the browser's memory; they may be old.
+  // The back button shows pages from the browser's memory, which may be outdated. Listening again
+  // reloads them.
   addEventListener("pagehide", () => {
     events?.close();
     events = null;

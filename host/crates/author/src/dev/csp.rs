@@ -1,23 +1,23 @@
-//! Lets a site's Content-Security-Policy allow one script of this host and the
-//! connection that it makes, and changes nothing else.
+//! Changes a site's Content-Security-Policy so that it allows one script of this host and the
+//! connection that the script makes. It changes nothing else.
 
-/// A policy that allows it.
-pub struct Allowed {
-    pub policy: String,
-    /// The script has to carry the nonce.
-    pub needs_nonce: bool,
+/// A policy that allows the script.
+pub(super) struct Allowed {
+    pub(super) policy: String,
+    /// The policy allows the script only if it carries the nonce.
+    pub(super) needs_nonce: bool,
 }
 
-/// `policy` with what the script needs, for a script that may carry `nonce`.
-pub fn allow(policy: &str, nonce: &str) -> Allowed {
+/// Adds to `policy` what the script needs. `nonce` is used where the policy requires one.
+pub(super) fn allow(policy: &str, nonce: &str) -> Allowed {
     let mut needs_nonce = false;
-    // Several policies in one header hold together, so each has to allow it.
+    // Browsers apply all policies of a header, so each of them has to allow the script.
     let policies = policy.split(',').map(|policy| {
         let mut directives: Vec<Directive> = policy.split(';').filter_map(Directive::parse).collect();
         let script = effective(&mut directives, &["script-src-elem", "script-src", "default-src"]);
         if let Some(script) = script {
-            // Where there is a nonce, a hash or 'strict-dynamic', 'self' may count for nothing,
-            // and where there is none, a nonce would turn 'unsafe-inline' off.
+            // Next to a nonce, a hash or 'strict-dynamic', browsers may ignore 'self'. Without
+            // these, a nonce would disable 'unsafe-inline'.
             let source = match script.has_nonces() {
                 true => format!("'nonce-{nonce}'"),
                 false => "'self'".to_owned(),
@@ -35,8 +35,10 @@ pub fn allow(policy: &str, nonce: &str) -> Allowed {
     Allowed { policy, needs_nonce }
 }
 
-/// The directive that decides: the first of `names` that there is. A `default-src` that
-/// decides is copied, so that it goes on deciding the rest as it did.
+/// The directive that applies: the first of `names` that the policy has.
+///
+/// If that is `default-src`, its sources are copied into a new, more specific directive, so that
+/// `default-src` stays the same for everything else.
 fn effective<'a>(directives: &'a mut Vec<Directive>, names: &[&str]) -> Option<&'a mut Directive> {
     let named = |name: &&&str| directives.iter().any(|directive| directive.is(name));
     let name = *names.iter().find(named)?;
@@ -75,7 +77,7 @@ impl Directive {
     }
 
     fn add(&mut self, source: &str) {
-        // 'none' stands alone.
+        // 'none' is only valid as the only source.
         self.words.retain(|known| !known.eq_ignore_ascii_case("'none'"));
         if !self.words.iter().any(|known| known == source) {
             self.words.push(source.to_owned());
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_and_its_connection_are_allowed_and_nothing_else() {
+    fn allows_only_the_script_and_its_connection() {
         for (policy, allowed, needs_nonce) in [
             ("default-src 'self'", "default-src 'self'; script-src 'self'; connect-src 'self'", false),
             ("default-src 'none'", "default-src 'none'; script-src 'self'; connect-src 'self'", false),

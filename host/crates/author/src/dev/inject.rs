@@ -1,4 +1,4 @@
-//! Puts the browser's half into HTML replies.
+//! Adds the browser's script to HTML replies.
 
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::{Reply, ReplyBody};
@@ -8,18 +8,18 @@ use super::{CLIENT_JS, CLIENT_PATH, csp};
 
 const POLICY: &str = "content-security-policy";
 
-/// Whether the reply is a page that a browser shows, and not what a script asked for.
-pub fn is_shown(reply: &Reply, request: &PageRequest) -> bool {
+/// Whether the browser will show the reply as a page. Replies to scripts are not shown.
+pub(super) fn is_shown(reply: &Reply, request: &PageRequest) -> bool {
     let is_html = reply.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
     let dest = request.origin.sec_fetch_dest.as_deref();
     let is_navigation = dest.is_none_or(|dest| matches!(dest, "document" | "iframe" | "frame"));
     is_html && is_navigation && matches!(reply.body, ReplyBody::Bytes(_))
 }
 
-/// Adds one element with everything in it; it takes itself away when it has run.
-pub fn inject(reply: &mut Reply, method: Method, generation: u64, mistakes: &[Mistake]) {
+/// Adds one `script` element, which holds the mistakes and removes itself when it has run.
+pub(super) fn inject(reply: &mut Reply, method: Method, generation: u64, mistakes: &[Mistake]) {
     let ReplyBody::Bytes(body) = &reply.body else { return };
-    // Shared, not copied.
+    // This does not copy the bytes.
     let body = body.clone();
     let Ok(html) = std::str::from_utf8(&body) else { return };
     let nonce = allow(reply);
@@ -35,8 +35,8 @@ pub fn inject(reply: &mut Reply, method: Method, generation: u64, mistakes: &[Mi
     reply.body = [before, &element, after].concat().into();
 }
 
-/// Lets the reply's Content-Security-Policy allow the element. Gives the nonce that it
-/// needs then.
+/// Changes the reply's Content-Security-Policy so that it allows the element. Returns the nonce
+/// if the element needs one.
 fn allow(reply: &mut Reply) -> Option<String> {
     let own = reply.header(POLICY);
     let standing = || reply.standing.iter().find(|(name, _)| *name == POLICY).map(|(_, value)| value);
@@ -49,9 +49,10 @@ fn allow(reply: &mut Reply) -> Option<String> {
     allowed.needs_nonce.then_some(nonce)
 }
 
-/// Bytes of what must stay in front: white space, comments and the doctype. An element
-/// right after it begins the head, whatever tags follow, and survives whatever mistake
-/// follows them.
+/// The length in bytes of what has to stay in front: white space, comments and the doctype.
+///
+/// An element right after these is always in the head, and mistakes in the page's HTML, which
+/// come later, cannot keep it from running.
 fn prelude_bytes(html: &str) -> usize {
     let mut rest = html.trim_start_matches('\u{feff}').trim_start();
     let at = |rest: &str| html.len() - rest.len();
@@ -62,13 +63,13 @@ fn prelude_bytes(html: &str) -> usize {
         } else if rest.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype")) {
             return rest.find('>').map_or(at(rest), |end| at(rest) + end + 1);
         } else {
-            // Without a doctype nothing has to stay in front.
+            // Only a doctype has to stay in front.
             return 0;
         }
     }
 }
 
-/// For a quoted attribute.
+/// Escapes text for a quoted attribute.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_doctype_stays_first() {
+    fn keeps_the_doctype_first() {
         for (html, prelude) in [
             ("<p>x", ""),
             ("<!DOCTYPE html><p>", "<!DOCTYPE html>"),
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_authors_wrote_stays_in_its_attribute() {
+    fn escapes_mistakes_in_the_attribute() {
         let mistake = Mistake { message: "\"></script><img onerror='x'>&".into(), ..Mistake::default() };
         let mut reply = Reply::html(200, "<!doctype html><p>".into());
         inject(&mut reply, Method::Get, 7, &[mistake]);

@@ -1,4 +1,4 @@
-//! A mistake as its author is shown it: where, what, and the lines around it.
+//! A mistake as the author sees it: its place, its message, and the lines around it.
 
 use std::path::Path;
 
@@ -10,99 +10,104 @@ use sluice_sandbox::outcome::Failure;
 use sluice_site::files;
 use sluice_site::load::PageProblem;
 
-/// Lines shown before and after the one that is meant.
+/// How many lines are shown before and after the marked line.
 const LINES_AROUND: usize = 2;
-/// Longest part of a line that is shown, in characters.
+/// How much of a line is shown, in characters.
 const LINE_CHARS_MAX: usize = 160;
 
-/// One mistake.
+/// One mistake. The browser's script reads its JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Mistake {
-    /// `TypeError`; empty where a sentence says everything.
-    pub name: String,
-    pub message: String,
-    /// Relative to the brand's folder, settings to the site's; empty when unknown.
-    pub file: String,
-    /// 1-based; 0 when unknown.
-    pub line: u32,
-    pub column: u32,
-    pub excerpt: Vec<ExcerptLine>,
-    pub stack: String,
-    /// What is served all the same.
-    pub note: String,
+pub(super) struct Mistake {
+    /// The error's class, such as `TypeError`. Empty if the message needs none.
+    pub(super) name: String,
+    pub(super) message: String,
+    /// Relative to the brand's folder, or for settings to the site's folder. Empty if unknown.
+    pub(super) file: String,
+    /// 1-based; 0 if unknown.
+    pub(super) line: u32,
+    /// 1-based, in characters; 0 if unknown.
+    pub(super) column: u32,
+    pub(super) excerpt: Vec<ExcerptLine>,
+    /// One frame a line.
+    pub(super) stack: String,
+    /// Says which version is served meanwhile.
+    pub(super) note: String,
 }
 
 /// A line of the author's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ExcerptLine {
-    pub number: u32,
-    pub text: String,
-    /// Where in `text` the mark stands: characters before it.
-    pub mark: Option<usize>,
+pub(super) struct ExcerptLine {
+    pub(super) number: u32,
+    pub(super) text: String,
+    /// How many characters of `text` are before the mark. `None` on lines without one.
+    pub(super) mark: Option<usize>,
 }
 
 impl Mistake {
-    /// What kept a page from compiling.
-    pub fn of_page(problem: &PageProblem, brand_dir: &Path) -> Self {
+    /// The mistake that keeps a page from compiling.
+    pub(super) fn of_page(problem: &PageProblem, brand_dir: &Path) -> Self {
         let kept = "The last version without this mistake is served.";
         let note = if problem.kept { kept.to_owned() } else { String::new() };
         let failure = check::explained(problem.failure.clone(), brand_dir);
         Self { note, ..Self::of_failure(&failure, brand_dir) }
     }
 
-    /// What a run or a page failed of; the lines are read from its file as it is now.
-    pub fn of_failure(failure: &Failure, brand_dir: &Path) -> Self {
+    /// The error of a run or of a template. The lines around it are read from the file now.
+    pub(super) fn of_failure(failure: &Failure, brand_dir: &Path) -> Self {
         let Failure { name, message, file, line, column, stack } = failure.clone();
         let excerpt = lines_around(brand_dir, &file, line, column);
         Self { name, message, file, line, column, excerpt, stack, note: String::new() }
     }
 
-    /// What a run of a version failed of that is no longer in its file.
-    pub fn of_kept(failure: &Failure) -> Self {
+    /// The error of a run of an older version, because the file does not compile now. The lines
+    /// around it are left out: the file has changed.
+    pub(super) fn of_kept(failure: &Failure) -> Self {
         let Failure { name, message, file, line, column, stack } = failure.clone();
-        let note = "The last version that compiles failed so; its line is that of before.".to_owned();
+        let note = "This error is from the last version that compiles; its line may have moved since.";
+        let note = note.to_owned();
         Self { name, message, file, line, column, excerpt: Vec::new(), stack, note }
     }
 
-    /// What is wrong with settings; files are named from the site's folder.
-    pub fn of_diagnostic(found: &Diagnostic, site_dir: &Path) -> Self {
+    /// A mistake in settings. Its file is relative to the site's folder.
+    pub(super) fn of_diagnostic(found: &Diagnostic, site_dir: &Path) -> Self {
         let Diagnostic { file, line, column, message, help, .. } = found.clone();
-        // What is in sluice.toml, a database's password perhaps, has no business in a page.
+        // sluice.toml may contain a database password, which must not get into a page.
         let is_shown = file != "sluice.toml";
         let excerpt = if is_shown { lines_around(site_dir, &file, line, column) } else { Vec::new() };
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         let message = format!("{message}{help}");
-        let note = "What was served before is served on.".to_owned();
+        let note = "The last version without this mistake is served.".to_owned();
         Self { name: String::new(), message, file, line, column, excerpt, stack: String::new(), note }
     }
 
-    /// What is wrong with settings or a folder.
-    pub fn of_sentence(message: &str) -> Self {
+    /// A mistake without a place, in settings or a folder.
+    pub(super) fn of_sentence(message: &str) -> Self {
         Self { message: message.to_owned(), ..Self::default() }
     }
 
-    /// Whether both say the same of the same place.
-    pub fn is_same(&self, other: &Self) -> bool {
+    /// Whether both have the same place and the same message.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         let what = |mistake: &Self| (mistake.file.clone(), mistake.line, mistake.message.clone());
         what(self) == what(other)
     }
 
-    /// `pages/index.html:3:5`; empty when unknown.
-    pub fn place(&self) -> String {
+    /// `pages/index.html:3:5`; empty if unknown.
+    pub(super) fn place(&self) -> String {
         match (self.file.as_str(), self.line) {
             (file, 0) => file.to_owned(),
             (file, line) => format!("{file}:{line}:{}", self.column),
         }
     }
 
-    /// A list of them for the browser.
-    pub fn to_json(mistakes: &[Self]) -> String {
-        // Text and numbers are always JSON.
+    /// A JSON array on one line, for the browser's script.
+    pub(super) fn to_json(mistakes: &[Self]) -> String {
+        // Text and numbers can always be written as JSON.
         serde_json::to_string(mistakes).unwrap_or_default()
     }
 }
 
-/// The lines around a place of a file below `dir`; none where it is not known.
+/// The lines around a place in a file below `dir`. Empty if the line is unknown, or the file
+/// cannot be read.
 fn lines_around(dir: &Path, file: &str, line: u32, column: u32) -> Vec<ExcerptLine> {
     let source = if line > 0 { files::read(dir, file).ok() } else { None };
     source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default()
@@ -112,7 +117,7 @@ fn excerpt(text: &str, line: u32, column: u32) -> Vec<ExcerptLine> {
     let index = (line as usize).saturating_sub(1);
     let first = index.saturating_sub(LINES_AROUND);
     let lines = text.lines().enumerate().skip(first).take(index + LINES_AROUND + 1 - first);
-    // A long line is cut on both sides of the mark.
+    // A long line is cut so that the mark is in the middle of what is shown.
     let before = (column as usize).saturating_sub(1);
     let cut = before.saturating_sub(LINE_CHARS_MAX / 2);
     let shown = |text: &str| {
@@ -133,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lines_around_are_shown() {
+    fn excerpt_shows_the_lines_around_the_mark() {
         let shown = excerpt("one\ntwo\nthr\tee\nfour\nfive\nsix", 3, 5);
         let numbers: Vec<u32> = shown.iter().map(|line| line.number).collect();
         assert_eq!(numbers, [1, 2, 3, 4, 5]);

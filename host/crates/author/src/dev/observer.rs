@@ -1,5 +1,5 @@
-//! Follows each request under `sluice dev`: prints its run, and puts what is wrong with the
-//! page into the reply.
+//! Observes each request under `sluice dev`: prints its run, and adds the page's mistakes to the
+//! reply.
 
 use std::sync::{Arc, PoisonError};
 
@@ -16,8 +16,8 @@ use sluice_text::printable::printable;
 use super::mistake::Mistake;
 use super::{Dev, Event, inject};
 
-/// Development mode as an observer of requests.
-pub struct DevObserver(pub Arc<Dev>);
+/// Creates an observer for each request.
+pub(super) struct DevObserver(pub(super) Arc<Dev>);
 
 struct DevRequest {
     dev: Arc<Dev>,
@@ -31,7 +31,7 @@ struct DevRequest {
 struct PageRun {
     page: String,
     run: FinishedRun,
-    /// Why the script did not see the request's body.
+    /// Why the script did not get the request's body.
     unread: Option<&'static str>,
 }
 
@@ -52,7 +52,7 @@ impl RequestObserver for DevRequest {
     fn notice(&mut self, event: &observe::Event<'_>) {
         match event {
             observe::Event::BrandUnknown { host } => {
-                // An author who has just put the wrong hosts into `brand.toml` sees why.
+                // The author may just have written the wrong host into `brand.toml`.
                 let host = printable(host);
                 self.mistakes = vec![Mistake::of_sentence(&format!(
                     "no brand answers to {host}: a brand.toml needs `default = true`, or `domains = [\"{host}\"]`"
@@ -75,8 +75,8 @@ impl RequestObserver for DevRequest {
         }
     }
 
-    /// Puts the browser's half and the mistakes into an HTML page. A reply to a script in the
-    /// browser stays as it is; its mistakes are shown in the pages that are open.
+    /// Adds the browser's script and the mistakes to an HTML page. A reply to a script in the
+    /// browser is not changed; the open pages of the brand show its mistakes.
     fn finish(&mut self, request: &PageRequest, reply: &mut Reply) {
         let dev = &self.dev;
         let mut mistakes = dev.site_mistakes.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -87,14 +87,14 @@ impl RequestObserver for DevRequest {
         } else if !of_reply.is_empty() {
             let mistakes = Mistake::to_json(&of_reply);
             let brand = self.brand.as_ref().map(|brand| brand.id.clone()).unwrap_or_default();
-            // Nobody may be listening.
+            // Sending fails if no browser listens.
             let _ = dev.events.send(Event::Failed { brand, mistakes });
         }
     }
 }
 
 impl DevRequest {
-    /// Prints the run, and keeps what is wrong with the page.
+    /// Prints the run, and keeps the page's mistakes.
     fn answered(&mut self, reply: &Reply) {
         let (Some(brand), Some(PageRun { page, run, unread })) = (&self.brand, self.run.take()) else {
             return;
@@ -110,7 +110,7 @@ impl DevRequest {
             }
             false => Mistake::of_failure(failure, &brand.dir),
         });
-        // A page that does not compile is a mistake of its own already.
+        // If the page does not compile, its failure is among the problems already.
         let failed = failed.filter(|failed| !mistakes.iter().any(|known| known.is_same(failed)));
         let asked = Asked { brand: &brand.id, page: &page, method: self.method.name(), path: &self.path };
         self.dev.reporter.run(asked, &run, reply, failed.as_ref());

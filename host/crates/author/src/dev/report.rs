@@ -1,5 +1,5 @@
-//! What `sluice dev` prints: a line for each run and each reload, mistakes with the lines
-//! they are in.
+//! What `sluice dev` prints: a line for each run and each reload, and mistakes with the lines
+//! around them.
 
 use std::collections::HashSet;
 use std::io::Write as _;
@@ -14,23 +14,24 @@ use sluice_text::printable::printable;
 
 use super::mistake::Mistake;
 
-/// So many names are listed before the rest is counted.
+/// How many names are listed. Further ones are only counted.
 const NAMES_MAX: usize = 3;
 
 /// Writes to standard output.
-pub struct Reporter {
+pub(super) struct Reporter {
     style: Style,
-    /// Only mistakes.
+    /// Print mistakes only.
     quiet: bool,
 }
 
 impl Reporter {
-    pub fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         Self { style: Style::of(&std::io::stdout()), quiet }
     }
 
-    /// A run: `200 GET /weight/checkin  ok, 1.2 M fuel, 0.4 ms`, then what it logged.
-    pub fn run(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
+    /// Prints a run, such as `200 GET /weight/checkin  ok, 1.2 M fuel, 0.4 ms`, and then the lines
+    /// that it logged.
+    pub(super) fn run(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
         if self.quiet && failed.is_none() {
             return;
         }
@@ -44,15 +45,15 @@ impl Reporter {
             say(&format!("    {}  {}", self.style.paint(tone, level.name()), printable(text)));
         }
         if run.console.dropped > 0 {
-            say(&format!("    {} further lines were dropped", run.console.dropped));
+            say(&format!("    {} more lines were dropped", run.console.dropped));
         }
         if let Some(failed) = failed {
             self.mistake(failed);
         }
     }
 
-    /// What may be behind a run that went on without it.
-    pub fn warning(&self, text: &str) {
+    /// Prints something about a run that may explain its result.
+    pub(super) fn warning(&self, text: &str) {
         if !self.quiet {
             say(&format!("    {}", self.style.paint(Tone::Warning, text)));
         }
@@ -79,9 +80,9 @@ impl Reporter {
         format!("{status} {request:<32} {cost}{}", target.unwrap_or_default())
     }
 
-    /// The site was loaded after these files changed; at start after none. `broken`: brands
-    /// and files of the pages that do not compile.
-    pub fn loaded(
+    /// Prints that the site was loaded. `changed` are the files that changed; it is empty at
+    /// start. `broken` are the brands and files of the pages that do not compile.
+    pub(super) fn loaded(
         &self,
         changed: &[String],
         report: &ReloadReport,
@@ -95,11 +96,11 @@ impl Reporter {
             let these = report.compiled.iter().filter(|page| broken.contains(*page) == is_broken);
             these.map(|(_, file)| file.clone()).collect()
         };
-        let came = [("compiled", names(false)), ("mistakes in", names(true))];
-        let came = came.iter().filter(|(_, files)| !files.is_empty());
-        let mut parts: Vec<String> = came.map(|(what, files)| format!("{what} {}", list(files))).collect();
+        let results = [("compiled", names(false)), ("mistakes in", names(true))];
+        let results = results.iter().filter(|(_, files)| !files.is_empty());
+        let mut parts: Vec<String> = results.map(|(what, files)| format!("{what} {}", list(files))).collect();
         if parts.is_empty() && !changed.is_empty() && report.site_problems().next().is_none() {
-            parts.push("taken over".to_owned());
+            parts.push("applied".to_owned());
         }
         parts.push(milliseconds(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
         let parts = parts.join(", ");
@@ -117,20 +118,21 @@ impl Reporter {
         }
     }
 
-    /// A finding of the check, as text.
-    pub fn found(&self, text: &str) {
+    /// Prints a finding of the check.
+    pub(super) fn finding(&self, text: &str) {
         for line in text.lines() {
             say(&format!("    {line}"));
         }
     }
 
-    pub fn not_loaded(&self, changed: &[String]) {
-        let line = format!("{} changed, and nothing could be taken over:", list(changed));
+    /// Prints that the site could not be loaded.
+    pub(super) fn not_loaded(&self, changed: &[String]) {
+        let line = format!("{} changed, but the site cannot be loaded:", list(changed));
         say(&self.style.paint(Tone::Strong, &line));
     }
 
-    /// A mistake and its place.
-    pub fn mistake(&self, mistake: &Mistake) {
+    /// Prints a mistake with its place and the lines around it.
+    pub(super) fn mistake(&self, mistake: &Mistake) {
         for line in self.mistake_lines(mistake) {
             say(&format!("    {line}"));
         }
@@ -162,7 +164,7 @@ impl Reporter {
     }
 }
 
-/// Where standard output is closed, nobody wants to know.
+/// Prints a line. The server goes on if standard output is closed.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
@@ -198,14 +200,14 @@ mod tests {
     use crate::dev::mistake::ExcerptLine;
 
     #[test]
-    fn counts_are_short() {
+    fn abbreviates_fuel_and_times() {
         let shown = [999, 1_000, 34_567, 1_250_000, 2_500_000_000].map(fuel);
         assert_eq!(shown, ["999", "1 k", "34 k", "1.2 M", "2500.0 M"]);
         assert_eq!([450, 12_340, 1_234_567].map(milliseconds), ["0.4 ms", "12.3 ms", "1234 ms"]);
     }
 
     #[test]
-    fn a_mistake_is_shown_with_its_line_and_forges_nothing() {
+    fn shows_a_mistake_with_its_line_and_without_control_characters() {
         let reporter = Reporter { style: Style::plain(), quiet: false };
         let mistake = Mistake {
             name: "TypeError".into(),

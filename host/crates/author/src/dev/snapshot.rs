@@ -1,5 +1,5 @@
-//! What a site's files were when they were last looked at. Content decides: a file that is
-//! written again with the same text has not changed.
+//! The state of a site's files at one moment. Content decides whether a file has changed: a file
+//! that is saved again with the same text has not.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
@@ -9,14 +9,15 @@ use std::time::SystemTime;
 
 use sluice_sandbox::cache::CacheKey;
 
-/// Of larger files only size and time are looked at.
+/// For larger files, only size and modification time are compared.
 const HASHED_BYTES_MAX: u64 = 4 << 20;
-/// The settings of the site, beside its brands.
+/// The settings of the site, next to the folder of its brands.
 pub(super) const SETTINGS: &str = "sluice.toml";
+/// The folder of the brands.
 pub(super) const BRANDS: &str = "brands";
 
-/// Every file that a site is made of.
-pub struct Snapshot {
+/// The state of all files of a site.
+pub(super) struct Snapshot {
     site_dir: PathBuf,
     /// By path relative to the site's folder.
     files: BTreeMap<String, State>,
@@ -26,41 +27,40 @@ pub struct Snapshot {
 struct State {
     bytes: u64,
     modified: Option<SystemTime>,
-    /// None for large files.
+    /// A hash of the content. `None` for large files.
     content: Option<CacheKey>,
 }
 
 impl Snapshot {
-    /// Looks at every file.
-    pub fn take(site_dir: &Path) -> Self {
+    /// Reads every file.
+    pub(super) fn take(site_dir: &Path) -> Self {
         let mut snapshot = Self { site_dir: site_dir.to_owned(), files: BTreeMap::new() };
         snapshot.refresh(&HashSet::new());
         snapshot
     }
 
-    /// Looks again: at files whose size or time is another, and at those in `touched`
-    /// (relative paths). Gives what changed, came or went, sorted.
-    pub fn refresh(&mut self, touched: &HashSet<String>) -> Vec<String> {
-        let mut found = BTreeMap::new();
-        self.look(SETTINGS.to_owned(), touched, &mut found);
-        self.walk(BRANDS, touched, &mut found);
-        let now = std::mem::replace(&mut self.files, found);
-        let before = now;
+    /// Reads the files in `touched` (relative paths) and those whose size or modification time
+    /// has changed. Returns the files that were changed, added or removed, sorted.
+    pub(super) fn refresh(&mut self, touched: &HashSet<String>) -> Vec<String> {
+        let mut files = BTreeMap::new();
+        self.look(SETTINGS.to_owned(), touched, &mut files);
+        self.walk(BRANDS, touched, &mut files);
+        let before = std::mem::replace(&mut self.files, files);
         let is_other =
             |(file, state): &(&String, &State)| before.get(*file).is_none_or(|known| !known.is_same(state));
-        let came = self.files.iter().filter(is_other).map(|(file, _)| file.clone());
-        let went = before.keys().filter(|file| !self.files.contains_key(*file)).cloned();
-        let mut changed: Vec<String> = came.chain(went).collect();
+        let written = self.files.iter().filter(is_other).map(|(file, _)| file.clone());
+        let removed = before.keys().filter(|file| !self.files.contains_key(*file)).cloned();
+        let mut changed: Vec<String> = written.chain(removed).collect();
         changed.sort();
         changed
     }
 
-    /// What cannot be read is not there: loading the site says why.
+    /// Treats a folder that cannot be read as missing. Loading the site reports the reason.
     fn walk(&self, folder: &str, touched: &HashSet<String>, found: &mut BTreeMap<String, State>) {
         let Ok(entries) = fs::read_dir(self.site_dir.join(folder)) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            // Editors keep drafts in hidden files; of a site only `.well-known` is served.
+            // Editors keep drafts in hidden files. Sites have no hidden names except `.well-known`.
             if name.starts_with('.') && name != ".well-known" {
                 continue;
             }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_changed_is_named() {
+    fn names_only_files_whose_content_changed() {
         let dir = tempfile::tempdir().unwrap();
         let write = |file: &str, text: &str| {
             let path = dir.path().join(file);
@@ -121,7 +121,7 @@ mod tests {
         let none: [&str; 0] = [];
         assert_eq!(snapshot.refresh(&HashSet::new()), none);
 
-        // The same text again, and files that are none of a site's.
+        // The same text again, and files that do not belong to a site.
         write("brands/a/pages/index.html", "one");
         write("brands/a/pages/.index.html.swp", "draft");
         write("data/sluice.db", "y");
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(snapshot.refresh(&HashSet::new()), changed);
         assert_eq!(snapshot.refresh(&HashSet::new()), none);
 
-        // As large as before and within the clock's grain: whoever was told of it looks.
+        // With the same size and modification time, a file is read only if it was touched.
         let path = dir.path().join("brands/a/pages/index.html");
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, "TWO, and longer").unwrap();

@@ -1,53 +1,76 @@
-//! Watches a site's folder and tells which files changed, once writing has come to rest.
+//! Watches a site's folder, and reports which files changed once no more changes follow.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::snapshot::{BRANDS, SETTINGS, Snapshot};
 
-/// After a file was closed or renamed it is whole; this is for what comes with it.
+/// How long to wait for further events after a file was closed or renamed. The file is complete
+/// then, but others may be saved together with it.
 const REST: Duration = Duration::from_millis(8);
-/// After a write that may not be the last one.
+/// How long to wait after a write, because further writes to the file may follow.
 const REST_AFTER_WRITE: Duration = Duration::from_millis(60);
-/// Where writing never comes to rest, what is there is taken.
+/// Changes are reported after this time, even if they still continue.
 const REST_MAX: Duration = Duration::from_millis(500);
-/// A folder that is new may be filled before it is watched: it is looked at again.
+/// A new folder may be filled before it is watched, so it is read again after this time.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
-/// Watches until the receiver is gone. Each message names files relative to `site_dir`.
+/// Why a site cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The path does not exist, or cannot be read.
+    #[error("{}", .0.display())]
+    Path(PathBuf, #[source] io::Error),
+    /// The folder has no folder `brands`.
+    #[error("{}: this is not a site: it has no folder `brands`; `sluice new {}` makes a site", .0.display(), .0.display())]
+    NoSite(PathBuf),
+    /// The system's file notifications are not available.
+    #[error("the system cannot watch files")]
+    Watcher(#[source] notify::Error),
+    /// A folder cannot be watched.
+    #[error("{} cannot be watched", .0.display())]
+    Folder(PathBuf, #[source] notify::Error),
+    /// No thread could be started.
+    #[error("no thread can be started to watch the site")]
+    Thread(#[source] io::Error),
+}
+
+/// Starts a thread that watches a site until the receiver of `changes` is dropped. Each message
+/// lists changed files, relative to `site_dir`.
 ///
 /// # Errors
-/// The folder cannot be watched.
-pub fn watch(site_dir: &Path, changes: UnboundedSender<Vec<String>>) -> anyhow::Result<()> {
+/// The folder is not a site, or cannot be watched.
+pub fn watch(site_dir: &Path, changes: UnboundedSender<Vec<String>>) -> Result<(), WatchError> {
     // Events name files by the path that is watched.
-    let site_dir = site_dir.canonicalize().with_context(|| site_dir.display().to_string())?;
+    let site_dir = site_dir.canonicalize().map_err(|error| WatchError::Path(site_dir.to_owned(), error))?;
     let brands = site_dir.join(BRANDS);
-    anyhow::ensure!(
-        brands.is_dir(),
-        "{}: this is no site, it has no folder `brands`; `sluice new {}` makes one",
-        site_dir.display(),
-        site_dir.display(),
-    );
+    if !brands.is_dir() {
+        return Err(WatchError::NoSite(site_dir));
+    }
     let (sender, events) = mpsc::channel();
-    let mut watcher = notify::recommended_watcher(move |event| {
-        // The receiver lives as long as the program.
+    let watcher = notify::recommended_watcher(move |event| {
+        // Sending fails only after the watching thread has ended.
         let _ = sender.send(event);
-    })?;
-    let failed = |path: &Path| format!("{} cannot be watched", path.display());
-    watcher.watch(&site_dir, RecursiveMode::NonRecursive).with_context(|| failed(&site_dir))?;
-    watcher.watch(&brands, RecursiveMode::Recursive).with_context(|| failed(&brands))?;
+    });
+    let mut watcher = watcher.map_err(WatchError::Watcher)?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |error| WatchError::Folder(path, error)
+    };
+    watcher.watch(&site_dir, RecursiveMode::NonRecursive).map_err(failed(&site_dir))?;
+    watcher.watch(&brands, RecursiveMode::Recursive).map_err(failed(&brands))?;
     let snapshot = Snapshot::take(&site_dir);
-    std::thread::Builder::new().name("watch".into()).spawn(move || {
+    let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
         Watch { site_dir, watcher, snapshot, events, changes }.run();
-    })?;
-    Ok(())
+    });
+    thread.map(drop).map_err(WatchError::Thread)
 }
 
 struct Watch {
@@ -58,11 +81,11 @@ struct Watch {
     changes: UnboundedSender<Vec<String>>,
 }
 
-/// What came between one rest and the next.
+/// Changes that followed each other without a pause.
 #[derive(Default)]
 struct Burst {
     touched: HashSet<String>,
-    /// A folder came, or events were lost.
+    /// A folder was added, or events were lost, so that `touched` may be incomplete.
     is_uncertain: bool,
 }
 
@@ -76,29 +99,29 @@ impl Watch {
             if burst.touched.contains(BRANDS) {
                 self.watch_again();
             }
-            if !self.tell(&burst.touched) {
+            if !self.report(&burst.touched) {
                 return;
             }
             if burst.is_uncertain {
                 std::thread::sleep(SECOND_LOOK);
-                if !self.tell(&HashSet::new()) {
+                if !self.report(&HashSet::new()) {
                     return;
                 }
             }
         }
     }
 
-    /// A folder that was put in the place of another is not watched yet.
+    /// Watches the folder `brands` again, because it may have been replaced by another one.
     fn watch_again(&mut self) {
         let brands = self.site_dir.join(BRANDS);
         if brands.is_dir()
             && let Err(error) = self.watcher.watch(&brands, RecursiveMode::Recursive)
         {
-            tracing::warn!(%error, "the brands are not watched any more; start again");
+            tracing::warn!(%error, "changes of brands are not noticed any more; restart sluice dev");
         }
     }
 
-    /// Takes events until there is rest.
+    /// Collects events until a pause.
     fn collect(&self, first: notify::Result<Event>) -> Burst {
         let mut burst = Burst::default();
         let latest = Instant::now() + REST_MAX;
@@ -117,13 +140,13 @@ impl Watch {
         }
     }
 
-    /// Notes what an event is about. Gives how long to wait for the next one; none where it
-    /// is about nothing of the site.
+    /// Adds an event to the burst. Returns how long to wait for the next one, or `None` if the
+    /// event does not concern the site.
     fn note(&self, event: notify::Result<Event>, burst: &mut Burst) -> Option<Duration> {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                tracing::warn!(%error, "the site's folder is not watched well; the whole of it is looked at");
+                tracing::warn!(%error, "events of the site's folder were lost; all of its files are compared");
                 burst.is_uncertain = true;
                 return Some(REST_AFTER_WRITE);
             }
@@ -148,8 +171,8 @@ impl Watch {
         Some(rest)
     }
 
-    /// Looks at the files and tells what changed. False: nobody listens any more.
-    fn tell(&mut self, touched: &HashSet<String>) -> bool {
+    /// Compares the files and reports what changed. False if the receiver was dropped.
+    fn report(&mut self, touched: &HashSet<String>) -> bool {
         let changed = self.snapshot.refresh(touched);
         changed.is_empty() || self.changes.send(changed).is_ok()
     }

@@ -1,5 +1,6 @@
-//! What a test asks of its host: which test it is, requests, CRM data. Calls and answers
-//! are JSON; an answer is `{value}`, or `{error}`, which the library throws.
+//! What a test asks of its host: which test to run, requests, CRM data.
+//!
+//! Calls and answers are JSON. An answer is `{value}` or `{error}`; the library throws an error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,40 +11,42 @@ use sluice_app::app::App;
 use sluice_app::request::Method;
 use sluice_app::request::described::Described;
 use sluice_crm::{Browse, Slug, StageChoice};
-use sluice_kit::BoxFuture;
+use sluice_kit::{BoxFuture, StoreError};
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::test_calls::TestCalls;
 use sluice_site::Brand;
 use sluice_text::suggest;
 
-use crate::visitor::Visitor;
+use crate::Cause;
+use crate::visitor::{VisitError, Visitor};
 
-/// Visitors of one test.
+/// How many visitors a test may have.
 const VISITORS_MAX: usize = 100;
-/// Entries that `crm.entries` gives.
+/// How many entries `crm.entries` returns at most.
 const ENTRIES_MAX: u32 = 1_000;
 const ENTRIES_BYTES_MAX: usize = 4 << 20;
 
 /// A test as its file declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Declared {
-    pub name: String,
-    pub mode: Mode,
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) mode: Mode,
     /// The stack frame that declares it.
     frame: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+pub(super) enum Mode {
     Run,
     Skip,
     Only,
 }
 
 impl Declared {
-    /// Its place, as QuickJS has it, in the form that can be put into the author's terms.
-    pub fn place(&self) -> Failure {
+    /// The declaration's stack frame as QuickJS reports it, in a form that
+    /// `ScriptFiles::in_author_terms` can translate.
+    pub(super) fn place(&self) -> Failure {
         Failure { stack: self.frame.clone(), ..Failure::new("", "") }
     }
 }
@@ -51,27 +54,52 @@ impl Declared {
 /// An expectation that does not hold, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Expectation {
+    /// What the test expects, such as `at most 5`.
     pub expected: String,
+    /// What it got instead.
     pub received: String,
+}
+
+/// Why a call has no value. The library throws the message as a `TypeError`.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error("the test library sent an invalid call: {0}")]
+    Invalid(serde_json::Error),
+    #[error("a test may have {VISITORS_MAX} visitors")]
+    TooManyVisitors,
+    #[error("there is no such visitor")]
+    NoVisitor,
+    #[error("pages take GET, HEAD and POST, not {0}")]
+    Method(String),
+    /// A slug, and a hint that names a similar one.
+    #[error("crm.entries: there is no entity \"{0}\"{1}")]
+    NoEntity(String, String),
+    #[error(transparent)]
+    Visit(#[from] VisitError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Crm(Cause),
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "call", rename_all = "lowercase")]
 enum Call {
-    /// The name of the test to run; null: none, only tell them.
+    /// Asks for the name of the test to run. The answer is null if the file is only to declare
+    /// its tests.
     Plan,
     Tests {
         tests: Vec<Declared>,
     },
     Passed,
     Failed(Expectation),
-    /// The number of a new visitor.
+    /// Makes a visitor. The answer is its number.
     Visitor {
         customer: Value,
         session: Map<String, Value>,
         https: bool,
     },
-    Visit(Box<Asked>),
+    Visit(Box<VisitCall>),
     Entries {
         slug: String,
         reference_type: Option<String>,
@@ -79,8 +107,9 @@ enum Call {
     },
 }
 
+/// A request that the test makes.
 #[derive(Deserialize)]
-struct Asked {
+struct VisitCall {
     visitor: usize,
     method: String,
     address: String,
@@ -92,25 +121,26 @@ struct Asked {
     session: Map<String, Value>,
 }
 
-/// One run of a test file, as its host sees it.
-pub struct Calls {
+/// Answers the calls of one run of a test file.
+pub(super) struct Calls {
     app: Arc<App>,
     brand: Arc<Brand>,
-    /// None: the file is asked for its tests.
+    /// The test to run. `None` if the file is only to declare its tests.
     test: Option<String>,
-    told: Mutex<Told>,
+    reported: Mutex<Reported>,
     visitors: tokio::sync::Mutex<Vec<Visitor>>,
 }
 
+/// What the run has reported about itself.
 #[derive(Default)]
-struct Told {
+struct Reported {
     declared: Vec<Declared>,
     expectation: Option<Expectation>,
     has_passed: bool,
 }
 
-/// `request` of a test file itself: that of nobody.
-pub fn request() -> Value {
+/// The global `request` in a test file. It is empty, because no visitor requested the file.
+pub(super) fn request() -> Value {
     let none = json!({});
     json!({
         "method": "GET", "path": "/", "query": none, "queries": none, "headers": none, "cookies": none,
@@ -120,37 +150,41 @@ pub fn request() -> Value {
 }
 
 impl Calls {
-    pub fn new(app: Arc<App>, brand: Arc<Brand>, test: Option<String>) -> Self {
-        Self { app, brand, test, told: Mutex::default(), visitors: tokio::sync::Mutex::default() }
+    pub(super) fn new(app: Arc<App>, brand: Arc<Brand>, test: Option<String>) -> Self {
+        Self { app, brand, test, reported: Mutex::default(), visitors: tokio::sync::Mutex::default() }
     }
 
-    fn told<T>(&self, f: impl FnOnce(&mut Told) -> T) -> T {
-        f(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    fn reported<T>(&self, f: impl FnOnce(&mut Reported) -> T) -> T {
+        f(&mut self.reported.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub fn declared(&self) -> Vec<Declared> {
-        self.told(|told| std::mem::take(&mut told.declared))
+    /// Takes the tests that the file declared.
+    pub(super) fn declared(&self) -> Vec<Declared> {
+        self.reported(|reported| std::mem::take(&mut reported.declared))
     }
 
     /// The last expectation that did not hold.
-    pub fn expectation(&self) -> Option<Expectation> {
-        self.told(|told| told.expectation.clone())
+    pub(super) fn expectation(&self) -> Option<Expectation> {
+        self.reported(|reported| reported.expectation.clone())
     }
 
-    pub fn has_passed(&self) -> bool {
-        self.told(|told| told.has_passed)
+    /// Whether the test reached its end.
+    pub(super) fn has_passed(&self) -> bool {
+        self.reported(|reported| reported.has_passed)
     }
 
-    async fn answer(&self, call: Call) -> Result<Value, String> {
+    async fn answer(&self, call: Call) -> Result<Value, CallError> {
         match call {
             Call::Plan => return Ok(self.test.clone().into()),
-            Call::Tests { tests } => self.told(|told| told.declared = tests),
-            Call::Passed => self.told(|told| told.has_passed = true),
-            Call::Failed(expectation) => self.told(|told| told.expectation = Some(expectation)),
+            Call::Tests { tests } => self.reported(|reported| reported.declared = tests),
+            Call::Passed => self.reported(|reported| reported.has_passed = true),
+            Call::Failed(expectation) => {
+                self.reported(|reported| reported.expectation = Some(expectation));
+            }
             Call::Visitor { customer, session, https } => {
                 return self.visitor(&customer, &session, https).await;
             }
-            Call::Visit(asked) => return self.visit(*asked).await,
+            Call::Visit(call) => return self.visit(*call).await,
             Call::Entries { slug, reference_type, reference_id } => {
                 return self.entries(&slug, reference_type.as_deref(), reference_id.as_deref()).await;
             }
@@ -163,10 +197,10 @@ impl Calls {
         customer: &Value,
         session: &Map<String, Value>,
         https: bool,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, CallError> {
         let mut visitors = self.visitors.lock().await;
         if visitors.len() >= VISITORS_MAX {
-            return Err(format!("a test may have {VISITORS_MAX} visitors"));
+            return Err(CallError::TooManyVisitors);
         }
         let mut visitor = Visitor::new(Arc::clone(&self.app), Arc::clone(&self.brand))?;
         visitor.is_https = https;
@@ -175,25 +209,25 @@ impl Calls {
         Ok((visitors.len() - 1).into())
     }
 
-    async fn visit(&self, asked: Asked) -> Result<Value, String> {
+    async fn visit(&self, call: VisitCall) -> Result<Value, CallError> {
         let mut visitors = self.visitors.lock().await;
-        let visitor = visitors.get_mut(asked.visitor).ok_or("there is no such visitor")?;
-        let customer = Some(&asked.customer).filter(|customer| !customer.is_null());
-        visitor.remember(&asked.session, customer).await?;
+        let visitor = visitors.get_mut(call.visitor).ok_or(CallError::NoVisitor)?;
+        let customer = Some(&call.customer).filter(|customer| !customer.is_null());
+        visitor.remember(&call.session, customer).await?;
         let method = [Method::Get, Method::Head, Method::Post]
             .into_iter()
-            .find(|method| method.name().eq_ignore_ascii_case(&asked.method))
-            .ok_or_else(|| format!("pages take GET, HEAD and POST, not {}", asked.method))?;
-        let mut headers = asked.headers;
+            .find(|method| method.name().eq_ignore_ascii_case(&call.method))
+            .ok_or(CallError::Method(call.method))?;
+        let mut headers = call.headers;
         let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        headers
-            .extend(asked.content_type.filter(|_| !has_type).map(|media| ("content-type".to_owned(), media)));
+        let media = call.content_type.filter(|_| !has_type);
+        headers.extend(media.map(|media| ("content-type".to_owned(), media)));
         let described = Described {
             method,
-            address: asked.address,
+            address: call.address,
             headers,
-            cookies: asked.cookies,
-            body: asked.body.map(String::into_bytes),
+            cookies: call.cookies,
+            body: call.body.map(String::into_bytes),
             ..Described::default()
         };
         let mut answer = visitor.visit(described).await?.as_json();
@@ -203,14 +237,13 @@ impl Calls {
         Ok(answer)
     }
 
-    /// Entries of an entity, newest first, as `getCrmEntries` gives them.
-    async fn entries(&self, slug: &str, kind: Option<&str>, id: Option<&str>) -> Result<Value, String> {
-        let known = self.app.store.list_entities(&self.brand.id).await.map_err(|error| error.to_string())?;
+    /// Entries of an entity, newest first, in the form of `getCrmEntries`.
+    async fn entries(&self, slug: &str, kind: Option<&str>, id: Option<&str>) -> Result<Value, CallError> {
+        let known = self.app.store.list_entities(&self.brand.id).await?;
         let slugs = || known.iter().map(|entity| entity.slug.as_str());
-        let slug =
-            Slug::new(slug).filter(|slug| slugs().any(|known| known == slug.as_str())).ok_or_else(|| {
-                format!("crm.entries: there is no entity \"{slug}\"{}", suggest::hint(slug, slugs()))
-            })?;
+        let slug = Slug::new(slug)
+            .filter(|slug| slugs().any(|known| known == slug.as_str()))
+            .ok_or_else(|| CallError::NoEntity(slug.to_owned(), suggest::hint(slug, slugs())))?;
         let browse = Browse {
             brand: self.brand.id.clone(),
             slug,
@@ -219,12 +252,12 @@ impl Calls {
             entries_max: ENTRIES_MAX,
             bytes_max: ENTRIES_BYTES_MAX,
         };
-        let found = self.app.store.browse_entries(browse).await.map_err(|error| error.to_string())?;
-        let wanted = found.into_iter().filter(|found| {
-            kind.is_none_or(|kind| found.reference_type == kind)
-                && id.is_none_or(|id| found.reference_id == id)
+        let entries = self.app.store.browse_entries(browse).await;
+        let entries = entries.map_err(|error| CallError::Crm(error.into()))?;
+        let wanted = entries.into_iter().filter(|one| {
+            kind.is_none_or(|kind| one.reference_type == kind) && id.is_none_or(|id| one.reference_id == id)
         });
-        Ok(wanted.map(|found| found.entry.into_json(&found.reference_type, &found.reference_id)).collect())
+        Ok(wanted.map(|one| one.entry.into_json(&one.reference_type, &one.reference_id)).collect())
     }
 }
 
@@ -233,11 +266,11 @@ impl TestCalls for Calls {
         Box::pin(async move {
             let answer = match serde_json::from_str(call) {
                 Ok(call) => self.answer(call).await,
-                Err(error) => Err(format!("the test library cannot ask this: {error}")),
+                Err(error) => Err(CallError::Invalid(error)),
             };
             match answer {
                 Ok(value) => json!({ "value": value }),
-                Err(error) => json!({ "error": error }),
+                Err(error) => json!({ "error": error.to_string() }),
             }
         })
     }

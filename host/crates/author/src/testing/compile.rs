@@ -1,4 +1,5 @@
-//! A test file as a page component: a runner imports the library, then the file.
+//! Compiles a test file to a page component. The component's page is a runner, which imports
+//! the library and then the test file.
 
 use sluice_limits::Limits;
 use sluice_page::failures::ScriptFiles;
@@ -7,10 +8,10 @@ use sluice_sandbox::{Sandbox, SandboxError, Script};
 use sluice_site::BrandFolder;
 use sluice_text::source::Source;
 
-use super::outcome::FileProblem;
+use super::outcome::{FileProblem, HostError};
 
-/// The library under the name by which test files may import it, too.
-pub const LIBRARY: &str = "sluice:testing";
+/// The library's module name. Test files may import it under the same name.
+const LIBRARY: &str = "sluice:testing";
 const LIBRARY_SOURCE: &str = include_str!("library.js");
 const TEST_FILE: &str = "sluice:test-file";
 const RUNNER: &str = "sluice:test-runner";
@@ -18,7 +19,7 @@ const RUNNER_SOURCE: &str =
     "import { run } from \"sluice:testing\";\nimport \"sluice:test-file\";\nawait run();\n";
 const RUNNER_IMPORTS: usize = 2;
 
-/// What a test file can import: what pages can, and the library.
+/// The modules that a test file can import: those of pages, and the library.
 struct TestModules<'a> {
     folder: &'a BrandFolder,
     test: Source,
@@ -38,9 +39,11 @@ impl ModuleSource for TestModules<'_> {
     }
 }
 
+/// Compiles and loads a test file.
+///
 /// # Errors
-/// The author's mistakes, in the author's terms, or the host's own.
-pub async fn compile(
+/// [`FileProblem::Author`] with the position in the author's file, or [`FileProblem::Host`].
+pub(super) async fn compile(
     sandbox: &Sandbox,
     test: Source,
     folder: &BrandFolder,
@@ -49,16 +52,16 @@ pub async fn compile(
     let runner = Source { file: RUNNER.into(), text: RUNNER_SOURCE.into() };
     let runner = ScriptFile { source: runner.into(), script: RUNNER_SOURCE.into() };
     let modules = TestModules { folder, test };
-    // The runner is one level above what the author wrote.
+    // The runner adds one level of imports above the author's file.
     let (import_depth_max, imports_max) =
         (limits.import_depth_max + 1, limits.imports_max.max(RUNNER_IMPORTS));
     let limits = Limits { import_depth_max, imports_max, ..limits.clone() };
     let graph = match modules::compile(sandbox, runner, &modules, &limits).await {
         Ok(graph) => graph,
         Err(CompileError::Author(failure)) => return Err(failure.into()),
-        Err(CompileError::Host(error)) => return Err(FileProblem::Host(error.into())),
+        Err(CompileError::Host(error)) => return Err(HostError::from(error).into()),
     };
     let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash).map_err(SandboxError::from);
-    let script = component.and_then(|component| sandbox.load(&component)).map_err(anyhow::Error::from)?;
+    let script = component.and_then(|component| sandbox.load(&component)).map_err(HostError::from)?;
     Ok((script, graph.files))
 }

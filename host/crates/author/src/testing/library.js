@@ -1,12 +1,12 @@
-// What test files see: test, beforeEach, expect, visit, visitor, crm. It runs in the
-// sandbox with the test; what it cannot do itself it asks of the host.
+// The globals of test files: test, beforeEach, expect, visit, visitor, crm. This library runs in
+// the same sandbox as the test. It asks the host for everything else, such as requests.
 
 const { stringify } = JSON;
 const { getPrototypeOf, is, keys } = Object;
 const { isArray } = Array;
 const OWN_FILE = "sluice:testing";
 
-// Only what is the author's: the library's own frames would be the first ones.
+// Removes the library's own stack frames, so that the author's frame comes first.
 const authorStack = (stack) =>
   stack
     .split("\n")
@@ -24,7 +24,7 @@ const refuse = (message) => {
 
 const ask = (call) => {
   const answer = getVariable("sluice:test " + stringify(call));
-  if (answer === null) refuse("this works under `sluice test` only");
+  if (answer === null) refuse("this works only under `sluice test`");
   if (answer.error !== undefined) refuse(answer.error);
   return answer.value;
 };
@@ -35,7 +35,7 @@ const tests = [];
 const hooks = [];
 
 const declare = (mode, name, run) => {
-  if (typeof name !== "string" || name === "") refuse("test takes a name and a function");
+  if (typeof name !== "string" || name === "") refuse("test needs a name and a function");
   if (typeof run !== "function") refuse(`test "${name}" has no function`);
   if (tests.some((known) => known.name === name)) refuse(`there are two tests with the name "${name}"`);
   tests.push({ name, mode, run, frame: authorStack(new Error().stack).split("\n")[0].trim() });
@@ -46,11 +46,11 @@ test.skip = (name, run = () => {}) => declare("skip", name, run);
 test.only = (name, run) => declare("only", name, run);
 
 export const beforeEach = (run) => {
-  if (typeof run !== "function") refuse("beforeEach takes a function");
+  if (typeof run !== "function") refuse("beforeEach needs a function");
   hooks.push(run);
 };
 
-// The host runs the file once to learn its tests, then once for each of them.
+// The host runs the file once to get the list of its tests, and then once for each test.
 export const run = async () => {
   const wanted = ask({ call: "plan" });
   if (wanted === null) {
@@ -58,7 +58,7 @@ export const run = async () => {
     return;
   }
   const found = tests.find((declared) => declared.name === wanted);
-  if (!found) refuse(`test "${wanted}" is gone: a file must declare the same tests every time it runs`);
+  if (!found) refuse(`test "${wanted}" is missing: a file must declare the same tests each time it runs`);
   for (const hook of hooks) await hook();
   await found.run();
   ask({ call: "passed" });
@@ -103,18 +103,18 @@ class Visit {
     try {
       return JSON.parse(this.text);
     } catch (error) {
-      refuse(`the answer is not JSON (${error.message}): ${shorten(this.text, 200)}`);
+      refuse(`the response is not JSON (${error.message}): ${shorten(this.text, 200)}`);
     }
   }
 }
 
 const send = (number, address, options = {}) => {
-  if (typeof address !== "string") refuse("visit takes an address, such as \"/weight/checkin\"");
+  if (typeof address !== "string") refuse("visit needs an address, such as \"/weight/checkin\"");
   knownOnly(options, OPTIONS, "visit");
   const { json, form, body, query, headers = {}, cookies = {}, customer, session } = options;
   const bodies = { json: () => stringify(json), form: () => encodeForm(form), body: () => String(body) };
   const given = keys(bodies).filter((key) => options[key] !== undefined);
-  if (given.length > 1) refuse(`visit takes one body, not ${given.join(" and ")}`);
+  if (given.length > 1) refuse(`visit can send one body, not ${given.join(" and ")}`);
   const types = { json: "application/json", form: "application/x-www-form-urlencoded", body: null };
   const search = query ? encodeForm(query) : "";
   return new Visit(
@@ -140,7 +140,7 @@ export const visitor = (options = {}) => {
   return { visit: (address, options) => send(number, address, options) };
 };
 
-// The test's own visitor comes when there is first something to visit.
+// The test's own visitor is made at the first visit.
 let own;
 export const visit = (address, options) => (own ??= visitor()).visit(address, options);
 
@@ -170,7 +170,7 @@ const show = (value, depth = 0) => {
   return inside(keys(value).map((key) => `${key}: ${show(value[key], depth + 1)}`).join(", "));
 };
 
-// Alike in every part; a key whose value is undefined is as one that is not there.
+// Deep equality. A key whose value is undefined counts as missing.
 const alike = (a, b, subset = false) => {
   if (is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
@@ -201,7 +201,7 @@ const lengthOf = (value) => value?.length ?? value?.size;
 
 const contains = (received, item) => {
   if (typeof received === "string") return received.includes(item);
-  if (typeof received?.[Symbol.iterator] !== "function") refuse(`this holds no items: ${show(received)}`);
+  if (typeof received?.[Symbol.iterator] !== "function") refuse(`this has no items: ${show(received)}`);
   return [...received].some((found) => is(found, item));
 };
 
@@ -225,7 +225,7 @@ const isThe = (error, wanted) => {
 const property = (value, path) =>
   path.split(".").reduce((at, key) => (at !== null && typeof at === "object" && key in at ? { v: at[key] }.v : undefined), value);
 
-// What each gives: whether it holds, and what was expected, in words.
+// Each matcher returns whether it holds, and what was expected, in words.
 const MATCHERS = {
   toBe: (received, value) => ({ pass: is(received, value), expected: show(value) }),
   toEqual: (received, value) => ({ pass: alike(received, value), expected: show(value) }),
@@ -272,7 +272,7 @@ const MATCHERS = {
     return { pass, expected: `${path}${value.length > 0 ? `: ${show(value[0])}` : ""}` };
   },
   toUseFuelBelow: (received, fuel) => {
-    if (!(received instanceof Visit)) refuse("toUseFuelBelow takes what visit() gave");
+    if (!(received instanceof Visit)) refuse("toUseFuelBelow needs the result of visit()");
     return {
       pass: received.fuel < number(fuel, "the budget"),
       expected: `less than ${fuel} units of fuel`,
@@ -306,7 +306,7 @@ const matchersOf = (received, negated) => {
 
 export const expect = (received) => ({ ...matchersOf(received, false), not: matchersOf(received, true) });
 
-// Test files need not import them.
+// Test files can use these without an import.
 for (const [name, value] of Object.entries({ test, beforeEach, expect, visit, visitor, crm })) {
   Object.defineProperty(globalThis, name, { value, enumerable: true });
 }

@@ -13,47 +13,55 @@ use super::calls::Expectation;
 use super::outcome::{TestEnd, TestResult};
 use crate::source_line;
 
-/// How many tests ended how.
+/// How many tests passed, failed and were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Tests that passed.
     pub passed: u32,
+    /// Tests that failed.
     pub failed: u32,
+    /// Tests that were not run.
     pub skipped: u32,
     /// Files that could not be run.
     pub broken: u32,
 }
 
+/// How results are printed. The comments of the variants are the command's help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Text for people
     Pretty,
-    /// The Test Anything Protocol, version 14
+    /// The Test Anything Protocol (TAP), version 14
     Tap,
 }
 
-/// Makes the text of each step; counts.
+/// Counts results, and makes the text that is printed for each.
 pub struct Report {
     format: Format,
+    /// The results so far.
     pub counts: Counts,
-    /// Points of the protocol so far.
+    /// How many test points have been written; TAP numbers them.
     points: u32,
 }
 
 /// A file with tests.
 #[derive(Clone, Copy)]
 pub struct FileOf<'a> {
+    /// The brand's id.
     pub brand: &'a str,
+    /// The brand's folder.
     pub dir: &'a Path,
     /// Relative to the brand's folder.
     pub file: &'a str,
 }
 
 impl Report {
+    /// A report without results.
     pub fn new(format: Format) -> Self {
         Self { format, counts: Counts::default(), points: 0 }
     }
 
-    /// What comes first.
+    /// The text before the first file.
     pub fn begin(&self) -> &'static str {
         match self.format {
             Format::Pretty => "",
@@ -61,6 +69,7 @@ impl Report {
         }
     }
 
+    /// The text before a file's tests.
     pub fn file(&self, of: FileOf<'_>) -> String {
         match self.format {
             Format::Pretty => format!("{}/{}\n", of.brand, of.file),
@@ -68,7 +77,7 @@ impl Report {
         }
     }
 
-    /// A file that does not compile, or has no tests.
+    /// Counts a file that does not compile or has no tests, and returns its text.
     pub fn broken(&mut self, of: FileOf<'_>, failure: &Failure) -> String {
         self.counts.broken += 1;
         match self.format {
@@ -80,6 +89,7 @@ impl Report {
         }
     }
 
+    /// Counts a test, and returns its text.
     pub fn test(&mut self, of: FileOf<'_>, end: &TestEnd) -> String {
         match end.result {
             TestResult::Passed => self.counts.passed += 1,
@@ -93,7 +103,7 @@ impl Report {
         }
     }
 
-    /// What comes last.
+    /// The text after the last file.
     pub fn end(&self, wall: Duration) -> String {
         match self.format {
             Format::Tap => format!("1..{}\n", self.points),
@@ -113,7 +123,7 @@ impl Report {
 
     fn tap_test(&self, of: FileOf<'_>, end: &TestEnd) -> String {
         let name = format!("{}/{}: {}", of.brand, of.file, end.name);
-        // What the protocol would take for something else.
+        // In TAP, an unescaped `#` starts a directive.
         let name = printable(&name).replace('#', "\\#");
         let number = self.points;
         let mut out = match &end.result {
@@ -170,7 +180,7 @@ fn pretty(dir: &Path, failure: &Failure, expectation: Option<&Expectation>) -> S
     out
 }
 
-/// JSON's scalars and lists are YAML's, too.
+/// A YAML block of TAP. JSON scalars and lists are also valid YAML.
 fn yaml(failure: &Failure, expectation: Option<&Expectation>) -> String {
     let mut out = String::from("  ---\n");
     let mut put = |key: &str, value: Value| {

@@ -2,29 +2,29 @@
 
 // --- the request ------------------------------------------------------------------------
 
-/** What the visitor sent, deeply frozen. */
+/** The visitor's request, deeply frozen. */
 interface SluiceRequest {
   readonly method: "GET" | "HEAD" | "POST";
-  /** The page's path, decoded: `/weight/checkin`. */
+  /** The page's path, percent-decoded: `/weight/checkin`. */
   readonly path: string;
-  /** Query parameters; one that is repeated has its last value. */
+  /** Query parameters. A repeated parameter has its last value. */
   readonly query: Readonly<Record<string, string>>;
   /** Query parameters with all their values. */
   readonly queries: Readonly<Record<string, readonly string[]>>;
-  /** Four headers reach scripts; one that was not sent is not there. */
+  /** Scripts get only these four headers. A header that was not sent is missing. */
   readonly headers: {
     readonly "user-agent"?: string;
     readonly referer?: string;
     readonly "accept-language"?: string;
     readonly host?: string;
   };
-  /** The visitor's cookies, percent-encoding undone. Session cookies are left out. */
+  /** The visitor's cookies, percent-decoded. The session cookie is left out. */
   readonly cookies: Readonly<Record<string, string>>;
   /**
-   * A POST with `application/json` and at most 64 KB: the parsed value. Anything else: `null`.
-   * Fields of HTML forms where `brand.toml` says `form_bodies = true`.
+   * The parsed body of a POST with `application/json` and at most 64 KB. If `brand.toml` says
+   * `form_bodies = true`, also the fields of an HTML form. Otherwise `null`.
    *
-   * It can hold anything: validate it with `Schema`.
+   * Visitors can send anything, so validate it with `Schema`.
    */
   readonly body: any;
   /** The visitor's IPv4 address. */
@@ -33,13 +33,13 @@ interface SluiceRequest {
   readonly ip6: string | null;
   readonly is_mobile: boolean;
   readonly is_tablet: boolean;
-  /** What the wildcards of the page's path caught: `pages/blog/{slug}.html` gives `slug`. */
+  /** The values of the placeholders in the page's path: `pages/blog/{slug}.html` gives `slug`. */
   readonly route_params: Readonly<Record<string, string>>;
-  /** The last of them. */
+  /** The value of the last placeholder. */
   readonly route_slug: string | null;
 }
 
-/** What the visitor sent. */
+/** The visitor's request. */
 declare const request: SluiceRequest;
 
 // --- the customer and the session -------------------------------------------------------
@@ -50,15 +50,15 @@ interface SluiceCustomer {
   readonly name?: string;
   readonly first_name?: string;
   readonly last_name?: string;
-  /** As it was given to `session.setCustomer`. */
+  /** The id that was given to `session.setCustomer`. */
   readonly id?: any;
 }
 
-/** What `session.setCustomer` takes. */
+/** The argument of `session.setCustomer`. */
 interface SluiceCustomerFields {
   /** Must contain `@`. */
   email: string;
-  /** Made of first and last name where it is left out. */
+  /** Defaults to the first and last name. */
   name?: string;
   first_name?: string;
   last_name?: string;
@@ -66,139 +66,139 @@ interface SluiceCustomerFields {
   id?: any;
 }
 
-/** The logged-in customer; `null` where nobody is logged in. Changes with the session. */
+/** The logged-in customer; `null` if nobody is logged in. It changes when a customer logs in or out. */
 declare const customer: SluiceCustomer | null;
 
-/** Whether somebody is logged in. Changes with the session. */
+/** Whether a customer is logged in. It changes when a customer logs in or out. */
 declare const is_customer: boolean;
 
-/** The same as `customer`. */
+/** Returns the same as `customer`. */
 declare function getCustomer(): SluiceCustomer | null;
 
-/** Name and email of the logged-in customer; nulls where there is none. */
+/** Returns the name and email of the logged-in customer. Both are `null` if nobody is logged in. */
 declare function getUser(): { name: string | null; email: string | null };
 
 interface SluiceSession {
-  /** The value of a key; `null` where there is none. Reserved keys read as `null`. */
+  /** Returns the value of a key; `null` if it has none. Reserved keys return `null`. */
   get(key: string): any;
   /**
-   * Keeps a value for this visitor, on the server. `null` removes the key.
+   * Stores a value for this visitor on the server. `null` removes the key.
    *
-   * `false`, with a warning in the log: the key is reserved (`id`, `email`, `customer`,
+   * Returns `false`, and logs a warning, if the key is reserved (`id`, `email`, `customer`,
    * `customer_id`, `is_customer`, `brand_id`, `csrf`, or it begins with `_`), the value is not
-   * JSON, or the session would hold over 64 KB or 128 keys.
+   * JSON, or the session would exceed 64 KB or 128 keys.
    */
   set(key: string, value: unknown): boolean;
   /** Removes a key. */
   delete(key: string): boolean;
   /**
-   * Logs a customer in and gives the session a new id. Fields are merged over those of the
-   * customer who is logged in, unless the email is another one.
+   * Logs a customer in and gives the session a new id. If the same email is logged in already,
+   * its other fields are kept unless they are given.
    */
   setCustomer(fields: SluiceCustomerFields): boolean;
-  /** Logs the customer out. `false` where nobody was logged in. */
+  /** Logs the customer out. Returns `false` if nobody was logged in. */
   clearCustomer(): boolean;
   /**
-   * A token that logs this customer in on another domain of the brand: `?ef_session=` in an
-   * address, or `setFromToken`. It works once, for 1 to 600 seconds. `null` where nobody is
-   * logged in.
+   * Returns a token that logs this customer in on another domain of the brand: add
+   * `?ef_session=` and the token to an address, or call `setFromToken`. The token works once, and
+   * expires after 1 to 600 seconds. Returns `null` if nobody is logged in.
    */
   getToken(ttlSeconds?: number): string | null;
-  /** Logs in whom a token names. `false`: it is not valid, expired, or was used before. */
+  /** Logs in the customer of a token. Returns `false` if it is invalid, expired or already used. */
   setFromToken(token: string): boolean;
 }
 
-/** What the host keeps for this visitor between requests: 3 hours, from creation or login. */
+/** Values that the server keeps for this visitor between requests: for 3 hours after creation or login. */
 declare const session: SluiceSession;
 
 interface SluiceCookieOptions {
-  /** Seconds, a whole number. Without it the cookie goes with the browser. */
+  /** Lifetime in seconds, a whole number. Without it, the cookie is deleted when the browser closes. */
   maxAge?: number;
   /** Begins with a slash. */
   path?: string;
-  /** `true` unless given: scripts in the browser cannot read it. */
+  /** Whether scripts in the browser cannot read the cookie. Defaults to `true`. */
   httpOnly?: boolean;
-  /** `"Lax"` unless given; `"None"` only with `secure`. */
+  /** Defaults to `"Lax"`. `"None"` needs `secure`. */
   sameSite?: "Strict" | "Lax" | "None";
-  /** As the visitor came unless given. */
+  /** Defaults to whether the request came over https. */
   secure?: boolean;
 }
 
 interface SluiceCookie {
   /**
-   * Sets a cookie; the value is percent-encoded where need be. `false`, with a warning: the
-   * name is not a token or is reserved (`__Host-`, `__Secure-`, `sluice_`), an option is not
-   * valid, it is over 4 KB, or there are 20 already.
+   * Sets a cookie. The value is percent-encoded if necessary. Returns `false`, and logs a
+   * warning, if the name is not a token or is reserved (`__Host-`, `__Secure-`, `sluice_`), an
+   * option is invalid, the cookie is larger than 4 KB, or 20 cookies were set already.
    */
   set(name: string, value: string | number | boolean, options?: SluiceCookieOptions | null): boolean;
-  /** Deletes a cookie; the path must be the one it was set with. */
+  /** Deletes a cookie. The path must be the one that the cookie was set with. */
   delete(name: string, options?: { path?: string } | null): boolean;
 }
 
-/** Cookies in the visitor's browser. Read them in `request.cookies`. */
+/** Sets cookies in the visitor's browser. Read them with `request.cookies`. */
 declare const cookie: SluiceCookie;
 
-// --- the answer -------------------------------------------------------------------------
+// --- the response -----------------------------------------------------------------------
 
 /**
- * Sends the visitor elsewhere. **Ends the run**: nothing after it happens.
+ * Redirects the visitor. **Ends the run**: nothing after it runs.
  *
  * @param url A path that begins with one slash, or an `http://` or `https://` address.
- * @param status 302 unless given.
- * @throws {TypeError} the address may lead somewhere else than it says
- * @throws {RangeError} the status is none of the five
+ * @param status Defaults to 302.
+ * @throws {TypeError} if browsers might read the address differently than it looks
+ * @throws {RangeError} if the status is not one of the five
  */
 declare function redirect(url: string, status?: 301 | 302 | 303 | 307 | 308): never;
 
 interface SluiceResponse {
   /**
-   * The status of the answer, also of the rendered page.
-   * @throws {RangeError} not a whole number from 200 to 599
+   * Sets the status of the response. It also applies to the rendered page.
+   * @throws {RangeError} if the code is not a whole number from 200 to 599
    */
   status(code: number): void;
-  /** Answers with JSON instead of the page. **Ends the run**: nothing after it happens. */
+  /** Responds with JSON instead of the page. **Ends the run**: nothing after it runs. */
   json(data: unknown): never;
-  /** Answers with HTML instead of the page. **Ends the run**: nothing after it happens. */
+  /** Responds with HTML instead of the page. **Ends the run**: nothing after it runs. */
   send(html: string): never;
 }
 
-/** The answer to this request. */
+/** The response to this request. */
 declare const response: SluiceResponse;
 
 /**
- * Sets a header of the answer. `false`, with a warning: it is one of those that the host
- * keeps to itself (`set-cookie`, `location`, `access-control-*`, …) or there are 50 already.
+ * Sets a header of the response. Returns `false`, and logs a warning, if the header is reserved
+ * for the server (`set-cookie`, `location`, `access-control-*`, …) or 50 headers were set already.
  */
 declare function setHeader(name: string, value: string): boolean;
 
 /**
- * Sets a variable of the page's template: `{{ var.name }}`. `false`, with a warning: the name
- * is not made of letters, digits and `_`, the value is not JSON, or a limit is reached
- * (256 variables, 1 MB).
+ * Sets a variable of the page's template: `{{ var.name }}`. Returns `false`, and logs a warning,
+ * if the name has other characters than letters, digits and `_`, the value is not JSON, or a
+ * limit is reached (256 variables, 1 MB).
  */
 declare function setVariable(name: string, value: unknown): boolean;
 
-/** A variable that this script set, else the brand's of that name, else `null`. */
+/** Returns the variable that this script set, or the brand's variable of that name, or `null`. */
 declare function getVariable(name: string): any;
 
 // --- CRM data ---------------------------------------------------------------------------
 
-/** What entries are attached to. */
+/** The owner of entries. */
 interface SluiceReference {
-  /** `"customer"` unless given. */
+  /** Defaults to `"customer"`. */
   referenceType?: string | null;
-  /** The logged-in customer's id unless given. */
+  /** Defaults to the logged-in customer's id. */
   referenceId?: string | null;
 }
 
 interface SluiceAsync {
-  /** Checked and stored now, done in the background, exactly once. */
+  /** Checks and queues the write now. It is then done in the background, exactly once. */
   async?: boolean;
 }
 
 interface SluiceEntry {
   id: string;
-  /** The value of `title`, else `name`, else `email`. */
+  /** The value of the field `title`, or of `name`, or of `email`. */
   title: any;
   reference_type: string;
   reference_id: string;
@@ -215,11 +215,11 @@ interface SluiceEntry {
 
 interface SluiceMoved {
   ok: boolean;
-  /** Entries that were moved. */
+  /** How many entries were moved. */
   moved?: number;
-  /** With `async: true`. */
+  /** Set with `async: true`. */
   queued?: true;
-  /** Why not: `no_entry`, `unknown_stage`, … */
+  /** Why nothing was moved: `no_entry`, `unknown_stage`, … */
   error?: string;
   totalMatched?: number;
   pipeline_id?: number;
@@ -237,56 +237,57 @@ interface SluiceStage {
   stageSlug?: string;
 }
 
-/** A string, number, boolean, object or array; not `null`. Strings have at most 10,000 characters. */
+/** A string of at most 10,000 characters, a number, boolean, object or array, but not `null`. */
 type SluiceValue = string | number | boolean | object;
 
 /**
- * The value of a field in the newest entry that has it; `null` where none has.
- * @throws {TypeError} the brand has no such entity, or an option is missing
+ * Returns the value of a field in the newest entry that has it; `null` if no entry has it.
+ * @throws {TypeError} if the brand has no such entity, or an option is missing
  */
 declare function getCrmField<S extends CrmSlug>(options: { slug: S; fieldKey: CrmFieldKey<S> } & SluiceReference): any;
 
-/** The same for several fields, at once: an object with every key that was asked for. */
+/** Reads several fields at once. Returns an object with all given keys. */
 declare function getCrmFields<S extends CrmSlug, K extends CrmFieldKey<S>>(
   options: { slug: S; fieldKeys: K[] } & SluiceReference,
 ): Record<K, any>;
 
-/** The reference's entries, newest first. */
+/** Returns the reference's entries, newest first. */
 declare function getCrmEntries(
-  options: { slug: CrmSlug; /** 50 unless given, at most 200. */ limit?: number } & SluiceReference,
+  options: { slug: CrmSlug; /** Defaults to 50, at most 200. */ limit?: number } & SluiceReference,
 ): SluiceEntry[];
 
-/** All values of a field, newest first. */
+/** Returns all values of a field, newest first. */
 declare function getCrmFieldValues<S extends CrmSlug>(
-  options: { slug: S; fieldKey: CrmFieldKey<S>; /** 50 unless given, at most 200. */ limit?: number } & SluiceReference,
+  options: { slug: S; fieldKey: CrmFieldKey<S>; /** Defaults to 50, at most 200. */ limit?: number } & SluiceReference,
 ): any[];
 
 /**
- * Writes a field: into the newest entry that has it, else the newest entry, else a new one.
- * `false`, with a warning: the input is not valid, or nobody is logged in and no reference given.
- * @throws {TypeError} the brand has no such entity, or an option is missing
+ * Writes a field into the newest entry that has it. If no entry has it, writes it into the
+ * newest entry; if there is none, into a new one. Returns `false`, and logs a warning, if the
+ * input is invalid, or if nobody is logged in and no reference is given.
+ * @throws {TypeError} if the brand has no such entity, or an option is missing
  */
 declare function setCrmField<S extends CrmSlug>(
   options: {
     slug: S;
     fieldKey: CrmFieldKey<S>;
     value: SluiceValue;
-    /** Straight into the newest entry. */
+    /** Always writes into the newest entry. */
     force?: boolean;
   } & SluiceReference & SluiceAsync,
 ): boolean;
 
-/** Writes several fields, all or none. */
+/** Writes several fields. Either all of them are written, or none. */
 declare function setCrmFields<S extends CrmSlug>(
   options: {
     slug: S;
     fields: { fieldKey: CrmFieldKey<S>; value: SluiceValue }[];
-    /** Straight into the newest entry. */
+    /** Always writes into the newest entry. */
     force?: boolean;
   } & SluiceReference & SluiceAsync,
 ): boolean;
 
-/** Writes a field into a new entry, always. */
+/** Writes a field into a new entry. */
 declare function addCrmFieldValue<S extends CrmSlug>(
   options: { slug: S; fieldKey: CrmFieldKey<S>; value: SluiceValue } & SluiceReference & SluiceAsync,
 ): boolean;
@@ -296,42 +297,42 @@ declare function clearCrmEntries(
   options: { slug: CrmSlug } & SluiceReference & SluiceAsync,
 ): { ok: boolean; deleted?: number; queued?: true; error?: string };
 
-/** Moves the newest entry, or all, to a stage; the pipeline follows from it. */
+/** Moves the newest entry, or all entries, to a stage and so to the stage's pipeline. */
 declare function moveCrmToStage(
   options: { slug: CrmSlug; allEntries?: boolean } & SluiceStage & SluicePipeline & SluiceReference & SluiceAsync,
 ): SluiceMoved;
 
-/** Moves the newest entry, or all, into a pipeline: its first stage, or one that is given. */
+/** Moves the newest entry, or all entries, to a pipeline: to the given stage, or to its first. */
 declare function moveCrmToPipeline(
   options: { slug: CrmSlug; allEntries?: boolean } & SluicePipeline & SluiceStage & SluiceReference & SluiceAsync,
 ): SluiceMoved;
 
-/** Moves the newest entry, or all, to a stage of a pipeline; both must be given. */
+/** Moves the newest entry, or all entries, to a stage of a pipeline. Both are required. */
 declare function moveCrmLead(
   options: { slug: CrmSlug; allEntries?: boolean } & SluicePipeline & SluiceStage & SluiceReference & SluiceAsync,
 ): SluiceMoved;
 
-/** Copies fields of one entity into another, under other keys; all or none. */
+/** Copies fields of one entity to other keys in another entity. Either all are copied, or none. */
 declare function moveCrmToEntity(
   options: {
     fromSlug: CrmSlug;
     toSlug: CrmSlug;
-    /** Field keys of the source, and those of the target that get their values. */
+    /** Maps field keys of the source to field keys of the target. */
     fieldMap: Record<string, string>;
-    /** Removes what was copied from where it was. */
+    /** Removes the copied fields from the source. */
     removeFromOld?: boolean;
   } & SluicePipeline & SluiceStage & SluiceReference & SluiceAsync,
 ): SluiceMoved;
 
 /**
- * Gives entries of an anonymous visitor to the customer who has logged in. Only where
- * `fromReferenceId` is what `session.get("quiz_visitor_id")` gives.
+ * Moves entries of an anonymous visitor to the customer who has logged in. This works only if
+ * `fromReferenceId` equals `session.get("quiz_visitor_id")`.
  */
 declare function reassignCrmReference(
   options: { slug: CrmSlug; fromReferenceType: string; fromReferenceId: string } & SluiceAsync,
 ): SluiceMoved;
 
-/** Creates what is missing of an entity; deletes nothing. At most 5 calls a run. */
+/** Creates an entity, or those of its parts that are missing. Deletes nothing. A run may call it 5 times. */
 declare function ensureCrmEntity(options: {
   slug: string;
   name?: string;
@@ -342,30 +343,30 @@ declare function ensureCrmEntity(options: {
 
 // --- validation -------------------------------------------------------------------------
 
-/** What a validation found. */
+/** The result of a validation. */
 interface SluiceValidation<T> {
   valid: boolean;
-  /** A clean copy: converted, unknown keys left out. Use it where `valid` is true. */
+  /** A converted copy of the input without unknown keys. Use it only if `valid` is true. */
   value: T;
   /** One sentence for each mistake. */
   errors: string[];
 }
 
-/** A validator. Every call gives a new one; none is ever changed. */
+/** A validator. Every call returns a new one; validators never change. */
 interface SluiceSchema<T> {
-  /** Missing (`undefined`, `null`, `""`) is a mistake. */
+  /** A missing value (`undefined`, `null`, `""`) is a mistake. */
   required(): SluiceSchema<NonNullable<T>>;
-  /** Missing is no mistake; so it is unless `required` was called. */
+  /** A missing value is allowed. This is the default. */
   optional(): SluiceSchema<T | undefined>;
-  /** Used where the input is missing. */
+  /** The value to use if the input is missing. */
   default(value: NonNullable<T>): SluiceSchema<NonNullable<T>>;
-  /** The name that messages begin with. */
+  /** The name at the start of messages. */
   label(text: string): this;
-  /** One of these values. */
+  /** Allows only these values. */
   valid<V extends NonNullable<T>>(...values: V[]): this;
-  /** Validated, and left out of the value. */
+  /** Validates the value, but leaves it out of the result. */
   strip(): this;
-  /** A check of one's own: gives a message, or nothing. */
+  /** Adds your own check, which returns a message if the value is invalid. */
   custom(check: (value: NonNullable<T>, label: string) => string | null | undefined | void): this;
   validate(input: unknown): SluiceValidation<T>;
 }
@@ -374,9 +375,9 @@ interface SluiceStringSchema<T = string | undefined> extends SluiceSchema<T> {
   required(): SluiceStringSchema<string>;
   optional(): SluiceStringSchema<string | undefined>;
   default(value: string): SluiceStringSchema<string>;
-  /** At least so many characters. */
+  /** The least number of characters. */
   min(characters: number): this;
-  /** At most so many characters. */
+  /** The greatest number of characters. */
   max(characters: number): this;
   email(): this;
   /** An `http` or `https` address. */
@@ -400,28 +401,28 @@ interface SluiceArraySchema<I = any, T = I[] | undefined> extends SluiceSchema<T
   required(): SluiceArraySchema<I, I[]>;
   optional(): SluiceArraySchema<I, I[] | undefined>;
   default(value: I[]): SluiceArraySchema<I, I[]>;
-  /** At least so many items. */
+  /** The least number of items. */
   min(items: number): this;
-  /** At most so many items. */
+  /** The greatest number of items. */
   max(items: number): this;
-  /** What every item must be. */
+  /** The validator for every item. */
   items<E>(schema: SluiceSchema<E>): SluiceArraySchema<NonNullable<E>>;
 }
 
 interface SluiceObjectSchema<T> extends SluiceSchema<T> {
-  /** What every value must be whose key is not in the map. */
+  /** The validator for the values of all keys that are not in the map. */
   pattern_values(schema: SluiceSchema<any>): SluiceObjectSchema<T & Record<string, any>>;
 }
 
 interface SluiceSchemas {
   /** Text. */
   string(): SluiceStringSchema;
-  /** A finite number; numbers in text are converted. */
+  /** A finite number. Numbers in text are converted. */
   number(): SluiceNumberSchema;
-  /** `true` or `false`; `"true"`, `"1"`, `"false"` and `"0"` are converted. */
+  /** `true` or `false`. `"true"`, `"1"`, `"false"` and `"0"` are converted. */
   boolean(): SluiceSchema<boolean | undefined>;
   array(): SluiceArraySchema;
-  /** An object with these keys; others are left out of the value. */
+  /** An object with these keys. Other keys are left out of the value. */
   object<M extends Record<string, SluiceSchema<any>>>(
     map: M,
   ): SluiceObjectSchema<{ [K in keyof M]: M[K] extends SluiceSchema<infer T> ? T : never }>;
@@ -429,7 +430,7 @@ interface SluiceSchemas {
   any(): SluiceSchema<any>;
 }
 
-/** Validators for what visitors send. */
+/** Makes validators for the data that visitors send. */
 declare const Schema: SluiceSchemas;
 
 // --- log, secrets -----------------------------------------------------------------------
@@ -442,117 +443,11 @@ interface SluiceConsole {
   debug(...values: unknown[]): void;
 }
 
-/** Lines in the log of this run: at most 200, 64 KB in all. */
+/** Writes to the log of this run: at most 200 lines and 64 KB in total. */
 declare const console: SluiceConsole;
 
-/** What the operator has entrusted to this brand. */
+/** Secrets that the operator has given to this brand. */
 declare const secrets: {
-  /** `null` where there is no secret of this name. Its value never gets into the log. */
+  /** Returns a secret; `null` if there is none with this name. Secrets are removed from the log. */
   get(name: string): string | null;
 };
-
-// --- the web's own ----------------------------------------------------------------------
-
-type SluiceBytes = ArrayBuffer | ArrayBufferView;
-type SluiceHash = "SHA-256" | "SHA-384" | "SHA-512";
-
-/** A key of `crypto.subtle`. */
-declare class CryptoKey {
-  private constructor();
-  readonly type: string;
-  readonly extractable: boolean;
-  readonly algorithm: object;
-  readonly usages: readonly string[];
-}
-
-/** Random numbers, digests and HMAC. */
-declare const crypto: {
-  getRandomValues<T extends ArrayBufferView>(array: T): T;
-  /** A random UUID, version 4. */
-  randomUUID(): string;
-  readonly subtle: {
-    digest(algorithm: SluiceHash | { name: SluiceHash }, data: SluiceBytes): Promise<ArrayBuffer>;
-    importKey(
-      format: "raw",
-      keyData: SluiceBytes,
-      algorithm: { name: "HMAC"; hash: SluiceHash | { name: SluiceHash } },
-      extractable: boolean,
-      usages: ("sign" | "verify")[],
-    ): Promise<CryptoKey>;
-    sign(algorithm: "HMAC" | { name: "HMAC" }, key: CryptoKey, data: SluiceBytes): Promise<ArrayBuffer>;
-    verify(algorithm: "HMAC" | { name: "HMAC" }, key: CryptoKey, signature: SluiceBytes, data: SluiceBytes): Promise<boolean>;
-  };
-};
-
-/** An address, taken apart. */
-declare class URL {
-  constructor(url: string | URL, base?: string | URL);
-  static canParse(url: string | URL, base?: string | URL): boolean;
-  static parse(url: string | URL, base?: string | URL): URL | null;
-  href: string;
-  readonly origin: string;
-  protocol: string;
-  username: string;
-  password: string;
-  host: string;
-  hostname: string;
-  port: string;
-  pathname: string;
-  search: string;
-  readonly searchParams: URLSearchParams;
-  hash: string;
-  toString(): string;
-  toJSON(): string;
-}
-
-/** The parameters of a query. */
-declare class URLSearchParams {
-  constructor(init?: string | Record<string, string> | Iterable<[string, string]> | URLSearchParams);
-  readonly size: number;
-  append(name: string, value: string): void;
-  delete(name: string, value?: string): void;
-  get(name: string): string | null;
-  getAll(name: string): string[];
-  has(name: string, value?: string): boolean;
-  set(name: string, value: string): void;
-  sort(): void;
-  forEach(callback: (value: string, name: string, parent: URLSearchParams) => void): void;
-  keys(): IterableIterator<string>;
-  values(): IterableIterator<string>;
-  entries(): IterableIterator<[string, string]>;
-  [Symbol.iterator](): IterableIterator<[string, string]>;
-  toString(): string;
-}
-
-/** Text to UTF-8. */
-declare class TextEncoder {
-  readonly encoding: "utf-8";
-  encode(text?: string): Uint8Array;
-}
-
-/** UTF-8 to text. */
-declare class TextDecoder {
-  constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
-  readonly encoding: string;
-  readonly fatal: boolean;
-  readonly ignoreBOM: boolean;
-  decode(bytes?: SluiceBytes, options?: { stream?: boolean }): string;
-}
-
-/** What `atob`, `structuredClone` and `crypto` throw. */
-declare class DOMException extends Error {
-  constructor(message?: string, name?: string);
-  readonly code: number;
-}
-
-/** What the engine throws of itself: `out of memory`. */
-declare class InternalError extends Error {}
-
-/** Calls a function when what runs now has ended. */
-declare function queueMicrotask(callback: () => void): void;
-/** Bytes, one a character, as base64. */
-declare function btoa(text: string): string;
-/** Base64 as bytes, one a character. */
-declare function atob(text: string): string;
-/** A deep copy. */
-declare function structuredClone<T>(value: T): T;

@@ -1,21 +1,22 @@
 
 // --- tests: in `*.test.js` files only -----------------------------------------------------
 
-/** What a page answered, and what its script did. */
+/** A page's response, and what the page's script did. */
 interface SluiceVisit {
   readonly status: number;
-  /** Lower-case names. */
+  /** The response's headers, with lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Where a redirect leads. */
+  /** The target of a redirect; `null` if the response is not a redirect. */
   readonly location: string | null;
-  /** The body. */
+  /** The body as text. */
   readonly text: string;
-  /** The body, parsed. */
+  /** Parses the body as JSON. */
   json(): any;
-  /** The page's file; `null` where no page answered. */
+  /** The page's file; `null` if no page answered. */
   readonly page: string | null;
   /** How the script ended: `ok`, `stopped`, `error`, `compile`, `fuel`, `memory`, `timeout`, `stack`, `template`, `host`. */
   readonly outcome: string | null;
+  /** The error that ended the script or the template. */
   readonly failure: {
     readonly name: string;
     readonly message: string;
@@ -24,81 +25,89 @@ interface SluiceVisit {
     readonly column: number | null;
     readonly stack: readonly string[];
   } | null;
-  /** What the script used. The same script and input use the same. */
+  /** The fuel that the script used. The same script with the same input uses the same fuel. */
   readonly fuel: number;
+  /** The most memory that the script used. */
   readonly memory_bytes: number;
-  /** What `setVariable` set. */
+  /** The variables that the script set with `setVariable`. */
   readonly variables: Readonly<Record<string, any>>;
-  /** What the session holds afterwards. */
+  /** The session's values after the request. */
   readonly session: Readonly<Record<string, any>>;
-  /** Who is logged in afterwards. */
+  /** The customer who is logged in after the request. */
   readonly customer: SluiceCustomer | null;
+  /** The lines that the script logged. */
   readonly console: readonly { readonly level: string; readonly text: string }[];
   /** The script's CRM calls, in order. */
   readonly crm: readonly { readonly call: string; readonly options: any; readonly result?: any; readonly refused?: string; readonly error?: string }[];
-  /** The visitor's cookies afterwards. */
+  /** The visitor's cookies after the request. */
   readonly cookies: Readonly<Record<string, string>>;
 }
 
 interface SluiceVisitOptions {
-  /** POST with a body, else GET. */
+  /** Defaults to POST if there is a body, otherwise to GET. */
   method?: "GET" | "HEAD" | "POST";
-  /** A body of JSON. */
+  /** Sends this value as JSON. */
   json?: unknown;
-  /** A body of an HTML form. */
+  /** Sends these fields as an HTML form. */
   form?: Record<string, string | number | boolean>;
-  /** A body as it is; its type is a header. */
+  /** Sends this text. Set its type with the header `content-type`. */
   body?: string;
+  /** Query parameters, in addition to those in the address. */
   query?: Record<string, string | number | boolean>;
   headers?: Record<string, string>;
+  /** Cookies for this request only, in addition to the visitor's. */
   cookies?: Record<string, string>;
-  /** Logs in first. */
+  /** Logs this customer in before the request. */
   customer?: SluiceCustomerFields;
-  /** Puts this into the session first. */
+  /** Puts these values into the session before the request. */
   session?: Record<string, unknown>;
 }
 
-/** Makes a request to a page. Cookies stay with the test's visitor; redirects are not followed. */
+/** Makes a request to a page. The test's visitor keeps the cookies. Redirects are not followed. */
 declare function visit(address: string, options?: SluiceVisitOptions): SluiceVisit;
 
-/** Another visitor, with cookies of its own. */
+/** Makes another visitor, with its own cookies. */
 declare function visitor(options?: { customer?: SluiceCustomerFields; session?: Record<string, unknown>; https?: boolean }): {
   visit(address: string, options?: SluiceVisitOptions): SluiceVisit;
 };
 
-/** CRM data as the pages left it. To write some, use the CRM calls with a `referenceId`. */
+/** Reads the test's CRM data. To write CRM data, use the CRM functions with a `referenceId`. */
 declare const crm: {
-  /** Entries of all references, or of one, newest first. */
+  /** Returns the entries of all references, or of one, newest first. */
   entries(slug: CrmSlug, options?: { referenceType?: string; referenceId?: string }): SluiceEntry[];
 };
 
 interface SluiceTest {
-  /** Declares a test. Each runs in a sandbox of its own, on an empty database. */
+  /** Declares a test. Each test runs in its own sandbox, on its own empty database. */
   (name: string, run: () => void | Promise<void>): void;
-  /** Not run. */
+  /** Declares a test that is not run. */
   skip(name: string, run?: () => void | Promise<void>): void;
-  /** Of this file, only such tests are run. */
+  /** Declares a test. If a file has tests with `only`, its other tests are not run. */
   only(name: string, run: () => void | Promise<void>): void;
 }
 
 declare const test: SluiceTest;
 
-/** Runs before each test of the file. */
+/** Registers a function that runs before each test of the file. */
 declare function beforeEach(run: () => void | Promise<void>): void;
 
 interface SluiceMatchers {
-  /** The very same (`Object.is`). */
+  /** The same value (`Object.is`). */
   toBe(value: unknown): void;
-  /** Alike in every part; keys with `undefined` are as if they were not there. */
+  /** Deeply equal. A key whose value is `undefined` counts as missing. */
   toEqual(value: unknown): void;
-  /** Has at least these parts. */
+  /** An object that has at least these properties, deeply equal. */
   toMatchObject(value: object): void;
-  /** A text with this part, or a list with this item. */
+  /** A string that contains this text, or a list that contains this item. */
   toContain(item: unknown): void;
-  /** A list with an item that is alike. */
+  /** A list that contains a deeply equal item. */
   toContainEqual(item: unknown): void;
+  /** A string that matches this expression or contains this text. */
   toMatch(pattern: RegExp | string): void;
-  /** The function throws: a message with this part, a pattern of it, or a class. */
+  /**
+   * A function that throws. Give a part of the message, an expression that the message matches,
+   * or the error's class.
+   */
   toThrow(wanted?: string | RegExp | (new (...args: any[]) => unknown)): void;
   toBeTruthy(): void;
   toBeFalsy(): void;
@@ -113,13 +122,13 @@ interface SluiceMatchers {
   toBeCloseTo(value: number, digits?: number): void;
   toHaveLength(length: number): void;
   toHaveProperty(path: string, value?: unknown): void;
-  /** Of what `visit` gave: the page's script used less. */
+  /** A result of `visit` whose script used less fuel than this. */
   toUseFuelBelow(fuel: number): void;
 }
 
 declare function expect(received: unknown): SluiceMatchers & { readonly not: SluiceMatchers };
 
-/** The same, to be imported. */
+/** The same functions, for files that prefer to import them. */
 declare module "sluice:testing" {
   const named: {
     test: SluiceTest;

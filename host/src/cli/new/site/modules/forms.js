@@ -1,4 +1,4 @@
-// A module: pages import from it by the file's name without its ending.
+// A module. Pages import from it by its file name without `.js`: import { … } from "forms".
 
 export const MessageSchema = Schema.object({
   name: Schema.string().required().max(100).label("Name"),

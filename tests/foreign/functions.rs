@@ -1,0 +1,302 @@
+//! The functions of the published world, and for each the arguments that it must reject.
+
+/// What a function returns, which shows whether the call was accepted.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Gives {
+    /// Nothing: the test looks at the run's effects only.
+    Nothing,
+    /// `true` if the call was accepted.
+    Bool,
+    /// Some if there was a value.
+    Option(&'static str),
+    /// Ok if the call was accepted.
+    Result(&'static str),
+}
+
+/// An argument of a call.
+#[derive(Clone)]
+pub(super) enum Arg {
+    Text(Vec<u8>),
+    Number(f64),
+    /// A case of an enum.
+    Case(u32),
+    Some(Vec<u8>),
+    /// A pointer and a length, which may be invalid.
+    Raw(u32, u32),
+}
+
+pub(super) struct Function {
+    pub(super) interface: &'static str,
+    pub(super) name: &'static str,
+    /// Names and types.
+    pub(super) params: &'static [(&'static str, &'static str)],
+    pub(super) gives: Gives,
+    /// The arguments of calls that must be rejected.
+    pub(super) forbidden: Vec<Vec<Arg>>,
+}
+
+pub(super) fn text(text: &str) -> Arg {
+    Arg::Text(text.as_bytes().to_vec())
+}
+
+/// A JSON value as MessagePack.
+pub(super) fn value(json: &str) -> Arg {
+    let value: serde_json::Value = serde_json::from_str(json).unwrap();
+    Arg::Text(sluice_kit::value::encode(&value))
+}
+
+/// Bytes that are not MessagePack, or not an allowed value.
+fn malformed() -> Vec<Arg> {
+    let deep = [vec![0x91; 200], vec![0xc0]].concat();
+    let not_finite = vec![0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0];
+    let promises = vec![0xdd, 0xff, 0xff, 0xff, 0xff];
+    [vec![], vec![0xc1], deep, not_finite, promises, vec![0x81, 0x01, 0x01], vec![0xa1, 0xff]]
+        .map(Arg::Text)
+        .to_vec()
+}
+
+fn each(args: impl IntoIterator<Item = Arg>) -> Vec<Vec<Arg>> {
+    args.into_iter().map(|arg| vec![arg]).collect()
+}
+
+/// `first` with each of `rest`.
+fn with(first: &Arg, rest: impl IntoIterator<Item = Arg>) -> Vec<Vec<Arg>> {
+    rest.into_iter().map(|arg| vec![first.clone(), arg]).collect()
+}
+
+const RESERVED: [&str; 8] =
+    ["customer", "customer_id", "email", "id", "csrf", "brand_id", "__proto__", "_own"];
+
+fn session() -> Vec<Function> {
+    let f =
+        |name, params, gives, forbidden| Function { interface: "session", name, params, gives, forbidden };
+    let one = value("1");
+    let set = RESERVED.iter().map(|key| vec![text(key), one.clone()]);
+    let set = set
+        .chain(with(&text("k"), malformed()))
+        .chain(with(&text("k"), [value(&format!("\"{}\"", "x".repeat(70_000)))]));
+    let customers = ["\"x\"", "{}", "{\"email\": \"nobody\"}", "{\"email\": 1}", "[\"a@b\"]"].map(value);
+    vec![
+        f("get", &[("key", "string")], Gives::Option("(list u8)"), each(RESERVED.map(text))),
+        f("set", &[("key", "string"), ("value", "(list u8)")], Gives::Bool, set.collect()),
+        f("delete", &[("key", "string")], Gives::Bool, each(RESERVED.map(text))),
+        f("customer", &[], Gives::Option("(list u8)"), vec![vec![]]),
+        f(
+            "set-customer",
+            &[("fields", "(list u8)")],
+            Gives::Bool,
+            each(malformed().into_iter().chain(customers)),
+        ),
+        f("clear-customer", &[], Gives::Bool, vec![vec![]]),
+        f(
+            "get-token",
+            &[("ttl-seconds", "f64")],
+            Gives::Option("string"),
+            each([60.0, f64::NAN, -1.0].map(Arg::Number)),
+        ),
+        f("set-from-token", &[("token", "string")], Gives::Bool, each(["", "v1.", "v1.AAAA", "x"].map(text))),
+    ]
+}
+
+fn browser() -> Vec<Function> {
+    let f =
+        |interface, name, params, gives, forbidden| Function { interface, name, params, gives, forbidden };
+    let null = value("null");
+    let names = [
+        "__Host-sluice",
+        "__HOST-x",
+        "__Secure-x",
+        "sluice_session",
+        "SLUICE_x",
+        "a b",
+        "",
+        "a;b",
+        "a=b",
+        "a\r\nb",
+    ];
+    let options = [
+        "{\"path\": \"x\"}",
+        "{\"path\": \"/;\"}",
+        "{\"path\": \"/\\r\\n\"}",
+        "{\"sameSite\": \"None\"}",
+        "{\"maxAge\": 1.5}",
+        "[]",
+        "1",
+    ];
+    let options = || malformed().into_iter().chain(options.map(value));
+    let set = names.iter().map(|name| vec![text(name), text("v"), null.clone()]);
+    let set = set.chain(options().map(|options| vec![text("a"), text("v"), options]));
+    let delete = names.iter().map(|name| vec![text(name), null.clone()]);
+    let delete = delete.chain(with(&text("a"), options()));
+    let headers = [
+        "set-cookie",
+        "Set-Cookie",
+        "location",
+        "content-length",
+        "transfer-encoding",
+        "access-control-allow-origin",
+        "x-accel-redirect",
+        "a b",
+        "",
+        "a\r\nb",
+    ];
+    let urls = [
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "data:,x",
+        "https://u:p@h/",
+        "x",
+        "",
+        "/a\r\nb",
+    ];
+    let redirects = urls.iter().map(|url| vec![text(url), Arg::Number(302.0)]);
+    let redirects =
+        redirects.chain([200.0, 304.0, f64::NAN, -1.0].map(|status| vec![text("/"), Arg::Number(status)]));
+    let name_value: &[_] = &[("name", "string"), ("value", "(list u8)")];
+    let names = ["", "1a", "a.b", "a b", "ü", "a\0"];
+    let variables =
+        names.iter().map(|name| vec![text(name), value("1")]).chain(with(&text("a"), malformed()));
+    vec![
+        f(
+            "cookie",
+            "set",
+            &[("name", "string"), ("value", "string"), ("options", "(list u8)")],
+            Gives::Bool,
+            set.collect(),
+        ),
+        f("cookie", "delete", &[("name", "string"), ("options", "(list u8)")], Gives::Bool, delete.collect()),
+        f(
+            "response",
+            "status",
+            &[("code", "f64")],
+            Gives::Result(""),
+            each([0.0, 199.0, 600.0, 200.5, f64::NAN, f64::INFINITY, -200.0].map(Arg::Number)),
+        ),
+        f(
+            "response",
+            "set-header",
+            &[("name", "string"), ("value", "string")],
+            Gives::Bool,
+            headers.iter().map(|name| vec![text(name), text("v")]).collect(),
+        ),
+        f(
+            "response",
+            "redirect",
+            &[("url", "string"), ("status", "f64")],
+            Gives::Result(""),
+            redirects.collect(),
+        ),
+        // Every component may make stop calls. Only malformed text is rejected.
+        f("response", "json", &[("text", "string")], Gives::Nothing, vec![]),
+        f("response", "send", &[("html", "string")], Gives::Nothing, vec![]),
+        f("variables", "set", name_value, Gives::Bool, variables.collect()),
+        f(
+            "variables",
+            "get",
+            &[("name", "string")],
+            Gives::Option("(list u8)"),
+            each(["none", "", "__proto__", "sluice:test {\"call\":\"plan\"}"].map(text)),
+        ),
+        f(
+            "console",
+            "write",
+            &[("level", "$level"), ("text", "string")],
+            Gives::Nothing,
+            with(&Arg::Case(99), [text("x")]),
+        ),
+        f(
+            "secrets",
+            "get",
+            &[("name", "string")],
+            Gives::Option("string"),
+            each(["", "KEY", "../x", "SLUICE_SECRET_A_KEY"].map(text)),
+        ),
+    ]
+}
+
+pub(super) const OPERATIONS: [&str; 14] = [
+    "get-field",
+    "get-fields",
+    "get-entries",
+    "get-values",
+    "set-field",
+    "set-fields",
+    "add-value",
+    "clear",
+    "move-to-stage",
+    "move-to-pipeline",
+    "move-lead",
+    "move-to-entity",
+    "reassign",
+    "ensure-entity",
+];
+
+/// Every operation: on an entity of another brand, and with invalid options.
+fn crm() -> Vec<Function> {
+    let theirs = "{\"slug\": \"theirs\", \"fromSlug\": \"theirs\", \"toSlug\": \"theirs-too\", \"referenceId\": \"1\",
+        \"fieldKey\": \"a\", \"fieldKeys\": [\"a\"], \"value\": 1, \"fields\": [{\"fieldKey\": \"a\", \"value\": 1}],
+        \"fieldMap\": {\"a\": \"b\"}, \"stageSlug\": \"new\", \"pipelineSlug\": \"sales\", \"stageId\": 1, \"pipelineId\": 1,
+        \"fromReferenceType\": \"customer\", \"fromReferenceId\": \"1\"}";
+    let options = [theirs, "{}", "[]", "\"x\"", "{\"slug\": {}}"].map(value).into_iter().chain(malformed());
+    let options: Vec<Arg> = options
+        .map(|arg| match arg {
+            Arg::Text(bytes) => Arg::Some(bytes),
+            other => other,
+        })
+        .collect();
+    let mut forbidden = Vec::new();
+    for operation in 0..OPERATIONS.len() as u32 {
+        // These calls return `ok: false` or null instead of an error: a brand may create its
+        // own entities, a slug of a wrong type creates none, and without a customer a
+        // reassignment ends before the entity is looked up.
+        let answered: &[usize] = match OPERATIONS[operation as usize] {
+            "ensure-entity" => &[0, 4],
+            "reassign" => &[0],
+            _ => &[],
+        };
+        let refused = options.iter().enumerate().filter(|(index, _)| !answered.contains(index));
+        forbidden.extend(refused.map(|(_, options)| vec![Arg::Case(operation), options.clone()]));
+    }
+    forbidden.push(vec![Arg::Case(99), Arg::Some(vec![0x80])]);
+    let params = &[("operation", "$operation"), ("options", "(option (list u8))")];
+    vec![Function { interface: "crm", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
+}
+
+pub(super) fn functions() -> Vec<Function> {
+    let read = Function {
+        interface: "request",
+        name: "read",
+        params: &[],
+        gives: Gives::Nothing,
+        forbidden: vec![],
+    };
+    [session(), browser(), crm(), vec![read]].into_iter().flatten().collect()
+}
+
+/// Arguments that are not values at all: outside the memory, or not UTF-8.
+pub(super) fn out_of_bounds(function: &Function) -> Vec<Vec<Arg>> {
+    let wrong =
+        [Arg::Raw(u32::MAX, 10), Arg::Raw(0, u32::MAX), Arg::Raw(1 << 20, 1), Arg::Text(vec![0xff, 0xfe])];
+    let fine = |kind: &str| match kind {
+        "f64" => Arg::Number(302.0),
+        "$level" | "$operation" => Arg::Case(0),
+        "(option (list u8))" => Arg::Some(vec![0xc0]),
+        "string" => text("a"),
+        _ => value("null"),
+    };
+    let mut out = Vec::new();
+    for (index, (_, kind)) in
+        function.params.iter().enumerate().filter(|(_, (_, kind))| matches!(*kind, "string" | "(list u8)"))
+    {
+        for arg in &wrong {
+            if matches!(arg, Arg::Text(_)) && *kind != "string" {
+                continue;
+            }
+            let mut args: Vec<Arg> = function.params.iter().map(|(_, kind)| fine(kind)).collect();
+            args[index] = arg.clone();
+            out.push(args);
+        }
+    }
+    out
+}

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use sluice_crm::CrmSchema;
-use sluice_page::modules;
+use sluice_page::modules::{self, ScriptFileError};
 use sluice_site::BrandFolder;
 use sluice_text::source::Source;
 
@@ -151,14 +151,16 @@ impl Scripts {
         let mut scripts = Self { files: Vec::new(), problems: Vec::new(), make_entities: false };
         let pages = folder.pages.iter().map(|file| format!("pages/{file}"));
         for file in folder.module_files().chain(pages) {
-            if let Err(problem) = folder.source(&file).and_then(|source| scripts.add(source)) {
-                scripts.problems.push(problem);
-            }
+            let added = folder
+                .source(&file)
+                .map_err(|error| error.to_string())
+                .and_then(|source| scripts.add(source).map_err(|error| error.to_string()));
+            scripts.problems.extend(added.err());
         }
         scripts
     }
 
-    fn add(&mut self, source: Source) -> Result<(), String> {
+    fn add(&mut self, source: Source) -> Result<(), ScriptFileError> {
         let file = source.file.clone();
         let script = modules::script_file(source)?.script;
         self.make_entities |= script.contains("ensureCrmEntity");

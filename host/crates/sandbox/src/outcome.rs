@@ -57,6 +57,21 @@ pub struct Failure {
     /// 1-based; 0 when unknown.
     pub column: u32,
     pub stack: String,
+    /// Set if an import is at fault.
+    pub import: Option<ImportFault>,
+}
+
+/// What is wrong with an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportFault {
+    /// The module does not exist, or its file cannot be used.
+    Unusable,
+    /// The module has no such export.
+    UnknownExport,
+    /// A module imports more modules than it may.
+    TooMany,
+    /// The imports are nested too deeply.
+    TooDeep,
 }
 
 impl Failure {
@@ -68,13 +83,8 @@ impl Failure {
             line: 0,
             column: 0,
             stack: String::new(),
+            import: None,
         }
-    }
-
-    /// A file that cannot be used; `reason` begins with its name.
-    pub fn of_file(file: &str, reason: String) -> Self {
-        let message = reason.strip_prefix(file).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned);
-        Self { file: file.to_owned(), ..Self::new("FileError", message.unwrap_or(reason)) }
     }
 }
 

@@ -4,19 +4,19 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use sluice_page::bundle::{Role, Used};
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_page::extract::extract;
-use sluice_page::modules::ModuleSource;
+use sluice_page::modules::{ModuleSource, UnreadableModule};
 use sluice_sandbox::cache::CacheKey;
 use sluice_template::Includes;
 use sluice_text::source::Source;
 
-use super::files::{self, FileError};
+use super::files::{self, FileError, FileFault};
 use super::table;
 
 /// A brand's folder, listed.
@@ -28,7 +28,7 @@ pub struct BrandFolder {
     layouts: Vec<String>,
     components: Vec<String>,
     /// What was read, or why it could not be, by file.
-    read: Mutex<HashMap<String, Result<ReadFile, String>>>,
+    read: Mutex<HashMap<String, Result<ReadFile, Arc<FileError>>>>,
 }
 
 /// A file that many pages may use: it is read and hashed once.
@@ -55,7 +55,10 @@ impl BrandFolder {
         let mut modules = files::list(&dir.join("modules"), &[".js", ".html"])?;
         modules.retain(|file| !file.ends_with(crate::TEST_SUFFIX));
         let pages = files::list(&dir.join("pages"), &[".html"])?;
-        table::check(&pages).map_err(|(file, reason)| FileError::Route(file, reason))?;
+        table::check(&pages).map_err(|(file, reason)| FileError {
+            file: format!("pages/{file}"),
+            fault: FileFault::Route(reason),
+        })?;
         Ok(Self {
             dir: dir.to_owned(),
             pages,
@@ -74,15 +77,15 @@ impl BrandFolder {
     /// The text of a file.
     ///
     /// # Errors
-    /// It cannot be read, is too large, or is not text; a sentence.
-    pub fn source(&self, file: &str) -> Result<Source, String> {
+    /// It cannot be read, is too large, or is not text.
+    pub fn source(&self, file: &str) -> Result<Source, Arc<FileError>> {
         self.with(file, |read| read.source.clone())
     }
 
-    fn with<T>(&self, file: &str, look: impl FnOnce(&ReadFile) -> T) -> Result<T, String> {
+    fn with<T>(&self, file: &str, look: impl FnOnce(&ReadFile) -> T) -> Result<T, Arc<FileError>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let read = read.entry(file.to_owned()).or_insert_with(|| {
-            let source = files::read(&self.dir, file).map_err(|error| error.to_string())?;
+            let source = files::read(&self.dir, file)?;
             Ok(ReadFile { source, hash: OnceCell::new() })
         });
         read.as_ref().map(look).map_err(Clone::clone)
@@ -119,16 +122,16 @@ impl BrandFolder {
     /// A layout or component. One with a backend script is not used: scripts belong to
     /// pages and modules.
     fn include_source(&self, file: &str) -> Result<Source, Diagnostic> {
-        let source = self.source(file).map_err(|reason| {
-            let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason);
-            Diagnostic::of_file(Rule::File, file, reason)
-        })?;
-        let found = extract(&source.text).map_err(|reason| Diagnostic::of_file(Rule::Html, file, reason))?;
+        let source = self
+            .source(file)
+            .map_err(|error| Diagnostic::of_file(Rule::File, file, error.fault.to_string()))?;
+        let found = extract(&source.text)
+            .map_err(|error| Diagnostic::of_file(Rule::Html, file, error.to_string()))?;
         let at = found.holes.first().map(|hole| hole.start).or(found.misplaced.map(|(at, _)| at));
         match at {
             None => Ok(source),
             Some(at) => {
-                let message = "a backend script cannot stand here";
+                let message = "a backend script is not allowed here";
                 let found = Diagnostic::at(Rule::MisplacedScript, &source, at..at, message);
                 Err(found.help("move it to a page or a module"))
             }
@@ -148,8 +151,14 @@ impl BrandFolder {
 }
 
 impl ModuleSource for BrandFolder {
-    fn module(&self, code: &str) -> Option<Result<Source, String>> {
-        Some(self.source(&self.resolve(Role::Module, code)?))
+    fn module(&self, code: &str) -> Option<Result<Source, UnreadableModule>> {
+        let source = self.source(&self.resolve(Role::Module, code)?);
+        Some(
+            source.map_err(|error| UnreadableModule {
+                file: error.file.clone(),
+                reason: error.fault.to_string(),
+            }),
+        )
     }
 
     fn module_codes(&self) -> Vec<String> {
@@ -207,7 +216,7 @@ impl<'a> Recorder<'a> {
 }
 
 impl ModuleSource for Recorder<'_> {
-    fn module(&self, code: &str) -> Option<Result<Source, String>> {
+    fn module(&self, code: &str) -> Option<Result<Source, UnreadableModule>> {
         let found = self.folder.module(code)?;
         if let Ok(source) = &found {
             self.note(Role::Module, code, &source.file, &source.text);

@@ -152,7 +152,7 @@ fn canonical_host(host: &str) -> String {
 /// There is none, or one has a name that cannot be a brand's id.
 pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
     let folder = site_dir.join("brands");
-    let unreadable = |error| FileError::Unreadable(folder.display().to_string(), error);
+    let unreadable = |error| FileError::unreadable(folder.display().to_string(), error);
     if !folder.is_dir() {
         let dir = site_dir.display();
         return Err(SiteError::Invalid(format!(

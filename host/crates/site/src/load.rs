@@ -81,9 +81,7 @@ impl Loader<'_> {
         let config = config::read_brand(dir)?;
         let crm_toml = match files::read(dir, "crm.toml") {
             Ok(source) => source.text,
-            Err(FileError::Unreadable(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                String::new()
-            }
+            Err(error) if error.is_not_found() => String::new(),
             Err(error) => return Err(error.into()),
         };
         let folder = BrandFolder::new(dir)?;
@@ -174,8 +172,8 @@ impl Loader<'_> {
     fn look_up(&self, loading: &mut Loading<'_>, file: &str, limits: &Limits) -> Found {
         let source = match loading.folder.source(file) {
             Ok(source) => source,
-            Err(reason) => {
-                let broken = CompiledPage::broken(Failure::of_file(file, reason)).content;
+            Err(error) => {
+                let broken = CompiledPage::broken(unusable(file, &error)).content;
                 return Found::Known(loading.broken(file, CacheKey::of([file.as_bytes()]), broken));
             }
         };
@@ -239,12 +237,20 @@ impl Loader<'_> {
 
 /// The content of a page whose stored content is lost, from its files as they are now.
 pub async fn again(sandbox: &Sandbox, brand: &Brand, page: &Page) -> PageContent {
-    let folder = BrandFolder::new(&brand.dir).map_err(|error| error.to_string());
-    let source = folder.and_then(|folder| Ok((folder.source(&page.file)?, folder)));
-    match source {
-        Ok((source, folder)) => page::compile(sandbox, source, &folder, &page.limits).await.content,
-        Err(reason) => CompiledPage::broken(Failure::of_file(&page.file, reason)).content,
+    let folder = match BrandFolder::new(&brand.dir) {
+        Ok(folder) => folder,
+        Err(error) => return CompiledPage::broken(unusable(&page.file, &error)).content,
+    };
+    match folder.source(&page.file) {
+        Ok(source) => page::compile(sandbox, source, &folder, &page.limits).await.content,
+        Err(error) => CompiledPage::broken(unusable(&page.file, &error)).content,
     }
+}
+
+/// The failure of a page whose file cannot be used; the fault may be in another file.
+fn unusable(page: &str, error: &FileError) -> Failure {
+    let message = if error.file == page { error.fault.to_string() } else { error.to_string() };
+    Failure { file: page.to_owned(), ..Failure::new("FileError", message) }
 }
 
 fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -> Page {

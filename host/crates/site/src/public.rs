@@ -2,6 +2,7 @@
 //! site was loaded.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Deserializer};
 
 use sluice_http::path::CanonicalPath;
-use sluice_page::extract::extract;
-use sluice_text::source::Source;
+use sluice_page::extract::{HtmlError, extract};
+use sluice_text::source::{Position, Source};
 
 use super::pattern::PathPattern;
 
@@ -72,18 +73,15 @@ pub struct OpenFile {
     pub version: Version,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// A file of `public/` that cannot be served. Each variant begins with the file.
+#[derive(Debug)]
 pub enum PublicError {
-    #[error("{0}: {1}")]
     Unreadable(String, io::Error),
-    #[error("{0}: it is a symbolic link; links are not followed")]
     Link(String),
-    #[error("{0}: its name is not UTF-8 text")]
     Name(String),
-    /// The file and the place in it.
-    #[error("{0}: a backend script cannot stand in public/; the file is not served")]
-    BackendScript(String),
-    #[error("{0}: {1}; the file is not served")]
+    /// A backend script, and where it begins.
+    BackendScript(String, Position),
+    /// The file cannot be searched for backend scripts, and why.
     NotScanned(String, String),
 }
 
@@ -215,13 +213,52 @@ impl PublicFile {
             return Ok(());
         }
         let text = decoded(&bytes);
-        let found = extract(&text).map_err(|reason| PublicError::NotScanned(self.name.clone(), reason))?;
+        let unparsed = |error: HtmlError| PublicError::NotScanned(self.name.clone(), error.to_string());
+        let found = extract(&text).map_err(unparsed)?;
         let at = found.holes.first().map(|hole| hole.start).or(found.misplaced.map(|(at, _)| at));
         let Some(at) = at else { return Ok(()) };
         let position = Source { file: self.name.clone(), text }.position(at);
-        Err(PublicError::BackendScript(format!("{}:{}:{}", self.name, position.line, position.column)))
+        Err(PublicError::BackendScript(self.name.clone(), position))
     }
 }
+
+impl PublicError {
+    /// The file, relative to the brand's folder.
+    pub fn file(&self) -> &str {
+        match self {
+            Self::Unreadable(file, _)
+            | Self::Link(file)
+            | Self::Name(file)
+            | Self::BackendScript(file, _)
+            | Self::NotScanned(file, _) => file,
+        }
+    }
+
+    /// What is wrong with the file, without its name.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Unreadable(_, error) => error.to_string(),
+            Self::Link(_) => "it is a symbolic link; links are not followed".to_owned(),
+            Self::Name(_) => "its name is not UTF-8 text".to_owned(),
+            Self::BackendScript(..) => {
+                "a backend script is not allowed in public/; the file is not served".to_owned()
+            }
+            Self::NotScanned(_, reason) => format!("{reason}; the file is not served"),
+        }
+    }
+}
+
+impl fmt::Display for PublicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, reason) = (self.file(), self.reason());
+        match self {
+            Self::BackendScript(_, place) => write!(f, "{file}:{}:{}: {reason}", place.line, place.column),
+            _ => write!(f, "{file}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for PublicError {}
 
 impl Version {
     fn of(metadata: &Metadata) -> io::Result<Self> {

@@ -52,14 +52,14 @@ impl Mistake {
 
     /// What a run or a page failed of; the lines are read from its file as it is now.
     pub fn of_failure(failure: &Failure, brand_dir: &Path) -> Self {
-        let Failure { name, message, file, line, column, stack } = failure.clone();
+        let Failure { name, message, file, line, column, stack, .. } = failure.clone();
         let excerpt = lines_around(brand_dir, &file, line, column);
         Self { name, message, file, line, column, excerpt, stack, note: String::new() }
     }
 
     /// What a run of a version failed of that is no longer in its file.
     pub fn of_kept(failure: &Failure) -> Self {
-        let Failure { name, message, file, line, column, stack } = failure.clone();
+        let Failure { name, message, file, line, column, stack, .. } = failure.clone();
         let note = "The last version that compiles failed so; its line is that of before.".to_owned();
         Self { name, message, file, line, column, excerpt: Vec::new(), stack, note }
     }

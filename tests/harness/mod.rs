@@ -1,5 +1,6 @@
 //! Starts the real server on free ports and talks to it.
 
+pub mod folders;
 pub mod http;
 pub mod otlp;
 #[allow(dead_code, reason = "the store's own tests use the rest")]

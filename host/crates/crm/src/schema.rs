@@ -92,7 +92,7 @@ impl CrmSchema {
         let entity = toml_of_json(entity).unwrap_or_else(|| toml::Table::new().into());
         table.insert("entity".to_owned(), vec![entity].into());
         let text = toml::to_string(&table).map_err(|error| error.to_string())?;
-        let mut schema = Self::parse(&text, "").map_err(|error| error.message)?;
+        let mut schema = Self::parse(&text, "").map_err(|error| error.text())?;
         schema.entities.pop().ok_or_else(|| "there is no entity".to_owned())
     }
 }

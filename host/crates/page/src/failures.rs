@@ -138,7 +138,7 @@ fn what_there_is(export: &str, names: &[String]) -> String {
     }
     if export == "default" {
         let first = names.first().map(String::as_str).unwrap_or_default();
-        return format!("put the names into braces: import {{ {first} }} from …");
+        return format!("import its names in braces: import {{ {first} }} from …");
     }
     let shown: Vec<String> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
     let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };

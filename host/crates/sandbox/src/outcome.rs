@@ -86,6 +86,11 @@ impl Failure {
             import: None,
         }
     }
+
+    /// The failure of a file that cannot be used.
+    pub fn of_file(file: &str, reason: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), ..Self::new("FileError", reason) }
+    }
 }
 
 impl std::fmt::Display for Failure {

@@ -249,8 +249,8 @@ pub async fn again(sandbox: &Sandbox, brand: &Brand, page: &Page) -> PageContent
 
 /// The failure of a page whose file cannot be used; the fault may be in another file.
 fn unusable(page: &str, error: &FileError) -> Failure {
-    let message = if error.file == page { error.fault.to_string() } else { error.to_string() };
-    Failure { file: page.to_owned(), ..Failure::new("FileError", message) }
+    let is_own = error.file == page;
+    Failure::of_file(page, if is_own { error.fault.to_string() } else { error.to_string() })
 }
 
 fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -> Page {

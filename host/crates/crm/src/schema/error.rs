@@ -6,7 +6,7 @@ use sluice_text::suggest::nearest;
 
 /// `crm.toml:12:1: unknown key "slgu"; did you mean "slug"?`
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {message}")]
+#[error("{file}:{line}:{column}: {}", self.text())]
 pub struct SchemaError {
     /// As it was given to the parser.
     pub file: String,
@@ -14,8 +14,22 @@ pub struct SchemaError {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// One line.
+    /// What is wrong, in one line.
     pub message: String,
+    /// What was probably meant, or what is allowed.
+    pub help: Option<String>,
+    /// Whether the mistake is a key that does not exist.
+    pub is_unknown_key: bool,
+}
+
+impl SchemaError {
+    /// The message with the help: `unknown key "slgu"; did you mean "slug"?`.
+    pub fn text(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 /// The text that is being read.
@@ -33,27 +47,34 @@ impl Source<'_> {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             message: message.into(),
+            help: None,
+            is_unknown_key: false,
         }
     }
 
     pub(super) fn toml(&self, error: &toml::de::Error) -> SchemaError {
         let span = error.span().unwrap_or(0..0);
         let message = error.message();
-        let message = unknown(message, "field", "key")
-            .or_else(|| unknown(message, "variant", "name"))
-            .unwrap_or_else(|| message.replace('\n', "; "));
-        self.at(span, message)
+        let key = unknown(message, "field", "key");
+        let is_unknown_key = key.is_some();
+        match key.or_else(|| unknown(message, "variant", "name")) {
+            Some((message, help)) => {
+                SchemaError { help: Some(help), is_unknown_key, ..self.at(span, message) }
+            }
+            None => self.at(span, message.replace('\n', "; ")),
+        }
     }
 }
 
-/// Serde's "unknown field `a`, expected one of `b`, `c`" in this program's words.
-/// `None` where the message is another one.
-fn unknown(message: &str, serde_noun: &str, noun: &str) -> Option<String> {
+/// Serde's "unknown field `a`, expected one of `b`, `c`" in this program's words, and what
+/// was probably meant. `None` if the message is another one.
+fn unknown(message: &str, serde_noun: &str, noun: &str) -> Option<(String, String)> {
     let rest = message.strip_prefix(&format!("unknown {serde_noun} `"))?;
     let (word, rest) = rest.split_once('`')?;
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    Some(match nearest(word, known.iter().copied()) {
-        Some(meant) => format!("unknown {noun} {word:?}; did you mean {meant:?}?"),
-        None => format!("unknown {noun} {word:?}; known are {}", known.join(", ")),
-    })
+    let help = match nearest(word, known.iter().copied()) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("known are {}", known.join(", ")),
+    };
+    Some((format!("unknown {noun} {word:?}"), help))
 }

@@ -29,7 +29,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::harness::folders::{self, folder_tests};
-use crate::harness::{Answer, Request, Server, TestSite};
+use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
 
 folder_tests! { "cases", holds:
     await_forever body comparisons compile_error console console_bytes console_hostile console_limit
@@ -89,7 +89,7 @@ fn get() -> String {
 fn holds(folder: &Path) {
     let site = TestSite::new();
     publish(folder, &site);
-    let server = Server::start(site.path());
+    let server = ServerOptions::of(site.path()).warm().start();
     let failures = run_case(folder, &server);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }

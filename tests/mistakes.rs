@@ -18,7 +18,7 @@ use sluice_page::diagnostic::Rule;
 use sluice_page::globals;
 
 use crate::harness::folders::{self, folder_tests};
-use crate::harness::{Server, TestSite};
+use crate::harness::{Server, ServerOptions, TestSite};
 
 folder_tests! { "mistakes", is_told_as_expected:
     argument_cookie argument_customer argument_digest argument_redirect argument_redirect_script
@@ -77,7 +77,7 @@ fn logged(site: &TestSite, brand: &str) -> String {
     let file = site.brand_dir(brand).join("brand.toml");
     let settings = fs::read_to_string(&file).unwrap_or_default();
     fs::write(file, format!("domains = [\"{brand}.example\"]\n{settings}")).unwrap();
-    let server = Server::start(site.path());
+    let server = ServerOptions::of(site.path()).warm().start();
     server.get(&format!("{brand}.example"), "/");
     let run = server.runs(brand, 1).remove(0);
     let field = |field: &str| run[field].as_str().unwrap_or_default().replace("\\n", "\n");

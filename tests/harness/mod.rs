@@ -113,6 +113,14 @@ impl ServerOptions {
         self
     }
 
+    /// With the code cache of earlier servers. Otherwise each start compiles the engine, which
+    /// takes most of the time of a small test.
+    pub fn warm(mut self) -> Self {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache");
+        self.command.env("SLUICE_CACHE__DIR", cache).env("APP_KEY", APP_KEY);
+        self
+    }
+
     /// On a database that several hosts may share, and with the key that they then need.
     pub fn postgres(mut self, url: &str) -> Self {
         self.command.env("SLUICE_DATABASE__URL", url).env("APP_KEY", APP_KEY);

@@ -120,7 +120,7 @@ fn missing<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone, section
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let known: Vec<&str> = names.take(10).collect();
-            format!("crm.toml declares {}; add it there under {section}", known.join(", "))
+            format!("crm.toml declares {}; add `{name}` there under {section}", known.join(", "))
         }
     }
 }

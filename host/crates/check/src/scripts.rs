@@ -176,9 +176,13 @@ impl Scripts {
             None if failure.name == "SyntaxError" => Rule::Syntax,
             None => Rule::CompileLimit,
         };
-        match named {
+        let found = match named {
             Some(script) => Diagnostic::of_failure(rule, failure, Some(&script.file.source)),
             None => Diagnostic::of_file(rule, file, &failure.message),
+        };
+        match failure.import {
+            Some(ImportFault::TooDeep) => found.help("merge modules that import each other in a row"),
+            _ => found,
         }
     }
 

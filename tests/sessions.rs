@@ -66,6 +66,52 @@ fn a_visitor_with_nothing_to_remember_gets_no_cookie() {
     }
 }
 
+#[test]
+fn answers_503_without_cookies_when_the_session_cannot_be_saved() {
+    let page = |call: &str| {
+        format!(
+            "<script scope=\"backend\">cookie.set('theme', 'dark'); {call}; response.json({{ ok: true }})</script>"
+        )
+    };
+    let site = TestSite::with(&[
+        ("pages/login.html", &page("session.setCustomer({ email: request.query.who })")),
+        ("pages/logout.html", &page("session.clearCustomer()")),
+        ("pages/set.html", &page("session.set('n', 1)")),
+        ("pages/who.html", "<script scope=\"backend\">response.json(getUser().email)</script>"),
+    ]);
+    let server = Server::start(site.path());
+    let visit = |path: &str, cookie: &str| Request::get(path).header("cookie", cookie).send(server.address);
+    let cookie = visit("/login?who=ann@example.com", "").session_cookie().unwrap();
+    assert_eq!(visit("/who", &cookie).body, r#""ann@example.com""#);
+
+    // Another process holds the database's write lock.
+    let lock = rusqlite::Connection::open(server.data_dir().join("sluice.db")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = std::thread::scope(|scope| {
+        let requests = [
+            ("/logout", cookie.as_str()),
+            ("/login?who=bob@example.com", cookie.as_str()),
+            ("/login?who=bob@example.com", ""),
+            ("/set", ""),
+        ];
+        let sent = requests.map(|(path, cookie)| scope.spawn(move || visit(path, cookie)));
+        sent.map(|sent| sent.join().unwrap())
+    });
+    for answer in refused {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1".into())));
+        assert_eq!(answer.header("set-cookie"), None, "nothing of the run is sent");
+        assert!(!answer.body.contains("ok"), "{}", answer.body);
+    }
+    assert_eq!(server.metric("sluice_sessions_not_saved_total", &[]), 4.0);
+    assert_eq!(server.told("the session could not be saved").len(), 4);
+    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
+
+    assert_eq!(visit("/who", &cookie).body, r#""ann@example.com""#, "what was answered 503 was not done");
+    assert_eq!(visit("/logout", &cookie).status, 200);
+    assert_eq!(visit("/who", &cookie).body, "null", "what was answered 200 was");
+}
+
 /// What the database and the browser hold after a step.
 #[derive(Debug, PartialEq)]
 struct Owner {

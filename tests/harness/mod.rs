@@ -9,7 +9,7 @@ pub mod site;
 pub mod webdriver;
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -26,6 +26,9 @@ pub const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
 
 /// The key of hosts that share a database.
 pub const APP_KEY: &str = "0123456789abcdef0123456789abcdef";
+
+/// Any port of this machine that is free.
+const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How long a test waits for something that must happen. Reached only when it
 /// does not.
@@ -50,6 +53,8 @@ pub struct ServerOptions {
     data: Option<TempDir>,
     /// The database is on a server, not in `data_dir`.
     is_shared: bool,
+    /// Addresses of the visitors' and the operators' listener.
+    listen: [SocketAddr; 2],
 }
 
 impl ServerOptions {
@@ -69,11 +74,24 @@ impl ServerOptions {
         command
             .arg(name)
             .arg(site_dir)
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .env("SLUICE_LOG", "info,sluice_runs::run_log=debug")
             .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
+            // Most tests stop servers that have no load balancer before them.
+            .env("SLUICE_SERVER__DRAIN", "0s")
             .env_remove("APP_KEY");
-        Self { command, data_dir: data.path().to_owned(), data: Some(data), is_shared: false }
+        Self {
+            command,
+            data_dir: data.path().to_owned(),
+            data: Some(data),
+            is_shared: false,
+            listen: [FREE_PORT; 2],
+        }
+    }
+
+    /// On these addresses, which must be free.
+    pub fn listen(mut self, visitors: SocketAddr, operators: SocketAddr) -> Self {
+        self.listen = [visitors, operators];
+        self
     }
 
     pub fn arg(mut self, arg: &str) -> Self {
@@ -140,7 +158,8 @@ impl Server {
     }
 
     fn run(options: ServerOptions) -> Self {
-        let ServerOptions { mut command, data_dir, data, is_shared } = options;
+        let ServerOptions { mut command, data_dir, data, is_shared, listen: [visitors, operators] } = options;
+        command.args(["--listen", &visitors.to_string(), "--admin-listen", &operators.to_string()]);
         if !is_shared {
             command.arg("--data").arg(&data_dir);
         }

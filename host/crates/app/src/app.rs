@@ -28,9 +28,10 @@ use sluice_store::location::Location;
 use sluice_telemetry::Telemetry;
 use sluice_telemetry::metrics::Metrics;
 
+use crate::load::{self as loading, Live, Loading, ReloadReport};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
-use crate::reload::{self, Live, Loading, ReloadReport, Settings};
 use crate::request::PageRequest;
+use crate::settings::Settings;
 use crate::static_file::CompressedFiles;
 
 /// The running program, shared by every worker.
@@ -38,7 +39,7 @@ pub struct App {
     live: RwLock<Arc<Live>>,
     pub site_dir: PathBuf,
     secrets_dir: Option<PathBuf>,
-    pub settings: Arc<tokio::sync::Mutex<Settings>>,
+    pub(crate) settings: Arc<tokio::sync::Mutex<Settings>>,
     pub pages: Arc<PageStore>,
     pub sandbox: Arc<Sandbox>,
     pub sessions: Sessions,
@@ -133,7 +134,7 @@ impl App {
         tracing::info!(how = ?sandbox.memory_reset, "sandbox memory is cleaned: {}", sandbox.memory_reset_reason);
         let pages = PageStore::new(cache);
         let secrets_dir = config.secrets.dir.clone().or_else(|| Some(data_dir?.join("secrets")));
-        let loading = Loading {
+        let needs = Loading {
             sandbox: &sandbox,
             pages: &pages,
             store: store.as_ref(),
@@ -141,11 +142,11 @@ impl App {
             secrets_dir: secrets_dir.as_deref(),
             progress: &progress,
         };
-        let (live, report) = reload::load(&loading, config, None).await?;
+        let (live, report) = loading::load(&needs, config, None).await?;
         for problem in &report.problems {
             tracing::error!("{}", sluice_text::printable::printable(problem));
         }
-        pages.evict(&reload::contents(&live.site));
+        pages.evict(&loading::contents(&live.site));
         let ReloadReport { brands, pages: page_count, pages_compiled, .. } = report;
         tracing::info!(brands, pages = page_count, pages_compiled, "the site is loaded");
         progress.end();

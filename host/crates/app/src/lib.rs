@@ -6,10 +6,12 @@
 pub mod app;
 mod job_metrics;
 pub mod jobs;
+pub mod load;
 pub mod observe;
 pub mod reload;
 pub mod request;
 pub mod response;
 pub mod serve;
+mod settings;
 pub mod static_file;
 pub mod uncancelled;

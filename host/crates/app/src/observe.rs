@@ -90,7 +90,9 @@ pub enum Event<'a> {
         /// Why, in the author's terms.
         failure: &'a Failure,
     },
-    /// The page's reply is complete and the session is saved.
+    /// The database did not take what the request changed in the session.
+    SessionNotSaved,
+    /// The page's reply is complete, and the session is saved or could not be.
     PageAnswered {
         /// What the visitor gets.
         reply: &'a Reply,

@@ -187,6 +187,11 @@ impl Reply {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         for (name, value) in self.all_headers() {
+            // The server decides about connections; a header would be left out.
+            if name == "connection" && value == "close" {
+                response.force_close();
+                continue;
+            }
             // Names and values were checked where they were written or recorded.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
                 response.insert_header((name, value));

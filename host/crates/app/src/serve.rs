@@ -17,8 +17,8 @@ use sluice_site::access::Refusal;
 use sluice_site::public::PublicFile;
 
 use crate::app::App;
+use crate::load::Live;
 use crate::observe::{Event, Observation};
-use crate::reload::Live;
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 use crate::static_file;
@@ -79,8 +79,8 @@ async fn serve_page(
     let seen = Arc::new(seen);
     let report = run_script(app, live, matched, &content, request, &seen, session, observation).await?;
     let session = report.session.clone();
-    let mut reply = render::reply(app, matched, &content, request, &seen, report, observation);
-    save_session(app, matched, &session, request, &mut reply, observation).await;
+    let reply = render::reply(app, matched, &content, request, &seen, report, observation);
+    let reply = save_session(app, matched, &session, request, reply, observation).await;
     observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use sluice_app::reload::ReloadReport;
+use sluice_app::load::ReloadReport;
 use sluice_check as checks;
 use sluice_page::diagnostic::{self, Diagnostic};
 use sluice_site::{Brand, Site};

@@ -70,6 +70,11 @@ pub struct ServerConfig {
     /// A visitor who takes nothing of an answer for so long is let go.
     #[serde(deserialize_with = "duration")]
     pub write_timeout: Duration,
+    /// After SIGTERM the server goes on serving for this long. Meanwhile `/readyz` answers
+    /// 503 and every answer closes its connection, so that load balancers move clients to
+    /// other hosts.
+    #[serde(deserialize_with = "duration")]
+    pub drain: Duration,
     /// Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` and
     /// `X-Forwarded-*` are believed.
     #[serde(deserialize_with = "networks")]
@@ -87,6 +92,7 @@ impl Default for ServerConfig {
             headers_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
         }
     }

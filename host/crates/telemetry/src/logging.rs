@@ -15,7 +15,7 @@ use super::Telemetry;
 /// What is logged unless `SLUICE_LOG` says otherwise.
 pub const DEFAULT_FILTER: &str = "info,actix_server=warn";
 /// Where a command prints what happens by itself.
-pub const QUIET_FILTER: &str = "warn,sluice::run_log=off,sluice::reload=off,sluice::site::load=off";
+pub const QUIET_FILTER: &str = "warn,sluice_runs::run_log=off,sluice_app::reload=off,sluice_site::load=off";
 /// What sending does must not be sent: it would never end.
 const NOT_SENT: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,\
                         opentelemetry_http=off,ureq=off,ureq_proto=off,rustls=off";

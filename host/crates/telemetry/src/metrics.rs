@@ -55,6 +55,7 @@ pub struct Metrics {
     sandbox_wait: Histogram<f64>,
     refused: Counter<u64>,
     database: Histogram<f64>,
+    sessions_not_saved: Counter<u64>,
 }
 
 impl Metrics {
@@ -67,6 +68,12 @@ impl Metrics {
             let histogram = meter.u64_histogram(name).with_description(what).with_unit(unit);
             histogram.with_boundaries(bounds.to_vec()).build()
         };
+        let sessions_not_saved = meter
+            .u64_counter("sluice.sessions.not_saved")
+            .with_description("Requests answered 503 because their session could not be saved")
+            .with_unit("{request}")
+            .build();
+        sessions_not_saved.add(0, &[]);
         Self {
             request_duration: seconds(
                 "http.server.request.duration",
@@ -106,6 +113,7 @@ impl Metrics {
                 "Duration of database client operations",
                 &SHORT_SECONDS,
             ),
+            sessions_not_saved,
         }
     }
 
@@ -169,6 +177,12 @@ impl Metrics {
         let attributes =
             [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("sluice.outcome", outcome)];
         self.runs.add(1, &attributes);
+    }
+
+    /// The database did not take the session of a request, which is answered 503. Without a
+    /// label for the brand, so that the series begins at 0 and `increase()` sees the first one.
+    pub fn session_not_saved(&self) {
+        self.sessions_not_saved.add(1, &[]);
     }
 
     /// `overload`, `rate` or `draining`.

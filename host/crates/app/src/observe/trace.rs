@@ -24,6 +24,11 @@ pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
                 metrics.run_outcome(&brand.id, report.outcome.name());
             }
         }
+        Event::SessionNotSaved => {
+            if let Some(metrics) = trace.metrics() {
+                metrics.session_not_saved();
+            }
+        }
         Event::BrandUnknown { .. }
         | Event::BrandFound { .. }
         | Event::UrlsBlocked { .. }

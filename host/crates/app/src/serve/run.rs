@@ -12,8 +12,8 @@ use sluice_session::Session;
 use super::admission::too_busy;
 use super::matching::MatchedPage;
 use crate::app::App;
+use crate::load::Live;
 use crate::observe::{Event, Observation};
-use crate::reload::Live;
 use crate::request::PageRequest;
 use crate::response::Reply;
 

@@ -4,9 +4,10 @@ use sluice_session::Session;
 use sluice_session::cookie::SessionId;
 use sluice_site::Brand;
 
+use super::admission::try_again;
 use super::matching::MatchedPage;
 use crate::app::App;
-use crate::observe::Observation;
+use crate::observe::{Event, Observation};
 use crate::request::{Method, PageRequest};
 use crate::response::Reply;
 
@@ -38,7 +39,7 @@ pub(super) async fn take_url_token(
     matched: &MatchedPage,
     request: &mut PageRequest,
     session: &Session,
-    observation: &Observation,
+    observation: &mut Observation,
 ) -> Result<(), Reply> {
     if request.method == Method::Post {
         return Ok(());
@@ -67,30 +68,41 @@ pub(super) async fn take_url_token(
         tracing::info!(brand, page = matched.page.file, "a handoff token was refused: {reason}");
         return Ok(());
     }
-    let mut reply = Reply::redirect(303, &request.address());
-    save_session(app, matched, &session, request, &mut reply, observation).await;
-    Err(reply)
+    let reply = Reply::redirect(303, &request.address());
+    Err(save_session(app, matched, &session, request, reply, observation).await)
 }
 
-/// Saves what the request changed in the session, and adds the cookie of a new session.
+/// Saves what the request changed in the session, and gives `reply` with the cookie of a new
+/// session. When the database does not take the changes, nothing of `reply` is sent, because
+/// it says that they were made: the visitor gets 503 without cookies instead.
 pub(super) async fn save_session(
     app: &App,
     matched: &MatchedPage,
     session: &Session,
     request: &PageRequest,
-    reply: &mut Reply,
-    observation: &Observation,
-) {
+    mut reply: Reply,
+    observation: &mut Observation,
+) -> Reply {
     if session.changes().is_empty() {
-        return;
+        return reply;
     }
     let brand = &matched.brand.id;
     let saved = app.sessions.save(brand, session, &matched.page.limits, app.now_ms());
     match observation.trace().ask("session.save", |_| true, saved).await {
-        Ok(Some(issued)) => reply.issue_session(&issued, request.is_https),
-        Ok(None) => {}
+        Ok(Some(issued)) => {
+            reply.issue_session(&issued, request.is_https);
+            reply
+        }
+        Ok(None) => reply,
         Err(error) => {
-            tracing::error!(brand, %error, "the session could not be saved; its changes are lost");
+            observation.tell(Event::SessionNotSaved);
+            tracing::error!(
+                brand,
+                page = matched.page.file,
+                %error,
+                "the session could not be saved; the visitor gets 503 and none of the page's reply"
+            );
+            try_again(503, "Please try again in a moment", 1)
         }
     }
 }

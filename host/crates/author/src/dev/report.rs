@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::time::Duration;
 
-use sluice_app::reload::ReloadReport;
+use sluice_app::load::ReloadReport;
 use sluice_app::response::Reply;
 use sluice_kit::terminal::{Style, Tone};
 use sluice_runs::execution_log::{Asked, FinishedRun};

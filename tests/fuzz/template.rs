@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-use sluice_template::{Includes, Scope, Template, TemplateError, shown};
+use sluice_template::{Includes, Scope, Template, TemplateError, outline};
 
 struct Files<'a> {
     component: &'a str,
@@ -37,9 +37,9 @@ fuzz_target!(|text: &str| {
     let mut next = || parts.next().unwrap_or_default();
     let page = next();
     let files = Files { component: next(), layout: next() };
-    let shown = shown(page);
-    let names = shown.variables.iter().map(|used| (used.at, &used.name));
-    for (at, name) in names.chain(shown.unknown.iter().map(|unknown| (unknown.at, &unknown.name))) {
+    let outline = outline(page);
+    let names = outline.variables.iter().map(|used| (used.at, &used.name));
+    for (at, name) in names.chain(outline.unknown.iter().map(|unknown| (unknown.at, &unknown.name))) {
         assert!(page[at..].starts_with(name.as_str()), "{name:?} is not at {at}");
     }
     let data = serde_json::from_str::<Map<String, Value>>(next()).unwrap_or_else(|_| defaults());

@@ -2,7 +2,7 @@
 //! template: the former is printed as text, and the latter is not printed at all.
 
 use sluice_page::diagnostic::{Diagnostic, Rule};
-use sluice_template::{self as template, Includes as _, Shown};
+use sluice_template::{self as template, Includes as _, Outline};
 use sluice_text::source::Source;
 use sluice_text::suggest;
 
@@ -59,13 +59,13 @@ fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnosti
 
 /// Finds blocks that no layout prints: `@block("contents")` in a page whose layout has
 /// `@yield("content")`.
-pub(crate) fn unshown_blocks(source: &Source, shown: &Shown, brand: &Brand<'_>) -> Vec<Diagnostic> {
+pub(crate) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>) -> Vec<Diagnostic> {
     let mut yields = Vec::new();
     let mut next = shown.extends.clone();
     for _ in 0..DEPTH_MAX {
         let Some(name) = next.take() else { break };
         let Some((_, text)) = brand.folder.layout(&name) else { return Vec::new() };
-        let layout = template::shown(&text);
+        let layout = template::outline(&text);
         yields.extend(layout.yields);
         next = layout.extends;
     }

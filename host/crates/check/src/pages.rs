@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use sluice_page::OnError;
 use sluice_page::diagnostic::{Diagnostic, Rule};
-use sluice_template::{self as template, Includes, Shown, Template, TemplateError};
+use sluice_template::{self as template, Includes, Outline, Template, TemplateError};
 use sluice_text::excerpt::excerpt;
 use sluice_text::source::{HOLE, Source};
 
@@ -35,7 +35,7 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         if is_known {
             // Every character of `html` has the position that it has in the file.
             let source = Source { file: file.clone(), text: html.clone() };
-            let shown = template::shown(html);
+            let shown = template::outline(html);
             found.extend(unknown_variables(&source, &shown, &known));
             found.extend(blocks::unknown_directives(&source));
             found.extend(blocks::unshown_blocks(&source, &shown, brand));
@@ -59,7 +59,7 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         // Each file is compiled by itself, because maybe no page uses it.
         found.extend(template_mistakes(&file, &format!("{directive}(\"{name}\")"), brand.folder));
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
-            let shown = template::shown(&source.text);
+            let shown = template::outline(&source.text);
             found.extend(unknown_variables(&source, &shown, &of_all));
             found.extend(blocks::unknown_directives(&source));
             // A component gets its other names as arguments.
@@ -93,9 +93,6 @@ fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Dia
         if let Some(line) = line {
             mistake.excerpt = Some(excerpt(line.trim_end_matches('\r'), error.column));
         }
-        if let Some((message, help)) = split_hint(&mistake.message) {
-            (mistake.message, mistake.help) = (message, Some(help));
-        }
         found.push(mistake);
         match rest {
             Some(rest) if found.len() < MISTAKES_MAX => text = rest,
@@ -103,12 +100,6 @@ fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Dia
         }
     }
     found
-}
-
-/// `there is no filter "x" (did you mean "y"?)` in two parts.
-fn split_hint(message: &str) -> Option<(String, String)> {
-    let (what, hint) = message.strip_suffix(')')?.split_once(" (did you mean ")?;
-    Some((what.to_owned(), format!("did you mean {hint}")))
 }
 
 /// Blanks the `{{ … }}` that contains the mistake.
@@ -162,7 +153,7 @@ impl Known {
     }
 }
 
-fn unknown_variables(source: &Source, shown: &Shown, known: &Known) -> Vec<Diagnostic> {
+fn unknown_variables(source: &Source, shown: &Outline, known: &Known) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     for used in &shown.variables {
@@ -204,17 +195,17 @@ impl SetNames {
         for name in brand.folder.layout_names() {
             let text = brand.folder.layout(&name).map(|(_, text)| text).unwrap_or_default();
             let is_broken = Template::compile("", &format!("@extends(\"{name}\")"), brand.folder).is_err();
-            out.join(&template::shown(&text), is_broken);
+            out.join(&template::outline(&text), is_broken);
         }
         out
     }
 
-    fn join(&mut self, shown: &Shown, is_broken: bool) {
+    fn join(&mut self, shown: &Outline, is_broken: bool) {
         self.names.extend(shown.set_names.iter().cloned());
         self.is_open |= is_broken;
     }
 
-    fn with(&self, shown: &Shown) -> Self {
+    fn with(&self, shown: &Outline) -> Self {
         let mut out = self.clone();
         out.join(shown, false);
         out
@@ -222,7 +213,7 @@ impl SetNames {
 }
 
 /// Finds names that are not defined: `{{ vra.name }}`, or `{{ name }}` for `{{ var.name }}`.
-fn unknown_names(source: &Source, shown: &Shown, known: &Known, set: &SetNames) -> Vec<Diagnostic> {
+fn unknown_names(source: &Source, shown: &Outline, known: &Known, set: &SetNames) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     for unknown in &shown.unknown {

@@ -103,6 +103,7 @@ impl Diagnostic {
             line: u32::try_from(error.line).unwrap_or(u32::MAX),
             column: u32::try_from(error.column).unwrap_or(u32::MAX),
             excerpt: Some(error.excerpt()),
+            help: error.suggestion.as_ref().map(|name| format!("did you mean \"{name}\"?")),
             ..Self::of_file(Rule::Template, &error.file, &error.message)
         }
     }

@@ -262,11 +262,12 @@ impl ContentRef {
 /// Turns a template's error into a failure of its page.
 pub fn template_failure(error: TemplateError) -> Failure {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let text = error.text();
     Failure {
         file: error.file,
         line: count(error.line),
         column: count(error.column),
-        ..Failure::new("TemplateError", error.message)
+        ..Failure::new("TemplateError", text)
     }
 }
 

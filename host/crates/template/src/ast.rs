@@ -1,18 +1,18 @@
-//! What the author wrote, as a tree.
+//! The syntax tree of a file.
 
-use super::filters::Filter;
-use super::source::Pos;
+use crate::filters::Filter;
+use crate::source::Pos;
 
 /// One parsed file.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     pub extends: Option<Named>,
     pub nodes: Vec<Node>,
-    /// Every name that a `@set` in this file gives.
+    /// Every name that a `@set` in this file defines.
     pub set_names: Vec<String>,
 }
 
-/// A literal name in a directive: a layout, a component, a block.
+/// A name in a directive, of a layout, a component, a block or a variable.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub name: String,
@@ -45,7 +45,7 @@ impl Node {
     }
 }
 
-/// One branch of an `@if` or of a `v-if` chain; without a condition it is the `else`.
+/// One branch of an `@if` or of a `v-if` chain. The `else` branch has no condition.
 #[derive(Debug, Clone)]
 pub(super) struct Arm {
     pub condition: Option<Expr>,
@@ -53,8 +53,8 @@ pub(super) struct Arm {
     pub pos: Pos,
 }
 
-/// An expression. Chains of one precedence are flat, so that evaluating never recurses
-/// deeper than the parser nested.
+/// An expression. Operators of one precedence are in a flat list, so that evaluation recurses
+/// only as deep as parentheses, brackets and unary operators nest.
 #[derive(Debug, Clone)]
 pub(super) enum Expr {
     Null,
@@ -84,7 +84,7 @@ pub(super) enum Expr {
     Dump(Box<Expr>),
 }
 
-/// Where a path begins. The parser only makes `Name` and `Value`; lowering resolves names.
+/// Where a path begins. The parser creates only `Name` and `Value`; lowering resolves names.
 #[derive(Debug, Clone)]
 pub(super) enum Root {
     Name(Named),
@@ -96,8 +96,9 @@ pub(super) enum Root {
     RouteParams,
     /// A loop variable, a loop's state or a `@set` name.
     Slot(u32),
-    /// A component's argument that is only known at run time.
+    /// A component's argument whose name is known only at run time.
     Argument(String),
+    /// A name that nothing defines.
     Missing,
 }
 
@@ -128,7 +129,7 @@ pub(super) struct FilterCall {
 }
 
 impl Expr {
-    /// The filters at the end of the expression, last first.
+    /// The filters at the end of the expression, the last one first.
     pub(super) fn last_filters(&self) -> impl Iterator<Item = Filter> + '_ {
         let calls = match self {
             Expr::Filtered { calls, .. } => calls.as_slice(),
@@ -137,7 +138,7 @@ impl Expr {
         calls.iter().rev().map(|call| call.filter)
     }
 
-    /// Every name that a path in this expression begins with.
+    /// Collects every name with which a path in this expression begins.
     pub(super) fn names<'a>(&'a self, found: &mut Vec<&'a str>) {
         match self {
             Expr::Null | Expr::Undefined | Expr::Bool(_) | Expr::Number(_) | Expr::Text(_) => {}

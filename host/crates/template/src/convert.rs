@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use super::budget::Budget;
-use super::json_text::{self, Layout};
-use super::value::{Val, compare_texts, number_text};
+use crate::budget::{Budget, Limited};
+use crate::json_text::{self, Layout};
+use crate::value::{Val, compare_texts, number_text};
 
-pub(super) type Made<T> = Result<T, String>;
-
-/// What `String(value)` gives, except that `+` and comparisons see arrays joined by commas.
-pub(super) fn to_text<'a>(value: &Val<'a>, budget: &mut Budget) -> Made<Val<'a>> {
+/// `String(value)`.
+pub(super) fn to_text<'a>(value: &Val<'a>, budget: &mut Budget) -> Limited<Val<'a>> {
     let mut joined = String::new();
     let text = match value {
         Val::Text(_) | Val::Made(_) => return Ok(value.clone()),
@@ -28,7 +26,7 @@ pub(super) fn to_text<'a>(value: &Val<'a>, budget: &mut Budget) -> Made<Val<'a>>
     Ok(Val::Text(text))
 }
 
-fn join_array(value: &Val<'_>, into: &mut String, budget: &mut Budget) -> Made<()> {
+fn join_array(value: &Val<'_>, into: &mut String, budget: &mut Budget) -> Limited<()> {
     // An explicit stack, since arrays from a script may nest as deep as the host allows.
     let mut open = vec![(value.clone(), 0)];
     while let Some((array, index)) = open.pop() {
@@ -52,9 +50,9 @@ fn join_array(value: &Val<'_>, into: &mut String, budget: &mut Budget) -> Made<(
     Ok(())
 }
 
-/// The text that `{{ value }}` prints before escaping: nothing for null and undefined, JSON
-/// for arrays and objects.
-pub(super) fn printed<'a>(value: &Val<'a>, budget: &mut Budget) -> Made<Val<'a>> {
+/// The text that `{{ value }}` prints before escaping. Null and undefined print nothing, arrays
+/// and records print as JSON.
+pub(super) fn printed<'a>(value: &Val<'a>, budget: &mut Budget) -> Limited<Val<'a>> {
     match value {
         Val::Undefined | Val::Null => Ok(Val::Text("")),
         value if value.is_object() => json_text::write(value, Layout::Compact, budget).map(Val::made),
@@ -62,7 +60,8 @@ pub(super) fn printed<'a>(value: &Val<'a>, budget: &mut Budget) -> Made<Val<'a>>
     }
 }
 
-pub(super) fn to_number(value: &Val<'_>, budget: &mut Budget) -> Made<f64> {
+/// `Number(value)`.
+pub(super) fn to_number(value: &Val<'_>, budget: &mut Budget) -> Limited<f64> {
     Ok(match value {
         Val::Undefined => f64::NAN,
         Val::Null => 0.0,
@@ -109,13 +108,13 @@ fn radix_number(digits: &str, radix: u32) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// What JavaScript's `trim` removes.
+/// `text.trim()`, which removes other characters than Rust's `trim`.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}')
 }
 
 /// `a + b`.
-pub(super) fn add<'a>(a: &Val<'a>, b: &Val<'a>, budget: &mut Budget) -> Made<Val<'a>> {
+pub(super) fn add<'a>(a: &Val<'a>, b: &Val<'a>, budget: &mut Budget) -> Limited<Val<'a>> {
     let is_text = |value: &Val<'_>| value.as_str().is_some() || value.is_object();
     if !is_text(a) && !is_text(b) {
         return Ok(Val::Number(to_number(a, budget)? + to_number(b, budget)?));
@@ -127,7 +126,7 @@ pub(super) fn add<'a>(a: &Val<'a>, b: &Val<'a>, budget: &mut Budget) -> Made<Val
 }
 
 /// `a === b`.
-pub(super) fn strict_equal(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Made<bool> {
+pub(super) fn strict_equal(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Limited<bool> {
     if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
         budget.read(if a.len() == b.len() { a.len() } else { 0 })?;
         return Ok(a == b);
@@ -145,7 +144,7 @@ pub(super) fn strict_equal(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Mad
 }
 
 /// `a == b`.
-pub(super) fn loose_equal(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Made<bool> {
+pub(super) fn loose_equal(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Limited<bool> {
     if a.is_nullish() || b.is_nullish() {
         return Ok(a.is_nullish() && b.is_nullish());
     }
@@ -161,8 +160,9 @@ pub(super) fn loose_equal(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Made
     Ok(to_number(a, budget)? == to_number(b, budget)?)
 }
 
-/// `a < b` and its kin: `None` where a side is not a number.
-pub(super) fn order(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Made<Option<std::cmp::Ordering>> {
+/// The order that `<`, `<=`, `>` and `>=` use. `None` if one side is compared as a number and is not
+/// a number.
+pub(super) fn order(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Limited<Option<std::cmp::Ordering>> {
     let primitive = |value: &Val<'_>, budget: &mut Budget| match value.is_object() {
         true => to_text(value, budget).map(|text| text.as_str().map(str::to_owned)),
         false => Ok(value.as_str().map(str::to_owned)),
@@ -186,7 +186,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn texts_become_numbers_as_in_javascript() {
+    fn converts_texts_to_numbers_as_javascript_does() {
         for (text, expected) in [
             ("", 0.0),
             (" \u{feff}12 ", 12.0),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_follows_javascripts_table() {
+    fn compares_for_equality_as_javascript_does() {
         let data = json!({
             "zero": 0, "one": 1, "empty": "", "text0": "0", "text1": "1", "t": true, "f": false,
             "null": null, "list": [], "list1": [1], "nested": [[1], null, [2, 3]], "object": {}
@@ -217,7 +217,7 @@ mod tests {
             "undefined" => undefined.clone(),
             key => Val::of(&data).get(key),
         };
-        let mut budget = Budget::new(super::super::TemplateLimits::default());
+        let mut budget = Budget::new(crate::limits::TemplateLimits::default());
         for (a, b, loose, strict) in [
             ("zero", "empty", true, false),
             ("zero", "text0", true, false),

@@ -1,4 +1,8 @@
-//! Writes values so that they stay values where they stand in the page.
+//! Escapes values for the place in the page where they are printed.
+//!
+//! This is our own code because crates for escaping know the text of HTML only. Here the place
+//! decides: scripts, styles, URLs, comments, unquoted attributes and `srcdoc` each need their own
+//! rules, and often two of them apply one after the other.
 
 mod url;
 
@@ -7,17 +11,18 @@ use std::fmt::Write;
 
 use handlebars::Output;
 
-use super::ast::Expr;
-use super::budget::Budget;
-use super::convert::printed;
-use super::filters::Filter;
-use super::html_context::{Place, Quote, ValueKind};
-use super::json_text;
-use super::value::{Val, number_text};
+use crate::ast::Expr;
+use crate::budget::{Budget, LimitError};
+use crate::convert::printed;
+use crate::filters::Filter;
+use crate::html_context::{Place, Quote, ValueKind};
+use crate::html_text;
+use crate::json_text;
+use crate::value::{Val, number_text};
 use url::UrlCheck;
 pub(super) use url::tail;
 
-/// How one `{{ }}` is escaped: first for the language it is in, then for the HTML around.
+/// How one `{{ }}` is escaped: first for its language, then for the HTML around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Escape {
     language: Language,
@@ -32,7 +37,7 @@ enum Language {
     /// JSON in a script.
     Json,
     Style,
-    /// HTML that is itself an attribute's value.
+    /// HTML in an attribute's value.
     Document,
 }
 
@@ -45,7 +50,7 @@ enum Markup {
 }
 
 impl Escape {
-    /// How the value of an expression is escaped at a place.
+    /// How the value of `expr` is escaped at a place.
     pub(super) fn at(place: &Place, expr: &Expr) -> Escape {
         let mut filters = expr.last_filters();
         let last = filters.next();
@@ -67,7 +72,7 @@ impl Escape {
                 (Language::of(kind, *quote), markup)
             }
         };
-        // JSON is code: only the texts in it have to stay texts, and "raw" does not undo that.
+        // JSON in a script is code; only the texts in it are escaped, even if "raw" follows.
         match language {
             Language::Script if is_json && is_raw => {
                 Escape { language: Language::Json, markup: Markup::None }
@@ -78,21 +83,22 @@ impl Escape {
         }
     }
 
-    /// An empty value without quotes would make the next attribute its value.
+    /// Prints quotes if the value is empty. Without them, a browser would read the next attribute as
+    /// the value.
     pub(super) fn quote_if_empty(&mut self) {
         if let Markup::Unquoted { quotes_if_empty } = &mut self.markup {
             *quotes_if_empty = true;
         }
     }
 
-    /// Literal text after the value makes it the URL's scheme.
+    /// Records that literal text after the value makes it the URL's scheme.
     pub(super) fn is_scheme(&mut self) {
         if let Language::Url(check) = &mut self.language {
             check.colon_follows();
         }
     }
 
-    /// Whether what is printed depends on the page before it.
+    /// Whether escaping depends on the page that is already rendered.
     pub(super) fn looks_back(self) -> bool {
         matches!(self.language, Language::Url(check) if check.looks_back())
     }
@@ -110,10 +116,11 @@ impl Language {
     }
 }
 
-/// Why writing stopped.
+/// Why a value was not written.
 pub(super) enum Stop {
+    /// The page would become too large.
     Output(std::io::Error),
-    Limit(String),
+    Limit(LimitError),
 }
 
 impl From<std::io::Error> for Stop {
@@ -122,14 +129,14 @@ impl From<std::io::Error> for Stop {
     }
 }
 
-impl From<String> for Stop {
-    fn from(message: String) -> Stop {
-        Stop::Limit(message)
+impl From<LimitError> for Stop {
+    fn from(limit: LimitError) -> Stop {
+        Stop::Limit(limit)
     }
 }
 
-/// Writes a value. `page` is the [`tail`] of the page up to it, or empty unless the escape looks
-/// back. Returns the URL that was blocked, if one was.
+/// Writes a value. `page` is the [`tail`] of the page before the value; it is empty unless
+/// [`Escape::looks_back`]. Returns the URL if it was blocked.
 pub(super) fn write(
     escape: Escape,
     value: &Val<'_>,
@@ -152,7 +159,7 @@ pub(super) fn write(
     let plain = scalar.as_deref().or(printed.as_str()).unwrap_or("");
     match (escape.language, escape.markup) {
         (Language::Text | Language::Url(_), Markup::None | Markup::Html) => budget.read(plain.len())?,
-        // The others make an escaped text first, which may be some times as long.
+        // The others create an escaped text first, which may be several times as long.
         _ => budget.make(plain.len().saturating_mul(4))?,
     }
     budget.read(page.len())?;
@@ -163,7 +170,7 @@ pub(super) fn write(
         Language::Script => script(plain),
         Language::Json => Cow::Owned(json_text::for_scripts(plain)),
         Language::Style => style(plain),
-        Language::Document => Cow::Owned(html_text(plain)),
+        Language::Document => Cow::Owned(html_text::escaped(plain)),
         Language::Url(check) if check.allows(plain, page) => Cow::Borrowed(plain),
         Language::Url(_) => {
             blocked = Some(plain.to_owned());
@@ -172,68 +179,26 @@ pub(super) fn write(
     };
     match escape.markup {
         Markup::None => out.write(&text)?,
-        Markup::Html => html(&text, out)?,
+        Markup::Html => html_text::write(&text, out)?,
         Markup::Unquoted { quotes_if_empty: true } if text.is_empty() => out.write("\"\"")?,
         Markup::Unquoted { .. } => out.write(&unquoted(&text))?,
-        // Never empty, so that the dashes on both sides of it can never meet.
+        // The value is never empty, so that the dashes before and after it cannot meet.
         Markup::Comment if text.is_empty() => out.write(" ")?,
-        Markup::Comment => out.write(&html_text(&text).replace('-', "&#45;"))?,
+        Markup::Comment => out.write(&html_text::escaped(&text).replace('-', "&#45;"))?,
     }
     Ok(blocked)
 }
 
-/// `& < > " '` as character references: text and quoted attributes.
-pub(super) fn html(text: &str, out: &mut dyn Output) -> Result<(), std::io::Error> {
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let Some(reference) = html_reference(byte) else {
-            continue;
-        };
-        if plain < at {
-            out.write(text.get(plain..at).unwrap_or(""))?;
-        }
-        out.write(reference)?;
-        plain = at + 1;
-    }
-    match text.get(plain..) {
-        Some(rest) if !rest.is_empty() => out.write(rest),
-        _ => Ok(()),
-    }
-}
-
-/// The same as a new text.
-pub(super) fn html_text(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match u8::try_from(c).ok().and_then(html_reference) {
-            Some(reference) => escaped.push_str(reference),
-            None => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-fn html_reference(byte: u8) -> Option<&'static str> {
-    Some(match byte {
-        b'&' => "&amp;",
-        b'<' => "&lt;",
-        b'>' => "&gt;",
-        b'"' => "&quot;",
-        b'\'' => "&#39;",
-        _ => return None,
-    })
-}
-
-/// Everything but letters and digits as character references.
+/// Writes everything except letters and digits as character references.
 fn unquoted(text: &str) -> String {
     escape_each(text, is_plain, |c, into| {
-        // NUL and its like have no reference; a browser would show U+FFFD for them.
+        // NUL has no reference. A browser would show U+FFFD for it.
         let code = if c == '\0' { 0xfffd } else { u32::from(c) };
         let _ = write!(into, "&#{code};");
     })
 }
 
-/// Everything but letters, digits and spaces as `\uXXXX`: the inside of a quoted text.
+/// Writes everything except letters, digits and spaces as `\uXXXX`, for use between quotes.
 fn script(text: &str) -> Cow<'_, str> {
     let keep = |c| is_plain(c) || c == ' ';
     if text.chars().all(keep) {
@@ -246,7 +211,7 @@ fn script(text: &str) -> Cow<'_, str> {
     }))
 }
 
-/// Everything but letters, digits, `#%.,-` and spaces as CSS escapes.
+/// Writes everything except letters, digits, `#%.,-` and spaces as CSS escapes.
 fn style(text: &str) -> Cow<'_, str> {
     let keep = |c| is_plain(c) || matches!(c, '#' | '%' | '.' | ',' | '-' | ' ');
     if text.chars().all(keep) {
@@ -277,11 +242,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_language_escapes_all_it_does_not_know() {
+    fn escapes_all_but_known_characters_in_each_language() {
         let text = "aZ9 é-<\"'\\/\n😀";
         assert_eq!(script(text), r"aZ9 é\u002d\u003c\u0022\u0027\u005c\u002f\u000a\ud83d\ude00");
         assert_eq!(style(text), "aZ9 é-\\3c \\22 \\27 \\5c \\2f \\a \\1f600 ");
         assert_eq!(unquoted("a b\0"), "a&#32;b&#65533;");
-        assert_eq!(html_text("<a b='c\"&é>"), "&lt;a b=&#39;c&quot;&amp;é&gt;");
+        assert_eq!(html_text::escaped("<a b='c\"&é>"), "&lt;a b=&#39;c&quot;&amp;é&gt;");
     }
 }

@@ -1,24 +1,26 @@
-//! Evaluates expressions against the page's scope.
+//! Evaluates expressions.
 
-use super::Scope;
-use super::ast::{Expr, Operator, Root, Step};
-use super::budget::Budget;
-use super::convert::{self, Made};
-use super::filters::Setting;
-use super::json_text::{self, Layout};
-use super::value::Val;
+use crate::ast::{Expr, Operator, Root, Step};
+use crate::budget::{Budget, LimitError, Limited};
+use crate::convert;
+use crate::filters::Setting;
+use crate::json_text::{self, Layout};
+use crate::scope::Scope;
+use crate::value::Val;
 
-/// Names and costs while a page renders.
+/// The values of all names, and the budget, while a page renders.
 pub(super) struct Env<'a> {
     pub scope: &'a Scope<'a>,
     pub budget: Budget,
     /// Milliseconds since 1970.
     pub now: f64,
-    /// Loop variables, `@set` names and component arguments of every open unit.
+    /// The values of loop variables, `@set` names and component arguments, for the page and for
+    /// every component that is being rendered.
     pub slots: Vec<Val<'a>>,
-    /// Where the current unit's slots begin.
+    /// The index of the first slot of the page or component that is being rendered.
     pub base: usize,
-    /// A component's arguments, where they are not known by name.
+    /// The record that a component was called with, if the names in it were not known when the
+    /// page was compiled.
     pub arguments: Val<'a>,
 }
 
@@ -35,7 +37,7 @@ impl<'a> Env<'a> {
         }
     }
 
-    pub(super) fn eval(&mut self, expr: &'a Expr) -> Made<Val<'a>> {
+    pub(super) fn eval(&mut self, expr: &'a Expr) -> Limited<Val<'a>> {
         self.budget.operations(1)?;
         match expr {
             Expr::Null => Ok(Val::Null),
@@ -60,22 +62,22 @@ impl<'a> Env<'a> {
             Expr::And(all) => self.first(all, |value| !value.truthy()),
             Expr::Or(all) => self.first(all, Val::truthy),
             Expr::List(items) => {
-                let items = items.iter().map(|item| self.eval(item)).collect::<Made<Vec<_>>>()?;
+                let items = items.iter().map(|item| self.eval(item)).collect::<Limited<Vec<_>>>()?;
                 self.budget.make(items.len() * size_of::<Val<'_>>())?;
-                Val::list(items).ok_or_else(too_deep)
+                Val::list(items).ok_or(LimitError::ValueDepth)
             }
             Expr::Dict(fields) => {
                 let fields = fields
                     .iter()
                     .map(|(key, value)| Ok((key.as_str(), self.eval(value)?)))
-                    .collect::<Made<Vec<_>>>()?;
+                    .collect::<Limited<Vec<_>>>()?;
                 self.budget.make(fields.len() * size_of::<(&str, Val<'_>)>())?;
-                Val::dict(fields).ok_or_else(too_deep)
+                Val::dict(fields).ok_or(LimitError::ValueDepth)
             }
             Expr::Filtered { value, calls } => {
                 let mut value = self.eval(value)?;
                 for call in calls {
-                    let args = call.args.iter().map(|arg| self.eval(arg)).collect::<Made<Vec<_>>>()?;
+                    let args = call.args.iter().map(|arg| self.eval(arg)).collect::<Limited<Vec<_>>>()?;
                     self.budget.operations(1)?;
                     let mut setting = Setting { budget: &mut self.budget, now: self.now };
                     value = call.filter.apply(value, &args, &mut setting)?;
@@ -89,8 +91,8 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// The first value that decides, or else the last.
-    fn first(&mut self, all: &'a [Expr], decides: fn(&Val<'a>) -> bool) -> Made<Val<'a>> {
+    /// The first value for which `decides` is true, or else the last value.
+    fn first(&mut self, all: &'a [Expr], decides: fn(&Val<'a>) -> bool) -> Limited<Val<'a>> {
         let mut value = Val::Undefined;
         for expr in all {
             value = self.eval(expr)?;
@@ -101,7 +103,7 @@ impl<'a> Env<'a> {
         Ok(value)
     }
 
-    fn path(&mut self, root: &'a Root, steps: &'a [Step]) -> Made<Val<'a>> {
+    fn path(&mut self, root: &'a Root, steps: &'a [Step]) -> Limited<Val<'a>> {
         let mut value = match root {
             Root::Variables => Val::Object(self.scope.variables),
             Root::Customer => Val::of(self.scope.customer),
@@ -131,7 +133,7 @@ impl<'a> Env<'a> {
         Ok(value)
     }
 
-    fn operate(&mut self, operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Made<Val<'a>> {
+    fn operate(&mut self, operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Limited<Val<'a>> {
         use std::cmp::Ordering::{Equal, Greater, Less};
         self.budget.operations(1)?;
         let budget = &mut self.budget;
@@ -150,8 +152,4 @@ impl<'a> Env<'a> {
         };
         Ok(Val::Bool(flag))
     }
-}
-
-fn too_deep() -> String {
-    format!("lists and records nest at most {} deep", super::value::DEPTH_MAX)
 }

@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 
 use sluice_text::suggest;
 
-use super::ast::{Expr, FilterCall, Named, Operator, Root, Step};
-use super::filters::Filter;
-use super::source::{Checked, Problem};
+use crate::ast::{Expr, FilterCall, Named, Operator, Root, Step};
+use crate::filters::Filter;
+use crate::mistake::{Expected, Mistake};
+use crate::source::{Checked, Problem};
 use tokens::{Origin, Token, Tokens};
 
-/// Parentheses, brackets and `!` that an expression may nest.
+/// How deep parentheses, brackets and unary operators may nest.
 const NESTING_MAX: usize = 32;
 
-/// Reads expressions from a position in a text on.
+/// Reads expressions, beginning at an offset in a text.
 pub(super) struct ExprParser<'s> {
     tokens: Tokens<'s>,
     depth: usize,
@@ -31,10 +32,6 @@ impl<'s> ExprParser<'s> {
         self.tokens.start()
     }
 
-    pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
-        self.tokens.problem(message)
-    }
-
     pub(super) fn rest_starts_with(&self, what: &str) -> bool {
         self.tokens.rest_starts_with(what)
     }
@@ -47,47 +44,49 @@ impl<'s> ExprParser<'s> {
         self.tokens.take_sign(",")
     }
 
-    /// Checks that the next sign is this one, and leaves it there.
-    pub(super) fn expect(&self, sign: &str, after: &str) -> Checked<()> {
+    /// Checks that the next token is this sign, without reading it.
+    pub(super) fn expect(&self, sign: &str, expected: Expected) -> Checked<()> {
         if self.tokens.is_sign(sign) {
             return Ok(());
         }
-        Err(self.unexpected(&format!("expected \"{sign}\" after {after}")))
+        Err(self.unexpected(expected))
     }
 
-    /// A name that a directive gives: `x` in `@set(x = …)`.
-    pub(super) fn name(&mut self, what: &str) -> Checked<Named> {
+    /// Reads a name that a directive defines: `x` in `@set(x = …)`.
+    pub(super) fn name(&mut self, what: &'static str) -> Checked<Named> {
         let pos = self.tokens.pos();
         match self.tokens.advance()? {
             Token::Word(name) => Ok(Named { name, pos }),
-            _ => Err(Problem::new(pos, format!("expected {what}"))),
+            _ => Err(Problem::new(pos, Mistake::NameMissing(what))),
         }
     }
 
-    /// Quoted text that has to stand as it is: `"card"` in `@component("card")`.
-    pub(super) fn literal_text(&mut self, what: &str) -> Checked<Named> {
+    /// Reads a name in quotes: `"card"` in `@component("card")`.
+    pub(super) fn literal_text(&mut self, what: &'static str) -> Checked<Named> {
         let pos = self.tokens.pos();
         match self.tokens.advance()? {
             Token::Text(name) => Ok(Named { name, pos }),
-            _ => Err(Problem::new(pos, format!("expected {what} in quotes"))),
+            _ => Err(Problem::new(pos, Mistake::QuotedNameMissing(what))),
         }
     }
 
-    pub(super) fn expect_word(&mut self, word: &str, after: &str) -> Checked<()> {
+    /// Reads a word that has to follow the part `after`.
+    pub(super) fn expect_word(&mut self, word: &'static str, after: &'static str) -> Checked<()> {
         if self.tokens.is_word(word) {
             self.tokens.advance()?;
             return Ok(());
         }
-        Err(self.unexpected(&format!("expected \"{word}\" after {after}")))
+        Err(self.unexpected(Expected::After { text: word, part: after }))
     }
 
-    pub(super) fn take_sign(&mut self, sign: &str, after: &str) -> Checked<()> {
-        self.expect(sign, after)?;
+    /// Reads a sign that has to follow the part `after`.
+    pub(super) fn take_sign(&mut self, sign: &'static str, after: &'static str) -> Checked<()> {
+        self.expect(sign, Expected::After { text: sign, part: after })?;
         self.tokens.advance()?;
         Ok(())
     }
 
-    /// An expression with its filters.
+    /// Reads an expression with its filters.
     pub(super) fn pipeline(&mut self) -> Checked<Expr> {
         let value = self.any()?;
         let mut calls = Vec::new();
@@ -98,10 +97,7 @@ impl<'s> ExprParser<'s> {
             return Ok(value);
         }
         if self.operator_ahead() {
-            return Err(self.problem(format!(
-                "{} stands after a filter; put the filtered value in parentheses",
-                self.tokens.found()
-            )));
+            return Err(self.tokens.problem(Mistake::OperatorAfterFilter(self.tokens.found())));
         }
         let value = Box::new(value);
         Ok(Expr::Filtered { value, calls })
@@ -110,15 +106,14 @@ impl<'s> ExprParser<'s> {
     fn filter(&mut self) -> Checked<FilterCall> {
         let named = self.name("the name of a filter")?;
         let Some(filter) = Filter::find(&named.name) else {
-            let hint = suggest::hint(&named.name, Filter::names());
-            let message = format!("there is no filter \"{}\"{hint}", named.name);
-            return Err(Problem::new(named.pos, message));
+            let suggestion = suggest::nearest(&named.name, Filter::names());
+            return Err(Problem::new(named.pos, Mistake::UnknownFilter { name: named.name, suggestion }));
         };
         let mut args = Vec::new();
         while self.tokens.take_sign(":")? {
             args.push(self.any()?);
         }
-        filter.check_args(args.len()).map_err(|message| Problem::new(named.pos, message))?;
+        filter.check_args(args.len()).map_err(|error| Problem::new(named.pos, error))?;
         Ok(FilterCall { filter, args, pos: named.pos })
     }
 
@@ -151,7 +146,7 @@ impl<'s> ExprParser<'s> {
             all.push(part(self)?);
         }
         match all.len() {
-            1 => all.pop().ok_or_else(|| self.problem("expected a value")),
+            1 => all.pop().ok_or_else(|| self.tokens.problem(Mistake::ValueMissing)),
             _ => Ok(join(all)),
         }
     }
@@ -223,9 +218,7 @@ impl<'s> ExprParser<'s> {
             }
         }
         if self.tokens.is_sign("(") {
-            return Err(
-                self.problem("functions cannot be called here; filters are written {{ value | filter }}")
-            );
+            return Err(self.tokens.problem(Mistake::FunctionCall));
         }
         Ok(match value {
             Expr::Path { root, steps: none } if none.is_empty() => Expr::Path { root, steps },
@@ -239,7 +232,7 @@ impl<'s> ExprParser<'s> {
         match self.tokens.peek() {
             Token::Number(_) | Token::Text(_) | Token::Word(_) => {}
             Token::Sign("(" | "[" | "{") => {}
-            _ => return Err(self.unexpected("expected a value")),
+            _ => return Err(self.unexpected(Expected::Value)),
         }
         match self.tokens.advance()? {
             Token::Number(number) => Ok(Expr::Number(number)),
@@ -252,7 +245,7 @@ impl<'s> ExprParser<'s> {
             Token::Sign("[") => self.list(),
             Token::Sign(_) => self.dict(),
             Token::Word(word) => self.word(Named { name: word, pos }),
-            Token::Other(_) => Err(Problem::new(pos, "expected a value")),
+            Token::Other(_) => Err(Problem::new(pos, Mistake::ValueMissing)),
         }
     }
 
@@ -263,7 +256,7 @@ impl<'s> ExprParser<'s> {
             "null" => Ok(Expr::Null),
             "undefined" => Ok(Expr::Undefined),
             "eq" | "neq" | "lt" | "lte" | "gt" | "gte" | "and" | "or" => {
-                Err(Problem::new(named.pos, format!("expected a value before \"{}\"", named.name)))
+                Err(Problem::new(named.pos, Mistake::ValueMissingBefore(named.name)))
             }
             "dump" if self.tokens.take_sign("(")? => {
                 let inner = self.pipeline()?;
@@ -294,8 +287,8 @@ impl<'s> ExprParser<'s> {
             let (key, shorthand) = match self.tokens.advance()? {
                 Token::Word(word) => (word, true),
                 Token::Text(text) => (text, false),
-                Token::Number(number) => (super::value::number_text(number), false),
-                _ => return Err(Problem::new(pos, "expected the name of a field")),
+                Token::Number(number) => (crate::value::number_text(number), false),
+                _ => return Err(Problem::new(pos, Mistake::NameMissing("the name of a field"))),
             };
             let value = if shorthand && !self.tokens.is_sign(":") {
                 self.word(Named { name: key.clone(), pos })?
@@ -304,7 +297,7 @@ impl<'s> ExprParser<'s> {
                 self.pipeline()?
             };
             if !known.insert(key.clone()) {
-                return Err(Problem::new(pos, format!("the field \"{key}\" is given twice")));
+                return Err(Problem::new(pos, Mistake::FieldTwice(key)));
             }
             fields.push((key, value));
             if !self.tokens.take_sign(",")? {
@@ -317,7 +310,7 @@ impl<'s> ExprParser<'s> {
 
     fn nested(&mut self, inner: impl FnOnce(&mut Self) -> Checked<Expr>) -> Checked<Expr> {
         if self.depth >= NESTING_MAX {
-            return Err(self.problem(format!("expressions nest at most {NESTING_MAX} deep")));
+            return Err(self.tokens.problem(Mistake::ExpressionDepth(NESTING_MAX)));
         }
         self.depth += 1;
         let result = inner(self);
@@ -325,16 +318,17 @@ impl<'s> ExprParser<'s> {
         result
     }
 
-    pub(super) fn unexpected(&self, expected: &str) -> Problem {
+    /// The next token is not what was expected.
+    pub(super) fn unexpected(&self, expected: Expected) -> Problem {
         let hint = match self.tokens.peek() {
-            Token::Sign("-") => "; there is no subtraction, and a key with a dash is written a['my-key']",
-            Token::Sign("*" | "/" | "%") => "; do arithmetic in the backend script",
-            Token::Sign("?") => "; there is no ?: here, use @if or the yesno filter",
-            Token::Sign("=") => "; equality is ==",
-            Token::Sign("&") => "; logical and is &&",
-            _ => "",
+            Token::Sign("-") => Some("there is no subtraction, and a key with a dash is written a['my-key']"),
+            Token::Sign("*" | "/" | "%") => Some("do arithmetic in the backend script"),
+            Token::Sign("?") => Some("there is no ?: here, use @if or the yesno filter"),
+            Token::Sign("=") => Some("equality is =="),
+            Token::Sign("&") => Some("logical and is &&"),
+            _ => None,
         };
-        self.problem(format!("{expected}, found {}{hint}", self.tokens.found()))
+        self.tokens.problem(Mistake::Unexpected { expected, found: self.tokens.found(), hint })
     }
 }
 
@@ -375,25 +369,25 @@ mod tests {
             let expr = parser.pipeline()?;
             match parser.at_end() {
                 true => Ok(expr),
-                false => Err(parser.unexpected("expected the end")),
+                false => Err(parser.unexpected(Expected::EndOfCondition)),
             }
         });
-        parsed.map_err(|problem| format!("{}: {}", problem.pos.at, problem.message))
+        parsed.map_err(|problem| format!("{}: {}", problem.pos.at, problem.mistake))
     }
 
     #[test]
-    fn errors_name_the_offset_and_the_way_out() {
+    fn reports_mistakes_with_offset_and_remedy() {
         for (text, expected) in [
             ("a +", "3: expected a value, found the end"),
-            ("a - 1", "2: expected the end, found \"-\"; there is no subtraction"),
-            ("a | uper", "4: there is no filter \"uper\" (did you mean \"upper\"?)"),
+            ("a - 1", "2: expected the condition to end, found \"-\"; there is no subtraction"),
+            ("a | uper", "4: there is no filter \"uper\""),
             ("a | length > 0", "11: \">\" stands after a filter"),
-            ("a ? 1 : 2", "2: expected the end, found \"?\"; there is no ?:"),
+            ("a ? 1 : 2", "2: expected the condition to end, found \"?\"; there is no ?:"),
             ("a.trim()", "6: functions cannot be called here"),
             ("(a", "2: expected \")\" after"),
             ("a[1", "3: expected \"]\" after the index"),
             ("{a: 1, a: 2}", "7: the field \"a\" is given twice"),
-            ("a = 1", "2: expected the end, found \"=\"; equality is =="),
+            ("a = 1", "2: expected the condition to end, found \"=\"; equality is =="),
             ("and b", "0: expected a value before \"and\""),
             ("a.", "2: expected a name after the dot"),
             ("a | default", "4: default takes 1 argument"),
@@ -404,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded_and_chains_are_not() {
+    fn limits_nesting_but_not_chains() {
         for (open, close) in [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("a[", "]")] {
             let deep = format!("{}1{}", open.repeat(5000), close.repeat(5000));
             assert!(parse(&deep).is_err_and(|e| e.contains("nest at most 32")), "{open}");

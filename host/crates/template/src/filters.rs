@@ -1,4 +1,4 @@
-//! Filters: `{{ value | name:argument }}`. `docs/templates.md` has an example of each.
+//! Filters: `{{ value | name:argument }}`. `docs/templates.md` has an example of each filter.
 
 mod currency;
 mod date;
@@ -7,17 +7,19 @@ mod number;
 mod text;
 mod time;
 
-use super::budget::Budget;
-use super::convert::{Made, to_number, to_text};
-use super::json_text::{self, Layout};
-use super::value::Val;
+use thiserror::Error;
 
-/// ISO text as milliseconds.
+use crate::budget::{Budget, Limited};
+use crate::convert::{to_number, to_text};
+use crate::json_text::{self, Layout};
+use crate::value::Val;
+
+/// An ISO 8601 text as milliseconds since 1970.
 pub(super) fn parse_time(text: &str) -> Option<f64> {
     time::parse_iso(text)
 }
 
-/// A filter by its name.
+/// The filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filter {
     Abs,
@@ -55,7 +57,7 @@ pub(super) enum Filter {
     YesNo,
 }
 
-/// Name, filter, fewest and most arguments.
+/// The name of each filter, and the fewest and most arguments that it takes.
 const FILTERS: &[(&str, Filter, usize, usize)] = &[
     ("abs", Filter::Abs, 0, 0),
     ("capitalize", Filter::Capitalize, 0, 0),
@@ -93,7 +95,7 @@ const FILTERS: &[(&str, Filter, usize, usize)] = &[
     ("yesno", Filter::YesNo, 0, 3),
 ];
 
-/// What filters need beside their arguments.
+/// What filters need besides their arguments.
 pub(super) struct Setting<'b> {
     pub budget: &'b mut Budget,
     /// Milliseconds since 1970, the same all through one rendering.
@@ -110,21 +112,14 @@ impl Filter {
     }
 
     /// Checks the number of arguments.
-    pub(super) fn check_args(self, given: usize) -> Result<(), String> {
+    pub(super) fn check_args(self, given: usize) -> Result<(), ArgumentCountError> {
         let row = FILTERS.iter().find(|(_, filter, ..)| *filter == self);
-        let Some((name, _, least, most)) = row else {
-            return Ok(());
-        };
-        if (*least..=*most).contains(&given) {
-            return Ok(());
+        match row {
+            Some((filter, _, least, most)) if !(*least..=*most).contains(&given) => {
+                Err(ArgumentCountError { filter, least: *least, most: *most, given })
+            }
+            _ => Ok(()),
         }
-        let count = match (least, most) {
-            (0, 0) => "no arguments".to_owned(),
-            (1, 1) => "1 argument".to_owned(),
-            (least, most) if least == most => format!("{least} arguments"),
-            (least, most) => format!("{least} to {most} arguments"),
-        };
-        Err(format!("{name} takes {count}, not {given}"))
     }
 
     pub(super) fn apply<'a>(
@@ -132,7 +127,7 @@ impl Filter {
         value: Val<'a>,
         args: &[Val<'a>],
         setting: &mut Setting<'_>,
-    ) -> Made<Val<'a>> {
+    ) -> Limited<Val<'a>> {
         let now = setting.now;
         let budget = &mut *setting.budget;
         let arg = |index: usize| args.get(index).cloned().unwrap_or(Val::Undefined);
@@ -147,7 +142,7 @@ impl Filter {
             Filter::Lower => of_text(&value, budget, str::to_lowercase),
             Filter::Capitalize => of_text(&value, budget, text::capitalize),
             Filter::Title => of_text(&value, budget, text::title),
-            Filter::Trim => of_text(&value, budget, |text| super::convert::trim(text).to_owned()),
+            Filter::Trim => of_text(&value, budget, |text| crate::convert::trim(text).to_owned()),
             Filter::Nl2br => of_text(&value, budget, text::nl2br),
             Filter::StripTags => of_text(&value, budget, text::strip_tags),
             Filter::UrlEncode => of_text(&value, budget, text::url_encode),
@@ -197,8 +192,29 @@ impl Filter {
     }
 }
 
-/// Changes the text of a value; nothing stays nothing.
-fn of_text<'a>(value: &Val<'_>, budget: &mut Budget, change: impl Fn(&str) -> String) -> Made<Val<'a>> {
+/// A filter with too few or too many arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{filter} takes {}, not {given}", self.allowed())]
+pub(super) struct ArgumentCountError {
+    filter: &'static str,
+    least: usize,
+    most: usize,
+    given: usize,
+}
+
+impl ArgumentCountError {
+    fn allowed(&self) -> String {
+        match (self.least, self.most) {
+            (0, 0) => "no arguments".to_owned(),
+            (1, 1) => "1 argument".to_owned(),
+            (least, most) if least == most => format!("{least} arguments"),
+            (least, most) => format!("{least} to {most} arguments"),
+        }
+    }
+}
+
+/// Changes the text of a value. A missing value becomes the empty text.
+fn of_text<'a>(value: &Val<'_>, budget: &mut Budget, change: impl Fn(&str) -> String) -> Limited<Val<'a>> {
     if value.is_nullish() {
         return Ok(Val::Text(""));
     }
@@ -210,8 +226,8 @@ fn of_text<'a>(value: &Val<'_>, budget: &mut Budget, change: impl Fn(&str) -> St
     Ok(Val::made(changed))
 }
 
-/// The number that a value is, unless it is nothing or no number.
-fn number_in(value: &Val<'_>, budget: &mut Budget) -> Made<Option<f64>> {
+/// The number that a value stands for. `None` for a missing value and for one that is not a number.
+fn number_in(value: &Val<'_>, budget: &mut Budget) -> Limited<Option<f64>> {
     if value.is_nullish() || value.as_str().is_some_and(|text| text.trim().is_empty()) {
         return Ok(None);
     }
@@ -219,18 +235,18 @@ fn number_in(value: &Val<'_>, budget: &mut Budget) -> Made<Option<f64>> {
     Ok((!number.is_nan()).then_some(number))
 }
 
-/// Changes a number; what is none stays as it is.
-fn of_number<'a>(value: Val<'a>, budget: &mut Budget, change: impl Fn(f64) -> f64) -> Made<Val<'a>> {
+/// Changes a number. A value that is not a number stays unchanged.
+fn of_number<'a>(value: Val<'a>, budget: &mut Budget, change: impl Fn(f64) -> f64) -> Limited<Val<'a>> {
     let number = number_in(&value, budget)?;
     Ok(number.map_or(value, |number| Val::Number(change(number))))
 }
 
-/// Writes a number; what is none stays as it is.
+/// Writes a number as text. A value that is not a number stays unchanged.
 fn to_text_of_number<'a>(
     value: Val<'a>,
     budget: &mut Budget,
     write: impl Fn(f64) -> String,
-) -> Made<Val<'a>> {
+) -> Limited<Val<'a>> {
     let Some(number) = number_in(&value, budget)? else {
         return Ok(value);
     };
@@ -239,24 +255,24 @@ fn to_text_of_number<'a>(
     Ok(Val::made(text))
 }
 
-/// An argument that counts something.
-fn count(arg: &Val<'_>, budget: &mut Budget) -> Made<usize> {
+/// An argument that is a count.
+fn count(arg: &Val<'_>, budget: &mut Budget) -> Limited<usize> {
     let number = to_number(arg, budget)?;
-    // Casting saturates, and turns NaN into nothing.
+    // Casting saturates, and turns NaN into 0.
     Ok(number as usize)
 }
 
-/// Decimals that a number may be given.
+/// The most decimals that a filter writes.
 const DIGITS_MAX: usize = 20;
 
-fn digits(arg: &Val<'_>, default: usize, budget: &mut Budget) -> Made<usize> {
+fn digits(arg: &Val<'_>, default: usize, budget: &mut Budget) -> Limited<usize> {
     match arg.is_nullish() {
         true => Ok(default),
         false => Ok(count(arg, budget)?.min(DIGITS_MAX)),
     }
 }
 
-/// `yesno:'a':'b':'c'`: true, false, nothing.
+/// `yesno:'a':'b':'c'`: the texts for true, false and a missing value.
 fn yes_no<'a>(value: &Val<'a>, args: &[Val<'a>]) -> Val<'a> {
     let no = || args.get(1).cloned().unwrap_or(Val::Text("no"));
     if value.truthy() {

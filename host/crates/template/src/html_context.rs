@@ -1,9 +1,14 @@
-//! Follows a page's literal HTML byte by byte and knows, at every `{{ }}`, what a browser
-//! would be reading there. The states are those of the HTML standard's tokenizer, without
-//! what makes no difference to escaping.
+//! Follows a page's literal HTML byte by byte and tells, at every `{{ }}`, what a browser would be
+//! reading there. The states are those of the HTML standard's tokenizer, without those that make
+//! no difference to escaping.
+//!
+//! This is our own tokenizer because `html5ever` and `lol_html` need the page's bytes in their
+//! order. Here a value of unknown content is a step of its own, branches start from the same
+//! state and are merged after it, and text that would be ambiguous is an error of the author.
 
 mod comment;
 mod document;
+mod error;
 mod foreign;
 mod hole;
 mod merge;
@@ -14,6 +19,7 @@ mod url;
 
 use comment::{Cdata, Comment};
 pub(super) use document::Document;
+pub(super) use error::ContextError;
 use foreign::{Reading, Tree};
 pub(super) use hole::{Place, Quote};
 use raw_text::RawText;
@@ -23,11 +29,11 @@ pub(super) use url::{Separator, Url, UrlPhase};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ValueKind {
     Plain,
-    /// With how much of the URL is already decided.
+    /// With the part of the URL that is already decided.
     Url(Url),
     Script,
     Style,
-    /// HTML in an attribute, `srcdoc`, with where it has got to.
+    /// The HTML of a `srcdoc` attribute, with its own state.
     Document(Box<Document>),
 }
 
@@ -37,11 +43,12 @@ enum Gap {
     /// After white space: an attribute may begin.
     Spaced,
     AfterQuote,
-    /// Branches met here, and only white space, `>` or (if it may) `/` means the same after
+    /// Branches meet here. Only white space, `>` and, if `slash` is set, `/` mean the same after
     /// each of them.
     Merged {
         slash: bool,
     },
+    /// After white space that follows `Merged`.
     MergedSpaced,
 }
 
@@ -60,13 +67,13 @@ enum State {
         kind: ValueKind,
     },
     SelfClosing,
-    /// After `<!`, and after `<!-` when set.
+    /// After `<!`, or after `<!-` if `dash` is set.
     Markup {
         dash: bool,
     },
     BogusComment,
     Comment(Comment),
-    /// After `<![` and so many bytes of "CDATA[".
+    /// After `<![` and this many bytes of "CDATA[".
     CdataOpen(usize),
     Cdata(Cdata),
     Raw(RawText),
@@ -79,9 +86,9 @@ const CDATA: &[u8] = b"CDATA[";
 pub(super) struct Tag {
     pub name: String,
     pub closing: bool,
-    /// Ends with a `/` that closes it: in HTML it does not.
+    /// Whether it ends with a `/` that closes the element. In HTML the `/` does not.
     pub self_closing: bool,
-    /// Byte range in the text that was fed.
+    /// The byte range of the tag in the text.
     pub start: usize,
     pub end: usize,
     pub condition: Option<Condition>,
@@ -92,7 +99,7 @@ pub(super) struct Tag {
 pub(super) struct Condition {
     pub name: String,
     pub start: usize,
-    /// Byte range of the value without its quotes, if it has one.
+    /// The byte range of the value without its quotes, if there is a value.
     pub value: Option<(usize, usize)>,
     pub end: usize,
 }
@@ -101,7 +108,7 @@ pub(super) struct Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Machine {
     state: State,
-    /// The current or last tag's name in lower case, and whether it is an end tag.
+    /// The current or last tag's name in lower case; `closing` tells whether it is an end tag.
     element: String,
     closing: bool,
     attribute: String,
@@ -111,17 +118,17 @@ pub(super) struct Machine {
     value_start: usize,
     condition: Option<Condition>,
     tree: Tree,
-    /// Of a document in an attribute; what that has in its own attributes is not followed.
+    /// This is the document of a `srcdoc` attribute. Documents in its own attributes are not followed.
     inner: bool,
-    /// Holes that turned out to stand where a URL's scheme does.
+    /// The numbers of values that turned out to be a URL's scheme.
     scheme_holes: Vec<u32>,
 }
 
-/// Names are compared with short known ones; the rest of a long one does not matter.
+/// Names are compared with known names, which are short; the rest of a long name does not matter.
 const NAME_BYTES_MAX: usize = 64;
 
 impl Machine {
-    /// Text of a page.
+    /// At the beginning of a page.
     pub(super) fn new() -> Machine {
         Machine {
             state: State::Text,
@@ -139,7 +146,7 @@ impl Machine {
         }
     }
 
-    /// Whether this is inside a `<script>` or `<style>`.
+    /// Whether the position is inside a `<script>` or `<style>`.
     pub(super) fn in_code(&self) -> bool {
         let element = match self.state {
             State::Raw(_) => Some(self.element.as_str()),
@@ -148,19 +155,20 @@ impl Machine {
         matches!(element, Some("script" | "style"))
     }
 
-    /// Whether this is inside the value of a `v-if` or one of its kin.
+    /// Whether the position is inside the value of a `v-if`, `v-else-if` or `v-else`.
     pub(super) fn in_condition_value(&self) -> bool {
         matches!(self.state, State::Value { .. } | State::BeforeValue)
             && is_condition(&self.attribute)
             && !self.closing
     }
 
+    /// The numbers of values that turned out to be a URL's scheme since the last call.
     pub(super) fn take_scheme_holes(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.scheme_holes)
     }
 
-    /// Reads one byte of literal text at an offset. Errors are messages for the author.
-    pub(super) fn step(&mut self, byte: u8, at: usize) -> Result<Option<Tag>, String> {
+    /// Reads one byte of literal text, at an offset. Returns the tag that ends with it.
+    pub(super) fn step(&mut self, byte: u8, at: usize) -> Result<Option<Tag>, ContextError> {
         let space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
         match &mut self.state {
             State::Text => {
@@ -190,13 +198,13 @@ impl Machine {
             },
             State::Gap(gap) => match (byte, *gap) {
                 (b'>', _) => return self.end_tag(at, false),
-                (b'/', Gap::Merged { slash: false }) => return Err(after_branches("\"/\"")),
+                (b'/', Gap::Merged { slash: false }) => return Err(ContextError::AfterBranches("\"/\"")),
                 (b'/', _) => self.state = State::SelfClosing,
                 (_, Gap::Merged { .. }) if space => *gap = Gap::MergedSpaced,
                 (_, Gap::MergedSpaced) if space => {}
                 _ if space => *gap = Gap::Spaced,
-                (b'=', Gap::MergedSpaced) => return Err(after_branches("\"=\"")),
-                (_, Gap::Merged { .. }) => return Err(after_branches("this")),
+                (b'=', Gap::MergedSpaced) => return Err(ContextError::AfterBranches("\"=\"")),
+                (_, Gap::Merged { .. }) => return Err(ContextError::AfterBranches("this")),
                 _ => self.begin_attribute(byte, at),
             },
             State::AttributeName => match byte {
@@ -211,7 +219,7 @@ impl Machine {
                 }
                 _ => push(&mut self.attribute, byte),
             },
-            // Only now it is certain whether the attribute has a value.
+            // Only here it is certain whether the attribute has a value.
             State::AfterAttributeName => match byte {
                 b'=' => self.state = State::BeforeValue,
                 b'>' | b'/' => return self.leave_attribute(byte, at),
@@ -268,7 +276,7 @@ impl Machine {
             State::CdataOpen(matched) => match CDATA.get(*matched) {
                 Some(expected) if *expected == byte && *matched + 1 < CDATA.len() => *matched += 1,
                 Some(expected) if *expected == byte => match self.tree.cdata() {
-                    Reading::Unsure => return Err(unsure("a CDATA section")),
+                    Reading::Unsure => return Err(ContextError::Ambiguous("a CDATA section")),
                     _ => self.state = State::Cdata(Cdata::Body),
                 },
                 _ if byte == b'>' => self.state = State::Text,
@@ -322,21 +330,21 @@ impl Machine {
 
     fn value_kind(&self) -> ValueKind {
         match names::value_kind(&self.element, &self.attribute) {
-            // One in another one would need as much stack as the author writes.
+            // Documents in documents would take as much stack as the author writes levels.
             ValueKind::Document(_) if self.inner => ValueKind::Plain,
             kind => kind,
         }
     }
 
     fn note_condition(&mut self, value: Option<(usize, usize)>, end: usize) {
-        // Of an attribute that is given twice a browser takes the first, too.
+        // If an attribute is given twice, the first one counts, as in browsers.
         if is_condition(&self.attribute) && self.condition.is_none() {
             self.condition =
                 Some(Condition { name: self.attribute.clone(), start: self.attribute_start, value, end });
         }
     }
 
-    fn leave_attribute(&mut self, byte: u8, at: usize) -> Result<Option<Tag>, String> {
+    fn leave_attribute(&mut self, byte: u8, at: usize) -> Result<Option<Tag>, ContextError> {
         self.note_condition(None, self.attribute_end);
         if byte == b'>' {
             return self.end_tag(at, false);
@@ -345,7 +353,7 @@ impl Machine {
         Ok(None)
     }
 
-    fn end_tag(&mut self, at: usize, slash: bool) -> Result<Option<Tag>, String> {
+    fn end_tag(&mut self, at: usize, slash: bool) -> Result<Option<Tag>, ContextError> {
         let reading = match self.closing {
             true => {
                 self.tree.end(&self.element);
@@ -356,14 +364,16 @@ impl Machine {
         let is_raw = !self.closing && names::is_raw_text(&self.element);
         self.state = match reading {
             Reading::Html if is_raw => State::Raw(RawText::new()),
-            Reading::Unsure if is_raw && slash => return Err(unsure("the end of this element")),
+            Reading::Unsure if is_raw && slash => {
+                return Err(ContextError::Ambiguous("the end of this element"));
+            }
             Reading::Unsure if is_raw => State::Raw(RawText::without_tags()),
             _ => State::Text,
         };
         Ok(Some(Tag {
             name: self.element.clone(),
             closing: self.closing,
-            // A file with a part of an image does not show the <svg> that is around it.
+            // The file may be a part of an image, with the <svg> in another file.
             self_closing: slash && (reading == Reading::Foreign || names::is_shape(&self.element)),
             start: self.tag_start,
             end: at + 1,
@@ -376,19 +386,9 @@ fn is_condition(attribute: &str) -> bool {
     matches!(attribute, "v-if" | "v-else-if" | "v-else")
 }
 
-fn unsure(what: &str) -> String {
-    format!(
-        "whether this is {what} depends on which elements are open; close those in the <svg> or <math> before it"
-    )
-}
-
-fn after_branches(what: &str) -> String {
-    format!("{what} would mean something else after each branch; put a space before it")
-}
-
 fn push(name: &mut String, byte: u8) {
     if name.len() < NAME_BYTES_MAX {
-        // Only ASCII names are ever compared with; other bytes just must not vanish.
+        // All known names are ASCII. Other bytes are kept so that they make a name unknown.
         name.push(char::from(byte.to_ascii_lowercase()));
     }
 }

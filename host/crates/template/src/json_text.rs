@@ -1,28 +1,33 @@
 //! Values as JSON text.
+//!
+//! This is our own code and not `serde_json`'s because the size of the text is charged while it is
+//! written, numbers print as in JavaScript, and deep values must not use up the stack.
 
-use super::budget::Budget;
-use super::value::Val;
+use crate::budget::{Budget, Limited};
+use crate::value::Val;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// As `JSON.stringify(value)`.
     Compact,
-    /// The same without `<`, `-->`, U+2028 and U+2029, to be read in any place.
+    /// Like `Compact`, but `<`, `-->`, U+2028 and U+2029 are escaped, so that the text is safe in
+    /// a script.
     Script,
     /// Indented by two spaces.
     Indented,
 }
 
-/// An array or a record that is being written, and how far.
-enum Open<'a> {
+/// An array or a record that is being written, and the index of the next entry.
+enum OpenValue<'a> {
     Array(Val<'a>, usize),
     Record(Vec<(&'a str, Val<'a>)>, usize),
 }
 
-/// The JSON of a value; undefined is `null`. An explicit stack keeps deep values off ours.
-pub(super) fn write(value: &Val<'_>, layout: Layout, budget: &mut Budget) -> Result<String, String> {
+/// The JSON of a value. Undefined becomes `null`. An explicit stack replaces recursion, because a
+/// script's value may nest very deep.
+pub(super) fn write(value: &Val<'_>, layout: Layout, budget: &mut Budget) -> Limited<String> {
     let mut writer = Writer { text: String::new(), layout };
-    let mut stack: Vec<Open<'_>> = Vec::new();
+    let mut stack: Vec<OpenValue<'_>> = Vec::new();
     let mut next = Some(value.clone());
     loop {
         budget.operations(1)?;
@@ -35,11 +40,11 @@ pub(super) fn write(value: &Val<'_>, layout: Layout, budget: &mut Budget) -> Res
         let depth = stack.len();
         let Some(top) = stack.last_mut() else { break };
         let (entry, index, close) = match top {
-            Open::Array(array, index) => {
+            OpenValue::Array(array, index) => {
                 let item = array.items().and_then(|items| items.get(*index));
                 (item.map(|v| (None, v)), index, ']')
             }
-            Open::Record(fields, index) => {
+            OpenValue::Record(fields, index) => {
                 let field = fields.get(*index).cloned();
                 (field.map(|(key, v)| (Some(key), v)), index, '}')
             }
@@ -74,7 +79,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn scalar_or_open<'a>(&mut self, value: Val<'a>) -> Option<Open<'a>> {
+    /// Writes a scalar, or begins an array or a record and returns it.
+    fn scalar_or_open<'a>(&mut self, value: Val<'a>) -> Option<OpenValue<'a>> {
         match value {
             Val::Undefined | Val::Null => self.text.push_str("null"),
             Val::Bool(flag) => self.text.push_str(if flag { "true" } else { "false" }),
@@ -86,13 +92,13 @@ impl Writer {
             Val::Made(text) => self.string(&text),
             array @ (Val::Array(_) | Val::List(_)) => {
                 self.text.push('[');
-                return Some(Open::Array(array, 0));
+                return Some(OpenValue::Array(array, 0));
             }
             record @ (Val::Object(_) | Val::Dict(_) | Val::Loop(_)) => {
                 self.text.push('{');
                 let mut fields = record.fields().unwrap_or_default();
                 fields.retain(|(_, value)| !matches!(value, Val::Undefined));
-                return Some(Open::Record(fields, 0));
+                return Some(OpenValue::Record(fields, 0));
             }
         }
         None
@@ -141,9 +147,9 @@ impl Writer {
     }
 }
 
-/// JSON with its texts made of letters, digits, space, `_ - . , : @` and `\uXXXX` only. It
-/// means the same to JavaScript, and nothing in a text can end a string, a template literal,
-/// an element or a CDATA section, or be a character reference or a percent-encoding.
+/// Rewrites JSON so that its texts consist only of letters, digits, space, `_ - . , : @` and
+/// `\uXXXX`. JavaScript reads the same value. Nothing in a text can end a string, a template
+/// literal, an element or a CDATA section, or be a character reference or a percent-encoding.
 pub(super) fn for_scripts(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + json.len() / 4);
     let mut in_text = false;
@@ -185,37 +191,38 @@ fn is_harmless(c: char) -> bool {
     c.is_alphabetic() || c.is_ascii_digit() || matches!(c, ' ' | '_' | '-' | '.' | ',' | ':' | '@')
 }
 
-/// Whether the `>` at an offset ends `-->`, which in a script after `<!--` has a meaning.
+/// Whether the `>` at an offset ends `-->`, which has a meaning in a script after `<!--`.
 fn ends_comment(text: &str, at: usize) -> bool {
     text.get(..at).is_some_and(|before| before.ends_with("--"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::TemplateLimits;
     use super::*;
+    use crate::budget::LimitError;
+    use crate::limits::TemplateLimits;
     use serde_json::{Value, json};
 
-    fn written(value: &Value, layout: Layout) -> Result<String, String> {
+    fn written(value: &Value, layout: Layout) -> Limited<String> {
         write(&Val::of(value), layout, &mut Budget::new(TemplateLimits::default()))
     }
 
     #[test]
-    fn agrees_with_serde_json_on_both_layouts() {
+    fn writes_what_serde_json_writes() {
         let value = json!({"a": [1, 2.5, [], {}], "b\"": "x\n\u{1}é", "c": {"d": null, "e": [true]}});
         assert_eq!(written(&value, Layout::Compact).ok(), serde_json::to_string(&value).ok());
         assert_eq!(written(&value, Layout::Indented).ok(), serde_json::to_string_pretty(&value).ok());
     }
 
     #[test]
-    fn script_layout_has_nothing_that_ends_a_script() {
+    fn script_layout_escapes_what_could_end_a_script() {
         let value = json!(["</script><!--\u{2028}-->"]);
         let expected = r#"["\u003c/script>\u003c!--\u2028--\u003e"]"#;
         assert_eq!(written(&value, Layout::Script).as_deref(), Ok(expected));
     }
 
     #[test]
-    fn json_in_scripts_means_the_same_and_is_letters_in_between() {
+    fn for_scripts_keeps_the_value_and_escapes_its_texts() {
         let nasty: String = (0..0x250).chain([0x2028, 0x2029, 0x1f600]).filter_map(char::from_u32).collect();
         let value =
             json!({nasty.clone(): [nasty, 1.5, null, true, {"a-b": "x, y: ada@example.org"}], "k`": ""});
@@ -230,24 +237,24 @@ mod tests {
     }
 
     #[test]
-    fn deep_values_do_not_use_up_the_stack() {
+    fn writes_deep_values_without_recursion() {
         let mut value = json!(1);
         for _ in 0..100_000 {
             value = Value::Array(vec![value]);
         }
         let text = written(&value, Layout::Compact).unwrap_or_default();
         assert_eq!(text.len(), 200_001);
-        // Dropping such a value recurses; taking it apart does not.
+        // Dropping such a value would recurse; taking it apart does not.
         while let Value::Array(mut items) = value {
             value = items.pop().unwrap_or(Value::Null);
         }
     }
 
     #[test]
-    fn the_size_is_bounded_while_writing() {
+    fn stops_writing_at_the_limit() {
         let limits = TemplateLimits { made_bytes_max: 100, ..TemplateLimits::default() };
         let value = json!(vec!["0123456789"; 1000]);
         let result = write(&Val::of(&value), Layout::Compact, &mut Budget::new(limits));
-        assert!(result.is_err_and(|message| message.contains("made_bytes_max")));
+        assert_eq!(result, Err(LimitError::MadeBytes(100)));
     }
 }

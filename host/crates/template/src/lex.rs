@@ -2,21 +2,23 @@
 
 mod elements;
 
-use super::ast::{Expr, Named};
-use super::expr::ExprParser;
-use super::expr::tokens::{Origin, continues_word};
-use super::html_context::{Condition, Machine};
-use super::source::{Checked, Pos, Problem};
+use crate::ast::{Expr, Named};
+use crate::expr::ExprParser;
+use crate::expr::tokens::{Origin, continues_word};
+use crate::html_context::{Condition, Machine};
+use crate::mistake::{Expected, Mistake};
+use crate::source::{Checked, Pos, Problem};
 use elements::Elements;
 pub(super) use elements::is_space_or_comments;
 
-/// A piece of a file, with the byte offset where it begins.
+/// A piece of a file, with the byte offset at which it begins.
 #[derive(Debug)]
 pub(super) struct Token {
     pub at: usize,
     pub kind: Kind,
 }
 
+/// The kinds of tokens.
 #[derive(Debug)]
 pub(super) enum Kind {
     /// Literal text up to this offset.
@@ -25,17 +27,18 @@ pub(super) enum Kind {
     },
     Output(Expr),
     Directive(Directive),
-    /// An element with `v-if` or one of its kin begins.
+    /// The beginning of an element with `v-if`, `v-else-if` or `v-else`.
     ElementOpen(usize),
-    /// Its end tag has ended.
+    /// The end of that element's end tag.
     ElementClose(usize),
-    /// The attribute itself (or a part of it), up to this offset.
+    /// The attribute itself or a part of it, up to this offset.
     Condition {
         element: usize,
         end: usize,
     },
 }
 
+/// A directive with its arguments.
 #[derive(Debug)]
 pub(super) enum Directive {
     If(Expr),
@@ -53,6 +56,7 @@ pub(super) enum Directive {
 }
 
 impl Directive {
+    /// The expression in the directive.
     pub(super) fn expr(&self) -> Option<&Expr> {
         match self {
             Directive::If(expr) | Directive::ElseIf(expr) => Some(expr),
@@ -71,19 +75,19 @@ pub(super) struct Element {
     pub name: String,
     pub start: usize,
     pub condition: Condition,
-    /// Where its end tag ends, if it has one.
+    /// The offset at which its end tag ends, if it has one.
     pub end: Option<usize>,
-    /// The element that is this one's `else`.
+    /// The element with the `v-else` or `v-else-if` that belongs to this one.
     pub next: Option<usize>,
 }
 
-/// The tokens of a file and the elements that they speak of.
+/// The tokens of a file and the elements that they refer to by index.
 pub(super) struct Lexed {
     pub tokens: Vec<Token>,
     pub elements: Vec<Element>,
 }
 
-/// Every directive, and whether it has arguments.
+/// The name of every directive, and whether it takes arguments.
 pub const DIRECTIVES: &[(&str, bool)] = &[
     ("if", true),
     ("elseif", true),
@@ -99,6 +103,7 @@ pub const DIRECTIVES: &[(&str, bool)] = &[
     ("yield", true),
 ];
 
+/// Splits a file into tokens.
 pub(super) fn lex(file: u32, source: &str) -> Checked<Lexed> {
     let mut lexer = Lexer {
         file,
@@ -119,18 +124,18 @@ pub(super) fn lex(file: u32, source: &str) -> Checked<Lexed> {
 struct Lexer<'s> {
     file: u32,
     source: &'s str,
-    /// Only to find tags. What a value may stand in is checked when the tree is known.
+    /// Finds tags. The places of values are checked later, after the tree is built.
     machine: Machine,
     elements: Elements<'s>,
     tokens: Vec<Token>,
     at: usize,
     text_start: usize,
-    /// Where the last `}}` and the last `]]` of the file are, once asked for.
+    /// The offsets of the last `}}` and the last `]]` of the file, once they were searched for.
     last_ends: [Option<usize>; 2],
 }
 
-/// What ends something that may also never end. To look for an end only where there is one
-/// keeps reading linear.
+/// The end of a part that may also lack its end. The lexer searches for an end only if the file has
+/// one more, so that lexing takes linear time.
 #[derive(Clone, Copy)]
 enum Closing {
     Value,
@@ -199,25 +204,25 @@ impl Lexer<'_> {
 
     fn output(&mut self) -> Checked<bool> {
         if self.rest().starts_with("{{{") {
-            return Err(self.problem("there is no {{{ }}}; unescaped output is {{ value | raw }}"));
+            return Err(self.problem(Mistake::TripleBraces));
         }
         let mut parser = self.parser(self.at + 2)?;
         if parser.rest_starts_with("}}") {
-            return Err(self.problem("there is nothing between {{ and }}"));
+            return Err(self.problem(Mistake::EmptyOutput));
         }
         let expr = parser.pipeline()?;
         if !parser.rest_starts_with("}}") {
-            return Err(parser.unexpected("expected \"}}\" after the expression"));
+            return Err(parser.unexpected(Expected::After { text: "}}", part: "the expression" }));
         }
         let end = parser.offset() + 2;
-        // Where a value must not stand is found out when the branches are known.
+        // Values at places that do not allow them are found later, when the branches are known.
         let _ = self.machine.hole(0);
         self.push(Kind::Output(expr), end);
         Ok(true)
     }
 
-    /// `[[ … ]]`, which is the browser's. Within scripts and styles brackets are just
-    /// brackets.
+    /// `[[ … ]]`, which the browser evaluates. Within scripts and styles, brackets have no special
+    /// meaning.
     fn browser_expression(&mut self) -> bool {
         if self.machine.in_code() {
             return false;
@@ -261,7 +266,8 @@ impl Lexer<'_> {
         Ok(true)
     }
 
-    /// `someone@else.org`: a letter before, and a dot and a letter after.
+    /// Whether the `@` belongs to an address like `someone@else.org`: a letter before it, and a dot
+    /// and a letter after the name.
     fn is_part_of_address(&self, after: &str) -> bool {
         let before = self.source.get(..self.at).unwrap_or("");
         let mut following = after.chars();
@@ -270,7 +276,7 @@ impl Lexer<'_> {
             && following.next().is_some_and(continues_word)
     }
 
-    /// Prints what follows an `@` as it is, without the `@`.
+    /// Takes the text after an `@` as literal text, without the `@`.
     fn drop_at_sign(&mut self, length: usize) {
         self.end_text();
         self.at += 1;
@@ -278,7 +284,7 @@ impl Lexer<'_> {
         self.literal(self.at + length);
     }
 
-    fn directive(&mut self, name: &str, has_args: bool) -> Checked<()> {
+    fn directive(&mut self, name: &'static str, has_args: bool) -> Checked<()> {
         let name_end = self.at + 1 + name.len();
         let after = self.source.get(name_end..).unwrap_or("");
         if !has_args {
@@ -294,12 +300,11 @@ impl Lexer<'_> {
         }
         let open = name_end + (after.len() - after.trim_start_matches([' ', '\t']).len());
         if !self.source.get(open..).is_some_and(|rest| rest.starts_with('(')) {
-            return Err(self
-                .problem(format!("@{name} takes its arguments in parentheses; write @@{name} to print it")));
+            return Err(self.problem(Mistake::NoParentheses(name)));
         }
         let mut parser = self.parser(open + 1)?;
         let directive = arguments(name, &mut parser)?;
-        parser.expect(")", &format!("the arguments of @{name}"))?;
+        parser.expect(")", Expected::EndOfArguments(name))?;
         let end = parser.offset() + 1;
         self.fork(&directive);
         self.push(Kind::Directive(directive), end);
@@ -311,13 +316,13 @@ impl Lexer<'_> {
         let condition = spaced.strip_prefix("if").map(|rest| rest.trim_start_matches([' ', '\t']));
         match condition {
             Some(rest) if spaced.len() < after.len() && rest.starts_with('(') => {
-                Err(self.problem("\"else if\" is written @elseif(…)"))
+                Err(self.problem(Mistake::ElseIf))
             }
             _ => Ok(Directive::Else),
         }
     }
 
-    /// Every branch of an `@if` begins in the markup that the `@if` stands in.
+    /// Every branch of an `@if` begins in the state in which the `@if` began.
     fn fork(&mut self, directive: &Directive) {
         match directive {
             Directive::If(_) => self.elements.enter_branches(&self.machine),
@@ -335,12 +340,12 @@ impl Lexer<'_> {
         ExprParser::new(self.source, from, Origin::File(self.file))
     }
 
-    fn problem(&self, message: impl Into<String>) -> Problem {
-        Problem::new(Pos::new(self.file, self.at), message)
+    fn problem(&self, mistake: Mistake) -> Problem {
+        Problem::new(Pos::new(self.file, self.at), mistake)
     }
 }
 
-/// The directive that a text begins with.
+/// The directive with which a text begins.
 fn directive(text: &str) -> Option<(&'static str, bool)> {
     let end = text.find(|c| !continues_word(c)).unwrap_or(text.len());
     let word = text.get(..end)?;

@@ -1,14 +1,14 @@
-//! The tree to Handlebars templates and the table of what their helpers do.
+//! Turns the tree into Handlebars templates and a table of what their helpers do.
 //!
-//! Handlebars gets literal text as text elements and, for everything else, helper calls with
-//! a number: `{{print 3}}`, `{{#each 4}}…{{/each}}`. The number is a place in the table of
-//! actions, which holds the author's expressions. Nothing the author wrote is ever parsed by
-//! Handlebars. A layout and the blocks of its page are lowered into one template; a
-//! component becomes a template of its own for each context and set of argument names that
-//! it is used with.
+//! Handlebars gets literal text as text elements. For everything else it gets calls of helpers
+//! with a number: `{{print 3}}`, `{{#each 4}}…{{/each}}`. The number is an index of the table of
+//! actions, which holds the author's expressions. Handlebars never parses anything that the author
+//! wrote. A layout and the blocks of its page become one template. A component becomes a template
+//! of its own for each context and each set of argument names that it is used with.
 
 mod components;
 mod elements;
+mod files;
 mod layouts;
 mod names;
 
@@ -17,18 +17,20 @@ use std::collections::HashMap;
 use handlebars::Handlebars;
 use handlebars::template::TemplateElement;
 
-use super::ast::{Arm, Expr, Named, Node};
-use super::escape::Escape;
-use super::html_context::{Machine, Place};
-use super::source::{Checked, Pos, Problem, Sources};
-use super::{Includes, NESTING_MAX, TemplateLimits};
+use crate::ast::{Arm, Expr, Named, Node};
+use crate::escape::Escape;
+use crate::html_context::{Machine, Place};
+use crate::limits::{NESTING_MAX, TemplateLimits};
+use crate::mistake::Mistake;
+use crate::scope::Includes;
+use crate::source::{Checked, Pos, Problem, Sources};
 use components::{Component, ComponentKey};
 pub(super) use elements::{Helper, action_of};
 use elements::{block, branch, call, text};
 use layouts::Blocks;
 use names::Names;
 
-/// What a helper does, by the number it is called with.
+/// What a helper does. Helpers are called with the index of an action.
 #[derive(Debug)]
 pub(super) enum Action {
     Print { expr: Expr, escape: Escape, pos: Pos },
@@ -38,32 +40,34 @@ pub(super) enum Action {
     Component { unit: usize, arguments: Arguments, pos: Pos },
 }
 
-/// What a component is given.
+/// The arguments of a component.
 #[derive(Debug)]
 pub(super) enum Arguments {
-    /// By slot.
+    /// The value for each slot.
     Named(Vec<(u32, Expr)>),
-    /// A record whose fields are only known at run time.
+    /// A record whose fields are known only at run time.
     Record(Expr),
 }
 
 /// A compiled page.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// The templates of all units by their names.
+    /// The templates of all units, by their names.
     pub registry: Handlebars<'static>,
-    /// The page first, then its components.
+    /// The page, then its components.
     pub units: Vec<Unit>,
     pub actions: Vec<Action>,
 }
 
-/// A template with names of its own.
+/// A page or a component: a template with its own names.
 #[derive(Debug)]
 pub(super) struct Unit {
     pub name: String,
+    /// The number of values that its names take.
     pub slots: usize,
 }
 
+/// Compiles a page and everything that it includes.
 pub(super) fn lower(
     file: u32,
     sources: &mut Sources,
@@ -90,7 +94,7 @@ pub(super) fn lower(
     Ok(Program { registry, units, actions })
 }
 
-/// Everything that a page is being compiled into.
+/// The state of a page's compilation.
 struct Lowering<'c> {
     sources: &'c mut Sources,
     includes: &'c dyn Includes,
@@ -100,13 +104,13 @@ struct Lowering<'c> {
     actions: Vec<Action>,
     components: HashMap<ComponentKey, Component>,
     component_files: HashMap<String, u32>,
-    /// Nodes that may still be lowered: inlining and loops lower some more than once.
+    /// The number of nodes that may still be lowered. Blocks and loops lower some nodes more than once.
     nodes_left: usize,
     depth: usize,
     component_depth: usize,
 }
 
-/// What is known at one point of a page or of a component.
+/// What is known at the current point of a page or a component.
 struct Here<'d> {
     names: Names,
     machine: Machine,
@@ -114,7 +118,7 @@ struct Here<'d> {
     blocks: Option<Blocks<'d>>,
 }
 
-/// Literal text that counts as one more node.
+/// Literal text counts as one more node for this many bytes.
 const TEXT_BYTES_PER_NODE: usize = 1024;
 
 type Elements = Vec<TemplateElement>;
@@ -167,16 +171,15 @@ impl Lowering<'_> {
             }
             None => {
                 let most = self.limits.nodes_max;
-                Err(Problem::new(node.pos(), format!("the page has more than {most} parts (nodes_max)")))
+                Err(Problem::new(node.pos(), Mistake::Nodes(most)))
             }
         }
     }
 
-    /// Lowers what stands inside something else.
+    /// Lowers the nodes inside another node.
     fn nested(&mut self, nodes: &[Node], pos: Pos, here: &mut Here<'_>) -> Checked<Elements> {
         if self.depth >= NESTING_MAX {
-            let message = format!("blocks and components nest at most {NESTING_MAX} deep");
-            return Err(Problem::new(pos, message));
+            return Err(Problem::new(pos, Mistake::CompiledDepth(NESTING_MAX)));
         }
         self.depth += 1;
         let elements = self.nodes(nodes, here)?;
@@ -184,10 +187,10 @@ impl Lowering<'_> {
         Ok(elements)
     }
 
-    /// Follows literal text, which may turn an earlier value into a URL's scheme.
+    /// Follows literal text. It may turn an earlier value into a URL's scheme.
     fn literal(&mut self, text: &str, pos: Pos, here: &mut Here<'_>) -> Checked<()> {
         for (at, byte) in text.bytes().enumerate() {
-            here.machine.step(byte, at).map_err(|message| Problem::new(pos.plus(at), message))?;
+            here.machine.step(byte, at).map_err(|error| Problem::new(pos.plus(at), error))?;
         }
         for id in here.machine.take_scheme_holes() {
             if let Some(Action::Print { escape, .. }) = self.actions.get_mut(id as usize) {
@@ -232,11 +235,11 @@ impl Lowering<'_> {
         here: &mut Here<'_>,
     ) -> Checked<TemplateElement> {
         let id = u32::try_from(self.actions.len()).unwrap_or(u32::MAX);
-        let place = here.machine.hole(id).map_err(|message| Problem::new(pos, message))?;
+        let place = here.machine.hole(id).map_err(|error| Problem::new(pos, error))?;
         let expr = here.names.resolve(expr);
         let mut escape = Escape::at(&place, &expr);
         if matches!(place, Place::Attribute { begins_unquoted: true, .. }) {
-            // Without a value the browser would take what follows for it.
+            // If the value is empty, a browser would read the following text as the value.
             let following = match next {
                 Some(Node::Text { text, .. }) => text.chars().next(),
                 _ => None,
@@ -244,8 +247,7 @@ impl Lowering<'_> {
             match following {
                 Some(c) if c.is_ascii_whitespace() || c == '>' => escape.quote_if_empty(),
                 None | Some('"' | '\'') => {
-                    let message = "put quotes around this attribute's value";
-                    return Err(Problem::new(pos, message));
+                    return Err(Problem::new(pos, Mistake::UnquotedValue));
                 }
                 Some(_) => {}
             }
@@ -285,17 +287,14 @@ impl Lowering<'_> {
         let list = here.names.resolve(list);
         let (item, state) = here.names.enter_loop(&item.name);
         let action = self.action(Action::Each { list, item, state, pos });
-        // The body runs after itself, too: it is lowered again where that begins elsewhere.
+        // The body also follows itself. It is lowered again until it begins in the state in which it ends.
         let mut before = here.machine.clone();
         let elements = loop {
             here.machine = before.clone();
             let elements = self.nested(body, pos, here)?;
             let Some(after) = before.merge(&here.machine) else {
                 let (start, end) = (before.describe(), here.machine.describe());
-                return Err(Problem::new(
-                    pos,
-                    format!("@foreach begins {start} and ends {end}; escaping needs them alike"),
-                ));
+                return Err(Problem::new(pos, Mistake::LoopEnds { start, end }));
             };
             if after.same_context(&before) {
                 here.machine = after;
@@ -308,17 +307,17 @@ impl Lowering<'_> {
     }
 }
 
-/// What all branches so far leave behind.
+/// The state after any of the branches so far.
 fn join(merged: Option<Machine>, next: &Machine, pos: Pos) -> Checked<Machine> {
     let Some(merged) = merged else {
         return Ok(next.clone());
     };
     merged.merge(next).ok_or_else(|| {
         let (one, other) = (merged.describe(), next.describe());
-        let message = match one == other {
-            true => format!("the branches end differently {one}; escaping needs them alike"),
-            false => format!("one branch ends {one}, another {other}; escaping needs them alike"),
+        let mistake = match one == other {
+            true => Mistake::BranchesDiffer(one),
+            false => Mistake::BranchesEnd { one, other },
         };
-        Problem::new(pos, message)
+        Problem::new(pos, mistake)
     })
 }

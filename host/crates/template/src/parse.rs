@@ -1,4 +1,5 @@
-//! Tokens to a tree: pairs directives and decides whose a `v-if` is.
+//! Builds the tree from tokens: pairs directives, and decides whether the server or the browser
+//! evaluates a `v-if`.
 
 mod condition;
 
@@ -6,26 +7,28 @@ use std::collections::HashSet;
 
 use sluice_text::source::HOLE;
 
-use super::ast::{Arm, Document, Expr, Named, Node};
-use super::lex::{Directive, Element, Kind, Lexed, Token, lex};
-use super::source::{Checked, Pos, Problem};
+use crate::ast::{Arm, Document, Expr, Named, Node};
+use crate::lex::{Directive, Element, Kind, Lexed, Token, lex};
+use crate::mistake::{Mistake, OpenPart};
+use crate::source::{Checked, Pos, Problem};
 use condition::Owner;
 
-/// Directives and conditional elements that may stand in one another.
+/// How deep directives and conditional elements may nest in one file.
 pub(super) const NESTING_MAX: usize = 48;
 
-/// The names that every page has.
+/// The names that every page, layout and component has.
 pub const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "request", "route_params"];
 
-/// Which names of a `v-if` are the server's, beside those that every page has and those that
-/// the file itself sets.
+/// The names that the server knows in a `v-if`, besides those that every page has and those that
+/// the file itself defines.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Known<'n> {
-    /// What the other files of a page and its layouts set.
+    /// The names that the other files of a page and its layouts define.
     Page(&'n [String]),
-    /// A component's arguments. Those left out are known by what the component does with them.
+    /// A component's arguments. Arguments that the caller left out are known from their use in the
+    /// component.
     Component(&'n [String]),
-    /// All: a component's arguments are only known at run time.
+    /// All names: a component's arguments are known only at run time.
     All,
 }
 
@@ -63,7 +66,7 @@ pub(super) fn parse(file: u32, source: &str, known: Known<'_>) -> Checked<Docume
         parser.token(token, &mut tokens)?;
     }
     if let Some(frame) = parser.frames.last() {
-        return Err(Problem::new(frame.pos, parser.unclosed(frame)));
+        return Err(Problem::new(frame.pos, unclosed(frame)));
     }
     document.extends = parser.extends;
     document.nodes = parser.nodes;
@@ -74,17 +77,17 @@ struct Parser<'s> {
     file: u32,
     source: &'s str,
     elements: &'s [Element],
-    /// Whose each element's condition is, once known.
+    /// The side that evaluates each element's condition, once it is known.
     owners: Vec<Option<Owner>>,
     known: HashSet<String>,
     knows_all: bool,
     frames: Vec<Frame>,
-    /// The nodes of the innermost open frame.
+    /// The nodes so far of the innermost open frame.
     nodes: Vec<Node>,
     extends: Option<Named>,
 }
 
-/// Something that waits for its end.
+/// A directive or an element that is not closed yet.
 struct Frame {
     kind: FrameKind,
     pos: Pos,
@@ -135,7 +138,8 @@ impl Parser<'_> {
             Directive::ElseIf(condition) => self.next_arm(Some(condition), pos),
             Directive::Else => self.next_arm(None, pos),
             Directive::EndIf => {
-                let frame = self.close(pos, "@endif", |kind| matches!(kind, FrameKind::If { .. }))?;
+                let is_if = |kind: &FrameKind| matches!(kind, FrameKind::If { .. });
+                let frame = self.close(pos, "@endif", "an @if", is_if)?;
                 if let FrameKind::If { mut arms, condition, arm_pos } = frame.kind {
                     arms.push(Arm { condition, body: frame.body, pos: arm_pos });
                     self.nodes.push(Node::If { arms, pos: frame.pos });
@@ -148,7 +152,7 @@ impl Parser<'_> {
             }
             Directive::EndForeach => {
                 let is_foreach = |kind: &FrameKind| matches!(kind, FrameKind::Foreach { .. });
-                let frame = self.close(pos, "@endforeach", is_foreach)?;
+                let frame = self.close(pos, "@endforeach", "a @foreach", is_foreach)?;
                 if let FrameKind::Foreach { item, list } = frame.kind {
                     let node = Node::Foreach { item, list, body: frame.body, pos: frame.pos };
                     self.nodes.push(node);
@@ -166,20 +170,17 @@ impl Parser<'_> {
             }
             Directive::Extends(layout) => {
                 if let Some(open) = self.frames.last() {
-                    return Err(Problem::new(
-                        pos,
-                        format!("@extends cannot stand inside {}", self.describe(open)),
-                    ));
+                    return Err(Problem::new(pos, Mistake::ExtendsInside(self.describe(open))));
                 }
                 if self.extends.replace(layout).is_some() {
-                    return Err(Problem::new(pos, "a page can have one @extends only"));
+                    return Err(Problem::new(pos, Mistake::ExtendsTwice));
                 }
                 Ok(())
             }
             Directive::Block(block) => self.open(FrameKind::Block { block }, pos),
             Directive::EndBlock => {
                 let is_block = |kind: &FrameKind| matches!(kind, FrameKind::Block { .. });
-                let frame = self.close(pos, "@endblock", is_block)?;
+                let frame = self.close(pos, "@endblock", "a @block", is_block)?;
                 if let FrameKind::Block { block } = frame.kind {
                     self.nodes.push(Node::Block { block, body: frame.body });
                 }
@@ -194,52 +195,59 @@ impl Parser<'_> {
 
     fn open(&mut self, kind: FrameKind, pos: Pos) -> Checked<()> {
         if self.frames.len() >= NESTING_MAX {
-            return Err(Problem::new(pos, format!("directives nest at most {NESTING_MAX} deep")));
+            return Err(Problem::new(pos, Mistake::DirectiveDepth(NESTING_MAX)));
         }
         let outer = std::mem::take(&mut self.nodes);
         self.frames.push(Frame { kind, pos, outer });
         Ok(())
     }
 
-    fn close(&mut self, pos: Pos, what: &str, fits: impl Fn(&FrameKind) -> bool) -> Checked<Closed> {
+    /// Closes the innermost frame, which has to be one that `what` can close.
+    fn close(
+        &mut self,
+        pos: Pos,
+        what: &'static str,
+        of: &'static str,
+        fits: impl Fn(&FrameKind) -> bool,
+    ) -> Checked<Closed> {
         match self.frames.pop() {
             Some(frame) if fits(&frame.kind) => {
                 let body = std::mem::replace(&mut self.nodes, frame.outer);
                 Ok(Closed { kind: frame.kind, pos: frame.pos, body })
             }
             Some(frame) => {
-                let message = format!("{what} stands inside {}", self.describe(&frame));
-                Err(Problem::new(pos, message))
+                let inside = self.describe(&frame);
+                Err(Problem::new(pos, Mistake::WrongEnd { what, inside }))
             }
-            None => {
-                Err(Problem::new(pos, format!("{what} closes nothing that is open here; @{what} prints it")))
-            }
+            None => Err(Problem::new(pos, Mistake::NothingToEnd { what, of })),
         }
     }
 
     fn next_arm(&mut self, next: Option<Expr>, pos: Pos) -> Checked<()> {
         let what = if next.is_some() { "@elseif" } else { "@else" };
-        let description = self.frames.last().map(|frame| self.describe(frame));
+        let innermost = self.frames.last().map(|frame| self.describe(frame));
         match self.frames.last_mut() {
             Some(Frame { kind: FrameKind::If { arms, condition, arm_pos }, .. }) => {
                 if condition.is_none() {
-                    return Err(Problem::new(pos, format!("{what} after @else")));
+                    return Err(Problem::new(pos, Mistake::AfterElse(what)));
                 }
                 let body = std::mem::take(&mut self.nodes);
                 let condition = std::mem::replace(condition, next);
                 arms.push(Arm { condition, body, pos: std::mem::replace(arm_pos, pos) });
                 Ok(())
             }
-            Some(_) => {
-                let open = description.unwrap_or_default();
-                Err(Problem::new(pos, format!("{what} belongs to an @if, but stands inside {open}")))
-            }
-            None => Err(Problem::new(pos, format!("{what} without an @if; @{what} prints it"))),
+            _ => Err(Problem::new(
+                pos,
+                match innermost {
+                    Some(inside) => Mistake::BranchOutsideIf { what, inside },
+                    None => Mistake::NothingToEnd { what, of: "an @if" },
+                },
+            )),
         }
     }
 
-    /// What is open, with the line where it began.
-    fn describe(&self, frame: &Frame) -> String {
+    /// The directive or element of a frame, with the line at which it begins.
+    fn describe(&self, frame: &Frame) -> OpenPart {
         let before = self.source.get(..frame.pos.at as usize).unwrap_or("");
         let line = before.matches('\n').count() + 1;
         let what = match &frame.kind {
@@ -251,20 +259,20 @@ impl Parser<'_> {
                 None => "an element".to_owned(),
             },
         };
-        format!("the {what} of line {line}")
-    }
-
-    fn unclosed(&self, frame: &Frame) -> String {
-        match &frame.kind {
-            FrameKind::If { .. } => "this @if has no @endif".to_owned(),
-            FrameKind::Foreach { .. } => "this @foreach has no @endforeach".to_owned(),
-            FrameKind::Block { .. } => "this @block has no @endblock".to_owned(),
-            FrameKind::Element { .. } => "this element has no end tag".to_owned(),
-        }
+        OpenPart { what, line }
     }
 }
 
-/// The names that a file's values and directives use, without those of its loops.
+fn unclosed(frame: &Frame) -> Mistake {
+    match &frame.kind {
+        FrameKind::If { .. } => Mistake::Unclosed("@if", "@endif"),
+        FrameKind::Foreach { .. } => Mistake::Unclosed("@foreach", "@endforeach"),
+        FrameKind::Block { .. } => Mistake::Unclosed("@block", "@endblock"),
+        FrameKind::Element { .. } => Mistake::Unclosed("element", "end tag"),
+    }
+}
+
+/// The names that a file's outputs and directives use, without the variables of its loops.
 fn used_names(tokens: &[Token]) -> HashSet<String> {
     let mut used = Vec::new();
     let mut of_loops = HashSet::from(["loop"]);
@@ -283,31 +291,32 @@ fn used_names(tokens: &[Token]) -> HashSet<String> {
     used.into_iter().filter(|name| !of_loops.contains(name)).map(str::to_owned).collect()
 }
 
+/// A frame that was closed, with its nodes.
 struct Closed {
     kind: FrameKind,
     pos: Pos,
     body: Vec<Node>,
 }
 
+/// Checks that a name may be defined.
 pub(super) fn check_name(named: &Named) -> Checked<()> {
     let reserved = ["loop", "true", "false", "null", "undefined"];
     let name = named.name.as_str();
     if GLOBAL_NAMES.contains(&name) || reserved.contains(&name) {
-        let message = format!("\"{name}\" has a meaning of its own and cannot be given another");
-        return Err(Problem::new(named.pos, message));
+        return Err(Problem::new(named.pos, Mistake::ReservedName(name.to_owned())));
     }
     Ok(())
 }
 
-/// Text without the backend scripts that stood in it. Whoever took them out left
-/// NUL for each of their characters, so that positions stay; line breaks stayed.
+/// Removes what is left of backend scripts. The crate that extracts a script replaces each of its
+/// characters except line breaks by NUL, so that offsets stay the same.
 fn without_holes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(HOLE) {
         let (before, hole) = rest.split_at(start);
         out.push_str(before);
-        // A hole ends at its last NUL before other text.
+        // A hole ends at the last NUL before other text.
         let end = hole.find(|c: char| c != HOLE && c != '\n').unwrap_or(hole.len());
         let end = hole.get(..end).and_then(|hole| hole.rfind(HOLE)).map_or(end, |last| last + 1);
         rest = hole.get(end..).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Renders a compiled page: Handlebars walks the page, the helpers here evaluate.
+//! Renders a compiled page. Handlebars walks the templates and calls the helpers here, which
+//! evaluate the table of actions.
 
 mod run;
 
@@ -9,12 +10,24 @@ use handlebars::{
     Context, Handlebars, Helper as Call, HelperDef, HelperResult, Output, RenderContext, Renderable, Template,
 };
 
-use super::lower::{Action, Helper, Program, action_of};
-use super::source::{Problem, Sources};
-use super::value::LoopState;
-use super::{Rendered, Scope, TemplateLimits};
+use crate::limits::TemplateLimits;
+use crate::lower::{Action, Helper, Program, action_of};
+use crate::mistake::Mistake;
+use crate::scope::Scope;
+use crate::source::{Problem, Sources};
+use crate::value::LoopState;
 use run::Run;
 
+/// A rendered page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The page.
+    pub html: String,
+    /// Warnings for the log about blocked URLs, each with file, line and column.
+    pub warnings: Vec<String>,
+}
+
+/// Renders a page. `now` is in milliseconds since 1970.
 pub(super) fn render(
     program: &Program,
     sources: &Sources,
@@ -31,7 +44,7 @@ pub(super) fn render(
         Some(page) => {
             let mut handlebars = RenderContext::new(None);
             for helper in Helper::ALL {
-                let runs = Runs { run: &run, helper };
+                let runs = BoundHelper { run: &run, helper };
                 handlebars.register_local_helper(helper.name(), Box::new(runs));
             }
             page.render(&program.registry, &context, &mut handlebars, &mut out)
@@ -40,18 +53,17 @@ pub(super) fn render(
     };
     let state = run.finish();
     if out.full {
-        let message = format!("the page is larger than {} bytes (output_bytes_max)", out.bytes_max);
-        return Err(Problem::new(state.at, message));
+        return Err(Problem::new(state.at, Mistake::OutputBytes(out.bytes_max)));
     }
     let html = std::mem::take(&mut *html.lock().unwrap_or_else(PoisonError::into_inner));
     match (result, state.failure) {
         (Ok(()), None) => Ok(Rendered { html, warnings: state.warnings }),
         (_, Some(problem)) => Err(problem),
-        (Err(error), None) => Err(Problem::new(state.at, error.to_string())),
+        (Err(error), None) => Err(Problem::new(state.at, Mistake::Handlebars(Box::new(error)))),
     }
 }
 
-/// The page as far as it is rendered. The run looks at it, too.
+/// The page as far as it is rendered. The run reads it, too.
 struct Page<'p> {
     html: &'p Mutex<String>,
     bytes_max: usize,
@@ -70,13 +82,13 @@ impl Output for Page<'_> {
     }
 }
 
-/// A helper in one rendering.
-struct Runs<'r, 'a> {
+/// A helper, bound to one rendering.
+struct BoundHelper<'r, 'a> {
     run: &'r Run<'a>,
     helper: Helper,
 }
 
-impl HelperDef for Runs<'_, '_> {
+impl HelperDef for BoundHelper<'_, '_> {
     fn call<'reg: 'rc, 'rc>(
         &self,
         call: &Call<'rc>,
@@ -102,7 +114,7 @@ impl HelperDef for Runs<'_, '_> {
     }
 }
 
-/// Where Handlebars is when it calls a helper.
+/// What Handlebars passes to a helper.
 struct Walk<'w, 'a, 'reg: 'rc, 'rc> {
     run: &'w Run<'a>,
     registry: &'reg Handlebars<'reg>,
@@ -119,7 +131,7 @@ impl<'a, 'reg: 'rc, 'rc> Walk<'_, 'a, 'reg, 'rc> {
         Ok(())
     }
 
-    /// The first branch whose test holds.
+    /// Renders the first branch whose condition is true.
     fn choose(&mut self, call: &Call<'rc>) -> HelperResult {
         let branches = call.template().map_or(&[][..], |template| &template.elements);
         for element in branches {

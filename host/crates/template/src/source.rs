@@ -1,10 +1,12 @@
-//! Author files, positions in them, and the errors that name those positions.
+//! The author's files, positions in them, and errors that name these positions.
 
 use thiserror::Error;
 
 use sluice_text::excerpt::excerpt;
 
-/// A byte offset in one of the files a template was made from.
+use crate::mistake::Mistake;
+
+/// A byte offset in one of the files that a template consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pos {
     pub file: u32,
@@ -21,22 +23,23 @@ impl Pos {
     }
 }
 
-/// What is wrong and where; becomes a [`TemplateError`] once the file table is at hand.
-#[derive(Debug, Clone)]
+/// What is wrong and where. [`Sources::error`] turns it into a [`TemplateError`].
+#[derive(Debug)]
 pub(super) struct Problem {
     pub pos: Pos,
-    pub message: String,
+    pub mistake: Mistake,
 }
 
 impl Problem {
-    pub(super) fn new(pos: Pos, message: impl Into<String>) -> Problem {
-        Problem { pos, message: message.into() }
+    pub(super) fn new(pos: Pos, mistake: impl Into<Mistake>) -> Problem {
+        Problem { pos, mistake: mistake.into() }
     }
 }
 
+/// A parsed part of a file, or the problem that parsing found.
 pub(super) type Checked<T> = Result<T, Problem>;
 
-/// The author's files by number, kept so that errors at render time can still quote them.
+/// The author's files by number. They are kept so that errors during rendering can quote them.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     files: Vec<(String, String)>,
@@ -68,7 +71,8 @@ impl Sources {
             file: file.to_owned(),
             line,
             column,
-            message: problem.message,
+            message: problem.mistake.to_string(),
+            suggestion: problem.mistake.suggestion().map(str::to_owned),
             source_line: source_line.to_owned(),
         }
     }
@@ -91,24 +95,35 @@ impl Sources {
     }
 }
 
-/// A mistake in a template, or a limit that a rendering met, at the author's position.
+/// A mistake in a template, or a limit that a rendering exceeded, at the author's position.
 ///
-/// For the operator and the author: a visitor is never shown it.
+/// It is for the operator and the author and must not be shown to visitors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{file}:{line}:{column}: {message}")]
+#[error("{file}:{line}:{column}: {}", self.text())]
 pub struct TemplateError {
-    /// The author's file, as given to `compile` or by [`Includes`](super::Includes).
+    /// The author's file, as given to `compile` or by [`Includes`](crate::Includes).
     pub file: String,
-    /// 1-based.
+    /// From 1.
     pub line: usize,
-    /// 1-based, in characters.
+    /// From 1, in characters.
     pub column: usize,
+    /// What is wrong, without the suggestion.
     pub message: String,
+    /// The known name that the author probably meant.
+    pub suggestion: Option<String>,
     source_line: String,
 }
 
 impl TemplateError {
-    /// The source line with a caret under the column, in two lines.
+    /// The message with the suggestion: `there is no filter "uper" (did you mean "upper"?)`.
+    pub fn text(&self) -> String {
+        match &self.suggestion {
+            Some(name) => format!("{} (did you mean \"{name}\"?)", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// The source line, and a line with a caret under the column.
     pub fn excerpt(&self) -> String {
         excerpt(&self.source_line, self.column)
     }
@@ -119,16 +134,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_count_characters_from_one() {
+    fn counts_lines_and_characters_from_one() {
         let mut sources = Sources::default();
         let file = sources.add("pages/a.html", "one\nzwölf {{\r\n");
-        let error = sources.error(Problem::new(Pos::new(file, 11), "no end"));
-        assert_eq!(error.to_string(), "pages/a.html:2:7: no end");
+        let error = sources.error(Problem::new(Pos::new(file, 11), Mistake::EmptyOutput));
+        assert_eq!(error.to_string(), "pages/a.html:2:7: there is nothing between {{ and }}");
         assert_eq!(error.excerpt(), "zwölf {{\n      ^");
     }
 
     #[test]
-    fn a_position_past_the_end_is_the_end() {
+    fn clamps_a_position_past_the_end_of_the_file() {
         let mut sources = Sources::default();
         let file = sources.add("a", "x");
         assert_eq!(sources.place(Pos::new(file, 99)), "a:1:2");

@@ -1,4 +1,4 @@
-//! What pages print, by table: template, then output.
+//! Tests of pages in tables: the template, then its output or its error.
 
 mod by_hand;
 mod context;

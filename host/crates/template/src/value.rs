@@ -1,12 +1,12 @@
-//! Values while a page renders: borrowed from the scope wherever that is possible.
+//! Values during rendering. They borrow from the scope wherever that is possible.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// A value with JavaScript's meaning. Lists and records that templates make share their
-/// parts, so copying one is cheap.
+/// A value with JavaScript's meaning. Lists and records that a template creates share their
+/// parts, so cloning one is cheap.
 #[derive(Debug, Clone)]
 pub(super) enum Val<'a> {
     Undefined,
@@ -22,28 +22,28 @@ pub(super) enum Val<'a> {
     Loop(LoopState),
 }
 
-/// An array made while rendering, with how deep it nests.
+/// An array that the template created, with its nesting depth.
 #[derive(Debug)]
 pub(super) struct List<'a> {
     pub items: Vec<Val<'a>>,
     depth: usize,
 }
 
-/// A record made while rendering, with how deep it nests.
+/// A record that the template created, with its nesting depth.
 #[derive(Debug)]
 pub(super) struct Dict<'a> {
     pub fields: Vec<(&'a str, Val<'a>)>,
     depth: usize,
 }
 
-/// What `loop` is inside `@foreach`.
+/// The value of `loop` inside `@foreach`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LoopState {
     pub index: usize,
     pub length: usize,
 }
 
-/// Records and lists made by a template may nest this deep: printing and dropping recurse.
+/// How deep lists and records that a template creates may nest. Dropping them recurses.
 pub(super) const DEPTH_MAX: usize = 32;
 
 impl<'a> Val<'a> {
@@ -62,13 +62,13 @@ impl<'a> Val<'a> {
         Val::Made(text.into())
     }
 
-    /// `None` when it would nest too deep.
+    /// A new list, or `None` if it would nest deeper than [`DEPTH_MAX`].
     pub(super) fn list(items: Vec<Val<'a>>) -> Option<Val<'a>> {
         let depth = depth_above(items.iter())?;
         Some(Val::List(Arc::new(List { items, depth })))
     }
 
-    /// `None` when it would nest too deep.
+    /// A new record, or `None` if it would nest deeper than [`DEPTH_MAX`].
     pub(super) fn dict(fields: Vec<(&'a str, Val<'a>)>) -> Option<Val<'a>> {
         let depth = depth_above(fields.iter().map(|(_, value)| value))?;
         Some(Val::Dict(Arc::new(Dict { fields, depth })))
@@ -86,7 +86,7 @@ impl<'a> Val<'a> {
         matches!(self, Val::Undefined | Val::Null)
     }
 
-    /// Arrays, records and `loop`: what JavaScript compares by identity.
+    /// Whether JavaScript compares the value by identity: arrays, records and `loop`.
     pub(super) fn is_object(&self) -> bool {
         matches!(self, Val::Array(_) | Val::Object(_) | Val::List(_) | Val::Dict(_) | Val::Loop(_))
     }
@@ -106,7 +106,7 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// The bytes that finding a part of it may have to look at.
+    /// How many bytes a lookup in the value may have to read.
     pub(super) fn lookup_bytes(&self) -> usize {
         match self {
             Val::Text(text) => text.len(),
@@ -116,7 +116,7 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// The elements of an array, or `None` for everything else.
+    /// The elements of an array, or `None` for any other value.
     pub(super) fn items(&self) -> Option<Items<'_, 'a>> {
         match self {
             Val::Array(items) => Some(Items::Borrowed(items)),
@@ -125,7 +125,7 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// The fields of a record in their order, or `None` for everything else.
+    /// The fields of a record in their order, or `None` for any other value.
     pub(super) fn fields(&self) -> Option<Vec<(&'a str, Val<'a>)>> {
         match self {
             Val::Object(map) => Some(map.iter().map(|(key, value)| (key.as_str(), Val::of(value))).collect()),
@@ -135,7 +135,7 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// `value.key`, without JavaScript's prototypes.
+    /// `value.key`. Unlike in JavaScript, prototypes have no part in it.
     pub(super) fn get(&self, key: &str) -> Val<'a> {
         match self {
             Val::Object(map) => map.get(key).map_or(Val::Undefined, Val::of),
@@ -162,7 +162,7 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// Elements of an array, UTF-16 units of a text.
+    /// The number of elements of an array or of UTF-16 units of a text.
     pub(super) fn length(&self) -> Option<usize> {
         match self {
             Val::Array(items) => Some(items.len()),
@@ -191,7 +191,7 @@ impl LoopState {
     }
 }
 
-/// The elements of a borrowed or a made array.
+/// The elements of an array from the scope or of one that the template created.
 #[derive(Clone, Copy)]
 pub(super) enum Items<'v, 'a> {
     Borrowed(&'a [Value]),
@@ -230,7 +230,7 @@ fn depth_above<'v, 'a: 'v>(parts: impl Iterator<Item = &'v Val<'a>>) -> Option<u
     (depth <= DEPTH_MAX).then_some(depth)
 }
 
-/// A key that JavaScript takes for an array index.
+/// The array index that JavaScript sees in a key: `7`, but not `07` or `+7`.
 fn array_index(key: &str) -> Option<usize> {
     let canonical = key == "0" || !key.starts_with(['0', '+']);
     key.parse().ok().filter(|_| canonical)
@@ -243,13 +243,13 @@ pub(super) fn utf16_length(text: &str) -> usize {
     }
 }
 
-/// The UTF-16 unit at an index; half of a surrogate pair becomes U+FFFD.
+/// The UTF-16 unit at an index. Half of a surrogate pair becomes U+FFFD.
 fn utf16_unit(text: &str, index: usize) -> Option<char> {
     let unit = text.encode_utf16().nth(index)?;
     Some(char::from_u32(unit.into()).unwrap_or('\u{fffd}'))
 }
 
-/// Texts compare as JavaScript does, by UTF-16 units.
+/// Compares texts as JavaScript does, by UTF-16 units.
 pub(super) fn compare_texts(a: &str, b: &str) -> Ordering {
     a.encode_utf16().cmp(b.encode_utf16())
 }
@@ -265,7 +265,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn numbers_print_as_in_javascript() {
+    fn prints_numbers_as_javascript_does() {
         for (number, expected) in [
             (0.0, "0"),
             (-0.0, "0"),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn lookups_never_reach_prototypes() {
+    fn looks_up_own_fields_and_not_prototypes() {
         let value = json!({"a": [1, "xö😀"], "length": 7});
         let value = Val::of(&value);
         assert!(matches!(value.get("length"), Val::Number(7.0)));
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_templates_make_nests_only_so_deep() {
+    fn limits_the_nesting_of_created_lists_and_records() {
         let mut value = Val::Null;
         for _ in 0..DEPTH_MAX {
             value = Val::list(vec![value]).unwrap_or(Val::Undefined);

@@ -1,51 +1,55 @@
-//! Which variables and names a template shows, for checks that need no request.
+//! Which variables, names and blocks a template file uses, for checks that need no request.
 
-use super::ast::{Expr, FilterCall, Named, Node, Root, Step};
-use super::filters::Filter;
-use super::parse;
+use crate::ast::{Expr, FilterCall, Named, Node, Root, Step};
+use crate::filters::Filter;
+use crate::parse;
 
-/// `var.name` in a file.
+/// A use of `var.name` in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VariableUse {
+    /// The name after `var.`.
     pub name: String,
-    /// The byte of the file at which the name stands.
+    /// The offset of the name in the file, in bytes.
     pub at: usize,
-    /// There is a `| default: …` for when nothing sets it.
+    /// Whether a `| default: …` covers the case that nothing sets the variable.
     pub has_default: bool,
 }
 
-/// A name that stands for nothing in its file.
+/// A use of a name that nothing in the file defines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownName {
+    /// The name as written.
     pub name: String,
-    /// The byte of the file at which it stands.
+    /// Its offset in the file, in bytes.
     pub at: usize,
-    /// There is a default for when nothing has the name, or it is only asked whether
-    /// something has.
+    /// Whether a missing value is expected: there is a default, or a condition only tests
+    /// whether the name has a value.
     pub is_optional: bool,
 }
 
-/// What a file shows, in its order.
+/// What a template file uses and defines, in the order of the file.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub struct Outline {
+    /// Every use of a variable.
     pub variables: Vec<VariableUse>,
-    /// Neither values of every template nor set by a `@set` or loop of this file.
+    /// Every use of a name that is not available in all templates and that no `@set` or loop of
+    /// this file defines.
     pub unknown: Vec<UnknownName>,
-    /// Every name that a `@set` of this file gives.
+    /// Every name that a `@set` of this file defines.
     pub set_names: Vec<String>,
-    /// The layout that it extends.
+    /// The layout that the file extends.
     pub extends: Option<String>,
-    /// Each `@block`, and the byte of the file at which its name stands.
+    /// The name of each `@block` and the offset of that name in the file, in bytes.
     pub blocks: Vec<(String, usize)>,
     /// The name of each `@yield`.
     pub yields: Vec<String>,
 }
 
-/// What `source` shows; nothing where it does not parse.
-pub fn shown(source: &str) -> Shown {
-    let Ok(document) = parse::parse(0, source, parse::Known::Page(&[])) else { return Shown::default() };
+/// The outline of a template file. It is empty if the file does not parse.
+pub fn outline(source: &str) -> Outline {
+    let Ok(document) = parse::parse(0, source, parse::Known::Page(&[])) else { return Outline::default() };
     let extends = document.extends.map(|layout| layout.name);
-    let out = Shown { set_names: document.set_names, extends, ..Shown::default() };
+    let out = Outline { set_names: document.set_names, extends, ..Outline::default() };
     let mut walk = Walk { source, loops: Vec::new(), out };
     walk.nodes(&document.nodes);
     walk.out
@@ -53,13 +57,13 @@ pub fn shown(source: &str) -> Shown {
 
 struct Walk<'a> {
     source: &'a str,
-    /// The variables of the loops that are open.
+    /// The variables of the enclosing loops.
     loops: Vec<String>,
-    out: Shown,
+    out: Outline,
 }
 
 impl Walk<'_> {
-    /// Parsing bounds how deep nodes and expressions nest.
+    /// Recurses only as deep as the parser allows nodes and expressions to nest.
     fn nodes(&mut self, nodes: &[Node]) {
         for node in nodes {
             match node {
@@ -91,7 +95,7 @@ impl Walk<'_> {
         }
     }
 
-    /// `@if(wide)` is how a layout asks whether its page has set something.
+    /// A layout uses `@if(wide)` to test whether its page has set a name.
     fn condition(&mut self, condition: &Expr) {
         match condition {
             Expr::Path { root: Root::Name(_), steps } if steps.is_empty() => self.expr(condition, true),
@@ -169,10 +173,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_found_wherever_they_stand() {
+    fn finds_variables_in_every_kind_of_expression() {
         let source = "{{ var.a }}@if(var.b == 1){{ x[var.c] | default: var.d }}@endif\n\
                       <p v-if=\"!var.e\">@foreach(i in var.f.g){{ i.h }}@endforeach</p>{{ (var.j) | default: 1 }}";
-        let found = shown(source).variables;
+        let found = outline(source).variables;
         let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["a", "b", "c", "d", "e", "f", "j"]);
         assert!(found.iter().all(|one| source[one.at..].starts_with(&one.name)));
@@ -182,12 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn names_that_stand_for_nothing_are_found() {
+    fn finds_names_that_nothing_defines() {
         let source = "{{ vra.a }}@set(own = 1){{ own }}@foreach(i in var.l){{ i.a }}{{ loop.index }}\
                       {{ other }}@endforeach{{ i }}{{ request.path }}{{ nothing | default: 1 }}@if(!wide and var.a){{ wide.x }}@endif";
-        let shown = shown(source);
+        let outline = outline(source);
         let names: Vec<(&str, bool)> =
-            shown.unknown.iter().map(|one| (one.name.as_str(), one.is_optional)).collect();
+            outline.unknown.iter().map(|one| (one.name.as_str(), one.is_optional)).collect();
         assert_eq!(
             names,
             [
@@ -199,15 +203,15 @@ mod tests {
                 ("wide", false)
             ]
         );
-        assert!(shown.unknown.iter().all(|one| source[one.at..].starts_with(&one.name)));
-        assert_eq!(shown.set_names, ["own"]);
+        assert!(outline.unknown.iter().all(|one| source[one.at..].starts_with(&one.name)));
+        assert_eq!(outline.set_names, ["own"]);
     }
 
     #[test]
-    fn blocks_and_what_they_fill_are_found() {
-        let page = shown("@extends(\"a\")@block(\"b\")@if(var.x)x@endif@endblock");
+    fn finds_blocks_and_yields() {
+        let page = outline("@extends(\"a\")@block(\"b\")@if(var.x)x@endif@endblock");
         assert_eq!((page.extends.as_deref(), page.blocks.len()), (Some("a"), 1));
         assert!("@extends(\"a\")@block(\"b\")"[page.blocks[0].1..].contains("b\")"));
-        assert_eq!(shown("@yield(\"b\")@if(var.a)@yield(\"c\")@endif").yields, ["b", "c"]);
+        assert_eq!(outline("@yield(\"b\")@if(var.a)@yield(\"c\")@endif").yields, ["b", "c"]);
     }
 }

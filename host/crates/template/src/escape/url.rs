@@ -1,32 +1,35 @@
-//! Which URLs a value may make.
+//! Decides whether a value may be a part of a URL, by the scheme that the URL would have.
+//!
+//! This is our own code because `url` and similar crates parse a complete URL. A value here is one
+//! part of several, and the scheme may come from literal text and other values before it.
 
-use super::super::html_context::{Quote, Separator, Url, UrlPhase, reference};
+use crate::html_context::{Quote, Separator, Url, UrlPhase, reference};
 
-/// What is asked of a value that stands where a URL's scheme could.
+/// The check of a value that is printed where a URL's scheme could be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct UrlCheck {
+pub(crate) struct UrlCheck {
     before: Before,
     separator: Option<Separator>,
 }
 
-/// What stands before the value, or after it.
+/// What is before the value in the URL, or after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
     /// Nothing: the value begins the URL.
     Nothing,
-    /// The same, and literal text follows with a colon: the value is the scheme, or has one.
+    /// Nothing, and a colon follows in the literal text: the value is the scheme, or contains one.
     NothingAndColonAfter,
-    /// Something that is known when it is printed, after this quote.
+    /// Text that is known only during rendering. It begins after this quote.
     Printed(Quote),
-    /// A URL past its scheme; only further ones of a list matter.
+    /// The scheme. Only further URLs of a list are checked.
     Settled,
 }
 
-/// A scheme is looked for in so many bytes of an attribute; no scheme is as long.
+/// A scheme is searched in this many bytes of an attribute. No scheme is as long.
 const LOOK_BACK_BYTES: usize = 1024;
 
 impl UrlCheck {
-    /// `None` if the value cannot choose a scheme.
+    /// `None` if the value cannot be a part of a scheme.
     pub(super) fn at(url: &Url, quote: Quote) -> Option<UrlCheck> {
         let before = match url.phase {
             UrlPhase::Settled if url.separator.is_none() => return None,
@@ -37,16 +40,17 @@ impl UrlCheck {
         Some(UrlCheck { before, separator: url.separator })
     }
 
+    /// Records that a colon follows the value.
     pub(super) fn colon_follows(&mut self) {
         self.before = Before::NothingAndColonAfter;
     }
 
-    /// Whether `allows` has to be told what was printed.
+    /// Whether `allows` needs the rendered page.
     pub(super) fn looks_back(self) -> bool {
         matches!(self.before, Before::Printed(_))
     }
 
-    /// Whether the value may be printed after `page`, the [`tail`] of the page up to it.
+    /// Whether the value may be printed after `page`, which is the [`tail`] of the page before it.
     pub(super) fn allows(self, value: &str, page: &str) -> bool {
         let mut urls = value.split(|c| self.separator.is_some_and(|separator| c == separator.sign()));
         let first = urls.next().unwrap_or_default();
@@ -60,7 +64,7 @@ impl UrlCheck {
                     let last = self.separator.and_then(|separator| printed.rsplit(separator.sign()).next());
                     has_known_scheme(last.unwrap_or(&printed), first, false)
                 }
-                // Too long for a scheme, so there must not come the end of one.
+                // Too long for a scheme, so the value must not end one.
                 None => has_known_scheme("~", first, false),
             },
         };
@@ -68,27 +72,27 @@ impl UrlCheck {
     }
 }
 
-/// As much of a page's end as matters.
-pub(in super::super) fn tail(page: &str) -> &str {
+/// The end of a rendered page that a check looks at.
+pub(crate) fn tail(page: &str) -> &str {
     let start = page.floor_char_boundary(page.len().saturating_sub(LOOK_BACK_BYTES));
     page.get(start..).unwrap_or_default()
 }
 
-/// What is printed of the attribute's value at the end of a page. Its quote stands nowhere in
-/// it, since values are escaped.
+/// The part of the attribute's value that is printed at the end of a page. It does not contain the
+/// quote, because values are escaped.
 fn attribute_so_far(page: &str, quote: Quote) -> Option<&str> {
     let quote = match quote {
         Quote::Double => '"',
         Quote::Single => '\'',
-        // Another "=" in the value would only leave out what is no scheme anyway.
+        // Text before another "=" in the value cannot be a part of a scheme.
         Quote::None => '=',
     };
     page.rsplit_once(quote).map(|(_, printed)| printed)
 }
 
-/// Whether a URL in two parts has a harmless scheme or none.
+/// Whether a URL, given in two parts, has an allowed scheme or none.
 fn has_known_scheme(printed: &str, value: &str, colon_follows: bool) -> bool {
-    // Browsers drop leading control characters and, anywhere, tabs and line breaks.
+    // Browsers ignore leading control characters, and tabs and line breaks everywhere.
     let chars = printed.chars().chain(value.chars()).skip_while(|c| *c <= ' ');
     let mut scheme = String::new();
     let mut end = colon_follows.then_some(':');
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_pass_only_with_a_known_scheme_or_none() {
+    fn allows_known_schemes_and_relative_urls_only() {
         for url in [
             "",
             "/a",
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_before_counts() {
+    fn checks_the_scheme_with_the_text_before_the_value() {
         let check = |separator| UrlCheck { before: Before::Printed(Quote::Double), separator };
         for (page, value, expected) in [
             ("<a href=\"", "https://a", true),
@@ -177,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn every_url_of_a_list_counts() {
+    fn checks_every_url_of_a_list() {
         let settled = UrlCheck { before: Before::Settled, separator: Some(Separator::Semicolon) };
         assert!(settled.allows("a:b", "") && settled.allows("a;#b;https://c", ""));
         assert!(!settled.allows("a; javascript:x", ""));

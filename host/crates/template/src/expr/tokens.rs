@@ -1,33 +1,37 @@
-//! Words, numbers, quoted text and signs of an expression.
+//! Splits an expression into words, numbers, quoted text and signs.
 
-use super::super::source::{Checked, Pos, Problem};
+use crate::mistake::Mistake;
+use crate::source::{Checked, Pos, Problem};
 
+/// A token of an expression.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Token {
+pub(crate) enum Token {
     Word(String),
     Number(f64),
     Text(String),
     Sign(&'static str),
-    /// The end of the text, or a character that no expression has.
+    /// The end of the text, or a character that never occurs in expressions.
     Other(Option<char>),
 }
 
-/// Longest first, so that the first that fits is the right one.
+/// Longer signs come first, so that the first match is the right one.
 const SIGNS: &[&str] = &[
     "===", "!==", "==", "!=", "<=", ">=", "&&", "||", "?.", "(", ")", "[", "]", "{", "}", ".", ",", ":", "|",
     "+", "-", "!", "<", ">", "=", "?", "*", "/", "%", ";", "&",
 ];
 
-/// Where the text of an expression stands in its file. Attribute values are read with
-/// their character references decoded, so that offsets there need a table.
+/// Maps offsets in the text of an expression to offsets in its file.
 #[derive(Debug, Clone)]
-pub(in super::super) enum Origin {
+pub(crate) enum Origin {
+    /// The text is the file itself.
     File(u32),
+    /// The text is an attribute's value with its character references decoded. The table has the
+    /// offset in the file of each byte.
     Decoded { file: u32, offsets: Vec<u32> },
 }
 
 impl Origin {
-    pub(in super::super) fn pos(&self, at: usize) -> Pos {
+    pub(crate) fn pos(&self, at: usize) -> Pos {
         match self {
             Origin::File(file) => Pos::new(*file, at),
             Origin::Decoded { file, offsets } => {
@@ -38,50 +42,51 @@ impl Origin {
     }
 }
 
-/// Reads tokens one at a time, one ahead.
-pub(in super::super) struct Tokens<'s> {
+/// Reads tokens one at a time, with one token of lookahead.
+pub(crate) struct Tokens<'s> {
     text: &'s str,
     origin: Origin,
-    /// Where the token in `next` begins and ends.
+    /// The offsets at which the token in `next` begins and ends.
     start: usize,
     end: usize,
     next: Token,
 }
 
 impl<'s> Tokens<'s> {
-    pub(in super::super) fn new(text: &'s str, from: usize, origin: Origin) -> Checked<Tokens<'s>> {
+    pub(crate) fn new(text: &'s str, from: usize, origin: Origin) -> Checked<Tokens<'s>> {
         let mut tokens = Tokens { text, origin, start: from, end: from, next: Token::Other(None) };
         tokens.advance()?;
         Ok(tokens)
     }
 
-    pub(in super::super) fn peek(&self) -> &Token {
+    pub(crate) fn peek(&self) -> &Token {
         &self.next
     }
 
     /// The offset at which the next token begins.
-    pub(in super::super) fn start(&self) -> usize {
+    pub(crate) fn start(&self) -> usize {
         self.start
     }
 
-    pub(in super::super) fn pos(&self) -> Pos {
+    pub(crate) fn pos(&self) -> Pos {
         self.origin.pos(self.start)
     }
 
-    /// Whether the text from the next token on begins so, without reading further.
-    pub(in super::super) fn rest_starts_with(&self, what: &str) -> bool {
+    /// Whether the text from the next token on begins with `what`.
+    pub(crate) fn rest_starts_with(&self, what: &str) -> bool {
         self.rest(self.start).starts_with(what)
     }
 
-    pub(in super::super) fn is_sign(&self, sign: &str) -> bool {
+    pub(crate) fn is_sign(&self, sign: &str) -> bool {
         matches!(&self.next, Token::Sign(next) if *next == sign)
     }
 
-    pub(in super::super) fn is_word(&self, word: &str) -> bool {
+    pub(crate) fn is_word(&self, word: &str) -> bool {
         matches!(&self.next, Token::Word(next) if next == word)
     }
 
-    pub(in super::super) fn take_sign(&mut self, sign: &str) -> Checked<bool> {
+    /// Reads the next token if it is this sign.
+    pub(crate) fn take_sign(&mut self, sign: &str) -> Checked<bool> {
         let found = self.is_sign(sign);
         if found {
             self.advance()?;
@@ -89,12 +94,13 @@ impl<'s> Tokens<'s> {
         Ok(found)
     }
 
-    pub(in super::super) fn problem(&self, message: impl Into<String>) -> Problem {
-        Problem::new(self.pos(), message)
+    /// A mistake at the next token.
+    pub(crate) fn problem(&self, mistake: Mistake) -> Problem {
+        Problem::new(self.pos(), mistake)
     }
 
-    /// The next token as an error message names it.
-    pub(in super::super) fn found(&self) -> String {
+    /// The next token as an error message shows it.
+    pub(crate) fn found(&self) -> String {
         match &self.next {
             Token::Word(word) => format!("\"{word}\""),
             Token::Number(_) => "a number".to_owned(),
@@ -105,7 +111,8 @@ impl<'s> Tokens<'s> {
         }
     }
 
-    pub(in super::super) fn advance(&mut self) -> Checked<Token> {
+    /// Returns the next token and reads the one after it.
+    pub(crate) fn advance(&mut self) -> Checked<Token> {
         let rest = self.rest(self.end);
         self.start = self.end + (rest.len() - rest.trim_start().len());
         let rest = self.rest(self.start);
@@ -154,7 +161,7 @@ impl<'s> Tokens<'s> {
         let stops = !rest.get(length..).is_some_and(|after| after.starts_with(continues_word));
         match digits.parse() {
             Ok(number) if stops => Ok((Token::Number(number), length)),
-            _ => Err(self.problem("this is no decimal number")),
+            _ => Err(self.problem(Mistake::NotDecimal)),
         }
     }
 
@@ -176,7 +183,7 @@ impl<'s> Tokens<'s> {
                 _ => text.push(c),
             }
         }
-        Err(self.problem(format!("the text that begins here has no closing {quote}")))
+        Err(self.problem(Mistake::UnclosedQuote(quote)))
     }
 }
 
@@ -184,11 +191,11 @@ fn begins_word(c: char) -> bool {
     c.is_alphabetic() || c == '_' || c == '$'
 }
 
-pub(in super::super) fn continues_word(c: char) -> bool {
+pub(crate) fn continues_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
 
-/// What follows a backslash: the character meant and the bytes it takes.
+/// The character that an escape sequence stands for, and the bytes that it takes after the backslash.
 fn escape(after: &str) -> Option<(char, usize)> {
     let c = after.chars().next()?;
     Some(match c {
@@ -207,7 +214,7 @@ fn escape(after: &str) -> Option<(char, usize)> {
     })
 }
 
-/// `uXXXX`, a surrogate pair of them, or `u{…}`.
+/// Reads `uXXXX`, a surrogate pair of these, or `u{…}`.
 fn unicode_escape(after: &str) -> Option<(char, usize)> {
     if after.starts_with("u{") {
         let close = after.bytes().take(10).position(|byte| byte == b'}')?;
@@ -245,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_text_knows_javascripts_escapes() {
+    fn reads_javascripts_escapes_in_quoted_text() {
         for (source, expected) in [
             (r#""a\"b""#, "a\"b"),
             (r"'it\'s'", "it's"),
@@ -263,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_decimal() {
+    fn reads_decimal_numbers_only() {
         for (source, expected) in [("0", 0.0), ("12.5", 12.5), ("1e3", 1000.0), ("2E-1", 0.2)] {
             assert_eq!(all(source).ok(), Some(vec![Token::Number(expected)]), "{source}");
         }

@@ -1,8 +1,11 @@
 //! Amounts of money as American English writes them.
+//!
+//! The tables are our own because `icu`, which has them for all languages, adds megabytes of data
+//! for one.
 
 use super::number::grouped_size;
 
-/// Currencies with a sign of their own in en-US, by Unicode's CLDR 48.
+/// Currencies and their signs in en-US, from Unicode's CLDR 48.
 const SIGNS: &[(&str, &str)] = &[
     ("AUD", "A$"),
     ("BRL", "R$"),
@@ -29,7 +32,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("XXX", "¤"),
 ];
 
-/// Currencies without two decimals, by Unicode's CLDR 48, which goes by use and not by ISO 4217.
+/// Currencies that do not have two decimals, from Unicode's CLDR 48, which follows use and not ISO 4217.
 const WITHOUT_DECIMALS: &[&str] = &[
     "ADP", "AFN", "ALL", "BIF", "BYR", "CLP", "COP", "DJF", "ESP", "GNF", "HUF", "IDR", "IQD", "IRR", "ISK",
     "ITL", "JPY", "KMF", "KPW", "KRW", "LAK", "LBP", "LUF", "MGA", "MGF", "MMK", "MRO", "PKR", "PYG", "RWF",
@@ -39,7 +42,7 @@ const WITHOUT_DECIMALS: &[&str] = &[
 const WITH_THREE_DECIMALS: &[&str] = &["BHD", "JOD", "KWD", "LYD", "OMR", "TND"];
 const WITH_FOUR_DECIMALS: &[&str] = &["CLF", "UYW"];
 
-/// `€1,234.50`, `-$5.00`, `CHF 1.00`. A code that is none is left out.
+/// `€1,234.50`, `-$5.00`, `CHF 1.00`. A code that does not have three letters is left out.
 pub(super) fn format(amount: f64, code: &str) -> String {
     let code = code.to_ascii_uppercase();
     let digits = match code.as_str() {
@@ -56,7 +59,7 @@ pub(super) fn format(amount: f64, code: &str) -> String {
         None if is_code => code,
         None => String::new(),
     };
-    // A sign that ends in a letter or a dot is kept apart.
+    // A space follows a sign that ends in a letter or a dot.
     let space = if sign.ends_with(|c: char| c.is_alphabetic() || c == '.') { "\u{a0}" } else { "" };
     format!("{minus}{sign}{space}{size}")
 }
@@ -66,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_read_as_in_american_english() {
+    fn writes_amounts_as_american_english_does() {
         for (amount, code, expected) in [
             (1234.5, "USD", "$1,234.50"),
             (1234.5, "eur", "€1,234.50"),

@@ -1,32 +1,17 @@
 //! Filters of dates.
 
-use super::super::budget::Budget;
-use super::super::convert::{Made, to_text};
-use super::super::value::Val;
 use super::time::{DAY_MS, Moment, parse_iso};
+use crate::budget::{Budget, Limited};
+use crate::convert::to_text;
+use crate::value::Val;
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
-/// Longest first, so that the first that fits is the right one.
+/// The tokens of a pattern. Longer ones come first, so that the first match is the right one.
 const TOKENS: &[&str] =
     &["yyyy", "yy", "MMMM", "MMM", "MM", "M", "dd", "d", "HH", "H", "hh", "h", "mm", "m", "ss", "s", "a"];
 
 const DEFAULT_FORMAT: &str = "MMM d, yyyy";
 
-/// The point in time that a value means: ISO text, milliseconds, or `now`.
+/// The milliseconds since 1970 that a value stands for: an ISO text, a number, or `now`.
 fn time(value: &Val<'_>, now: f64) -> Option<f64> {
     match value {
         Val::Number(ms) => Some(*ms),
@@ -40,8 +25,13 @@ fn time(value: &Val<'_>, now: f64) -> Option<f64> {
     }
 }
 
-/// By a pattern; what is no date stays as it is.
-pub(super) fn format<'a>(value: Val<'a>, pattern: &Val<'_>, now: f64, budget: &mut Budget) -> Made<Val<'a>> {
+/// `date`: the value by a pattern. A value that is not a date stays unchanged.
+pub(super) fn format<'a>(
+    value: Val<'a>,
+    pattern: &Val<'_>,
+    now: f64,
+    budget: &mut Budget,
+) -> Limited<Val<'a>> {
     let Some(moment) = time(&value, now).and_then(Moment::from_ms) else {
         return Ok(value);
     };
@@ -58,7 +48,7 @@ pub(super) fn format<'a>(value: Val<'a>, pattern: &Val<'_>, now: f64, budget: &m
             write_token(token, moment, &mut text);
             length = token.len();
         } else if let Some(quoted) = rest.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) {
-            // Text in quotes is printed as it is; two quotes are one.
+            // Text in quotes is printed unchanged; two quotes print one.
             text.push_str(if quoted.0.is_empty() { "'" } else { quoted.0 });
             length = quoted.0.len() + 2;
         } else {
@@ -71,20 +61,21 @@ pub(super) fn format<'a>(value: Val<'a>, pattern: &Val<'_>, now: f64, budget: &m
 }
 
 fn write_token(token: &str, moment: Moment, text: &mut String) {
-    let month = MONTHS.get(moment.month as usize - 1).copied().unwrap_or("");
-    let hour12 = (moment.hour + 11) % 12 + 1;
+    let at = moment.in_cycle();
+    let month = at.month().to_string();
+    let hour12 = (at.hour() + 11) % 12 + 1;
     let number = match token {
-        "yyyy" => return text.push_str(&format!("{:04}", moment.year)),
-        "yy" => return text.push_str(&format!("{:02}", moment.year.rem_euclid(100))),
-        "MMMM" => return text.push_str(month),
-        "MMM" => return text.push_str(month.get(..3).unwrap_or(month)),
-        "a" => return text.push_str(if moment.hour < 12 { "AM" } else { "PM" }),
-        "MM" | "M" => moment.month,
-        "dd" | "d" => moment.day,
-        "HH" | "H" => moment.hour,
+        "yyyy" => return text.push_str(&format!("{:04}", moment.year())),
+        "yy" => return text.push_str(&format!("{:02}", moment.year().rem_euclid(100))),
+        "MMMM" => return text.push_str(&month),
+        "MMM" => return text.push_str(month.get(..3).unwrap_or(&month)),
+        "a" => return text.push_str(if at.hour() < 12 { "AM" } else { "PM" }),
+        "MM" | "M" => u8::from(at.month()),
+        "dd" | "d" => at.day(),
+        "HH" | "H" => at.hour(),
         "hh" | "h" => hour12,
-        "mm" | "m" => moment.minute,
-        _ => moment.second,
+        "mm" | "m" => at.minute(),
+        _ => at.second(),
     };
     match token.len() {
         2 => text.push_str(&format!("{number:02}")),
@@ -92,7 +83,7 @@ fn write_token(token: &str, moment: Moment, text: &mut String) {
     }
 }
 
-/// Some days later, as ISO text; a date without a time stays one.
+/// `date_add`: the date some days later, as ISO text. A date without a time stays without one.
 pub(super) fn add_days<'a>(value: Val<'a>, days: f64, now: f64) -> Val<'a> {
     let Some(time) = time(&value, now) else {
         return value;
@@ -107,7 +98,7 @@ pub(super) fn add_days<'a>(value: Val<'a>, days: f64, now: f64) -> Val<'a> {
     }
 }
 
-/// Units and how many seconds they have.
+/// Units of time and their seconds.
 const UNITS: &[(&str, f64)] = &[
     ("year", 365.0 * 86_400.0),
     ("month", 30.0 * 86_400.0),
@@ -117,10 +108,11 @@ const UNITS: &[(&str, f64)] = &[
     ("second", 1.0),
 ];
 
-/// What may pass between a script's reckoning and the rendering of its page.
+/// A script may compute a date this long before the page renders. Distances in the future are
+/// extended by as much, so that `in 2 hours` does not become `in 1 hour`.
 const SLACK_SECONDS: f64 = 5.0;
 
-/// `3 days ago`, `in 2 hours`: in whole units, the largest that fits.
+/// `timeago`: `3 days ago` or `in 2 hours`, in whole units of the largest unit that fits.
 pub(super) fn time_ago<'a>(value: Val<'a>, now: f64) -> Val<'a> {
     let Some(time) = time(&value, now) else {
         return value;
@@ -144,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_in_time_have_one_unit() {
+    fn tells_distances_in_the_largest_unit() {
         let now = 1_700_000_000_000.0;
         for (seconds, expected) in [
             (0.0, "just now"),

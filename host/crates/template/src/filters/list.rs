@@ -1,15 +1,15 @@
-//! Filters of lists; those that make sense for text work on its characters, too.
+//! Filters of lists. Those that make sense for text also work on the characters of a text.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::super::budget::Budget;
-use super::super::convert::{Made, printed, to_number, to_text};
-use super::super::json_text::{self, Layout};
-use super::super::value::{Val, compare_texts};
+use crate::budget::{Budget, LimitError, Limited};
+use crate::convert::{printed, to_number, to_text};
+use crate::json_text::{self, Layout};
+use crate::value::{Val, compare_texts};
 
-/// Elements of a list, fields of a record, UTF-16 units of a text as `.length` counts them.
-pub(super) fn length<'a>(value: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+/// `length`: the number of elements of a list, of fields of a record, or of UTF-16 units of a text.
+pub(super) fn length<'a>(value: &Val<'_>, budget: &mut Budget) -> Limited<Val<'a>> {
     budget.read(value.as_str().map_or(0, str::len))?;
     let length = match value {
         Val::Object(fields) => fields.len(),
@@ -19,8 +19,8 @@ pub(super) fn length<'a>(value: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> 
     Ok(Val::Number(length as f64))
 }
 
-/// The first or last element or character.
-pub(super) fn end<'a>(value: Val<'a>, first: bool, budget: &mut Budget) -> Made<Val<'a>> {
+/// `first` and `last`: an element or a character.
+pub(super) fn end<'a>(value: Val<'a>, first: bool, budget: &mut Budget) -> Limited<Val<'a>> {
     if let Some(items) = value.items() {
         let index = if first { 0 } else { items.len().wrapping_sub(1) };
         return Ok(items.get(index).unwrap_or(Val::Undefined));
@@ -34,13 +34,13 @@ pub(super) fn end<'a>(value: Val<'a>, first: bool, budget: &mut Budget) -> Made<
     Ok(c.map_or(Val::Undefined, |c| Val::made(c.to_string())))
 }
 
-/// From one index up to another; negative ones count from the end.
+/// `slice`: the part from one index up to another. Negative indexes count from the end.
 pub(super) fn slice<'a>(
     value: Val<'a>,
     start: &Val<'_>,
     end: &Val<'_>,
     budget: &mut Budget,
-) -> Made<Val<'a>> {
+) -> Limited<Val<'a>> {
     let start = to_number(start, budget)?;
     let end = if end.is_nullish() { f64::INFINITY } else { to_number(end, budget)? };
     if let Some(items) = value.items() {
@@ -59,7 +59,7 @@ pub(super) fn slice<'a>(
     Ok(Val::made(part))
 }
 
-/// The range that JavaScript's `slice` takes.
+/// The range that JavaScript's `slice` would take.
 fn range(start: f64, end: f64, length: usize) -> (usize, usize) {
     let index = |at: f64| {
         let at = if at < 0.0 { at + length as f64 } else { at };
@@ -68,7 +68,8 @@ fn range(start: f64, end: f64, length: usize) -> (usize, usize) {
     (index(start), index(end))
 }
 
-pub(super) fn reverse<'a>(value: Val<'a>, budget: &mut Budget) -> Made<Val<'a>> {
+/// `reverse`: a list or a text from its end to its beginning.
+pub(super) fn reverse<'a>(value: Val<'a>, budget: &mut Budget) -> Limited<Val<'a>> {
     if let Some(items) = value.items() {
         return list(items.iter().rev().collect(), budget);
     }
@@ -81,8 +82,8 @@ pub(super) fn reverse<'a>(value: Val<'a>, budget: &mut Budget) -> Made<Val<'a>> 
     Ok(Val::made(reversed))
 }
 
-/// The elements as `{{ }}` prints them, with a text (or a comma) between.
-pub(super) fn join<'a>(value: Val<'a>, separator: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+/// `join`: the elements as `{{ }}` prints them, with a text or a comma between them.
+pub(super) fn join<'a>(value: Val<'a>, separator: &Val<'_>, budget: &mut Budget) -> Limited<Val<'a>> {
     let Some(items) = value.items() else {
         return Ok(value);
     };
@@ -105,15 +106,15 @@ pub(super) fn join<'a>(value: Val<'a>, separator: &Val<'_>, budget: &mut Budget)
     Ok(Val::made(joined))
 }
 
-/// What an element is sorted by: numbers, then texts, then nothing.
+/// The sort key of an element. Numbers come first, then texts, then elements without a key.
 enum Key {
     Number(f64),
     Text(String),
     Nothing,
 }
 
-/// Numbers by size, everything else by its text; by a field's value where one is named.
-pub(super) fn sort<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+/// `sort`: numbers by size, everything else by its text. With a field, the field's value is compared.
+pub(super) fn sort<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Limited<Val<'a>> {
     let Some(items) = value.items() else {
         return Ok(value);
     };
@@ -159,8 +160,8 @@ impl Key {
     }
 }
 
-/// The first of equal elements; lists and records are equal when their JSON is.
-pub(super) fn unique<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+/// `unique`: the first of equal elements. Lists and records are equal if their JSON is.
+pub(super) fn unique<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Limited<Val<'a>> {
     let Some(items) = value.items() else {
         return Ok(value);
     };
@@ -179,7 +180,7 @@ pub(super) fn unique<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -
     list(kept, budget)
 }
 
-fn by_field<'a>(item: &Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Made<Val<'a>> {
+fn by_field<'a>(item: &Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Limited<Val<'a>> {
     budget.operations(1)?;
     match field {
         Val::Undefined => Ok(item.clone()),
@@ -187,7 +188,7 @@ fn by_field<'a>(item: &Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Made<Va
     }
 }
 
-fn list<'a>(items: Vec<Val<'a>>, budget: &mut Budget) -> Made<Val<'a>> {
+fn list<'a>(items: Vec<Val<'a>>, budget: &mut Budget) -> Limited<Val<'a>> {
     budget.make(items.len() * size_of::<Val<'_>>())?;
-    Val::list(items).ok_or_else(|| "the list nests too deep".to_owned())
+    Val::list(items).ok_or(LimitError::ValueDepth)
 }

@@ -1,9 +1,12 @@
 //! Numbers with a fixed number of decimals.
+//!
+//! This is our own code because Rust's `{:.2}` rounds the exact binary value, which for 1.005 is
+//! below the half. Here the shortest decimal digits of a number are rounded, as people expect.
 
-/// A finite number in decimal digits, rounded half away from zero as people do: 1.005 with
-/// two decimals is 1.01. The sign is left out.
+/// The digits before and after the decimal point of a finite number, rounded half away from zero:
+/// 1.005 with two decimals is 1.01. The sign is left out.
 pub(super) fn decimals(number: f64, digits: usize) -> (String, String) {
-    // The shortest digits that mean this number, never with an exponent.
+    // The shortest digits that stand for this number. Rust never writes an exponent here.
     let text = number.abs().to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let mut kept: Vec<u8> = whole.bytes().chain(fraction.bytes().take(digits)).collect();
@@ -31,7 +34,7 @@ pub(super) fn grouped(number: f64, digits: usize) -> String {
     format!("{sign}{}", grouped_size(number, digits))
 }
 
-/// The same without the sign.
+/// Like [`grouped`], without the sign.
 pub(super) fn grouped_size(number: f64, digits: usize) -> String {
     if !number.is_finite() {
         return "∞".to_owned();
@@ -51,10 +54,10 @@ pub(super) fn grouped_size(number: f64, digits: usize) -> String {
     text
 }
 
-/// As `Math.round`, or to some decimals.
+/// As `Math.round`, or rounded to some decimals.
 pub(super) fn round(number: f64, digits: usize) -> f64 {
     if digits == 0 {
-        // Halves go up, also negative ones; floor(x + 0.5) alone errs just below a half.
+        // Halves are rounded up, negative ones too. floor(x + 0.5) would be wrong just below a half.
         let floor = number.floor();
         return if number - floor < 0.5 { floor } else { floor + 1.0 };
     }
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_round_half_away_from_zero() {
+    fn rounds_decimals_half_away_from_zero() {
         for (number, digits, expected) in [
             (1234.5, 2, "1,234.50"),
             (1.005, 2, "1.01"),
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_is_javascripts() {
+    fn rounds_as_javascript_does() {
         for (number, digits, expected) in [
             (2.5, 0, 3.0),
             (-2.5, 0, -2.0),

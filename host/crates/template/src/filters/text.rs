@@ -1,11 +1,14 @@
-//! Filters of text. They count characters, not UTF-16 units, so that none is ever halved.
+//! Filters of text. They count characters and not UTF-16 units, so that they never split a
+//! character.
 
-use super::super::budget::Budget;
-use super::super::convert::{Made, to_text};
-use super::super::escape::html_text;
-use super::super::value::Val;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// First letter upper case, the rest lower case.
+use crate::budget::{Budget, Limited};
+use crate::convert::to_text;
+use crate::html_text;
+use crate::value::Val;
+
+/// `capitalize`: the first letter in upper case, the rest in lower case.
 pub(super) fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
@@ -14,7 +17,7 @@ pub(super) fn capitalize(text: &str) -> String {
     }
 }
 
-/// The same for every word.
+/// `title`: like [`capitalize`], for every word.
 pub(super) fn title(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut in_word = false;
@@ -32,18 +35,18 @@ fn lower(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().flat_map(char::to_lowercase)
 }
 
-/// Escaped, with `<br>` for line breaks; printed with `raw`.
+/// `nl2br`: escaped text with `<br>` for line breaks, to be printed with `raw`.
 pub(super) fn nl2br(text: &str) -> String {
-    html_text(text).replace("\r\n", "<br>").replace(['\n', '\r'], "<br>")
+    html_text::escaped(text).replace("\r\n", "<br>").replace(['\n', '\r'], "<br>")
 }
 
-/// Without tags and comments. What is left has no `<` that could begin one.
+/// `strip_tags`: the text without tags and comments. The result has no `<` that could begin one.
 pub(super) fn strip_tags(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         let begins_tag = c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?');
-        // Also where a removed tag stood between the two.
+        // This also applies if a removed tag stood between the two characters.
         if begins_tag && kept.ends_with('<') {
             kept.pop();
             rest = after_tag(c, rest.as_str()).chars();
@@ -54,7 +57,7 @@ pub(super) fn strip_tags(text: &str) -> String {
     kept
 }
 
-/// What follows a tag whose first character after `<` is given.
+/// The text after a tag; `first` is the tag's first character after `<`, `rest` follows it.
 fn after_tag(first: char, rest: &str) -> &str {
     if first == '!'
         && let Some(comment) = rest.strip_prefix("--")
@@ -73,22 +76,24 @@ fn after_tag(first: char, rest: &str) -> &str {
     ""
 }
 
-/// As JavaScript's `encodeURIComponent`.
+/// The ASCII characters that JavaScript's `encodeURIComponent` encodes.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// `url_encode`: as JavaScript's `encodeURIComponent`.
 pub(super) fn url_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => {
-                encoded.push(char::from(byte));
-            }
-            _ if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// At most so many characters, and `...` in place of the rest.
+/// `truncate`: at most `length` characters, and `...` if more follow.
 pub(super) fn truncate(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or("")),
@@ -96,7 +101,7 @@ pub(super) fn truncate(text: &str, length: usize) -> String {
     }
 }
 
-/// At most so many words, and `...` in place of the rest.
+/// `truncatewords`: at most `words` words, and `...` if more follow.
 pub(super) fn truncate_words(text: &str, words: usize) -> String {
     let mut seen = 0;
     let mut end = 0;
@@ -118,13 +123,13 @@ pub(super) fn truncate_words(text: &str, words: usize) -> String {
     text.to_owned()
 }
 
-/// Every occurrence of a text by another.
+/// `replace`: replaces every occurrence of `from` by `to`.
 pub(super) fn replace<'a>(
     value: &Val<'_>,
     from: &Val<'_>,
     to: &Val<'_>,
     budget: &mut Budget,
-) -> Made<Val<'a>> {
+) -> Limited<Val<'a>> {
     if value.is_nullish() {
         return Ok(Val::Text(""));
     }
@@ -136,7 +141,7 @@ pub(super) fn replace<'a>(
         return Ok(Val::made(value));
     }
     budget.read(value.len())?;
-    // The size is known before anything is made: a short text may replace to a huge one.
+    // The size is charged before the text is created: replacing may turn a short text into a huge one.
     let found = value.matches(from.as_str()).count();
     budget.make(value.len() + found.saturating_mul(to.len()))?;
     Ok(Val::made(value.replace(&from, &to)))
@@ -147,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_stripped_and_none_can_form() {
+    fn strips_tags_and_leaves_none_that_could_form() {
         for (text, expected) in [
             ("<p>a <b class='x'>b</b></p>", "a b"),
             ("a<br/>b<!-- <i> -->c", "abc"),
@@ -164,7 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn words_and_characters_are_counted() {
+    fn encodes_what_javascript_encodes() {
+        let kept = "AZaz09-_.!~*'()";
+        assert_eq!(url_encode(kept), kept);
+        assert_eq!(
+            url_encode("\0 \"#$%&+,/:;<=>?@[\\]^`{|}\u{7f}é"),
+            "%00%20%22%23%24%25%26%2B%2C%2F%3A%3B%3C%3D%3E%3F%40%5B%5C%5D%5E%60%7B%7C%7D%7F%C3%A9"
+        );
+    }
+
+    #[test]
+    fn truncates_after_characters_or_words() {
         for (text, n, by_char, by_word) in [
             ("The quick fox", 3, "The...", "The quick fox"),
             ("The quick fox", 0, "...", "..."),

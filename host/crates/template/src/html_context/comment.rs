@@ -1,5 +1,6 @@
-//! Inside `<!-- -->` and `<![CDATA[ ]]>`.
+//! The states inside `<!-- -->` and `<![CDATA[ ]]>`.
 
+/// Inside `<!-- -->`, by what was read last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comment {
     Start,
@@ -26,7 +27,7 @@ impl Comment {
     }
 }
 
-/// Inside `<![CDATA[ ]]>`, which only `<svg>` and `<math>` have.
+/// Inside `<![CDATA[ ]]>`, which exists only in `<svg>` and `<math>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cdata {
     Body,

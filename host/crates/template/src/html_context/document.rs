@@ -1,12 +1,12 @@
 //! The HTML in a `srcdoc` attribute.
 
 use super::reference::Reference;
-use super::{Machine, Place};
+use super::{ContextError, Machine, Place};
 
-/// How far it is read. It is escaped once for itself and once as an attribute's value, so a
-/// value is safe in its text only.
+/// The state of the document. A value in it is escaped twice: as text of the document, and as an
+/// attribute's value. That is safe only in the document's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct Document {
+pub(crate) struct Document {
     reference: Reference,
     machine: Machine,
 }
@@ -17,25 +17,26 @@ impl Document {
     }
 
     /// Reads a byte of the attribute.
-    pub(super) fn step(&mut self, byte: u8) -> Result<(), String> {
+    pub(super) fn step(&mut self, byte: u8) -> Result<(), ContextError> {
         let mut decoded = Vec::new();
         self.reference.step(byte, &mut decoded);
         for byte in decoded {
-            // Only what was written matters here, not where.
+            // Offsets in the document are never used.
             self.machine.step(byte, 0)?;
         }
         Ok(())
     }
 
-    /// A value stands here.
-    pub(super) fn hole(&mut self) -> Result<(), String> {
+    /// Steps over a value.
+    pub(super) fn hole(&mut self) -> Result<(), ContextError> {
         let is_text = !self.reference.is_open() && self.machine.hole(0) == Ok(Place::Text);
         match is_text {
             true => Ok(()),
-            false => Err("in srcdoc, {{ }} can stand only in the text of its HTML".to_owned()),
+            false => Err(ContextError::ValueInDocument),
         }
     }
 
+    /// The state after either of two branches.
     pub(super) fn merge(&self, other: &Document) -> Option<Document> {
         let machine = self.machine.merge(&other.machine)?;
         (self.reference == other.reference).then(|| Document { machine, ..self.clone() })

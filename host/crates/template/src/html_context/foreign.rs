@@ -1,14 +1,14 @@
-//! `<svg>` and `<math>`: inside them elements like `<title>` or `<script>` have tags in their
-//! content, `/>` closes, and there is CDATA; the rules are those of the HTML standard's tree
-//! construction. Where the tags do not tell for sure what a browser makes of them, both
-//! readings are allowed for.
+//! `<svg>` and `<math>`. Inside them, elements like `<title>` or `<script>` can contain tags, `/>`
+//! closes an element, and there are CDATA sections. The rules are those of the HTML standard's
+//! tree construction. If the tags do not tell how a browser reads them, only text that both
+//! readings agree on is accepted.
 
-/// By which rules a start tag is read.
+/// The rules by which a start tag is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Html,
     Foreign,
-    /// By one or the other.
+    /// Either of them.
     Unsure,
 }
 
@@ -18,26 +18,26 @@ enum Kind {
     Html,
     Svg,
     Math,
-    /// Foreign itself, but what it contains is HTML.
+    /// A foreign element that contains HTML.
     Point,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Open {
+pub(super) struct OpenElement {
     name: String,
     kind: Kind,
 }
 
-/// What is open.
+/// The open elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tree {
-    /// The elements since the outermost `<svg>` or `<math>`; none in plain HTML.
-    Known(Vec<Open>),
+    /// The elements from the outermost `<svg>` or `<math>` on; empty in plain HTML.
+    Known(Vec<OpenElement>),
     /// The tags do not match.
     Lost(Roots),
 }
 
-/// How many `<svg>` and `<math>` have no end tag yet.
+/// The number of `<svg>` and `<math>` elements that have no end tag yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Roots {
     svg: usize,
@@ -54,13 +54,13 @@ impl Roots {
     }
 }
 
-/// So many that no end tag ends the last one.
+/// A number of elements that no end tags can close.
 const ENDLESS: usize = usize::MAX;
 
-/// Open elements that are followed.
+/// The most open elements that are followed.
 const DEPTH_MAX: usize = 64;
 
-/// HTML elements that end all foreign ones around them.
+/// HTML elements that end all foreign elements around them.
 const BREAKOUTS: &[&str] = &[
     "b",
     "big",
@@ -113,26 +113,26 @@ impl Tree {
         Tree::Known(Vec::new())
     }
 
-    /// Whether `<![CDATA[` begins one here.
+    /// How `<![CDATA[` is read here: as a CDATA section only if foreign.
     pub(super) fn cdata(&self) -> Reading {
         match self {
             Tree::Lost(_) => Reading::Unsure,
             Tree::Known(open) => match open.last() {
-                None | Some(Open { kind: Kind::Html, .. }) => Reading::Html,
+                None | Some(OpenElement { kind: Kind::Html, .. }) => Reading::Html,
                 Some(_) => Reading::Foreign,
             },
         }
     }
 
-    /// The innermost foreign `<script>` or `<style>` around, whose text is code.
+    /// The name of the innermost open foreign `<script>` or `<style>`, whose text is code.
     pub(super) fn code(&self) -> Option<&str> {
         let Tree::Known(open) = self else { return None };
         let is_code =
-            |open: &&Open| open.kind != Kind::Html && matches!(open.name.as_str(), "script" | "style");
+            |open: &&OpenElement| open.kind != Kind::Html && matches!(open.name.as_str(), "script" | "style");
         open.iter().rev().find(is_code).map(|open| open.name.as_str())
     }
 
-    /// Follows a start tag and says how it was read.
+    /// Follows a start tag and returns how it is read.
     pub(super) fn start(&mut self, name: &str, self_closing: bool) -> Reading {
         let open = match self {
             Tree::Known(open) => open,
@@ -144,7 +144,7 @@ impl Tree {
             }
         };
         let kind = match open.last().map(|last| last.kind) {
-            // With the right attributes a <font> breaks out, and an <annotation-xml> holds HTML.
+            // Depending on its attributes, a <font> breaks out, and an <annotation-xml> contains HTML.
             Some(Kind::Svg | Kind::Math) if name == "font" => None,
             Some(Kind::Math) if name == "annotation-xml" => None,
             Some(Kind::Svg | Kind::Math) if BREAKOUTS.contains(&name) => {
@@ -179,7 +179,7 @@ impl Tree {
             self.lose();
             return reading;
         }
-        open.push(Open { name: name.to_owned(), kind });
+        open.push(OpenElement { name: name.to_owned(), kind });
         reading
     }
 
@@ -199,13 +199,13 @@ impl Tree {
         };
         let Some(top) = open.last() else { return };
         let is_html = top.kind == Kind::Html;
-        // An end tag reaches through elements of its own kind only.
+        // An end tag closes elements of its own kind only.
         let reached = open.iter().rposition(|other| (other.kind == Kind::Html) != is_html);
         let first = reached.map_or(0, |other| other + 1);
         let run = open.get(first..).unwrap_or_default();
         match run.iter().rposition(|open| open.name == name) {
             Some(index) => open.truncate(first + index),
-            // These break out, too.
+            // These end tags break out, too.
             None if !is_html && matches!(name, "p" | "br") => break_out(open),
             None => self.lose(),
         }
@@ -230,7 +230,7 @@ impl Tree {
         roots
     }
 
-    /// What is known where branches meet.
+    /// The state after either of two branches.
     pub(super) fn merge(&self, other: &Tree) -> Tree {
         if self == other {
             return self.clone();
@@ -239,15 +239,15 @@ impl Tree {
         let both_lost = matches!((self, other), (Tree::Lost(_), Tree::Lost(_)));
         let most = |a: usize, b: usize| match a == b || !both_lost {
             true => a.max(b),
-            // A loop that opens one more each time has to come to an end.
+            // A loop that opens one more element each time must reach a fixed state.
             false => ENDLESS,
         };
         Tree::Lost(Roots { svg: most(a.svg, b.svg), math: most(a.math, b.math) })
     }
 }
 
-/// Ends the foreign elements up to the nearest place where HTML may be.
-fn break_out(open: &mut Vec<Open>) {
+/// Closes foreign elements up to the next one that may contain HTML.
+fn break_out(open: &mut Vec<OpenElement>) {
     while open.pop_if(|last| matches!(last.kind, Kind::Svg | Kind::Math)).is_some() {}
 }
 
@@ -255,7 +255,7 @@ fn break_out(open: &mut Vec<Open>) {
 mod tests {
     use super::*;
 
-    /// How the last of these tags is read.
+    /// How the last one of these tags is read.
     fn reading(tags: &str) -> Reading {
         let mut tree = Tree::new();
         let mut last = Reading::Html;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_read_by_what_is_open() {
+    fn reads_tags_by_the_open_elements() {
         use Reading::{Foreign, Html, Unsure};
         for (tags, expected) in [
             ("div title", Html),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn branches_that_differ_leave_it_unsure_until_the_end() {
+    fn is_unsure_after_differing_branches_until_the_svg_ends() {
         let after = |tags: &str| {
             let mut tree = Tree::new();
             for tag in tags.split_whitespace() {

@@ -1,11 +1,11 @@
-//! Where a value stands.
+//! Steps over a value, and tells the place that it is printed at.
 
 use super::comment::{Cdata, Comment};
-use super::{Machine, State, ValueKind, url};
+use super::{ContextError, Machine, State, ValueKind, url};
 
-/// Where a value would stand.
+/// A place at which a value can be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum Place {
+pub(crate) enum Place {
     /// Between tags, or in `<title>` and `<textarea>`.
     Text,
     Comment,
@@ -14,19 +14,21 @@ pub(in super::super) enum Place {
     Attribute {
         quote: Quote,
         kind: ValueKind,
+        /// The value is the first part of an attribute value without quotes.
         begins_unquoted: bool,
     },
 }
 
+/// The quotes around an attribute's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Quote {
+pub(crate) enum Quote {
     Double,
     Single,
     None,
 }
 
 impl Place {
-    /// In an element whose tags are read as such, though its text may be code.
+    /// The place in text, or in a foreign `<script>` or `<style>`.
     fn of_text(code: Option<&str>) -> Place {
         match code {
             Some("script") => Place::Script,
@@ -37,18 +39,15 @@ impl Place {
 }
 
 impl Machine {
-    /// A value stands here. `id` names it, should it turn out to be a URL's scheme.
-    pub(in super::super) fn hole(&mut self, id: u32) -> Result<Place, String> {
-        const IN_NAME: &str = "{{ }} cannot stand in a tag or attribute name";
+    /// Steps over a value. `id` is its number, in case it turns out to be a URL's scheme.
+    pub(crate) fn hole(&mut self, id: u32) -> Result<Place, ContextError> {
         match &mut self.state {
             State::Text | State::Cdata(Cdata::Body) => Ok(Place::of_text(self.tree.code())),
-            State::Cdata(_) => Err("{{ }} cannot stand right after \"]\" in a CDATA section".to_owned()),
+            State::Cdata(_) => Err(ContextError::ValueAfterBracket),
             State::BogusComment => Ok(Place::Comment),
-            State::Comment(Comment::DashDash | Comment::Bang) => {
-                Err("{{ }} cannot stand right after \"--\" in a comment".to_owned())
-            }
+            State::Comment(Comment::DashDash | Comment::Bang) => Err(ContextError::ValueAfterDashes),
             State::Comment(comment) => {
-                // What is printed into a comment is never empty and has no "-" or ">".
+                // A value in a comment is never printed empty, and never with "-" or ">".
                 *comment = Comment::Body;
                 Ok(Place::Comment)
             }
@@ -66,13 +65,13 @@ impl Machine {
             | State::AfterAttributeName
             | State::SelfClosing
             | State::CdataOpen(_)
-            | State::Markup { .. } => Err(IN_NAME.to_owned()),
+            | State::Markup { .. } => Err(ContextError::ValueInName),
         }
     }
 
-    fn value_hole(&mut self, id: u32, begins_unquoted: bool) -> Result<Place, String> {
+    fn value_hole(&mut self, id: u32, begins_unquoted: bool) -> Result<Place, ContextError> {
         let State::Value { quote, kind } = &mut self.state else {
-            return Err("no attribute value is open".to_owned());
+            return Err(ContextError::ValueInName);
         };
         let place = Place::Attribute { quote: *quote, kind: kind.clone(), begins_unquoted };
         match kind {
@@ -83,13 +82,13 @@ impl Machine {
         Ok(place)
     }
 
-    /// A key for this context, for what is compiled once for each context it is used in.
-    pub(in super::super) fn key(&self) -> String {
+    /// A key for this context. A component is compiled once for each context.
+    pub(crate) fn key(&self) -> String {
         format!("{:?} {} {} {} {:?}", self.state, self.element, self.closing, self.attribute, self.tree)
     }
 
-    /// Where this is, for the author.
-    pub(in super::super) fn describe(&self) -> String {
+    /// The place in words, for the author.
+    pub(crate) fn describe(&self) -> String {
         match &self.state {
             State::Text => "in text".to_owned(),
             State::TagOpen | State::EndTagOpen | State::TagName => "in a tag name".to_owned(),

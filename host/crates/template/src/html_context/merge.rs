@@ -1,11 +1,11 @@
-//! Where branches meet: what a browser would be reading after either of them.
+//! Merges the states after several branches into one.
 
 use super::{Gap, Machine, Quote, State, ValueKind, url};
 
 impl Machine {
-    /// What both branches leave behind, or `None` when a browser would read what follows
+    /// The state after either of two branches, or `None` if a browser would read the following text
     /// differently after each.
-    pub(in super::super) fn merge(&self, other: &Machine) -> Option<Machine> {
+    pub(crate) fn merge(&self, other: &Machine) -> Option<Machine> {
         let state = match (&self.state, &other.state) {
             (State::Text, State::Text) => State::Text,
             (State::Raw(a), State::Raw(b)) if a == b && self.element == other.element => {
@@ -46,7 +46,7 @@ impl Machine {
         Some(Machine { state, tree: self.tree.merge(&other.tree), ..self.clone() })
     }
 
-    /// Both branches stand in the same tag, but not both in the same part of it.
+    /// Merges states in the same tag, but in different parts of it.
     fn merge_gaps(&self, other: &Machine) -> Option<Machine> {
         if self.element != other.element || self.closing != other.closing {
             return None;
@@ -61,7 +61,7 @@ impl Machine {
         Some(Machine { state: State::Gap(gap), tree: self.tree.merge(&other.tree), ..self.clone() })
     }
 
-    /// The strictest gap that a state inside a tag amounts to.
+    /// The gap with the strictest rules that a state inside a tag can become.
     fn gap(&self) -> Option<Gap> {
         match &self.state {
             State::Gap(gap) => Some(*gap),
@@ -72,8 +72,8 @@ impl Machine {
         }
     }
 
-    /// Whether what follows is read the same after `self` as after `other`.
-    pub(in super::super) fn same_context(&self, other: &Machine) -> bool {
+    /// Whether the following text is read the same after `self` as after `other`.
+    pub(crate) fn same_context(&self, other: &Machine) -> bool {
         self.state == other.state && self.tree == other.tree && self.merge(other).is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! What an attribute's value is, by the names of the attribute and its element.
+//! What the names of elements and attributes mean.
 
 use super::{Document, Separator, Url, ValueKind};
 
@@ -23,17 +23,17 @@ const URL_ATTRIBUTES: &[&str] = &[
     "usemap",
 ];
 
-/// Lists of URLs, parted by commas or spaces.
+/// Attributes with lists of URLs, separated by commas or spaces.
 const URL_LIST_ATTRIBUTES: &[&str] = &["srcset", "imagesrcset", "ping"];
 
-/// SVG elements that can set another element's `href`, and the attributes they take it from.
+/// SVG elements that can set another element's `href`, and the attributes that the value comes from.
 const ANIMATIONS: &[&str] = &["animate", "animatemotion", "animatetransform", "set"];
 const ANIMATED_VALUES: &[&str] = &["by", "from", "to"];
 
 /// Attributes that browser frameworks evaluate as JavaScript.
 const FRAMEWORK_PREFIXES: &[&str] = &["@", ":", "v-", "x-", "ng-", "data-ng-", "hx-on"];
 
-/// Both names in lower case.
+/// The kind of an attribute's value. Both names are in lower case.
 pub(super) fn value_kind(element: &str, attribute: &str) -> ValueKind {
     let url = |separator| ValueKind::Url(Url::new(separator));
     let local = match attribute.rsplit_once(':') {
@@ -55,7 +55,7 @@ pub(super) fn value_kind(element: &str, attribute: &str) -> ValueKind {
     }
 }
 
-/// Elements whose content has no tags in it.
+/// Whether the element's content is text without tags.
 pub(super) fn is_raw_text(element: &str) -> bool {
     matches!(
         element,
@@ -63,7 +63,7 @@ pub(super) fn is_raw_text(element: &str) -> bool {
     )
 }
 
-/// Elements that only an `<svg>` has.
+/// Whether the element exists only in `<svg>`.
 pub(super) fn is_shape(element: &str) -> bool {
     matches!(
         element,
@@ -93,8 +93,8 @@ pub(super) fn is_shape(element: &str) -> bool {
     )
 }
 
-/// Elements without an end tag.
-pub(in super::super) fn is_void(element: &str) -> bool {
+/// Whether the element has no end tag.
+pub(crate) fn is_void(element: &str) -> bool {
     matches!(
         element,
         "area"
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attributes_are_classified_by_name() {
+    fn classifies_attributes_by_name() {
         let url = ValueKind::Url(Url::new(None));
         let urls = |separator| ValueKind::Url(Url::new(Some(separator)));
         for (element, attribute, expected) in [

@@ -1,19 +1,19 @@
-//! Inside `<script>`, `<style>`, `<textarea>` and the like: everything is text up to the
-//! element's own end tag.
+//! The states inside `<script>`, `<style>`, `<textarea>` and similar elements, where everything is
+//! text up to the element's own end tag.
 
-use super::Place;
+use super::{ContextError, Place};
 
-/// How a script's end tag is read after `<!--`, by the HTML standard.
+/// How the HTML standard reads a script's end tag after `<!--`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escaped {
     No,
     /// After `<!--`.
     Once,
-    /// After `<!-- <script`: `</script>` only leads back to `Once`.
+    /// After `<!-- <script`: `</script>` only returns to `Once`.
     Twice,
 }
 
-/// The beginning of something that matters.
+/// The beginning of a tag, a comment or the end of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Partial {
     Nothing,
@@ -21,22 +21,24 @@ enum Partial {
     Less,
     /// `<` and then a value.
     LessValue,
-    /// `</` and so many bytes of the element's name.
+    /// `</` and this many bytes of the element's name.
     EndName(usize),
-    /// `<!` and so many dashes.
+    /// `<!` and this many dashes.
     Bang(usize),
-    /// `<` and so many bytes of "script", once escaped.
+    /// `<` and this many bytes of "script", in the state `Once`.
     StartName(usize),
-    /// So many dashes, once escaped.
+    /// This many dashes, in the states `Once` and `Twice`.
     Dashes(usize),
 }
 
+/// The state inside such an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RawText {
     escaped: Escaped,
     partial: Partial,
+    /// The offset of the `<` of `partial`.
     less_at: usize,
-    /// It may be an element that has tags in it, so it must not have what looks like one.
+    /// A browser may read tags in this element, so text that looks like one is an error.
     no_tags: bool,
 }
 
@@ -45,12 +47,14 @@ impl RawText {
         RawText { escaped: Escaped::No, partial: Partial::Nothing, less_at: 0, no_tags: false }
     }
 
+    /// In an element that a browser may read as one with tags.
     pub(super) fn without_tags() -> RawText {
         RawText { no_tags: true, ..RawText::new() }
     }
 
-    /// Returns where the end tag began when `byte` is the first after its name.
-    pub(super) fn step(&mut self, byte: u8, at: usize, element: &str) -> Result<Option<usize>, String> {
+    /// Reads a byte. If it is the first one after the name of the end tag, returns the offset at
+    /// which the end tag begins.
+    pub(super) fn step(&mut self, byte: u8, at: usize, element: &str) -> Result<Option<usize>, ContextError> {
         let ends_name = matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b'/' | b'>');
         let lower = byte.to_ascii_lowercase();
         let is_script = element == "script";
@@ -61,7 +65,7 @@ impl RawText {
             _ => false,
         };
         if self.no_tags && is_tag {
-            return Err(super::unsure("a tag"));
+            return Err(ContextError::Ambiguous("a tag"));
         }
         let next = match self.partial {
             Partial::Less if byte == b'/' => Some(Partial::EndName(0)),
@@ -72,12 +76,12 @@ impl RawText {
             Partial::LessValue
                 if matches!(byte, b'/' | b'!') || (self.escaped == Escaped::Once && lower == b's') =>
             {
-                return Err("\"<\", a value and this could together end the element".to_owned());
+                return Err(ContextError::TextAfterValueEndsElement);
             }
             Partial::EndName(index) if expected(element, index) => Some(Partial::EndName(index + 1)),
             Partial::EndName(index) if ends_name && index == element.len() => {
                 if self.escaped != Escaped::Twice {
-                    // "plaintext" has no end.
+                    // A "plaintext" element never ends.
                     return Ok((element != "plaintext").then_some(self.less_at));
                 }
                 self.escaped = Escaped::Once;
@@ -113,17 +117,18 @@ impl RawText {
             (None, _) => Partial::Nothing,
         };
         if self.partial == Partial::Nothing {
-            // Where a long gone "<" stood must not make two contexts differ.
+            // The place of an earlier "<" must not make two contexts differ.
             self.less_at = 0;
         }
         Ok(None)
     }
 
-    pub(super) fn hole(&mut self, element: &str) -> Result<Place, String> {
+    /// Steps over a value.
+    pub(super) fn hole(&mut self, element: &str) -> Result<Place, ContextError> {
         self.partial = match self.partial {
             Partial::Nothing | Partial::Dashes(..2) => Partial::Nothing,
             Partial::Less | Partial::LessValue => Partial::LessValue,
-            _ => return Err("a value here could end the element".to_owned()),
+            _ => return Err(ContextError::ValueEndsElement),
         };
         Ok(match element {
             "script" => Place::Script,

@@ -1,12 +1,15 @@
-//! Character references in an attribute's literal text, which a browser decodes before it
+//! Character references (`&amp;`) in an attribute's literal text. A browser decodes them before it
 //! looks at the value.
+//!
+//! This is our own decoder because crates decode a complete text, and here a value may follow in
+//! the middle of a reference.
 
-/// Where the text stands in or outside of a reference.
+/// The position in or outside of a reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in super::super) enum Reference {
+pub(crate) enum Reference {
     #[default]
     Outside,
-    /// After `&` and so much of a name.
+    /// After `&` and this part of a name.
     Name(String),
     /// After `&#`.
     Number,
@@ -20,7 +23,7 @@ pub(in super::super) enum Reference {
     },
 }
 
-/// Those that mean something in a URL or in markup, and whether they need no `;`.
+/// The references that matter in a URL or in markup, and whether they may lack the `;`.
 const NAMES: &[(&str, char, bool)] = &[
     ("AMP", '&', true),
     ("GT", '>', true),
@@ -50,13 +53,13 @@ const NAMES: &[(&str, char, bool)] = &[
 const NAME_BYTES_MAX: usize = 8;
 
 impl Reference {
-    /// Whether a text that follows here could become a part of a reference.
-    pub(in super::super) fn is_open(&self) -> bool {
+    /// Whether a text that follows could become a part of a reference.
+    pub(crate) fn is_open(&self) -> bool {
         *self != Reference::Outside
     }
 
-    /// Reads a byte and adds to `out` what is certain by now.
-    pub(in super::super) fn step(&mut self, byte: u8, out: &mut Vec<u8>) {
+    /// Reads a byte, and adds to `out` the bytes whose meaning is then certain.
+    pub(crate) fn step(&mut self, byte: u8, out: &mut Vec<u8>) {
         match self {
             Reference::Outside if byte == b'&' => *self = Reference::Name(String::new()),
             Reference::Outside => out.push(byte),
@@ -87,13 +90,13 @@ impl Reference {
         *self = Reference::Digits { code: code.saturating_mul(radix).saturating_add(digit), radix };
     }
 
-    /// Ends at a byte that is no part of it; whether that byte was its `;`.
+    /// Ends at a byte that is not a part of the reference. Returns whether that byte was its `;`.
     fn end(self, byte: u8, out: &mut Vec<u8>) -> bool {
         let closed = byte == b';';
         let decoded = match &self {
             Reference::Digits { code: 0, .. } => Some('\u{fffd}'),
             Reference::Digits { code, .. } => Some(char::from_u32(*code).unwrap_or('\u{fffd}')),
-            // Where a URL goes on after a name without ";", the name is just text.
+            // If a URL continues after a name without ";", the name is just text.
             Reference::Name(name) if closed || !(byte == b'=' || byte.is_ascii_alphanumeric()) => NAMES
                 .iter()
                 .find(|(known, _, bare)| known == name && (closed || *bare))
@@ -107,7 +110,7 @@ impl Reference {
         closed && decoded.is_some()
     }
 
-    /// What turned out to be no reference.
+    /// Adds the text itself, because it is not a reference.
     fn spell(&self, out: &mut Vec<u8>) {
         match self {
             Reference::Outside | Reference::Digits { .. } => {}
@@ -118,14 +121,14 @@ impl Reference {
     }
 }
 
-/// A whole text, decoded.
-pub(in super::super) fn decoded(text: &str) -> String {
+/// Decodes a complete text.
+pub(crate) fn decoded(text: &str) -> String {
     let mut reference = Reference::default();
     let mut out = Vec::with_capacity(text.len());
     for byte in text.bytes() {
         reference.step(byte, &mut out);
     }
-    // A browser ends what is open at the closing quote.
+    // A browser ends an open reference at the closing quote.
     reference.end(b'"', &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_decoded_as_in_attributes() {
+    fn decodes_references_as_in_attributes() {
         for (text, expected) in [
             ("a&amp;b", "a&b"),
             ("&#32;&#x6A;&#X6a&#106;", " jjj"),

@@ -1,10 +1,10 @@
-//! Whatever a value holds, the page around it keeps its structure.
+//! No value changes the structure of the page around it.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::{Includes, Scope, Template};
 use super::*;
+use crate::{Includes, Scope, Template};
 
 struct Nothing;
 
@@ -42,7 +42,7 @@ fn structure(html: &str) -> Vec<String> {
         match machine.step(byte, at) {
             Ok(Some(tag)) => found.push(format!("{}{}", if tag.closing { "/" } else { "" }, tag.name)),
             Ok(None) => {}
-            Err(message) => found.push(message),
+            Err(error) => found.push(error.to_string()),
         }
         if was_name && machine.state != State::AttributeName {
             found.push(machine.attribute.clone());
@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn values_never_change_the_structure(pieces in prop::collection::vec(prop::sample::select(PIECES), 1..12)) {
+    fn no_value_changes_the_structure_of_the_page(pieces in prop::collection::vec(prop::sample::select(PIECES), 1..12)) {
         let source = pieces.concat();
         if let Ok(template) = Template::compile("page", &source, &Nothing) {
             // The same branches are taken for every value that is not empty.

@@ -1,41 +1,42 @@
-//! How much of a URL is decided while its literal parts are read.
+//! Tells how much of a URL is decided after its literal parts are read.
 
-use super::ValueKind;
 use super::reference::Reference;
+use super::{ContextError, ValueKind};
 
-/// A URL attribute's value as far as it is read.
+/// The state of a URL attribute's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct Url {
+pub(crate) struct Url {
     pub phase: UrlPhase,
-    /// What parts the URLs of a list.
+    /// The separator of the URLs, if the value is a list.
     pub separator: Option<Separator>,
     reference: Reference,
 }
 
-/// Only what stands before the first of `: / ? #` can choose the scheme.
+/// How far the scheme is decided. Only text before the first `:`, `/`, `?` or `#` can be a scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum UrlPhase {
-    /// Nothing yet: a value here is the URL's beginning.
+pub(crate) enum UrlPhase {
+    /// Nothing was read yet: a value here begins the URL.
     Start,
-    /// Literal text that could still be, or become, a scheme.
+    /// Literal text that is, or could become, a scheme.
     Literal(String),
-    /// A value came first and nothing else; it has this number.
+    /// Only one value was read. This is its number.
     Value(u32),
-    /// Values and text mixed, or one of several things, and no sign yet that ends a scheme.
+    /// Values and text, or different text in each branch, without a character that ends a scheme.
     Mixed,
-    /// Past the scheme, if there is one.
+    /// After the scheme, if there is one.
     Settled,
 }
 
+/// The separator of the URLs of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Separator {
-    /// And white space before what describes a URL.
+pub(crate) enum Separator {
+    /// White space separates a URL from its description.
     Comma,
     Semicolon,
 }
 
 impl Separator {
-    pub(in super::super) fn sign(self) -> char {
+    pub(crate) fn sign(self) -> char {
         match self {
             Separator::Comma => ',',
             Separator::Semicolon => ';',
@@ -50,14 +51,14 @@ impl Url {
         Url { phase: UrlPhase::Start, separator, reference: Reference::default() }
     }
 
-    /// Whether nothing that follows can matter.
+    /// Whether the following text cannot change anything.
     fn is_done(&self) -> bool {
         self.phase == UrlPhase::Settled && self.separator.is_none()
     }
 }
 
-/// Reads a literal byte. Returns the number of a value that has just become the scheme.
-pub(super) fn step(kind: &mut ValueKind, byte: u8) -> Result<Option<u32>, String> {
+/// Reads a literal byte. If it makes a value the scheme, returns the number of the value.
+pub(super) fn step(kind: &mut ValueKind, byte: u8) -> Result<Option<u32>, ContextError> {
     let mut scheme_hole = None;
     let mut decoded = Vec::new();
     match kind {
@@ -71,7 +72,7 @@ pub(super) fn step(kind: &mut ValueKind, byte: u8) -> Result<Option<u32>, String
             if is_script {
                 *kind = ValueKind::Script;
             } else if url.is_done() {
-                // What follows must not make two contexts differ.
+                // Text after the scheme must not make two contexts differ.
                 url.reference = Reference::default();
             }
         }
@@ -79,8 +80,8 @@ pub(super) fn step(kind: &mut ValueKind, byte: u8) -> Result<Option<u32>, String
     Ok(scheme_hole)
 }
 
-/// Returns a value that is the scheme, and whether what follows is a script.
-fn decoded_step(url: &mut Url, byte: u8) -> Result<(Option<u32>, bool), String> {
+/// Returns the number of a value that became the scheme, and whether a script follows.
+fn decoded_step(url: &mut Url, byte: u8) -> Result<(Option<u32>, bool), ContextError> {
     let Url { phase, separator, .. } = url;
     match separator {
         Some(separator) if byte == separator.sign() as u8 => {
@@ -95,9 +96,9 @@ fn decoded_step(url: &mut Url, byte: u8) -> Result<(Option<u32>, bool), String> 
     }
     match (&mut *phase, byte) {
         (UrlPhase::Settled, _) => {}
-        // Browsers drop these wherever they stand in a URL.
+        // Browsers ignore these everywhere in a URL.
         (_, b'\t' | b'\n' | b'\r') => {}
-        // And these at its beginning.
+        // Browsers ignore these at its beginning.
         (UrlPhase::Start, ..=b' ') => {}
         (_, b'/' | b'?' | b'#' | b'\\') => *phase = UrlPhase::Settled,
         (UrlPhase::Literal(scheme), b':') => {
@@ -111,7 +112,7 @@ fn decoded_step(url: &mut Url, byte: u8) -> Result<(Option<u32>, bool), String> 
             return Ok((Some(id), false));
         }
         (UrlPhase::Mixed, b':') => {
-            return Err("write a URL's scheme out, or put the whole URL into one {{ }}".to_owned());
+            return Err(ContextError::SchemeInParts);
         }
         (UrlPhase::Start, b':') => *phase = UrlPhase::Settled,
         (UrlPhase::Start, _) => {
@@ -127,12 +128,10 @@ fn decoded_step(url: &mut Url, byte: u8) -> Result<(Option<u32>, bool), String> 
     Ok((None, false))
 }
 
-/// A value stands here.
-pub(super) fn hole(url: &mut Url, id: u32) -> Result<(), String> {
+/// Steps over a value.
+pub(super) fn hole(url: &mut Url, id: u32) -> Result<(), ContextError> {
     if url.phase != UrlPhase::Settled && url.reference.is_open() {
-        return Err(
-            "{{ }} here could change the character reference before it; write \"&\" as \"&amp;\"".to_owned()
-        );
+        return Err(ContextError::ValueInReference);
     }
     url.reference = Reference::default();
     url.phase = match url.phase {
@@ -143,8 +142,8 @@ pub(super) fn hole(url: &mut Url, id: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// What holds after both. Where they differ, a value is checked with all that was printed
-/// before it.
+/// The state after either of two branches. If they differ, a value that follows is checked together
+/// with the text that was printed before it.
 pub(super) fn merge(a: &Url, b: &Url) -> Option<Url> {
     if a == b {
         return Some(a.clone());

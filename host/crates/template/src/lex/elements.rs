@@ -1,32 +1,32 @@
-//! Finds where elements with `v-if` and its kin end and which of them make a chain.
+//! Finds the ends of elements with `v-if`, `v-else-if` or `v-else`, and links them into chains.
 
-use super::super::html_context::names::is_void;
-use super::super::html_context::{Machine, Tag};
 use super::{Element, Kind, Token};
+use crate::html_context::names::is_void;
+use crate::html_context::{Machine, Tag};
 
-/// Conditional elements that may be open at a time; more are left without an end.
+/// The most conditional elements that may be open at a time. The ends of further ones are not found.
 const OPEN_MAX: usize = 128;
 
-/// A conditional element without its end tag yet.
+/// A conditional element whose end tag was not read yet.
 #[derive(Debug, Clone)]
-struct Open {
+struct OpenElement {
     element: usize,
-    /// How many elements of its own name stand open, itself included.
+    /// How many elements of its name are open in it, itself included.
     depth: usize,
 }
 
-/// What was open where an `@if` began.
+/// The state in which an `@if` began.
 struct Branches {
     machine: Machine,
-    open: Vec<Open>,
+    open: Vec<OpenElement>,
 }
 
-/// Collects conditional elements while tags go by.
+/// Collects conditional elements from the tags of a file.
 pub(super) struct Elements<'s> {
     source: &'s str,
     elements: Vec<Element>,
-    open: Vec<Open>,
-    /// The conditional element that ended with the last tag.
+    open: Vec<OpenElement>,
+    /// The conditional element that the last tag closed.
     last_closed: Option<usize>,
     branches: Vec<Branches>,
 }
@@ -40,6 +40,7 @@ impl<'s> Elements<'s> {
         self.elements
     }
 
+    /// Reads the next tag.
     pub(super) fn tag(&mut self, tag: Tag) {
         if tag.closing {
             return self.end_tag(&tag);
@@ -73,7 +74,7 @@ impl<'s> Elements<'s> {
         if closes_itself {
             self.last_closed = Some(id);
         } else if self.open.len() < OPEN_MAX {
-            self.open.push(Open { element: id, depth: 1 });
+            self.open.push(OpenElement { element: id, depth: 1 });
         }
     }
 
@@ -92,38 +93,41 @@ impl<'s> Elements<'s> {
         }
     }
 
-    /// The innermost open conditional element of a name.
+    /// The innermost open conditional element with a name.
     fn innermost(&self, name: &str) -> Option<usize> {
         self.open
             .iter()
             .rposition(|open| self.elements.get(open.element).is_some_and(|element| element.name == name))
     }
 
-    /// Returns the element if nothing of its name stands open any more.
+    /// Returns the element if no element of its name is open in it any more.
     fn change_depth(&mut self, index: usize, by: isize) -> Option<usize> {
         let open = self.open.get_mut(index)?;
         open.depth = open.depth.saturating_add_signed(by);
         (open.depth == 0).then_some(open.element)
     }
 
+    /// An `@if` begins.
     pub(super) fn enter_branches(&mut self, machine: &Machine) {
         let open = self.open.clone();
         self.branches.push(Branches { machine: machine.clone(), open });
     }
 
+    /// The next branch of the `@if` begins. Returns the state in which it begins.
     pub(super) fn next_branch(&mut self) -> Option<Machine> {
         let branches = self.branches.last()?;
         self.open = branches.open.clone();
         Some(branches.machine.clone())
     }
 
+    /// The `@if` ends.
     pub(super) fn leave_branches(&mut self) {
         self.branches.pop();
     }
 }
 
-/// Whether a text prints nothing of its own.
-pub(in super::super) fn is_space_or_comments(gap: &str) -> bool {
+/// Whether a text consists of white space and comments only.
+pub(crate) fn is_space_or_comments(gap: &str) -> bool {
     let mut rest = gap.trim_start();
     while let Some(comment) = rest.strip_prefix("<!--") {
         let Some((_, after)) = comment.split_once("-->") else {
@@ -134,7 +138,7 @@ pub(in super::super) fn is_space_or_comments(gap: &str) -> bool {
     rest.is_empty()
 }
 
-/// Puts the beginnings, attributes and ends of elements between the other tokens.
+/// Inserts the beginnings, attributes and ends of elements into the tokens.
 pub(super) fn weave(tokens: Vec<Token>, elements: &[Element], source: &str) -> Vec<Token> {
     let mut marks: Vec<(usize, usize, Kind)> = Vec::new();
     for (id, element) in elements.iter().enumerate() {
@@ -148,7 +152,7 @@ pub(super) fn weave(tokens: Vec<Token>, elements: &[Element], source: &str) -> V
     if marks.is_empty() {
         return tokens;
     }
-    // What ends at an offset ends before anything begins there.
+    // At the same offset, ends come before beginnings.
     marks.sort_by_key(|(at, order, _)| (*at, *order));
     let mut marks = marks.into_iter().peekable();
     let mut woven = Vec::with_capacity(tokens.len() + marks.len() * 2);
@@ -165,8 +169,8 @@ pub(super) fn weave(tokens: Vec<Token>, elements: &[Element], source: &str) -> V
                 at = mark;
             }
             let kind = match kind {
-                // Only a value in the middle of the attribute can cut it off; then it is
-                // an error that the escaping will report.
+                // Only a value in the middle of the attribute can cut it off. Escaping reports
+                // that as an error.
                 Kind::Condition { element, end: attribute_end } => {
                     let end = attribute_end.min(end).max(mark);
                     at = at.max(end);
@@ -186,7 +190,8 @@ pub(super) fn weave(tokens: Vec<Token>, elements: &[Element], source: &str) -> V
     woven
 }
 
-/// The attribute with the space before it, unless that is all that parts its neighbours.
+/// The range of the attribute with the space before it. The space stays if nothing else separates the
+/// attribute before from the text after.
 fn attribute_range(element: &Element, source: &str) -> (usize, usize) {
     let (start, end) = (element.condition.start, element.condition.end);
     let after = source.get(end..).and_then(|rest| rest.chars().next());

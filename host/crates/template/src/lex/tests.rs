@@ -1,8 +1,8 @@
 use super::*;
 
-/// The literal text of a file, with a mark for everything else.
+/// The literal text of a file, with a mark for each other token.
 fn outline(source: &str) -> Result<String, String> {
-    let lexed = lex(0, source).map_err(|p| format!("{}: {}", p.pos.at, p.message))?;
+    let lexed = lex(0, source).map_err(|p| format!("{}: {}", p.pos.at, p.mistake))?;
     Ok(lexed
         .tokens
         .iter()
@@ -18,7 +18,7 @@ fn outline(source: &str) -> Result<String, String> {
 }
 
 #[test]
-fn only_directives_are_directives() {
+fn tells_directives_from_text() {
     for (source, expected) in [
         ("@media (x) { a@b.c @import }", "@media (x) { a@b.c @import }"),
         ("@if(a)yes@else no@endif", "§yes§ no§"),
@@ -40,7 +40,7 @@ fn only_directives_are_directives() {
 }
 
 #[test]
-fn mistakes_are_named_where_they_are() {
+fn reports_mistakes_at_their_offsets() {
     for (source, expected) in [
         ("ab {{ }}", "3: there is nothing"),
         ("{{{ a }}}", "0: there is no {{{ }}}"),
@@ -60,7 +60,7 @@ fn mistakes_are_named_where_they_are() {
 }
 
 #[test]
-fn conditional_elements_are_found_with_their_ends() {
+fn finds_conditional_elements_and_their_ends() {
     for (source, expected) in [
         ("<p v-if=\"a\">x</p>y", "«0:<p‹0›>x</p>:0»y"),
         ("<P V-IF='a'><p></p></P>", "«0:<P‹0›><p></p></P>:0»"),
@@ -90,7 +90,7 @@ fn conditional_elements_are_found_with_their_ends() {
 }
 
 #[test]
-fn chains_link_only_over_space_and_comments() {
+fn links_chains_across_space_and_comments_only() {
     let next = |source: &str| {
         let lexed = lex(0, source).ok();
         lexed.and_then(|lexed| lexed.elements.first().map(|element| element.next))

@@ -1,33 +1,34 @@
-//! Components: one template for each context and set of argument names.
+//! Components. Each becomes one template for each context and set of argument names.
 
 use handlebars::template::TemplateElement;
 
-use super::super::ast::{Expr, Named};
-use super::super::html_context::Machine;
-use super::super::parse::{Known, check_name, parse};
-use super::super::source::{Checked, Pos, Problem};
 use super::elements::call;
-use super::layouts::{check_file_name, not_included};
 use super::{Action, Arguments, Helper, Here, Lowering, Names};
+use crate::ast::{Expr, Named};
+use crate::html_context::Machine;
+use crate::mistake::Mistake;
+use crate::parse::{Known, check_name, parse};
+use crate::source::{Checked, Pos, Problem};
 
-/// What tells the uses of a component apart.
+/// A component's template is shared by all uses with the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ComponentKey {
     name: String,
     context: String,
-    /// Sorted; `None` where they are known at run time only.
+    /// The sorted names of the arguments. `None` if they are known only at run time.
     arguments: Option<Vec<String>>,
 }
 
-/// A component, compiled for one use.
+/// A component, compiled for one key.
 pub(super) struct Component {
     unit: usize,
-    /// Where it leaves off; `None` while it is being compiled, in itself.
+    /// The state in which it ends. `None` while it is being compiled.
     end: Option<Machine>,
     recursive: bool,
 }
 
 impl Lowering<'_> {
+    /// Lowers the use of a component.
     pub(super) fn component(
         &mut self,
         component: &Named,
@@ -69,24 +70,24 @@ impl Lowering<'_> {
         Ok(call(Helper::Component, action))
     }
 
-    /// The component's unit; what follows goes on from where it ends.
+    /// The component's unit. Updates the state to that after the component.
     fn compiled(&mut self, key: &ComponentKey, pos: Pos, here: &mut Here<'_>) -> Checked<usize> {
         if let Some(known) = self.components.get_mut(key) {
             match &known.end {
                 Some(end) => here.machine = end.clone(),
-                // It is assumed to end as it began, which is checked when it does.
+                // It is assumed to end in the state in which it began. That is checked when it ends.
                 None => known.recursive = true,
             }
             return Ok(known.unit);
         }
         if self.component_depth >= self.limits.component_depth_max {
-            return Err(Problem::new(pos, self.too_deep()));
+            return Err(Problem::new(pos, Mistake::ComponentDepth(self.limits.component_depth_max)));
         }
         let file = self.component_file(&key.name, pos)?;
         let known = key.arguments.as_deref().map_or(Known::All, Known::Component);
         let document = parse(file, self.sources.text(file), known)?;
         if let Some(layout) = &document.extends {
-            return Err(Problem::new(layout.pos, "a component cannot extend a layout"));
+            return Err(Problem::new(layout.pos, Mistake::ExtendsInComponent));
         }
         let unit = self.new_unit();
         let compiling = Component { unit, end: None, recursive: false };
@@ -102,46 +103,12 @@ impl Lowering<'_> {
         self.finish_unit(unit, elements, inside.names.slots());
         if let Some(component) = self.components.get_mut(key) {
             if component.recursive && !inside.machine.same_context(&here.machine) {
-                let message = format!(
-                    "\"{}\" uses itself, so it must end where it began, {}; it ends {}",
-                    key.name,
-                    here.machine.describe(),
-                    inside.machine.describe()
-                );
-                return Err(Problem::new(pos, message));
+                let (start, end) = (here.machine.describe(), inside.machine.describe());
+                return Err(Problem::new(pos, Mistake::RecursionEnds { name: key.name.clone(), start, end }));
             }
             component.end = Some(inside.machine.clone());
         }
         here.machine = inside.machine;
         Ok(unit)
-    }
-
-    fn too_deep(&self) -> String {
-        let most = self.limits.component_depth_max;
-        format!("components nest deeper than {most} (component_depth_max)")
-    }
-
-    fn component_file(&mut self, name: &str, pos: Pos) -> Checked<u32> {
-        if let Some(file) = self.component_files.get(name) {
-            return Ok(*file);
-        }
-        check_file_name(name, pos)?;
-        let Some((file, source)) = self.includes.component(name) else {
-            let names = self.includes.component_names();
-            return Err(Problem::new(pos, not_included("component", name, &names)));
-        };
-        let file = self.add_file(&file, &source, pos)?;
-        self.component_files.insert(name.to_owned(), file);
-        Ok(file)
-    }
-
-    pub(super) fn add_file(&mut self, name: &str, source: &str, pos: Pos) -> Checked<u32> {
-        let most = self.limits.source_bytes_max;
-        if source.len() > most {
-            let message = format!("{name} is larger than {most} bytes (source_bytes_max)");
-            return Err(Problem::new(pos, message));
-        }
-        // Some editors begin every file with a mark that is none in the middle of a page.
-        Ok(self.sources.add(name, source.strip_prefix('\u{feff}').unwrap_or(source)))
     }
 }

@@ -1,4 +1,4 @@
-//! Handlebars' own template elements.
+//! Builds Handlebars' template elements.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use handlebars::template::{ExpressionSpecBuilder, HelperTemplate, Parameter, Tem
 
 /// The helpers that a compiled page calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Helper {
+pub(crate) enum Helper {
     Print,
     /// Renders the first of its [`branch`]es whose test holds.
     Choose,
@@ -17,10 +17,12 @@ pub(in super::super) enum Helper {
 }
 
 impl Helper {
-    pub(in super::super) const ALL: [Helper; 5] =
+    /// All helpers.
+    pub(crate) const ALL: [Helper; 5] =
         [Helper::Print, Helper::Choose, Helper::Each, Helper::Set, Helper::Component];
 
-    pub(in super::super) fn name(self) -> &'static str {
+    /// The name that Handlebars calls it by.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Helper::Print => "print",
             Helper::Choose => "choose",
@@ -31,12 +33,14 @@ impl Helper {
     }
 }
 
+/// A template with these elements.
 pub(super) fn template(elements: Vec<TemplateElement>) -> Template {
     let mut template = Template::default();
     template.elements = elements;
     template
 }
 
+/// Literal text.
 pub(super) fn text(text: String) -> TemplateElement {
     TemplateElement::RawString(text)
 }
@@ -54,7 +58,7 @@ pub(super) fn block(helper: Helper, action: Option<usize>, body: Vec<TemplateEle
     named_block(helper.name(), action, body)
 }
 
-/// `{{#branch number}}…{{/branch}}` in a `choose`; without a number it is the last.
+/// `{{#branch number}}…{{/branch}}` in a `choose`. The `else` branch has no number.
 pub(super) fn branch(test: Option<usize>, body: Vec<TemplateElement>) -> TemplateElement {
     named_block("branch", test, body)
 }
@@ -69,8 +73,8 @@ fn named_block(name: &str, action: Option<usize>, body: Vec<TemplateElement>) ->
     }
 }
 
-/// The number that a helper was called with.
-pub(in super::super) fn action_of(helper: &HelperTemplate) -> Option<usize> {
+/// The number with which a helper is called.
+pub(crate) fn action_of(helper: &HelperTemplate) -> Option<usize> {
     match helper.params.first() {
         Some(Parameter::Literal(number)) => usize::try_from(number.as_u64()?).ok(),
         _ => None,
@@ -78,7 +82,7 @@ pub(in super::super) fn action_of(helper: &HelperTemplate) -> Option<usize> {
 }
 
 fn helper_template(name: &str, action: Option<usize>, block: bool) -> Option<HelperTemplate> {
-    // The builder only fails when a field is missing, and none is.
+    // The builder fails only if a field is missing, and none is.
     let expression = ExpressionSpecBuilder::default()
         .name(Parameter::Name(name.to_owned()))
         .params(action.map(|action| Parameter::Literal(action.into())).into_iter().collect())

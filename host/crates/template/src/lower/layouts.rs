@@ -1,23 +1,22 @@
-//! `@extends`, `@block` and `@yield`: a page and its layouts become one template.
+//! `@extends`, `@block` and `@yield`. A page and its layouts become one template.
 
 use std::collections::HashMap;
 
-use sluice_text::suggest;
-
-use super::super::ast::{Document, Expr, Named, Node};
-use super::super::html_context::Machine;
-use super::super::lex::is_space_or_comments;
-use super::super::parse::{Known, parse};
-use super::super::source::{Checked, Pos, Problem};
 use super::{Elements, Here, Lowering, Names};
+use crate::ast::{Document, Expr, Named, Node};
+use crate::html_context::Machine;
+use crate::lex::is_space_or_comments;
+use crate::mistake::Mistake;
+use crate::parse::{Known, parse};
+use crate::source::{Checked, Problem};
 
-/// Layouts that may extend one another.
+/// How many layouts may extend one another.
 const LAYOUTS_MAX: usize = 8;
 
-/// The blocks that a page and all but the last of its layouts define.
+/// The blocks that a page and its layouts define, without the outermost layout.
 pub(super) struct Blocks<'d> {
     defined: HashMap<&'d str, &'d [Node]>,
-    /// The blocks that are being lowered, inside one another.
+    /// The blocks that are being lowered, each inside the one before.
     open: Vec<String>,
 }
 
@@ -31,7 +30,7 @@ impl Lowering<'_> {
         let set_names: Vec<String> =
             documents.iter().flat_map(|document| document.set_names.iter().cloned()).collect();
         let mut blocks = Blocks { defined: HashMap::new(), open: Vec::new() };
-        // The page's own sets run before anything is printed, so that a layout can use them.
+        // The page's own `@set`s run before anything is printed, so that a layout can use them.
         let mut sets = Vec::new();
         for document in derived {
             read_derived(document, &mut blocks, &mut sets)?;
@@ -42,7 +41,7 @@ impl Lowering<'_> {
         Ok((elements, here.names.slots()))
     }
 
-    /// The page and its layouts, from the page outwards.
+    /// The page, its layout, that layout's layout, and so on.
     fn documents(&mut self, page: u32) -> Checked<Vec<Document>> {
         let mut files = vec![page];
         let mut documents = vec![parse(page, self.sources.text(page), Known::Page(&[]))?];
@@ -53,14 +52,13 @@ impl Lowering<'_> {
                 break;
             };
             if documents.len() > LAYOUTS_MAX {
-                let message = format!("more than {LAYOUTS_MAX} layouts extend one another");
-                return Err(Problem::new(layout.pos, message));
+                return Err(Problem::new(layout.pos, Mistake::LayoutDepth(LAYOUTS_MAX)));
             }
-            let file = self.layout_file(&layout)?;
+            let file = self.layout_file(&layout.name, layout.pos)?;
             files.push(file);
             documents.push(parse(file, self.sources.text(file), Known::Page(&set_names))?);
         }
-        // The outermost layout was read with all names already.
+        // The outermost layout was already parsed with all names.
         files.pop();
         for (file, document) in files.into_iter().zip(&mut documents) {
             if set_names.iter().any(|name| !document.set_names.contains(name)) {
@@ -70,17 +68,8 @@ impl Lowering<'_> {
         Ok(documents)
     }
 
-    fn layout_file(&mut self, layout: &Named) -> Checked<u32> {
-        let Named { name, pos } = layout;
-        check_file_name(name, *pos)?;
-        let Some((file, source)) = self.includes.layout(name) else {
-            let names = self.includes.layout_names();
-            return Err(Problem::new(*pos, not_included("layout", name, &names)));
-        };
-        self.add_file(&file, &source, *pos)
-    }
-
-    /// `@block`: the definition nearest to the page, or its own body.
+    /// `@block`: the page's definition, else that of the innermost layout that has one, else its own
+    /// body.
     pub(super) fn block(&mut self, block: &Named, own: &[Node], here: &mut Here<'_>) -> Checked<Elements> {
         match defined(block, here)? {
             Some(body) => self.defined_block(block, body, here),
@@ -88,7 +77,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// `@yield`: the same, with a default value for a body.
+    /// `@yield`: like `@block`, with a default value in place of a body.
     pub(super) fn block_or_default(
         &mut self,
         block: &Named,
@@ -107,8 +96,7 @@ impl Lowering<'_> {
         let open =
             |here: &Here<'_>| here.blocks.as_ref().is_some_and(|blocks| blocks.open.contains(&block.name));
         if open(here) {
-            let message = format!("the block \"{}\" stands inside itself", block.name);
-            return Err(Problem::new(block.pos, message));
+            return Err(Problem::new(block.pos, Mistake::BlockInItself(block.name.clone())));
         }
         if let Some(blocks) = &mut here.blocks {
             blocks.open.push(block.name.clone());
@@ -127,12 +115,12 @@ impl Lowering<'_> {
 fn defined<'d>(block: &Named, here: &Here<'d>) -> Checked<Option<&'d [Node]>> {
     match &here.blocks {
         Some(blocks) => Ok(blocks.defined.get(block.name.as_str()).copied()),
-        None => Err(Problem::new(block.pos, "a component has no blocks; give it arguments")),
+        None => Err(Problem::new(block.pos, Mistake::BlockInComponent)),
     }
 }
 
-/// Collects what a page with `@extends` defines. Nothing else of it is printed, so nothing
-/// else may be there.
+/// Collects what a page with `@extends` defines. Anything else is an error, because it would not be
+/// printed.
 fn read_derived<'d>(document: &'d Document, blocks: &mut Blocks<'d>, sets: &mut Vec<Node>) -> Checked<()> {
     let mut own = Vec::new();
     for node in &document.nodes {
@@ -141,11 +129,10 @@ fn read_derived<'d>(document: &'d Document, blocks: &mut Blocks<'d>, sets: &mut 
             Node::Text { text, .. } if is_space_or_comments(text.trim_matches('\u{feff}')) => {}
             Node::Block { block, body, .. } => {
                 if own.contains(&block.name.as_str()) {
-                    let message = format!("the block \"{}\" is defined twice", block.name);
-                    return Err(Problem::new(block.pos, message));
+                    return Err(Problem::new(block.pos, Mistake::BlockTwice(block.name.clone())));
                 }
                 own.push(&block.name);
-                // What is nearer to the page has come first.
+                // The page's definitions come first, and override those of its layouts.
                 blocks.defined.entry(&block.name).or_insert(body);
             }
             node => {
@@ -153,36 +140,9 @@ fn read_derived<'d>(document: &'d Document, blocks: &mut Blocks<'d>, sets: &mut 
                     Node::Text { text, pos } => pos.plus(text.len() - text.trim_start().len()),
                     node => node.pos(),
                 };
-                let message = "a page that extends a layout prints only what is in its blocks; \
-                               put this into a @block";
-                return Err(Problem::new(pos, message));
+                return Err(Problem::new(pos, Mistake::OutsideBlocks));
             }
         }
     }
     Ok(())
-}
-
-/// Names of layouts and components stay in their folder.
-pub(super) fn check_file_name(name: &str, pos: Pos) -> Checked<()> {
-    let plain = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
-    match name.split('/').all(plain) {
-        true => Ok(()),
-        false => {
-            let message = format!("\"{name}\" is no name; one is written like \"shop/card\"");
-            Err(Problem::new(pos, message))
-        }
-    }
-}
-
-/// Why a layout or component of this name is not there; `names` are those with a file.
-pub(super) fn not_included(what: &str, name: &str, names: &[String]) -> String {
-    if names.iter().any(|known| known == name) {
-        return format!("the {what} \"{name}\" cannot be used: something is wrong with its file");
-    }
-    let hint = suggest::hint(name, names.iter().map(String::as_str));
-    format!("there is no {what} \"{name}\"{hint}")
 }

@@ -1,18 +1,19 @@
-//! Which slot or part of the scope a name stands for.
+//! Resolves names to slots or parts of the scope.
 
 use std::collections::HashMap;
 
-use super::super::ast::{Expr, FilterCall, Named, Root, Step};
+use crate::ast::{Expr, FilterCall, Named, Root, Step};
 
-/// The names that can be seen in one page or component.
+/// The names of one page or component.
 pub(super) struct Names {
     set_names: HashMap<String, u32>,
     loops: Vec<Loop>,
     slots: usize,
-    /// Whether a name that is not known may be a component's argument.
+    /// Whether an unknown name may be a component's argument.
     open_ended: bool,
 }
 
+/// A loop around the current point.
 pub(super) struct Loop {
     item: String,
     item_slot: u32,
@@ -20,13 +21,13 @@ pub(super) struct Loop {
 }
 
 impl Names {
-    /// `@set` names are known everywhere; before their `@set` they are nothing.
+    /// The names of a page. Those of `@set` are known everywhere, but undefined before the `@set`.
     pub(super) fn new(set_names: &[String]) -> Names {
         Names::of_component(Some(&[]), set_names)
     }
 
-    /// Arguments have the first slots, in their order. Without a list of them, every name
-    /// that nothing else has is looked up among them at run time.
+    /// The names of a component. Its arguments have the first slots, in their order. If they are not
+    /// known, every unknown name is looked up among them at run time.
     pub(super) fn of_component(arguments: Option<&[String]>, set_names: &[String]) -> Names {
         let mut names =
             Names { set_names: HashMap::new(), loops: Vec::new(), slots: 0, open_ended: arguments.is_none() };
@@ -39,19 +40,22 @@ impl Names {
         names
     }
 
+    /// Removes the loops, for a block that does not see them, and returns them.
     pub(super) fn hide_loops(&mut self) -> Vec<Loop> {
         std::mem::take(&mut self.loops)
     }
 
+    /// Puts back the loops that `hide_loops` returned.
     pub(super) fn restore_loops(&mut self, loops: Vec<Loop>) {
         self.loops = loops;
     }
 
+    /// The number of slots so far.
     pub(super) fn slots(&self) -> usize {
         self.slots
     }
 
-    /// The slots of the loop's variable and of its state.
+    /// Begins a loop. Returns the slots of its variable and of its `loop` value.
     pub(super) fn enter_loop(&mut self, item: &str) -> (u32, u32) {
         let item_slot = slot(self.slots);
         let state_slot = slot(self.slots + 1);
@@ -60,11 +64,12 @@ impl Names {
         (item_slot, state_slot)
     }
 
+    /// Ends the innermost loop.
     pub(super) fn leave_loop(&mut self) {
         self.loops.pop();
     }
 
-    /// Where `@set(name = …)` writes: the loop variable of that name, if there is one.
+    /// The slot that `@set(name = …)` writes. A loop variable of that name comes first.
     pub(super) fn slot_to_set(&self, name: &str) -> u32 {
         match self.find(name) {
             Some(Root::Slot(slot)) => slot,
@@ -99,7 +104,7 @@ impl Names {
         }
     }
 
-    /// The expression with every name replaced by what it stands for.
+    /// The expression with every name replaced by its slot or its part of the scope.
     pub(super) fn resolve(&self, expr: &Expr) -> Expr {
         let all = |exprs: &[Expr]| exprs.iter().map(|expr| self.resolve(expr)).collect();
         let boxed = |expr: &Expr| Box::new(self.resolve(expr));

@@ -1,17 +1,18 @@
-//! `v-if` chains: the server's where every name of the first condition is, otherwise the
-//! browser's, and then they are just text.
+//! `v-if` chains. The server evaluates a chain if it knows every name in the first condition.
+//! Otherwise the chain is the browser's, and its attributes are literal text.
 
-use super::super::ast::{Arm, Expr, Node};
-use super::super::expr::ExprParser;
-use super::super::expr::tokens::{Origin, continues_word};
-use super::super::lex::{Element, Kind};
-use super::super::source::{Checked, Pos, Problem};
 use super::{Frame, FrameKind, Parser, Rest};
+use crate::ast::{Arm, Expr, Node};
+use crate::expr::ExprParser;
+use crate::expr::tokens::{Origin, continues_word};
+use crate::lex::{Element, Kind};
+use crate::mistake::{Expected, Mistake};
+use crate::source::{Checked, Pos, Problem};
 
-/// Whose a condition is.
+/// The side that evaluates a condition.
 pub(super) enum Owner {
     Browser,
-    /// With the condition that the element has not begun with yet.
+    /// With the condition, until the element begins.
     Server(Option<Expr>),
 }
 
@@ -21,7 +22,7 @@ impl Parser<'_> {
             return Ok(());
         };
         if self.owners.get(id).is_some_and(Option::is_some) {
-            // A chain goes on; its frame or its text is already there.
+            // The element continues a chain; its frame is already open.
             return Ok(());
         }
         let pos = Pos::new(self.file, element.start);
@@ -33,7 +34,7 @@ impl Parser<'_> {
             return self.set_owner_of_chain(id, false);
         };
         if element.end.is_none() {
-            return Err(Problem::new(pos, format!("this <{}> has no end tag", element.name)));
+            return Err(Problem::new(pos, Mistake::NoEndTag(element.name.clone())));
         }
         self.set_owner_of_chain(id, true)?;
         let kind = FrameKind::Element { id, arms: Vec::new(), condition: Some(condition), arm_pos: pos };
@@ -45,7 +46,7 @@ impl Parser<'_> {
             return Ok(());
         }
         let fits = |kind: &FrameKind| matches!(kind, FrameKind::Element { id: open, .. } if *open == id);
-        let closed = self.close(pos, "the end tag", fits)?;
+        let closed = self.close(pos, "the end tag", "an element", fits)?;
         let FrameKind::Element { mut arms, condition, arm_pos, .. } = closed.kind else {
             return Ok(());
         };
@@ -54,7 +55,7 @@ impl Parser<'_> {
             self.nodes.push(Node::If { arms, pos: closed.pos });
             return Ok(());
         };
-        // Only space and comments stand between the elements of a chain; they go with it.
+        // Space and comments between the elements of a chain are not printed.
         for token in rest.by_ref() {
             if matches!(token.kind, Kind::ElementOpen(open) if open == next) {
                 break;
@@ -72,7 +73,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// The condition if it is the server's.
+    /// The condition, if the server evaluates it.
     fn decide(&self, element: &Element) -> Checked<Option<Expr>> {
         let Some((text, origin)) = self.condition_text(element) else {
             return Ok(None);
@@ -88,7 +89,8 @@ impl Parser<'_> {
                 Ok(ours.then_some(expr))
             }
             Err(problem) => {
-                // Not of our language: a mistake if it speaks of nothing but our names.
+                // It is not an expression of this language. That is a mistake if the server knows all
+                // of its names, and otherwise the condition is the browser's.
                 let names = rough_names(&text);
                 let ours = !names.is_empty() && names.iter().all(|name| self.is_known(name));
                 if ours { Err(problem) } else { Ok(None) }
@@ -123,18 +125,18 @@ impl Parser<'_> {
     fn later_condition(&self, element: &Element) -> Checked<Option<Expr>> {
         let pos = Pos::new(self.file, element.start);
         if element.end.is_none() {
-            return Err(Problem::new(pos, format!("this <{}> has no end tag", element.name)));
+            return Err(Problem::new(pos, Mistake::NoEndTag(element.name.clone())));
         }
         if element.condition.name == "v-else" {
             return Ok(None);
         }
         match self.condition_text(element) {
             Some((text, origin)) if !text.trim().is_empty() => parse_condition(&text, origin).map(Some),
-            _ => Err(Problem::new(pos, "v-else-if needs a condition")),
+            _ => Err(Problem::new(pos, Mistake::NoCondition)),
         }
     }
 
-    /// The attribute's value with character references decoded.
+    /// The attribute's value with its character references decoded.
     fn condition_text(&self, element: &Element) -> Option<(String, Origin)> {
         let (start, end) = element.condition.value?;
         let raw = self.source.get(start..end)?;
@@ -161,11 +163,11 @@ fn parse_condition(text: &str, origin: Origin) -> Checked<Expr> {
     let expr = parser.pipeline()?;
     match parser.at_end() {
         true => Ok(expr),
-        false => Err(parser.unexpected("expected the condition to end")),
+        false => Err(parser.unexpected(Expected::EndOfCondition)),
     }
 }
 
-/// The references that editors write into attributes.
+/// Decodes the references that editors write into attributes.
 fn reference(text: &str) -> Option<(char, usize)> {
     [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&#39;", '\''), ("&apos;", '\'')]
         .into_iter()
@@ -173,7 +175,7 @@ fn reference(text: &str) -> Option<(char, usize)> {
         .map(|(reference, c)| (c, reference.len()))
 }
 
-/// The names in a condition of another language: words that follow no dot.
+/// The names in a condition of another language: words that do not follow a dot.
 fn rough_names(text: &str) -> Vec<&str> {
     const WORDS: &[&str] =
         &["true", "false", "null", "undefined", "eq", "neq", "lt", "lte", "gt", "gte", "and", "or"];

@@ -1,26 +1,28 @@
-//! One rendering: names, costs and what went wrong.
+//! The state of one rendering: values, budget, warnings and the mistake that ended it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use handlebars::{HelperResult, Output, RenderError, RenderErrorReason};
 
-use super::super::ast::Expr;
-use super::super::budget::Budget;
-use super::super::escape::{self, Escape, Stop};
-use super::super::eval::Env;
-use super::super::lower::{Action, Arguments, Program};
-use super::super::source::{Pos, Problem, Sources};
-use super::super::value::{LoopState, Val};
-use super::super::{NESTING_MAX, Scope, TemplateLimits};
+use crate::ast::Expr;
+use crate::budget::{Budget, LimitError};
+use crate::escape::{self, Escape, Stop};
+use crate::eval::Env;
+use crate::limits::{NESTING_MAX, TemplateLimits};
+use crate::lower::{Action, Arguments, Program};
+use crate::mistake::Mistake;
+use crate::scope::Scope;
+use crate::source::{Pos, Problem, Sources};
+use crate::value::{LoopState, Val};
 
-/// Warnings that one rendering gives at most.
+/// The most warnings of one rendering.
 const WARNINGS_MAX: usize = 100;
 
-/// Characters of a blocked URL that a warning quotes.
+/// The most characters of a blocked URL that a warning quotes.
 const QUOTED_CHARS_MAX: usize = 60;
 
-/// One rendering. Handlebars wants helpers that could be shared between threads, hence the
-/// lock, which nobody ever waits for.
+/// One rendering. Handlebars requires that helpers can be shared between threads, hence the locks.
+/// No thread ever waits for them.
 pub(super) struct Run<'a> {
     pub program: &'a Program,
     sources: &'a Sources,
@@ -29,19 +31,20 @@ pub(super) struct Run<'a> {
     html: &'a Mutex<String>,
 }
 
+/// What changes during a rendering.
 pub(super) struct State<'a> {
     env: Env<'a>,
     pub warnings: Vec<String>,
-    /// What stopped the rendering; Handlebars' own error only says that something did.
+    /// The mistake that stopped the rendering. Handlebars' own error does not carry it.
     pub failure: Option<Problem>,
-    /// The last directive or value that was reached.
+    /// The position of the last directive or value.
     pub at: Pos,
     depth: usize,
     component_depth: usize,
     component_depth_max: usize,
 }
 
-/// What a component's caller gets back.
+/// The state of a component's caller, to be restored after the component.
 pub(super) struct Caller<'a> {
     base: usize,
     arguments: Val<'a>,
@@ -88,7 +91,7 @@ impl<'a> Run<'a> {
     pub(super) fn enter(&self) -> Result<(), RenderError> {
         let mut state = self.lock();
         if state.depth >= NESTING_MAX {
-            return Err(state.fail(format!("blocks and components nest deeper than {NESTING_MAX}")));
+            return Err(state.fail(Mistake::RenderedDepth(NESTING_MAX)));
         }
         state.depth += 1;
         Ok(())
@@ -118,11 +121,11 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Err(Stop::Output(error)) => Err(error.into()),
-            Err(Stop::Limit(message)) => Err(state.fail(message)),
+            Err(Stop::Limit(limit)) => Err(state.fail(limit)),
         }
     }
 
-    /// Whether a branch is taken; one without a condition always is.
+    /// Whether a branch's condition is true. The `else` branch has none and is always taken.
     pub(super) fn test(&self, action: Option<usize>) -> Result<bool, RenderError> {
         match action.and_then(|action| self.program.actions.get(action)) {
             Some(Action::Test { expr, pos }) => Ok(self.lock().eval(expr, *pos)?.truthy()),
@@ -137,7 +140,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// What a loop runs over: an array, the values of a record, or nothing.
+    /// The value that a loop iterates over. A record becomes the list of its values. The loop has no
+    /// iteration if the value is not a list.
     pub(super) fn list(&self, list: &'a Expr, pos: Pos) -> Result<Val<'a>, RenderError> {
         let mut state = self.lock();
         let value = state.eval(list, pos)?;
@@ -145,9 +149,9 @@ impl<'a> Run<'a> {
             return Ok(value);
         };
         let made = state.env.budget.make(fields.len() * size_of::<Val<'_>>());
-        made.map_err(|message| state.fail(message))?;
+        made.map_err(|limit| state.fail(limit))?;
         let values = fields.into_iter().map(|(_, value)| value).collect();
-        Val::list(values).ok_or_else(|| state.fail("the record nests too deep".to_owned()))
+        Val::list(values).ok_or_else(|| state.fail(LimitError::ValueDepth))
     }
 
     pub(super) fn next_item(
@@ -161,7 +165,7 @@ impl<'a> Run<'a> {
         let mut state = self.lock();
         state.at = pos;
         let charged = state.env.budget.operations(1);
-        charged.map_err(|message| state.fail(message))?;
+        charged.map_err(|limit| state.fail(limit))?;
         state.env.set_slot(item_slot, items.at(position.index));
         state.env.set_slot(state_slot, Val::Loop(position));
         Ok(())
@@ -177,12 +181,11 @@ impl<'a> Run<'a> {
         state.at = pos;
         let most = state.component_depth_max;
         if state.component_depth >= most {
-            let message = format!("components nest deeper than {most} (component_depth_max)");
-            return Err(state.fail(message));
+            return Err(state.fail(Mistake::ComponentDepth(most)));
         }
         let charged = state.env.budget.operations(1 + slots);
-        charged.map_err(|message| state.fail(message))?;
-        // Arguments are the caller's expressions: all are evaluated before the slots change.
+        charged.map_err(|limit| state.fail(limit))?;
+        // Arguments are the caller's expressions, so all are evaluated before the slots change.
         let mut named = Vec::new();
         let mut record = Val::Undefined;
         match arguments {
@@ -223,11 +226,11 @@ impl<'a> Run<'a> {
 impl<'a> State<'a> {
     fn eval(&mut self, expr: &'a Expr, pos: Pos) -> Result<Val<'a>, RenderError> {
         self.at = pos;
-        self.env.eval(expr).map_err(|message| self.fail(message))
+        self.env.eval(expr).map_err(|limit| self.fail(limit))
     }
 
-    fn fail(&mut self, message: String) -> RenderError {
-        self.failure = Some(Problem::new(self.at, message));
+    fn fail(&mut self, mistake: impl Into<Mistake>) -> RenderError {
+        self.failure = Some(Problem::new(self.at, mistake));
         RenderErrorReason::Other(String::new()).into()
     }
 
@@ -235,7 +238,7 @@ impl<'a> State<'a> {
         if self.warnings.len() < WARNINGS_MAX {
             let quoted: String = url.chars().take(QUOTED_CHARS_MAX).collect();
             let place = sources.place(self.at);
-            self.warnings.push(format!("{place}: #blocked stands for the URL {quoted:?}"));
+            self.warnings.push(format!("{place}: printed #blocked instead of the URL {quoted:?}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The same page by hand: what Handlebars prints is what Sluice prints.
+//! Compares a page with the same page as a handwritten Handlebars template.
 
 use handlebars::Handlebars;
 
@@ -35,10 +35,10 @@ fn escape(text: &str) -> String {
 }
 
 #[test]
-fn pages_of_every_size_are_those_of_a_template_written_by_hand() {
+fn prints_what_a_handwritten_handlebars_template_prints() {
     let mut handlebars = Handlebars::new();
     handlebars.register_escape_fn(escape);
-    // A block that stands alone on its line keeps the line break here.
+    // Handlebars drops the line break after a block that is alone on its line; Sluice keeps it.
     let theirs = THEIRS.replace("</tr>\n", "</tr>{{break}}");
     handlebars.register_template_string("page", theirs).unwrap();
     let ours = Template::compile("page.html", OURS, &Files::default()).unwrap();

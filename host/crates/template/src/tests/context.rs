@@ -1,9 +1,9 @@
-//! Escaping by context.
+//! Escaping by the place of a value.
 
 use super::*;
 
 #[test]
-fn each_context_escapes_its_own_way() {
+fn escapes_values_by_their_context() {
     check(&[
         ("<p>{{ var.html }}</p>", "<p>&lt;b&gt;&quot;x&quot; &amp; &#39;y&#39;&lt;/b&gt;</p>"),
         ("<p title=\"{{ var.html }}\">", "<p title=\"&lt;b&gt;&quot;x&quot; &amp; &#39;y&#39;&lt;/b&gt;\">"),
@@ -74,7 +74,7 @@ fn each_context_escapes_its_own_way() {
 }
 
 #[test]
-fn values_in_srcdoc_stand_in_its_text() {
+fn allows_values_in_srcdoc_only_in_its_text() {
     check(&[
         ("<iframe srcdoc=\"{{ '<b>' }}\">", "<iframe srcdoc=\"&amp;lt;b&amp;gt;\">"),
         (
@@ -108,19 +108,19 @@ fn values_in_srcdoc_stand_in_its_text() {
         "@if(1)<a title='@endif{{ 1 }}",
     ] {
         let error = page(&format!("<iframe srcdoc=\"{inner}\">"));
-        let says = ["page.html:1:", "in srcdoc, {{ }} can stand only in the text of its HTML"];
+        let says = ["page.html:1:", "in srcdoc, {{ }} is allowed only in the text of its HTML"];
         let is_branch = error.contains("end differently in the value of \"srcdoc\"");
         assert!(is_branch || says.iter().all(|part| error.contains(part)), "{inner}: {error}");
     }
     assert_eq!(
         page("<p>\n<iframe srcdoc=\"<a href='{{ var.evil }}'>\">"),
-        "page.html:2:26: in srcdoc, {{ }} can stand only in the text of its HTML"
+        "page.html:2:26: in srcdoc, {{ }} is allowed only in the text of its HTML"
     );
 }
 
-/// Every script that a JSON value can stand in, with what could end the place.
+/// Prints JSON into every kind of script, with text that could end the script.
 #[test]
-fn json_stays_json_in_every_script() {
+fn prints_json_safely_in_every_kind_of_script() {
     let payload = "\"'`${x}</script>]]>&quot;%22\\-->\u{2028}\n";
     let variables = json!({ "p": payload });
     for (before, after) in [
@@ -146,7 +146,7 @@ fn json_stays_json_in_every_script() {
 }
 
 #[test]
-fn values_cannot_stand_in_names() {
+fn rejects_values_in_names() {
     for source in [
         "<{{ 'a' }}>",
         "<a{{ 'b' }}>",
@@ -163,7 +163,7 @@ fn values_cannot_stand_in_names() {
         "<a @if(1)b@endif{{ 'c' }}>",
     ] {
         let error = page(source);
-        assert!(error.ends_with("{{ }} cannot stand in a tag or attribute name"), "{source}: {error}");
+        assert!(error.ends_with("{{ }} is not allowed in a tag or attribute name"), "{source}: {error}");
     }
     for (source, expected) in [
         ("<!-- --{{ 'a' }}> -->", "right after \"--\""),
@@ -178,7 +178,7 @@ fn values_cannot_stand_in_names() {
 }
 
 #[test]
-fn branches_must_end_alike() {
+fn rejects_branches_that_end_in_different_places() {
     check(&[
         ("<a @if(var.t)class=\"b\"@endif>{{ '<' }}", "<a class=\"b\">&lt;"),
         ("<input @if(var.t)checked@endif>", "<input checked>"),
@@ -204,9 +204,9 @@ fn branches_must_end_alike() {
             "<p @if(1)title=\"x@endif>",
             "page.html:1:4: one branch ends in the value of \"title\", another in a <p> tag",
         ),
-        ("<p @if(1)a@endif=\"x\">", "page.html:1:17: this would mean something else after each branch"),
+        ("<p @if(1)a@endif=\"x\">", "page.html:1:17: this would mean something different after each branch"),
         ("<p @if(1)onclick@else title@endif=\"{{ 1 }}\">", "page.html:1:34: this would mean"),
-        ("<p @if(1)on@endif{{ 'x' }}>", "page.html:1:18: {{ }} cannot stand"),
+        ("<p @if(1)on@endif{{ 'x' }}>", "page.html:1:18: {{ }} is not allowed"),
         (
             "@foreach(a in [1])<p title=\"@endforeach",
             "page.html:1:1: @foreach begins in text and ends in the value of \"title\"",
@@ -217,10 +217,10 @@ fn branches_must_end_alike() {
     }
 }
 
-/// What an attacker would send, in every context: no output may hold the payload's own
-/// syntax where it could act.
+/// Prints the texts that an attacker would send in every context. The output must not contain a
+/// character that has a meaning there.
 #[test]
-fn payloads_stay_text_everywhere() {
+fn prints_payloads_as_text_in_every_context() {
     let payloads = [
         "<script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",
@@ -273,7 +273,7 @@ fn payloads_stay_text_everywhere() {
             };
             let value = html.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
             let value = value.unwrap_or("<no value>");
-            // A backslash begins our own escapes; what it escapes is always hexadecimal.
+            // A backslash begins an escape sequence, which is always hexadecimal.
             let bad = value.chars().find(|c| forbidden.contains(*c) && *c != '\\');
             assert_eq!(bad, None, "{source} with {payload:?} gave {html}");
         }

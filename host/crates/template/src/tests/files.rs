@@ -20,7 +20,7 @@ fn html(result: Result<Rendered, TemplateError>) -> String {
 }
 
 #[test]
-fn components_see_their_arguments_and_the_page() {
+fn components_see_their_arguments_and_the_scope() {
     let card = ("card", "<b>{{ title | default:'none' }}</b>{{ var.name }}{{ other }}");
     for (source, expected) in [
         ("@component(\"card\", {title: 'A' + 1})", "<b>A1</b>Ada"),
@@ -50,13 +50,13 @@ fn components_have_names_of_their_own() {
 }
 
 #[test]
-fn a_components_names_are_the_servers_given_or_not() {
+fn the_server_knows_a_components_arguments_even_if_left_out() {
     let row = ("row", "<em v-if=\"!secret\">none</em><i v-if=\"open\">{{ secret }}</i>");
     for (source, expected) in [
         ("@component('row', {secret: 1})", "<i v-if=\"open\">1</i>"),
         ("@component('row', {other: 1})", "<em>none</em><i v-if=\"open\"></i>"),
         ("@component('row')", "<em>none</em><i v-if=\"open\"></i>"),
-        // Of a record nobody knows the names before it is there.
+        // The names in a record are known only at run time.
         ("@component('row', var.no)", "<em>none</em>"),
         ("@set(r = {open: 1, secret: 2})@component('row', r)", "<i>2</i>"),
     ] {
@@ -71,7 +71,7 @@ fn a_components_names_are_the_servers_given_or_not() {
 }
 
 #[test]
-fn a_mark_at_the_head_of_a_file_is_not_printed() {
+fn drops_a_byte_order_mark_at_the_beginning_of_a_file() {
     let card = ("card", "\u{feff}<b>{{ 1 | no_such }}</b>");
     let error = "components/card.html:1:11: there is no filter \"no_such\"";
     assert_eq!(with_components(&[card], "<p>@component('card')"), error);
@@ -82,7 +82,7 @@ fn a_mark_at_the_head_of_a_file_is_not_printed() {
 }
 
 #[test]
-fn components_are_escaped_for_where_they_are_used() {
+fn escapes_components_for_the_place_of_their_use() {
     let value = ("value", "{{ v }}");
     let url = ("url", "/p/{{ v }}?");
     let open = ("open", "<script>'");
@@ -97,7 +97,7 @@ fn components_are_escaped_for_where_they_are_used() {
         ("@component('open'){{ '<' }}'</script>", "<script>'\\u003c'</script>"),
         (
             "<a @component('value', {v: 1})>",
-            "components/value.html:1:1: {{ }} cannot stand in a tag or attribute name",
+            "components/value.html:1:1: {{ }} is not allowed in a tag or attribute name",
         ),
         (
             "<a href=\"@component('value', {v: 'java'})@component('value', {v: 'script:x'})\">",
@@ -109,7 +109,7 @@ fn components_are_escaped_for_where_they_are_used() {
 }
 
 #[test]
-fn components_may_use_themselves_within_bounds() {
+fn limits_the_recursion_of_components() {
     let tree = (
         "tree",
         "<li>{{ node.name }}@if(node.children)<ul>@foreach(c in node.children)@component('tree', {node: c})@endforeach</ul>@endif</li>",
@@ -136,7 +136,7 @@ fn components_may_use_themselves_within_bounds() {
     let opening = ("opening", "@if(var.f)@component('opening')@endif<script>");
     let error = with_components(&[opening], "@component('opening')");
     assert!(error.ends_with("must end where it began, in text; it ends in a <script> element"), "{error}");
-    // As deep as it may get, on the stack of an ordinary thread.
+    // The deepest nesting that is allowed fits on the stack of an ordinary thread.
     let deep = (
         "deep",
         "@if(1)@if(1)@if(1)@foreach(x in [1]){{ n }}@if(n > 1)@component('deep', {n: n + -1})@endif@endforeach@endif@endif@endif",
@@ -146,7 +146,7 @@ fn components_may_use_themselves_within_bounds() {
 }
 
 #[test]
-fn nesting_adds_up_over_files() {
+fn limits_nesting_across_files() {
     let chain = |count: usize| {
         let components: Vec<(&'static str, &'static str)> = (0..count)
             .map(|index| {
@@ -205,14 +205,14 @@ fn layouts_extend_layouts() {
 }
 
 #[test]
-fn a_layout_may_use_what_its_page_sets() {
+fn layouts_see_names_that_their_page_sets() {
     let base = ("base", "<p v-if=\"wide\">{{ wide }}</p>@foreach(item in [1,2])@yield('row')@endforeach");
     let source = "@extends('base')@set(wide = 1)@block('row')[{{ item }}{{ loop.index }}]@endblock";
     assert_eq!(with_layouts(&[base], source), "<p>1</p>[][]");
 }
 
 #[test]
-fn a_page_may_use_what_its_layout_sets() {
+fn pages_see_names_that_their_layout_sets() {
     let base = ("base", "@set(wide = 1)@yield('a')");
     let mid = ("mid", "@extends('base')@set(deep = 1)@block('a')<i v-if=\"wide\"></i>@yield('b')@endblock");
     let source = "@extends('mid')@block('b')<p v-if=\"!wide\">x</p><p v-if=\"deep\">y</p><p v-if=\"open\">z</p>@endblock";
@@ -220,14 +220,14 @@ fn a_page_may_use_what_its_layout_sets() {
 }
 
 #[test]
-fn blocks_are_escaped_where_the_layout_puts_them() {
+fn escapes_blocks_for_their_place_in_the_layout() {
     let base = ("base", "<p title=\"@yield('t')\"><script>'@yield('t')'</script>@yield('t')");
     let source = "@extends('base')@block('t'){{ '<' }}@endblock";
     assert_eq!(with_layouts(&[base], source), "<p title=\"&lt;\"><script>'\\u003c'</script>&lt;");
 }
 
 #[test]
-fn mistakes_between_files_name_the_file() {
+fn mistakes_name_the_file_that_they_are_in() {
     let base = ("base", "ok\n @yield('x')");
     let bad = ("bad", "line\n  {{ a | b }}");
     let myself = ("myself", "@extends('myself')");
@@ -248,10 +248,13 @@ fn mistakes_between_files_name_the_file() {
             "page.html:1:44: the block \"x\" is defined twice",
         ),
         ("@extends('myself')", "layouts/myself.html:1:10: more than 8 layouts extend one another"),
-        ("@extends('base')@extends('base')", "page.html:1:17: a page can have one @extends only"),
+        ("@extends('base')@extends('base')", "page.html:1:17: a page can have only one @extends"),
         ("@if(1)@extends('base')@endif", "page.html:1:7: @extends cannot stand inside the @if of line 1"),
-        ("@extends('../base')", "page.html:1:10: \"../base\" is no name"),
-        ("@extends('')", "page.html:1:10: \"\" is no name"),
+        (
+            "@extends('../base')",
+            "page.html:1:10: \"../base\" is not a valid name; write one like \"shop/card\"",
+        ),
+        ("@extends('')", "page.html:1:10: \"\" is not a valid name"),
     ] {
         let error = with_layouts(&[base, bad, myself], source);
         assert!(error.starts_with(expected), "{source}: {error}");
@@ -262,8 +265,8 @@ fn mistakes_between_files_name_the_file() {
         ("@component('crad')", "page.html:1:12: there is no component \"crad\" (did you mean \"card\"?)"),
         ("@component('card')", "components/card.html:1:8: a component has no blocks"),
         ("@component('sub/base')", "components/sub/base.html:1:10: a component cannot extend a layout"),
-        ("@component('card', {var: 1})", "page.html:1:1: \"var\" has a meaning of its own"),
-        ("@component('/etc/passwd')", "page.html:1:12: \"/etc/passwd\" is no name"),
+        ("@component('card', {var: 1})", "page.html:1:1: \"var\" is reserved; choose another name"),
+        ("@component('/etc/passwd')", "page.html:1:12: \"/etc/passwd\" is not a valid name"),
     ] {
         let error = with_components(&[card, sub], source);
         assert!(error.starts_with(expected), "{source}: {error}");
@@ -271,7 +274,7 @@ fn mistakes_between_files_name_the_file() {
 }
 
 #[test]
-fn what_multiplies_is_bounded() {
+fn limits_what_components_and_blocks_multiply() {
     // Each component uses the next one twice, in two contexts.
     let names = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"];
     let sources: Vec<String> = (1..=names.len())
@@ -295,7 +298,7 @@ fn what_multiplies_is_bounded() {
 }
 
 #[test]
-fn a_template_knows_its_files() {
+fn lists_the_files_of_a_template() {
     let files = Files { layouts: vec![("base", "@yield('a')")], components: vec![("card", "x")] };
     let source = "@extends('base')@block('a')@component('card')@component('card')@endblock";
     let template = Template::compile("page.html", source, &files);
@@ -305,7 +308,7 @@ fn a_template_knows_its_files() {
 }
 
 #[test]
-fn templates_can_be_shared_between_threads() {
+fn shares_templates_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Template>();
 }

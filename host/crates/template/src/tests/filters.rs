@@ -1,13 +1,13 @@
-//! Every filter, and the examples in `docs/templates.md`.
+//! Tests of every filter, and of the examples in `docs/templates.md`.
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::super::filter_names;
 use super::*;
+use crate::filter_names;
 
 #[test]
-fn filters_of_text() {
+fn filters_texts() {
     check(&[
         ("{{ 'hELLO wORLD' | capitalize }} {{ '' | capitalize }}{{ 'éa' | capitalize }}", "Hello world Éa"),
         ("{{ \"o'neil well-KNOWN ß\" | title }}", "O&#39;neil Well-Known SS"),
@@ -38,7 +38,7 @@ fn filters_of_text() {
 }
 
 #[test]
-fn filters_of_lists() {
+fn filters_lists() {
     check(&[
         (
             "{{ var.list | length }} {{ var.words | size }} {{ 'zwölf' | size }} {{ var.map | length }} {{ var.no | length }} {{ 5 | length }}",
@@ -73,7 +73,7 @@ fn filters_of_lists() {
 }
 
 #[test]
-fn filters_of_numbers() {
+fn filters_numbers() {
     check(&[
         ("{{ 2.5 | round }} {{ -2.5 | round }} {{ 1.005 | round:2 }} {{ '2.4' | round }}", "3 -2 1.01 2"),
         ("{{ 2.9 | floor }} {{ -2.1 | floor }} {{ 2.1 | ceil }} {{ -3 | abs }}", "2 -3 3 3"),
@@ -95,7 +95,7 @@ fn filters_of_numbers() {
 }
 
 #[test]
-fn filters_of_truth_and_nothing() {
+fn filters_booleans_and_missing_values() {
     check(&[
         (
             "{{ var.t | yesno:'a':'b':'c' }} {{ var.f | yesno:'a':'b':'c' }} {{ var.no | yesno:'a':'b':'c' }}",
@@ -110,7 +110,7 @@ fn filters_of_truth_and_nothing() {
 }
 
 #[test]
-fn filters_of_dates() {
+fn filters_dates() {
     check(&[
         ("{{ var.date | date:'yyyy-MM-dd HH:mm:ss' }}", "2024-03-05 14:07:09"),
         (
@@ -144,7 +144,7 @@ fn filters_of_dates() {
 }
 
 #[test]
-fn now_is_the_same_all_through_a_page() {
+fn now_is_the_given_time() {
     let template = Template::compile(
         "page.html",
         "{{ 'now' | date:'yyyy' }} {{ '2023-11-14' | timeago }}",
@@ -160,7 +160,7 @@ fn now_is_the_same_all_through_a_page() {
 }
 
 #[test]
-fn arguments_are_counted() {
+fn rejects_a_wrong_number_of_arguments() {
     check(&[
         ("{{ 1 | upper:2 }}", "page.html:1:8: upper takes no arguments, not 1"),
         ("{{ 1 | replace:2 }}", "page.html:1:8: replace takes 2 arguments, not 1"),
@@ -169,14 +169,14 @@ fn arguments_are_counted() {
     ]);
 }
 
-/// The rows of the table: a filter's name, an example and what it prints.
+/// The rows of the table in the documentation: a filter's name, an example and its output.
 fn documented() -> Vec<(String, String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/templates.md");
     let text = std::fs::read_to_string(path).unwrap();
     let code = |cell: &str| cell.trim().trim_matches('`').replace("\\|", "|");
     text.lines()
         .filter_map(|line| {
-            // Pipes inside of a cell are escaped.
+            // Pipes inside a cell are escaped.
             let line = line.trim().strip_prefix("| `")?.replace("\\|", "\u{0}");
             let cells: Vec<&str> = line.split('|').collect();
             let [name, example, output, ..] = cells.as_slice() else {
@@ -189,7 +189,7 @@ fn documented() -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn every_filter_is_documented_with_an_example_that_holds() {
+fn every_filter_has_a_correct_example_in_the_documentation() {
     let documented = documented();
     for name in filter_names() {
         assert!(documented.iter().any(|(known, ..)| known == name), "{name} is not documented");

@@ -1,9 +1,9 @@
-//! Values in `<svg>` and `<math>`.
+//! Escaping in `<svg>` and `<math>`.
 
 use super::*;
 
 #[test]
-fn what_is_text_in_html_has_tags_in_svg() {
+fn reads_tags_in_svg_elements_that_are_text_in_html() {
     check(&[
         ("<title><a href=\"{{ var.evil }}\">", "<title><a href=\"javascript:alert(1)\">"),
         ("<svg><title><a href=\"{{ var.evil }}\">", "<svg><title><a href=\"#blocked\">"),
@@ -21,7 +21,7 @@ fn what_is_text_in_html_has_tags_in_svg() {
 }
 
 #[test]
-fn html_inside_of_svg_is_html_again() {
+fn reads_html_inside_svg_as_html() {
     check(&[
         (
             "<svg><foreignObject><script>if (a<b) f('{{ ';' }}')</script></foreignObject></svg>",
@@ -40,7 +40,7 @@ fn html_inside_of_svg_is_html_again() {
 }
 
 #[test]
-fn where_tags_do_not_match_both_readings_are_safe() {
+fn rejects_ambiguous_tags_where_tags_do_not_match() {
     check(&[
         ("<svg></div><title>{{ '<' }}</title></svg>", "<svg></div><title>&lt;</title></svg>"),
         ("<svg></div><script>'{{ '<' }}'</script></svg>", "<svg></div><script>'\\u003c'</script></svg>"),
@@ -64,7 +64,7 @@ fn where_tags_do_not_match_both_readings_are_safe() {
 }
 
 #[test]
-fn cdata_ends_where_it_ends() {
+fn escapes_in_cdata_sections() {
     check(&[
         (
             "<svg><style><![CDATA[ a > b { c: '{{ ';' }}' } <a title=\" ]]></style><a href=\"{{ var.evil }}\">",
@@ -75,7 +75,7 @@ fn cdata_ends_where_it_ends() {
         ("<svg><![CDAT[ > {{ '<' }}", "<svg><![CDAT[ > &lt;"),
         (
             "<svg><![CDATA[]{{ 1 }}]]>",
-            "page.html:1:16: {{ }} cannot stand right after \"]\" in a CDATA section",
+            "page.html:1:16: {{ }} is not allowed right after \"]\" in a CDATA section",
         ),
     ]);
 }

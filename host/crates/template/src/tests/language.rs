@@ -1,9 +1,9 @@
-//! Expressions, directives and `v-if`.
+//! Tests of expressions, directives and `v-if`.
 
 use super::*;
 
 #[test]
-fn paths_and_literals_print() {
+fn prints_paths_and_literals() {
     check(&[
         ("{{ var.name }}", "Ada"),
         ("{{var.name}}{{ var.one }}", "Ada1"),
@@ -26,7 +26,7 @@ fn paths_and_literals_print() {
 }
 
 #[test]
-fn operators_are_javascripts() {
+fn operators_work_as_in_javascript() {
     check(&[
         ("{{ 'a' + var.name }} {{ 1 + 2 }} {{ '1' + 2 }} {{ 1 + 2 + 'x' }}", "aAda 3 12 3x"),
         ("{{ null + 1 }} {{ true + 1 }} {{ var.no + 1 }} {{ 'a' + var.no }}", "1 2 NaN aundefined"),
@@ -53,7 +53,7 @@ fn operators_are_javascripts() {
 }
 
 #[test]
-fn filters_apply_left_to_right() {
+fn applies_filters_from_left_to_right() {
     check(&[
         ("{{ var.name | upper }} {{ var.name | upper | lower }}", "ADA ada"),
         ("{{ var.no | default:'x' }} {{ var.empty | default:var.name }} {{ 0 | default:1 }}", "x Ada 0"),
@@ -78,7 +78,7 @@ fn dump_is_indented_and_escaped() {
 }
 
 #[test]
-fn if_takes_the_first_true_branch() {
+fn if_renders_the_first_true_branch() {
     check(&[
         ("@if(var.t)yes@endif.", "yes."),
         ("@if(var.f)yes@endif.", "."),
@@ -92,7 +92,7 @@ fn if_takes_the_first_true_branch() {
 }
 
 #[test]
-fn foreach_runs_over_arrays_and_records() {
+fn foreach_iterates_over_arrays_and_records() {
     check(&[
         ("@foreach(p in var.people){{ p.name }},@endforeach", "Ada,Bob,"),
         (
@@ -118,19 +118,19 @@ fn foreach_runs_over_arrays_and_records() {
 }
 
 #[test]
-fn set_gives_names() {
+fn set_defines_names() {
     check(&[
         ("@set(x = 'a' + 1){{ x }}", "a1"),
         ("{{ x }}@set(x = 1){{ x }}@set(x = x + 1){{ x }}", "12"),
         ("@if(var.t)@set(x = 1)@else@set(x = 2)@endif{{ x }}", "1"),
         ("@set(n = 0)@foreach(v in var.list)@set(n = n + v)@endforeach{{ n }}", "6"),
         ("@foreach(v in [1])@set(v = 2){{ v }}@endforeach", "2"),
-        ("@set(var = 1)", "page.html:1:6: \"var\" has a meaning of its own and cannot be given another"),
+        ("@set(var = 1)", "page.html:1:6: \"var\" is reserved; choose another name"),
     ]);
 }
 
 #[test]
-fn v_if_belongs_to_the_server_only_with_the_servers_names() {
+fn evaluates_v_if_only_if_the_server_knows_all_names() {
     check(&[
         ("<p v-if=\"var.t\">a</p>", "<p>a</p>"),
         ("<p v-if=\"var.f\">a</p>.", "."),
@@ -179,7 +179,7 @@ fn v_if_belongs_to_the_server_only_with_the_servers_names() {
 }
 
 #[test]
-fn a_page_of_the_workflow_guide_renders() {
+fn renders_a_page_of_the_workflow_guide() {
     let page = "<h2>Current weight: {{ var.current_weight }}</h2>\n<h2>Goal: {{ var.goal_weight }}</h2>\n<p v-if=\"var.on_track\">You've reached your goal!</p>\n";
     for (on_track, last) in [(true, "<p>You've reached your goal!</p>\n"), (false, "\n")] {
         let variables = json!({"current_weight": 182, "goal_weight": "Not set", "on_track": on_track});
@@ -190,7 +190,7 @@ fn a_page_of_the_workflow_guide_renders() {
 }
 
 #[test]
-fn literals_stay_as_they_are() {
+fn prints_literal_text_unchanged() {
     check(&[
         ("[[ item.name }} ]] [[ {{ var.name }} ]]", "[[ item.name }} ]] [[ {{ var.name }} ]]"),
         ("@{{ var.name }} @{{", "{{ var.name }} {{"),
@@ -208,7 +208,7 @@ fn literals_stay_as_they_are() {
 }
 
 #[test]
-fn nothing_reaches_handlebars_as_syntax() {
+fn hides_handlebars_syntax_from_handlebars() {
     for text in [
         "@{{name}}",
         "@{{#each}}x",
@@ -227,14 +227,14 @@ fn nothing_reaches_handlebars_as_syntax() {
 }
 
 #[test]
-fn structure_errors_name_the_place() {
+fn reports_unpaired_directives_with_their_place() {
     check(&[
         ("a\n  @if(var.t) b", "page.html:2:3: this @if has no @endif"),
         ("@foreach(a in b)", "page.html:1:1: this @foreach has no @endforeach"),
-        ("x @endif", "page.html:1:3: @endif closes nothing that is open here; @@endif prints it"),
+        ("x @endif", "page.html:1:3: @endif without an @if; write @@endif to print it"),
         ("@if(1)\n@foreach(a in b)@endif", "page.html:2:17: @endif stands inside the @foreach of line 2"),
-        ("@else", "page.html:1:1: @else without an @if; @@else prints it"),
-        ("@if(1)@else@elseif(2)@endif", "page.html:1:12: @elseif after @else"),
+        ("@else", "page.html:1:1: @else without an @if; write @@else to print it"),
+        ("@if(1)@else@elseif(2)@endif", "page.html:1:12: @elseif cannot follow @else"),
         (
             "@foreach(a in b)@else@endforeach",
             "page.html:1:17: @else belongs to an @if, but stands inside the @foreach of line 1",

@@ -1,4 +1,4 @@
-//! Limits, and that no text can break the compiler.
+//! Tests of the limits, each just under and just over it, and of the compiler with random text.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn limited(source: &str, limits: TemplateLimits) -> String {
 }
 
 #[test]
-fn output_is_bounded_just_so() {
+fn rejects_output_over_the_limit() {
     let limits = |output_bytes_max| TemplateLimits { output_bytes_max, ..TemplateLimits::default() };
     assert_eq!(limited("ab{{ 'c' }}", limits(3)), "abc");
     let error = "page.html:1:3: the page is larger than 2 bytes (output_bytes_max)";
@@ -24,7 +24,7 @@ fn output_is_bounded_just_so() {
 }
 
 #[test]
-fn loops_without_output_end_too() {
+fn stops_loops_without_output() {
     let nested = format!(
         "@set(a = [1,2,3,4,5,6,7,8,9,10]){}{}",
         "@foreach(b in a)".repeat(40),
@@ -37,7 +37,7 @@ fn loops_without_output_end_too() {
 }
 
 #[test]
-fn values_that_grow_are_stopped() {
+fn stops_values_that_grow() {
     let doubling = "@set(s = 'x')@set(a = [1,2,3,4,5,6,7,8,9,10])@foreach(b in a)@foreach(c in a)@set(s = s + s)@endforeach@endforeach{{ s.length }}";
     assert!(limited(doubling, TemplateLimits::default()).contains("made_bytes_max"));
     let nesting = "@set(s = [])@foreach(b in [1,2,3,4,5,6,7,8,9,10])@foreach(c in [1,2,3,4,5,6,7,8,9,10])@set(s = [s, s])@endforeach@endforeach";
@@ -47,7 +47,7 @@ fn values_that_grow_are_stopped() {
 }
 
 #[test]
-fn nesting_is_bounded() {
+fn rejects_nesting_over_the_limit() {
     let nested = |depth: usize| format!("{}x{}", "@if(1)".repeat(depth), "@endif".repeat(depth));
     assert_eq!(limited(&nested(48), TemplateLimits::default()), "x");
     assert!(limited(&nested(49), TemplateLimits::default()).ends_with("directives nest at most 48 deep"));
@@ -58,14 +58,14 @@ fn nesting_is_bounded() {
 }
 
 #[test]
-fn sources_and_nodes_are_bounded() {
+fn rejects_sources_and_nodes_over_the_limit() {
     let limits = TemplateLimits { source_bytes_max: 3, ..TemplateLimits::default() };
     assert_eq!(limited("abc", limits.clone()), "abc");
     assert!(limited("abcd", limits).ends_with("larger than 3 bytes"));
     let limits = TemplateLimits { nodes_max: 2, ..TemplateLimits::default() };
     assert_eq!(limited("a{{ 1 }}", limits.clone()), "a1");
     assert!(limited("a{{ 1 }}b", limits).contains("nodes_max"));
-    // Loops inside a tag are lowered more than once, which must not add up.
+    // Loops inside a tag are lowered more than once, which must not multiply.
     let tag = format!("<p {} a=\"1\"{}>", "@foreach(a in b)".repeat(40), "@endforeach".repeat(40));
     let result = limited(&tag, TemplateLimits::default());
     assert!(result.contains("nodes_max") || result.starts_with("<p "), "{result}");
@@ -107,8 +107,8 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Renders, or is an error at a place that is there.
-fn renders_or_says_where(source: &str, include: &str) {
+/// Checks that the page renders, or that the error names an existing place.
+fn renders_or_names_the_place(source: &str, include: &str) {
     let own = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
     let include = own(include);
     let files = Files { layouts: vec![("base", include)], components: vec![("card", include)] };
@@ -124,17 +124,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_compiles_or_is_an_error(source in "\\PC{0,80}") {
-        renders_or_says_where(&source, "");
+    fn handles_any_text(source in "\\PC{0,80}") {
+        renders_or_names_the_place(&source, "");
     }
 
     #[test]
-    fn any_mix_of_pieces_compiles_or_is_an_error(pieces in prop::collection::vec(piece(), 0..14), include in prop::collection::vec(piece(), 0..6)) {
-        renders_or_says_where(&pieces.concat(), &include.concat());
+    fn handles_any_mix_of_pieces(pieces in prop::collection::vec(piece(), 0..14), include in prop::collection::vec(piece(), 0..6)) {
+        renders_or_names_the_place(&pieces.concat(), &include.concat());
     }
 
     #[test]
-    fn any_expression_compiles_or_is_an_error(pieces in prop::collection::vec(piece(), 0..6), inner in "[a-z0-9 .|:+!<>=&'\"()\\[\\]{},?-]{0,24}") {
-        renders_or_says_where(&format!("{{{{ {inner} }}}}{}", pieces.concat()), "");
+    fn handles_any_expression(pieces in prop::collection::vec(piece(), 0..6), inner in "[a-z0-9 .|:+!<>=&'\"()\\[\\]{},?-]{0,24}") {
+        renders_or_names_the_place(&format!("{{{{ {inner} }}}}{}", pieces.concat()), "");
     }
 }

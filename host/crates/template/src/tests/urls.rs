@@ -1,9 +1,9 @@
-//! URLs in attributes.
+//! Tests of URLs in attributes.
 
 use super::*;
 
 #[test]
-fn urls_are_checked_where_they_begin() {
+fn checks_urls_where_they_begin() {
     check(&[
         ("<a href=\"{{ var.url }}\">", "<a href=\"https://example.org/a?b=c&amp;d=1\">"),
         ("<a href=\"{{ var.evil }}\">", "<a href=\"#blocked\">"),
@@ -43,7 +43,7 @@ fn urls_are_checked_where_they_begin() {
 }
 
 #[test]
-fn what_is_printed_before_a_value_decides_with_it() {
+fn checks_urls_with_the_text_before_the_value() {
     check(&[
         (
             "<a href=\"@if(var.empty){{ var.empty }}@endif{{ var.url }}\">",
@@ -71,7 +71,7 @@ fn what_is_printed_before_a_value_decides_with_it() {
 }
 
 #[test]
-fn references_in_urls_are_read_as_what_they_mean() {
+fn decodes_character_references_in_urls() {
     check(&[
         ("<a href=\"&#32;{{ var.evil }}\">", "<a href=\"&#32;#blocked\">"),
         ("<a href=\"&#x1;&Tab;&NewLine;{{ var.evil }}\">", "<a href=\"&#x1;&Tab;&NewLine;#blocked\">"),
@@ -91,7 +91,7 @@ fn references_in_urls_are_read_as_what_they_mean() {
 }
 
 #[test]
-fn every_url_of_a_list_is_checked() {
+fn checks_every_url_of_a_list() {
     check(&[
         ("<animate values=\"{{ var.evil }}\">", "<animate values=\"#blocked\">"),
         ("<animate values=\"#x;{{ var.evil }}\">", "<animate values=\"#x;#blocked\">"),
@@ -108,9 +108,9 @@ fn every_url_of_a_list_is_checked() {
 }
 
 #[test]
-fn a_blocked_url_is_logged_with_its_place() {
+fn warns_of_a_blocked_url_with_its_place() {
     let source = "<p>\n<a href=\"{{ var.evil }}\">";
     let rendered = render_with(&Files::default(), source, &data());
-    let expected = "page.html:2:10: #blocked stands for the URL \"javascript:alert(1)\"";
+    let expected = "page.html:2:10: printed #blocked instead of the URL \"javascript:alert(1)\"";
     assert_eq!(rendered.map(|rendered| rendered.warnings), Ok(vec![expected.to_owned()]));
 }

@@ -1,0 +1,31 @@
+//! What the caller supplies: other template files and the values that a page shows.
+
+use serde_json::{Map, Value};
+
+/// Finds layouts and components. The site implements this trait. It is called only while a page
+/// is compiled.
+pub trait Includes {
+    /// The file name (for errors) and the source of a layout.
+    fn layout(&self, name: &str) -> Option<(String, String)>;
+    /// The file name (for errors) and the source of a component.
+    fn component(&self, name: &str) -> Option<(String, String)>;
+    /// The names of all layouts, to suggest one for a misspelt name.
+    fn layout_names(&self) -> Vec<String>;
+    /// The names of all components, to suggest one for a misspelt name.
+    fn component_names(&self) -> Vec<String>;
+}
+
+/// The values that every page, layout and component sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// `var`: the script's variables, which override the brand's.
+    pub variables: &'a Map<String, Value>,
+    /// `customer`: a record, or null if the visitor is not a customer.
+    pub customer: &'a Value,
+    /// `is_customer`: whether the visitor is logged in as a customer.
+    pub is_customer: bool,
+    /// `request`: a record with the method, the path and the query.
+    pub request: &'a Value,
+    /// `route_params`: a record with the parts of the path that the page's name leaves open.
+    pub route_params: &'a Value,
+}

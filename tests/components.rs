@@ -1,14 +1,14 @@
-//! Components that were not built by the engine: they may use the published
-//! world and nothing else.
+//! Components that other tools built: they can use the published world, three interfaces of WASI
+//! and nothing else.
 
 use sluice_sandbox::outcome::Outcome;
-use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
+use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 
 use crate::sandbox::block_on;
 
-/// Searches the memory for a marker; without one, writes the marker every STRIDE
-/// bytes. `run` answers `result<_, failure>` through memory: the failure's name is
-/// `MarkerFound` when the search succeeded.
+/// Searches the memory for a marker, and then writes the marker every STRIDE bytes. `run` returns
+/// `result<_, failure>` through memory: the failure's name is `MarkerFound` if the search found
+/// one.
 const MARKER_CORE: &str = r#"
   (memory (export "memory") 160)
   ;; A page of the initial image, so that image pages are written, too.
@@ -21,7 +21,7 @@ const MARKER_CORE: &str = r#"
       (if (i64.eq (i64.load (local.get $at)) (i64.const 0x5a17ce5a17ce5a17)) (then (return (i32.const 1))))
       (local.set $at (i32.add (local.get $at) (i32.const 8)))
       (br_if $next (i32.lt_u (local.get $at) (i32.const 10485760))))
-    ;; The image page must be as it was at first.
+    ;; The image page must have its initial content.
     (i64.ne (i64.load (i32.const 65536)) (i64.const 0x6c616974696e69)))
   (func $fill
     (local $at i32)
@@ -44,13 +44,18 @@ const MARKER_CORE: &str = r#"
     (call $answer (local.get $found)))
 "#;
 
-/// A component around `core`, which holds the functions and exports `run`.
+/// A component around `core`, which contains the functions and exports `run`.
 fn component(imports: &str, core: &str) -> Vec<u8> {
+    component_of(imports, core, "(instantiate $core)")
+}
+
+/// The same with the expression that instantiates `$core`.
+fn component_of(imports: &str, core: &str, instance: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
   {imports}
   (core module $core {core})
-  (core instance $main (instantiate $core))
+  (core instance $main {instance})
   (alias core export $main "memory" (core memory $memory))
   (type $failure' (record
     (field "name" string) (field "message" string) (field "file" string)
@@ -87,28 +92,157 @@ pub fn marker_component_twice(stride: u32) -> Vec<u8> {
     )
 }
 
+/// An interface that is not linked, with the type of one function or resource in it. The type is
+/// the one that wasmtime-wasi would link, so that a component is rejected only because the
+/// interface is missing. All other interfaces of WASI need a resource of one of these.
+const UNLINKED: [(&str, &str); 18] = [
+    ("wasi:cli/environment", r#"(export "get-environment" (func (result (list (tuple string string)))))"#),
+    ("wasi:cli/environment", r#"(export "get-arguments" (func (result (list string))))"#),
+    ("wasi:cli/exit", r#"(export "exit" (func (param "status" (result))))"#),
+    ("wasi:cli/terminal-input", r#"(export "terminal-input" (type (sub resource)))"#),
+    ("wasi:cli/terminal-output", r#"(export "terminal-output" (type (sub resource)))"#),
+    ("wasi:io/error", r#"(export "error" (type (sub resource)))"#),
+    ("wasi:io/poll", r#"(export "pollable" (type (sub resource)))"#),
+    ("wasi:io/streams", r#"(export "input-stream" (type (sub resource)))"#),
+    ("wasi:io/streams", r#"(export "output-stream" (type (sub resource)))"#),
+    ("wasi:filesystem/types", r#"(export "descriptor" (type (sub resource)))"#),
+    ("wasi:sockets/network", r#"(export "network" (type (sub resource)))"#),
+    ("wasi:sockets/tcp", r#"(export "tcp-socket" (type (sub resource)))"#),
+    ("wasi:sockets/udp", r#"(export "udp-socket" (type (sub resource)))"#),
+    ("wasi:sockets/ip-name-lookup", r#"(export "resolve-address-stream" (type (sub resource)))"#),
+    ("wasi:random/insecure", r#"(export "get-insecure-random-u64" (func (result u64)))"#),
+    (
+        "wasi:random/insecure",
+        r#"(export "get-insecure-random-bytes" (func (param "len" u64) (result (list u8))))"#,
+    ),
+    ("wasi:random/insecure-seed", r#"(export "insecure-seed" (func (result (tuple u64 u64))))"#),
+    ("wasi:http/types", r#"(export "fields" (type (sub resource)))"#),
+];
+
+/// Functions of linked interfaces that no component can import, because they return the resource
+/// `pollable` of an interface that is not linked.
+const UNREACHABLE: [(&str, &str); 2] = [
+    (
+        "wasi:clocks/monotonic-clock",
+        r#"(export "pollable" (type $pollable (sub resource)))
+           (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))"#,
+    ),
+    (
+        "wasi:clocks/monotonic-clock",
+        r#"(export "pollable" (type $pollable (sub resource)))
+           (export "subscribe-instant" (func (param "when" u64) (result (own $pollable))))"#,
+    ),
+];
+
+/// All functions of WASI that a component can import.
+const LINKED: [(&str, &str); 6] = [
+    (
+        "wasi:clocks/wall-clock",
+        r#"(type $datetime' (record (field "seconds" u64) (field "nanoseconds" u32)))
+           (export "datetime" (type $datetime (eq $datetime')))
+           (export "now" (func (result $datetime)))"#,
+    ),
+    (
+        "wasi:clocks/wall-clock",
+        r#"(type $datetime' (record (field "seconds" u64) (field "nanoseconds" u32)))
+           (export "datetime" (type $datetime (eq $datetime')))
+           (export "resolution" (func (result $datetime)))"#,
+    ),
+    ("wasi:clocks/monotonic-clock", r#"(export "now" (func (result u64)))"#),
+    ("wasi:clocks/monotonic-clock", r#"(export "resolution" (func (result u64)))"#),
+    ("wasi:random/random", r#"(export "get-random-u64" (func (result u64)))"#),
+    ("wasi:random/random", r#"(export "get-random-bytes" (func (param "len" u64) (result (list u8))))"#),
+];
+
+fn load_with_import(
+    sandbox: &Sandbox,
+    interface: &str,
+    version: &str,
+    exports: &str,
+) -> Result<Script, String> {
+    let core = format!("{} (func (export \"run\") (param i32) (result i32) (call $run))", marker_core(8));
+    let import = format!("(import \"{interface}@{version}\" (instance {exports}))");
+    sandbox.load(&component(&import, &core)).map_err(|error| error.to_string())
+}
+
 #[test]
-fn nothing_beyond_the_published_world_is_linked() {
+fn rejects_components_that_import_anything_else() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
-        let core = format!("{} (func (export \"run\") (param i32) (result i32) (call $run))", marker_core(8));
-        for import in [
-            r#"(import "wasi:cli/environment@0.2.12" (instance (export "get-environment" (func (result (list (tuple string string)))))))"#,
-            r#"(import "wasi:filesystem/preopens@0.2.12" (instance (export "x" (func))))"#,
-            r#"(import "wasi:sockets/tcp@0.2.12" (instance (export "x" (func))))"#,
-            r#"(import "wasi:random/insecure@0.2.12" (instance (export "get-insecure-random-u64" (func (result u64)))))"#,
-            r#"(import "sluice:page/compiler@0.1.0" (instance (export "compile" (func))))"#,
-        ] {
-            let refused = sandbox.load(&component(import, &core));
-            let name = import.split('"').nth(1).unwrap();
-            let message = refused.err().unwrap_or_else(|| panic!("{name} was linked")).to_string();
-            assert!(message.contains(name.split('@').next().unwrap()), "{message}");
+        for (interface, exports) in UNLINKED.into_iter().chain(UNREACHABLE) {
+            let rejected = load_with_import(&sandbox, interface, "0.2.12", exports);
+            let message = rejected.err().unwrap_or_else(|| panic!("{interface} {exports} was linked"));
+            assert!(message.contains(interface), "{message}");
+        }
+        let compiler = r#"(export "compile" (func))"#;
+        let rejected = load_with_import(&sandbox, "sluice:page/compiler", "0.1.0", compiler);
+        assert!(rejected.err().expect("the compiler was linked").contains("sluice:page/compiler"));
+    });
+}
+
+#[test]
+fn links_clocks_and_random_numbers() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        for (interface, exports) in LINKED {
+            let loaded = load_with_import(&sandbox, interface, "0.2.12", exports);
+            assert_eq!(loaded.err(), None, "{interface} {exports}");
+        }
+    });
+}
+
+/// Calls `get-random-bytes` for `length` bytes, `calls` times.
+fn random_bytes_component(length: u64, calls: u32) -> Vec<u8> {
+    let imports = r#"
+  (import "wasi:random/random@0.2.12" (instance $random
+    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+  (core module $memory
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536)))
+  (core instance $heap (instantiate $memory))
+  (alias core export $heap "memory" (core memory $bytes))
+  (alias core export $heap "realloc" (core func $realloc))
+  (core func $lowered (canon lower (func $random "get-random-bytes") (memory $bytes) (realloc $realloc)))
+  (core instance $env (export "get-random-bytes" (func $lowered)))"#;
+    let core = format!(
+        r#"(import "env" "get-random-bytes" (func $get (param i64 i32)))
+  (memory (export "memory") 1)
+  (func (export "run") (param i32) (result i32)
+    (local $left i32)
+    (local.set $left (i32.const {calls}))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $left)))
+        (call $get (i64.const {length}) (i32.const 1024))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $next)))
+    (i32.const 0))"#
+    );
+    let instance = r#"(instantiate $core (with "env" (instance $env)))"#;
+    component_of(imports, &core, instance)
+}
+
+#[test]
+fn random_bytes_are_bounded_and_charged() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let run = async |length, calls| {
+            let script = sandbox.load(&random_bytes_component(length, calls)).unwrap();
+            sandbox.run(&script, RunContext::default()).await.unwrap()
+        };
+        let one = run(8, 1).await;
+        assert_eq!(one.outcome, Outcome::Ok, "{:?}", one.failure);
+        let many = run(8, 1_001).await;
+        // 10,000 for each call, and 10 for each byte.
+        assert!(many.fuel - one.fuel >= 1_000 * 10_080, "{} and {}", one.fuel, many.fuel);
+        for length in [9, 1 << 20, u64::MAX] {
+            assert_eq!(run(length, 1).await.outcome, Outcome::Error, "{length} bytes");
         }
     });
 }
 
 #[test]
-fn bytes_that_are_no_component_are_refused() {
+fn rejects_bytes_that_are_not_a_component() {
     let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
     for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"not wasm"] {
         assert!(sandbox.load(bytes).is_err());
@@ -116,7 +250,7 @@ fn bytes_that_are_no_component_are_refused() {
 }
 
 #[test]
-fn a_foreign_component_meets_the_same_limits() {
+fn foreign_component_has_the_same_limits() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
         let endless = r#"(memory (export "memory") 1)

@@ -80,7 +80,7 @@ fn a_brand_with_broken_settings_is_served_as_before_and_others_reload() {
             "domains = [\"one.test\"]\n[[access]]\npath = \"members\"\nrequire = \"customer\"\n",
             "does not start with /",
         ),
-        ("domains = [\"one.test\", \"two.test\"]\n", "brands one and two both name two.test"),
+        ("domains = [\"one.test\", \"two.test\"]\n", "brands one and two both list the domain two.test"),
         ("domains = [", "brand.toml"),
     ] {
         site.write("brands/one/brand.toml", brand_toml);

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use sluice_author::tools_dir;
+use sluice_site::schema;
+
 use super::output::Output;
 use crate::cli::macros::outln;
 
@@ -52,6 +55,8 @@ pub fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         }
         fs::write(&path, file.text).with_context(name)?;
     }
+    let tools = tools_dir::make(&args.dir).and_then(|tools| schema::write(&tools));
+    tools.with_context(|| args.dir.join(".sluice").display().to_string())?;
     if !output.quiet {
         say_what_next(&args.dir);
     }

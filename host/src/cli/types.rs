@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use sluice_author::tools_dir;
 use sluice_author::types::{self, Written};
-use sluice_site::brand_ids;
+use sluice_site::{brand_ids, schema};
 use sluice_text::printable::printable;
 use sluice_text::suggest;
 
@@ -29,6 +30,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(id) => vec![id.clone()],
         None => known,
     };
+    schema::write(&tools_dir::make(&args.site_dir)?)?;
     for id in brands {
         let Written { declarations, project, scripts, problems } = types::write(&args.site_dir, &id)?;
         for problem in problems {

@@ -8,8 +8,8 @@ use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_site::BrandFolder;
 use sluice_site::config::BrandConfig;
-use sluice_site::public::{PublicError, PublicFiles};
-use sluice_text::source::Source;
+use sluice_site::public::{PublicError, PublicFault, PublicFiles};
+use sluice_text::source::{Position, Source};
 
 use super::context::Brand;
 use super::scripts::Scripts;
@@ -84,12 +84,12 @@ pub(crate) async fn check(
 }
 
 fn of_public(problem: &PublicError) -> Diagnostic {
-    match problem {
-        PublicError::BackendScript(file, place) => {
-            let found = Diagnostic::of_file(Rule::MisplacedScript, file, problem.reason());
-            Diagnostic { line: place.line, column: place.column, ..found }
-                .help("move the file to pages/, or the script to a page")
+    let message = problem.fault.to_string();
+    match problem.fault {
+        PublicFault::BackendScript(Position { line, column }) => {
+            let found = Diagnostic::of_file(Rule::MisplacedScript, &problem.file, message);
+            Diagnostic { line, column, ..found }.help("move the file to pages/, or the script to a page")
         }
-        other => Diagnostic::of_file(Rule::File, other.file(), other.reason()),
+        _ => Diagnostic::of_file(Rule::File, &problem.file, message),
     }
 }

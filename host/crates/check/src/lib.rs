@@ -190,7 +190,7 @@ fn settings_file(dir: &Path, file: &str) -> (Source, Vec<Diagnostic>) {
     let empty = Source { file: file.to_owned(), text: String::new() };
     match files::read(dir, file) {
         Ok(source) => (source, Vec::new()),
-        Err(error) if error.is_not_found() => (empty, Vec::new()),
+        Err(error) if error.is_missing() => (empty, Vec::new()),
         Err(error) => (empty, vec![unreadable(&error)]),
     }
 }

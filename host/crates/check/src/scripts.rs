@@ -181,7 +181,9 @@ impl Scripts {
             None => Diagnostic::of_file(rule, file, &failure.message),
         };
         match failure.import {
-            Some(ImportFault::TooDeep) => found.help("merge small modules, so that imports are less deeply nested"),
+            Some(ImportFault::TooDeep) => {
+                found.help("merge small modules, so that imports are less deeply nested")
+            }
             _ => found,
         }
     }

@@ -9,6 +9,7 @@
 pub mod advice;
 pub mod policy;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One limit: what it is called and counted in.
@@ -27,30 +28,42 @@ macro_rules! limits {
             $($(#[$doc])* pub $name: $type,)+
         }
 
-        /// A `[limits]` table: what it names overrides what stands above it.
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        /// Limits that override those of the level above: of the brand for a page, and of
+        /// `sluice.toml` for a brand. A limit that is not set here has the value of that level.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct LimitOverrides {
-            $(pub $name: Option<$type>,)+
+            $($(#[$doc])* pub $name: Option<$type>,)+
         }
 
         /// `[limits]` of `sluice.toml`, with `[limits.max]` in it.
-        #[derive(Debug, Clone, Default, Deserialize)]
+        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct SiteLimits {
-            $(pub $name: Option<$type>,)+
+            $($(#[$doc])* pub $name: Option<$type>,)+
+            /// The highest values that brands and pages can set, and the size of the pool of
+            /// sandboxes. A higher value in `brand.toml` is reduced to the maximum, and the log
+            /// contains a warning.
             pub max: MaxLimits,
         }
 
-        /// `[limits.max]`: what brands and pages may ask for at most, and the size
-        /// of the pool.
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        /// `[limits.max]`: the highest values that brands and pages can set, and the size of the
+        /// pool of sandboxes.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct MaxLimits {
-            $(pub $name: Option<$type>,)+
-            /// Bytes of one sandbox, the engine's share included. Sizes the pool.
+            $(
+                #[doc = concat!(
+                    "The highest value of `", stringify!($name), "`, in ", $unit, ". Unlimited by default."
+                )]
+                pub $name: Option<$type>,
+            )+
+            /// The memory of one sandbox, in bytes. A sandbox takes 8 MB for the engine and twice
+            /// `heap_bytes_max`, so a higher `heap_bytes_max` than (`memory` − 8 MB) / 2 is reduced
+            /// to that value. A change requires a restart.
             pub memory: Option<usize>,
-            /// Sandboxes that run at the same time. Sizes the pool.
+            /// The number of sandboxes that run at the same time. Further requests wait. A change
+            /// requires a restart.
             pub concurrent_runs: Option<u32>,
         }
 
@@ -111,38 +124,66 @@ macro_rules! limits {
 }
 
 limits! {
-    /// wasmtime fuel; host calls add to what the script burns.
+    /// Fuel of a run, in units. The script uses one for about each WebAssembly instruction. A host
+    /// call adds 10,000, and 10 for each byte that it passes. A run that exceeds it ends with the
+    /// outcome `fuel`.
     fuel: u64 = 1_000_000_000, "units";
-    /// What JavaScript may allocate beyond the engine's own heap.
+    /// Memory that the script can allocate, in bytes. An allocation beyond it throws `out of
+    /// memory`. If the script continues, the run ends with the outcome `memory`.
     heap_bytes_max: u32 = 8 << 20, "bytes";
-    /// Wall clock of a run, host calls included.
+    /// Elapsed time of a run, in milliseconds, including the time in host calls. A run that exceeds
+    /// it ends with the outcome `timeout`.
     wall_ms_max: u64 = 30_000, "ms";
+    /// Size of a request body that the script gets, in bytes. For a larger body, `request.body` is
+    /// `null`.
     body_bytes_max: usize = 64 << 10, "bytes";
+    /// Number of template variables that a run can set. Beyond it, `setVariable` returns `false`.
     variables_max: usize = 256, "keys";
+    /// Size of all template variables of a run, in bytes. Beyond it, `setVariable` returns `false`.
     variable_bytes_max: usize = 1 << 20, "bytes";
+    /// Number of keys in a session. Beyond it, `session.set` returns `false`.
     session_keys_max: usize = 128, "keys";
+    /// Size of a session, in bytes. Beyond it, `session.set` and `session.setCustomer` return
+    /// `false`.
     session_bytes_max: usize = 64 << 10, "bytes";
-    /// Handoff tokens that a run makes and takes.
+    /// Number of handoff tokens that a run can create and use. Beyond it, `session.getToken` returns
+    /// `null` and `session.setFromToken` returns `false`.
     session_tokens_max: u32 = 20, "tokens";
+    /// Number of cookies that a run can set and delete. Beyond it, `cookie.set` returns `false`.
     cookies_max: usize = 20, "cookies";
+    /// Size of one cookie, in bytes: its name, value and path. Beyond it, `cookie.set` returns
+    /// `false`.
     cookie_bytes_max: usize = 4 << 10, "bytes each";
+    /// Number of response headers that a run can set. Beyond it, `setHeader` returns `false`.
     headers_max: usize = 50, "headers";
+    /// Size of all response headers that a run sets, in bytes. Beyond it, `setHeader` returns
+    /// `false`.
     header_bytes_max: usize = 8 << 10, "bytes";
+    /// Number of console lines of a run. Further lines are dropped and counted.
     console_lines_max: usize = 200, "lines";
+    /// Size of all console lines of a run, in bytes. Further lines are dropped and counted.
     console_bytes_max: usize = 64 << 10, "bytes";
+    /// Number of CRM calls of a run. A further call throws a `RangeError`.
     crm_calls_max: u32 = 100, "calls";
+    /// Size of the result of one CRM call, in bytes. A call with a larger result throws a
+    /// `RangeError`.
     crm_result_bytes_max: usize = 1 << 20, "bytes each";
+    /// Number of keys in one CRM entry. Beyond it, the call returns `false`.
     crm_entry_keys_max: u32 = 256, "keys";
+    /// Number of entries of one reference in one CRM entity. Beyond it, the call returns `false`.
     crm_reference_entries_max: u32 = 1_000, "entries";
+    /// Size of all CRM data of a brand, in bytes. Beyond it, the call returns `false`.
     crm_brand_bytes_max: u64 = 1 << 30, "bytes";
-    /// Modules that one module may import.
+    /// Number of modules that one page or module can import. Otherwise the page does not compile.
     imports_max: usize = 10, "modules";
-    /// Imports may be nested this deep.
+    /// Depth to which imports can be nested, in levels. Otherwise the page does not compile.
     import_depth_max: usize = 8, "levels";
-    /// Compilation is the author's doing too: a page can be written to be slow to
-    /// compile.
+    /// Fuel for compiling a page, in units. A page that needs more does not compile.
     compile_fuel: u64 = 10_000_000_000, "units";
+    /// Memory for compiling a page, in bytes. A page that needs more does not compile.
     compile_memory_bytes_max: usize = 64 << 20, "bytes";
+    /// Elapsed time for compiling a page, in milliseconds. A page that needs longer does not
+    /// compile.
     compile_wall_ms_max: u64 = 10_000, "ms";
 }
 

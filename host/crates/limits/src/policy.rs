@@ -110,12 +110,16 @@ impl LimitPolicy {
 
     /// One sentence for each value that is more than the host allows.
     pub fn warnings(&self, layers: BrandLayers<'_>) -> Vec<String> {
-        let clamped = self.explain(layers).into_iter().filter_map(|limit| {
-            let asked = limit.asked?;
-            let (name, value, origin) = (limit.kind.name, limit.value, &limit.origin);
-            Some(format!("{origin}: {name} = {asked} is more than the host allows; it is {value}"))
-        });
-        clamped.collect()
+        self.explain(layers).iter().filter_map(EffectiveLimit::warning).collect()
+    }
+}
+
+impl EffectiveLimit {
+    /// The warning about a value that is higher than the host allows.
+    pub fn warning(&self) -> Option<String> {
+        let (name, value, origin) = (self.kind.name, self.value, &self.origin);
+        let asked = self.asked?;
+        Some(format!("{origin}: {name} = {asked} is more than the host allows; it is {value}"))
     }
 }
 

@@ -33,11 +33,11 @@ use failures::ScriptFiles;
 use modules::{CompileError, ModuleSource};
 use script_file::ScriptFile;
 
-/// What a visitor gets when a page's script fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+/// The response of a page whose script fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// The page, with the script's effects up to the failure.
+    /// The page, with everything that the script did before it failed.
     #[default]
     Page,
     /// A plain response with status 500.

@@ -1,10 +1,11 @@
-//! Compiled code on disk, between one start and the next.
+//! Keeps compiled code on disk between starts.
 //!
-//! An entry is `MAC(32) ‖ payload`; the MAC is HMAC-SHA256 under a key derived from the
-//! application key, over the entry's name and its payload. Only what this verifies
-//! becomes [`Authentic`], and only that is ever loaded as machine code: foreign,
-//! damaged, swapped and cut entries count as not there. Entries are written beside
-//! their place and renamed, so processes that share a folder see whole ones only.
+//! An entry is `MAC(32) ‖ payload`. The MAC is HMAC-SHA256 over the entry's name and its
+//! payload, with a key derived from the application key. Only an entry whose MAC is correct
+//! becomes [`Authentic`], and only that type is ever loaded as machine code. An entry that is
+//! foreign, damaged, truncated or stored under another name counts as missing. Entries are
+//! written to a temporary file and then renamed, so processes that share a folder never see a
+//! partial entry.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,18 +20,18 @@ use sha2::{Digest as _, Sha256};
 use sluice_kit::hex::hex;
 use sluice_kit::keys::Keys;
 
-/// `info` of the key that entries are authenticated with.
+/// The HKDF `info` from which the key of the MACs is derived.
 const CODE_CACHE: &str = "sluice-code-cache-v1";
 const MAC_BYTES: usize = 32;
-/// A draft this old belongs to nobody.
+/// A draft of this age was abandoned by the process that wrote it.
 const DRAFT_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 const DRAFT: &str = "draft-";
 
-/// Names an entry by what went into it.
+/// The name of an entry: a hash of everything that the entry was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CacheKey([u8; 32]);
 
-/// Bytes that a host with this application key wrote under the name they were read by.
+/// Bytes whose MAC proves that a host with this application key wrote them under this name.
 pub struct Authentic(Vec<u8>);
 
 /// A folder of authenticated entries.
@@ -41,7 +42,8 @@ pub struct CodeCache {
 }
 
 impl CacheKey {
-    /// Each part counts by its length, too.
+    /// The key of an entry that was made from `parts`. The length of each part is hashed, too,
+    /// so moving a byte from one part to the next changes the key.
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
@@ -51,6 +53,7 @@ impl CacheKey {
         Self(hasher.finalize().into())
     }
 
+    /// The 32 bytes of the hash.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -75,22 +78,23 @@ impl fmt::Display for CacheKey {
 }
 
 impl Authentic {
+    /// The payload of the entry.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// From `at` on.
+    /// The bytes from offset `at` on. `None` if there are fewer bytes.
     pub fn tail(mut self, at: usize) -> Option<Self> {
         (at <= self.0.len()).then(|| Self(self.0.split_off(at)))
     }
 }
 
 impl CodeCache {
-    /// Opens the folder, making it where it is missing. It holds at most `bytes_max`,
-    /// unless what is in use is more.
+    /// Opens the folder and creates it if it is missing. [`CodeCache::evict`] keeps its size
+    /// at or below `bytes_max`, unless the entries in use are larger.
     ///
     /// # Errors
-    /// The folder cannot be made or written to.
+    /// The folder cannot be created or written to.
     pub fn open(dir: &Path, keys: &Keys, bytes_max: u64) -> io::Result<Self> {
         let mut builder = fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -102,12 +106,13 @@ impl CodeCache {
         Ok(cache)
     }
 
-    /// Whether there is an entry; it may turn out not to be authentic.
+    /// Whether there is an entry. [`CodeCache::read`] may still find that it is not authentic.
     pub fn has(&self, key: &CacheKey) -> bool {
         self.path(key).is_file()
     }
 
-    /// The entry, verified and marked as used.
+    /// Reads and verifies an entry, and marks it as used. `None` if it is missing or not
+    /// authentic.
     pub fn read(&self, key: &CacheKey) -> Option<Authentic> {
         let path = self.path(key);
         let mut bytes = match fs::read(&path) {
@@ -127,12 +132,13 @@ impl CodeCache {
         }
         let used = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         if let Err(error) = used {
-            tracing::debug!(file = %path.display(), %error, "an entry's last use cannot be written down");
+            tracing::debug!(file = %path.display(), %error, "the time of an entry's last use cannot be stored");
         }
         Some(Authentic(payload))
     }
 
-    /// Writes an entry, or the same again. False: it is not there, and the log says why.
+    /// Writes an entry, replacing an earlier one. Returns false if it could not be written;
+    /// the log then contains the reason.
     pub fn write(&self, key: &CacheKey, payload: &[u8]) -> bool {
         let written = self.draft().and_then(|draft| {
             let done = (|| {
@@ -144,18 +150,21 @@ impl CodeCache {
             done.inspect_err(|_| remove(&draft))
         });
         if let Err(error) = &written {
-            tracing::warn!(folder = %self.dir.display(), %error, "compiled code cannot be kept");
+            tracing::warn!(folder = %self.dir.display(), %error, "compiled code cannot be stored");
         }
         written.is_ok()
     }
 
-    /// Removes an entry that turned out to be of no use.
+    /// Removes an entry that turned out to be unusable.
     pub fn forget(&self, key: &CacheKey) {
         remove(&self.path(key));
     }
 
-    /// Removes the entries that were used longest ago until the folder is small enough;
-    /// never those in `keep`.
+    /// Removes the least recently used entries until the folder is small enough, but none of
+    /// those in `keep`.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
     pub fn evict(&self, keep: &HashSet<CacheKey>) -> io::Result<()> {
         let kept: HashSet<PathBuf> = keep.iter().map(|key| self.path(key)).collect();
         let mut total = 0;
@@ -197,7 +206,7 @@ impl CodeCache {
     }
 
     fn mac(&self, key: &CacheKey, payload: &[u8]) -> Hmac<Sha256> {
-        // HMAC takes keys of any length.
+        // HMAC accepts keys of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).unwrap_or_else(|_| unreachable!());
         mac.update(&key.0);
         mac.update(payload);
@@ -205,7 +214,7 @@ impl CodeCache {
     }
 }
 
-/// Somebody else may have removed it first.
+/// Removes a file. Another process may have removed it first.
 fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
@@ -235,15 +244,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_this_host_wrote_is_read() {
+    fn reads_only_entries_that_this_host_wrote() {
         let dir = tempfile::tempdir().unwrap();
         let cache = open(dir.path(), u64::MAX);
         assert!(cache.write(&key("a"), b"code") && cache.write(&key("b"), b"other"));
         assert_eq!(read(&cache, "a").unwrap(), b"code");
         assert_eq!(read(&cache, "c"), None);
-        // Another host's key, another entry's bytes, one bit, a part, nothing.
+        // Another host's key, the bytes of another entry, one changed bit, and truncation.
         assert!(CodeCache::open(dir.path(), &keys('b'), 9).unwrap().read(&key("a")).is_none());
-        assert!(!cache.has(&key("a")), "what cannot be trusted is removed");
+        assert!(!cache.has(&key("a")), "an entry that is not authentic is removed");
         cache.write(&key("a"), b"code");
         fs::copy(cache.path(&key("b")), cache.path(&key("a"))).unwrap();
         assert_eq!(read(&cache, "a"), None);
@@ -263,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_longest_ago_goes_first() {
+    fn evicts_the_least_recently_used_entries_first() {
         let dir = tempfile::tempdir().unwrap();
         let cache = open(dir.path(), 3 * (100 + MAC_BYTES as u64));
         for (age, name) in [(50, "in use"), (40, "old"), (30, "read"), (20, "new"), (10, "newest")] {
@@ -287,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_that_share_a_folder_see_whole_entries() {
+    fn processes_that_share_a_folder_see_complete_entries() {
         let dir = tempfile::tempdir().unwrap();
         let payload = |n: u8| vec![n; 100_000];
         std::thread::scope(|scope| {
@@ -298,7 +307,7 @@ mod tests {
                     for _ in 0..50 {
                         assert!(cache.write(&key("shared"), &payload(n)));
                         let seen =
-                            read(&cache, "shared").expect("an entry that is written is never half there");
+                            read(&cache, "shared").expect("an entry is never partial while it is replaced");
                         assert!(seen.len() == 100_000 && seen.iter().all(|byte| *byte == seen[0]));
                         cache.evict(&HashSet::from([key("shared")])).unwrap();
                     }

@@ -1,5 +1,5 @@
-//! Source to page component: the engine compiles JavaScript inside a sandbox,
-//! the result is wrapped into a component.
+//! Compiles JavaScript to bytecode. The engine does this inside a sandbox, because sources are
+//! hostile, too.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::host_api::engine::exports::sluice::page::compiler;
 
 pub use compiler::{Missing, Unit};
 
-/// What the engine made of a set of sources.
+/// The result of compiling a set of sources.
 pub enum Compiled {
-    /// Bytecode of the page and everything it imports.
+    /// The bytecode of the page and of everything that it imports.
     Bytecode(Vec<u8>),
-    /// Modules that are imported and were not given.
+    /// The modules that are imported but were not passed.
     Incomplete(Vec<Missing>),
-    /// The author's mistake.
+    /// A mistake of the author, or a limit of compilation that was exceeded.
     Failed(Failure),
 }
 
 impl Sandbox {
-    /// Compiles and links `units` without evaluating them; the page is first.
+    /// Compiles and links `units` without evaluating them. The page must be the first unit.
     ///
     /// # Errors
-    /// Only the host's own: what the author did wrong is [`Compiled::Failed`].
+    /// The host failed. Mistakes of the author are [`Compiled::Failed`].
     pub async fn compile(&self, units: &[Unit], limits: &Limits) -> Result<Compiled, SandboxError> {
-        // Never closed.
+        // Cannot fail: the semaphore is never closed.
         let _place = self.compilations.acquire().await;
         let limits = of_compilation(limits);
         let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);
@@ -63,7 +63,7 @@ impl Sandbox {
     }
 }
 
-/// A page's limits with those of its compilation in the place of its runs'.
+/// The limits of a page, with the limits of its runs replaced by those of its compilation.
 fn of_compilation(limits: &Limits) -> Limits {
     let heap = u32::try_from(limits.compile_memory_bytes_max / 4 * 3).unwrap_or(u32::MAX);
     Limits {

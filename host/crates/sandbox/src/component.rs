@@ -1,9 +1,9 @@
-//! Page components: the engine's component with every embedded core module
-//! turned into an import, plus one small module that carries the bytecode.
+//! Makes page components. A page component is the engine's component with every embedded core
+//! module replaced by an import, plus one small module that contains the page's bytecode.
 //!
-//! `wit-component` decided how the engine's modules are wired; that wiring is
-//! copied section by section, so that indices stay what they are. wasmtime
-//! compiles the core modules once and every page shares them.
+//! `wit-component` decided how the engine's modules are connected. That wiring is copied
+//! section by section, so that all indices stay the same. wasmtime compiles the core modules
+//! once, and every page shares them.
 
 use std::borrow::Cow;
 
@@ -15,51 +15,97 @@ use wasmparser::{ExternalKind, Instance, Parser, Payload, TypeRef};
 
 use sluice_kit::hex::hex;
 
-/// Names the engine that a page component was built for.
+/// The custom section that names the engine for which a page component was built.
 pub const ENGINE_SECTION: &str = "sluice:engine";
-/// Names the source a page component was built from.
+/// The custom section that contains the hash of the source of a page component.
 pub const SOURCE_SECTION: &str = "sluice:source";
-/// The engine's function that makes room for the bytecode.
+/// The engine's function that allocates memory for the bytecode.
 const ALLOCATE: &str = "script_alloc";
 
+/// Why a component cannot be made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
+    /// The engine has a form that this module does not know.
     #[error("the engine is not a WebAssembly component that Sluice can take apart: {0}")]
-    Engine(String),
+    Engine(#[from] EngineFault),
+    /// The bytes are not valid WebAssembly.
     #[error(transparent)]
     Parse(#[from] wasmparser::BinaryReaderError),
+    /// The component was built for another engine. Both are the first digits of a version.
     #[error(
         "the component was built for engine {found}, this host has {expected}: build it again with `sluice build`"
     )]
-    EngineMismatch { found: String, expected: String },
+    EngineMismatch {
+        /// The engine that the component names.
+        found: String,
+        /// The engine of this host.
+        expected: String,
+    },
+    /// The bytecode is longer than a data segment can be.
     #[error("the script is larger than a component can hold")]
     TooLarge,
 }
 
+/// What is wrong with the engine's component.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineFault {
+    /// There is nothing that could take a page's bytecode.
+    #[error("no instance exports `{ALLOCATE}`")]
+    NoAllocator,
+    /// A core module imports something that is not a function, memory, table or global.
+    #[error("it imports `{name}` as {kind:?}")]
+    UnsupportedImport {
+        /// The import's name in its module.
+        name: String,
+        /// What it is.
+        kind: TypeRef,
+    },
+    /// A core module exports something that it does not define.
+    #[error("its export `{0}` has no type")]
+    UntypedExport(String),
+    /// A function's type is not in the type section.
+    #[error("a function has no type")]
+    UntypedFunction,
+    /// A type cannot be written into a page component.
+    #[error("it uses a type that is not supported")]
+    UnsupportedType,
+    /// A section ends after the end of the file.
+    #[error("a section is cut short")]
+    TruncatedSection,
+    /// More core modules than an index can count.
+    #[error("it has too many modules")]
+    TooManyModules,
+}
+
 /// The engine, taken apart.
 pub struct EngineParts {
-    /// SHA-256 of `engine.wasm`, hexadecimal.
+    /// The SHA-256 of `engine.wasm` in hexadecimal digits.
     pub version: String,
-    pub modules: Vec<CoreModule>,
-    /// Everything of a page component but its script.
+    /// The engine's core modules, in the order of their indices.
+    pub(crate) modules: Vec<CoreModule>,
+    /// A page component without its script.
     wiring: Vec<u8>,
-    /// Index of the instance that exports [`ALLOCATE`] and the memory.
+    /// The index of the instance that exports [`ALLOCATE`] and the memory.
     main_instance: u32,
 }
 
-/// A core module of the engine, under the name by which pages import it.
-pub struct CoreModule {
-    pub import_name: String,
-    pub wasm: Vec<u8>,
+/// A core module of the engine.
+pub(crate) struct CoreModule {
+    /// The name under which pages import it.
+    pub(crate) import_name: String,
+    pub(crate) wasm: Vec<u8>,
 }
 
 impl EngineParts {
     /// Takes `engine.wasm` apart.
+    ///
+    /// # Errors
+    /// The bytes are not a component of the form that `make guest` produces.
     pub fn new(engine_wasm: &[u8]) -> Result<Self, ComponentError> {
         let mut wiring = enc::Component::new();
         let mut modules: Vec<CoreModule> = Vec::new();
         let mut main = MainInstance::default();
-        // Nested modules and components are copied or swapped whole.
+        // Nested modules are replaced, and nested components copied, without a look inside.
         let mut skip_until = 0;
         for payload in Parser::new(0).parse_all(engine_wasm) {
             let payload = payload?;
@@ -96,8 +142,11 @@ impl EngineParts {
         })
     }
 
-    /// The component of a page. `bytecode` is the engine's own format;
-    /// `source_hash` identifies what it was compiled from.
+    /// The component of a page. `bytecode` has the engine's own format, and `source_hash`
+    /// identifies the sources that it was compiled from.
+    ///
+    /// # Errors
+    /// [`ComponentError::TooLarge`].
     pub fn page(&self, bytecode: &[u8], source_hash: &str) -> Result<Vec<u8>, ComponentError> {
         let script_module = section_index(self.modules.len())?;
         let mut tail = enc::Component::new();
@@ -114,9 +163,12 @@ impl EngineParts {
         Ok(page)
     }
 
-    /// Refuses a page component that was built for another engine. A component
-    /// that does not name one was built elsewhere and brings its own code.
-    pub fn check_engine(&self, component: &[u8]) -> Result<(), ComponentError> {
+    /// Rejects a page component that was built for another engine. A component that names no
+    /// engine was built by other tools and contains all of its code.
+    ///
+    /// # Errors
+    /// [`ComponentError::EngineMismatch`], or the bytes are not valid WebAssembly.
+    pub(crate) fn check_engine(&self, component: &[u8]) -> Result<(), ComponentError> {
         match custom_section(component, ENGINE_SECTION)? {
             Some(found) if found != self.version => Err(ComponentError::EngineMismatch {
                 found: shorten(&found),
@@ -128,7 +180,7 @@ impl EngineParts {
 }
 
 /// The text of the outermost custom section `name`.
-pub fn custom_section(component: &[u8], name: &str) -> Result<Option<String>, ComponentError> {
+fn custom_section(component: &[u8], name: &str) -> Result<Option<String>, ComponentError> {
     let mut depth = 0u32;
     for payload in Parser::new(0).parse_all(component) {
         match payload? {
@@ -177,7 +229,7 @@ impl MainInstance {
     }
 
     fn found(&self) -> Result<u32, ComponentError> {
-        self.instance.ok_or_else(|| ComponentError::Engine(format!("no instance exports `{ALLOCATE}`")))
+        Ok(self.instance.ok_or(EngineFault::NoAllocator)?)
     }
 }
 
@@ -194,7 +246,7 @@ fn exports(wasm: &[u8], name: &str) -> Result<bool, ComponentError> {
     Ok(false)
 }
 
-/// A core type and an import at the place where the module was embedded.
+/// Writes a core type and an import in place of an embedded module.
 fn swap_module(out: &mut enc::Component, wasm: &[u8], name: &str, index: u32) -> Result<(), ComponentError> {
     let mut types = enc::CoreTypeSection::new();
     types.ty().module(&module_type(wasm)?);
@@ -205,7 +257,7 @@ fn swap_module(out: &mut enc::Component, wasm: &[u8], name: &str, index: u32) ->
     Ok(())
 }
 
-/// An import name that says which bytes are meant, so that a page can never be
+/// An import name that contains the hash of the module's bytes, so that a page can never be
 /// linked with another engine.
 fn import_name(wasm: &[u8]) -> String {
     format!("integrity=<sha256-{}>", BASE64.encode(Sha256::digest(wasm)))
@@ -272,7 +324,7 @@ struct ModuleTypeBuilder {
     out: enc::ModuleType,
     out_types: u32,
     types: Vec<wasmparser::FuncType>,
-    /// Index spaces in order, imports first, all kinds in one list.
+    /// The index spaces of all kinds in one list, imports first.
     items: Vec<Item>,
 }
 
@@ -283,7 +335,7 @@ impl ModuleTypeBuilder {
             TypeRef::Memory(ty) => Item::Memory(ty),
             TypeRef::Table(ty) => Item::Table(ty),
             TypeRef::Global(ty) => Item::Global(ty),
-            other => return Err(ComponentError::Engine(format!("it imports `{name}` as {other:?}"))),
+            kind => return Err(EngineFault::UnsupportedImport { name: name.to_owned(), kind }.into()),
         };
         self.items.push(item);
         let entity = self.entity(item)?;
@@ -300,18 +352,17 @@ impl ModuleTypeBuilder {
             _ => false,
         };
         let item = self.items.iter().filter(same_kind).nth(index as usize).copied();
-        let item = item.ok_or_else(|| ComponentError::Engine(format!("its export `{name}` has no type")))?;
+        let item = item.ok_or_else(|| EngineFault::UntypedExport(name.to_owned()))?;
         let entity = self.entity(item)?;
         self.out.export(name, entity);
         Ok(())
     }
 
     fn entity(&mut self, item: Item) -> Result<enc::EntityType, ComponentError> {
-        let unsupported = |_| ComponentError::Engine("it uses a type that is not supported".into());
+        let unsupported = |_| EngineFault::UnsupportedType;
         Ok(match item {
             Item::Func(index) => {
-                let missing = || ComponentError::Engine("a function has no type".into());
-                let ty = self.types.get(index as usize).ok_or_else(missing)?;
+                let ty = self.types.get(index as usize).ok_or(EngineFault::UntypedFunction)?;
                 let encode = |types: &[wasmparser::ValType]| {
                     types.iter().map(|ty| enc::ValType::try_from(*ty)).collect::<Result<Vec<_>, _>>()
                 };
@@ -328,8 +379,8 @@ impl ModuleTypeBuilder {
     }
 }
 
-/// A module whose start function asks the engine for room and copies the
-/// bytecode there from a passive data segment.
+/// A module whose start function asks the engine for memory and copies the bytecode there
+/// from a passive data segment.
 fn script_module_of(bytecode: &[u8]) -> Result<Vec<u8>, ComponentError> {
     let length = i32::try_from(bytecode.len()).map_err(|_| ComponentError::TooLarge)?;
     let mut module = enc::Module::new();
@@ -360,11 +411,11 @@ fn script_module_of(bytecode: &[u8]) -> Result<Vec<u8>, ComponentError> {
 }
 
 fn slice(bytes: &[u8], range: std::ops::Range<usize>) -> Result<&[u8], ComponentError> {
-    bytes.get(range).ok_or_else(|| ComponentError::Engine("a section is cut short".into()))
+    Ok(bytes.get(range).ok_or(EngineFault::TruncatedSection)?)
 }
 
 fn section_index(count: usize) -> Result<u32, ComponentError> {
-    u32::try_from(count).map_err(|_| ComponentError::Engine("it has too many modules".into()))
+    Ok(u32::try_from(count).map_err(|_| EngineFault::TooManyModules)?)
 }
 
 fn shorten(version: &str) -> String {

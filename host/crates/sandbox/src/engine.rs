@@ -1,5 +1,5 @@
-//! The one wasmtime engine of the process: its configuration, the pool that
-//! sandboxes come from, the linker, and the compiled QuickJS that all share.
+//! The wasmtime engine of the process: its configuration, the pool of sandboxes, the linker,
+//! and the compiled QuickJS that all pages share.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -20,33 +20,34 @@ use crate::host_api;
 use crate::host_api::engine::EnginePre;
 use crate::host_api::page::PagePre;
 
-/// QuickJS with Sluice's globals; built by `make guest`.
+/// QuickJS with Sluice's globals. `make guest` builds it.
 pub static ENGINE_WASM: &[u8] = include_bytes!("../../../../guest/engine.wasm");
 
-/// What a sandbox may hand over in one host call, all strings and lists
-/// together. Above every limit of a single argument; bounds lists of strings
-/// that all point at the same memory.
+/// The bytes that a sandbox may pass in one host call, all strings and lists together. This is
+/// more than the limit of any single argument. It bounds lists whose strings all point to the
+/// same memory.
 const HOSTCALL_BYTES_MAX: usize = 16 << 20;
-/// Large enough for what scripts call to reach QuickJS's own limit first, which
-/// throws; only deeply nested source text and JSON get here, and trap.
+/// Large enough that recursive scripts reach QuickJS's own limit first, which throws. Only
+/// deeply nested source text and JSON reach this limit, which traps.
 const WASM_STACK_BYTES: usize = 4 << 20;
 const ASYNC_STACK_BYTES: usize = 5 << 20;
-/// Pages are compiled in sandboxes beyond those of the visitors, so many at a time.
+/// Pages are compiled in sandboxes of their own, at most this many at a time.
 const COMPILATIONS_MAX: u32 = 2;
-/// A page component's own state; the engine's needs a tenth.
+/// The host's state for one component. The engine needs about a tenth of this.
 const INSTANCE_BYTES_MAX: usize = 256 << 10;
 
-/// How many sandboxes there are and how their memory is cleaned.
+/// The number of sandboxes, and how their memory is reset.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// Sandboxes that run at the same time; more requests wait.
+    /// Sandboxes that run at the same time. Further requests wait.
     pub concurrent_runs_max: u32,
-    /// Bytes of one sandbox.
+    /// The bytes of memory of one sandbox.
     pub memory_bytes_max: usize,
+    /// How memory is reset between runs.
     pub memory_reset: MemoryResetChoice,
-    /// Requests that may wait for a sandbox.
+    /// The number of requests that may wait for a sandbox.
     pub queue_requests_max: usize,
-    /// How long one may wait.
+    /// How long a request may wait.
     pub queue_wait: Duration,
 }
 
@@ -62,18 +63,21 @@ impl Default for SandboxConfig {
     }
 }
 
-/// Lives as long as the process: compiles pages and runs their scripts.
+/// Compiles pages and runs their scripts. Lives as long as the process.
 pub struct Sandbox {
-    pub(super) engine: Engine,
-    pub(super) linker: Linker<RunState>,
+    engine: Engine,
+    linker: Linker<RunState>,
     pub(super) compiler: EnginePre<RunState>,
     pub(super) compilations: Semaphore,
+    /// Admits runs.
     pub slots: Slots,
-    /// What machine code depends on besides its source.
+    /// Identifies everything that machine code depends on besides its source.
     pub code_id: CacheKey,
+    /// The engine, from which page components are made.
     pub parts: EngineParts,
+    /// How memory is reset between runs.
     pub memory_reset: MemoryReset,
-    /// Why [`Sandbox::memory_reset`] is what it is.
+    /// Why [`Sandbox::memory_reset`] was chosen.
     pub memory_reset_reason: &'static str,
 }
 
@@ -81,20 +85,20 @@ pub struct Sandbox {
 #[derive(Clone)]
 pub struct Script {
     pub(super) pre: PagePre<RunState>,
-    /// Size of the machine code that is the page's own.
+    /// The bytes of machine code that belong to this page alone.
     pub machine_code_bytes: usize,
 }
 
 impl Sandbox {
-    /// Compiles the engine and fills the pool; takes seconds.
+    /// Compiles the engine and maps the pool. This takes seconds.
     ///
     /// # Errors
-    /// The engine does not fit this program, or the machine cannot map the pool.
+    /// The engine does not match this program, or the pool cannot be mapped.
     pub fn new(config: &SandboxConfig) -> Result<Self, SandboxError> {
         Self::with_cache(config, None)
     }
 
-    /// The same with the machine code of an earlier start, where there is any.
+    /// Like [`Sandbox::new`], but loads the engine's machine code from `cache` if it is there.
     ///
     /// # Errors
     /// As [`Sandbox::new`].
@@ -109,7 +113,7 @@ impl Sandbox {
             let compiled = core_module(&engine, module, code_id, cache)?;
             linker.root().module(&module.import_name, &compiled)?;
         }
-        // A page without a script is what compiles the others.
+        // A page without a script compiles the other pages.
         let empty = Component::new(&engine, parts.page(&[], "")?)?;
         let compiler = EnginePre::new(linker.instantiate_pre(&empty)?)?;
         let slots = Slots::new(SlotsConfig {
@@ -134,14 +138,15 @@ impl Sandbox {
     /// Compiles a page component to machine code and links it.
     ///
     /// # Errors
-    /// The component is not valid, was built for another engine, or imports
-    /// something that is not in the published world.
+    /// The component is not valid, was built for another engine, or imports something that is
+    /// not in the published world.
     pub fn load(&self, component: &[u8]) -> Result<Script, SandboxError> {
         self.parts.check_engine(component)?;
         self.link(&Component::new(&self.engine, component)?)
     }
 
-    /// The same; gives the machine code, too, for [`Sandbox::load_machine_code`].
+    /// Like [`Sandbox::load`], and returns the machine code for
+    /// [`Sandbox::load_machine_code`].
     ///
     /// # Errors
     /// As [`Sandbox::load`].
@@ -151,10 +156,10 @@ impl Sandbox {
         Ok((self.link(&component)?, component.serialize()?))
     }
 
-    /// Links machine code that was kept under a key with this sandbox's `code_id`.
+    /// Links machine code that was stored under a key that includes this sandbox's `code_id`.
     ///
     /// # Errors
-    /// It was made by another wasmtime.
+    /// Another version of wasmtime produced it.
     pub fn load_machine_code(&self, code: &Authentic) -> Result<Script, SandboxError> {
         self.link(&machine_code::load_component(&self.engine, code)?)
     }
@@ -166,7 +171,7 @@ impl Sandbox {
         Ok(Script { pre, machine_code_bytes })
     }
 
-    /// A fresh store with its quotas set.
+    /// A new store with the quotas of one run.
     pub(super) fn store(&self, state: RunState, fuel: u64) -> Result<Store<RunState>, SandboxError> {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
@@ -178,7 +183,7 @@ impl Sandbox {
     }
 }
 
-/// A core module of the engine: kept from an earlier start, or compiled now and kept.
+/// Loads a core module of the engine from the cache, or compiles and stores it.
 fn core_module(
     engine: &Engine,
     module: &CoreModule,
@@ -190,7 +195,7 @@ fn core_module(
         match machine_code::load_module(engine, &kept) {
             Ok(module) => return Ok(module),
             Err(error) => {
-                tracing::warn!(%error, "the engine's machine code is of no use; it is compiled again")
+                tracing::warn!(%error, "the engine's machine code cannot be used; it is compiled again")
             }
         }
     }
@@ -208,7 +213,7 @@ fn engine_config(
 ) -> Result<Config, SandboxError> {
     let mut out = Config::new();
     out.consume_fuel(true);
-    // Every stop call unwinds; nobody reads the frames.
+    // Every stop call unwinds, and nothing reads the frames.
     out.wasm_backtrace_max_frames(None::<NonZeroUsize>);
     out.native_unwind_info(false);
     out.max_wasm_stack(WASM_STACK_BYTES);
@@ -217,17 +222,16 @@ fn engine_config(
     Ok(out)
 }
 
-/// The pool, sized for components made of the engine's modules and one more.
+/// The pool. Its sizes suit components that consist of the engine's modules and one more.
 fn pool(
     config: &SandboxConfig,
     parts: &EngineParts,
     memory_reset: MemoryReset,
 ) -> Result<PoolingAllocationConfig, SandboxError> {
-    let asked = config.concurrent_runs_max;
-    let runs = asked.saturating_add(COMPILATIONS_MAX);
+    let configured = config.concurrent_runs_max;
+    let runs = configured.saturating_add(COMPILATIONS_MAX);
     let modules = u32::try_from(parts.modules.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let too_many =
-        || SandboxError::Configuration(format!("{asked} concurrent runs are more than a pool can hold"));
+    let too_many = || SandboxError::TooManyRuns(configured);
     let core_instances = runs.checked_mul(modules).ok_or_else(too_many)?;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)

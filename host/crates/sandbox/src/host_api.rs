@@ -1,10 +1,10 @@
-//! What a sandbox can ask of the host: one file per WIT interface, same names.
+//! The functions that a sandbox can call. There is one file for each WIT interface, with the
+//! same name.
 //!
-//! Everything inside the sandbox is hostile, so every rule stands here. A host
-//! function notes its cost first (`RunState::enter`), reads its arguments as
-//! what they are (bytes from an attacker), and records what it does in
-//! `Effects` or `Session`. An error return is a trap: only stop calls and host
-//! failures use it.
+//! Everything inside a sandbox is hostile, so all rules are enforced here. A host function
+//! first notes its cost (`RunState::enter`). It treats its arguments as bytes from an attacker,
+//! and records what it does in `Effects` or `Session`. An `Err` of wasmtime is a trap, so only
+//! stop calls and failures of the host return one.
 
 mod console;
 mod cookie;
@@ -14,7 +14,7 @@ mod response;
 mod secrets;
 mod session;
 pub mod variables;
-mod wasi;
+pub(crate) mod wasi;
 
 use serde_json::Value;
 use wasmtime::component::{HasSelf, Linker};
@@ -24,8 +24,8 @@ use sluice_kit::value;
 use crate::RunState;
 use crate::outcome::Level;
 
-/// The published world: what any page component may import and must export.
-pub mod page {
+/// Bindings of the published world: what a page component may import and must export.
+pub(crate) mod page {
     wasmtime::component::bindgen!({
         path: "../../../wit",
         world: "page",
@@ -34,8 +34,8 @@ pub mod page {
     });
 }
 
-/// The engine's own world: it can compile, too.
-pub mod engine {
+/// Bindings of the engine's own world, which can also compile.
+pub(crate) mod engine {
     wasmtime::component::bindgen!({
         path: "../../../wit",
         world: "engine",
@@ -55,13 +55,13 @@ pub mod engine {
     });
 }
 
-pub use page::sluice::page::types::{ErrorClass, Exception};
+use page::sluice::page::types::{ErrorClass, Exception};
 
-/// Links the published world and the WASI that it may use; nothing else.
+/// Links the published world and the interfaces of WASI that it may use, and nothing else.
 ///
 /// # Errors
-/// Two interfaces of one name: a defect of this program.
-pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+/// Two interfaces have the same name, which would be a defect of this program.
+pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     page::Page::add_to_linker::<RunState, HasSelf<RunState>>(linker, |state| state)?;
     wasi::link(linker)
 }
@@ -69,8 +69,8 @@ pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
 impl page::sluice::page::types::Host for RunState {}
 
 impl RunState {
-    /// Begins a host call that takes `bytes` from the script: notes its cost,
-    /// and lets the worker's other requests go on when it is their turn.
+    /// Begins a host call that takes `bytes` from the script: notes its cost, and yields to
+    /// the worker's other requests if the run has used its share of the thread.
     async fn enter(&mut self, bytes: usize) {
         self.meter.note_call(bytes);
         if self.meter.take_turn() {
@@ -78,19 +78,20 @@ impl RunState {
         }
     }
 
-    /// `value` for the script, paid for.
+    /// Encodes `value` for the script and notes the cost of its bytes.
     fn give(&mut self, value: &Value) -> Vec<u8> {
         let bytes = value::encode(value);
         self.meter.note_bytes(bytes.len());
         bytes
     }
 
-    /// A warning in the execution log, in the author's terms.
+    /// Writes a warning to the run's console, in the author's terms.
     fn warn(&mut self, text: String) {
         self.effects.console.write(&self.context.limits, Level::Warn, text);
     }
 
-    /// `true`, or `false` and the reason in the execution log.
+    /// Returns true if the call succeeded. Otherwise writes the reason to the run's console
+    /// and returns false.
     fn answer(&mut self, call: &str, result: Result<(), impl std::fmt::Display>) -> bool {
         match result {
             Ok(()) => true,
@@ -99,6 +100,22 @@ impl RunState {
                 false
             }
         }
+    }
+}
+
+/// A name that a script passed, with control characters escaped for messages.
+#[derive(Debug)]
+struct EscapedName(String);
+
+impl From<&str> for EscapedName {
+    fn from(name: &str) -> Self {
+        Self(name.escape_debug().to_string())
+    }
+}
+
+impl std::fmt::Display for EscapedName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -1,9 +1,11 @@
-//! Running a page's script: one sandbox, one run, one report.
+//! Runs scripts of pages: each run gets a fresh WebAssembly sandbox and ends with a report.
+//!
+//! [`Sandbox`] lives as long as the process, [`RunContext`] says what one run may see, and
+//! [`RunReport`] says what it did.
 
 #![deny(unsafe_code)]
 
 pub mod cache;
-mod chance;
 pub mod compile;
 pub mod component;
 pub mod engine;
@@ -14,7 +16,6 @@ pub mod memory_reset;
 pub mod meter;
 pub mod observer;
 pub mod outcome;
-mod run_clock;
 pub mod secrets;
 pub mod slots;
 pub mod test_calls;
@@ -36,75 +37,83 @@ use sluice_session::handoff::Handoff;
 use sluice_telemetry::trace::Trace;
 
 use crate::host_api::page::exports::sluice::page::script::Failure as WitFailure;
+use crate::host_api::wasi::RunWasi;
 use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
 use crate::test_calls::TestCalls;
-use chance::Chance;
 use limiter::{Limiter, MemoryExceeded};
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
-use run_clock::RunClock;
 
-/// The host's own failures; the author's are [`Failure`].
+/// A failure of the host. Mistakes of the author are a [`Failure`].
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
+    /// The component cannot be used, or the engine cannot be taken apart.
     #[error(transparent)]
     Component(#[from] component::ComponentError),
+    /// wasmtime rejected the component or failed.
     #[error("wasmtime: {0:#}")]
     Wasmtime(#[from] wasmtime::Error),
-    #[error("{0}")]
-    Configuration(String),
-    /// Every sandbox is taken and the line is full, or waiting took too long.
+    /// The configured number of concurrent runs overflows the size of the pool.
+    #[error("{0} concurrent runs are more than a pool can hold")]
+    TooManyRuns(u32),
+    /// Every sandbox is in use, and the queue is full or the request waited too long in it.
     #[error("every sandbox is busy")]
     Busy,
 }
 
-/// What a run may see and touch.
+/// What a run may see and change.
 #[derive(Default)]
 pub struct RunContext {
-    /// Whose run it is; brands share the sandboxes.
+    /// The id of the brand whose page runs. Brands share the sandboxes.
     pub brand: String,
     /// The run's part of its request's trace.
     pub trace: Trace,
     /// `request` as scripts see it.
     pub request: Arc<Value>,
+    /// Whether the visitor's connection uses https. Cookies are then `Secure` by default.
     pub is_https: bool,
+    /// `[variables]` of the brand, which scripts and templates can read.
     pub brand_variables: Arc<Map<String, Value>>,
+    /// The visitor's session; the report contains it with the run's changes.
     pub session: Session,
+    /// The brand's CRM; `None` makes every CRM call throw.
     pub crm: Option<CrmAccess>,
+    /// Makes and takes handoff tokens; `None` rejects both.
     pub handoff: Option<Handoff>,
+    /// What `secrets.get` reads.
     pub secrets: Arc<BrandSecrets>,
+    /// The limits of this run.
     pub limits: Limits,
+    /// The time that the script sees.
     pub clock: Clock,
-    /// Random numbers follow from it; the system's where there is none.
+    /// The seed of the script's random numbers; `None` takes them from the system.
     pub seed: Option<u64>,
-    /// Is told what the run asks of the host.
+    /// Is notified of the CRM calls of the run.
     pub observer: Option<Arc<dyn RunObserver>>,
-    /// Answers what an author's test asks; none in every other run.
+    /// Answers the calls of an author's test; `None` in every other run.
     pub test_calls: Option<Arc<dyn TestCalls>>,
 }
 
-/// The state of one run, inside its store.
-pub struct RunState {
+/// The state of one run, which its wasmtime store owns.
+pub(crate) struct RunState {
     pub(crate) context: RunContext,
     pub(crate) effects: Effects,
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
-    pub(crate) clock: RunClock,
-    pub(crate) chance: Chance,
+    pub(crate) wasi: RunWasi,
     pub(crate) crm_calls: u32,
     pub(crate) crm_ensure_calls: u32,
-    /// Handoff tokens made and taken.
+    /// Handoff tokens that the run has made and taken.
     pub(crate) tokens: u32,
-    /// Spent waiting in host calls.
+    /// The time that the run spent waiting in host calls.
     pub(crate) host_wall: Duration,
 }
 
 impl RunState {
     fn new(context: RunContext, limiter: Limiter, fuel: u64) -> Self {
         Self {
-            clock: RunClock::new(context.clock),
-            chance: Chance::new(context.seed),
+            wasi: RunWasi::new(context.clock, context.seed),
             context,
             effects: Effects::default(),
             limiter,
@@ -120,23 +129,30 @@ impl RunState {
 /// What a run did, how it ended and what it cost.
 #[derive(Clone)]
 pub struct RunReport {
+    /// How the run ended.
     pub outcome: Outcome,
+    /// Why it failed; secrets in it are masked.
     pub failure: Option<Failure>,
+    /// What the script asked for until the run ended, also if the run failed.
     pub effects: Effects,
+    /// The session with the changes of the run.
     pub session: Session,
+    /// Units of fuel that the run used, host calls included.
     pub fuel: u64,
+    /// The largest size of the sandbox's memory.
     pub memory_bytes_peak: usize,
-    /// What of it the engine has before any script runs.
+    /// The size of the memory before the script ran: the engine's own share.
     pub memory_bytes_initial: usize,
+    /// The elapsed time of the run.
     pub wall: Duration,
-    /// The part of `wall` that was spent waiting in host calls.
+    /// The part of `wall` that the run spent waiting in host calls.
     pub host_wall: Duration,
-    /// Waiting for a sandbox; not part of `wall`.
+    /// The time that the request waited for a sandbox; not part of `wall`.
     pub waited: Duration,
 }
 
 impl RunReport {
-    /// What the run took.
+    /// The cost of the run, for the page's statistics.
     pub fn cost(&self) -> RunCost {
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         RunCost {
@@ -149,7 +165,7 @@ impl RunReport {
         }
     }
 
-    /// A page whose script did not run: it has none, or it does not compile.
+    /// The report of a page whose script did not run, because it has none or does not compile.
     pub fn not_run(outcome: Outcome, failure: Option<Failure>, session: Session) -> Self {
         Self {
             outcome,
@@ -167,12 +183,12 @@ impl RunReport {
 }
 
 impl Sandbox {
-    /// Runs `script` to its end in a fresh sandbox. Waits for a free one, in a
-    /// line of bounded length for a bounded time.
+    /// Runs `script` to its end in a fresh sandbox. If no sandbox is free, the run waits in a
+    /// queue of bounded length for a bounded time.
     ///
     /// # Errors
-    /// [`SandboxError::Busy`], or that no sandbox could be made; whatever the
-    /// script does is in the report.
+    /// [`SandboxError::Busy`] if the queue is full or the wait timed out, and other errors if
+    /// no sandbox could be made. Failures of the script are not errors: the report has them.
     pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
         let arrived = Instant::now();
         let _slot = self.slots.take(&context.brand).await.ok_or(SandboxError::Busy)?;
@@ -220,9 +236,9 @@ impl Sandbox {
     }
 }
 
-/// The outcome of a script that threw. QuickJS throws `out of memory` at the
-/// heap quota; where there is no room left even for that, `null` is thrown or the
-/// module's promise stays open.
+/// The outcome of a script that threw. QuickJS throws `out of memory` when the heap quota is
+/// used up. If there is no memory left for that exception either, it throws `null`, or the
+/// module's promise never settles.
 fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
     let out_of_memory = failure.name == "InternalError" && failure.message == "out of memory";
     let starved = heap_was_full && (failure.message == "uncaught null" || failure.name == "AwaitError");
@@ -242,7 +258,7 @@ fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>
     (outcome, Some(failure))
 }
 
-/// What is thrown may hold a secret; the log must not.
+/// Replaces secrets in an exception, because the log must not contain any.
 fn masked(mut failure: Failure, secrets: &BrandSecrets) -> Failure {
     for text in [&mut failure.message, &mut failure.stack] {
         *text = secrets.mask(text).into_owned();
@@ -250,23 +266,18 @@ fn masked(mut failure: Failure, secrets: &BrandSecrets) -> Failure {
     failure
 }
 
-/// What stopped a run from within the host. Everything else that a component runs
-/// into, it brought about.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct HostFault(pub String);
-
-/// Which limit a trap stands for; none when it is the host's own failure.
+/// Translates a trap into the limit that it stands for. `None` if the host failed; the
+/// component caused everything else.
 fn ended_by(trap: &wasmtime::Error, limits: &Limits, heap_was_full: bool) -> Option<(Outcome, Failure)> {
     if trap.is::<MemoryExceeded>() {
         let message = format!("the script used more than its {} bytes of memory", limits.heap_bytes_max);
         return Some((Outcome::Memory, Failure::new("MemoryLimit", message)));
     }
-    if trap.is::<HostFault>() || trap.is::<PoolConcurrencyLimitError>() {
+    if trap.is::<PoolConcurrencyLimitError>() {
         return None;
     }
     let Some(trap) = trap.downcast_ref::<Trap>() else {
-        // Arguments outside its memory, text that is not UTF-8, and the like.
+        // For example, arguments outside its memory, or text that is not UTF-8.
         return Some((Outcome::Error, Failure::new("Trap", format!("{trap:#}"))));
     };
     match trap {
@@ -277,16 +288,16 @@ fn ended_by(trap: &wasmtime::Error, limits: &Limits, heap_was_full: bool) -> Opt
             );
             Some((Outcome::Fuel, Failure::new("FuelLimit", message)))
         }
-        // QuickJS keeps part of its stack in linear memory, below everything
-        // else: running off its end is an access out of bounds.
+        // QuickJS keeps part of its stack in linear memory, below everything else, so an
+        // overflow of that part is an access out of bounds.
         Trap::StackOverflow | Trap::MemoryOutOfBounds => {
             Some((Outcome::Stack, Failure::new("StackLimit", "the script recursed too deeply")))
         }
-        // Rust code of the engine aborts when its memory is used up.
+        // The engine's Rust code aborts when its memory is used up.
         Trap::UnreachableCodeReached if heap_was_full => {
             Some((Outcome::Memory, Failure::new("MemoryLimit", "the engine ran out of memory")))
         }
-        // Anything else that wasmtime stops is the component's doing.
+        // The component causes every other trap.
         other => Some((Outcome::Error, Failure::new("Trap", other.to_string()))),
     }
 }

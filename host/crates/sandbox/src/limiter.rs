@@ -1,33 +1,34 @@
-//! The hard cap on a sandbox's memory, and its peak.
+//! Enforces the hard cap on a sandbox's memory, and records its peak.
 
 use wasmtime::ResourceLimiter;
 
-/// Room for the engine's stack and data, the bytecode and what Rust allocates
-/// beside the JavaScript heap.
+/// Memory for the engine's stack and data, for the bytecode, and for what Rust code allocates
+/// outside the JavaScript heap.
 const ENGINE_SHARE_BYTES: usize = 8 << 20;
-/// A heap that is full of growing arrays needs room for each old copy beside the
-/// new one, and leaves holes behind.
+/// An array that grows needs memory for its old and its new copy at the same time, and leaves
+/// holes behind. So a full heap may take this many times its quota.
 const FRAGMENTATION_FACTOR: usize = 2;
 
-/// The sandbox asked for more than its cap. Ends the run.
+/// The sandbox requested more memory than its cap. Ends the run.
 #[derive(Debug, thiserror::Error)]
-#[error("the sandbox asked for {asked} bytes of memory, its cap is {cap}")]
-pub struct MemoryExceeded {
-    asked: usize,
+#[error("the sandbox requested {requested} bytes of memory; its cap is {cap}")]
+pub(crate) struct MemoryExceeded {
+    requested: usize,
     cap: usize,
 }
 
 /// Bounds the linear memories and tables of one run.
 pub struct Limiter {
     memory_bytes_max: usize,
-    /// What the memory had when it was made: the engine's own.
-    pub memory_bytes_initial: usize,
-    pub memory_bytes_peak: usize,
+    /// The size of the memory when it was created: the engine's own share.
+    pub(crate) memory_bytes_initial: usize,
+    /// The largest size of the memory.
+    pub(crate) memory_bytes_peak: usize,
 }
 
 impl Limiter {
     /// A limiter for a run whose JavaScript heap may hold `heap_bytes_max`.
-    pub fn for_heap(heap_bytes_max: u32) -> Self {
+    pub(crate) fn for_heap(heap_bytes_max: u32) -> Self {
         let heap = (heap_bytes_max as usize).saturating_mul(FRAGMENTATION_FACTOR);
         Self::for_memory(ENGINE_SHARE_BYTES.saturating_add(heap))
     }
@@ -38,13 +39,14 @@ impl Limiter {
         u32::try_from(heap).unwrap_or(u32::MAX)
     }
 
-    pub fn for_memory(memory_bytes_max: usize) -> Self {
+    /// A limiter for a sandbox whose memory may hold `memory_bytes_max`.
+    pub(crate) fn for_memory(memory_bytes_max: usize) -> Self {
         Self { memory_bytes_max, memory_bytes_initial: 0, memory_bytes_peak: 0 }
     }
 
-    /// True when the memory grew so much that a heap of this quota must have been
-    /// full. Part of the heap is in memory that the engine had from the start.
-    pub fn heap_was_full(&self, heap_bytes_max: u32) -> bool {
+    /// Whether the memory grew so much that a heap with this quota must have been full. Part
+    /// of the heap is in memory that the engine had from the start.
+    pub(crate) fn heap_was_full(&self, heap_bytes_max: u32) -> bool {
         let grown = self.memory_bytes_peak.saturating_sub(self.memory_bytes_initial);
         grown > heap_bytes_max as usize / 2
     }
@@ -58,7 +60,7 @@ impl ResourceLimiter for Limiter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired > self.memory_bytes_max {
-            return Err(MemoryExceeded { asked: desired, cap: self.memory_bytes_max }.into());
+            return Err(MemoryExceeded { requested: desired, cap: self.memory_bytes_max }.into());
         }
         if current == 0 {
             self.memory_bytes_initial = desired;

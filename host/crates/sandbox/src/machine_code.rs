@@ -1,4 +1,5 @@
-//! Machine code that was compiled earlier: the one place where Sluice trusts bytes.
+//! Loads machine code that was compiled earlier. This is the only place where Sluice trusts
+//! bytes.
 #![allow(unsafe_code, reason = "wasmtime cannot check machine code, so loading it is unsafe")]
 
 use std::hash::{Hash as _, Hasher};
@@ -10,32 +11,33 @@ use wasmtime::{Engine, Module};
 use super::component::EngineParts;
 use crate::cache::{Authentic, CacheKey};
 
-/// Changes whenever what is kept changes its form.
+/// The version of the form in which code is stored. Increase it when that form changes.
 const FORMAT: &[u8] = b"1";
 
-/// A page component's machine code.
+/// Loads the machine code of a page component.
 ///
 /// # Errors
-/// It was made for another wasmtime or another configuration.
-pub fn load_component(engine: &Engine, code: &Authentic) -> wasmtime::Result<Component> {
-    // SAFETY: `Authentic` bytes come from `CodeCache::read` alone, which verifies that a
-    // host with this application key wrote them under a name that is a hash of this
-    // engine's `code_id`; hosts write there what `Component::serialize` gave them.
+/// It was compiled by another version or with another configuration of wasmtime.
+pub(crate) fn load_component(engine: &Engine, code: &Authentic) -> wasmtime::Result<Component> {
+    // SAFETY: `Component::deserialize` requires bytes that `Component::serialize` returned.
+    // Only `CodeCache::read` makes `Authentic` values. It verifies that a host with this
+    // application key wrote the bytes, under a name that is a hash of this engine's `code_id`,
+    // and hosts store nothing else under such a name.
     unsafe { Component::deserialize(engine, code.bytes()) }
 }
 
-/// A core module's machine code.
+/// Loads the machine code of a core module.
 ///
 /// # Errors
 /// As [`load_component`].
-pub fn load_module(engine: &Engine, code: &Authentic) -> wasmtime::Result<Module> {
-    // SAFETY: as in `load_component`, with `Module::serialize`.
+pub(crate) fn load_module(engine: &Engine, code: &Authentic) -> wasmtime::Result<Module> {
+    // SAFETY: as in `load_component`, with bytes that `Module::serialize` returned.
     unsafe { Module::deserialize(engine, code.bytes()) }
 }
 
-/// Names everything that machine code depends on besides its source: wasmtime's version
-/// and settings, the machine, the engine and the form in which it is kept.
-pub fn code_id(engine: &Engine, parts: &EngineParts) -> CacheKey {
+/// Identifies everything that machine code depends on besides its source: wasmtime's version
+/// and settings, the machine, the engine, and the form in which code is stored.
+pub(crate) fn code_id(engine: &Engine, parts: &EngineParts) -> CacheKey {
     let mut compatibility = HashWriter(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut compatibility);
     let compatibility = compatibility.0.finalize();
@@ -43,7 +45,7 @@ pub fn code_id(engine: &Engine, parts: &EngineParts) -> CacheKey {
     CacheKey::of([FORMAT, version.as_bytes(), parts.version.as_bytes(), compatibility.as_slice()])
 }
 
-/// Takes what `Hash` writes into a hash that collides for nobody.
+/// Collects what `Hash` writes into SHA-256, which has no known collisions.
 struct HashWriter(Sha256);
 
 impl Hasher for HashWriter {
@@ -51,7 +53,7 @@ impl Hasher for HashWriter {
         self.0.update(bytes);
     }
 
-    /// Asked of hash tables only.
+    /// Never called: only hash tables need this number.
     fn finish(&self) -> u64 {
         0
     }

@@ -1,42 +1,45 @@
-//! How a sandbox's memory becomes clean again for the next run.
+//! Chooses how a sandbox's memory is reset for the next run.
 //!
-//! `PAGEMAP_SCAN` asks the kernel which pages a run has written and restores
-//! only those: several times faster than dropping the whole mapping. Its hazard:
-//! a written page that the kernel has swapped out is not reported, and would be
-//! handed to the next run as it is. So it is used only where the process cannot
-//! be swapped.
+//! With `PAGEMAP_SCAN`, the kernel reports which pages a run has written, and only those are
+//! restored. This is several times faster than dropping the whole mapping. But the kernel does
+//! not report a written page that it has swapped out, and the next run would see that page. So
+//! the scan is used only if the process cannot be swapped.
 
 use std::fs;
 use std::path::Path;
 
 use wasmtime::PoolingAllocationConfig;
 
-/// Bytes of each memory that stay mapped between runs when pages are scanned.
+/// Bytes of each memory that stay mapped between runs if pages are scanned.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 const KEEP_RESIDENT_TABLE_BYTES: usize = 64 << 10;
 
-/// What an operator may ask for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+/// How the memory of a sandbox is reset between runs.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryResetChoice {
-    /// Scan where it is safe, else remap.
+    /// Restore only the pages that the run has written, if the kernel can report them (Linux
+    /// 6.7) and nothing can be swapped. Otherwise remap.
     #[default]
     Auto,
+    /// Always drop the whole mapping.
     Remap,
 }
 
-/// What is used.
+/// The chosen way to reset memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryReset {
-    /// Written pages are found by `PAGEMAP_SCAN` and restored in place.
+    /// `PAGEMAP_SCAN` finds the written pages, which are restored in place.
     Scan,
-    /// The whole mapping is dropped (`madvise`) and faulted in again.
+    /// `madvise` drops the whole mapping, and its pages are faulted in again.
     Remap,
 }
 
 impl MemoryReset {
-    /// The way for this machine, and why it is not the fast one.
-    pub fn choose(choice: MemoryResetChoice) -> (Self, &'static str) {
+    /// Chooses the way for this machine, and says why.
+    pub(crate) fn choose(choice: MemoryResetChoice) -> (Self, &'static str) {
         if choice == MemoryResetChoice::Remap {
             return (Self::Remap, "the configuration asks for it");
         }
@@ -49,8 +52,9 @@ impl MemoryReset {
         (Self::Scan, "the kernel can scan and nothing can be swapped")
     }
 
-    pub fn configure(self, pool: &mut PoolingAllocationConfig) {
-        // Tables are a few pages: clearing them is cheaper than faulting them in.
+    /// Configures wasmtime's pool accordingly.
+    pub(crate) fn configure(self, pool: &mut PoolingAllocationConfig) {
+        // Tables have few pages, so clearing them is cheaper than faulting them in again.
         pool.table_keep_resident(KEEP_RESIDENT_TABLE_BYTES);
         if self == Self::Scan {
             pool.pagemap_scan(wasmtime::Enabled::Yes);
@@ -59,13 +63,13 @@ impl MemoryReset {
     }
 }
 
-/// True when there is no swap, or this process's control group may use none.
+/// Whether there is no swap, or this process's control group must not use any.
 fn cannot_be_swapped() -> bool {
     let no_swap = fs::read_to_string("/proc/swaps").is_ok_and(|swaps| has_no_swap(&swaps));
     no_swap || control_group_forbids_swap().unwrap_or(false)
 }
 
-/// `/proc/swaps` is one heading and a line for each swap area.
+/// `/proc/swaps` consists of one heading and a line for each swap area.
 fn has_no_swap(swaps: &str) -> bool {
     swaps.lines().skip(1).all(|line| line.trim().is_empty())
 }
@@ -74,7 +78,7 @@ fn control_group_forbids_swap() -> Option<bool> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
     let mut group = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
-    // A limit of zero anywhere above holds for this group too.
+    // A limit of zero in a parent group applies to this group, too.
     loop {
         if fs::read_to_string(group.join("memory.swap.max")).is_ok_and(|limit| limit.trim() == "0") {
             return Some(true);
@@ -90,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn swap_areas_are_seen() {
+    fn detects_swap_areas() {
         let heading = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
         assert!(has_no_swap(heading));
         assert!(!has_no_swap(&format!("{heading}/dev/sda2 partition 1 0 -2\n")));
     }
 
     #[test]
-    fn the_configuration_can_forbid_scanning() {
+    fn configuration_can_forbid_scanning() {
         assert_eq!(MemoryReset::choose(MemoryResetChoice::Remap).0, MemoryReset::Remap);
     }
 }

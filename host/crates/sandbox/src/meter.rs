@@ -1,59 +1,59 @@
-//! Fuel for host work, and turns for other requests.
+//! Charges fuel for the work of the host, and lets a thread's other requests make progress.
 //!
-//! wasmtime counts the instructions of the sandbox. Work that the host does for
-//! it is paid from the same quota: a host function notes what it costs, and the
-//! store takes the cost off when the call returns.
+//! wasmtime counts the instructions of the sandbox. The work that the host does for a run is
+//! charged to the same quota: a host function notes its cost, and the store deducts the cost
+//! when the call returns.
 
 use wasmtime::{CallHook, StoreContextMut, Trap};
 
 use super::RunState;
 
-/// Fuel of one host call.
-pub const CALL_FUEL: u64 = 10_000;
-/// Fuel of each byte that a host call takes or gives.
-pub const BYTE_FUEL: u64 = 10;
-/// Fuel after which a busy script lets its worker's other requests go on:
-/// about a millisecond.
-pub const TURN_FUEL: u64 = 8_000_000;
+/// The fuel of one host call, in units.
+const CALL_FUEL: u64 = 10_000;
+/// The fuel of each byte that a host call passes in either direction, in units.
+const BYTE_FUEL: u64 = 10;
+/// The fuel after which a busy script yields to its worker's other requests, in units. This
+/// much lasts about a millisecond.
+pub(crate) const TURN_FUEL: u64 = 8_000_000;
 
-/// What a run owes and when it must let others go on.
-pub struct Meter {
+/// The fuel that a run owes, and when it must yield.
+pub(crate) struct Meter {
     owed: u64,
-    /// Fuel level at the last turn. Taking fuel off resets wasmtime's own
-    /// counter, so a script that calls the host often would never yield.
+    /// The fuel that was left when the run last yielded. Deducting fuel resets wasmtime's own
+    /// counter, so without this a script that often calls the host would never yield.
     turn_level: u64,
     turn_due: bool,
 }
 
 impl Meter {
-    pub fn new(fuel: u64) -> Self {
+    pub(crate) fn new(fuel: u64) -> Self {
         Self { owed: 0, turn_level: fuel, turn_due: false }
     }
 
-    /// Notes one host call that moves `bytes` between script and host.
-    pub fn note_call(&mut self, bytes: usize) {
+    /// Notes the cost of one host call that passes `bytes` between script and host.
+    pub(crate) fn note_call(&mut self, bytes: usize) {
         self.owed = self.owed.saturating_add(CALL_FUEL);
         self.note_bytes(bytes);
     }
 
-    /// Notes `bytes` more for the call under way.
-    pub fn note_bytes(&mut self, bytes: usize) {
+    /// Notes the cost of `bytes` more of the current call.
+    pub(crate) fn note_bytes(&mut self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.owed = self.owed.saturating_add(bytes.saturating_mul(BYTE_FUEL));
     }
 
-    /// True once for every [`TURN_FUEL`] that the run burned.
-    pub fn take_turn(&mut self) -> bool {
+    /// Returns true once for each [`TURN_FUEL`] that the run used.
+    pub(crate) fn take_turn(&mut self) -> bool {
         std::mem::take(&mut self.turn_due)
     }
 }
 
-/// Takes what a host call cost off the run's fuel.
+/// Deducts the cost of a host call from the run's fuel.
 ///
 /// # Errors
-/// [`Trap::OutOfFuel`] when the quota does not cover it.
-pub fn settle(mut store: StoreContextMut<'_, RunState>, hook: CallHook) -> wasmtime::Result<()> {
-    // wasmtime's own helpers pass here too; only calls that noted a cost count.
+/// [`Trap::OutOfFuel`] if the remaining fuel does not cover the cost.
+pub(crate) fn settle(mut store: StoreContextMut<'_, RunState>, hook: CallHook) -> wasmtime::Result<()> {
+    // wasmtime's own helpers call this hook, too. Only calls that noted a cost count.
     let owed = std::mem::take(&mut store.data_mut().meter.owed);
     if owed == 0 || !matches!(hook, CallHook::ReturningFromHost) {
         store.data_mut().meter.owed = owed;

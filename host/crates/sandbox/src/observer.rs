@@ -1,11 +1,11 @@
-//! What a tool may see of a run while it runs.
+//! Lets a tool observe a run while it runs.
 
 use serde_json::Value;
 
 use sluice_crm::CrmError;
 
-/// Told what a run asks of the host. Runs of visitors have none.
+/// Is notified of what a run does. Runs of visitors have no observer.
 pub trait RunObserver: Send + Sync {
-    /// The run made a CRM call of this name, with these options and this result.
+    /// The run made the CRM call `name` with `options`, and `answer` is the result.
     fn crm_called(&self, name: &'static str, options: &Value, answer: &Result<Value, CrmError>);
 }

@@ -1,4 +1,4 @@
-//! What a run did and how it ended.
+//! The results of a run: how it ended, why it failed, and what it asked for.
 
 use serde_json::{Map, Value};
 
@@ -7,23 +7,28 @@ use sluice_limits::Limits;
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// The script ran to its end.
     Ok,
-    /// A stop call ended it: `redirect`, `response.json`, `response.send`.
+    /// A stop call ended the run: `redirect`, `response.json` or `response.send`.
     Stopped,
-    /// The script threw.
+    /// The script threw an exception.
     Error,
     /// The page does not compile.
     Compile,
+    /// The run used all of its fuel.
     Fuel,
+    /// The run needed more memory than its limit.
     Memory,
+    /// The run took longer than its limit.
     Timeout,
-    /// Recursion too deep.
+    /// The script recursed too deeply.
     Stack,
-    /// The host failed; never the author's fault.
+    /// The host failed. The author cannot cause this.
     Host,
 }
 
 impl Outcome {
+    /// The name in the execution log, in metrics and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -38,7 +43,7 @@ impl Outcome {
         }
     }
 
-    /// True when the script did not get to the end its author wrote.
+    /// Whether the script ended in another way than its author wrote.
     pub fn is_failure(self) -> bool {
         !matches!(self, Self::Ok | Self::Stopped)
     }
@@ -47,15 +52,17 @@ impl Outcome {
 /// Why a run failed, in the author's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Class of the exception, or of the limit.
+    /// The class of the exception, or of the limit.
     pub name: String,
+    /// The message of the exception, or a sentence about the limit.
     pub message: String,
-    /// The author's file; empty when unknown.
+    /// The author's file; empty if it is unknown.
     pub file: String,
-    /// 1-based; 0 when unknown.
+    /// The line, from 1; 0 if it is unknown.
     pub line: u32,
-    /// 1-based; 0 when unknown.
+    /// The column, from 1; 0 if it is unknown.
     pub column: u32,
+    /// The JavaScript stack; empty if it is unknown.
     pub stack: String,
     /// Set if an import is at fault.
     pub import: Option<ImportFault>,
@@ -75,6 +82,7 @@ pub enum ImportFault {
 }
 
 impl Failure {
+    /// A failure whose position is unknown.
     pub fn new(name: &str, message: impl Into<String>) -> Self {
         Self {
             name: name.to_owned(),
@@ -104,45 +112,69 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// What the visitor gets instead of the rendered page.
+/// The response that the visitor gets instead of the rendered page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    Redirect { url: String, status: u16 },
+    /// `redirect`.
+    Redirect {
+        /// A path of the site, or an absolute http or https URL.
+        url: String,
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+    },
+    /// `response.json`, with the JSON text.
     Json(String),
+    /// `response.send`, with the HTML.
     Html(String),
 }
 
-/// One cookie to set or to delete.
+/// A cookie to set or to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieEffect {
+    /// Its name, a token of RFC 9110.
     pub name: String,
-    /// Percent-encoded; none deletes the cookie.
+    /// Its value, percent-encoded. `None` deletes the cookie.
     pub value: Option<String>,
+    /// The attribute `Path`.
     pub path: String,
+    /// The attribute `Max-Age`, in seconds. `None`: until the browser is closed.
     pub max_age_s: Option<i64>,
+    /// The attribute `HttpOnly`.
     pub http_only: bool,
+    /// The attribute `SameSite`.
     pub same_site: SameSite,
-    /// None: as the visitor came.
+    /// The attribute `Secure`. `None`: `Secure` if the visitor uses https.
     pub secure: Option<bool>,
 }
 
+/// The attribute `SameSite` of a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameSite {
+    /// Only with requests that the same site causes.
     Strict,
+    /// Also when a visitor follows a link from another site.
     Lax,
+    /// With every request.
     None,
 }
 
+/// The level of a console line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// `console.debug`.
     Debug,
+    /// `console.info`.
     Info,
+    /// `console.log`.
     Log,
+    /// `console.warn`, and warnings of the host.
     Warn,
+    /// `console.error`.
     Error,
 }
 
 impl Level {
+    /// The name in logs and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Debug => "debug",
@@ -154,21 +186,27 @@ impl Level {
     }
 }
 
+/// One line of the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsoleLine {
+    /// Its level.
     pub level: Level,
+    /// Its text; secrets in it are masked.
     pub text: String,
 }
 
-/// What the script logged, and what the host had to warn about.
+/// The lines that the script logged, and the host's warnings to the author.
 #[derive(Debug, Clone, Default)]
 pub struct ConsoleLog {
+    /// The lines, in order.
     pub lines: Vec<ConsoleLine>,
     bytes: usize,
+    /// The number of lines that exceeded a limit and were dropped.
     pub dropped: usize,
 }
 
 impl ConsoleLog {
+    /// Appends a line, or drops it if it exceeds a limit.
     pub fn write(&mut self, limits: &Limits, level: Level, text: String) {
         let bytes = self.bytes.saturating_add(text.len());
         if self.lines.len() >= limits.console_lines_max || bytes > limits.console_bytes_max {
@@ -180,16 +218,22 @@ impl ConsoleLog {
     }
 }
 
-/// Everything a run has asked for, recorded as it happens: a run that traps
-/// keeps what it did before. Applied once, by `response.rs`.
+/// Everything that a run has asked for. Effects are recorded when the script asks for them, so a
+/// run that traps keeps its earlier ones. `response.rs` applies them, once.
 #[derive(Debug, Clone, Default)]
 pub struct Effects {
+    /// The status of the response, 200 to 599; `None` if the script set none.
     pub status: Option<u16>,
-    /// Lower-case names; a later value replaces an earlier one.
+    /// Names in lower case, and values. A later value replaces an earlier one.
     pub headers: Vec<(String, String)>,
+    /// Cookies to set and to delete, at most one for each name and path.
     pub cookies: Vec<CookieEffect>,
+    /// Template variables.
     pub variables: Map<String, Value>,
+    /// The bytes of all variables, as the limit counts them.
     pub variable_bytes: usize,
+    /// The response of the stop call that ended the run.
     pub stop: Option<Stop>,
+    /// What the script logged.
     pub console: ConsoleLog,
 }

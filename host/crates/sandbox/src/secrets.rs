@@ -1,9 +1,9 @@
-//! What the operator entrusts to a brand's scripts: `secrets.get(name)`.
+//! Secrets that operators give to the scripts of a brand: `secrets.get(name)`.
 //!
-//! A secret is `SLUICE_SECRET_<BRAND>_<NAME>` in the environment (upper case, `_`
-//! for `-`), or `NAME = "value"` in `<brand>.toml` in the secrets folder, a file
-//! that only its owner can read. The environment wins. Values never go to templates
-//! or logs: [`BrandSecrets::mask`] takes them out of what is logged.
+//! A secret is `SLUICE_SECRET_<BRAND>_<NAME>` in the environment (in upper case, with `_` for
+//! `-`), or `NAME = "value"` in `<brand>.toml` in the secrets folder. Only the owner may be able
+//! to read that file. The environment overrides the file. Values never reach templates or logs:
+//! [`BrandSecrets::mask`] replaces them in everything that is logged.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,27 +12,53 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const VARIABLE: &str = "SLUICE_SECRET_";
-/// Shorter values would be found in text that has nothing to do with them.
+/// Values shorter than this are not masked, because they occur in unrelated text, too.
 const MASKED_BYTES_MIN: usize = 6;
-/// What the engine puts at the end of text that it cut.
+/// What the engine appends to text that it has truncated.
 const CUT: &str = "…";
 
-/// Why the secrets could not be read. Never holds a value.
+/// Why the secrets could not be read. Never contains the value of a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
+    /// A file cannot be read.
     #[error("{}: {source}", path.display())]
-    File { path: PathBuf, source: std::io::Error },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Other users than the owner can read a file.
     #[error("{} can be read by others: run `chmod 600` on it", .0.display())]
-    Open(PathBuf),
-    #[error("{}, line {line}: {message}", path.display())]
-    Invalid { path: PathBuf, line: usize, message: String },
+    ReadableByOthers(PathBuf),
+    /// A line of a file is not valid.
+    #[error("{}, line {line}: {mistake}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        mistake: SecretMistake,
+    },
 }
 
-/// The secrets of one brand, by upper-case name. `Debug` shows none.
+/// What is wrong with a line of a secrets file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretMistake {
+    /// The line is not TOML of a name and a string.
+    #[error("a line must be NAME = \"value\"")]
+    Syntax,
+    /// The name has other characters than letters, digits and `_`.
+    #[error("a name has letters, digits and _ only")]
+    Name,
+}
+
+/// The secrets of one brand, by upper-case name. `Debug` shows the names only.
 #[derive(Default)]
 pub struct BrandSecrets {
     by_name: BTreeMap<String, String>,
-    /// What must not be logged, and what stands in its place; the longest first, because
+    /// Text that must not be logged, and its replacement. The longest text comes first, because
     /// one may begin with another.
     masks: Vec<(String, String)>,
 }
@@ -42,11 +68,10 @@ pub struct BrandSecrets {
 pub struct Secrets(HashMap<String, Arc<BrandSecrets>>);
 
 impl Secrets {
-    /// Reads what `environment` and the files in `dir` hold for `brands`.
+    /// Reads the secrets of `brands` from the files in `dir` and from `environment`.
     ///
     /// # Errors
-    /// A file that cannot be read, is not TOML of names and texts, or is readable
-    /// by others.
+    /// A file cannot be read, is not TOML of names and strings, or is readable by others.
     pub fn load(
         brands: &[&str],
         environment: impl Iterator<Item = (String, String)>,
@@ -66,7 +91,7 @@ impl Secrets {
         Ok(Self(all.into_iter().map(shared).collect()))
     }
 
-    /// The secrets of a brand; none for a brand that is not known.
+    /// The secrets of a brand. An unknown brand has none.
     pub fn of(&self, brand: &str) -> Arc<BrandSecrets> {
         self.0.get(brand).cloned().unwrap_or_default()
     }
@@ -77,7 +102,7 @@ impl BrandSecrets {
         let mut masks = Vec::new();
         for (name, value) in by_name.iter().filter(|(_, value)| value.len() >= MASKED_BYTES_MIN) {
             let label = format!("[secret {name}]");
-            // As part of an object it is logged as JSON writes it.
+            // The console logs a value inside an object as JSON.
             let quoted = serde_json::Value::from(value.as_str()).to_string();
             let unquoted = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
             if let Some(escaped) = unquoted.filter(|escaped| escaped != value) {
@@ -89,13 +114,13 @@ impl BrandSecrets {
         Self { by_name, masks }
     }
 
-    /// The value of a secret; names are compared without regard to case.
+    /// The value of a secret. Names are not case-sensitive.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.by_name.get(&name.to_ascii_uppercase()).map(String::as_str)
     }
 
-    /// `text` with every secret's value replaced by its name, also where the text was cut
-    /// in the middle of one.
+    /// Replaces the value of every secret in `text` by its name, also where the text was
+    /// truncated in the middle of a value.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut out = Cow::Borrowed(text);
         if self.masks.is_empty() {
@@ -118,8 +143,9 @@ impl BrandSecrets {
         Cow::Owned(masked.collect::<Vec<_>>().join(CUT))
     }
 
-    /// Where the beginning of a secret stands with which `text` ends, and its label. No
-    /// more work than `text` is long: a script may send megabytes of cuts.
+    /// If `text` ends with the beginning of a secret: the offset of that beginning, and the
+    /// secret's label. The work is linear in the length of `text`, because a script may send
+    /// megabytes that look truncated.
     fn cut_secret(&self, text: &str) -> Option<(usize, &str)> {
         self.masks.iter().find_map(|(form, label)| {
             let mut lengths = MASKED_BYTES_MIN..form.len().min(text.len().saturating_add(1));
@@ -136,8 +162,9 @@ impl std::fmt::Debug for BrandSecrets {
     }
 }
 
-/// Which brand's secret a variable is. `SLUICE_SECRET_A_B_C` is `C` of brand `a-b`
-/// where there is one, and only else `B_C` of brand `a`: no brand reads another's.
+/// The brand that a variable belongs to, and the secret's name. `SLUICE_SECRET_A_B_C` is `C` of
+/// brand `a-b` if that brand exists, and otherwise `B_C` of brand `a`. No brand can read the
+/// secrets of another.
 fn owner<'a, 'b>(brands: &[&'a str], variable: &'b str) -> Option<(&'a str, &'b str)> {
     let rest = variable.strip_prefix(VARIABLE)?;
     let claims = brands.iter().filter_map(|brand| {
@@ -161,21 +188,20 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, SecretsError> {
     };
     let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(SecretsError::Open(path.to_owned()));
+        return Err(SecretsError::ReadableByOthers(path.to_owned()));
     }
-    // The parser's own message would quote the line, and with it a secret.
-    let invalid = |offset: usize, message: &str| SecretsError::Invalid {
+    // The parser's own message would quote the line, and the secret in it.
+    let invalid = |offset: usize, mistake| SecretsError::Invalid {
         path: path.to_owned(),
         line: text.get(..offset).unwrap_or_default().matches('\n').count() + 1,
-        message: message.to_owned(),
+        mistake,
     };
-    let pairs: BTreeMap<String, toml::Spanned<String>> = toml::from_str(&text).map_err(|error| {
-        invalid(error.span().map_or(0, |span| span.start), "a line must be NAME = \"value\"")
-    })?;
+    let pairs: BTreeMap<String, toml::Spanned<String>> = toml::from_str(&text)
+        .map_err(|error| invalid(error.span().map_or(0, |span| span.start), SecretMistake::Syntax))?;
     let mut secrets = BTreeMap::new();
     for (name, value) in pairs {
         if !is_name(&name) {
-            return Err(invalid(value.span().start, "a name has letters, digits and _ only"));
+            return Err(invalid(value.span().start, SecretMistake::Name));
         }
         secrets.insert(name.to_ascii_uppercase(), value.into_inner());
     }
@@ -201,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brand_gets_its_own_and_no_others() {
+    fn brand_reads_only_its_own_secrets() {
         let environment =
             [("SLUICE_SECRET_A_B_C", "of a-b"), ("SLUICE_SECRET_A_KEY", "of a"), ("A_KEY", "x")];
         let secrets = Secrets::load(&["a", "a-b"], variables(&environment), None).unwrap();
@@ -213,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn files_hold_secrets_and_the_environment_wins() {
+    fn environment_overrides_the_file() {
         let (_dir, folder) = file("api_key = \"from the file\"\nother = \"x\"\n", 0o600);
         let environment = variables(&[("SLUICE_SECRET_SHOP_API_KEY", "from outside")]);
         let secrets = Secrets::load(&["shop"], environment, Some(&folder)).unwrap().of("shop");
@@ -221,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused() {
+    fn rejects_file_that_others_can_read() {
         let (_dir, folder) = file("a = \"b\"", 0o640);
         let error = Secrets::load(&["shop"], variables(&[]), Some(&folder)).unwrap_err();
         assert!(
@@ -231,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_without_the_secret() {
+    fn errors_name_the_line_and_not_the_secret() {
         for (text, line) in
             [("a = \"x\"\nb = hunter2\n", 2), ("\n\nb = 12345\n", 3), ("\"a b\" = \"hunter2\"", 1)]
         {
@@ -243,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_masked() {
+    fn masks_values_in_logged_text() {
         let environment = variables(&[("SLUICE_SECRET_A_KEY", "s3cr3t-key"), ("SLUICE_SECRET_A_SHORT", "a")]);
         let secrets = Secrets::load(&["a"], environment, None).unwrap().of("a");
         assert_eq!(secrets.mask("key s3cr3t-key, a"), "key [secret KEY], a");
@@ -251,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_masked_in_every_form_they_are_logged_in() {
+    fn masks_values_in_json_and_in_truncated_text() {
         let pem = "-----BEGIN-----\nMIIE\"\\x\n";
         let environment = [
             ("SLUICE_SECRET_A_ONE", "prefix"),
@@ -266,7 +292,7 @@ mod tests {
         assert_eq!(secrets.mask("Error: -----BEGIN…\nat x"), "Error: [secret PEM]…\nat x");
         assert_eq!(secrets.mask("cut -----BEGIN-----\\nMI"), "cut [secret PEM]");
         assert_eq!(secrets.mask("---- is no secret"), "---- is no secret");
-        assert_eq!(secrets.mask("prefix-and"), "[secret ONE]-and", "what is whole comes first");
+        assert_eq!(secrets.mask("prefix-and"), "[secret ONE]-and", "complete values are masked first");
         let quoted = variables(&[("SLUICE_SECRET_A_QUOTED", "\"in quotes\"")]);
         let quoted = Secrets::load(&["a"], quoted, None).unwrap().of("a");
         assert_eq!(quoted.mask(r#"{"k":"\"in quotes\""}"#), r#"{"k":"[secret QUOTED]"}"#);

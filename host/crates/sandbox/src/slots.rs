@@ -1,41 +1,46 @@
-//! Admission: so many sandboxes run, so many requests wait, the rest are told
-//! to come back.
+//! Admits runs. A bounded number of sandboxes run, a bounded number of requests wait in a queue,
+//! and further requests are rejected.
 //!
-//! Brands share what there is. A sandbox that becomes free goes to the brand
-//! that runs the fewest, among equals to the one that was served longest ago.
-//! When the line is full, who comes takes the place of the newest in the longest
-//! line of another brand: a flood of one brand pushes out itself.
+//! Brands share the sandboxes. A sandbox that becomes free goes to the brand with the fewest
+//! running sandboxes, and among equals to the one that was served longest ago. If the queue is
+//! full and a brand with few waiting requests sends another, the newest waiting request of the
+//! brand with the most is rejected to make room. So a flood of one brand displaces its own
+//! requests only.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use sluice_telemetry::metrics::SandboxUsage;
 
-/// How many run, how many wait and for how long.
+/// The size of the pool and of its queue.
 #[derive(Debug, Clone, Copy)]
-pub struct SlotsConfig {
-    pub slots: usize,
-    pub waiting_max: usize,
-    pub wait_max: Duration,
+pub(crate) struct SlotsConfig {
+    /// Runs at the same time.
+    pub(crate) slots: usize,
+    /// Requests that may wait.
+    pub(crate) waiting_max: usize,
+    /// How long a request may wait.
+    pub(crate) wait_max: Duration,
 }
 
-/// All sandboxes and the line before them.
+/// All sandboxes, and the queue of requests that wait for one.
 #[derive(Clone)]
 pub struct Slots {
-    line: Arc<Line>,
+    queue: Arc<Queue>,
 }
 
-/// A place for one run, given back when dropped.
-pub struct Slot {
-    /// Gone in a slot that nobody took.
-    line: Option<Arc<Line>>,
+/// The right to run one sandbox. Dropping it passes the sandbox on.
+pub(crate) struct Slot {
+    /// `None` in a slot that its request did not take.
+    queue: Option<Arc<Queue>>,
     brand: String,
 }
 
-struct Line {
+struct Queue {
     config: SlotsConfig,
     state: Mutex<State>,
 }
@@ -43,99 +48,95 @@ struct Line {
 struct State {
     free: usize,
     waiting: usize,
-    /// Tickets and turns given so far.
+    /// Numbers the tickets and the turns.
     count: u64,
-    /// Brands that run something or wait.
-    brands: HashMap<String, BrandLine>,
+    /// The brands that run or wait.
+    brands: HashMap<String, BrandQueue>,
 }
 
 #[derive(Default)]
-struct BrandLine {
+struct BrandQueue {
     running: usize,
-    /// The turn in which a sandbox was last given to it.
+    /// The turn in which this brand last got a sandbox.
     served: u64,
     waiters: VecDeque<Waiter>,
 }
 
 struct Waiter {
     ticket: u64,
-    /// Dropped unsent: the waiter was pushed out.
+    /// If it is dropped without a slot, the request was displaced.
     grant: oneshot::Sender<Slot>,
 }
 
 impl Slots {
-    pub fn new(config: SlotsConfig) -> Self {
+    pub(crate) fn new(config: SlotsConfig) -> Self {
         let state = State { free: config.slots, waiting: 0, count: 0, brands: HashMap::new() };
-        Self { line: Arc::new(Line { config, state: Mutex::new(state) }) }
+        Self { queue: Arc::new(Queue { config, state: Mutex::new(state) }) }
     }
 
-    /// A place for one run of `brand`; none when the line is full, others pushed
-    /// this one out of it, or waiting took too long.
-    pub async fn take(&self, brand: &str) -> Option<Slot> {
-        let (ticket, granted) = match self.line.enter(brand) {
-            Entered::Runs(slot) => return Some(slot),
-            Entered::Waits(ticket, granted) => (ticket, granted),
-            Entered::Full => return None,
+    /// Waits for a sandbox for a run of `brand`. `None` if the queue is full, if another brand's
+    /// request displaced this one, or if the wait timed out.
+    pub(crate) async fn take(&self, brand: &str) -> Option<Slot> {
+        let (ticket, granted) = match self.queue.enter(brand) {
+            Admission::Runs(slot) => return Some(slot),
+            Admission::Waits(ticket, granted) => (ticket, granted),
+            Admission::Full => return None,
         };
-        let _place = Place { line: &self.line, brand, ticket };
-        tokio::time::timeout(self.line.config.wait_max, granted).await.ok()?.ok()
+        let _place = Place { queue: &self.queue, brand, ticket };
+        tokio::time::timeout(self.queue.config.wait_max, granted).await.ok()?.ok()
     }
 
-    /// True when a request of `brand` would be turned away at once.
+    /// Whether a request of `brand` would be rejected at once.
     pub fn is_full_for(&self, brand: &str) -> bool {
-        let state = self.line.lock();
-        let is_full = state.free == 0 && state.waiting >= self.line.config.waiting_max;
-        is_full && state.pushed_out_by(brand).is_none()
+        let state = self.queue.state.lock();
+        let is_full = state.free == 0 && state.waiting >= self.queue.config.waiting_max;
+        is_full && state.displaced_by(brand).is_none()
     }
 
-    /// How full it is.
+    /// The numbers of running sandboxes and waiting requests, and their limits.
     pub fn usage(&self) -> SandboxUsage {
-        let state = self.line.lock();
-        let SlotsConfig { slots, waiting_max, .. } = self.line.config;
+        let state = self.queue.state.lock();
+        let SlotsConfig { slots, waiting_max, .. } = self.queue.config;
         SandboxUsage { limit: slots, running: slots - state.free, waiting: state.waiting, waiting_max }
     }
 }
 
-enum Entered {
+/// What happens to a request that needs a sandbox.
+enum Admission {
     Runs(Slot),
     Waits(u64, oneshot::Receiver<Slot>),
     Full,
 }
 
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing below can panic between two changes that belong together.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn enter(self: &Arc<Self>, brand: &str) -> Entered {
-        let mut state = self.lock();
+impl Queue {
+    fn enter(self: &Arc<Self>, brand: &str) -> Admission {
+        let mut state = self.state.lock();
         if state.free > 0 {
             state.free -= 1;
             state.serve(brand);
-            return Entered::Runs(Slot { line: Some(Arc::clone(self)), brand: brand.to_owned() });
+            return Admission::Runs(Slot { queue: Some(Arc::clone(self)), brand: brand.to_owned() });
         }
         if state.waiting >= self.config.waiting_max {
-            let Some(other) = state.pushed_out_by(brand) else { return Entered::Full };
-            state.push_out(&other);
+            let Some(other) = state.displaced_by(brand) else { return Admission::Full };
+            state.displace(&other);
         }
         state.count += 1;
         state.waiting += 1;
         let ticket = state.count;
         let (grant, granted) = oneshot::channel();
         state.brands.entry(brand.to_owned()).or_default().waiters.push_back(Waiter { ticket, grant });
-        Entered::Waits(ticket, granted)
+        Admission::Waits(ticket, granted)
     }
 
     fn leave(self: &Arc<Self>, brand: &str) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.free += 1;
         state.ended(brand);
         while let Some((brand, grant)) = state.next() {
-            let slot = Slot { line: Some(Arc::clone(self)), brand };
-            // Who gave up has no use for it: the next one is asked.
+            let slot = Slot { queue: Some(Arc::clone(self)), brand };
+            // If that request has stopped waiting, the sandbox goes to the next one.
             let Err(mut unused) = grant.send(slot) else { return };
-            unused.line = None;
+            unused.queue = None;
             state.free += 1;
             state.ended(&unused.brand);
         }
@@ -146,32 +147,32 @@ impl State {
     fn serve(&mut self, brand: &str) {
         self.count += 1;
         let turn = self.count;
-        let line = self.brands.entry(brand.to_owned()).or_default();
-        line.running += 1;
-        line.served = turn;
+        let queue = self.brands.entry(brand.to_owned()).or_default();
+        queue.running += 1;
+        queue.served = turn;
     }
 
     fn ended(&mut self, brand: &str) {
-        if let Some(line) = self.brands.get_mut(brand) {
-            line.running = line.running.saturating_sub(1);
+        if let Some(queue) = self.brands.get_mut(brand) {
+            queue.running = queue.running.saturating_sub(1);
         }
         self.forget(brand);
     }
 
-    /// Keeps no brand that neither runs nor waits.
+    /// Removes a brand that neither runs nor waits.
     fn forget(&mut self, brand: &str) {
-        if self.brands.get(brand).is_some_and(|line| line.running == 0 && line.waiters.is_empty()) {
+        if self.brands.get(brand).is_some_and(|queue| queue.running == 0 && queue.waiters.is_empty()) {
             self.brands.remove(brand);
         }
     }
 
-    /// Whose turn it is, with a sandbox taken for it.
+    /// Takes a free sandbox for the request whose turn it is.
     fn next(&mut self) -> Option<(String, oneshot::Sender<Slot>)> {
         if self.free == 0 {
             return None;
         }
-        let waiting = self.brands.iter().filter(|(_, line)| !line.waiters.is_empty());
-        let brand = waiting.min_by_key(|(_, line)| (line.running, line.served))?.0.clone();
+        let waiting = self.brands.iter().filter(|(_, queue)| !queue.waiters.is_empty());
+        let brand = waiting.min_by_key(|(_, queue)| (queue.running, queue.served))?.0.clone();
         let waiter = self.brands.get_mut(&brand)?.waiters.pop_front()?;
         self.waiting -= 1;
         self.free -= 1;
@@ -179,17 +180,17 @@ impl State {
         Some((brand, waiter.grant))
     }
 
-    /// The brand that has to make room for `brand`: the one with the longest
-    /// line, where that is longer than its own.
-    fn pushed_out_by(&self, brand: &str) -> Option<String> {
-        let own = self.brands.get(brand).map_or(0, |line| line.waiters.len());
-        let (other, line) = self.brands.iter().max_by_key(|(_, line)| line.waiters.len())?;
-        (line.waiters.len() > own + 1).then(|| other.clone())
+    /// The brand whose newest request must make room for one of `brand`: the brand with the
+    /// most waiting requests, if it has more than `brand` would have then.
+    fn displaced_by(&self, brand: &str) -> Option<String> {
+        let own = self.brands.get(brand).map_or(0, |queue| queue.waiters.len());
+        let (other, queue) = self.brands.iter().max_by_key(|(_, queue)| queue.waiters.len())?;
+        (queue.waiters.len() > own + 1).then(|| other.clone())
     }
 
-    fn push_out(&mut self, brand: &str) {
-        if let Some(line) = self.brands.get_mut(brand)
-            && line.waiters.pop_back().is_some()
+    fn displace(&mut self, brand: &str) {
+        if let Some(queue) = self.brands.get_mut(brand)
+            && queue.waiters.pop_back().is_some()
         {
             self.waiting -= 1;
         }
@@ -197,10 +198,10 @@ impl State {
     }
 
     fn give_up(&mut self, brand: &str, ticket: u64) {
-        if let Some(line) = self.brands.get_mut(brand)
-            && let Some(at) = line.waiters.iter().position(|waiter| waiter.ticket == ticket)
+        if let Some(queue) = self.brands.get_mut(brand)
+            && let Some(at) = queue.waiters.iter().position(|waiter| waiter.ticket == ticket)
         {
-            line.waiters.remove(at);
+            queue.waiters.remove(at);
             self.waiting -= 1;
         }
         self.forget(brand);
@@ -209,22 +210,22 @@ impl State {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(line) = self.line.take() {
-            line.leave(&self.brand);
+        if let Some(queue) = self.queue.take() {
+            queue.leave(&self.brand);
         }
     }
 }
 
-/// A place in the line, given back however the wait ends.
+/// A place in the queue. It is given up when the wait ends in any way.
 struct Place<'a> {
-    line: &'a Arc<Line>,
+    queue: &'a Arc<Queue>,
     brand: &'a str,
     ticket: u64,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.line.lock().give_up(self.brand, self.ticket);
+        self.queue.state.lock().give_up(self.brand, self.ticket);
     }
 }
 

@@ -1,15 +1,16 @@
-//! How an author's test talks to the host that runs it.
+//! How the test of an author calls the host that runs it.
 
 use serde_json::Value;
 
 use sluice_kit::BoxFuture;
 
-/// Names of variables that begin with this are none: they are what an author's test
-/// asks its runner, as JSON. An interface of its own would cost every page.
+/// The beginning of a call. A test passes its calls as JSON behind this prefix, in the place of
+/// a variable's name: an interface of their own would cost every page. No variable can have such
+/// a name.
 pub const TEST_CALL: &str = "sluice:test ";
 
-/// What an author's test asks of its runner.
+/// Answers the calls of an author's test.
 pub trait TestCalls: Send + Sync {
-    /// The answer to one call; both are JSON.
+    /// The answer to one call. Both are JSON.
     fn call<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Value>;
 }

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
@@ -19,8 +20,9 @@ pub use store::{RateStore, RateWindow};
 /// Addresses that have spent their window, kept in memory.
 const SPENT_MAX: usize = 100_000;
 
-/// So many requests in each window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A number of requests in each second (`s`), minute (`m`), hour (`h`) or day (`d`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", regex(pattern = "^[0-9]+ */ *[smhd]$"), example = "10/m")]
 pub struct Rate {
     pub requests: u32,
     pub window: Duration,

@@ -1,61 +1,108 @@
-//! `[[access]]`: which visitors may see which paths of a brand. Rules look at the
-//! canonical path and at nothing else, so they hold for pages, for `public/` and for
-//! paths where nothing is.
+//! `[[access]]`: the rules that decide which visitors may see which paths of a brand. A rule
+//! depends on the canonical path only, so it applies to pages, to files in `public/` and to paths
+//! where nothing exists.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use sluice_http::path::{CanonicalPath, PathForm, canonical};
 use sluice_http::redirect;
 
-use super::pattern::PathPattern;
+use crate::pattern::PathPattern;
 
 /// All rules of a brand, in the order of `brand.toml`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<AccessRule>")]
 pub struct AccessRules(Vec<AccessRule>);
 
-/// One `[[access]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+/// One rule. A visitor who meets the requirement passes; all others get `redirect` or `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "AccessSetting")]
+#[schemars(with = "AccessSetting")]
 pub struct AccessRule {
     path: PathPattern,
     refusal: Refusal,
 }
 
-/// What a visitor gets who may not see a path.
+/// The response to a visitor who may not see a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// To a path of this brand.
+    /// A redirect with status 303 to this path of the brand, encoded for the header.
     Redirect(String),
-    /// 400 to 499.
+    /// This status, 400 to 499.
     Status(u16),
 }
 
-/// Who passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// The visitors whom a rule admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Requirement {
     /// Visitors who are logged in.
     Customer,
 }
 
-#[derive(Deserialize)]
+/// One `[[access]]` as `brand.toml` contains it.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct AccessSetting {
+    /// The paths that the rule applies to. The first matching rule that denies access decides
+    /// the response.
+    #[schemars(example = "/members/**")]
     path: PathPattern,
+    /// The visitors whom the rule admits.
     #[serde(rename = "require")]
+    #[schemars(example = "customer")]
     _require: Requirement,
+    /// The path of this brand to which the server redirects all other visitors, with status 303.
+    /// It must not itself require a customer. Excludes `status`.
+    #[schemars(example = "/login")]
     redirect: Option<String>,
+    /// The status that all other visitors get, 400 to 499. Excludes `redirect`. Defaults to 403.
+    #[schemars(range(min = 400, max = 499))]
     status: Option<u16>,
 }
 
+/// Why an access rule is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// Both responses are given.
+    #[error("give `redirect` or `status`, not both")]
+    RedirectAndStatus,
+    /// The status would not deny access.
+    #[error("`status` is 400 to 499, not {0}")]
+    Status(u16),
+    /// The redirect leads to another site, or is not a path.
+    #[error("`redirect` is a path of this site that starts with /, not `{0}`")]
+    ForeignRedirect(String),
+    /// The redirect cannot be sent.
+    #[error("`redirect = \"{target}\"`: {reason}")]
+    InvalidRedirect {
+        /// The redirect as it is written.
+        target: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The redirect is not a canonical path.
+    #[error("`redirect = \"{0}\"` is not an address that this server answers")]
+    UnservedRedirect(String),
+    /// Visitors who are redirected would be redirected again.
+    #[error("[[access]] {path}: `redirect = \"{target}\"` leads to a path that needs a customer, too")]
+    RedirectLoop {
+        /// The pattern of the rule.
+        path: String,
+        /// The redirect as it is sent.
+        target: String,
+    },
+}
+
 impl AccessRules {
-    /// Whether any rule is about `path`.
+    /// Whether any rule applies to `path`.
     pub fn cover(&self, path: &CanonicalPath) -> bool {
         self.0.iter().any(|rule| rule.path.covers(path))
     }
 
-    /// The first rule that turns the visitor away.
+    /// The response of the first rule that denies access to `path`. `None` if the visitor may
+    /// see it.
     pub fn refusal(&self, path: &CanonicalPath, is_customer: bool) -> Option<&Refusal> {
         let rule = self.0.iter().find(|rule| !is_customer && rule.path.covers(path))?;
         Some(&rule.refusal)
@@ -63,48 +110,48 @@ impl AccessRules {
 }
 
 impl TryFrom<Vec<AccessRule>> for AccessRules {
-    type Error = String;
+    type Error = AccessError;
 
-    fn try_from(rules: Vec<AccessRule>) -> Result<Self, String> {
+    fn try_from(rules: Vec<AccessRule>) -> Result<Self, AccessError> {
         let rules = Self(rules);
         for rule in &rules.0 {
-            // Whoever is sent there must be able to see it.
+            // Visitors who are redirected must be able to see the target.
             if let Refusal::Redirect(target) = &rule.refusal
                 && let Some(path) = path_of(target)
                 && rules.cover(&path)
             {
-                return Err(format!(
-                    "[[access]] {}: `redirect = \"{target}\"` leads to a path that needs a customer, too",
-                    rule.path.as_str()
-                ));
+                let path = rule.path.as_str().to_owned();
+                return Err(AccessError::RedirectLoop { path, target: target.clone() });
             }
         }
         Ok(rules)
     }
 }
 
-impl TryFrom<Written> for AccessRule {
-    type Error = String;
+impl TryFrom<AccessSetting> for AccessRule {
+    type Error = AccessError;
 
-    fn try_from(written: Written) -> Result<Self, String> {
-        let refusal = match (written.redirect, written.status) {
-            (Some(_), Some(_)) => return Err("give `redirect` or `status`, not both".into()),
+    fn try_from(setting: AccessSetting) -> Result<Self, AccessError> {
+        let refusal = match (setting.redirect, setting.status) {
+            (Some(_), Some(_)) => return Err(AccessError::RedirectAndStatus),
             (Some(target), None) => Refusal::Redirect(checked(target)?),
             (None, Some(status)) if (400..=499).contains(&status) => Refusal::Status(status),
-            (None, Some(status)) => return Err(format!("`status` is 400 to 499, not {status}")),
+            (None, Some(status)) => return Err(AccessError::Status(status)),
             (None, None) => Refusal::Status(403),
         };
-        Ok(Self { path: written.path, refusal })
+        Ok(Self { path: setting.path, refusal })
     }
 }
 
-fn checked(target: String) -> Result<String, String> {
+fn checked(target: String) -> Result<String, AccessError> {
     if !target.starts_with('/') {
-        return Err(format!("`redirect` is a path of this site that starts with /, not `{target}`"));
+        return Err(AccessError::ForeignRedirect(target));
     }
-    redirect::check(&target).map_err(|reason| format!("`redirect = \"{target}\"`: {reason}"))?;
+    if let Err(reason) = redirect::check(&target) {
+        return Err(AccessError::InvalidRedirect { target, reason: reason.to_string() });
+    }
     if path_of(&target).is_none() {
-        return Err(format!("`redirect = \"{target}\"` is not an address that this server answers"));
+        return Err(AccessError::UnservedRedirect(target));
     }
     Ok(redirect::location(&target))
 }
@@ -134,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_covers_decides() {
+    fn first_matching_rule_decides() {
         let rules = rules(
             "[[access]]\npath = \"/members/vip\"\nrequire = \"customer\"\nstatus = 404\n\
              [[access]]\npath = \"/members/**\"\nrequire = \"customer\"\nredirect = \"/login?ü\"\n\
@@ -151,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_protect_nothing_or_loop_are_errors() {
+    fn rejects_rules_that_protect_nothing_or_redirect_in_circles() {
         for (rule, reason) in [
             ("path = \"/a\"\nrequire = \"admin\"", "unknown variant `admin`"),
             ("path = \"/a\"", "missing field `require`"),

@@ -1,5 +1,5 @@
-//! Writing a page's limit into `brand.toml`: the file stays the truth, with its
-//! comments and order.
+//! Writes the limit of a page into `brand.toml`, and keeps the comments and the order of the
+//! file.
 
 use std::path::Path;
 
@@ -9,26 +9,57 @@ use sluice_limits::KINDS;
 
 use crate::config::BrandConfig;
 
+/// Why a limit was not written. `brand.toml` is then unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
+    /// No limit has this name.
     #[error("there is no limit {0}")]
     UnknownLimit(String),
+    /// The file cannot be edited.
     #[error("brand.toml: {0}")]
-    Unreadable(String),
+    Unreadable(#[from] EditFault),
+    /// The file cannot be written.
     #[error("brand.toml cannot be written ({error}); put this into it:\n\n{lines}")]
-    Unwritable { error: std::io::Error, lines: String },
+    Unwritable {
+        /// The system's error.
+        error: std::io::Error,
+        /// The lines that set the limit.
+        lines: String,
+    },
+}
+
+/// Why `brand.toml` cannot be edited.
+#[derive(Debug, thiserror::Error)]
+pub enum EditFault {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] std::io::Error),
+    /// It is not TOML.
+    #[error("{}", .0.to_string().trim_end())]
+    Syntax(#[from] toml_edit::TomlError),
+    /// The limit is larger than a TOML integer can be.
+    #[error(transparent)]
+    Number(#[from] std::num::TryFromIntError),
+    /// The pages are written as an inline array.
+    #[error("`page` is not written as [[page]]")]
+    PageForm,
+    /// The limits of the page are not a table.
+    #[error("`limits` is not a table")]
+    LimitsForm,
+    /// The server could not read the file with the limit in it.
+    #[error("{}", .0.to_string().trim_end())]
+    Invalid(#[from] toml::de::Error),
 }
 
 /// Sets a limit of the page at `path` in the brand's `brand.toml`.
 ///
 /// # Errors
-/// There is no such limit, or the file cannot be read, understood or written. It
-/// is as before then.
+/// There is no such limit, or the file cannot be read, edited or written.
 pub fn set_page_limit(brand_dir: &Path, path: &str, limit: &str, new: u64) -> Result<(), ApplyError> {
     let file = brand_dir.join("brand.toml");
     let text = match std::fs::read_to_string(&file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        other => other.map_err(|error| ApplyError::Unreadable(error.to_string()))?,
+        other => other.map_err(EditFault::Unreadable)?,
     };
     let edited = edit(&text, path, limit, new)?;
     replace(&file, &edited).map_err(|error| ApplyError::Unwritable {
@@ -37,18 +68,19 @@ pub fn set_page_limit(brand_dir: &Path, path: &str, limit: &str, new: u64) -> Re
     })
 }
 
-/// `text` with the limit set.
+/// Returns `text` with the limit set.
 fn edit(text: &str, path: &str, limit: &str, new: u64) -> Result<String, ApplyError> {
     if !KINDS.iter().any(|kind| kind.name == limit) {
         return Err(ApplyError::UnknownLimit(limit.to_owned()));
     }
-    let unreadable =
-        |error: &dyn std::fmt::Display| ApplyError::Unreadable(error.to_string().trim_end().into());
-    let mut document: DocumentMut = text.parse().map_err(|error| unreadable(&error))?;
-    let number = i64::try_from(new).map_err(|error| unreadable(&error))?;
+    Ok(edit_document(text, path, limit, new)?)
+}
+
+fn edit_document(text: &str, path: &str, limit: &str, new: u64) -> Result<String, EditFault> {
+    let mut document: DocumentMut = text.parse()?;
+    let number = i64::try_from(new)?;
     let pages = document.entry("page").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
-    let pages = pages.as_array_of_tables_mut();
-    let pages = pages.ok_or_else(|| unreadable(&"`page` is not written as [[page]]"))?;
+    let pages = pages.as_array_of_tables_mut().ok_or(EditFault::PageForm)?;
     let at = pages.iter().position(|page| page.get("path").and_then(Item::as_str) == Some(path));
     let at = at.unwrap_or_else(|| {
         let mut page = Table::new();
@@ -56,17 +88,17 @@ fn edit(text: &str, path: &str, limit: &str, new: u64) -> Result<String, ApplyEr
         pages.push(page);
         pages.len() - 1
     });
-    let page = pages.get_mut(at).ok_or_else(|| unreadable(&"a [[page]] is gone"))?;
+    let page = pages.get_mut(at).ok_or(EditFault::PageForm)?;
     let limits = page.entry("limits").or_insert_with(|| value(InlineTable::new()));
-    let limits = limits.as_table_like_mut().ok_or_else(|| unreadable(&"`limits` is not a table"))?;
+    let limits = limits.as_table_like_mut().ok_or(EditFault::LimitsForm)?;
     limits.insert(limit, value(number));
     let edited = document.to_string();
-    // Nothing that the host could not read is ever written.
-    toml::from_str::<BrandConfig>(&edited).map_err(|error| unreadable(&error))?;
+    // A file that the server could not read must never be written.
+    toml::from_str::<BrandConfig>(&edited)?;
     Ok(edited)
 }
 
-/// Puts a whole new file in the place of the old one, with its mode.
+/// Replaces a file atomically, and keeps its mode.
 fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let draft = file.with_extension(format!("toml.{}", std::process::id()));
     let written = std::fs::write(&draft, text).and_then(|()| {
@@ -77,7 +109,7 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
         std::fs::rename(&draft, file)
     });
     if written.is_err() {
-        // It may never have been there.
+        // The draft may not exist.
         let _ = std::fs::remove_file(&draft);
     }
     written
@@ -88,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_has_none_gets_an_entry_of_its_own() {
+    fn adds_an_entry_for_a_page_without_one() {
         let text = "# Ours.\ndefault = true # takes the rest\n";
         let edited = edit(text, "/weight/checkin", "fuel", 5_000).unwrap();
         assert!(edited.starts_with(text), "{edited}");
@@ -100,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_stays_as_it_is() {
+    fn keeps_comments_and_other_settings() {
         let text = "[[page]]\npath = \"/a\" # first\nlimits = { cookies_max = 3 }\n\n[[page]]\npath = \"/b\"\non_error = \"error\"\n\n[page.limits]\nfuel = 1 # too low\n";
         let edited = edit(text, "/a", "fuel", 7).unwrap();
         assert!(edited.contains("path = \"/a\" # first") && edited.contains("cookies_max = 3"), "{edited}");
@@ -113,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_that_could_not_be_read() {
+    fn never_writes_a_file_that_the_server_could_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("brand.toml");
         for (text, limit, new) in

@@ -1,9 +1,9 @@
-//! Compiles the pages of a brand that have changed, on every core.
+//! Compiles the pages of a brand that have changed, on all cores.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use sluice_kit::progress::Progress;
@@ -15,42 +15,48 @@ use sluice_sandbox::Sandbox;
 use sluice_sandbox::cache::CacheKey;
 use sluice_text::source::Source;
 
-use super::SiteError;
-use super::folder::{BrandFolder, Dependency, Recorder};
-use super::load::content_key;
+use crate::SiteError;
+use crate::folder::{BrandFolder, Dependency, Recorder, content_key};
 
-/// A page whose files are not those of an earlier compilation.
-pub(super) struct ToCompile {
-    pub source: Source,
-    /// Of the page by itself, without what it uses.
-    pub key: CacheKey,
-    pub limits: Limits,
+/// A page whose files have changed since an earlier compilation.
+pub(crate) struct ToCompile {
+    pub(crate) source: Source,
+    /// The key of the page by itself, without the files that it uses.
+    pub(crate) key: CacheKey,
+    pub(crate) limits: Limits,
 }
 
-/// What a page's compilation came to.
-pub(super) struct Compiled {
-    /// `pages/index.html`.
-    pub file: String,
+/// The result of compiling a page.
+pub(crate) struct Compiled {
+    /// The page's file, such as `pages/index.html`.
+    pub(crate) file: String,
     /// As in [`ToCompile`].
-    pub key: CacheKey,
-    /// Where its content is, and what it used; or the content that has a mistake in it.
-    pub made: Result<(ContentRef, Vec<Dependency>), PageContent>,
+    pub(crate) key: CacheKey,
+    pub(crate) made: Made,
 }
 
-/// What compiling needs.
-pub(super) struct Compiler<'a> {
-    pub sandbox: &'a Sandbox,
-    pub pages: &'a PageStore,
-    pub folder: &'a BrandFolder,
-    pub progress: &'a Progress,
+/// What a compilation produced.
+pub(crate) enum Made {
+    /// The content was stored. The page used these files.
+    Stored(ContentRef, Vec<Dependency>),
+    /// The page has mistakes, which the content contains.
+    Broken(PageContent),
+}
+
+/// Compiles pages of one brand.
+pub(crate) struct Compiler<'a> {
+    pub(crate) sandbox: &'a Sandbox,
+    pub(crate) pages: &'a PageStore,
+    pub(crate) folder: &'a BrandFolder,
+    pub(crate) progress: &'a Progress,
 }
 
 impl Compiler<'_> {
-    /// Compiles `pages`; gives them in the same order.
+    /// Compiles `pages` and returns the results in the same order.
     ///
     /// # Errors
-    /// A compiling thread failed: a defect of this program.
-    pub async fn compile(&self, pages: Vec<ToCompile>) -> Result<Vec<Compiled>, SiteError> {
+    /// A thread panicked, which is a defect of this program.
+    pub(crate) async fn compile(&self, pages: Vec<ToCompile>) -> Result<Vec<Compiled>, SiteError> {
         if pages.is_empty() {
             return Ok(Vec::new());
         }
@@ -78,7 +84,7 @@ impl Compiler<'_> {
             pages.into_iter().map(|page| Mutex::new(Some(page))).collect();
         let take = || {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let page = places.get(index)?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            let page = places.get(index)?.lock().take()?;
             Some((index, page))
         };
         let work = || {
@@ -93,7 +99,7 @@ impl Compiler<'_> {
             let ended = workers.into_iter().map(thread::ScopedJoinHandle::join);
             ended.collect::<Result<Vec<_>, _>>().map(|parts| parts.into_iter().flatten().collect::<Vec<_>>())
         })
-        .map_err(|_| SiteError::Invalid("a thread that compiles pages failed".into()))?;
+        .map_err(|_| SiteError::CompilerThread)?;
         compiled.sort_by_key(|(index, _)| *index);
         Ok(compiled.into_iter().map(|(_, page)| page).collect())
     }
@@ -107,11 +113,11 @@ impl Compiler<'_> {
         let used = recorder.used();
         self.progress.step();
         if !content.problems().is_empty() {
-            return Compiled { file, key, made: Err(content) };
+            return Compiled { file, key, made: Made::Broken(content) };
         }
         let dependencies: Vec<Dependency> = used.iter().map(Dependency::from).collect();
         let header = Header { file: file.clone(), text, used };
         let content = self.pages.keep(content_key(&key, &dependencies), &header, &machine_code, content);
-        Compiled { file, key, made: Ok((content, dependencies)) }
+        Compiled { file, key, made: Made::Stored(content, dependencies) }
     }
 }

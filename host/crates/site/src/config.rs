@@ -1,14 +1,18 @@
-//! Settings: `sluice.toml` and `brand.toml`, overridden by the environment.
+//! The settings in `sluice.toml` and `brand.toml`.
 //!
-//! Every setting can be given as `SLUICE_SECTION__KEY`. Unknown keys are errors
-//! that name the file, the line and what is known there.
+//! The comments on these types are the reference for operators and authors:
+//! `tests/reference.rs` writes `docs/configuration.md` and the schemas for editors from them.
 
-use std::net::{IpAddr, SocketAddr};
+mod read;
+mod values;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use sluice_limits::policy::LimitPolicy;
@@ -17,67 +21,88 @@ use sluice_page::OnError;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::memory_reset::MemoryResetChoice;
 use sluice_session::rate::Rate;
-use sluice_text::suggest;
 
 use crate::access::AccessRules;
 use crate::domain::Domain;
 use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{file}: {message}")]
-    Invalid { file: String, message: String },
-    #[error("{path}: {source}")]
-    Unreadable { path: PathBuf, source: std::io::Error },
-}
+pub use read::{ConfigError, read_brand, read_site};
+use values::{DurationText, Network, duration, networks, write_duration};
 
-/// `sluice.toml`.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// Settings of the host, in `sluice.toml` in the site folder. Every setting has a default, so the
+/// file may be empty or missing.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(title = "sluice.toml")]
 pub struct SiteConfig {
+    /// The listener for visitors.
     pub server: ServerConfig,
+    /// The listener for operators, probes and Prometheus.
     pub admin: AdminConfig,
+    /// The database, which contains sessions, CRM data and jobs.
     pub database: DatabaseConfig,
+    /// The sessions of visitors.
     pub session: SessionConfig,
+    /// The secrets that scripts read with `secrets.get`.
     pub secrets: SecretsConfig,
+    /// The execution log, which contains runs of scripts.
     pub log: LogConfig,
+    /// The cache of compiled code.
     pub cache: CacheConfig,
+    /// Limits of every run, of its data, and of compiling pages. `[limits]` in `brand.toml` and
+    /// `limits` of a page override them.
     pub limits: SiteLimits,
-    /// Names of the limits that the environment set.
+    /// The names of the limits that the environment sets.
     #[serde(skip)]
     pub limits_from_environment: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// `[server]` of `sluice.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
+    /// The address and port on which the server accepts requests of visitors. The server does not
+    /// terminate TLS; put a reverse proxy in front of it.
+    #[schemars(example = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Threads that serve visitors; one for each core unless given.
+    /// The number of threads that serve visitors. Defaults to the number of cores.
+    #[schemars(range(min = 1), example = 4)]
     pub workers: Option<usize>,
-    /// Requests that may wait for a sandbox; more are answered 503.
+    /// The number of requests that may wait for a sandbox. Further requests get status 503 with
+    /// `Retry-After`.
     pub queue_requests_max: usize,
-    /// How long one may wait.
+    /// How long a request may wait for a sandbox. After that it gets status 503 with
+    /// `Retry-After`.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub queue_wait: Duration,
+    /// How the memory of a sandbox is reset between runs.
     pub memory_reset: MemoryResetChoice,
-    /// A request's headers may take this long to arrive.
+    /// How long the headers of a request may take to arrive. After that the request gets status
+    /// 408.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub headers_timeout: Duration,
-    /// A request's body may take this long to arrive.
+    /// How long the body of a request may take to arrive. After that the request gets status 408.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub body_timeout: Duration,
-    /// A visitor who takes nothing of an answer for so long is let go.
+    /// How long a client may accept no data of a response. After that the server closes the
+    /// connection.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub write_timeout: Duration,
-    /// After SIGTERM the server goes on serving for this long. Meanwhile `/readyz` answers
-    /// 503 and every answer closes its connection, so that load balancers move clients to
+    /// How long the server continues to serve after SIGTERM. Meanwhile `/readyz` responds with
+    /// status 503 and every response closes its connection, so that load balancers send clients to
     /// other hosts.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub drain: Duration,
-    /// Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` and
-    /// `X-Forwarded-*` are believed.
+    /// The reverse proxies whose `Forwarded` and `X-Forwarded-*` headers the server believes.
+    /// It ignores these headers in all other requests.
     #[serde(deserialize_with = "networks")]
+    #[schemars(with = "Vec<Network>", example = ["10.0.0.0/8"])]
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -98,21 +123,30 @@ impl Default for ServerConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// `[admin]` of `sluice.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
+    /// The address and port of the console, the API, `/healthz`, `/readyz` and `/metrics`. The
+    /// console and the API require the token.
     pub listen: SocketAddr,
-    /// What an operator shows; one is made where none is given.
+    /// The token of operators. Better set `SLUICE_ADMIN__TOKEN` than write it into a file. Defaults
+    /// to the content of the file `admin.token` in the data folder, which the server creates.
     pub token: Option<AdminToken>,
-    /// Host names under which operators reach this listener, besides loopback.
+    /// The host names under which operators reach this listener, besides loopback names. Requests
+    /// for any other Host get status 421.
+    #[schemars(example = ["sluice.internal.example"])]
     pub hosts: Vec<String>,
-    /// A further address, for `/healthz`, `/readyz` and `/metrics` only.
+    /// A second address and port that serves only `/healthz`, `/readyz` and `/metrics`. Not used
+    /// by default.
+    #[schemars(example = "0.0.0.0:9091")]
     pub probes: Option<SocketAddr>,
 }
 
-/// Not shown in any log.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+/// The token of operators. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct AdminToken(pub String);
 
 impl std::fmt::Debug for AdminToken {
@@ -132,12 +166,15 @@ impl Default for AdminConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// `[database]` of `sluice.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
-    /// `sqlite:` and a path, relative to the working directory, or `postgres://…`.
+    /// `sqlite:` and the path of a file, relative to the working directory, or the URL of a
+    /// PostgreSQL server.
+    #[schemars(example = "postgres://sluice@db.example/sluice")]
     pub url: String,
-    /// Most connections of this host to PostgreSQL.
+    /// The number of connections that this host opens to PostgreSQL at most.
     pub connections_max: usize,
 }
 
@@ -147,18 +184,23 @@ impl Default for DatabaseConfig {
     }
 }
 
-/// The execution log.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// `[log]` of `sluice.toml`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// Its file; `runs.db` beside the embedded database unless given.
+    /// The file of the execution log. Defaults to `runs.db` in the folder of the embedded
+    /// database, or in the data folder if the database is PostgreSQL.
+    #[schemars(example = "data/runs.db")]
     pub path: Option<PathBuf>,
-    /// How long runs are kept.
+    /// How long runs are stored.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub keep: Duration,
-    /// How many runs are kept.
+    /// The number of runs that are stored. If there are more, the oldest are deleted.
     pub rows_max: u64,
-    /// Share of the runs that neither failed nor logged a line that are kept, too.
+    /// The share of successful runs without console lines that are stored, too. Runs that failed
+    /// or logged a line are always stored.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }
 
@@ -169,8 +211,8 @@ impl Default for LogConfig {
 }
 
 impl SiteConfig {
-    /// Puts what the host keeps into `dir`: the embedded database, unless the settings
-    /// name a server, and the files that the settings do not place elsewhere.
+    /// Places the data of the host in `dir`: the embedded database, unless the settings name a
+    /// server, and the files whose place the settings do not say.
     pub fn keep_data_in(&mut self, dir: &Path) {
         if self.database.url.starts_with("sqlite:") {
             self.database.url = format!("sqlite:{}", dir.join("sluice.db").display());
@@ -181,13 +223,13 @@ impl SiteConfig {
         }
     }
 
-    /// Which limits hold for pages.
+    /// The policy that decides which limits apply to a page.
     pub fn limit_policy(&self) -> LimitPolicy {
         let heap_bytes_fit = Limiter::heap_in(self.limits.max.memory_bytes());
         LimitPolicy::new(&self.limits, &self.limits_from_environment, heap_bytes_fit)
     }
 
-    /// Where the execution log is.
+    /// The path of the execution log.
     pub fn execution_log_path(&self) -> PathBuf {
         let beside_database = || {
             let database = self.database.url.strip_prefix("sqlite:").map(Path::new);
@@ -198,11 +240,14 @@ impl SiteConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// `[session]` of `sluice.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
-    /// From creation, or login; not sliding.
+    /// How long a session lasts after it was created, or after the login of a customer. Requests
+    /// do not extend it.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText", serialize_with = "write_duration")]
     pub lifetime: Duration,
 }
 
@@ -212,19 +257,28 @@ impl Default for SessionConfig {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// `[secrets]` of `sluice.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
-    /// Folder of `<brand>.toml` files; `secrets` beside the embedded database unless given.
+    /// The folder that contains a file `<brand>.toml` with lines of the form `NAME = "value"` for
+    /// each brand. Only the owner may be able to read the files (`chmod 600`). The environment
+    /// variable `SLUICE_SECRET_<BRAND>_<NAME>` overrides a line. Defaults to `secrets` in the
+    /// folder of the embedded database, or in the data folder if the database is PostgreSQL.
+    #[schemars(example = "/etc/sluice/secrets")]
     pub dir: Option<PathBuf>,
 }
 
-/// Compiled code on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// `[cache]` of `sluice.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// `cache` beside the embedded database unless given.
+    /// The folder of the cache, which can be deleted at any time. Defaults to `cache` in the
+    /// folder of the embedded database, or in the data folder if the database is PostgreSQL.
+    #[schemars(example = "/var/cache/sluice")]
     pub dir: Option<PathBuf>,
+    /// The size of the cache in bytes. The least recently used entries are deleted to stay below
+    /// it, but none that is in use.
     pub bytes_max: u64,
 }
 
@@ -234,24 +288,47 @@ impl Default for CacheConfig {
     }
 }
 
-/// `brand.toml`.
-#[derive(Debug, Clone, Deserialize)]
+/// Settings of a brand, in `brands/<brand>/brand.toml`. Every setting has a default, so the file
+/// may be empty or missing.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(title = "brand.toml")]
 pub struct BrandConfig {
-    /// Takes the Hosts that no brand names.
+    /// Whether this brand serves every Host that no brand lists in `domains`. Only one brand may
+    /// set it.
+    #[schemars(example = true)]
     pub default: bool,
-    /// Host names; `*.` in front stands for every subdomain.
+    /// The host names of this brand. An exact name takes precedence over a wildcard, and a longer
+    /// wildcard over a shorter one. No two brands may list the same name.
+    #[schemars(example = ["shop.example", "*.shop.example"])]
     pub domains: Vec<Domain>,
+    /// The response if the script of a page fails.
     pub on_error: OnError,
-    /// `request.body` of HTML forms (`application/x-www-form-urlencoded`), too.
+    /// Whether `request.body` contains the bodies of HTML forms
+    /// (`application/x-www-form-urlencoded`). Bodies in JSON are always available.
+    #[schemars(example = true)]
     pub form_bodies: bool,
-    /// Pages are compressed where that is safe.
+    /// Whether pages are compressed if that is safe. This has no effect on files in `public/`.
     pub compress: bool,
+    /// Headers of every response of this brand. The defaults are
+    /// `x-content-type-options = "nosniff"`, `referrer-policy = "strict-origin-when-cross-origin"`
+    /// and `x-frame-options = "SAMEORIGIN"`. A response that sets the same header overrides it.
+    /// Cookies, CORS headers and headers that control the connection cannot be set.
+    #[schemars(example = serde_json::json!({ "x-frame-options": "DENY", "referrer-policy": false }))]
     pub headers: StandingHeaders,
+    /// Rules that decide which visitors may see which paths, in the order in which they apply.
     pub access: AccessRules,
+    /// Settings of files in `public/`.
     pub public: Vec<PublicConfig>,
+    /// Values that templates read as `{{ var.name }}` and scripts with `getVariable("name")`. A
+    /// script overrides a value for one response with `setVariable`.
+    #[schemars(example = serde_json::json!({ "offer_name": "Spring offer", "discount_percent": 20 }))]
     pub variables: Map<String, Value>,
+    /// Limits of the pages of this brand. They override `[limits]` in `sluice.toml`, and `limits`
+    /// of a page overrides them. A value above `[limits.max]` in `sluice.toml` is reduced to that
+    /// maximum.
     pub limits: LimitOverrides,
+    /// Settings of single pages.
     pub page: Vec<PageConfig>,
 }
 
@@ -273,191 +350,30 @@ impl Default for BrandConfig {
     }
 }
 
-/// One `[[page]]` of `brand.toml`.
-#[derive(Debug, Clone, Deserialize)]
+/// Settings of one page.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageConfig {
+    /// The path of the page, with `{name}` as in the name of its file: `/blog/{slug}`.
+    #[schemars(example = "/blog/{slug}")]
     pub path: String,
+    /// Limits of this page. They override `[limits]` in `brand.toml` and in `sluice.toml`.
     #[serde(default)]
+    #[schemars(example = serde_json::json!({ "fuel": 500_000_000 }))]
     pub limits: LimitOverrides,
+    /// The response if the script of this page fails. Defaults to `on_error` of the brand.
+    #[schemars(example = "error")]
     pub on_error: Option<OnError>,
-    /// Other sites may POST here.
+    /// Whether the page accepts POST requests that another site causes. Otherwise they get status
+    /// 403.
     #[serde(default)]
+    #[schemars(example = true)]
     pub cross_origin: bool,
-    /// Requests that one visitor address may send: `"10/m"`.
+    /// The number of requests that one visitor address may send to this page. Further requests get
+    /// status 429 with `Retry-After`. Unlimited by default.
+    #[schemars(example = "10/m")]
     pub rate: Option<Rate>,
 }
 
-/// Reads `sluice.toml` in `site_dir`, if there is one, and lays `environment`
-/// over it.
-///
-/// # Errors
-/// A file that cannot be read or a setting that is not valid.
-pub fn read_site(
-    site_dir: &Path,
-    environment: impl Iterator<Item = (String, String)>,
-) -> Result<SiteConfig, ConfigError> {
-    let path = site_dir.join("sluice.toml");
-    let text = read_optional(&path)?;
-    let file = path.display().to_string();
-    let plain: SiteConfig = parse(&file, &text)?;
-    let mut table: toml::Table = parse(&file, &text)?;
-    let mut overridden = Vec::new();
-    for (name, value) in environment {
-        if lay_over(&mut table, &name, &value) {
-            overridden.push(name);
-        }
-    }
-    if overridden.is_empty() {
-        return Ok(plain);
-    }
-    overridden.sort();
-    let laid_over: Result<SiteConfig, toml::de::Error> = table.try_into();
-    let mut config = laid_over.map_err(|error| ConfigError::Invalid {
-        file: format!("the environment ({})", overridden.join(", ")),
-        message: format!("{}{}", error.message(), nearest_key(error.message())),
-    })?;
-    let limits = overridden.iter().filter_map(|name| name.strip_prefix("SLUICE_LIMITS__"));
-    config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
-    Ok(config)
-}
-
-/// Reads a brand's `brand.toml`, if there is one.
-///
-/// # Errors
-/// As [`read_site`].
-pub fn read_brand(brand_dir: &Path) -> Result<BrandConfig, ConfigError> {
-    let path = brand_dir.join("brand.toml");
-    parse(&path.display().to_string(), &read_optional(&path)?)
-}
-
-fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::Invalid {
-        file: file.to_owned(),
-        message: format!("{}{}", error.to_string().trim_end(), nearest_key(error.message())),
-    })
-}
-
-/// ` (did you mean "x"?)` for a message about an unknown key or value, which lists the
-/// known ones in backticks.
-fn nearest_key(message: &str) -> String {
-    let is_about_one = message.starts_with("unknown field") || message.starts_with("unknown variant");
-    let mut names = message.split('`').skip(1).step_by(2);
-    match names.next().filter(|_| is_about_one) {
-        Some(name) => suggest::hint(name, names),
-        None => String::new(),
-    }
-}
-
-fn read_optional(path: &Path) -> Result<String, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
-    }
-}
-
-/// Sets `section.key` from `SLUICE_SECTION__KEY`, `limits.max.key` from
-/// `SLUICE_LIMITS__MAX__KEY`. False for other variables.
-fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> bool {
-    let Some(name) = name.strip_prefix("SLUICE_").filter(|name| !name.starts_with("SECRET_")) else {
-        return false;
-    };
-    let Some((sections, key)) = name.rsplit_once("__") else { return false };
-    let mut section = table;
-    for name in sections.split("__") {
-        let inner = section.entry(name.to_ascii_lowercase()).or_insert_with(|| toml::Table::new().into());
-        let Some(inner) = inner.as_table_mut() else { return false };
-        section = inner;
-    }
-    // Numbers, booleans and lists as TOML writes them; anything else is text, and
-    // so is a token that looks like a number.
-    let typed = toml::from_str::<toml::Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .filter(|_| !key.eq_ignore_ascii_case("token"));
-    let value = typed.unwrap_or_else(|| value.to_owned().into());
-    section.insert(key.to_ascii_lowercase(), value);
-    true
-}
-
-fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
-    let network = |text: &String| {
-        let address = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse().or_else(|_| address()).map_err(|_| {
-            serde::de::Error::custom(format!("`{text}` is not a network such as 10.0.0.0/8 or an address"))
-        })
-    };
-    Vec::<String>::deserialize(input)?.iter().map(network).collect()
-}
-
-/// `90s`, `15m`, `3h` or `2d`.
-fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(input)?;
-    parse_duration(&text).ok_or_else(|| {
-        serde::de::Error::custom(format!("`{text}` is not a duration such as 90s, 15m, 3h or 2d"))
-    })
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (count, unit) = text.split_at_checked(unit_at)?;
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return None,
-    };
-    count.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str, environment: &[(&str, &str)]) -> Result<SiteConfig, String> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("sluice.toml"), text).unwrap();
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        read_site(dir.path(), environment).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file() {
-        let file = "[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nfuel = 5\n";
-        let config =
-            read(file, &[("SLUICE_SERVER__LISTEN", "127.0.0.1:2"), ("SLUICE_SECRET_A__B", "x")]).unwrap();
-        assert_eq!(config.server.listen.port(), 2);
-        assert_eq!(config.limits.fuel, Some(5));
-        let config = read(file, &[("SLUICE_LIMITS__FUEL", "6"), ("SLUICE_SESSION__LIFETIME", "2m")]).unwrap();
-        assert_eq!(config.limits.fuel, Some(6));
-        assert_eq!(config.session.lifetime, Duration::from_secs(120));
-        assert_eq!(config.limits_from_environment, ["fuel"]);
-        let config =
-            read("", &[("SLUICE_LIMITS__MAX__FUEL", "7"), ("SLUICE_LIMITS__MAX__MEMORY", "8")]).unwrap();
-        assert_eq!((config.limits.max.fuel, config.limits.max.memory_bytes()), (Some(7), 8));
-    }
-
-    #[test]
-    fn mistakes_are_named_with_their_place() {
-        let error = read("[server]\n\nlissten = 1\n", &[]).unwrap_err();
-        assert!(error.contains("sluice.toml") && error.contains("line 3"), "{error}");
-        assert!(error.contains("lissten") && error.ends_with("(did you mean \"listen\"?)"), "{error}");
-        let error = read("", &[("SLUICE_LIMITS__FUELL", "6")]).unwrap_err();
-        assert!(error.contains("SLUICE_LIMITS__FUELL") && error.contains("did you mean \"fuel\""), "{error}");
-        let error = read("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", &[]).unwrap_err();
-        assert!(error.contains("`proxy`") && error.contains("line 2"), "{error}");
-        let error = read("[session]\nlifetime = \"3 hours\"", &[]).unwrap_err();
-        assert!(error.contains("3 hours") && error.contains("line 2"), "{error}");
-    }
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(parse_duration("90s"), Some(Duration::from_secs(90)));
-        assert_eq!(parse_duration("2d"), Some(Duration::from_secs(172_800)));
-        for bad in ["", "3", "h", "3w", "-1s", "99999999999999999999s"] {
-            assert_eq!(parse_duration(bad), None, "{bad}");
-        }
-    }
-}
+mod tests;

@@ -1,32 +1,36 @@
-//! The Hosts that a brand names in `brand.toml`.
+//! The host names that a brand lists in `brand.toml`.
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
-/// A host name, or with `*.` in front every name below it. Lower case, without a
-/// trailing dot: as [`Domain::fit`] gets Hosts.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// A host name, or `*.` and a host name for every subdomain of it. It has no port and no
+/// scheme, and international names are written in Punycode.
+// The name is in lower case and without a trailing dot, as the Hosts that `fit` gets.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", example = "shop.example", example = "*.shop.example")]
 pub struct Domain {
     name: String,
-    /// Stands for what is below `name`, not for `name`.
+    /// Whether this matches the subdomains of `name`, and not `name` itself.
     is_wildcard: bool,
 }
 
-/// How well a domain fits a Host: the name itself before any wildcard, then the longest.
+/// How well a domain matches a Host: an exact match is better than any wildcard, and then the
+/// longer name is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fit {
+pub(crate) struct Fit {
     is_exact: bool,
     bytes: usize,
 }
 
 impl Domain {
-    /// None where `host` is not meant.
-    pub fn fit(&self, host: &str) -> Option<Fit> {
+    /// How well this domain matches `host`. `None` if it does not match.
+    pub(crate) fn fit(&self, host: &str) -> Option<Fit> {
         let fits = match self.is_wildcard {
             true => host.strip_suffix(&self.name).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
             false => host == self.name,
@@ -34,8 +38,8 @@ impl Domain {
         fits.then_some(Fit { is_exact: !self.is_wildcard, bytes: self.name.len() })
     }
 
-    /// A Host that is meant.
-    pub fn example(&self) -> String {
+    /// A Host that this domain matches.
+    pub(crate) fn example(&self) -> String {
         if self.is_wildcard { format!("www.{}", self.name) } else { self.name.clone() }
     }
 }
@@ -46,12 +50,45 @@ impl std::fmt::Display for Domain {
     }
 }
 
-impl TryFrom<String> for Domain {
-    type Error = String;
+/// A domain that cannot match any Host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` {fault}")]
+pub struct DomainError {
+    /// The domain as it is written in the file.
+    pub text: String,
+    /// What is wrong with it.
+    pub fault: DomainFault,
+}
 
-    /// What no Host can be is an error: nobody would ever be answered by it.
-    fn try_from(text: String) -> Result<Self, String> {
-        let wrong = |reason: &str| Err(format!("`{text}` {reason}"));
+/// Why a domain cannot match any Host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DomainFault {
+    /// It is `*`.
+    #[error("is every host: say `default = true` instead")]
+    EveryHost,
+    /// It has a `*` in another place than at the beginning.
+    #[error("has a `*` that is not `*.` at the beginning")]
+    MisplacedWildcard,
+    /// It is a URL.
+    #[error("is an address: only the host name is wanted")]
+    Address,
+    /// It has a port.
+    #[error("has a port: a domain takes every port")]
+    Port,
+    /// It has a character that is not ASCII.
+    #[error("is not as browsers send it: write it in Punycode (xn--…)")]
+    NotAscii,
+    /// It is not a host name of RFC 1123.
+    #[error("is not a host name")]
+    NotAName,
+}
+
+impl TryFrom<String> for Domain {
+    type Error = DomainError;
+
+    /// A domain that cannot match any Host is an error, because it would have no effect.
+    fn try_from(text: String) -> Result<Self, DomainError> {
+        let invalid = |fault| Err(DomainError { text: text.clone(), fault });
         let (name, is_wildcard) = match text.strip_prefix("*.") {
             Some(name) => (name, true),
             None => (text.as_str(), false),
@@ -62,26 +99,26 @@ impl TryFrom<String> for Domain {
         }
         let name = name.strip_suffix('.').unwrap_or(name);
         if text == "*" {
-            return wrong("is every host: say `default = true` instead");
+            return invalid(DomainFault::EveryHost);
         }
         if name.contains('*') {
-            return wrong("has a `*` that is not `*.` at the beginning");
+            return invalid(DomainFault::MisplacedWildcard);
         }
         if name.contains('/') {
-            return wrong("is an address: only the host name is wanted");
+            return invalid(DomainFault::Address);
         }
         if name.contains(':') {
-            return wrong("has a port: a domain takes every port");
+            return invalid(DomainFault::Port);
         }
         if !name.is_ascii() {
-            return wrong("is not as browsers send it: write it in Punycode (xn--…)");
+            return invalid(DomainFault::NotAscii);
         }
         let is_label = |label: &str| {
             (1..=LABEL_BYTES_MAX).contains(&label.len())
                 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
         if name.len() > NAME_BYTES_MAX || !name.split('.').all(is_label) {
-            return wrong("is not a host name");
+            return invalid(DomainFault::NotAName);
         }
         Ok(Self { name: name.to_ascii_lowercase(), is_wildcard })
     }
@@ -96,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_fits_better_than_any_wildcard() {
+    fn exact_name_takes_precedence_over_wildcards() {
         let host = "m.shop.example";
         let exact = domain("M.Shop.Example.").fit(host).unwrap();
         let near = domain("*.shop.example").fit(host).unwrap();
@@ -109,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_name_are_one_domain() {
+    fn case_and_trailing_dot_do_not_matter() {
         assert_eq!(domain("x.ex"), domain("X.ex."));
         assert_eq!(domain("*.X.ex").to_string(), "*.x.ex");
         assert_ne!(domain("*.x.ex"), domain("x.ex"));
     }
 
     #[test]
-    fn what_no_host_can_be_is_refused() {
+    fn rejects_domains_that_match_no_host() {
         for (text, reason) in [
             ("", "not a host name"),
             (".", "not a host name"),
@@ -129,8 +166,8 @@ mod tests {
             ("https://url.example", "is an address"),
             ("bücher.example", "Punycode"),
         ] {
-            let refused = Domain::try_from(text.to_owned()).unwrap_err();
-            assert!(refused.contains(reason), "{text}: {refused}");
+            let error = Domain::try_from(text.to_owned()).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 }

@@ -1,68 +1,76 @@
-//! Reading a brand's folder: names that are safe, files that stay inside it.
+//! Lists and reads the files of a brand's folder. Links are never followed, so every file is
+//! inside the folder.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use sluice_text::source::Source;
 
-/// Author files may be this large.
+use crate::table::RouteFault;
+
+/// The largest size of a file that an author writes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// A file or folder of a site that cannot be used.
+/// A file or folder of a brand that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}: {fault}")]
 pub struct FileError {
-    /// Relative to the brand's folder.
+    /// The file, relative to the brand's folder where possible.
     pub file: String,
     /// What is wrong with it.
     pub fault: FileFault,
 }
 
-/// What is wrong with a file or folder.
+/// What is wrong with a file or folder of a brand.
 #[derive(Debug, thiserror::Error)]
 pub enum FileFault {
+    /// The system cannot read it.
     #[error(transparent)]
-    Unreadable(std::io::Error),
+    Unreadable(#[from] io::Error),
+    /// It is larger than 16 MB.
     #[error("it is larger than {FILE_BYTES_MAX} bytes")]
     TooLarge,
+    /// It is not UTF-8 text.
     #[error("it is not UTF-8 text")]
     NotText,
+    /// It contains a NUL character.
     #[error("it has a NUL character, which HTML does not allow")]
     Nul,
+    /// It is a symbolic link.
     #[error("it is a symbolic link; links are not followed")]
     Link,
+    /// It is neither a file nor a folder, for example a named pipe.
     #[error("it is neither a file nor a folder")]
     Special,
-    /// Two pages have one path, or a page's name is no path.
-    #[error("{0}")]
-    Route(String),
+    /// It is a page whose path cannot be served.
+    #[error(transparent)]
+    Route(#[from] RouteFault),
 }
 
 impl FileError {
-    fn new(file: impl Into<String>, fault: FileFault) -> Self {
-        Self { file: file.into(), fault }
+    pub(crate) fn new(file: impl Into<String>, fault: impl Into<FileFault>) -> Self {
+        Self { file: file.into(), fault: fault.into() }
     }
 
-    /// A file or folder that the system does not let us read.
-    pub fn unreadable(file: impl Into<String>, error: std::io::Error) -> Self {
-        Self::new(file, FileFault::Unreadable(error))
+    fn of_path(path: &Path, fault: impl Into<FileFault>) -> Self {
+        Self::new(path.display().to_string(), fault)
     }
 
     /// Whether the file does not exist.
-    pub fn is_not_found(&self) -> bool {
-        matches!(&self.fault, FileFault::Unreadable(error) if error.kind() == std::io::ErrorKind::NotFound)
+    pub fn is_missing(&self) -> bool {
+        matches!(&self.fault, FileFault::Unreadable(error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
-/// Files below `folder` with one of `extensions`, as paths relative to it,
-/// sorted.
+/// The files below `folder` that have one of `extensions`, as sorted paths relative to
+/// `folder`. Names that begin with a dot are ignored.
 ///
 /// # Errors
-/// A folder that cannot be read, or a symbolic link in it.
+/// A folder cannot be read, or contains a symbolic link.
 pub fn list(folder: &Path, extensions: &[&str]) -> Result<Vec<String>, FileError> {
     let mut found = Vec::new();
     if folder.is_symlink() {
-        return Err(FileError::new(folder.display().to_string(), FileFault::Link));
+        return Err(FileError::of_path(folder, FileFault::Link));
     }
     if folder.is_dir() {
         walk(folder, "", extensions, &mut found)?;
@@ -72,7 +80,7 @@ pub fn list(folder: &Path, extensions: &[&str]) -> Result<Vec<String>, FileError
 }
 
 fn walk(folder: &Path, prefix: &str, extensions: &[&str], found: &mut Vec<String>) -> Result<(), FileError> {
-    let unreadable = |error| FileError::unreadable(folder.display().to_string(), error);
+    let unreadable = |error: io::Error| FileError::of_path(folder, error);
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -82,12 +90,12 @@ fn walk(folder: &Path, prefix: &str, extensions: &[&str], found: &mut Vec<String
         let kind = entry.file_type().map_err(unreadable)?;
         let relative = format!("{prefix}{name}");
         if kind.is_symlink() {
-            return Err(FileError::new(entry.path().display().to_string(), FileFault::Link));
+            return Err(FileError::of_path(&entry.path(), FileFault::Link));
         } else if kind.is_dir() {
             walk(&entry.path(), &format!("{relative}/"), extensions, found)?;
         } else if !kind.is_file() {
-            // Reading a named pipe would wait for ever.
-            return Err(FileError::new(entry.path().display().to_string(), FileFault::Special));
+            // Reading a named pipe could wait forever.
+            return Err(FileError::of_path(&entry.path(), FileFault::Special));
         } else if extensions.iter().any(|extension| name.ends_with(extension)) {
             found.push(relative);
         }
@@ -95,13 +103,13 @@ fn walk(folder: &Path, prefix: &str, extensions: &[&str], found: &mut Vec<String
     Ok(())
 }
 
-/// Reads `brand_dir/file`; the name in messages is `file`.
+/// Reads the text file `brand_dir/file`. Errors name it as `file`.
 ///
 /// # Errors
 /// It cannot be read, is too large, or is not text.
 pub fn read(brand_dir: &Path, file: &str) -> Result<Source, FileError> {
     let path = brand_dir.join(file);
-    let unreadable = |error| FileError::unreadable(file, error);
+    let unreadable = |error: io::Error| FileError::new(file, error);
     let metadata = fs::metadata(&path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(FileError::new(file, FileFault::Special));

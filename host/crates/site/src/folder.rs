@@ -1,11 +1,12 @@
-//! A brand's files, for pages that import and include. Each file is read once, so a
-//! site is loaded from one state of its files.
+//! The files of a brand, for pages that import modules and include layouts and components. Each
+//! file is read once, so a brand is loaded from one state of its files.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use sluice_page::bundle::{Role, Used};
@@ -16,30 +17,31 @@ use sluice_sandbox::cache::CacheKey;
 use sluice_template::Includes;
 use sluice_text::source::Source;
 
-use super::files::{self, FileError, FileFault};
-use super::table;
+use crate::files::{self, FileError};
+use crate::table;
 
-/// A brand's folder, listed.
+/// The list of files in a brand's folder.
 pub struct BrandFolder {
     dir: PathBuf,
-    /// Relative to `pages/`, as are the others to theirs.
+    /// The files of pages, relative to `pages/`.
     pub pages: Vec<String>,
+    // Each of these lists is relative to its own folder, too.
     modules: Vec<String>,
     layouts: Vec<String>,
     components: Vec<String>,
-    /// What was read, or why it could not be, by file.
+    /// The files that were read, or why they cannot be.
     read: Mutex<HashMap<String, Result<ReadFile, Arc<FileError>>>>,
 }
 
-/// A file that many pages may use: it is read and hashed once.
+/// A file that was read. It is also hashed only once, because many pages may use it.
 struct ReadFile {
     source: Source,
     hash: OnceCell<[u8; 32]>,
 }
 
-/// What a page used when it was compiled.
+/// A file that a page used when it was compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dependency {
+pub(crate) struct Dependency {
     role: Role,
     name: String,
     file: String,
@@ -47,18 +49,15 @@ pub struct Dependency {
 }
 
 impl BrandFolder {
-    /// Lists a brand's folder.
+    /// Lists the files of the brand in `dir`.
     ///
     /// # Errors
-    /// A folder that cannot be read, a symbolic link in one, or two pages of one path.
+    /// A folder cannot be read or contains a symbolic link, or a page has no path of its own.
     pub fn new(dir: &Path) -> Result<Self, FileError> {
         let mut modules = files::list(&dir.join("modules"), &[".js", ".html"])?;
         modules.retain(|file| !file.ends_with(crate::TEST_SUFFIX));
         let pages = files::list(&dir.join("pages"), &[".html"])?;
-        table::check(&pages).map_err(|(file, reason)| FileError {
-            file: format!("pages/{file}"),
-            fault: FileFault::Route(reason),
-        })?;
+        table::check(&pages).map_err(|error| FileError::new(format!("pages/{}", error.file), error.fault))?;
         Ok(Self {
             dir: dir.to_owned(),
             pages,
@@ -69,12 +68,12 @@ impl BrandFolder {
         })
     }
 
-    /// The files of modules, relative to the brand's folder.
+    /// The files of modules and HTML modules, relative to the brand's folder.
     pub fn module_files(&self) -> impl Iterator<Item = String> + '_ {
         self.modules.iter().map(|file| format!("modules/{file}"))
     }
 
-    /// The text of a file.
+    /// The text of a file. `file` is relative to the brand's folder.
     ///
     /// # Errors
     /// It cannot be read, is too large, or is not text.
@@ -82,16 +81,17 @@ impl BrandFolder {
         self.with(file, |read| read.source.clone())
     }
 
+    /// Reads a file if it has not been read yet, and passes it to `look`.
     fn with<T>(&self, file: &str, look: impl FnOnce(&ReadFile) -> T) -> Result<T, Arc<FileError>> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read.lock();
         let read = read.entry(file.to_owned()).or_insert_with(|| {
             let source = files::read(&self.dir, file)?;
             Ok(ReadFile { source, hash: OnceCell::new() })
         });
-        read.as_ref().map(look).map_err(Clone::clone)
+        read.as_ref().map(look).map_err(Arc::clone)
     }
 
-    /// The file that `name` means to a page now.
+    /// The file that a page gets now if it uses `name`.
     fn resolve(&self, role: Role, name: &str) -> Option<String> {
         let in_folder = |folder: &str, files: &[String]| {
             Some(format!("{folder}/{}", files.iter().find(|file| stem(file) == name)?))
@@ -103,8 +103,8 @@ impl BrandFolder {
         }
     }
 
-    /// Whether a dependency is what it was.
-    pub fn is_unchanged(&self, known: &Dependency) -> bool {
+    /// Whether a page would still get the same file with the same content.
+    pub(crate) fn is_unchanged(&self, known: &Dependency) -> bool {
         let file = self.resolve(known.role, &known.name);
         file.is_some_and(|file| {
             let now = |read: &ReadFile| *read.hash.get_or_init(|| hash(&read.source.text));
@@ -112,38 +112,39 @@ impl BrandFolder {
         })
     }
 
-    /// What is wrong with files that pages include, used or not.
+    /// The mistakes in layouts and components, whether pages use them or not.
     pub fn include_problems(&self) -> Vec<Diagnostic> {
         let layouts = self.layouts.iter().map(|file| format!("layouts/{file}"));
         let components = self.components.iter().map(|file| format!("components/{file}"));
         layouts.chain(components).filter_map(|file| self.include_source(&file).err()).collect()
     }
 
-    /// A layout or component. One with a backend script is not used: scripts belong to
-    /// pages and modules.
+    /// A layout or component. It must not contain a backend script, which only pages and
+    /// modules can have.
     fn include_source(&self, file: &str) -> Result<Source, Diagnostic> {
-        let source = self
-            .source(file)
-            .map_err(|error| Diagnostic::of_file(Rule::File, file, error.fault.to_string()))?;
-        let found = extract(&source.text)
-            .map_err(|error| Diagnostic::of_file(Rule::Html, file, error.to_string()))?;
-        let at = found.holes.first().map(|hole| hole.start).or(found.misplaced.map(|(at, _)| at));
+        let unreadable =
+            |error: Arc<FileError>| Diagnostic::of_file(Rule::File, file, error.fault.to_string());
+        let source = self.source(file).map_err(unreadable)?;
+        let scripts = extract(&source.text)
+            .map_err(|reason| Diagnostic::of_file(Rule::Html, file, reason.to_string()))?;
+        let at = scripts.holes.first().map(|hole| hole.start).or(scripts.misplaced.map(|(at, _)| at));
         match at {
             None => Ok(source),
             Some(at) => {
                 let message = "a backend script is not allowed here";
-                let found = Diagnostic::at(Rule::MisplacedScript, &source, at..at, message);
-                Err(found.help("move it to a page or a module"))
+                let mistake = Diagnostic::at(Rule::MisplacedScript, &source, at..at, message);
+                Err(mistake.help("move it to a page or a module"))
             }
         }
     }
 
-    /// Only listed files can be named, so no name leaves the folder.
+    /// The file and text of a layout or component. Only listed files have a name, so no name can
+    /// lead out of the folder.
     fn include(&self, role: Role, name: &str) -> Option<(String, String)> {
         match self.include_source(&self.resolve(role, name)?) {
             Ok(source) => Some((source.file, source.text)),
-            Err(reason) => {
-                tracing::error!("{}", sluice_text::printable::printable(&reason.to_string()));
+            Err(mistake) => {
+                tracing::error!("{}", sluice_text::printable::printable(&mistake.to_string()));
                 None
             }
         }
@@ -184,24 +185,24 @@ impl Includes for BrandFolder {
     }
 }
 
-/// A folder that remembers what one page used of it.
-pub struct Recorder<'a> {
+/// A folder that records which files one page uses.
+pub(crate) struct Recorder<'a> {
     folder: &'a BrandFolder,
     used: Mutex<Vec<Used>>,
 }
 
 impl<'a> Recorder<'a> {
-    pub fn new(folder: &'a BrandFolder) -> Self {
+    pub(crate) fn new(folder: &'a BrandFolder) -> Self {
         Self { folder, used: Mutex::default() }
     }
 
-    /// Each file once, in the order of its first use.
-    pub fn used(self) -> Vec<Used> {
-        self.used.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// The files that the page has used, each once, in the order of their first use.
+    pub(crate) fn used(self) -> Vec<Used> {
+        self.used.into_inner()
     }
 
     fn note(&self, role: Role, name: &str, file: &str, text: &str) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock();
         if !used.iter().any(|known| known.role == role && known.name == name) {
             let own = |text: &str| text.to_owned();
             used.push(Used { role, name: own(name), file: own(file), text: own(text) });
@@ -254,10 +255,9 @@ impl From<&Used> for Dependency {
     }
 }
 
-impl Dependency {
-    pub fn hash(&self) -> &[u8; 32] {
-        &self.hash
-    }
+/// The key of a page's content. `page` is the key of the page by itself.
+pub(crate) fn content_key(page: &CacheKey, used: &[Dependency]) -> CacheKey {
+    CacheKey::of(std::iter::once(page.as_bytes()).chain(used.iter().map(|used| used.hash.as_slice())))
 }
 
 fn hash(text: &str) -> [u8; 32] {

@@ -1,32 +1,51 @@
-//! Headers that stand on every answer: the host's security headers, and what
-//! `[headers]` in `brand.toml` makes of them.
+//! The headers of every response of a brand: the host's security headers, as `[headers]` in
+//! `brand.toml` changes them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use sluice_http::cookies::is_token;
 use sluice_http::headers::is_refused;
 
-/// Sane defaults; a brand and a page may set others.
+/// The defaults. A brand or a page may set other values.
 const DEFAULTS: [(&str, &str); 3] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "strict-origin-when-cross-origin"),
     ("x-frame-options", "SAMEORIGIN"),
 ];
 
-/// Names in lower case, and values. What an answer sets itself wins over these.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "BTreeMap<String, Written>")]
+/// Headers by name. A response that sets one of them itself overrides it.
+// Names are in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "BTreeMap<String, HeaderSetting>")]
+#[schemars(with = "BTreeMap<String, HeaderSetting>")]
 pub struct StandingHeaders(Arc<Vec<(String, String)>>);
 
-/// `false` takes a default away.
-#[derive(Deserialize)]
+/// The value of a header in plain ASCII, or `false` to send no such header.
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a header is a text, or false where it is not wanted")]
-enum Written {
+enum HeaderSetting {
+    /// The value.
     Text(String),
+    /// `false` removes a default header.
     Wanted(bool),
+}
+
+/// Why a header of `brand.toml` cannot be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// It is not a header name, or a header that only the host sets.
+    #[error("`{0}` is not a header that a site can set")]
+    Refused(String),
+    /// The setting is `true`.
+    #[error("`{0} = true`: give the header's value, or false")]
+    NoValue(String),
+    /// The value has other characters than printable ASCII and spaces.
+    #[error("the value of `{0}` has a character that is not plain ASCII")]
+    NotAscii(String),
 }
 
 impl Default for StandingHeaders {
@@ -37,35 +56,33 @@ impl Default for StandingHeaders {
 }
 
 impl StandingHeaders {
+    /// Names in lower case, and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
-impl TryFrom<BTreeMap<String, Written>> for StandingHeaders {
-    type Error = String;
+impl TryFrom<BTreeMap<String, HeaderSetting>> for StandingHeaders {
+    type Error = HeaderError;
 
-    fn try_from(written: BTreeMap<String, Written>) -> Result<Self, String> {
+    fn try_from(settings: BTreeMap<String, HeaderSetting>) -> Result<Self, HeaderError> {
         let Self(defaults) = Self::default();
         let mut headers = Arc::unwrap_or_clone(defaults);
-        for (name, value) in written {
+        for (name, value) in settings {
             let name = name.to_ascii_lowercase();
-            // Only scripts may not decide about https: they do not know how they are reached.
+            // Scripts must not set this header, because they do not know whether visitors use
+            // https. Operators may.
             if !is_token(&name) || (is_refused(&name) && name != "strict-transport-security") {
-                return Err(format!("`{name}` is not a header that a site can set"));
+                return Err(HeaderError::Refused(name));
             }
             headers.retain(|(known, _)| *known != name);
             match value {
-                Written::Wanted(false) => {}
-                Written::Wanted(true) => {
-                    return Err(format!("`{name} = true`: give the header's value, or false"));
-                }
-                Written::Text(value) if value.chars().all(|c| c == ' ' || c.is_ascii_graphic()) => {
+                HeaderSetting::Wanted(false) => {}
+                HeaderSetting::Wanted(true) => return Err(HeaderError::NoValue(name)),
+                HeaderSetting::Text(value) if value.chars().all(|c| c == ' ' || c.is_ascii_graphic()) => {
                     headers.push((name, value));
                 }
-                Written::Text(_) => {
-                    return Err(format!("the value of `{name}` has a character that is not plain ASCII"));
-                }
+                HeaderSetting::Text(_) => return Err(HeaderError::NotAscii(name)),
             }
         }
         Ok(Self(Arc::new(headers)))
@@ -83,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brand_changes_adds_and_removes() {
+    fn brand_changes_adds_and_removes_headers() {
         let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
         };
@@ -100,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_set_is_named() {
+    fn rejects_headers_that_a_brand_cannot_set() {
         for (text, reason) in [
             ("set-cookie = \"a=b\"", "`set-cookie` is not a header that a site can set"),
             ("\"a b\" = \"x\"", "`a b` is not"),

@@ -1,4 +1,5 @@
-//! The site: brands, their pages and settings, and which brand a Host means.
+//! A site folder: its settings, its brands with their pages and public files, and the choice of
+//! the brand for a Host.
 
 #![deny(unsafe_code)]
 
@@ -13,6 +14,7 @@ pub mod headers;
 pub mod load;
 pub mod pattern;
 pub mod public;
+pub mod schema;
 pub mod table;
 pub mod user_cache;
 
@@ -25,78 +27,119 @@ use sluice_limits::Limits;
 use sluice_limits::policy::BrandLayers;
 use sluice_page::Page;
 
-use crate::config::{BrandConfig, ConfigError};
 use access::AccessRules;
+use config::{BrandConfig, ConfigError};
 use domain::{Domain, Fit};
 use files::FileError;
-pub use folder::BrandFolder;
-
 use headers::StandingHeaders;
 use load::{CompileIndex, PageProblem};
 use public::PublicFiles;
 use table::PageTable;
 
-/// How the files of authors' tests end. They are no modules of the site.
+pub use folder::BrandFolder;
+
+/// The suffix of the files of authors' tests. Pages cannot import them.
 pub const TEST_SUFFIX: &str = ".test.js";
 
+/// Why a site or a brand cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
+    /// A settings file is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A file or folder cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{0}")]
-    Invalid(String),
-    #[error("brands {first} and {second} both {what}")]
-    Hosts { first: String, second: String, what: String },
+    /// The folder has no folder `brands`.
+    #[error("{dir}: this is no site, it has no folder `brands`; `sluice new {dir}` makes one", dir = .0.display())]
+    NotASite(PathBuf),
+    /// The folder `brands` has no folders.
+    #[error("{}: there is no brand in it", .0.display())]
+    NoBrandFolder(PathBuf),
+    /// The name of a folder in `brands` cannot be the id of a brand.
+    #[error("{}: the name of a brand's folder has 1 to 63 characters of a-z, 0-9 and -", .0.display())]
+    BrandName(PathBuf),
+    /// No brand could be loaded.
+    #[error("there is no brand that can be served")]
+    NoBrand,
+    /// Two brands claim the same Hosts.
+    #[error("brands {first} and {second} both {clash}")]
+    Hosts {
+        /// The id of one brand.
+        first: String,
+        /// The id of the other.
+        second: String,
+        /// What both claim.
+        clash: HostClash,
+    },
+    /// A thread that compiles pages panicked, which is a defect of this program.
+    #[error("a thread that compiles pages failed")]
+    CompilerThread,
 }
 
-/// Everything that is served.
+/// What two brands both claim.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostClash {
+    /// Every Host that no brand lists.
+    #[error("set `default = true`")]
+    Default,
+    /// One domain.
+    #[error("list the domain {0}")]
+    Domain(Domain),
+}
+
+/// All brands that are served.
 pub struct Site {
     brands: Vec<Arc<Brand>>,
 }
 
-/// One tenant: its own pages, sessions, CRM and keys.
+/// One tenant, with its own pages, sessions, CRM and keys.
 pub struct Brand {
+    /// The name of the brand's folder.
     pub id: String,
     domains: Vec<Domain>,
     is_default: bool,
+    /// `[variables]`.
     pub variables: Arc<Map<String, Value>>,
-    /// Bodies of HTML forms reach scripts.
+    /// Whether scripts get the bodies of HTML forms.
     pub form_bodies: bool,
-    /// Pages are compressed where that is safe.
+    /// Whether pages are compressed if that is safe.
     pub compress: bool,
+    /// The headers of every response.
     pub headers: StandingHeaders,
+    /// The access rules.
     pub access: AccessRules,
+    /// The pages.
     pub pages: PageTable<Arc<Page>>,
+    /// The files in `public/`.
     pub public: PublicFiles,
-    /// `crm.toml` as it stands; empty when there is none.
+    /// The text of `crm.toml`; empty if there is none.
     pub crm_toml: String,
-    /// Before what single pages override.
+    /// The limits of the brand, without the settings of single pages.
     pub limits: Limits,
     /// The brand's folder.
     pub dir: PathBuf,
     index: CompileIndex,
-    /// Pages that do not compile.
+    /// The pages that do not compile.
     pub problems: Vec<PageProblem>,
-    /// Files of the pages that were compiled to load this brand.
+    /// The files of the pages that had to be compiled to load this brand.
     pub compiled: Vec<String>,
 }
 
 impl Site {
-    /// The site of these brands.
+    /// The site that consists of `brands`.
     ///
     /// # Errors
-    /// [`SiteError::Hosts`]: two brands want the same.
+    /// [`SiteError::NoBrand`], or [`SiteError::Hosts`] if two brands claim the same Hosts.
     pub fn new(brands: Vec<Arc<Brand>>) -> Result<Self, SiteError> {
         if brands.is_empty() {
-            return Err(SiteError::Invalid("there is no brand that can be served".into()));
+            return Err(SiteError::NoBrand);
         }
         check_hosts(&brands)?;
         Ok(Self { brands })
     }
 
-    /// The brand that `host` (a Host header) names, else the default one.
+    /// The brand whose domain matches `host` (a Host header) best, or else the default brand.
     pub fn brand(&self, host: &str) -> Option<&Arc<Brand>> {
         let host = canonical_host(host);
         let named = self.brands.iter().filter_map(|brand| Some((brand.fit(&host)?, brand)));
@@ -104,40 +147,41 @@ impl Site {
         best.or_else(|| self.brands.iter().find(|brand| brand.is_default))
     }
 
+    /// All brands.
     pub fn brands(&self) -> impl Iterator<Item = &Arc<Brand>> {
         self.brands.iter()
     }
 }
 
 impl Brand {
-    /// How well the best of the domains fits `host`.
+    /// How well the best matching domain matches `host`.
     fn fit(&self, host: &str) -> Option<Fit> {
         self.domains.iter().filter_map(|domain| domain.fit(host)).max()
     }
 
-    /// Takes the Hosts that no brand names.
+    /// Whether the brand serves every Host that no brand lists.
     pub fn is_default(&self) -> bool {
         self.is_default
     }
 
-    /// A Host that means this brand; none where there is no such.
+    /// A Host that this brand serves. `None` if it serves none.
     pub fn own_host(&self) -> Option<String> {
         let own = self.domains.first().map(Domain::example);
         own.or_else(|| self.is_default.then(|| "localhost".to_owned()))
     }
 
-    /// The brand's own page for paths that nothing answers.
+    /// The page that the brand shows for paths where nothing exists.
     pub fn not_found_page(&self) -> Option<&Arc<Page>> {
         self.pages.exact("/404")
     }
 
-    /// Whether both take the same Hosts.
+    /// Whether both brands serve the same Hosts.
     pub fn has_hosts_of(&self, other: &Self) -> bool {
         self.is_default == other.is_default && self.domains == other.domains
     }
 }
 
-/// Lower case, without port or trailing dot.
+/// `host` in lower case, without port and trailing dot.
 fn canonical_host(host: &str) -> String {
     let name = match host.strip_prefix('[') {
         Some(literal) => literal.split(']').next().unwrap_or_default(),
@@ -146,18 +190,15 @@ fn canonical_host(host: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// The folders below `brands/`, which name the brands.
+/// The ids of the brands in `site_dir`, which are the sorted names of the folders below `brands/`.
 ///
 /// # Errors
-/// There is none, or one has a name that cannot be a brand's id.
+/// There is no such folder, or its name cannot be the id of a brand.
 pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
     let folder = site_dir.join("brands");
-    let unreadable = |error| FileError::unreadable(folder.display().to_string(), error);
+    let unreadable = |error: std::io::Error| FileError::new(folder.display().to_string(), error);
     if !folder.is_dir() {
-        let dir = site_dir.display();
-        return Err(SiteError::Invalid(format!(
-            "{dir}: this is no site, it has no folder `brands`; `sluice new {dir}` makes one"
-        )));
+        return Err(SiteError::NotASite(site_dir.to_owned()));
     }
     let mut ids = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
@@ -169,38 +210,36 @@ pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
         let is_id =
             id.len() <= 63 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_id {
-            return Err(SiteError::Invalid(format!(
-                "{}: a brand's folder has 1 to 63 of a-z, 0-9 and -",
-                entry.path().display()
-            )));
+            return Err(SiteError::BrandName(entry.path()));
         }
         ids.push(id);
     }
     if ids.is_empty() {
-        return Err(SiteError::Invalid(format!("{}: there is no brand in it", folder.display())));
+        return Err(SiteError::NoBrandFolder(folder));
     }
     ids.sort();
     Ok(ids)
 }
 
-/// The layers of limits for the page at `path`.
+/// The settings that limit the page at `path`: those of the brand with this `id` and `config`, and
+/// those of the page itself.
 pub fn limit_layers<'a>(id: &'a str, config: &'a BrandConfig, path: &str) -> BrandLayers<'a> {
     let own = config.page.iter().find(|page| page.path == path);
     BrandLayers { brand: id, own: &config.limits, page: own.map(|page| (page.path.as_str(), &page.limits)) }
 }
 
 fn check_hosts(brands: &[Arc<Brand>]) -> Result<(), SiteError> {
-    let clash = |first: &Brand, second: &Brand, what| {
-        Err(SiteError::Hosts { first: first.id.clone(), second: second.id.clone(), what })
+    let both = |first: &Brand, second: &Brand, clash| {
+        Err(SiteError::Hosts { first: first.id.clone(), second: second.id.clone(), clash })
     };
     let defaults: Vec<&Arc<Brand>> = brands.iter().filter(|brand| brand.is_default).collect();
     if let [first, second, ..] = defaults.as_slice() {
-        return clash(first, second, "say `default = true`".into());
+        return both(first, second, HostClash::Default);
     }
     for (index, brand) in brands.iter().enumerate() {
         for domain in &brand.domains {
             if let Some(other) = brands.iter().skip(index + 1).find(|other| other.domains.contains(domain)) {
-                return clash(brand, other, format!("name {domain}"));
+                return both(brand, other, HostClash::Domain(domain.clone()));
             }
         }
     }

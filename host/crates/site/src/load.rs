@@ -1,6 +1,5 @@
-//! From a brand's folder to what is served. Pages whose files are those of an earlier
-//! compilation are not compiled again; pages that no longer compile keep their last
-//! good content.
+//! Loads a brand from its folder. A page whose files have not changed since an earlier
+//! compilation is not compiled again. A page that no longer compiles keeps its last good content.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +9,7 @@ use serde::Serialize;
 
 use sluice_kit::progress::Progress;
 use sluice_limits::Limits;
-use sluice_limits::policy::{BrandLayers, LimitPolicy};
+use sluice_limits::policy::{BrandLayers, LimitPolicy, Origin};
 use sluice_page::store::PageStore;
 use sluice_page::{self as page, CompiledPage, ContentRef, Page, PageContent};
 use sluice_sandbox::Sandbox;
@@ -19,43 +18,49 @@ use sluice_sandbox::outcome::Failure;
 use sluice_text::printable::printable;
 use sluice_text::suggest;
 
-use super::compile::{Compiled, Compiler, ToCompile};
-use super::files::{self, FileError};
-use super::folder::{BrandFolder, Dependency};
-use super::public::PublicFiles;
-use super::table::{PageTable, url_path};
-use super::{Brand, SiteError, limit_layers};
+use crate::compile::{Compiled, Compiler, Made, ToCompile};
 use crate::config::{self, BrandConfig, PageConfig};
+use crate::files::{self, FileError};
+use crate::folder::{BrandFolder, Dependency, content_key};
+use crate::public::PublicFiles;
+use crate::table::{PageTable, url_path};
+use crate::{Brand, SiteError, limit_layers};
 
-/// What pages used when they were compiled, by what they are made of themselves.
+/// The files that pages used when they were compiled, by the key of the page by itself.
 #[derive(Debug, Clone, Default)]
-pub struct CompileIndex(HashMap<CacheKey, Vec<Dependency>>);
+pub(crate) struct CompileIndex(HashMap<CacheKey, Vec<Dependency>>);
 
-/// As the code cache has it.
+/// The index in the form in which the code cache stores it.
 type StoredIndex = Vec<([u8; 32], Vec<Dependency>)>;
 
 /// A page that does not compile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PageProblem {
+    /// The page's file, such as `pages/index.html`.
     pub page: String,
+    /// The reason, with its position.
     pub reason: String,
-    /// The same, in parts.
+    /// The reason in parts.
     #[serde(skip)]
     pub failure: Failure,
-    /// Visitors still get the version before.
+    /// Whether visitors still get the previous version.
     pub kept: bool,
 }
 
 /// Loads brands.
 pub struct Loader<'a> {
+    /// Compiles the pages.
     pub sandbox: &'a Sandbox,
+    /// Stores the content of the pages.
     pub pages: &'a PageStore,
+    /// Decides which limits apply to a page.
     pub limits: &'a LimitPolicy,
+    /// Shows how many pages have been compiled.
     pub progress: &'a Progress,
 }
 
-/// One brand while it is loaded.
-struct Loading<'a> {
+/// The state of loading one brand.
+struct BrandLoad<'a> {
     folder: BrandFolder,
     known: CompileIndex,
     fresh: CompileIndex,
@@ -64,29 +69,30 @@ struct Loading<'a> {
     compiled: Vec<String>,
 }
 
-/// What is known of a page before anything is compiled.
-enum Found {
-    /// Its content of before is still right, or there is nothing to compile.
-    Known(ContentRef),
+/// Whether a page must be compiled.
+enum Lookup {
+    /// Its earlier content is still current, or there is nothing to compile.
+    Current(ContentRef),
+    /// It must be compiled.
     Changed(Box<ToCompile>),
 }
 
 impl Loader<'_> {
-    /// Loads the brand in `dir`; `old` is what is served of it now.
+    /// Loads the brand in `dir`. `old` is the version that is served now.
     ///
     /// # Errors
-    /// Its settings or its folders cannot be used. Pages that do not compile are in
+    /// Its settings or folders cannot be used. Pages that do not compile are not an error; see
     /// [`Brand::problems`].
     pub async fn brand(&self, id: &str, dir: &Path, old: Option<&Brand>) -> Result<Brand, SiteError> {
         let config = config::read_brand(dir)?;
         let crm_toml = match files::read(dir, "crm.toml") {
             Ok(source) => source.text,
-            Err(error) if error.is_not_found() => String::new(),
+            Err(error) if error.is_missing() => String::new(),
             Err(error) => return Err(error.into()),
         };
         let folder = BrandFolder::new(dir)?;
-        warn_of_settings(self.limits, id, &config, &folder);
-        let mut loading = Loading {
+        log_setting_warnings(self.limits, id, &config, &folder);
+        let mut loading = BrandLoad {
             folder,
             known: old.map_or_else(|| self.stored_index(dir), |old| old.index.clone()),
             fresh: CompileIndex::default(),
@@ -107,7 +113,7 @@ impl Loader<'_> {
         for problem in problems {
             tracing::error!(brand = id, "{}", printable(&problem.to_string()));
         }
-        let Loading { known, fresh, problems, compiled, .. } = loading;
+        let BrandLoad { known, fresh, problems, compiled, .. } = loading;
         if old.is_some() || !compiled.is_empty() || known.0.len() != fresh.0.len() {
             self.store_index(dir, &fresh);
         }
@@ -131,10 +137,10 @@ impl Loader<'_> {
         })
     }
 
-    /// Every page with its file's name. What has to be compiled is compiled together.
+    /// All pages with the names of their files. The pages that have changed are compiled together.
     async fn pages(
         &self,
-        loading: &mut Loading<'_>,
+        loading: &mut BrandLoad<'_>,
         id: &str,
         config: &BrandConfig,
     ) -> Result<Vec<(String, Page)>, SiteError> {
@@ -143,8 +149,8 @@ impl Loader<'_> {
         for file in loading.folder.pages.clone() {
             let limits = self.limits.effective(limit_layers(id, config, &url_path(&file)));
             let content = match self.look_up(loading, &format!("pages/{file}"), &limits) {
-                Found::Known(content) => Some(content),
-                Found::Changed(page) => {
+                Lookup::Current(content) => Some(content),
+                Lookup::Changed(page) => {
                     changed.push(*page);
                     None
                 }
@@ -168,13 +174,13 @@ impl Loader<'_> {
         Ok(pages.collect())
     }
 
-    /// What an earlier compilation left of a page.
-    fn look_up(&self, loading: &mut Loading<'_>, file: &str, limits: &Limits) -> Found {
+    /// Looks for the content of an earlier compilation.
+    fn look_up(&self, loading: &mut BrandLoad<'_>, file: &str, limits: &Limits) -> Lookup {
         let source = match loading.folder.source(file) {
             Ok(source) => source,
             Err(error) => {
-                let broken = CompiledPage::broken(unusable(file, &error)).content;
-                return Found::Known(loading.broken(file, CacheKey::of([file.as_bytes()]), broken));
+                let broken = broken_by(file, &error);
+                return Lookup::Current(loading.broken(file, CacheKey::of([file.as_bytes()]), broken));
             }
         };
         let page_key = self.page_key(file, &source.text, limits);
@@ -187,13 +193,13 @@ impl Loader<'_> {
             let stored = || self.pages.has(&key).then_some(ContentRef { key, held: None });
             if let Some(content) = same.or_else(stored) {
                 loading.fresh.0.insert(page_key, used.clone());
-                return Found::Known(content);
+                return Lookup::Current(content);
             }
         }
-        Found::Changed(Box::new(ToCompile { source, key: page_key, limits: limits.clone() }))
+        Lookup::Changed(Box::new(ToCompile { source, key: page_key, limits: limits.clone() }))
     }
 
-    /// Names a page by itself, without what it imports and includes.
+    /// The key of a page by itself, without the files that it imports and includes.
     fn page_key(&self, file: &str, text: &str, limits: &Limits) -> CacheKey {
         let of_compilation = [
             limits.compile_fuel,
@@ -215,7 +221,7 @@ impl Loader<'_> {
                 CompileIndex(entries.into_iter().map(|(key, used)| (CacheKey::from(key), used)).collect())
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "the code cache's list of pages is of another form; it is made anew");
+                tracing::warn!(%error, "the code cache's list of pages has another form; it is created again");
                 CompileIndex::default()
             }
             None => CompileIndex::default(),
@@ -230,27 +236,28 @@ impl Loader<'_> {
             Ok(bytes) => {
                 cache.write(&index_key(dir), &bytes);
             }
-            Err(error) => tracing::warn!(%error, "the code cache's list of pages cannot be kept"),
+            Err(error) => tracing::warn!(%error, "the code cache's list of pages cannot be stored"),
         }
     }
 }
 
-/// The content of a page whose stored content is lost, from its files as they are now.
+/// Compiles a page whose stored content was lost, from its files as they are now.
 pub async fn again(sandbox: &Sandbox, brand: &Brand, page: &Page) -> PageContent {
     let folder = match BrandFolder::new(&brand.dir) {
         Ok(folder) => folder,
-        Err(error) => return CompiledPage::broken(unusable(&page.file, &error)).content,
+        Err(error) => return broken_by(&page.file, &error),
     };
     match folder.source(&page.file) {
         Ok(source) => page::compile(sandbox, source, &folder, &page.limits).await.content,
-        Err(error) => CompiledPage::broken(unusable(&page.file, &error)).content,
+        Err(error) => broken_by(&page.file, &error),
     }
 }
 
-/// The failure of a page whose file cannot be used; the fault may be in another file.
-fn unusable(page: &str, error: &FileError) -> Failure {
-    let is_own = error.file == page;
-    Failure::of_file(page, if is_own { error.fault.to_string() } else { error.to_string() })
+/// The content of the page in `file`, which cannot be compiled because of `error`.
+fn broken_by(file: &str, error: &FileError) -> PageContent {
+    // The failure names the page's file itself.
+    let reason = if error.file == file { error.fault.to_string() } else { error.to_string() };
+    CompiledPage::broken(Failure::of_file(file, reason)).content
 }
 
 fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -> Page {
@@ -267,26 +274,27 @@ fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -
     }
 }
 
-impl Loading<'_> {
-    /// Takes over what a compilation came to.
+impl BrandLoad<'_> {
+    /// Notes the result of a compilation.
     fn take(&mut self, page: Compiled) -> ContentRef {
         self.compiled.push(page.file.clone());
         match page.made {
-            Ok((content, used)) => {
+            Made::Stored(content, used) => {
                 self.fresh.0.insert(page.key, used);
                 content
             }
-            Err(broken) => self.broken(&page.file, page.key, broken),
+            Made::Broken(content) => self.broken(&page.file, page.key, content),
         }
     }
 
-    /// Notes what is wrong with a page; gives its last good content, else the broken one.
+    /// Notes the mistakes in a page. Returns its last good content, or the broken content if
+    /// there is none.
     fn broken(&mut self, file: &str, key: CacheKey, content: PageContent) -> ContentRef {
         let last_good = self.old.get(file).map(|old| old.content.clone()).filter(ContentRef::is_whole);
         let kept = last_good.is_some();
         let problem = |failure: Failure| PageProblem {
             page: file.to_owned(),
-            // QuickJS does not always know where.
+            // QuickJS does not always know the position.
             reason: if failure.file.is_empty() { format!("{file}: {failure}") } else { failure.to_string() },
             failure,
             kept,
@@ -296,23 +304,22 @@ impl Loading<'_> {
     }
 }
 
-pub(super) fn content_key(page: &CacheKey, used: &[Dependency]) -> CacheKey {
-    CacheKey::of(std::iter::once(page.as_bytes()).chain(used.iter().map(|used| used.hash().as_slice())))
-}
-
-/// One list of pages for each folder that is served.
+/// The key under which the code cache stores the index of the brand in `dir`.
 pub fn index_key(dir: &Path) -> CacheKey {
     let place = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     CacheKey::of([b"index".as_slice(), place.as_os_str().as_encoded_bytes()])
 }
 
-fn warn_of_settings(limits: &LimitPolicy, id: &str, config: &BrandConfig, folder: &BrandFolder) {
+/// Logs settings of `brand.toml` that have no effect, or another effect than they say.
+fn log_setting_warnings(limits: &LimitPolicy, id: &str, config: &BrandConfig, folder: &BrandFolder) {
     let brand = BrandLayers { brand: id, own: &config.limits, page: None };
     let mut warnings = limits.warnings(brand);
     let paths: Vec<String> = folder.pages.iter().map(|file| url_path(file)).collect();
     for page in &config.page {
-        let own = limits.warnings(limit_layers(id, config, &page.path));
-        warnings.extend(own.into_iter().filter(|warning| warning.contains("[[page]]")));
+        let layers = limit_layers(id, config, &page.path);
+        let own = limits.explain(layers).into_iter();
+        let own = own.filter(|limit| matches!(limit.origin, Origin::Page { .. }));
+        warnings.extend(own.filter_map(|limit| limit.warning()));
         if !paths.contains(&page.path) {
             let hint = suggest::hint(&page.path, paths.iter().map(String::as_str));
             warnings

@@ -1,17 +1,21 @@
-//! Which paths a setting of `brand.toml` is about: `/login`, `/blog/*`, `/members/**`.
+//! The patterns with which settings of `brand.toml` select paths: `/login`, `/blog/*`,
+//! `/members/**`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use sluice_http::path::CanonicalPath;
 
-/// A pattern over canonical paths. `*` and `{name}` stand for one segment; `**`, at the
-/// end only, for everything below and for the path itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// A pattern that matches paths. It starts with `/` and is written decoded, without a query. `*`
+/// and `{name}` match one segment. `**` at the end matches the path itself and everything below
+/// it, so `/members/**` also matches `/members`. Paths are case-sensitive.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", example = "/login", example = "/blog/*", example = "/members/**")]
 pub struct PathPattern {
     text: String,
     segments: Vec<Segment>,
-    /// Everything below, too.
+    /// Whether everything below matches, too.
     and_below: bool,
 }
 
@@ -22,7 +26,7 @@ enum Segment {
 }
 
 impl PathPattern {
-    /// Whether `path` is meant.
+    /// Whether this pattern matches `path`.
     pub fn covers(&self, path: &CanonicalPath) -> bool {
         let mut given = path.segments();
         let all = self.segments.iter().all(|segment| match (segment, given.next()) {
@@ -33,20 +37,52 @@ impl PathPattern {
         all && (self.and_below || given.next().is_none())
     }
 
+    /// The pattern as it is written in `brand.toml`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-impl TryFrom<String> for PathPattern {
-    type Error = String;
+/// A pattern that cannot match any path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` {fault}")]
+pub struct PatternError {
+    /// The pattern as it is written in `brand.toml`.
+    pub text: String,
+    /// What is wrong with it.
+    pub fault: PatternFault,
+}
 
-    /// What cannot match any path is an error: a rule that never holds protects nothing.
-    fn try_from(text: String) -> Result<Self, String> {
-        let wrong = |reason: &str| Err(format!("`{text}` {reason}"));
-        let Some(rest) = text.strip_prefix('/') else { return wrong("does not start with /") };
+/// Why a pattern cannot match any path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PatternFault {
+    /// It does not start with `/`.
+    #[error("does not start with /")]
+    NotAbsolute,
+    /// It has a percent encoding, a query, a fragment, a backslash or a control character.
+    #[error("is not a path: write it decoded, without a query")]
+    NotAPath,
+    /// It has a segment that no canonical path has.
+    #[error("has an empty or dot segment, which no path has")]
+    EmptySegment,
+    /// It has a `*` inside a segment, or a `**` that is not at the end.
+    #[error("has a * that is not a whole segment, or a ** that is not at the end")]
+    MisplacedWildcard,
+    /// It has a `{name}` inside a segment.
+    #[error("has a {{name}} that is not a whole segment")]
+    PartialCapture,
+}
+
+impl TryFrom<String> for PathPattern {
+    type Error = PatternError;
+
+    /// A pattern that cannot match any path is an error: an access rule with it would protect
+    /// nothing.
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        let invalid = |fault| Err(PatternError { text: text.clone(), fault });
+        let Some(rest) = text.strip_prefix('/') else { return invalid(PatternFault::NotAbsolute) };
         if text.contains(['%', '?', '#', '\\']) || text.chars().any(char::is_control) {
-            return wrong("is not a path: write it decoded, without a query");
+            return invalid(PatternFault::NotAPath);
         }
         let (rest, and_below) = match rest.strip_suffix("**") {
             Some(rest) if rest.is_empty() || rest.ends_with('/') => (rest.trim_end_matches('/'), true),
@@ -55,15 +91,11 @@ impl TryFrom<String> for PathPattern {
         let mut segments = Vec::new();
         for segment in rest.split('/').filter(|_| !rest.is_empty()) {
             segments.push(match segment {
-                "" | "." | ".." => return wrong("has an empty or dot segment, which no path has"),
+                "" | "." | ".." => return invalid(PatternFault::EmptySegment),
                 "*" => Segment::Any,
                 _ if is_capture(segment) => Segment::Any,
-                _ if segment.contains('*') => {
-                    return wrong("has a * that is not a whole segment, or a ** that is not at the end");
-                }
-                _ if segment.contains(['{', '}']) => {
-                    return wrong("has a {name} that is not a whole segment");
-                }
+                _ if segment.contains('*') => return invalid(PatternFault::MisplacedWildcard),
+                _ if segment.contains(['{', '}']) => return invalid(PatternFault::PartialCapture),
                 literal => Segment::Literal(literal.to_owned()),
             });
         }
@@ -71,7 +103,7 @@ impl TryFrom<String> for PathPattern {
     }
 }
 
-/// `{name}`
+/// Whether a segment is `{name}`.
 fn is_capture(segment: &str) -> bool {
     let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     name.is_some_and(|name| !name.contains(['{', '}']))
@@ -88,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_cover_what_they_say() {
+    fn patterns_match_whole_segments() {
         for (pattern, covered, others) in [
             ("/", &["/"][..], &["/a"][..]),
             ("/a", &["/a", "/%61"], &["/", "/A", "/a/b", "/ab"]),
@@ -108,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_match_is_refused() {
+    fn rejects_patterns_that_match_no_path() {
         for bad in [
             "", "a", "//", "/a/", "/a//b", "/./a", "/a/..", "/a%20b", "/a?b", "/a*", "/{a}-{b}", "/a{b}",
             "/**/a", "/a**", "/a\\b", "/a\n",

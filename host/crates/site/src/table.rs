@@ -1,18 +1,18 @@
-//! Which page answers a path: an exact one, else the wildcard with the longest
-//! literal prefix.
+//! Finds the page for a path: the page with exactly this path, or else the wildcard page with
+//! the longest literal prefix.
 
 use std::collections::HashMap;
 
 use sluice_http::path::CanonicalPath;
 
-/// Values captured by `{name}` in a page's file name.
+/// The names and values that `{name}` captured in a path.
 pub type RouteParams = Vec<(String, String)>;
 
 /// Pages by path.
 #[derive(Debug)]
 pub struct PageTable<P> {
     exact: HashMap<String, P>,
-    /// Longest literal prefix first.
+    /// The longest literal prefix comes first.
     wildcards: Vec<(Pattern, P)>,
 }
 
@@ -34,8 +34,8 @@ impl<P> Default for PageTable<P> {
 }
 
 impl<P> PageTable<P> {
-    /// Adds the page of a file below `pages/`: `blog/{slug}.html`.
-    pub fn insert(&mut self, file: &str, page: P) {
+    /// Adds the page of a file below `pages/`, such as `blog/{slug}.html`.
+    pub(crate) fn insert(&mut self, file: &str, page: P) {
         let path = url_path(file);
         let pattern = Pattern::new(&path);
         if pattern.segments.iter().all(|segment| matches!(segment, Segment::Literal(_))) {
@@ -47,7 +47,7 @@ impl<P> PageTable<P> {
         self.wildcards.insert(at, (pattern, page));
     }
 
-    /// The page for `path`, and what its wildcards captured.
+    /// The page for `path`, and the values that its wildcards captured.
     pub fn find(&self, path: &CanonicalPath) -> Option<(&P, RouteParams)> {
         if let Some(page) = self.exact.get(path.as_str()) {
             return Some((page, RouteParams::new()));
@@ -55,11 +55,12 @@ impl<P> PageTable<P> {
         self.wildcards.iter().find_map(|(pattern, page)| Some((page, pattern.captures(path)?)))
     }
 
-    /// The page of exactly this path.
+    /// The page with exactly this path.
     pub fn exact(&self, path: &str) -> Option<&P> {
         self.exact.get(path)
     }
 
+    /// All pages, in no particular order.
     pub fn pages(&self) -> impl Iterator<Item = &P> {
         self.exact.values().chain(self.wildcards.iter().map(|(_, page)| page))
     }
@@ -74,7 +75,7 @@ impl Pattern {
         Self { segments: path.split('/').filter(|text| !text.is_empty()).map(segment).collect() }
     }
 
-    /// Length of what stands before the first wildcard.
+    /// The length of the path before the first wildcard.
     fn literal_prefix(&self) -> usize {
         let literals = self.segments.iter().map_while(|segment| match segment {
             Segment::Literal(text) => Some(text.len() + 1),
@@ -98,29 +99,56 @@ impl Pattern {
     }
 }
 
-/// Checks the files of a brand's pages: each has a path of its own.
+/// A page that cannot be served under the path of its file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pages/{file}: {fault}")]
+pub(crate) struct RouteError {
+    /// The file, relative to `pages/`.
+    pub(crate) file: String,
+    pub(crate) fault: RouteFault,
+}
+
+/// Why a page cannot be served under the path of its file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteFault {
+    /// A `{name}` is only a part of a segment.
+    #[error("`{0}`: a {{name}} stands for a whole segment of the path")]
+    PartialSegment(String),
+    /// Two segments capture the same name.
+    #[error("`{{{0}}}` is there twice")]
+    RepeatedName(String),
+    /// A name has other characters than ASCII letters, digits, `_` and `-`.
+    #[error("`{{{0}}}`: a name has letters, digits, _ and -")]
+    InvalidName(String),
+    /// Another page has the same path.
+    #[error("pages/{0} has the same path")]
+    SamePath(String),
+}
+
+/// Checks that each of the files of a brand's pages has a path of its own. `files` are relative
+/// to `pages/`.
 ///
 /// # Errors
-/// The file and what is wrong with it.
-pub fn check(files: &[String]) -> Result<(), (String, String)> {
+/// Two files have the same path, or a file's name is not valid.
+pub(crate) fn check(files: &[String]) -> Result<(), RouteError> {
     let mut by_route: HashMap<String, &str> = HashMap::new();
     for file in files {
-        let wrong = |reason: String| Err((file.clone(), reason));
+        let invalid = |fault| Err(RouteError { file: file.clone(), fault });
         let (mut route, mut names) = (String::new(), Vec::new());
         for segment in Pattern::new(&url_path(file)).segments {
             match segment {
                 Segment::Literal(text) if text.contains(['{', '}']) => {
-                    return wrong(format!("`{text}`: a {{name}} stands for a whole segment of the path"));
+                    return invalid(RouteFault::PartialSegment(text));
                 }
                 Segment::Literal(text) => route.extend(["/", &text]),
                 Segment::Capture(name) if names.contains(&name) => {
-                    return wrong(format!("`{{{name}}}` is there twice"));
+                    return invalid(RouteFault::RepeatedName(name));
                 }
                 Segment::Capture(name) => {
                     let is_name = !name.is_empty()
                         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
                     if !is_name {
-                        return wrong(format!("`{{{name}}}`: a name has letters, digits, _ and -"));
+                        return invalid(RouteFault::InvalidName(name));
                     }
                     names.push(name);
                     route.push_str("/{}");
@@ -128,13 +156,14 @@ pub fn check(files: &[String]) -> Result<(), (String, String)> {
             }
         }
         if let Some(other) = by_route.insert(route, file) {
-            return wrong(format!("pages/{other} has the same path"));
+            return invalid(RouteFault::SamePath(other.to_owned()));
         }
     }
     Ok(())
 }
 
-/// `weight/checkin.html` answers `/weight/checkin`, `index.html` its folder.
+/// The path of a page's file below `pages/`: `/weight/checkin` for `weight/checkin.html`, and the
+/// folder for `index.html`.
 pub fn url_path(file: &str) -> String {
     let stem = file.strip_suffix(".html").unwrap_or(file);
     let stem = if stem == "index" { "" } else { stem.strip_suffix("/index").unwrap_or(stem) };
@@ -147,9 +176,9 @@ mod tests {
     use sluice_http::path::{PathForm, canonical};
 
     #[test]
-    fn each_page_has_a_path_of_its_own() {
+    fn rejects_pages_without_a_path_of_their_own() {
         let check = |files: &[&str]| check(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>());
-        assert_eq!(check(&["a.html", "a/b.html", "a/{x}.html", "{x}/b.html", "{x}/{y-2}.html"]), Ok(()));
+        check(&["a.html", "a/b.html", "a/{x}.html", "{x}/b.html", "{x}/{y-2}.html"]).unwrap();
         for (files, reason) in [
             (&["dup.html", "dup/index.html"][..], "pages/dup.html has the same path"),
             (&["amb/{x}.html", "amb/{y}.html"], "pages/amb/{x}.html has the same path"),
@@ -158,13 +187,13 @@ mod tests {
             (&["{}.html"], "a name has"),
             (&["r/{id}/{id}.html"], "twice"),
         ] {
-            let refused = check(files).unwrap_err();
-            assert!(refused.1.contains(reason), "{files:?}: {refused:?}");
+            let error = check(files).unwrap_err().to_string();
+            assert!(error.contains(reason), "{files:?}: {error}");
         }
     }
 
     #[test]
-    fn the_most_literal_page_answers() {
+    fn longest_literal_prefix_takes_precedence() {
         let mut table = PageTable::default();
         for file in [
             "index.html",

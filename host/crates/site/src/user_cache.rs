@@ -1,8 +1,8 @@
-//! What the tools for authors have compiled, for all sites of a user. It can be deleted at
-//! any time.
+//! The code cache of the tools for authors, which all sites of a user share. It can be deleted
+//! at any time.
 //!
-//! It is not in the site's folder: machine code is believed because of a key, and whoever
-//! sends a site to be looked at must not be able to send the key with it.
+//! It is not in the site's folder. Machine code is trusted because of a key, and a person who
+//! sends a site to somebody must not be able to send such a key with it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,16 +12,16 @@ use sluice_sandbox::cache::CodeCache;
 
 use crate::config::SiteConfig;
 
-/// None where it cannot be kept: then everything is compiled anew.
+/// Opens the cache. `None` if it cannot be stored; then everything is compiled again.
 pub fn code_cache(config: &SiteConfig) -> Option<CodeCache> {
     let folder = folder(|name| std::env::var_os(name))?;
     let keys = Keys::of_dir(&folder).ok()?;
     CodeCache::open(&folder.join("code"), &keys, config.cache.bytes_max).ok()
 }
 
-/// `sluice` in the folder that the XDG Base Directory Specification names for caches.
+/// `sluice` in the folder for caches of the XDG Base Directory Specification.
 fn folder(environment: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // What is not absolute is to be ignored, and would be the site's.
+    // The specification says to ignore relative paths. They could also lead into the site.
     let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
     Some(caches.join("sluice"))
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_is_the_user_s() {
+    fn cache_is_in_the_user_s_cache_folder() {
         let given = |cache: &'static str, home: &'static str| {
             folder(move |name| {
                 let value = if name == "HOME" { home } else { cache };

@@ -1,3 +1,5 @@
+//! `console.log` and the other levels.
+
 use super::page::sluice::page::console::{Host, Level as WitLevel};
 use crate::RunState;
 use crate::outcome::Level;

@@ -1,13 +1,41 @@
-//! Cookies on the visitor's browser: names, values and options by rule.
+//! `cookie.set` and `cookie.delete`: the rules for names, values and options.
 
 use serde_json::Value;
 
 use sluice_http::cookies;
-use sluice_kit::value;
+use sluice_kit::value::{self, ValueError};
 
+use super::EscapedName;
 use super::page::sluice::page::cookie::Host;
 use crate::RunState;
 use crate::outcome::{CookieEffect, SameSite};
+
+/// Why a cookie is not set or deleted, in the author's terms.
+#[derive(Debug, thiserror::Error)]
+enum CookieRefusal {
+    #[error("`{0}` is not a cookie name")]
+    Name(EscapedName),
+    #[error("the name `{0}` is reserved")]
+    Reserved(EscapedName),
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error("options must be an object")]
+    Options,
+    #[error("path must start with / and have no ; or control character")]
+    Path,
+    #[error("maxAge must be a whole number of seconds")]
+    MaxAge,
+    #[error("sameSite must be Strict, Lax or None")]
+    SameSite,
+    #[error("{0} must be true or false")]
+    Flag(&'static str),
+    #[error("sameSite None needs a secure cookie")]
+    InsecureSameSiteNone,
+    #[error("`{name}` has {size} bytes; the limit is {max}")]
+    TooLarge { name: EscapedName, size: usize, max: usize },
+    #[error("there are {0} cookies already, which is the limit")]
+    TooMany(usize),
+}
 
 impl Host for RunState {
     async fn set(&mut self, name: String, value: String, options: Vec<u8>) -> wasmtime::Result<bool> {
@@ -24,66 +52,70 @@ impl Host for RunState {
 }
 
 impl RunState {
-    fn record_cookie(&mut self, name: &str, value: Option<&str>, options: &[u8]) -> Result<(), String> {
-        let shown = name.escape_debug();
+    /// Records a cookie to set, or to delete if there is no value.
+    fn record_cookie(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        options: &[u8],
+    ) -> Result<(), CookieRefusal> {
         if !cookies::is_token(name) {
-            return Err(format!("`{shown}` is not a cookie name"));
+            return Err(CookieRefusal::Name(EscapedName::from(name)));
         }
         if cookies::is_reserved(name) {
-            return Err(format!("the name `{shown}` is reserved"));
+            return Err(CookieRefusal::Reserved(EscapedName::from(name)));
         }
         let mut cookie = with_options(name, options)?;
         cookie.value = value.map(cookies::encode_value);
         if cookie.same_site == SameSite::None && !cookie.secure.unwrap_or(self.context.is_https) {
-            return Err("sameSite None needs a secure cookie".into());
+            return Err(CookieRefusal::InsecureSameSiteNone);
         }
         let size = name.len() + cookie.value.as_ref().map_or(0, String::len) + cookie.path.len();
         let limits = &self.context.limits;
-        if size > limits.cookie_bytes_max {
-            return Err(format!("`{shown}` has {size} bytes; the limit is {}", limits.cookie_bytes_max));
+        let max = limits.cookie_bytes_max;
+        if size > max {
+            return Err(CookieRefusal::TooLarge { name: EscapedName::from(name), size, max });
         }
         let cookies = &mut self.effects.cookies;
         let same = |known: &CookieEffect| known.name == cookie.name && known.path == cookie.path;
         let count = cookies.len();
         match cookies.iter_mut().find(|known| same(known)) {
             Some(earlier) => *earlier = cookie,
-            None if count >= limits.cookies_max => {
-                return Err(format!("there are {count} cookies already, which is the limit"));
-            }
+            None if count >= limits.cookies_max => return Err(CookieRefusal::TooMany(count)),
             None => cookies.push(cookie),
         }
         Ok(())
     }
 }
 
-/// A cookie with the options of the call; unknown options are ignored, as
-/// browsers do.
-fn with_options(name: &str, options: &[u8]) -> Result<CookieEffect, String> {
-    let options = value::decode(options).map_err(|error| error.to_string())?;
+/// A cookie without a value and with the options of the call. Like browsers, this ignores
+/// unknown options.
+fn with_options(name: &str, options: &[u8]) -> Result<CookieEffect, CookieRefusal> {
+    let options = value::decode(options)?;
     if !(options.is_object() || options.is_null()) {
-        return Err("options must be an object".into());
+        return Err(CookieRefusal::Options);
     }
     let given = |key: &str| options.get(key).filter(|value| !value.is_null());
     let path = match given("path") {
         None => "/",
         Some(Value::String(path)) if is_path(path) => path,
-        Some(_) => return Err("path must start with / and have no ; or control character".into()),
+        Some(_) => return Err(CookieRefusal::Path),
     };
     let max_age_s = match given("maxAge") {
         None => None,
-        Some(age) => Some(whole_seconds(age).ok_or("maxAge must be a whole number of seconds")?),
+        Some(age) => Some(whole_seconds(age).ok_or(CookieRefusal::MaxAge)?),
     };
     let same_site = match given("sameSite").map(|text| text.as_str().map(str::to_ascii_lowercase)) {
         None => SameSite::Lax,
         Some(Some(text)) if text == "lax" => SameSite::Lax,
         Some(Some(text)) if text == "strict" => SameSite::Strict,
         Some(Some(text)) if text == "none" => SameSite::None,
-        Some(_) => return Err("sameSite must be Strict, Lax or None".into()),
+        Some(_) => return Err(CookieRefusal::SameSite),
     };
-    let flag = |key: &str| match given(key) {
+    let flag = |key: &'static str| match given(key) {
         None => Ok(None),
         Some(Value::Bool(flag)) => Ok(Some(*flag)),
-        Some(_) => Err(format!("{key} must be true or false")),
+        Some(_) => Err(CookieRefusal::Flag(key)),
     };
     Ok(CookieEffect {
         name: name.to_owned(),

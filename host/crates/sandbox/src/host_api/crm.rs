@@ -1,3 +1,5 @@
+//! CRM calls: counts them, passes them to the brand's CRM and translates the answers.
+
 use std::time::Instant;
 
 use sluice_crm::access::Visitor;
@@ -11,7 +13,7 @@ use crate::RunState;
 
 type Answer = wasmtime::Result<Result<Vec<u8>, Exception>>;
 
-/// Creating entities is for setting up, not for every visit.
+/// Calls of `ensureCrmEntity` in one run. Entities are created once, not at every visit.
 const ENSURE_CALLS_MAX: u32 = 5;
 
 impl Host for RunState {

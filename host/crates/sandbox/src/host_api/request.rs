@@ -1,3 +1,5 @@
+//! The global `request`.
+
 use super::page::sluice::page::request::Host;
 use crate::RunState;
 

@@ -1,20 +1,34 @@
-//! Headers, status, and the stop calls: a stop call records its response and
-//! returns an error, which unwinds the whole sandbox. Nothing in JavaScript can
-//! catch it.
+//! Status, headers, and the stop calls. A stop call records its response and returns an error,
+//! which unwinds the whole sandbox, so no JavaScript can catch it.
 
 use sluice_http::headers::is_refused;
 use sluice_http::{cookies, redirect};
 
 use super::page::sluice::page::response::Host;
 use super::page::sluice::page::types::Exception;
-use super::{range_error, type_error};
+use super::{EscapedName, range_error, type_error};
 use crate::RunState;
 use crate::outcome::Stop;
 
-/// A stop call ended the run. The response is in `Effects::stop`.
+/// A stop call ended the run. `Effects::stop` has the response.
 #[derive(Debug, thiserror::Error)]
 #[error("the run was ended by a stop call")]
-pub struct Stopped;
+struct Stopped;
+
+/// Why a header is not set, in the author's terms.
+#[derive(Debug, thiserror::Error)]
+enum HeaderRefusal {
+    #[error("`{0}` is not a header name")]
+    Name(EscapedName),
+    #[error("the header `{0}` is reserved")]
+    Reserved(String),
+    #[error("the value of `{name}` has the character {}", bad.escape_unicode())]
+    Value { name: String, bad: char },
+    #[error("headers would hold {bytes} bytes; the limit is {max}")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("there are {0} headers already, which is the limit")]
+    TooMany(usize),
+}
 
 impl Host for RunState {
     async fn status(&mut self, code: f64) -> wasmtime::Result<Result<(), Exception>> {
@@ -63,35 +77,31 @@ impl RunState {
         Err(Stopped.into())
     }
 
-    fn record_header(&mut self, name: &str, value: &str) -> Result<(), String> {
+    fn record_header(&mut self, name: &str, value: &str) -> Result<(), HeaderRefusal> {
         let name = name.to_ascii_lowercase();
         if !cookies::is_token(&name) {
-            return Err(format!("`{}` is not a header name", name.escape_debug()));
+            return Err(HeaderRefusal::Name(EscapedName::from(name.as_str())));
         }
         if is_refused(&name) {
-            return Err(format!("the header `{name}` is reserved"));
+            return Err(HeaderRefusal::Reserved(name));
         }
         let value: String = value.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();
         if let Some(bad) = value.chars().find(|c| c.is_control() && *c != '\t') {
-            return Err(format!("the value of `{name}` has the character {}", bad.escape_unicode()));
+            return Err(HeaderRefusal::Value { name, bad });
         }
         let limits = &self.context.limits;
         let headers = &mut self.effects.headers;
         let others = headers.iter().filter(|(known, _)| *known != name);
         let bytes: usize = others.map(|(known, value)| known.len() + value.len()).sum();
         let bytes = bytes + name.len() + value.len();
-        if bytes > limits.header_bytes_max {
-            return Err(format!(
-                "headers would hold {bytes} bytes; the limit is {}",
-                limits.header_bytes_max
-            ));
+        let max = limits.header_bytes_max;
+        if bytes > max {
+            return Err(HeaderRefusal::TooLarge { bytes, max });
         }
         let count = headers.len();
         match headers.iter_mut().find(|(known, _)| *known == name) {
             Some((_, earlier)) => *earlier = value,
-            None if count >= limits.headers_max => {
-                return Err(format!("there are {count} headers already, which is the limit"));
-            }
+            None if count >= limits.headers_max => return Err(HeaderRefusal::TooMany(count)),
             None => headers.push((name, value)),
         }
         Ok(())

@@ -1,3 +1,5 @@
+//! `secrets.get`.
+
 use super::page::sluice::page::secrets::Host;
 use crate::RunState;
 

@@ -1,10 +1,26 @@
-use sluice_kit::value;
+//! The visitor's session, the customer who is logged in, and handoff tokens.
+
+use sluice_kit::value::{self, ValueError};
 use sluice_limits::Limits;
 use sluice_session::handoff::HandoffRefusal;
 use sluice_session::{Identity, Session, SessionRefusal};
 
 use super::page::sluice::page::session::Host;
 use crate::RunState;
+
+/// Why the session does not change, in the author's terms.
+#[derive(Debug, thiserror::Error)]
+enum ChangeRefusal {
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error(transparent)]
+    Session(#[from] SessionRefusal),
+    #[error(transparent)]
+    Token(#[from] HandoffRefusal),
+    /// The log has the reason.
+    #[error("the database did not answer")]
+    Database,
+}
 
 impl Host for RunState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
@@ -16,9 +32,7 @@ impl Host for RunState {
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<bool> {
         self.enter(key.len() + value.len()).await;
-        let done = value::decode(&value).map_err(|error| error.to_string()).and_then(|value| {
-            self.context.session.set(&key, value, &self.context.limits).map_err(|refusal| refusal.to_string())
-        });
+        let done = self.set_value(&key, &value);
         Ok(self.answer("session.set", done))
     }
 
@@ -39,7 +53,7 @@ impl Host for RunState {
         self.enter(fields.len()).await;
         let done = match value::decode(&fields) {
             Ok(fields) => self.log_in(|session, limits| session.set_customer(&fields, limits)).await,
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         };
         Ok(self.answer("session.setCustomer", done))
     }
@@ -52,7 +66,7 @@ impl Host for RunState {
     async fn get_token(&mut self, ttl_seconds: f64) -> wasmtime::Result<Option<String>> {
         self.enter(8).await;
         let token = match self.make_token(ttl_seconds) {
-            // Nothing is wrong with asking: there is just nobody.
+            // The call is valid: the visitor is just not logged in.
             Err(HandoffRefusal::Anonymous) => None,
             Err(refusal) => {
                 self.warn(format!("session.getToken: {refusal}"));
@@ -72,6 +86,11 @@ impl Host for RunState {
 }
 
 impl RunState {
+    fn set_value(&mut self, key: &str, value: &[u8]) -> Result<(), ChangeRefusal> {
+        let value = value::decode(value)?;
+        Ok(self.context.session.set(key, value, &self.context.limits)?)
+    }
+
     fn make_token(&mut self, ttl_seconds: f64) -> Result<String, HandoffRefusal> {
         let identity = self.context.session.identity().ok_or(HandoffRefusal::Anonymous)?;
         let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
@@ -79,27 +98,27 @@ impl RunState {
         handoff.token(identity, ttl_seconds, self.context.clock.now_ms())
     }
 
-    async fn take_token(&mut self, token: &str) -> Result<(), String> {
+    async fn take_token(&mut self, token: &str) -> Result<(), ChangeRefusal> {
         // Before the token is used up.
-        self.context.session.check_available().map_err(|refusal| refusal.to_string())?;
-        let identity = self.take_identity(token).await.map_err(|refusal| refusal.to_string())?;
+        self.context.session.check_available()?;
+        let identity = self.take_identity(token).await?;
         self.log_in(|session, limits| session.hand_over(identity, limits)).await
     }
 
-    /// Changes who is logged in. What the email alone owned in the CRM becomes the
-    /// customer's; where the database does not answer, nobody is logged in.
+    /// Changes the customer who is logged in. CRM data that belonged to the email alone becomes
+    /// the customer's. If the database does not respond, the session stays as it is.
     async fn log_in(
         &mut self,
         change: impl FnOnce(&mut Session, &Limits) -> Result<(), SessionRefusal>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ChangeRefusal> {
         let mut session = self.context.session.clone();
-        change(&mut session, &self.context.limits).map_err(|refusal| refusal.to_string())?;
+        change(&mut session, &self.context.limits)?;
         if let (Some(crm), Some(identity)) = (&self.context.crm, session.new_owner()) {
             let now_ms = self.context.clock.now_ms();
             let adopted = crm.adopt_customer(&identity.email_owner(), &identity.customer_id, now_ms).await;
             adopted.map_err(|error| {
-                tracing::error!(%error, "CRM data could not be given to a customer who logged in");
-                "the database did not answer".to_owned()
+                tracing::error!(%error, "CRM data of an email could not be assigned to a customer who logged in");
+                ChangeRefusal::Database
             })?;
         }
         self.context.session = session;
@@ -113,7 +132,8 @@ impl RunState {
     }
 }
 
-/// Tokens cost the host cryptography and a row: a run gets a few.
+/// Counts a token that a run makes or takes. Each one costs the host cryptography and a row in
+/// the database, so their number is limited.
 fn count_token(tokens: &mut u32, tokens_max: u32) -> Result<(), HandoffRefusal> {
     if *tokens >= tokens_max {
         return Err(HandoffRefusal::TooMany(tokens_max));

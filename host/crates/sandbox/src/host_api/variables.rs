@@ -1,8 +1,24 @@
-use sluice_kit::value;
+//! Template variables: `setVariable` and `getVariable`.
 
+use sluice_kit::value::{self, ValueError};
+
+use super::EscapedName;
 use super::page::sluice::page::variables::Host;
 use crate::RunState;
 use crate::test_calls::TEST_CALL;
+
+/// Why a variable is not set, in the author's terms.
+#[derive(Debug, thiserror::Error)]
+enum VariableRefusal {
+    #[error("`{0}` is not a name: letters, digits and _ only")]
+    Name(EscapedName),
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error("there are {0} variables already, which is the limit")]
+    TooMany(usize),
+    #[error("variables would hold {bytes} bytes; the limit is {max}")]
+    TooLarge { bytes: usize, max: usize },
+}
 
 impl Host for RunState {
     async fn set(&mut self, name: String, value: Vec<u8>) -> wasmtime::Result<bool> {
@@ -13,8 +29,7 @@ impl Host for RunState {
 
     async fn get(&mut self, name: String) -> wasmtime::Result<Option<Vec<u8>>> {
         self.enter(name.len()).await;
-        if let Some(asked) = self.context.test_calls.clone().zip(name.strip_prefix(TEST_CALL)) {
-            let (test_calls, call) = asked;
+        if let Some((test_calls, call)) = self.context.test_calls.clone().zip(name.strip_prefix(TEST_CALL)) {
             return Ok(Some(self.give(&test_calls.call(call).await)));
         }
         let own = self.effects.variables.get(&name);
@@ -25,33 +40,32 @@ impl Host for RunState {
 }
 
 impl RunState {
-    fn set_variable(&mut self, name: &str, bytes: &[u8]) -> Result<(), String> {
+    fn set_variable(&mut self, name: &str, bytes: &[u8]) -> Result<(), VariableRefusal> {
         if !is_identifier(name) {
-            return Err(format!("`{}` is not a name: letters, digits and _ only", name.escape_debug()));
+            return Err(VariableRefusal::Name(EscapedName::from(name)));
         }
-        let value = value::decode(bytes).map_err(|error| error.to_string())?;
+        let value = value::decode(bytes)?;
         let limits = &self.context.limits;
         let effects = &mut self.effects;
         let replaced = effects.variables.get(name);
         if replaced.is_none() && effects.variables.len() >= limits.variables_max {
-            return Err(format!("there are {} variables already, which is the limit", limits.variables_max));
+            return Err(VariableRefusal::TooMany(limits.variables_max));
         }
         let freed = replaced.map_or(0, |old| name.len() + value::encode(old).len());
         let total = effects.variable_bytes - freed + name.len() + bytes.len();
-        if total > limits.variable_bytes_max {
-            return Err(format!(
-                "variables would hold {total} bytes; the limit is {}",
-                limits.variable_bytes_max
-            ));
+        let max = limits.variable_bytes_max;
+        if total > max {
+            return Err(VariableRefusal::TooLarge { bytes: total, max });
         }
-        // Counted as the host writes it, so that replacing gives back the same.
+        // The host's own encoding is counted, so that replacing the value frees the same number.
         effects.variable_bytes = effects.variable_bytes - freed + name.len() + value::encode(&value).len();
         effects.variables.insert(name.to_owned(), value);
         Ok(())
     }
 }
 
-/// Whether a template variable can have this name.
+/// Whether a template variable can have this name: ASCII letters, digits and `_`, and no digit
+/// first.
 pub fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')

@@ -1,45 +1,115 @@
-//! The WASI that a sandbox has: clocks and random numbers, function by function.
-//! What is not granted is not linked.
+//! The WASI that a sandbox has: its clocks and random numbers. wasmtime-wasi implements and
+//! links both. No other interface of WASI is linked, so a component that imports one is
+//! rejected when it is loaded.
 
-use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use std::convert::Infallible;
+use std::time::Duration;
 
-use crate::{HostFault, RunState};
+use fastrand::Rng;
+use rand_core::TryRng;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtxView};
+use wasmtime_wasi::p2::bindings::{clocks, random};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
-/// `wasi:clocks/wall-clock.datetime`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy)]
-#[component(record)]
-struct Datetime {
-    seconds: u64,
-    nanoseconds: u32,
+use sluice_kit::clock::{Clock, since_1970};
+
+use crate::RunState;
+
+/// Bytes that one call of `wasi:random/random` gives at most. Each call is charged for that
+/// many, because the charge is made before the call's arguments are known.
+const RANDOM_BYTES_MAX: u8 = 8;
+
+/// Links the three interfaces.
+///
+/// `wasi:clocks/monotonic-clock` also has functions that subscribe to a point in time. Their
+/// type names the resource `pollable` of `wasi:io/poll`, which is not linked, so no component
+/// can import them.
+pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    clocks::wall_clock::add_to_linker::<RunState, WasiClocks>(linker, RunState::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<RunState, WasiClocks>(linker, RunState::clocks)?;
+    random::random::add_to_linker::<RunState, WasiRandom>(linker, |state| {
+        state.meter.note_call(usize::from(RANDOM_BYTES_MAX));
+        state.wasi.ctx.random()
+    })
 }
 
-pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
-    linker.instance("wasi:clocks/wall-clock@0.2.12")?.func_wrap(
-        "now",
-        |mut store: StoreContextMut<'_, RunState>, (): ()| {
-            let state = store.data_mut();
-            state.meter.note_call(0);
-            let now = state.clock.wall();
-            Ok((Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() },))
-        },
-    )?;
-    linker.instance("wasi:clocks/monotonic-clock@0.2.12")?.func_wrap(
-        "now",
-        |mut store: StoreContextMut<'_, RunState>, (): ()| {
-            let state = store.data_mut();
-            state.meter.note_call(0);
-            Ok((state.clock.monotonic(),))
-        },
-    )?;
-    linker.instance("wasi:random/random@0.2.12")?.func_wrap(
-        "get-random-u64",
-        |mut store: StoreContextMut<'_, RunState>, (): ()| {
-            let state = store.data_mut();
-            state.meter.note_call(8);
-            let number = state.chance.number();
-            Ok((number.map_err(|error| HostFault(format!("no random numbers: {error}")))?,))
-        },
-    )?;
-    Ok(())
+impl RunState {
+    /// The clocks for one call, which it charges for.
+    fn clocks(&mut self) -> WasiClocksCtxView<'_> {
+        self.meter.note_call(0);
+        WasiClocksCtxView { ctx: self.wasi.ctx.clocks(), table: &mut self.wasi.resources }
+    }
+}
+
+/// What wasmtime-wasi keeps for one run.
+pub(crate) struct RunWasi {
+    ctx: WasiCtx,
+    /// Always empty: no function that a component can import adds a resource.
+    resources: ResourceTable,
+}
+
+impl RunWasi {
+    /// With the host's clocks or a fixed time, and with the system's random numbers or those
+    /// that follow from `seed`.
+    pub(crate) fn new(clock: Clock, seed: Option<u64>) -> Self {
+        let mut builder = WasiCtx::builder();
+        builder.max_random_size(u64::from(RANDOM_BYTES_MAX));
+        if let Clock::Fixed(now_ms) = clock {
+            let now = FixedClock(since_1970(now_ms));
+            builder.wall_clock(now).monotonic_clock(now);
+        }
+        if let Some(seed) = seed {
+            builder.secure_random(Seeded(Rng::with_seed(seed)));
+        }
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(0);
+        Self { ctx: builder.build(), resources }
+    }
+}
+
+/// A clock that stands still at a time since 1970.
+#[derive(Clone, Copy)]
+struct FixedClock(Duration);
+
+impl HostWallClock for FixedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0
+    }
+}
+
+impl HostMonotonicClock for FixedClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    /// Nanoseconds since the run began.
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+/// Random numbers that follow from a seed, for tests and `sluice run --seed`.
+struct Seeded(Rng);
+
+impl TryRng for Seeded {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.u32(..))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.u64(..))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(bytes);
+        Ok(())
+    }
 }

@@ -1,0 +1,134 @@
+//! Reads the settings files, and overrides them with the environment.
+//!
+//! The variable `SLUICE_SECTION__KEY` overrides a setting. An unknown key is an error that names
+//! the file and the line, and suggests the closest known key.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sluice_text::suggest;
+
+use super::{BrandConfig, SiteConfig};
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file is not TOML, or a setting in it is not valid.
+    #[error("{file}: {}{}", error.to_string().trim_end(), NearestKey(error))]
+    Invalid {
+        /// The path of the file.
+        file: String,
+        /// The mistake, with its position.
+        error: Box<toml::de::Error>,
+    },
+    /// A variable of the environment names an unknown setting or has an invalid value.
+    #[error("the environment ({}): {}{}", variables.join(", "), error.message(), NearestKey(error))]
+    Environment {
+        /// All variables that override settings.
+        variables: Vec<String>,
+        /// The mistake.
+        error: Box<toml::de::Error>,
+    },
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The path of the file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+/// Reads `sluice.toml` in `site_dir`, if it exists, and overrides it with `environment`.
+///
+/// # Errors
+/// The file cannot be read, or a setting is not valid.
+pub fn read_site(
+    site_dir: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<SiteConfig, ConfigError> {
+    let path = site_dir.join("sluice.toml");
+    let text = read_optional(&path)?;
+    let file = path.display().to_string();
+    let plain: SiteConfig = parse(&file, &text)?;
+    let mut table: toml::Table = parse(&file, &text)?;
+    let mut variables = Vec::new();
+    for (name, value) in environment {
+        if set_from_environment(&mut table, &name, &value) {
+            variables.push(name);
+        }
+    }
+    if variables.is_empty() {
+        return Ok(plain);
+    }
+    variables.sort();
+    let mut config: SiteConfig = match table.try_into() {
+        Ok(config) => config,
+        Err(error) => return Err(ConfigError::Environment { variables, error: Box::new(error) }),
+    };
+    let limits = variables.iter().filter_map(|name| name.strip_prefix("SLUICE_LIMITS__"));
+    config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
+    Ok(config)
+}
+
+/// Reads `brand.toml` in `brand_dir`, if it exists.
+///
+/// # Errors
+/// As [`read_site`].
+pub fn read_brand(brand_dir: &Path) -> Result<BrandConfig, ConfigError> {
+    let path = brand_dir.join("brand.toml");
+    parse(&path.display().to_string(), &read_optional(&path)?)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text)
+        .map_err(|error| ConfigError::Invalid { file: file.to_owned(), error: Box::new(error) })
+}
+
+/// Shows ` (did you mean "x"?)` for an error about an unknown key or value. The TOML library has
+/// no other form of this error than its message, which lists the known names in backticks.
+struct NearestKey<'a>(&'a toml::de::Error);
+
+impl fmt::Display for NearestKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.0.message();
+        let is_about_one = message.starts_with("unknown field") || message.starts_with("unknown variant");
+        let mut names = message.split('`').skip(1).step_by(2);
+        match names.next().filter(|_| is_about_one) {
+            Some(name) => f.write_str(&suggest::hint(name, names)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read_optional(path: &Path) -> Result<String, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// Sets `section.key` from `SLUICE_SECTION__KEY`, and `limits.max.key` from
+/// `SLUICE_LIMITS__MAX__KEY`. Returns false for a variable that is not a setting.
+fn set_from_environment(table: &mut toml::Table, name: &str, value: &str) -> bool {
+    let Some(name) = name.strip_prefix("SLUICE_").filter(|name| !name.starts_with("SECRET_")) else {
+        return false;
+    };
+    let Some((sections, key)) = name.rsplit_once("__") else { return false };
+    let mut section = table;
+    for name in sections.split("__") {
+        let inner = section.entry(name.to_ascii_lowercase()).or_insert_with(|| toml::Table::new().into());
+        let Some(inner) = inner.as_table_mut() else { return false };
+        section = inner;
+    }
+    // Numbers, booleans and lists are written as in TOML. Everything else is a string, and so is
+    // a token that looks like a number.
+    let typed = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .filter(|_| !key.eq_ignore_ascii_case("token"));
+    let value = typed.unwrap_or_else(|| value.to_owned().into());
+    section.insert(key.to_ascii_lowercase(), value);
+    true
+}

@@ -1,0 +1,36 @@
+use super::*;
+
+fn read(text: &str, environment: &[(&str, &str)]) -> Result<SiteConfig, String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sluice.toml"), text).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    read_site(dir.path(), environment).map_err(|error| error.to_string())
+}
+
+#[test]
+fn environment_overrides_the_file() {
+    let file = "[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nfuel = 5\n";
+    let config =
+        read(file, &[("SLUICE_SERVER__LISTEN", "127.0.0.1:2"), ("SLUICE_SECRET_A__B", "x")]).unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.limits.fuel, Some(5));
+    let config = read(file, &[("SLUICE_LIMITS__FUEL", "6"), ("SLUICE_SESSION__LIFETIME", "2m")]).unwrap();
+    assert_eq!(config.limits.fuel, Some(6));
+    assert_eq!(config.session.lifetime, Duration::from_secs(120));
+    assert_eq!(config.limits_from_environment, ["fuel"]);
+    let config = read("", &[("SLUICE_LIMITS__MAX__FUEL", "7"), ("SLUICE_LIMITS__MAX__MEMORY", "8")]).unwrap();
+    assert_eq!((config.limits.max.fuel, config.limits.max.memory_bytes()), (Some(7), 8));
+}
+
+#[test]
+fn errors_name_the_place_and_the_nearest_key() {
+    let error = read("[server]\n\nlissten = 1\n", &[]).unwrap_err();
+    assert!(error.contains("sluice.toml") && error.contains("line 3"), "{error}");
+    assert!(error.contains("lissten") && error.ends_with("(did you mean \"listen\"?)"), "{error}");
+    let error = read("", &[("SLUICE_LIMITS__FUELL", "6")]).unwrap_err();
+    assert!(error.contains("SLUICE_LIMITS__FUELL") && error.contains("did you mean \"fuel\""), "{error}");
+    let error = read("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]", &[]).unwrap_err();
+    assert!(error.contains("`proxy`") && error.contains("line 2"), "{error}");
+    let error = read("[session]\nlifetime = \"3 hours\"", &[]).unwrap_err();
+    assert!(error.contains("3 hours") && error.contains("line 2"), "{error}");
+}

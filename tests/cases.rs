@@ -1,34 +1,47 @@
 //! A folder for each rule: `tests/cases/<name>/` holds a brand (`pages/`,
-//! `modules/`, `brand.toml`, `crm.toml`) and `case.toml`, which says what is
-//! sent and what must come back. A new case needs no Rust.
+//! `modules/`, `brand.toml`, `crm.toml`) and `case.toml`, which lists requests and the
+//! expected responses. A new case needs a folder and its name in the list below.
 //!
 //! ```toml
 //! rule = "1-scripts 1.5: the sentence that this proves"
 //!
 //! [[request]]
 //! path = "/"                    # method = "GET", host, headers, body, json
-//! keep_cookies = false          # send the cookies that earlier answers set
+//! keep_cookies = false          # send the cookies that earlier responses set
 //! [request.expect]
 //! status = 200
 //! headers = { content-type = "text/html; charset=utf-8" }
-//! absent = ["set-cookie"]       # headers that must not be there
-//! body = "exactly this"         # trailing white space does not count
-//! contains = ["…"]
-//! lacks = ["…"]
+//! absent = ["set-cookie"]       # headers that the response must not have
+//! body = "exactly this"         # white space at both ends does not count
+//! contains = ["…"]              # texts that the body must contain
+//! lacks = ["…"]                 # texts that the body must not contain
 //! json = { ok = true }
 //! outcome = "ok"                # of the run, from the execution log
-//! fuel = [10_000, 1_000_000]
+//! fuel = [10_000, 1_000_000]    # least and most
 //! log = ["text in some log line of this case"]
 //! ```
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::harness::{Answer, Request, Server, TestSite};
+use crate::harness::folders::{self, folder_tests};
+use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
+
+folder_tests! { "cases", holds:
+    await_forever body comparisons compile_error console console_bytes console_hostile console_limit
+    cookie_limits cookies crm crm_bad_input crm_ensure crm_fields crm_moves crm_reassign
+    crm_to_entity cross_origin crypto encoding error_position error_stacks exact_values forms
+    forms_off fuel_quota header_limits headers_and_status heap_quota import_limits link_probe
+    live_customer memory_quota methods module_forms module_mistakes modules not_there on_error
+    one_module page_cycles paths random_differs read_only_globals redirect request_object schema
+    schema_linear schema_values script_blocks session_limits session_values set_customer
+    stop_inside_import structured_clone structured_clone_errors thrown_values token_limits url
+    variable_limits variables variables_json wall_clock
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,51 +85,27 @@ fn get() -> String {
     "GET".into()
 }
 
-#[test]
-fn every_case_folder_holds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
-    let mut cases: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    assert!(!cases.is_empty(), "there are no cases");
+/// Serves the brand of a case, sends its requests and checks the responses.
+fn holds(folder: &Path) {
     let site = TestSite::new();
-    for case in &cases {
-        publish(case, &site);
-    }
-    let server = Server::start(site.path());
-    let failures: Vec<String> = cases.iter().flat_map(|case| run_case(case, &server)).collect();
+    publish(folder, &site);
+    let server = ServerOptions::of(site.path()).warm().start();
+    let failures = run_case(folder, &server);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-    println!("{} cases passed", cases.len());
 }
 
-/// Copies a case into the site as a brand with a domain of its own.
+/// Copies a case into the site as a brand with its own domain.
 fn publish(case: &Path, site: &TestSite) {
-    let name = name(case);
+    let name = folders::name(case);
     let brand = site.brand_dir(&name);
-    copy(case, &brand);
+    folders::copy(case, &brand);
     let own = fs::read_to_string(case.join("brand.toml")).unwrap_or_default();
     fs::write(brand.join("brand.toml"), format!("domains = [\"{name}.test\"]\n{own}")).unwrap();
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-fn name(case: &Path) -> String {
-    case.file_name().unwrap().to_str().unwrap().to_owned()
-}
-
-/// Every expectation that does not hold, as a line.
+/// Describes every expectation that does not hold, one a line.
 fn run_case(folder: &Path, server: &Server) -> Vec<String> {
-    let name = name(folder);
+    let name = folders::name(folder);
     let text = fs::read_to_string(folder.join("case.toml")).unwrap();
     let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}/case.toml: {error}"));
     let mut failures = Vec::new();
@@ -180,7 +169,7 @@ fn check_answer(expect: &Expect, answer: &Answer) -> Vec<String> {
             .absent
             .iter()
             .filter(|name| answer.header(name).is_some())
-            .map(|name| format!("header {name} is there")),
+            .map(|name| format!("there is a header {name}")),
     );
     if let Some(body) = expect.body.as_ref().filter(|body| body.trim() != answer.body.trim()) {
         wrong.push(format!("body is not {body:?}"));
@@ -197,7 +186,7 @@ fn check_answer(expect: &Expect, answer: &Answer) -> Vec<String> {
             .lacks
             .iter()
             .filter(|text| answer.body.contains(*text))
-            .map(|text| format!("body has {text:?}")),
+            .map(|text| format!("body contains {text:?}")),
     );
     if let Some(json) = &expect.json {
         let found: Value = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
@@ -230,7 +219,7 @@ fn check_log(expect: &Expect, name: &str, server: &Server) -> Vec<String> {
             fields.values().any(|value| value.as_str().is_some_and(|value| value.contains(text)))
         })
     };
-    // The log arrives through a pipe, after the answer.
+    // The log comes through a pipe, maybe after the response.
     let lacks = |text: &&String| !server.holds_soon(|| has(text));
     let missing = expect.log.iter().filter(lacks);
     missing.map(|text| format!("the log lacks {text:?}: {:?}", entries())).collect()

@@ -168,7 +168,7 @@ fn shows_mistakes_in_the_page_until_they_are_fixed() {
         "brands/demo/pages/index.html",
         "<p>\n<script scope=\"backend\">\n  let x = 1 +* 2;\n</script>",
     );
-    let shown = waits_for_mistake(&server, "/", "unexpected `*`; something is missing");
+    let shown = waits_for_mistake(&server, "/", "unexpected `*`; add what is missing");
     assert_eq!(shown["file"], "pages/index.html");
     assert_eq!((shown["line"].as_u64(), shown["column"].as_u64()), (Some(3), Some(14)));
     assert_eq!(shown["excerpt"][2]["text"], "  let x = 1 +* 2;");
@@ -263,7 +263,7 @@ fn prints_findings_of_the_check_once() {
 
     site.write("brands/demo/pages/index.html", &page("session.gett('a')"));
     let printed = server.wait_printed("error: `session` has no `gett`");
-    for known in ["`sesion` is not defined", "called `vra`"] {
+    for known in ["`sesion` is not defined", "`vra` is not defined"] {
         assert_eq!(printed.matches(known).count(), 1, "{printed}");
     }
     // A mistake that was fixed and made again is printed again.
@@ -276,7 +276,7 @@ fn prints_findings_of_the_check_once() {
     assert!(server.wait_printed("    crm: ").contains("notes"), "{printed}");
     // The new finding shows that this state was checked.
     site.write("brands/demo/pages/other.html", "{{ vrb.a }}");
-    server.wait_printed("called `vrb`");
+    server.wait_printed("`vrb` is not defined");
     site.write("brands/demo/pages/index.html", &page("sesion.get('a')"));
     server.wait_until("it is printed again", || {
         server.printed().matches("`sesion` is not defined").count() == 2

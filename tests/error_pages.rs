@@ -1,8 +1,8 @@
-//! Every example in `docs/errors/`: what is called bad gives exactly its code, what is
-//! called good gives nothing.
+//! Checks every example in `docs/errors/`: a bad example must give exactly its code, and a
+//! good example must give no mistakes.
 //!
-//! A block's first line is `<language> bad:<code> <file>`, `<language> good <file>`, or
-//! `<language> file <file>` for what all examples of the page share.
+//! The first line of a code block is `<language> bad:<code> <file>`, `<language> good <file>`,
+//! or `<language> file <file>` for a file that all examples of the page share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,13 +20,13 @@ fn folder() -> PathBuf {
 }
 
 struct Example {
-    /// None: it is good.
+    /// The code that the example must give. `None` for a good example.
     bad: Option<String>,
     file: String,
     text: String,
 }
 
-/// The examples of a page, and the files that they share.
+/// The examples of a page, and the files that all of them share.
 fn examples(page: &str) -> (Vec<Example>, Vec<(String, String)>) {
     let text = fs::read_to_string(folder().join(page)).unwrap();
     let (mut examples, mut shared) = (Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ fn examples(page: &str) -> (Vec<Example>, Vec<(String, String)>) {
     (examples, shared)
 }
 
-/// A brand for each example of these pages.
+/// A site with a brand for each example of these pages.
 fn site(pages: &[String]) -> (TestSite, BTreeMap<String, Example>) {
     let site = TestSite::new();
     let mut brands = BTreeMap::new();
@@ -72,7 +72,7 @@ fn pages() -> Vec<String> {
 }
 
 #[test]
-fn every_example_of_a_mistake_holds() {
+fn examples_of_mistakes_give_their_codes() {
     let (site, brands) = site(&pages());
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
     let output = command
@@ -94,7 +94,7 @@ fn every_example_of_a_mistake_holds() {
 }
 
 #[test]
-fn every_example_of_an_outcome_holds() {
+fn examples_of_outcomes_end_as_documented() {
     let (site, brands) = site(&["outcomes.md".to_owned()]);
     for (brand, example) in &brands {
         assert!(example.file.starts_with("pages/"));

@@ -1,14 +1,15 @@
-//! What authors are told: `tests/mistakes/<name>/` is a brand with a mistake in it, and
-//! `expected.txt` what `sluice check` says of it; for `run-…` what the log says when `/` is
-//! asked for. A new mistake needs no Rust.
+//! The messages that authors get: `tests/mistakes/<name>/` is a brand with a mistake, and
+//! `expected.txt` is what `sluice check` prints about it. For `run-…` it is what the log says
+//! about the run of `/`. A new mistake needs a folder and its name in the list below.
 //!
-//! `SLUICE_UPDATE=1` writes every `expected.txt` anew; read the difference before it is
-//! committed: would an author know what to do?
+//! `SLUICE_UPDATE=1` writes each `expected.txt`. Read the difference before you commit it:
+//! would an author know what is wrong, where, and what to do? The files are not snapshots of
+//! `insta`, because they are plain text to be read as an author sees it; `insta` stores
+//! `.snap` files with a header of its own.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -16,13 +17,71 @@ use serde_json::Value;
 use sluice_page::diagnostic::Rule;
 use sluice_page::globals;
 
-use crate::harness::{Server, TestSite};
+use crate::harness::folders::{self, folder_tests};
+use crate::harness::{Server, ServerOptions, TestSite};
 
-/// Fewer would mean that some got lost.
-const MISTAKES_MIN: usize = 40;
+folder_tests! { "mistakes", is_told_as_expected:
+    argument_cookie argument_customer argument_digest argument_redirect argument_redirect_script
+    argument_status argument_variable browser_script crm_entity crm_field crm_no_entity crm_options
+    crm_stage file_not_text guard import_dynamic import_no_default import_nothing_exported
+    import_package import_too_deep import_too_many import_unknown_export import_unknown_module
+    misplaced_in_layout misplaced_in_public misplaced_in_textarea name_fetch name_global_misspelt
+    name_header name_member name_platform name_schema name_standard_member name_undeclared
+    name_undefined read_only reserved_cookie reserved_header reserved_session run_closure_property
+    run_destructuring run_fuel run_memory run_never_settles run_not_a_function
+    run_not_a_function_given run_not_iterable run_null_property run_property_in_function
+    run_read_only run_stack run_thrown run_undefined settings_access settings_brand
+    settings_brand_keys settings_crm settings_crm_values settings_paths settings_syntax
+    syntax_assign_to_call syntax_await_in_function syntax_bad_regex syntax_block_halves
+    syntax_const_without_value syntax_curly_quotes syntax_declared_twice syntax_extra_bracket
+    syntax_html_in_script syntax_in_module syntax_missing_bracket syntax_missing_comma
+    syntax_missing_operator syntax_python_words syntax_reserved_word syntax_return_outside
+    syntax_template_in_script syntax_two_mistakes syntax_unclosed_backtick syntax_unclosed_block
+    syntax_unclosed_text template_directives template_directives_misspelt template_filter
+    template_includes template_unused_component template_variable unreachable
+}
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/mistakes")
+/// Compares what an author is told about the brand in `folder` with `expected.txt`.
+fn is_told_as_expected(folder: &Path) {
+    let name = folders::name(folder);
+    let site = TestSite::new();
+    folders::copy(folder, &site.brand_dir(&name));
+    let told = if name.starts_with("run-") { logged(&site, &name) } else { checked(&site, &name) };
+    let file = folder.join("expected.txt");
+    if std::env::var_os("SLUICE_UPDATE").is_some() {
+        fs::write(&file, told).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    assert!(told == expected, "{name}: expected\n{expected}\nbut got\n{told}\nSLUICE_UPDATE=1 accepts this");
+}
+
+/// What `sluice check` prints about a brand, with files relative to its folder.
+fn checked(site: &TestSite, brand: &str) -> String {
+    let output = check(site.path(), &[]);
+    // If code that comes with a site were run, it would run outside of every sandbox.
+    assert!(!site.path().join(".sluice").exists(), "the check keeps no machine code in the site");
+    let text = out(&output);
+    let mut told = String::new();
+    for block in text.split("\n\n").filter_map(|block| block.strip_prefix(&format!("brands/{brand}/"))) {
+        writeln!(told, "{block}\n").unwrap();
+    }
+    assert!(!told.is_empty(), "the check finds no mistake: {text}");
+    let has_errors = told.lines().any(|line| line.contains(": error: "));
+    assert_eq!(output.status.code(), Some(i32::from(has_errors)));
+    told
+}
+
+/// What the log says about the run of a brand's `/`.
+fn logged(site: &TestSite, brand: &str) -> String {
+    let file = site.brand_dir(brand).join("brand.toml");
+    let settings = fs::read_to_string(&file).unwrap_or_default();
+    fs::write(file, format!("domains = [\"{brand}.example\"]\n{settings}")).unwrap();
+    let server = ServerOptions::of(site.path()).warm().start();
+    server.get(&format!("{brand}.example"), "/");
+    let run = server.runs(brand, 1).remove(0);
+    let field = |field: &str| run[field].as_str().unwrap_or_default().replace("\\n", "\n");
+    format!("{}: {}\n{}\n", field("outcome"), field("message"), field("stack"))
 }
 
 fn check(site: &Path, args: &[&str]) -> Output {
@@ -31,105 +90,31 @@ fn check(site: &Path, args: &[&str]) -> Output {
 }
 
 fn out(output: &Output) -> String {
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nothing is told on standard error");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the check prints nothing to standard error");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// A site with a brand for each case; `run-…` or all the others.
-fn site_of_cases(runs: bool) -> (TestSite, Vec<String>) {
-    let site = TestSite::new();
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder()).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name.starts_with("run-") == runs {
-            copy(&path, &site.brand_dir(&name));
-            names.push(name);
-        }
-    }
-    names.sort();
-    (site, names)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else if entry.file_name() != "expected.txt" {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-/// Compares what was said with what is expected, of all cases before it fails.
-fn compare(said: &BTreeMap<String, String>) {
-    let update = std::env::var_os("SLUICE_UPDATE").is_some();
-    let mut wrong = String::new();
-    for (name, text) in said {
-        let file = folder().join(name).join("expected.txt");
-        if update {
-            fs::write(&file, text).unwrap();
-            continue;
-        }
-        let expected = fs::read_to_string(&file).unwrap_or_default();
-        if expected != *text {
-            writeln!(wrong, "--- {name}: expected\n{expected}\n+++ {name}: said\n{text}").unwrap();
-        }
-    }
-    assert!(wrong.is_empty(), "\n{wrong}\nSLUICE_UPDATE=1 accepts what is said now");
-}
-
 #[test]
-fn every_mistake_is_told_as_expected() {
-    let (site, names) = site_of_cases(false);
-    assert!(names.len() >= MISTAKES_MIN, "{} cases", names.len());
+fn checks_all_brands_of_a_site_at_once() {
+    let site = TestSite::new();
+    for name in ["name-fetch", "settings-syntax"] {
+        folders::copy(&folders::parent("mistakes").join(name), &site.brand_dir(name));
+    }
     let output = check(site.path(), &[]);
     assert_eq!(output.status.code(), Some(1));
-    // Machine code that came with a site would run outside of every sandbox.
-    assert!(!site.path().join(".sluice").exists(), "nothing compiled is kept in the site");
-    let text = out(&output);
-    let mut said: BTreeMap<String, String> = BTreeMap::new();
-    for block in text.split("\n\n").filter(|block| block.starts_with("brands/")) {
-        let (name, block) = block.trim_start_matches("brands/").split_once('/').unwrap();
-        writeln!(said.entry(name.to_owned()).or_default(), "{block}\n").unwrap();
-    }
-    let silent: Vec<&String> = names.iter().filter(|name| !said.contains_key(*name)).collect();
-    assert!(silent.is_empty(), "nothing is said of {silent:?}");
-    compare(&said);
-}
-
-#[test]
-fn every_failure_is_logged_as_expected() {
-    let (site, names) = site_of_cases(true);
-    for name in &names {
-        let file = site.brand_dir(name).join("brand.toml");
-        let settings = fs::read_to_string(&file).unwrap_or_default();
-        fs::write(file, format!("domains = [\"{name}.example\"]\n{settings}")).unwrap();
-    }
-    let server = Server::start(site.path());
-    let mut said = BTreeMap::new();
-    for name in &names {
-        server.get(&format!("{name}.example"), "/");
-        let run = server.runs(name, 1).remove(0);
-        let field = |field: &str| run[field].as_str().unwrap_or_default().replace("\\n", "\n");
-        said.insert(
-            name.clone(),
-            format!("{}: {}\n{}\n", field("outcome"), field("message"), field("stack")),
-        );
-    }
-    compare(&said);
+    let told = out(&output);
+    assert!(told.contains("brands/name-fetch/pages/index.html:2:24: error"), "{told}");
+    assert!(told.contains("brands/settings-syntax/brand.toml:2:14: error"), "{told}");
+    assert!(told.ends_with("\n\n2 errors found\n"), "{told}");
 }
 
 #[test]
 fn every_rule_has_a_mistake_that_shows_it() {
     let mut texts = String::new();
-    for entry in fs::read_dir(folder()).unwrap() {
+    for entry in fs::read_dir(folders::parent("mistakes")).unwrap() {
         texts += &fs::read_to_string(entry.unwrap().path().join("expected.txt")).unwrap();
     }
-    // These need more than a small file.
+    // A mistake against these rules needs a large file.
     let others = [Rule::Html, Rule::CompileLimit, Rule::Nesting];
     let shown = |rule: &&Rule| texts.contains(&format!("[{}]", rule.code()));
     let missing: Vec<&Rule> =
@@ -138,7 +123,7 @@ fn every_rule_has_a_mistake_that_shows_it() {
 }
 
 #[test]
-fn programs_are_told_the_same() {
+fn json_and_annotations_have_the_same_mistakes() {
     let site = TestSite::with(&[
         ("pages/index.html", "<script scope=\"backend\">\n  sesion.get(\"a\");\n</script>"),
         ("brand.toml", "default = true\n[[page]]\npath = \"/a,b:c%\"\n"),
@@ -194,7 +179,7 @@ fn the_sample_site_is_clean() {
 }
 
 #[test]
-fn the_tables_of_globals_are_the_engine_s() {
+fn the_tables_of_globals_match_the_engine() {
     let script = "
       const own = (of) => Object.getOwnPropertyNames(of).sort();
       const at = (path) => path.split('.').reduce((of, name) => of[name], globalThis);
@@ -211,7 +196,7 @@ fn the_tables_of_globals_are_the_engine_s() {
     let site =
         TestSite::with(&[("pages/index.html", &format!("<script scope=\"backend\">{script}</script>"))]);
     let server = Server::start(site.path());
-    // Of headers a script sees those that the visitor sent.
+    // `request.headers` only has the headers that the visitor sent.
     let objects = globals::OBJECTS.iter().chain(globals::STANDARD_OBJECTS);
     let objects: Vec<_> = objects.filter(|(path, _)| *path != "request.headers").collect();
     let paths: Vec<&str> = objects.iter().map(|(path, _)| *path).collect();

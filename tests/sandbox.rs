@@ -1,7 +1,7 @@
 //! Runs in the sandbox: their costs, their limits, and that each is fresh.
 
 use sluice_limits::Limits;
-use sluice_page::modules::{self, ModuleSource, ScriptFile};
+use sluice_page::modules::{self, ModuleSource, ScriptFile, UnreadableModule};
 use sluice_sandbox::component::EngineParts;
 use sluice_sandbox::engine::ENGINE_WASM;
 use sluice_sandbox::outcome::Outcome;
@@ -11,7 +11,7 @@ use sluice_text::source::Source;
 struct NoModules;
 
 impl ModuleSource for NoModules {
-    fn module(&self, _code: &str) -> Option<Result<Source, String>> {
+    fn module(&self, _code: &str) -> Option<Result<Source, UnreadableModule>> {
         None
     }
 

@@ -2,7 +2,7 @@
 
 use sluice_limits::Limits;
 use sluice_page::PageSource;
-use sluice_page::modules::ModuleSource;
+use sluice_page::modules::{ModuleSource, UnreadableModule};
 use sluice_sandbox::{Sandbox, Script};
 use sluice_text::source::Source;
 
@@ -39,7 +39,7 @@ impl Page {
 struct NoModules;
 
 impl ModuleSource for NoModules {
-    fn module(&self, _code: &str) -> Option<Result<Source, String>> {
+    fn module(&self, _code: &str) -> Option<Result<Source, UnreadableModule>> {
         None
     }
 

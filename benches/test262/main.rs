@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use sluice_limits::Limits;
-use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile};
+use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile, UnreadableModule};
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
 use sluice_text::source::Source;
@@ -54,7 +54,7 @@ impl End {
 struct NoModules;
 
 impl ModuleSource for NoModules {
-    fn module(&self, _code: &str) -> Option<Result<Source, String>> {
+    fn module(&self, _code: &str) -> Option<Result<Source, UnreadableModule>> {
         None
     }
 

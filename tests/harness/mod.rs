@@ -1,5 +1,6 @@
 //! Starts the real server on free ports and talks to it.
 
+pub(crate) mod folders;
 pub(crate) mod http;
 pub(crate) mod otlp;
 pub(crate) mod site;
@@ -124,6 +125,14 @@ impl ServerOptions {
     /// Uses a data folder that is not deleted afterwards.
     pub(crate) fn data(mut self, data_dir: &Path) -> Self {
         (self.data_dir, self.data) = (data_dir.to_owned(), None);
+        self
+    }
+
+    /// With the code cache of earlier servers. Otherwise each start compiles the engine, which
+    /// takes most of the time of a small test.
+    pub(crate) fn warm(mut self) -> Self {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache");
+        self.command.env("SLUICE_CACHE__DIR", cache).env("APP_KEY", APP_KEY);
         self
     }
 

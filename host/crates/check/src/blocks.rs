@@ -1,14 +1,15 @@
-//! Directives that are none, and blocks that no layout shows: both go unnoticed, because
-//! the one is text and the other is left out.
+//! Finds misspelled directives, and blocks that no layout prints. Neither is an error of the
+//! template: the former is printed as text, and the latter is not printed at all.
 
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_template::{self as template, Includes as _, Outline};
 use sluice_text::source::Source;
 use sluice_text::suggest;
 
-use super::brand::Brand;
+use super::MISTAKES_MAX;
+use super::context::Brand;
 
-/// What other template languages call these.
+/// Directives of other template languages, and what they are called here.
 const ELSEWHERE: [(&str, &str); 9] = [
     ("each", "foreach"),
     ("elif", "elseif"),
@@ -20,21 +21,21 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("section", "block"),
     ("unless", "if"),
 ];
-/// At-rules of style sheets, which are no misspelt directives.
+/// At-rules of style sheets, which look like misspelled directives.
 const OF_STYLES: [&str; 6] = ["container", "import", "layer", "media", "page", "supports"];
-/// Layouts within layouts.
+/// How many layouts within layouts are followed.
 const DEPTH_MAX: usize = 32;
 
-/// `@yeild("content")`.
-pub(super) fn unknown_directives(source: &Source) -> Vec<Diagnostic> {
+/// Finds misspelled directives: `@yeild("content")`.
+pub(crate) fn unknown_directives(source: &Source) -> Vec<Diagnostic> {
     let text = source.text.as_str();
     let signs = text.match_indices('@').map(|(at, _)| at);
-    signs.filter_map(|at| unknown_directive(source, text, at)).take(super::pages::MISTAKES_MAX).collect()
+    signs.filter_map(|at| unknown_directive(source, text, at)).take(MISTAKES_MAX).collect()
 }
 
 fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnostic> {
     let before = text.get(..at)?;
-    // `@@if` prints a sign, `ann@if.example` is an address.
+    // `@@if` prints `@if`, and `ann@if.example` is an email address.
     if before.ends_with(|c: char| c == '@' || c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
         return None;
     }
@@ -51,13 +52,14 @@ fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnosti
     let of_others = ELSEWHERE.iter().find(|(other, _)| *other == name).map(|(_, ours)| *ours);
     let of_others = of_others.filter(|ours| template::DIRECTIVES.contains(&(ours, has_arguments)));
     let near = of_others.or_else(|| suggest::nearest(name, alike))?;
-    let message = format!("there is no directive `@{name}`, so it is shown as text");
+    let message = format!("there is no directive `@{name}`, so it is printed as text");
     let found = Diagnostic::at(Rule::UnknownDirective, source, at..at + 1 + end, message);
-    Some(found.help(format!("did you mean `@{near}`? `@@{name}` prints it as it is")))
+    Some(found.help(format!("did you mean `@{near}`? Write `@@{name}` if you want the text `@{name}`")))
 }
 
-/// `@block("contents")` where the layout has `@yield("content")`.
-pub(super) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>) -> Vec<Diagnostic> {
+/// Finds blocks that no layout prints: `@block("contents")` in a page whose layout has
+/// `@yield("content")`.
+pub(crate) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>) -> Vec<Diagnostic> {
     let mut yields = Vec::new();
     let mut next = shown.extends.clone();
     for _ in 0..DEPTH_MAX {
@@ -67,7 +69,7 @@ pub(super) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>
         yields.extend(layout.yields);
         next = layout.extends;
     }
-    // Without a layout, or with one that does not parse, nothing is known.
+    // The page has no layout, or its layout does not parse.
     if yields.is_empty() {
         return Vec::new();
     }
@@ -76,12 +78,18 @@ pub(super) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>
         let near = suggest::nearest(name, yields.iter().map(String::as_str));
         let help = match near {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("the layout yields {}", yields.join(", ")),
+            None => format!("the layout has {}", listed(&yields)),
         };
-        let message = format!("no layout of this page shows the block \"{name}\"");
+        let message = format!("no layout of this page prints the block \"{name}\"");
         Diagnostic::at(Rule::UnshownBlock, source, *at..*at, message).help(help)
     });
-    found.take(super::pages::MISTAKES_MAX).collect()
+    found.take(MISTAKES_MAX).collect()
+}
+
+/// `@yield("a"), @yield("b")`
+fn listed(yields: &[String]) -> String {
+    let directives: Vec<String> = yields.iter().map(|name| format!("@yield(\"{name}\")")).collect();
+    directives.join(", ")
 }
 
 #[cfg(test)]
@@ -98,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_to_be_a_directive_is_seen() {
+    fn finds_misspelled_directives() {
         assert!(found("<p>\nü @yeild(\"a\")")[0].starts_with("2:3 did you mean `@yield`?"));
         assert!(found("@for(x in var.l) a @endfor")[0].contains("@foreach"));
         assert_eq!(found("@for(x in var.l) a @endfor").len(), 2);
@@ -106,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn other_signs_are_left_alone() {
+    fn ignores_at_signs_that_begin_no_directive() {
         for text in [
             "ann@iff.example",
             "@@iff(a)",

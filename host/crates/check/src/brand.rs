@@ -1,44 +1,44 @@
-//! One brand, from its settings to its pages.
+//! Checks one brand, from its settings to its pages.
 
 use std::path::Path;
 
 use sluice_crm::CrmSchema;
-use sluice_http::path::{CanonicalPath, PathForm, canonical};
-use sluice_limits::Limits;
 use sluice_limits::policy::LimitPolicy;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_sandbox::{Sandbox, SandboxError};
+use sluice_site::BrandFolder;
 use sluice_site::config::BrandConfig;
 use sluice_site::public::{PublicError, PublicFault, PublicFiles};
-use sluice_site::table::url_path;
-use sluice_site::{BrandFolder, limit_layers};
 use sluice_text::source::{Position, Source};
 
+use super::context::Brand;
 use super::scripts::Scripts;
 use super::{pages, paths, settings, settings_file};
 
-/// A brand's settings as far as they can be read, and what is wrong with it. Files are
-/// named from its folder.
-pub(super) struct Checked {
-    pub config: BrandConfig,
-    pub found: Vec<Diagnostic>,
+/// The result of checking a brand.
+pub(crate) struct CheckedBrand {
+    /// Its settings, as far as they can be read.
+    pub(crate) config: BrandConfig,
+    /// Its mistakes. Files are relative to its folder.
+    pub(crate) found: Vec<Diagnostic>,
 }
 
-/// What a brand's settings files say, and what is wrong with them.
-pub(super) struct Settings {
-    /// `brand.toml`.
+/// A brand's settings files.
+pub(crate) struct Settings {
+    /// The text of `brand.toml`.
     source: Source,
-    /// As far as it can be read.
+    /// The settings in it, as far as they can be read.
     config: BrandConfig,
-    /// All of it can be.
+    /// Whether all of `brand.toml` can be read.
     is_known: bool,
-    /// Where nothing is wrong with it.
+    /// `crm.toml`, if there is no mistake in it.
     crm: Option<CrmSchema>,
-    pub found: Vec<Diagnostic>,
+    /// The mistakes in both files. Files are relative to the brand's folder.
+    pub(crate) found: Vec<Diagnostic>,
 }
 
 impl Settings {
-    pub(super) fn read(dir: &Path) -> Self {
+    pub(crate) fn read(dir: &Path) -> Self {
         let (source, mut found) = settings_file(dir, "brand.toml");
         let (config, mistakes) = settings::read::<BrandConfig>(&source);
         let is_known = mistakes.is_empty();
@@ -51,38 +51,23 @@ impl Settings {
     }
 }
 
-/// What the parts of a check work with.
-pub(super) struct Brand<'a> {
-    pub id: &'a str,
-    pub config: &'a BrandConfig,
-    pub policy: &'a LimitPolicy,
-    pub folder: &'a BrandFolder,
-}
-
-impl Brand<'_> {
-    /// The limits of a page, or of no page in particular.
-    pub(super) fn limits(&self, path: &str) -> Limits {
-        self.policy.effective(limit_layers(self.id, self.config, path))
-    }
-}
-
-/// Checks a brand; only its settings where it is not wanted.
-pub(super) async fn check(
+/// Checks a brand. If it is not wanted, only its settings are read.
+pub(crate) async fn check(
     sandbox: &Sandbox,
     policy: &LimitPolicy,
     id: &str,
     dir: &Path,
     is_wanted: bool,
-) -> Result<Checked, SandboxError> {
+) -> Result<CheckedBrand, SandboxError> {
     let Settings { source, config, is_known, crm, mut found } = Settings::read(dir);
     if !is_wanted {
-        return Ok(Checked { config, found: Vec::new() });
+        return Ok(CheckedBrand { config, found: Vec::new() });
     }
     let folder = match BrandFolder::new(dir) {
         Ok(folder) => folder,
         Err(error) => {
             found.push(Diagnostic::of_file(Rule::File, "pages", error.to_string()));
-            return Ok(Checked { config, found });
+            return Ok(CheckedBrand { config, found });
         }
     };
     let brand = Brand { id, config: &config, policy, folder: &folder };
@@ -95,30 +80,16 @@ pub(super) async fn check(
     if is_known {
         found.extend(paths::findings(&source, &brand, &public));
     }
-    Ok(Checked { config, found })
+    Ok(CheckedBrand { config, found })
 }
 
 fn of_public(problem: &PublicError) -> Diagnostic {
-    match &problem.fault {
+    let message = problem.fault.to_string();
+    match problem.fault {
         PublicFault::BackendScript(Position { line, column }) => {
-            let message = "a backend script cannot stand in public/, and the file is not served";
             let found = Diagnostic::of_file(Rule::MisplacedScript, &problem.file, message);
-            let found = Diagnostic { line: *line, column: *column, ..found };
-            found.help("move the file to pages/, or the script to a page")
+            Diagnostic { line, column, ..found }.help("move the file to pages/, or the script to a page")
         }
-        other => Diagnostic::of_file(Rule::File, &problem.file, other.to_string()),
-    }
-}
-
-/// `/weight/checkin` for `pages/weight/checkin.html`.
-pub(super) fn path_of(file: &str) -> String {
-    url_path(file.strip_prefix("pages/").unwrap_or(file))
-}
-
-/// A page's path as access rules see it.
-pub(super) fn canonical_of(path: &str) -> Option<CanonicalPath> {
-    match canonical(path) {
-        PathForm::Canonical(root) if path == "/" => Some(root),
-        _ => CanonicalPath::of_file(path),
+        _ => Diagnostic::of_file(Rule::File, &problem.file, message),
     }
 }

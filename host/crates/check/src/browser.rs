@@ -1,5 +1,5 @@
-//! Scripts that run in the browser and call what only backend scripts have: mostly
-//! `scope="backend"` was forgotten.
+//! Finds scripts for the browser that call functions which only backend scripts have. Their
+//! author probably forgot `scope="backend"`.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,13 @@ use sluice_text::source::Source;
 
 use super::script::{self, Names};
 
-/// Sluice's functions that browsers have, too, or whose names others use.
+/// Functions of Sluice that browsers have, too, or whose names other libraries use.
 const SHARED: [&str; 5] = ["atob", "btoa", "redirect", "setHeader", "structuredClone"];
 
-/// The first such call of each script of a page.
-pub(super) fn findings(source: &Source) -> Vec<Diagnostic> {
+/// Finds the first such call of each script of a page.
+pub(crate) fn findings(source: &Source) -> Vec<Diagnostic> {
     let BrowserScripts { inline, has_files } = browser_scripts(&source.text);
-    // Names may come from files.
+    // A script file may declare the names.
     if has_files {
         return Vec::new();
     }
@@ -42,11 +42,11 @@ pub(super) fn findings(source: &Source) -> Vec<Diagnostic> {
 
 fn finding(source: &Source, at: usize, call: &str) -> Diagnostic {
     let message = format!("this script runs in the browser, where there is no `{call}`");
-    let help = "write `<script scope=\"backend\">` where it is to run on the server";
+    let help = "write `<script scope=\"backend\">` if it should run on the server";
     Diagnostic::at(Rule::BrowserScript, source, at..at + call.len(), message).help(help)
 }
 
-/// The call that begins at a byte, if it is one of Sluice's own.
+/// The call that begins at a byte, if it calls a function of Sluice.
 fn called(script: &str, at: usize, name: &str) -> Option<String> {
     let rest = script.get(at..)?.strip_prefix(name)?;
     if globals::FUNCTIONS.contains(&name) && !SHARED.contains(&name) {
@@ -69,13 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_scope_is_seen() {
+    fn finds_calls_of_the_host_in_scripts_without_scope() {
         assert_eq!(found("<p>\n<script>session.set('a', 1)</script>").as_deref(), Some("2:9"));
         assert_eq!(found("<script>let a = 1;\n  setVariable ('a', a)</script>").as_deref(), Some("2:3"));
     }
 
     #[test]
-    fn what_browsers_can_run_is_left_alone() {
+    fn ignores_scripts_that_browsers_can_run() {
         for script in [
             "response.json()",
             "btoa('a')",

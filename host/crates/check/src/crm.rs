@@ -1,4 +1,4 @@
-//! What scripts ask of the CRM, compared with what the brand declares.
+//! Compares the CRM calls of scripts with what the brand's `crm.toml` declares.
 
 use std::collections::HashSet;
 
@@ -7,17 +7,18 @@ use sluice_page::diagnostic::Rule;
 
 use super::facts::{CrmUse, Facts, Finding, Named};
 
-/// What a brand has.
-pub(super) struct Declared<'a> {
+/// The entities of a brand.
+pub(crate) struct Declared<'a> {
+    /// `crm.toml`.
     schema: &'a CrmSchema,
-    /// Entities that some script makes.
+    /// Entities that scripts create with `ensureCrmEntity`.
     ensured: HashSet<&'a str>,
-    /// Some script makes entities whose names are not written down.
+    /// Whether a script creates entities under names that are not known before it runs.
     ensures_any: bool,
 }
 
 impl<'a> Declared<'a> {
-    pub(super) fn new(schema: &'a CrmSchema, scripts: impl Iterator<Item = &'a Facts>) -> Self {
+    pub(crate) fn new(schema: &'a CrmSchema, scripts: impl Iterator<Item = &'a Facts>) -> Self {
         let uses = scripts.flat_map(|facts| &facts.crm);
         let (mut ensured, mut ensures_any) = (HashSet::new(), false);
         for used in uses.filter(|used| used.call == Call::EnsureEntity) {
@@ -29,8 +30,8 @@ impl<'a> Declared<'a> {
         Self { schema, ensured, ensures_any }
     }
 
-    /// What is wrong with the CRM calls of one script.
-    pub(super) fn findings(&self, facts: &Facts) -> Vec<Finding> {
+    /// Finds mistakes in the CRM calls of one script.
+    pub(crate) fn findings(&self, facts: &Facts) -> Vec<Finding> {
         let mut found = Vec::new();
         for used in facts.crm.iter().filter(|used| used.call != Call::EnsureEntity) {
             let from = used.slug.as_ref().and_then(|slug| self.entity(slug, &mut found));
@@ -45,7 +46,7 @@ impl<'a> Declared<'a> {
         found
     }
 
-    /// The entity, if all of it is known.
+    /// The declaration of an entity. `None` if it is missing, or if a script may change it.
     fn entity(&self, slug: &Named, found: &mut Vec<Finding>) -> Option<&'a EntitySpec> {
         if self.ensured.contains(slug.name.as_str()) {
             return None;
@@ -55,7 +56,7 @@ impl<'a> Declared<'a> {
         if declared.is_none() && !self.ensures_any {
             let slugs = entities.iter().map(|entity| entity.slug.as_str());
             let help = match entities.is_empty() {
-                true => format!("declare it in crm.toml: [[entity]] with slug = \"{}\"", slug.name),
+                true => format!("declare it in crm.toml as [[entity]] with slug = \"{}\"", slug.name),
                 false => missing(&slug.name, slugs, "[[entity]]"),
             };
             let message = format!("crm.toml declares no entity `{}`", slug.name);
@@ -65,7 +66,8 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// Fields of an entity that declares others. One that declares none keeps what it is given.
+/// Finds undeclared fields of an entity. An entity without any declared field accepts every
+/// field.
 fn undeclared(entity: Option<&EntitySpec>, keys: &[Named], found: &mut Vec<Finding>) {
     let Some(entity) = entity.filter(|entity| !entity.fields.is_empty()) else { return };
     for key in keys {
@@ -78,12 +80,13 @@ fn undeclared(entity: Option<&EntitySpec>, keys: &[Named], found: &mut Vec<Findi
     }
 }
 
-/// The pipeline and the stage that a move names.
+/// Finds unknown pipelines and stages in a call that moves an entry.
 fn place(entity: &EntitySpec, used: &CrmUse, found: &mut Vec<Finding>) {
     let named = used.pipeline.as_ref().or(used.stage.as_ref());
     if let (EntityMode::Data, Some(named)) = (entity.mode, named) {
         let message = format!("the entity `{}` has no pipelines", entity.slug);
-        let help = "declare [[entity.pipeline]] in crm.toml; only entities with mode = \"crm\" have them";
+        let help =
+            "declare [[entity.pipeline]] in crm.toml; only entities with mode = \"crm\" have pipelines";
         found.push(finding(Rule::UnknownStage, named, message, help.to_owned()));
         return;
     }
@@ -111,13 +114,13 @@ fn place(entity: &EntitySpec, used: &CrmUse, found: &mut Vec<Finding>) {
     found.push(finding(Rule::UnknownStage, stage, message, missing(&stage.name, stages(), "`stages`")));
 }
 
-/// What was probably meant, else what to declare.
+/// Suggests a similar name, or lists the known names and says where to declare a new one.
 fn missing<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone, section: &str) -> String {
     match sluice_text::suggest::nearest(name, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let known: Vec<&str> = names.take(10).collect();
-            format!("there are {}; declare it in crm.toml under {section}", known.join(", "))
+            format!("crm.toml declares {}; add `{name}` there under {section}", known.join(", "))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is found out about one script without running it.
+//! What can be known about one script without running it.
 
 use std::ops::Range;
 
@@ -7,70 +7,73 @@ use sluice_page::diagnostic::Rule;
 
 /// A mistake at bytes of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    pub rule: Rule,
-    pub span: Range<usize>,
-    pub message: String,
-    pub help: Option<String>,
+pub(crate) struct Finding {
+    pub(crate) rule: Rule,
+    pub(crate) span: Range<usize>,
+    /// What is wrong, in one sentence without a full stop.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) help: Option<String>,
 }
 
-/// One name that a script imports or passes on, or a whole module.
+/// One name that a script imports or re-exports, or a module that it imports as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// As it is written.
-    pub specifier: String,
-    pub specifier_span: Range<usize>,
-    /// The export that is asked for, and where; None for all of them or none.
-    pub name: Option<(String, Range<usize>)>,
-    /// What the script calls it; empty where it is only passed on.
-    pub local: String,
+pub(crate) struct Import {
+    /// The module as it is written in the script.
+    pub(crate) specifier: String,
+    pub(crate) specifier_span: Range<usize>,
+    /// The imported export, and where its name stands. `None` if the import names none.
+    pub(crate) name: Option<(String, Range<usize>)>,
+    /// The name that the script gives to the import. Empty if it is only re-exported.
+    pub(crate) local: String,
 }
 
-/// What a script gives to others.
+/// The exports of a script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exports {
-    /// Exported and local name; the latter is empty where another module has it.
-    pub names: Vec<(String, String)>,
-    /// Modules all of whose exports are passed on.
-    pub all_of: Vec<String>,
+pub(crate) struct Exports {
+    /// Exported name and local name. The latter is empty if another module declares it.
+    pub(crate) names: Vec<(String, String)>,
+    /// The modules of `export * from "module"`.
+    pub(crate) all_of: Vec<String>,
 }
 
-/// A call of a plain name, or the answer 401 or 403.
+/// A call that may guard the page: of a function by its plain name, or
+/// `response.status(401)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// The function of the script in which it stands; None at the top.
-    pub function: Option<String>,
-    /// The name that is called; None for `response.status(401)`.
-    pub calls: Option<String>,
-    pub span: Range<usize>,
+pub(crate) struct Step {
+    /// The function of the script that contains the call. `None` at the top level.
+    pub(crate) function: Option<String>,
+    /// The name of the called function. `None` for `response.status(401)`.
+    pub(crate) calls: Option<String>,
+    pub(crate) span: Range<usize>,
 }
 
-/// A name that stands in a script.
+/// A name, and where it stands in the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    pub name: String,
-    pub span: Range<usize>,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) span: Range<usize>,
 }
 
-/// A CRM call, as far as its options are written down.
+/// A CRM call. Options whose values are only known at run time are missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrmUse {
-    pub call: Call,
-    /// The entity; of `moveCrmToEntity` where it moves from.
-    pub slug: Option<Named>,
-    pub to_slug: Option<Named>,
-    /// Fields of the first and of the second.
-    pub keys: Vec<Named>,
-    pub to_keys: Vec<Named>,
-    pub pipeline: Option<Named>,
-    pub stage: Option<Named>,
-    /// No option is hidden in a spread.
-    pub is_complete: bool,
+pub(crate) struct CrmUse {
+    pub(crate) call: Call,
+    /// The entity. For `moveCrmToEntity` it is the one that the entry leaves.
+    pub(crate) slug: Option<Named>,
+    /// For `moveCrmToEntity`, the entity that the entry moves to.
+    pub(crate) to_slug: Option<Named>,
+    /// Fields of `slug`.
+    pub(crate) keys: Vec<Named>,
+    /// Fields of `to_slug`.
+    pub(crate) to_keys: Vec<Named>,
+    pub(crate) pipeline: Option<Named>,
+    pub(crate) stage: Option<Named>,
 }
 
 impl CrmUse {
-    /// A call of whose options nothing is known.
-    pub fn unknown(call: Call) -> Self {
+    /// A call whose options are not known.
+    pub(crate) fn unknown(call: Call) -> Self {
         Self {
             call,
             slug: None,
@@ -79,32 +82,33 @@ impl CrmUse {
             to_keys: Vec::new(),
             pipeline: None,
             stage: None,
-            is_complete: false,
         }
     }
 }
 
-/// A script, looked into.
+/// Everything that is known about a script.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
-    /// What the parser has against it. Empty where QuickJS decides alone.
-    pub syntax: Vec<Finding>,
-    /// Whether the rest is known.
-    pub is_parsed: bool,
-    pub findings: Vec<Finding>,
-    pub imports: Vec<Import>,
-    pub exports: Exports,
-    /// Template variables that it sets, as far as their names are written down.
-    pub variables: Vec<String>,
-    /// It sets others, too.
-    pub sets_others: bool,
-    pub crm: Vec<CrmUse>,
-    /// What runs for every method.
-    pub steps: Vec<Step>,
+pub(crate) struct Facts {
+    /// Syntax errors that oxc reports. Empty if oxc was not asked.
+    pub(crate) syntax: Vec<Finding>,
+    /// Whether oxc has parsed the script. If not, the fields below are empty.
+    pub(crate) is_parsed: bool,
+    /// Mistakes that are not syntax errors.
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) imports: Vec<Import>,
+    pub(crate) exports: Exports,
+    /// The template variables that the script sets by constant names.
+    pub(crate) variables: Vec<String>,
+    /// Whether the script may also set template variables by other names.
+    pub(crate) sets_others: bool,
+    pub(crate) crm: Vec<CrmUse>,
+    /// The calls that run for every request method.
+    pub(crate) steps: Vec<Step>,
 }
 
-/// `app`, `app.js`, `./app` and `../app.js` are all module `app`.
-pub fn module_code(specifier: &str) -> &str {
+/// The code of the module that a specifier names: `app` for `app`, `app.js`, `./app` and
+/// `../app.js`.
+pub(crate) fn module_code(specifier: &str) -> &str {
     let mut code = specifier;
     while let Some(rest) = code.strip_prefix("./").or_else(|| code.strip_prefix("../")) {
         code = rest;

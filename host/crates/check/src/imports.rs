@@ -1,4 +1,4 @@
-//! Imports and exports of a brand's scripts, compared with each other.
+//! Compares the imports of a brand's scripts with the exports of its modules.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use sluice_page::diagnostic::Rule;
 
 use super::facts::{Exports, Facts, Finding, Import, module_code};
 
-/// Names that a message lists at most.
+/// How many names a message lists at most.
 const NAMES_SHOWN: usize = 10;
 
-/// What a script takes from and gives to others.
-pub(super) fn of_record(record: &ModuleRecord<'_>) -> (Vec<Import>, Exports) {
+/// The imports and exports of a parsed script.
+pub(crate) fn of_record(record: &ModuleRecord<'_>) -> (Vec<Import>, Exports) {
     let range = |span: Span| span.start as usize..span.end as usize;
     let mut imports = Vec::new();
     for (specifier, places) in &record.requested_modules {
-        // Also of `import "x"` and `export * from "x"`, which ask for no name.
+        // `import "x"` and `export * from "x"` name no export, so each module gets an entry.
         imports.extend(places.first().map(|place| Import {
             specifier: specifier.to_string(),
             specifier_span: range(place.span),
@@ -67,12 +67,12 @@ pub(super) fn of_record(record: &ModuleRecord<'_>) -> (Vec<Import>, Exports) {
     (imports, exports)
 }
 
-/// The scripts of a brand by the code that imports them.
-pub(super) type ByCode<'a> = BTreeMap<String, &'a Facts>;
+/// The scripts of a brand by their module codes.
+pub(crate) type ByCode<'a> = BTreeMap<String, &'a Facts>;
 
-/// What is wrong with the imports of one script. `codes` are all that can be imported,
-/// the ones that could not be read included.
-pub(super) fn findings(
+/// Finds mistakes in the imports of one script. `codes` are the codes of all modules,
+/// including those that cannot be read.
+pub(crate) fn findings(
     facts: &Facts,
     scripts: &ByCode<'_>,
     codes: &[String],
@@ -91,7 +91,7 @@ pub(super) fn findings(
                 rule: Rule::ImportLimit,
                 span: import.specifier_span.clone(),
                 message: format!("a script may import at most {} modules", limits.imports_max),
-                help: Some("put what belongs together into one module".to_owned()),
+                help: Some("merge modules that belong together".to_owned()),
             });
         }
         match scripts.get(code) {
@@ -109,9 +109,9 @@ fn unknown_module(import: &Import, code: &str, codes: &[String]) -> Finding {
     let help = match near {
         Some(near) => format!("did you mean \"{near}\"?"),
         None if code.contains("://") || code.starts_with("node:") || code.starts_with('@') => {
-            "packages and addresses cannot be imported; copy what you need into modules/".to_owned()
+            "packages and URLs cannot be imported; copy the code that you need into modules/".to_owned()
         }
-        None => format!("make modules/{code}.js, or correct the name"),
+        None => format!("create modules/{code}.js, or correct the name"),
     };
     Finding {
         rule: Rule::UnknownModule,
@@ -132,10 +132,12 @@ fn unknown_export(import: &Import, code: &str, module: &Facts, scripts: &ByCode<
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None if name == "default" && !names.is_empty() => {
-            format!("put the names into braces: `import {{ {} }} from \"{code}\"`", shown(&names))
+            format!("import its names in braces: `import {{ {} }} from \"{code}\"`", listed(&names))
         }
-        None if names.is_empty() => "write `export` in front of what others may import".to_owned(),
-        None => format!("it exports {}", shown(&names)),
+        None if names.is_empty() => {
+            "the module exports nothing; write `export` before what other scripts may import".to_owned()
+        }
+        None => format!("it exports {}", listed(&names)),
     };
     let message = match name.as_str() {
         "default" => format!("module \"{code}\" has no default export"),
@@ -144,13 +146,15 @@ fn unknown_export(import: &Import, code: &str, module: &Facts, scripts: &ByCode<
     Some(Finding { rule: Rule::UnknownExport, span: span.clone(), message, help: Some(help) })
 }
 
-fn shown(names: &[String]) -> String {
+/// The first few names, separated by commas.
+fn listed(names: &[String]) -> String {
     let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };
     let first: Vec<&str> = names.iter().take(NAMES_SHOWN).map(String::as_str).collect();
     format!("{}{more}", first.join(", "))
 }
 
-/// Every name that a module exports. False where that cannot be known.
+/// Collects every name that a module exports. The result is false if some of them cannot be
+/// known.
 fn collect<'a>(
     code: &str,
     module: &'a Facts,
@@ -168,7 +172,7 @@ fn collect<'a>(
         Some(module) => collect(code, module, scripts, names, seen),
         None => false,
     });
-    // All of them are wanted, so no `all`, which stops early.
+    // `all` would stop at the first unknown module, but every name is needed.
     let unknown = all_known.filter(|known| !known).count();
     module.is_parsed && unknown == 0
 }

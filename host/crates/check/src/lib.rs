@@ -1,12 +1,14 @@
-//! Everything about a site that can be known without running it.
+//! Finds mistakes in a site without running it.
 //!
 //! ```text
-//! settings   sluice.toml, brand.toml, crm.toml
-//! script     one script with oxc: syntax, names, arguments, CRM calls → facts
-//! scripts    a brand's scripts: QuickJS has the last word, then imports and links
-//! browser    scripts of the browser's that call the host
-//! pages      templates, their variables, guards
-//! paths      what settings say about paths
+//! settings   reads sluice.toml, brand.toml and crm.toml
+//! script     looks into one script with oxc: syntax, names, arguments, CRM calls → facts
+//! scripts    checks all scripts of a brand: QuickJS decides about syntax, then come imports
+//! crm        compares the CRM calls of scripts with crm.toml
+//! browser    finds scripts for the browser that call the host
+//! pages      checks templates, their variables, and how pages are protected
+//! blocks     finds misspelled directives and blocks that no layout prints
+//! paths      checks the paths and limits in brand.toml
 //! ```
 
 #![deny(unsafe_code)]
@@ -14,6 +16,7 @@
 mod blocks;
 mod brand;
 mod browser;
+mod context;
 mod crm;
 mod facts;
 mod imports;
@@ -35,15 +38,20 @@ use sluice_site::files::{self, FileError};
 use sluice_site::{brand_ids, user_cache};
 use sluice_text::source::Source;
 
-/// A site's folder, with what was found wrong with its settings.
+/// How many mistakes of one settings file or template are reported at most.
+const MISTAKES_MAX: usize = 20;
+
+/// A site that can be checked.
 pub struct Site {
     dir: PathBuf,
+    /// The settings in `sluice.toml` and the environment. The defaults if these are invalid.
     pub config: SiteConfig,
+    /// The mistakes in `sluice.toml`.
     found: Vec<Diagnostic>,
 }
 
 impl Site {
-    /// Reads `sluice.toml`, with `environment` laid over it.
+    /// Reads `sluice.toml`. Variables of `environment` override its settings.
     pub fn read(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
         let mut found = site_settings(dir);
         let config = match config::read_site(dir, environment) {
@@ -58,10 +66,11 @@ impl Site {
         Self { dir: dir.to_owned(), config, found }
     }
 
-    /// A sandbox that compiles as the site's host does; takes seconds the first time.
+    /// A sandbox that compiles scripts with the site's settings. The first one on a machine
+    /// takes seconds to make.
     ///
     /// # Errors
-    /// As [`Sandbox::new`].
+    /// Those of [`Sandbox::new`].
     pub fn sandbox(&self) -> Result<Sandbox, SandboxError> {
         let config = SandboxConfig {
             concurrent_runs_max: 1,
@@ -72,11 +81,11 @@ impl Site {
         Sandbox::with_cache(&config, cache.as_ref())
     }
 
-    /// All mistakes of the site, or of one brand, by file and place. Files are named from
-    /// the site's folder.
+    /// Finds all mistakes of the site, or of one brand, sorted by file and position. Files
+    /// are relative to the site's folder.
     ///
     /// # Errors
-    /// The host's own only.
+    /// The host fails. Mistakes of the site are never errors.
     pub async fn check(
         &self,
         sandbox: &Sandbox,
@@ -116,7 +125,8 @@ impl Site {
     }
 }
 
-/// What is wrong with settings files, named from the site's folder; of their pages nothing.
+/// Finds the errors in the settings files of a site and its brands, without looking at
+/// their pages. Files are relative to the site's folder.
 pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
     let mut found = site_settings(site_dir);
     for id in brand_ids(site_dir).unwrap_or_default() {
@@ -127,10 +137,11 @@ pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
     found
 }
 
-/// Why a page does not compile, in the words of a check. For tools only: a server takes
-/// QuickJS's, whose parsing has a quota.
+/// Replaces the message of a syntax error by the one that a check gives. Only tools for
+/// authors may call this: a server keeps QuickJS's message, because oxc's parsing has no
+/// quota.
 pub fn explained(failure: Failure, brand_dir: &Path) -> Failure {
-    if failure.name != "SyntaxError" || failure.message.starts_with("module \"") {
+    if failure.name != "SyntaxError" || failure.import.is_some() {
         return failure;
     }
     let Ok(source) = files::read(brand_dir, &failure.file) else { return failure };
@@ -139,11 +150,11 @@ pub fn explained(failure: Failure, brand_dir: &Path) -> Failure {
     let place = file.source.position(first.span.start);
     let help = first.help.map(|help| format!("; {help}")).unwrap_or_default();
     let message = format!("{}{help}", first.message);
-    // The stack would only repeat the place.
+    // The stack would only repeat the position.
     Failure { message, line: place.line, column: place.column, stack: String::new(), ..failure }
 }
 
-/// Hosts that two brands want.
+/// Finds domains that two brands name, and several default brands.
 fn shared_hosts(brands: &[(String, BrandConfig)]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (index, (id, config)) in brands.iter().enumerate() {
@@ -151,7 +162,7 @@ fn shared_hosts(brands: &[(String, BrandConfig)]) -> Vec<Diagnostic> {
             let mut clash = |what: String| {
                 let message = format!("{what}, and so does brands/{other}/brand.toml");
                 let file = format!("brands/{id}/brand.toml");
-                let help = "only one brand can have it; take it out of one of the two files";
+                let help = "only one brand can do this; remove it from one of the two files";
                 found.push(Diagnostic::of_file(Rule::Settings, &file, message).help(help));
             };
             if config.default && theirs.default {
@@ -167,14 +178,14 @@ fn shared_hosts(brands: &[(String, BrandConfig)]) -> Vec<Diagnostic> {
     found
 }
 
-/// What is wrong with `sluice.toml`.
+/// Finds the mistakes in `sluice.toml`.
 fn site_settings(dir: &Path) -> Vec<Diagnostic> {
     let (source, mut found) = settings_file(dir, "sluice.toml");
     found.extend(settings::read::<SiteConfig>(&source).1);
     found
 }
 
-/// A settings file; empty where there is none.
+/// Reads a settings file. A file that does not exist counts as empty.
 fn settings_file(dir: &Path, file: &str) -> (Source, Vec<Diagnostic>) {
     let empty = Source { file: file.to_owned(), text: String::new() };
     match files::read(dir, file) {

@@ -1,16 +1,17 @@
-//! How deep a script can at most nest. Whoever parses a script calls itself for each
-//! level, and a stack that overflows ends the process; so this is found out first,
-//! without recursion. What cannot be decided for sure counts as too deep.
+//! An upper bound for how deeply a script is nested. A parser recurses for each level, and a
+//! stack overflow ends the process. So this scanner, which does not recurse, runs first. If
+//! it is not certain about a script, it counts it as too deep.
 
 use sluice_text::lexical::{is_line_break, quoted, regex_end};
 
-/// Brackets within brackets.
+/// How deeply brackets may be nested.
 const BRACKETS_MAX: usize = 200;
-/// Levels of any kind; each takes up to 3.5 KB of stack to parse (`STACK_BYTES`).
+/// How many levels of any kind there may be. oxc takes up to 3.5 KB of stack for each
+/// (`STACK_BYTES`).
 const LEVELS_MAX: usize = 8_000;
-/// So much is looked at for ends of regular expressions, however short the script.
+/// How many bytes may be searched for the ends of regular expressions in any script.
 const REGEX_BYTES_MIN: usize = 1 << 16;
-/// And so many times its length.
+/// How many more bytes may be searched, as a multiple of the script's length.
 const REGEX_BYTES_FACTOR: usize = 8;
 /// Words after which `/` begins a regular expression.
 const BEFORE_EXPRESSION: [&str; 13] = [
@@ -28,15 +29,15 @@ const BEFORE_EXPRESSION: [&str; 13] = [
     "typeof",
     "void",
 ];
-/// Words that may stand before an operand, or end a statement, or be names.
+/// Words that may stand before an operand, may end a statement, or may be names.
 const UNSURE: [&str; 6] = ["await", "break", "continue", "debugger", "of", "yield"];
-/// Words whose statement goes on after a `;`.
+/// Words that may continue a statement that began before the last `;`.
 const CONTINUES: [&str; 2] = ["else", "while"];
-/// Words after which a statement holds another one.
+/// Words of statements that contain another statement.
 const HOLDS_STATEMENT: [&str; 6] = ["if", "for", "while", "do", "with", "else"];
 
-/// Whether parsing `script` needs at most [`LEVELS_MAX`] levels for certain.
-pub fn is_bounded(script: &str) -> bool {
+/// Whether it is certain that parsing `script` needs at most [`LEVELS_MAX`] levels.
+pub(crate) fn is_bounded(script: &str) -> bool {
     let mut scanner = Scanner::new(script);
     while let Some(step) = scanner.step() {
         if !step || scanner.stack.len() > BRACKETS_MAX || scanner.levels() > LEVELS_MAX {
@@ -46,50 +47,53 @@ pub fn is_bounded(script: &str) -> bool {
     true
 }
 
-/// What is open, and what stands in it.
+/// A bracket that is open, or the script itself.
 #[derive(Default)]
-struct Open {
+struct Bracket {
     /// `(`, `[`, `{`, `` ` `` or `$` for `${`; NUL for the script.
     kind: char,
-    /// Levels around it.
+    /// The levels around the bracket.
     base: usize,
-    /// Tokens since the last place where everything before had ended for certain.
+    /// Tokens since the last place at which every construct had certainly ended.
     chain: usize,
-    /// `chain` and `statements` at the last `;`: `else` and `while` may go on with them.
+    /// `chain` and `statements` at the last `;`, because `else` and `while` may continue them.
     before: (usize, usize),
-    /// Statements and labels in `chain`, which a `,` does not end.
+    /// Statements and labels in `chain`. A `,` does not end them.
     statements: usize,
-    /// What its end is to a `/` that follows.
+    /// What a `/` after the closing bracket follows.
     end: Last,
 }
 
-/// What was read last, for telling division from a regular expression.
+/// What was read last. It tells division from a regular expression.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Last {
-    /// An operand may follow: `/` begins a regular expression.
+    /// An operand may follow, so `/` begins a regular expression.
     Operator,
-    /// A value has ended: `/` divides.
+    /// A value has ended, so `/` divides.
     #[default]
     Value,
+    /// A `/` may do either.
     Unsure,
 }
 
 struct Scanner<'a> {
     text: &'a str,
+    /// The byte of `text` that is read next.
     at: usize,
-    stack: Vec<Open>,
+    /// The open brackets. The first entry is the script.
+    stack: Vec<Bracket>,
     last: Last,
-    /// The word that was read last, unless it was a property's name.
+    /// The word that was read last. Empty if it was the name of a property.
     word: &'a str,
     after_dot: bool,
-    /// How much may still be looked at to find ends of regular expressions: a line can
-    /// hold many beginnings without an end.
+    /// How many bytes may still be searched for the ends of regular expressions. Without
+    /// such a bound, a line with many slashes would take quadratic time.
     regex_bytes_left: usize,
 }
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Self {
-        let stack = vec![Open { kind: '\0', ..Open::default() }];
+        let stack = vec![Bracket { kind: '\0', ..Bracket::default() }];
         let regex_bytes_left = REGEX_BYTES_MIN + REGEX_BYTES_FACTOR * text.len();
         Self { text, at: 0, stack, last: Last::Operator, word: "", after_dot: false, regex_bytes_left }
     }
@@ -106,7 +110,7 @@ impl<'a> Scanner<'a> {
         self.stack.last().map_or('\0', |open| open.kind)
     }
 
-    /// Reads one token. None at the end; false where the text is ambiguous.
+    /// Reads one token. `None` at the end of the script; false if the text is ambiguous.
     fn step(&mut self) -> Option<bool> {
         if self.kind() == '`' {
             return self.template_text();
@@ -179,7 +183,7 @@ impl<'a> Scanner<'a> {
                 };
             }),
             _ => {
-                // `1./2` and `a++ /2` divide.
+                // In `1./2` and `a++ /2` the slash divides.
                 self.token(if doubled || c == '.' { Last::Unsure } else { Last::Operator });
                 self.after_dot = c == '.';
                 if let Some(open) = self.stack.last_mut() {
@@ -189,7 +193,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn separate(&mut self, change: impl FnOnce(&mut Open)) {
+    fn separate(&mut self, change: impl FnOnce(&mut Bracket)) {
         self.token(Last::Operator);
         if let Some(open) = self.stack.last_mut() {
             change(open);
@@ -198,14 +202,14 @@ impl<'a> Scanner<'a> {
 
     fn open(&mut self, kind: char) {
         let end = match (kind, self.word) {
-            // A statement follows.
+            // A statement follows the closing bracket.
             ('(', "if" | "while" | "for" | "with") => Last::Operator,
             ('(', "await") | ('{', _) => Last::Unsure,
             _ => Last::Value,
         };
         self.token(Last::Operator);
         let base = self.levels();
-        self.stack.push(Open { kind, base, end, ..Open::default() });
+        self.stack.push(Bracket { kind, base, end, ..Bracket::default() });
     }
 
     fn close(&mut self, c: char) {
@@ -214,13 +218,13 @@ impl<'a> Scanner<'a> {
             return self.token(Last::Unsure);
         }
         let closed = self.stack.pop().unwrap_or_default();
-        // After `${…}` the template goes on.
+        // After `${…}` the template literal continues.
         if closed.kind != '$' {
             self.token(closed.end);
         }
     }
 
-    /// The text of a template, to its end or to the next `${`.
+    /// Reads the text of a template literal, to its end or to the next `${`.
     fn template_text(&mut self) -> Option<bool> {
         let mut is_escaped = false;
         let rest = self.rest();
@@ -246,9 +250,10 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// Division or a regular expression. False where that is not certain and matters.
+    /// Reads a division or a regular expression. False if it could be either and the
+    /// difference matters.
     fn slash(&mut self) -> bool {
-        // Behind a value it divides; looking for an end each time would be quadratic.
+        // After a value it divides. Searching for an end there would take quadratic time.
         let end = if self.last == Last::Value { None } else { regex_end(self.rest()) };
         if self.last != Last::Value {
             let looked_at =
@@ -265,8 +270,8 @@ impl<'a> Scanner<'a> {
                 true
             }
             (Last::Unsure, Some(end)) => {
-                // Read as division: the same tokens come out of it unless brackets or
-                // quotes stand in it.
+                // It is read as a division. The tokens are the same either way, unless
+                // the regular expression contains brackets or quotes.
                 let inside = self.rest().get(1..end - 1).unwrap_or_default();
                 let after = self.rest().get(end..).unwrap_or_default();
                 let is_plain = inside.ends_with(is_word)
@@ -294,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_write_is_bounded() {
+    fn accepts_ordinary_scripts() {
         let long = "const a = f(1, [2, 3]);\nif (a) { b(); } else if (c) d(); else e();\n".repeat(5_000);
         let data = format!("const a = [{}];", "{ b: \"(((\", c: [1] }, ".repeat(20_000));
         for script in [
@@ -311,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nests_without_end_is_not() {
+    fn rejects_deep_nesting_of_every_kind() {
         let many = 20_000;
         for unit in [
             "(",
@@ -355,9 +360,9 @@ mod tests {
     }
 
     #[test]
-    fn slashes_without_end_are_not_looked_at_for_ever() {
+    fn takes_linear_time_for_unclosed_regular_expressions() {
         for unit in ["1/\"[\";", "=/[", "await/[", "a/[", "=/[^/]\\"] {
-            // Minutes, if each looked to the end of the line.
+            // This would take minutes if each slash searched to the end of the line.
             let _ = is_bounded(&unit.repeat((4 << 20) / unit.len()));
         }
         assert!(is_bounded(&"x = a / b; y = /[/]/.test(c);\n".repeat(10_000)));

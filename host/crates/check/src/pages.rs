@@ -1,4 +1,5 @@
-//! Templates, the variables that they show, and pages that only a script guards.
+//! Checks templates and the variables that they print, and finds pages that only a script
+//! protects.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,18 +9,16 @@ use sluice_template::{self as template, Includes, Outline, Template, TemplateErr
 use sluice_text::excerpt::excerpt;
 use sluice_text::source::{HOLE, Source};
 
-use super::brand::{Brand, canonical_of, path_of};
+use super::MISTAKES_MAX;
+use super::context::{Brand, canonical_of, path_of};
 use super::facts::{Facts, module_code};
 use super::imports::ByCode;
 use super::scripts::{Scripted, Scripts};
 use super::{blocks, browser};
 
-/// Mistakes of one template that are reported at most.
-pub(super) const MISTAKES_MAX: usize = 20;
-
-/// What is wrong with the pages of a brand, besides their scripts. `is_known`: its
-/// settings are.
-pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> Vec<Diagnostic> {
+/// Finds mistakes in the pages of a brand, except for those in their scripts. `is_known` says
+/// whether all settings of the brand could be read.
+pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> Vec<Diagnostic> {
     let by_code = scripts.by_code();
     let mut found = Vec::new();
     let mut of_all = Known::of_brand(brand);
@@ -34,13 +33,13 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         of_all.join(&known);
         found.extend(browser::findings(&page.file.source));
         if is_known {
-            // In it every character stands where it does in the file.
+            // Every character of `html` has the position that it has in the file.
             let source = Source { file: file.clone(), text: html.clone() };
             let shown = template::outline(html);
             found.extend(unknown_variables(&source, &shown, &known));
             found.extend(blocks::unknown_directives(&source));
             found.extend(blocks::unshown_blocks(&source, &shown, brand));
-            // What a template that does not compile sets is not known.
+            // A template that does not compile may set any names.
             if mistakes.is_empty() {
                 let own = of_layouts.with(&shown);
                 found.extend(unknown_names(&source, &shown, &known, &own));
@@ -50,20 +49,20 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         }
         found.extend(mistakes);
     }
-    // What is wrong with these as files is told elsewhere.
+    // These files have mistakes that are reported elsewhere.
     let unusable: HashSet<String> = brand.folder.include_problems().into_iter().map(|one| one.file).collect();
     for (folder, directive, name) in included(brand) {
         let file = format!("{folder}/{name}.html");
         if unusable.contains(&file) {
             continue;
         }
-        // By itself, so that one that no page uses is looked at, too.
+        // Each file is compiled by itself, because maybe no page uses it.
         found.extend(template_mistakes(&file, &format!("{directive}(\"{name}\")"), brand.folder));
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
             let shown = template::outline(&source.text);
             found.extend(unknown_variables(&source, &shown, &of_all));
             found.extend(blocks::unknown_directives(&source));
-            // A component's other names are what it is given.
+            // A component gets its other names as arguments.
             if folder == "layouts" {
                 found.extend(unknown_names(&source, &shown, &of_all, &of_both));
             }
@@ -72,7 +71,7 @@ pub(super) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
     found
 }
 
-/// Every layout and component, with the directive that names it.
+/// Every layout and component: its folder, the directive that includes it, and its name.
 fn included(brand: &Brand<'_>) -> Vec<(&'static str, &'static str, String)> {
     let layouts = brand.folder.layout_names().into_iter().map(|name| ("layouts", "@extends", name));
     let components =
@@ -80,15 +79,15 @@ fn included(brand: &Brand<'_>) -> Vec<(&'static str, &'static str, String)> {
     layouts.chain(components).collect()
 }
 
-/// What keeps a template from compiling. A mistake in `{{ … }}` is taken away to find the
-/// next one.
+/// Finds the mistakes because of which a template does not compile. A `{{ … }}` with a
+/// mistake is blanked, so that the next mistake is found, too.
 fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut text = html.to_owned();
     while let Err(error) = Template::compile(file, &text, includes) {
         let rest = (error.file == file).then(|| without_output(&text, &error)).flatten();
         let mut mistake = Diagnostic::of_template(&error);
-        // What was taken away is still the author's line.
+        // The excerpt shows the author's line, without any blanking.
         let line =
             html.lines().nth(error.line.saturating_sub(1)).filter(|_| error.file == file && text != html);
         if let Some(line) = line {
@@ -103,7 +102,7 @@ fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Dia
     found
 }
 
-/// The template with the `{{ … }}` blank in which the mistake is.
+/// Blanks the `{{ … }}` that contains the mistake.
 fn without_output(text: &str, error: &TemplateError) -> Option<String> {
     let line_start: usize = text.split_inclusive('\n').take(error.line.checked_sub(1)?).map(str::len).sum();
     let line = text.get(line_start..)?;
@@ -118,11 +117,11 @@ fn without_output(text: &str, error: &TemplateError) -> Option<String> {
     Some(format!("{}{blank}{}", text.get(..start)?, text.get(end..)?))
 }
 
-/// The variables that a page can have.
+/// The template variables that a page can have.
 #[derive(Default)]
 struct Known {
     names: HashSet<String>,
-    /// Others, too.
+    /// Whether there may be others.
     is_open: bool,
 }
 
@@ -131,10 +130,10 @@ impl Known {
         Self { names: brand.config.variables.keys().cloned().collect(), is_open: false }
     }
 
-    /// What a script sets, with all that it imports.
+    /// Adds the variables that a script and its imports set.
     fn add(&mut self, facts: &Facts, by_code: &ByCode<'_>, seen: &mut HashSet<String>) {
         self.names.extend(facts.variables.iter().cloned());
-        // What could not be looked into may set anything.
+        // A script that oxc has not parsed may set any variable.
         self.is_open |= facts.sets_others || !facts.is_parsed;
         for import in &facts.imports {
             let code = module_code(&import.specifier);
@@ -167,7 +166,7 @@ fn unknown_variables(source: &Source, shown: &Outline, known: &Known) -> Vec<Dia
         let near = sluice_text::suggest::nearest(&used.name, known.names.iter().map(String::as_str));
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
-            // It is not sure enough that nothing sets it, or that this is a mistake.
+            // Something else may set the variable, or the template expects that it is unset.
             None if known.is_open || used.has_default => continue,
             None => format!(
                 "call `setVariable(\"{0}\", …)`, or set `{0}` in [variables] of brand.toml",
@@ -181,12 +180,12 @@ fn unknown_variables(source: &Source, shown: &Outline, known: &Known) -> Vec<Dia
     found
 }
 
-/// Names that `@set` gives: a page sees those of the layouts that it extends, and they see
-/// those of the page.
+/// Names that `@set` defines. A page sees the names of its layouts, and they see the names
+/// of the page.
 #[derive(Clone, Default)]
 struct SetNames {
     names: BTreeSet<String>,
-    /// A file that does not compile may give others.
+    /// Whether there may be others, because a file does not compile.
     is_open: bool,
 }
 
@@ -213,7 +212,7 @@ impl SetNames {
     }
 }
 
-/// `{{ vra.name }}`, or `{{ name }}` for `{{ var.name }}`.
+/// Finds names that are not defined: `{{ vra.name }}`, or `{{ name }}` for `{{ var.name }}`.
 fn unknown_names(source: &Source, shown: &Outline, known: &Known, set: &SetNames) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
@@ -229,20 +228,20 @@ fn unknown_names(source: &Source, shown: &Outline, known: &Known, set: &SetNames
         let help = match sluice_text::suggest::nearest(name, names) {
             _ if known.names.contains(name) => format!("write `var.{name}`"),
             Some(near) => format!("did you mean `{near}`?"),
-            // It is not sure enough that nothing sets it, or that this is a mistake.
+            // Something else may define the name, or the template expects that it is missing.
             None if unknown.is_optional || set.is_open => continue,
-            None => {
-                format!("what a script sets is `var.{name}`; other names come from `@set` and `@foreach`")
-            }
+            None => format!(
+                "write `var.{name}` for a script's variable; other names come from `@set` and `@foreach`"
+            ),
         };
-        let message = format!("nothing in this template is called `{name}`");
+        let message = format!("`{name}` is not defined in this template");
         let span = unknown.at..unknown.at + name.len();
         found.push(Diagnostic::at(Rule::UnknownVariable, source, span, message).help(help));
     }
     found
 }
 
-/// Markup that only an answer of the script keeps from visitors.
+/// Finds the call by which a script protects its page, if nothing else protects it.
 fn unguarded(brand: &Brand<'_>, page: &Scripted, html: &str, by_code: &ByCode<'_>) -> Option<Diagnostic> {
     let path = path_of(&page.file.source.file);
     let own = brand.config.page.iter().find(|known| known.path == path);
@@ -257,14 +256,15 @@ fn unguarded(brand: &Brand<'_>, page: &Scripted, html: &str, by_code: &ByCode<'_
         .steps
         .iter()
         .find(|step| step.function.is_none() && guards(step.calls.as_deref(), &page.facts, by_code, 0))?;
-    let message = "only this keeps visitors from the page, and a run that fails before it shows the page";
+    let message = "only this call protects the page: if the script fails before it, visitors see the page";
     let help = format!(
-        "add to brand.toml an [[access]] rule for {path}, or a [[page]] with path = \"{path}\" and on_error = \"error\""
+        "add an [[access]] rule for {path} to brand.toml, or a [[page]] with path = \"{path}\" and on_error = \"error\""
     );
     Some(Diagnostic::at(Rule::UnguardedPage, &page.file.source, guard.span.clone(), message).help(help))
 }
 
-/// Whether calling a name (or, without one, the step itself) answers 401 or 403.
+/// Whether a step answers with 401 or 403: directly if it calls no function, otherwise in the
+/// function that it calls.
 fn guards(name: Option<&str>, facts: &Facts, by_code: &ByCode<'_>, depth: usize) -> bool {
     let Some(name) = name else { return true };
     if depth > 4 {

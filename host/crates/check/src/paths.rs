@@ -1,17 +1,18 @@
-//! Paths that `brand.toml` names and that nothing answers.
+//! Paths in `brand.toml` that match no page or file, and limits above the host's maximum.
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use sluice_limits::policy::{BrandLayers, Origin};
+use sluice_limits::policy::{BrandLayers, EffectiveLimit, Origin};
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_site::limit_layers;
 use sluice_site::pattern::PathPattern;
 use sluice_site::public::PublicFiles;
 use sluice_text::source::Source;
 
-use super::brand::{Brand, canonical_of, path_of};
+use super::context::{Brand, canonical_of, path_of};
 
+/// The paths in `brand.toml`, with their positions.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Written {
@@ -25,8 +26,9 @@ struct Entry {
     path: Spanned<String>,
 }
 
-pub(super) fn findings(source: &Source, brand: &Brand<'_>, public: &PublicFiles) -> Vec<Diagnostic> {
-    // It was read once before, so there is nothing left to be wrong with it.
+/// Checks the paths and limits in `brand.toml`, which must be valid.
+pub(crate) fn findings(source: &Source, brand: &Brand<'_>, public: &PublicFiles) -> Vec<Diagnostic> {
+    // The file is known to be valid, so this cannot fail.
     let written: Written = toml::from_str(&source.text).unwrap_or_default();
     let pages: Vec<String> = brand.folder.pages.iter().map(|file| path_of(file)).collect();
     let files: Vec<&str> = public.paths().collect();
@@ -42,14 +44,15 @@ pub(super) fn findings(source: &Source, brand: &Brand<'_>, public: &PublicFiles)
     for entry in &written.page {
         if !pages.contains(entry.path.get_ref()) {
             let help = near(entry.path.get_ref())
-                .unwrap_or_else(|| "a page's path is its file below pages/, without .html".to_owned());
+                .unwrap_or_else(|| "the path of a page is its file below pages/ without .html".to_owned());
             unmatched(entry, "page", Some(help));
         }
     }
     for entry in &written.access {
         let path = entry.path.get_ref();
         if !meets(path, pages.iter().map(String::as_str)) && !meets(path, files.iter().copied()) {
-            let help = near(path).unwrap_or_else(|| "the rule protects nothing; correct its path".to_owned());
+            let help =
+                near(path).unwrap_or_else(|| "this rule protects nothing; correct its path".to_owned());
             unmatched(entry, "page and no file of public/", Some(help));
         }
     }
@@ -62,7 +65,8 @@ pub(super) fn findings(source: &Source, brand: &Brand<'_>, public: &PublicFiles)
     found
 }
 
-/// Whether a pattern of `brand.toml` can mean any of these paths, which may have `{name}`.
+/// Whether a pattern of `brand.toml` can match any of these paths, which may contain
+/// `{name}`.
 fn meets<'a>(pattern: &str, mut paths: impl Iterator<Item = &'a str>) -> bool {
     let Ok(parsed) = PathPattern::try_from(pattern.to_owned()) else { return true };
     let is_wild = |segment: &str| segment.starts_with('{') || segment == "*";
@@ -74,19 +78,21 @@ fn meets<'a>(pattern: &str, mut paths: impl Iterator<Item = &'a str>) -> bool {
     })
 }
 
-/// Limits that are more than the host allows.
+/// Limits of `brand.toml` above the host's maximum.
 fn limits(brand: &Brand<'_>) -> Vec<Diagnostic> {
     let own = BrandLayers { brand: brand.id, own: &brand.config.limits, page: None };
-    let mut clamped = brand.policy.clamped(own);
-    clamped.retain(|limit| matches!(limit.origin, Origin::Brand(_)));
-    for page in &brand.config.page {
+    let of_brand =
+        brand.policy.explain(own).into_iter().filter(|limit| matches!(limit.origin, Origin::Brand(_)));
+    let of_pages = brand.config.page.iter().flat_map(|page| {
         let layers = limit_layers(brand.id, brand.config, &page.path);
-        let of_page = brand.policy.clamped(layers).into_iter();
-        clamped.extend(of_page.filter(|limit| matches!(limit.origin, Origin::Page { .. })));
-    }
-    let found = clamped.iter().map(|limit| {
-        Diagnostic::of_file(Rule::IneffectiveLimit, "brand.toml", limit.to_string())
-            .help("ask whoever runs the host to raise [limits.max] in sluice.toml")
+        brand.policy.explain(layers).into_iter().filter(|limit| matches!(limit.origin, Origin::Page { .. }))
     });
-    found.collect()
+    of_brand.chain(of_pages).filter_map(|limit| ineffective(&limit)).collect()
+}
+
+fn ineffective(limit: &EffectiveLimit) -> Option<Diagnostic> {
+    let (asked, name, value) = (limit.asked?, limit.kind.name, limit.value);
+    let message = format!("{name} = {asked} is more than the host allows, so {value} applies instead");
+    let found = Diagnostic::of_file(Rule::IneffectiveLimit, "brand.toml", message);
+    Some(found.help("ask the operator of the host to raise [limits.max] in sluice.toml"))
 }

@@ -1,4 +1,4 @@
-//! One script, looked into with oxc.
+//! Looks into one script with oxc.
 
 mod arguments;
 mod calls;
@@ -23,26 +23,27 @@ use sluice_page::diagnostic::Rule;
 use super::facts::{Facts, Finding};
 use super::{imports, nesting};
 
-/// Enough for what [`nesting::is_bounded`] lets pass, more than twice over.
+/// The stack of the thread that parses. More than twice what oxc needs for any script that
+/// [`nesting::is_bounded`] accepts.
 const STACK_BYTES: usize = 64 << 20;
-/// Mistakes of one kind in one script that are told at most.
+/// How many mistakes of one kind are reported in one script at most.
 const FINDINGS_MAX: usize = 50;
-/// Larger scripts are left to QuickJS.
+/// Larger scripts are only parsed by QuickJS.
 const SCRIPT_BYTES_MAX: usize = 4 << 20;
 
-/// What can be known about `script`. Never fails: of what cannot be looked into, less is
-/// known.
-pub fn facts(script: &str) -> Facts {
+/// Finds out what can be known about `script`. Never fails: if oxc cannot parse the script,
+/// less is known.
+pub(crate) fn facts(script: &str) -> Facts {
     if !can_be_parsed(script) {
         let finding = Finding {
             rule: Rule::Nesting,
             span: 0..0,
-            message: "this script is too large or nested too deeply to be looked into".into(),
+            message: "this script is too large or too deeply nested to be checked".into(),
             help: Some("only its syntax was checked; split it into modules or functions".into()),
         };
         return Facts { findings: vec![finding], ..Facts::default() };
     }
-    // No thread, or a fault of the parser's: QuickJS still decides.
+    // If there is no thread, or oxc panics, QuickJS still decides about the syntax.
     on_own_stack(|| look(script)).unwrap_or_default()
 }
 
@@ -50,7 +51,8 @@ fn can_be_parsed(script: &str) -> bool {
     script.len() <= SCRIPT_BYTES_MAX && nesting::is_bounded(script)
 }
 
-/// oxc calls itself for each level. None where there is no thread, or it failed.
+/// Runs `look` on a thread with a large stack, because oxc recurses for each level. `None`
+/// if there is no thread, or if `look` panics.
 fn on_own_stack<T: Send>(look: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("check".into()).stack_size(STACK_BYTES);
@@ -58,22 +60,23 @@ fn on_own_stack<T: Send>(look: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
-/// The names of a script that nothing in it declares, and those that it declares for all;
-/// None where that cannot be known.
-pub fn names(script: &str) -> Option<Names> {
+/// The names that a script uses and declares. `None` if it cannot be parsed.
+pub(crate) fn names(script: &str) -> Option<Names> {
     if !can_be_parsed(script) {
         return None;
     }
     on_own_stack(|| names_here(script))?
 }
 
-/// What a script says of names.
+/// The names in a script.
 #[derive(Debug, Default)]
-pub struct Names {
-    /// With the byte at which each stands, in its order.
-    pub unresolved: Vec<(String, usize)>,
-    pub declared: Vec<String>,
-    pub has_imports: bool,
+pub(crate) struct Names {
+    /// Names that the script uses but does not declare, with their bytes, in the order of
+    /// the text.
+    pub(crate) unresolved: Vec<(String, usize)>,
+    /// Names that the script declares at its top level.
+    pub(crate) declared: Vec<String>,
+    pub(crate) has_imports: bool,
 }
 
 fn names_here(script: &str) -> Option<Names> {
@@ -112,7 +115,7 @@ fn look(script: &str) -> Facts {
             syntax::finding(script, &complaint.message, complaint.help.as_deref(), &places)
         })
         .collect();
-    // The first complaint about a place says most.
+    // Of several complaints about one place, the first says most.
     syntax.dedup_by_key(|finding| finding.span.start);
     if parsed.panicked {
         return Facts { syntax, ..Facts::default() };
@@ -127,7 +130,7 @@ fn look(script: &str) -> Facts {
     script.facts
 }
 
-/// A parsed script and what was found so far.
+/// A parsed script, and what was found in it so far.
 struct Script<'s, 'a> {
     semantic: &'s Semantic<'a>,
     text: &'s str,
@@ -148,7 +151,7 @@ impl<'s, 'a> Script<'s, 'a> {
                 AstKind::VariableDeclarator(declarator) => self.destructured(declarator),
                 AstKind::IdentifierReference(name) => {
                     self.assigned(name);
-                    self.handed_on(node);
+                    self.passed_on(node);
                 }
                 AstKind::Program(program) => self.unreachable(&program.body),
                 AstKind::FunctionBody(body) => self.unreachable(&body.statements),
@@ -178,8 +181,8 @@ impl<'s, 'a> Script<'s, 'a> {
         name.reference_id.get().is_some_and(|id| scoping.get_reference(id).symbol_id().is_none())
     }
 
-    /// `session.get` for an expression that begins with a global; members by their names
-    /// only.
+    /// The path of an expression that begins with a global: `session.get`. `None` if it
+    /// begins with anything else, or if a member has no constant name.
     fn path(&self, expression: &'a Expression<'a>) -> Option<String> {
         let mut members = Vec::new();
         let mut at = expression.get_inner_expression();
@@ -207,8 +210,8 @@ impl<'s, 'a> Script<'s, 'a> {
         }
     }
 
-    /// What a constant expression is, if it is text: a literal, or a name that is given
-    /// one once and for all.
+    /// The string that an expression is: a literal, or a name to which the script assigns a
+    /// literal only once.
     fn text_of(&self, expression: &'a Expression<'a>) -> Option<String> {
         match self.constant(expression)? {
             Expression::StringLiteral(text) => Some(text.value.to_string()),
@@ -220,7 +223,7 @@ impl<'s, 'a> Script<'s, 'a> {
         }
     }
 
-    /// What a constant expression is, if it is a number.
+    /// The number that an expression is, as for [`Self::text_of`].
     fn number_of(&self, expression: &'a Expression<'a>) -> Option<f64> {
         match self.constant(expression)? {
             Expression::NumericLiteral(number) => Some(number.value),
@@ -232,7 +235,8 @@ impl<'s, 'a> Script<'s, 'a> {
         }
     }
 
-    /// The expression that a name stands for, where the script gives it one only.
+    /// The value of a variable that the script assigns only once. Any other expression is
+    /// returned as it is.
     fn constant(&self, expression: &'a Expression<'a>) -> Option<&'a Expression<'a>> {
         let expression = expression.get_inner_expression();
         let Expression::Identifier(name) = expression else { return Some(expression) };
@@ -251,8 +255,8 @@ impl<'s, 'a> Script<'s, 'a> {
         }
     }
 
+    /// The argument at `index`. `None` after a spread, which may stand for any number.
     fn argument(&self, arguments: &'a [Argument<'a>], index: usize) -> Option<&'a Expression<'a>> {
-        // Behind a spread nobody knows what is where.
         let is_plain = arguments.iter().take(index + 1).all(|argument| !argument.is_spread());
         arguments.get(index).filter(|_| is_plain)?.as_expression()
     }
@@ -276,7 +280,7 @@ fn span_of(expression: &Expression<'_>) -> Span {
     expression.span()
 }
 
-/// ` did you mean "x"?` as help.
+/// The help text that suggests a similar name.
 fn did_you_mean<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     sluice_text::suggest::nearest(name, names).map(|near| format!("did you mean `{near}`?"))
 }
@@ -287,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    /// What scripts are made of, so that parsers get further than the first character.
+    /// Parts of scripts. With them a random text gets further than its first character.
     const PARTS: [&str; 24] = [
         "const a = 1;",
         "session.get(",
@@ -318,7 +322,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
-        fn any_text_is_looked_into(text in ".{0,80}", parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..24)) {
+        fn looks_into_any_text_without_panicking(text in ".{0,80}", parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..24)) {
             for script in [text.clone(), parts.concat(), format!("{}{text}", parts.concat())] {
                 for finding in facts(&script).findings {
                     prop_assert!(script.get(finding.span).is_some());
@@ -328,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_anything_ends_nothing() {
+    fn survives_a_megabyte_of_any_repeated_token() {
         for unit in [
             "(",
             "[",
@@ -364,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_declared_are_not_globals() {
+    fn ignores_names_that_the_script_declares_or_asks_for() {
         let script =
             "const session = { gett: 1 }; session.gett; function f(request) { request.bdoy = 1; } f({});";
         assert_eq!(facts(script).findings, []);

@@ -1,4 +1,4 @@
-//! All scripts of a brand: each by itself, then what they import from each other.
+//! Checks all scripts of a brand: first each by itself, then their imports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,37 +10,39 @@ use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_page::failures::ScriptFiles;
 use sluice_page::modules::{self, CompileError, ModuleSource as _, ScriptFile};
 use sluice_sandbox::compile::{Compiled, Unit};
-use sluice_sandbox::outcome::Failure;
+use sluice_sandbox::outcome::{Failure, ImportFault};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_text::source::Source;
 
-use super::brand::{Brand, path_of};
+use super::context::{Brand, path_of};
 use super::crm::Declared;
 use super::facts::{Facts, Finding};
 use super::{imports, script, unreadable};
 
 /// A page or a module.
-pub(super) struct Scripted {
-    /// What others import it by.
-    pub code: String,
-    pub file: ScriptFile,
-    pub facts: Facts,
-    /// The page without its scripts; None for modules.
-    pub html: Option<String>,
-    pub has_script: bool,
-    /// It does not parse.
+pub(crate) struct Scripted {
+    /// The name by which scripts import it.
+    code: String,
+    /// Empty if a page has no backend script.
+    pub(crate) file: ScriptFile,
+    pub(crate) facts: Facts,
+    /// The page without its scripts. `None` for modules.
+    pub(crate) html: Option<String>,
+    has_script: bool,
+    /// Whether the script does not parse.
     is_broken: bool,
 }
 
-/// The pages and modules of a brand, and what is wrong with each by itself.
-pub(super) struct Scripts {
-    pub all: Vec<Scripted>,
+/// The pages and modules of a brand.
+pub(crate) struct Scripts {
+    pub(crate) all: Vec<Scripted>,
+    /// The mistakes that each of them has by itself.
     found: Vec<Diagnostic>,
 }
 
 impl Scripts {
     /// Reads and parses every page and module.
-    pub(super) async fn read(sandbox: &Sandbox, brand: &Brand<'_>) -> Result<Self, SandboxError> {
+    pub(crate) async fn read(sandbox: &Sandbox, brand: &Brand<'_>) -> Result<Self, SandboxError> {
         let mut scripts = Self { all: Vec::new(), found: Vec::new() };
         let pages = brand.folder.pages.iter().map(|page| format!("pages/{page}"));
         for file in pages.chain(brand.folder.module_files()).collect::<Vec<_>>() {
@@ -66,7 +68,7 @@ impl Scripts {
             match PageSource::new(source.clone()) {
                 Err(failure) => {
                     let found = Diagnostic::of_failure(Rule::Html, &failure, Some(&source));
-                    self.found.push(found.help("put the file right, or make it smaller"));
+                    self.found.push(found.help("correct the HTML, or make the file smaller"));
                     return Ok(());
                 }
                 Ok(parts) => {
@@ -97,7 +99,8 @@ impl Scripts {
         Ok(())
     }
 
-    /// Has QuickJS parse a script, and says in the better words why it cannot.
+    /// Lets QuickJS parse a script. If it does not parse, the mistakes that oxc found are
+    /// reported, because its messages are better.
     async fn parse(
         &mut self,
         sandbox: &Sandbox,
@@ -125,8 +128,8 @@ impl Scripts {
         Ok(())
     }
 
-    /// Everything that is wrong with the scripts.
-    pub(super) async fn findings(
+    /// Finds all mistakes in the scripts.
+    pub(crate) async fn findings(
         &self,
         sandbox: &Sandbox,
         brand: &Brand<'_>,
@@ -151,7 +154,8 @@ impl Scripts {
                 Err(CompileError::Host(error)) => return Err(error),
                 Err(CompileError::Author(failure)) => {
                     let failed = self.not_linked(&script.file.source.file, &failure);
-                    // The same mistake was mostly found already, in better words.
+                    // A mistake in this file was already reported. Mostly it is the same
+                    // one, with a better message.
                     let is_known = found.iter().any(|one| one.is_error() && one.file == failed.file);
                     if !is_known {
                         found.push(failed);
@@ -162,38 +166,44 @@ impl Scripts {
         Ok(found)
     }
 
-    /// What QuickJS has against a script with all that it imports.
+    /// Reports why a script does not compile together with its imports.
     fn not_linked(&self, file: &str, failure: &Failure) -> Diagnostic {
         let named = self.all.iter().find(|script| script.file.source.file == failure.file);
-        let (message, rule) = (failure.message.as_str(), failure.name.as_str());
-        let rule = match rule {
-            "ImportError" if message.contains("nested") || message.contains("at most") => Rule::ImportLimit,
-            "ImportError" => Rule::UnknownModule,
-            "SyntaxError" if message.contains("has no export") => Rule::UnknownExport,
-            "SyntaxError" => Rule::Syntax,
-            _ => Rule::CompileLimit,
+        let rule = match failure.import {
+            Some(ImportFault::TooDeep | ImportFault::TooMany) => Rule::ImportLimit,
+            Some(ImportFault::Unusable) => Rule::UnknownModule,
+            Some(ImportFault::UnknownExport) => Rule::UnknownExport,
+            None if failure.name == "SyntaxError" => Rule::Syntax,
+            None => Rule::CompileLimit,
         };
-        match named {
+        let found = match named {
             Some(script) => Diagnostic::of_failure(rule, failure, Some(&script.file.source)),
-            None => Diagnostic::of_file(rule, file, message),
+            None => Diagnostic::of_file(rule, file, &failure.message),
+        };
+        match failure.import {
+            Some(ImportFault::TooDeep) => {
+                found.help("merge small modules, so that imports are less deeply nested")
+            }
+            _ => found,
         }
     }
 
-    /// Modules win over pages of the same name.
-    pub(super) fn by_code(&self) -> BTreeMap<String, &Facts> {
+    /// The scripts by their module codes. If a page and a module have the same code, the
+    /// module is used.
+    pub(crate) fn by_code(&self) -> BTreeMap<String, &Facts> {
         let (modules, pages): (Vec<_>, Vec<_>) = self.all.iter().partition(|script| script.html.is_none());
         let in_order = pages.into_iter().chain(modules);
         in_order.map(|script| (script.code.clone(), &script.facts)).collect()
     }
 }
 
-/// `weight/checkin` for `pages/weight/checkin.html`.
+/// The module code of a file: `weight/checkin` for `pages/weight/checkin.html`.
 fn code_of(file: &str) -> String {
     let name = file.split_once('/').map_or(file, |(_, name)| name);
     name.strip_suffix(".html").or_else(|| name.strip_suffix(".js")).unwrap_or(name).to_owned()
 }
 
-pub(super) fn diagnostic(finding: &Finding, source: &Source) -> Diagnostic {
+fn diagnostic(finding: &Finding, source: &Source) -> Diagnostic {
     Diagnostic::at(finding.rule, source, finding.span.clone(), &finding.message)
         .maybe_help(finding.help.clone())
 }

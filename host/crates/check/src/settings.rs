@@ -1,50 +1,46 @@
-//! Settings files: every mistake with its place.
+//! Settings files: finds every mistake, with its position.
 
 use serde::de::DeserializeOwned;
 
 use sluice_crm::CrmSchema;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_text::source::{Position, Source};
+use sluice_text::suggest::nearest;
 
-/// Mistakes of one file that are reported at most.
-const MISTAKES_MAX: usize = 20;
+use super::MISTAKES_MAX;
 
-/// What is wrong, where, and whether a line less would put it right.
 struct Mistake {
     place: Position,
     message: String,
     help: Option<String>,
+    /// Whether the file may be valid without this key.
     is_unknown_key: bool,
 }
 
-/// Reads a settings file. What is left when unknown keys are taken away is given, too, if
-/// that can be used.
-pub(super) fn read<T: DeserializeOwned>(source: &Source) -> (Option<T>, Vec<Diagnostic>) {
+/// Reads a settings file and reports its mistakes. Unknown keys are ignored: if there are
+/// no other mistakes, the settings are usable.
+pub(crate) fn read<T: DeserializeOwned>(source: &Source) -> (Option<T>, Vec<Diagnostic>) {
     collect(Rule::Settings, source, |source| {
         toml::from_str(&source.text).map_err(|error| of_toml(source, &error))
     })
 }
 
 /// The same for a `crm.toml`.
-pub(super) fn read_crm(source: &Source) -> (Option<CrmSchema>, Vec<Diagnostic>) {
+pub(crate) fn read_crm(source: &Source) -> (Option<CrmSchema>, Vec<Diagnostic>) {
     collect(Rule::CrmToml, source, |source| {
         CrmSchema::parse(&source.text, &source.file).map_err(|error| {
             let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-            let (message, help) = match error.message.split_once("; ") {
-                Some((message, help)) if help.starts_with("did you mean") => (message, Some(help)),
-                Some((message, help)) if help.starts_with("known are") => (message, Some(help)),
-                _ => (error.message.as_str(), None),
-            };
             Mistake {
                 place: Position { line: number(error.line), column: number(error.column) },
-                message: message.to_owned(),
-                help: help.map(str::to_owned),
-                is_unknown_key: error.message.starts_with("unknown key"),
+                message: error.message,
+                help: error.help,
+                is_unknown_key: error.is_unknown_key,
             }
         })
     })
 }
 
+/// Parses a file again and again, each time without the unknown keys that were found.
 fn collect<T>(
     rule: Rule,
     source: &Source,
@@ -73,7 +69,7 @@ fn collect<T>(
     (None, found)
 }
 
-/// `text` with a line blank, and with what belongs to it where it is a section's head.
+/// Blanks a line of `text`. If the line is the head of a section, blanks the whole section.
 fn without(text: &str, line: usize) -> String {
     let mut in_section = false;
     let mut out = String::with_capacity(text.len());
@@ -93,21 +89,108 @@ fn without(text: &str, line: usize) -> String {
 fn of_toml(source: &Source, error: &toml::de::Error) -> Mistake {
     let place = source.position(error.span().map_or(0, |span| span.start));
     let text = error.message().trim().replace('\n', "; ");
-    let mut names = text.split('`').skip(1).step_by(2);
-    let name = names.next().unwrap_or_default();
-    let (message, help) = if text.starts_with("unknown field") || text.starts_with("unknown variant") {
-        let what = if text.starts_with("unknown field") { "there is no setting" } else { "this cannot be" };
-        let known: Vec<&str> = names.collect();
-        let near = sluice_text::suggest::nearest(name, known.iter().copied());
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it can be {}", known.join(", ")),
-        };
-        (format!("{what} `{name}`"), Some(help))
-    } else if text.starts_with("missing field") {
-        (format!("`{name}` is missing"), Some(format!("add `{name} = …`")))
-    } else {
-        (text.clone(), None)
+    let (message, help, is_unknown_key) = match Complaint::of_serde(&text) {
+        Complaint::UnknownField { name, known } => {
+            let help = did_you_mean(name, &known)
+                .unwrap_or_else(|| format!("the settings here are {}", known.join(", ")));
+            (format!("there is no setting `{name}`"), Some(help), true)
+        }
+        Complaint::UnknownVariant { name, known } => {
+            let help = did_you_mean(name, &known).unwrap_or_else(|| match known.as_slice() {
+                [only] => format!("the only allowed value is {only}"),
+                several => format!("the allowed values are {}", several.join(", ")),
+            });
+            (format!("`{name}` is not an allowed value"), Some(help), false)
+        }
+        Complaint::MissingField { name } => {
+            (format!("the setting `{name}` is missing"), Some(format!("add `{name} = …`")), false)
+        }
+        Complaint::Other => (text.clone(), None, false),
     };
-    Mistake { place, message, help, is_unknown_key: text.starts_with("unknown field") }
+    Mistake { place, message, help, is_unknown_key }
+}
+
+fn did_you_mean(name: &str, known: &[&str]) -> Option<String> {
+    nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// What serde complains about. The `toml` crate gives only serde's sentence and the
+/// position, so the sentence has to be parsed. It is serde's own (`serde::de::Error`): the
+/// default texts of `unknown_field`, `unknown_variant` and `missing_field`.
+enum Complaint<'a> {
+    UnknownField { name: &'a str, known: Vec<&'a str> },
+    UnknownVariant { name: &'a str, known: Vec<&'a str> },
+    MissingField { name: &'a str },
+    Other,
+}
+
+impl<'a> Complaint<'a> {
+    fn of_serde(text: &'a str) -> Self {
+        let mut names = text.split('`').skip(1).step_by(2);
+        let name = names.next().unwrap_or_default();
+        let known = names.collect();
+        if text.starts_with("unknown field") {
+            Self::UnknownField { name, known }
+        } else if text.starts_with("unknown variant") {
+            Self::UnknownVariant { name, known }
+        } else if text.starts_with("missing field") {
+            Self::MissingField { name }
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only what serde says of it counts")]
+    struct File {
+        name: String,
+        color: Option<Color>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Color {
+        Red,
+        Blue,
+    }
+
+    /// Message and help of the first mistake.
+    fn first(text: &str) -> (String, String) {
+        let source = Source { file: "x.toml".into(), text: text.into() };
+        let first = read::<File>(&source).1.remove(0);
+        (first.message, first.help.unwrap_or_default())
+    }
+
+    #[test]
+    fn recognizes_each_complaint_of_serde() {
+        for (text, message, help) in [
+            ("nmae = 'a'", "there is no setting `nmae`", "did you mean `name`?"),
+            ("zzzzzzz = 'a'", "there is no setting `zzzzzzz`", "the settings here are name, color"),
+            ("color = 'red'", "the setting `name` is missing", "add `name = …`"),
+            ("name = 'a'\ncolor = 'rad'", "`rad` is not an allowed value", "did you mean `red`?"),
+            (
+                "name = 'a'\ncolor = 'green'",
+                "`green` is not an allowed value",
+                "the allowed values are red, blue",
+            ),
+        ] {
+            assert_eq!(first(text), (message.to_owned(), help.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn reports_every_unknown_key() {
+        let source = Source { file: "x.toml".into(), text: "name = 'a'\nb = 1\n[c]\nd = 1\n".into() };
+        let (read, found) = read::<File>(&source);
+        assert_eq!(read.unwrap().name, "a");
+        assert_eq!(found.iter().map(|one| one.line).collect::<Vec<_>>(), [2, 3]);
+    }
 }

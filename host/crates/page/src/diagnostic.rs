@@ -1,5 +1,5 @@
-//! A mistake in a site, in its author's terms, and how it is shown: for people, as
-//! JSON, and as annotations of GitHub's.
+//! A mistake in a site, in its author's terms, and the ways to print it: as text, as JSON,
+//! and as annotations for GitHub workflows.
 
 mod render;
 mod rule;
@@ -16,44 +16,46 @@ use sluice_template::TemplateError;
 use sluice_text::excerpt::excerpt;
 use sluice_text::source::{Position, Source};
 
-/// How bad it is.
+/// How serious a mistake is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// It cannot work.
+    /// The site cannot work like this.
     Error,
-    /// It is probably not what was meant.
+    /// The site probably does not do what its author wants.
     Warning,
 }
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
+    /// How serious the mistake is.
     pub severity: Severity,
-    /// Which rule it breaks; in JSON the rule's code.
+    /// The rule that the mistake breaks. In JSON it is the rule's code.
     #[serde(rename = "code")]
     pub rule: Rule,
-    /// As the author knows it: below the brand's folder, until [`Diagnostic::below`].
+    /// The file, relative to the brand's folder. [`Diagnostic::below`] makes it relative to
+    /// a folder further up.
     pub file: String,
-    /// 1-based; 0 where the whole file is meant.
+    /// 1-based; 0 if the mistake concerns the whole file.
     pub line: u32,
-    /// 1-based, in characters; 0 where the whole line or file is meant.
+    /// 1-based, in characters; 0 if the mistake concerns the whole line or file.
     pub column: u32,
-    /// Behind the last character that is meant.
+    /// The position after the last character that the mistake concerns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Position>,
-    /// What is wrong: one sentence without a full stop.
+    /// What is wrong, in one sentence without a full stop.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The line with a caret under the column, in two lines.
+    /// The line of the file, and a second line with a caret under the column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,
 }
 
 impl Diagnostic {
-    /// A mistake in a whole file.
+    /// A mistake that concerns a whole file.
     pub fn of_file(rule: Rule, file: &str, message: impl Into<String>) -> Self {
         Self {
             severity: rule.severity(),
@@ -68,13 +70,13 @@ impl Diagnostic {
         }
     }
 
-    /// A mistake in the bytes `span` of a file.
+    /// A mistake at a range of bytes of a file.
     pub fn at(rule: Rule, source: &Source, span: std::ops::Range<usize>, message: impl Into<String>) -> Self {
         let end = (span.end > span.start).then(|| source.position(span.end));
         Self { end, ..Self::at_position(rule, source, source.position(span.start), message) }
     }
 
-    /// A mistake at a place of a file.
+    /// A mistake at a position of a file.
     pub fn at_position(rule: Rule, source: &Source, place: Position, message: impl Into<String>) -> Self {
         let line = source.line(place);
         Self {
@@ -85,7 +87,8 @@ impl Diagnostic {
         }
     }
 
-    /// What keeps a script from compiling; `source` is the file that it names.
+    /// The reason why a script does not compile. `source` is the file that the failure
+    /// names.
     pub fn of_failure(rule: Rule, failure: &Failure, source: Option<&Source>) -> Self {
         let place = Position { line: failure.line, column: failure.column };
         match source.filter(|_| failure.line > 0) {
@@ -94,7 +97,7 @@ impl Diagnostic {
         }
     }
 
-    /// What keeps a template from compiling.
+    /// The reason why a template does not compile.
     pub fn of_template(error: &TemplateError) -> Self {
         Self {
             line: u32::try_from(error.line).unwrap_or(u32::MAX),
@@ -105,20 +108,22 @@ impl Diagnostic {
         }
     }
 
+    /// Adds a help text.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// With the help, if there is any.
+    /// Adds a help text, if there is one.
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help.or(self.help);
         self
     }
 
-    /// The same as named from outside `folder`.
+    /// Makes the file relative to the folder that contains `folder`: `pages/index.html`
+    /// becomes `brands/demo/pages/index.html`.
     #[must_use]
     pub fn below(mut self, folder: &str) -> Self {
         let folder = folder.trim_start_matches("./").trim_end_matches('/');
@@ -128,17 +133,18 @@ impl Diagnostic {
         self
     }
 
-    /// All of them as named from where `folder` is.
+    /// Makes the files of all diagnostics relative to the folder that contains `folder`.
     pub fn all_below(all: Vec<Self>, folder: &Path) -> Vec<Self> {
         let folder = folder.display().to_string();
         all.into_iter().map(|one| one.below(&folder)).collect()
     }
 
+    /// Whether it is an error and not a warning.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 
-    /// By file and place; what is the same in every respect once.
+    /// Sorts diagnostics by file and position, and removes duplicates.
     pub fn sort(all: &mut Vec<Self>) {
         let place = |one: &Self| (one.file.clone(), one.line, one.column, one.rule, one.message.clone());
         all.sort_by_cached_key(place);
@@ -146,7 +152,7 @@ impl Diagnostic {
     }
 }
 
-/// In one line, for the log.
+/// Prints one line, for the log.
 impl std::fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.file)?;

@@ -1,11 +1,11 @@
-//! The names that a module exports, read from its text: for messages only. QuickJS
-//! decides what is exported; it does not tell.
+//! The names that a module exports, read from its text. They serve messages only: QuickJS
+//! decides what is exported, but does not list it.
 
-/// Names that stand in front of what they declare.
+/// Keywords that stand before the name that they declare.
 const DECLARES: [&str; 5] = ["function", "class", "var", "let", "const"];
 
-/// Exported names in the order of the text; what `export *` passes on is left out.
-pub fn exported_names(script: &str) -> Vec<String> {
+/// Exported names in the order of the text. Names that `export *` passes on are missing.
+pub(crate) fn exported_names(script: &str) -> Vec<String> {
     let tokens = tokens(script);
     let mut names = Vec::new();
     let mut depth = 0usize;
@@ -20,7 +20,7 @@ pub fn exported_names(script: &str) -> Vec<String> {
     names
 }
 
-/// What the export that `rest` begins with names.
+/// Collects the names of one export; `rest` is what follows the word `export`.
 fn collect(rest: &[String], names: &mut Vec<String>) {
     let word = |index: usize| rest.get(index).map_or("", String::as_str);
     match word(0) {
@@ -36,7 +36,7 @@ fn collect(rest: &[String], names: &mut Vec<String>) {
     }
 }
 
-/// `{ a, b as c }`
+/// Collects the names of `{ a, b as c }`.
 fn list(rest: &[String], names: &mut Vec<String>) {
     let mut last = None;
     for token in rest {
@@ -50,7 +50,7 @@ fn list(rest: &[String], names: &mut Vec<String>) {
     }
 }
 
-/// `a = 1, b = f(2, 3)`
+/// Collects the names of `a = 1, b = f(2, 3)`.
 fn declared(rest: &[String], names: &mut Vec<String>) {
     let (mut depth, mut expects_name) = (0usize, true);
     for token in rest {
@@ -77,7 +77,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '$'))
 }
 
-/// Words and punctuation; comments and texts are left out.
+/// The words and punctuation of a script, without comments and strings.
 fn tokens(script: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = script;
@@ -102,7 +102,7 @@ fn tokens(script: &str) -> Vec<String> {
     tokens
 }
 
-/// Length of the text in quotes that `rest` begins with.
+/// The length of the quoted string at the beginning of `rest`, in bytes.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_export_is_read() {
+    fn reads_every_form_of_export() {
         let script = r#"
             // export const comment = 1;
             import { x } from "export";
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_read_to_its_end() {
+    fn reads_incomplete_text_to_its_end() {
         for text in
             ["", "export", "export {", "export { a", "export const", "'", "/*", "export default", "ü`\\"]
         {

@@ -1,9 +1,9 @@
 //! Splits an HTML file into its backend scripts and what the browser may see.
 //!
-//! A real HTML parser decides what a script element is. Whatever it does not
-//! recognise but another parser might (a start tag in a comment or in raw text, one
-//! that is not closed) is searched for in the text, and once more in what the holes
-//! leave: backend source must never reach a browser.
+//! An HTML parser finds the script elements. Another parser might see a script where this
+//! one does not: in a comment, in raw text, or in a tag that is not closed. So a plain text
+//! search looks for further start tags, first in the file and then in what is left of it
+//! once the scripts are removed. Backend source must never reach a browser.
 
 mod holes;
 mod tags;
@@ -15,42 +15,60 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
+use lol_html::errors::RewritingError;
 use lol_html::html_content::{Element, EndTag};
 use lol_html::{HtmlRewriter, Settings, doc_comments, element};
 
 use holes::{Visible, merge};
 use tags::{Tags, backend_scripts, is_backend};
 
-/// Elements whose content a parser may or may not take for text.
+/// Elements whose content some parsers read as text and others as HTML.
 const RAW_TEXT: &str =
     "script, style, textarea, title, noscript, xmp, iframe, noembed, noframes, plaintext, template";
 /// What an author may have written to end a comment that ended earlier.
 const COMMENT_ENDS: [&str; 5] = ["-->", "--!>", "]]>", "?>", ">"];
-/// How often what is left is searched. A file that makes a new script out of each hole
-/// more often than that is hidden whole.
+/// How often the visible rest of a file is searched for scripts. Each search removes what
+/// it finds, and that may join the two sides into a new script tag. If the last search still
+/// finds one, the whole file is hidden.
 const SEARCHES_MAX: usize = 8;
 
-const CANNOT_STAND_HERE: &str =
-    "a backend script cannot stand here: put it directly into the page, with its end tag";
-const COMMENT_ENDS_INSIDE: &str =
-    "the comment ends before the backend script that begins in it: take it, or what looks like its tag, out";
-
-/// An HTML file, taken apart. Ranges are bytes of the file.
+/// An HTML file, split into parts. Ranges are bytes of the file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Extracted {
     /// The content of each backend script, in document order.
     pub blocks: Vec<Range<usize>>,
-    /// What the browser must not see: sorted, not overlapping.
+    /// What the browser must not see. Sorted, without overlaps.
     pub holes: Vec<Range<usize>>,
-    /// Where a backend script stands that cannot be one, and why.
-    pub misplaced: Option<(usize, String)>,
+    /// The first backend script in a place where scripts are not allowed: the byte at
+    /// which it begins, and what is wrong.
+    pub misplaced: Option<(usize, Misplaced)>,
 }
 
+/// Why a backend script is not allowed where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misplaced {
+    /// The script is inside another element, or has no end tag there.
+    #[error("a backend script is not allowed here: put it directly into the page, with its end tag")]
+    NotAllowedHere,
+    /// The script begins in a comment. The comment's end is in the script's text, so a
+    /// browser would show the rest.
+    #[error(
+        "the comment ends inside the backend script that begins in it: remove the script, or the text that \
+         looks like its tag, from the comment"
+    )]
+    CommentEndsInside,
+}
+
+/// The HTML parser gave up on a file.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTML cannot be parsed: {0}")]
+pub struct HtmlError(#[from] RewritingError);
+
 impl Extracted {
-    /// The first place in the file is the one that is reported.
-    fn report(&mut self, at: usize, message: &str) {
-        if self.misplaced.as_ref().is_none_or(|(first, _)| at < *first) {
-            self.misplaced = Some((at, message.to_owned()));
+    /// Notes a misplaced script, unless an earlier one in the file is known.
+    fn report(&mut self, at: usize, misplaced: Misplaced) {
+        if self.misplaced.is_none_or(|(first, _)| at < first) {
+            self.misplaced = Some((at, misplaced));
         }
     }
 }
@@ -58,8 +76,8 @@ impl Extracted {
 /// Finds the backend scripts of `html`.
 ///
 /// # Errors
-/// The parser gave up; its message.
-pub fn extract(html: &str) -> Result<Extracted, String> {
+/// The HTML parser gave up.
+pub fn extract(html: &str) -> Result<Extracted, HtmlError> {
     let parsed = parse(html)?;
     let scripts = Tags::named("script", html);
     let mut out = Extracted::default();
@@ -70,16 +88,16 @@ pub fn extract(html: &str) -> Result<Extracted, String> {
     Ok(out)
 }
 
-/// The scripts of a page that its browser runs.
+/// The scripts of a page that the browser runs.
 #[derive(Debug, Default)]
 pub struct BrowserScripts {
-    /// The content of each that stands in the page, in document order; bytes of the file.
+    /// The content of each script in the page, in document order, as bytes of the file.
     pub inline: Vec<Range<usize>>,
-    /// There are others, with `src`.
+    /// Whether the page also loads scripts by `src`.
     pub has_files: bool,
 }
 
-/// None where the HTML cannot be parsed.
+/// Finds the browser's scripts of `html`. The result is empty if the HTML cannot be parsed.
 pub fn browser_scripts(html: &str) -> BrowserScripts {
     let found: Rc<RefCell<BrowserScripts>> = Rc::default();
     let settings = Settings::new()
@@ -118,28 +136,30 @@ fn saw_browser_script(found: &Rc<RefCell<BrowserScripts>>, el: &mut Element<'_, 
 /// What the parser found.
 #[derive(Default)]
 struct Parsed {
-    /// By where they begin.
+    /// Sorted by where they begin.
     spans: Vec<Span>,
-    /// Start tags of backend scripts in SVG or MathML that are their own end.
+    /// Where a self-closing start tag of a backend script begins in SVG or MathML.
     self_closed: HashSet<usize>,
 }
 
+/// An element or comment, as bytes of the file.
 struct Span {
     kind: Kind,
-    /// To the end of the file until the end tag is seen.
+    /// With its tags. Reaches to the end of the file if there is no end tag.
     whole: Range<usize>,
+    /// Without its tags.
     content: Range<usize>,
 }
 
 enum Kind {
-    /// A backend script that HTML takes for one.
+    /// A backend script that HTML recognizes.
     Script,
     Comment,
-    /// An element in which there may be none, by its name.
+    /// An element that must not contain backend scripts, by its name.
     Raw(String),
 }
 
-fn parse(html: &str) -> Result<Parsed, String> {
+fn parse(html: &str) -> Result<Parsed, HtmlError> {
     let found: Rc<RefCell<Parsed>> = Rc::default();
     let settings = Settings::new()
         .append_element_content_handler(element!(RAW_TEXT, |el| {
@@ -154,9 +174,8 @@ fn parse(html: &str) -> Result<Parsed, String> {
         }))
         .with_strict(false);
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
-    let written = rewriter.write(html.as_bytes());
-    let parsed = written.and_then(|()| rewriter.end());
-    parsed.map_err(|error| format!("the HTML cannot be parsed: {error}"))?;
+    rewriter.write(html.as_bytes())?;
+    rewriter.end()?;
     Ok(found.take())
 }
 
@@ -167,7 +186,7 @@ fn saw_element(found: &Rc<RefCell<Parsed>>, el: &mut Element<'_, '_>, file_end: 
     let is_html = el.namespace_uri() == "http://www.w3.org/1999/xhtml";
     let is_closed = !el.can_have_content();
     if is_backend && !is_html {
-        // It is no script to HTML, and the search finds it.
+        // HTML does not treat it as a script. The text search finds it.
         if is_closed {
             found.borrow_mut().self_closed.insert(tag.start);
         }
@@ -196,15 +215,16 @@ fn saw_element(found: &Rc<RefCell<Parsed>>, el: &mut Element<'_, '_>, file_end: 
     }
 }
 
-/// Takes the scripts that are where they may be.
+/// Takes the scripts that stand where scripts are allowed.
 fn take_blocks(parsed: &Parsed, scripts: &Tags, out: &mut Extracted) {
     for span in parsed.spans.iter().filter(|span| matches!(span.kind, Kind::Script)) {
         let end = scripts.end_after(span.content.start);
-        // Where the parser goes astray it ends a script too early, or finds one in another.
+        // If the parser disagrees with the text search, it ends a script too early or finds
+        // one script inside another.
         let is_cut = span.content.end < end.start;
         let is_inside = out.blocks.last().is_some_and(|last| span.whole.start < last.end);
         if is_cut || is_inside {
-            out.report(span.whole.start, CANNOT_STAND_HERE);
+            out.report(span.whole.start, Misplaced::NotAllowedHere);
         } else {
             out.blocks.push(span.content.clone());
         }
@@ -212,48 +232,51 @@ fn take_blocks(parsed: &Parsed, scripts: &Tags, out: &mut Extracted) {
     }
 }
 
-/// Drops every other start tag of a backend script, to the end of that script and with
-/// the comment or element around it.
+/// Hides every other start tag of a backend script, together with the rest of that script
+/// and the comment or element around it.
 fn drop_misplaced(html: &str, parsed: &Parsed, scripts: &Tags, out: &mut Extracted) {
     let mut around = Around::new(&parsed.spans);
     let mut tags_by_name = HashMap::new();
-    let mut ends_behind_comments = HashSet::new();
+    let mut ends_after_comments = HashSet::new();
     for tag in backend_scripts(html, scripts) {
         let end = match parsed.self_closed.contains(&tag.start) {
-            // It has no content; but an end tag says that its author thinks otherwise.
+            // A self-closing tag has no content. But if an end tag follows, the author
+            // meant what stands in between as the script.
             true => scripts.own_end_after(tag.end).unwrap_or(tag.end),
             false => scripts.end_after(tag.end).end,
         };
         let Some(span) = around.last_begun(tag.start) else {
-            out.report(tag.start, CANNOT_STAND_HERE);
+            out.report(tag.start, Misplaced::NotAllowedHere);
             out.holes.push(tag.start..end);
             continue;
         };
         let is_outside = end > span.whole.end;
         let (end, problem) = match &span.kind {
-            // The script itself, or its source. Behind that is its end tag.
+            // The tag is the script's own, or part of its source. After the source, it is
+            // inside the script's end tag.
             Kind::Script if tag.start < span.content.end => continue,
-            Kind::Script => (end, Some(CANNOT_STAND_HERE)),
+            Kind::Script => (end, Some(Misplaced::NotAllowedHere)),
             Kind::Comment if is_outside => {
-                ends_behind_comments.insert(end);
-                (end, Some(COMMENT_ENDS_INSIDE))
+                ends_after_comments.insert(end);
+                (end, Some(Misplaced::CommentEndsInside))
             }
             Kind::Comment => (span.whole.end, None),
             Kind::Raw(name) if is_outside => {
                 let tags = tags_by_name.entry(name).or_insert_with(|| Tags::named(name, html));
-                (tags.own_end_after(end).unwrap_or(end), Some(CANNOT_STAND_HERE))
+                (tags.own_end_after(end).unwrap_or(end), Some(Misplaced::NotAllowedHere))
             }
-            Kind::Raw(_) => (span.whole.end, Some(CANNOT_STAND_HERE)),
+            Kind::Raw(_) => (span.whole.end, Some(Misplaced::NotAllowedHere)),
         };
-        if let Some(message) = problem {
-            out.report(tag.start, message);
+        if let Some(misplaced) = problem {
+            out.report(tag.start, misplaced);
         }
         out.holes.push(span.whole.start..end);
     }
-    out.holes.extend(ends_behind_comments.into_iter().map(|end| end..comment_end(html, end)));
+    out.holes.extend(ends_after_comments.into_iter().map(|end| end..comment_end(html, end)));
 }
 
-/// The end of a comment whose script ends at `at`.
+/// The end of the comment that the author meant to close after a script that ends at `at`.
+/// Without such an end it is `at`.
 fn comment_end(html: &str, at: usize) -> usize {
     let rest = html.get(at..).unwrap_or_default();
     let text = rest.trim_ascii_start();
@@ -263,7 +286,7 @@ fn comment_end(html: &str, at: usize) -> usize {
     }
 }
 
-/// Finds the span around places that are asked for in ascending order.
+/// Finds the span around a place. The places must be given in ascending order.
 struct Around<'a> {
     rest: std::slice::Iter<'a, Span>,
     begun: Vec<&'a Span>,
@@ -274,7 +297,7 @@ impl<'a> Around<'a> {
         Self { rest: spans.iter(), begun: Vec::new() }
     }
 
-    /// Of those that contain `at`, the one that begins last.
+    /// The span that contains `at`. If several do, the one that begins last.
     fn last_begun(&mut self, at: usize) -> Option<&'a Span> {
         let count = self.rest.as_slice().partition_point(|span| span.whole.start <= at);
         self.begun.extend(self.rest.by_ref().take(count));
@@ -283,7 +306,8 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Two sides of a hole may make a new start tag. Drops those until there is none.
+/// Hides start tags that only come about because the text before a hole and the text after
+/// it are joined. Repeats until there are none.
 fn drop_glued(html: &str, out: &mut Extracted) {
     if out.holes.is_empty() {
         return;
@@ -297,7 +321,7 @@ fn drop_glued(html: &str, out: &mut Extracted) {
         }
         for tag in glued {
             let end = scripts.end_after(tag.end).end;
-            out.report(visible.in_file(tag.start), CANNOT_STAND_HERE);
+            out.report(visible.in_file(tag.start), Misplaced::NotAllowedHere);
             out.holes.push(visible.range_in_file(tag.start..end));
         }
         merge(html, &mut out.holes);

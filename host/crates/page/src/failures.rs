@@ -1,17 +1,18 @@
-//! What QuickJS reports, in the author's terms: file, line and column as the author
-//! wrote them, and names where QuickJS knows none.
+//! Translates what QuickJS reports into the author's terms: file, line and column of the
+//! author's file, and names that QuickJS does not give. The sentences that are parsed here
+//! are QuickJS's own; it has no error codes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluice_sandbox::outcome::Failure;
+use sluice_sandbox::outcome::{Failure, ImportFault};
 use sluice_text::source::Position;
 
 use super::exports::exported_names;
-use super::modules::ScriptFile;
+use super::script_file::ScriptFile;
 use super::{places, wording};
 
-/// Names that a message about a missing export lists.
+/// How many names a message about a missing export lists at most.
 const NAMES_SHOWN: usize = 10;
 
 /// The files that a failure can point into.
@@ -19,14 +20,9 @@ const NAMES_SHOWN: usize = 10;
 pub struct ScriptFiles(Arc<BTreeMap<String, ScriptFile>>);
 
 impl ScriptFiles {
-    /// By the names that QuickJS knows them by.
-    pub fn new(files: BTreeMap<String, ScriptFile>) -> Self {
+    /// Files by the names that QuickJS reports.
+    pub(crate) fn new(files: BTreeMap<String, ScriptFile>) -> Self {
         Self(Arc::new(files))
-    }
-
-    /// The same, shared.
-    pub fn all(files: Arc<BTreeMap<String, ScriptFile>>) -> Self {
-        Self(files)
     }
 
     /// The files of a script that imports nothing.
@@ -34,7 +30,8 @@ impl ScriptFiles {
         Self(Arc::new(BTreeMap::from([(file.source.file.clone(), file)])))
     }
 
-    /// `failure` with every position made the author's.
+    /// Translates every position of `failure` to the author's files, and improves the
+    /// message where the author's text says more than QuickJS.
     pub fn in_author_terms(&self, mut failure: Failure) -> Failure {
         if let Some(at) = self.missing_export(&failure.message) {
             return at;
@@ -46,7 +43,7 @@ impl ScriptFiles {
             };
             let reported = (failure.line, failure.column);
             (failure.line, failure.column) = (position.line, position.column);
-            // The first frame is where it was thrown.
+            // The first frame is the place that was just corrected.
             let [reported, found] = [reported, (position.line, position.column)]
                 .map(|(line, column)| format!("{}:{line}:{column}", failure.file));
             let mut frames = failure.stack.lines();
@@ -61,7 +58,8 @@ impl ScriptFiles {
         failure
     }
 
-    /// QuickJS says which export is missing where, but not who asked for it.
+    /// Finds the import of an export that does not exist. QuickJS names the export and the
+    /// module that lacks it, but not the script that imports it.
     fn missing_export(&self, message: &str) -> Option<Failure> {
         let (export, rest) = message.strip_prefix("Could not find export '")?.split_once("' in module '")?;
         let module = rest.strip_suffix('\'')?;
@@ -76,6 +74,7 @@ impl ScriptFiles {
         let message =
             format!("module \"{code}\" has no export `{export}`; {}", what_there_is(export, &names));
         let mut failure = Failure::new("SyntaxError", message);
+        failure.import = Some(ImportFault::UnknownExport);
         (failure.file, failure.line, failure.column) = (name.clone(), position.line, position.column);
         Some(failure)
     }
@@ -101,19 +100,19 @@ impl ScriptFiles {
 }
 
 impl ScriptFile {
-    /// Where an exception came from.
+    /// Where an exception was thrown.
     fn thrown_at(&self, line: u32, column: u32, message: &str) -> Position {
         let from = self.source.author_offset(&self.script, line, column);
         self.source.position(places::find(&self.script, from, message).unwrap_or(from))
     }
 
-    /// Where a syntax error is. QuickJS knows the line but often not the column:
-    /// then it is the token that the message quotes, if the line has it once,
-    /// else the start of the line's code.
+    /// Where a syntax error is. QuickJS reports the line, but often no column. Then the
+    /// column is that of the token that the message quotes, if the line contains it once,
+    /// and otherwise the start of the line's code.
     fn syntax_error(&self, line: u32, column: u32, message: &str) -> Position {
         let code_end = self.script.trim_end().len();
         if self.source.author_offset(&self.script, line, column) >= code_end {
-            // The code ended where more was expected.
+            // The code ended although QuickJS expected more.
             return self.source.position(code_end);
         }
         if column > 1 {
@@ -129,7 +128,7 @@ impl ScriptFile {
     }
 }
 
-/// The nearest of `names`, or a few of them.
+/// Suggests the most similar of `names`, or lists a few of them.
 fn what_there_is(export: &str, names: &[String]) -> String {
     if let Some(near) = sluice_text::suggest::nearest(export, names.iter().map(String::as_str)) {
         return format!("did you mean `{near}`?");
@@ -139,7 +138,7 @@ fn what_there_is(export: &str, names: &[String]) -> String {
     }
     if export == "default" {
         let first = names.first().map(String::as_str).unwrap_or_default();
-        return format!("put the names into braces: import {{ {first} }} from …");
+        return format!("import its names in braces: import {{ {first} }} from …");
     }
     let shown: Vec<String> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
     let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };
@@ -161,7 +160,7 @@ fn import_of(script: &str, export: &str, code: &str) -> Option<usize> {
         if named.strip_suffix(".js").unwrap_or(named) != code {
             continue;
         }
-        // The name that a default export is given here is the author's.
+        // A default export is imported under any name that the author chose.
         let given = names.get("import".len()..).unwrap_or_default();
         let name = given.trim_start();
         if export == "default" && name.starts_with(is_word) {
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_place_is_looked_for_by_name() {
+    fn finds_the_place_of_an_exception_by_the_name_in_its_message() {
         let files = ScriptFiles::of(file("function f(o) {\n  o.undeep;\n  return o.missing.deep;\n}"));
         let message = "cannot read property 'deep' of undefined";
         let found = files.in_author_terms(failure("TypeError", message, 1, 1));
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn code_that_ends_too_early_ends_where_it_ends() {
+    fn reports_incomplete_code_at_its_end() {
         let files = ScriptFiles::of(file("function half() {\n\n\n"));
         let found = files.in_author_terms(failure("SyntaxError", "unexpected token: ''", 4, 1));
         assert_eq!((found.line, found.column), (1, 18));

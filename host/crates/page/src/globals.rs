@@ -1,6 +1,6 @@
-//! What scripts find in a sandbox. A test compares these tables with the engine.
+//! The globals that scripts have in a sandbox. A test compares these tables with the engine.
 
-/// Sluice's own globals that are functions.
+/// Sluice's own functions.
 pub const FUNCTIONS: &[&str] = &[
     "addCrmFieldValue",
     "atob",
@@ -27,7 +27,7 @@ pub const FUNCTIONS: &[&str] = &[
     "structuredClone",
 ];
 
-/// Objects that nothing can be added to or taken from, with all of their members.
+/// Frozen objects, each with all of its members.
 pub const OBJECTS: &[(&str, &[&str])] = &[
     ("console", &["debug", "error", "info", "log", "warn"]),
     ("cookie", &["delete", "set"]),
@@ -58,11 +58,11 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
     ("session", &["clearCustomer", "delete", "get", "getToken", "set", "setCustomer", "setFromToken"]),
 ];
 
-/// Sluice's other globals.
+/// Sluice's other globals: classes and values.
 pub const VALUES: &[&str] =
     &["CryptoKey", "DOMException", "URL", "URLSearchParams", "customer", "is_customer"];
 
-/// JavaScript's own objects that scripts call members of, and these.
+/// JavaScript's own objects whose members scripts call, each with its members.
 pub const STANDARD_OBJECTS: &[(&str, &[&str])] = &[
     ("Array", &["from", "fromAsync", "isArray", "of"]),
     ("Date", &["UTC", "now", "parse"]),
@@ -167,8 +167,8 @@ pub const STANDARD_OBJECTS: &[(&str, &[&str])] = &[
     ("Promise", &["all", "allSettled", "any", "race", "reject", "resolve", "try", "withResolvers"]),
 ];
 
-/// The rest of what JavaScript has.
-pub const STANDARD: &[&str] = &[
+/// JavaScript's other globals.
+const STANDARD: &[&str] = &[
     "AggregateError",
     "ArrayBuffer",
     "AsyncDisposableStack",
@@ -231,7 +231,8 @@ pub const STANDARD: &[&str] = &[
     "unescape",
 ];
 
-/// What a schema can be asked for, and by which kinds where not by all.
+/// The methods of schemas. With each method stand the kinds of schema that have it; an
+/// empty list means all kinds.
 pub const SCHEMA_METHODS: &[(&str, &[&str])] = &[
     ("custom", &[]),
     ("default", &[]),
@@ -254,7 +255,7 @@ pub const SCHEMA_METHODS: &[(&str, &[&str])] = &[
     ("validate", &[]),
 ];
 
-/// What every object has, whatever it is.
+/// Members that every object inherits.
 const OF_EVERY_OBJECT: &[&str] = &[
     "__proto__",
     "constructor",
@@ -265,10 +266,10 @@ const OF_EVERY_OBJECT: &[&str] = &[
     "toString",
     "valueOf",
 ];
-/// What every function has, too.
+/// Members that every function inherits in addition.
 const OF_EVERY_FUNCTION: &[&str] = &["apply", "bind", "call", "length", "name", "prototype"];
 
-/// Names that other platforms have, and what to use here.
+/// Globals of browsers and other servers, and what to use instead.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("Buffer", "use Uint8Array, TextEncoder, btoa and atob"),
     ("Deno", "scripts run in a sandbox of their own, not in Deno"),
@@ -300,16 +301,17 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 const NO_NETWORK: &str =
     "scripts cannot reach the network; let the browser fetch in a script without `scope`";
-const NO_TIMERS: &str = "a run ends with the request, so there are no timers; do the work at once";
+const NO_TIMERS: &str = "there are no timers, because a run ends with the request; do the work at once";
 const NO_FILES: &str = "scripts cannot reach files; keep data with `session` or the CRM calls";
-const BROWSER: &str = "it is the browser's; put this code into a script without `scope`, or hand values over with `setVariable`";
+const BROWSER: &str = "it exists in browsers only; put this code into a script without `scope`, or pass values to the page with `setVariable`";
 
-/// Every global there is.
+/// Every global.
 pub fn all() -> impl Iterator<Item = &'static str> {
     let objects = OBJECTS.iter().chain(STANDARD_OBJECTS).map(|(name, _)| *name);
     objects.filter(|name| !name.contains('.')).chain(FUNCTIONS.iter().chain(VALUES).chain(STANDARD).copied())
 }
 
+/// Whether a global with this name exists.
 pub fn is_known(name: &str) -> bool {
     all().any(|known| known == name)
 }
@@ -320,12 +322,13 @@ pub fn is_read_only(name: &str) -> bool {
     own.chain(["Infinity", "NaN", "TextDecoder", "TextEncoder", "undefined"]).any(|known| known == name)
 }
 
-/// The members of `session`, `crypto.subtle`, `Math`; None where anything may be asked for.
+/// The members of an object such as `session`, `crypto.subtle` or `Math`. `None` if they
+/// are not known.
 pub fn members(path: &str) -> Option<&'static [&'static str]> {
     OBJECTS.iter().chain(STANDARD_OBJECTS).find(|(name, _)| *name == path).map(|(_, members)| *members)
 }
 
-/// Whether `path` has `member`, inherited ones included.
+/// Whether the object `path` has or inherits `member`. True if its members are not known.
 pub fn has_member(path: &str, member: &str) -> bool {
     let is_function = path.starts_with(char::is_uppercase);
     members(path).is_none_or(|members| members.contains(&member))
@@ -333,7 +336,7 @@ pub fn has_member(path: &str, member: &str) -> bool {
         || (is_function && OF_EVERY_FUNCTION.contains(&member))
 }
 
-/// What to do about a name that other platforms have.
+/// What to use instead of a global that only other platforms have.
 pub fn elsewhere(name: &str) -> Option<&'static str> {
     ELSEWHERE.iter().find(|(known, _)| *known == name).map(|(_, help)| *help)
 }

@@ -1,5 +1,5 @@
-//! A published page: its script as machine code and its template, or why it
-//! has neither.
+//! A published page: its script as machine code, and its template. A page that does not
+//! compile holds the reason instead.
 
 #![deny(unsafe_code)]
 
@@ -11,6 +11,7 @@ pub mod failures;
 pub mod globals;
 pub mod modules;
 mod places;
+mod script_file;
 pub mod store;
 mod wording;
 
@@ -29,7 +30,8 @@ use sluice_text::source::Source;
 
 use extract::extract;
 use failures::ScriptFiles;
-use modules::{CompileError, ModuleSource, ScriptFile};
+use modules::{CompileError, ModuleSource};
+use script_file::ScriptFile;
 
 /// The response of a page whose script fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -42,44 +44,54 @@ pub enum OnError {
     Error,
 }
 
-/// A page as visitors get it: its settings, and where its content is.
+/// A page as visitors get it: its settings, and a reference to its content.
 pub struct Page {
-    /// `pages/weight/checkin.html`.
+    /// The file below the brand's folder: `pages/weight/checkin.html`.
     pub file: String,
-    /// `/weight/checkin`, `/blog/{slug}`.
+    /// The path that the page answers: `/weight/checkin`, `/blog/{slug}`.
     pub route: String,
+    /// What the page's files were compiled to.
     pub content: ContentRef,
+    /// The limits of one run of its script.
     pub limits: Limits,
+    /// What a visitor gets when the script fails.
     pub on_error: OnError,
-    /// Other sites may POST here.
+    /// Whether other sites may POST here.
     pub cross_origin: bool,
-    /// Requests that one address may send.
+    /// How many requests one client address may send.
     pub rate: Option<Rate>,
 }
 
-/// The content of a page, by what went into it.
+/// A reference to the content of a page.
 #[derive(Clone)]
 pub struct ContentRef {
+    /// A hash of everything that the content was compiled from.
     pub key: CacheKey,
-    /// None: it is in the code cache, and loaded when it is asked for.
+    /// The content, if it is held in memory. `None` if it is in the code cache: then the
+    /// first request that needs it loads it.
     pub held: Option<Arc<PageContent>>,
 }
 
 /// What a page's files were compiled to.
 pub struct PageContent {
+    /// The page's backend script.
     pub script: PageScript,
+    /// The page's template, or why it does not compile.
     pub template: Result<Template, Failure>,
 }
 
 /// The script of a page.
 pub enum PageScript {
+    /// The page has no backend script.
     None,
+    /// The script can run.
     Ready {
+        /// The loaded machine code.
         script: Script,
-        /// Where its failures can point.
+        /// The files that a failure of the script can point into.
         files: ScriptFiles,
     },
-    /// It does not compile.
+    /// The script does not compile, for this reason.
     Broken(Failure),
 }
 
@@ -90,34 +102,39 @@ impl PageScript {
     }
 }
 
-/// What `sluice build` writes and reports.
+/// A page as a WebAssembly component.
 pub struct BuiltPage {
+    /// The component, as `sluice build` writes it.
     pub component: Vec<u8>,
+    /// The size of the QuickJS bytecode in the component, in bytes.
     pub bytecode_bytes: usize,
+    /// The files that a failure of the script can point into.
     pub files: ScriptFiles,
 }
 
-/// The two halves of a page file.
+/// The two halves of a page file: script and template.
 pub struct PageSource {
-    /// None when the page has no backend script.
+    /// All script blocks of the page together. `None` if the page has no backend script.
     pub script: Option<ScriptFile>,
-    /// Each script block by itself, when there are several.
+    /// Each script block by itself. Empty unless there are several.
     pub blocks: Vec<ScriptFile>,
-    /// The page as the template sees it: scripts are holes.
+    /// The page as the template sees it: a script is a hole, which keeps the positions of
+    /// what follows.
     pub html: String,
-    /// A backend script where none can be.
+    /// A failure that names the first backend script in a place where scripts are not
+    /// allowed.
     pub misplaced: Option<Failure>,
 }
 
 impl PageSource {
-    /// Takes a page file apart.
+    /// Splits a page file into its script and its template.
     ///
     /// # Errors
-    /// The HTML parser gave up on it.
+    /// The HTML parser gave up on the file.
     pub fn new(source: Source) -> Result<Self, Failure> {
-        let extracted = extract(&source.text).map_err(|message| at(&source, 0, "HtmlError", message))?;
+        let extracted = extract(&source.text).map_err(|error| at(&source, 0, "HtmlError", &error))?;
         let misplaced =
-            extracted.misplaced.map(|(offset, message)| at(&source, offset, "SyntaxError", message));
+            extracted.misplaced.map(|(offset, misplaced)| at(&source, offset, "SyntaxError", &misplaced));
         let html = source.with_holes(&extracted.holes);
         let source = Arc::new(source);
         let file = |blocks: &[std::ops::Range<usize>]| ScriptFile {
@@ -132,11 +149,12 @@ impl PageSource {
         Ok(Self { script, blocks, html, misplaced })
     }
 
-    /// Compiles the script with everything it imports into a page component.
-    /// None when the page has no script.
+    /// Compiles the script with everything that it imports into a page component. The
+    /// result is `None` if the page has no script.
     ///
     /// # Errors
-    /// The author's mistakes, in the author's terms, or the host's own.
+    /// [`CompileError::Author`] for a mistake in the author's files, with positions in
+    /// these files; [`CompileError::Host`] if the host fails.
     pub async fn build(
         &self,
         sandbox: &Sandbox,
@@ -159,12 +177,13 @@ impl PageSource {
     }
 }
 
-/// Each block must parse by itself: two halves of a statement are not a script.
+/// Checks that a block parses by itself: a statement cannot begin in one block and end in
+/// another.
 async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> Result<(), CompileError> {
     let unit =
         Unit { code: String::new(), file: block.source.file.clone(), source: block.script.to_string() };
     match sandbox.compile(&[unit], limits).await? {
-        // What it imports is looked at when the whole page is compiled.
+        // Imports are resolved when the whole page is compiled.
         Compiled::Bytecode(_) | Compiled::Incomplete(_) => Ok(()),
         Compiled::Failed(failure) => {
             let files = ScriptFiles::of(block.clone());
@@ -175,13 +194,14 @@ async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> 
 
 /// A page's content, and its script's machine code for the code cache.
 pub struct CompiledPage {
+    /// What is served.
     pub content: PageContent,
-    /// Empty where there is no script, or it does not compile.
+    /// Empty if there is no script, or if it does not compile.
     pub machine_code: Vec<u8>,
 }
 
-/// Compiles a page file for serving. What does not compile is in the content, as the
-/// reason why.
+/// Compiles a page file for serving. If the script or the template does not compile, the
+/// content holds the reason.
 pub async fn compile<F>(sandbox: &Sandbox, source: Source, files: &F, limits: &Limits) -> CompiledPage
 where
     F: ModuleSource + Includes + Sync,
@@ -206,7 +226,7 @@ where
 }
 
 impl CompiledPage {
-    /// A page of which nothing could be made.
+    /// A page whose script and template are both missing, for the same reason.
     pub fn broken(failure: Failure) -> Self {
         let template = Err(failure.clone());
         Self {
@@ -217,7 +237,8 @@ impl CompiledPage {
 }
 
 impl PageContent {
-    /// Why the page is not whole, for its author.
+    /// Why the script or the template does not compile, for the page's author. Empty if
+    /// both compile.
     pub fn problems(&self) -> Vec<Failure> {
         let script = match &self.script {
             PageScript::Broken(failure) => Some(failure.clone()),
@@ -231,13 +252,14 @@ impl PageContent {
 }
 
 impl ContentRef {
-    /// Whether both halves of the page compiled. What does not compile is never stored.
+    /// Whether the script and the template compiled. Content that is not held in memory
+    /// did: the code cache never stores any other.
     pub fn is_whole(&self) -> bool {
         self.held.as_ref().is_none_or(|content| content.problems().is_empty())
     }
 }
 
-/// A template's error as a failure of its page.
+/// Turns a template's error into a failure of its page.
 pub fn template_failure(error: TemplateError) -> Failure {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let text = error.text();
@@ -249,9 +271,9 @@ pub fn template_failure(error: TemplateError) -> Failure {
     }
 }
 
-fn at(source: &Source, offset: usize, name: &str, message: String) -> Failure {
+fn at(source: &Source, offset: usize, name: &str, problem: &dyn std::error::Error) -> Failure {
     let position = source.position(offset);
-    let mut failure = Failure::new(name, message);
+    let mut failure = Failure::new(name, problem.to_string());
     failure.file = source.file.clone();
     (failure.line, failure.column) = (position.line, position.column);
     failure

@@ -1,59 +1,65 @@
-//! The import graph of a page: which files a script reaches, read from the
-//! brand's `modules/` and `pages/`.
+//! The import graph of a page: the files of the brand's `modules/` and `pages/` that its
+//! script imports, directly or indirectly.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use sluice_kit::hex::hex;
 use sluice_limits::Limits;
 use sluice_sandbox::compile::{Compiled, Missing, Unit};
-use sluice_sandbox::outcome::Failure;
+use sluice_sandbox::outcome::{Failure, ImportFault};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_text::source::Source;
 
-use super::extract::extract;
 use super::failures::ScriptFiles;
+pub use super::script_file::{ScriptFile, ScriptFileError, script_file};
 
-/// Where modules come from; implemented by the site.
+/// Provides the modules that a page can import. The site implements it.
 pub trait ModuleSource {
-    /// The file of module `code`, or why it cannot be read. None: no such module.
-    fn module(&self, code: &str) -> Option<Result<Source, String>>;
-    /// Every code that can be imported, for suggestions.
+    /// The file of module `code`, or why it cannot be read. `None` if there is no such
+    /// module.
+    fn module(&self, code: &str) -> Option<Result<Source, UnreadableModule>>;
+    /// The code of every module, for suggestions.
     fn module_codes(&self) -> Vec<String>;
 }
 
-/// A script file, ready to compile: the author's text and the JavaScript in it.
-#[derive(Debug, Clone)]
-pub struct ScriptFile {
-    pub source: Arc<Source>,
-    pub script: Arc<str>,
+/// Why the file of a module cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{file}: {reason}")]
+pub struct UnreadableModule {
+    /// Relative to the brand's folder.
+    pub file: String,
+    /// A sentence that does not name the file.
+    pub reason: String,
 }
 
-/// What came out of compiling a page with everything it imports.
+/// A page that was compiled together with everything that it imports.
 pub struct Graph {
+    /// QuickJS bytecode.
     pub bytecode: Vec<u8>,
-    /// Files by the name that QuickJS knows them by.
+    /// The files that a failure of the script can point into.
     pub files: ScriptFiles,
-    /// SHA-256 over every source, hexadecimal.
+    /// SHA-256 over every source, in hexadecimal.
     pub source_hash: String,
 }
 
 /// Why a page has no bytecode.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// The author's mistake, in the author's terms.
+    /// A mistake in the author's files, with the position in them.
     #[error("{0}")]
     Author(Failure),
+    /// The host failed.
     #[error(transparent)]
     Host(#[from] SandboxError),
 }
 
-/// Compiles `page` and what it imports.
+/// Compiles `page` and the modules that it imports.
 ///
 /// # Errors
-/// [`CompileError::Author`] with file, line and column wherever they are known.
+/// [`CompileError::Author`] for a mistake in the author's files, with file, line and column
+/// if they are known; [`CompileError::Host`] if the host fails.
 pub async fn compile(
     sandbox: &Sandbox,
     page: ScriptFile,
@@ -77,9 +83,11 @@ pub async fn compile(
         }
     }
     let message = format!("imports are nested deeper than {} modules", limits.import_depth_max);
-    Err(CompileError::Author(Failure::new("ImportError", message)))
+    let failure = Failure { import: Some(ImportFault::TooDeep), ..Failure::new("ImportError", message) };
+    Err(CompileError::Author(failure))
 }
 
+/// Adds the missing modules to the units that are compiled next.
 fn add(
     units: &mut Vec<Unit>,
     files: &mut BTreeMap<String, ScriptFile>,
@@ -92,45 +100,29 @@ fn add(
         let codes = imported.entry(&import.importer).or_default();
         codes.insert(&import.code);
         if codes.len() > imports_max {
-            return Err(at_import(
-                files,
-                import,
-                format!("a module may import at most {imports_max} modules"),
-            ));
+            let message = format!("a module may import at most {imports_max} modules");
+            return Err(at_import(files, import, ImportFault::TooMany, message));
         }
-        // The page itself is the unit without a code.
+        // The unit without a code is the page itself.
         if !import.code.is_empty() && units.iter().any(|unit| unit.code == import.code) {
             continue;
         }
         let source = match modules.module(&import.code) {
             Some(Ok(source)) => source,
-            Some(Err(reason)) => return Err(at_import(files, import, reason)),
-            None => return Err(at_import(files, import, no_such_module(&import.code, modules))),
+            Some(Err(error)) => {
+                return Err(at_import(files, import, ImportFault::Unusable, error.to_string()));
+            }
+            None => {
+                let message = no_such_module(&import.code, modules);
+                return Err(at_import(files, import, ImportFault::Unusable, message));
+            }
         };
-        let file = script_file(source).map_err(|reason| at_import(files, import, reason))?;
+        let file = script_file(source)
+            .map_err(|error| at_import(files, import, ImportFault::Unusable, error.to_string()))?;
         units.push(unit(&import.code, &file));
         files.insert(file.source.file.clone(), file);
     }
     Ok(())
-}
-
-/// The script of a file: all of a `.js` file, the backend scripts of an `.html`
-/// file.
-///
-/// # Errors
-/// The file cannot hold a script; a sentence.
-pub fn script_file(source: Source) -> Result<ScriptFile, String> {
-    let script = if source.file.ends_with(".html") {
-        let extracted = extract(&source.text)?;
-        if let Some((offset, message)) = extracted.misplaced {
-            let position = source.position(offset);
-            return Err(format!("{}:{}:{}: {message}", source.file, position.line, position.column));
-        }
-        source.script(&extracted.blocks)
-    } else {
-        source.text.clone()
-    };
-    Ok(ScriptFile { source: Arc::new(source), script: script.into() })
 }
 
 fn unit(code: &str, file: &ScriptFile) -> Unit {
@@ -147,8 +139,13 @@ fn no_such_module(code: &str, modules: &(dyn ModuleSource + Sync)) -> String {
 }
 
 /// A failure at the import statement that caused it.
-fn at_import(files: &BTreeMap<String, ScriptFile>, import: &Missing, message: String) -> CompileError {
-    let mut failure = Failure::new("ImportError", message);
+fn at_import(
+    files: &BTreeMap<String, ScriptFile>,
+    import: &Missing,
+    fault: ImportFault,
+    message: String,
+) -> CompileError {
+    let mut failure = Failure { import: Some(fault), ..Failure::new("ImportError", message) };
     if let Some(file) = files.get(&import.importer) {
         failure.file = import.importer.clone();
         let quoted = ['"', '\''].map(|quote| format!("{quote}{}{quote}", import.specifier));

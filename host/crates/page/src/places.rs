@@ -1,15 +1,16 @@
-//! Where an exception came from, as far as the text tells. QuickJS notes a place where
-//! something is called and few others: for a property of `null`, a loop over what is no
-//! list or an assignment to a constant it reports the last place before, which may be many
-//! lines up. From there on, what the message is about is looked for.
+//! Finds where an exception was thrown. QuickJS records positions of calls and of few other
+//! operations. For a property of `null`, a loop over a value that is not iterable or an
+//! assignment to a constant it reports the last recorded position, which may be many lines
+//! up. So this module searches the script from there for what the message is about.
 
 use sluice_text::lexical::{quoted, regex_end};
 
-/// So much of a script is looked through. Failures are not paid for in fuel.
+/// How much of a script is searched, in bytes. The search costs the run no fuel, so it must
+/// be bounded.
 const WINDOW_BYTES: usize = 64 << 10;
 
-/// The byte of `script` that `message` is about; `from` is what QuickJS reports. None where
-/// nothing better is known.
+/// The byte of `script` that `message` is about; `from` is the byte that QuickJS reports.
+/// `None` if the search finds no better place.
 pub(super) fn find(script: &str, from: usize, message: &str) -> Option<usize> {
     if let Some(name) = property_of(message) {
         return Code::of(script, from).first(|code, at| code.is_member(at, name));
@@ -18,7 +19,7 @@ pub(super) fn find(script: &str, from: usize, message: &str) -> Option<usize> {
         return Code::of(script, from).first(|code, at| code.is_variable(at, name));
     }
     if let Some(name) = message.strip_suffix("' is read-only").and_then(|rest| rest.strip_prefix('\'')) {
-        // The place that is reported may be behind it.
+        // The reported position may come after the assignment.
         let assigned = |from| Code::of(script, from).first(|code, at| code.is_assigned(at, name));
         let first = assigned(0)?;
         let is_only = || assigned(first + name.len()).is_none();
@@ -28,7 +29,8 @@ pub(super) fn find(script: &str, from: usize, message: &str) -> Option<usize> {
         "value is not iterable" => Code::of(script, from).first_after(Code::takes_list),
         "Cannot convert undefined or null to object" => {
             let code = Code::of(script, from);
-            // What a call refuses is reported where it is called.
+            // If `Object.keys` and the like reject their argument, QuickJS reports the call
+            // itself.
             let is_call = code.word_end(from).is_some_and(|end| code.text(end).starts_with('('));
             let is_of_object = script.get(..from).is_some_and(|before| before.ends_with("Object."))
                 || script.get(from..).is_some_and(|rest| rest.starts_with("Object."));
@@ -38,18 +40,18 @@ pub(super) fn find(script: &str, from: usize, message: &str) -> Option<usize> {
     }
 }
 
-/// `b` of `cannot read property 'b' of undefined`.
+/// The property `b` of a message `cannot read property 'b' of undefined`.
 fn property_of(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("property '")?;
     let (name, rest) = rest.split_once('\'')?;
     (rest.starts_with(" of ") && !name.is_empty()).then_some(name)
 }
 
-/// A part of a script without comments, texts and regular expressions.
+/// A part of a script with comments, strings and regular expressions blanked.
 struct Code {
-    /// The byte at which it begins.
+    /// The byte of the script at which the part begins.
     start: usize,
-    /// As long as what it stands for.
+    /// The blanked text. It has as many bytes as the part of the script.
     plain: String,
 }
 
@@ -60,7 +62,7 @@ impl Code {
         Self { start, plain: without_texts(script.get(start..end).unwrap_or_default()) }
     }
 
-    /// The code from a byte of the script on.
+    /// The code from a byte of the script to the end of the part.
     fn text(&self, at: usize) -> &str {
         at.checked_sub(self.start).and_then(|at| self.plain.get(at..)).unwrap_or_default()
     }
@@ -69,12 +71,13 @@ impl Code {
         at.checked_sub(self.start).and_then(|at| self.plain.get(..at)).unwrap_or_default()
     }
 
+    /// The first byte of the script for which `is_meant` holds.
     fn first(&self, is_meant: impl Fn(&Self, usize) -> bool) -> Option<usize> {
         let starts = self.plain.char_indices().map(|(at, _)| self.start + at);
         starts.into_iter().find(|at| is_meant(self, *at))
     }
 
-    /// The first code behind something.
+    /// The first code after the match that `end_of` finds first.
     fn first_after(&self, end_of: impl Fn(&Self, usize) -> Option<usize>) -> Option<usize> {
         let starts = self.plain.char_indices().map(|(at, _)| self.start + at);
         let end = starts.into_iter().find_map(|at| end_of(self, at))?;
@@ -82,7 +85,7 @@ impl Code {
         Some(end + (rest.len() - rest.trim_start().len()))
     }
 
-    /// Behind the word that begins at a byte.
+    /// The end of the word that begins at a byte.
     fn word_end(&self, at: usize) -> Option<usize> {
         let rest = self.text(at);
         let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
@@ -93,7 +96,7 @@ impl Code {
         self.text(at).starts_with(name) && self.word_end(at) == Some(at + name.len())
     }
 
-    /// `.name`, or `name` of `{ name } = …`.
+    /// Whether `name` stands at a byte as a member: `.name`, or `name` of `{ name } = …`.
     fn is_member(&self, at: usize, name: &str) -> bool {
         if !self.is_word_at(at, name) {
             return false;
@@ -122,7 +125,7 @@ impl Code {
         !is_declared && (is_set && !compares || steps)
     }
 
-    /// Behind `of`, `...` or `[a] =`.
+    /// The end of an operator that needs a list: `of`, `...` or `[a] =`.
     fn takes_list(&self, at: usize) -> Option<usize> {
         let (before, rest) = (self.before(at), self.text(at));
         if self.is_word_at(at, "of") && before.ends_with(char::is_whitespace) {
@@ -134,7 +137,7 @@ impl Code {
         self.behind_pattern(at, ']')
     }
 
-    /// Behind `{ a } =`.
+    /// The end of `{ a } =`, which needs an object.
     fn takes_apart(&self, at: usize) -> Option<usize> {
         self.behind_pattern(at, '}')
     }
@@ -150,15 +153,17 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '$' | '#')
 }
 
-/// `code` with comments, texts and regular expressions blank. What is in `${ }` stays.
+/// Blanks comments, strings and regular expressions in `code`. Expressions in `${ }` stay.
 fn without_texts(code: &str) -> String {
     let mut out = String::with_capacity(code.len());
     let mut rest = code;
-    // Open brackets within each `${`.
+    // The number of open brackets within each `${`.
     let mut templates: Vec<usize> = Vec::new();
-    // What stood last, without blanks and comments; a text is a value.
+    // The last character before this one, without white space and comments. A quote stands
+    // for a whole string.
     let mut last = ';';
-    // A slash that has no end in its line is not looked for again there.
+    // Set if a slash began no regular expression: then the rest of the line is not searched
+    // for the end of another one.
     let mut divides = false;
     while let Some(c) = rest.chars().next() {
         let regex = if c == '/' && !divides && begins_regex(last) { regex_end(rest) } else { None };
@@ -192,11 +197,11 @@ fn without_texts(code: &str) -> String {
         if skipped == 0 {
             out.push_str(taken);
         } else {
-            // As many bytes, and lines stay lines.
+            // Bytes and line breaks keep their places.
             out.extend(taken.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
         }
         if !is_comment && !c.is_whitespace() {
-            // Into `${` an operand follows.
+            // After `${` an operand follows.
             last = if skipped == 0 || taken.ends_with('{') { taken.chars().last().unwrap_or(c) } else { '"' };
         }
         rest = after;
@@ -204,12 +209,12 @@ fn without_texts(code: &str) -> String {
     out
 }
 
-/// Whether what stands before a slash is no value.
+/// Whether a slash after this character begins a regular expression.
 fn begins_regex(before: char) -> bool {
     matches!(before, '(' | ',' | '=' | ':' | '[' | '!' | '&' | '|' | '?' | '{' | '}' | ';' | '+' | '>')
 }
 
-/// Up to the end of a template's text, or into its next `${`.
+/// The length up to the end of a template literal, or to the end of its next `${`.
 fn template_length(rest: &str, from: usize, templates: &mut Vec<usize>) -> usize {
     let mut is_escaped = false;
     let body = rest.get(from..).unwrap_or_default();
@@ -234,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    /// `¦` in `marked` is what is reported, `†` what is meant.
+    /// `¦` in `marked` is the position that QuickJS reports, `†` the one to be found.
     fn check(marked: &str, message: &str) {
         let reported = marked.replace('†', "").find('¦').unwrap();
         let expected = marked.replace('¦', "").find('†');
@@ -243,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_is_about_is_found() {
+    fn finds_what_a_message_is_about() {
         let read = "cannot read property 'b' of null";
         check("¦f(1);\n'x.b'; // x.b\nab.ab; a.†b.b", read);
         check("¦o.a.†b.c", read);
@@ -265,7 +270,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_looked_through(parts in prop::collection::vec(
+        fn searches_any_text_without_panicking(parts in prop::collection::vec(
             prop::sample::select(&["`", "${", "}", "{", "'", "\"", "/", "*", "\\", "\n", "ü", "a", ".a", " of ", "...", "] =", "//", "/*", "="][..]),
             0..40,
         ), from in 0_usize..50) {
@@ -286,10 +291,10 @@ mod tests {
     }
 
     #[test]
-    fn slashes_without_end_are_not_looked_at_for_ever() {
+    fn takes_linear_time_for_unclosed_regular_expressions() {
         for unit in ["=/[", "=/a/ ", "=/[^/]\\", "`${", "'/"] {
             let script = unit.repeat((1 << 20) / unit.len());
-            // A hundred failures like this one would take minutes, if each slash looked to the end.
+            // If each slash searched to the end, these hundred failures would take minutes.
             for _ in 0..100 {
                 let _ = find(&script, 0, "'a' is read-only");
             }

@@ -1,5 +1,6 @@
-//! The contents of pages, loaded when they are asked for. A site of ten thousand pages
-//! starts like one of ten, and holds in memory what visitors look at.
+//! The contents of pages. A content is loaded at the first request for its page, so a site
+//! with ten thousand pages starts as fast as a site with ten, and only pages that visitors
+//! use take memory.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,40 +13,45 @@ use sluice_sandbox::cache::{CacheKey, CodeCache};
 use super::bundle::{self, Header};
 use super::{ContentRef, Page, PageContent};
 
-/// Mappings of one loaded page: its image's parts have protections of their own.
+/// Memory mappings that one loaded page takes: each part of its image has a protection of
+/// its own.
 const PAGE_MAPPINGS: usize = 4;
-/// What sandboxes, threads and libraries need of the process's mappings.
+/// Memory mappings that are left for sandboxes, threads and libraries.
 const OTHER_MAPPINGS: usize = 16_384;
+/// Where Linux says how many memory mappings a process can have.
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
-/// Linux's default.
+/// Linux's default for [`MAX_MAP_COUNT`].
 const MAX_MAP_COUNT_DEFAULT: usize = 65_530;
-/// More would hold hundreds of megabytes.
+/// More loaded pages would take hundreds of megabytes.
 const LOADED_PAGES_MAX: usize = 4_096;
+/// The store holds this many pages even if there are few memory mappings.
 const LOADED_PAGES_MIN: usize = 64;
 
-/// Contents on disk, and the most wanted ones in memory.
+/// Keeps contents on disk, and the most used ones in memory.
 pub struct PageStore {
     cache: Option<CodeCache>,
     loaded: Cache<CacheKey, Arc<PageContent>>,
 }
 
 impl PageStore {
-    /// Without a cache every page stays in memory.
+    /// A store on top of a code cache. Without a cache every page stays in memory.
     pub fn new(cache: Option<CodeCache>) -> Self {
         let maps = std::fs::read_to_string(MAX_MAP_COUNT).ok().and_then(|text| text.trim().parse().ok());
         Self { cache, loaded: Cache::new(capacity(maps.unwrap_or(MAX_MAP_COUNT_DEFAULT))) }
     }
 
+    /// The code cache, if there is one.
     pub fn cache(&self) -> Option<&CodeCache> {
         self.cache.as_ref()
     }
 
-    /// Whether a content can be loaded.
+    /// Whether the code cache has a content.
     pub fn has(&self, key: &CacheKey) -> bool {
         self.cache.as_ref().is_some_and(|cache| cache.has(key))
     }
 
-    /// Keeps a whole page's content: on disk where there is a cache, else in memory.
+    /// Stores the content of a page that has compiled: on disk if there is a cache,
+    /// otherwise in memory.
     pub fn keep(
         &self,
         key: CacheKey,
@@ -57,7 +63,7 @@ impl PageStore {
         let stored = self.cache.as_ref().is_some_and(|cache| match bundle::write(header, machine_code) {
             Ok(bundle) => cache.write(&key, &bundle),
             Err(error) => {
-                tracing::warn!(file = header.file, error, "a compiled page cannot be kept");
+                tracing::warn!(file = header.file, %error, "a compiled page cannot be stored");
                 false
             }
         });
@@ -65,8 +71,8 @@ impl PageStore {
         ContentRef { key, held: (!stored).then_some(content) }
     }
 
-    /// The content of `page`, loaded if need be; made by `compile` where the cache has
-    /// lost it. Visitors who come meanwhile wait for the same.
+    /// The content of `page`. If it is not in memory, it is loaded; if the cache has lost
+    /// it, `compile` makes it. Other requests for the page wait for the same result.
     pub async fn content<F>(
         &self,
         sandbox: &Sandbox,
@@ -87,11 +93,14 @@ impl PageStore {
                 Some(Err(reason)) => {
                     tracing::warn!(
                         page = page.file,
-                        reason,
-                        "a compiled page is of no use; it is compiled again"
+                        %reason,
+                        "a stored page cannot be loaded; it is compiled again"
                     );
                 }
-                None => tracing::warn!(page = page.file, "a compiled page is gone; it is compiled again"),
+                None => tracing::warn!(
+                    page = page.file,
+                    "a stored page is missing from the code cache; it is compiled again"
+                ),
             }
             Ok::<_, std::convert::Infallible>(Arc::new(compile().await))
         };
@@ -99,15 +108,16 @@ impl PageStore {
         content
     }
 
-    /// Drops what is not among `pages` and too much for the disk. Blocks.
+    /// Deletes the entries of the code cache that were used longest ago until it is small
+    /// enough, but none in `keep`. Blocks.
     pub fn evict(&self, keep: &HashSet<CacheKey>) {
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.evict(keep)) {
-            tracing::warn!(%error, "the code cache cannot be tidied");
+            tracing::warn!(%error, "old entries of the code cache cannot be deleted");
         }
     }
 }
 
-/// How many pages are held at most, so that mappings are left for everything else.
+/// How many pages can be in memory so that enough memory mappings are left.
 fn capacity(max_map_count: usize) -> usize {
     (max_map_count.saturating_sub(OTHER_MAPPINGS) / PAGE_MAPPINGS).clamp(LOADED_PAGES_MIN, LOADED_PAGES_MAX)
 }
@@ -117,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_leave_mappings_for_others() {
+    fn capacity_leaves_memory_mappings_free() {
         assert_eq!(capacity(MAX_MAP_COUNT_DEFAULT), LOADED_PAGES_MAX);
         assert_eq!(capacity(20_000), 904);
         assert_eq!(capacity(1_000), LOADED_PAGES_MIN);

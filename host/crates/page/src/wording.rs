@@ -1,18 +1,19 @@
-//! Better words for what QuickJS reports of a run: where it knows no more than `not a
-//! function`, the author's text says what was meant.
+//! Better messages for exceptions of a run. Where QuickJS says no more than `not a
+//! function`, the author's text tells what was called. The messages that are matched here
+//! are QuickJS's own.
 
 use sluice_sandbox::outcome::Failure;
 use sluice_text::source::Position;
 use sluice_text::suggest;
 
-use super::modules::ScriptFile;
+use super::script_file::ScriptFile;
 use crate::globals;
 
-/// So much of a script is looked through for names. Failures are not paid for in fuel.
+/// How much of a script is searched for names, in bytes. The search costs the run no fuel,
+/// so it must be bounded.
 const NAMES_BYTES: usize = 64 << 10;
 
-/// The message of an exception that was thrown at its line and column, if there is a
-/// better one.
+/// A better message for an exception, if there is one. Its line and column must be right.
 pub(super) fn thrown(failure: &Failure, file: &ScriptFile) -> Option<String> {
     match (failure.name.as_str(), failure.message.as_str()) {
         ("ReferenceError", message) => undefined(message, &file.script),
@@ -37,7 +38,8 @@ fn undefined(message: &str, script: &str) -> Option<String> {
     Some(format!("{message}; {help}"))
 }
 
-/// Names that the script gives, as far as a glance tells.
+/// Names that follow a keyword such as `const` in the script. Function parameters and
+/// destructured names are missing.
 fn declared(script: &str) -> impl Iterator<Item = &str> {
     let script = script.get(..script.floor_char_boundary(NAMES_BYTES)).unwrap_or(script);
     let words = script.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
@@ -60,29 +62,31 @@ fn not_a_function(failure: &Failure, file: &ScriptFile) -> Option<String> {
         let help = near.map(|near| format!("; did you mean `{path}.{near}`?")).unwrap_or_default();
         return Some(format!("`{name}` is not a function{help}"));
     }
-    // A built-in function says the same of what it is given.
+    // QuickJS reports the same if a built-in function is given something else than a
+    // function.
     Some(match is_without_arguments {
         true => format!("`{name}` is not a function"),
-        false => format!("`{name}`, or something that it is given, is not a function"),
+        false => format!("`{name}`, or an argument that is passed to it, is not a function"),
     })
 }
 
-/// What a line calls.
+/// A call in a line.
 #[derive(Debug, PartialEq)]
 struct Called<'a> {
-    /// `a.b.c`
+    /// What is called: `a.b.c`.
     name: &'a str,
     is_without_arguments: bool,
 }
 
-/// The call at a character of a line: `a.b.c` for any of the names, if `(` follows.
+/// The call at a character of a line. The character may be in any of the names of `a.b.c`;
+/// a `(` must follow.
 fn called(line: &str, column: usize) -> Option<Called<'_>> {
     let is_part = |c: char| is_word(c) || c == '.';
     let at = line.char_indices().nth(column)?.0;
     let (before, after) = line.split_at(at);
     let start = before.trim_end_matches(is_part).len();
     let length = after.find(|c| !is_part(c)).unwrap_or(after.len());
-    // Of `f().b` what is called is `b`.
+    // In `f().b()` the name is `b`.
     let name = line.get(start..at + length)?.trim_start_matches('.');
     let arguments = line.get(at + length..)?.trim_start().strip_prefix('(')?;
     let is_name = name.starts_with(|c: char| is_word(c) && !c.is_numeric()) && !name.ends_with('.');
@@ -109,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_called_is_named() {
+    fn names_what_is_not_a_function() {
         let cases = [
             (
                 "  session.gett('a')",
@@ -118,7 +122,11 @@ mod tests {
             ),
             ("let session = a; session.gett()", 26, Some("`session.gett` is not a function")),
             ("  o.deep.x ( )", 10, Some("`o.deep.x` is not a function")),
-            ("items.sort(5)", 7, Some("`items.sort`, or something that it is given, is not a function")),
+            (
+                "items.sort(5)",
+                7,
+                Some("`items.sort`, or an argument that is passed to it, is not a function"),
+            ),
             ("q()", 1, Some("`q` is not a function")),
             ("new o.a()", 5, Some("`o.a` is not a function")),
             ("o['a']()", 1, None),
@@ -132,11 +140,11 @@ mod tests {
         for (text, column, expected) in cases {
             assert_eq!(told("TypeError", "not a function", text, column).as_deref(), expected, "{text}");
         }
-        assert_eq!(told("Error", "not a function", "q()", 1), None, "the author's own words stay");
+        assert_eq!(told("Error", "not a function", "q()", 1), None, "the author's own message stays");
     }
 
     #[test]
-    fn names_of_other_platforms_and_misspelt_ones_are_explained() {
+    fn explains_names_of_other_platforms_and_misspelled_names() {
         let undefined =
             |name: &str, text: &str| told("ReferenceError", &format!("{name} is not defined"), text, 1);
         let fetch = undefined("fetch", "").unwrap();

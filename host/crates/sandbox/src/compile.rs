@@ -52,6 +52,7 @@ impl Sandbox {
                 line: failure.line,
                 column: failure.column,
                 stack: failure.stack,
+                import: None,
             })),
             Ok(Err(trap)) => match ended_by(&trap, &limits, heap_was_full) {
                 Some((_, failure)) => failed(&failure.name, format!("while compiling: {}", failure.message)),

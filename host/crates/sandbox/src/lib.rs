@@ -253,6 +253,7 @@ fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>
         line: failure.line,
         column: failure.column,
         stack: failure.stack,
+        import: None,
     };
     (outcome, Some(failure))
 }

@@ -64,6 +64,21 @@ pub struct Failure {
     pub column: u32,
     /// The JavaScript stack; empty if it is unknown.
     pub stack: String,
+    /// Set if an import is at fault.
+    pub import: Option<ImportFault>,
+}
+
+/// What is wrong with an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportFault {
+    /// The module does not exist, or its file cannot be used.
+    Unusable,
+    /// The module has no such export.
+    UnknownExport,
+    /// A module imports more modules than it may.
+    TooMany,
+    /// The imports are nested too deeply.
+    TooDeep,
 }
 
 impl Failure {
@@ -76,6 +91,7 @@ impl Failure {
             line: 0,
             column: 0,
             stack: String::new(),
+            import: None,
         }
     }
 

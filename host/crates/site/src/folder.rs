@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sluice_page::bundle::{Role, Used};
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_page::extract::extract;
-use sluice_page::modules::ModuleSource;
+use sluice_page::modules::{ModuleSource, UnreadableModule};
 use sluice_sandbox::cache::CacheKey;
 use sluice_template::Includes;
 use sluice_text::source::Source;
@@ -131,7 +131,7 @@ impl BrandFolder {
         match at {
             None => Ok(source),
             Some(at) => {
-                let message = "a backend script cannot stand here";
+                let message = "a backend script is not allowed here";
                 let mistake = Diagnostic::at(Rule::MisplacedScript, &source, at..at, message);
                 Err(mistake.help("move it to a page or a module"))
             }
@@ -152,8 +152,14 @@ impl BrandFolder {
 }
 
 impl ModuleSource for BrandFolder {
-    fn module(&self, code: &str) -> Option<Result<Source, String>> {
-        Some(self.source(&self.resolve(Role::Module, code)?).map_err(|error| error.to_string()))
+    fn module(&self, code: &str) -> Option<Result<Source, UnreadableModule>> {
+        let source = self.source(&self.resolve(Role::Module, code)?);
+        Some(
+            source.map_err(|error| UnreadableModule {
+                file: error.file.clone(),
+                reason: error.fault.to_string(),
+            }),
+        )
     }
 
     fn module_codes(&self) -> Vec<String> {
@@ -211,7 +217,7 @@ impl<'a> Recorder<'a> {
 }
 
 impl ModuleSource for Recorder<'_> {
-    fn module(&self, code: &str) -> Option<Result<Source, String>> {
+    fn module(&self, code: &str) -> Option<Result<Source, UnreadableModule>> {
         let found = self.folder.module(code)?;
         if let Ok(source) = &found {
             self.note(Role::Module, code, &source.file, &source.text);

@@ -115,7 +115,7 @@ pub enum PublicFault {
     #[error("its name is not UTF-8 text")]
     Name,
     /// It contains a backend script, which visitors must not see.
-    #[error("a backend script cannot stand in public/; the file is not served")]
+    #[error("a backend script is not allowed in public/; the file is not served")]
     BackendScript(Position),
     /// It is HTML that is too large to be searched for backend scripts.
     #[error("HTML of more than {SCANNED_BYTES_MAX} bytes; the file is not served")]

@@ -54,7 +54,7 @@ impl Mistake {
 
     /// The error of a run or of a template. The lines around it are read from the file now.
     pub(super) fn of_failure(failure: &Failure, brand_dir: &Path) -> Self {
-        let Failure { name, message, file, line, column, stack } = failure.clone();
+        let Failure { name, message, file, line, column, stack, .. } = failure.clone();
         let excerpt = lines_around(brand_dir, &file, line, column);
         Self { name, message, file, line, column, excerpt, stack, note: String::new() }
     }
@@ -62,7 +62,7 @@ impl Mistake {
     /// The error of a run of an older version, because the file does not compile now. The lines
     /// around it are left out: the file has changed.
     pub(super) fn of_kept(failure: &Failure) -> Self {
-        let Failure { name, message, file, line, column, stack } = failure.clone();
+        let Failure { name, message, file, line, column, stack, .. } = failure.clone();
         let note = "This error is from the last version that compiles; its line may have moved since.";
         let note = note.to_owned();
         Self { name, message, file, line, column, excerpt: Vec::new(), stack, note }

@@ -3,7 +3,7 @@
 
 use sluice_limits::Limits;
 use sluice_page::failures::ScriptFiles;
-use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile};
+use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile, UnreadableModule};
 use sluice_sandbox::{Sandbox, SandboxError, Script};
 use sluice_site::BrandFolder;
 use sluice_text::source::Source;
@@ -26,7 +26,7 @@ struct TestModules<'a> {
 }
 
 impl ModuleSource for TestModules<'_> {
-    fn module(&self, code: &str) -> Option<Result<Source, String>> {
+    fn module(&self, code: &str) -> Option<Result<Source, UnreadableModule>> {
         match code {
             LIBRARY => Some(Ok(Source { file: LIBRARY.into(), text: LIBRARY_SOURCE.into() })),
             TEST_FILE => Some(Ok(self.test.clone())),

@@ -1,4 +1,4 @@
-//! Arguments that are never accepted, where they are written down.
+//! Finds constant arguments that a call never accepts.
 
 use oxc_ast::ast::{CallExpression, Expression, ObjectPropertyKind};
 
@@ -25,7 +25,7 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
-    /// The text that an argument is, with the argument.
+    /// An argument that is a constant string, and its value.
     fn text_argument(
         &self,
         call: &'a CallExpression<'a>,
@@ -35,6 +35,7 @@ impl<'a> Script<'_, 'a> {
         Some((argument, self.text_of(argument)?))
     }
 
+    /// An argument that is a constant number, and its value.
     fn number_argument(
         &self,
         call: &'a CallExpression<'a>,
@@ -50,20 +51,20 @@ impl<'a> Script<'_, 'a> {
 
     fn redirect(&mut self, call: &'a CallExpression<'a>) {
         if call.arguments.is_empty() {
-            let help = Some("say where to: `redirect(\"/login\")`".to_owned());
+            let help = Some("pass the address: `redirect(\"/login\")`".to_owned());
             return self.report(Rule::BadArgument, call.span, "`redirect` needs an address", help);
         }
         if let Some((at, url)) = self.text_argument(call, 0)
             && let Err(reason) = redirect::check(&url)
         {
             let message = format!("`redirect` does not accept `{url}`: {reason}");
-            self.bad(at, message, "give a path of this site (`/login`) or a whole address (`https://…`)");
+            self.bad(at, message, "pass a path of this site (`/login`) or a complete URL (`https://…`)");
         }
         if let Some((at, status)) = self.number_argument(call, 1)
             && !redirect::STATUSES.iter().any(|known| f64::from(*known) == status)
         {
             let message = format!("`redirect` does not accept the status {status}");
-            self.bad(at, message, "use 301, 302, 303, 307 or 308; 302 where nothing is given");
+            self.bad(at, message, "use 301, 302, 303, 307 or 308, or leave it out for 302");
         }
     }
 
@@ -81,7 +82,7 @@ impl<'a> Script<'_, 'a> {
             && !is_identifier(&name)
         {
             let message = format!("`{name}` cannot be the name of a template variable");
-            self.bad(at, message, "use letters, digits and `_`, and no digit in front");
+            self.bad(at, message, "use letters, digits and `_`, and do not begin with a digit");
         }
     }
 
@@ -89,12 +90,12 @@ impl<'a> Script<'_, 'a> {
         if let Some((at, key)) = self.text_argument(call, 0)
             && session::is_reserved(&key)
         {
-            let message = format!("`{path}` refuses the key `{key}`: it is reserved");
+            let message = format!("`{path}` does not accept the key `{key}`: it is reserved");
             let help = match key.as_str() {
                 "customer" | "email" | "customer_id" | "is_customer" | "id" => {
-                    "read the global `customer`, change it with `session.setCustomer(fields)`, or take another key"
+                    "read the global `customer`, change it with `session.setCustomer(fields)`, or use another key"
                 }
-                _ => "take another key; none begins with `_`",
+                _ => "use another key, which does not begin with `_`",
             };
             self.report(Rule::ReservedName, span_of(at), message, Some(help.to_owned()));
         }
@@ -111,16 +112,22 @@ impl<'a> Script<'_, 'a> {
                         email = Some(&field.value);
                     }
                 }
-                // It may bring one.
+                // A spread or a computed name may add an email.
                 _ => return,
             }
         }
-        let help = "give `email`, with an `@` in it";
         match email {
-            None => self.bad(at, "`session.setCustomer` needs an email".to_owned(), help),
+            None => {
+                let message = "`session.setCustomer` needs an email address".to_owned();
+                self.bad(at, message, "add `email: …` to the fields");
+            }
             Some(value) => {
                 if let Some(text) = self.text_of(value).filter(|text| !text.contains('@')) {
-                    self.bad(value, format!("`{text}` is not an email"), help);
+                    self.bad(
+                        value,
+                        format!("`{text}` is not an email address"),
+                        "an email address contains `@`",
+                    );
                 }
             }
         }
@@ -129,8 +136,8 @@ impl<'a> Script<'_, 'a> {
     fn cookie(&mut self, path: &str, call: &'a CallExpression<'a>) {
         let Some((at, name)) = self.text_argument(call, 0) else { return };
         if cookies::is_reserved(&name) {
-            let message = format!("`{path}` refuses the name `{name}`: it is reserved");
-            let help = "take a name that does not begin with `sluice_`, `__Host-` or `__Secure-`".to_owned();
+            let message = format!("`{path}` does not accept the name `{name}`: it is reserved");
+            let help = "use a name that does not begin with `sluice_`, `__Host-` or `__Secure-`".to_owned();
             self.report(Rule::ReservedName, span_of(at), message, Some(help));
         } else if !cookies::is_token(&name) {
             let message = format!("`{name}` cannot be the name of a cookie");
@@ -160,7 +167,7 @@ impl<'a> Script<'_, 'a> {
             ("sameSite", Some(site))
                 if !["strict", "lax", "none"].contains(&site.to_ascii_lowercase().as_str()) =>
             {
-                self.bad(value, format!("`sameSite` cannot be `{site}`"), "it is Strict, Lax or None");
+                self.bad(value, format!("`sameSite` cannot be `{site}`"), "use Strict, Lax or None");
             }
             ("maxAge", _)
                 if text.is_some() || self.number_of(value).is_some_and(|age| age.fract() != 0.0) =>
@@ -168,12 +175,12 @@ impl<'a> Script<'_, 'a> {
                 self.bad(
                     value,
                     "`maxAge` is not a whole number".to_owned(),
-                    "give seconds, as a whole number",
+                    "pass a whole number of seconds",
                 );
             }
             (name, _) if !OPTIONS.contains(&name) => {
                 let help = did_you_mean(name, OPTIONS)
-                    .unwrap_or_else(|| format!("there are {}", OPTIONS.join(", ")));
+                    .unwrap_or_else(|| format!("the options are {}", OPTIONS.join(", ")));
                 self.bad(value, format!("cookies have no option `{name}`"), &help);
             }
             _ => {}
@@ -192,9 +199,9 @@ impl<'a> Script<'_, 'a> {
                 "set-cookie" => "use `cookie.set(name, value)`",
                 "location" | "refresh" => "use `redirect(url)`",
                 "strict-transport-security" => "set it in `[headers]` of brand.toml",
-                _ => "the host decides about this header",
+                _ => "remove the call; the host sets this header itself, or never sends it",
             };
-            let message = format!("`setHeader` refuses `{name}`: it is reserved");
+            let message = format!("`setHeader` does not accept `{name}`: it is reserved");
             self.report(Rule::ReservedName, span_of(at), message, Some(help.to_owned()));
         }
     }

@@ -1,4 +1,4 @@
-//! Calls of Sluice's own functions: which they are, and what is noted of each.
+//! Finds calls of Sluice's own functions, and notes what the checks need to know of them.
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{CallExpression, Expression};
@@ -40,8 +40,9 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
-    /// `setVariable` that is handed on may set anything.
-    pub(super) fn handed_on(&mut self, node: &AstNode<'a>) {
+    /// Notes a use of `setVariable` that is not a call: whoever gets the function may set any
+    /// variable.
+    pub(super) fn passed_on(&mut self, node: &AstNode<'a>) {
         let AstKind::IdentifierReference(name) = node.kind() else { return };
         if name.name != "setVariable" || !self.is_global(name) {
             return;

@@ -1,4 +1,4 @@
-//! CRM calls whose options are written down.
+//! Checks the options of CRM calls, as far as they are constant.
 
 use oxc_ast::ast::{
     ArrayExpressionElement, CallExpression, Expression, ObjectExpression, ObjectPropertyKind,
@@ -11,10 +11,10 @@ use sluice_page::diagnostic::Rule;
 use super::{Script, did_you_mean, range, span_of};
 use crate::facts::{CrmUse, Finding, Named};
 
-/// Options that several calls have.
+/// The options that say whose data a call reads or writes.
 const REFERENCE: &[&str] = &["referenceType", "referenceId"];
 
-/// A call's required and further options, without those that several calls have.
+/// The required and the optional options of a call.
 fn options(call: Call) -> (&'static [&'static str], &'static [&'static str]) {
     match call {
         Call::GetField => (&["slug", "fieldKey"], REFERENCE),
@@ -58,9 +58,9 @@ fn options(call: Call) -> (&'static [&'static str], &'static [&'static str]) {
     }
 }
 
-/// One option as it is written.
+/// One option of a call.
 struct Given<'a> {
-    /// In camelCase.
+    /// The name in camelCase.
     name: String,
     span: Span,
     value: &'a Expression<'a>,
@@ -132,10 +132,11 @@ impl<'a> Script<'_, 'a> {
                 self.report(Rule::CrmOptions, span, message, Some(format!("add `{name}: …` to its options")));
             }
         }
-        self.note_use(call, &given, is_complete);
+        self.note_use(call, &given);
     }
 
-    fn note_use(&mut self, call: Call, given: &[Given<'a>], is_complete: bool) {
+    /// Notes the entity, fields and stage that a call names.
+    fn note_use(&mut self, call: Call, given: &[Given<'a>]) {
         let text = |name: &str| {
             let option = given.iter().find(|option| option.name == name)?;
             Some(Named { name: self.text_of(option.value)?, span: range(span_of(option.value)) })
@@ -148,7 +149,6 @@ impl<'a> Script<'_, 'a> {
             to_keys: Vec::new(),
             pipeline: text("pipelineSlug"),
             stage: text("stageSlug"),
-            is_complete,
         };
         for option in given {
             match option.name.as_str() {
@@ -164,14 +164,14 @@ impl<'a> Script<'_, 'a> {
                     rule: Rule::CrmOptions,
                     span: key.span.clone(),
                     message: format!("this is not a field key: {reason}"),
-                    help: Some("use letters, digits, `_`, `.` and `-`, at most 128".to_owned()),
+                    help: Some("use at most 128 letters, digits, `_`, `.` and `-`".to_owned()),
                 });
             }
         }
         self.facts.crm.push(used);
     }
 
-    /// The texts of a list.
+    /// The constant strings of a list.
     fn items(&self, list: &'a Expression<'a>) -> Vec<Named> {
         let items = self.elements(list).into_iter();
         items
@@ -179,7 +179,7 @@ impl<'a> Script<'_, 'a> {
             .collect()
     }
 
-    /// The keys of `[{ fieldKey: "a", value: 1 }]`.
+    /// The field keys of `[{ fieldKey: "a", value: 1 }]`.
     fn field_items(&self, list: &'a Expression<'a>) -> Vec<Named> {
         let mut keys = Vec::new();
         for item in self.elements(list) {
@@ -205,7 +205,7 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
-    /// `{ there: "here" }`
+    /// Notes the fields of a `fieldMap`: `{ oldField: "newField" }`.
     fn field_map(&self, map: &'a Expression<'a>, used: &mut CrmUse) {
         let Some(Expression::ObjectExpression(object)) = self.constant(map) else { return };
         for property in &object.properties {
@@ -221,7 +221,7 @@ impl<'a> Script<'_, 'a> {
     }
 }
 
-/// `field_key` as `fieldKey`, `crmEntitySlug` as `slug`.
+/// The canonical name of an option: `fieldKey` for `field_key`, `slug` for `crmEntitySlug`.
 fn canonical(name: &str) -> String {
     let mut parts = name.split('_');
     let mut out = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Where a script answers 401 or 403, for every method.
+//! Finds where a script answers with 401 or 403 to every request method.
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{CallExpression, Expression};
@@ -25,7 +25,7 @@ impl<'a> Script<'_, 'a> {
         let mut function = None;
         for parent in self.ancestors(node.id()) {
             match parent {
-                // What answers a POST does not guard what GET shows.
+                // A check that only runs for POST does not protect what GET shows.
                 AstKind::IfStatement(either)
                     if self.source(either.test.span()).contains("request.method") =>
                 {

@@ -1,4 +1,4 @@
-//! Names that nothing declares, members that are not there, and what cannot be assigned.
+//! Finds undeclared names, members that do not exist, and assignments to read-only names.
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{BindingPattern, IdentifierReference, VariableDeclarator};
@@ -17,16 +17,17 @@ impl<'a> Script<'_, 'a> {
         let mut found = Vec::new();
         for (name, references) in scoping.root_unresolved_references() {
             let name = name.as_str();
-            // A script that is full of them needs no list of all of them.
+            // A script with so many unknown names needs no complete list.
             if found.len() > FINDINGS_MAX {
                 break;
             }
-            // `arguments` belongs to functions, and `typeof x` asks whether there is one.
+            // Functions have `arguments`, and a script with `typeof x` expects that `x` may be
+            // missing.
             if name == "arguments" || globals::is_known(name) || self.is_asked_for(name) {
                 continue;
             }
             let references = || references.iter().map(|id| scoping.get_reference(*id));
-            // Whoever writes to a name forgot to declare it: that is said once.
+            // A script that writes to a name forgot to declare it. That is reported once.
             let written = references().find(|reference| reference.is_write() && !reference.is_read());
             match written {
                 Some(reference) => found.push((name, semantic.reference_span(reference), true)),
@@ -40,7 +41,7 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
-    /// Whether the script has `typeof name`.
+    /// Whether the script contains `typeof name`.
     fn is_asked_for(&self, name: &str) -> bool {
         self.semantic.nodes().iter().any(|node| match node.kind() {
             AstKind::UnaryExpression(unary) => {
@@ -68,7 +69,7 @@ impl<'a> Script<'_, 'a> {
         self.report(Rule::UnknownGlobal, span, message, help);
     }
 
-    /// `session.gett`, `response["jsn"]`
+    /// Checks a member of a global: `session.gett`, `response["jsn"]`.
     pub(super) fn member(&mut self, node: &AstNode<'a>) {
         let (object, property) = match node.kind() {
             AstKind::StaticMemberExpression(member) => {
@@ -84,7 +85,7 @@ impl<'a> Script<'_, 'a> {
         self.check_member(&path, name, span);
     }
 
-    /// `const { bdoy } = request`
+    /// Checks the members in `const { bdoy } = request`.
     pub(super) fn destructured(&mut self, declarator: &'a VariableDeclarator<'a>) {
         let BindingPattern::ObjectPattern(pattern) = &declarator.id else { return };
         let Some(path) = declarator.init.as_ref().and_then(|init| self.path(init)) else { return };
@@ -100,7 +101,7 @@ impl<'a> Script<'_, 'a> {
             return;
         }
         let members = globals::members(path).unwrap_or_default();
-        // Header names are no identifiers: `request.headers.userAgent`.
+        // `request.headers.userAgent` means `user-agent`.
         let plain = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
         let same = members.iter().find(|member| plain(member) == plain(name));
         let near = same.map(|same| match same.contains('-') {
@@ -137,7 +138,7 @@ impl<'a> Script<'_, 'a> {
             "response" if name == "status" => "call it: `response.status(404)`".to_owned(),
             "response" => "use `setHeader`, `response.status`, `response.json` or `response.send`".to_owned(),
             "customer" => "use `session.setCustomer(fields)`".to_owned(),
-            _ => "keep your own values in variables of your own".to_owned(),
+            _ => "store your value in a variable of your own".to_owned(),
         };
         self.report(
             Rule::ReadOnly,
@@ -147,7 +148,7 @@ impl<'a> Script<'_, 'a> {
         );
     }
 
-    /// `session = …`, and a `const` that is given another value.
+    /// Checks an assignment to a global, a constant or an import: `session = …`.
     pub(super) fn assigned(&mut self, name: &'a IdentifierReference<'a>) {
         let scoping = self.semantic.scoping();
         let Some(reference) = name.reference_id.get().map(|id| scoping.get_reference(id)) else { return };
@@ -156,16 +157,17 @@ impl<'a> Script<'_, 'a> {
         }
         match reference.symbol_id() {
             None if globals::is_read_only(&name.name) => {
-                let help = "take another name for your own variable, and declare it".to_owned();
+                let help = "choose another name for your own variable, and declare it".to_owned();
                 self.report(Rule::ReadOnly, name.span, format!("`{}` is read-only", name.name), Some(help));
             }
             Some(symbol) if scoping.symbol_flags(symbol).contains(SymbolFlags::ConstVariable) => {
-                let message = format!("`{}` is a constant and cannot be given another value", name.name);
-                self.report(Rule::ReadOnly, name.span, message, Some("declare it with `let`".to_owned()));
+                let message = format!("`{}` is a constant and cannot be assigned to", name.name);
+                let help = "declare it with `let` instead of `const`".to_owned();
+                self.report(Rule::ReadOnly, name.span, message, Some(help));
             }
             Some(symbol) if scoping.symbol_flags(symbol).contains(SymbolFlags::Import) => {
-                let message = format!("`{}` is imported and cannot be given another value", name.name);
-                let help = "copy it into a variable of your own".to_owned();
+                let message = format!("`{}` is imported and cannot be assigned to", name.name);
+                let help = "copy its value into a variable of your own".to_owned();
                 self.report(Rule::ReadOnly, name.span, message, Some(help));
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Chains of schema calls: `Schema.string().requird()`.
+//! Finds unknown methods in chains of schema calls: `Schema.string().requird()`.
 
 use oxc_ast::ast::{CallExpression, Expression};
 
@@ -19,7 +19,8 @@ impl<'a> Script<'_, 'a> {
             Some((_, kinds)) if kinds.is_empty() || kinds.contains(&kind) => {}
             Some((_, kinds)) => {
                 let message = format!("`Schema.{kind}()` has no `{method}()`");
-                let help = format!("it belongs to schemas of: {}", kinds.join(", "));
+                let owners: Vec<String> = kinds.iter().map(|kind| format!("`Schema.{kind}()`")).collect();
+                let help = format!("only {} has it", owners.join(" or "));
                 self.report(Rule::UnknownMember, span, message, Some(help));
             }
             None => {
@@ -34,7 +35,8 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
-    /// `number` for what begins with `Schema.number()` and goes on with calls.
+    /// The kind of a schema: `number` for an expression that begins with `Schema.number()` and
+    /// continues with calls.
     fn schema_kind(&self, expression: &'a Expression<'a>) -> Option<&'a str> {
         let mut at = expression.get_inner_expression();
         while let Expression::CallExpression(call) = at {

@@ -1,4 +1,5 @@
-//! What the parser has against a script, in sentences that say what to do.
+//! Rewords the parser's complaints about a script so that they say what to do. The sentences
+//! that are matched here are oxc's; it has no error codes.
 
 use std::ops::Range;
 
@@ -6,36 +7,36 @@ use sluice_page::diagnostic::Rule;
 
 use super::Finding;
 
-/// What to do about a message that begins so.
+/// The beginning of a complaint, and what to do about it.
 const REMEDIES: [(&str, &str); 14] = [
     (
         "Unterminated string",
-        "close the text with the quote it begins with, on the same line; texts of several lines stand between backticks",
+        "close the string on the same line with the quote that it begins with; a string of several lines needs backticks",
     ),
-    ("Unterminated template", "close the text with a backtick"),
+    ("Unterminated template", "close the string with a backtick"),
     ("Unterminated regular", "close the regular expression with `/` on the same line"),
     ("Unterminated multi", "close the comment with `*/`"),
     (
         "A 'return' statement",
-        "put the code into a function, or use `if`; `redirect` and `response.json` end the run by themselves",
+        "put the code into a function, or use `if`; `redirect` and `response.json` end the run without `return`",
     ),
     (
         "Cannot assign to",
-        "only variables and their members can be given a value; sessions have `session.set(key, value)`",
+        "you can only assign to variables and their members; for sessions use `session.set(key, value)`",
     ),
-    ("Identifier expected", "take another name"),
+    ("Identifier expected", "choose another name"),
     ("Invalid Character", "remove it, or put it into quotes"),
-    ("Invalid characters after number", "names cannot begin with a digit"),
-    ("Missing initializer in const", "give it a value, or declare it with `let`"),
-    ("`await` is only allowed", "write `async` in front of the function"),
-    ("Delete of an unqualified", "give it another value"),
-    ("Illegal break", "`break` stands in a loop or a `switch`"),
-    ("Illegal continue", "`continue` stands in a loop"),
+    ("Invalid characters after number", "a name cannot begin with a digit"),
+    ("Missing initializer in const", "assign a value, or declare it with `let`"),
+    ("`await` is only allowed", "write `async` before `function`, or before the arrow function's parameters"),
+    ("Delete of an unqualified", "assign another value to it, such as `undefined`"),
+    ("Illegal break", "use `break` only in a loop or a `switch`"),
+    ("Illegal continue", "use `continue` only in a loop"),
 ];
 
-/// One complaint, with every place that it names.
+/// Turns one complaint of the parser into a finding. `places` are the places that it names.
 pub(super) fn finding(script: &str, message: &str, help: Option<&str>, places: &[Range<usize>]) -> Finding {
-    // Of two declarations the second one is too much.
+    // If a name is declared twice, the second declaration is the mistake.
     let is_twice = message.ends_with("has already been declared");
     let (at, other) =
         if is_twice { (places.get(1), places.first()) } else { (places.first(), places.get(1)) };
@@ -48,7 +49,7 @@ pub(super) fn finding(script: &str, message: &str, help: Option<&str>, places: &
     Finding { rule: Rule::Syntax, span: within_code(script, span), message, help }
 }
 
-/// The message with what was found instead of the parser's own terms.
+/// A better message, which names what was found in the script, and a help text.
 fn reworded(
     script: &str,
     message: &str,
@@ -60,31 +61,31 @@ fn reworded(
         && let Some(c) = script.get(span.start..).and_then(|rest| rest.chars().next())
         && matches!(c, '“' | '”' | '„' | '‘' | '’')
     {
-        let help = "write a straight one, `\"` or `'`; word processors make others of them".to_owned();
-        return (format!("`{c}` is no quote of JavaScript's"), Some(help));
+        let help = "use a straight quote, `\"` or `'`; word processors replace them".to_owned();
+        return (format!("JavaScript does not accept `{c}` as a quote"), Some(help));
     }
     if message == "Unexpected token" {
         let help = match found.as_str() {
             "`{`" if script.get(..span.start).is_some_and(|before| before.ends_with('{')) => Some(
-                "templates have no meaning in scripts: read a variable with `getVariable(\"name\")`"
+                "`{{ … }}` works in templates only: a script reads a variable with `getVariable(\"name\")`"
                     .to_owned(),
             ),
             "`}`" | "`)`" | "`]`" => {
-                Some("something is missing in front of it, or it closes nothing".to_owned())
+                Some("add what is missing before it, or remove it if no bracket is open".to_owned())
             }
-            "the end of the script" => Some("something is missing at the end".to_owned()),
-            _ => Some("something is missing in front of it, or it is too much".to_owned()),
+            "the end of the script" => Some("add what is missing at the end".to_owned()),
+            _ => Some("add what is missing before it, or remove it".to_owned()),
         };
         return (format!("unexpected {found}"), help);
     }
     if message.starts_with("Expected a semicolon") {
         let message = match found.as_str() {
             "the end of the script" => "expected `;`".to_owned(),
-            found => format!("expected `;` in front of {found}"),
+            found => format!("expected `;` before {found}"),
         };
         return (
             message,
-            Some("end the statement with `;`, or put an operator or a comma between the two".to_owned()),
+            Some("end the statement with `;`, or add the missing operator or comma".to_owned()),
         );
     }
     if let Some((expected, _)) = message.split_once(" but found ") {
@@ -93,19 +94,20 @@ fn reworded(
         let sign = expected.split('`').nth(1).unwrap_or_default();
         let is_end =
             found == "the end of the script" || expected.matches('`').count() == 2 && opened.is_some();
-        let help = (!is_end).then(|| format!("put `{sign}` in front of it{}", opened.unwrap_or_default()));
-        return (format!("{expected}, but there is {found}"), help);
+        let help = (!is_end).then(|| format!("put `{sign}` before it{}", opened.unwrap_or_default()));
+        return (format!("{expected}, but found {found}"), help);
     }
     if message.starts_with("Unexpected JSX") {
-        let help = "HTML stands outside the script, or in quotes".to_owned();
-        return ("this looks like HTML".to_owned(), Some(help));
+        let help = "put HTML outside the script, or in quotes".to_owned();
+        return ("scripts cannot contain HTML".to_owned(), Some(help));
     }
     if message.starts_with("Identifier expected") {
         return (format!("{found} is a reserved word, not a name"), None);
     }
-    if message == "Unterminated string" && script.get(span.start..).is_some_and(|rest| rest.starts_with('`'))
-    {
-        return ("this text has no end".to_owned(), Some("close it with a backtick".to_owned()));
+    // After `${…}` a template literal goes on with `}`.
+    let is_template = || script.get(span.start..).is_some_and(|rest| rest.starts_with(['`', '}']));
+    if message == "Unterminated string" && is_template() {
+        return ("unterminated string".to_owned(), Some("close it with a backtick".to_owned()));
     }
     if message.ends_with("has already been declared")
         && let Some(first) = first
@@ -113,13 +115,13 @@ fn reworded(
         let line = script.get(..first.start).unwrap_or_default().matches('\n').count() + 1;
         return (
             format!("{}, on line {line}", sentence(message)),
-            Some("take another name, or leave `let`, `const` or `var` away".to_owned()),
+            Some("choose another name, or remove `let`, `const` or `var` to assign a new value".to_owned()),
         );
     }
     (sentence(message), None)
 }
 
-/// What stands at a place: a word, or a sign.
+/// The word or sign at a byte of the script.
 fn found(script: &str, at: usize) -> String {
     let rest = script.get(at..).unwrap_or_default().trim_start();
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
@@ -129,25 +131,25 @@ fn found(script: &str, at: usize) -> String {
             let word: String = rest.chars().take_while(|c| is_word(*c)).take(40).collect();
             format!("`{word}`")
         }
-        Some('"' | '\'') => "a text".to_owned(),
+        Some('"' | '\'') => "a string".to_owned(),
         Some(c) => format!("`{c}`"),
     }
 }
 
-/// Which bracket waits for its end.
+/// The help text for a place that is an opening bracket.
 fn opening(script: &str, place: &Range<usize>) -> Option<String> {
     let c = script.get(place.start..)?.chars().next().filter(|c| matches!(c, '(' | '[' | '{'))?;
     let line = script.get(..place.start)?.matches('\n').count() + 1;
     Some(format!("close the `{c}` of line {line}"))
 }
 
-/// What is missing at the end is missing behind the last code.
+/// Moves a place after the end of the code to the end of the code.
 fn within_code(script: &str, span: Range<usize>) -> Range<usize> {
     let end = script.trim_end().len();
     if span.start > end { end..end } else { span }
 }
 
-/// As the middle of a sentence: without a capital and without a full stop.
+/// A complaint in the form of a message: without a capital letter and without a full stop.
 fn sentence(text: &str) -> String {
     let text = text.trim_end_matches('.');
     let mut chars = text.chars();

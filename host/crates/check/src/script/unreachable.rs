@@ -1,4 +1,4 @@
-//! Code behind a call that ends the run.
+//! Finds code after a call that ends the run.
 
 use oxc_ast::ast::Statement;
 use oxc_span::GetSpan as _;
@@ -16,17 +16,18 @@ impl<'a> Script<'_, 'a> {
         else {
             return;
         };
-        let what = match self.stop_name(statements.get(stop)) {
-            Some(name) => format!("`{name}` ends"),
-            None => "each way to here ends".to_owned(),
+        let help = match self.stop_name(statements.get(stop)) {
+            Some(name) => {
+                format!("`{name}` ends the run: move this code before it, or put the call into an `if`")
+            }
+            None => "every branch before it ends the run: move this code before them".to_owned(),
         };
-        let help = format!("{what} the run: put this in front of it, or the call into an `if`");
-        self.report(Rule::UnreachableCode, first, "this never runs", Some(help));
+        self.report(Rule::UnreachableCode, first, "this code never runs", Some(help));
     }
 
     /// Whether a statement always ends the run.
     fn stops(&self, statement: &'a Statement<'a>, depth: usize) -> bool {
-        // Deeper ones are rare, and not worth the stack.
+        // Deeper nesting is rare and not worth the stack.
         if depth > 16 {
             return false;
         }
@@ -44,6 +45,7 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
+    /// The name of the call that ends the run, if the statement is one.
     fn stop_name(&self, statement: Option<&'a Statement<'a>>) -> Option<String> {
         let call = match statement? {
             Statement::ExpressionStatement(statement) => Some(&statement.expression),
@@ -56,7 +58,7 @@ impl<'a> Script<'_, 'a> {
     }
 }
 
-/// Whether anything is lost where a statement does not run.
+/// Whether it matters that a statement does not run.
 fn runs(statement: &Statement<'_>) -> bool {
     match statement {
         Statement::EmptyStatement(_)
@@ -68,7 +70,7 @@ fn runs(statement: &Statement<'_>) -> bool {
         Statement::VariableDeclaration(variables) => {
             variables.declarations.iter().any(|variable| variable.init.is_some())
         }
-        // `case` ends with it out of habit.
+        // Many authors end each `case` with `break`, even after a stop call.
         Statement::BreakStatement(_) | Statement::ReturnStatement(_) => false,
         _ => true,
     }

@@ -7,7 +7,7 @@ use sluice_text::suggest::nearest;
 /// A mistake in a `crm.toml`, such as
 /// `crm.toml:12:1: unknown key "slgu"; did you mean "slug"?`
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {message}")]
+#[error("{file}:{line}:{column}: {}", self.text())]
 pub struct SchemaError {
     /// The file's name, as it was given to the parser.
     pub file: String,
@@ -17,6 +17,20 @@ pub struct SchemaError {
     pub column: usize,
     /// One line, without the place.
     pub message: String,
+    /// What was probably meant, or what is allowed.
+    pub help: Option<String>,
+    /// Whether the mistake is a key that does not exist.
+    pub is_unknown_key: bool,
+}
+
+impl SchemaError {
+    /// The message with the help: `unknown key "slgu"; did you mean "slug"?`.
+    pub fn text(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 /// Why JSON does not declare an entity. `Display` names no place, because JSON that a script
@@ -25,7 +39,7 @@ pub struct SchemaError {
 pub(crate) enum EntityError {
     #[error(transparent)]
     NotToml(#[from] toml::ser::Error),
-    #[error("{}", .0.message)]
+    #[error("{}", .0.text())]
     Schema(#[from] SchemaError),
     #[error("there is no entity")]
     Missing,
@@ -46,27 +60,34 @@ impl Source<'_> {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             message: message.into(),
+            help: None,
+            is_unknown_key: false,
         }
     }
 
     pub(super) fn toml(&self, error: &toml::de::Error) -> SchemaError {
         let span = error.span().unwrap_or(0..0);
         let message = error.message();
-        let message = unknown(message, "field", "key")
-            .or_else(|| unknown(message, "variant", "name"))
-            .unwrap_or_else(|| message.replace('\n', "; "));
-        self.at(span, message)
+        let key = unknown(message, "field", "key");
+        let is_unknown_key = key.is_some();
+        match key.or_else(|| unknown(message, "variant", "name")) {
+            Some((message, help)) => {
+                SchemaError { help: Some(help), is_unknown_key, ..self.at(span, message) }
+            }
+            None => self.at(span, message.replace('\n', "; ")),
+        }
     }
 }
 
-/// Rewrites serde's message "unknown field `a`, expected one of `b`, `c`" and adds a
-/// suggestion. serde passes these names in a message only. Returns `None` for other messages.
-fn unknown(message: &str, serde_noun: &str, noun: &str) -> Option<String> {
+/// Serde's "unknown field `a`, expected one of `b`, `c`" in this program's words, and what
+/// was probably meant. `None` if the message is another one.
+fn unknown(message: &str, serde_noun: &str, noun: &str) -> Option<(String, String)> {
     let rest = message.strip_prefix(&format!("unknown {serde_noun} `"))?;
     let (word, rest) = rest.split_once('`')?;
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    Some(match nearest(word, known.iter().copied()) {
-        Some(meant) => format!("unknown {noun} {word:?}; did you mean {meant:?}?"),
-        None => format!("unknown {noun} {word:?}; known are {}", known.join(", ")),
-    })
+    let help = match nearest(word, known.iter().copied()) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("known are {}", known.join(", ")),
+    };
+    Some((format!("unknown {noun} {word:?}"), help))
 }

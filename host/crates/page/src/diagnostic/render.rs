@@ -1,4 +1,4 @@
-//! Diagnostics as text.
+//! Prints diagnostics.
 
 use std::fmt::Write as _;
 
@@ -8,6 +8,8 @@ use sluice_text::printable::printable;
 
 use super::{Diagnostic, Severity};
 
+/// A diagnostic as text for people:
+///
 /// ```text
 /// pages/index.html:3:5: error: `sesion` is not defined [unknown-global]
 ///     sesion.get("a");
@@ -32,13 +34,14 @@ pub fn human(one: &Diagnostic) -> String {
     out
 }
 
-/// `{"diagnostics": […], "errors": 1, "warnings": 0}`
+/// All diagnostics as one JSON object: `{"diagnostics": […], "errors": 1, "warnings": 0}`.
 pub fn json(all: &[Diagnostic]) -> String {
     let (errors, warnings) = counts(all);
     json!({ "diagnostics": all, "errors": errors, "warnings": warnings }).to_string()
 }
 
-/// A line for each, as GitHub's workflows read them: it shows them beside the code.
+/// A diagnostic as one line that a GitHub workflow turns into an annotation next to the
+/// code.
 pub fn github(one: &Diagnostic) -> String {
     let mut places = vec![format!("file={}", property(&one.file))];
     let end = one.end.filter(|end| end.line == one.line);
@@ -55,7 +58,7 @@ pub fn github(one: &Diagnostic) -> String {
     format!("::{} {}::{}", severity(one.severity), places.join(","), data(&text))
 }
 
-/// `2 errors and 1 warning`; None where there is nothing.
+/// The number of errors and warnings: `2 errors and 1 warning`. `None` if there are none.
 pub fn summary(all: &[Diagnostic]) -> Option<String> {
     let count = |count: usize, what: &str| match count {
         0 => None,
@@ -80,12 +83,12 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// The text of an annotation.
+/// Escapes the text of an annotation.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// One of its properties.
+/// Escapes a property of an annotation.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -103,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_place_line_and_help() {
+    fn text_has_position_line_and_help() {
         assert_eq!(
             human(&one()),
             "pages/ü,:%.html:2:2: error: `sesion` is not defined: 100%\\n [unknown-global]\n     \
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn annotations_cannot_be_broken_out_of() {
+    fn annotations_escape_separators() {
         assert_eq!(
             github(&one()),
             "::error file=pages/ü%2C%3A%25.html,line=2,col=2,endColumn=8,title=unknown-global::`sesion` \
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_everything() {
+    fn json_has_every_field() {
         let text: serde_json::Value = serde_json::from_str(&json(&[one()])).unwrap();
         assert_eq!(text["errors"], 1);
         let expected = json!({
@@ -135,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_counts() {
+    fn summary_counts_errors_and_warnings() {
         assert_eq!(summary(&[]), None);
         let warning = Diagnostic::of_file(Rule::UnmatchedPath, "a", "b");
         assert_eq!(summary(&[one(), one(), warning]).as_deref(), Some("2 errors and 1 warning"));

@@ -1,25 +1,33 @@
-//! The rules that a site can break. Their codes are stable: scripts and settings of
-//! others may name them.
+//! The rules that a site can break. Their codes never change, because other programs may
+//! refer to them.
 
 use serde::{Serialize, Serializer};
 
 use super::Severity;
 
-/// What several rules have in common; each has a page in `docs/errors/`.
+/// A group of rules. Each group has a page in `docs/errors/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// Scripts and pages that do not parse.
     Syntax,
+    /// Imports and exports of scripts.
     Imports,
+    /// Templates and their variables.
     Template,
+    /// Names, members and arguments in scripts.
     Names,
+    /// CRM calls.
     Crm,
+    /// Code that never runs.
     Unreachable,
+    /// Pages that only a script protects.
     Guard,
+    /// Settings, files and folders.
     Settings,
 }
 
 impl Kind {
-    /// Its page in `docs/errors/`, without `.md`.
+    /// The name of its page in `docs/errors/`, without `.md`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Syntax => "syntax",
@@ -36,23 +44,25 @@ impl Kind {
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident $code:literal $kind:ident $severity:ident,)*) => {
-        /// A rule; [`Rule::code`] names it to authors.
+        /// A rule. [`Rule::code`] is its name for authors.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule { $($(#[$doc])* $rule,)* }
 
         impl Rule {
-            /// Every rule, by kind.
+            /// Every rule, sorted by kind.
             pub const ALL: &'static [Rule] = &[$(Self::$rule,)*];
 
-            /// In kebab case.
+            /// The rule's name in kebab case.
             pub fn code(self) -> &'static str {
                 match self { $(Self::$rule => $code,)* }
             }
 
+            /// The group that the rule belongs to.
             pub fn kind(self) -> Kind {
                 match self { $(Self::$rule => Kind::$kind,)* }
             }
 
+            /// How serious it is to break the rule.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$rule => Severity::$severity,)* }
             }
@@ -63,19 +73,19 @@ macro_rules! rules {
 rules! {
     /// JavaScript that does not parse.
     Syntax "syntax" Syntax Error,
-    /// HTML that cannot be taken apart.
+    /// HTML that cannot be parsed.
     Html "html" Syntax Error,
-    /// A backend script where none can be.
+    /// A backend script in a place where scripts are not allowed.
     MisplacedScript "misplaced-script" Syntax Error,
-    /// Compiling a script takes more than it may.
+    /// A script that exceeds a compilation limit.
     CompileLimit "compile-limit" Syntax Error,
-    /// A script that is nested too deeply to be looked into.
+    /// A script that is nested too deeply to be checked.
     Nesting "nesting" Syntax Warning,
-    /// A module that is not there or cannot be read.
+    /// A module that does not exist or cannot be read.
     UnknownModule "unknown-module" Imports Error,
-    /// A module has no such export.
+    /// A name that a module does not export.
     UnknownExport "unknown-export" Imports Error,
-    /// More imports, or deeper ones, than a page may have.
+    /// Too many imports, or imports that are nested too deeply.
     ImportLimit "import-limit" Imports Error,
     /// `import()`, which always fails.
     DynamicImport "dynamic-import" Imports Error,
@@ -83,43 +93,43 @@ rules! {
     Template "template" Template Error,
     /// A template variable that nothing sets.
     UnknownVariable "unknown-variable" Template Warning,
-    /// Text that looks like a directive.
+    /// A misspelled directive, which is printed as text.
     UnknownDirective "unknown-directive" Template Warning,
-    /// A block that no layout yields.
+    /// A block that no layout prints.
     UnshownBlock "unshown-block" Template Warning,
     /// A name that nothing declares.
     UnknownGlobal "unknown-global" Names Error,
-    /// A member that a global does not have.
+    /// A member that a global object does not have.
     UnknownMember "unknown-member" Names Error,
-    /// An assignment to what is read-only.
+    /// An assignment to a read-only name or member.
     ReadOnly "read-only" Names Error,
-    /// An argument that is never accepted.
+    /// An argument that a call never accepts.
     BadArgument "bad-argument" Names Error,
-    /// A session key, cookie or header that scripts cannot have.
+    /// A session key, cookie or header that scripts cannot set.
     ReservedName "reserved-name" Names Error,
-    /// A script of the browser's that calls what only backend scripts have.
+    /// A script for the browser that calls a function that only backend scripts have.
     BrowserScript "browser-script" Names Warning,
-    /// An entity that `crm.toml` does not have.
+    /// An entity that `crm.toml` does not declare.
     UnknownEntity "unknown-entity" Crm Error,
     /// A field that `crm.toml` does not declare.
     UndeclaredField "undeclared-field" Crm Warning,
     /// A pipeline or stage that the entity does not have.
     UnknownStage "unknown-stage" Crm Error,
-    /// Options of a CRM call that it never accepts.
+    /// Options that a CRM call never accepts.
     CrmOptions "crm-options" Crm Error,
-    /// Code behind a stop call.
+    /// Code after a stop call.
     UnreachableCode "unreachable-code" Unreachable Warning,
-    /// A script answers 401 or 403, and the page is shown where it fails.
+    /// A page that only its script protects: if the script fails, visitors see the page.
     UnguardedPage "unguarded-page" Guard Warning,
-    /// A settings file that is not valid.
+    /// An invalid settings file.
     Settings "settings" Settings Error,
-    /// A `crm.toml` that is not valid.
+    /// An invalid `crm.toml`.
     CrmToml "crm-toml" Settings Error,
-    /// A file or folder that cannot be served.
+    /// A file or folder that cannot be used.
     File "file" Settings Error,
     /// A path in `brand.toml` that matches nothing.
     UnmatchedPath "unmatched-path" Settings Warning,
-    /// A limit that is more than the host allows.
+    /// A limit above the host's maximum.
     IneffectiveLimit "ineffective-limit" Settings Warning,
 }
 

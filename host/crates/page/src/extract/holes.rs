@@ -1,9 +1,9 @@
-//! Holes in a file, and what is left of it between them.
+//! Holes in a file, and the visible text between them.
 
 use std::ops::Range;
 
-/// Sorts holes and joins those that touch. Nothing but line breaks between two counts
-/// as touching: a template drops them with the holes.
+/// Sorts holes and joins those that touch. Two holes with only line breaks between them
+/// touch, too, because a template drops these line breaks with the holes.
 pub(super) fn merge(file: &str, holes: &mut Vec<Range<usize>>) {
     holes.sort_by_key(|hole| hole.start);
     let mut merged: Vec<Range<usize>> = Vec::with_capacity(holes.len());
@@ -19,16 +19,16 @@ pub(super) fn merge(file: &str, holes: &mut Vec<Range<usize>>) {
     *holes = merged;
 }
 
-/// What holes leave of a file, joined.
+/// The text of a file without its holes.
 pub(super) struct Visible {
-    pub text: String,
-    /// Where each piece begins, here and in the file. None is empty.
+    pub(super) text: String,
+    /// Where each piece begins: in `text`, and in the file. No piece is empty.
     pieces: Vec<(usize, usize)>,
 }
 
 impl Visible {
-    /// `holes` are sorted and do not overlap.
-    pub fn new(file: &str, holes: &[Range<usize>]) -> Self {
+    /// `holes` must be sorted and must not overlap.
+    pub(super) fn new(file: &str, holes: &[Range<usize>]) -> Self {
         let mut visible = Self { text: String::with_capacity(file.len()), pieces: Vec::new() };
         let mut from = 0;
         for hole in holes {
@@ -46,16 +46,17 @@ impl Visible {
         }
     }
 
-    /// The place in the file of what is at `at`.
-    pub fn in_file(&self, at: usize) -> usize {
+    /// The offset in the file of the byte at `at` of the visible text.
+    pub(super) fn in_file(&self, at: usize) -> usize {
         let piece = self.pieces.partition_point(|(here, _)| *here <= at).checked_sub(1);
         let (here, there) = piece.and_then(|piece| self.pieces.get(piece)).copied().unwrap_or_default();
         there + (at - here)
     }
 
-    /// From the first byte of `range` to its last, with the holes in between.
-    pub fn range_in_file(&self, range: Range<usize>) -> Range<usize> {
-        // What follows the last byte may stand behind a hole.
+    /// The part of the file from the first byte of `range` to its last, with the holes in
+    /// between.
+    pub(super) fn range_in_file(&self, range: Range<usize>) -> Range<usize> {
+        // The byte at the end of the range may come after a hole, so the last one counts.
         let last = range.end.saturating_sub(1).max(range.start);
         self.in_file(range.start)..self.in_file(last) + 1
     }
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holes_are_sorted_and_joined() {
+    fn sorts_holes_and_joins_those_that_touch() {
         let file = "0123\n\n67 9";
         for (mut holes, expected) in [
             (vec![], vec![]),
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_knows_its_places() {
+    fn maps_visible_text_to_offsets_in_the_file() {
         let visible = Visible::new("ab--c---de-", &[2..4, 5..8, 10..11]);
         assert_eq!(visible.text, "abcde");
         assert_eq!((0..5).map(|at| visible.in_file(at)).collect::<Vec<_>>(), [0, 1, 4, 8, 9]);

@@ -1,21 +1,21 @@
-//! Tags as a plain search of a text finds them, whatever a parser makes of what
-//! stands around them.
+//! Finds tags by a plain text search, without regard to how an HTML parser reads the text
+//! around them.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 /// The start and end tags of one name.
 pub(super) struct Tags {
-    /// Where start tags begin.
+    /// Where each start tag begins.
     starts: Vec<usize>,
-    /// End tags up to the next `>`, or to the end of the text.
+    /// Each end tag up to the next `>`, or to the end of the text.
     ends: Vec<Range<usize>>,
     text_end: usize,
 }
 
 impl Tags {
-    /// Reads `text` once. `name` is in lower case.
-    pub fn named(name: &str, text: &str) -> Self {
+    /// Finds the tags with this name, which is in lower case. Reads `text` once.
+    pub(super) fn named(name: &str, text: &str) -> Self {
         let mut tags = Self { starts: Vec::new(), ends: Vec::new(), text_end: text.len() };
         let mut closed = 0;
         let mut from = 0;
@@ -25,7 +25,8 @@ impl Tags {
             match inside.strip_prefix('/') {
                 None if begins_with_name(inside, name) => tags.starts.push(at),
                 Some(inside) if begins_with_name(inside, name) => {
-                    // Looked for anew only behind the last one found: that keeps this linear.
+                    // The search starts again only after the last `>` that it found, so
+                    // that the time stays linear.
                     if closed <= at {
                         closed = find(text, at, '>').map_or(text.len(), |at| at + 1);
                     }
@@ -37,15 +38,16 @@ impl Tags {
         tags
     }
 
-    /// The first end tag from `from` on; without one, the end of the text.
-    pub fn end_after(&self, from: usize) -> Range<usize> {
+    /// The first end tag at or after `from`. If there is none, the empty range at the end
+    /// of the text.
+    pub(super) fn end_after(&self, from: usize) -> Range<usize> {
         let end = self.ends.get(self.ends.partition_point(|end| end.start < from));
         end.cloned().unwrap_or(self.text_end..self.text_end)
     }
 
-    /// The end of the first end tag from `from` on, if no start tag comes first: then it
-    /// ends what began before.
-    pub fn own_end_after(&self, from: usize) -> Option<usize> {
+    /// The end of the first end tag at or after `from`, unless a start tag comes first.
+    /// Such an end tag closes an element that began before `from`.
+    pub(super) fn own_end_after(&self, from: usize) -> Option<usize> {
         let start = self.starts.get(self.starts.partition_point(|start| *start < from));
         let end = self.end_after(from);
         (end.start < start.copied().unwrap_or(self.text_end)).then_some(end.end)
@@ -62,12 +64,12 @@ fn begins_with_name(text: &str, name: &str) -> bool {
     is_name && bytes.get(name.len()).is_none_or(|byte| *byte == b'>' || separates(*byte))
 }
 
-/// Stands between attributes.
+/// Whether a byte separates attributes.
 fn separates(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == b'/'
 }
 
-/// Every `<script … scope=backend …>` of a text, closed or not, in order.
+/// Every `<script … scope=backend …>` of a text in order, whether or not the tag is closed.
 pub(super) fn backend_scripts(text: &str, scripts: &Tags) -> Vec<Range<usize>> {
     let mut attributes = Attributes { text, known: HashMap::new(), unquoted: 0..0 };
     let mut found = Vec::new();
@@ -80,15 +82,15 @@ pub(super) fn backend_scripts(text: &str, scripts: &Tags) -> Vec<Range<usize>> {
     found
 }
 
-/// Reads the attributes of start tags as HTML does. Tags that are not closed reach into
-/// each other: what was read for one is remembered for the next, so that the text is
-/// not read once per tag.
+/// Reads the attributes of start tags as HTML does. A tag that is not closed reaches into
+/// the next one. So results are remembered: otherwise the rest of the text would be read
+/// once per tag.
 struct Attributes<'a> {
     text: &'a str,
-    /// For the beginning of an attribute: where its tag ends, and whether one of the
-    /// attributes from there on makes it a backend script.
+    /// By the offset of an attribute: where its tag ends, and whether this attribute or one
+    /// after it makes the tag a backend script.
     known: HashMap<usize, (usize, bool)>,
-    /// The last value without quotes.
+    /// The last unquoted value.
     unquoted: Range<usize>,
 }
 
@@ -117,7 +119,7 @@ impl Attributes<'_> {
         (end, is_backend)
     }
 
-    /// Whether the attribute at `start` is `scope=backend`, and its end.
+    /// Whether the attribute at `start` is `scope=backend`, and where the attribute ends.
     fn attribute(&mut self, start: usize) -> (bool, usize) {
         let name_end = self.find(start + 1, |byte| matches!(byte, b'=' | b'>') || separates(byte));
         let equals = self.find(name_end, |byte| !byte.is_ascii_whitespace());
@@ -151,15 +153,15 @@ impl Attributes<'_> {
         self.text.as_bytes().get(at).copied()
     }
 
-    /// The first such byte from `from` on, or the end of the text.
+    /// The first byte at or after `from` for which `is_it` holds, or the end of the text.
     fn find(&self, from: usize, is_it: impl Fn(u8) -> bool) -> usize {
         let rest = self.text.as_bytes().get(from..).unwrap_or_default();
         rest.iter().position(|byte| is_it(*byte)).map_or(self.text.len(), |at| from + at)
     }
 }
 
-/// Whether a `scope`, as it is written in the file, says `backend`. Reads no more of it
-/// than it must.
+/// Whether the value of a `scope` attribute, as it is written in the file, means `backend`.
+/// Stops reading at the first difference.
 pub(super) fn is_backend(scope: &str) -> bool {
     let mut rest = scope;
     let mut expected = "backend".chars().peekable();
@@ -179,8 +181,8 @@ pub(super) fn is_backend(scope: &str) -> bool {
     expected.peek().is_none()
 }
 
-/// The first character of an attribute's value, and the rest. Characters may be given
-/// by number; the names that HTML has for some are names of no letter.
+/// The first character of an attribute's value, and the rest. A character may be written by
+/// number. HTML's named characters need no support: none of them is a letter of `backend`.
 fn next_char(value: &str) -> Option<(char, &str)> {
     let plain = value.chars().next()?;
     let plain = (plain, value.get(plain.len_utf8()..)?);
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_tag_is_found_however_it_is_written() {
+    fn finds_a_start_tag_in_every_spelling() {
         for tag in [
             "<script scope=backend>",
             "<SCRIPT\n\tSCOPE = ' Backend ' async>",
@@ -240,14 +242,14 @@ mod tests {
             assert_eq!(backend(other), Vec::<&str>::new(), "{other}");
         }
         assert_eq!(backend("<script scope=backend a='>"), ["<script scope=backend a='>"]);
-        // Whichever of two is the tag, it is found.
+        // One tag may be inside the attribute of another. Both readings are found.
         assert_eq!(backend("<script a=\"<script scope=backend>"), ["<script scope=backend>"]);
         let both = ["<script x<script scope=backend>", "<script scope=backend>"];
         assert_eq!(backend(both[0]), both);
     }
 
     #[test]
-    fn an_end_tag_needs_its_whole_name() {
+    fn matches_only_whole_names_of_end_tags() {
         let text = "</scripts></SCRIPT\n a></script";
         let tags = Tags::named("script", text);
         assert_eq!((tags.end_after(0), tags.end_after(11)), (10..22, 22..30));

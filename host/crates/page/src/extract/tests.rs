@@ -2,15 +2,15 @@ use std::slice;
 
 use super::*;
 
-/// The blocks, what is visible, and the message.
-fn parts(html: &str) -> (Vec<&str>, String, Option<String>) {
+/// The blocks, the visible text, and what is misplaced.
+fn parts(html: &str) -> (Vec<&str>, String, Option<Misplaced>) {
     let found = extract(html).unwrap();
     let blocks = found.blocks.iter().map(|block| &html[block.clone()]).collect();
-    (blocks, Visible::new(html, &found.holes).text, found.misplaced.map(|(_, message)| message))
+    (blocks, Visible::new(html, &found.holes).text, found.misplaced.map(|(_, misplaced)| misplaced))
 }
 
 #[test]
-fn scripts_are_taken_out_of_the_page() {
+fn takes_scripts_out_of_the_page() {
     for (html, blocks, visible) in [
         ("<p>a</p>", vec![], "<p>a</p>"),
         ("<script>ours()</script>", vec![], "<script>ours()</script>"),
@@ -49,7 +49,7 @@ fn scripts_are_taken_out_of_the_page() {
             vec!["'</select>'"],
             "<select></select>",
         ),
-        // Self-closing means nothing where a script is HTML.
+        // HTML ignores the slash of a self-closing script tag.
         ("<script scope='backend'/>x</script>b", vec!["x"], "b"),
     ] {
         assert_eq!(parts(html), (blocks, visible.to_owned(), None), "{html}");
@@ -57,7 +57,7 @@ fn scripts_are_taken_out_of_the_page() {
 }
 
 #[test]
-fn what_only_looks_like_a_script_is_dropped_and_reported() {
+fn hides_and_reports_text_that_looks_like_a_script() {
     for (html, visible) in [
         ("a<textarea><script scope=backend>x</script></textarea>b", "ab"),
         ("a<title><script scope=backend>x</title>b", "a"),
@@ -68,13 +68,13 @@ fn what_only_looks_like_a_script_is_dropped_and_reported() {
         ("a<p title='<script scope=back&#101;nd>x</script>'>b", "a<p title=''>b"),
         ("a<script scope=browser scope=backend>x</script>b", "ab"),
     ] {
-        assert_eq!(parts(html), (vec![], visible.to_owned(), Some(CANNOT_STAND_HERE.to_owned())), "{html}");
+        assert_eq!(parts(html), (vec![], visible.to_owned(), Some(Misplaced::NotAllowedHere)), "{html}");
     }
     assert_eq!(parts("a<!-- <script scope=backend>x"), (vec![], "a".to_owned(), None));
 }
 
 #[test]
-fn a_comment_ends_no_earlier_than_the_script_in_it() {
+fn hides_a_comment_to_the_end_of_the_script_in_it() {
     for (html, visible) in [
         ("a<!-- <script scope=backend>'-->' SECRET</script> -->b", "ab"),
         ("a<!-- <script scope=backend>'--!>' SECRET</script>\n-->b", "ab"),
@@ -89,28 +89,28 @@ fn a_comment_ends_no_earlier_than_the_script_in_it() {
         ("a<![CDATA[<script scope=backend>SECRET</script>]]>b", "ab"),
         ("a<svg><![CDATA[<script scope=backend>']]>' SECRET</script>]]></svg>b", "a<svg><![CDATA[]]></svg>b"),
     ] {
-        let (blocks, seen, message) = parts(html);
-        assert_eq!((blocks.len(), seen.as_str(), message.is_some()), (0, visible, true), "{html}");
+        let (blocks, seen, misplaced) = parts(html);
+        assert_eq!((blocks.len(), seen.as_str(), misplaced.is_some()), (0, visible, true), "{html}");
     }
-    let (_, _, message) = parts("<!-- <script scope=backend>'-->' SECRET</script> -->");
-    assert_eq!(message.as_deref(), Some(COMMENT_ENDS_INSIDE));
+    let (_, _, misplaced) = parts("<!-- <script scope=backend>'-->' SECRET</script> -->");
+    assert_eq!(misplaced, Some(Misplaced::CommentEndsInside));
 }
 
 #[test]
-fn an_element_ends_no_earlier_than_the_script_in_it() {
+fn hides_an_element_to_the_end_of_the_script_in_it() {
     for name in ["textarea", "noscript", "style", "xmp", "title", "iframe", "noembed", "noframes"] {
         let script = format!("<script scope=backend>'</{name}>' SECRET</script>");
         let html = format!("a<{name}>1{script}2</{name}>b<{name}>c</{name}>");
         let visible = format!("ab<{name}>c</{name}>");
-        assert_eq!(parts(&html), (vec![], visible, Some(CANNOT_STAND_HERE.to_owned())), "{html}");
-        // The end of another element is not this one's.
+        assert_eq!(parts(&html), (vec![], visible, Some(Misplaced::NotAllowedHere)), "{html}");
+        // The end tag of a later element must not close this one.
         let html = format!("a<{name}>{script}b<{name}>c</{name}>");
         assert_eq!(parts(&html).1, format!("ab<{name}>c</{name}>"), "{html}");
     }
 }
 
 #[test]
-fn a_script_cannot_stand_in_svg_or_math() {
+fn rejects_scripts_in_svg_and_math() {
     for (html, visible) in [
         ("<svg><script scope='backend'>'</svg>' SECRET</script></svg>b", "<svg></svg>b"),
         ("<math><script scope='backend'>'<p>' SECRET</script></math>b", "<math></math>b"),
@@ -126,12 +126,12 @@ fn a_script_cannot_stand_in_svg_or_math() {
             "<svg><style/></svg>ab",
         ),
     ] {
-        assert_eq!(parts(html), (vec![], visible.to_owned(), Some(CANNOT_STAND_HERE.to_owned())), "{html}");
+        assert_eq!(parts(html), (vec![], visible.to_owned(), Some(Misplaced::NotAllowedHere)), "{html}");
     }
 }
 
 #[test]
-fn a_hole_makes_no_new_script() {
+fn hides_scripts_that_a_hole_would_put_together() {
     let script = "<script scope=backend>x</script>";
     for (html, visible) in [
         (format!("ü<scr{script}ipt scope=backend>SECRET</script>b"), "üb"),
@@ -139,8 +139,8 @@ fn a_hole_makes_no_new_script() {
         (format!("<p><scr{script}\n{script}ipt scope=backend>SECRET</script>"), "<p>"),
         (format!("<<!--{script}-->script scope=backend>SECRET"), ""),
     ] {
-        let (_, seen, message) = parts(&html);
-        assert_eq!((seen.as_str(), message.is_some()), (visible, true), "{html}");
+        let (_, seen, misplaced) = parts(&html);
+        assert_eq!((seen.as_str(), misplaced.is_some()), (visible, true), "{html}");
     }
     let at =
         extract(&format!("ü<scr{script}ipt scope=backend>SECRET</script>")).unwrap().misplaced.unwrap().0;
@@ -154,13 +154,13 @@ fn a_hole_makes_no_new_script() {
 }
 
 #[test]
-fn the_first_misplaced_script_is_the_one_reported() {
+fn reports_the_first_misplaced_script() {
     let html = "<p><svg><script scope=backend></script></svg><!-- <script scope=backend>--></script>";
-    assert_eq!(extract(html).unwrap().misplaced, Some((8, CANNOT_STAND_HERE.to_owned())));
+    assert_eq!(extract(html).unwrap().misplaced, Some((8, Misplaced::NotAllowedHere)));
 }
 
 #[test]
-fn large_files_end_in_a_moment() {
+fn takes_linear_time_for_large_files() {
     let html = format!("a<script scope=backend>{}</script>b", "secret();".repeat(120_000));
     let (blocks, visible, _) = parts(&html);
     assert_eq!((blocks.len(), visible.as_str()), (1, "ab"));
@@ -192,7 +192,7 @@ fn large_files_end_in_a_moment() {
     assert_eq!(extract(&html).unwrap().holes, slice::from_ref(&(0..html.len())));
 }
 
-/// Everything that begins, ends or hides a script somewhere.
+/// Text that can begin, end or hide a script.
 const FRAGMENTS: [&str; 46] = [
     "<script scope=backend>",
     "<script scope=backend>",
@@ -242,7 +242,8 @@ const FRAGMENTS: [&str; 46] = [
     "</p>",
 ];
 
-/// The start tag of a backend script at the beginning of `html`, as the parser reads it.
+/// The length of the backend script's start tag at the beginning of `html`, as the parser
+/// reads it.
 fn backend_tag(html: &str) -> Option<usize> {
     let end = Rc::new(RefCell::new(None));
     let settings = Settings::new().with_strict(false).append_element_content_handler(element!("*", |el| {
@@ -262,7 +263,7 @@ fn backend_tag(html: &str) -> Option<usize> {
     end.take()
 }
 
-/// From each start tag of a backend script to the next end tag of one.
+/// Each part from a backend script's start tag to the next end tag.
 fn secrets(html: &str) -> Vec<Range<usize>> {
     let lower = html.to_ascii_lowercase();
     let secret = |(at, _)| {
@@ -273,7 +274,7 @@ fn secrets(html: &str) -> Vec<Range<usize>> {
     lower.match_indices("<script").filter_map(secret).collect()
 }
 
-/// What the template makes of the file.
+/// The file as the template prints it.
 fn as_rendered(html: &str, holes: &[Range<usize>]) -> String {
     let is_hidden = |at: usize| holes.iter().any(|hole| hole.contains(&at));
     let kept = html.char_indices().map(|(at, c)| if is_hidden(at) && c != '\n' { '\0' } else { c });
@@ -290,7 +291,7 @@ fn as_rendered(html: &str, holes: &[Range<usize>]) -> String {
 }
 
 #[test]
-fn no_source_is_visible_whatever_stands_around_it() {
+fn hides_backend_source_in_any_surroundings() {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = |below: usize| {
         state ^= state << 13;

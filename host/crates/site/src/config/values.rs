@@ -32,8 +32,7 @@ pub(crate) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, 
 /// Writes a [`DurationText`] with the largest unit of which the duration is a whole number.
 pub(crate) fn write_duration<S: Serializer>(duration: &Duration, output: S) -> Result<S::Ok, S::Error> {
     let seconds = duration.as_secs();
-    let (unit, size) =
-        UNITS.into_iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(("s", 1));
+    let (unit, size) = UNITS.into_iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(("s", 1));
     output.serialize_str(&format!("{}{unit}", seconds / size))
 }
 

@@ -111,7 +111,10 @@ const UNLINKED: [(&str, &str); 18] = [
     ("wasi:sockets/udp", r#"(export "udp-socket" (type (sub resource)))"#),
     ("wasi:sockets/ip-name-lookup", r#"(export "resolve-address-stream" (type (sub resource)))"#),
     ("wasi:random/insecure", r#"(export "get-insecure-random-u64" (func (result u64)))"#),
-    ("wasi:random/insecure", r#"(export "get-insecure-random-bytes" (func (param "len" u64) (result (list u8))))"#),
+    (
+        "wasi:random/insecure",
+        r#"(export "get-insecure-random-bytes" (func (param "len" u64) (result (list u8))))"#,
+    ),
     ("wasi:random/insecure-seed", r#"(export "insecure-seed" (func (result (tuple u64 u64))))"#),
     ("wasi:http/types", r#"(export "fields" (type (sub resource)))"#),
 ];
@@ -151,7 +154,12 @@ const LINKED: [(&str, &str); 6] = [
     ("wasi:random/random", r#"(export "get-random-bytes" (func (param "len" u64) (result (list u8))))"#),
 ];
 
-fn load_with_import(sandbox: &Sandbox, interface: &str, version: &str, exports: &str) -> Result<Script, String> {
+fn load_with_import(
+    sandbox: &Sandbox,
+    interface: &str,
+    version: &str,
+    exports: &str,
+) -> Result<Script, String> {
     let core = format!("{} (func (export \"run\") (param i32) (result i32) (call $run))", marker_core(8));
     let import = format!("(import \"{interface}@{version}\" (instance {exports}))");
     sandbox.load(&component(&import, &core)).map_err(|error| error.to_string())

@@ -18,8 +18,7 @@ fn environment_overrides_the_file() {
     assert_eq!(config.limits.fuel, Some(6));
     assert_eq!(config.session.lifetime, Duration::from_secs(120));
     assert_eq!(config.limits_from_environment, ["fuel"]);
-    let config =
-        read("", &[("SLUICE_LIMITS__MAX__FUEL", "7"), ("SLUICE_LIMITS__MAX__MEMORY", "8")]).unwrap();
+    let config = read("", &[("SLUICE_LIMITS__MAX__FUEL", "7"), ("SLUICE_LIMITS__MAX__MEMORY", "8")]).unwrap();
     assert_eq!((config.limits.max.fuel, config.limits.max.memory_bytes()), (Some(7), 8));
 }
 

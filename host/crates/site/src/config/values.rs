@@ -11,7 +11,7 @@ const UNITS: [(&str, u64); 4] = [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60),
 
 /// A whole number and a unit: `s` for seconds, `m` for minutes, `h` for hours or `d` for days.
 #[derive(JsonSchema)]
-#[schemars(rename = "Duration", regex(pattern = "^[0-9]+[smhd]$"), example = "90s", example = "15m")]
+#[schemars(rename = "Duration", extend("pattern" = "^[0-9]+[smhd]$"), example = "90s", example = "15m")]
 #[expect(dead_code, reason = "it stands for a `Duration` in the schema only")]
 pub(crate) struct DurationText(String);
 
@@ -32,8 +32,7 @@ pub(crate) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, 
 /// Writes a [`DurationText`] with the largest unit of which the duration is a whole number.
 pub(crate) fn write_duration<S: Serializer>(duration: &Duration, output: S) -> Result<S::Ok, S::Error> {
     let seconds = duration.as_secs();
-    let (unit, size) =
-        UNITS.into_iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(("s", 1));
+    let (unit, size) = UNITS.into_iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(("s", 1));
     output.serialize_str(&format!("{}{unit}", seconds / size))
 }
 

@@ -118,7 +118,8 @@ impl<'a> Schema<'a> {
     fn table(&self, out: &mut String, path: &str, schema: &'a Value, is_list: bool) {
         let has_section = |schema| self.items(schema).is_some() || (!is_list && self.is_table(schema));
         let is_max = path == "limits.max";
-        let rows = properties(schema).filter(|(key, schema)| !has_section(schema) && !(is_max && is_limit(key)));
+        let rows =
+            properties(schema).filter(|(key, schema)| !has_section(schema) && !(is_max && is_limit(key)));
         let rows: Vec<_> = rows.collect();
         if !rows.is_empty() {
             out.push_str("\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
@@ -231,7 +232,8 @@ impl<'a> Schema<'a> {
             }
             let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
             let examples: Vec<_> = examples.map(|example| format!("`{}`", toml(example))).collect();
-            let _ = write!(out, "{heading}\n{}\n\nFor example: {}.\n", description(schema), examples.join(", "));
+            let _ =
+                write!(out, "{heading}\n{}\n\nFor example: {}.\n", description(schema), examples.join(", "));
         }
     }
 }

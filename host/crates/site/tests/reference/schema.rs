@@ -37,7 +37,8 @@ fn simplified_object(mut object: Map<String, Value>) -> Value {
     if object.get("default").is_some_and(Value::is_null) {
         object.shift_remove("default");
     }
-    let is_number = |format: &str| format.starts_with("uint") || format.starts_with("int") || format == "double";
+    let is_number =
+        |format: &str| format.starts_with("uint") || format.starts_with("int") || format == "double";
     if object.get("format").and_then(Value::as_str).is_some_and(is_number) {
         object.shift_remove("format");
     }
@@ -52,8 +53,11 @@ fn simplified_object(mut object: Map<String, Value>) -> Value {
         object.insert("type".into(), only);
     }
     if let Some(Value::Array(choices)) = object.get("anyOf")
-        && let [only] =
-            choices.iter().filter(|choice| **choice != json!({ "type": "null" })).collect::<Vec<_>>().as_slice()
+        && let [only] = choices
+            .iter()
+            .filter(|choice| **choice != json!({ "type": "null" }))
+            .collect::<Vec<_>>()
+            .as_slice()
         && let Value::Object(only) = (*only).clone()
     {
         object.shift_remove("anyOf");

@@ -25,7 +25,7 @@ use sluice_session::storage::Sessions;
 use sluice_site::config::{self, ConfigError, SiteConfig};
 use sluice_site::{Brand, load, user_cache};
 use sluice_store::Store;
-use sluice_store::location::Location;
+use sluice_store::location::{Location, LocationError, OpenError};
 use sluice_telemetry::Telemetry;
 use sluice_telemetry::metrics::Metrics;
 use sluice_text::printable::printable;
@@ -65,8 +65,8 @@ pub struct App {
     pub runtime: Handle,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
-    pub(crate) clock: Clock,
-    pub(crate) seed: Option<u64>,
+    pub clock: Clock,
+    pub seed: Option<u64>,
 }
 
 /// What [`App::start_on`] builds an [`App`] from.
@@ -96,14 +96,14 @@ pub enum StartError {
     #[error("{0}")]
     Settings(ConfigError),
     /// `database.url` or `database.connections_max` is invalid.
-    #[error("{0:#}")]
-    Location(anyhow::Error),
+    #[error("{0}")]
+    Location(LocationError),
     /// There is no application key, or an invalid one.
     #[error("{0}")]
     Keys(KeyError),
     /// The database cannot be opened.
-    #[error("{0:#}")]
-    Database(anyhow::Error),
+    #[error("{0}")]
+    Database(OpenError),
     /// The engine cannot be prepared.
     #[error("{0}")]
     Sandbox(SandboxError),
@@ -289,7 +289,7 @@ impl App {
     }
 
     /// Makes and takes the handoff tokens of `brand` in one run.
-    pub(crate) fn handoff(&self, brand: &str) -> Handoff {
+    pub fn handoff(&self, brand: &str) -> Handoff {
         Handoff {
             keys: Arc::clone(&self.sessions.keys),
             tokens: Arc::clone(&self.store) as _,

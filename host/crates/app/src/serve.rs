@@ -151,7 +151,7 @@ async fn access(
 /// logged in, so the answer is 503.
 fn check_access(brand: &Brand, path: &CanonicalPath, session: &Session) -> Result<(), Reply> {
     let Some(refusal) = brand.access.refusal(path, session.identity().is_some()) else { return Ok(()) };
-    if session.is_unavailable {
+    if session.is_unavailable() {
         return Err(try_again(503, "Please try again in a moment", 1));
     }
     Err(match refusal {

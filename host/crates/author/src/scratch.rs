@@ -18,7 +18,7 @@ use sluice_kit::progress::Progress;
 use sluice_site::{Brand, config, user_cache};
 use sluice_store::Store;
 use sluice_store::location::Location;
-use sluice_store::sqlite::{self, SqliteOptions, SqliteStore};
+use sluice_store::sqlite::{self, BackupError, SqliteOptions, SqliteStore};
 use sluice_telemetry::Telemetry;
 use sluice_text::suggest;
 
@@ -49,6 +49,9 @@ pub enum ScratchError {
     /// The empty database could not be copied.
     #[error("the temporary database could not be copied")]
     Copy(#[source] io::Error),
+    /// The empty database could not be saved for the hosts that start with it.
+    #[error("the temporary database could not be copied")]
+    Backup(#[from] BackupError),
     /// The temporary database failed.
     #[error("the temporary database failed")]
     Database(#[from] StoreError),

@@ -65,7 +65,7 @@ impl<'a> TestFile<'a> {
     pub async fn load(scratch: &'a Scratch, brand: Arc<Brand>, file: &str) -> Result<Self, FileProblem> {
         let host = scratch.host().await.map_err(HostError::from)?;
         let folder = BrandFolder::new(&brand.dir).map_err(HostError::from)?;
-        let source = folder.source(file).map_err(|reason| Failure::new("FileError", reason))?;
+        let source = folder.source(file).map_err(|reason| Failure::new("FileError", reason.to_string()))?;
         let compiled = compile::compile(&host.sandbox, source, &folder, &limits(&brand)).await;
         let (script, files) = compiled.map_err(|problem| match problem {
             FileProblem::Author(failure) => check::explained(*failure, &brand.dir).into(),

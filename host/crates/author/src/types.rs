@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use sluice_crm::CrmSchema;
-use sluice_page::modules::{self, ScriptFileError};
+use sluice_page::modules;
 use sluice_site::BrandFolder;
 use sluice_site::files::FileError;
 use sluice_text::source::Source;

@@ -180,9 +180,7 @@ impl Visitor {
     /// The visitor's cookies by name, percent-decoded, without the session cookie.
     pub(crate) fn cookies(&self) -> Map<String, Value> {
         let visible = self.cookies.iter().filter(|cookie| !cookies::is_reserved(&cookie.name));
-        visible
-            .map(|cookie| (cookie.name.clone(), cookies::decode_value(&cookie.value).into()))
-            .collect()
+        visible.map(|cookie| (cookie.name.clone(), cookies::decode_value(&cookie.value).into())).collect()
     }
 }
 

@@ -191,7 +191,7 @@ pub struct Session {
     pub(crate) origin: Option<storage::Origin>,
     /// The visitor has a session, but the database failed to load it. All changes are rejected,
     /// because a script that sees an empty session must not overwrite the stored one.
-    pub(crate) is_unavailable: bool,
+    is_unavailable: bool,
 }
 
 impl Session {
@@ -202,6 +202,11 @@ impl Session {
     /// A session that the database failed to load. It is empty and rejects all changes.
     pub fn unavailable() -> Self {
         Self { is_unavailable: true, ..Self::default() }
+    }
+
+    /// Whether the visitor has a session that could not be loaded.
+    pub fn is_unavailable(&self) -> bool {
+        self.is_unavailable
     }
 
     /// Checks that the session accepts changes.

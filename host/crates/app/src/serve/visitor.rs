@@ -44,7 +44,7 @@ pub(super) async fn take_url_token(journey: &mut Journey<'_>, session: &Session)
     // HEAD must not change anything, and a page that does not exist must not log anybody in. If
     // the session is unavailable, the login could not be saved, so the token must stay usable.
     let is_head = journey.request.method == Method::Head;
-    if is_head || journey.matched.status == 404 || session.is_unavailable {
+    if is_head || journey.matched.status == 404 || session.is_unavailable() {
         return Ok(());
     }
     let session = match log_in(journey, &token, session.clone()).await {

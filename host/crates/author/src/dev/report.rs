@@ -8,7 +8,7 @@ use std::time::Duration;
 use sluice_app::reload::ReloadReport;
 use sluice_app::response::Reply;
 use sluice_kit::terminal::{Style, Tone};
-use sluice_runs::execution_log::{Asked, FinishedRun};
+use sluice_runs::execution_log::{FinishedRun, RequestInfo};
 use sluice_sandbox::outcome::{ConsoleLine, Level};
 use sluice_text::printable::printable;
 
@@ -30,7 +30,7 @@ impl Reporter {
     }
 
     /// A run: `200 GET /weight/checkin  ok, 1.2 M fuel, 0.4 ms`, then what it logged.
-    pub fn run(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
+    pub fn run(&self, asked: RequestInfo<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
         if self.quiet && failed.is_none() {
             return;
         }
@@ -58,7 +58,7 @@ impl Reporter {
         }
     }
 
-    fn run_line(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply) -> String {
+    fn run_line(&self, asked: RequestInfo<'_>, run: &FinishedRun, reply: &Reply) -> String {
         let tone = match reply.status {
             ..400 => Tone::Good,
             400..500 => Tone::Warning,

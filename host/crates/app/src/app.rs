@@ -90,7 +90,7 @@ impl App {
         dev: Option<Arc<dyn Observer>>,
     ) -> anyhow::Result<Arc<Self>> {
         let location = Location::of(&config.database.url, config.database.connections_max)?;
-        telemetry.asks_database(location.system());
+        telemetry.set_database_system(location.system());
         let data_dir = location.data_dir();
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(

@@ -22,7 +22,7 @@ impl DatabaseArgs {
     /// Opens the database that `sluice serve` would use. A running server may have it
     /// open at the same time.
     pub async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
-        self.location()?.open().await
+        Ok(self.location()?.open().await?)
     }
 
     /// Which database `sluice serve` would use.
@@ -31,7 +31,7 @@ impl DatabaseArgs {
         if let Some(data) = &self.data {
             config.keep_data_in(data);
         }
-        Location::of(&config.database.url, config.database.connections_max)
+        Ok(Location::of(&config.database.url, config.database.connections_max)?)
     }
 
     /// The brand of that name, or all.

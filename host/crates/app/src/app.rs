@@ -133,7 +133,7 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let location = Location::of(&config.database.url, config.database.connections_max)
             .map_err(StartError::Location)?;
-        telemetry.asks_database(location.system());
+        telemetry.set_database_system(location.system());
         let data_dir = location.data_dir();
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(

@@ -1,8 +1,8 @@
-//! The execution log: what runs left behind, in a database file of its own.
+//! The execution log: finished runs, in a database file of its own.
 //!
-//! A request hands its run over and goes on; a thread writes in batches. What
-//! there is no room for, in the queue or on the disk, is dropped and counted: the
-//! log never holds up a page.
+//! A request puts its run into a queue and continues. A thread writes the queued runs in batches.
+//! Runs that do not fit into the queue or on the disk are dropped and counted, so the log never
+//! delays a page.
 
 mod database;
 pub mod query;
@@ -23,59 +23,84 @@ use sluice_kit::page_stats::{Collector, RunCost};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLine, ConsoleLog, Failure};
 
-/// Runs that may wait to be written, and their bytes.
+/// The most runs in the queue.
 const QUEUE_RUNS_MAX: usize = 4_096;
+/// The most bytes of the runs in the queue.
 const QUEUE_BYTES_MAX: usize = 32 << 20;
 
-/// What is stored, and for how long.
+/// Which runs are stored, where, and for how long.
 #[derive(Debug, Clone)]
 pub struct ExecutionLogOptions {
+    /// The database file.
     pub path: PathBuf,
+    /// The age at which runs and histograms are deleted.
     pub keep: Duration,
+    /// The most runs that are kept.
     pub rows_max: u64,
-    /// Share of the runs with nothing to say that are stored, too: 0 to 1.
+    /// The share, from 0 to 1, of successful runs without console lines that are stored.
     pub sample: f64,
 }
 
-/// One stored run. Never the query, the body or cookies.
+/// One stored run. It never contains the query, the body or cookies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Execution {
-    /// Given when it is stored; later ones are greater.
+    /// Assigned when the run is stored. Later runs have greater ids.
     pub id: i64,
-    /// Unix milliseconds.
+    /// When the run was recorded, in Unix milliseconds.
     pub at_ms: i64,
+    /// The brand's id.
     pub brand: String,
-    /// The page's file.
+    /// The page's file, such as `pages/index.html`.
     pub page: String,
+    /// The request's trace, as 32 hexadecimal digits.
     pub trace_id: String,
+    /// The request's method.
     pub method: String,
+    /// The request's path, without the query.
     pub path: String,
+    /// How the run ended, such as `ok` or `error`.
     pub outcome: String,
+    /// The status of the response.
     pub status: u16,
+    /// The fuel that the run used.
     pub fuel: u64,
+    /// The sandbox's peak memory.
     pub memory_bytes: u64,
+    /// The duration of the run, in microseconds.
     pub wall_us: u64,
+    /// The time in host calls that wait for the database, in microseconds.
     pub host_us: u64,
+    /// Console lines, oldest first.
     pub console: Vec<StoredLine>,
-    /// Console lines over the limit.
+    /// The number of console lines over the limit, which were dropped.
     pub console_dropped: u64,
+    /// Why the run failed.
     pub error: Option<StoredError>,
 }
 
+/// A stored console line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredLine {
+    /// The name of the console function, such as `warn`.
     pub level: String,
+    /// The text that the script wrote.
     pub text: String,
 }
 
-/// Why it failed, in the author's terms.
+/// Why a run failed, in the author's terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredError {
+    /// The name of the error, such as `TypeError`.
     pub name: String,
+    /// The error's message.
     pub message: String,
+    /// The file in which the error occurred; empty if it is not known.
     pub file: String,
+    /// The line, counted from 1.
     pub line: u32,
+    /// The column, counted from 1.
     pub column: u32,
+    /// The stack, one frame on each line.
     pub stack: String,
 }
 
@@ -101,20 +126,25 @@ impl std::fmt::Display for StoredError {
     }
 }
 
-/// A run that ended, before its request has been answered.
+/// A run that has ended and whose request has not been answered yet.
 #[derive(Debug, Default)]
 pub struct FinishedRun {
+    /// The request's trace, as 32 hexadecimal digits.
     pub trace_id: String,
-    /// True when the page has a script that ran: its cost counts.
+    /// True if the page has a script that ran, so that its cost counts.
     pub has_run: bool,
+    /// How the run ended.
     pub outcome: &'static str,
+    /// What the run used.
     pub cost: RunCost,
+    /// What the script wrote to the console.
     pub console: ConsoleLog,
+    /// Why the run or the template failed.
     pub failure: Option<Failure>,
 }
 
 impl FinishedRun {
-    /// `has_run`: the page has a script that ran.
+    /// The run of a report. `has_run` is true if the page has a script that ran.
     pub fn new(report: &RunReport, has_run: bool, trace_id: String) -> Self {
         Self {
             trace_id,
@@ -126,31 +156,34 @@ impl FinishedRun {
         }
     }
 
-    /// The page could not be rendered after the run.
+    /// Records that the template failed after the run.
     pub fn template_failed(&mut self, failure: &Failure) {
         self.outcome = "template";
         self.failure = Some(failure.clone());
     }
 }
 
-/// What was asked for.
+/// The request of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct RequestInfo<'a> {
+    /// The brand's id.
     pub brand: &'a str,
+    /// The page's file.
     pub page: &'a str,
+    /// The method.
     pub method: &'a str,
-    /// Without the query.
+    /// The path, without the query.
     pub path: &'a str,
 }
 
-/// The way to the log, for as long as the process lives.
+/// The execution log's queue and its writer. There is one for each process.
 pub struct ExecutionLog {
     queue: SyncSender<Message>,
     shared: Arc<Shared>,
     options: ExecutionLogOptions,
 }
 
-/// Seen by requests and by the writer.
+/// State that requests and the writer share.
 #[derive(Debug, Default)]
 struct Shared {
     stats: Collector,
@@ -163,16 +196,16 @@ struct Shared {
 
 enum Message {
     Run(Box<Execution>),
-    /// Write all that came before, then answer.
+    /// Asks the writer to answer after it has written all earlier messages.
     Flush(tokio::sync::oneshot::Sender<()>),
 }
 
 impl ExecutionLog {
-    /// Starts the writer. A file that cannot be opened is tried again later: pages
-    /// are served without the log.
+    /// Starts the writer. If the file cannot be opened, the writer retries later, and pages are
+    /// served without the log.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// The writer's thread cannot be started.
     pub fn start(options: ExecutionLogOptions) -> std::io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE_RUNS_MAX);
         let shared = Arc::new(Shared::default());
@@ -180,20 +213,20 @@ impl ExecutionLog {
         Ok(Self { queue, shared, options })
     }
 
-    /// Hands a run over. Returns at once.
-    pub fn record(&self, asked: Asked<'_>, run: FinishedRun, status: u16) {
+    /// Puts a run into the queue, or drops it if the queue is full. Never waits.
+    pub fn record(&self, request: RequestInfo<'_>, run: FinishedRun, status: u16) {
         let now_ms = now_ms();
         if run.has_run {
-            self.shared.stats.record(asked.brand, asked.page, &run.cost, now_ms);
+            self.shared.stats.record(request.brand, request.page, &run.cost, now_ms);
         }
-        let has_something_to_say =
+        let has_failed_or_logged =
             run.failure.is_some() || !run.console.lines.is_empty() || run.console.dropped > 0;
-        if has_something_to_say || (run.has_run && self.is_sampled(&run.trace_id)) {
-            self.enqueue(execution(asked, run, status, now_ms));
+        if has_failed_or_logged || (run.has_run && self.is_sampled(&run.trace_id)) {
+            self.enqueue(execution(request, run, status, now_ms));
         }
     }
 
-    /// The same runs are sampled wherever the trace passes.
+    /// Samples by trace id, so that every host that serves the trace makes the same choice.
     fn is_sampled(&self, trace_id: &str) -> bool {
         let tail = trace_id.get(16..).and_then(|tail| u64::from_str_radix(tail, 16).ok());
         tail.is_some_and(|tail| (tail as f64) < self.options.sample * (u64::MAX as f64))
@@ -206,34 +239,35 @@ impl ExecutionLog {
         shared.queued.fetch_add(1, Ordering::Relaxed);
         let sent = has_room && self.queue.try_send(Message::Run(Box::new(execution))).is_ok();
         if !sent {
-            shared.left(1, bytes);
+            shared.leave_queue(1, bytes);
             shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Waits until all that was handed over is written, or cannot be.
+    /// Waits until all queued runs are written or have failed to be written.
     pub async fn flush(&self) {
         let (done, is_done) = tokio::sync::oneshot::channel();
         let mut message = Message::Flush(done);
-        // The queue may be full; the writer empties it.
+        // The queue may be full until the writer has emptied it.
         while let Err(TrySendError::Full(unsent)) = self.queue.try_send(message) {
             message = unsent;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // An error says that the writer ended: there is nothing to wait for.
+        // An error means that the writer has ended, so there is nothing to wait for.
         let _ = is_done.await;
     }
 
+    /// The database file.
     pub fn path(&self) -> &std::path::Path {
         &self.options.path
     }
 
-    /// Shows queue and counts as metrics.
+    /// Publishes the queue and the counts as metrics.
     pub fn observe(&self, meter: &Meter) {
         let shared = Arc::clone(&self.shared);
         meter
             .u64_observable_gauge("sluice.execution_log.queued")
-            .with_description("Runs that wait to be written to the execution log")
+            .with_description("Runs waiting to be written to the execution log")
             .with_unit("{run}")
             .with_callback(move |observer| {
                 observer.observe(shared.queued.load(Ordering::Relaxed) as u64, &[])
@@ -242,7 +276,7 @@ impl ExecutionLog {
         let shared = Arc::clone(&self.shared);
         meter
             .u64_observable_counter("sluice.execution_log.runs")
-            .with_description("Runs handed to the execution log by what became of them")
+            .with_description("Runs for the execution log, by result")
             .with_unit("{run}")
             .with_callback(move |observer| {
                 for (result, count) in
@@ -256,14 +290,14 @@ impl ExecutionLog {
 }
 
 impl Shared {
-    fn left(&self, runs: usize, bytes: usize) {
+    fn leave_queue(&self, runs: usize, bytes: usize) {
         self.queued.fetch_sub(runs, Ordering::Relaxed);
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Execution {
-    /// About what it takes in memory.
+    /// The approximate size in memory.
     fn bytes(&self) -> usize {
         let lines = self.console.iter().map(|line| line.text.len() + 64).sum::<usize>();
         let error = self.error.as_ref().map_or(0, |error| error.message.len() + error.stack.len());
@@ -271,16 +305,16 @@ impl Execution {
     }
 }
 
-fn execution(asked: Asked<'_>, run: FinishedRun, status: u16, at_ms: i64) -> Execution {
+fn execution(request: RequestInfo<'_>, run: FinishedRun, status: u16, at_ms: i64) -> Execution {
     let line = |ConsoleLine { level, text }| StoredLine { level: level.name().to_owned(), text };
     Execution {
         id: 0,
         at_ms,
-        brand: asked.brand.to_owned(),
-        page: asked.page.to_owned(),
+        brand: request.brand.to_owned(),
+        page: request.page.to_owned(),
         trace_id: run.trace_id,
-        method: asked.method.to_owned(),
-        path: asked.path.to_owned(),
+        method: request.method.to_owned(),
+        path: request.path.to_owned(),
         outcome: run.outcome.to_owned(),
         status,
         fuel: run.cost.fuel,

@@ -1,5 +1,5 @@
-//! What finished runs leave behind: lines in the log, and rows in the execution log with
-//! the histograms of each page.
+//! Records finished runs: lines in the log, and rows in the execution log together with the
+//! histograms of each page.
 
 #![deny(unsafe_code)]
 

@@ -1,12 +1,12 @@
-//! What a run leaves in the log: its outcome, its console lines, and where it
-//! failed. Never the query, the body or cookies.
+//! Writes a run to the log: its outcome, its console lines, and where it failed. Queries, bodies
+//! and cookies are never logged.
 
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLine, Failure};
 use sluice_text::printable::printable;
 
-/// Logs one run of a page. `method` and `path` are the request's; the path is without the
-/// query.
+/// Logs one run of a page. `method` and `path` are those of the request; `path` does not contain
+/// the query.
 pub fn record(brand: &str, page: &str, method: &str, path: &str, report: &RunReport) {
     for ConsoleLine { level, text } in &report.effects.console.lines {
         tracing::info!(brand, page, level = level.name(), "console: {}", printable(text));
@@ -40,12 +40,12 @@ pub fn record(brand: &str, page: &str, method: &str, path: &str, report: &RunRep
     }
 }
 
-/// Logs that a page could not be rendered.
+/// Logs that the template of a page failed after the run.
 pub fn template_failed(brand: &str, page: &str, failure: &Failure) {
     tracing::warn!(brand, page, outcome = "template", "{}", printable(&failure.to_string()));
 }
 
-/// Logs that the template replaced URLs that could run scripts.
+/// Logs that the template replaced URLs that could run scripts. Each warning is one sentence.
 pub fn urls_blocked(brand: &str, page: &str, warnings: &[String]) {
     for warning in warnings {
         tracing::warn!(brand, page, "{}", printable(warning));

@@ -1,5 +1,5 @@
-//! What became of spans and log records: how many wait, how many were sent,
-//! dropped because the queue was full, or refused by the receiver.
+//! Counts spans and log records: how many are queued, sent, dropped because the queue was full, or
+//! failed to be sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,14 +13,14 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
-/// The queues of the process.
+/// The queues of all signals.
 #[derive(Debug, Default)]
 pub(super) struct Delivery {
     pub(super) spans: Queue,
     pub(super) logs: Queue,
 }
 
-/// One signal's queue, counted. Clones are the same queue.
+/// The counts of one signal's queue. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queue(Arc<Counts>);
 
@@ -34,13 +34,13 @@ struct Counts {
 }
 
 impl Delivery {
-    /// Shows the counts as metrics.
+    /// Publishes the counts as metrics.
     pub(super) fn observe(&self, meter: &Meter) {
         let queues = [("traces", self.spans.clone()), ("logs", self.logs.clone())];
         let waiting = queues.clone();
         meter
             .u64_observable_gauge("sluice.telemetry.queued")
-            .with_description("Spans and log records that wait to be sent")
+            .with_description("Spans and log records waiting to be sent")
             .with_unit("{item}")
             .with_callback(move |observer| {
                 for (signal, Queue(counts)) in &waiting {
@@ -51,7 +51,7 @@ impl Delivery {
             .build();
         meter
             .u64_observable_counter("sluice.telemetry.items")
-            .with_description("Spans and log records by what became of them")
+            .with_description("Spans and log records, by result")
             .with_unit("{item}")
             .with_callback(move |observer| {
                 for (signal, Queue(counts)) in &queues {
@@ -68,12 +68,12 @@ impl Delivery {
 }
 
 impl Queue {
-    /// At most `max` wait.
-    pub(super) fn bound(&self, max: usize) {
+    /// Bounds the queue to `max` items.
+    pub(super) fn set_max(&self, max: usize) {
         self.0.max.store(max, Ordering::Relaxed);
     }
 
-    /// A place in the queue; false when it is full, which is counted.
+    /// Reserves a place in the queue. If the queue is full, counts a dropped item and returns false.
     fn enter(&self) -> bool {
         let counts = &self.0;
         if counts.waiting.fetch_add(1, Ordering::Relaxed) < counts.max.load(Ordering::Relaxed) {
@@ -84,6 +84,7 @@ impl Queue {
         false
     }
 
+    /// Counts items that have left the queue.
     fn leave(&self, count: usize, result: &OTelSdkResult) {
         let end = if result.is_ok() { &self.0.sent } else { &self.0.failed };
         end.fetch_add(count as u64, Ordering::Relaxed);
@@ -91,14 +92,14 @@ impl Queue {
     }
 }
 
-/// In front of the SDK's batching: nothing enters that has no place.
+/// Stands before the SDK's batch processor, and drops items for which the queue has no place.
 #[derive(Debug)]
 pub(super) struct CountedProcessor<P> {
     next: P,
     queue: Queue,
 }
 
-/// Behind it: what leaves makes room.
+/// Stands behind the batch processor, and frees the places of the items that are sent.
 #[derive(Debug)]
 pub(super) struct CountedExporter<E> {
     next: E,

@@ -1,13 +1,12 @@
-//! The exporters' way to the receiver. Blocks: exporters have threads of their
-//! own.
+//! The exporters' HTTP client. It blocks, because exporters have threads of their own.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 
-/// More of an answer is not read.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// The most bytes that are read of a response.
+const RESPONSE_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -26,9 +25,9 @@ impl Client {
 
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (head, body) = request.into_parts();
-        let answer = self.agent.run(Request::from_parts(head, body.to_vec()))?;
-        let (head, mut body) = answer.into_parts();
-        let bytes = body.with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
+        let response = self.agent.run(Request::from_parts(head, body.to_vec()))?;
+        let (head, mut body) = response.into_parts();
+        let bytes = body.with_config().limit(RESPONSE_BYTES_MAX).read_to_vec()?;
         Ok(Response::from_parts(head, bytes.into()))
     }
 }

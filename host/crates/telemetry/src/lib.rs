@@ -1,10 +1,8 @@
-//! What the host tells about itself: traces, metrics and logs, in the terms of
-//! OpenTelemetry.
+//! The host's traces, metrics and logs, in the terms of OpenTelemetry.
 //!
-//! Metrics are always counted; `/metrics` shows them. With
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` they are sent as OTLP, too, and so are traces
-//! and logs. Sending happens on threads of its own behind bounded queues: what
-//! cannot be delivered is dropped and counted.
+//! Metrics are always counted, and `/metrics` shows them. With `OTEL_EXPORTER_OTLP_ENDPOINT`,
+//! metrics, traces and logs are also sent as OTLP. Threads behind bounded queues send them. Spans
+//! and log records that cannot be delivered are dropped and counted.
 
 #![deny(unsafe_code)]
 
@@ -21,28 +19,46 @@ use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_otlp::ExporterBuildError;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use prometheus::{Encoder as _, TextEncoder};
+use prometheus::TextEncoder;
 
 use delivery::Delivery;
 use metrics::Metrics;
 
-/// Name of the instrumentation scope.
+/// The name of the instrumentation scope.
 const SCOPE: &str = "sluice";
-/// What is still queued may take this long to be sent when the process ends.
+/// How long sending the queued items may take when the process ends.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
+/// Why telemetry cannot be set up or read.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
+    /// A variable that must be a number is not one.
+    #[error("telemetry: {variable}: `{text}` is not a number")]
+    NotANumber {
+        /// The variable's name.
+        variable: &'static str,
+        /// Its value.
+        text: String,
+    },
+    /// An exporter cannot be made from its variables.
+    #[error("telemetry: the OTEL_EXPORTER_OTLP_* variables cannot be used: {0}")]
+    Exporter(ExporterBuildError),
+    /// The Prometheus exporter cannot be made.
     #[error("telemetry: {0}")]
-    Setup(String),
+    Prometheus(OTelSdkError),
+    /// A metric cannot be written in Prometheus' text format.
+    #[error("telemetry: {0}")]
+    Encode(prometheus::Error),
 }
 
-/// Lives as long as the process.
+/// The process's telemetry. It lives as long as the process.
 pub struct Telemetry {
+    /// The instruments that requests use.
     pub metrics: Metrics,
     tracer: Option<SdkTracer>,
     database_system: OnceLock<&'static str>,
@@ -53,17 +69,17 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Sets up what the environment's `OTEL_*` variables ask for.
+    /// Sets up telemetry as the environment's `OTEL_*` variables say. `environment` returns the
+    /// value of a variable.
     ///
     /// # Errors
-    /// A variable that cannot be used.
+    /// A variable is not valid.
     pub fn start(environment: impl Fn(&str) -> Option<String>) -> Result<Arc<Self>, TelemetryError> {
-        let setup = |error: &dyn std::fmt::Display| TelemetryError::Setup(error.to_string());
         let registry = prometheus::Registry::new();
         let reader = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
             .build()
-            .map_err(|error| setup(&error))?;
+            .map_err(TelemetryError::Prometheus)?;
         let resource = otlp::resource(&environment);
         let mut meters = SdkMeterProvider::builder().with_reader(reader).with_resource(resource.clone());
         let delivery = Delivery::default();
@@ -90,55 +106,52 @@ impl Telemetry {
         }))
     }
 
-    /// Which database the host asks.
+    /// The kind of database that the host uses.
     fn database_system(&self) -> &'static str {
         self.database_system.get().copied().unwrap_or("sqlite")
     }
 
-    /// Notes which database the host asks: `sqlite` or `postgresql`.
-    pub fn asks_database(&self, system: &'static str) {
-        // Said once, at the start.
+    /// Sets the kind of database that the host uses: `sqlite` or `postgresql`.
+    pub fn set_database_system(&self, system: &'static str) {
+        // This is set once, at the start.
         let _ = self.database_system.set(system);
     }
 
-    /// For instruments of parts that are made later.
+    /// The meter for instruments that are made later.
     pub fn meter(&self) -> opentelemetry::metrics::Meter {
         self.meters.meter(SCOPE)
     }
 
-    /// Where log records go besides standard error.
-    pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
+    /// The provider that sends log records, if they are sent as OTLP.
+    pub(crate) fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
         self.logs.as_ref()
     }
 
-    /// All metrics in Prometheus' text form.
+    /// All metrics in Prometheus' text format.
     ///
     /// # Errors
-    /// A metric that has no text form: a defect of this program.
+    /// A metric cannot be written as text, which is a defect of this program.
     pub fn prometheus_text(&self) -> Result<String, TelemetryError> {
         let families = self.registry.gather();
-        let mut text = Vec::new();
-        let written = TextEncoder::new().encode(&families, &mut text);
-        written.map_err(|error| TelemetryError::Setup(error.to_string()))?;
-        String::from_utf8(text).map_err(|error| TelemetryError::Setup(error.to_string()))
+        TextEncoder::new().encode_to_string(&families).map_err(TelemetryError::Encode)
     }
 
-    /// Sends what is still queued, for a bounded time. Blocks.
+    /// Sends the queued items. Blocks, for a bounded time.
     pub fn shut_down(&self) {
-        let tell = |end: OTelSdkResult| {
-            if let Err(error) = end {
-                tracing::warn!(%error, "telemetry was not all delivered");
+        let report = |result: OTelSdkResult| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "some telemetry was not delivered");
             }
         };
-        // At the same time: a receiver that stalls stalls all of them.
+        // In parallel, because a receiver that hangs would delay all of them.
         std::thread::scope(|scope| {
             if let Some(traces) = &self.traces {
-                scope.spawn(|| tell(traces.shutdown_with_timeout(SHUTDOWN_MAX)));
+                scope.spawn(|| report(traces.shutdown_with_timeout(SHUTDOWN_MAX)));
             }
             if let Some(logs) = &self.logs {
-                scope.spawn(|| tell(logs.shutdown_with_timeout(SHUTDOWN_MAX)));
+                scope.spawn(|| report(logs.shutdown_with_timeout(SHUTDOWN_MAX)));
             }
-            tell(self.meters.shutdown_with_timeout(SHUTDOWN_MAX));
+            report(self.meters.shutdown_with_timeout(SHUTDOWN_MAX));
         });
     }
 }

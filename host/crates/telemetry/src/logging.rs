@@ -1,5 +1,5 @@
-//! The log: human text in a terminal, JSON elsewhere, on standard error; with
-//! traces ids, and over OTLP where the environment says so.
+//! The log on standard error: text in a terminal, otherwise JSON. If the environment says so,
+//! records are also sent as OTLP, with the ids of their traces.
 
 use std::io::IsTerminal as _;
 
@@ -12,31 +12,34 @@ use sluice_kit::terminal::Style;
 
 use super::Telemetry;
 
-/// What is logged unless `SLUICE_LOG` says otherwise.
+/// The filter if `SLUICE_LOG` is not set.
 pub const DEFAULT_FILTER: &str = "info,actix_server=warn";
-/// Where a command prints what happens by itself.
+/// The filter of `sluice dev` if `SLUICE_LOG` is not set. The modules that it turns off report what
+/// the command prints in its own way.
 pub const QUIET_FILTER: &str = "warn,sluice_runs::run_log=off,sluice_app::reload=off,sluice_site::load=off";
-/// What sending does must not be sent: it would never end.
+/// The records of the exporters are not sent, because sending them would produce more records.
 const NOT_SENT: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,\
                         opentelemetry_http=off,ureq=off,ureq_proto=off,rustls=off";
 
-/// How a line is written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    /// Text for people.
     Text,
+    /// One JSON object on each line.
     Json,
 }
 
 impl Format {
-    /// Text in a terminal, JSON elsewhere.
+    /// Text if standard error is a terminal, otherwise JSON.
     pub fn of_stderr() -> Self {
         if std::io::stderr().is_terminal() { Self::Text } else { Self::Json }
     }
 }
 
-/// Starts logging; `unless_set` is the filter without a `SLUICE_LOG`. Call it once.
-pub fn start(telemetry: Option<&Telemetry>, unless_set: &str, format: Format) {
-    let filter = || EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new(unless_set));
+/// Starts logging. `default_filter` applies if `SLUICE_LOG` is not set or not valid. Call this once.
+pub fn start(telemetry: Option<&Telemetry>, default_filter: &str, format: Format) {
+    let filter = || EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new(default_filter));
     let text = tracing_subscriber::fmt::layer().with_writer(sluice_kit::bar::stderr);
     let text = match format {
         Format::Text => {

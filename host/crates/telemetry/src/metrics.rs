@@ -1,5 +1,5 @@
-//! The instruments. Names and units are those of OpenTelemetry's semantic
-//! conventions where they exist; the host's own begin with `sluice.`.
+//! The instruments. Their names and units follow OpenTelemetry's semantic conventions. Names that
+//! the conventions do not have begin with `sluice.`.
 
 use std::time::Duration;
 
@@ -8,25 +8,30 @@ use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 
 use sluice_kit::page_stats::RunCost;
 
-/// Upper bounds of durations in seconds, as the conventions advise for HTTP.
+/// Upper bounds of durations in seconds, as the conventions recommend for HTTP.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// Runs and database calls are shorter than requests.
+/// Upper bounds in seconds for runs and database calls, which are shorter than requests.
 const SHORT_SECONDS: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// Upper bounds of the fuel of a run.
 const FUEL: [f64; 11] = [1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 1e10];
+/// Upper bounds of the memory of a run.
 const BYTES: [f64; 8] =
     [524_288.0, 1_048_576.0, 2_097_152.0, 4_194_304.0, 8_388_608.0, 16_777_216.0, 33_554_432.0, 67_108_864.0];
 
-/// A request as metrics see it.
+/// The labels of an answered request.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestLabels<'a> {
-    pub method: &'static str,
-    pub scheme: &'static str,
-    pub status: u16,
-    /// Empty where no page answered.
-    pub brand: &'a str,
-    /// The pattern of the page's path; empty where no page answered.
-    pub route: &'a str,
+pub(crate) struct RequestLabels<'a> {
+    /// The request's method.
+    pub(crate) method: &'static str,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    /// The status of the response.
+    pub(crate) status: u16,
+    /// The brand's id; empty if neither a page nor a file answered.
+    pub(crate) brand: &'a str,
+    /// The pattern of the page's path; empty if neither a page nor a file answered.
+    pub(crate) route: &'a str,
 }
 
 /// How many sandboxes run and how many requests wait for one.
@@ -53,7 +58,7 @@ pub struct Metrics {
     run_host_duration: Histogram<f64>,
     runs: Counter<u64>,
     sandbox_wait: Histogram<f64>,
-    refused: Counter<u64>,
+    rejected: Counter<u64>,
     database: Histogram<f64>,
     sessions_not_saved: Counter<u64>,
 }
@@ -85,8 +90,8 @@ impl Metrics {
                 .with_description("Requests that are being answered")
                 .with_unit("{request}")
                 .build(),
-            run_fuel: amounts("sluice.run.fuel", "Fuel that runs used", "{fuel}", &FUEL),
-            run_memory: amounts("sluice.run.memory", "Most memory that runs had", "By", &BYTES),
+            run_fuel: amounts("sluice.run.fuel", "Fuel used by runs", "{fuel}", &FUEL),
+            run_memory: amounts("sluice.run.memory", "Peak memory of runs", "By", &BYTES),
             run_duration: seconds("sluice.run.duration", "Duration of runs", &SHORT_SECONDS),
             run_host_duration: seconds(
                 "sluice.run.host_call.duration",
@@ -95,7 +100,7 @@ impl Metrics {
             ),
             runs: meter
                 .u64_counter("sluice.runs")
-                .with_description("Runs by how they ended")
+                .with_description("Runs, by outcome")
                 .with_unit("{run}")
                 .build(),
             sandbox_wait: seconds(
@@ -103,9 +108,9 @@ impl Metrics {
                 "How long requests waited for a sandbox",
                 &SHORT_SECONDS,
             ),
-            refused: meter
+            rejected: meter
                 .u64_counter("sluice.requests.refused")
-                .with_description("Requests that were turned away, by reason")
+                .with_description("Rejected requests, by reason")
                 .with_unit("{request}")
                 .build(),
             database: seconds(
@@ -117,7 +122,8 @@ impl Metrics {
         }
     }
 
-    /// Pool and line; `usage` is called when metrics are read.
+    /// Publishes how many sandboxes run and how many requests wait. `usage` is called when metrics
+    /// are read.
     pub fn observe_sandboxes(
         meter: &Meter,
         usage: impl Fn() -> SandboxUsage + Clone + Send + Sync + 'static,
@@ -132,23 +138,23 @@ impl Metrics {
                     .with_callback(move |observer| observer.observe(read(usage()) as u64, &[]))
                     .build();
             };
-        gauge("sluice.sandbox.limit", "Sandboxes that may run at the same time", "{sandbox}", |usage| {
+        gauge("sluice.sandbox.limit", "Sandboxes that can run at the same time", "{sandbox}", |usage| {
             usage.limit
         });
-        gauge("sluice.sandbox.running", "Sandboxes that run", "{sandbox}", |usage| usage.running);
-        gauge("sluice.sandbox.waiting", "Requests that wait for a sandbox", "{request}", |usage| {
-            usage.waiting
-        });
-        gauge("sluice.sandbox.waiting.limit", "Requests that may wait for a sandbox", "{request}", |usage| {
+        gauge("sluice.sandbox.running", "Running sandboxes", "{sandbox}", |usage| usage.running);
+        gauge("sluice.sandbox.waiting", "Requests waiting for a sandbox", "{request}", |usage| usage.waiting);
+        gauge("sluice.sandbox.waiting.limit", "Requests that can wait for a sandbox", "{request}", |usage| {
             usage.waiting_max
         });
     }
 
-    pub fn request_began(&self) {
+    /// Counts a request that is being answered.
+    pub(crate) fn request_began(&self) {
         self.requests_active.add(1, &[]);
     }
 
-    pub fn request_ended(&self, labels: RequestLabels<'_>, took: Duration) {
+    /// Records an answered request and how long it took.
+    pub(crate) fn request_ended(&self, labels: RequestLabels<'_>, took: Duration) {
         self.requests_active.add(-1, &[]);
         let mut attributes = vec![
             KeyValue::new("http.request.method", labels.method),
@@ -162,7 +168,7 @@ impl Metrics {
         self.request_duration.record(took.as_secs_f64(), &attributes);
     }
 
-    /// A run that was given a sandbox, after the request had `waited` for it.
+    /// Records the cost of a run whose request had waited for a sandbox for `waited`.
     pub fn run_ended(&self, brand: &str, cost: &RunCost, waited: Duration) {
         let brand = [KeyValue::new("sluice.brand", brand.to_owned())];
         self.run_fuel.record(cost.fuel, &brand);
@@ -172,26 +178,33 @@ impl Metrics {
         self.sandbox_wait.record(waited.as_secs_f64(), &[]);
     }
 
-    /// How a run ended, one that did not compile included.
+    /// Counts a run by its outcome. Pages that do not compile count, too.
     pub fn run_outcome(&self, brand: &str, outcome: &'static str) {
         let attributes =
             [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("sluice.outcome", outcome)];
         self.runs.add(1, &attributes);
     }
 
-    /// The database did not take the session of a request, which is answered 503. Without a
-    /// label for the brand, so that the series begins at 0 and `increase()` sees the first one.
+    /// Counts a request that gets status 503 because the database did not take its session. There
+    /// is no label for the brand, so that the series begins at 0 and `increase()` sees the first one.
     pub fn session_not_saved(&self) {
         self.sessions_not_saved.add(1, &[]);
     }
 
-    /// `overload`, `rate` or `draining`.
-    pub fn request_refused(&self, brand: &str, reason: &'static str) {
+    /// Counts a rejected request. The reason is `overload`, `rate` or `draining`.
+    pub(crate) fn request_rejected(&self, brand: &str, reason: &'static str) {
         let attributes = [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("reason", reason)];
-        self.refused.add(1, &attributes);
+        self.rejected.add(1, &attributes);
     }
 
-    pub fn database_answered(&self, system: &'static str, operation: &'static str, ok: bool, took: Duration) {
+    /// Records a call of the database and how long it took.
+    pub(crate) fn database_answered(
+        &self,
+        system: &'static str,
+        operation: &'static str,
+        ok: bool,
+        took: Duration,
+    ) {
         let mut attributes =
             vec![KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", operation)];
         if !ok {

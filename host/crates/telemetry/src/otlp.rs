@@ -1,12 +1,11 @@
-//! Which signals are sent as OTLP, where to, and how: the standard `OTEL_*`
-//! variables, most of which the exporters read themselves.
+//! The exporters for OTLP. The standard `OTEL_*` variables say which signals are sent, where and
+//! how. The exporters themselves read most of the variables.
 
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry_otlp::{
-    ExporterBuildError, LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig as _,
-    WithHttpConfig as _,
+    LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{BatchLogProcessor, SdkLoggerProvider};
@@ -16,10 +15,12 @@ use super::TelemetryError;
 use super::delivery::{CountedExporter, CountedProcessor, Queue};
 use super::http_client::Client;
 
-/// The variables' defaults, as the specification gives them.
+/// The default of `OTEL_EXPORTER_OTLP_TIMEOUT` in OpenTelemetry's specification.
 const TIMEOUT_MS: u64 = 10_000;
+/// The default of `OTEL_BSP_MAX_QUEUE_SIZE` and `OTEL_BLRP_MAX_QUEUE_SIZE` in the specification.
 const QUEUE_MAX: usize = 2_048;
 
+/// Makes exporters as the environment says.
 pub(super) struct Otlp<'a> {
     environment: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -33,7 +34,7 @@ impl<'a> Otlp<'a> {
         (self.environment)(name).filter(|value| !value.is_empty())
     }
 
-    /// Whether `TRACES`, `METRICS` or `LOGS` are sent.
+    /// Whether a signal is sent: `TRACES`, `METRICS` or `LOGS`.
     fn is_on(&self, signal: &str) -> bool {
         let is = |name: &str, text: &str| {
             self.variable(name).is_some_and(|value| value.trim().eq_ignore_ascii_case(text))
@@ -50,6 +51,7 @@ impl<'a> Otlp<'a> {
         Ok(Client::new(Duration::from_millis(milliseconds)))
     }
 
+    /// The exporter of metrics, if they are sent.
     pub(super) fn metrics(&self) -> Result<Option<MetricExporter>, TelemetryError> {
         if !self.is_on("METRICS") {
             return Ok(None);
@@ -59,9 +61,10 @@ impl<'a> Otlp<'a> {
             .with_protocol(Protocol::HttpBinary)
             .with_http_client(self.client("METRICS")?)
             .build();
-        exporter.map(Some).map_err(unusable)
+        exporter.map(Some).map_err(TelemetryError::Exporter)
     }
 
+    /// The provider of traces, if they are sent. Spans go through `queue`.
     pub(super) fn traces(
         &self,
         queue: &Queue,
@@ -75,9 +78,9 @@ impl<'a> Otlp<'a> {
             .with_protocol(Protocol::HttpBinary)
             .with_http_client(self.client("TRACES")?)
             .build()
-            .map_err(unusable)?;
+            .map_err(TelemetryError::Exporter)?;
         let size = self.variable("OTEL_BSP_MAX_QUEUE_SIZE");
-        queue.bound(number("OTEL_BSP_MAX_QUEUE_SIZE", size, QUEUE_MAX)?);
+        queue.set_max(number("OTEL_BSP_MAX_QUEUE_SIZE", size, QUEUE_MAX)?);
         let batches = BatchSpanProcessor::builder(CountedExporter::new(exporter, queue)).build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(CountedProcessor::new(batches, queue))
@@ -85,6 +88,7 @@ impl<'a> Otlp<'a> {
         Ok(Some(provider.build()))
     }
 
+    /// The provider of logs, if they are sent. Records go through `queue`.
     pub(super) fn logs(
         &self,
         queue: &Queue,
@@ -98,9 +102,9 @@ impl<'a> Otlp<'a> {
             .with_protocol(Protocol::HttpBinary)
             .with_http_client(self.client("LOGS")?)
             .build()
-            .map_err(unusable)?;
+            .map_err(TelemetryError::Exporter)?;
         let size = self.variable("OTEL_BLRP_MAX_QUEUE_SIZE");
-        queue.bound(number("OTEL_BLRP_MAX_QUEUE_SIZE", size, QUEUE_MAX)?);
+        queue.set_max(number("OTEL_BLRP_MAX_QUEUE_SIZE", size, QUEUE_MAX)?);
         let batches = BatchLogProcessor::builder(CountedExporter::new(exporter, queue)).build();
         let provider = SdkLoggerProvider::builder()
             .with_log_processor(CountedProcessor::new(batches, queue))
@@ -109,16 +113,18 @@ impl<'a> Otlp<'a> {
     }
 }
 
-fn unusable(error: ExporterBuildError) -> TelemetryError {
-    TelemetryError::Setup(format!("the OTEL_EXPORTER_OTLP_* variables cannot be used: {error}"))
-}
-
-fn number<T: std::str::FromStr>(name: &str, text: Option<String>, default: T) -> Result<T, TelemetryError> {
+/// The value of a variable, or `default` if it is not set.
+fn number<T: std::str::FromStr>(
+    variable: &'static str,
+    text: Option<String>,
+    default: T,
+) -> Result<T, TelemetryError> {
     let Some(text) = text else { return Ok(default) };
-    text.trim().parse().map_err(|_| TelemetryError::Setup(format!("{name}: `{text}` is not a number")))
+    text.trim().parse().map_err(|_| TelemetryError::NotANumber { variable, text })
 }
 
-/// Who tells: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win.
+/// Describes this process. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override the name of
+/// the service.
 pub(super) fn resource(environment: &impl Fn(&str) -> Option<String>) -> Resource {
     let named = environment("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty())
         || environment("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|list| list.contains("service.name="));

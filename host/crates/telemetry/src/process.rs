@@ -1,13 +1,14 @@
-//! What the process itself takes, from `/proc`.
+//! The process's memory and processor time, from `/proc`.
 
 use std::time::Instant;
 
 use opentelemetry::metrics::Meter;
 
-/// Linux counts in these, whatever the kernel's own clock.
+/// The unit of times in `/proc`, which does not depend on the kernel's own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 const PAGE_BYTES: u64 = 4_096;
 
+/// Publishes the metrics of the process.
 pub(super) fn observe(meter: &Meter) {
     let started = Instant::now();
     meter
@@ -18,7 +19,7 @@ pub(super) fn observe(meter: &Meter) {
         .build();
     meter
         .u64_observable_gauge("process.memory.usage")
-        .with_description("Memory that the process has")
+        .with_description("Resident memory of the process")
         .with_unit("By")
         .with_callback(|observer| {
             if let Some(bytes) = resident_bytes() {
@@ -43,8 +44,7 @@ fn resident_bytes() -> Option<u64> {
     text.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(PAGE_BYTES)
 }
 
-/// User and system time: the 12th and 13th field after the name, which may hold
-/// spaces.
+/// User and system time: the 12th and 13th field after the name, which may contain spaces.
 fn cpu_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);

@@ -1,5 +1,5 @@
-//! One request's trace: its id, which every log line of the request carries,
-//! and, where traces are sent, its spans.
+//! One request's trace: its id, which is in every log line of the request, and its spans, if
+//! traces are sent.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -15,12 +15,12 @@ use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 use super::Telemetry;
 use super::metrics::{Metrics, RequestLabels};
 
-/// A request or a part of it. Clones are the same part. The default belongs to
-/// no request and records nothing.
+/// A request or a step of it. Clones refer to the same step. The default belongs to no request
+/// and records nothing.
 #[derive(Clone, Default)]
 pub struct Trace {
     shared: Option<Arc<Shared>>,
-    /// The span of this part; none where traces are not sent.
+    /// The span of this step, or `None` if traces are not sent.
     span: Option<Context>,
 }
 
@@ -29,20 +29,22 @@ struct Shared {
     id: TraceId,
     method: &'static str,
     began: Instant,
-    /// The visitor's side takes part in the trace.
-    came_with_parent: bool,
-    found: OnceLock<Found>,
+    /// True if the client sent a valid `traceparent`.
+    has_parent: bool,
+    page: OnceLock<MatchedPage>,
 }
 
-struct Found {
+struct MatchedPage {
     brand: String,
     route: String,
 }
 
-/// What a visitor's request says about the trace it is part of.
+/// The headers of a request that name the trace to which it belongs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Incoming<'a> {
+    /// The header `traceparent`.
     pub traceparent: Option<&'a str>,
+    /// The header `tracestate`.
     pub tracestate: Option<&'a str>,
 }
 
@@ -61,8 +63,7 @@ impl Extractor for Incoming<'_> {
 }
 
 impl Trace {
-    /// Begins the trace of a request. `path` is without the query, which is never
-    /// recorded.
+    /// Begins the trace of a request. `path` must not contain the query, which is never recorded.
     pub fn begin(
         telemetry: &Arc<Telemetry>,
         method: &'static str,
@@ -97,45 +98,46 @@ impl Trace {
             id,
             method,
             began: Instant::now(),
-            came_with_parent: parent.is_some(),
-            found: OnceLock::new(),
+            has_parent: parent.is_some(),
+            page: OnceLock::new(),
         };
         Self { shared: Some(Arc::new(shared)), span }
     }
 
-    /// The trace's id as log lines show it; empty for a trace of no request.
+    /// The trace's id as 32 hexadecimal digits, or an empty text if there is no request.
     pub fn id(&self) -> String {
         self.shared.as_ref().map(|shared| shared.id.to_string()).unwrap_or_default()
     }
 
-    /// What a task of this request must have around it, so that its log records
-    /// name their span.
+    /// The context in which a task of this request must run, so that its log records name their
+    /// span.
     pub fn context(&self) -> Option<Context> {
         self.span.clone()
     }
 
+    /// The instruments of the process, or `None` if there is no request.
     pub fn metrics(&self) -> Option<&Metrics> {
         self.shared.as_ref().map(|shared| &shared.telemetry.metrics)
     }
 
-    /// Notes which page answers.
-    pub fn found(&self, brand: &str, route: &str) {
+    /// Records which page answers.
+    pub fn page_matched(&self, brand: &str, route: &str) {
         if let Some(shared) = &self.shared {
-            let found = Found { brand: brand.to_owned(), route: route.to_owned() };
-            // A request is matched once; a second time changes nothing.
-            let _ = shared.found.set(found);
+            let page = MatchedPage { brand: brand.to_owned(), route: route.to_owned() };
+            // A request is matched once. A second call changes nothing.
+            let _ = shared.page.set(page);
         }
     }
 
-    /// Notes that the request is turned away.
-    pub fn refused(&self, reason: &'static str) {
+    /// Records that the request is rejected, because of `overload`, `rate` or `draining`.
+    pub fn rejected(&self, reason: &'static str) {
         if let Some(shared) = &self.shared {
-            let brand = shared.found.get().map_or("", |found| found.brand.as_str());
-            shared.telemetry.metrics.request_refused(brand, reason);
+            let brand = shared.page.get().map_or("", |page| page.brand.as_str());
+            shared.telemetry.metrics.request_rejected(brand, reason);
         }
     }
 
-    /// A part of this one.
+    /// Begins a step within this one.
     pub fn child(&self, name: &'static str) -> Self {
         self.child_of_kind(name, SpanKind::Internal)
     }
@@ -152,28 +154,28 @@ impl Trace {
         self.shared.as_ref()?.telemetry.tracer.as_ref()
     }
 
-    /// Adds attributes to this part; they are made only where they are recorded.
+    /// Adds attributes to this step. The closure is only called if traces are sent.
     pub fn note<const N: usize>(&self, attributes: impl FnOnce() -> [KeyValue; N]) {
         if let Some(span) = &self.span {
             span.span().set_attributes(attributes());
         }
     }
 
-    /// Notes that this part failed. The text must hold nothing of a visitor's.
+    /// Records that this step failed. The text must not contain data of a visitor.
     pub fn failed(&self, what: impl Into<String>) {
         if let Some(span) = &self.span {
             span.span().set_status(Status::error(what.into()));
         }
     }
 
-    /// Ends this part.
+    /// Ends this step.
     pub fn end(&self) {
         if let Some(span) = &self.span {
             span.span().end();
         }
     }
 
-    /// Runs `work` as a part of this one.
+    /// Runs `work` as a step within this one.
     pub async fn step<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
         let step = self.child(name);
         let done = work.await;
@@ -181,8 +183,8 @@ impl Trace {
         done
     }
 
-    /// Runs `work`, which asks the database, as a part of this one. `is_fault` says
-    /// which errors are the database's; others came before it was asked.
+    /// Runs `work`, which calls the database, as a step within this one. `is_fault` tells whether
+    /// an error is one of the database. After other errors the database was not called.
     pub async fn ask<T, E>(
         &self,
         name: &'static str,
@@ -200,18 +202,18 @@ impl Trace {
             shared.telemetry.metrics.database_answered(system, name, !has_failed, began.elapsed());
         }
         if has_failed {
-            step.failed("the database did not do it");
+            step.failed("the database call failed");
         }
         step.end();
         done
     }
 
-    /// Ends the request, and gives the `traceparent` to answer with: where traces
-    /// are sent, and to visitors who sent one.
+    /// Ends the request. Returns the `traceparent` for the response if traces are sent or if the
+    /// client sent one.
     pub fn finish(&self, status: u16, is_https: bool) -> Option<String> {
         let shared = self.shared.as_ref()?;
         let (brand, route) =
-            shared.found.get().map_or(("", ""), |found| (found.brand.as_str(), found.route.as_str()));
+            shared.page.get().map_or(("", ""), |page| (page.brand.as_str(), page.route.as_str()));
         let scheme = if is_https { "https" } else { "http" };
         let labels = RequestLabels { method: shared.method, scheme, status, brand, route };
         shared.telemetry.metrics.request_ended(labels, shared.began.elapsed());
@@ -230,7 +232,7 @@ impl Trace {
             span.end();
             return Some(traceparent(span.span_context()));
         }
-        shared.came_with_parent.then(|| {
+        shared.has_parent.then(|| {
             let own = RandomIdGenerator::default().new_span_id();
             traceparent(&SpanContext::new(shared.id, own, TraceFlags::NOT_SAMPLED, false, TraceState::NONE))
         })
@@ -260,16 +262,16 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_s_trace_goes_on() {
+    fn continues_the_trace_of_the_client() {
         let trace = begin(Some(PARENT));
         assert_eq!(trace.id(), "0af7651916cd43dd8448eb211c80319c");
         let answer = trace.finish(200, false).unwrap();
         assert!(answer.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{answer}");
-        assert!(!answer.contains("b7ad6b7169203331"), "the host has a span of its own");
+        assert!(!answer.contains("b7ad6b7169203331"), "the host must use a span id of its own");
     }
 
     #[test]
-    fn a_trace_that_is_none_is_not_gone_on_with() {
+    fn ignores_an_invalid_traceparent() {
         let mut ids = Vec::new();
         for bad in [None, Some(""), Some("00-zz-b7ad6b7169203331-01"), Some("00-0-0-0")] {
             let trace = begin(bad);
@@ -279,6 +281,6 @@ mod tests {
         }
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 4, "each request has its own");
+        assert_eq!(ids.len(), 4, "each request must have an id of its own");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_runs::execution_log::{Asked, ExecutionLog, FinishedRun};
+use sluice_runs::execution_log::{ExecutionLog, FinishedRun, RequestInfo};
 use sluice_telemetry::trace::Trace;
 
 use super::{Event, Observer, RequestObserver};
@@ -53,7 +53,7 @@ impl RequestObserver for Execution {
             Event::PageAnswered { reply } => {
                 let Some(PageRun { brand, page, run }) = self.run.take() else { return };
                 let (method, path) = (self.method.name(), self.path.as_str());
-                self.log.record(Asked { brand: &brand, page: &page, method, path }, run, reply.status);
+                self.log.record(RequestInfo { brand: &brand, page: &page, method, path }, run, reply.status);
             }
             _ => {}
         }

@@ -11,9 +11,9 @@ use super::Event;
 /// `run` is the part of `trace` that belongs to the page's run.
 pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
     match event {
-        Event::PageFound { brand, page } => trace.found(&brand.id, &page.route),
-        Event::FileFound { brand } => trace.found(&brand.id, "/public"),
-        Event::Rejected { reason } => trace.refused(reason),
+        Event::PageFound { brand, page } => trace.page_matched(&brand.id, &page.route),
+        Event::FileFound { brand } => trace.page_matched(&brand.id, "/public"),
+        Event::Rejected { reason } => trace.rejected(reason),
         Event::RunEnded { brand, script, report, .. } => {
             if matches!(script, PageScript::Ready { .. }) {
                 end_run(run, &brand.id, report);

@@ -7,7 +7,7 @@ use sluice_app::observe::{self, RequestObserver};
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_check as checks;
-use sluice_runs::execution_log::{Asked, FinishedRun};
+use sluice_runs::execution_log::{FinishedRun, RequestInfo};
 use sluice_sandbox::outcome::Outcome;
 use sluice_site::Brand;
 use sluice_telemetry::trace::Trace;
@@ -112,7 +112,8 @@ impl DevRequest {
         });
         // If the page does not compile, its failure is among the problems already.
         let failed = failed.filter(|failed| !mistakes.iter().any(|known| known.is_same(failed)));
-        let asked = Asked { brand: &brand.id, page: &page, method: self.method.name(), path: &self.path };
+        let asked =
+            RequestInfo { brand: &brand.id, page: &page, method: self.method.name(), path: &self.path };
         self.dev.reporter.run(asked, &run, reply, failed.as_ref());
         unread.iter().for_each(|why| self.dev.reporter.warning(why));
         mistakes.extend(failed);

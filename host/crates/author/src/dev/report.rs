@@ -8,7 +8,7 @@ use std::time::Duration;
 use sluice_app::load::ReloadReport;
 use sluice_app::response::Reply;
 use sluice_kit::terminal::{Style, Tone};
-use sluice_runs::execution_log::{Asked, FinishedRun};
+use sluice_runs::execution_log::{FinishedRun, RequestInfo};
 use sluice_sandbox::outcome::{ConsoleLine, Level};
 use sluice_text::printable::printable;
 
@@ -31,7 +31,7 @@ impl Reporter {
 
     /// Prints a run, such as `200 GET /weight/checkin  ok, 1.2 M fuel, 0.4 ms`, and then the lines
     /// that it logged.
-    pub(super) fn run(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
+    pub(super) fn run(&self, asked: RequestInfo<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
         if self.quiet && failed.is_none() {
             return;
         }
@@ -59,7 +59,7 @@ impl Reporter {
         }
     }
 
-    fn run_line(&self, asked: Asked<'_>, run: &FinishedRun, reply: &Reply) -> String {
+    fn run_line(&self, asked: RequestInfo<'_>, run: &FinishedRun, reply: &Reply) -> String {
         let tone = match reply.status {
             ..400 => Tone::Good,
             400..500 => Tone::Warning,

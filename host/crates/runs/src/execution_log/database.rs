@@ -1,6 +1,6 @@
-//! The log's file: a SQLite database with runs and the pages' histograms.
+//! The log's file: a SQLite database with runs and the histograms of pages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
 
@@ -9,7 +9,7 @@ use sluice_kit::page_stats::{Interval, PageStats};
 
 use super::Execution;
 
-/// Later versions of the file are not touched.
+/// The version of the schema. A file with a later version is left alone.
 const VERSION: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE execution (
@@ -19,7 +19,7 @@ const SCHEMA: &str = "
         page TEXT NOT NULL,
         outcome TEXT NOT NULL,
         has_failed INTEGER NOT NULL,
-        -- MessagePack of the rest.
+        -- MessagePack of the whole run.
         run BLOB NOT NULL
     ) STRICT;
     CREATE INDEX execution_at ON execution (at_ms);
@@ -29,7 +29,7 @@ const SCHEMA: &str = "
         brand TEXT NOT NULL,
         page TEXT NOT NULL,
         starts_at INTEGER NOT NULL,
-        -- A process adds rows of its own: two may have shared an interval.
+        -- Each process adds rows of its own, because two processes may share an interval.
         process INTEGER NOT NULL,
         runs INTEGER NOT NULL,
         failures INTEGER NOT NULL,
@@ -43,27 +43,55 @@ const SCHEMA: &str = "
     CREATE INDEX page_stats_starts_at ON page_stats (starts_at);
 ";
 
+/// Why the execution log cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    #[error("the execution log {path}: {source}")]
-    Sqlite { path: String, source: rusqlite::Error },
-    #[error("the execution log {path} was written by a later version of this program ({found})")]
-    TooNew { path: String, found: i64 },
-    #[error("the execution log {0} cannot be made: {1}")]
-    Unwritable(String, std::io::Error),
-    #[error("a stored run cannot be read: {0}")]
-    Corrupt(String),
+    /// SQLite reports an error.
+    #[error("the execution log {}: {error}", .path.display())]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// SQLite's error.
+        error: rusqlite::Error,
+    },
+    /// The file has a schema that this program does not know.
+    #[error("the execution log {} was written by a later version of this program ({found})", .path.display())]
+    TooNew {
+        /// The database file.
+        path: PathBuf,
+        /// The version of its schema.
+        found: i64,
+    },
+    /// The file or its folder cannot be created.
+    #[error("the execution log {} cannot be created: {error}", .path.display())]
+    Unwritable {
+        /// The database file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A run is not what this program writes.
+    #[error("a stored run cannot be read: run {id}: {error}")]
+    CorruptRun {
+        /// The run's id.
+        id: i64,
+        /// What is wrong with it.
+        error: rmp_serde::decode::Error,
+    },
+    /// A histogram is not what this program writes.
+    #[error("a stored histogram cannot be read: {0}")]
+    CorruptHistogram(rmp_serde::decode::Error),
 }
 
 impl LogError {
-    pub(super) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
-        Self::Sqlite { path: path.display().to_string(), source }
+    pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        Self::Sqlite { path: path.to_owned(), error }
     }
 }
 
-/// Opens the file for the writer, and makes it where there is none.
+/// Opens the file for the writer. Creates the file if it does not exist.
 pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
-    make_private(path).map_err(|error| LogError::Unwritable(path.display().to_string(), error))?;
+    make_private(path).map_err(|error| LogError::Unwritable { path: path.to_owned(), error })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| LogError::sqlite(path, error);
     let conn = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -75,14 +103,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
             conn.execute_batch(&sql).map_err(failed)?;
         }
         VERSION => {}
-        found => return Err(LogError::TooNew { path: path.display().to_string(), found }),
+        found => return Err(LogError::TooNew { path: path.to_owned(), found }),
     }
     Ok(conn)
 }
 
 fn set_up(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
-    // NORMAL: the last runs before a power cut may be missing from the log.
+    // With NORMAL, a power cut may lose the last runs.
     conn.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA journal_mode = WAL;
@@ -100,7 +128,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes runs and histograms, all or none.
+/// Writes runs and histograms in one transaction.
 pub(super) fn write(
     conn: &mut Connection,
     runs: &[Execution],
@@ -160,9 +188,14 @@ fn keep_stats(
     Ok(())
 }
 
-/// Deletes at most `batch` runs that are older than `oldest_ms` or more than
-/// `rows_max`, and as many rows of histograms. True when there may be more.
-pub(super) fn forget(conn: &Connection, oldest_ms: i64, rows_max: u64, batch: u32) -> rusqlite::Result<bool> {
+/// Deletes at most `batch` runs that are older than `oldest_ms` or exceed `rows_max`, and at most
+/// `batch` old histograms. Returns true if there may be more.
+pub(super) fn delete_expired(
+    conn: &Connection,
+    oldest_ms: i64,
+    rows_max: u64,
+    batch: u32,
+) -> rusqlite::Result<bool> {
     let runs = conn
         .prepare_cached(
             "DELETE FROM execution WHERE id IN (
@@ -183,7 +216,7 @@ pub(super) fn forget(conn: &Connection, oldest_ms: i64, rows_max: u64, batch: u3
     Ok(runs >= batch as usize || stats >= batch as usize)
 }
 
-/// As SQLite counts.
+/// SQLite has signed integers only.
 fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! Reading the log: by the command line, the admin API and the console. Readers
-//! open the file by themselves and never hold up the writer.
+//! Reads the log, for the command line, the admin API and the console. Each reader opens the file
+//! itself and never blocks the writer.
 
 use std::path::{Path, PathBuf};
 
@@ -11,25 +11,31 @@ pub use super::database::LogError;
 
 use sluice_kit::page_stats::PageStats;
 
-/// Which runs; all that are given must hold.
+/// Which runs are listed. A run must match every field that is set.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Only runs of this brand.
     pub brand: Option<String>,
-    /// The page's file.
+    /// Only runs of this page's file.
     pub page: Option<String>,
+    /// Only runs that failed.
     pub only_failed: bool,
-    /// Runs after this one, oldest first; else the newest, newest first.
+    /// Only runs with a greater id. The list is then sorted oldest first, otherwise newest first.
     pub after: Option<i64>,
-    /// Runs before this one.
+    /// Only runs with a smaller id.
     pub before: Option<i64>,
+    /// The most runs in the list.
     pub limit: u32,
 }
 
-/// A page's histograms over a time.
+/// A page's histograms over a period.
 #[derive(Debug, Clone)]
 pub struct PageSummary {
+    /// The brand's id.
     pub brand: String,
+    /// The page's file.
     pub page: String,
+    /// What the page's runs took.
     pub stats: PageStats,
 }
 
@@ -40,8 +46,10 @@ pub struct LogReader {
 }
 
 impl LogReader {
+    /// Opens the log for reading.
+    ///
     /// # Errors
-    /// There is no such file, or it is not a log.
+    /// The file does not exist or cannot be opened.
     pub fn open(path: &Path) -> Result<Self, LogError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
@@ -54,6 +62,8 @@ impl LogReader {
         Ok(Self { conn, path: path.to_owned() })
     }
 
+    /// The runs that match the filter.
+    ///
     /// # Errors
     /// The file cannot be read.
     pub fn list(&self, filter: &Filter) -> Result<Vec<Execution>, LogError> {
@@ -77,27 +87,29 @@ impl LogReader {
             let mut statement = self.conn.prepare_cached(&sql)?;
             statement.query_map(params_from_iter(values), row)?.collect::<rusqlite::Result<Vec<_>>>()
         };
-        self.told(read())?.into_iter().map(unpack).collect()
+        self.with_path(read())?.into_iter().map(unpack).collect()
     }
 
+    /// The run with this id.
+    ///
     /// # Errors
     /// The file cannot be read.
     pub fn find(&self, id: i64) -> Result<Option<Execution>, LogError> {
         let sql = "SELECT id, run FROM execution WHERE id = ?1";
         let found = self.conn.query_row(sql, [id], row).optional();
-        self.told(found)?.map(unpack).transpose()
+        self.with_path(found)?.map(unpack).transpose()
     }
 
-    /// The id of the newest run; 0 where there is none.
+    /// The id of the newest run, or 0 if there is none.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn newest(&self) -> Result<i64, LogError> {
         let sql = "SELECT coalesce(max(id), 0) FROM execution";
-        self.told(self.conn.query_row(sql, [], |row| row.get(0)))
+        self.with_path(self.conn.query_row(sql, [], |row| row.get(0)))
     }
 
-    /// Every page's runs since `since_ms`, in one histogram each.
+    /// Each page's runs since `since_ms`, merged into one set of histograms.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -110,7 +122,7 @@ impl LogReader {
         Ok(out)
     }
 
-    /// One page's runs by interval, oldest first.
+    /// One page's runs since `since_ms`: the start of each interval and its histograms, oldest first.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -123,8 +135,7 @@ impl LogReader {
         Ok(out)
     }
 
-    /// Every page's runs by interval, since a time: brand, page, start of the
-    /// interval, and what the runs took.
+    /// Every page's runs since `since_ms`: brand, page, start of the interval and histograms.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -147,16 +158,16 @@ impl LogReader {
                    FROM page_stats
                    WHERE (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR page = ?2) AND starts_at >= ?3
                    ORDER BY brand, page, starts_at";
-        let mut statement = self.told(self.conn.prepare_cached(sql))?;
-        let mut rows = self.told(statement.query(params![brand, page, since_ms]))?;
-        while let Some(row) = self.told(rows.next())? {
-            let (row_brand, page, starts_at, stats) = self.told(stats_row(row))?;
+        let mut statement = self.with_path(self.conn.prepare_cached(sql))?;
+        let mut rows = self.with_path(statement.query(params![brand, page, since_ms]))?;
+        while let Some(row) = self.with_path(rows.next())? {
+            let (row_brand, page, starts_at, stats) = self.with_path(stats_row(row))?;
             take(row_brand, page, starts_at, stats?);
         }
         Ok(())
     }
 
-    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, LogError> {
+    fn with_path<T>(&self, result: rusqlite::Result<T>) -> Result<T, LogError> {
         result.map_err(|error| LogError::sqlite(&self.path, error))
     }
 }
@@ -166,8 +177,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<(i64, Vec<u8>)> {
 }
 
 fn unpack((id, bytes): (i64, Vec<u8>)) -> Result<Execution, LogError> {
-    let run: Execution =
-        rmp_serde::from_slice(&bytes).map_err(|error| LogError::Corrupt(format!("run {id}: {error}")))?;
+    let run: Execution = rmp_serde::from_slice(&bytes).map_err(|error| LogError::CorruptRun { id, error })?;
     Ok(Execution { id, ..run })
 }
 
@@ -176,9 +186,7 @@ type StatsRow = (String, String, i64, Result<PageStats, LogError>);
 fn stats_row(row: &Row<'_>) -> rusqlite::Result<StatsRow> {
     let histogram = |index: usize| {
         let bytes: Vec<u8> = row.get(index)?;
-        Ok::<_, rusqlite::Error>(
-            rmp_serde::from_slice(&bytes).map_err(|error| LogError::Corrupt(error.to_string())),
-        )
+        Ok::<_, rusqlite::Error>(rmp_serde::from_slice(&bytes).map_err(LogError::CorruptHistogram))
     };
     let (fuel, memory, wall, host) = (histogram(6)?, histogram(7)?, histogram(8)?, histogram(9)?);
     let count = |index: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(index)?.try_into().unwrap_or(0));

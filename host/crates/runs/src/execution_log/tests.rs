@@ -12,8 +12,8 @@ fn options(folder: &std::path::Path) -> ExecutionLogOptions {
     }
 }
 
-fn asked<'a>(brand: &'a str, page: &'a str) -> Asked<'a> {
-    Asked { brand, page, method: "GET", path: "/a" }
+fn request<'a>(brand: &'a str, page: &'a str) -> RequestInfo<'a> {
+    RequestInfo { brand, page, method: "GET", path: "/a" }
 }
 
 fn run(fuel: u64) -> FinishedRun {
@@ -28,7 +28,7 @@ fn failed(fuel: u64) -> FinishedRun {
     run
 }
 
-fn said(text: &str) -> FinishedRun {
+fn logged(text: &str) -> FinishedRun {
     let line = ConsoleLine { level: Level::Warn, text: text.to_owned() };
     let mut run = run(1);
     run.console.lines.push(line);
@@ -36,13 +36,13 @@ fn said(text: &str) -> FinishedRun {
 }
 
 #[tokio::test]
-async fn what_failed_or_spoke_is_kept_and_found() {
+async fn stores_runs_that_failed_or_logged() {
     let folder = tempfile::tempdir().unwrap();
     let log = ExecutionLog::start(options(folder.path())).unwrap();
-    log.record(asked("a", "pages/a.html"), run(1), 200);
-    log.record(asked("a", "pages/a.html"), failed(2), 500);
-    log.record(asked("a", "pages/b.html"), said("héllo"), 200);
-    log.record(asked("b", "pages/a.html"), failed(3), 200);
+    log.record(request("a", "pages/a.html"), run(1), 200);
+    log.record(request("a", "pages/a.html"), failed(2), 500);
+    log.record(request("a", "pages/b.html"), logged("héllo"), 200);
+    log.record(request("b", "pages/a.html"), failed(3), 200);
     log.flush().await;
     let reader = LogReader::open(log.path()).unwrap();
     let list = |filter: Filter| reader.list(&Filter { limit: 10, ..filter }).unwrap();
@@ -50,7 +50,7 @@ async fn what_failed_or_spoke_is_kept_and_found() {
     assert_eq!(
         all.iter().map(|run| run.fuel).collect::<Vec<_>>(),
         [3, 1, 2],
-        "newest first; the quiet run is not kept"
+        "newest first, without the successful run that logged nothing"
     );
     let of_a = list(Filter { brand: Some("a".into()), ..Filter::default() });
     assert_eq!(of_a.len(), 2);
@@ -65,14 +65,14 @@ async fn what_failed_or_spoke_is_kept_and_found() {
 }
 
 #[tokio::test]
-async fn costs_are_kept_of_all_runs_and_across_restarts() {
+async fn histograms_count_all_runs_and_survive_restarts() {
     let folder = tempfile::tempdir().unwrap();
     for fuel in [100, 200] {
         let log = ExecutionLog::start(options(folder.path())).unwrap();
-        log.record(asked("a", "pages/a.html"), run(fuel), 200);
-        log.record(asked("b", "pages/a.html"), failed(7), 200);
+        log.record(request("a", "pages/a.html"), run(fuel), 200);
+        log.record(request("b", "pages/a.html"), failed(7), 200);
         log.flush().await;
-        // Marks of two processes differ by their start.
+        // A process is identified by the time of its start.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let reader = LogReader::open(&options(folder.path()).path).unwrap();
@@ -86,13 +86,13 @@ async fn costs_are_kept_of_all_runs_and_across_restarts() {
 }
 
 #[tokio::test]
-async fn a_sample_of_one_keeps_all_and_of_none_nothing() {
+async fn a_sample_of_one_stores_all_runs_and_a_sample_of_zero_none() {
     for (sample, kept) in [(1.0, 20), (0.0, 0)] {
         let folder = tempfile::tempdir().unwrap();
         let log = ExecutionLog::start(ExecutionLogOptions { sample, ..options(folder.path()) }).unwrap();
         for tail in 0..20_u64 {
             let trace_id = format!("{:016x}{:016x}", 0, tail.wrapping_mul(0x0ccc_cccc_cccc_cccc));
-            log.record(asked("a", "p"), FinishedRun { trace_id, ..run(1) }, 200);
+            log.record(request("a", "p"), FinishedRun { trace_id, ..run(1) }, 200);
         }
         log.flush().await;
         assert_eq!(LogReader::open(log.path()).unwrap().newest().unwrap(), kept, "{sample}");
@@ -100,28 +100,28 @@ async fn a_sample_of_one_keeps_all_and_of_none_nothing() {
 }
 
 #[test]
-fn retention_is_by_age_and_by_count() {
+fn deletes_runs_by_age_and_by_count() {
     let folder = tempfile::tempdir().unwrap();
     let mut conn = database::open(&folder.path().join("runs.db")).unwrap();
-    let runs: Vec<_> = (0..100).map(|n| execution(asked("a", "p"), failed(n), 200, n as i64)).collect();
+    let runs: Vec<_> = (0..100).map(|n| execution(request("a", "p"), failed(n), 200, n as i64)).collect();
     database::write(&mut conn, &runs, &[], 1).unwrap();
     let count = || conn.query_row("SELECT count(*) FROM execution", [], |row| row.get::<_, i64>(0)).unwrap();
-    assert!(database::forget(&conn, 0, 60, 30).unwrap(), "a batch at a time");
+    assert!(database::delete_expired(&conn, 0, 60, 30).unwrap(), "one batch is deleted at a time");
     assert_eq!(count(), 70);
-    assert!(!database::forget(&conn, 0, 60, 30).unwrap());
+    assert!(!database::delete_expired(&conn, 0, 60, 30).unwrap());
     assert_eq!(count(), 60);
-    assert!(!database::forget(&conn, 90, 60, 60).unwrap());
+    assert!(!database::delete_expired(&conn, 90, 60, 60).unwrap());
     assert_eq!(count(), 10);
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_holds_up_nobody() {
+async fn a_log_that_cannot_be_written_does_not_block_callers() {
     let folder = tempfile::tempdir().unwrap();
-    // A folder stands where the file should.
+    // A folder has the name of the file.
     std::fs::create_dir(folder.path().join("runs.db")).unwrap();
     let log = ExecutionLog::start(options(folder.path())).unwrap();
     for _ in 0..3 * QUEUE_RUNS_MAX {
-        log.record(asked("a", "p"), failed(1), 200);
+        log.record(request("a", "p"), failed(1), 200);
     }
     log.flush().await;
     let shared = &log.shared;

@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The thread that writes the log.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,13 +14,13 @@ use super::{Execution, ExecutionLogOptions, Message, Shared};
 
 /// Runs in one transaction.
 const BATCH_RUNS_MAX: usize = 512;
-/// Rows that are deleted in one transaction.
-const FORGET_ROWS: u32 = 500;
-/// How often histograms are stored when no run is.
+/// Rows of each table that are deleted in one transaction.
+const DELETE_ROWS: u32 = 500;
+/// How often histograms are stored while no run is queued.
 const TICK: Duration = Duration::from_secs(1);
-const FORGET_EVERY: Duration = Duration::from_secs(30);
-/// After a failure the file is opened again, but not more often than this, and
-/// the log says so no more often.
+/// How often expired rows are deleted.
+const DELETE_EVERY: Duration = Duration::from_secs(30);
+/// How long after a failure the file is opened again. Failures are not logged more often, either.
 const RETRY_EVERY: Duration = Duration::from_secs(10);
 
 struct Writer {
@@ -28,25 +28,26 @@ struct Writer {
     shared: Arc<Shared>,
     conn: Option<Connection>,
     failed_at: Option<Instant>,
-    forgot_at: Option<Instant>,
-    /// Marks this process' rows.
+    deleted_at: Option<Instant>,
+    /// Identifies the histogram rows of this process.
     process: i64,
 }
 
+/// Starts the thread.
 pub(super) fn start(
     options: ExecutionLogOptions,
     shared: Arc<Shared>,
     messages: Receiver<Message>,
 ) -> std::io::Result<()> {
     let process = now_ms();
-    let mut writer = Writer { options, shared, conn: None, failed_at: None, forgot_at: None, process };
+    let mut writer = Writer { options, shared, conn: None, failed_at: None, deleted_at: None, process };
     std::thread::Builder::new().name("execution-log".to_owned()).spawn(move || writer.serve(&messages))?;
     Ok(())
 }
 
 impl Writer {
     fn serve(&mut self, messages: &Receiver<Message>) {
-        // Makes the file, so that it can be read from the start.
+        // Creates the file, so that readers find it from the start.
         self.write(Vec::new());
         loop {
             let first = match messages.recv_timeout(TICK) {
@@ -65,9 +66,9 @@ impl Writer {
                 next = if runs.len() < BATCH_RUNS_MAX { messages.try_recv().ok() } else { None };
             }
             self.write(runs);
-            self.forget();
+            self.delete_expired();
             for done in waiting {
-                // Who asked may have given up.
+                // The caller may have stopped waiting.
                 let _ = done.send(());
             }
         }
@@ -77,7 +78,7 @@ impl Writer {
         let count = runs.len();
         let bytes = runs.iter().map(|run| run.bytes()).sum();
         let result = self.try_write(&runs);
-        self.shared.left(count, bytes);
+        self.shared.leave_queue(count, bytes);
         let count = count as u64;
         match result {
             Ok(()) => _ = self.shared.written.fetch_add(count, Ordering::Relaxed),
@@ -88,21 +89,21 @@ impl Writer {
         }
     }
 
-    /// None is an error that has been told already.
+    /// The error is `None` if it was logged already.
     fn try_write(&mut self, runs: &[Execution]) -> Result<(), Option<LogError>> {
-        let is_resting = self.failed_at.is_some_and(|at| at.elapsed() < RETRY_EVERY);
+        let is_pausing = self.failed_at.is_some_and(|at| at.elapsed() < RETRY_EVERY);
         if self.conn.is_none() {
-            if is_resting {
+            if is_pausing {
                 return Err(None);
             }
             self.conn = Some(database::open(&self.options.path).map_err(Some)?);
         }
         let Some(conn) = &mut self.conn else { return Ok(()) };
-        let news = self.shared.stats.take_news();
-        if runs.is_empty() && news.is_empty() {
+        let intervals = self.shared.stats.take_news();
+        if runs.is_empty() && intervals.is_empty() {
             return Ok(());
         }
-        database::write(conn, runs, &news, self.process)
+        database::write(conn, runs, &intervals, self.process)
             .map_err(|error| Some(LogError::sqlite(&self.options.path, error)))?;
         self.failed_at = None;
         Ok(())
@@ -116,19 +117,19 @@ impl Writer {
         }
     }
 
-    fn forget(&mut self) {
-        if self.forgot_at.is_some_and(|at| at.elapsed() < FORGET_EVERY) {
+    fn delete_expired(&mut self) {
+        if self.deleted_at.is_some_and(|at| at.elapsed() < DELETE_EVERY) {
             return;
         }
         let Some(conn) = &self.conn else { return };
         let keep_ms = i64::try_from(self.options.keep.as_millis()).unwrap_or(i64::MAX);
         let oldest = now_ms().saturating_sub(keep_ms);
-        match database::forget(conn, oldest, self.options.rows_max, FORGET_ROWS) {
-            // More is left: the next round goes on.
+        match database::delete_expired(conn, oldest, self.options.rows_max, DELETE_ROWS) {
+            // There are more expired rows, which the next round deletes.
             Ok(true) => {}
-            Ok(false) => self.forgot_at = Some(Instant::now()),
+            Ok(false) => self.deleted_at = Some(Instant::now()),
             Err(error) => {
-                self.forgot_at = Some(Instant::now());
+                self.deleted_at = Some(Instant::now());
                 self.fail(Some(&LogError::sqlite(&self.options.path, error)));
             }
         }

@@ -24,12 +24,12 @@ pub enum BackupError {
     #[error("{} is not valid UTF-8", .0.display())]
     NotUtf8(PathBuf),
     /// The copy cannot be created, flushed to disk or renamed.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {error}", .path.display())]
     File {
         /// The copy.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// The database cannot be read, or SQLite cannot write the copy.
     #[error(transparent)]
@@ -48,7 +48,7 @@ impl From<rusqlite::Error> for BackupError {
 /// # Errors
 /// `copy` exists or cannot be written, or the database cannot be read.
 pub fn backup(database: &Path, copy: &Path) -> Result<(), BackupError> {
-    let failed = |source: io::Error| BackupError::File { path: copy.to_owned(), source };
+    let failed = |error: io::Error| BackupError::File { path: copy.to_owned(), error };
     if copy.exists() {
         return Err(BackupError::Exists(copy.to_owned()));
     }

@@ -52,8 +52,9 @@ struct Cli {
 enum Command {
     /// Serve a site
     ///
-    /// SIGHUP reloads the site. SIGTERM and SIGINT stop the server after the running requests
-    /// have finished.
+    /// SIGHUP reloads the site. SIGINT stops the server after the running requests have finished.
+    /// SIGTERM does the same, but first serves further requests for the time of server.drain; a
+    /// second signal ends this time.
     Serve(serve::Args),
     /// Compile every page of a site to a WebAssembly component
     ///

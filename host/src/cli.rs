@@ -58,8 +58,8 @@ enum Command {
     Serve(serve::Args),
     /// Compile every page of a site to a WebAssembly component
     ///
-    /// Compiling is a test that every page compiles. `sluice serve` does not need the components:
-    /// it compiles pages itself.
+    /// Reports the same errors as `sluice check`, and prints the size of each component. `sluice
+    /// serve` does not need the components, because it compiles pages itself.
     Build(build::Args),
     /// Find mistakes in a site without running it
     Check(check::Args),

@@ -1,5 +1,5 @@
-//! The rules of the house that no lint knows: which crate may depend on what, how long a
-//! file may be, which file belongs to a WIT interface, and that no two files import each
+//! Rules about the sources that no lint checks: which crate may depend on which, how long a
+//! file may be, which files belong to a WIT interface, and that no two files import each
 //! other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-/// Longer files have two subjects.
+/// A longer file probably has more than one subject.
 const LINES_MAX: usize = 500;
 
-/// Each library and the libraries below it that it may depend on, as ARCHITECTURE.md's map
-/// has them. Every library may use `text`, `kit` and `http`.
+/// Each library and the libraries that it may depend on, as in the map of ARCHITECTURE.md.
+/// Every library may use `text`, `kit` and `http`.
 const LAYERS: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("kit", &[]),
@@ -110,8 +110,8 @@ fn libraries_depend_only_on_layers_below_them() {
             let Some(used) = name.strip_prefix("sluice-") else { continue };
             let is_allowed = below.contains(&used) || COMMON.contains(&used);
             assert!(is_allowed, "sluice-{library} must not depend on sluice-{used}");
-            // The layers stand in order, so an allowed dependency is never a circle.
-            assert!(seen.contains(used), "sluice-{used} stands below sluice-{library} in the list");
+            // The list is in order of the layers, so allowed dependencies never form a circle.
+            assert!(seen.contains(used), "LAYERS must list sluice-{used} before sluice-{library}");
         }
         seen.insert(*library);
     }
@@ -123,7 +123,7 @@ fn libraries_depend_only_on_layers_below_them() {
 }
 
 #[test]
-fn packages_with_a_home_are_named_nowhere_else() {
+fn reserved_packages_are_used_only_by_their_libraries() {
     for (library, _) in LAYERS {
         for name in dependencies(&manifest(library)) {
             let Some((_, homes)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) else { continue };
@@ -140,7 +140,7 @@ fn no_source_file_has_more_than_500_lines() {
 }
 
 #[test]
-fn no_module_is_taken_in_by_path() {
+fn no_module_has_a_path_attribute() {
     let attribute = ["#[", "path = "].concat();
     let taken = sources().into_iter().filter(|(_, text)| text.contains(&attribute));
     let taken: Vec<String> = taken.map(|(path, _)| path.display().to_string()).collect();
@@ -148,8 +148,8 @@ fn no_module_is_taken_in_by_path() {
 }
 
 #[test]
-fn every_wit_interface_has_a_file_of_its_name_on_both_sides() {
-    // `types` has no functions; `script` is what a page exports.
+fn every_wit_interface_has_a_file_with_its_name_in_host_and_guest() {
+    // `types` has no functions, and pages export `script`.
     const NO_SIDES: [&str; 2] = ["types", "script"];
     let mut interfaces = 0;
     for (path, text) in files(&root().join("wit"), ".wit") {
@@ -168,7 +168,7 @@ fn every_wit_interface_has_a_file_of_its_name_on_both_sides() {
     assert!(interfaces >= 8, "{interfaces}");
 }
 
-/// Files of a library by module path, without tests.
+/// The files of a library by module path, without tests.
 fn modules(library: &str) -> BTreeMap<Vec<String>, String> {
     let folder = root().join("host/crates").join(library).join("src");
     let mut modules = BTreeMap::new();

@@ -52,13 +52,14 @@ struct Cli {
 enum Command {
     /// Serve a site
     ///
-    /// SIGHUP reloads the site. SIGTERM and SIGINT stop the server after the running requests
-    /// have finished.
+    /// SIGHUP reloads the site. SIGINT stops the server after the running requests have finished.
+    /// SIGTERM does the same, but first serves further requests for the time of server.drain; a
+    /// second signal ends this time.
     Serve(serve::Args),
     /// Compile every page of a site to a WebAssembly component
     ///
-    /// Compiling is a test that every page compiles. `sluice serve` does not need the components:
-    /// it compiles pages itself.
+    /// Reports the same errors as `sluice check`, and prints the size of each component. `sluice
+    /// serve` does not need the components, because it compiles pages itself.
     Build(build::Args),
     /// Find mistakes in a site without running it
     Check(check::Args),

@@ -22,7 +22,7 @@ const SPENT_MAX: usize = 100_000;
 
 /// A number of requests in each second (`s`), minute (`m`), hour (`h`) or day (`d`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", regex(pattern = "^[0-9]+ */ *[smhd]$"), example = "10/m")]
+#[schemars(with = "String", extend("pattern" = "^[0-9]+ */ *[smhd]$"), example = "10/m")]
 pub struct Rate {
     pub requests: u32,
     pub window: Duration,

@@ -51,7 +51,7 @@ struct AccessSetting {
     path: PathPattern,
     /// The visitors whom the rule admits.
     #[serde(rename = "require")]
-    #[schemars(example = "customer")]
+    #[schemars(example = &"customer")]
     _require: Requirement,
     /// The path of this brand to which the server redirects all other visitors, with status 303.
     /// It must not itself require a customer. Excludes `status`.
@@ -69,10 +69,10 @@ pub enum AccessError {
     #[error("give `redirect` or `status`, not both")]
     RedirectAndStatus,
     /// The status would not deny access.
-    #[error("`status` is 400 to 499, not {0}")]
+    #[error("`status` must be 400 to 499, not {0}")]
     Status(u16),
     /// The redirect leads to another site, or is not a path.
-    #[error("`redirect` is a path of this site that starts with /, not `{0}`")]
+    #[error("`redirect` must be a path of this site that starts with /, not `{0}`")]
     ForeignRedirect(String),
     /// The redirect cannot be sent.
     #[error("`redirect = \"{target}\"`: {reason}")]
@@ -83,10 +83,10 @@ pub enum AccessError {
         reason: String,
     },
     /// The redirect is not a canonical path.
-    #[error("`redirect = \"{0}\"` is not an address that this server answers")]
+    #[error("`redirect = \"{0}\"` is not a path that this server can serve")]
     UnservedRedirect(String),
     /// Visitors who are redirected would be redirected again.
-    #[error("[[access]] {path}: `redirect = \"{target}\"` leads to a path that needs a customer, too")]
+    #[error("[[access]] {path}: `redirect = \"{target}\"` leads to a path that also requires a customer")]
     RedirectLoop {
         /// The pattern of the rule.
         path: String,
@@ -207,8 +207,8 @@ mod tests {
             ("path = \"/a\"\nrequire = \"customer\"\nstatus = 403\nredirect = \"/b\"", "not both"),
             ("path = \"/a\"\nrequire = \"customer\"\nredirect = \"//b\"", "another host"),
             ("path = \"/a\"\nrequire = \"customer\"\nredirect = \"https://b.example/\"", "starts with /"),
-            ("path = \"/a\"\nrequire = \"customer\"\nredirect = \"/b//c\"", "not an address"),
-            ("path = \"/**\"\nrequire = \"customer\"\nredirect = \"/login\"", "needs a customer, too"),
+            ("path = \"/a\"\nrequire = \"customer\"\nredirect = \"/b//c\"", "not a path"),
+            ("path = \"/**\"\nrequire = \"customer\"\nredirect = \"/login\"", "also requires a customer"),
             ("path = \"/a\"\nrequire = \"customer\"\nredirct = \"/b\"", "redirct"),
         ] {
             let error = rules(&format!("[[access]]\n{rule}")).unwrap_err();

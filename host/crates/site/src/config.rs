@@ -74,30 +74,30 @@ pub struct ServerConfig {
     pub queue_requests_max: usize,
     /// How long a request may wait for a sandbox. After that it gets status 503 with
     /// `Retry-After`.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
     pub queue_wait: Duration,
     /// How the memory of a sandbox is reset between runs.
     pub memory_reset: MemoryResetChoice,
     /// How long the headers of a request may take to arrive. After that the request gets status
     /// 408.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
     pub headers_timeout: Duration,
     /// How long the body of a request may take to arrive. After that the request gets status 408.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
     pub body_timeout: Duration,
     /// How long a client may accept no data of a response. After that the server closes the
     /// connection.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
     pub write_timeout: Duration,
     /// How long the server continues to serve after SIGTERM. Meanwhile `/readyz` responds with
     /// status 503 and every response closes its connection, so that load balancers send clients to
     /// other hosts.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
     pub drain: Duration,
     /// The reverse proxies whose `Forwarded` and `X-Forwarded-*` headers the server believes.
     /// It ignores these headers in all other requests.
@@ -193,8 +193,8 @@ pub struct LogConfig {
     #[schemars(example = "data/runs.db")]
     pub path: Option<PathBuf>,
     /// How long runs are stored.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
     pub keep: Duration,
     /// The number of runs that are stored. If there are more, the oldest are deleted.
     pub rows_max: u64,
@@ -246,8 +246,8 @@ impl SiteConfig {
 pub struct SessionConfig {
     /// How long a session lasts after it was created, or after the login of a customer. Requests
     /// do not extend it.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "DurationText", serialize_with = "write_duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
     pub lifetime: Duration,
 }
 
@@ -362,7 +362,7 @@ pub struct PageConfig {
     #[schemars(example = serde_json::json!({ "fuel": 500_000_000 }))]
     pub limits: LimitOverrides,
     /// The response if the script of this page fails. Defaults to `on_error` of the brand.
-    #[schemars(example = "error")]
+    #[schemars(example = &"error")]
     pub on_error: Option<OnError>,
     /// Whether the page accepts POST requests that another site causes. Otherwise they get status
     /// 403.

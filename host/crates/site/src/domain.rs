@@ -64,19 +64,19 @@ pub struct DomainError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DomainFault {
     /// It is `*`.
-    #[error("is every host: say `default = true` instead")]
+    #[error("matches every host: set `default = true` instead")]
     EveryHost,
     /// It has a `*` in another place than at the beginning.
     #[error("has a `*` that is not `*.` at the beginning")]
     MisplacedWildcard,
     /// It is a URL.
-    #[error("is an address: only the host name is wanted")]
+    #[error("is a URL: write only the host name")]
     Address,
     /// It has a port.
-    #[error("has a port: a domain takes every port")]
+    #[error("has a port: a domain matches every port")]
     Port,
     /// It has a character that is not ASCII.
-    #[error("is not as browsers send it: write it in Punycode (xn--…)")]
+    #[error("is not in the form that browsers send: write it in Punycode (xn--…)")]
     NotAscii,
     /// It is not a host name of RFC 1123.
     #[error("is not a host name")]
@@ -163,7 +163,7 @@ mod tests {
             ("a.*.ex", "at the beginning"),
             ("*.*.ex", "at the beginning"),
             ("port.example:8080", "has a port"),
-            ("https://url.example", "is an address"),
+            ("https://url.example", "is a URL"),
             ("bücher.example", "Punycode"),
         ] {
             let error = Domain::try_from(text.to_owned()).unwrap_err().to_string();

@@ -35,7 +35,7 @@ impl<P> Default for PageTable<P> {
 
 impl<P> PageTable<P> {
     /// Adds the page of a file below `pages/`, such as `blog/{slug}.html`.
-    pub(crate) fn insert(&mut self, file: &str, page: P) {
+    pub fn insert(&mut self, file: &str, page: P) {
         let path = url_path(file);
         let pattern = Pattern::new(&path);
         if pattern.segments.iter().all(|segment| matches!(segment, Segment::Literal(_))) {
@@ -112,13 +112,13 @@ pub(crate) struct RouteError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteFault {
     /// A `{name}` is only a part of a segment.
-    #[error("`{0}`: a {{name}} stands for a whole segment of the path")]
+    #[error("`{0}`: a {{name}} must be a whole segment of the path")]
     PartialSegment(String),
     /// Two segments capture the same name.
-    #[error("`{{{0}}}` is there twice")]
+    #[error("`{{{0}}}` occurs twice")]
     RepeatedName(String),
     /// A name has other characters than ASCII letters, digits, `_` and `-`.
-    #[error("`{{{0}}}`: a name has letters, digits, _ and -")]
+    #[error("`{{{0}}}`: a name consists of letters, digits, _ and -")]
     InvalidName(String),
     /// Another page has the same path.
     #[error("pages/{0} has the same path")]
@@ -184,7 +184,7 @@ mod tests {
             (&["amb/{x}.html", "amb/{y}.html"], "pages/amb/{x}.html has the same path"),
             (&["u/{a}-{b}.html"], "`{a}-{b}`"),
             (&["post-{id}.html"], "whole segment"),
-            (&["{}.html"], "a name has"),
+            (&["{}.html"], "a name consists of"),
             (&["r/{id}/{id}.html"], "twice"),
         ] {
             let error = check(files).unwrap_err().to_string();

@@ -11,7 +11,7 @@ const UNITS: [(&str, u64); 4] = [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60),
 
 /// A whole number and a unit: `s` for seconds, `m` for minutes, `h` for hours or `d` for days.
 #[derive(JsonSchema)]
-#[schemars(rename = "Duration", regex(pattern = "^[0-9]+[smhd]$"), example = "90s", example = "15m")]
+#[schemars(rename = "Duration", extend("pattern" = "^[0-9]+[smhd]$"), example = "90s", example = "15m")]
 #[expect(dead_code, reason = "it stands for a `Duration` in the schema only")]
 pub(crate) struct DurationText(String);
 

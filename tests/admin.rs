@@ -260,7 +260,7 @@ fn a_token_is_made_once_and_named_in_the_log() {
 fn probes_have_an_address_of_their_own() {
     let site = site();
     let server = ServerOptions::of(site.path()).env("SLUICE_ADMIN__PROBES", "127.0.0.1:0").start();
-    let told = server.wait_told("probes and metrics are answered here, too");
+    let told = server.wait_told("probes and metrics are also served on this address");
     let address: SocketAddr = told[0]["fields"]["address"].as_str().unwrap().parse().unwrap();
     for (path, status) in [
         ("/healthz", 200),

@@ -165,7 +165,7 @@ fn an_operator_sees_stages_as_columns_and_retries_a_job() {
         text.as_str().unwrap().to_owned()
     };
     assert!(column("New").contains("customer ann") && column("New").contains("ann <b>Ltd</b>"));
-    assert!(column("Won").contains("customer bob") && column("In no stage").contains("customer cy"));
+    assert!(column("Won").contains("customer bob") && column("No stage").contains("customer cy"));
     let rows = "document.querySelectorAll('section[aria-labelledby=entries] tbody tr').length";
     assert_eq!(browser.eval(rows), json!(3));
 

@@ -47,6 +47,7 @@ mod secrecy;
 mod sessions;
 mod shell;
 mod telemetry;
+mod tidy;
 mod tutorial;
 mod values;
 mod xss;

@@ -55,7 +55,7 @@ pub async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyh
     let following = tokio::spawn(follow(app, dev, changes));
     let stopped = running.until_stopped().await;
     following.abort();
-    stopped
+    Ok(stopped?)
 }
 
 /// A site that can be served.

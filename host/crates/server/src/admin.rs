@@ -1,8 +1,7 @@
-//! The second listener: for operators, never for visitors. Probes and metrics
-//! are open; everything else needs the operators' token (`access.rs`).
+//! The admin listener, which is for operators and never for visitors. Probes and metrics are open
+//! to everybody; every other path needs the operators' token (`access.rs`).
 //!
-//! `views/` says what there is to see, as data; `api.rs` gives it as JSON,
-//! `console.rs` as pages.
+//! `views/` collects the data, `api.rs` returns it as JSON, and `console.rs` renders it as pages.
 
 mod access;
 mod api;
@@ -25,21 +24,33 @@ use sluice_site::config::SiteConfig;
 
 use templates::Templates;
 use token::Token;
+pub use token::TokenError;
 
-/// What the admin plane needs, for as long as the process lives.
-pub struct AdminState {
+/// What the handlers of the admin listener share. It lives as long as the process.
+pub(crate) struct AdminState {
     app: Arc<App>,
     site_dir: PathBuf,
     token: Token,
-    /// Names that operators reach this listener under.
+    /// Host names, besides loopback, under which operators reach this listener.
     hosts: Vec<String>,
     templates: Templates,
 }
 
+/// Why the admin listener cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminStartError {
+    /// The operators' token is invalid, or its file cannot be read or created.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A template of the console cannot be parsed. This is a defect of this program.
+    #[error(transparent)]
+    Template(#[from] Box<handlebars::TemplateError>),
+}
+
 impl AdminState {
     /// # Errors
-    /// The token cannot be used, read or made.
-    pub fn new(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> anyhow::Result<Self> {
+    /// The operators' token is invalid, or its file cannot be read or created.
+    pub(crate) fn new(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> Result<Self, AdminStartError> {
         let data_dir = config.execution_log_path().parent().map(PathBuf::from).unwrap_or_default();
         Ok(Self {
             app,
@@ -51,14 +62,14 @@ impl AdminState {
     }
 }
 
-/// Everything on the admin listener.
-pub fn routes(config: &mut web::ServiceConfig) {
+/// Adds every route of the admin listener.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")
-            // What cannot be read of a request is told as everything else is.
-            .app_data(web::QueryConfig::default().error_handler(error::unreadable))
+            // Errors of actix's extractors have the same form as all others.
+            .app_data(web::QueryConfig::default().error_handler(error::invalid_request))
             .app_data(web::PathConfig::default().error_handler(error::no_such_address))
-            .app_data(web::JsonConfig::default().error_handler(error::unreadable))
+            .app_data(web::JsonConfig::default().error_handler(error::invalid_request))
             .wrap(from_fn(access::guard))
             .configure(probes::routes)
             .configure(api::routes)
@@ -67,7 +78,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     );
 }
 
-/// The open paths only, for the further address of `admin.probes`.
-pub fn probe_routes(config: &mut web::ServiceConfig) {
+/// Adds only the open paths, for the additional address `admin.probes`.
+pub(crate) fn probe_routes(config: &mut web::ServiceConfig) {
     probes::routes(config);
 }

@@ -1,4 +1,4 @@
-//! What a browser asks of `sluice dev`: its own half, and what happens.
+//! The routes that `sluice dev` adds for browsers: the client script and its event stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,13 @@ use tokio::sync::broadcast::error::RecvError;
 use sluice_app::app::App;
 use sluice_author::dev::{CLIENT_JS, CLIENT_PATH, Dev, EVENTS_PATH, Event};
 
-/// A browser that lost the server asks again after this.
+/// A browser that lost its connection reconnects after this delay.
 const RETRY: Duration = Duration::from_millis(300);
+/// Tells a page to reload.
+const RELOAD: &str = "event: reload\ndata:\n\n";
 
-/// Only under `sluice dev`.
-pub fn routes(config: &mut web::ServiceConfig, dev: &Arc<Dev>) {
+/// Adds the routes. Only `sluice dev` calls this.
+pub(crate) fn routes(config: &mut web::ServiceConfig, dev: &Arc<Dev>) {
     config.app_data(Data::from(Arc::clone(dev)));
     config.route(CLIENT_PATH, web::get().to(get_client)).route(EVENTS_PATH, web::get().to(get_events));
 }
@@ -31,30 +33,30 @@ async fn get_client() -> HttpResponse {
         .body(CLIENT_JS)
 }
 
-/// What the browser's page was made of.
+/// `?generation=3`: the generation of the site that the browser's page was rendered from.
 #[derive(Deserialize)]
-struct Since {
+struct EventsQuery {
     generation: u64,
 }
 
-/// Server-sent events, until the server stops.
+/// Sends server-sent events until the server stops.
 async fn get_events(
     app: Data<App>,
     dev: Data<Dev>,
     request: HttpRequest,
-    since: Query<Since>,
+    query: Query<EventsQuery>,
 ) -> HttpResponse {
     let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
     let brand = app.live().site.brand(host).map(|brand| brand.id.clone());
-    let mut told = format!("retry: {}\n\n", RETRY.as_millis());
+    let mut first = format!("retry: {}\n\n", RETRY.as_millis());
     let events = dev.listen();
-    if since.generation != dev.generation() {
-        told.push_str(&reload());
+    if query.generation != dev.generation() {
+        first.push_str(RELOAD);
     }
-    let listening = Listening { events, brand, stopping: dev.stopping.clone(), first: Some(told) };
-    let body = stream::unfold(listening, |mut listening| async {
-        let told = listening.next().await?;
-        Some((Ok::<_, actix_web::Error>(Bytes::from(told)), listening))
+    let events = EventStream { events, brand, stopping: dev.stopping.clone(), first: Some(first) };
+    let body = stream::unfold(events, |mut events| async {
+        let event = events.next().await?;
+        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), events))
     });
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
@@ -62,16 +64,19 @@ async fn get_events(
         .streaming(Box::pin(body))
 }
 
-/// One browser's page.
-struct Listening {
+/// The events for one page in a browser.
+struct EventStream {
     events: Receiver<Event>,
+    /// The brand that serves the page.
     brand: Option<String>,
     stopping: tokio_util::sync::CancellationToken,
+    /// The text to send before any event, until it is sent.
     first: Option<String>,
 }
 
-impl Listening {
-    /// None: the server stops.
+impl EventStream {
+    /// Waits for the next event of the page's brand and returns its text. Returns none when the
+    /// server stops.
     async fn next(&mut self) -> Option<String> {
         if let Some(first) = self.first.take() {
             return Some(first);
@@ -82,9 +87,10 @@ impl Listening {
                 event = self.events.recv() => event,
             };
             match event {
-                Ok(Event::Reload) | Err(RecvError::Lagged(_)) => return Some(reload()),
+                // A page that missed events reloads.
+                Ok(Event::Reload) | Err(RecvError::Lagged(_)) => return Some(RELOAD.to_owned()),
                 Ok(Event::Failed { brand, mistakes }) if Some(&brand) == self.brand.as_ref() => {
-                    // JSON of one line.
+                    // `mistakes` is JSON on one line, as an event's data must be.
                     return Some(format!("event: failed\ndata: {mistakes}\n\n"));
                 }
                 Ok(Event::Failed { .. }) => {}
@@ -92,8 +98,4 @@ impl Listening {
             }
         }
     }
-}
-
-fn reload() -> String {
-    "event: reload\ndata:\n\n".to_owned()
 }

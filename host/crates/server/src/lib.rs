@@ -1,9 +1,10 @@
-//! The visitors' listener and the admin listener, start to shutdown.
+//! The visitors' listener and the admin listener, from start to shutdown.
 
 #![deny(unsafe_code)]
 
-pub mod admin;
+mod admin;
 mod dev_routes;
+mod error;
 mod signals;
 mod turns;
 
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
-use anyhow::Context as _;
 use futures_util::future::join_all;
 use socket2::SockRef;
 use tokio::signal::unix::Signal;
@@ -36,31 +36,38 @@ use sluice_kit::clock::now_ms;
 use sluice_site::config::SiteConfig;
 use sluice_telemetry::trace::{Incoming, Trace};
 
+pub use crate::admin::{AdminStartError, TokenError};
+pub use crate::error::ServerError;
+
 use crate::admin::AdminState;
+use crate::signals::{Signals, StopRequest};
 use crate::turns::TurnsOwed;
-use signals::{Signals, StopRequest};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// What runs when the signal comes may take this long to finish.
+/// Requests that are in progress when the server stops may take this long to finish.
 const SHUTDOWN_SECONDS: u64 = 40;
 const CLEANUP_EVERY: Duration = Duration::from_secs(60);
+/// Rows that one statement of the clean-up deletes.
 const CLEANUP_ROWS: u32 = 500;
 
-/// Both listeners, bound and running.
+/// A server that accepts connections.
 pub struct Running {
+    /// The visitors' address. Its port is the one that the system chose if the settings say 0.
     pub address: SocketAddr,
+    /// The operators' address. Its port is the one that the system chose if the settings say 0.
     pub admin_address: SocketAddr,
     visitors: Server,
-    /// The admin listener, and that of the probes.
+    /// The admin listener, and the listener of `admin.probes` if there is one.
     operators: Vec<Server>,
     workers: Workers,
     signals: Signals,
     app: Arc<App>,
     dev: Option<Arc<Dev>>,
+    /// How long the server goes on serving after SIGTERM.
     drain: Duration,
 }
 
-/// Addresses that are this program's. Whoever asks before [`start`] waits.
+/// The bound addresses. A client that connects before [`start`] waits.
 pub struct Bound {
     visitors: (TcpListener, SocketAddr),
     admin: (TcpListener, SocketAddr),
@@ -68,18 +75,18 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes the addresses.
+    /// Binds the addresses of `config`.
     ///
     /// # Errors
-    /// One cannot be bound.
-    pub fn new(config: &SiteConfig) -> anyhow::Result<Self> {
+    /// An address cannot be bound, or the system does not set `server.write_timeout`.
+    pub fn new(config: &SiteConfig) -> Result<Self, ServerError> {
         let probes = config.admin.probes.map(|address| bind(address, "admin.probes in sluice.toml"));
         let visitors = bind(config.server.listen, "--listen")?;
-        // Connections have it from the listener. It ends those on which sent data is not
-        // acknowledged, or not taken because the other side's window stays shut.
+        // Connections inherit the timeout from the listener. It closes a connection when the client
+        // does not acknowledge data that was sent, or keeps its receive window closed.
         SockRef::from(&visitors.0)
             .set_tcp_user_timeout(Some(config.server.write_timeout))
-            .context("server.write_timeout cannot be set")?;
+            .map_err(ServerError::WriteTimeout)?;
         Ok(Self {
             visitors,
             admin: bind(config.admin.listen, "--admin-listen")?,
@@ -88,23 +95,23 @@ impl Bound {
     }
 }
 
-/// Begins to serve. `dev`: the site is worked on.
+/// Starts to serve. `dev` is what `sluice dev` shares with the browsers; `sluice serve` has none.
 ///
 /// # Errors
-/// A listener cannot be used.
+/// A listener cannot be used, signals cannot be watched, or the operators' token is invalid.
 pub fn start(
     app: Arc<App>,
     bound: Bound,
     config: &SiteConfig,
     site_dir: &Path,
     dev: Option<Arc<Dev>>,
-) -> anyhow::Result<Running> {
-    // From here on a signal is no end without a word.
-    let signals = Signals::new().context("signals cannot be watched")?;
+) -> Result<Running, ServerError> {
+    // From here on, a signal stops the server in order instead of killing the process.
+    let signals = Signals::new().map_err(ServerError::Signals)?;
     let data = web::Data::from(Arc::clone(&app));
-    let shown = dev.clone();
+    let dev_of_routes = dev.clone();
     let routes = move |config: &mut web::ServiceConfig| {
-        if let Some(dev) = &shown {
+        if let Some(dev) = &dev_of_routes {
             dev_routes::routes(config, dev);
         }
     };
@@ -132,7 +139,7 @@ pub fn start(
     let admin = admin.workers(1).tcp_nodelay(true).disable_signals().listen(admin_listener)?.run();
     let mut operators = vec![admin];
     if let Some((listener, address)) = probes {
-        tracing::info!(%address, "probes and metrics are answered here, too");
+        tracing::info!(%address, "probes and metrics are also served on this address");
         let probes = HttpServer::new(move || {
             ActixApp::new().app_data(probe_state.clone()).configure(admin::probe_routes)
         });
@@ -147,37 +154,35 @@ pub fn start(
         workers,
         signals,
         app,
-        // Nobody but the author waits for a site that is worked on.
+        // Under `sluice dev` there is no load balancer that has to notice.
         drain: if dev.is_some() { Duration::ZERO } else { config.server.drain },
         dev,
     })
 }
 
-/// `with`: how another address is given.
-fn bind(address: SocketAddr, with: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+/// `setting` is the option or setting that changes the address.
+fn bind(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), ServerError> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => {
-            anyhow::anyhow!("{address} is in use by another program; choose another address with {with}")
-        }
-        _ => anyhow::anyhow!("{address} cannot be used: {error}; choose another address with {with}"),
+        ErrorKind::AddrInUse => ServerError::AddressInUse { address, setting },
+        _ => ServerError::AddressUnusable { address, setting, error },
     })?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
 impl Running {
-    /// Serves until SIGTERM or SIGINT, then finishes the requests that run and closes the
+    /// Serves until SIGTERM or SIGINT, then finishes the requests in progress and closes the
     /// database. After SIGTERM the server first goes on serving for `server.drain`, while
     /// `/readyz` answers 503 and every answer closes its connection, so that load balancers
     /// and clients move to other hosts without a failed request. A second signal ends that.
     ///
     /// # Errors
     /// A listener failed.
-    pub async fn until_stopped(self) -> anyhow::Result<()> {
+    pub async fn until_stopped(self) -> Result<(), ServerError> {
         let Self {
             visitors, operators, workers, signals: Signals { mut stop, hangup }, app, dev, drain, ..
         } = self;
-        // Visitors first: until they are gone, operators see how far it is.
+        // The visitors' listener stops first, so that operators can watch the shutdown.
         let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
@@ -215,6 +220,7 @@ impl Running {
     }
 }
 
+/// Answers one request of a visitor: the handler of every path on the visitors' listener.
 async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let turns = request.conn_data::<TurnsOwed>();
     if let Some(turns) = turns {
@@ -251,21 +257,22 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     reply.into_response()
 }
 
-/// The answer where the body did not arrive; nothing more is read from that connection.
+/// The response to a request whose body is incomplete. The server reads nothing more from the
+/// connection.
 fn unread(fault: BodyFault) -> Reply {
     let mut reply = match fault {
-        BodyFault::Broken => Reply::plain(400, "The request did not arrive whole"),
-        BodyFault::TooSlow => Reply::plain(408, "The request took too long to arrive"),
+        BodyFault::Broken => Reply::plain(400, "The request body is incomplete"),
+        BodyFault::TooSlow => Reply::plain(408, "The request body took too long to arrive"),
     };
     reply.set_header("connection", "close".into());
     reply
 }
 
-/// The journey, to its end: a visitor who leaves cancels neither the run nor the
+/// Serves the request to its end: a visitor who disconnects cancels neither the run nor the
 /// saving of the session.
 async fn travel(app: web::Data<App>, request: PageRequest, trace: Trace) -> Reply {
     use opentelemetry::trace::FutureExt as _;
-    // At the level of errors, so that no filter takes the trace's id off them.
+    // The span has the level `error`, so that no log filter removes the trace id from errors.
     let log_span = tracing::error_span!("request", trace_id = trace.id());
     let context = trace.context();
     let runtime = app.runtime.clone();
@@ -276,31 +283,31 @@ async fn travel(app: web::Data<App>, request: PageRequest, trace: Trace) -> Repl
         None => Uncancelled::new(journey, &runtime),
     };
     journey.await.unwrap_or_else(|_| {
-        // What and where, the panic's own message has said.
+        // The panic's own message has already logged what happened and where.
         tracing::error!("a request's journey panicked");
         Reply::plain(500, "Something went wrong")
     })
 }
 
-/// Reads the site anew at each SIGHUP.
+/// Reloads the site at each SIGHUP.
 async fn reload_on(mut hangup: Signal, app: Arc<App>) {
     while hangup.recv().await.is_some() {
-        // What failed is in the log.
+        // `reload_and_log` has already logged what failed.
         drop(reload_and_log(&app).await);
     }
 }
 
-/// Deletes what has expired.
+/// Deletes expired sessions, handoff tokens and rate windows, once a minute.
 async fn clean_up(app: Arc<App>) {
     loop {
         tokio::time::sleep(CLEANUP_EVERY).await;
         in_batches("expired sessions", || app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
         in_batches("expired tokens", || app.store.delete_expired_tokens(now_ms(), CLEANUP_ROWS)).await;
-        in_batches("ended rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
+        in_batches("expired rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
     }
 }
 
-/// Repeats `delete` until it finds less than a whole batch.
+/// Repeats `delete` until it deletes fewer rows than a full batch.
 async fn in_batches<F: Future<Output = Result<u32, StoreError>>>(what: &str, delete: impl Fn() -> F) {
     loop {
         match delete().await {

@@ -1,24 +1,24 @@
-//! The signals that a server answers. None is missed from when they are watched.
+//! The signals that the server handles. None is missed once [`Signals::new`] has returned.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT stop, SIGHUP reloads.
-pub struct Signals {
-    pub stop: Stop,
-    pub hangup: Signal,
+/// SIGTERM and SIGINT stop the server; SIGHUP reloads the site.
+pub(crate) struct Signals {
+    pub(crate) stop: Stop,
+    pub(crate) hangup: Signal,
 }
 
 /// The two signals that stop the server.
-pub struct Stop {
+pub(crate) struct Stop {
     term: Signal,
     int: Signal,
 }
 
 /// How the server was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopRequest {
+pub(crate) enum StopRequest {
     /// SIGTERM, as service managers send it: load balancers have to notice first.
     Drain,
     /// SIGINT, as a person at the terminal sends it.
@@ -26,19 +26,19 @@ pub enum StopRequest {
 }
 
 impl Signals {
-    /// Begins to watch.
+    /// Starts to watch for the signals.
     ///
     /// # Errors
-    /// The system does not let it.
-    pub fn new() -> io::Result<Self> {
+    /// The system does not deliver them.
+    pub(crate) fn new() -> io::Result<Self> {
         let stop = Stop { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
         Ok(Self { stop, hangup: signal(SignalKind::hangup())? })
     }
 }
 
 impl Stop {
-    /// Waits for one of them.
-    pub async fn recv(&mut self) -> StopRequest {
+    /// Waits for SIGTERM or SIGINT and returns which one came.
+    pub(crate) async fn recv(&mut self) -> StopRequest {
         tokio::select! {
             _ = self.term.recv() => StopRequest::Drain,
             _ = self.int.recv() => StopRequest::Now,

@@ -1,22 +1,23 @@
-//! Whose request is looked at first when a thread has more to do than it can.
+//! Which connection's request a worker thread handles first when it has more work than it can do.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 
-/// Turns of the thread that a connection lets go by before its next request is looked at.
+/// The number of turns of the thread that a connection waits before its next request is handled.
 #[derive(Default)]
-pub struct TurnsOwed(AtomicU32);
+pub(crate) struct TurnsOwed(AtomicU32);
 
-/// What an answer costs in turns. Requests that are answered at once would otherwise keep
-/// the thread for as long as their connection has more of them.
+/// Turns that a connection waits after any response but 503. Without them, a connection whose
+/// requests are answered at once would keep the thread until it has no more requests.
 const TURNS_OF_ANSWER: u32 = 1;
-/// What being turned away costs: clients that ask again at once come after those who are
-/// let in, and still hear within milliseconds.
-const TURNS_OF_REFUSAL: u32 = 16;
+/// Turns that a connection waits after 503. Clients that retry at once are handled after admitted
+/// requests, and still get their response within milliseconds.
+const TURNS_OF_REJECTION: u32 = 16;
 
 impl TurnsOwed {
-    /// Waits until the thread has done that many rounds of what is ready.
-    pub async fn let_others_go_first(&self) {
+    /// Waits for the turns that this connection owes. In each turn the thread polls every task that
+    /// is ready.
+    pub(crate) async fn let_others_go_first(&self) {
         let mut owed = self.0.swap(0, Ordering::Relaxed);
         std::future::poll_fn(|context| {
             if owed == 0 {
@@ -29,9 +30,9 @@ impl TurnsOwed {
         .await;
     }
 
-    /// Notes the status of an answer on this connection.
-    pub fn note(&self, status: u16) {
-        let turns = if status == 503 { TURNS_OF_REFUSAL } else { TURNS_OF_ANSWER };
+    /// Sets the turns that this connection owes after a response with `status`.
+    pub(crate) fn note(&self, status: u16) {
+        let turns = if status == 503 { TURNS_OF_REJECTION } else { TURNS_OF_ANSWER };
         self.0.store(turns, Ordering::Relaxed);
     }
 }

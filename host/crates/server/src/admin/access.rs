@@ -1,5 +1,6 @@
-//! Who may ask the admin listener for what. Three checks, in this order: the
-//! Host (against DNS rebinding), the token, and for changes the Origin.
+//! Which requests the admin listener admits. Each request passes three checks, in this order: the
+//! Host (against DNS rebinding), the operators' token or a console session, and, if the request
+//! changes something, the Origin.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -7,6 +8,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
+use cookie::{Cookie, SameSite};
 
 use sluice_kit::clock::now_ms;
 
@@ -15,8 +17,7 @@ use super::token::SESSION_SECONDS;
 
 /// The console's cookie.
 const COOKIE: &str = "sluice_console";
-/// Open to whoever reaches the listener: what probes and collectors need, and the
-/// page that asks for the token with its style.
+/// Paths that need no token: those for probes and collectors, and the login page with its assets.
 const OPEN: [&str; 7] = [
     "/healthz",
     "/readyz",
@@ -39,14 +40,14 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("cache-control", "no-store"),
 ];
 
-/// In front of every handler of the admin listener.
-pub async fn guard(
+/// Runs before every handler of the admin listener: rejects the request or passes it on.
+pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let refusal = request.app_data::<web::Data<AdminState>>().and_then(|state| check(state, &request));
-    let mut response = match refusal {
-        Some(refusal) => request.into_response(refusal),
+    let rejection = request.app_data::<web::Data<AdminState>>().and_then(|state| check(state, &request));
+    let mut response = match rejection {
+        Some(rejection) => request.into_response(rejection),
         None => next.call(request).await?.map_into_boxed_body(),
     };
     for (name, value) in SECURITY_HEADERS {
@@ -55,21 +56,21 @@ pub async fn guard(
     Ok(response)
 }
 
-/// The answer to a request that may not pass.
+/// The response to a request that is rejected, or none if the request is admitted.
 fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     let headers = request.headers();
     let host = text(headers, &header::HOST).unwrap_or_default();
     if !is_own_host(host, &state.hosts) {
-        return Some(refused(421, "This name is not one of this server's: add it to admin.hosts"));
+        return Some(rejection(421, "The Host is neither a loopback name nor listed in admin.hosts"));
     }
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     let is_open = OPEN.contains(&request.path());
     if !is_open && !is_operator(state, request) {
         return Some(unauthorized(request));
     }
-    // A login is a change, too: nobody is to be logged in by another site.
+    // This includes the login, so that another site cannot log an operator in.
     if is_change && !is_own_origin(headers, host) {
-        return Some(refused(403, "This request comes from another site"));
+        return Some(rejection(403, "This request comes from another site"));
     }
     None
 }
@@ -79,16 +80,16 @@ fn is_operator(state: &AdminState, request: &ServiceRequest) -> bool {
         .and_then(|value| value.split_once(' '))
         .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
     match bearer {
-        Some(token) => state.token.is(token),
-        None => shown_session(request.headers())
-            .is_some_and(|session| state.token.is_session(session, now_ms() / 1_000)),
+        Some(token) => state.token.matches(token),
+        None => console_session(request.headers())
+            .is_some_and(|session| state.token.is_session(&session, now_ms() / 1_000)),
     }
 }
 
-/// The console session that a browser shows.
-pub fn shown_session(headers: &HeaderMap) -> Option<&str> {
-    let mut pairs = text(headers, &header::COOKIE)?.split(';').filter_map(|pair| pair.trim().split_once('='));
-    pairs.find_map(|(name, value)| (name == COOKIE).then_some(value))
+/// The value of the console's cookie in a request.
+pub(crate) fn console_session(headers: &HeaderMap) -> Option<String> {
+    let mut cookies = Cookie::split_parse(text(headers, &header::COOKIE)?).filter_map(Result::ok);
+    cookies.find_map(|cookie| (cookie.name() == COOKIE).then(|| cookie.value().to_owned()))
 }
 
 fn unauthorized(request: &ServiceRequest) -> HttpResponse {
@@ -99,18 +100,21 @@ fn unauthorized(request: &ServiceRequest) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).finish()
 }
 
-fn refused(status: u16, message: &'static str) -> HttpResponse {
+fn rejection(status: u16, message: &'static str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
     HttpResponse::build(status).json(serde_json::json!({ "error": message }))
 }
 
-/// The cookie of a console session; an empty one ends it.
-pub fn session_cookie(session: &str) -> String {
+/// The `Set-Cookie` header of a console session. An empty session deletes the cookie.
+pub(crate) fn session_cookie(session: &str) -> String {
     let seconds = if session.is_empty() { 0 } else { SESSION_SECONDS };
-    format!("{COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict")
+    let pair = Cookie::new(COOKIE, session);
+    // `Cookie` alone would write the attributes in a different order, which would change the header.
+    format!("{}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={}", pair.stripped(), SameSite::Strict)
 }
 
-/// Browsers send an Origin with every change; other clients do not.
+/// Whether a request that changes something comes from the console or from a client that is not a
+/// browser. Browsers send an Origin with every such request; a cookie without an Origin is rejected.
 fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
     match text(headers, &header::ORIGIN) {
         Some(origin) => {
@@ -121,7 +125,7 @@ fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
     }
 }
 
-/// Loopback, or one of the listed names; whatever the port.
+/// Whether the Host, without its port, is a loopback name or one of the listed names.
 fn is_own_host(host: &str, listed: &[String]) -> bool {
     let name = match host.strip_prefix('[') {
         Some(literal) => literal.split(']').next().unwrap_or_default(),
@@ -141,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_own_names_are_answered() {
+    fn accepts_loopback_and_listed_hosts_only() {
         let listed = ["ops.example".to_owned()];
         for host in
             ["localhost", "LOCALHOST:9090", "127.0.0.1:1", "127.9.9.9", "[::1]:9090", "Ops.example:443"]
@@ -156,7 +160,31 @@ mod tests {
     }
 
     #[test]
-    fn changes_come_from_the_console_or_from_no_browser() {
+    fn writes_the_console_cookie_in_a_fixed_form() {
+        assert_eq!(
+            session_cookie("1700000000.ab12"),
+            "sluice_console=1700000000.ab12; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"
+        );
+        assert_eq!(session_cookie(""), "sluice_console=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    }
+
+    #[test]
+    fn reads_the_console_cookie_among_others() {
+        let session = |line: &'static str| {
+            console_session(&[(header::COOKIE, HeaderValue::from_static(line))].into_iter().collect())
+        };
+        for line in ["sluice_console=1.ab", "a=b; sluice_console=1.ab", "broken;;=x;sluice_console=1.ab; c=d"]
+        {
+            assert_eq!(session(line).as_deref(), Some("1.ab"), "{line}");
+        }
+        assert_eq!(session("sluice_console=1.%61").as_deref(), Some("1.%61"), "nothing is decoded");
+        for line in ["", "sluice_console", "sluice_console2=1.ab", "a=sluice_console=1.ab"] {
+            assert_eq!(session(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn rejects_change_with_foreign_origin_or_cookie_without_origin() {
         let sent = |pairs: &[(&'static str, &'static str)]| {
             let pairs = pairs.iter();
             let headers: HeaderMap = pairs

@@ -9,9 +9,10 @@ use sluice_app::reload::reload_and_log;
 
 use super::AdminState;
 use super::error::AdminError;
-use super::views::{Since, crm, jobs, limits, overview, pages, runs};
+use super::views::{Hours, crm, jobs, limits, overview, pages, runs};
 
-pub fn routes(config: &mut web::ServiceConfig) {
+/// Adds the routes of the API.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/overview", web::get().to(get_overview))
         .route("/api/brands/{brand}/pages", web::get().to(get_pages))
@@ -30,29 +31,29 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// `?path=/weight/checkin`
 #[derive(Deserialize)]
-struct OfPage {
+struct PageQuery {
     path: String,
 }
 
-async fn get_overview(state: Data<AdminState>, since: Query<Since>) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(overview::view(&state, *since).await?))
+async fn get_overview(state: Data<AdminState>, hours: Query<Hours>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(overview::view(&state, *hours).await?))
 }
 
 async fn get_pages(
     state: Data<AdminState>,
     brand: Path<String>,
-    since: Query<Since>,
+    hours: Query<Hours>,
 ) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(pages::list(&state, &brand, *since).await?))
+    Ok(HttpResponse::Ok().json(pages::list(&state, &brand, *hours).await?))
 }
 
 async fn get_page(
     state: Data<AdminState>,
     brand: Path<String>,
-    page: Query<OfPage>,
-    since: Query<Since>,
+    page: Query<PageQuery>,
+    hours: Query<Hours>,
 ) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(pages::find(&state, &brand, &page.path, *since).await?))
+    Ok(HttpResponse::Ok().json(pages::find(&state, &brand, &page.path, *hours).await?))
 }
 
 async fn get_runs(
@@ -102,7 +103,7 @@ async fn post_parked(
 async fn get_limits(
     state: Data<AdminState>,
     brand: Path<String>,
-    page: Query<OfPage>,
+    page: Query<PageQuery>,
 ) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(limits::of_page(&state, &brand, &page.path)?))
 }
@@ -113,20 +114,18 @@ async fn put_limit(
     brand: Path<String>,
     change: Json<Value>,
 ) -> Result<HttpResponse, AdminError> {
-    let text = |name: &str| {
-        let given = change.get(name).and_then(Value::as_str).map(str::to_owned);
-        given.ok_or_else(|| AdminError::Invalid(format!("`{name}` must be a string")))
+    let text = |name: &'static str| {
+        change.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(AdminError::NotAString(name))
     };
-    let value = change.get("value").and_then(Value::as_u64);
-    let value = value.ok_or_else(|| AdminError::Invalid("`value` must be a positive whole number".into()))?;
+    let value = change.get("value").and_then(Value::as_u64).ok_or(AdminError::NotANumber)?;
     let change = limits::Change { page: text("page")?, limit: text("limit")?, value: value.to_string() };
     let value = limits::apply(&state, &brand, &change).await?;
     Ok(HttpResponse::Ok().json(json!({ "page": change.page, "limit": change.limit, "value": value })))
 }
 
-/// Serves the site as its files are now; says what could not be taken over.
+/// Reloads the site from its files. The report lists what could not be reloaded.
 async fn post_reload(state: Data<AdminState>) -> Result<HttpResponse, AdminError> {
     let report =
-        reload_and_log(&state.app).await.map_err(|error| AdminError::Invalid(format!("{error:#}")))?;
+        reload_and_log(&state.app).await.map_err(|error| AdminError::Reload(format!("{error:#}")))?;
     Ok(HttpResponse::Ok().json(report))
 }

@@ -1,30 +1,33 @@
-//! Small charts as SVG, drawn on the server: lines over time, a bar for a share
-//! of a quota, columns for a distribution. Lines over time have their numbers as a table
-//! below, for who cannot see them, and in `data-chart`, of which `charts.js` makes one that
-//! can be read under the pointer. Only numbers of the host's own go in.
+//! Small charts as SVG, drawn on the server: lines over time, a bar for a share of a quota, and
+//! columns for a distribution.
+//!
+//! Lines over time also have their numbers in a table below, for operators who cannot see the
+//! chart, and in the attribute `data-chart`, from which `charts.js` draws a chart that shows values
+//! under the pointer. Charts contain only numbers and constant texts, so only `data-chart` is escaped.
 
 use serde_json::json;
 
 use sluice_kit::clock::iso_utc;
 
 use super::templates::{bytes, duration, number};
-use super::views::pages::{Moment, PageDetail, Spread};
+use super::views::pages::{Interval, PageDetail, Quantiles};
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 160.0;
-/// Room for the scale.
+/// Space for the scale on the left.
 const LEFT: f64 = 84.0;
 const BOTTOM: f64 = 22.0;
 const TOP: f64 = 8.0;
 
 struct Line<'a> {
-    /// Names the line in the legend and its colour in the style sheet.
+    /// The name in the legend.
     name: &'a str,
+    /// The class that sets the colour in the style sheet.
     class: &'a str,
     values: Vec<f64>,
 }
 
-/// What is measured, and so how it is written.
+/// What a chart measures. It decides how values are formatted.
 #[derive(Debug, Clone, Copy)]
 enum Quantity {
     Count,
@@ -41,7 +44,7 @@ impl Quantity {
         }
     }
 
-    /// As `charts.js` knows it.
+    /// The name that `charts.js` uses.
     fn name(self) -> &'static str {
         match self {
             Self::Count => "count",
@@ -50,7 +53,7 @@ impl Quantity {
         }
     }
 
-    /// What a scale ends at a round number of.
+    /// The unit in which the end of the scale is a round number.
     fn unit(self) -> f64 {
         match self {
             Self::Bytes => 1_048_576.0,
@@ -62,25 +65,26 @@ impl Quantity {
 struct Chart<'a> {
     title: &'a str,
     quantity: Quantity,
-    /// Unix milliseconds of each value.
+    /// The time of each value in Unix milliseconds.
     times: Vec<i64>,
     lines: Vec<Line<'a>>,
 }
 
-/// Runs and failures.
-pub fn runs(history: &[Moment]) -> String {
+/// All runs and failed runs over time.
+pub(crate) fn runs(history: &[Interval]) -> String {
     over_time(
         history,
-        "Runs each quarter of an hour",
+        "Runs per 15 minutes",
         Quantity::Count,
         &[("runs", "a", |at| at.runs), ("failed", "bad", |at| at.failures)],
     )
 }
 
-pub fn latency(history: &[Moment]) -> String {
+/// The wall time of runs, and their time in host calls, over time.
+pub(crate) fn latency(history: &[Interval]) -> String {
     over_time(
         history,
-        "Time of a run",
+        "Time per run",
         Quantity::Microseconds,
         &[
             ("p50", "a", |at| at.wall_us.p50),
@@ -90,27 +94,30 @@ pub fn latency(history: &[Moment]) -> String {
     )
 }
 
-pub fn memory(history: &[Moment]) -> String {
+/// The memory of runs over time.
+pub(crate) fn memory(history: &[Interval]) -> String {
     over_time(
         history,
-        "Memory of a run",
+        "Memory per run",
         Quantity::Bytes,
         &[("p50", "a", |at| at.memory_bytes.p50), ("max", "b", |at| at.memory_bytes.max)],
     )
 }
 
-pub fn fuel(page: &PageDetail) -> String {
+/// The fuel of a page's runs over time.
+pub(crate) fn fuel(page: &PageDetail) -> String {
     over_time(
         &page.history,
-        "Fuel of a run",
+        "Fuel per run",
         Quantity::Count,
         &[("p50", "a", |at| at.fuel.p50), ("p99", "b", |at| at.fuel.p99), ("max", "c", |at| at.fuel.max)],
     )
 }
 
-type Read = fn(&Moment) -> u64;
+/// Takes a line's value from an interval.
+type Read = fn(&Interval) -> u64;
 
-fn over_time(history: &[Moment], title: &str, quantity: Quantity, lines: &[(&str, &str, Read)]) -> String {
+fn over_time(history: &[Interval], title: &str, quantity: Quantity, lines: &[(&str, &str, Read)]) -> String {
     let lines = lines.iter().map(|(name, class, read)| Line {
         name,
         class,
@@ -124,20 +131,20 @@ impl Chart<'_> {
     fn draw(&self) -> String {
         if self.times.is_empty() {
             return format!(
-                "<figure class=\"chart\"><figcaption>{}</figcaption><p class=\"empty\">Nothing yet.</p></figure>",
+                "<figure class=\"chart\"><figcaption>{}</figcaption><p class=\"empty\">No data yet.</p></figure>",
                 self.title
             );
         }
-        let most = self.lines.iter().flat_map(|line| line.values.iter().copied()).fold(0.0, f64::max);
+        let max = self.lines.iter().flat_map(|line| line.values.iter().copied()).fold(0.0, f64::max);
         let unit = self.quantity.unit();
-        let top = round_up(most / unit) * unit;
+        let top = round_up(max / unit) * unit;
         let mut svg = format!(
             "<figure class=\"chart\" data-chart=\"{}\"><figcaption>{}</figcaption>\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: at most {}\">",
             self.numbers(),
             self.title,
             self.title,
-            self.quantity.write(most)
+            self.quantity.write(max)
         );
         for step in 0..=2 {
             let value = top * f64::from(step) / 2.0;
@@ -153,7 +160,7 @@ impl Chart<'_> {
         for line in &self.lines {
             svg.push_str(&self.line(line, top));
         }
-        svg.push_str(&self.clock());
+        svg.push_str(&self.time_scale());
         svg.push_str("</svg>");
         svg.push_str(&self.legend());
         svg.push_str(&self.table());
@@ -161,7 +168,7 @@ impl Chart<'_> {
         svg
     }
 
-    /// For an attribute.
+    /// The content of the attribute `data-chart`: JSON, escaped for HTML.
     fn numbers(&self) -> String {
         let lines: Vec<_> = self
             .lines
@@ -195,8 +202,8 @@ impl Chart<'_> {
         format!("<polyline class=\"line {}\" points=\"{}\"/>", line.class, points.join(" "))
     }
 
-    /// First and last time.
-    fn clock(&self) -> String {
+    /// The first and the last time, below the chart.
+    fn time_scale(&self) -> String {
         let label = |at: Option<&i64>, x: f64, anchor: &str| {
             let text = iso_utc(at.copied().unwrap_or(0));
             let text = text.get(5..16).unwrap_or_default().replace('T', " ");
@@ -225,43 +232,43 @@ impl Chart<'_> {
             format!("<tr><th scope=\"row\"><time>{}</time></th>{values}</tr>", iso_utc(*at))
         });
         format!(
-            "<details><summary>Numbers</summary><div class=\"wide\"><table><thead><tr>\
-             <th scope=\"col\">from</th>{heads}</tr></thead><tbody>{}</tbody></table></div></details>",
+            "<details><summary>Data table</summary><div class=\"wide\"><table><thead><tr>\
+             <th scope=\"col\">time</th>{heads}</tr></thead><tbody>{}</tbody></table></div></details>",
             rows.collect::<String>()
         )
     }
 }
 
-/// A bar on a scale of powers of ten: what half of the runs took, nearly all, and
-/// the most, against the quota.
-pub fn share_of_quota(spread: Spread, quota: u64) -> String {
+/// A bar with p50, p99 and the maximum on a logarithmic scale that ends at the quota. Empty if
+/// nothing was used.
+pub(crate) fn share_of_quota(used: Quantiles, quota: u64) -> String {
     let share = |value: u64| {
         let (value, quota) = ((value.max(1) as f64).log10(), (quota.max(10) as f64).log10());
         (value / quota * 100.0).clamp(0.0, 100.0)
     };
-    if spread.max == 0 {
+    if used.max == 0 {
         return String::new();
     }
-    let (p50, p99, max) = (share(spread.p50), share(spread.p99), share(spread.max));
-    let class = if spread.max as f64 >= quota as f64 * 0.8 { "bar close" } else { "bar" };
+    let (p50, p99, max) = (share(used.p50), share(used.p99), share(used.max));
+    let class = if used.max as f64 >= quota as f64 * 0.8 { "bar close" } else { "bar" };
     format!(
         "<svg class=\"{class}\" viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" role=\"img\" \
-         aria-label=\"most {} of {}\"><rect class=\"room\" width=\"100\" height=\"10\"/>\
+         aria-label=\"at most {} of {}\"><rect class=\"room\" width=\"100\" height=\"10\"/>\
          <rect class=\"p99\" width=\"{p99:.1}\" height=\"10\"/><rect class=\"p50\" width=\"{p50:.1}\" height=\"10\"/>\
          <rect class=\"max\" x=\"{:.1}\" width=\"1\" height=\"10\"/></svg>",
-        number(spread.max as f64),
+        number(used.max as f64),
         number(quota as f64),
         (max - 1.0).max(0.0)
     )
 }
 
-/// How often which fuel was used.
-pub fn fuel_spread(page: &PageDetail) -> String {
-    let title = "Runs by the fuel they used";
+/// The distribution of the fuel per run, as columns.
+pub(crate) fn fuel_distribution(page: &PageDetail) -> String {
+    let title = "Runs by fuel used";
     let buckets = &page.fuel_buckets;
-    let (Some((least, _)), Some((most, _))) = (buckets.first(), buckets.last()) else {
+    let (Some((min, _)), Some((max, _))) = (buckets.first(), buckets.last()) else {
         return format!(
-            "<figure class=\"chart\"><figcaption>{title}</figcaption><p class=\"empty\">Nothing yet.</p></figure>"
+            "<figure class=\"chart\"><figcaption>{title}</figcaption><p class=\"empty\">No data yet.</p></figure>"
         );
     };
     let top = buckets.iter().map(|(_, count)| *count).max().unwrap_or(1);
@@ -272,7 +279,7 @@ pub fn fuel_spread(page: &PageDetail) -> String {
             "<text class=\"scale\" x=\"{:.1}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             (LEFT + width * count as f64).max(LEFT + 200.0),
             HEIGHT - 6.0,
-            number(*most as f64)
+            number(*max as f64)
         ),
     };
     let columns: String = buckets
@@ -295,17 +302,17 @@ pub fn fuel_spread(page: &PageDetail) -> String {
          <line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{base}\" y2=\"{base}\"/>{columns}\
          <text class=\"scale\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{top}</text>\
          <text class=\"scale\" x=\"{LEFT}\" y=\"{low}\">{}</text>{last}</svg></figure>",
-        number(*least as f64),
-        number(*most as f64),
+        number(*min as f64),
+        number(*max as f64),
         LEFT - 6.0,
         TOP + 8.0,
-        number(*least as f64),
+        number(*min as f64),
         base = HEIGHT - BOTTOM,
         low = HEIGHT - 6.0,
     )
 }
 
-/// A scale's end: 1, 2 or 5 times a power of ten.
+/// The end of a scale for values up to `value`: 1, 2 or 5 times a power of ten.
 fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
@@ -318,33 +325,25 @@ fn round_up(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn moment(at_ms: i64, runs: u64) -> Moment {
-        let spread = Spread { p50: runs, p99: runs * 2, max: runs * 3 };
-        Moment {
-            at_ms,
-            runs,
-            failures: 1,
-            fuel: spread,
-            wall_us: spread,
-            host_us: spread,
-            memory_bytes: spread,
-        }
+    fn interval(at_ms: i64, runs: u64) -> Interval {
+        let used = Quantiles { p50: runs, p99: runs * 2, max: runs * 3 };
+        Interval { at_ms, runs, failures: 1, fuel: used, wall_us: used, host_us: used, memory_bytes: used }
     }
 
     #[test]
-    fn a_chart_has_its_numbers_as_a_table() {
-        let chart = runs(&[moment(0, 10), moment(900_000, 20)]);
+    fn contains_its_numbers_as_a_table_and_as_json() {
+        let chart = runs(&[interval(0, 10), interval(900_000, 20)]);
         let data = chart.split_once("data-chart=\"").unwrap().1.split_once('"').unwrap().0;
         let data: serde_json::Value = serde_json::from_str(&data.replace("&quot;", "\"")).unwrap();
         assert_eq!(data["lines"][0]["values"], json!([10.0, 20.0]));
         assert!(chart.contains("<polyline") && chart.contains("role=\"img\""), "{chart}");
         assert!(chart.contains("1970-01-01T00:15:00.000Z</time></th><td>20</td><td>1</td>"), "{chart}");
-        assert!(runs(&[moment(0, 10)]).contains("<circle"), "one value is a dot");
-        assert!(runs(&[]).contains("Nothing yet"));
+        assert!(runs(&[interval(0, 10)]).contains("<circle"), "a single value is drawn as a dot");
+        assert!(runs(&[]).contains("No data yet"));
     }
 
     #[test]
-    fn scales_end_at_round_numbers() {
+    fn ends_scales_at_round_numbers() {
         for (value, end) in [(0.0, 1.0), (1.0, 1.0), (3.0, 5.0), (6.0, 10.0), (123.0, 200.0)] {
             assert!((round_up(value) - end).abs() < 1e-9, "{value}");
         }

@@ -1,5 +1,5 @@
-//! The console: pages made on the server, usable without a script. Every page
-//! draws a view that the API gives as JSON, too.
+//! The console: pages that the server renders and that work without JavaScript. Every page renders
+//! data that the API also returns as JSON.
 
 use actix_web::http::header;
 use actix_web::web::{self, Data, Form, Path, Query};
@@ -9,25 +9,26 @@ use serde_json::{Value, json};
 
 use sluice_kit::clock::now_ms;
 
-use super::access::{session_cookie, shown_session};
+use super::access::{console_session, session_cookie};
 use super::error::AdminError;
-use super::templates::text;
-use super::views::{Since, crm, find_brand, find_page, jobs, limits, overview, pages, runs};
+use super::templates::{encode_query, text};
+use super::views::{Hours, crm, find_brand, find_page, jobs, limits, overview, pages, runs};
 use super::{AdminState, charts};
 
 const CSS: &str = include_str!("console/console.css");
 const JS: &str = include_str!("console/console.js");
 const CHARTS_JS: &str = include_str!("console/charts.js");
-/// uPlot 1.6.32, as it is published; its licence is beside it.
+/// uPlot 1.6.32 as published. Its licence is in the same folder.
 const UPLOT_JS: &str = include_str!("console/uplot/uPlot.iife.min.js");
 const UPLOT_CSS: &str = include_str!("console/uplot/uPlot.min.css");
 const ICON: &str = include_str!("console/icon.svg");
-/// Columns of a table of entries.
+/// Columns for values in a table of entries.
 const COLUMNS_MAX: usize = 16;
 /// Runs on one page of the list.
 const RUNS: u32 = 25;
 
-pub fn routes(config: &mut web::ServiceConfig) {
+/// Adds the routes of the console and its assets.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(overview))
         .route("/login", web::get().to(login_page))
@@ -55,13 +56,13 @@ async fn asset(kind: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok().content_type(kind).body(text)
 }
 
-/// Why a page cannot be shown, as a page.
-async fn shown(state: &AdminState, page: Result<HttpResponse, AdminError>) -> HttpResponse {
+/// The response `page`, or a page that says why there is none.
+fn or_error_page(state: &AdminState, page: Result<HttpResponse, AdminError>) -> HttpResponse {
     page.unwrap_or_else(|error| {
         let status = error.status();
-        let view = json!({ "title": "Not shown", "reason": error.to_string() });
-        let mut response = draw(state, "problem", &view).unwrap_or_else(|error| {
-            tracing::error!(%error, "the console cannot be drawn");
+        let view = json!({ "title": error.title(), "reason": error.to_string() });
+        let mut response = render(state, "problem", &view).unwrap_or_else(|error| {
+            tracing::error!(%error, "the console's error page cannot be rendered");
             HttpResponse::InternalServerError().finish()
         });
         *response.status_mut() = status;
@@ -69,20 +70,22 @@ async fn shown(state: &AdminState, page: Result<HttpResponse, AdminError>) -> Ht
     })
 }
 
-fn draw(state: &AdminState, template: &str, view: &impl Serialize) -> Result<HttpResponse, AdminError> {
+fn render(state: &AdminState, template: &str, view: &impl Serialize) -> Result<HttpResponse, AdminError> {
     let html = state.templates.render(template, view)?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html))
 }
 
-fn see(address: &str) -> HttpResponse {
+/// Sends the browser to `address` after a form was processed.
+fn redirect_to(address: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish()
 }
 
-pub async fn not_found(state: Data<AdminState>, request: HttpRequest) -> HttpResponse {
+/// The response to every path that has no route.
+pub(crate) async fn not_found(state: Data<AdminState>, request: HttpRequest) -> HttpResponse {
     if request.path().starts_with("/api/") {
-        return actix_web::ResponseError::error_response(&AdminError::NotFound("such address".into()));
+        return actix_web::ResponseError::error_response(&AdminError::NoSuchAddress);
     }
-    shown(&state, Err(AdminError::NotFound(format!("page {}", request.path())))).await
+    or_error_page(&state, Err(AdminError::NoConsolePage(request.path().to_owned())))
 }
 
 #[derive(Deserialize)]
@@ -91,14 +94,14 @@ struct Login {
 }
 
 async fn login_page(state: Data<AdminState>) -> HttpResponse {
-    shown(&state, draw(&state, "login", &json!({ "title": "Log in" }))).await
+    or_error_page(&state, render(&state, "login", &json!({ "title": "Log in" })))
 }
 
 async fn log_in(state: Data<AdminState>, form: Form<Login>) -> HttpResponse {
-    if !state.token.is(form.token.trim()) {
-        tracing::warn!("somebody showed a wrong token to the console");
+    if !state.token.matches(form.token.trim()) {
+        tracing::warn!("a login to the console was rejected: the token is wrong");
         let view = json!({ "title": "Log in", "wrong": true });
-        let mut response = shown(&state, draw(&state, "login", &view)).await;
+        let mut response = or_error_page(&state, render(&state, "login", &view));
         *response.status_mut() = actix_web::http::StatusCode::UNAUTHORIZED;
         return response;
     }
@@ -110,8 +113,8 @@ async fn log_in(state: Data<AdminState>, form: Form<Login>) -> HttpResponse {
 }
 
 async fn log_out(state: Data<AdminState>, request: HttpRequest) -> HttpResponse {
-    if let Some(session) = shown_session(request.headers()) {
-        state.token.end_session(session, now_ms() / 1_000);
+    if let Some(session) = console_session(request.headers()) {
+        state.token.end_session(&session, now_ms() / 1_000);
     }
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, "/login"))
@@ -119,74 +122,75 @@ async fn log_out(state: Data<AdminState>, request: HttpRequest) -> HttpResponse 
         .finish()
 }
 
-async fn overview(state: Data<AdminState>, since: Query<Since>) -> HttpResponse {
+async fn overview(state: Data<AdminState>, hours: Query<Hours>) -> HttpResponse {
     let page = async {
-        let view = overview::view(&state, *since).await?;
+        let view = overview::view(&state, *hours).await?;
         let charts = json!({
             "runs": charts::runs(&view.history),
             "latency": charts::latency(&view.history),
         });
-        draw(
+        render(
             &state,
             "overview",
-            &json!({ "title": "Overview", "view": view, "charts": charts, "hours": since.hours }),
+            &json!({ "title": "Overview", "view": view, "charts": charts, "hours": hours.hours }),
         )
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
-async fn pages(state: Data<AdminState>, brand: Path<String>, since: Query<Since>) -> HttpResponse {
+async fn pages(state: Data<AdminState>, brand: Path<String>, hours: Query<Hours>) -> HttpResponse {
     let page = async {
-        let rows = pages::list(&state, &brand, *since).await?;
+        let rows = pages::list(&state, &brand, *hours).await?;
         let rows: Vec<Value> = rows
             .iter()
             .map(|row| json!({ "row": row, "chart": charts::share_of_quota(row.fuel, row.fuel_quota) }))
             .collect();
-        let view = json!({ "title": "Pages", "brand": *brand, "section_pages": true, "rows": rows, "hours": since.hours });
-        draw(&state, "pages", &view)
+        let view = json!({ "title": "Pages", "brand": *brand, "section_pages": true, "rows": rows, "hours": hours.hours });
+        render(&state, "pages", &view)
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
-/// `?path=/weight/checkin`, and which limit has just been set.
+/// `?path=/weight/checkin&set=fuel`
 #[derive(Deserialize)]
-struct OfPage {
+struct PageQuery {
     path: String,
+    /// The limit that the operator has just set.
     set: Option<String>,
 }
 
 async fn page(
     state: Data<AdminState>,
     brand: Path<String>,
-    of: Query<OfPage>,
-    since: Query<Since>,
+    query: Query<PageQuery>,
+    hours: Query<Hours>,
 ) -> HttpResponse {
     let page = async {
-        let detail = pages::find(&state, &brand, &of.path, *since).await?;
-        let limits = limits::of_page(&state, &brand, &of.path)?;
-        let query = |failed: Option<&str>, limit| runs::Query {
-            page: Some(of.path.clone()),
+        let detail = pages::find(&state, &brand, &query.path, *hours).await?;
+        let limits = limits::of_page(&state, &brand, &query.path)?;
+        let runs_of_page = |failed: Option<&str>, limit| runs::Query {
+            page: Some(query.path.clone()),
             failed: failed.map(str::to_owned),
             limit: Some(limit),
             ..runs::Query::default()
         };
-        let last_failure = runs::list(&state, &brand, &query(Some("true"), 1)).await?.pop();
-        let last_runs = runs::list(&state, &brand, &query(None, 10)).await?;
+        let last_failure = runs::list(&state, &brand, &runs_of_page(Some("true"), 1)).await?.pop();
+        let last_runs = runs::list(&state, &brand, &runs_of_page(None, 10)).await?;
         let charts = json!({
             "fuel": charts::fuel(&detail),
             "time": charts::latency(&detail.history),
             "memory": charts::memory(&detail.history),
-            "spread": charts::fuel_spread(&detail),
+            "distribution": charts::fuel_distribution(&detail),
         });
         let view = json!({
-            "title": of.path, "brand": *brand, "section_pages": true, "page": detail, "limits": limits,
-            "charts": charts, "last_failure": last_failure, "last_runs": last_runs, "set": of.set,
+            "title": query.path, "brand": *brand, "section_pages": true, "page": detail, "limits": limits,
+            "charts": charts, "last_failure": last_failure, "last_runs": last_runs, "set": query.set,
             "waits_for_reload": limits.iter().any(|row| row.in_force != row.limit.value),
-            "hours": since.hours,
+            "hours": hours.hours,
         });
-        draw(&state, "page", &view)
+        render(&state, "page", &view)
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
 async fn set_limit(
@@ -196,10 +200,13 @@ async fn set_limit(
 ) -> HttpResponse {
     match limits::apply(&state, &brand, &change).await {
         Ok(_) => {
-            let path = encode(&change.page);
-            see(&format!("/brands/{brand}/page?path={path}&set={}#limits", encode(&change.limit)))
+            let path = encode_query(&change.page);
+            redirect_to(&format!(
+                "/brands/{brand}/page?path={path}&set={}#limits",
+                encode_query(&change.limit)
+            ))
         }
-        Err(error) => shown(&state, Err(error)).await,
+        Err(error) => or_error_page(&state, Err(error)),
     }
 }
 
@@ -221,9 +228,9 @@ async fn runs(state: Data<AdminState>, brand: Path<String>, query: Query<runs::Q
             "title": "Runs", "brand": *brand, "section_runs": true, "runs": list, "paths": paths,
             "only_failed": query.only_failed(), "page": query.page, "older": older,
         });
-        draw(&state, "runs", &view)
+        render(&state, "runs", &view)
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
 async fn run(state: Data<AdminState>, at: Path<(String, i64)>) -> HttpResponse {
@@ -235,21 +242,21 @@ async fn run(state: Data<AdminState>, at: Path<(String, i64)>) -> HttpResponse {
             "title": format!("Run {}", run.id), "brand": at.0, "section_runs": true, "run": run,
             "path": is_there.then_some(path),
         });
-        draw(&state, "run", &view)
+        render(&state, "run", &view)
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
 async fn entities(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
     let page = async {
         let entities = crm::entities(&state, &brand).await?;
-        draw(
+        render(
             &state,
             "crm",
             &json!({ "title": "CRM", "brand": *brand, "section_crm": true, "entities": entities }),
         )
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
 async fn entity(
@@ -274,9 +281,9 @@ async fn entity(
             "title": entity.name, "brand": brand, "section_crm": true, "entity": entity, "boards": boards,
             "columns": labels, "rows": rows, "older": entries.last().filter(|_| entries.len() == crm::ENTRIES as usize).map(|entry| entry.id.clone()),
         });
-        draw(&state, "entity", &view)
+        render(&state, "entity", &view)
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
 async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
@@ -286,22 +293,23 @@ async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
         let view = json!({
             "title": "Jobs", "brand": *brand, "section_jobs": true, "jobs": jobs, "has_parked": has_parked,
         });
-        draw(&state, "jobs", &view)
+        render(&state, "jobs", &view)
     };
-    shown(&state, page.await).await
+    or_error_page(&state, page.await)
 }
 
 async fn act_on_job(state: Data<AdminState>, at: Path<(String, i64, jobs::Action)>) -> HttpResponse {
     let done = jobs::act(&state, &at.0, at.1, at.2).await;
-    shown(&state, done.map(|()| see(&format!("/brands/{}/jobs", at.0)))).await
+    or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{}/jobs", at.0))))
 }
 
 async fn act_on_parked(state: Data<AdminState>, at: Path<(String, jobs::Action)>) -> HttpResponse {
     let done = jobs::act_on_parked(&state, &at.0, at.1).await;
-    shown(&state, done.map(|_| see(&format!("/brands/{}/jobs", at.0)))).await
+    or_error_page(&state, done.map(|_| redirect_to(&format!("/brands/{}/jobs", at.0))))
 }
 
-/// Keys and labels of a table: declared fields first, then what else there is.
+/// The keys and labels of a table's columns: declared fields first, then the other keys of the
+/// entries.
 fn columns(entity: &crm::EntityView, entries: &[crm::EntryView]) -> Vec<(String, String)> {
     let mut columns: Vec<(String, String)> =
         entity.fields.iter().map(|field| (field.key.clone(), field.label.clone())).collect();
@@ -312,18 +320,4 @@ fn columns(entity: &crm::EntityView, entries: &[crm::EntryView]) -> Vec<(String,
     }
     columns.truncate(COLUMNS_MAX);
     columns
-}
-
-/// For a query string.
-pub fn encode(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                out.push(byte.into())
-            }
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
 }

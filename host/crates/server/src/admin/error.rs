@@ -1,48 +1,135 @@
-//! Why the admin plane does not do what it was asked.
+//! Why the admin listener does not do what a request asks for.
 
-use actix_web::error::PathError;
+use actix_web::error::{BlockingError, PathError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 
+use sluice_crm::CrmFault;
 use sluice_kit::StoreError;
 use sluice_runs::execution_log::query::LogError;
+use sluice_site::apply::ApplyError;
+use sluice_site::config::ConfigError;
 
+/// Operators see the text of these errors: in the API as JSON, in the console as a page.
 #[derive(Debug, thiserror::Error)]
-pub enum AdminError {
-    #[error("there is no {0}")]
-    NotFound(String),
+pub(crate) enum AdminError {
+    /// No route has this form, or a part of the address is invalid: `/api/brands/shop/runs/abc`.
+    #[error("there is no such address")]
+    NoSuchAddress,
+    #[error("the console has no page {0}")]
+    NoConsolePage(String),
+    #[error("there is no brand {0}")]
+    NoBrand(String),
+    #[error("brand {brand} has no page {path}")]
+    NoPage { brand: String, path: String },
+    #[error("brand {brand} has no run {id} in its log")]
+    NoRun { brand: String, id: i64 },
+    #[error("brand {brand} has no entity {slug}")]
+    NoEntity { brand: String, slug: String },
+    #[error("brand {brand} has no unfinished job {id}")]
+    NoJob { brand: String, id: i64 },
+    #[error("there is no limit {0}")]
+    NoLimit(String),
+    /// What actix reports about a query, a JSON body or a form.
     #[error("{0}")]
-    Invalid(String),
+    InvalidRequest(String),
+    #[error("`{0}` must be a string")]
+    NotAString(&'static str),
+    #[error("`value` must be a positive whole number")]
+    NotANumber,
+    #[error("`{0}` is not a positive whole number")]
+    InvalidNumber(String),
+    #[error("`{0}` is not the id of an entry")]
+    InvalidEntryId(String),
+    #[error("{limit} = {value}: this host allows at most {max} ([limits.max] in sluice.toml)")]
+    AboveMax { limit: String, value: u64, max: u64 },
+    #[error(transparent)]
+    BrandFile(#[from] ConfigError),
+    #[error(transparent)]
+    Apply(ApplyError),
+    /// The reload's own error with its sources.
+    #[error("{0}")]
+    Reload(String),
+    #[error(transparent)]
+    Crm(CrmFault),
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("{0:#}")]
-    Failed(#[from] anyhow::Error),
+    /// A template of the console cannot be rendered. This is a defect of this program.
+    #[error(transparent)]
+    Render(#[from] handlebars::RenderError),
+    /// The task that reads the execution log panicked or was cancelled.
+    #[error(transparent)]
+    Interrupted(#[from] BlockingError),
 }
 
 impl AdminError {
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::NoSuchAddress
+            | Self::NoConsolePage(_)
+            | Self::NoBrand(_)
+            | Self::NoPage { .. }
+            | Self::NoRun { .. }
+            | Self::NoEntity { .. }
+            | Self::NoJob { .. }
+            | Self::NoLimit(_)
+            | Self::Crm(_) => StatusCode::NOT_FOUND,
+            Self::InvalidRequest(_)
+            | Self::NotAString(_)
+            | Self::NotANumber
+            | Self::InvalidNumber(_)
+            | Self::InvalidEntryId(_)
+            | Self::AboveMax { .. }
+            | Self::BrandFile(_)
+            | Self::Apply(_)
+            | Self::Reload(_) => StatusCode::BAD_REQUEST,
             Self::Log(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Render(_) | Self::Interrupted(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The heading of the console's page for this error.
+    pub(crate) fn title(&self) -> &'static str {
+        match self.status() {
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::BAD_REQUEST => "Invalid request",
+            StatusCode::SERVICE_UNAVAILABLE => "Not available",
+            _ => "Internal error",
         }
     }
 }
 
-/// For a part of a request that is not what it should be.
-pub fn unreadable(error: impl std::fmt::Display, _: &HttpRequest) -> actix_web::Error {
-    AdminError::Invalid(error.to_string()).into()
+impl From<CrmFault> for AdminError {
+    fn from(fault: CrmFault) -> Self {
+        match fault {
+            CrmFault::Store(error) => Self::Store(error),
+            other => Self::Crm(other),
+        }
+    }
 }
 
-/// For an address in which a name or number is none that there can be.
-pub fn no_such_address(_: PathError, _: &HttpRequest) -> actix_web::Error {
-    AdminError::NotFound("such address".to_owned()).into()
+impl From<ApplyError> for AdminError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::UnknownLimit(name) => Self::NoLimit(name),
+            other => Self::Apply(other),
+        }
+    }
 }
 
-/// What the API answers; the console has pages of its own.
+/// The error for a query, a JSON body or a form that cannot be read.
+pub(crate) fn invalid_request(error: impl std::fmt::Display, _: &HttpRequest) -> actix_web::Error {
+    AdminError::InvalidRequest(error.to_string()).into()
+}
+
+/// The error for an address in which a name or number is invalid.
+pub(crate) fn no_such_address(_: PathError, _: &HttpRequest) -> actix_web::Error {
+    AdminError::NoSuchAddress.into()
+}
+
+/// The API's response. The console renders a page instead.
 impl actix_web::ResponseError for AdminError {
     fn status_code(&self) -> StatusCode {
         self.status()

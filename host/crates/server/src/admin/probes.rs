@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`: open to whoever reaches the listener.
+//! `/healthz`, `/readyz` and `/metrics`. They are open to every client that reaches the listener.
 
 use std::sync::atomic::Ordering;
 
@@ -7,23 +7,24 @@ use actix_web::{HttpResponse, web};
 use super::AdminState;
 
 const TEXT: &str = "text/plain; charset=utf-8";
-/// The version of Prometheus' text form that is written.
+/// The version of the Prometheus text format that `/metrics` returns.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub fn routes(config: &mut web::ServiceConfig) {
+/// Adds the open paths.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/healthz", web::get().to(healthz))
         .route("/readyz", web::get().to(readyz))
         .route("/metrics", web::get().to(metrics));
 }
 
-/// The process answers.
+/// Succeeds as long as the process answers.
 async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type(TEXT).body("ok\n")
 }
 
-/// Whether to send visitors here: not while it stops. A database that is away is
-/// no reason, because pages are served without it.
+/// Tells load balancers whether to send visitors to this host. Fails while the host is shutting down.
+/// Succeeds when the database does not answer, because the host serves pages without it.
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
     match state.app.stopping.load(Ordering::Relaxed) {
         true => HttpResponse::ServiceUnavailable().content_type(TEXT).body("stopping\n"),

@@ -1,6 +1,9 @@
-//! The console's templates, and how they write numbers and times.
+//! The console's templates, and how they format numbers, times and CRM values.
 
-use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext};
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError, TemplateError,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -22,22 +25,26 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("run_body", include_str!("console/run_body.hbs")),
 ];
 
-/// Longer values are cut in tables.
+/// Tables and boards cut longer values.
 const TEXT_CHARS_MAX: usize = 120;
+/// What [`encode_query`] encodes: everything but RFC 3986's unreserved characters and `/`.
+const ENCODED_IN_QUERY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
-/// How a value is written.
+/// Formats a value.
 type Write = fn(&Value) -> String;
 
-pub struct Templates(Handlebars<'static>);
+/// All templates, parsed, with their helpers.
+pub(crate) struct Templates(Handlebars<'static>);
 
 impl Templates {
     /// # Errors
-    /// A template that cannot be parsed: a defect of this program.
-    pub fn new() -> anyhow::Result<Self> {
+    /// A template cannot be parsed. This is a defect of this program.
+    pub(crate) fn new() -> Result<Self, Box<TemplateError>> {
         let mut handlebars = Handlebars::new();
         handlebars.set_strict_mode(false);
         for (name, text) in TEMPLATES {
-            handlebars.register_template_string(name, text)?;
+            handlebars.register_template_string(name, text).map_err(Box::new)?;
         }
         let helpers: [(&str, Write); 7] = [
             ("number", |value| number(value.as_f64().unwrap_or(0.0))),
@@ -46,7 +53,7 @@ impl Templates {
             ("time", |value| duration(value.as_f64().unwrap_or(0.0))),
             ("len", |value| value.as_array().map_or(0, Vec::len).to_string()),
             ("moment", |value| iso_utc(value.as_i64().unwrap_or(0))),
-            ("query", |value| super::console::encode(value.as_str().unwrap_or_default())),
+            ("query", |value| encode_query(value.as_str().unwrap_or_default())),
         ];
         handlebars.register_helper("short", Box::new(Escaped(text)));
         for (name, write) in helpers {
@@ -55,12 +62,17 @@ impl Templates {
         Ok(Self(handlebars))
     }
 
-    pub fn render(&self, template: &str, view: &impl Serialize) -> anyhow::Result<String> {
-        Ok(self.0.render(template, view)?)
+    /// Renders a template with the data of `view`.
+    ///
+    /// # Errors
+    /// There is no such template, or it cannot be rendered. Both are defects of this program.
+    pub(crate) fn render(&self, template: &str, view: &impl Serialize) -> Result<String, RenderError> {
+        self.0.render(template, view)
     }
 }
 
-/// A helper that writes its one argument; what it writes needs no escaping.
+/// A helper that formats its only argument. Its output is written as it is, so it must never contain
+/// text of authors or visitors.
 struct Plain(Write);
 
 impl handlebars::HelperDef for Plain {
@@ -79,7 +91,7 @@ impl handlebars::HelperDef for Plain {
     }
 }
 
-/// A helper whose text may be anybody's.
+/// A helper that formats its only argument and escapes the output for HTML.
 struct Escaped(Write);
 
 impl handlebars::HelperDef for Escaped {
@@ -98,8 +110,8 @@ impl handlebars::HelperDef for Escaped {
     }
 }
 
-/// A value of a CRM field, in one short line.
-pub fn text(value: &Value) -> String {
+/// The value of a CRM field as text, cut after [`TEXT_CHARS_MAX`] characters.
+pub(crate) fn text(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -111,8 +123,13 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-/// Three digits and a unit: `1.23 M`.
-pub fn number(value: f64) -> String {
+/// `text` for use in the query of a link.
+pub(crate) fn encode_query(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED_IN_QUERY).to_string()
+}
+
+/// Formats a number with three digits and a unit prefix: `1.23 M`.
+pub(crate) fn number(value: f64) -> String {
     let (scaled, unit) = match value {
         value if value >= 1e12 => (value / 1e12, " T"),
         value if value >= 1e9 => (value / 1e9, " G"),
@@ -132,12 +149,13 @@ fn three_digits(value: f64) -> String {
     }
 }
 
-/// Every digit, in groups of three.
+/// Formats a number with all its digits, in groups of three.
 fn grouped(value: u64) -> String {
     sluice_limits::grouped(value)
 }
 
-pub fn bytes(value: f64) -> String {
+/// Formats a size in bytes with three digits: `1.50 MB` is 1,572,864 bytes.
+pub(crate) fn bytes(value: f64) -> String {
     match value {
         value if value >= 1_048_576.0 => format!("{} MB", three_digits(value / 1_048_576.0)),
         value if value >= 1_024.0 => format!("{} KB", three_digits(value / 1_024.0)),
@@ -145,8 +163,8 @@ pub fn bytes(value: f64) -> String {
     }
 }
 
-/// Microseconds, in the unit that suits them.
-pub fn duration(us: f64) -> String {
+/// Formats a duration in microseconds with three digits: `1.50 ms`.
+pub(crate) fn duration(us: f64) -> String {
     match us {
         us if us >= 1e6 => format!("{} s", three_digits(us / 1e6)),
         us if us >= 1e3 => format!("{} ms", three_digits(us / 1e3)),
@@ -159,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits() {
+    fn formats_numbers_with_three_digits() {
         for (value, text) in
             [(0.0, "0"), (999.0, "999"), (1_000.0, "1 k"), (1_234.0, "1.23 k"), (45_678_901.0, "45.7 M")]
         {
@@ -173,14 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn values_are_short_text() {
+    fn cuts_long_values() {
         assert_eq!(text(&Value::Null), "");
         assert_eq!(text(&serde_json::json!({"a": 1})), "{\"a\":1}");
         assert_eq!(text(&"ü".repeat(200).into()).chars().count(), TEXT_CHARS_MAX + 1);
     }
 
     #[test]
-    fn every_template_is_there_and_escapes() {
+    fn encodes_everything_but_unreserved_characters_and_slashes_in_queries() {
+        assert_eq!(encode_query("/blog/{slug}-_.~?a=b&c ü"), "/blog/%7Bslug%7D-_.~%3Fa%3Db%26c%20%C3%BC");
+    }
+
+    #[test]
+    fn parses_every_template_and_escapes_values() {
         let templates = Templates::new().unwrap();
         let view = serde_json::json!({ "title": "<b>", "reason": "<script>" });
         let html = templates.render("problem", &view).unwrap();

@@ -1,14 +1,14 @@
-//! The operators' token: from the settings, else from a file that is made once.
+//! The operators' token. It comes from the settings, or from a file that the first start creates.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use hkdf::Hkdf;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -16,87 +16,114 @@ use sluice_kit::hex::hex;
 use sluice_site::config::AdminToken;
 
 const FILE_NAME: &str = "admin.token";
-/// Shorter ones could be guessed.
+/// A shorter token could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
-/// A console session ends after this.
-pub const SESSION_SECONDS: i64 = 12 * 60 * 60;
+/// How long a console session lasts.
+pub(crate) const SESSION_SECONDS: i64 = 12 * 60 * 60;
 
-/// What an operator must show, and what a console session is made of.
-pub struct Token {
-    /// A hash: comparisons take the same time whatever is shown.
+/// Why there is no operators' token that the server can use.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The token of the setting `admin.token` is too short.
+    #[error("admin.token: {TooShort}")]
+    Setting,
+    /// The token in the file is too short.
+    #[error("{}: {TooShort}", .0.display())]
+    File(PathBuf),
+    /// The file of the token cannot be read or created.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system reports.
+        error: io::Error,
+    },
+}
+
+/// A token with fewer than [`TOKEN_CHARS_MIN`] bytes.
+struct TooShort;
+
+impl fmt::Display for TooShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a token has at least {TOKEN_CHARS_MIN} characters: openssl rand -hex 32 prints one")
+    }
+}
+
+/// Checks the operators' token, and creates and checks console sessions.
+pub(crate) struct Token {
+    /// The SHA-256 of the token, so that every comparison takes the same time.
     hash: [u8; 32],
     session_keys: Hkdf<Sha256>,
-    /// Sessions that were logged out of, by when they would have ended. Forgotten when the
-    /// host restarts.
+    /// The end times, in Unix seconds, of the sessions that operators have logged out of. A restart
+    /// of the host clears it.
     ended: Mutex<BTreeSet<i64>>,
 }
 
 impl Token {
-    /// The token of the settings, else that of the file in `data_dir`.
+    /// Uses the token of the settings if there is one, and that of the file in `data_dir` if not.
     ///
     /// # Errors
-    /// It is too short, or the file cannot be read or made.
-    pub fn load(configured: Option<&AdminToken>, data_dir: &Path) -> anyhow::Result<Self> {
+    /// The token is too short, or the file cannot be read or created.
+    pub(crate) fn load(configured: Option<&AdminToken>, data_dir: &Path) -> Result<Self, TokenError> {
         match configured {
-            Some(AdminToken(text)) => Self::new(text).context("admin.token"),
+            Some(AdminToken(text)) => Self::new(text).map_err(|TooShort| TokenError::Setting),
             None => {
                 let path = data_dir.join(FILE_NAME);
-                let text = read_or_make(data_dir, &path).with_context(|| path.display().to_string())?;
-                tracing::info!(file = %path.display(), "admin.token is not set: operators need the one in this file");
-                Self::new(text.trim()).with_context(|| path.display().to_string())
+                let text = match read_or_create(data_dir, &path) {
+                    Ok(text) => text,
+                    Err(error) => return Err(TokenError::Io { path, error }),
+                };
+                tracing::info!(file = %path.display(), "admin.token is not set: the operators' token is in this file");
+                Self::new(text.trim()).map_err(|TooShort| TokenError::File(path))
             }
         }
     }
 
-    fn new(text: &str) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            text.len() >= TOKEN_CHARS_MIN,
-            "a token has at least {TOKEN_CHARS_MIN} characters: openssl rand -hex 32 prints one"
-        );
+    fn new(text: &str) -> Result<Self, TooShort> {
+        if text.len() < TOKEN_CHARS_MIN {
+            return Err(TooShort);
+        }
         let session_keys = Hkdf::new(None, text.as_bytes());
         Ok(Self { hash: Sha256::digest(text).into(), session_keys, ended: Mutex::default() })
     }
 
-    /// Whether this is the token.
-    pub fn is(&self, shown: &str) -> bool {
-        let hash: [u8; 32] = Sha256::digest(shown).into();
+    /// Whether `candidate` is the token.
+    pub(crate) fn matches(&self, candidate: &str) -> bool {
+        let hash: [u8; 32] = Sha256::digest(candidate).into();
         self.hash.ct_eq(&hash).into()
     }
 
-    /// A console session that ends at a time: the cookie does not hold the token.
-    pub fn session(&self, now_s: i64) -> String {
+    /// A new console session, for the cookie: its end time and a seal. It does not contain the token.
+    pub(crate) fn session(&self, now_s: i64) -> String {
         let ends_at = now_s.saturating_add(SESSION_SECONDS);
         format!("{ends_at}.{}", self.seal(ends_at))
     }
 
-    /// Whether this is a session that has not ended.
-    pub fn is_session(&self, shown: &str, now_s: i64) -> bool {
-        let Some((ends_at, seal)) = shown.split_once('.') else { return false };
+    /// Whether `candidate` is a session that this token sealed and that has not ended.
+    pub(crate) fn is_session(&self, candidate: &str, now_s: i64) -> bool {
+        let Some((ends_at, seal)) = candidate.split_once('.') else { return false };
         let Ok(ends_at) = ends_at.parse::<i64>() else { return false };
         bool::from(self.seal(ends_at).as_bytes().ct_eq(seal.as_bytes()))
             && now_s < ends_at
-            && !self.ended().contains(&ends_at)
+            && !self.ended.lock().contains(&ends_at)
     }
 
-    /// Ends a session before its time: a copy of its cookie is worth nothing after a logout.
-    pub fn end_session(&self, shown: &str, now_s: i64) {
-        if self.is_session(shown, now_s)
-            && let Some(ends_at) = shown.split_once('.').and_then(|(ends_at, _)| ends_at.parse().ok())
+    /// Ends a session before its time, so that a copy of its cookie is rejected after the logout.
+    pub(crate) fn end_session(&self, session: &str, now_s: i64) {
+        if self.is_session(session, now_s)
+            && let Some(ends_at) = session.split_once('.').and_then(|(ends_at, _)| ends_at.parse().ok())
         {
-            let mut ended = self.ended();
+            let mut ended = self.ended.lock();
             ended.retain(|ends_at| *ends_at > now_s);
             ended.insert(ends_at);
         }
     }
 
-    fn ended(&self) -> MutexGuard<'_, BTreeSet<i64>> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// A code that only a holder of the token can compute for this end time, as hexadecimal digits.
     fn seal(&self, ends_at: i64) -> String {
         let mut key = [0; 32];
         let info = format!("sluice-console-v1 {ends_at}");
-        // 32 bytes are within what HKDF can give: it cannot fail.
+        // HKDF fails only for much longer outputs than 32 bytes.
         match self.session_keys.expand(info.as_bytes(), &mut key) {
             Ok(()) => hex(&key),
             Err(_) => String::new(),
@@ -104,9 +131,9 @@ impl Token {
     }
 }
 
-/// The file's token, made first if there is none. Whoever comes second uses the
-/// first one's.
-fn read_or_make(data_dir: &Path, path: &Path) -> io::Result<String> {
+/// Reads the token from the file, and creates the file first if there is none. If two processes
+/// create it at the same time, both use the token of the first.
+fn read_or_create(data_dir: &Path, path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other,
@@ -119,7 +146,7 @@ fn read_or_make(data_dir: &Path, path: &Path) -> io::Result<String> {
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    // A link never replaces a file and never shows half of one.
+    // A link never replaces an existing file, and other processes never see a half-written one.
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
     match linked {
@@ -136,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_made_once_and_is_private() {
+    fn creates_one_private_token_file() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         Token::load(None, &data).unwrap();
@@ -144,33 +171,45 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.len(), 64);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(Token::load(None, &data).unwrap().is(&text), "the next start uses it");
-        assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "nothing else stays behind");
+        assert!(Token::load(None, &data).unwrap().matches(&text), "the next start uses the same token");
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "no other file is left");
     }
 
     #[test]
-    fn short_tokens_are_refused() {
-        let token = |text: &str| Token::load(Some(&AdminToken(text.into())), Path::new("/nowhere"));
-        assert!(token("fifteen-letters").is_err());
-        assert!(token("sixteen-letters.").unwrap().is("sixteen-letters."));
+    fn rejects_token_shorter_than_sixteen_characters() {
+        let short = AdminToken("fifteen-letters".into());
+        let error = Token::load(Some(&short), Path::new("/nowhere")).map(|_| ()).unwrap_err();
+        let advice = "a token has at least 16 characters: openssl rand -hex 32 prints one";
+        assert_eq!(error.to_string(), format!("admin.token: {advice}"));
+        assert!(token_of("sixteen-letters.").matches("sixteen-letters."));
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "fifteen-letters\n").unwrap();
+        let error = Token::load(None, folder.path()).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}: {advice}", path.display()));
+    }
+
+    fn token_of(text: &str) -> Token {
+        Token::load(Some(&AdminToken(text.into())), Path::new("/nowhere")).unwrap()
     }
 
     #[test]
-    fn sessions_end_and_cannot_be_made_up() {
-        let token = Token::new("a-token-of-an-operator").unwrap();
+    fn rejects_expired_forged_and_ended_sessions() {
+        let token = token_of("a-token-of-an-operator");
         let session = token.session(1_000);
         assert!(token.is_session(&session, 1_000 + SESSION_SECONDS - 1));
         assert!(!token.is_session(&session, 1_000 + SESSION_SECONDS));
         let (ends_at, seal) = session.split_once('.').unwrap();
         let later = ends_at.parse::<i64>().unwrap() + 1;
-        for made_up in [format!("{later}.{seal}"), format!("{ends_at}."), ends_at.to_owned(), String::new()] {
-            assert!(!token.is_session(&made_up, 1_000), "{made_up}");
+        for forged in [format!("{later}.{seal}"), format!("{ends_at}."), ends_at.to_owned(), String::new()] {
+            assert!(!token.is_session(&forged, 1_000), "{forged}");
         }
-        assert!(!Token::new("the-token-of-another").unwrap().is_session(&session, 1_000));
-        assert!(!token.is(&session));
+        assert!(!token_of("the-token-of-another").is_session(&session, 1_000));
+        assert!(!token.matches(&session));
         let other = token.session(2_000);
         token.end_session(&session, 1_000);
-        token.end_session("0.made-up", 1_000);
+        token.end_session("0.forged", 1_000);
         assert!(!token.is_session(&session, 1_000) && token.is_session(&other, 1_000));
     }
 }

@@ -1,13 +1,12 @@
-//! What there is to see, as data: the API gives it as it is, the console draws
-//! it. Everything about a brand is asked for by the brand's id and holds nothing
-//! of another's.
+//! The data that operators see. The API returns it as it is, and the console renders it. Data about
+//! a brand is looked up by the brand's id and contains nothing of other brands.
 
-pub mod crm;
-pub mod jobs;
-pub mod limits;
-pub mod overview;
-pub mod pages;
-pub mod runs;
+pub(crate) mod crm;
+pub(crate) mod jobs;
+pub(crate) mod limits;
+pub(crate) mod overview;
+pub(crate) mod pages;
+pub(crate) mod runs;
 
 use std::sync::Arc;
 
@@ -23,48 +22,53 @@ use super::AdminState;
 use super::error::AdminError;
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
-/// As long as the log keeps, unless it is told to keep more.
+/// How long the log keeps its runs by default.
 const HOURS_MAX: i64 = 14 * 24;
 
-/// `?hours=24`: how far to look back.
+/// `?hours=24`: how far back the data goes.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default)]
-pub struct Since {
-    pub hours: i64,
+pub(crate) struct Hours {
+    pub(crate) hours: i64,
 }
 
-impl Default for Since {
+impl Default for Hours {
     fn default() -> Self {
         Self { hours: 24 }
     }
 }
 
-impl Since {
+impl Hours {
     /// Unix milliseconds.
-    pub fn starts_at(self) -> i64 {
+    pub(crate) fn starts_at(self) -> i64 {
         now_ms() - self.hours.clamp(1, HOURS_MAX) * HOUR_MS
     }
 }
 
-/// The brand of that id.
-pub fn find_brand(state: &AdminState, id: &str) -> Result<Arc<Brand>, AdminError> {
+/// The brand with this id.
+///
+/// # Errors
+/// There is no such brand.
+pub(crate) fn find_brand(state: &AdminState, id: &str) -> Result<Arc<Brand>, AdminError> {
     let live = state.app.live();
     let found = live.site.brands().find(|brand| brand.id == id).cloned();
-    found.ok_or_else(|| AdminError::NotFound(format!("brand {id}")))
+    found.ok_or_else(|| AdminError::NoBrand(id.to_owned()))
 }
 
-/// The brand's page with that path: `/blog/{slug}` for a pattern.
-pub fn find_page<'a>(brand: &'a Brand, path: &str) -> Result<&'a Arc<Page>, AdminError> {
+/// The brand's page with this path: `/blog/{slug}` for a pattern.
+///
+/// # Errors
+/// The brand has no such page.
+pub(crate) fn find_page<'a>(brand: &'a Brand, path: &str) -> Result<&'a Arc<Page>, AdminError> {
     let found = brand.pages.pages().find(|page| page.route == path);
-    found.ok_or_else(|| AdminError::NotFound(format!("page {path} of brand {}", brand.id)))
+    found.ok_or_else(|| AdminError::NoPage { brand: brand.id.clone(), path: path.to_owned() })
 }
 
-/// Reads the execution log, off the listener's thread.
-pub async fn read_log<T: Send + 'static>(
+/// Reads the execution log on a thread for blocking work.
+pub(crate) async fn read_log<T: Send + 'static>(
     state: &AdminState,
     read: impl FnOnce(&LogReader) -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, AdminError> {
     let path = state.app.executions.path().to_owned();
-    let done = web::block(move || read(&LogReader::open(&path)?)).await;
-    Ok(done.map_err(anyhow::Error::from)??)
+    Ok(web::block(move || read(&LogReader::open(&path)?)).await??)
 }

@@ -1,6 +1,6 @@
 "use strict";
-// Charts that show their values under the pointer, in place of those that the server drew.
-// Without this file, or without the numbers, those stay.
+// Replaces the charts that the server drew with charts that show their values under the pointer.
+// Without JavaScript, the server's charts stay.
 {
   const threeDigits = (value) =>
     Number.isInteger(value) && value < 1000 ? String(value)
@@ -27,7 +27,7 @@
       height: 190,
       cursor: { sync: { key: "console" }, drag: { x: true, y: false } },
       scales: {
-        // One value has the middle of a quarter of an hour; uPlot would give it years.
+        // A single value gets a scale of 15 minutes. By default, uPlot would draw a scale of years.
         x: { range: (plot, first, last) => (times.length > 1 ? [first, last] : [first - 450, first + 450]) },
         y: { range: (plot, least, most) => [0, most > 0 ? most * 1.05 : 1] },
       },
@@ -63,7 +63,7 @@
     drawn.forEach((undo) => undo());
     drawn = [...document.querySelectorAll("figure[data-chart]")].map(draw);
   };
-  // Its colours are those of the page.
+  // Canvases do not follow the page's colours, so they are drawn again when the colours change.
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   drawAll();
 }

@@ -1,5 +1,5 @@
 "use strict";
-// Times in the operator's own zone; the page has them in UTC.
+// Shows times in the operator's time zone. The page contains them in UTC.
 const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
 for (const time of document.querySelectorAll("time")) {
   const at = new Date(time.textContent);
@@ -8,7 +8,7 @@ for (const time of document.querySelectorAll("time")) {
   time.title = time.textContent;
   time.textContent = zone.format(at);
 }
-// What cannot be taken back is asked for twice.
+// Asks for confirmation before an action that cannot be undone.
 for (const form of document.querySelectorAll("form[data-ask]")) {
   form.addEventListener("submit", (event) => {
     if (!window.confirm(form.dataset.ask)) event.preventDefault();

@@ -1,10 +1,9 @@
-//! CRM data of one brand: its entities, and their entries as a table or as
-//! columns of stages.
+//! The CRM data of one brand: its entities, and their entries as a table or as one column per stage.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use sluice_crm::{Browse, BrowsedEntry, CrmFault, Entity, EntryId, Slug, StageChoice};
+use sluice_crm::{Browse, BrowsedEntry, Entity, EntryId, Slug, StageChoice};
 use sluice_kit::clock::iso_utc;
 
 use super::find_brand;
@@ -12,90 +11,99 @@ use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
 /// Entries on one page of the table.
-pub const ENTRIES: u32 = 50;
+pub(crate) const ENTRIES: u32 = 50;
 /// Entries in a column of the board.
 const CARDS: u32 = 20;
+/// Bytes of entries that one query reads.
 const BYTES_MAX: usize = 4 << 20;
 
+/// An entity with its declared fields and pipelines.
 #[derive(Debug, Serialize)]
-pub struct EntityView {
-    pub slug: String,
-    pub name: String,
+pub(crate) struct EntityView {
+    pub(crate) slug: String,
+    pub(crate) name: String,
     /// `crm` or `data`.
-    pub mode: &'static str,
-    pub fields: Vec<FieldView>,
-    pub pipelines: Vec<PipelineView>,
+    pub(crate) mode: &'static str,
+    pub(crate) fields: Vec<FieldView>,
+    pub(crate) pipelines: Vec<PipelineView>,
 }
 
+/// A declared field of an entity.
 #[derive(Debug, Serialize)]
-pub struct FieldView {
-    pub key: String,
-    pub label: String,
+pub(crate) struct FieldView {
+    pub(crate) key: String,
+    pub(crate) label: String,
 }
 
+/// A pipeline of an entity with its stages, in order.
 #[derive(Debug, Serialize)]
-pub struct PipelineView {
-    pub slug: String,
-    pub name: String,
-    pub stages: Vec<StageView>,
+pub(crate) struct PipelineView {
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) stages: Vec<StageView>,
 }
 
+/// A stage of a pipeline.
 #[derive(Debug, Serialize)]
-pub struct StageView {
-    pub id: i64,
-    pub slug: String,
-    pub name: String,
+pub(crate) struct StageView {
+    pub(crate) id: i64,
+    pub(crate) slug: String,
+    pub(crate) name: String,
 }
 
+/// An entry with its values. `stage` and `pipeline` are slugs.
 #[derive(Debug, Serialize)]
-pub struct EntryView {
-    pub id: String,
-    pub reference_type: String,
-    pub reference_id: String,
-    pub stage: Option<String>,
-    pub pipeline: Option<String>,
-    pub values: serde_json::Map<String, Value>,
-    pub created_at: String,
-    pub updated_at: String,
+pub(crate) struct EntryView {
+    pub(crate) id: String,
+    pub(crate) reference_type: String,
+    pub(crate) reference_id: String,
+    pub(crate) stage: Option<String>,
+    pub(crate) pipeline: Option<String>,
+    pub(crate) values: serde_json::Map<String, Value>,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
 }
 
-/// `?before=…`: older than this entry.
+/// `?before=…`: only entries that are older than the one with this id.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Query {
-    pub before: Option<String>,
+pub(crate) struct Query {
+    pub(crate) before: Option<String>,
 }
 
-/// A stage with its newest entries.
+/// A column of a board: a stage with its newest entries.
 #[derive(Debug, Serialize)]
-pub struct Column {
-    pub name: String,
-    pub entries: Vec<EntryView>,
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) entries: Vec<EntryView>,
 }
 
-/// A pipeline as columns; the first is what stands in no stage.
+/// A pipeline with one column per stage. The first board of an entity begins with a column for the
+/// entries that are in no stage.
 #[derive(Debug, Serialize)]
-pub struct Board {
-    pub name: String,
-    pub columns: Vec<Column>,
+pub(crate) struct Board {
+    pub(crate) name: String,
+    pub(crate) columns: Vec<Column>,
 }
 
-/// The brand's entities.
-pub async fn entities(state: &AdminState, brand: &str) -> Result<Vec<EntityView>, AdminError> {
+/// All entities of the brand.
+pub(crate) async fn entities(state: &AdminState, brand: &str) -> Result<Vec<EntityView>, AdminError> {
     let brand = find_brand(state, brand)?;
     Ok(state.app.store.list_entities(&brand.id).await?.iter().map(view).collect())
 }
 
-/// One entity.
-pub async fn entity(state: &AdminState, brand: &str, slug: &str) -> Result<EntityView, AdminError> {
+/// One entity of the brand.
+///
+/// # Errors
+/// There is no such brand or entity, or the database does not answer.
+pub(crate) async fn entity(state: &AdminState, brand: &str, slug: &str) -> Result<EntityView, AdminError> {
     let brand = find_brand(state, brand)?;
     let found = find(state, &brand.id, slug).await?;
-    let unknown = || AdminError::NotFound(format!("entity {slug} of brand {}", brand.id));
-    found.as_ref().map(view).ok_or_else(unknown)
+    found.as_ref().map(view).ok_or_else(|| no_entity(&brand.id, slug))
 }
 
-/// Its entries, newest first.
-pub async fn entries(
+/// The entries of an entity, newest first.
+pub(crate) async fn entries(
     state: &AdminState,
     brand: &str,
     slug: &str,
@@ -106,8 +114,12 @@ pub async fn entries(
     browse(state, brand, slug, StageChoice::Any, before, ENTRIES).await
 }
 
-/// Its pipelines, each as columns of stages.
-pub async fn boards(state: &AdminState, brand: &str, entity: &EntityView) -> Result<Vec<Board>, AdminError> {
+/// The pipelines of an entity as boards.
+pub(crate) async fn boards(
+    state: &AdminState,
+    brand: &str,
+    entity: &EntityView,
+) -> Result<Vec<Board>, AdminError> {
     let mut boards = Vec::new();
     for pipeline in &entity.pipelines {
         let mut columns = Vec::new();
@@ -119,7 +131,7 @@ pub async fn boards(state: &AdminState, brand: &str, entity: &EntityView) -> Res
     }
     if let Some(first) = boards.first_mut() {
         let entries = browse(state, brand, &entity.slug, StageChoice::None, None, CARDS).await?;
-        first.columns.insert(0, Column { name: "In no stage".to_owned(), entries });
+        first.columns.insert(0, Column { name: "No stage".to_owned(), entries });
     }
     Ok(boards)
 }
@@ -137,13 +149,14 @@ async fn browse(
     before: Option<EntryId>,
     entries_max: u32,
 ) -> Result<Vec<EntryView>, AdminError> {
-    let slug = Slug::new(slug).ok_or_else(|| AdminError::NotFound(format!("entity {slug}")))?;
+    let slug = Slug::new(slug).ok_or_else(|| no_entity(brand, slug))?;
     let browse = Browse { brand: brand.to_owned(), slug, stage, before, entries_max, bytes_max: BYTES_MAX };
-    let found = state.app.store.browse_entries(browse).await.map_err(|fault| match fault {
-        CrmFault::Store(error) => AdminError::Store(error),
-        other => AdminError::NotFound(other.to_string()),
-    })?;
+    let found = state.app.store.browse_entries(browse).await?;
     Ok(found.into_iter().map(entry).collect())
+}
+
+fn no_entity(brand: &str, slug: &str) -> AdminError {
+    AdminError::NoEntity { brand: brand.to_owned(), slug: slug.to_owned() }
 }
 
 fn entry(browsed: BrowsedEntry) -> EntryView {
@@ -185,10 +198,10 @@ fn view(entity: &Entity) -> EntityView {
     }
 }
 
-/// An entry's id as it is shown.
+/// Reads an entry's id: 32 hexadecimal digits, with or without hyphens.
 fn parse_id(text: &str) -> Result<EntryId, AdminError> {
     let digits: String = text.chars().filter(|c| *c != '-').collect();
     let id = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
-    let id = id.ok_or_else(|| AdminError::Invalid(format!("`{text}` is not the id of an entry")))?;
+    let id = id.ok_or_else(|| AdminError::InvalidEntryId(text.to_owned()))?;
     Ok(EntryId::from_bytes(id.to_be_bytes()))
 }

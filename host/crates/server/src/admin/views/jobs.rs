@@ -1,4 +1,4 @@
-//! Background writes that wait or need an operator.
+//! Background writes that are waiting, or that are parked until an operator acts on them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,22 +9,24 @@ use super::find_brand;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
+/// Jobs of each state that the list contains at most.
 const JOBS: u32 = 200;
 
+/// A job that is not done.
 #[derive(Debug, Serialize)]
-pub struct JobView {
-    pub id: i64,
-    /// `setCrmField leads customer/7`; never a value.
-    pub what: String,
+pub(crate) struct JobView {
+    pub(crate) id: i64,
+    /// The write without its value: `setCrmField leads customer/7`.
+    pub(crate) what: String,
     /// `waiting`, `parked` or `done`.
-    pub state: &'static str,
-    pub is_parked: bool,
-    /// It was retried after it was parked, so it is applied late.
-    pub is_late: bool,
-    pub tries: u32,
-    pub last_error: Option<String>,
-    pub created_at: String,
-    pub due_at: String,
+    pub(crate) state: &'static str,
+    pub(crate) is_parked: bool,
+    /// The job was retried after it had been parked, so its write is applied late.
+    pub(crate) is_late: bool,
+    pub(crate) tries: u32,
+    pub(crate) last_error: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) due_at: String,
 }
 
 impl From<Job> for JobView {
@@ -43,18 +45,18 @@ impl From<Job> for JobView {
     }
 }
 
-/// What an operator has done with a job.
+/// What an operator can do with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Tried again at once.
+pub(crate) enum Action {
+    /// Try the write again at once.
     Retry,
-    /// Forgotten: what it would have written is lost.
+    /// Delete the job. Its write is lost.
     Drop,
 }
 
-/// The brand's jobs that are not done, parked ones first, then the oldest.
-pub async fn list(state: &AdminState, brand: &str) -> Result<Vec<JobView>, AdminError> {
+/// The brand's jobs that are not done: parked jobs first, then waiting ones, each from the oldest.
+pub(crate) async fn list(state: &AdminState, brand: &str) -> Result<Vec<JobView>, AdminError> {
     let brand = &find_brand(state, brand)?.id;
     let mut views = Vec::new();
     for wanted in [JobState::Parked, JobState::Waiting] {
@@ -64,18 +66,25 @@ pub async fn list(state: &AdminState, brand: &str) -> Result<Vec<JobView>, Admin
     Ok(views)
 }
 
-/// Does it with one job of the brand.
-pub async fn act(state: &AdminState, brand: &str, id: i64, action: Action) -> Result<(), AdminError> {
-    // Ids count over all brands: another brand's job is not there.
+/// Applies the action to one job of the brand.
+///
+/// # Errors
+/// The brand has no such job, or the database does not answer.
+pub(crate) async fn act(state: &AdminState, brand: &str, id: i64, action: Action) -> Result<(), AdminError> {
+    // All brands share one sequence of ids, so the job may belong to another brand.
     if !list(state, brand).await?.iter().any(|job| job.id == id) {
-        return Err(AdminError::NotFound(format!("job {id} of brand {brand} that is not done")));
+        return Err(AdminError::NoJob { brand: brand.to_owned(), id });
     }
     act_on(state, brand, JobChoice::One(id), action).await?;
     Ok(())
 }
 
-/// Does it with all parked jobs of the brand, and says how many.
-pub async fn act_on_parked(state: &AdminState, brand: &str, action: Action) -> Result<u32, AdminError> {
+/// Applies the action to all parked jobs of the brand and returns their number.
+pub(crate) async fn act_on_parked(
+    state: &AdminState,
+    brand: &str,
+    action: Action,
+) -> Result<u32, AdminError> {
     let brand = find_brand(state, brand)?.id.clone();
     act_on(state, &brand, JobChoice::Parked { brand: Some(brand.clone()) }, action).await
 }
@@ -86,7 +95,7 @@ async fn act_on(
     which: JobChoice,
     action: Action,
 ) -> Result<u32, AdminError> {
-    tracing::info!(brand, ?which, ?action, "an operator acts on jobs");
+    tracing::info!(brand, ?which, ?action, "an operator retries or drops jobs");
     let store = &state.app.store;
     let count = match action {
         Action::Retry => {

@@ -1,4 +1,4 @@
-//! The host at a glance.
+//! A summary of the host: its load, its brands, its heaviest pages and its last failures.
 
 use std::collections::BTreeMap;
 
@@ -8,43 +8,57 @@ use sluice_kit::page_stats::PageStats;
 use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::query::Filter;
 
-use super::pages::{Moment, PageRow, moment, row};
-use super::{Since, read_log};
+use super::pages::{Interval, PageRow, interval, row};
+use super::{Hours, read_log};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
+/// Pages in `heaviest`.
 const HEAVIEST: usize = 10;
+/// Runs in `last_failures`.
 const FAILURES: u32 = 10;
 
+/// The data of the overview page.
 #[derive(Debug, Serialize)]
-pub struct Overview {
-    pub version: &'static str,
-    pub stopping: bool,
-    pub sandboxes: u64,
-    pub running: u64,
-    pub waiting: u64,
-    pub waiting_max: u64,
-    pub memory_reset: String,
-    pub runs: u64,
-    pub failures: u64,
-    pub history: Vec<Moment>,
-    pub brands: Vec<BrandRow>,
-    /// Pages of any brand that burned the most fuel.
-    pub heaviest: Vec<PageRow>,
-    pub last_failures: Vec<Execution>,
+pub(crate) struct Overview {
+    pub(crate) version: &'static str,
+    pub(crate) stopping: bool,
+    /// Sandboxes that may run at the same time.
+    pub(crate) sandboxes: u64,
+    /// Sandboxes in use.
+    pub(crate) running: u64,
+    /// Requests that wait for a sandbox.
+    pub(crate) waiting: u64,
+    /// Requests that may wait for a sandbox.
+    pub(crate) waiting_max: u64,
+    /// How the memory of a sandbox is reset after a run, and why in this way.
+    pub(crate) memory_reset: String,
+    pub(crate) runs: u64,
+    pub(crate) failures: u64,
+    pub(crate) history: Vec<Interval>,
+    pub(crate) brands: Vec<BrandRow>,
+    /// The pages of all brands that used the most fuel.
+    pub(crate) heaviest: Vec<PageRow>,
+    pub(crate) last_failures: Vec<Execution>,
 }
 
+/// One brand in the list.
 #[derive(Debug, Serialize)]
-pub struct BrandRow {
-    pub id: String,
-    pub pages: usize,
-    pub broken: usize,
-    pub runs: u64,
-    pub failures: u64,
+pub(crate) struct BrandRow {
+    pub(crate) id: String,
+    pub(crate) pages: usize,
+    /// Pages that cannot be served as their files are now.
+    pub(crate) broken: usize,
+    pub(crate) runs: u64,
+    pub(crate) failures: u64,
 }
 
-pub async fn view(state: &AdminState, since: Since) -> Result<Overview, AdminError> {
-    let starts_at = since.starts_at();
+/// Collects the overview.
+///
+/// # Errors
+/// The execution log cannot be read.
+pub(crate) async fn view(state: &AdminState, hours: Hours) -> Result<Overview, AdminError> {
+    let starts_at = hours.starts_at();
     let failed = Filter { only_failed: true, limit: FAILURES, ..Filter::default() };
     let (rows, last_failures) = read_log(state, move |log| {
         let rows = log.intervals(starts_at)?;
@@ -71,7 +85,7 @@ pub async fn view(state: &AdminState, since: Since) -> Result<Overview, AdminErr
         ),
         runs: times.values().map(|stats| stats.runs).sum(),
         failures: times.values().map(|stats| stats.failures).sum(),
-        history: times.iter().map(|(at_ms, stats)| moment(*at_ms, stats)).collect(),
+        history: times.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
         brands: brands(state, &pages),
         heaviest: heaviest(state, &pages),
         last_failures,

@@ -1,4 +1,4 @@
-//! The pages of a brand and what their runs take.
+//! The pages of a brand and the resources that their runs use.
 
 use std::collections::HashMap;
 
@@ -10,19 +10,19 @@ use sluice_limits::advice::{self, LimitUse};
 use sluice_page::Page;
 use sluice_site::Brand;
 
-use super::{Since, find_brand, find_page, read_log};
+use super::{Hours, find_brand, find_page, read_log};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
-/// What runs took, as quantiles.
+/// Quantiles of what single runs used of one resource.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Spread {
-    pub p50: u64,
-    pub p99: u64,
-    pub max: u64,
+pub(crate) struct Quantiles {
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) max: u64,
 }
 
-impl From<&Histogram> for Spread {
+impl From<&Histogram> for Quantiles {
     fn from(histogram: &Histogram) -> Self {
         Self { p50: histogram.quantile(0.5), p99: histogram.quantile(0.99), max: histogram.max() }
     }
@@ -30,55 +30,55 @@ impl From<&Histogram> for Spread {
 
 /// One page in a list.
 #[derive(Debug, Serialize)]
-pub struct PageRow {
-    pub brand: String,
-    pub path: String,
-    pub file: String,
+pub(crate) struct PageRow {
+    pub(crate) brand: String,
+    pub(crate) path: String,
+    pub(crate) file: String,
     /// `ready`, `no script`, `broken`.
-    pub script: &'static str,
-    /// Why it is broken.
-    pub problem: Option<String>,
-    pub runs: u64,
-    pub failures: u64,
-    /// Of all runs together.
-    pub fuel_total: u64,
-    pub fuel: Spread,
-    pub fuel_quota: u64,
-    pub wall_us: Spread,
-    pub host_us: Spread,
-    pub memory_bytes: Spread,
-    /// Some run came within a fifth of a limit.
-    pub is_close: bool,
+    pub(crate) script: &'static str,
+    /// Why the page is broken.
+    pub(crate) problem: Option<String>,
+    pub(crate) runs: u64,
+    pub(crate) failures: u64,
+    /// The sum over all runs.
+    pub(crate) fuel_total: u64,
+    pub(crate) fuel: Quantiles,
+    pub(crate) fuel_quota: u64,
+    pub(crate) wall_us: Quantiles,
+    pub(crate) host_us: Quantiles,
+    pub(crate) memory_bytes: Quantiles,
+    /// At least one run used 80 % of a limit or more.
+    pub(crate) is_close: bool,
 }
 
-/// One interval of a page's life.
+/// What runs used in one interval of 15 minutes.
 #[derive(Debug, Serialize)]
-pub struct Moment {
-    /// Unix milliseconds.
-    pub at_ms: i64,
-    pub runs: u64,
-    pub failures: u64,
-    pub fuel: Spread,
-    pub wall_us: Spread,
-    pub host_us: Spread,
-    pub memory_bytes: Spread,
+pub(crate) struct Interval {
+    /// The start of the interval in Unix milliseconds.
+    pub(crate) at_ms: i64,
+    pub(crate) runs: u64,
+    pub(crate) failures: u64,
+    pub(crate) fuel: Quantiles,
+    pub(crate) wall_us: Quantiles,
+    pub(crate) host_us: Quantiles,
+    pub(crate) memory_bytes: Quantiles,
 }
 
 /// One page with its history.
 #[derive(Debug, Serialize)]
-pub struct PageDetail {
+pub(crate) struct PageDetail {
     #[serde(flatten)]
-    pub row: PageRow,
-    pub uses: Vec<LimitUse>,
-    pub history: Vec<Moment>,
-    /// How often which fuel was used: largest value of the bucket, and count.
-    pub fuel_buckets: Vec<(u64, u32)>,
+    pub(crate) row: PageRow,
+    pub(crate) uses: Vec<LimitUse>,
+    pub(crate) history: Vec<Interval>,
+    /// The distribution of the fuel per run: the largest value of each bucket, and its number of runs.
+    pub(crate) fuel_buckets: Vec<(u64, u32)>,
 }
 
-/// A brand's pages, the one that burned the most fuel first.
-pub async fn list(state: &AdminState, brand: &str, since: Since) -> Result<Vec<PageRow>, AdminError> {
+/// A brand's pages. Those that used the most fuel come first.
+pub(crate) async fn list(state: &AdminState, brand: &str, hours: Hours) -> Result<Vec<PageRow>, AdminError> {
     let brand = find_brand(state, brand)?;
-    let (id, starts_at) = (brand.id.clone(), since.starts_at());
+    let (id, starts_at) = (brand.id.clone(), hours.starts_at());
     let summaries = read_log(state, move |log| log.summaries(Some(&id), starts_at)).await?;
     let mut stats: HashMap<_, _> = summaries.into_iter().map(|found| (found.page, found.stats)).collect();
     let mut rows: Vec<PageRow> = brand
@@ -90,15 +90,19 @@ pub async fn list(state: &AdminState, brand: &str, since: Since) -> Result<Vec<P
     Ok(rows)
 }
 
-pub async fn find(
+/// One page with its history.
+///
+/// # Errors
+/// There is no such brand or page, or the execution log cannot be read.
+pub(crate) async fn find(
     state: &AdminState,
     brand: &str,
     path: &str,
-    since: Since,
+    hours: Hours,
 ) -> Result<PageDetail, AdminError> {
     let brand = find_brand(state, brand)?;
     let page = find_page(&brand, path)?;
-    let (id, file, starts_at) = (brand.id.clone(), page.file.clone(), since.starts_at());
+    let (id, file, starts_at) = (brand.id.clone(), page.file.clone(), hours.starts_at());
     let history = read_log(state, move |log| log.history(&id, &file, starts_at)).await?;
     let mut all = PageStats::default();
     history.iter().for_each(|(_, stats)| all.merge(stats));
@@ -106,11 +110,12 @@ pub async fn find(
         row: row(&brand, page, &all),
         uses: advice::advise(&all, &page.limits, advice::HEADROOM),
         fuel_buckets: all.fuel.buckets().collect(),
-        history: history.iter().map(|(at_ms, stats)| moment(*at_ms, stats)).collect(),
+        history: history.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
     })
 }
 
-pub fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
+/// The row of a page whose runs used `stats`.
+pub(crate) fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
     let problem = brand.problems.iter().find(|problem| problem.page == page.file);
     let problem = problem.map(|problem| problem.reason.clone());
     let uses = advice::advise(stats, &page.limits, advice::HEADROOM);
@@ -132,8 +137,9 @@ pub fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
     }
 }
 
-pub fn moment(at_ms: i64, stats: &PageStats) -> Moment {
-    Moment {
+/// The interval that starts at `at_ms` (Unix milliseconds).
+pub(crate) fn interval(at_ms: i64, stats: &PageStats) -> Interval {
+    Interval {
         at_ms,
         runs: stats.runs,
         failures: stats.failures,

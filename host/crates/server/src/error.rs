@@ -1,0 +1,41 @@
+//! Why the server cannot start, or why it stopped before a signal asked it to.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::admin::AdminStartError;
+
+/// A failure of the server as a whole. A source holds what its variant's sentence leaves out.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Another program listens on the address.
+    #[error("{address} is in use by another program; choose another address with {setting}")]
+    AddressInUse {
+        /// The address that the settings name.
+        address: SocketAddr,
+        /// The option or setting that changes the address.
+        setting: &'static str,
+    },
+    /// The system rejects the address for another reason.
+    #[error("{address} cannot be used: {error}; choose another address with {setting}")]
+    AddressUnusable {
+        /// The address that the settings name.
+        address: SocketAddr,
+        /// The option or setting that changes the address.
+        setting: &'static str,
+        /// What the system reports.
+        error: io::Error,
+    },
+    /// The system does not set the timeout of `server.write_timeout` on the visitors' listener.
+    #[error("server.write_timeout cannot be set")]
+    WriteTimeout(#[source] io::Error),
+    /// The system does not deliver signals to this process.
+    #[error("signals cannot be watched")]
+    Signals(#[source] io::Error),
+    /// The admin listener cannot start.
+    #[error(transparent)]
+    Admin(#[from] AdminStartError),
+    /// A listener failed.
+    #[error(transparent)]
+    Listener(#[from] io::Error),
+}

@@ -1,0 +1,260 @@
+//! The rules of the house that no lint knows: which crate may depend on what, how long a
+//! file may be, which file belongs to a WIT interface, and that no two files import each
+//! other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+/// Longer files have two subjects.
+const LINES_MAX: usize = 500;
+
+/// Each library and the libraries below it that it may depend on, as ARCHITECTURE.md's map
+/// has them. Every library may use `text`, `kit` and `http`.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("text", &[]),
+    ("kit", &[]),
+    ("http", &[]),
+    ("limits", &[]),
+    ("telemetry", &[]),
+    ("template", &[]),
+    ("crm", &["limits"]),
+    ("session", &["limits"]),
+    ("store", &["crm", "session"]),
+    ("sandbox", &["crm", "session", "limits", "telemetry"]),
+    ("runs", &["sandbox"]),
+    ("page", &["sandbox", "template", "limits", "session"]),
+    ("site", &["page", "sandbox", "session", "limits", "template"]),
+    ("check", &["site", "page", "sandbox", "crm", "session", "template", "limits"]),
+    (
+        "app",
+        &["site", "page", "runs", "sandbox", "store", "session", "crm", "template", "telemetry", "limits"],
+    ),
+    (
+        "author",
+        &[
+            "app",
+            "check",
+            "site",
+            "page",
+            "runs",
+            "sandbox",
+            "store",
+            "session",
+            "crm",
+            "telemetry",
+            "limits",
+        ],
+    ),
+    ("server", &["author", "app", "site", "page", "runs", "store", "session", "crm", "telemetry", "limits"]),
+];
+const COMMON: [&str; 3] = ["text", "kit", "http"];
+
+/// Packages that only these libraries may name.
+const RESERVED: &[(&str, &[&str])] = &[
+    ("actix-web", &["app", "server"]),
+    ("wasmtime", &["sandbox"]),
+    ("wasmtime-wasi", &["sandbox"]),
+    ("rusqlite", &["store", "runs"]),
+    ("deadpool-sqlite", &["store"]),
+    ("tokio-postgres", &["store"]),
+    ("deadpool-postgres", &["store"]),
+    ("handlebars", &["template", "server"]),
+    ("lol_html", &["page"]),
+    ("anyhow", &[]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// Every file below `folder` that ends with `suffix`, with its text.
+fn files(folder: &Path, suffix: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, suffix));
+        } else if path.to_str().unwrap().ends_with(suffix) {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    ["host/src", "host/crates", "tests", "benches"]
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), ".rs"))
+        .collect()
+}
+
+fn manifest(library: &str) -> Table {
+    let path = root().join("host/crates").join(library).join("Cargo.toml");
+    fs::read_to_string(path).unwrap().parse().unwrap()
+}
+
+fn dependencies(manifest: &Table) -> Vec<String> {
+    let section = manifest.get("dependencies").and_then(|section| section.as_table());
+    section.map(|section| section.keys().cloned().collect()).unwrap_or_default()
+}
+
+#[test]
+fn libraries_depend_only_on_layers_below_them() {
+    let mut seen = BTreeSet::new();
+    for (library, below) in LAYERS {
+        for name in dependencies(&manifest(library)) {
+            let Some(used) = name.strip_prefix("sluice-") else { continue };
+            let is_allowed = below.contains(&used) || COMMON.contains(&used);
+            assert!(is_allowed, "sluice-{library} must not depend on sluice-{used}");
+            // The layers stand in order, so an allowed dependency is never a circle.
+            assert!(seen.contains(used), "sluice-{used} stands below sluice-{library} in the list");
+        }
+        seen.insert(*library);
+    }
+    for entry in fs::read_dir(root().join("host/crates")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_known = seen.contains(name.as_str()) || name == "test-support";
+        assert!(is_known, "host/crates/{name} has no layer: add it to LAYERS and to ARCHITECTURE.md");
+    }
+}
+
+#[test]
+fn packages_with_a_home_are_named_nowhere_else() {
+    for (library, _) in LAYERS {
+        for name in dependencies(&manifest(library)) {
+            let Some((_, homes)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) else { continue };
+            assert!(homes.contains(library), "sluice-{library} must not depend on {name}");
+        }
+    }
+}
+
+#[test]
+fn no_source_file_has_more_than_500_lines() {
+    let long = sources().into_iter().filter(|(_, text)| text.lines().count() > LINES_MAX);
+    let long: Vec<String> = long.map(|(path, _)| path.display().to_string()).collect();
+    assert!(long.is_empty(), "split by subject: {long:?}");
+}
+
+#[test]
+fn no_module_is_taken_in_by_path() {
+    let attribute = ["#[", "path = "].concat();
+    let taken = sources().into_iter().filter(|(_, text)| text.contains(&attribute));
+    let taken: Vec<String> = taken.map(|(path, _)| path.display().to_string()).collect();
+    assert!(taken.is_empty(), "{taken:?}");
+}
+
+#[test]
+fn every_wit_interface_has_a_file_of_its_name_on_both_sides() {
+    // `types` has no functions; `script` is what a page exports.
+    const NO_SIDES: [&str; 2] = ["types", "script"];
+    let mut interfaces = 0;
+    for (path, text) in files(&root().join("wit"), ".wit") {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if NO_SIDES.contains(&name) || !text.contains(&format!("interface {name} ")) {
+            continue;
+        }
+        interfaces += 1;
+        for side in
+            ["host/crates/sandbox/src/host_api/NAME.rs", "guest/src/globals/NAME.rs", "guest/src/js/NAME.js"]
+        {
+            let side = side.replace("NAME", name);
+            assert!(root().join(&side).exists(), "wit/{name}.wit needs {side}");
+        }
+    }
+    assert!(interfaces >= 8, "{interfaces}");
+}
+
+/// Files of a library by module path, without tests.
+fn modules(library: &str) -> BTreeMap<Vec<String>, String> {
+    let folder = root().join("host/crates").join(library).join("src");
+    let mut modules = BTreeMap::new();
+    for (path, text) in files(&folder, ".rs") {
+        let relative = path.strip_prefix(&folder).unwrap().with_extension("");
+        let mut module: Vec<String> = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        if module == ["lib"] {
+            module.clear();
+        }
+        let is_test =
+            module.iter().any(|part| part.ends_with("tests") || part == "contract" || part == "crm_calls");
+        if !is_test {
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+            modules.insert(module, text);
+        }
+    }
+    modules
+}
+
+/// The modules that a module imports by `crate::` or `super::`.
+fn imports(module: &[String], text: &str, modules: &BTreeMap<Vec<String>, String>) -> BTreeSet<Vec<String>> {
+    let mut imported = BTreeSet::new();
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let before = code.get(..at).unwrap_or_default();
+            if before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let mut base: Vec<String> = if start == "crate::" { Vec::new() } else { module.to_vec() };
+            let mut rest = code.get(at..).unwrap_or_default();
+            while let Some(after) = rest.strip_prefix("super::") {
+                base.pop();
+                rest = after;
+            }
+            rest = rest.strip_prefix("crate::").unwrap_or(rest);
+            let list = match rest.split_once('{') {
+                Some((path, names)) if path.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':') => {
+                    base.extend(path.split("::").filter(|part| !part.is_empty()).map(str::to_owned));
+                    names.split('}').next().unwrap_or_default().to_owned()
+                }
+                _ => rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect(),
+            };
+            for name in list.split(',') {
+                let mut path = base.clone();
+                let parts = name.trim().split("::").filter(|part| !part.is_empty() && *part != "self");
+                path.extend(parts.map(|part| part.split(' ').next().unwrap_or_default().to_owned()));
+                while !modules.contains_key(&path) {
+                    path.pop();
+                }
+                imported.insert(path);
+            }
+        }
+    }
+    imported
+}
+
+#[test]
+fn no_two_files_of_a_library_import_each_other() {
+    for (library, _) in LAYERS {
+        let modules = modules(library);
+        let is_kin = |one: &[String], other: &[String]| one.starts_with(other) || other.starts_with(one);
+        let edges: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> = modules
+            .iter()
+            .map(|(module, text)| {
+                let mut targets = imports(module, text, &modules);
+                targets.retain(|target| !is_kin(module, target));
+                (module, targets)
+            })
+            .collect();
+        // A module that reaches itself is in a circle.
+        for start in modules.keys() {
+            let (mut reached, mut next) = (BTreeSet::new(), vec![start.clone()]);
+            while let Some(module) = next.pop() {
+                for target in edges.get(&module).into_iter().flatten() {
+                    assert!(
+                        target != start,
+                        "sluice-{library}: {} and {} import each other, perhaps through others",
+                        start.join("::"),
+                        module.join("::")
+                    );
+                    if reached.insert(target.clone()) {
+                        next.push(target.clone());
+                    }
+                }
+            }
+        }
+    }
+}

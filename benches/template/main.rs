@@ -1,5 +1,6 @@
-//! What rendering a page costs, next to Handlebars with a template written by hand for
-//! it. The goal is 1.2 times at most, and time that grows with the page.
+//! Measures how long rendering a page takes, compared with a handwritten Handlebars template of
+//! the same page. The goal is at most 1.2 times as long, and time that grows linearly with the
+//! page.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench ends at the first failure and prints")]
 
@@ -16,10 +17,11 @@ use sluice_template::{Includes, Scope, Template};
 
 use medians::Medians;
 
-/// Sides take turns, because a machine with other work changes its speed.
+/// How often each side is measured. The sides take turns, because other work on the machine changes
+/// its speed.
 const ROUNDS: u32 = 7;
 const RATIO_GOAL: f64 = 1.2;
-/// Rows of a page, and what its group is called.
+/// The names of the page sizes, and the number of rows of each.
 const SIZES: [(&str, usize); 4] = [("1 KB", 9), ("10 KB", 90), ("100 KB", 900), ("1 MB", 9_000)];
 
 const OURS: &str = "<h1>{{ var.title }}</h1><table>@foreach(row in var.rows)<tr class=\"{{ row.class }}\">\

@@ -1,7 +1,7 @@
-//! Any text renders or gives an error with a position; nothing panics or hangs.
+//! Checks that every text either renders or gives an error with a position, without a panic or a hang.
 //!
-//! The input is a page, then after each line of `---` a component `a`, a layout `b` and
-//! the data as JSON.
+//! The input consists of a page, a component `a`, a layout `b` and the data as JSON, separated by
+//! lines of `---`.
 
 #![no_main]
 
@@ -60,7 +60,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// The position is one of the file.
+/// Checks that the error's position exists in its file.
 fn check(error: &TemplateError, page: &str, files: &Files<'_>) {
     let text = match error.file.as_str() {
         "pages/p.html" => page,

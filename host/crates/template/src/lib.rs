@@ -11,8 +11,10 @@
 //!
 //! The author's text and expressions never reach Handlebars as syntax: it gets finished elements,
 //! not source. Every value is escaped for the place in the HTML at which it is printed. Everything
-//! that a visitor's data could make large is counted against [`TemplateLimits`]. This crate does no
+//! that a visitor's data could make large is counted against `TemplateLimits`. This crate does no
 //! I/O.
+
+#![deny(unsafe_code)]
 
 mod ast;
 mod budget;
@@ -37,11 +39,11 @@ mod variables;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use limits::TemplateLimits;
 use mistake::Mistake;
 use source::{Pos, Problem, Sources};
 
 pub use lex::DIRECTIVES;
-pub use limits::TemplateLimits;
 pub use parse::GLOBAL_NAMES as NAMES;
 pub use render::Rendered;
 pub use scope::{Includes, Scope};
@@ -52,11 +54,6 @@ pub use variables::{Outline, UnknownName, VariableUse, outline};
 /// unless it names a zone.
 pub fn parse_time(text: &str) -> Option<i64> {
     filters::parse_time(text).map(|ms| ms as i64)
-}
-
-/// The names of all filters.
-pub fn filter_names() -> impl Iterator<Item = &'static str> {
-    filters::Filter::names()
 }
 
 /// A compiled page.
@@ -74,7 +71,7 @@ impl Template {
     }
 
     /// Compiles a page. Errors call it `file`.
-    pub fn compile_with(
+    pub(crate) fn compile_with(
         file: &str,
         source: &str,
         includes: &dyn Includes,
@@ -90,11 +87,6 @@ impl Template {
             Ok(program) => Ok(Template { program, sources, limits }),
             Err(problem) => Err(sources.error(problem)),
         }
-    }
-
-    /// The names of all files that the page consists of, the page's own first.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.sources.names()
     }
 
     /// Renders the page with the current time.

@@ -3,7 +3,7 @@
 /// The limits of one page. A page that exceeds one of them fails with an error that names the
 /// limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateLimits {
+pub(crate) struct TemplateLimits {
     /// Bytes of one source file.
     pub source_bytes_max: usize,
     /// Nodes of the page with its layout and components. A part that is included several times

@@ -287,7 +287,8 @@ impl Lowering<'_> {
         let list = here.names.resolve(list);
         let (item, state) = here.names.enter_loop(&item.name);
         let action = self.action(Action::Each { list, item, state, pos });
-        // The body also follows itself. It is lowered again until it begins in the state in which it ends.
+        // The body also follows itself. It is lowered again until it begins in the state in which
+        // it ends.
         let mut before = here.machine.clone();
         let elements = loop {
             here.machine = before.clone();

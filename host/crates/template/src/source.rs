@@ -51,10 +51,6 @@ impl Sources {
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(|(name, _)| name.as_str())
-    }
-
     pub(super) fn text(&self, file: u32) -> &str {
         self.files.get(file as usize).map_or("", |(_, text)| text)
     }

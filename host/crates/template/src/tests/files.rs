@@ -298,16 +298,6 @@ fn limits_what_components_and_blocks_multiply() {
 }
 
 #[test]
-fn lists_the_files_of_a_template() {
-    let files = Files { layouts: vec![("base", "@yield('a')")], components: vec![("card", "x")] };
-    let source = "@extends('base')@block('a')@component('card')@component('card')@endblock";
-    let template = Template::compile("page.html", source, &files);
-    let names = template.map(|template| template.files().map(str::to_owned).collect::<Vec<_>>());
-    let expected = ["page.html", "layouts/base.html", "components/card.html"];
-    assert_eq!(names.ok().as_deref(), Some(&expected.map(str::to_owned)[..]));
-}
-
-#[test]
 fn shares_templates_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Template>();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::filter_names;
+use crate::filters::Filter;
 
 #[test]
 fn filters_texts() {
@@ -191,7 +191,7 @@ fn documented() -> Vec<(String, String, String)> {
 #[test]
 fn every_filter_has_a_correct_example_in_the_documentation() {
     let documented = documented();
-    for name in filter_names() {
+    for name in Filter::names() {
         assert!(documented.iter().any(|(known, ..)| known == name), "{name} is not documented");
     }
     for (name, example, output) in documented {

@@ -38,22 +38,22 @@ macro_rules! folder_tests {
 pub(crate) use folder_tests;
 
 /// `tests/<parent>`.
-pub fn parent(parent: &str) -> PathBuf {
+pub(crate) fn parent(parent: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(parent)
 }
 
 /// The folder of a test.
-pub fn folder(parent: &str, test: &str) -> PathBuf {
+pub(crate) fn folder(parent: &str, test: &str) -> PathBuf {
     self::parent(parent).join(test.replace('_', "-"))
 }
 
 /// The name of a folder.
-pub fn name(folder: &Path) -> String {
+pub(crate) fn name(folder: &Path) -> String {
     folder.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
 /// Compares the tests of a list with the folders of `tests/<parent>`.
-pub fn assert_complete(parent: &str, tests: &[&str]) {
+pub(crate) fn assert_complete(parent: &str, tests: &[&str]) {
     let tests: BTreeSet<String> = tests.iter().map(|test| test.replace('_', "-")).collect();
     let entries = fs::read_dir(self::parent(parent)).unwrap();
     let folders: BTreeSet<String> = entries.map(|entry| name(&entry.unwrap().path())).collect();
@@ -64,7 +64,7 @@ pub fn assert_complete(parent: &str, tests: &[&str]) {
 }
 
 /// Copies everything in a folder.
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

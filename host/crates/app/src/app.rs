@@ -65,7 +65,9 @@ pub struct App {
     pub runtime: Handle,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
+    /// The time that scripts, sessions and tokens see.
     pub clock: Clock,
+    /// The seed of the scripts' random numbers. `None` takes them from the system.
     pub seed: Option<u64>,
 }
 

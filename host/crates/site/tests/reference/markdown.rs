@@ -39,7 +39,7 @@ strings are optional.
 ";
 
 /// The whole document.
-pub fn reference(site: &Value, brand: &Value) -> String {
+pub(crate) fn reference(site: &Value, brand: &Value) -> String {
     let mut out = INTRODUCTION.to_owned();
     for (schema, introduction) in [(site, ENVIRONMENT), (brand, "")] {
         let schema = Schema { root: schema };
@@ -57,7 +57,7 @@ pub fn reference(site: &Value, brand: &Value) -> String {
 }
 
 /// The contents of all TOML blocks.
-pub fn toml_blocks(document: &str) -> String {
+pub(crate) fn toml_blocks(document: &str) -> String {
     let blocks = document.split("```toml\n").skip(1);
     blocks.filter_map(|rest| Some(rest.split_once("```")?.0)).collect::<Vec<_>>().join("\n")
 }

@@ -6,7 +6,7 @@ use sluice_limits::{CONCURRENT_RUNS_MAX, KINDS, MEMORY_BYTES_MAX};
 use sluice_site::config::{BrandConfig, SiteConfig};
 
 /// The schema of `sluice.toml`.
-pub fn site() -> Value {
+pub(crate) fn site() -> Value {
     let mut schema = simplified(schemars::schema_for!(SiteConfig).to_value());
     let limits = &mut schema["$defs"]["SiteLimits"]["properties"];
     for kind in KINDS {
@@ -19,7 +19,7 @@ pub fn site() -> Value {
 }
 
 /// The schema of `brand.toml`.
-pub fn brand() -> Value {
+pub(crate) fn brand() -> Value {
     simplified(schemars::schema_for!(BrandConfig).to_value())
 }
 

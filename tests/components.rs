@@ -203,10 +203,11 @@ fn random_bytes_component(length: u64, calls: u32) -> Vec<u8> {
   (alias core export $heap "memory" (core memory $bytes))
   (alias core export $heap "realloc" (core func $realloc))
   (core func $lowered (canon lower (func $random "get-random-bytes") (memory $bytes) (realloc $realloc)))
-  (core instance $env (export "get-random-bytes" (func $lowered)))"#;
+  (core instance $env (export "memory" (memory $bytes)) (export "get-random-bytes" (func $lowered)))"#;
     let core = format!(
         r#"(import "env" "get-random-bytes" (func $get (param i64 i32)))
-  (memory (export "memory") 1)
+  (import "env" "memory" (memory 2))
+  (export "memory" (memory 0))
   (func (export "run") (param i32) (result i32)
     (local $left i32)
     (local.set $left (i32.const {calls}))

@@ -127,7 +127,7 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Fuel of a run, in units. The script uses one for about each WebAssembly instruction. A host
+    /// Fuel of a run, in units. Each WebAssembly instruction of the script uses about one. A host
     /// call adds 10,000, and 10 for each byte that it passes. A run that exceeds it ends with the
     /// outcome `fuel`.
     fuel: u64 = 1_000_000_000, "units";
@@ -177,9 +177,9 @@ limits! {
     crm_reference_entries_max: u32 = 1_000, "entries";
     /// Size of all CRM data of a brand, in bytes. Beyond it, the call returns `false`.
     crm_brand_bytes_max: u64 = 1 << 30, "bytes";
-    /// Number of modules that one page or module can import. Otherwise the page does not compile.
+    /// Number of modules that one page or module can import. Beyond it, the page does not compile.
     imports_max: usize = 10, "modules";
-    /// Depth to which imports can be nested, in levels. Otherwise the page does not compile.
+    /// Depth to which imports can be nested, in levels. Beyond it, the page does not compile.
     import_depth_max: usize = 8, "levels";
     /// Fuel for compiling a page, in units. A page that needs more does not compile.
     compile_fuel: u64 = 10_000_000_000, "units";

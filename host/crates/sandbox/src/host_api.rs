@@ -25,7 +25,7 @@ use crate::RunState;
 use crate::outcome::Level;
 
 /// Bindings of the published world: what a page component may import and must export.
-#[allow(missing_docs, reason = "generated from the documented files in wit/")]
+#[allow(missing_docs, unreachable_pub, reason = "wasmtime generates this code")]
 pub(crate) mod page {
     wasmtime::component::bindgen!({
         path: "../../../wit",
@@ -36,7 +36,7 @@ pub(crate) mod page {
 }
 
 /// Bindings of the engine's own world, which can also compile.
-#[allow(missing_docs, reason = "generated from the documented files in wit/")]
+#[allow(missing_docs, unreachable_pub, reason = "wasmtime generates this code")]
 pub(crate) mod engine {
     wasmtime::component::bindgen!({
         path: "../../../wit",

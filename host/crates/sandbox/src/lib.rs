@@ -13,7 +13,7 @@ pub mod host_api;
 pub mod limiter;
 mod machine_code;
 pub mod memory_reset;
-pub mod meter;
+mod meter;
 pub mod observer;
 pub mod outcome;
 pub mod secrets;

@@ -137,6 +137,7 @@ impl<'a> Schema<'a> {
             let default = match property.get("default") {
                 Some(value) => format!("`{}`", toml(value)),
                 None if required(key) => "required".to_owned(),
+                None if text(self.resolved(property), "type") == "array" => "`[]`".to_owned(),
                 None => "—".to_owned(),
             };
             let meaning = self.meaning(property).replace('|', "\\|");

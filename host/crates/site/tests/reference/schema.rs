@@ -63,9 +63,15 @@ fn simplified_object(mut object: Map<String, Value>) -> Value {
         object.shift_remove("anyOf");
         object.extend(only);
     }
-    let keeps_as_it_is = |key: &str| matches!(key, "default" | "examples");
     let simplify = |(key, value): (String, Value)| {
-        let value = if keeps_as_it_is(&key) { value } else { simplified(value) };
+        let value = match (key.as_str(), value) {
+            // The keys in these are names.
+            ("properties" | "$defs", Value::Object(named)) => {
+                Value::Object(named.into_iter().map(|(name, schema)| (name, simplified(schema))).collect())
+            }
+            ("default" | "examples", value) => value,
+            (_, value) => simplified(value),
+        };
         (key, value)
     };
     Value::Object(object.into_iter().map(simplify).collect())

@@ -40,6 +40,7 @@ mod new;
 mod overload;
 mod postgres;
 mod public;
+mod reference;
 mod reload;
 mod requests;
 mod sandbox;

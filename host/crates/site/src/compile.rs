@@ -40,7 +40,7 @@ pub(crate) enum Made {
     /// The content was stored. The page used these files.
     Stored(ContentRef, Vec<Dependency>),
     /// The page has mistakes, which the content contains.
-    Broken(PageContent),
+    Broken(Box<PageContent>),
 }
 
 /// Compiles pages of one brand.
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         let used = recorder.used();
         self.progress.step();
         if !content.problems().is_empty() {
-            return Compiled { file, key, made: Made::Broken(content) };
+            return Compiled { file, key, made: Made::Broken(Box::new(content)) };
         }
         let dependencies: Vec<Dependency> = used.iter().map(Dependency::from).collect();
         let header = Header { file: file.clone(), text, used };

@@ -1,7 +1,7 @@
 //! The settings in `sluice.toml` and `brand.toml`.
 //!
 //! The comments on these types are the reference for operators and authors:
-//! `tests/reference.rs` writes `docs/configuration.md` and the schemas for editors from them.
+//! `tests/reference/` writes `docs/configuration.md` and the schemas for editors from them.
 
 mod read;
 mod values;

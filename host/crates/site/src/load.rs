@@ -283,7 +283,7 @@ impl BrandLoad<'_> {
                 self.fresh.0.insert(page.key, used);
                 content
             }
-            Made::Broken(content) => self.broken(&page.file, page.key, content),
+            Made::Broken(content) => self.broken(&page.file, page.key, *content),
         }
     }
 

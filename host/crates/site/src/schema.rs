@@ -1,7 +1,7 @@
 //! The JSON schemas of the settings files, which let editors complete and check them.
 //!
 //! A settings file names its schema in its first line: `#:schema .sluice/sluice.schema.json`.
-//! `tests/reference.rs` generates the schemas from the types in [`crate::config`].
+//! `tests/reference/` generates the schemas from the types in [`crate::config`].
 
 use std::io;
 use std::path::Path;

@@ -31,7 +31,13 @@ impl Reporter {
 
     /// Prints a run, such as `200 GET /weight/checkin  ok, 1.2 M fuel, 0.4 ms`, and then the lines
     /// that it logged.
-    pub(super) fn run(&self, asked: RequestInfo<'_>, run: &FinishedRun, reply: &Reply, failed: Option<&Mistake>) {
+    pub(super) fn run(
+        &self,
+        asked: RequestInfo<'_>,
+        run: &FinishedRun,
+        reply: &Reply,
+        failed: Option<&Mistake>,
+    ) {
         if self.quiet && failed.is_none() {
             return;
         }

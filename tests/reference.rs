@@ -4,9 +4,7 @@
 //! `sluice_site::config` and their comments. If they differ, run this test with `SLUICE_UPDATE=1`,
 //! which writes the files.
 
-#[path = "reference/markdown.rs"]
 mod markdown;
-#[path = "reference/schema.rs"]
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +14,7 @@ use serde_json::Value;
 use sluice_site::config::{BrandConfig, SiteConfig};
 
 fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
 }
 
 /// Compares a file below `docs/` with the generated text, or writes it.

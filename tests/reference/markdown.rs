@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 <!-- Generated from the types in host/crates/site/src/config.rs and their comments. To update it:
-     SLUICE_UPDATE=1 cargo nextest run --cargo-profile release -p sluice-site -E 'binary(reference)' -->
+     SLUICE_UPDATE=1 cargo nextest run --cargo-profile release -p sluice reference:: -->
 
 This is the complete reference of `sluice.toml`, which contains the settings of a host, and of
 `brand.toml`, which contains the settings of a brand. [Running Sluice](operations.md) and
@@ -119,7 +119,7 @@ impl<'a> Schema<'a> {
         let has_section = |schema| self.items(schema).is_some() || (!is_list && self.is_table(schema));
         let is_max = path == "limits.max";
         let rows =
-            properties(schema).filter(|(key, schema)| !has_section(schema) && !(is_max && is_limit(key)));
+            properties(schema).filter(|(key, schema)| !(has_section(schema) || is_max && is_limit(key)));
         let rows: Vec<_> = rows.collect();
         if !rows.is_empty() {
             out.push_str("\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n");

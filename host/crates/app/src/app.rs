@@ -65,8 +65,10 @@ pub struct App {
     pub runtime: Handle,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
-    pub(crate) clock: Clock,
-    pub(crate) seed: Option<u64>,
+    /// The time that scripts, sessions and tokens see.
+    pub clock: Clock,
+    /// The seed of the scripts' random numbers. `None` takes them from the system.
+    pub seed: Option<u64>,
 }
 
 /// What [`App::start_on`] builds an [`App`] from.
@@ -289,7 +291,7 @@ impl App {
     }
 
     /// Makes and takes the handoff tokens of `brand` in one run.
-    pub(crate) fn handoff(&self, brand: &str) -> Handoff {
+    pub fn handoff(&self, brand: &str) -> Handoff {
         Handoff {
             keys: Arc::clone(&self.sessions.keys),
             tokens: Arc::clone(&self.store) as _,

@@ -30,7 +30,7 @@ pub struct Live {
     /// How requests are read.
     pub read_rules: ReadRules,
     /// The secrets of every brand.
-    pub(crate) secrets: Secrets,
+    pub secrets: Secrets,
     /// The value of each limit, and which setting it comes from.
     pub limits: LimitPolicy,
 }

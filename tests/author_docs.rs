@@ -16,6 +16,7 @@ use sluice_app::request::described::Described;
 use sluice_author::scratch::{Fixed, Scratch};
 use sluice_author::visit::Visit;
 use sluice_author::visitor::Visitor;
+use sluice_journey::JourneyService;
 use sluice_limits::KINDS;
 
 use crate::author_run::{err, out, sluice};
@@ -139,7 +140,14 @@ fn run_document(name: &str) -> usize {
     let all = examples(&document(name));
     let site = site_of(&all);
     block_on(async {
-        let scratch = Scratch::load(site.path(), Fixed::default(), Default::default()).await.unwrap();
+        let scratch = Scratch::load(
+            site.path(),
+            Fixed::default(),
+            Default::default(),
+            Arc::new(JourneyService::default()),
+        )
+        .await
+        .unwrap();
         let mut count = 0;
         for (index, example) in all.iter().enumerate() {
             if example.language == "js" && example.get("file").is_none() {

@@ -28,10 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("page", &["sandbox", "template", "limits", "session"]),
     ("site", &["page", "sandbox", "session", "limits", "template"]),
     ("check", &["site", "page", "sandbox", "crm", "session", "template", "limits"]),
-    (
-        "app",
-        &["site", "page", "runs", "sandbox", "store", "session", "crm", "template", "telemetry", "limits"],
-    ),
+    ("app", &["site", "page", "runs", "sandbox", "store", "session", "crm", "telemetry", "limits"]),
     (
         "author",
         &[
@@ -48,6 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
+    ("journey", &["app", "site", "page", "sandbox", "session", "template", "telemetry"]),
     ("server", &["author", "app", "site", "page", "runs", "store", "session", "crm", "telemetry", "limits"]),
 ];
 const COMMON: [&str; 3] = ["text", "kit", "http"];

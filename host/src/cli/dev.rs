@@ -12,6 +12,7 @@ use sluice_app::app::App;
 use sluice_app::reload;
 use sluice_author::dev::check::Checker;
 use sluice_author::dev::{Dev, watch};
+use sluice_journey::JourneyService;
 use sluice_kit::terminal::announce;
 use sluice_server::{self as server, Bound};
 use sluice_site::config::{self, SiteConfig};
@@ -89,6 +90,7 @@ async fn start(
                     telemetry,
                     progress.shared(),
                     Some(Dev::observer(dev)),
+                    Arc::new(JourneyService::default()),
                 );
                 let started = app.await.map(|app| Started { app, bound, config, took: started.elapsed() });
                 started.map_err(anyhow::Error::from)

@@ -16,6 +16,7 @@ use sluice_app::request::Method;
 use sluice_app::request::described::Described;
 use sluice_author::scratch::{Fixed, Scratch};
 use sluice_author::visitor::Visitor;
+use sluice_journey::JourneyService;
 use sluice_kit::clock::Clock;
 use sluice_template as template;
 
@@ -107,7 +108,8 @@ async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
     let customer = given::object(args.customer.as_deref(), "--customer")?.map(Value::Object);
     let fixed = Fixed { clock: args.clock.unwrap_or_default(), seed: args.seed };
     let progress = output.progress(Lines::Plain);
-    let scratch = Scratch::load(&args.site, fixed, progress.shared()).await?;
+    let scratch =
+        Scratch::load(&args.site, fixed, progress.shared(), Arc::new(JourneyService::default())).await?;
     drop(progress);
     let place = place::find(&scratch, &args.page, args.brand.as_deref())?;
     asked.address = given::with_query(&place.address, &args.query)?;

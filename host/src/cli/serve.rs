@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sluice_app::app::App;
+use sluice_journey::JourneyService;
 use sluice_kit::terminal::announce;
 use sluice_server::{self as server, Bound};
 use sluice_site::config;
@@ -41,7 +42,8 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
         config.keep_data_in(data);
     }
     let progress = output.progress(Lines::Log);
-    let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None).await?;
+    let service = Arc::new(JourneyService::default());
+    let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None, service).await?;
     drop(progress);
     // Listen only now: monitors take a server that accepts connections for ready.
     let bound = Bound::new(&config)?;

@@ -12,6 +12,7 @@ use sluice_author::scratch::Scratch;
 use sluice_author::testing::outcome::FileProblem;
 use sluice_author::testing::report::{FileOf, Format, Report};
 use sluice_author::testing::{FIXED, TestFile, files};
+use sluice_journey::JourneyService;
 use sluice_site::{Brand, TEST_SUFFIX as SUFFIX};
 
 use super::output::{Lines, Output};
@@ -36,7 +37,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let progress = output.progress(Lines::Plain);
-    let scratch = Scratch::load(&args.site_dir, FIXED, progress.shared()).await?;
+    let scratch =
+        Scratch::load(&args.site_dir, FIXED, progress.shared(), Arc::new(JourneyService::default())).await?;
     drop(progress);
     let brands = match &args.brand {
         Some(id) => vec![scratch.brand(Some(id))?],

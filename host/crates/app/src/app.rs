@@ -34,8 +34,9 @@ use crate::job_metrics;
 use crate::load::{self as loading, Live, LoadContext, LoadError, ReloadReport};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::request::PageRequest;
+use crate::response::Reply;
+use crate::service::Service;
 use crate::settings::Settings;
-use crate::static_file::CompressedFiles;
 
 /// The running program. All workers share it.
 pub struct App {
@@ -53,10 +54,11 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Notified when this host queues a job.
     pub bell: Arc<Notify>,
-    pub(crate) rates: Rates,
+    /// Counts requests for pages with a rate.
+    pub rates: Rates,
     /// Where runs are recorded.
     pub executions: Arc<ExecutionLog>,
-    pub(crate) compressed_files: CompressedFiles,
+    service: Arc<dyn Service>,
     /// Traces and metrics.
     pub telemetry: Arc<Telemetry>,
     progress: Arc<Progress>,
@@ -89,6 +91,8 @@ pub struct AppParts {
     pub progress: Arc<Progress>,
     /// The observer of `sluice dev`.
     pub dev: Option<Arc<dyn Observer>>,
+    /// Answers requests.
+    pub service: Arc<dyn Service>,
 }
 
 /// Why the program cannot start. The text names the cause.
@@ -122,7 +126,7 @@ pub enum StartError {
 
 impl App {
     /// Opens the database, prepares the engine and loads the site. `dev` is the observer of
-    /// `sluice dev`.
+    /// `sluice dev`, and `service` answers requests.
     ///
     /// # Errors
     /// A mistake or failure that would keep every page from being served.
@@ -132,6 +136,7 @@ impl App {
         telemetry: Arc<Telemetry>,
         progress: Arc<Progress>,
         dev: Option<Arc<dyn Observer>>,
+        service: Arc<dyn Service>,
     ) -> Result<Arc<Self>, StartError> {
         let location = Location::of(&config.database.url, config.database.connections_max)
             .map_err(StartError::Location)?;
@@ -149,7 +154,8 @@ impl App {
         let is_shared = dev.is_some() && config.cache.dir.is_none();
         let of_tools = if is_shared { user_cache::code_cache(config) } else { None };
         let cache = of_tools.or_else(|| open_cache(config, data_dir.as_deref(), &keys));
-        let parts = AppParts { keys, store, data_dir, clock: Clock::Host, seed: None, cache, progress, dev };
+        let clock = Clock::Host;
+        let parts = AppParts { keys, store, data_dir, clock, seed: None, cache, progress, dev, service };
         Self::start_on(parts, site_dir, config, telemetry).await
     }
 
@@ -163,7 +169,7 @@ impl App {
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
     ) -> Result<Arc<Self>, StartError> {
-        let AppParts { keys, store, data_dir, clock, seed, cache, progress, dev } = parts;
+        let AppParts { keys, store, data_dir, clock, seed, cache, progress, dev, service } = parts;
         let (sandbox, cache) = prepare_engine(config, cache, &progress).await?;
         let pages = PageStore::new(cache);
         let secrets_dir = config.secrets.dir.clone().or_else(|| Some(data_dir?.join("secrets")));
@@ -208,7 +214,7 @@ impl App {
             store,
             bell: Arc::new(Notify::new()),
             executions,
-            compressed_files: CompressedFiles::default(),
+            service,
             telemetry,
             progress,
             observers,
@@ -238,7 +244,7 @@ impl App {
             store,
             bell: Arc::new(Notify::new()),
             executions: Arc::clone(&self.executions),
-            compressed_files: CompressedFiles::default(),
+            service: Arc::clone(&self.service),
             telemetry: Arc::clone(&self.telemetry),
             progress: Arc::clone(&self.progress),
             observers: self.observers.clone(),
@@ -259,8 +265,13 @@ impl App {
         self.live.store(Arc::new(live));
     }
 
+    /// Answers one request.
+    pub async fn serve(&self, request: PageRequest, observation: Observation) -> Reply {
+        self.service.serve(self, request, observation).await
+    }
+
     /// Lets every observer watch a request.
-    pub(crate) fn begin_observation(&self, observation: &mut Observation, request: &PageRequest) {
+    pub fn begin_observation(&self, observation: &mut Observation, request: &PageRequest) {
         for observer in &self.observers {
             let begun = observer.begin(request, observation.trace());
             observation.add(begun);
@@ -280,7 +291,7 @@ impl App {
     }
 
     /// The content of a page. Loads it unless it is in memory.
-    pub(crate) async fn content(&self, brand: &Brand, page: &Page) -> Arc<PageContent> {
+    pub async fn content(&self, brand: &Brand, page: &Page) -> Arc<PageContent> {
         let compile = || load::again(&self.sandbox, brand, page);
         self.pages.content(&self.sandbox, page, compile).await
     }

@@ -1,5 +1,6 @@
-//! From a request to its reply: the state that lives as long as the process, loading and
-//! reloading the site, the journey of a request, and the workers that apply queued writes.
+//! What serving stands on: the state that lives as long as the process, loading and reloading
+//! the site, requests and replies, what watches them, and the workers that apply queued writes.
+//! The journey of a request is in `sluice-journey`.
 
 #![deny(unsafe_code)]
 
@@ -11,7 +12,6 @@ pub mod observe;
 pub mod reload;
 pub mod request;
 pub mod response;
-pub mod serve;
+pub mod service;
 mod settings;
-mod static_file;
 pub mod uncancelled;

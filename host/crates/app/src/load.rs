@@ -155,12 +155,12 @@ pub enum LoadError {
 
 /// What loading uses of the running program.
 pub(crate) struct LoadContext<'a> {
-    pub(crate) sandbox: &'a Sandbox,
-    pub(crate) pages: &'a PageStore,
-    pub(crate) store: &'a dyn Store,
-    pub(crate) site_dir: &'a Path,
-    pub(crate) secrets_dir: Option<&'a Path>,
-    pub(crate) progress: &'a Progress,
+    pub sandbox: &'a Sandbox,
+    pub pages: &'a PageStore,
+    pub store: &'a dyn Store,
+    pub site_dir: &'a Path,
+    pub secrets_dir: Option<&'a Path>,
+    pub progress: &'a Progress,
 }
 
 /// Loads everything. `old` is what is served now, or `None` at start.

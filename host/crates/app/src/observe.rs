@@ -131,7 +131,7 @@ impl Observation {
     }
 
     /// Notifies every observer.
-    pub(crate) fn tell(&mut self, event: Event<'_>) {
+    pub fn tell(&mut self, event: Event<'_>) {
         trace::notice(&self.trace, &self.run, &event);
         for observer in &mut self.observers {
             observer.notice(&event);
@@ -139,18 +139,18 @@ impl Observation {
     }
 
     /// Starts the run's part of the trace.
-    pub(crate) fn begin_run(&mut self) -> Trace {
+    pub fn begin_run(&mut self) -> Trace {
         self.run = self.trace.child("run");
         self.run.clone()
     }
 
     /// The observer of the run.
-    pub(crate) fn run_observer(&self) -> Option<Arc<dyn RunObserver>> {
+    pub fn run_observer(&self) -> Option<Arc<dyn RunObserver>> {
         self.run_observer.clone()
     }
 
     /// Lets every observer see and change the complete reply.
-    pub(crate) fn finish(&mut self, request: &PageRequest, reply: &mut Reply) {
+    pub fn finish(&mut self, request: &PageRequest, reply: &mut Reply) {
         for observer in &mut self.observers {
             observer.finish(request, reply);
         }

@@ -1,7 +1,7 @@
 //! The visitor's request: read from actix within bounds, in the host's own terms.
 
 mod body;
-pub(crate) mod conditions;
+pub mod conditions;
 pub mod described;
 mod forwarded;
 
@@ -17,8 +17,7 @@ use serde_json::{Map, Value, json};
 use sluice_http::cookies;
 use sluice_site::table::RouteParams;
 
-pub(crate) use body::Body;
-pub use body::BodyFault;
+pub use body::{Body, BodyFault};
 
 use body::read_body;
 use conditions::Conditions;
@@ -41,11 +40,11 @@ pub enum Method {
 #[derive(Debug, Clone)]
 pub struct ReadRules {
     /// The largest body that any page accepts, in bytes.
-    pub(crate) body_bytes_max: usize,
+    pub body_bytes_max: usize,
     /// The time within which a body must arrive.
-    pub(crate) body_timeout: Duration,
+    pub body_timeout: Duration,
     /// The proxies whose headers are trusted.
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// A request, bounded and decoded. It contains no actix type.
@@ -54,23 +53,25 @@ pub struct PageRequest {
     /// Its method.
     pub method: Method,
     /// The `Host` header, or the host that a trusted proxy names.
-    pub(crate) host: String,
+    pub host: String,
     /// The path as it was sent, still percent-encoded.
     pub raw_path: String,
     /// The query as it was sent, without the question mark.
-    pub(crate) raw_query: String,
+    pub raw_query: String,
     /// `user-agent`, `referer`, `accept-language` and `host`.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, String)>,
     /// Names and raw values, in the order in which they were sent.
-    pub(crate) cookies: Vec<(String, String)>,
-    pub(crate) body: Body,
+    pub cookies: Vec<(String, String)>,
+    /// What was sent after the headers.
+    pub body: Body,
     /// The visitor's address, if it is known.
-    pub(crate) ip: Option<IpAddr>,
+    pub ip: Option<IpAddr>,
     /// Whether the visitor uses https, according to a trusted proxy.
     pub is_https: bool,
     /// What the browser says about the origin of the request.
     pub origin: Origin,
-    pub(crate) conditions: Conditions,
+    /// The headers that decide how, and whether, a body is sent.
+    pub conditions: Conditions,
 }
 
 /// The request line and the headers of a request.
@@ -88,12 +89,12 @@ struct Head<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
     /// `Sec-Fetch-Site`: how the page that caused the request relates to this site.
-    pub(crate) sec_fetch_site: Option<String>,
+    pub sec_fetch_site: Option<String>,
     /// `Sec-Fetch-Dest`: what the browser wants the response for, such as `document`, or `empty`
     /// for the request of a script.
     pub sec_fetch_dest: Option<String>,
     /// `Origin`: the origin of the page that caused the request.
-    pub(crate) origin: Option<String>,
+    pub origin: Option<String>,
 }
 
 impl Method {
@@ -174,19 +175,19 @@ impl PageRequest {
     }
 
     /// Drops a body that is larger than the page allows.
-    pub(crate) fn bound_body(&mut self, bytes_max: usize) {
+    pub fn bound_body(&mut self, bytes_max: usize) {
         if matches!(&self.body, Body::Json(bytes) | Body::Form(bytes) if bytes.len() > bytes_max) {
             self.body = Body::Dropped;
         }
     }
 
     /// Path and query as they were sent. Starts with one slash.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.with_query(&self.raw_path)
     }
 
     /// The address without slashes at the end of the path.
-    pub(crate) fn address_without_slash(&self) -> String {
+    pub fn address_without_slash(&self) -> String {
         self.with_query(self.raw_path.trim_end_matches('/'))
     }
 
@@ -195,7 +196,7 @@ impl PageRequest {
     }
 
     /// Whether another site made the visitor's browser send the request.
-    pub(crate) fn is_cross_origin(&self) -> bool {
+    pub fn is_cross_origin(&self) -> bool {
         match (&self.origin.sec_fetch_site, &self.origin.origin) {
             (Some(site), _) => site != "same-origin" && site != "none",
             (None, Some(origin)) => {
@@ -208,7 +209,7 @@ impl PageRequest {
 
     /// Removes the handoff token from the query, so that neither the script nor the template sees
     /// it.
-    pub(crate) fn take_url_token(&mut self) -> Option<String> {
+    pub fn take_url_token(&mut self) -> Option<String> {
         let mut tokens = [None, None];
         let mut rest = Vec::new();
         for pair in self.raw_query.split('&') {
@@ -227,7 +228,7 @@ impl PageRequest {
 
     /// `request` as scripts and templates see it. `form_bodies` is the brand's setting: whether
     /// scripts see the bodies of HTML forms.
-    pub(crate) fn as_value(&self, path: &str, route_params: &RouteParams, form_bodies: bool) -> Value {
+    pub fn as_value(&self, path: &str, route_params: &RouteParams, form_bodies: bool) -> Value {
         let mut query = Map::new();
         let mut queries: Map<String, Value> = Map::new();
         for (key, value) in form_pairs(&self.raw_query) {

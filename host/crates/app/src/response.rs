@@ -27,7 +27,7 @@ pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// Names in lower case, and values.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// The values of `Set-Cookie`.
     pub cookies: Vec<String>,
     /// The body.
@@ -70,7 +70,7 @@ impl From<String> for ReplyBody {
 
 impl ReplyBody {
     /// Its size.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File(part) => part.bytes,
@@ -78,7 +78,7 @@ impl ReplyBody {
     }
 
     /// `bytes` bytes of this body, starting at the offset `start`.
-    pub(crate) fn part(self, start: u64, bytes: u64) -> Self {
+    pub fn part(self, start: u64, bytes: u64) -> Self {
         match self {
             Self::File(part) => Self::File(FilePart { start: part.start + start, bytes, ..part }),
             Self::Bytes(all) => {
@@ -108,20 +108,20 @@ impl Reply {
     }
 
     /// A reply without headers.
-    pub(crate) fn of_body(status: u16, body: ReplyBody) -> Self {
+    pub fn of_body(status: u16, body: ReplyBody) -> Self {
         let standing = StandingHeaders::default();
         Self { status, headers: Vec::new(), cookies: Vec::new(), body, standing }
     }
 
     /// A redirect to `location`.
-    pub(crate) fn redirect(status: u16, location: &str) -> Self {
+    pub fn redirect(status: u16, location: &str) -> Self {
         let mut reply = Self::of_body(status, ReplyBody::default());
         reply.set_header("location", location.into());
         reply
     }
 
     /// The reply to a run. `html` is the rendered page. A stop call in `effects` replaces it.
-    pub(crate) fn of_effects(effects: Effects, html: Option<String>, is_https: bool) -> Self {
+    pub fn of_effects(effects: Effects, html: Option<String>, is_https: bool) -> Self {
         let mut reply = match (effects.stop, html) {
             (Some(Stop::Redirect { url, status }), _) => Self::redirect(status, &redirect::location(&url)),
             (Some(Stop::Json(text)), _) => {
@@ -154,7 +154,7 @@ impl Reply {
 
     /// Compresses the body of a page, if it is text and long enough. The caller decides whether
     /// compressing is safe.
-    pub(crate) async fn compress(&mut self, encoding: Encoding) {
+    pub async fn compress(&mut self, encoding: Encoding) {
         let ReplyBody::Bytes(bytes) = &self.body else { return };
         let is_text = self.header("content-type").is_some_and(compress::is_compressible);
         let is_final = self.header("cache-control").is_some_and(|value| value.contains("no-transform"));
@@ -175,7 +175,7 @@ impl Reply {
     }
 
     /// Adds the cookie of a session that has a new id.
-    pub(crate) fn issue_session(&mut self, issued: &IssuedCookie, is_https: bool) {
+    pub fn issue_session(&mut self, issued: &IssuedCookie, is_https: bool) {
         let line = SetCookie {
             name: cookie::name(is_https),
             value: &issued.id,

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use sluice_app::app::{App, AppParts};
+use sluice_app::service::Service;
 use sluice_kit::StoreError;
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;
@@ -98,11 +99,16 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Loads the site at `site_dir`, and tells `progress` about it.
+    /// Loads the site at `site_dir`, and tells `progress` about it. `service` answers requests.
     ///
     /// # Errors
     /// Whatever would keep a server from starting. A page that does not compile is no error.
-    pub async fn load(site_dir: &Path, fixed: Fixed, progress: Arc<Progress>) -> Result<Self, ScratchError> {
+    pub async fn load(
+        site_dir: &Path,
+        fixed: Fixed,
+        progress: Arc<Progress>,
+        service: Arc<dyn Service>,
+    ) -> Result<Self, ScratchError> {
         let mut config = config::read_site(site_dir, std::env::vars()).map_err(ScratchError::site)?;
         let folder = tempfile::tempdir().map_err(ScratchError::Folder)?;
         if config.secrets.dir.is_none() {
@@ -121,6 +127,7 @@ impl Scratch {
             seed: fixed.seed,
             progress,
             dev: None,
+            service,
         };
         let telemetry = Telemetry::start(|_| None).map_err(ScratchError::site)?;
         let app = App::start_on(parts, site_dir.to_owned(), &config, telemetry).await;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::task::JoinError;
 
 use sluice_app::app::App;
 use sluice_app::observe::Observation;
@@ -16,7 +17,6 @@ use sluice_session::cookie::{self, SessionId};
 use sluice_session::storage::SessionError;
 use sluice_session::{Session, SessionRefusal};
 use sluice_site::Brand;
-use tokio::task::JoinError;
 
 use super::visit::Visit;
 use crate::Cause;
@@ -145,7 +145,7 @@ impl Visitor {
         // inside a test's run, whose stack must not also hold the page's run.
         let app = Arc::clone(&self.app);
         let method = request.method;
-        let reply = tokio::spawn(async move { sluice_app::serve::serve(&app, request, observation).await });
+        let reply = tokio::spawn(async move { app.serve(request, observation).await });
         let reply = reply.await.map_err(VisitError::Host)?;
         self.apply_jobs().await?;
         for cookie in reply.cookies.iter().filter_map(|line| KeptCookie::parse(line)) {

@@ -12,7 +12,7 @@ const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
 
 /// A request body.
 #[derive(Debug, Clone)]
-pub(crate) enum Body {
+pub enum Body {
     /// The request has no body.
     None,
     /// The bytes of an `application/json` body.
@@ -34,7 +34,7 @@ pub enum BodyFault {
 
 impl Body {
     /// A complete body. Its `Content-Type` decides what it is.
-    pub(crate) fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
+    pub fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
         match media.trim().to_ascii_lowercase().as_str() {

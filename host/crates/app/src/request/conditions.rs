@@ -13,44 +13,57 @@ use sluice_http::compress::Encoding;
 /// The headers that decide whether and how a body is sent. Several headers of one name are joined
 /// with commas.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Conditions {
+pub struct Conditions {
     /// The coding that the client prefers.
-    pub(crate) encoding: Encoding,
-    pub(crate) if_match: Option<String>,
-    pub(crate) if_none_match: Option<String>,
-    pub(crate) if_modified_since: Option<String>,
-    pub(crate) if_unmodified_since: Option<String>,
-    pub(crate) range: Option<String>,
-    pub(crate) if_range: Option<String>,
+    pub encoding: Encoding,
+    /// `If-Match`.
+    pub if_match: Option<String>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<String>,
+    /// `If-Modified-Since`.
+    pub if_modified_since: Option<String>,
+    /// `If-Unmodified-Since`.
+    pub if_unmodified_since: Option<String>,
+    /// `Range`.
+    pub range: Option<String>,
+    /// `If-Range`.
+    pub if_range: Option<String>,
 }
 
 /// Which part of a file is sent, or why none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
+    /// The whole file.
     All,
     /// `bytes` bytes, starting at the offset `start`.
     Range {
+        /// The offset of the first byte.
         start: u64,
+        /// The number of bytes.
         bytes: u64,
     },
+    /// The client has the file already: 304.
     NotModified,
+    /// The file is not the one that the client means: 412.
     PreconditionFailed,
+    /// The file has no such part: 416.
     Unsatisfiable,
 }
 
 /// The properties of a file that conditions are compared with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Validators<'a> {
+pub struct Validators<'a> {
     /// A strong entity tag, with its quotes.
-    pub(crate) etag: &'a str,
-    pub(crate) modified: SystemTime,
+    pub etag: &'a str,
+    /// When the file was last changed.
+    pub modified: SystemTime,
     /// The size of the file.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Conditions {
     /// Reads the headers of `message`.
-    pub(crate) fn read(message: &impl HttpMessage) -> Self {
+    pub fn read(message: &impl HttpMessage) -> Self {
         let headers = message.headers();
         Self {
             encoding: preferred_encoding(message),
@@ -64,7 +77,7 @@ impl Conditions {
     }
 
     /// The part of `file` to send.
-    pub(crate) fn part_of(&self, file: Validators<'_>) -> Part {
+    pub fn part_of(&self, file: Validators<'_>) -> Part {
         let seconds = whole_seconds(file.modified);
         let is_since = |date: &String| httpdate::parse_http_date(date).is_ok_and(|date| seconds <= date);
         let changed = match (&self.if_match, &self.if_unmodified_since) {
@@ -100,7 +113,7 @@ impl Conditions {
 }
 
 /// `time` without its fraction of a second, because `Last-Modified` has none.
-pub(crate) fn whole_seconds(time: SystemTime) -> SystemTime {
+pub fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }

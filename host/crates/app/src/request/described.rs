@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{Body, Head, Method, PageRequest, ReadRules};

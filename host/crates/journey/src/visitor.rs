@@ -1,5 +1,9 @@
 //! The visitor's session during a request: loading it, logging in with a handoff token, saving it.
 
+use sluice_app::app::App;
+use sluice_app::observe::{Event, Observation};
+use sluice_app::request::{Method, PageRequest};
+use sluice_app::response::Reply;
 use sluice_kit::StoreError;
 use sluice_session::cookie::SessionId;
 use sluice_session::handoff::HandoffRefusal;
@@ -7,11 +11,7 @@ use sluice_session::{Session, SessionRefusal};
 use sluice_site::Brand;
 
 use super::admission::try_again;
-use super::journey::Journey;
-use crate::app::App;
-use crate::observe::{Event, Observation};
-use crate::request::{Method, PageRequest};
-use crate::response::Reply;
+use super::page_journey::Journey;
 
 /// Loads the visitor's session. If the database does not answer, the session is empty and marked
 /// as unavailable, and the stored session stays unchanged.

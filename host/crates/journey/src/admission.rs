@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use sluice_app::observe::{Event, Observation};
+use sluice_app::request::Method;
+use sluice_app::response::Reply;
 use sluice_session::rate::Requester;
 
-use super::journey::Journey;
-use crate::observe::{Event, Observation};
-use crate::request::Method;
-use crate::response::Reply;
+use super::page_journey::Journey;
 
 /// Rejects a request with 429 if its client exceeds the page's rate, and with 503 if the page has
 /// a script and the queue for sandboxes is full.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use sluice_app::request::PageRequest;
+use sluice_app::response::Reply;
 use sluice_http::path::{CanonicalPath, PathForm, canonical};
 use sluice_page::Page;
 use sluice_site::Brand;
 use sluice_site::public::PublicFile;
 use sluice_site::table::RouteParams;
-
-use crate::request::PageRequest;
-use crate::response::Reply;
 
 /// What is at a path.
 pub(super) enum Match {

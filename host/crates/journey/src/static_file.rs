@@ -11,12 +11,11 @@ use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use sluice_app::request::conditions::{Part, Validators, whole_seconds};
+use sluice_app::request::{Method, PageRequest};
+use sluice_app::response::{FilePart, Reply, ReplyBody};
 use sluice_http::compress::{self, Encoding};
 use sluice_site::public::{OpenFile, PublicFile, Version};
-
-use crate::request::conditions::{Part, Validators, whole_seconds};
-use crate::request::{Method, PageRequest};
-use crate::response::{FilePart, Reply, ReplyBody};
 
 /// Browsers must ask whether the file has changed before they use it again.
 const CACHE_CONTROL: &str = "public, max-age=0, must-revalidate";

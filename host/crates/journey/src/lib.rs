@@ -1,35 +1,65 @@
 //! The journey of a request: match → session → handoff → access → script → template →
 //! response. Each step happens once and in this order.
+//!
+//! Only the program itself depends on this crate, so a change here recompiles two crates. The
+//! server and the tools for authors reach it through [`sluice_app::service::Service`].
+
+#![deny(unsafe_code)]
 
 mod admission;
-mod journey;
 mod matching;
+mod page_journey;
 mod render;
 mod run;
+mod static_file;
 mod visitor;
 
 use std::sync::Arc;
 
+use sluice_app::app::App;
+use sluice_app::load::Live;
+use sluice_app::observe::{Event, Observation};
+use sluice_app::request::{Method, PageRequest};
+use sluice_app::response::Reply;
+use sluice_app::service::Service;
 use sluice_http::compress;
 use sluice_http::path::CanonicalPath;
+use sluice_kit::BoxFuture;
 use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
 
-use crate::app::App;
-use crate::load::Live;
-use crate::observe::{Event, Observation};
-use crate::request::{Method, PageRequest};
-use crate::response::Reply;
-use crate::static_file;
 use admission::{admit, reject_cross_origin, try_again};
-use journey::Journey;
 use matching::{Match, MatchedFile, MatchedPage, match_path};
+use page_journey::Journey;
 use run::run_script;
+use static_file::CompressedFiles;
 use visitor::{load_session, save_session, take_url_token};
 
+/// Answers requests with the pages and files of the site.
+#[derive(Default)]
+pub struct JourneyService {
+    compressed_files: CompressedFiles,
+}
+
+impl Service for JourneyService {
+    fn serve<'a>(
+        &'a self,
+        app: &'a App,
+        request: PageRequest,
+        observation: Observation,
+    ) -> BoxFuture<'a, Reply> {
+        Box::pin(serve(app, &self.compressed_files, request, observation))
+    }
+}
+
 /// Answers one request.
-pub async fn serve(app: &App, mut request: PageRequest, mut observation: Observation) -> Reply {
+async fn serve(
+    app: &App,
+    files: &CompressedFiles,
+    mut request: PageRequest,
+    mut observation: Observation,
+) -> Reply {
     app.begin_observation(&mut observation, &request);
     let live = app.live();
     let Some(brand) = live.site.brand(&request.host).cloned() else {
@@ -44,7 +74,7 @@ pub async fn serve(app: &App, mut request: PageRequest, mut observation: Observa
             let answered = serve_page(app, &live, &matched, &mut request, &mut observation).await;
             answered.unwrap_or_else(|early| early)
         }
-        Match::File(matched) => serve_file(app, &matched, &request, &mut observation).await,
+        Match::File(matched) => serve_file(app, files, &matched, &request, &mut observation).await,
         Match::Nothing(path) => serve_nothing(app, &brand, &path, &request, &observation).await,
         Match::Reply(reply) => reply,
     };
@@ -87,6 +117,7 @@ async fn serve_page(
 /// Answers with a file of `public/`.
 async fn serve_file(
     app: &App,
+    files: &CompressedFiles,
     matched: &MatchedFile,
     request: &PageRequest,
     observation: &mut Observation,
@@ -100,8 +131,8 @@ async fn serve_file(
     }
     match access(app, brand, path, request, observation).await {
         Access::Rejected(reply) => reply,
-        Access::Public => static_file::answer(&app.compressed_files, file, request, false).await,
-        Access::Granted => static_file::answer(&app.compressed_files, file, request, true).await,
+        Access::Public => static_file::answer(files, file, request, false).await,
+        Access::Granted => static_file::answer(files, file, request, true).await,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use sluice_app::app::App;
+use sluice_app::load::Live;
+use sluice_app::observe::Observation;
+use sluice_app::request::PageRequest;
 use sluice_page::{Page, PageContent};
 use sluice_site::Brand;
 
 use super::matching::MatchedPage;
-use crate::app::App;
-use crate::load::Live;
-use crate::observe::Observation;
-use crate::request::PageRequest;
 
 /// A request on its way through a page.
 pub(super) struct Journey<'a> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use sluice_app::observe::Event;
+use sluice_app::response::Reply;
 use sluice_page::PageScript;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, RunReport, SandboxError};
@@ -11,9 +13,7 @@ use sluice_session::Session;
 use sluice_telemetry::trace::Trace;
 
 use super::admission::too_busy;
-use super::journey::Journey;
-use crate::observe::Event;
-use crate::response::Reply;
+use super::page_journey::Journey;
 
 /// Runs the page's script, if the page has one that compiles. `seen` is `request` as the script
 /// sees it.

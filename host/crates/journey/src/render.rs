@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
+use sluice_app::observe::Event;
+use sluice_app::response::Reply;
 use sluice_page::{OnError, template_failure};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::Failure;
 use sluice_session::Session;
 use sluice_template::{Rendered, Scope};
 
-use super::journey::Journey;
-use crate::observe::Event;
-use crate::response::Reply;
+use super::page_journey::Journey;
 
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
 /// `seen` is `request` as the template sees it.

@@ -1,0 +1,20 @@
+//! How requests are answered, as the server and the tools for authors see it.
+
+use sluice_kit::BoxFuture;
+
+use crate::app::App;
+use crate::observe::Observation;
+use crate::request::PageRequest;
+use crate::response::Reply;
+
+/// Answers requests. The program hands its only implementation, the journey of a request, to
+/// [`App`], so that no library depends on the crate that changes most.
+pub trait Service: Send + Sync {
+    /// Answers one request. Every observer of `observation` is told what happens to it.
+    fn serve<'a>(
+        &'a self,
+        app: &'a App,
+        request: PageRequest,
+        observation: Observation,
+    ) -> BoxFuture<'a, Reply>;
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::harness::Server;
-pub(crate) use crate::harness::webdriver::Browser;
+pub(crate) use sluice_test_support::webdriver::Browser;
 
 #[test]
 fn visitor_logs_in_checks_in_and_sees_it_on_the_dashboard() {

@@ -11,12 +11,6 @@
 )]
 
 #[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../../tests/harness/http.rs"]
-mod http;
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../../tests/harness/webdriver.rs"]
-mod webdriver;
-
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -25,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use webdriver::Browser;
+use sluice_test_support::webdriver::Browser;
 
 /// The module `webdriver` needs a token. This bench does not visit the console.
 const ADMIN_TOKEN: &str = "";

@@ -4,7 +4,6 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench ends at the first failure and prints")]
 
-mod medians;
 mod native;
 mod page;
 mod table;
@@ -20,8 +19,8 @@ use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 use sluice_session::Session;
 
-use medians::Medians;
 use page::Page;
+use sluice_benches::medians::{self, Medians};
 
 /// How often each comparison is repeated. Within a round, the sides run within a
 /// fraction of a second: the speed of a machine with other work changes from second
@@ -47,7 +46,7 @@ fn main() {
     let remapping = sandbox_that_remaps(&sandbox);
 
     let mut criterion = Criterion::default()
-        .output_directory(&medians::dir())
+        .output_directory(&medians::dir(env!("CARGO_TARGET_TMPDIR")))
         .warm_up_time(Duration::from_millis(50))
         .measurement_time(Duration::from_millis(250))
         .sample_size(10)
@@ -59,7 +58,11 @@ fn main() {
     compile(&mut criterion, &runtime, &TYPICAL, &sandbox);
     criterion.final_summary();
 
-    table::print(&Medians::since(begun), &sandbox, start_up);
+    table::print(
+        &Medians::since(begun, medians::dir(env!("CARGO_TARGET_TMPDIR")), ROUNDS),
+        &sandbox,
+        start_up,
+    );
 }
 
 fn sandbox(memory_reset: MemoryResetChoice) -> Sandbox {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sluice_sandbox::Sandbox;
 use sluice_sandbox::memory_reset::MemoryReset;
 
-use crate::medians::Medians;
 use crate::side;
+use sluice_benches::medians::Medians;
 
 /// How many host calls `pages/calls.html` makes.
 const CALLS: u32 = 10_000;

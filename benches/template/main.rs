@@ -4,9 +4,6 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench ends at the first failure and prints")]
 
-#[path = "../script/medians.rs"]
-mod medians;
-
 use std::time::{Duration, SystemTime};
 
 use criterion::{BenchmarkId, Criterion};
@@ -15,7 +12,7 @@ use serde_json::{Value, json};
 
 use sluice_template::{Includes, Scope, Template};
 
-use medians::Medians;
+use sluice_benches::medians::{self, Medians};
 
 /// How often each side is measured. The sides take turns, because other work on the machine changes
 /// its speed.
@@ -55,7 +52,7 @@ impl Includes for NoFiles {
 fn main() {
     let begun = SystemTime::now();
     let mut criterion = Criterion::default()
-        .output_directory(&medians::dir())
+        .output_directory(&medians::dir(env!("CARGO_TARGET_TMPDIR")))
         .warm_up_time(Duration::from_millis(50))
         .measurement_time(Duration::from_millis(250))
         .sample_size(10)
@@ -80,7 +77,7 @@ fn main() {
         group.finish();
     }
     criterion.final_summary();
-    print(&Medians::since(begun), &bytes);
+    print(&Medians::since(begun, medians::dir(env!("CARGO_TARGET_TMPDIR")), ROUNDS), &bytes);
 }
 
 fn render(template: &Template, data: &Value) -> String {

@@ -1,10 +1,8 @@
 //! Starts the real server on free ports and talks to it.
 
 pub(crate) mod folders;
-pub(crate) mod http;
 pub(crate) mod otlp;
 pub(crate) mod site;
-pub(crate) mod webdriver;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,11 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use http::{Answer, Request};
 pub(crate) use site::TestSite;
-
-/// The admin token of the servers under test.
-pub(crate) const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
+pub(crate) use sluice_test_support::http::{ADMIN_TOKEN, Answer, Request};
 
 /// The key of hosts that share a database.
 pub(crate) const APP_KEY: &str = "0123456789abcdef0123456789abcdef";

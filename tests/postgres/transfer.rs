@@ -98,7 +98,7 @@ fn site_in_use_moves_to_postgresql_and_back() {
     let cut = dir.path().join("cut");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&cut, text.rsplit_once("{\"end\"").unwrap().0).unwrap();
-    assert!(fails(&["import", path(&cut), site_dir], &there).contains("a part of it is missing"));
+    assert!(fails(&["import", path(&cut), site_dir], &there).contains("the file is incomplete"));
     succeeds(&["import", path(&file), site_dir], &there);
     let refused = fails(&["import", path(&file), site_dir], &there);
     assert!(refused.contains("the database is not empty"), "{refused}");

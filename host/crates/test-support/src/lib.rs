@@ -1,7 +1,15 @@
-//! Servers that tests start. Only tests depend on this crate: those of the store, and the
-//! integration tests.
+//! What several kinds of tests start and use: database servers, a browser and an HTTP client.
+//! Only tests and benches depend on this crate.
 
 #![deny(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot start its servers should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test that cannot start its servers should panic"
+)]
 
+pub mod http;
 pub mod postgres;
+pub mod webdriver;

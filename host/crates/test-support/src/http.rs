@@ -3,8 +3,11 @@
 
 use std::net::SocketAddr;
 
+/// The admin token of the servers under test.
+pub const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
+
 /// A request.
-pub(crate) struct Request {
+pub struct Request {
     method: String,
     path: String,
     host: String,
@@ -14,17 +17,20 @@ pub(crate) struct Request {
 
 /// A response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
+    /// The status.
     pub status: u16,
     /// In order, with lower-case names.
     pub headers: Vec<(String, String)>,
     /// The body as text. Bytes that are not UTF-8 are replaced.
     pub body: String,
+    /// The body.
     pub bytes: Vec<u8>,
 }
 
 impl Request {
-    pub(crate) fn new(method: &str, path: &str) -> Self {
+    /// A request with this method and path to the host `localhost`.
+    pub fn new(method: &str, path: &str) -> Self {
         Self {
             method: method.into(),
             path: path.into(),
@@ -34,36 +40,41 @@ impl Request {
         }
     }
 
-    pub(crate) fn get(path: &str) -> Self {
+    /// A GET request.
+    pub fn get(path: &str) -> Self {
         Self::new("GET", path)
     }
 
-    pub(crate) fn host(mut self, host: &str) -> Self {
+    /// Sets the header `Host`.
+    pub fn host(mut self, host: &str) -> Self {
         self.host = host.into();
         self
     }
 
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Sends the operators' token.
-    pub(crate) fn operator(self) -> Self {
-        self.header("authorization", &format!("Bearer {}", super::ADMIN_TOKEN))
+    pub fn operator(self) -> Self {
+        self.header("authorization", &format!("Bearer {}", ADMIN_TOKEN))
     }
 
-    pub(crate) fn body(mut self, body: &[u8]) -> Self {
+    /// Sets the body.
+    pub fn body(mut self, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self
     }
 
-    pub(crate) fn send(self, to: SocketAddr) -> Answer {
+    /// Sends the request and waits for the response.
+    pub fn send(self, to: SocketAddr) -> Answer {
         self.try_send(to).unwrap()
     }
 
     /// Sends the request to a server that may stop before it answers.
-    pub(crate) fn try_send(self, to: SocketAddr) -> Result<Answer, ureq::Error> {
+    pub fn try_send(self, to: SocketAddr) -> Result<Answer, ureq::Error> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -95,14 +106,14 @@ impl Request {
 
 impl Answer {
     /// The value of a header. Several values are joined by a line break.
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
+    pub fn header(&self, name: &str) -> Option<String> {
         let values: Vec<&str> =
             self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
         if values.is_empty() { None } else { Some(values.join("\n")) }
     }
 
     /// The session cookie that the response sets, as `name=value`.
-    pub(crate) fn session_cookie(&self) -> Option<String> {
+    pub fn session_cookie(&self) -> Option<String> {
         let cookies = self.header("set-cookie")?;
         let cookie = cookies.lines().find(|cookie| cookie.starts_with("sluice_session="))?;
         cookie.split(';').next().map(str::to_owned)

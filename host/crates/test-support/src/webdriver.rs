@@ -12,14 +12,15 @@ use super::http::Request;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A browser window. Dropping it closes the window and its driver.
-pub(crate) struct Browser {
+pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
 }
 
 impl Browser {
-    pub(crate) fn open() -> Self {
+    /// Starts Chromium and its driver.
+    pub fn open() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -64,12 +65,13 @@ impl Browser {
         if answer.status == 200 { Ok(value["value"].clone()) } else { Err(value) }
     }
 
-    pub(crate) fn go(&self, url: &str) {
+    /// Opens an address.
+    pub fn go(&self, url: &str) {
         self.command("POST", &format!("/session/{}/url", self.session), &json!({"url": url}));
     }
 
     /// The value of a JavaScript expression in the page.
-    pub(crate) fn eval(&self, expression: &str) -> Value {
+    pub fn eval(&self, expression: &str) -> Value {
         self.try_eval(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
 
@@ -80,7 +82,7 @@ impl Browser {
     }
 
     /// Waits until the expression has the value.
-    pub(crate) fn wait_for(&self, expression: &str, value: &Value) {
+    pub fn wait_for(&self, expression: &str, value: &Value) {
         let started = Instant::now();
         loop {
             let found = self.try_eval(expression);
@@ -93,7 +95,7 @@ impl Browser {
     }
 
     /// Types into the element and then leaves it.
-    pub(crate) fn fill(&self, selector: &str, text: &str) {
+    pub fn fill(&self, selector: &str, text: &str) {
         let found = self.find(selector);
         self.command("POST", &format!("/session/{}/element/{found}/clear", self.session), &json!({}));
         self.command(
@@ -103,27 +105,28 @@ impl Browser {
         );
     }
 
-    pub(crate) fn click(&self, selector: &str) {
+    /// Clicks an element.
+    pub fn click(&self, selector: &str) {
         let found = self.find(selector);
         self.command("POST", &format!("/session/{}/element/{found}/click", self.session), &json!({}));
     }
 
     /// Presses and releases a key.
-    pub(crate) fn press(&self, key: &str) {
+    pub fn press(&self, key: &str) {
         let presses = ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
         let actions = json!({"actions": [{"type": "key", "id": "keys", "actions": presses}]});
         self.command("POST", &format!("/session/{}/actions", self.session), &actions);
     }
 
     /// The window's inner size, in CSS pixels.
-    pub(crate) fn resize(&self, width: u32, height: u32) {
+    pub fn resize(&self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
         self.command("POST", &format!("/session/{}/goog/cdp/execute", self.session), &command);
     }
 
     /// The whole page as a PNG, in base64.
-    pub(crate) fn picture(&self) -> String {
+    pub fn picture(&self) -> String {
         let params = json!({"format": "png", "captureBeyondViewport": true});
         let command = json!({"cmd": "Page.captureScreenshot", "params": params});
         let path = format!("/session/{}/goog/cdp/execute", self.session);

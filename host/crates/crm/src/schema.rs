@@ -131,7 +131,7 @@ fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec
         && *mode.get_ref() == EntityMode::Data
         && derived == EntityMode::Crm
     {
-        let what = format!("entity {slug:?} has mode \"data\" and pipelines; only \"crm\" has them");
+        let what = format!("entity {slug:?} has mode \"data\", but pipelines need mode \"crm\"");
         return Err(source.at(mode.span(), what));
     }
     let (mut keys, mut pipelines) = (Seen::new(), Seen::new());

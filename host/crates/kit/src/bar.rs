@@ -13,25 +13,19 @@ use crate::terminal::Style;
 /// Done, the edge, and still to do. They differ without colours, too.
 const BAR_CHARS: &str = "━╸─";
 
-/// The bar that is on the terminal, and the number of the stage that it shows.
-static BAR: Mutex<Option<(ProgressBar, u32)>> = Mutex::new(None);
+/// The bar that is on the terminal.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Shows `step` in the bar on standard error: `compiling pages ━━━━━━╸───── 120 of 240`.
 pub fn draw(step: &Step, style: Style) {
     let mut shown = BAR.lock();
-    let (bar, stage) = shown.get_or_insert_with(|| {
-        (ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()), step.number)
-    });
-    if *stage != step.number {
-        *stage = step.number;
-        bar.reset();
-    }
-    update(bar, step, style);
+    let new = || ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    update(shown.get_or_insert_with(new), step, style);
 }
 
 /// Removes the bar.
 pub fn clear() {
-    if let Some((bar, _)) = BAR.lock().take() {
+    if let Some(bar) = BAR.lock().take() {
         bar.finish_and_clear();
     }
 }
@@ -48,7 +42,7 @@ pub struct AboveBar;
 impl Write for AboveBar {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &*BAR.lock() {
-            Some((bar, _)) => bar.suspend(|| io::stderr().write(bytes)),
+            Some(bar) => bar.suspend(|| io::stderr().write(bytes)),
             None => io::stderr().write(bytes),
         }
     }

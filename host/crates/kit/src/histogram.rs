@@ -1,7 +1,7 @@
 //! Counts of values in buckets that grow with the value. There are sixteen buckets to each
 //! doubling, so that a quantile is at most one sixteenth too high. A histogram is as large
 //! as the range of its values requires, and never larger than a thousand buckets.
-//! [`crate::page_stats`] keeps the pages' costs in them; the execution log stores them.
+//! `page_stats` keeps the costs of runs in them, and the execution log stores them.
 
 use serde::{Deserialize, Serialize};
 

@@ -40,7 +40,7 @@ pub enum HandoffRefusal {
     #[error("the customer needs {0} bytes; a token holds {PAYLOAD_BYTES_MAX}")]
     TooLarge(usize),
     /// The token is malformed, was changed, or belongs to another brand.
-    #[error("the token is not one of this site's")]
+    #[error("the token does not belong to this site")]
     Foreign,
     /// The token is too old.
     #[error("the token has expired")]

@@ -191,7 +191,7 @@ pub struct Session {
     pub(crate) origin: Option<storage::Origin>,
     /// The visitor has a session, but the database failed to load it. All changes are rejected,
     /// because a script that sees an empty session must not overwrite the stored one.
-    pub(crate) is_unavailable: bool,
+    pub is_unavailable: bool,
 }
 
 impl Session {

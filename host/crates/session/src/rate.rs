@@ -108,7 +108,7 @@ impl Rates {
             Ok(_) => Ok(()),
             Err(error) => {
                 let Requester { brand, page, .. } = requester;
-                tracing::warn!(brand, page, %error, "a rate could not be counted");
+                tracing::warn!(brand, page, %error, "a request was admitted without being counted for its rate");
                 Ok(())
             }
         }

@@ -75,7 +75,10 @@ impl Sessions {
         Ok(match open(&self.keys, brand, &row) {
             Some(data) => Session::stored(data, Origin { row_id: row.row_id, id_hash: row.id_hash }),
             None => {
-                tracing::warn!(brand, "a session row does not open with the application key; it is ignored");
+                tracing::warn!(
+                    brand,
+                    "a session row cannot be opened with the application key; it is ignored"
+                );
                 Session::default()
             }
         })

@@ -60,7 +60,7 @@ impl Options<'_> {
         let slug = match self.text(slug)? {
             // An invalid slug cannot be that of a stage or pipeline.
             Some(text) => Some(Slug::new(text).ok_or_else(|| {
-                let what = format!("{} {} is not there", slug.0, quoted(text));
+                let what = format!("{} {} does not exist", slug.0, quoted(text));
                 self.call.refused_as(unknown, what)
             })?),
             None => None,

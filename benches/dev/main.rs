@@ -21,8 +21,6 @@ use serde_json::json;
 
 use sluice_test_support::webdriver::Browser;
 
-/// The module `webdriver` needs a token. This bench does not visit the console.
-const ADMIN_TOKEN: &str = "";
 
 const PAGES: usize = 200;
 const EDITS: usize = 20;

@@ -110,7 +110,7 @@ impl Rates {
             Ok(_) => Ok(()),
             Err(error) => {
                 let Requester { brand, page, .. } = requester;
-                tracing::warn!(brand, page, %error, "a request could not be counted for its page's rate; it is admitted");
+                tracing::warn!(brand, page, %error, "a request was admitted without being counted for its rate");
                 Ok(())
             }
         }

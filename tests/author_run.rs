@@ -292,7 +292,7 @@ fn finds_pages_by_file_and_by_brand() {
         (vec!["/"], "name the brand with --brand: blog, shop"),
         (vec!["/", "--brand", "shp"], "there is no brand \"shp\" (did you mean \"shop\"?)"),
         (vec!["/idex", "--brand", "shop"], "has no page at /idex"),
-        (vec!["brands/blog/pages/index.html", "--brand", "shop"], "--brand names another one"),
+        (vec!["brands/blog/pages/index.html", "--brand", "shop"], "--brand names another brand"),
         (vec!["/", "--brand", "shop", "--customer", "{\"name\": 1}"], "setCustomer needs `email`"),
         (vec!["/", "--brand", "shop", "--session", "{\"id\": 1}"], "the key `id` is reserved"),
         (vec!["/", "--brand", "shop", "--session", "[1"], "--session: this is not JSON"),

@@ -21,7 +21,6 @@ use serde_json::json;
 
 use sluice_test_support::webdriver::Browser;
 
-
 const PAGES: usize = 200;
 const EDITS: usize = 20;
 const GOAL_MS: f64 = 100.0;

@@ -256,3 +256,21 @@ fn no_two_files_of_a_library_import_each_other() {
         }
     }
 }
+
+#[test]
+fn security_promises_name_tests_that_exist() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let sources: String = sources().into_iter().map(|(_, text)| text).collect();
+    let mut named = 0;
+    for row in text.lines().filter(|row| row.starts_with("| ") && !row.starts_with("| ---")) {
+        let Some(tests) = row.trim_end_matches(" |").rsplit(" | ").next() else { continue };
+        for name in tests.split('`').skip(1).step_by(2) {
+            named += 1;
+            let is_test = sources.contains(&format!("fn {name}("));
+            let is_case = root().join("tests/cases").join(name).is_dir();
+            let is_file = root().join(name).is_file() || root().join("host/crates").join(name).is_file();
+            assert!(is_test || is_case || is_file, "SECURITY.md names {name}, which does not exist");
+        }
+    }
+    assert!(named > 50, "{named}");
+}

@@ -274,3 +274,16 @@ fn security_promises_name_tests_that_exist() {
     }
     assert!(named > 50, "{named}");
 }
+
+#[test]
+fn architecture_names_files_that_exist() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut named = 0;
+    for name in text.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs") && name.contains('/'))
+    {
+        named += 1;
+        let exists = root().join(name).is_file() || root().join("host/crates").join(name).is_file();
+        assert!(exists, "ARCHITECTURE.md names {name}, which does not exist");
+    }
+    assert!(named > 30, "{named}");
+}

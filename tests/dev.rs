@@ -297,7 +297,7 @@ fn reports_an_address_in_use_before_loading_the_site() {
 }
 
 #[test]
-fn serve_has_nothing_of_development_mode() {
+fn serve_exposes_no_development_features() {
     let site = TestSite::with(&[
         ("pages/index.html", "<script scope=\"backend\">let secret = 1; secret.a.b;</script><p>page</p>"),
         ("pages/broken.html", "<script scope=\"backend\">let let</script><p>{{ var.x | uper }}</p>"),

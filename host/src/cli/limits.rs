@@ -54,7 +54,7 @@ struct SuggestArgs {
     /// Only pages of this brand [default: all brands]
     #[arg(long)]
     brand: Option<String>,
-    /// Suggest this many times the cost that 99.9 % of the runs stayed below
+    /// Multiply the 99.9th percentile of the cost by this factor
     #[arg(long, default_value_t = advice::HEADROOM)]
     headroom: f64,
     /// Print JSON

@@ -80,8 +80,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// The file name under which the log has the page `/weight/checkin`. The index page of a folder
-/// other than the first must be named by its file.
+/// The page's file name in the log. `page` is its path or its file. Name an index page in a
+/// subfolder by its file.
 fn page_file(page: &str) -> String {
     match page.strip_prefix('/') {
         Some("") => "pages/index.html".to_owned(),

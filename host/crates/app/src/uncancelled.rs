@@ -16,9 +16,9 @@ type Finishing<T> = Pin<Box<dyn Future<Output = Result<T, Panic>> + Send>>;
 /// A future that cannot be cancelled. Its caller polls it; if it is dropped before its end, it
 /// continues as a task of a runtime.
 ///
-/// A task from the start would cost two more turns of the caller's thread: one until the task
-/// starts, and one until the caller learns of its end. On a busy thread, a turn takes as long as
-/// everything else that is ready there.
+/// Spawning a task at once would be slower. The caller would wait one turn of its thread for the
+/// task to start, and one for its result. On a busy thread, a turn takes as long as everything
+/// else that is ready there.
 pub struct Uncancelled<T: Send + 'static> {
     future: Option<Finishing<T>>,
     runtime: Handle,

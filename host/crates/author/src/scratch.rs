@@ -102,7 +102,7 @@ impl Scratch {
     /// Loads the site at `site_dir`, and tells `progress` about it. `service` answers requests.
     ///
     /// # Errors
-    /// Whatever would keep a server from starting. A page that does not compile is no error.
+    /// Whatever would keep a server from starting. A page that does not compile is not an error.
     pub async fn load(
         site_dir: &Path,
         fixed: Fixed,

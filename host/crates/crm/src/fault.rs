@@ -32,8 +32,8 @@ impl From<Refusal> for CrmFault {
 }
 
 impl CrmFault {
-    /// Whether jobs that wait in the same line could remove the reason. A write that is
-    /// queued behind such jobs is not rejected for it.
+    /// Whether an earlier job in the same line could make the write succeed. If one waits there,
+    /// the write is queued instead of rejected.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Cap(_) => true,

@@ -144,10 +144,10 @@ impl JobEnd {
 
 /// The jobs of all brands.
 pub trait JobStore: Send + Sync {
-    /// Stores `write` as a job and returns its id. The write is refused for the same reasons as
-    /// by [`write_crm`](super::CrmStore::write_crm). If other jobs wait in its lines, it is
-    /// refused only for reasons that these cannot remove; see [`CrmFault::may_pass`]. Until it
-    /// is done, a job counts for the brand's bytes.
+    /// Stores `write` as a job and returns its id. Rejects the write for the same reasons as
+    /// [`write_crm`](super::CrmStore::write_crm), except those that earlier jobs in its lines
+    /// could remove; see [`CrmFault::may_pass`]. Until it is done, a job counts for the brand's
+    /// bytes.
     fn queue_crm(
         &self,
         brand: &str,

@@ -83,8 +83,8 @@ pub enum CrmWrite {
 /// The entry to which a field is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteInto {
-    /// The newest entry that has the key. If there is none, the newest entry. If there is none
-    /// either, a new entry, which then is the newest for the following fields.
+    /// The newest entry that has the key. Otherwise the newest entry. If there are no entries, a
+    /// new one, which the following fields use too.
     Holder,
     /// The newest entry, or a new one if there is none.
     Newest,

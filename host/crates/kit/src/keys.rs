@@ -30,7 +30,8 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 
-/// Standard base64. Laravel and OpenSSL write it with padding, which people drop.
+/// Standard base64. Laravel and OpenSSL write it with padding, which is often omitted when
+/// copied.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -173,8 +174,8 @@ fn cipher(key: &[u8; KEY_BYTES], info: &str, salt: &[u8]) -> Option<Aes256Gcm> {
     Some(Aes256Gcm::new(Key::<Aes256Gcm>::from_slice(&derived)))
 }
 
-/// 32 bytes as they are, or base64 of 32 bytes. The two cannot be confused:
-/// Reads a key of 32 bytes. As base64 it has 43 or 44 characters, so that the two forms differ.
+/// Reads a key: 32 raw bytes, or base64 of 32 bytes. Base64 has 43 or 44 characters, so the two
+/// forms cannot be confused.
 fn parse(text: &str, name: &str) -> Result<[u8; KEY_BYTES], KeyError> {
     let text = text.trim();
     let bytes = match text.strip_prefix("base64:") {

@@ -1,5 +1,5 @@
 //! Basics that every crate may use. Each module has one subject, and its first lines say
-//! who uses it. No module knows about requests, sites or scripts.
+//! which crates use it. No module knows about requests, sites or scripts.
 
 #![deny(unsafe_code)]
 

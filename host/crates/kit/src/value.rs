@@ -3,9 +3,9 @@
 //! use it for their arguments and results, and `store` for the values in its rows.
 //!
 //! Numbers are JavaScript's: finite doubles, `-0` included. The bytes come from the sandbox
-//! and are hostile. Decoding therefore bounds the nesting, and never allocates more than the
-//! input justifies byte by byte. rmp-serde's own decoding to `serde_json::Value` does neither
-//! and accepts binary, extension types and non-finite numbers.
+//! and are hostile. Decoding therefore bounds the nesting, and never allocates more memory than
+//! the input's length allows. rmp-serde's own decoding to `serde_json::Value` does neither and
+//! accepts binary, extension types and non-finite numbers.
 
 use std::fmt;
 

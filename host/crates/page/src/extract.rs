@@ -25,7 +25,7 @@ use tags::{Tags, backend_scripts, is_backend};
 /// Elements whose content some parsers read as text and others as HTML.
 const RAW_TEXT: &str =
     "script, style, textarea, title, noscript, xmp, iframe, noembed, noframes, plaintext, template";
-/// What an author may have written to end a comment that ended earlier.
+/// Text that an author may write to close a comment that has already ended.
 const COMMENT_ENDS: [&str; 5] = ["-->", "--!>", "]]>", "?>", ">"];
 /// How often the visible rest of a file is searched for scripts. Each search removes what
 /// it finds, and that may join the two sides into a new script tag. If the last search still
@@ -252,9 +252,9 @@ fn drop_misplaced(html: &str, parsed: &Parsed, scripts: &Tags, out: &mut Extract
         };
         let is_outside = end > span.whole.end;
         let (end, problem) = match &span.kind {
-            // The tag is the script's own, or part of its source. After the source, it is
-            // inside the script's end tag.
+            // The tag is the script's start tag, or text in its source.
             Kind::Script if tag.start < span.content.end => continue,
+            // The tag is text in the script's end tag.
             Kind::Script => (end, Some(Misplaced::NotAllowedHere)),
             Kind::Comment if is_outside => {
                 ends_after_comments.insert(end);
@@ -275,8 +275,8 @@ fn drop_misplaced(html: &str, parsed: &Parsed, scripts: &Tags, out: &mut Extract
     out.holes.extend(ends_after_comments.into_iter().map(|end| end..comment_end(html, end)));
 }
 
-/// The end of the comment that the author meant to close after a script that ends at `at`.
-/// Without such an end it is `at`.
+/// Returns the end of a comment that the author closed after the script. `at` is the end of the
+/// script; returns `at` if no comment end follows.
 fn comment_end(html: &str, at: usize) -> usize {
     let rest = html.get(at..).unwrap_or_default();
     let text = rest.trim_ascii_start();
@@ -306,8 +306,8 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Hides start tags that only come about because the text before a hole and the text after
-/// it are joined. Repeats until there are none.
+/// Hides start tags that appear only when the text before and after a hole is joined. Repeats
+/// until there are none.
 fn drop_glued(html: &str, out: &mut Extracted) {
     if out.holes.is_empty() {
         return;

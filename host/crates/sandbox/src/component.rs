@@ -49,7 +49,7 @@ pub enum ComponentError {
 /// What is wrong with the engine's component.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineFault {
-    /// There is nothing that could take a page's bytecode.
+    /// The engine exports no allocator for the bytecode.
     #[error("no instance exports `{ALLOCATE}`")]
     NoAllocator,
     /// A core module imports something that is not a function, memory, table or global.
@@ -105,7 +105,7 @@ impl EngineParts {
         let mut wiring = enc::Component::new();
         let mut modules: Vec<CoreModule> = Vec::new();
         let mut main = MainInstance::default();
-        // Nested modules are replaced, and nested components copied, without a look inside.
+        // Nested modules are replaced, and nested components are copied unread.
         let mut skip_until = 0;
         for payload in Parser::new(0).parse_all(engine_wasm) {
             let payload = payload?;

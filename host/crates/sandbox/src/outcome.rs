@@ -43,7 +43,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the script ended in another way than its author wrote.
+    /// Whether the run failed.
     pub fn is_failure(self) -> bool {
         !matches!(self, Self::Ok | Self::Stopped)
     }

@@ -1,8 +1,8 @@
 //! A visitor's session during one request, handoff tokens, and request rates.
 //!
-//! A [`Session`] keeps the changes of its request apart from the stored values. When the
-//! request ends, the changes are applied to the row as it is then, so that two requests at
-//! the same time do not lose each other's keys.
+//! A [`Session`] keeps the changes of its request apart from the stored values. At the end of
+//! the request, the changes are applied to the current row, so that two requests at the same
+//! time do not lose each other's keys.
 
 #![deny(unsafe_code)]
 

@@ -88,8 +88,8 @@ pub struct ServerConfig {
     #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
     #[schemars(with = "DurationText")]
     pub body_timeout: Duration,
-    /// How long a client may accept no data of a response. After that the server closes the
-    /// connection.
+    /// How long the server waits for a client that does not read the response. After that the
+    /// server closes the connection.
     #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
     #[schemars(with = "DurationText")]
     pub write_timeout: Duration,
@@ -130,8 +130,9 @@ pub struct AdminConfig {
     /// The address and port of the console, the API, `/healthz`, `/readyz` and `/metrics`. The
     /// console and the API require the token.
     pub listen: SocketAddr,
-    /// The token of operators. Better set `SLUICE_ADMIN__TOKEN` than write it into a file. Defaults
-    /// to the content of the file `admin.token` in the data folder, which the server creates.
+    /// The token of operators. Prefer `SLUICE_ADMIN__TOKEN`, so that no file contains the token.
+    /// Defaults to the content of the file `admin.token` in the data folder, which the server
+    /// creates.
     pub token: Option<AdminToken>,
     /// The host names under which operators reach this listener, besides loopback names. Requests
     /// for any other Host get status 421.
@@ -198,8 +199,8 @@ pub struct LogConfig {
     pub keep: Duration,
     /// The number of runs that are stored. If there are more, the oldest are deleted.
     pub rows_max: u64,
-    /// The share of successful runs without console lines that are stored, too. Runs that failed
-    /// or logged a line are always stored.
+    /// Runs that failed or logged a line are always stored. This is the share of the other runs
+    /// (successful, no console lines) that is also stored.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }
@@ -277,8 +278,8 @@ pub struct CacheConfig {
     /// folder of the embedded database, or in the data folder if the database is PostgreSQL.
     #[schemars(example = "/var/cache/sluice")]
     pub dir: Option<PathBuf>,
-    /// The size of the cache in bytes. The least recently used entries are deleted to stay below
-    /// it, but none that is in use.
+    /// The size of the cache in bytes. If the cache is larger, Sluice deletes the least recently
+    /// used entries. It keeps entries that are in use.
     pub bytes_max: u64,
 }
 

@@ -310,7 +310,7 @@ pub fn index_key(dir: &Path) -> CacheKey {
     CacheKey::of([b"index".as_slice(), place.as_os_str().as_encoded_bytes()])
 }
 
-/// Logs settings of `brand.toml` that have no effect, or another effect than they say.
+/// Logs settings of `brand.toml` that are ignored or reduced.
 fn log_setting_warnings(limits: &LimitPolicy, id: &str, config: &BrandConfig, folder: &BrandFolder) {
     let brand = BrandLayers { brand: id, own: &config.limits, page: None };
     let sentence = |clamped: ClampedLimit| format!("{}: {clamped}", clamped.origin);

@@ -2,9 +2,8 @@
 //! reading there. The states are those of the HTML standard's tokenizer, without those that make
 //! no difference to escaping.
 //!
-//! This is our own tokenizer because `html5ever` and `lol_html` need the page's bytes in their
-//! order. Here a value of unknown content is a step of its own, branches start from the same
-//! state and are merged after it, and text that would be ambiguous is an error of the author.
+//! `html5ever` and `lol_html` need the complete text in order. This tokenizer steps over values,
+//! merges branches, and reports ambiguous text as an error.
 
 mod comment;
 mod document;

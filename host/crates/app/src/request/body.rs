@@ -23,7 +23,7 @@ pub enum Body {
     Dropped,
 }
 
-/// Why a request is rejected whose body is incomplete.
+/// Why a request with an incomplete body is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {
     /// The connection ended before the body, or the chunks of the body are invalid.

@@ -40,8 +40,8 @@ impl<'a> Script<'_, 'a> {
         }
     }
 
-    /// Notes a use of `setVariable` that is not a call: whoever gets the function may set any
-    /// variable.
+    /// Notes a use of `setVariable` that is not a call: code that receives the function may set
+    /// any variable.
     pub(super) fn passed_on(&mut self, node: &AstNode<'a>) {
         let AstKind::IdentifierReference(name) = node.kind() else { return };
         if name.name != "setVariable" || !self.is_global(name) {

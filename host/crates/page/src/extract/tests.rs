@@ -131,7 +131,7 @@ fn rejects_scripts_in_svg_and_math() {
 }
 
 #[test]
-fn hides_scripts_that_a_hole_would_put_together() {
+fn hides_script_tags_formed_by_removing_a_script() {
     let script = "<script scope=backend>x</script>";
     for (html, visible) in [
         (format!("ü<scr{script}ipt scope=backend>SECRET</script>b"), "üb"),

@@ -1,6 +1,6 @@
-//! CRM data. The reads stand here: each is one statement and so one round trip, and all of its
-//! data are of one moment. The server leaves out values that would make the result too large.
-//! What writes and declarations need is in the modules below.
+//! CRM data. This module has the reads. Each read of fields or entries is one statement, so it
+//! takes one round trip and sees one snapshot. The server leaves out values that would make the
+//! result too large. The submodules contain the code for writes and declarations.
 
 mod load;
 mod schema;

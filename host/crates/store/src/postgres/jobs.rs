@@ -36,7 +36,7 @@ const COUNT: &str = "SELECT
     (SELECT count(*) FROM job WHERE state = 'parked'),
     (SELECT created_at FROM job WHERE state = 'waiting' ORDER BY id LIMIT 1)";
 
-/// The lock keeps workers from taking jobs that an operator changes, and the other way round.
+/// The lock keeps a worker and an operator from changing the same job at once.
 const CHOOSE: &str = "SELECT id, brand, write, state = 'parked' FROM job
     WHERE ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR brand = $2)
     AND (state = 'parked' OR (state = 'waiting' AND $1 IS NOT NULL))

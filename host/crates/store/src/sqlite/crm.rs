@@ -1,4 +1,5 @@
-//! CRM data. The reads stand here; what writes and declarations need is in the modules below.
+//! CRM data. This module has the reads. The submodules contain the code for writes and
+//! declarations.
 
 mod load;
 pub(super) mod schema;

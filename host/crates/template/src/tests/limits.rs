@@ -108,7 +108,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 /// Checks that the page renders, or that the error names an existing place.
-fn renders_or_names_the_place(source: &str, include: &str) {
+fn renders_or_reports_a_valid_position(source: &str, include: &str) {
     let own = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
     let include = own(include);
     let files = Files { layouts: vec![("base", include)], components: vec![("card", include)] };
@@ -125,16 +125,16 @@ proptest! {
 
     #[test]
     fn handles_any_text(source in "\\PC{0,80}") {
-        renders_or_names_the_place(&source, "");
+        renders_or_reports_a_valid_position(&source, "");
     }
 
     #[test]
     fn handles_any_mix_of_pieces(pieces in prop::collection::vec(piece(), 0..14), include in prop::collection::vec(piece(), 0..6)) {
-        renders_or_names_the_place(&pieces.concat(), &include.concat());
+        renders_or_reports_a_valid_position(&pieces.concat(), &include.concat());
     }
 
     #[test]
     fn handles_any_expression(pieces in prop::collection::vec(piece(), 0..6), inner in "[a-z0-9 .|:+!<>=&'\"()\\[\\]{},?-]{0,24}") {
-        renders_or_names_the_place(&format!("{{{{ {inner} }}}}{}", pieces.concat()), "");
+        renders_or_reports_a_valid_position(&format!("{{{{ {inner} }}}}{}", pieces.concat()), "");
     }
 }

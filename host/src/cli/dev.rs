@@ -49,6 +49,7 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     // Scripts and tests read these lines to learn the ports.
     announce(&format!("sluice: serving on http://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));
+    announce(&format!("sluice: data in {}", app.places.data.path().display()));
     announce(&format!("sluice: watching {}; Ctrl-C stops", args.site_dir.join("brands").display()));
     dev.started(&app.live().site, took);
     if args.open {

@@ -120,8 +120,8 @@ impl Places {
         let in_site = site_dir.join("data");
         if let Some(found) = DATA_FILES.iter().map(|name| in_site.join(name)).find(|path| path.exists()) {
             // The data are one level deeper if the settings say so.
-            let target =
-                embedded.and_then(Path::parent).map_or_else(|| data.to_owned(), |dir| data.join(dir));
+            let deeper = embedded.and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty());
+            let target = deeper.map_or_else(|| data.to_owned(), |dir| data.join(dir));
             return Err(PlaceError::Leftover { found, move_it: move_command(&in_site, &target) });
         }
         let dir = OperatorDir::outside(site_dir, data).map_err(PlaceError::Default)?;

@@ -37,6 +37,7 @@ mod limits;
 mod memory_reset;
 mod mistakes;
 mod new;
+mod operator_dir;
 mod overload;
 mod postgres;
 mod public;

@@ -38,7 +38,8 @@ enum Edited {
 fn main() {
     let site = tempfile::tempdir().expect("a folder for the site");
     write_site(site.path());
-    let (server, address) = serve(site.path());
+    let data = tempfile::tempdir().expect("a folder for the data");
+    let (server, address) = serve(site.path(), data.path());
     let browser = Browser::open();
     browser.go(&format!("{address}/page/7"));
     println!(
@@ -127,13 +128,13 @@ impl Drop for Server {
     }
 }
 
-fn serve(site: &Path) -> (Server, String) {
+fn serve(site: &Path, data: &Path) -> (Server, String) {
     let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/sluice");
     let mut process = Command::new(binary)
         .arg("dev")
         .arg(site)
         .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
-        .arg(site.join("data"))
+        .arg(data)
         .stdout(Stdio::piped())
         .spawn()
         .expect("target/release/sluice is built");

@@ -43,8 +43,8 @@ pub(crate) struct ServerOptions {
     command: Command,
     data_dir: PathBuf,
     data: Option<TempDir>,
-    /// Whether the database is on a server and not in `data_dir`.
-    is_shared: bool,
+    /// Whether the program chooses the data folder.
+    has_default_data: bool,
     /// Addresses of the visitors' and the operators' listener.
     listen: [SocketAddr; 2],
 }
@@ -75,7 +75,7 @@ impl ServerOptions {
             command,
             data_dir: data.path().to_owned(),
             data: Some(data),
-            is_shared: false,
+            has_default_data: false,
             listen: [FREE_PORT; 2],
         }
     }
@@ -123,6 +123,19 @@ impl ServerOptions {
         self
     }
 
+    /// Uses the folder that the program chooses below `states`, the folder for states of the user.
+    pub(crate) fn default_data(mut self, states: &Path) -> Self {
+        self.command.env("XDG_STATE_HOME", states).env_remove("STATE_DIRECTORY");
+        self.has_default_data = true;
+        self
+    }
+
+    /// Starts the server in this working directory.
+    pub(crate) fn current_dir(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     /// With the code cache of earlier servers. Otherwise each start compiles the engine, which
     /// takes most of the time of a small test.
     pub(crate) fn warm(mut self) -> Self {
@@ -134,7 +147,6 @@ impl ServerOptions {
     /// Uses a PostgreSQL database, and the key that hosts on one database must share.
     pub(crate) fn postgres(mut self, url: &str) -> Self {
         self.command.env("SLUICE_DATABASE__URL", url).env("APP_KEY", APP_KEY);
-        self.is_shared = true;
         self
     }
 
@@ -150,9 +162,10 @@ impl Server {
     }
 
     fn run(options: ServerOptions) -> Self {
-        let ServerOptions { mut command, data_dir, data, is_shared, listen: [visitors, operators] } = options;
+        let ServerOptions { mut command, data_dir, data, has_default_data, listen: [visitors, operators] } =
+            options;
         command.args(["--listen", &visitors.to_string(), "--admin-listen", &operators.to_string()]);
-        if !is_shared {
+        if !has_default_data {
             command.arg("--data").arg(&data_dir);
         }
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

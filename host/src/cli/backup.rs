@@ -36,7 +36,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || sqlite::backup(&from, &to)).await??;
     drop(progress);
     outln!("{} is a backup of {}", args.file.display(), path.display());
-    let key = path.with_file_name("app.key");
+    let key = args.database.key_file()?;
+    let key = key.path();
     if key.exists() {
         outln!("Keep {} with the backup: its sessions cannot be read without this key.", key.display());
     }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sluice_site::{brand_ids, config};
+use sluice_kit::operator_dir::OperatorFile;
+use sluice_site::brand_ids;
+use sluice_site::config::{self, SiteConfig};
+use sluice_site::places::Places;
 use sluice_store::Store;
 use sluice_store::location::Location;
 use sluice_text::suggest::hint;
@@ -13,7 +16,7 @@ pub(crate) struct DatabaseArgs {
     /// The site's folder
     #[arg(default_value = ".")]
     pub site_dir: PathBuf,
-    /// The folder of the embedded database [default: the folder in database.url, or data]
+    /// The data folder, as given to `sluice serve` [default: as that of `sluice serve`]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -27,11 +30,21 @@ impl DatabaseArgs {
 
     /// The database that `sluice serve` would use.
     pub(crate) fn location(&self) -> anyhow::Result<Location> {
-        let mut config = config::read_site(&self.site_dir, std::env::vars())?;
-        if let Some(data) = &self.data {
-            config.keep_data_in(data);
-        }
-        Ok(Location::of(&config.database.url, config.database.connections_max)?)
+        let config = self.config()?;
+        Ok(Location::of(&self.places(&config)?.database, config.database.connections_max)?)
+    }
+
+    /// The application key of the data folder, which need not exist.
+    pub(crate) fn key_file(&self) -> anyhow::Result<OperatorFile> {
+        Ok(self.places(&self.config()?)?.data.file("app.key")?)
+    }
+
+    fn config(&self) -> anyhow::Result<SiteConfig> {
+        Ok(config::read_site(&self.site_dir, std::env::vars())?)
+    }
+
+    fn places(&self, config: &SiteConfig) -> anyhow::Result<Places> {
+        Ok(Places::of(&self.site_dir, config, self.data.as_deref())?)
     }
 
     /// The chosen brand, or all brands of the site.

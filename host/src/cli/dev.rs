@@ -16,6 +16,7 @@ use sluice_journey::JourneyService;
 use sluice_kit::terminal::announce;
 use sluice_server::{self as server, Bound};
 use sluice_site::config::{self, SiteConfig};
+use sluice_site::places::Places;
 use sluice_telemetry::Telemetry;
 
 use super::output::{Lines, Output};
@@ -31,8 +32,8 @@ pub(crate) struct Args {
     /// The address of the console [default: admin.listen, or 127.0.0.1:9090; another port if it is in use]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
-    /// The folder of the embedded database, the application key and other files [default: the folder
-    /// in database.url, or data]
+    /// The folder of the embedded database, the application key and other files, outside the site
+    /// [default: the folder in SLUICE_DATABASE__URL or STATE_DIRECTORY, or one in ~/.local/state/sluice]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Open the site in your browser
@@ -49,6 +50,7 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     // Scripts and tests read these lines to learn the ports.
     announce(&format!("sluice: serving on http://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));
+    announce(&format!("sluice: data in {}", app.places.data.path().display()));
     announce(&format!("sluice: watching {}; Ctrl-C stops", args.site_dir.join("brands").display()));
     dev.started(&app.live().site, took);
     if args.open {
@@ -83,10 +85,13 @@ async fn start(
             Ok(config) => {
                 // An address in use is an error at once: no change of the site would free it.
                 let bound = Bound::new(&config)?;
+                // So is a place of the operator's files that cannot be used.
+                let places = Places::of(&args.site_dir, &config, args.data.as_deref())?;
                 let telemetry = Arc::clone(telemetry);
                 let app = App::start(
                     args.site_dir.clone(),
                     &config,
+                    places,
                     telemetry,
                     progress.shared(),
                     Some(Dev::observer(dev)),
@@ -124,9 +129,6 @@ fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
         // `sluice dev` may be running for another site.
         None if TcpListener::bind(config.admin.listen).is_err() => config.admin.listen.set_port(0),
         None => {}
-    }
-    if let Some(data) = &args.data {
-        config.keep_data_in(data);
     }
     Ok(config)
 }

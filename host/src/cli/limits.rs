@@ -11,6 +11,7 @@ use sluice_limits::grouped;
 use sluice_limits::policy::EffectiveLimit;
 use sluice_runs::execution_log::query::{LogReader, PageSummary};
 use sluice_site::config::{self, BrandConfig, SiteConfig};
+use sluice_site::places::Places;
 use sluice_site::table::{PageTable, url_path};
 use sluice_site::{BrandFolder, brand_ids, limit_layers};
 use sluice_text::suggest;
@@ -60,7 +61,7 @@ struct SuggestArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The folder of the embedded database, as given to `sluice serve`
+    /// The data folder, as given to `sluice serve` [default: as that of `sluice serve`]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -91,19 +92,17 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
     if !(args.headroom.is_finite() && args.headroom >= 1.0) {
         bail!("--headroom {}: it must be 1 or more", args.headroom);
     }
-    let mut site = config::read_site(&args.site_dir, std::env::vars())?;
-    if let Some(data) = &args.data {
-        site.keep_data_in(data);
-    }
+    let site = config::read_site(&args.site_dir, std::env::vars())?;
     let policy = site.limit_policy();
-    let path = site.execution_log_path();
+    let places = Places::of(&args.site_dir, &site, args.data.as_deref())?;
+    let path = places.log.path();
     if !path.exists() {
         bail!(
             "there is no log of runs at {}: the server writes it (see [log] in sluice.toml)",
             path.display()
         );
     }
-    let reader = LogReader::open(&path)?;
+    let reader = LogReader::open(path)?;
     let mut rows = Vec::new();
     for PageSummary { brand, page, stats } in reader.summaries(args.brand.as_deref(), 0)? {
         let Some(file) = page.strip_prefix("pages/") else { continue };

@@ -9,6 +9,7 @@ use sluice_kit::clock::iso_utc;
 use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::query::{Filter, LogReader};
 use sluice_site::config;
+use sluice_site::places::Places;
 use sluice_text::printable::{printable, printable_json};
 
 use super::output::outln;
@@ -39,24 +40,22 @@ pub(crate) struct Args {
     /// Print JSON, one object on each line
     #[arg(long)]
     json: bool,
-    /// The folder of the embedded database, as given to `sluice serve`
+    /// The data folder, as given to `sluice serve` [default: as that of `sluice serve`]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let mut config = config::read_site(&args.site_dir, std::env::vars())?;
-    if let Some(data) = &args.data {
-        config.keep_data_in(data);
-    }
-    let path = config.execution_log_path();
+    let config = config::read_site(&args.site_dir, std::env::vars())?;
+    let places = Places::of(&args.site_dir, &config, args.data.as_deref())?;
+    let path = places.log.path();
     if !path.exists() {
         bail!(
             "there is no log of runs at {}: the server writes it (see [log] in sluice.toml)",
             path.display()
         );
     }
-    let reader = LogReader::open(&path)?;
+    let reader = LogReader::open(path)?;
     let filter = Filter {
         brand: args.brand.clone(),
         page: args.page.as_deref().map(page_file),

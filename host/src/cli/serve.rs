@@ -9,6 +9,7 @@ use sluice_journey::JourneyService;
 use sluice_kit::terminal::announce;
 use sluice_server::{self as server, Bound};
 use sluice_site::config;
+use sluice_site::places::Places;
 use sluice_telemetry::Telemetry;
 
 use super::output::{Lines, Output};
@@ -24,8 +25,8 @@ pub(crate) struct Args {
     /// The address for operators [default: admin.listen, or 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     admin_listen: Option<SocketAddr>,
-    /// The folder of the embedded database, the application key and other files [default: the folder
-    /// in database.url, or data]
+    /// The folder of the embedded database, the application key and other files, outside the site
+    /// [default: the folder in SLUICE_DATABASE__URL or STATE_DIRECTORY, or one in ~/.local/state/sluice]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -38,12 +39,11 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     if let Some(listen) = args.admin_listen {
         config.admin.listen = listen;
     }
-    if let Some(data) = &args.data {
-        config.keep_data_in(data);
-    }
+    let places = Places::of(&args.site_dir, &config, args.data.as_deref())?;
     let progress = output.progress(Lines::Log);
     let service = Arc::new(JourneyService::default());
-    let app = App::start(args.site_dir.clone(), &config, telemetry, progress.shared(), None, service).await?;
+    let app = App::start(args.site_dir.clone(), &config, places, telemetry, progress.shared(), None, service)
+        .await?;
     drop(progress);
     // Listen only now: monitors take a server that accepts connections for ready.
     let bound = Bound::new(&config)?;

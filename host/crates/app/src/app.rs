@@ -1,6 +1,6 @@
 //! The state that lives as long as the process.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,6 +13,7 @@ use sluice_crm::access::CrmAccess;
 use sluice_crm::{CapsOfBrand, CrmCaps};
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::{KeyError, Keys};
+use sluice_kit::operator_dir::{OperatorDir, OperatorFile};
 use sluice_kit::progress::Progress;
 use sluice_page::store::PageStore;
 use sluice_page::{Page, PageContent};
@@ -23,6 +24,7 @@ use sluice_session::handoff::Handoff;
 use sluice_session::rate::Rates;
 use sluice_session::storage::Sessions;
 use sluice_site::config::{self, ConfigError, SiteConfig};
+use sluice_site::places::Places;
 use sluice_site::{Brand, load, user_cache};
 use sluice_store::Store;
 use sluice_store::location::{Location, LocationError, OpenError};
@@ -43,7 +45,8 @@ pub struct App {
     live: ArcSwap<Live>,
     /// The site's folder.
     pub site_dir: PathBuf,
-    secrets_dir: Option<PathBuf>,
+    /// Where the operator's files are.
+    pub places: Places,
     pub(crate) settings: Arc<tokio::sync::Mutex<Settings>>,
     pub(crate) pages: Arc<PageStore>,
     /// Runs and compiles scripts.
@@ -79,8 +82,8 @@ pub struct AppParts {
     pub keys: Keys,
     /// The database.
     pub store: Arc<dyn Store>,
-    /// The folder for files whose place the settings leave open.
-    pub data_dir: Option<PathBuf>,
+    /// Where the operator's files are.
+    pub places: Places,
     /// The time that scripts, sessions and tokens see.
     pub clock: Clock,
     /// The seed of the scripts' random numbers. `None` takes them from the system.
@@ -133,29 +136,32 @@ impl App {
     pub async fn start(
         site_dir: PathBuf,
         config: &SiteConfig,
+        places: Places,
         telemetry: Arc<Telemetry>,
         progress: Arc<Progress>,
         dev: Option<Arc<dyn Observer>>,
         service: Arc<dyn Service>,
     ) -> Result<Arc<Self>, StartError> {
-        let location = Location::of(&config.database.url, config.database.connections_max)
-            .map_err(StartError::Location)?;
+        let location =
+            Location::of(&places.database, config.database.connections_max).map_err(StartError::Location)?;
         telemetry.set_database_system(location.system());
-        let data_dir = location.data_dir();
+        // Hosts that share a database share no folder.
+        let of_keys = matches!(location, Location::Sqlite(_)).then_some(&places.data);
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(
             environment("APP_KEY").as_deref(),
             environment("APP_KEYS_PREVIOUS").as_deref(),
-            data_dir.as_deref(),
+            of_keys,
         )
         .map_err(StartError::Keys)?;
         let store = location.open().await.map_err(StartError::Database)?;
         // `sluice dev` shares its compiled code with the other tools for authors.
-        let is_shared = dev.is_some() && config.cache.dir.is_none();
-        let of_tools = if is_shared { user_cache::code_cache(config) } else { None };
-        let cache = of_tools.or_else(|| open_cache(config, data_dir.as_deref(), &keys));
+        let cache = match dev {
+            Some(_) => user_cache::code_cache(&site_dir, config),
+            None => open_cache(config, &places.cache, &keys),
+        };
         let clock = Clock::Host;
-        let parts = AppParts { keys, store, data_dir, clock, seed: None, cache, progress, dev, service };
+        let parts = AppParts { keys, store, places, clock, seed: None, cache, progress, dev, service };
         Self::start_on(parts, site_dir, config, telemetry).await
     }
 
@@ -169,16 +175,15 @@ impl App {
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
     ) -> Result<Arc<Self>, StartError> {
-        let AppParts { keys, store, data_dir, clock, seed, cache, progress, dev, service } = parts;
+        let AppParts { keys, store, places, clock, seed, cache, progress, dev, service } = parts;
         let (sandbox, cache) = prepare_engine(config, cache, &progress).await?;
         let pages = PageStore::new(cache);
-        let secrets_dir = config.secrets.dir.clone().or_else(|| Some(data_dir?.join("secrets")));
         let context = LoadContext {
             sandbox: &sandbox,
             pages: &pages,
             store: store.as_ref(),
             site_dir: &site_dir,
-            secrets_dir: secrets_dir.as_deref(),
+            secrets_dir: places.secrets.as_ref(),
             progress: &progress,
         };
         let (live, report) = loading::load(&context, config, None).await.map_err(StartError::Load)?;
@@ -192,7 +197,7 @@ impl App {
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
         };
-        let executions = Arc::new(start_execution_log(config)?);
+        let executions = Arc::new(start_execution_log(config, places.log.clone())?);
         let mut observers: Vec<Arc<dyn Observer>> =
             vec![Arc::new(RunLogObserver), Arc::new(ExecutionObserver(Arc::clone(&executions)))];
         observers.extend(dev);
@@ -205,7 +210,7 @@ impl App {
         Ok(Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             site_dir,
-            secrets_dir,
+            places,
             settings,
             pages: Arc::new(pages),
             sandbox: Arc::new(sandbox),
@@ -235,7 +240,7 @@ impl App {
         Self {
             live: ArcSwap::new(self.live()),
             site_dir: self.site_dir.clone(),
-            secrets_dir: self.secrets_dir.clone(),
+            places: self.places.clone(),
             settings: Arc::clone(&self.settings),
             pages: Arc::clone(&self.pages),
             sandbox: Arc::clone(&self.sandbox),
@@ -285,7 +290,7 @@ impl App {
             pages: &self.pages,
             store: self.store.as_ref(),
             site_dir: &self.site_dir,
-            secrets_dir: self.secrets_dir.as_deref(),
+            secrets_dir: self.places.secrets.as_ref(),
             progress: &self.progress,
         }
     }
@@ -353,9 +358,9 @@ async fn prepare_engine(
     Ok((sandbox, cache))
 }
 
-fn start_execution_log(config: &SiteConfig) -> Result<ExecutionLog, StartError> {
+fn start_execution_log(config: &SiteConfig, path: OperatorFile) -> Result<ExecutionLog, StartError> {
     let options = ExecutionLogOptions {
-        path: config.execution_log_path(),
+        path,
         keep: config.log.keep,
         rows_max: config.log.rows_max,
         sample: config.log.sample,
@@ -372,13 +377,12 @@ fn log_load(report: &ReloadReport) {
 }
 
 /// Opens the code cache. Returns `None` if its folder cannot be used; pages then stay in memory.
-fn open_cache(config: &SiteConfig, data_dir: Option<&Path>, keys: &Keys) -> Option<CodeCache> {
-    let dir = config.cache.dir.clone().or_else(|| Some(data_dir?.join("cache")))?;
-    match CodeCache::open(&dir, keys, config.cache.bytes_max) {
+fn open_cache(config: &SiteConfig, dir: &OperatorDir, keys: &Keys) -> Option<CodeCache> {
+    match CodeCache::open(dir, keys, config.cache.bytes_max) {
         Ok(cache) => Some(cache),
         Err(error) => {
             tracing::warn!(
-                folder = %dir.display(),
+                folder = %dir.path().display(),
                 %error,
                 "compiled code cannot be stored, so every start compiles all pages"
             );

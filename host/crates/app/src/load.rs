@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use sluice_crm::{CrmSchema, SchemaError};
 use sluice_kit::StoreError;
+use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
 use sluice_limits::policy::LimitPolicy;
 use sluice_page::store::PageStore;
@@ -159,7 +160,7 @@ pub(crate) struct LoadContext<'a> {
     pub pages: &'a PageStore,
     pub store: &'a dyn Store,
     pub site_dir: &'a Path,
-    pub secrets_dir: Option<&'a Path>,
+    pub secrets_dir: Option<&'a OperatorDir>,
     pub progress: &'a Progress,
 }
 
@@ -297,7 +298,7 @@ fn report_pages(site: &Site, old: Option<&Live>, report: &mut ReloadReport) {
     report.pages = site.brands().map(|brand| brand.pages.pages().count()).sum();
 }
 
-fn load_secrets(site: &Site, dir: Option<&Path>) -> Result<Secrets, LoadError> {
+fn load_secrets(site: &Site, dir: Option<&OperatorDir>) -> Result<Secrets, LoadError> {
     let brands: Vec<&str> = site.brands().map(|brand| brand.id.as_str()).collect();
     Secrets::load(&brands, std::env::vars(), dir).map_err(LoadError::Secrets)
 }

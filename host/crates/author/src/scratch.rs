@@ -15,10 +15,12 @@ use sluice_app::service::Service;
 use sluice_kit::StoreError;
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;
+use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
-use sluice_site::{Brand, config, user_cache};
+use sluice_site::config::{self, SiteConfig};
+use sluice_site::places::{PlaceError, Places};
+use sluice_site::{Brand, user_cache};
 use sluice_store::Store;
-use sluice_store::location::Location;
 use sluice_store::sqlite::{self, BackupError, SqliteOptions, SqliteStore};
 use sluice_telemetry::Telemetry;
 use sluice_text::suggest;
@@ -111,18 +113,20 @@ impl Scratch {
     ) -> Result<Self, ScratchError> {
         let mut config = config::read_site(site_dir, std::env::vars()).map_err(ScratchError::site)?;
         let folder = tempfile::tempdir().map_err(ScratchError::Folder)?;
-        if config.secrets.dir.is_none() {
-            let location = Location::of(&config.database.url, config.database.connections_max);
-            let data_dir = location.map_err(ScratchError::site)?.data_dir();
-            config.secrets.dir = data_dir.map(|dir| dir.join("secrets"));
-        }
-        config.log.path = Some(folder.path().join("runs.db"));
+        let data = OperatorDir::outside(site_dir, folder.path()).map_err(ScratchError::site)?;
+        let places = Places {
+            database: format!("sqlite:{}", prepared(&folder).display()),
+            secrets: secrets(site_dir, &config)?,
+            cache: data.dir("cache").map_err(ScratchError::site)?,
+            log: data.file("runs.db").map_err(ScratchError::site)?,
+            data,
+        };
         config.limits.max.concurrent_runs = Some(CONCURRENT_RUNS);
         let parts = AppParts {
-            keys: Keys::of_dir(folder.path()).map_err(ScratchError::site)?,
-            cache: user_cache::code_cache(&config),
+            keys: Keys::of_dir(&places.data).map_err(ScratchError::site)?,
+            cache: user_cache::code_cache(site_dir, &config),
             store: open(&prepared(&folder)).await?,
-            data_dir: None,
+            places,
             clock: fixed.clock,
             seed: fixed.seed,
             progress,
@@ -174,6 +178,15 @@ impl Scratch {
         };
         let brand = brands.iter().find(|brand| brand.id == id).cloned();
         brand.ok_or_else(|| BrandError::Unknown { id: id.to_owned(), known: known() })
+    }
+}
+
+/// The folder of the site's real secrets. `None` if there is no folder for data.
+fn secrets(site_dir: &Path, config: &SiteConfig) -> Result<Option<OperatorDir>, ScratchError> {
+    match Places::of(site_dir, config, None) {
+        Ok(places) => Ok(places.secrets),
+        Err(PlaceError::NoStateFolder) => Ok(None),
+        Err(error) => Err(ScratchError::site(error)),
     }
 }
 

@@ -77,7 +77,7 @@ impl Site {
             memory_bytes_max: self.config.limits.max.memory_bytes(),
             ..SandboxConfig::default()
         };
-        let cache = user_cache::code_cache(&self.config);
+        let cache = user_cache::code_cache(&self.dir, &self.config);
         Sandbox::with_cache(&config, cache.as_ref())
     }
 

@@ -11,7 +11,7 @@
 mod file;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, Key, KeyInit, Nonce};
@@ -19,6 +19,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
 use hkdf::Hkdf;
 use sha2::Sha256;
+
+use crate::operator_dir::{OperatorDir, OperatorDirError};
 
 /// The `info` of session handoff tokens. The salt is the brand id. The token format fixes it.
 pub const HANDOFF_TOKEN: &str = "ef-session-handoff-v1";
@@ -57,6 +59,9 @@ pub enum KeyError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The key file is a link into the site.
+    #[error(transparent)]
+    Place(#[from] OperatorDirError),
     /// The system gave no random bytes for a nonce.
     #[error("could not seal: no random bytes")]
     NoRandomBytes(#[source] getrandom::Error),
@@ -85,7 +90,7 @@ impl Keys {
     pub fn load(
         app_key: Option<&str>,
         previous: Option<&str>,
-        data_dir: Option<&Path>,
+        data_dir: Option<&OperatorDir>,
     ) -> Result<Self, KeyError> {
         let current = match (app_key, data_dir) {
             (Some(text), _) => parse(text, "APP_KEY")?,
@@ -116,7 +121,7 @@ impl Keys {
     ///
     /// # Errors
     /// The file cannot be read or made, or does not contain a key.
-    pub fn of_dir(dir: &Path) -> Result<Self, KeyError> {
+    pub fn of_dir(dir: &OperatorDir) -> Result<Self, KeyError> {
         Ok(Self { current: file::read_or_make(dir)?.key, previous: Vec::new() })
     }
 

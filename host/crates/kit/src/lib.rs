@@ -1,5 +1,6 @@
 //! Basics that every crate may use. Each module has one subject, and its first lines say
-//! which crates use it. No module knows about requests, sites or scripts.
+//! which crates use it. No module knows about requests or scripts. Of a site, `operator_dir` knows the
+//! folder, and the others nothing.
 
 #![deny(unsafe_code)]
 
@@ -9,6 +10,7 @@ mod future;
 pub mod hex;
 pub mod histogram;
 pub mod keys;
+pub mod operator_dir;
 pub mod page_stats;
 pub mod progress;
 mod store_error;

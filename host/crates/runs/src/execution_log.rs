@@ -8,7 +8,6 @@ mod database;
 pub mod query;
 mod writer;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -19,6 +18,7 @@ use opentelemetry::metrics::Meter;
 use serde::{Deserialize, Serialize};
 
 use sluice_kit::clock::now_ms;
+use sluice_kit::operator_dir::OperatorFile;
 use sluice_kit::page_stats::{Collector, RunCost};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLine, ConsoleLog, Failure};
@@ -32,7 +32,7 @@ const QUEUE_BYTES_MAX: usize = 32 << 20;
 #[derive(Debug, Clone)]
 pub struct ExecutionLogOptions {
     /// The database file.
-    pub path: PathBuf,
+    pub path: OperatorFile,
     /// The age at which runs and histograms are deleted.
     pub keep: Duration,
     /// The most runs that are kept.
@@ -259,7 +259,7 @@ impl ExecutionLog {
 
     /// The database file.
     pub fn path(&self) -> &std::path::Path {
-        &self.options.path
+        self.options.path.path()
     }
 
     /// Publishes the queue and the counts as metrics.

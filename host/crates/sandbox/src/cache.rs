@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use sluice_kit::hex::hex;
 use sluice_kit::keys::Keys;
+use sluice_kit::operator_dir::OperatorDir;
 
 /// The HKDF `info` from which the key of the MACs is derived.
 const CODE_CACHE: &str = "sluice-code-cache-v1";
@@ -95,7 +96,8 @@ impl CodeCache {
     ///
     /// # Errors
     /// The folder cannot be created or written to.
-    pub fn open(dir: &Path, keys: &Keys, bytes_max: u64) -> io::Result<Self> {
+    pub fn open(dir: &OperatorDir, keys: &Keys, bytes_max: u64) -> io::Result<Self> {
+        let dir = dir.path();
         let mut builder = fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.recursive(true).create(dir)?;
@@ -161,7 +163,7 @@ impl CodeCache {
     }
 
     /// Removes the least recently used entries until the folder is small enough, but none of
-    /// those in `keep`.
+    /// those in `keep`, and no file that is not an entry.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -177,6 +179,9 @@ impl CodeCache {
                 if used.elapsed().is_ok_and(|age| age > DRAFT_AGE_MAX) {
                     remove(&entry.path());
                 }
+                continue;
+            }
+            if !is_entry(&entry.file_name().to_string_lossy()) {
                 continue;
             }
             total += metadata.len();
@@ -214,6 +219,12 @@ impl CodeCache {
     }
 }
 
+/// Whether a file has the name of an entry. The folder can contain other files, because a setting
+/// names it.
+fn is_entry(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Removes a file. Another process may have removed it first.
 fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
@@ -235,8 +246,12 @@ mod tests {
         CacheKey::of([name.as_bytes()])
     }
 
+    fn operators(dir: &Path) -> OperatorDir {
+        OperatorDir::outside(&dir.join("site"), dir).unwrap()
+    }
+
     fn open(dir: &Path, bytes_max: u64) -> CodeCache {
-        CodeCache::open(dir, &keys('a'), bytes_max).unwrap()
+        CodeCache::open(&operators(dir), &keys('a'), bytes_max).unwrap()
     }
 
     fn read(cache: &CodeCache, name: &str) -> Option<Vec<u8>> {
@@ -251,7 +266,7 @@ mod tests {
         assert_eq!(read(&cache, "a").unwrap(), b"code");
         assert_eq!(read(&cache, "c"), None);
         // Another host's key, the bytes of another entry, one changed bit, and truncation.
-        assert!(CodeCache::open(dir.path(), &keys('b'), 9).unwrap().read(&key("a")).is_none());
+        assert!(CodeCache::open(&operators(dir.path()), &keys('b'), 9).unwrap().read(&key("a")).is_none());
         assert!(!cache.has(&key("a")), "an entry that is not authentic is removed");
         cache.write(&key("a"), b"code");
         fs::copy(cache.path(&key("b")), cache.path(&key("a"))).unwrap();
@@ -293,6 +308,10 @@ mod tests {
         File::open(&draft).unwrap().set_modified(SystemTime::now() - DRAFT_AGE_MAX * 2).unwrap();
         cache.evict(&HashSet::new()).unwrap();
         assert!(!draft.exists());
+        let foreign = dir.path().join("app.key");
+        fs::write(&foreign, [0; 1_000]).unwrap();
+        cache.evict(&HashSet::new()).unwrap();
+        assert!(foreign.exists(), "only entries are removed");
     }
 
     #[test]

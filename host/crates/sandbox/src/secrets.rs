@@ -11,6 +11,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sluice_kit::operator_dir::{OperatorDir, OperatorDirError};
+
 const VARIABLE: &str = "SLUICE_SECRET_";
 /// Values shorter than this are not masked, because they occur in unrelated text, too.
 const MASKED_BYTES_MIN: usize = 6;
@@ -28,6 +30,9 @@ pub enum SecretsError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A file is a link into the site.
+    #[error(transparent)]
+    Place(#[from] OperatorDirError),
     /// Other users than the owner can read a file.
     #[error("{} can be read by others: run `chmod 600` on it", .0.display())]
     ReadableByOthers(PathBuf),
@@ -75,12 +80,12 @@ impl Secrets {
     pub fn load(
         brands: &[&str],
         environment: impl Iterator<Item = (String, String)>,
-        dir: Option<&Path>,
+        dir: Option<&OperatorDir>,
     ) -> Result<Self, SecretsError> {
         let mut all: HashMap<&str, BTreeMap<String, String>> = HashMap::new();
         for brand in brands {
-            let file = dir.map(|dir| dir.join(format!("{brand}.toml")));
-            all.insert(brand, file.map(|file| read(&file)).transpose()?.unwrap_or_default());
+            let file = dir.map(|dir| dir.file(format!("{brand}.toml"))).transpose()?;
+            all.insert(brand, file.map(|file| read(file.path())).transpose()?.unwrap_or_default());
         }
         for (variable, value) in environment {
             if let Some((brand, name)) = owner(brands, &variable) {
@@ -217,12 +222,12 @@ mod tests {
         own.collect::<Vec<_>>().into_iter()
     }
 
-    fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+    fn file(text: &str, mode: u32) -> (tempfile::TempDir, OperatorDir) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shop.toml");
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        let folder = dir.path().to_owned();
+        let folder = OperatorDir::outside(&dir.path().join("site"), dir.path()).unwrap();
         (dir, folder)
     }
 

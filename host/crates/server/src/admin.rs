@@ -51,11 +51,10 @@ impl AdminState {
     /// # Errors
     /// The operators' token is invalid, or its file cannot be read or created.
     pub(crate) fn new(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> Result<Self, AdminStartError> {
-        let data_dir = config.execution_log_path().parent().map(PathBuf::from).unwrap_or_default();
         Ok(Self {
-            app,
             site_dir: site_dir.to_owned(),
-            token: Token::load(config.admin.token.as_ref(), &data_dir)?,
+            token: Token::load(config.admin.token.as_ref(), &app.places.data)?,
+            app,
             hosts: config.admin.hosts.clone(),
             templates: Templates::new()?,
         })

@@ -7,7 +7,7 @@ mod read;
 mod values;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -171,8 +171,9 @@ impl Default for AdminConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
-    /// `sqlite:` and the path of a file, relative to the working directory, or the URL of a
-    /// PostgreSQL server.
+    /// `sqlite:` and the path of a file, relative to the data folder, or the URL of a PostgreSQL
+    /// server. Only `SLUICE_DATABASE__URL` can name an absolute path; the data folder is then the
+    /// folder of that file. `--data` overrides the path.
     #[schemars(example = "postgres://sluice@db.example/sluice")]
     pub url: String,
     /// The number of connections that this host opens to PostgreSQL at most.
@@ -181,7 +182,7 @@ pub struct DatabaseConfig {
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { url: "sqlite:data/sluice.db".into(), connections_max: 16 }
+        Self { url: "sqlite:sluice.db".into(), connections_max: 16 }
     }
 }
 
@@ -189,9 +190,9 @@ impl Default for DatabaseConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// The file of the execution log. Defaults to `runs.db` in the folder of the embedded
-    /// database, or in the data folder if the database is PostgreSQL.
-    #[schemars(example = "data/runs.db")]
+    /// The file of the execution log, relative to the data folder. Only `SLUICE_LOG__PATH` can name
+    /// an absolute path. Defaults to `runs.db`.
+    #[schemars(example = "runs.db")]
     pub path: Option<PathBuf>,
     /// How long runs are stored.
     #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
@@ -212,32 +213,10 @@ impl Default for LogConfig {
 }
 
 impl SiteConfig {
-    /// Places the data of the host in `dir`: the embedded database, unless the settings name a
-    /// server, and the files whose place the settings do not say.
-    pub fn keep_data_in(&mut self, dir: &Path) {
-        if self.database.url.starts_with("sqlite:") {
-            self.database.url = format!("sqlite:{}", dir.join("sluice.db").display());
-        } else {
-            self.log.path.get_or_insert_with(|| dir.join("runs.db"));
-            self.secrets.dir.get_or_insert_with(|| dir.join("secrets"));
-            self.cache.dir.get_or_insert_with(|| dir.join("cache"));
-        }
-    }
-
     /// The policy that decides which limits apply to a page.
     pub fn limit_policy(&self) -> LimitPolicy {
         let heap_bytes_fit = Limiter::heap_in(self.limits.max.memory_bytes());
         LimitPolicy::new(&self.limits, &self.limits_from_environment, heap_bytes_fit)
-    }
-
-    /// The path of the execution log.
-    pub fn execution_log_path(&self) -> PathBuf {
-        let beside_database = || {
-            let database = self.database.url.strip_prefix("sqlite:").map(Path::new);
-            let folder = database.and_then(Path::parent).unwrap_or(Path::new("data"));
-            folder.join("runs.db")
-        };
-        self.log.path.clone().unwrap_or_else(beside_database)
     }
 }
 
@@ -264,9 +243,9 @@ impl Default for SessionConfig {
 pub struct SecretsConfig {
     /// The folder that contains a file `<brand>.toml` with lines of the form `NAME = "value"` for
     /// each brand. Only the owner may be able to read the files (`chmod 600`). The environment
-    /// variable `SLUICE_SECRET_<BRAND>_<NAME>` overrides a line. Defaults to `secrets` in the
-    /// folder of the embedded database, or in the data folder if the database is PostgreSQL.
-    #[schemars(example = "/etc/sluice/secrets")]
+    /// variable `SLUICE_SECRET_<BRAND>_<NAME>` overrides a line. The path is relative to the data
+    /// folder. Only `SLUICE_SECRETS__DIR` can name an absolute path. Defaults to `secrets`.
+    #[schemars(example = &"secrets")]
     pub dir: Option<PathBuf>,
 }
 
@@ -274,9 +253,10 @@ pub struct SecretsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// The folder of the cache, which can be deleted at any time. Defaults to `cache` in the
-    /// folder of the embedded database, or in the data folder if the database is PostgreSQL.
-    #[schemars(example = "/var/cache/sluice")]
+    /// The folder of the cache, relative to the data folder. It can be deleted at any time. Only
+    /// `SLUICE_CACHE__DIR` can name an absolute path. Defaults to `cache`. `sluice dev` and the
+    /// other tools for authors ignore it: they share a cache in your own cache folder.
+    #[schemars(example = &"cache")]
     pub dir: Option<PathBuf>,
     /// The size of the cache in bytes. If the cache is larger, Sluice deletes the least recently
     /// used entries. It keeps entries that are in use.

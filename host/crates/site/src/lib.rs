@@ -13,6 +13,7 @@ pub mod folder;
 pub mod headers;
 pub mod load;
 pub mod pattern;
+pub mod places;
 pub mod public;
 pub mod schema;
 pub mod table;

@@ -5,18 +5,21 @@
 //! sends a site to somebody must not be able to send such a key with it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sluice_kit::keys::Keys;
+use sluice_kit::operator_dir::OperatorDir;
 use sluice_sandbox::cache::CodeCache;
 
 use crate::config::SiteConfig;
 
-/// Opens the cache. `None` if it cannot be stored; then everything is compiled again.
-pub fn code_cache(config: &SiteConfig) -> Option<CodeCache> {
-    let folder = folder(|name| std::env::var_os(name))?;
+/// Opens the cache for the site in `site_dir`. `None` if it cannot be stored or is in the site; then
+/// everything is compiled again.
+pub fn code_cache(site_dir: &Path, config: &SiteConfig) -> Option<CodeCache> {
+    let folder = OperatorDir::outside(site_dir, &folder(|name| std::env::var_os(name))?);
+    let folder = folder.inspect_err(|error| tracing::warn!("compiled code is not stored: {error}")).ok()?;
     let keys = Keys::of_dir(&folder).ok()?;
-    CodeCache::open(&folder.join("code"), &keys, config.cache.bytes_max).ok()
+    CodeCache::open(&folder.dir("code").ok()?, &keys, config.cache.bytes_max).ok()
 }
 
 /// `sluice` in the folder for caches of the XDG Base Directory Specification.

@@ -1,6 +1,6 @@
 //! The database that the settings name.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sluice_kit::StoreError;
@@ -79,15 +79,6 @@ impl Location {
         match self {
             Self::Sqlite(_) => "sqlite",
             Self::Postgres(_) => "postgresql",
-        }
-    }
-
-    /// The folder of the embedded database. `None` for a server, because hosts that share a
-    /// database share no folder.
-    pub fn data_dir(&self) -> Option<PathBuf> {
-        match self {
-            Self::Sqlite(path) => path.parent().map(Path::to_owned),
-            Self::Postgres(_) => None,
         }
     }
 

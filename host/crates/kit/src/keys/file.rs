@@ -9,6 +9,7 @@ use base64::Engine;
 
 use super::{BASE64, KEY_BYTES, KeyError, parse};
 use crate::hex::hex;
+use crate::operator_dir::OperatorDir;
 
 const FILE_NAME: &str = "app.key";
 
@@ -22,13 +23,13 @@ pub(super) struct FolderKey {
 }
 
 /// Reads the folder's key. Makes it first if there is none.
-pub(super) fn read_or_make(dir: &Path) -> Result<FolderKey, KeyError> {
-    let path = dir.join(FILE_NAME);
+pub(super) fn read_or_make(dir: &OperatorDir) -> Result<FolderKey, KeyError> {
+    let path = dir.file(FILE_NAME)?.path().to_owned();
     let at_path = |source| KeyError::File { path: path.clone(), source };
     let (text, is_new) = match fs::read_to_string(&path) {
         Ok(text) => (text, false),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let made = make(dir, &path).map_err(at_path)?;
+            let made = make(dir.path(), &path).map_err(at_path)?;
             (fs::read_to_string(&path).map_err(at_path)?, made)
         }
         Err(error) => return Err(at_path(error)),

@@ -87,7 +87,8 @@ fn rejects_keys_of_another_length_without_showing_them() {
 #[test]
 fn processes_that_start_at_once_agree_on_one_key_file() {
     let root = tempfile::tempdir().unwrap();
-    let dir = root.path().join("data");
+    let (site, dir) = (root.path().join("site"), root.path().join("data"));
+    let dir = OperatorDir::outside(&site, &dir).unwrap();
     let gate = Arc::new(Barrier::new(8));
     let threads: Vec<_> = (0..8)
         .map(|_| {
@@ -101,12 +102,13 @@ fn processes_that_start_at_once_agree_on_one_key_file() {
     let made: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
     assert!(made.iter().all(|key| *key == made[0]));
     assert_eq!(Keys::load(None, None, Some(&dir)).unwrap().current, made[0], "stable across starts");
-    let names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["app.key"]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let meta = std::fs::metadata(dir.join("app.key")).unwrap();
+        let meta = std::fs::metadata(dir.path().join("app.key")).unwrap();
         assert_eq!(meta.permissions().mode() & 0o777, 0o600);
     }
 }
@@ -115,7 +117,8 @@ fn processes_that_start_at_once_agree_on_one_key_file() {
 fn names_a_broken_key_file_and_keeps_it() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("app.key"), "base64:broken").unwrap();
-    let error = Keys::load(None, None, Some(dir.path())).unwrap_err();
+    let at = OperatorDir::outside(&dir.path().join("site"), dir.path()).unwrap();
+    let error = Keys::load(None, None, Some(&at)).unwrap_err();
     assert!(error.to_string().contains("app.key must be 32 bytes"));
     let left = std::fs::read_to_string(dir.path().join("app.key")).unwrap();
     assert_eq!(left, "base64:broken");

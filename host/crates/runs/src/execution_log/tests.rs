@@ -1,11 +1,13 @@
 use sluice_sandbox::outcome::Level;
 
+use sluice_kit::operator_dir::OperatorDir;
+
 use super::query::{Filter, LogReader};
 use super::*;
 
 fn options(folder: &std::path::Path) -> ExecutionLogOptions {
     ExecutionLogOptions {
-        path: folder.join("runs.db"),
+        path: OperatorDir::outside(&folder.join("site"), folder).unwrap().file("runs.db").unwrap(),
         keep: Duration::from_secs(3_600),
         rows_max: 1_000,
         sample: 0.0,
@@ -75,7 +77,7 @@ async fn histograms_count_all_runs_and_survive_restarts() {
         // A process is identified by the time of its start.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    let reader = LogReader::open(&options(folder.path()).path).unwrap();
+    let reader = LogReader::open(options(folder.path()).path.path()).unwrap();
     let of_a = reader.summaries(Some("a"), 0).unwrap();
     assert_eq!(of_a.len(), 1);
     assert_eq!((of_a[0].stats.runs, of_a[0].stats.failures, of_a[0].stats.fuel.max()), (2, 0, 200));

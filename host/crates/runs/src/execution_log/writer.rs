@@ -96,7 +96,7 @@ impl Writer {
             if is_pausing {
                 return Err(None);
             }
-            self.conn = Some(database::open(&self.options.path).map_err(Some)?);
+            self.conn = Some(database::open(self.options.path.path()).map_err(Some)?);
         }
         let Some(conn) = &mut self.conn else { return Ok(()) };
         let intervals = self.shared.stats.take_news();
@@ -104,7 +104,7 @@ impl Writer {
             return Ok(());
         }
         database::write(conn, runs, &intervals, self.process)
-            .map_err(|error| Some(LogError::sqlite(&self.options.path, error)))?;
+            .map_err(|error| Some(LogError::sqlite(self.options.path.path(), error)))?;
         self.failed_at = None;
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Writer {
             Ok(false) => self.deleted_at = Some(Instant::now()),
             Err(error) => {
                 self.deleted_at = Some(Instant::now());
-                self.fail(Some(&LogError::sqlite(&self.options.path, error)));
+                self.fail(Some(&LogError::sqlite(self.options.path.path(), error)));
             }
         }
     }

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use sluice_kit::hex::hex;
+use sluice_kit::operator_dir::{OperatorDir, OperatorDirError};
 use sluice_site::config::AdminToken;
 
 const FILE_NAME: &str = "admin.token";
@@ -30,6 +31,9 @@ pub enum TokenError {
     /// The token in the file is too short.
     #[error("{}: {TooShort}", .0.display())]
     File(PathBuf),
+    /// The file of the token is a link into the site.
+    #[error(transparent)]
+    Place(#[from] OperatorDirError),
     /// The file of the token cannot be read or created.
     #[error("{}: {error}", path.display())]
     Io {
@@ -60,16 +64,16 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Uses the token of the settings if there is one, and that of the file in `data_dir` if not.
+    /// Uses the token of the settings if there is one, and that of the file in `data` if not.
     ///
     /// # Errors
     /// The token is too short, or the file cannot be read or created.
-    pub(crate) fn load(configured: Option<&AdminToken>, data_dir: &Path) -> Result<Self, TokenError> {
+    pub(crate) fn load(configured: Option<&AdminToken>, data: &OperatorDir) -> Result<Self, TokenError> {
         match configured {
             Some(AdminToken(text)) => Self::new(text).map_err(|TooShort| TokenError::Setting),
             None => {
-                let path = data_dir.join(FILE_NAME);
-                let text = match read_or_create(data_dir, &path) {
+                let path = data.file(FILE_NAME)?.path().to_owned();
+                let text = match read_or_create(data.path(), &path) {
                     Ok(text) => text,
                     Err(error) => return Err(TokenError::Io { path, error }),
                 };
@@ -165,20 +169,20 @@ mod tests {
     #[test]
     fn creates_one_private_token_file() {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
+        let data = operators(&folder.path().join("data"));
         Token::load(None, &data).unwrap();
-        let path = data.join(FILE_NAME);
+        let path = data.path().join(FILE_NAME);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.len(), 64);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(Token::load(None, &data).unwrap().matches(&text), "the next start uses the same token");
-        assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "no other file is left");
+        assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1, "no other file is left");
     }
 
     #[test]
     fn rejects_token_shorter_than_sixteen_characters() {
         let short = AdminToken("fifteen-letters".into());
-        let error = Token::load(Some(&short), Path::new("/nowhere")).map(|_| ()).unwrap_err();
+        let error = Token::load(Some(&short), &operators(Path::new("/nowhere"))).map(|_| ()).unwrap_err();
         let advice = "a token has at least 16 characters: openssl rand -hex 32 prints one";
         assert_eq!(error.to_string(), format!("admin.token: {advice}"));
         assert!(token_of("sixteen-letters.").matches("sixteen-letters."));
@@ -186,12 +190,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE_NAME);
         fs::write(&path, "fifteen-letters\n").unwrap();
-        let error = Token::load(None, folder.path()).map(|_| ()).unwrap_err();
+        let error = Token::load(None, &operators(folder.path())).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), format!("{}: {advice}", path.display()));
     }
 
+    fn operators(path: &Path) -> OperatorDir {
+        OperatorDir::outside(Path::new("/site"), path).unwrap()
+    }
+
     fn token_of(text: &str) -> Token {
-        Token::load(Some(&AdminToken(text.into())), Path::new("/nowhere")).unwrap()
+        Token::load(Some(&AdminToken(text.into())), &operators(Path::new("/nowhere"))).unwrap()
     }
 
     #[test]

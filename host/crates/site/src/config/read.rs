@@ -4,7 +4,7 @@
 //! the file and the line, and suggests the closest known key.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sluice_text::suggest;
 
@@ -29,6 +29,23 @@ pub enum ConfigError {
         /// The mistake.
         error: Box<toml::de::Error>,
     },
+    /// `sluice.toml` says where files of the operator are.
+    #[error(
+        "{file}: {setting}: {} is not allowed here, because a site can come from somebody else: write a \
+         path in the data folder (relative and without `..`), or set the environment variable {variable} \
+         instead",
+        path.display()
+    )]
+    OperatorPath {
+        /// The path of the file.
+        file: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        path: PathBuf,
+        /// The variable that may have this value.
+        variable: &'static str,
+    },
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Unreadable {
@@ -51,6 +68,7 @@ pub fn read_site(
     let text = read_optional(&path)?;
     let file = path.display().to_string();
     let plain: SiteConfig = parse(&file, &text)?;
+    reject_operator_paths(&plain, &file)?;
     let mut table: toml::Table = parse(&file, &text)?;
     let mut variables = Vec::new();
     for (name, value) in environment {
@@ -69,6 +87,28 @@ pub fn read_site(
     let limits = variables.iter().filter_map(|name| name.strip_prefix("SLUICE_LIMITS__"));
     config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
     Ok(config)
+}
+
+/// Rejects paths that lead out of the data folder. Only the operator may choose them, with a flag or
+/// a variable: whoever made the site could otherwise make this host use or read any file.
+fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigError> {
+    let database = config.database.url.strip_prefix("sqlite:").map(Path::new);
+    let settings = [
+        ("database.url", "SLUICE_DATABASE__URL", database),
+        ("secrets.dir", "SLUICE_SECRETS__DIR", config.secrets.dir.as_deref()),
+        ("cache.dir", "SLUICE_CACHE__DIR", config.cache.dir.as_deref()),
+        ("log.path", "SLUICE_LOG__PATH", config.log.path.as_deref()),
+    ];
+    for (setting, variable, path) in settings {
+        let leads_out = |path: &&Path| {
+            path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+        };
+        if let Some(path) = path.filter(leads_out) {
+            let (file, path) = (file.to_owned(), path.to_owned());
+            return Err(ConfigError::OperatorPath { file, setting, path, variable });
+        }
+    }
+    Ok(())
 }
 
 /// Reads `brand.toml` in `brand_dir`, if it exists.

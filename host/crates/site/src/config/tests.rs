@@ -34,3 +34,21 @@ fn errors_name_the_place_and_the_nearest_key() {
     let error = read("[session]\nlifetime = \"3 hours\"", &[]).unwrap_err();
     assert!(error.contains("3 hours") && error.contains("line 2"), "{error}");
 }
+
+#[test]
+fn only_the_environment_names_places_outside_the_data_folder() {
+    for (text, variable, value) in [
+        ("[database]\nurl = \"sqlite:PATH\"", "SLUICE_DATABASE__URL", "sqlite:PATH"),
+        ("[secrets]\ndir = \"PATH\"", "SLUICE_SECRETS__DIR", "PATH"),
+        ("[cache]\ndir = \"PATH\"", "SLUICE_CACHE__DIR", "PATH"),
+        ("[log]\npath = \"PATH\"", "SLUICE_LOG__PATH", "PATH"),
+    ] {
+        for path in ["/etc/x", "../x", "a/../../x"] {
+            let error = read(&text.replace("PATH", path), &[]).unwrap_err();
+            assert!(error.contains("sluice.toml: ") && error.contains(variable), "{error}");
+            assert!(read("", &[(variable, &value.replace("PATH", path))]).is_ok(), "{variable} {path}");
+        }
+        assert!(read(&text.replace("PATH", "a/x.db"), &[]).is_ok(), "{text}");
+    }
+    assert!(read("[database]\nurl = \"postgres://db/site\"", &[]).is_ok());
+}

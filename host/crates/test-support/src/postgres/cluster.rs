@@ -38,9 +38,24 @@ impl Cluster {
         Self { dir, port, process: Mutex::new(None) }
     }
 
-    /// Starts the server. It runs without fsync, because the system's memory keeps what a killed
-    /// process has written, and no test cuts the power.
+    /// Starts the server and waits until it answers. A server that ends at once is started again:
+    /// children of the one that was killed before may hold its shared memory for a moment.
     pub(super) fn start(&self) {
+        let started = Instant::now();
+        self.start_process();
+        while !self.answers() {
+            let log = || fs::read_to_string(self.dir.with_extension("log")).unwrap();
+            assert!(started.elapsed() < START_MAX, "PostgreSQL does not start: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+            if self.has_ended() {
+                self.start_process();
+            }
+        }
+    }
+
+    /// It runs without fsync, because the system's memory keeps what a killed process has written,
+    /// and no test cuts the power.
+    fn start_process(&self) {
         let log = File::create(self.dir.with_extension("log")).unwrap();
         let mut postgres = as_server_user(&postgres_program("postgres"));
         postgres.arg("-D").arg(&self.dir).arg("-k").arg(&self.dir);
@@ -50,12 +65,10 @@ impl Cluster {
             postgres.args(["-c", setting]);
         }
         *self.process.lock() = Some(start(&mut postgres, log));
-        let started = Instant::now();
-        while !self.answers() {
-            let log = || fs::read_to_string(self.dir.with_extension("log")).unwrap();
-            assert!(started.elapsed() < START_MAX, "PostgreSQL does not start: {}", log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.process.lock().as_mut().is_some_and(|process| process.try_wait().unwrap().is_some())
     }
 
     /// Whether the server runs.

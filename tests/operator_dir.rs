@@ -212,6 +212,11 @@ fn all_commands_find_the_same_data_folder() {
     ]);
     let root = tempfile::tempdir().unwrap();
     let states = root.path().canonicalize().unwrap().join("states");
+    let printed = |args: &[&str]| {
+        let done = sluice(site.path(), args, &states, &[("SLUICE_LOG", "off")]);
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
     for command in ["serve", "dev"] {
         let options = match command {
             "dev" => ServerOptions::dev(site.path()),
@@ -219,6 +224,7 @@ fn all_commands_find_the_same_data_folder() {
         };
         let server = options.default_data(&states).start();
         assert!(server.get("localhost", "/").body.ends_with("page"), "{command}");
+        server.wait_until("the run is stored", || printed(&["logs"]).contains("a line"));
     }
     let made: Vec<PathBuf> =
         fs::read_dir(states.join("sluice")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -227,14 +233,8 @@ fn all_commands_find_the_same_data_folder() {
     for name in ["app.key", "sluice.db", "runs.db", "cache"] {
         assert!(data.join(name).exists(), "{name}");
     }
-    let printed = |args: &[&str]| {
-        let done = sluice(site.path(), args, &states, &[("SLUICE_LOG", "off")]);
-        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
-    };
     assert_eq!(printed(&["jobs", "list"]).trim(), "no jobs");
     assert!(printed(&["crm", "show"]).contains("leads"));
-    assert!(printed(&["logs"]).contains("a line"));
     printed(&["limits", "suggest"]);
     let (backup, lines) = (root.path().join("backup.db"), root.path().join("export.jsonl"));
     let told = printed(&["backup", backup.to_str().unwrap()]);

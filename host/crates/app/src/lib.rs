@@ -13,5 +13,6 @@ pub mod request;
 pub mod response;
 pub mod serve;
 mod settings;
+pub mod stall;
 mod static_file;
 pub mod uncancelled;

@@ -49,6 +49,7 @@ mod secrecy;
 mod sessions;
 mod shell;
 mod telemetry;
+mod templates_attack;
 mod tidy;
 mod tutorial;
 mod values;

@@ -14,4 +14,5 @@ pub mod request;
 pub mod response;
 pub mod service;
 mod settings;
+pub mod stall;
 pub mod uncancelled;

@@ -108,7 +108,7 @@ async fn serve_page(
     let seen = Arc::new(seen);
     let report = run_script(&mut journey, &seen, session).await?;
     let session = report.session.clone();
-    let reply = render::reply(&mut journey, &seen, report);
+    let reply = render::reply(&mut journey, &seen, report).await;
     let reply = save_session(&mut journey, &session, reply).await;
     journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)

@@ -17,7 +17,7 @@ pub(super) struct Journey<'a> {
     /// The state of the site with which the request started. A reload does not change it.
     pub(super) live: &'a Live,
     pub(super) matched: &'a MatchedPage,
-    pub(super) content: &'a PageContent,
+    pub(super) content: &'a Arc<PageContent>,
     /// What the visitor sent.
     pub(super) request: &'a mut PageRequest,
     /// The observers of the request.

@@ -1,20 +1,30 @@
 //! Turns the effects of a run and the template into a reply.
+//!
+//! Rendering is synchronous. It begins on the worker's thread with the fuel of a few milliseconds.
+//! A rendering that needs more starts again on a thread of its own. There are as many such
+//! renderings as processors, and brands share them like sandboxes.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
+use tokio::time::timeout_at;
 
 use sluice_app::observe::Event;
 use sluice_app::response::Reply;
-use sluice_page::{OnError, template_failure};
+use sluice_page::{OnError, PageContent, template_failure};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::Failure;
 use sluice_session::Session;
-use sluice_template::{Rendered, Scope};
+use sluice_template::{Quota, Rendered, Scope, Template, TemplateError};
 
+use super::admission::too_busy;
 use super::page_journey::Journey;
 
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
 /// `seen` is `request` as the template sees it.
-pub(super) fn reply(journey: &mut Journey<'_>, seen: &Value, report: RunReport) -> Reply {
+pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: RunReport) -> Reply {
     if report.outcome.is_failure() && journey.page().on_error == OnError::Error {
         return Reply::plain(500, "Something went wrong");
     }
@@ -24,40 +34,191 @@ pub(super) fn reply(journey: &mut Journey<'_>, seen: &Value, report: RunReport) 
         return Reply::of_effects(effects, None, is_https);
     }
     effects.status = effects.status.or(Some(journey.matched.status));
+    let variables = std::mem::take(&mut effects.variables);
+    let rendering = Rendering::new(journey, seen, variables, &report.session, report.wall);
     let step = journey.observation.trace().child("template");
-    let rendered = render(journey, seen, &effects.variables, &report.session);
+    let rendered = render(journey, rendering).await;
     step.end();
     match rendered {
         Ok(rendered) => {
             journey.observation.tell(Event::UrlsBlocked { warnings: &rendered.warnings });
             Reply::of_effects(effects, Some(rendered.html), is_https)
         }
-        Err(failure) => {
+        Err(RenderError::Failed(failure)) => {
             journey.observation.tell(Event::TemplateFailed { failure: &failure });
             Reply::plain(500, "Something went wrong")
         }
+        Err(RenderError::Busy) => too_busy(journey.observation),
     }
 }
 
-/// Renders the template. `own` are the variables that the script set. They override the brand's
-/// variables of the same name.
-fn render(
-    journey: &Journey<'_>,
-    seen: &Value,
-    own: &Map<String, Value>,
-    session: &Session,
-) -> Result<Rendered, Failure> {
-    let template = journey.content.template.as_ref().map_err(Failure::clone)?;
-    let mut variables = Map::clone(&journey.brand().variables);
-    variables.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let params = journey.matched.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
-    let identity = session.identity();
-    let scope = Scope {
-        variables: &variables,
-        customer: identity.map_or(&Value::Null, |identity| &identity.customer),
-        is_customer: identity.is_some(),
-        request: seen,
-        route_params: &Value::Object(params.collect()),
-    };
-    template.render_at(&scope, journey.app.clock.now()).map_err(template_failure)
+/// Why there is no page.
+enum RenderError {
+    Failed(Failure),
+    /// Other long renderings take all threads, and the wait timed out.
+    Busy,
+}
+
+impl From<TemplateError> for RenderError {
+    fn from(error: TemplateError) -> Self {
+        Self::Failed(template_failure(error))
+    }
+}
+
+/// Renders the template, on a thread of its own if that takes long.
+async fn render(journey: &Journey<'_>, rendering: Rendering) -> Result<Rendered, RenderError> {
+    if let Err(failure) = &journey.content.template {
+        return Err(RenderError::Failed(failure.clone()));
+    }
+    if let Some(rendered) = rendering.finish_if_short() {
+        return Ok(rendered?);
+    }
+    let (app, until) = (journey.app, rendering.until);
+    let slot = timeout_at(until.into(), app.sandbox.renderings.take(&journey.brand().id)).await;
+    let Ok(Some(slot)) = slot else { return Err(RenderError::Busy) };
+    let rendered = app.runtime.spawn_blocking(move || {
+        let rendered = rendering.finish();
+        drop(slot);
+        rendered
+    });
+    match rendered.await {
+        Ok(rendered) => Ok(rendered?),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The process stops.
+            Err(_) => Err(RenderError::Busy),
+        },
+    }
+}
+
+/// Everything that a rendering needs, so that it can move to another thread.
+struct Rendering {
+    content: Arc<PageContent>,
+    brand_variables: Arc<Map<String, Value>>,
+    /// The variables that the script set. They override the brand's variables of the same name.
+    variables: Map<String, Value>,
+    customer: Option<Value>,
+    seen: Arc<Value>,
+    route_params: Value,
+    now: SystemTime,
+    fuel: u64,
+    /// When the time of the run is over.
+    until: Instant,
+}
+
+impl Rendering {
+    /// `took` is how much of its time the run has used.
+    fn new(
+        journey: &Journey<'_>,
+        seen: &Arc<Value>,
+        variables: Map<String, Value>,
+        session: &Session,
+        took: Duration,
+    ) -> Self {
+        let params = journey.matched.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+        let limits = &journey.page().limits;
+        let left = Duration::from_millis(limits.wall_ms_max).saturating_sub(took);
+        let now = Instant::now();
+        Self {
+            content: Arc::clone(journey.content),
+            brand_variables: Arc::clone(&journey.brand().variables),
+            variables,
+            customer: session.identity().map(|identity| identity.customer.clone()),
+            seen: Arc::clone(seen),
+            route_params: Value::Object(params.collect()),
+            now: journey.app.clock.now(),
+            fuel: limits.template_fuel,
+            until: now.checked_add(left).unwrap_or(now + LONGEST),
+        }
+    }
+
+    /// Renders the page if that takes a few milliseconds at most.
+    fn finish_if_short(&self) -> Option<Result<Rendered, TemplateError>> {
+        let cost = self.copy_cost(SHORT_COPY_FUEL);
+        if cost >= SHORT_COPY_FUEL {
+            return None;
+        }
+        self.with_scope(|template, scope| template.render_if_short(scope, self.now, self.quota(cost)))?
+    }
+
+    fn finish(&self) -> Result<Rendered, RenderError> {
+        let cost = self.copy_cost(self.fuel);
+        let rendered =
+            self.with_scope(|template, scope| template.render_within(scope, self.now, self.quota(cost)));
+        match rendered {
+            Some(rendered) => Ok(rendered?),
+            None => Err(RenderError::Busy),
+        }
+    }
+
+    /// The fuel of copying all variables into one record. Counts up to `most`.
+    fn copy_cost(&self, most: u64) -> u64 {
+        match self.brand_variables.is_empty() {
+            true => 0,
+            false => cost(&self.brand_variables, most).saturating_add(cost(&self.variables, most)),
+        }
+    }
+
+    /// What is left of the fuel after the variables are copied.
+    fn quota(&self, copied: u64) -> Quota {
+        Quota { fuel: self.fuel.saturating_sub(copied), until: Some(self.until) }
+    }
+
+    /// Calls `render` with the template and the values that it shows. `None` if there is no template.
+    fn with_scope<T>(&self, render: impl FnOnce(&Template, &Scope<'_>) -> T) -> Option<T> {
+        let template = self.content.template.as_ref().ok()?;
+        let mut merged = None;
+        let variables = match self.brand_variables.is_empty() {
+            true => &self.variables,
+            false => {
+                let all = merged.insert(Map::clone(&self.brand_variables));
+                all.extend(self.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+                &*all
+            }
+        };
+        let scope = Scope {
+            variables,
+            customer: self.customer.as_ref().unwrap_or(&Value::Null),
+            is_customer: self.customer.is_some(),
+            request: &self.seen,
+            route_params: &self.route_params,
+        };
+        Some(render(template, &scope))
+    }
+}
+
+/// The time of a run whose limit is longer than the clock can count.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
+
+/// Variables whose copy costs more fuel are not copied on the worker's thread.
+const SHORT_COPY_FUEL: u64 = 1_000_000;
+
+/// The fuel of copying one value, besides its bytes.
+const COPY_FUEL: u64 = 64;
+
+/// The fuel of copying variables. Counts up to `most`.
+fn cost(variables: &Map<String, Value>, most: u64) -> u64 {
+    let mut cost = 0_u64;
+    let mut open: Vec<&Value> = Vec::new();
+    let mut maps = vec![variables];
+    while cost < most {
+        if let Some(map) = maps.pop() {
+            for (name, value) in map {
+                cost = cost.saturating_add(COPY_FUEL + name.len() as u64);
+                open.push(value);
+            }
+            continue;
+        }
+        match open.pop() {
+            Some(Value::String(text)) => cost = cost.saturating_add(text.len() as u64),
+            Some(Value::Array(items)) => {
+                cost = cost.saturating_add(COPY_FUEL.saturating_mul(items.len() as u64));
+                open.extend(items);
+            }
+            Some(Value::Object(map)) => maps.push(map),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    cost.min(most)
 }

@@ -144,6 +144,9 @@ limits! {
     variables_max: usize = 256, "keys";
     /// Size of all template variables of a run, in bytes. Beyond it, `setVariable` returns `false`.
     variable_bytes_max: usize = 1 << 20, "bytes";
+    /// Fuel for rendering the template, in units: one for each byte that is copied or compared, 64
+    /// for each expression, iteration and call. A page that needs more gets status 500.
+    template_fuel: u64 = 500_000_000, "units";
     /// Number of keys in a session. Beyond it, `session.set` returns `false`.
     session_keys_max: usize = 128, "keys";
     /// Size of a session, in bytes. Beyond it, `session.set` and `session.setCustomer` return

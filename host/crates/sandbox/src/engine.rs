@@ -71,6 +71,8 @@ pub struct Sandbox {
     pub(super) compilations: Semaphore,
     /// Admits runs.
     pub slots: Slots,
+    /// Admits long renderings of templates, as many as there are processors.
+    pub renderings: Slots,
     /// Identifies everything that machine code depends on besides its source.
     pub code_id: CacheKey,
     /// The engine, from which page components are made.
@@ -121,6 +123,11 @@ impl Sandbox {
             waiting_max: config.queue_requests_max,
             wait_max: config.queue_wait,
         });
+        let renderings = Slots::new(SlotsConfig {
+            slots: std::thread::available_parallelism().map_or(1, usize::from),
+            waiting_max: config.queue_requests_max,
+            wait_max: config.queue_wait,
+        });
         let compilations = Semaphore::new(COMPILATIONS_MAX as usize);
         Ok(Self {
             engine,
@@ -128,6 +135,7 @@ impl Sandbox {
             compiler,
             compilations,
             slots,
+            renderings,
             code_id,
             parts,
             memory_reset,

@@ -34,7 +34,7 @@ pub struct Slots {
 }
 
 /// The right to run one sandbox. Dropping it passes the sandbox on.
-pub(crate) struct Slot {
+pub struct Slot {
     /// `None` in a slot that its request did not take.
     queue: Option<Arc<Queue>>,
     brand: String,
@@ -76,7 +76,7 @@ impl Slots {
 
     /// Waits for a sandbox for a run of `brand`. `None` if the queue is full, if another brand's
     /// request displaced this one, or if the wait timed out.
-    pub(crate) async fn take(&self, brand: &str) -> Option<Slot> {
+    pub async fn take(&self, brand: &str) -> Option<Slot> {
         let (ticket, granted) = match self.queue.enter(brand) {
             Admission::Runs(slot) => return Some(slot),
             Admission::Waits(ticket, granted) => (ticket, granted),

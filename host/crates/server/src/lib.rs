@@ -28,6 +28,7 @@ use sluice_app::observe::Observation;
 use sluice_app::reload::reload_and_log;
 use sluice_app::request::{BodyFault, Method, PageRequest};
 use sluice_app::response::Reply;
+use sluice_app::stall::measured;
 use sluice_app::uncancelled::Uncancelled;
 use sluice_author::dev::Dev;
 use sluice_kit::StoreError;
@@ -275,7 +276,9 @@ async fn travel(app: web::Data<App>, request: PageRequest, trace: Trace) -> Repl
     let log_span = tracing::error_span!("request", trace_id = trace.id());
     let context = trace.context();
     let runtime = app.runtime.clone();
+    let telemetry = Arc::clone(&app.telemetry);
     let journey = async move { app.serve(request, Observation::of_trace(trace)).await }.instrument(log_span);
+    let journey = measured(journey, telemetry);
     let journey = match context {
         Some(context) => Uncancelled::new(journey.with_context(context), &runtime),
         None => Uncancelled::new(journey, &runtime),

@@ -13,6 +13,8 @@ const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.7
 /// Upper bounds in seconds for runs and database calls, which are shorter than requests.
 const SHORT_SECONDS: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// Upper bounds in seconds of how long one poll held a worker's thread.
+const STALL_SECONDS: [f64; 9] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 /// Upper bounds of the fuel of a run.
 const FUEL: [f64; 11] = [1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 1e10];
 /// Upper bounds of the memory of a run.
@@ -61,6 +63,7 @@ pub struct Metrics {
     rejected: Counter<u64>,
     database: Histogram<f64>,
     sessions_not_saved: Counter<u64>,
+    worker_stall: Histogram<f64>,
 }
 
 impl Metrics {
@@ -119,6 +122,11 @@ impl Metrics {
                 &SHORT_SECONDS,
             ),
             sessions_not_saved,
+            worker_stall: seconds(
+                "sluice.worker.stall",
+                "How long requests held a worker's thread without a pause, if longer than 1 ms",
+                &STALL_SECONDS,
+            ),
         }
     }
 
@@ -189,6 +197,11 @@ impl Metrics {
     /// is no label for the brand, so that the series begins at 0 and `increase()` sees the first one.
     pub fn session_not_saved(&self) {
         self.sessions_not_saved.add(1, &[]);
+    }
+
+    /// Records that a request held its worker's thread for this long without a pause.
+    pub fn worker_stalled(&self, held: Duration) {
+        self.worker_stall.record(held.as_secs_f64(), &[]);
     }
 
     /// Counts a rejected request. The reason is `overload`, `rate` or `draining`.

@@ -53,6 +53,9 @@ pub(super) struct Arm {
     pub pos: Pos,
 }
 
+/// Text in an expression counts as one more part for this many bytes.
+const TEXT_BYTES_PER_PART: usize = 64;
+
 /// An expression. Operators of one precedence are in a flat list, so that evaluation recurses
 /// only as deep as parentheses, brackets and unary operators nest.
 #[derive(Debug, Clone)]
@@ -136,6 +139,39 @@ impl Expr {
             _ => &[],
         };
         calls.iter().rev().map(|call| call.filter)
+    }
+
+    /// The number of parts, where long texts count as several.
+    pub(super) fn size(&self) -> usize {
+        let all = |exprs: &[Expr]| exprs.iter().map(Expr::size).sum::<usize>();
+        let inside: usize = match self {
+            Expr::Null | Expr::Undefined | Expr::Bool(_) | Expr::Number(_) => 0,
+            Expr::Text(text) => text.len() / TEXT_BYTES_PER_PART,
+            Expr::Path { root, steps } => {
+                let root = match root {
+                    Root::Name(Named { name, .. }) | Root::Argument(name) => name.len() / TEXT_BYTES_PER_PART,
+                    Root::Value(value) => value.size(),
+                    _ => 0,
+                };
+                let step = |step: &Step| match step {
+                    Step::Key(key) => key.len() / TEXT_BYTES_PER_PART,
+                    Step::Index(index) => 1 + index.size(),
+                };
+                root + steps.iter().map(step).sum::<usize>() + steps.len() / 4
+            }
+            Expr::Negate(inner) | Expr::Not(inner) | Expr::Dump(inner) => inner.size(),
+            Expr::Chain { first, rest } => {
+                first.size() + rest.iter().map(|(_, expr)| expr.size()).sum::<usize>()
+            }
+            Expr::And(exprs) | Expr::Or(exprs) | Expr::List(exprs) => all(exprs),
+            Expr::Dict(fields) => {
+                fields.iter().map(|(key, expr)| key.len() / TEXT_BYTES_PER_PART + expr.size()).sum::<usize>()
+            }
+            Expr::Filtered { value, calls } => {
+                value.size() + calls.iter().map(|call| all(&call.args)).sum::<usize>() + calls.len()
+            }
+        };
+        1 + inside
     }
 
     /// Collects every name with which a path in this expression begins.

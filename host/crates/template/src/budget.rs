@@ -1,16 +1,37 @@
 //! Counts what one rendering costs while it runs.
+//!
+//! Fuel measures time: one unit for each byte that is copied or compared, [`STEP`] for each
+//! evaluated expression, iteration or helper call, and [`WALK`] for each byte of work that goes
+//! character by character. On the machines that Sluice was measured on, a unit takes 1 to 3 ns.
+//! Every charge comes before the work that it pays for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use thiserror::Error;
 
 use crate::limits::TemplateLimits;
 use crate::value::DEPTH_MAX;
 
+/// What one rendering may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Quota {
+    /// Units of fuel, as in the limit `template_fuel`.
+    pub fuel: u64,
+    /// When the rendering ends with an error.
+    pub until: Option<Instant>,
+}
+
 /// A limit that a rendering exceeded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum LimitError {
-    /// More operations than `operations_max`, which it carries.
-    #[error("the page takes more than {0} steps (operations_max)")]
-    Operations(u64),
+    /// More fuel than `template_fuel`, which it carries.
+    #[error("rendering the page takes more than {0} units of fuel (template_fuel)")]
+    Fuel(u64),
+    /// The time of the run is over.
+    #[error("rendering the page takes longer than the run may take (wall_ms_max)")]
+    Time,
     /// More bytes of created values than `made_bytes_max`, which it carries.
     #[error("the page makes values of more than {0} bytes (made_bytes_max)")]
     MadeBytes(u64),
@@ -22,43 +43,122 @@ pub(crate) enum LimitError {
 /// A value, or the limit that stopped its computation.
 pub(crate) type Limited<T> = Result<T, LimitError>;
 
-/// Counts operations and created bytes against the limits.
+/// The fuel of an evaluated expression, of an iteration and of a helper call.
+const STEP: u64 = 64;
+/// The fuel of each byte of work that goes character by character.
+const WALK: u64 = 8;
+/// The clock is read each time this much fuel is used.
+const CLOCK_FUEL: u64 = 1_000_000;
+
+/// The fuel of one rendering. Handlebars requires that it can be shared between threads; only one
+/// uses it.
 #[derive(Debug)]
-pub(crate) struct Budget {
-    operations_left: u64,
-    made_bytes_left: u64,
-    limits: TemplateLimits,
+pub(crate) struct Fuel {
+    quota: Quota,
+    left: AtomicU64,
+    /// The clock is read when less than this is left.
+    clock_at: AtomicU64,
 }
 
-/// Reading this many bytes costs as much as one operation.
-const BYTES_PER_OPERATION: usize = 64;
-
-impl Budget {
-    pub(crate) fn new(limits: TemplateLimits) -> Budget {
-        Budget { operations_left: limits.operations_max, made_bytes_left: limits.made_bytes_max, limits }
+impl Fuel {
+    pub(crate) fn new(quota: Quota) -> Arc<Fuel> {
+        let clock_at = quota.fuel.saturating_sub(CLOCK_FUEL).into();
+        Arc::new(Fuel { quota, left: quota.fuel.into(), clock_at })
     }
 
-    /// Charges some operations.
-    pub(crate) fn operations(&mut self, count: usize) -> Limited<()> {
-        let left = self.operations_left.checked_sub(count as u64);
-        self.operations_left = left.ok_or(LimitError::Operations(self.limits.operations_max))?;
+    /// Takes some units. After an error, nothing is left.
+    pub(crate) fn take(&self, units: u64) -> Limited<()> {
+        let Some(left) = self.left.load(Ordering::Relaxed).checked_sub(units) else {
+            self.left.store(0, Ordering::Relaxed);
+            return Err(LimitError::Fuel(self.quota.fuel));
+        };
+        self.left.store(left, Ordering::Relaxed);
+        if left < self.clock_at.load(Ordering::Relaxed) {
+            self.clock_at.store(left.saturating_sub(CLOCK_FUEL), Ordering::Relaxed);
+            if self.quota.until.is_some_and(|until| Instant::now() >= until) {
+                self.left.store(0, Ordering::Relaxed);
+                return Err(LimitError::Time);
+            }
+        }
         Ok(())
     }
 
-    /// Charges reading this many bytes.
-    pub(crate) fn read(&mut self, bytes: usize) -> Limited<()> {
-        self.operations(bytes / BYTES_PER_OPERATION)
+    /// The units that were taken so far.
+    pub(crate) fn used(&self) -> u64 {
+        self.quota.fuel.saturating_sub(self.left.load(Ordering::Relaxed))
+    }
+}
+
+/// Counts fuel and created bytes against the limits.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    fuel: Arc<Fuel>,
+    made_bytes_left: u64,
+    made_bytes_max: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &TemplateLimits, fuel: Arc<Fuel>) -> Budget {
+        Budget { fuel, made_bytes_left: limits.made_bytes_max, made_bytes_max: limits.made_bytes_max }
+    }
+
+    /// Charges some expressions, iterations or calls.
+    pub(crate) fn steps(&self, count: usize) -> Limited<()> {
+        self.fuel.take((count as u64).saturating_mul(STEP))
+    }
+
+    /// Charges copying or comparing this many bytes.
+    pub(crate) fn read(&self, bytes: usize) -> Limited<()> {
+        self.fuel.take(bytes as u64)
+    }
+
+    /// Charges work that goes through this many bytes character by character.
+    pub(crate) fn walk(&self, bytes: usize) -> Limited<()> {
+        self.fuel.take((bytes as u64).saturating_mul(WALK))
     }
 
     /// Charges creating a text or a list of this many bytes.
     pub(crate) fn make(&mut self, bytes: usize) -> Limited<()> {
-        let left = self.made_bytes_left.checked_sub(bytes as u64);
-        self.made_bytes_left = left.ok_or(LimitError::MadeBytes(self.limits.made_bytes_max))?;
-        self.read(bytes)
+        self.check_room(bytes)?;
+        self.made_bytes_left -= bytes as u64;
+        // The bytes are written, and then copied into a value that can be shared.
+        self.fuel.take((bytes as u64).saturating_mul(2))
+    }
+
+    /// Checks that a text of this many bytes may still be created.
+    pub(crate) fn check_room(&self, bytes: usize) -> Limited<()> {
+        match bytes as u64 <= self.made_bytes_left {
+            true => Ok(()),
+            false => Err(LimitError::MadeBytes(self.made_bytes_max)),
+        }
     }
 
     /// The longest text that may still be created, in bytes.
     pub(crate) fn made_bytes_left(&self) -> usize {
         usize::try_from(self.made_bytes_left).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+impl Budget {
+    /// A budget with these limits.
+    pub(crate) fn of(limits: &TemplateLimits) -> Budget {
+        Budget::new(limits, Fuel::new(Quota { fuel: limits.fuel_max, until: None }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_when_the_time_is_over_or_the_fuel_is_used() {
+        let fuel = Fuel::new(Quota { fuel: 10, until: None });
+        assert_eq!((fuel.take(10), fuel.used()), (Ok(()), 10));
+        assert_eq!(fuel.take(1), Err(LimitError::Fuel(10)));
+        let late = Fuel::new(Quota { fuel: 4 * CLOCK_FUEL, until: Some(Instant::now()) });
+        assert_eq!(late.take(CLOCK_FUEL), Ok(()));
+        assert_eq!(late.take(1), Err(LimitError::Time));
+        assert!(late.take(1).is_err());
     }
 }

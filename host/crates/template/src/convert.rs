@@ -16,10 +16,12 @@ pub(super) fn to_text<'a>(value: &Val<'a>, budget: &mut Budget) -> Limited<Val<'
         Val::Bool(true) => "true",
         Val::Bool(false) => "false",
         Val::Object(_) | Val::Dict(_) | Val::Loop(_) => "[object Object]",
-        Val::Number(number) => return Ok(Val::made(number_text(*number))),
+        Val::Number(number) => {
+            budget.steps(1)?;
+            return Ok(Val::made(number_text(*number)));
+        }
         Val::Array(_) | Val::List(_) => {
             join_array(value, &mut joined, budget)?;
-            budget.make(joined.len())?;
             return Ok(Val::made(joined));
         }
     };
@@ -30,21 +32,22 @@ fn join_array(value: &Val<'_>, into: &mut String, budget: &mut Budget) -> Limite
     // An explicit stack, since arrays from a script may nest as deep as the host allows.
     let mut open = vec![(value.clone(), 0)];
     while let Some((array, index)) = open.pop() {
-        budget.operations(1)?;
+        budget.steps(1)?;
         let Some(item) = array.items().and_then(|items| items.get(index)) else {
             continue;
         };
         if index > 0 {
+            budget.make(1)?;
             into.push(',');
         }
         open.push((array, index + 1));
         if item.items().is_some() {
             open.push((item, 0));
         } else if !item.is_nullish() {
-            into.push_str(to_text(&item, budget)?.as_str().unwrap_or(""));
-        }
-        if into.len() > budget.made_bytes_left() {
-            budget.make(into.len())?;
+            let text = to_text(&item, budget)?;
+            let text = text.as_str().unwrap_or("");
+            budget.make(text.len())?;
+            into.push_str(text);
         }
     }
     Ok(())
@@ -62,6 +65,8 @@ pub(super) fn printed<'a>(value: &Val<'a>, budget: &mut Budget) -> Limited<Val<'
 
 /// `Number(value)`.
 pub(super) fn to_number(value: &Val<'_>, budget: &mut Budget) -> Limited<f64> {
+    // Parsing may go through all of the text.
+    budget.walk(value.as_str().map_or(0, str::len))?;
     Ok(match value {
         Val::Undefined => f64::NAN,
         Val::Null => 0.0,
@@ -69,7 +74,12 @@ pub(super) fn to_number(value: &Val<'_>, budget: &mut Budget) -> Limited<f64> {
         Val::Number(number) => *number,
         Val::Text(text) => text_to_number(text),
         Val::Made(text) => text_to_number(text),
-        _ => text_to_number(to_text(value, budget)?.as_str().unwrap_or("")),
+        _ => {
+            let text = to_text(value, budget)?;
+            let text = text.as_str().unwrap_or("");
+            budget.walk(text.len())?;
+            text_to_number(text)
+        }
     })
 }
 
@@ -163,21 +173,20 @@ pub(super) fn loose_equal(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Limi
 /// The order that `<`, `<=`, `>` and `>=` use. `None` if one side is compared as a number and is not
 /// a number.
 pub(super) fn order(a: &Val<'_>, b: &Val<'_>, budget: &mut Budget) -> Limited<Option<std::cmp::Ordering>> {
-    let primitive = |value: &Val<'_>, budget: &mut Budget| match value.is_object() {
-        true => to_text(value, budget).map(|text| text.as_str().map(str::to_owned)),
-        false => Ok(value.as_str().map(str::to_owned)),
-    };
+    let (a, b) = (primitive(a, budget)?, primitive(b, budget)?);
     if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
         budget.read(a.len().min(b.len()))?;
         return Ok(Some(compare_texts(a, b)));
     }
-    if (a.is_object() || b.is_object())
-        && let (Some(a), Some(b)) = (primitive(a, budget)?, primitive(b, budget)?)
-    {
-        budget.read(a.len().min(b.len()))?;
-        return Ok(Some(compare_texts(&a, &b)));
+    Ok(to_number(&a, budget)?.partial_cmp(&to_number(&b, budget)?))
+}
+
+/// Arrays and records as text; other values unchanged.
+fn primitive<'a>(value: &Val<'a>, budget: &mut Budget) -> Limited<Val<'a>> {
+    match value.is_object() {
+        true => to_text(value, budget),
+        false => Ok(value.clone()),
     }
-    Ok(to_number(a, budget)?.partial_cmp(&to_number(b, budget)?))
 }
 
 #[cfg(test)]
@@ -217,7 +226,7 @@ mod tests {
             "undefined" => undefined.clone(),
             key => Val::of(&data).get(key),
         };
-        let mut budget = Budget::new(crate::limits::TemplateLimits::default());
+        let mut budget = Budget::of(&crate::limits::TemplateLimits::default());
         for (a, b, loose, strict) in [
             ("zero", "empty", true, false),
             ("zero", "text0", true, false),

@@ -135,8 +135,18 @@ impl From<LimitError> for Stop {
     }
 }
 
+/// What writing one character reference costs.
+const REFERENCE_FUEL: usize = 32;
+
+/// How many bytes an escaped byte may take: `\u0027`.
+const GROWTH_MAX: usize = 6;
+
+/// The most characters of a blocked URL that a warning quotes.
+const QUOTED_CHARS_MAX: usize = 60;
+
 /// Writes a value. `page` is the [`tail`] of the page before the value; it is empty unless
-/// [`Escape::looks_back`]. Returns the URL if it was blocked.
+/// [`Escape::looks_back`]. Returns the beginning of the URL if
+/// it was blocked.
 pub(super) fn write(
     escape: Escape,
     value: &Val<'_>,
@@ -158,11 +168,21 @@ pub(super) fn write(
     };
     let plain = scalar.as_deref().or(printed.as_str()).unwrap_or("");
     match (escape.language, escape.markup) {
-        (Language::Text | Language::Url(_), Markup::None | Markup::Html) => budget.read(plain.len())?,
+        (Language::Text | Language::Url(_), Markup::None) => {}
+        (Language::Text | Language::Url(_), Markup::Html) => {
+            // Counting them reads the text once, writing it a second time.
+            budget.read(plain.len().saturating_mul(2))?;
+            budget.read(html_text::references(plain).saturating_mul(REFERENCE_FUEL))?;
+        }
         // The others create an escaped text first, which may be several times as long.
-        _ => budget.make(plain.len().saturating_mul(4))?,
+        _ => {
+            budget.walk(plain.len().saturating_mul(3))?;
+            budget.make(plain.len().saturating_mul(GROWTH_MAX))?;
+        }
     }
-    budget.read(page.len())?;
+    if let Language::Url(_) = escape.language {
+        budget.walk(page.len().saturating_add(plain.len()))?;
+    }
     let mut blocked = None;
     let text = match escape.language {
         Language::Text => Cow::Borrowed(plain),
@@ -173,7 +193,7 @@ pub(super) fn write(
         Language::Document => Cow::Owned(html_text::escaped(plain)),
         Language::Url(check) if check.allows(plain, page) => Cow::Borrowed(plain),
         Language::Url(_) => {
-            blocked = Some(plain.to_owned());
+            blocked = Some(plain.chars().take(QUOTED_CHARS_MAX).collect());
             Cow::Borrowed("#blocked")
         }
     };

@@ -38,7 +38,7 @@ impl<'a> Env<'a> {
     }
 
     pub(super) fn eval(&mut self, expr: &'a Expr) -> Limited<Val<'a>> {
-        self.budget.operations(1)?;
+        self.budget.steps(1)?;
         match expr {
             Expr::Null => Ok(Val::Null),
             Expr::Undefined => Ok(Val::Undefined),
@@ -78,7 +78,7 @@ impl<'a> Env<'a> {
                 let mut value = self.eval(value)?;
                 for call in calls {
                     let args = call.args.iter().map(|arg| self.eval(arg)).collect::<Limited<Vec<_>>>()?;
-                    self.budget.operations(1)?;
+                    self.budget.steps(1)?;
                     let mut setting = Setting { budget: &mut self.budget, now: self.now };
                     value = call.filter.apply(value, &args, &mut setting)?;
                 }
@@ -111,21 +111,29 @@ impl<'a> Env<'a> {
             Root::Request => Val::of(self.scope.request),
             Root::RouteParams => Val::of(self.scope.route_params),
             Root::Slot(slot) => self.slot(*slot),
-            Root::Argument(name) => self.arguments.get(name),
+            Root::Argument(name) => {
+                self.budget.read(self.arguments.lookup_bytes(name.len()))?;
+                self.arguments.get(name)
+            }
             Root::Value(expr) => self.eval(expr)?,
             Root::Missing | Root::Name(_) => Val::Undefined,
         };
         for step in steps {
-            self.budget.read(value.lookup_bytes())?;
             value = match step {
-                Step::Key(key) => value.get(key),
+                Step::Key(key) => {
+                    self.budget.read(value.lookup_bytes(key.len()))?;
+                    value.get(key)
+                }
                 Step::Index(index) => match self.eval(index)? {
                     Val::Number(index) if index >= 0.0 && index.fract() == 0.0 && !value.is_record() => {
+                        self.budget.read(value.lookup_bytes(0))?;
                         value.at(index as usize)
                     }
                     key => {
                         let key = convert::to_text(&key, &mut self.budget)?;
-                        value.get(key.as_str().unwrap_or(""))
+                        let key = key.as_str().unwrap_or("");
+                        self.budget.read(value.lookup_bytes(key.len()))?;
+                        value.get(key)
                     }
                 },
             };
@@ -135,7 +143,7 @@ impl<'a> Env<'a> {
 
     fn operate(&mut self, operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Limited<Val<'a>> {
         use std::cmp::Ordering::{Equal, Greater, Less};
-        self.budget.operations(1)?;
+        self.budget.steps(1)?;
         let budget = &mut self.budget;
         let flag = match operator {
             Operator::Add => return convert::add(a, b, budget),

@@ -143,7 +143,8 @@ impl Filter {
             Filter::Capitalize => of_text(&value, budget, text::capitalize),
             Filter::Title => of_text(&value, budget, text::title),
             Filter::Trim => of_text(&value, budget, |text| crate::convert::trim(text).to_owned()),
-            Filter::Nl2br => of_text(&value, budget, text::nl2br),
+            // A quote becomes six bytes.
+            Filter::Nl2br => of_text_growing(&value, 6, budget, text::nl2br),
             Filter::StripTags => of_text(&value, budget, text::strip_tags),
             Filter::UrlEncode => of_text(&value, budget, text::url_encode),
             Filter::Truncate => {
@@ -169,25 +170,29 @@ impl Filter {
             Filter::Floor => of_number(value, budget, f64::floor),
             Filter::Ceil => of_number(value, budget, f64::ceil),
             Filter::Round => {
+                budget.steps(NUMBER_STEPS)?;
                 let digits = digits(&arg(0), 0, budget)?;
                 of_number(value, budget, |number| number::round(number, digits))
             }
             Filter::NumberFormat => {
+                budget.steps(NUMBER_STEPS)?;
                 let digits = digits(&arg(0), 2, budget)?;
                 to_text_of_number(value, budget, |number| number::grouped(number, digits))
             }
             Filter::Currency => {
                 let code = to_text(&arg(0), budget)?;
                 let code = if arg(0).truthy() { code.as_str().unwrap_or("") } else { "USD" };
+                budget.steps(NUMBER_STEPS)?;
+                budget.walk(code.len())?;
                 to_text_of_number(value, budget, |number| currency::format(number, code))
             }
 
             Filter::Date => date::format(value, &arg(0), now, budget),
             Filter::DateAdd => {
                 let days = to_number(&arg(0), budget)?;
-                Ok(date::add_days(value, days, now))
+                date::add_days(value, days, now, budget)
             }
-            Filter::Timeago => Ok(date::time_ago(value, now)),
+            Filter::Timeago => date::time_ago(value, now, budget),
         }
     }
 }
@@ -213,14 +218,26 @@ impl ArgumentCountError {
     }
 }
 
-/// Changes the text of a value. A missing value becomes the empty text.
+/// Changes the text of a value. A missing value becomes the empty text. Upper case, lower case and
+/// percent-encoding make three bytes of one at most.
 fn of_text<'a>(value: &Val<'_>, budget: &mut Budget, change: impl Fn(&str) -> String) -> Limited<Val<'a>> {
+    of_text_growing(value, 3, budget, change)
+}
+
+/// Like [`of_text`], for a change that makes `growth` bytes of one at most.
+fn of_text_growing<'a>(
+    value: &Val<'_>,
+    growth: usize,
+    budget: &mut Budget,
+    change: impl Fn(&str) -> String,
+) -> Limited<Val<'a>> {
     if value.is_nullish() {
         return Ok(Val::Text(""));
     }
     let text = to_text(value, budget)?;
     let text = text.as_str().unwrap_or("");
-    budget.read(text.len())?;
+    budget.check_room(text.len().saturating_mul(growth))?;
+    budget.walk(text.len().saturating_mul(growth))?;
     let changed = change(text);
     budget.make(changed.len())?;
     Ok(Val::made(changed))
@@ -228,6 +245,7 @@ fn of_text<'a>(value: &Val<'_>, budget: &mut Budget, change: impl Fn(&str) -> St
 
 /// The number that a value stands for. `None` for a missing value and for one that is not a number.
 fn number_in(value: &Val<'_>, budget: &mut Budget) -> Limited<Option<f64>> {
+    budget.walk(value.as_str().map_or(0, str::len))?;
     if value.is_nullish() || value.as_str().is_some_and(|text| text.trim().is_empty()) {
         return Ok(None);
     }
@@ -261,6 +279,9 @@ fn count(arg: &Val<'_>, budget: &mut Budget) -> Limited<usize> {
     // Casting saturates, and turns NaN into 0.
     Ok(number as usize)
 }
+
+/// What writing a number costs, which has up to 330 digits.
+const NUMBER_STEPS: usize = 20;
 
 /// The most decimals that a filter writes.
 const DIGITS_MAX: usize = 20;

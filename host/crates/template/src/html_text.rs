@@ -25,6 +25,11 @@ pub(crate) fn write(text: &str, out: &mut dyn Output) -> Result<(), std::io::Err
     }
 }
 
+/// How many characters of a text become references.
+pub(crate) fn references(text: &str) -> usize {
+    text.bytes().filter(|byte| reference(*byte).is_some()).count()
+}
+
 /// The escaped text as a new string.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

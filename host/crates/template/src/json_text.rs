@@ -26,16 +26,17 @@ enum OpenValue<'a> {
 /// The JSON of a value. Undefined becomes `null`. An explicit stack replaces recursion, because a
 /// script's value may nest very deep.
 pub(super) fn write(value: &Val<'_>, layout: Layout, budget: &mut Budget) -> Limited<String> {
-    let mut writer = Writer { text: String::new(), layout };
+    let mut writer = Writer { text: String::new(), layout, bytes_max: budget.made_bytes_left() };
     let mut stack: Vec<OpenValue<'_>> = Vec::new();
     let mut next = Some(value.clone());
     loop {
-        budget.operations(1)?;
-        if writer.text.len() > budget.made_bytes_left() {
-            budget.make(writer.text.len())?;
-        }
+        budget.steps(1)?;
+        budget.check_room(writer.text.len())?;
         if let Some(value) = next.take() {
-            stack.extend(writer.scalar_or_open(value));
+            stack.extend(writer.scalar_or_open(value, budget)?);
+        }
+        if layout == Layout::Indented {
+            budget.read(2 * stack.len())?;
         }
         let depth = stack.len();
         let Some(top) = stack.last_mut() else { break };
@@ -55,7 +56,7 @@ pub(super) fn write(value: &Val<'_>, layout: Layout, budget: &mut Budget) -> Lim
             Some((key, value)) => {
                 writer.separate(first, depth);
                 if let Some(key) = key {
-                    writer.string(key);
+                    writer.string(key, budget)?;
                     writer.text.push_str(if layout == Layout::Indented { ": " } else { ":" });
                 }
                 next = Some(value);
@@ -76,11 +77,13 @@ pub(super) fn write(value: &Val<'_>, layout: Layout, budget: &mut Budget) -> Lim
 struct Writer {
     text: String,
     layout: Layout,
+    /// A longer text is over the limit anyway.
+    bytes_max: usize,
 }
 
 impl Writer {
     /// Writes a scalar, or begins an array or a record and returns it.
-    fn scalar_or_open<'a>(&mut self, value: Val<'a>) -> Option<OpenValue<'a>> {
+    fn scalar_or_open<'a>(&mut self, value: Val<'a>, budget: &Budget) -> Limited<Option<OpenValue<'a>>> {
         match value {
             Val::Undefined | Val::Null => self.text.push_str("null"),
             Val::Bool(flag) => self.text.push_str(if flag { "true" } else { "false" }),
@@ -88,20 +91,21 @@ impl Writer {
                 self.text.push_str(ryu_js::Buffer::new().format_finite(number));
             }
             Val::Number(_) => self.text.push_str("null"),
-            Val::Text(text) => self.string(text),
-            Val::Made(text) => self.string(&text),
+            Val::Text(text) => self.string(text, budget)?,
+            Val::Made(text) => self.string(&text, budget)?,
             array @ (Val::Array(_) | Val::List(_)) => {
                 self.text.push('[');
-                return Some(OpenValue::Array(array, 0));
+                return Ok(Some(OpenValue::Array(array, 0)));
             }
             record @ (Val::Object(_) | Val::Dict(_) | Val::Loop(_)) => {
                 self.text.push('{');
+                budget.steps(record.entries())?;
                 let mut fields = record.fields().unwrap_or_default();
                 fields.retain(|(_, value)| !matches!(value, Val::Undefined));
-                return Some(OpenValue::Record(fields, 0));
+                return Ok(Some(OpenValue::Record(fields, 0)));
             }
         }
-        None
+        Ok(None)
     }
 
     fn separate(&mut self, first: bool, depth: usize) {
@@ -118,7 +122,9 @@ impl Writer {
         }
     }
 
-    fn string(&mut self, text: &str) {
+    fn string(&mut self, text: &str, budget: &Budget) -> Limited<()> {
+        budget.check_room(text.len())?;
+        budget.walk(text.len())?;
         self.text.push('"');
         let mut plain = 0;
         for (at, c) in text.char_indices() {
@@ -137,13 +143,19 @@ impl Writer {
             };
             self.text.push_str(text.get(plain..at).unwrap_or(""));
             plain = at + c.len_utf8();
+            if self.text.len() > self.bytes_max {
+                return budget.check_room(self.text.len());
+            }
             match short {
-                "" => self.text.push_str(&format!("\\u{:04x}", u32::from(c))),
+                "" => {
+                    c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| push_escape(*unit, &mut self.text));
+                }
                 short => self.text.push_str(short),
             }
         }
         self.text.push_str(text.get(plain..).unwrap_or(""));
         self.text.push('"');
+        Ok(())
     }
 }
 
@@ -181,10 +193,18 @@ pub(super) fn for_scripts(json: &str) -> String {
             c => c,
         };
         for unit in meant.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
+            push_escape(*unit, &mut out);
         }
     }
     out
+}
+
+/// Writes a UTF-16 unit as `\uXXXX`.
+fn push_escape(unit: u16, into: &mut String) {
+    into.push_str("\\u");
+    for shift in [12, 8, 4, 0] {
+        into.extend(char::from_digit(u32::from(unit >> shift) & 15, 16));
+    }
 }
 
 fn is_harmless(c: char) -> bool {
@@ -204,7 +224,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn written(value: &Value, layout: Layout) -> Limited<String> {
-        write(&Val::of(value), layout, &mut Budget::new(TemplateLimits::default()))
+        write(&Val::of(value), layout, &mut Budget::of(&TemplateLimits::default()))
     }
 
     #[test]
@@ -254,7 +274,7 @@ mod tests {
     fn stops_writing_at_the_limit() {
         let limits = TemplateLimits { made_bytes_max: 100, ..TemplateLimits::default() };
         let value = json!(vec!["0123456789"; 1000]);
-        let result = write(&Val::of(&value), Layout::Compact, &mut Budget::new(limits));
+        let result = write(&Val::of(&value), Layout::Compact, &mut Budget::of(&limits));
         assert_eq!(result, Err(LimitError::MadeBytes(100)));
     }
 }

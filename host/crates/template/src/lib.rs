@@ -37,12 +37,15 @@ mod source;
 mod value;
 mod variables;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use limits::TemplateLimits;
+use budget::LimitError;
+use limits::{SHORT_FUEL, TemplateLimits};
 use mistake::Mistake;
-use source::{Pos, Problem, Sources};
+use source::{Checked, Pos, Problem, Sources};
 
+pub use budget::Quota;
 pub use lex::DIRECTIVES;
 pub use parse::GLOBAL_NAMES as NAMES;
 pub use render::Rendered;
@@ -62,6 +65,8 @@ pub struct Template {
     program: lower::Program,
     sources: Sources,
     limits: TemplateLimits,
+    /// Whether the last rendering took more than `SHORT_FUEL`.
+    is_long: AtomicBool,
 }
 
 impl Template {
@@ -84,7 +89,7 @@ impl Template {
             return Err(sources.error(Problem::new(Pos::new(page, 0), mistake)));
         }
         match lower::lower(page, &mut sources, includes, &limits) {
-            Ok(program) => Ok(Template { program, sources, limits }),
+            Ok(program) => Ok(Template { program, sources, limits, is_long: AtomicBool::new(false) }),
             Err(problem) => Err(sources.error(problem)),
         }
     }
@@ -96,10 +101,50 @@ impl Template {
 
     /// Renders the page with `now` as the time for `'now'` and `timeago`.
     pub fn render_at(&self, scope: &Scope<'_>, now: SystemTime) -> Result<Rendered, TemplateError> {
+        self.render_within(scope, now, Quota { fuel: self.limits.fuel_max, until: None })
+    }
+
+    /// Does the same as [`Template::render_at`], within a quota.
+    pub fn render_within(
+        &self,
+        scope: &Scope<'_>,
+        now: SystemTime,
+        quota: Quota,
+    ) -> Result<Rendered, TemplateError> {
+        let rendered = self.run(scope, now, quota);
+        if let Ok(rendered) = &rendered {
+            self.is_long.store(rendered.fuel > SHORT_FUEL, Ordering::Relaxed);
+        }
+        rendered.map_err(|problem| self.sources.error(problem))
+    }
+
+    /// Does the same as [`Template::render_within`] if that takes a few milliseconds at most.
+    /// Returns `None` if it takes longer. If the last rendering did, this one does not begin.
+    pub fn render_if_short(
+        &self,
+        scope: &Scope<'_>,
+        now: SystemTime,
+        quota: Quota,
+    ) -> Option<Result<Rendered, TemplateError>> {
+        if quota.fuel <= SHORT_FUEL {
+            return Some(self.render_within(scope, now, quota));
+        }
+        if self.is_long.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.run(scope, now, Quota { fuel: SHORT_FUEL, ..quota }) {
+            Err(Problem { mistake: Mistake::Limit(LimitError::Fuel(_)), .. }) => {
+                self.is_long.store(true, Ordering::Relaxed);
+                None
+            }
+            rendered => Some(rendered.map_err(|problem| self.sources.error(problem))),
+        }
+    }
+
+    fn run(&self, scope: &Scope<'_>, now: SystemTime, quota: Quota) -> Checked<Rendered> {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = since.as_millis() as f64;
-        render::render(&self.program, &self.sources, &self.limits, scope, now_ms)
-            .map_err(|problem| self.sources.error(problem))
+        render::render(&self.program, &self.sources, &self.limits, scope, now_ms, quota)
     }
 }
 

@@ -119,7 +119,7 @@ struct Here<'d> {
 }
 
 /// Literal text counts as one more node for this many bytes.
-const TEXT_BYTES_PER_NODE: usize = 1024;
+const TEXT_BYTES_PER_NODE: usize = 64;
 
 type Elements = Vec<TemplateElement>;
 
@@ -161,18 +161,28 @@ impl Lowering<'_> {
 
     fn count(&mut self, node: &Node) -> Checked<()> {
         let size = match node {
-            Node::Text { text, .. } => 1 + text.len() / TEXT_BYTES_PER_NODE,
-            _ => 1,
+            Node::Text { text, .. } => text.len() / TEXT_BYTES_PER_NODE,
+            Node::Output { expr, .. } | Node::Foreach { list: expr, .. } | Node::Set { value: expr, .. } => {
+                expr.size()
+            }
+            Node::If { arms, .. } => {
+                arms.iter().map(|arm| 1 + arm.condition.as_ref().map_or(0, Expr::size)).sum::<usize>()
+            }
+            Node::Component { args, .. } => args.as_ref().map_or(0, Expr::size),
+            Node::Yield { default, .. } => default.as_ref().map_or(0, Expr::size),
+            Node::Block { .. } => 0,
         };
+        self.count_nodes(1 + size, node.pos())
+    }
+
+    /// Counts parts that are lowered or parsed for the place `pos`.
+    fn count_nodes(&mut self, size: usize, pos: Pos) -> Checked<()> {
         match self.nodes_left.checked_sub(size) {
             Some(left) => {
                 self.nodes_left = left;
                 Ok(())
             }
-            None => {
-                let most = self.limits.nodes_max;
-                Err(Problem::new(node.pos(), Mistake::Nodes(most)))
-            }
+            None => Err(Problem::new(pos, Mistake::Nodes(self.limits.nodes_max))),
         }
     }
 

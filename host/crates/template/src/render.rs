@@ -3,18 +3,19 @@
 
 mod run;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::template::TemplateElement;
 use handlebars::{
     Context, Handlebars, Helper as Call, HelperDef, HelperResult, Output, RenderContext, Renderable, Template,
 };
 
+use crate::budget::{Fuel, LimitError, Quota};
 use crate::limits::TemplateLimits;
 use crate::lower::{Action, Helper, Program, action_of};
 use crate::mistake::Mistake;
 use crate::scope::Scope;
-use crate::source::{Problem, Sources};
+use crate::source::{Pos, Problem, Sources};
 use crate::value::LoopState;
 use run::Run;
 
@@ -25,19 +26,26 @@ pub struct Rendered {
     pub html: String,
     /// Warnings for the log about blocked URLs, each with file, line and column.
     pub warnings: Vec<String>,
+    /// The fuel that rendering the page used.
+    pub fuel: u64,
 }
 
-/// Renders a page. `now` is in milliseconds since 1970.
+/// Renders a page. `now` is in milliseconds since 1970. The quota replaces `limits.fuel_max`.
 pub(super) fn render(
     program: &Program,
     sources: &Sources,
     limits: &TemplateLimits,
     scope: &Scope<'_>,
     now: f64,
+    quota: Quota,
 ) -> Result<Rendered, Problem> {
+    let fuel = Fuel::new(quota);
+    let slots = program.units.first().map_or(0, |page| page.slots);
+    let start = fuel.take(((slots + scope.variables.len()) as u64).saturating_mul(START_FUEL));
+    start.map_err(|limit| Problem::new(Pos::new(0, 0), limit))?;
     let html = Mutex::new(String::new());
-    let run = Run::new(program, sources, limits, scope, now, &html);
-    let mut out = Page { html: &html, bytes_max: limits.output_bytes_max, full: false };
+    let run = Run::new(program, sources, limits, scope, now, Arc::clone(&fuel), &html);
+    let mut out = Page { html: &html, bytes_max: limits.output_bytes_max, full: false, fuel, over: None };
     let context = Context::null();
     let page = program.units.first().and_then(|page| program.registry.get_template(&page.name));
     let result = match page {
@@ -55,23 +63,39 @@ pub(super) fn render(
     if out.full {
         return Err(Problem::new(state.at, Mistake::OutputBytes(out.bytes_max)));
     }
+    if let Some(limit) = out.over {
+        return Err(Problem::new(state.at, limit));
+    }
     let html = std::mem::take(&mut *html.lock().unwrap_or_else(PoisonError::into_inner));
     match (result, state.failure) {
-        (Ok(()), None) => Ok(Rendered { html, warnings: state.warnings }),
+        (Ok(()), None) => Ok(Rendered { html, warnings: state.warnings, fuel: out.fuel.used() }),
         (_, Some(problem)) => Err(problem),
         (Err(error), None) => Err(Problem::new(state.at, Mistake::Handlebars(Box::new(error)))),
     }
 }
+
+/// What one write costs besides its bytes.
+const WRITE_FUEL: u64 = 16;
+
+/// What each name and each variable costs before the rendering begins.
+const START_FUEL: u64 = 8;
 
 /// The page as far as it is rendered. The run reads it, too.
 struct Page<'p> {
     html: &'p Mutex<String>,
     bytes_max: usize,
     full: bool,
+    fuel: Arc<Fuel>,
+    /// The limit that a write exceeded.
+    over: Option<LimitError>,
 }
 
 impl Output for Page<'_> {
     fn write(&mut self, text: &str) -> std::io::Result<()> {
+        if let Err(limit) = self.fuel.take(WRITE_FUEL.saturating_add(text.len() as u64)) {
+            self.over = Some(limit);
+            return Err(std::io::Error::other("the fuel is used up"));
+        }
         let mut html = self.html.lock().unwrap_or_else(PoisonError::into_inner);
         if text.len() > self.bytes_max.saturating_sub(html.len()) {
             self.full = true;
@@ -98,6 +122,7 @@ impl HelperDef for BoundHelper<'_, '_> {
         out: &mut dyn Output,
     ) -> HelperResult {
         let run = self.run;
+        run.call()?;
         let mut walk = Walk { run, registry, context, handlebars, out };
         if self.helper == Helper::Choose {
             return walk.choose(call);

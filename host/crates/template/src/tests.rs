@@ -1,5 +1,6 @@
 //! Tests of pages in tables: the template, then its output or its error.
 
+mod attacks;
 mod by_hand;
 mod context;
 mod files;

@@ -106,12 +106,28 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// How many bytes a lookup in the value may have to read.
-    pub(super) fn lookup_bytes(&self) -> usize {
+    /// How many bytes looking up a key of `key_bytes` bytes, or an index, may have to read.
+    pub(super) fn lookup_bytes(&self, key_bytes: usize) -> usize {
         match self {
-            Val::Text(text) => text.len(),
-            Val::Made(text) => text.len(),
-            Val::Dict(dict) => dict.fields.len() * 16,
+            Val::Text(text) => text.len().saturating_add(key_bytes),
+            Val::Made(text) => text.len().saturating_add(key_bytes),
+            Val::Dict(dict) => dict.fields.len().saturating_mul(8 + key_bytes / 8),
+            Val::Object(map) => {
+                let rounds = map.len().checked_ilog2().unwrap_or(0) as usize + 2;
+                key_bytes.saturating_mul(rounds)
+            }
+            _ => key_bytes,
+        }
+    }
+
+    /// The number of elements of an array or of fields of a record.
+    pub(super) fn entries(&self) -> usize {
+        match self {
+            Val::Array(items) => items.len(),
+            Val::Object(map) => map.len(),
+            Val::List(list) => list.items.len(),
+            Val::Dict(dict) => dict.fields.len(),
+            Val::Loop(_) => 4,
             _ => 0,
         }
     }
@@ -230,10 +246,16 @@ fn depth_above<'v, 'a: 'v>(parts: impl Iterator<Item = &'v Val<'a>>) -> Option<u
     (depth <= DEPTH_MAX).then_some(depth)
 }
 
+/// The most digits of an array index.
+const INDEX_DIGITS_MAX: usize = 20;
+
 /// The array index that JavaScript sees in a key: `7`, but not `07` or `+7`.
 fn array_index(key: &str) -> Option<usize> {
     let canonical = key == "0" || !key.starts_with(['0', '+']);
-    key.parse().ok().filter(|_| canonical)
+    match canonical && key.len() <= INDEX_DIGITS_MAX {
+        true => key.parse().ok(),
+        false => None,
+    }
 }
 
 pub(super) fn utf16_length(text: &str) -> usize {
@@ -251,7 +273,11 @@ fn utf16_unit(text: &str, index: usize) -> Option<char> {
 
 /// Compares texts as JavaScript does, by UTF-16 units.
 pub(super) fn compare_texts(a: &str, b: &str) -> Ordering {
-    a.encode_utf16().cmp(b.encode_utf16())
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    // Only the first character that differs decides.
+    let from = a.floor_char_boundary(same);
+    let rest = |text| str::get(text, from..).unwrap_or_default().encode_utf16();
+    rest(a).cmp(rest(b))
 }
 
 /// A number as JavaScript prints it.
@@ -296,6 +322,21 @@ mod tests {
         assert_eq!(text.length(), Some(4));
         assert_eq!(text.at(1).as_str(), Some("ö"));
         assert_eq!(text.at(2).as_str(), Some("\u{fffd}"));
+    }
+
+    #[test]
+    fn orders_texts_by_utf16_units() {
+        for (a, b, expected) in [
+            ("", "", Ordering::Equal),
+            ("a", "ab", Ordering::Less),
+            ("é", "è", Ordering::Greater),
+            ("xé", "xè", Ordering::Greater),
+            ("x\u{ff5e}", "x\u{1f600}", Ordering::Greater),
+            ("x\u{1f600}", "x\u{1f601}", Ordering::Less),
+        ] {
+            assert_eq!(compare_texts(a, b), expected, "{a} {b}");
+            assert_eq!(compare_texts(b, a), expected.reverse(), "{b} {a}");
+        }
     }
 
     #[test]

@@ -12,17 +12,19 @@ const TOKENS: &[&str] =
 const DEFAULT_FORMAT: &str = "MMM d, yyyy";
 
 /// The milliseconds since 1970 that a value stands for: an ISO text, a number, or `now`.
-fn time(value: &Val<'_>, now: f64) -> Option<f64> {
-    match value {
+fn time(value: &Val<'_>, now: f64, budget: &Budget) -> Limited<Option<f64>> {
+    budget.steps(1)?;
+    budget.walk(value.as_str().map_or(0, str::len))?;
+    Ok(match value {
         Val::Number(ms) => Some(*ms),
-        value => match value.as_str()?.trim() {
+        value => value.as_str().and_then(|text| match text.trim() {
             "now" => Some(now),
             digits if digits.len() > 4 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 digits.parse().ok()
             }
             text => parse_iso(text),
-        },
-    }
+        }),
+    })
 }
 
 /// `date`: the value by a pattern. A value that is not a date stays unchanged.
@@ -32,7 +34,7 @@ pub(super) fn format<'a>(
     now: f64,
     budget: &mut Budget,
 ) -> Limited<Val<'a>> {
-    let Some(moment) = time(&value, now).and_then(Moment::from_ms) else {
+    let Some(moment) = time(&value, now, budget)?.and_then(Moment::from_ms) else {
         return Ok(value);
     };
     let pattern = match pattern.is_nullish() {
@@ -40,15 +42,18 @@ pub(super) fn format<'a>(
         false => to_text(pattern, budget)?,
     };
     let mut rest = pattern.as_str().unwrap_or("");
-    budget.read(rest.len())?;
+    // No token becomes more than four times as long.
+    budget.check_room(rest.len().saturating_mul(4))?;
     let mut text = String::new();
     while let Some(c) = rest.chars().next() {
+        budget.steps(1)?;
         let mut length = c.len_utf8();
         if let Some(token) = TOKENS.iter().find(|token| rest.starts_with(**token)) {
             write_token(token, moment, &mut text);
             length = token.len();
         } else if let Some(quoted) = rest.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) {
             // Text in quotes is printed unchanged; two quotes print one.
+            budget.read(quoted.0.len())?;
             text.push_str(if quoted.0.is_empty() { "'" } else { quoted.0 });
             length = quoted.0.len() + 2;
         } else {
@@ -84,18 +89,18 @@ fn write_token(token: &str, moment: Moment, text: &mut String) {
 }
 
 /// `date_add`: the date some days later, as ISO text. A date without a time stays without one.
-pub(super) fn add_days<'a>(value: Val<'a>, days: f64, now: f64) -> Val<'a> {
-    let Some(time) = time(&value, now) else {
-        return value;
+pub(super) fn add_days<'a>(value: Val<'a>, days: f64, now: f64, budget: &Budget) -> Limited<Val<'a>> {
+    let Some(time) = time(&value, now, budget)? else {
+        return Ok(value);
     };
     let Some(moment) = Moment::from_ms(time + days * DAY_MS) else {
-        return value;
+        return Ok(value);
     };
     let is_date = value.as_str().is_some_and(|text| text.len() == "2024-03-05".len());
-    match is_date && days.fract() == 0.0 {
+    Ok(match is_date && days.fract() == 0.0 {
         true => Val::made(moment.iso_date()),
         false => Val::made(moment.iso()),
-    }
+    })
 }
 
 /// Units of time and their seconds.
@@ -113,22 +118,22 @@ const UNITS: &[(&str, f64)] = &[
 const SLACK_SECONDS: f64 = 5.0;
 
 /// `timeago`: `3 days ago` or `in 2 hours`, in whole units of the largest unit that fits.
-pub(super) fn time_ago<'a>(value: Val<'a>, now: f64) -> Val<'a> {
-    let Some(time) = time(&value, now) else {
-        return value;
+pub(super) fn time_ago<'a>(value: Val<'a>, now: f64, budget: &Budget) -> Limited<Val<'a>> {
+    let Some(time) = time(&value, now, budget)? else {
+        return Ok(value);
     };
     let seconds = ((now - time) / 1000.0).round();
     let slack = if seconds < SLACK_SECONDS - 60.0 { SLACK_SECONDS } else { 0.0 };
     let count = |unit: f64| ((seconds.abs() + slack) / unit).floor();
     let Some((name, unit)) = UNITS.iter().find(|(_, unit)| count(*unit) >= 1.0) else {
-        return Val::Text("just now");
+        return Ok(Val::Text("just now"));
     };
     let count = count(*unit);
     let plural = if count == 1.0 { "" } else { "s" };
-    Val::made(match seconds < 0.0 {
+    Ok(Val::made(match seconds < 0.0 {
         true => format!("in {count} {name}{plural}"),
         false => format!("{count} {name}{plural} ago"),
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -154,8 +159,9 @@ mod tests {
             (59.0, "in 1 minute"),
             (20.0, "in 20 seconds"),
         ] {
-            let text = time_ago(Val::Number(now + seconds * 1000.0), now);
-            assert_eq!(text.as_str(), Some(expected), "{seconds}");
+            let budget = Budget::of(&crate::limits::TemplateLimits::default());
+            let text = time_ago(Val::Number(now + seconds * 1000.0), now, &budget);
+            assert_eq!(text.as_ref().ok().and_then(Val::as_str), Some(expected), "{seconds}");
         }
     }
 }

@@ -45,14 +45,16 @@ pub(super) fn slice<'a>(
     let end = if end.is_nullish() { f64::INFINITY } else { to_number(end, budget)? };
     if let Some(items) = value.items() {
         let (start, end) = range(start, end, items.len());
-        return list((start..end).filter_map(|index| items.get(index)).collect(), budget);
+        budget.make(end.saturating_sub(start) * size_of::<Val<'_>>())?;
+        return list((start..end).filter_map(|index| items.get(index)).collect());
     }
     if value.is_nullish() || value.is_object() {
         return Ok(value);
     }
     let text = to_text(&value, budget)?;
     let text = text.as_str().unwrap_or("");
-    budget.read(text.len())?;
+    budget.check_room(text.len())?;
+    budget.walk(text.len())?;
     let (start, end) = range(start, end, text.chars().count());
     let part: String = text.chars().skip(start).take(end.saturating_sub(start)).collect();
     budget.make(part.len())?;
@@ -71,14 +73,17 @@ fn range(start: f64, end: f64, length: usize) -> (usize, usize) {
 /// `reverse`: a list or a text from its end to its beginning.
 pub(super) fn reverse<'a>(value: Val<'a>, budget: &mut Budget) -> Limited<Val<'a>> {
     if let Some(items) = value.items() {
-        return list(items.iter().rev().collect(), budget);
+        budget.make(items.len() * size_of::<Val<'_>>())?;
+        return list(items.iter().rev().collect());
     }
     if value.is_nullish() || value.is_object() {
         return Ok(value);
     }
     let text = to_text(&value, budget)?;
-    let reversed: String = text.as_str().unwrap_or("").chars().rev().collect();
-    budget.make(reversed.len())?;
+    let text = text.as_str().unwrap_or("");
+    budget.walk(text.len())?;
+    budget.make(text.len())?;
+    let reversed: String = text.chars().rev().collect();
     Ok(Val::made(reversed))
 }
 
@@ -94,13 +99,13 @@ pub(super) fn join<'a>(value: Val<'a>, separator: &Val<'_>, budget: &mut Budget)
     let separator = separator.as_str().unwrap_or("");
     let mut joined = String::new();
     for (index, item) in items.iter().enumerate() {
+        let text = printed(&item, budget)?;
+        let text = text.as_str().unwrap_or("");
+        budget.steps(1)?;
+        budget.make(text.len() + separator.len())?;
         if index > 0 {
             joined.push_str(separator);
         }
-        let text = printed(&item, budget)?;
-        let text = text.as_str().unwrap_or("");
-        budget.operations(1)?;
-        budget.make(text.len() + separator.len())?;
         joined.push_str(text);
     }
     Ok(Val::made(joined))
@@ -118,6 +123,7 @@ pub(super) fn sort<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> 
     let Some(items) = value.items() else {
         return Ok(value);
     };
+    budget.make(items.len() * size_of::<(Key, Val<'_>)>())?;
     let mut keyed = Vec::with_capacity(items.len());
     let mut text_bytes = 0_usize;
     for item in items.iter() {
@@ -136,10 +142,11 @@ pub(super) fn sort<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -> 
         keyed.push((key, item));
     }
     let rounds = keyed.len().checked_ilog2().unwrap_or(0) as usize + 1;
-    budget.operations(keyed.len().saturating_mul(rounds))?;
+    budget.steps(keyed.len().saturating_mul(rounds))?;
     budget.read(text_bytes.saturating_mul(rounds))?;
     keyed.sort_by(|(a, _), (b, _)| a.compare(b));
-    list(keyed.into_iter().map(|(_, item)| item).collect(), budget)
+    budget.make(keyed.len() * size_of::<Val<'_>>())?;
+    list(keyed.into_iter().map(|(_, item)| item).collect())
 }
 
 impl Key {
@@ -171,24 +178,33 @@ pub(super) fn unique<'a>(value: Val<'a>, field: &Val<'_>, budget: &mut Budget) -
         let key = by_field(&item, field, budget)?;
         let is_new = match &key {
             Val::Undefined => seen.insert("undefined".to_owned()),
-            key => seen.insert(json_text::write(key, Layout::Compact, budget)?),
+            key => {
+                let text = json_text::write(key, Layout::Compact, budget)?;
+                budget.read(text.len().saturating_mul(2))?;
+                seen.insert(text)
+            }
         };
         if is_new {
+            budget.make(size_of::<Val<'_>>())?;
             kept.push(item);
         }
     }
-    list(kept, budget)
+    list(kept)
 }
 
 fn by_field<'a>(item: &Val<'a>, field: &Val<'_>, budget: &mut Budget) -> Limited<Val<'a>> {
-    budget.operations(1)?;
+    budget.steps(1)?;
     match field {
         Val::Undefined => Ok(item.clone()),
-        field => Ok(item.get(to_text(field, budget)?.as_str().unwrap_or(""))),
+        field => {
+            let key = to_text(field, budget)?;
+            let key = key.as_str().unwrap_or("");
+            budget.read(item.lookup_bytes(key.len()))?;
+            Ok(item.get(key))
+        }
     }
 }
 
-fn list<'a>(items: Vec<Val<'a>>, budget: &mut Budget) -> Limited<Val<'a>> {
-    budget.make(items.len() * size_of::<Val<'_>>())?;
+fn list(items: Vec<Val<'_>>) -> Limited<Val<'_>> {
     Val::list(items).ok_or(LimitError::ValueDepth)
 }

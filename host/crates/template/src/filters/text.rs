@@ -134,17 +134,19 @@ pub(super) fn replace<'a>(
         return Ok(Val::Text(""));
     }
     let (value, from, to) = (to_text(value, budget)?, to_text(from, budget)?, to_text(to, budget)?);
-    let text = |value: &Val<'_>| value.as_str().unwrap_or("").to_owned();
-    let (value, from, to) = (text(&value), text(&from), text(&to));
-    if from.is_empty() {
-        budget.make(value.len())?;
-        return Ok(Val::made(value));
+    let (text, from, to) =
+        (value.as_str().unwrap_or(""), from.as_str().unwrap_or(""), to.as_str().unwrap_or(""));
+    if from.is_empty() || from.len() > text.len() {
+        budget.make(text.len())?;
+        return Ok(Val::made(text));
     }
-    budget.read(value.len())?;
+    // The search prepares itself with all of `from`, and takes place twice.
+    budget.walk(text.len().saturating_add(from.len()))?;
     // The size is charged before the text is created: replacing may turn a short text into a huge one.
-    let found = value.matches(from.as_str()).count();
-    budget.make(value.len() + found.saturating_mul(to.len()))?;
-    Ok(Val::made(value.replace(&from, &to)))
+    let found = text.matches(from).count();
+    budget.steps(found)?;
+    budget.make(text.len().saturating_add(found.saturating_mul(to.len())))?;
+    Ok(Val::made(text.replace(from, to)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use handlebars::template::TemplateElement;
 
 use super::elements::call;
-use super::{Action, Arguments, Helper, Here, Lowering, Names};
+use super::{Action, Arguments, Helper, Here, Lowering, Names, TEXT_BYTES_PER_NODE};
 use crate::ast::{Expr, Named};
 use crate::html_context::Machine;
 use crate::mistake::Mistake;
@@ -85,6 +85,8 @@ impl Lowering<'_> {
         }
         let file = self.component_file(&key.name, pos)?;
         let known = key.arguments.as_deref().map_or(Known::All, Known::Component);
+        // The file is parsed again for each context and each set of argument names.
+        self.count_nodes(self.sources.text(file).len() / TEXT_BYTES_PER_NODE, pos)?;
         let document = parse(file, self.sources.text(file), known)?;
         if let Some(layout) = &document.extends {
             return Err(Problem::new(layout.pos, Mistake::ExtendsInComponent));

@@ -1,6 +1,6 @@
 //! `@extends`, `@block` and `@yield`. A page and its layouts become one template.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Elements, Here, Lowering, Names};
 use crate::ast::{Document, Expr, Named, Node};
@@ -61,7 +61,8 @@ impl Lowering<'_> {
         // The outermost layout was already parsed with all names.
         files.pop();
         for (file, document) in files.into_iter().zip(&mut documents) {
-            if set_names.iter().any(|name| !document.set_names.contains(name)) {
+            let own: HashSet<String> = document.set_names.iter().cloned().collect();
+            if set_names.iter().any(|name| !own.contains(name)) {
                 *document = parse(file, self.sources.text(file), Known::Page(&set_names))?;
             }
         }
@@ -122,16 +123,15 @@ fn defined<'d>(block: &Named, here: &Here<'d>) -> Checked<Option<&'d [Node]>> {
 /// Collects what a page with `@extends` defines. Anything else is an error, because it would not be
 /// printed.
 fn read_derived<'d>(document: &'d Document, blocks: &mut Blocks<'d>, sets: &mut Vec<Node>) -> Checked<()> {
-    let mut own = Vec::new();
+    let mut own = HashSet::new();
     for node in &document.nodes {
         match node {
             Node::Set { .. } => sets.push(node.clone()),
             Node::Text { text, .. } if is_space_or_comments(text.trim_matches('\u{feff}')) => {}
             Node::Block { block, body, .. } => {
-                if own.contains(&block.name.as_str()) {
+                if !own.insert(block.name.as_str()) {
                     return Err(Problem::new(block.pos, Mistake::BlockTwice(block.name.clone())));
                 }
-                own.push(&block.name);
                 // The page's definitions come first, and override those of its layouts.
                 blocks.defined.entry(&block.name).or_insert(body);
             }

@@ -1,11 +1,11 @@
 //! The state of one rendering: values, budget, warnings and the mistake that ended it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use handlebars::{HelperResult, Output, RenderError, RenderErrorReason};
 
 use crate::ast::Expr;
-use crate::budget::{Budget, LimitError};
+use crate::budget::{Budget, Fuel, LimitError};
 use crate::escape::{self, Escape, Stop};
 use crate::eval::Env;
 use crate::limits::{NESTING_MAX, TemplateLimits};
@@ -17,9 +17,6 @@ use crate::value::{LoopState, Val};
 
 /// The most warnings of one rendering.
 const WARNINGS_MAX: usize = 100;
-
-/// The most characters of a blocked URL that a warning quotes.
-const QUOTED_CHARS_MAX: usize = 60;
 
 /// One rendering. Handlebars requires that helpers can be shared between threads, hence the locks.
 /// No thread ever waits for them.
@@ -57,12 +54,13 @@ impl<'a> Run<'a> {
         limits: &TemplateLimits,
         scope: &'a Scope<'a>,
         now: f64,
+        fuel: Arc<Fuel>,
         html: &'a Mutex<String>,
     ) -> Run<'a> {
         let slots = program.units.first().map_or(0, |page| page.slots);
         let env = Env {
             scope,
-            budget: Budget::new(limits.clone()),
+            budget: Budget::new(limits, fuel),
             now,
             slots: vec![Val::Undefined; slots],
             base: 0,
@@ -86,6 +84,13 @@ impl<'a> Run<'a> {
 
     fn lock(&self) -> MutexGuard<'_, State<'a>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Charges the call of a helper.
+    pub(super) fn call(&self) -> HelperResult {
+        let mut state = self.lock();
+        let charged = state.env.budget.steps(1);
+        charged.map_err(|limit| state.fail(limit))
     }
 
     pub(super) fn enter(&self) -> Result<(), RenderError> {
@@ -117,8 +122,8 @@ impl<'a> Run<'a> {
         match escape::write(escape, &value, &page, out, &mut state.env.budget) {
             Ok(None) => Ok(()),
             Ok(Some(url)) => {
-                state.warn_blocked(self.sources, &url);
-                Ok(())
+                let warned = state.warn_blocked(self.sources, &url);
+                warned.map_err(|limit| state.fail(limit))
             }
             Err(Stop::Output(error)) => Err(error.into()),
             Err(Stop::Limit(limit)) => Err(state.fail(limit)),
@@ -145,11 +150,14 @@ impl<'a> Run<'a> {
     pub(super) fn list(&self, list: &'a Expr, pos: Pos) -> Result<Val<'a>, RenderError> {
         let mut state = self.lock();
         let value = state.eval(list, pos)?;
+        let made = match value.is_record() {
+            true => state.env.budget.make(value.entries() * size_of::<(&str, Val<'_>)>()),
+            false => Ok(()),
+        };
+        made.map_err(|limit| state.fail(limit))?;
         let Some(fields) = value.fields() else {
             return Ok(value);
         };
-        let made = state.env.budget.make(fields.len() * size_of::<Val<'_>>());
-        made.map_err(|limit| state.fail(limit))?;
         let values = fields.into_iter().map(|(_, value)| value).collect();
         Val::list(values).ok_or_else(|| state.fail(LimitError::ValueDepth))
     }
@@ -164,7 +172,7 @@ impl<'a> Run<'a> {
     ) -> HelperResult {
         let mut state = self.lock();
         state.at = pos;
-        let charged = state.env.budget.operations(1);
+        let charged = state.env.budget.steps(1);
         charged.map_err(|limit| state.fail(limit))?;
         state.env.set_slot(item_slot, items.at(position.index));
         state.env.set_slot(state_slot, Val::Loop(position));
@@ -183,7 +191,7 @@ impl<'a> Run<'a> {
         if state.component_depth >= most {
             return Err(state.fail(Mistake::ComponentDepth(most)));
         }
-        let charged = state.env.budget.operations(1 + slots);
+        let charged = state.env.budget.steps(1 + slots);
         charged.map_err(|limit| state.fail(limit))?;
         // Arguments are the caller's expressions, so all are evaluated before the slots change.
         let mut named = Vec::new();
@@ -234,11 +242,14 @@ impl<'a> State<'a> {
         RenderErrorReason::Other(String::new()).into()
     }
 
-    fn warn_blocked(&mut self, sources: &Sources, url: &str) {
+    /// `url` is the beginning of the URL.
+    fn warn_blocked(&mut self, sources: &Sources, url: &str) -> Result<(), LimitError> {
         if self.warnings.len() < WARNINGS_MAX {
-            let quoted: String = url.chars().take(QUOTED_CHARS_MAX).collect();
+            // The line is counted from the beginning of the file.
+            self.env.budget.read((self.at.at as usize).saturating_mul(2))?;
             let place = sources.place(self.at);
-            self.warnings.push(format!("{place}: printed #blocked instead of the URL {quoted:?}"));
+            self.warnings.push(format!("{place}: printed #blocked instead of the URL {url:?}"));
         }
+        Ok(())
     }
 }

@@ -30,10 +30,13 @@ fn stops_loops_without_output() {
         "@foreach(b in a)".repeat(40),
         "@endforeach".repeat(40)
     );
-    assert!(limited(&nested, TemplateLimits::default()).contains("operations_max"));
-    let limits = |operations_max| TemplateLimits { operations_max, ..TemplateLimits::default() };
-    assert_eq!(limited("@foreach(a in var.list)@endforeach", limits(4)), "");
-    assert!(limited("@foreach(a in var.list)@endforeach", limits(3)).contains("more than 3 steps"));
+    assert!(limited(&nested, TemplateLimits::default()).contains("template_fuel"));
+    let source = "@foreach(a in var.list)@endforeach";
+    let used = render_with(&Files::default(), source, &data()).map_or(0, |rendered| rendered.fuel);
+    let limits = |fuel_max| TemplateLimits { fuel_max, ..TemplateLimits::default() };
+    assert_eq!(limited(source, limits(used)), "");
+    let error = format!("more than {} units of fuel (template_fuel)", used - 1);
+    assert!(limited(source, limits(used - 1)).contains(&error));
 }
 
 #[test]
@@ -43,7 +46,7 @@ fn stops_values_that_grow() {
     let nesting = "@set(s = [])@foreach(b in [1,2,3,4,5,6,7,8,9,10])@foreach(c in [1,2,3,4,5,6,7,8,9,10])@set(s = [s, s])@endforeach@endforeach";
     assert!(limited(nesting, TemplateLimits::default()).contains("nest at most 32 deep"));
     let wide = "@set(s = [1])@foreach(b in [1,2,3,4,5,6,7,8,9,10])@foreach(c in [1,2,3])@set(s = [s, s])@endforeach@endforeach{{ s }}";
-    assert!(limited(wide, TemplateLimits::default()).contains("_max"));
+    assert!(limited(wide, TemplateLimits::default()).contains("template_fuel"));
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn rejects_sources_and_nodes_over_the_limit() {
     let limits = TemplateLimits { source_bytes_max: 3, ..TemplateLimits::default() };
     assert_eq!(limited("abc", limits.clone()), "abc");
     assert!(limited("abcd", limits).ends_with("larger than 3 bytes"));
-    let limits = TemplateLimits { nodes_max: 2, ..TemplateLimits::default() };
+    let limits = TemplateLimits { nodes_max: 3, ..TemplateLimits::default() };
     assert_eq!(limited("a{{ 1 }}", limits.clone()), "a1");
     assert!(limited("a{{ 1 }}b", limits).contains("nodes_max"));
     // Loops inside a tag are lowered more than once, which must not multiply.

@@ -1,5 +1,7 @@
 //! The state that lives as long as the process.
 
+pub mod service;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,8 +39,8 @@ use crate::load::{self as loading, Live, LoadContext, LoadError, ReloadReport};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::request::PageRequest;
 use crate::response::Reply;
-use crate::service::Service;
 use crate::settings::Settings;
+use service::Service;
 
 /// The running program. All workers share it.
 pub struct App {

@@ -12,7 +12,6 @@ pub mod observe;
 pub mod reload;
 pub mod request;
 pub mod response;
-pub mod service;
 mod settings;
 pub mod stall;
 pub mod uncancelled;

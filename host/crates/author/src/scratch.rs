@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
+use sluice_app::app::service::Service;
 use sluice_app::app::{App, AppParts};
-use sluice_app::service::Service;
 use sluice_kit::StoreError;
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;

@@ -2,7 +2,7 @@
 //! response. Each step happens once and in this order.
 //!
 //! Only the program itself depends on this crate, so a change here recompiles two crates. The
-//! server and the tools for authors reach it through [`sluice_app::service::Service`].
+//! server and the tools for authors reach it through [`sluice_app::app::service::Service`].
 
 #![deny(unsafe_code)]
 
@@ -17,11 +17,11 @@ mod visitor;
 use std::sync::Arc;
 
 use sluice_app::app::App;
+use sluice_app::app::service::Service;
 use sluice_app::load::Live;
 use sluice_app::observe::{Event, Observation};
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
-use sluice_app::service::Service;
 use sluice_http::compress;
 use sluice_http::path::CanonicalPath;
 use sluice_kit::BoxFuture;

@@ -2,7 +2,7 @@
 
 use sluice_kit::BoxFuture;
 
-use crate::app::App;
+use super::App;
 use crate::observe::Observation;
 use crate::request::PageRequest;
 use crate::response::Reply;

@@ -46,7 +46,8 @@ impl Templates {
         for (name, text) in TEMPLATES {
             handlebars.register_template_string(name, text).map_err(Box::new)?;
         }
-        let helpers: [(&str, Write); 7] = [
+        let helpers: [(&str, Write); 8] = [
+            ("short", |value| handlebars::html_escape(&text(value))),
             ("number", |value| number(value.as_f64().unwrap_or(0.0))),
             ("grouped", |value| grouped(value.as_u64().unwrap_or(0))),
             ("bytes", |value| bytes(value.as_f64().unwrap_or(0.0))),
@@ -55,7 +56,6 @@ impl Templates {
             ("moment", |value| iso_utc(value.as_i64().unwrap_or(0))),
             ("query", |value| encode_query(value.as_str().unwrap_or_default())),
         ];
-        handlebars.register_helper("short", Box::new(Escaped(text)));
         for (name, write) in helpers {
             handlebars.register_helper(name, Box::new(Plain(write)));
         }
@@ -71,8 +71,8 @@ impl Templates {
     }
 }
 
-/// A helper that formats its only argument. Its output is written as it is, so it must never contain
-/// text of authors or visitors.
+/// A helper that formats its only argument. Its output is written as it is, so text of authors and
+/// visitors must be escaped in it.
 struct Plain(Write);
 
 impl handlebars::HelperDef for Plain {
@@ -87,25 +87,6 @@ impl handlebars::HelperDef for Plain {
         let null = Value::Null;
         let value = helper.param(0).map_or(&null, |param| param.value());
         out.write(&(self.0)(value))?;
-        Ok(())
-    }
-}
-
-/// A helper that formats its only argument and escapes the output for HTML.
-struct Escaped(Write);
-
-impl handlebars::HelperDef for Escaped {
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        _: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
-        let null = Value::Null;
-        let value = helper.param(0).map_or(&null, |param| param.value());
-        out.write(&handlebars::html_escape(&(self.0)(value)))?;
         Ok(())
     }
 }

@@ -212,6 +212,7 @@ pub(crate) async fn load(
         body_bytes_max: pages.map(|page| page.limits.body_bytes_max).max().unwrap_or(0),
         body_timeout: config.server.body_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        trusted_host_header: config.server.trusted_host_header,
     };
     Ok((Live { site, read_rules, secrets, limits }, report))
 }

@@ -4,6 +4,7 @@ mod body;
 pub mod conditions;
 pub mod described;
 mod forwarded;
+mod target;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,9 +16,11 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use sluice_http::cookies;
+use sluice_site::config::TrustedHostHeader;
 use sluice_site::table::RouteParams;
 
 pub use body::{Body, BodyFault};
+pub use target::requested_host;
 
 use body::read_body;
 use conditions::Conditions;
@@ -45,6 +48,8 @@ pub struct ReadRules {
     pub body_timeout: Duration,
     /// The proxies whose headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which these proxies name the visitor's host, if they do.
+    pub trusted_host_header: Option<TrustedHostHeader>,
 }
 
 /// A request, bounded and decoded. It contains no actix type.
@@ -52,7 +57,7 @@ pub struct ReadRules {
 pub struct PageRequest {
     /// Its method.
     pub method: Method,
-    /// The `Host` header, or the host that a trusted proxy names.
+    /// The host that a trusted proxy names, that of an absolute target, or the `Host` header.
     pub host: String,
     /// The path as it was sent, still percent-encoded.
     pub raw_path: String,
@@ -80,6 +85,8 @@ struct Head<'a> {
     /// As it was sent, still percent-encoded.
     path: &'a str,
     query: &'a str,
+    /// The host that the client asked for.
+    host: Option<String>,
     headers: &'a HeaderMap,
     /// The address that opened the connection.
     peer: Option<IpAddr>,
@@ -137,18 +144,25 @@ impl PageRequest {
         };
         let uri = request.uri();
         let peer = request.peer_addr().map(|address| address.ip());
-        let head = Head { method, path: uri.path(), query: uri.query().unwrap_or_default(), headers, peer };
-        Ok(Self { conditions: Conditions::read(request), ..Self::of(&head, body, rules) })
+        let head = Head {
+            method,
+            path: uri.path(),
+            query: uri.query().unwrap_or_default(),
+            host: requested_host(uri, headers),
+            headers,
+            peer,
+        };
+        Ok(Self { conditions: Conditions::read(request), ..Self::of(head, body, rules) })
     }
 
     /// A request whose body was read. It has no conditions.
-    fn of(head: &Head<'_>, body: Body, rules: &ReadRules) -> Self {
+    fn of(head: Head<'_>, body: Body, rules: &ReadRules) -> Self {
         let headers = head.headers;
         let text = |name: header::HeaderName| {
             headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        let client = forwarded::client(head.peer, headers, &rules.trusted_proxies);
-        let host = client.host.or_else(|| text(header::HOST)).unwrap_or_default();
+        let client = forwarded::client(head.peer, headers, rules);
+        let host = client.host.or(head.host).unwrap_or_default();
         let seen = [
             ("user-agent", text(header::USER_AGENT)),
             ("referer", text(header::REFERER)),

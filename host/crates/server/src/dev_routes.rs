@@ -12,6 +12,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use sluice_app::app::App;
+use sluice_app::request::requested_host;
 use sluice_author::dev::{CLIENT_JS, CLIENT_PATH, Dev, EVENTS_PATH, Event};
 
 /// A browser that lost its connection reconnects after this delay.
@@ -46,8 +47,8 @@ async fn get_events(
     request: HttpRequest,
     query: Query<EventsQuery>,
 ) -> HttpResponse {
-    let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let brand = app.live().site.brand(host).map(|brand| brand.id.clone());
+    let host = requested_host(request.uri(), request.headers()).unwrap_or_default();
+    let brand = app.live().site.brand(&host).map(|brand| brand.id.clone());
     let mut first = format!("retry: {}\n\n", RETRY.as_millis());
     let events = dev.listen();
     if query.generation != dev.generation() {

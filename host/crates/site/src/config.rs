@@ -104,6 +104,23 @@ pub struct ServerConfig {
     #[serde(deserialize_with = "networks")]
     #[schemars(with = "Vec<Network>", example = ["10.0.0.0/8"])]
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which the trusted proxies name the host that the visitor asked for. Set it only
+    /// if every one of them overwrites this header; otherwise a visitor could choose the brand. By
+    /// default, the `Host` header decides, which the proxies must then pass on.
+    #[schemars(example = &"x-forwarded-host")]
+    pub trusted_host_header: Option<TrustedHostHeader>,
+}
+
+/// A header in which proxies name the host that the visitor asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum TrustedHostHeader {
+    /// `X-Forwarded-Host`.
+    #[serde(rename = "x-forwarded-host", alias = "X-Forwarded-Host")]
+    XForwardedHost,
+    /// The parameter `host` of `Forwarded` (RFC 7239).
+    #[serde(rename = "forwarded", alias = "Forwarded")]
+    Forwarded,
 }
 
 impl Default for ServerConfig {
@@ -119,6 +136,7 @@ impl Default for ServerConfig {
             write_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
+            trusted_host_header: None,
         }
     }
 }

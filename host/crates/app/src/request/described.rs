@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use actix_web::http::Uri;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::{Body, Head, Method, PageRequest, ReadRules};
+use super::{Body, Head, Method, PageRequest, ReadRules, requested_host};
 
 /// ASCII characters that browsers percent-encode in a path and in a query.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
@@ -93,8 +94,9 @@ impl Described {
             Some(bytes) => Body::of_type(&headers, bytes),
             None => Body::None,
         };
-        let head = Head { method: self.method, path, query, headers: &headers, peer: Some(self.ip) };
-        let mut request = PageRequest::of(&head, body, rules);
+        let host = requested_host(&Uri::default(), &headers);
+        let head = Head { method: self.method, path, query, host, headers: &headers, peer: Some(self.ip) };
+        let mut request = PageRequest::of(head, body, rules);
         request.is_https |= self.is_https;
         Ok(request)
     }
@@ -134,7 +136,12 @@ mod tests {
     use super::*;
 
     fn rules() -> ReadRules {
-        ReadRules { body_bytes_max: 20, body_timeout: Duration::ZERO, trusted_proxies: Vec::new() }
+        ReadRules {
+            body_bytes_max: 20,
+            body_timeout: Duration::ZERO,
+            trusted_proxies: Vec::new(),
+            trusted_host_header: None,
+        }
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {

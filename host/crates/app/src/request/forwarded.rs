@@ -6,12 +6,16 @@ use std::net::IpAddr;
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
 
+use sluice_site::config::TrustedHostHeader;
+
+use super::ReadRules;
+
 /// The visitor, as far as the connection and trusted proxies tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Client {
     pub(super) ip: Option<IpAddr>,
     pub(super) is_https: bool,
-    /// The host that the visitor asked for, if a proxy names one.
+    /// The host that the visitor asked for, if the proxy names it in the trusted header.
     pub(super) host: Option<String>,
 }
 
@@ -24,7 +28,8 @@ struct Hop {
 }
 
 /// The visitor behind `peer`, the address that opened the connection.
-pub(super) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
+pub(super) fn client(peer: Option<IpAddr>, headers: &HeaderMap, rules: &ReadRules) -> Client {
+    let trusted = rules.trusted_proxies.as_slice();
     let peer = peer.map(|ip| ip.to_canonical());
     let direct = Client { ip: peer, ..Client::default() };
     if !peer.is_some_and(|ip| is_trusted(ip, trusted)) {
@@ -34,32 +39,39 @@ pub(super) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet
     // A proxy that is configured to hide the visitor's address still sends the scheme and the
     // host.
     if standard.is_empty() && common.is_empty() {
-        let last = |name| values(headers, name).last().and_then(|line| line.rsplit(',').next());
-        let own = |item: &str| item.trim().to_owned();
-        let (proto, host) = (last("x-forwarded-proto").map(own), last("x-forwarded-host").map(own));
-        if proto.is_some() || host.is_some() {
-            common.push(Hop { ip: peer, proto, host });
+        let proto = last(headers, "x-forwarded-proto");
+        if proto.is_some() {
+            common.push(Hop { ip: peer, proto, host: None });
         }
     }
-    let found = match (nearest(&standard, trusted), nearest(&common, trusted)) {
+    let (standard, common) = (nearest(&standard, trusted), nearest(&common, trusted));
+    // Only the header that the operator names: proxies pass on the other one as the visitor sent it.
+    let host = match rules.trusted_host_header {
+        Some(TrustedHostHeader::Forwarded) => standard.and_then(|hop| hop.host.clone()),
+        Some(TrustedHostHeader::XForwardedHost) => {
+            common.and_then(|hop| hop.host.clone()).or_else(|| last(headers, "x-forwarded-host"))
+        }
+        None => None,
+    };
+    let found = match (standard, common) {
         // A proxy that writes only one of the two headers may pass on the other one from the
         // visitor. If they differ, neither can be trusted.
         (Some(a), Some(b)) if a.ip != b.ip => None,
-        (Some(a), Some(b)) => Some(Hop {
-            ip: a.ip,
-            proto: a.proto.clone().or_else(|| b.proto.clone()),
-            host: a.host.clone().or_else(|| b.host.clone()),
-        }),
-        (one, other) => one.or(other).cloned(),
+        (Some(a), Some(b)) => Some((a.ip, a.proto.as_ref().or(b.proto.as_ref()))),
+        (one, other) => one.or(other).map(|hop| (hop.ip, hop.proto.as_ref())),
     };
     match found {
-        Some(hop) => Client {
-            ip: hop.ip,
-            is_https: hop.proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
-            host: hop.host,
-        },
-        None => direct,
+        Some((ip, proto)) => {
+            Client { ip, is_https: proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")), host }
+        }
+        None => Client { host, ..direct },
     }
+}
+
+/// The last item of a list, which the nearest proxy wrote.
+fn last(headers: &HeaderMap, name: &str) -> Option<String> {
+    let item = values(headers, name).last()?.rsplit(',').next()?.trim();
+    Some(item.to_owned()).filter(|item| !item.is_empty())
 }
 
 fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
@@ -163,13 +175,26 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, headers: &[(&str, &str)]) -> Client {
+        seen_with(None, peer, headers)
+    }
+
+    fn seen_with(
+        trusted_host_header: Option<TrustedHostHeader>,
+        peer: &str,
+        headers: &[(&str, &str)],
+    ) -> Client {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).unwrap();
             map.append(name, HeaderValue::from_str(value).unwrap());
         }
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        client(Some(peer.parse().unwrap()), &map, &trusted)
+        let rules = ReadRules {
+            body_bytes_max: 0,
+            body_timeout: std::time::Duration::ZERO,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+            trusted_host_header,
+        };
+        client(Some(peer.parse().unwrap()), &map, &rules)
     }
 
     fn from(ip: &str) -> Client {
@@ -201,7 +226,7 @@ mod tests {
     #[test]
     fn reads_the_standard_header() {
         let header = r#"for="[2001:db8::1]:4711";proto=https;host="shop.example", for=10.0.0.3;proto=http"#;
-        let client = seen("fd00::1", &[("forwarded", header)]);
+        let client = seen_with(Some(TrustedHostHeader::Forwarded), "fd00::1", &[("forwarded", header)]);
         assert_eq!((client.ip, client.is_https), (Some("2001:db8::1".parse().unwrap()), true));
         assert_eq!(client.host.as_deref(), Some("shop.example"));
         assert_eq!(seen("10.0.0.1", &[("forwarded", "for=unknown;proto=https")]).ip, None);
@@ -227,14 +252,37 @@ mod tests {
     }
 
     #[test]
-    fn reads_scheme_and_host_without_an_address() {
+    fn reads_scheme_without_an_address() {
         let https = Client { is_https: true, ..from("10.0.0.1") };
         assert_eq!(seen("10.0.0.1", &[("x-forwarded-proto", "http, https")]), https);
         assert_eq!(seen("9.9.9.9", &[("x-forwarded-proto", "https")]), from("9.9.9.9"));
-        let named = Client { host: Some("shop.example".into()), ..from("10.0.0.1") };
-        assert_eq!(seen("10.0.0.1", &[("x-forwarded-host", "shop.example")]), named);
         let beside = [("forwarded", "for=1.1.1.1"), ("x-forwarded-proto", "https")];
         assert_eq!(seen("10.0.0.1", &beside), from("1.1.1.1"), "the standard header overrides the scheme");
+    }
+
+    #[test]
+    fn takes_the_host_only_from_the_named_header_of_a_trusted_proxy() {
+        let host = |named, peer, headers: &[(&str, &str)]| seen_with(named, peer, headers).host;
+        let (standard, common) =
+            (Some(TrustedHostHeader::Forwarded), Some(TrustedHostHeader::XForwardedHost));
+        let both = [
+            ("forwarded", "for=1.1.1.1;host=a.example"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-host", "b.example"),
+        ];
+        assert_eq!(host(None, "10.0.0.1", &both), None, "no header is named");
+        assert_eq!(host(standard, "10.0.0.1", &both).as_deref(), Some("a.example"));
+        assert_eq!(host(common, "10.0.0.1", &both).as_deref(), Some("b.example"));
+        assert_eq!(host(common, "9.9.9.9", &both), None, "the peer is not trusted");
+        assert_eq!(host(standard, "10.0.0.1", &both[1..]), None);
+        assert_eq!(host(common, "10.0.0.1", &both[..1]), None);
+        let forged = [both[0], ("x-forwarded-for", "2.2.2.2"), both[2]];
+        assert_eq!(host(common, "10.0.0.1", &forged).as_deref(), Some("b.example"));
+        let list = [("x-forwarded-host", "evil.example, b.example")];
+        assert_eq!(host(common, "10.0.0.1", &list).as_deref(), Some("b.example"), "no address is sent");
+        let appended = [both[1], ("x-forwarded-host", "evil.example"), both[2]];
+        assert_eq!(host(common, "10.0.0.1", &appended).as_deref(), Some("b.example"));
+        assert_eq!(host(common, "10.0.0.1", &[("x-forwarded-host", " ")]), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
 use cookie::{Cookie, SameSite};
 
+use sluice_app::request::requested_host;
 use sluice_kit::clock::now_ms;
 
 use super::AdminState;
@@ -59,8 +60,8 @@ pub(crate) async fn guard(
 /// The response to a request that is rejected, or none if the request is admitted.
 fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     let headers = request.headers();
-    let host = text(headers, &header::HOST).unwrap_or_default();
-    if !is_own_host(host, &state.hosts) {
+    let host = requested_host(request.uri(), headers).unwrap_or_default();
+    if !is_own_host(&host, &state.hosts) {
         return Some(rejection(421, "The Host is neither a loopback name nor listed in admin.hosts"));
     }
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
@@ -69,7 +70,7 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
         return Some(unauthorized(request));
     }
     // This includes the login, so that another site cannot log an operator in.
-    if is_change && !is_own_origin(headers, host) {
+    if is_change && !is_own_origin(headers, &host) {
         return Some(rejection(403, "This request comes from another site"));
     }
     None

@@ -14,6 +14,7 @@ mod merge;
 pub(super) mod names;
 mod raw_text;
 pub(super) mod reference;
+mod refresh;
 mod url;
 
 use comment::{Cdata, Comment};
@@ -22,6 +23,7 @@ pub(super) use error::ContextError;
 use foreign::{Reading, Tree};
 pub(super) use hole::{Place, Quote};
 use raw_text::RawText;
+use refresh::Refresh;
 pub(super) use url::{Separator, Url, UrlPhase};
 
 /// What an attribute's value means to the browser.
@@ -116,6 +118,7 @@ pub(super) struct Machine {
     attribute_end: usize,
     value_start: usize,
     condition: Option<Condition>,
+    refresh: Refresh,
     tree: Tree,
     /// This is the document of a `srcdoc` attribute. Documents in its own attributes are not followed.
     inner: bool,
@@ -139,6 +142,7 @@ impl Machine {
             attribute_end: 0,
             value_start: 0,
             condition: None,
+            refresh: Refresh::default(),
             tree: Tree::new(),
             inner: false,
             scheme_holes: Vec::new(),
@@ -250,9 +254,11 @@ impl Machine {
                         ValueKind::Document(document) => document.step(byte)?,
                         ValueKind::Plain | ValueKind::Script | ValueKind::Style => {}
                     }
+                    self.refresh.step(byte);
                     return Ok(None);
                 }
                 let quoted = *quote != Quote::None;
+                self.refresh.end_value()?;
                 self.note_condition(Some((self.value_start, at)), at + usize::from(quoted));
                 self.state = State::Gap(if quoted { Gap::AfterQuote } else { Gap::Spaced });
                 if byte == b'>' && !quoted {
@@ -311,6 +317,7 @@ impl Machine {
         self.element.clear();
         self.closing = closing;
         self.condition = None;
+        self.refresh = Refresh::default();
         push(&mut self.element, byte);
         self.state = State::TagName;
     }
@@ -325,12 +332,16 @@ impl Machine {
     fn enter_value(&mut self, quote: Quote, at: usize) {
         self.value_start = at;
         self.state = State::Value { quote, kind: self.value_kind() };
+        self.refresh.begin_value(&self.element, &self.attribute);
     }
 
     fn value_kind(&self) -> ValueKind {
         match names::value_kind(&self.element, &self.attribute) {
             // Documents in documents would take as much stack as the author writes levels.
             ValueKind::Document(_) if self.inner => ValueKind::Plain,
+            ValueKind::Plain if self.refresh.applies_to(&self.element, &self.attribute) => {
+                ValueKind::Url(Url::of_refresh())
+            }
             kind => kind,
         }
     }

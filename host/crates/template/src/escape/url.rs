@@ -10,6 +10,8 @@ use crate::html_context::{Quote, Separator, Url, UrlPhase, reference};
 pub(crate) struct UrlCheck {
     before: Before,
     separator: Option<Separator>,
+    /// Whether this is the `content` of a refresh.
+    is_refresh: bool,
 }
 
 /// What is before the value in the URL, or after it.
@@ -37,7 +39,7 @@ impl UrlCheck {
             UrlPhase::Start => Before::Nothing,
             _ => Before::Printed(quote),
         };
-        Some(UrlCheck { before, separator: url.separator })
+        Some(UrlCheck { before, separator: url.separator, is_refresh: url.is_refresh })
     }
 
     /// Records that a colon follows the value.
@@ -52,6 +54,13 @@ impl UrlCheck {
 
     /// Whether the value may be printed after `page`, which is the [`tail`] of the page before it.
     pub(super) fn allows(self, value: &str, page: &str) -> bool {
+        if self.is_refresh {
+            return match self.before {
+                Before::Printed(quote) => attribute_so_far(page, quote)
+                    .is_some_and(|printed| is_refresh_allowed(&reference::decoded(printed), value)),
+                _ => is_refresh_allowed("", value),
+            };
+        }
         let mut urls = value.split(|c| self.separator.is_some_and(|separator| c == separator.sign()));
         let first = urls.next().unwrap_or_default();
         let first_allowed = match self.before {
@@ -90,6 +99,30 @@ fn attribute_so_far(page: &str, quote: Quote) -> Option<&str> {
     page.rsplit_once(quote).map(|(_, printed)| printed)
 }
 
+/// Whether `value` may follow `printed` in the `content` of a refresh: as a part of the number of
+/// seconds, or of a URL with an allowed scheme or none.
+fn is_refresh_allowed(printed: &str, value: &str) -> bool {
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let is_space = |c: char| c.is_ascii_whitespace();
+    let after_number =
+        |text: &str| text.trim_start_matches(is_space).trim_start_matches(is_number).to_owned();
+    if after_number(printed).is_empty() {
+        // The URL comes from the author's text, not from this value.
+        return value.chars().all(is_number);
+    }
+    let rest = after_number(&format!("{printed}{value}"));
+    let rest = rest.trim_start_matches(is_space);
+    let rest = rest.strip_prefix([';', ',']).unwrap_or(rest).trim_start_matches(is_space);
+    let label = rest.get(..3).filter(|label| label.eq_ignore_ascii_case("url"));
+    let named =
+        label.and_then(|label| rest.strip_prefix(label)).map(|rest| rest.trim_start_matches(is_space));
+    let url = match named.and_then(|rest| rest.strip_prefix('=')) {
+        Some(url) => url.trim_start_matches(is_space),
+        None => rest,
+    };
+    has_known_scheme("", url.strip_prefix(['"', '\'']).unwrap_or(url), false)
+}
+
 /// Whether a URL, given in two parts, has an allowed scheme or none.
 fn has_known_scheme(printed: &str, value: &str, colon_follows: bool) -> bool {
     // Browsers ignore leading control characters, and tabs and line breaks everywhere.
@@ -114,7 +147,7 @@ mod tests {
     use super::*;
 
     fn begins(url: &str) -> bool {
-        UrlCheck { before: Before::Nothing, separator: None }.allows(url, "")
+        UrlCheck { before: Before::Nothing, separator: None, is_refresh: false }.allows(url, "")
     }
 
     #[test]
@@ -150,7 +183,7 @@ mod tests {
         ] {
             assert!(!begins(url), "{url:?}");
         }
-        let scheme = UrlCheck { before: Before::NothingAndColonAfter, separator: None };
+        let scheme = UrlCheck { before: Before::NothingAndColonAfter, separator: None, is_refresh: false };
         assert!(scheme.allows("https", ""));
         assert!(scheme.allows("https://host", ""));
         assert!(!scheme.allows("javascript", ""));
@@ -158,7 +191,8 @@ mod tests {
 
     #[test]
     fn checks_the_scheme_with_the_text_before_the_value() {
-        let check = |separator| UrlCheck { before: Before::Printed(Quote::Double), separator };
+        let check =
+            |separator| UrlCheck { before: Before::Printed(Quote::Double), separator, is_refresh: false };
         for (page, value, expected) in [
             ("<a href=\"", "https://a", true),
             ("<a title=\":\" href=\" \n", "https://a", true),
@@ -182,10 +216,12 @@ mod tests {
 
     #[test]
     fn checks_every_url_of_a_list() {
-        let settled = UrlCheck { before: Before::Settled, separator: Some(Separator::Semicolon) };
+        let settled =
+            UrlCheck { before: Before::Settled, separator: Some(Separator::Semicolon), is_refresh: false };
         assert!(settled.allows("a:b", "") && settled.allows("a;#b;https://c", ""));
         assert!(!settled.allows("a; javascript:x", ""));
-        let begins = UrlCheck { before: Before::Nothing, separator: Some(Separator::Comma) };
+        let begins =
+            UrlCheck { before: Before::Nothing, separator: Some(Separator::Comma), is_refresh: false };
         assert!(begins.allows("a.png 1x, https://b 2x", ""));
         assert!(!begins.allows("a.png 1x,javascript:x", ""));
     }

@@ -19,6 +19,8 @@ pub(crate) enum ContextError {
     ValueEndsElement,
     #[error("\"<\", the value after it and this character could together end the element")]
     TextAfterValueEndsElement,
+    #[error("write http-equiv before content: the value in content is the address of a refresh")]
+    ContentBeforeRefresh,
     #[error("write a URL's scheme out, or put the whole URL into one {{{{ }}}}")]
     SchemeInParts,
     /// Text that is read differently after each branch: it carries the text.

@@ -53,6 +53,7 @@ impl Machine {
             }
             State::BeforeValue => {
                 self.state = State::Value { quote: Quote::None, kind: self.value_kind() };
+                self.refresh.begin_value(&self.element, &self.attribute);
                 self.value_hole(id, true)
             }
             State::Value { .. } => self.value_hole(id, false),
@@ -73,6 +74,7 @@ impl Machine {
         let State::Value { quote, kind } = &mut self.state else {
             return Err(ContextError::ValueInName);
         };
+        self.refresh.hole(&self.element, &self.attribute);
         let place = Place::Attribute { quote: *quote, kind: kind.clone(), begins_unquoted };
         match kind {
             ValueKind::Url(url) => url::hole(url, id)?,
@@ -84,7 +86,10 @@ impl Machine {
 
     /// A key for this context. A component is compiled once for each context.
     pub(crate) fn key(&self) -> String {
-        format!("{:?} {} {} {} {:?}", self.state, self.element, self.closing, self.attribute, self.tree)
+        format!(
+            "{:?} {} {} {} {:?} {:?}",
+            self.state, self.element, self.closing, self.attribute, self.refresh, self.tree
+        )
     }
 
     /// The place in words, for the author.

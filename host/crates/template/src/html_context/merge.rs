@@ -43,7 +43,8 @@ impl Machine {
         if in_tag && !same_tag {
             return None;
         }
-        Some(Machine { state, tree: self.tree.merge(&other.tree), ..self.clone() })
+        let refresh = self.refresh.merge(&other.refresh);
+        Some(Machine { state, refresh, tree: self.tree.merge(&other.tree), ..self.clone() })
     }
 
     /// Merges states in the same tag, but in different parts of it.
@@ -58,7 +59,8 @@ impl Machine {
                 Gap::Merged { slash: a != Gap::Merged { slash: false } && b != Gap::Merged { slash: false } }
             }
         };
-        Some(Machine { state: State::Gap(gap), tree: self.tree.merge(&other.tree), ..self.clone() })
+        let refresh = self.refresh.merge(&other.refresh);
+        Some(Machine { state: State::Gap(gap), refresh, tree: self.tree.merge(&other.tree), ..self.clone() })
     }
 
     /// The gap with the strictest rules that a state inside a tag can become.

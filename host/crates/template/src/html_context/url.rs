@@ -9,6 +9,8 @@ pub(crate) struct Url {
     pub phase: UrlPhase,
     /// The separator of the URLs, if the value is a list.
     pub separator: Option<Separator>,
+    /// Whether the value is the `content` of a refresh, with a number of seconds before the URL.
+    pub is_refresh: bool,
     reference: Reference,
 }
 
@@ -48,7 +50,11 @@ const SCHEME_BYTES_MAX: usize = 32;
 
 impl Url {
     pub(super) fn new(separator: Option<Separator>) -> Url {
-        Url { phase: UrlPhase::Start, separator, reference: Reference::default() }
+        Url { phase: UrlPhase::Start, separator, is_refresh: false, reference: Reference::default() }
+    }
+
+    pub(super) fn of_refresh() -> Url {
+        Url { is_refresh: true, ..Url::new(None) }
     }
 
     /// Whether the following text cannot change anything.
@@ -148,6 +154,6 @@ pub(super) fn merge(a: &Url, b: &Url) -> Option<Url> {
     if a == b {
         return Some(a.clone());
     }
-    let alike = a.separator == b.separator && a.reference == b.reference;
+    let alike = a.separator == b.separator && a.is_refresh == b.is_refresh && a.reference == b.reference;
     alike.then(|| Url { phase: UrlPhase::Mixed, ..a.clone() })
 }

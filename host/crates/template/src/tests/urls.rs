@@ -114,3 +114,72 @@ fn warns_of_a_blocked_url_with_its_place() {
     let expected = "page.html:2:10: printed #blocked instead of the URL \"javascript:alert(1)\"";
     assert_eq!(rendered.map(|rendered| rendered.warnings), Ok(vec![expected.to_owned()]));
 }
+
+#[test]
+fn checks_the_address_of_a_refresh() {
+    let meta = "<meta http-equiv=\"Refresh\" content=";
+    let cases = [
+        ("\"5; url={{ '/next' }}\">", "\"5; url=/next\">"),
+        ("\"5; url={{ var.evil }}\">", "\"5; url=#blocked\">"),
+        ("\"5; URL = '{{ var.evil }}'\">", "\"5; URL = '#blocked'\">"),
+        ("\"5,{{ var.evil }}\">", "\"5,#blocked\">"),
+        ("\"5 {{ var.evil }}\">", "\"5 #blocked\">"),
+        ("\"5;{{ 'url=javascript:x' }}\">", "\"5;#blocked\">"),
+        ("\"5;u{{ 'rl=javascript:x' }}\">", "\"5;u#blocked\">"),
+        ("\"5;{{ 'java' }}{{ 'script:x' }}\">", "\"5;java#blocked\">"),
+        ("\"5;url={{ 'https://a/?b:c' }}\">", "\"5;url=https://a/?b:c\">"),
+        ("\"5;url=/p/{{ 'a:b' }}\">", "\"5;url=/p/a:b\">"),
+        // A value for the number of seconds cannot bring its own address.
+        ("\"{{ 5 }}; url=/next\">", "\"5; url=/next\">"),
+        ("\"{{ '0;url=https://evil' }}; url=/next\">", "\"#blocked; url=/next\">"),
+        ("\" 1{{ '0 //evil' }}; url=/next\">", "\" 1#blocked; url=/next\">"),
+        ("{{ '0;//evil' }}>", "&#35;blocked>"),
+        (
+            "\"5;url={{ 'a' }}:b\">",
+            "page.html:1:52: write a URL's scheme out, or put the whole URL into one {{ }}",
+        ),
+    ];
+    for (content, expected) in cases {
+        let page = format!("{meta}{content}");
+        let expected =
+            if expected.starts_with("page.html") { expected.to_owned() } else { format!("{meta}{expected}") };
+        check(&[(page.as_str(), expected.as_str())]);
+    }
+    let before = |page: &str| {
+        format!(
+            "page.html:1:{}: write http-equiv before content: the value in content is the address of a refresh",
+            page.len() - 1
+        )
+    };
+    for page in [
+        "<meta content=\"{{ var.url }}\" http-equiv=\"refresh\">",
+        "<meta content={{ var.url }} http-equiv='re&#102;resh'>",
+        "<meta content=\"{{ var.url }}\" http-equiv=\"{{ 'refresh' }}\">",
+        "<meta @if(var.t) content=\"{{ var.url }}\" @endif http-equiv=\"refresh\">",
+    ] {
+        check(&[(page, before(page).as_str())]);
+    }
+    check(&[
+        (
+            "<meta http-equiv='{{ 'refresh' }}' content='0;url={{ var.evil }}'>",
+            "<meta http-equiv='refresh' content='0;url=#blocked'>",
+        ),
+        (
+            "<meta @if(var.t) http-equiv=refresh @endif content='0;url={{ var.evil }}'>",
+            "<meta  http-equiv=refresh  content='0;url=#blocked'>",
+        ),
+        // Other tags are not affected.
+        (
+            "<meta name=description content=\"{{ 'a; url=b:c' }}\">",
+            "<meta name=description content=\"a; url=b:c\">",
+        ),
+        (
+            "<meta content=\"{{ 'b:c' }}\" http-equiv=content-type>",
+            "<meta content=\"b:c\" http-equiv=content-type>",
+        ),
+        (
+            "<meta http-equiv=refresh><meta content='{{ 'b:c' }}'>",
+            "<meta http-equiv=refresh><meta content='b:c'>",
+        ),
+    ]);
+}

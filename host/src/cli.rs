@@ -102,7 +102,7 @@ enum Command {
 }
 
 /// Parses an address to listen on. A port without an address is on 127.0.0.1.
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn address(text: &str) -> anyhow::Result<SocketAddr> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     if matches!(host, "" | "localhost")
         && let Ok(port) = port.parse()
@@ -110,7 +110,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     text.parse()
-        .map_err(|_| "write an address and a port, such as 127.0.0.1:8080, or a port alone".to_owned())
+        .map_err(|_| anyhow::anyhow!("write an address and a port, such as 127.0.0.1:8080, or a port alone"))
 }
 
 /// Parses the command line and runs the command. The exit code is 0 for success, 1 for a failure
@@ -200,7 +200,7 @@ mod tests {
             assert_eq!(address(text).unwrap(), expected.parse().unwrap(), "{text}");
         }
         for text in ["", "80800", "example.com:80", "localhost"] {
-            assert!(address(text).unwrap_err().contains("127.0.0.1:8080"), "{text}");
+            assert!(address(text).unwrap_err().to_string().contains("127.0.0.1:8080"), "{text}");
         }
     }
 }

@@ -63,13 +63,13 @@ enum Which {
 }
 
 impl FromStr for Which {
-    type Err = String;
+    type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> anyhow::Result<Self> {
         match text.parse() {
             Ok(id) => Ok(Self::One(id)),
             Err(_) if text == "parked" => Ok(Self::Parked),
-            Err(_) => Err("write a job's id or \"parked\"".to_owned()),
+            Err(_) => anyhow::bail!("write a job's id or \"parked\""),
         }
     }
 }

@@ -77,16 +77,16 @@ pub(crate) struct Args {
     json: bool,
 }
 
-fn method(text: &str) -> Result<Method, String> {
+fn method(text: &str) -> anyhow::Result<Method> {
     [Method::Get, Method::Head, Method::Post]
         .into_iter()
         .find(|method| method.name().eq_ignore_ascii_case(text))
-        .ok_or_else(|| "pages take GET, HEAD and POST".to_owned())
+        .context("pages take GET, HEAD and POST")
 }
 
-fn clock(text: &str) -> Result<Clock, String> {
+fn clock(text: &str) -> anyhow::Result<Clock> {
     let now_ms = template::parse_time(text).filter(|now_ms| *now_ms >= 0);
-    now_ms.map(Clock::Fixed).ok_or_else(|| "write a time such as 2026-01-31T12:00:00Z".to_owned())
+    now_ms.map(Clock::Fixed).context("write a time such as 2026-01-31T12:00:00Z")
 }
 
 /// Exit code 0: the script succeeded. 1: the script failed. 2: the request could not be made.

@@ -118,10 +118,10 @@ impl RunObserver for Watch {
     fn crm_called(&self, name: &'static str, options: &Value, answer: &Result<Value, CrmError>) {
         let answer = match answer {
             Ok(value) => CrmAnswer::Gave(value.clone()),
-            Err(CrmError::Refused(_, reason)) => CrmAnswer::Refused(reason.clone()),
-            Err(CrmError::Type(message)) => CrmAnswer::Threw(format!("TypeError: {message}")),
-            Err(CrmError::Range(message)) => CrmAnswer::Threw(format!("RangeError: {message}")),
-            Err(CrmError::Store(error)) => CrmAnswer::Threw(format!("Error: {error}")),
+            Err(error @ CrmError::Refused { .. }) => CrmAnswer::Refused(error.to_string()),
+            Err(error @ CrmError::Type { .. }) => CrmAnswer::Threw(format!("TypeError: {error}")),
+            Err(error @ CrmError::TooLarge { .. }) => CrmAnswer::Threw(format!("RangeError: {error}")),
+            Err(error @ CrmError::Store(_)) => CrmAnswer::Threw(format!("Error: {error}")),
         };
         self.seen().crm_calls.push(CrmCall { name, options: options.clone(), answer });
     }

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use sluice_crm::CrmSchema;
+use sluice_crm::{CrmSchema, SchemaMistake};
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_text::source::{Position, Source};
 use sluice_text::suggest::nearest;
@@ -32,9 +32,9 @@ pub(crate) fn read_crm(source: &Source) -> (Option<CrmSchema>, Vec<Diagnostic>) 
             let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
             Mistake {
                 place: Position { line: number(error.line), column: number(error.column) },
-                message: error.message,
-                help: error.help,
-                is_unknown_key: error.is_unknown_key,
+                message: error.mistake.to_string(),
+                help: error.mistake.help(),
+                is_unknown_key: matches!(error.mistake, SchemaMistake::UnknownKey { .. }),
             }
         })
     })

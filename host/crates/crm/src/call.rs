@@ -1,11 +1,9 @@
-//! The names of the CRM calls, their caller, their results and their errors.
+//! The names of the CRM calls, their caller and their results.
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use sluice_kit::StoreError;
-
-use super::{CrmCaps, CrmWritten, Refusal};
+use super::{CrmCaps, CrmError, CrmWritten, OptionMistake, Refusal, RefusalReason};
 
 /// A CRM call of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,16 +101,12 @@ impl Call {
         }
     }
 
-    pub(super) fn type_error(self, what: impl std::fmt::Display) -> CrmError {
-        CrmError::Type(format!("{}: {what}", self.name()))
+    pub(super) fn type_error(self, mistake: OptionMistake) -> CrmError {
+        CrmError::Type { call: self, mistake }
     }
 
-    pub(super) fn refused(self, what: impl std::fmt::Display) -> CrmError {
-        self.refused_as(Refusal::InvalidInput, what)
-    }
-
-    pub(super) fn refused_as(self, refusal: Refusal, what: impl std::fmt::Display) -> CrmError {
-        CrmError::Refused(refusal, format!("{}: {what}", self.name()))
+    pub(super) fn refused(self, reason: impl Into<RefusalReason>) -> CrmError {
+        CrmError::Refused { call: self, reason: reason.into() }
     }
 }
 
@@ -152,21 +146,4 @@ pub struct Caller<'a> {
     pub now_ms: i64,
     /// Notified when a job was queued.
     pub bell: &'a Notify,
-}
-
-/// Why a call failed. Messages are for the page's author and start with the call's name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CrmError {
-    /// The script gets a `TypeError` with this message.
-    #[error("{0}")]
-    Type(String),
-    /// The script gets a `RangeError` with this message.
-    #[error("{0}")]
-    Range(String),
-    /// The script gets [`Call::refused_value`]. The message goes to the execution log.
-    #[error("{1}")]
-    Refused(Refusal, String),
-    /// The script gets an `Error` without details, which are for the operator.
-    #[error(transparent)]
-    Store(StoreError),
 }

@@ -6,8 +6,8 @@ mod writes;
 use serde_json::{Value, json};
 
 use super::options::{self, Options};
-use super::{Call, Caller, CrmError, Refusal};
-use crate::{CapReached, CrmDatabase, CrmFault};
+use super::{Call, Caller, CrmError, RefusalReason};
+use crate::{CrmDatabase, CrmFault};
 
 /// Makes a call.
 ///
@@ -64,25 +64,10 @@ async fn ensure_entity(
 impl CrmFault {
     /// Turns the store's fault into the error of `call`.
     fn explain(self, call: Call, caller: &Caller<'_>) -> CrmError {
-        let caps = caller.caps;
-        let cap = |what: std::fmt::Arguments<'_>| call.refused_as(Refusal::NotAllowed, what);
         match self {
             Self::UnknownSlug(slug) => options::unknown_slug(call, &slug),
-            Self::Cap(CapReached::KeysAnEntry) => {
-                cap(format_args!("the entry would have more than {} keys", caps.keys_an_entry_max))
-            }
-            Self::Cap(CapReached::EntriesAReference) => cap(format_args!(
-                "the reference would have more than {} entries",
-                caps.entries_a_reference_max
-            )),
-            Self::Cap(CapReached::BrandBytes) => {
-                cap(format_args!("the brand's CRM data would be over {} bytes", caps.brand_bytes_max))
-            }
-            Self::Cap(CapReached::Schema) => cap(format_args!(
-                "the brand would have more than {} entities, or the entity more than {} fields",
-                caps.entities_a_brand_max, caps.fields_an_entity_max
-            )),
-            Self::Refused(refusal) => call.refused_as(refusal, refusal),
+            Self::Cap(reached) => call.refused(RefusalReason::Cap { reached, caps: caller.caps }),
+            Self::Refused(refusal) => call.refused(RefusalReason::Rule(refusal)),
             Self::ResultTooLarge => too_large(call, caller),
             Self::Store(error) => CrmError::Store(error),
         }
@@ -90,7 +75,5 @@ impl CrmFault {
 }
 
 fn too_large(call: Call, caller: &Caller<'_>) -> CrmError {
-    let max = caller.caps.result_bytes_max;
-    let name = call.name();
-    CrmError::Range(format!("{name}: the result is larger than {max} bytes"))
+    CrmError::TooLarge { call, bytes_max: caller.caps.result_bytes_max }
 }

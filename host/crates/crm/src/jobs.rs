@@ -191,18 +191,20 @@ pub trait JobStore: Send + Sync {
 
 #[cfg(test)]
 mod tests {
+    use sluice_kit::{BadRow, StoreFault};
+
     use super::*;
     use crate::Refusal;
 
     #[test]
     fn ten_tries_take_about_an_hour() {
-        let fault = CrmFault::Store(StoreError::Failed("broken".to_owned()));
+        let fault = CrmFault::Store(StoreError::Failed(StoreFault::WritePanicked));
         let mut now = 0;
         for tries in 1..JOB_TRIES_MAX {
             let JobEnd::Retry { due_at, error } = JobEnd::of_failure(&fault, tries, now) else {
                 panic!("parked after {tries}");
             };
-            assert!(due_at > now && error.contains("broken"));
+            assert!(due_at > now && error.contains("panicked"));
             now = due_at;
         }
         assert!((50 * 60_000..70 * 60_000).contains(&now), "{now}");
@@ -215,7 +217,7 @@ mod tests {
             CrmFault::Refused(Refusal::NoEntry),
             CrmFault::Cap(crate::CapReached::BrandBytes),
             CrmFault::UnknownSlug("leads".to_owned()),
-            CrmFault::Store(StoreError::Corrupt { what: "job", why: "cut short".to_owned() }),
+            CrmFault::Store(StoreError::Corrupt { what: "job", why: BadRow::Missing }),
         ] {
             let JobEnd::Parked { error } = JobEnd::of_failure(&fault, 1, 0) else { panic!("{fault}") };
             assert_eq!(error, fault.to_string());

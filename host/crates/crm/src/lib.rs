@@ -19,6 +19,7 @@ mod check;
 mod database;
 mod entry;
 mod entry_id;
+mod error;
 mod fault;
 mod jobs;
 mod missing;
@@ -31,18 +32,20 @@ mod store;
 mod write;
 
 pub use browse::{Browse, BrowseStore, BrowsedEntry, StageChoice};
-pub use call::{Call, Caller, CrmError};
+pub use call::{Call, Caller};
 pub use calls::call;
 pub use database::CrmDatabase;
 pub use entry::{Entry, Placement};
 pub use entry_id::EntryId;
+pub use error::{CrmError, Expected, Given, OptionMistake, OptionName, RefusalReason};
 pub use fault::{CapReached, CrmFault, Refusal};
 pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
 pub use missing::Missing;
 pub use names::{FieldKey, FieldKeyError, Reference, ReferenceError, Slug, SlugError};
 pub use plan::{Step, Write as SchemaWrite, plan};
 pub use schema::{
-    CrmSchema, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError, StageSpec, export,
+    CrmSchema, EntityError, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError,
+    SchemaMistake, StageSpec, export,
 };
 pub use size::{entry_bytes, value_bytes, values_bytes};
 pub use store::{CrmStore, Ensured};

@@ -193,14 +193,22 @@ pub(crate) fn chars(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
+/// How many characters of a text messages show.
+const SHOWN_CHARS: usize = 40;
+
 /// A text in quotes for a message: control characters escaped, cut after 40 characters.
 pub(crate) fn quoted(text: &str) -> String {
-    const SHOWN: usize = 40;
-    let mut shown: String = text.chars().take(SHOWN).collect();
+    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
     format!("{shown:?}")
+}
+
+/// The part of a text that an error keeps for [`quoted`]: one more character than is shown, so
+/// that the cut is marked.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS + 1).collect()
 }
 
 #[cfg(test)]
@@ -254,5 +262,7 @@ mod tests {
     fn quotes_short_and_escaped() {
         assert_eq!(quoted("a\u{1b}[31m"), r#""a\u{1b}[31m""#);
         assert_eq!(quoted(&"x".repeat(99)), format!("\"{}…\"", "x".repeat(40)));
+        assert_eq!(quoted(&shown(&"é".repeat(99))), quoted(&"é".repeat(99)));
+        assert_eq!(quoted(&shown(&"é".repeat(40))), quoted(&"é".repeat(40)));
     }
 }

@@ -6,16 +6,23 @@ mod moves;
 
 use serde_json::{Map, Value};
 
-use super::check::{self, given};
-use super::names::quoted;
+use super::check;
+use super::names::shown;
 use super::{
-    Address, Call, Caller, CrmError, FieldKey, KEYS_A_CALL_MAX, LIMIT_DEFAULT, LIMIT_MAX, Reference, Refusal,
-    Slug,
+    Address, Call, Caller, CrmError, Expected, FieldKey, Given, KEYS_A_CALL_MAX, LIMIT_DEFAULT, LIMIT_MAX,
+    OptionMistake, OptionName, Reference, Refusal, RefusalReason, Slug,
 };
 
 /// A property's name in messages, and the other spellings that are accepted.
 #[derive(Clone, Copy)]
 struct Name(&'static str, &'static [&'static str]);
+
+impl Name {
+    fn must_be(self, expected: Expected, given: Option<&Value>) -> OptionMistake {
+        OptionMistake::Kind { option: OptionName::Plain(self.0), expected, given: Given::of(given) }
+    }
+}
+
 const SLUG: Name = Name("slug", &["crmEntitySlug", "crm_entity_slug"]);
 const FIELD_KEY: Name = Name("fieldKey", &["field_key"]);
 const FIELD_KEYS: Name = Name("fieldKeys", &["field_keys"]);
@@ -38,9 +45,7 @@ impl<'a> Options<'a> {
     pub(super) fn of(call: Call, options: &'a Value) -> Result<Self, CrmError> {
         match options {
             Value::Object(map) => Ok(Self { call, map }),
-            other => {
-                Err(call.type_error(format_args!("takes one options object, got {}", given(Some(other)))))
-            }
+            other => Err(call.type_error(OptionMistake::NotAnObject(Given::of(Some(other))))),
         }
     }
 
@@ -49,13 +54,10 @@ impl<'a> Options<'a> {
     }
 
     fn entity_slug(&self, name: Name) -> Result<Slug, CrmError> {
-        match required(self.call, name.0, find(self.map, name))? {
+        match self.required(name)? {
             // An invalid slug cannot be that of an entity, so the store need not be asked.
             Value::String(text) => Slug::new(text).ok_or_else(|| unknown_slug(self.call, text)),
-            other => {
-                let what = format!("{} must be a string, got {}", name.0, given(Some(other)));
-                Err(self.call.type_error(what))
-            }
+            other => Err(self.call.type_error(name.must_be(Expected::Text, Some(other)))),
         }
     }
 
@@ -68,46 +70,39 @@ impl<'a> Options<'a> {
     pub(super) fn reference(&self, caller: &Caller<'_>) -> Result<Reference, CrmError> {
         let kind = self.text(REFERENCE_TYPE)?;
         let id = self.text(REFERENCE_ID)?.or(caller.customer_id);
-        let none = || self.call.refused_as(Refusal::NoReference, Refusal::NoReference);
+        let none = || self.call.refused(RefusalReason::Rule(Refusal::NoReference));
         Reference::new(kind.unwrap_or(REFERENCE_TYPE_DEFAULT), id.ok_or_else(none)?)
-            .map_err(|why| self.call.refused(why))
+            .map_err(|why| self.call.refused(OptionMistake::from(why)))
     }
 
     pub(super) fn required_field_key(&self) -> Result<&'a Value, CrmError> {
-        required(self.call, FIELD_KEY.0, find(self.map, FIELD_KEY))
+        self.required(FIELD_KEY)
     }
 
     pub(super) fn required_field_keys(&self) -> Result<&'a Value, CrmError> {
-        required(self.call, FIELD_KEYS.0, find(self.map, FIELD_KEYS))
+        self.required(FIELD_KEYS)
     }
 
     pub(super) fn required_value(&self) -> Result<&'a Value, CrmError> {
-        required(self.call, VALUE.0, find(self.map, VALUE))
+        self.required(VALUE)
     }
 
     /// The key and value of each field, both unchecked. It is refused if `fields` is not an
     /// array or an item is not an object.
     pub(super) fn required_fields(&self) -> Result<Vec<Field<'a>>, CrmError> {
-        let fields = required(self.call, FIELDS.0, find(self.map, FIELDS))?;
-        let items = array(self.call, FIELDS.0, fields)?;
+        let fields = self.required(FIELDS)?;
+        let items = array(self.call, FIELDS, fields)?;
         items.iter().enumerate().map(|(index, item)| self.field(index, item)).collect()
     }
 
     fn field(&self, index: usize, item: &'a Value) -> Result<Field<'a>, CrmError> {
         let Value::Object(map) = item else {
-            return Err(self.call.refused(format_args!(
-                "fields[{index}] must be an object with fieldKey and value, got {}",
-                given(Some(item))
-            )));
+            let option = OptionName::Item(FIELDS.0, index);
+            let given = Given::of(Some(item));
+            return Err(self.call.refused(OptionMistake::Kind { option, expected: Expected::Field, given }));
         };
-        let key_name = format!("fields[{index}].fieldKey");
-        let value_name = format!("fields[{index}].value");
-        Ok(Field {
-            key: required(self.call, &key_name, find(map, FIELD_KEY))?,
-            value: required(self.call, &value_name, find(map, VALUE))?,
-            key_name,
-            value_name,
-        })
+        let part = |name: Name| required(self.call, OptionName::OfField(index, name.0), find(map, name));
+        Ok(Field { index, key: part(FIELD_KEY)?, value: part(VALUE)? })
     }
 
     pub(super) fn force(&self) -> Result<bool, CrmError> {
@@ -123,10 +118,7 @@ impl<'a> Options<'a> {
         match find(self.map, name) {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
-            other => {
-                let what = format!("{} must be true or false, got {}", name.0, given(other));
-                Err(self.call.refused(what))
-            }
+            other => Err(self.call.refused(name.must_be(Expected::Flag, other))),
         }
     }
 
@@ -137,9 +129,7 @@ impl<'a> Options<'a> {
             Some(Value::Number(limit)) if limit.as_f64().is_some_and(|x| x >= 1.0) => {
                 Ok(limit.as_f64().unwrap_or(1.0).min(f64::from(LIMIT_MAX)) as u32)
             }
-            other => Err(self
-                .call
-                .refused(format_args!("limit must be a number from 1 to {LIMIT_MAX}, got {}", given(other)))),
+            other => Err(self.call.refused(LIMIT.must_be(Expected::Limit, other))),
         }
     }
 
@@ -147,51 +137,59 @@ impl<'a> Options<'a> {
         match find(self.map, name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            other => {
-                Err(self.call.refused(format_args!("{} must be a string, got {}", name.0, given(other))))
-            }
+            other => Err(self.call.refused(name.must_be(Expected::Text, other))),
         }
+    }
+
+    fn required(&self, name: Name) -> Result<&'a Value, CrmError> {
+        required(self.call, OptionName::Plain(name.0), find(self.map, name))
     }
 }
 
-/// One item of `fields`, with its names for messages.
+/// One item of `fields`.
 pub(super) struct Field<'a> {
+    index: usize,
     key: &'a Value,
     value: &'a Value,
-    key_name: String,
-    value_name: String,
 }
 
 impl Field<'_> {
     pub(super) fn check(self, call: Call) -> Result<(FieldKey, Value), CrmError> {
-        let key = field_key(call, &self.key_name, self.key)?;
-        check::value(call, &self.value_name, self.value)?;
+        let key = field_key(call, OptionName::OfField(self.index, FIELD_KEY.0), self.key)?;
+        check::value(call, &OptionName::OfField(self.index, VALUE.0), self.value)?;
         Ok((key, self.value.clone()))
     }
 }
 
-pub(super) fn field_key(call: Call, name: &str, key: &Value) -> Result<FieldKey, CrmError> {
-    match key {
-        Value::String(text) => FieldKey::new(text).map_err(|why| call.refused(format_args!("{name} {why}"))),
-        other => Err(call.refused(format_args!("{name} must be a string, got {}", given(Some(other))))),
-    }
+pub(super) fn field_key(call: Call, option: OptionName, key: &Value) -> Result<FieldKey, CrmError> {
+    let mistake = match key {
+        Value::String(text) => match FieldKey::new(text) {
+            Ok(key) => return Ok(key),
+            Err(why) => OptionMistake::FieldKey { option, why },
+        },
+        other => OptionMistake::Kind { option, expected: Expected::Text, given: Given::of(Some(other)) },
+    };
+    Err(call.refused(mistake))
+}
+
+/// The items of `fieldKeys`.
+pub(super) fn field_keys(call: Call, value: &Value) -> Result<&[Value], CrmError> {
+    array(call, FIELD_KEYS, value)
 }
 
 /// The items of an array option, which may have at most [`KEYS_A_CALL_MAX`].
-pub(super) fn array<'a>(call: Call, name: &str, value: &'a Value) -> Result<&'a [Value], CrmError> {
+fn array(call: Call, name: Name, value: &Value) -> Result<&[Value], CrmError> {
     match value {
         Value::Array(items) if items.len() <= KEYS_A_CALL_MAX => Ok(items),
-        Value::Array(items) => Err(call.refused(format_args!(
-            "{name} has {} items; at most {KEYS_A_CALL_MAX} can be given",
-            items.len()
-        ))),
-        other => Err(call.refused(format_args!("{name} must be an array, got {}", given(Some(other))))),
+        Value::Array(items) => {
+            Err(call.refused(OptionMistake::TooManyItems { option: name.0, items: items.len() }))
+        }
+        other => Err(call.refused(name.must_be(Expected::Array, Some(other)))),
     }
 }
 
 pub(super) fn unknown_slug(call: Call, slug: &str) -> CrmError {
-    let slug = quoted(slug);
-    call.type_error(format_args!("slug {slug} is not a CRM entity of this brand"))
+    call.type_error(OptionMistake::UnknownSlug(shown(slug)))
 }
 
 /// Returns the first spelling with a value. If there is none, returns a `null` that was given,
@@ -207,8 +205,8 @@ fn find(map: &Map<String, Value>, name: Name) -> Option<&Value> {
     Some(spelled.find(|value| !value.is_null()).unwrap_or(first))
 }
 
-fn required<'a>(call: Call, name: &str, value: Option<&'a Value>) -> Result<&'a Value, CrmError> {
+fn required(call: Call, option: OptionName, value: Option<&Value>) -> Result<&Value, CrmError> {
     value
         .filter(|value| !value.is_null())
-        .ok_or_else(|| call.type_error(format_args!("{name} is required, got {}", given(value))))
+        .ok_or_else(|| call.type_error(OptionMistake::Missing { option, given: Given::of(value) }))
 }

@@ -11,13 +11,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-pub(crate) use error::EntityError;
-pub use error::SchemaError;
+pub use error::{EntityError, SchemaError, SchemaMistake};
 pub use export::export;
 pub use field_type::FieldType;
 pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, StageSpec};
 
-use super::names::{chars, quoted};
+use super::names::{chars, shown};
 use super::{FieldKey, Slug};
 use error::Source;
 
@@ -131,8 +130,7 @@ fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec
         && *mode.get_ref() == EntityMode::Data
         && derived == EntityMode::Crm
     {
-        let what = format!("entity {slug:?} has mode \"data\", but pipelines need mode \"crm\"");
-        return Err(source.at(mode.span(), what));
+        return Err(source.at(mode.span(), SchemaMistake::PipelinesOfData(slug)));
     }
     let (mut keys, mut pipelines) = (Seen::new(), Seen::new());
     Ok(EntitySpec {
@@ -148,7 +146,7 @@ fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec
 
 fn field(source: &Source, raw: RawField, seen: &mut Seen) -> Result<FieldSpec, SchemaError> {
     let key =
-        FieldKey::new(raw.key.get_ref()).map_err(|why| source.at(raw.key.span(), format!("key {why}")))?;
+        FieldKey::new(raw.key.get_ref()).map_err(|why| source.at(raw.key.span(), SchemaMistake::Key(why)))?;
     unseen(source, &raw.key, "field", seen)?;
     Ok(FieldSpec {
         label: name(source, raw.label, key.as_str(), "label")?,
@@ -166,14 +164,12 @@ fn option(source: &Source, raw: &Spanned<toml::Value>) -> Result<Value, SchemaEr
             let part = |name: &str| table.get(name).and_then(toml::Value::as_str);
             match (part("value"), part("label")) {
                 (Some(value), Some(label)) => Ok(serde_json::json!({ "value": value, "label": label })),
-                _ => Err(source.at(raw.span(), OPTION_SHAPE)),
+                _ => Err(source.at(raw.span(), SchemaMistake::Option)),
             }
         }
-        _ => Err(source.at(raw.span(), OPTION_SHAPE)),
+        _ => Err(source.at(raw.span(), SchemaMistake::Option)),
     }
 }
-
-const OPTION_SHAPE: &str = "an option is a string or { value = \"…\", label = \"…\" }";
 
 fn pipeline(source: &Source, raw: RawPipeline, seen: &mut Seen) -> Result<PipelineSpec, SchemaError> {
     let slug = slug(source, &raw.slug, "pipeline", seen)?;
@@ -192,14 +188,13 @@ fn stage(source: &Source, raw: RawStage, seen: &mut Seen) -> Result<StageSpec, S
     if let Some(color) = &raw.color
         && !is_color(color.get_ref())
     {
-        let what = format!("color {} is neither #rgb, #rrggbb nor a colour's name", quoted(color.get_ref()));
-        return Err(source.at(color.span(), what));
+        return Err(source.at(color.span(), SchemaMistake::Color(shown(color.get_ref()))));
     }
     if let Some(status) = &raw.status
         && Slug::new(status.get_ref()).is_none()
     {
-        let what = format!("status {} {SLUG_SHAPE}", quoted(status.get_ref()));
-        return Err(source.at(status.span(), what));
+        let (what, text) = ("status", shown(status.get_ref()));
+        return Err(source.at(status.span(), SchemaMistake::Slug { what, text }));
     }
     Ok(StageSpec {
         name: name(source, raw.name, &slug, "name")?,
@@ -218,23 +213,30 @@ fn is_color(text: &str) -> bool {
     }
 }
 
-const SLUG_SHAPE: &str = "does not match ^[a-z0-9][a-z0-9_-]*$ (at most 128 characters)";
-
-fn slug(source: &Source, raw: &Spanned<String>, what: &str, seen: &mut Seen) -> Result<String, SchemaError> {
+fn slug(
+    source: &Source,
+    raw: &Spanned<String>,
+    what: &'static str,
+    seen: &mut Seen,
+) -> Result<String, SchemaError> {
     let text = raw.get_ref();
     let Some(slug) = Slug::new(text) else {
-        return Err(source.at(raw.span(), format!("slug {} {SLUG_SHAPE}", quoted(text))));
+        return Err(source.at(raw.span(), SchemaMistake::Slug { what: "slug", text: shown(text) }));
     };
     unseen(source, raw, what, seen)?;
     Ok(slug.as_str().to_owned())
 }
 
-fn unseen(source: &Source, raw: &Spanned<String>, what: &str, seen: &mut Seen) -> Result<(), SchemaError> {
+fn unseen(
+    source: &Source,
+    raw: &Spanned<String>,
+    what: &'static str,
+    seen: &mut Seen,
+) -> Result<(), SchemaError> {
     if seen.insert(raw.get_ref().clone()) {
         return Ok(());
     }
-    let what = format!("{what} {:?} is declared twice", raw.get_ref());
-    Err(source.at(raw.span(), what))
+    Err(source.at(raw.span(), SchemaMistake::Twice { what, name: raw.get_ref().clone() }))
 }
 
 /// Reads a name or label: one line of bounded length. Control characters are rejected,
@@ -243,7 +245,7 @@ fn name(
     source: &Source,
     raw: Option<Spanned<String>>,
     default: &str,
-    what: &str,
+    what: &'static str,
 ) -> Result<String, SchemaError> {
     let Some(raw) = raw else {
         return Ok(default.to_owned());
@@ -251,8 +253,7 @@ fn name(
     let text = raw.get_ref();
     let fits = 1..=NAME_CHARS_MAX;
     if !fits.contains(&chars(text)) || text.contains(char::is_control) {
-        let what = format!("{what} must be one line of 1 to {NAME_CHARS_MAX} characters");
-        return Err(source.at(raw.span(), what));
+        return Err(source.at(raw.span(), SchemaMistake::Name(what)));
     }
     Ok(raw.into_inner())
 }

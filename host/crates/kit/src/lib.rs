@@ -18,4 +18,4 @@ pub mod terminal;
 pub mod value;
 
 pub use future::BoxFuture;
-pub use store_error::StoreError;
+pub use store_error::{BadRow, Cause, NoAnswer, StoreError, StoreFault};

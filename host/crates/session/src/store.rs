@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, Cause, StoreError, StoreFault};
 
 /// How a request finds its session: the brand and the SHA-256 of the cookie's id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ impl SessionRowId {
     pub fn random() -> Result<Self, StoreError> {
         let mut bytes = [0u8; 16];
         getrandom::fill(&mut bytes)
-            .map_err(|error| StoreError::Failed(format!("no random bytes: {error}")))?;
+            .map_err(|error| StoreError::Failed(StoreFault::NoRandom(Cause::of(error))))?;
         Ok(Self(bytes))
     }
 

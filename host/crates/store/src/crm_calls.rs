@@ -84,7 +84,15 @@ impl Crm {
     /// The code and the message of a call that is rejected.
     async fn rejection(&self, call: Call, options: Value) -> (Refusal, String) {
         match self.call(call, options).await {
-            Err(CrmError::Refused(refusal, message)) => (refusal, message),
+            Err(ref error @ CrmError::Refused { ref reason, .. }) => (reason.refusal(), error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The message of a call that throws a `TypeError`.
+    async fn type_error(&self, call: Call, options: Value) -> String {
+        match self.call(call, options).await {
+            Err(error @ CrmError::Type { .. }) => error.to_string(),
             other => panic!("{other:?}"),
         }
     }

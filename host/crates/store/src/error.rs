@@ -4,7 +4,7 @@
 //! of this crate. So each error of a trait has a counterpart here; see [`CallError::Sql`].
 
 use sluice_crm::{CrmFault, Refusal};
-use sluice_kit::StoreError;
+use sluice_kit::{Cause, StoreError};
 
 use crate::transfer::ImportFault;
 
@@ -104,7 +104,7 @@ impl From<CrmSqlError> for SqlError {
     fn from(error: CrmSqlError) -> Self {
         match error.0 {
             CrmFault::Store(error) => Self(error),
-            other => Self(StoreError::Failed(other.to_string())),
+            other => Self(StoreError::Failed(Cause::of(other).into())),
         }
     }
 }

@@ -21,7 +21,7 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, Cause, StoreError};
 
 pub use self::backup::{BackupError, backup};
 
@@ -72,8 +72,8 @@ impl SqliteStore {
     /// The file cannot be opened or migrated, or a later version of this program wrote it.
     pub async fn open(mut options: SqliteOptions) -> Result<Self, StoreError> {
         // SQLite would parse a relative path that starts with "file:" as a URI.
-        options.path =
-            std::path::absolute(&options.path).map_err(|error| StoreError::Failed(error.to_string()))?;
+        options.path = std::path::absolute(&options.path)
+            .map_err(|error| StoreError::Failed(Cause::of(error).into()))?;
         let writer_options = options.clone();
         let conn = tokio::task::spawn_blocking(move || {
             let mut conn = connection::open_writer(&writer_options)?;
@@ -81,7 +81,7 @@ impl SqliteStore {
             Ok::<_, SqlError>(conn)
         })
         .await
-        .map_err(|error| StoreError::Failed(error.to_string()))??;
+        .map_err(|error| StoreError::Failed(Cause::of(error).into()))??;
         Ok(Self { writer: Writer::start(conn, options.wait_max())?, readers: Readers::new(&options)? })
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::super::options::{self, Options};
 use super::super::{Address, Caller, CrmError, FieldKey};
 use super::too_large;
-use crate::CrmDatabase;
+use crate::{CrmDatabase, OptionName};
 
 /// `getCrmField({slug, fieldKey})`: the value in the newest entry that has the key, or `null`
 /// if there is none.
@@ -29,10 +29,10 @@ pub(super) async fn fields(
     let call = options.call;
     let slug = options.slug()?;
     let keys = options.required_field_keys()?;
-    let keys = options::array(call, "fieldKeys", keys)?
+    let keys = options::field_keys(call, keys)?
         .iter()
         .enumerate()
-        .map(|(index, key)| options::field_key(call, &format!("fieldKeys[{index}]"), key))
+        .map(|(index, key)| options::field_key(call, OptionName::Item("fieldKeys", index), key))
         .collect::<Result<Vec<FieldKey>, CrmError>>()?;
     let at = options.address(slug, caller)?;
 
@@ -82,7 +82,7 @@ pub(super) async fn values(
 fn key_and_address(caller: &Caller<'_>, options: &Options<'_>) -> Result<(FieldKey, Address), CrmError> {
     let slug = options.slug()?;
     let key = options.required_field_key()?;
-    let key = options::field_key(options.call, "fieldKey", key)?;
+    let key = options::field_key(options.call, OptionName::Plain("fieldKey"), key)?;
     Ok((key, options.address(slug, caller)?))
 }
 

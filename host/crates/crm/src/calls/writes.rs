@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::super::options::{self, Options};
-use super::super::{Call, Caller, CrmError, CrmWrite, Destination, FieldKey, WriteInto, check};
+use super::super::{
+    Call, Caller, CrmError, CrmWrite, Destination, FieldKey, OptionMistake, OptionName, WriteInto, check,
+};
 
 /// Makes the write of a call. It checks all options except `async`.
 pub(super) fn checked(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite, CrmError> {
@@ -37,8 +39,8 @@ fn one_field(
     let slug = options.slug()?;
     let key = options.required_field_key()?;
     let value = options.required_value()?;
-    let key = options::field_key(call, "fieldKey", key)?;
-    check::value(call, "value", value)?;
+    let key = options::field_key(call, OptionName::Plain("fieldKey"), key)?;
+    check::value(call, &OptionName::Plain("value"), value)?;
     let into = into(options)?;
     let at = options.address(slug, caller)?.line();
     Ok(CrmWrite::SetFields { at, fields: vec![(key, value.clone())], into })
@@ -86,7 +88,7 @@ fn move_to_entity(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite
     let map = options.required_field_map()?;
     let fields = options.field_map(map)?;
     if from == to {
-        return Err(options.call.refused("fromSlug and toSlug are the same entity"));
+        return Err(options.call.refused(OptionMistake::SameEntity));
     }
     let place = options.place()?;
     let remove_from_old = options.remove_from_old()?;

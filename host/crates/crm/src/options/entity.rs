@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{FIELD_KEY, FIELDS, Name, Options, SLUG, array, find, required};
-use crate::check::given;
-use crate::{CrmError, CrmSchema, EntitySpec};
+use super::{FIELD_KEY, FIELDS, Name, Options, SLUG, array, find};
+use crate::{CrmError, CrmSchema, EntitySpec, Expected, Given, OptionMistake, OptionName};
 
 const KEY: Name = Name("key", &["fieldKey", "field_key"]);
 const NAME: Name = Name("name", &[]);
@@ -16,7 +15,7 @@ impl Options<'_> {
     /// object with `key`, `label`, `type` and `options`.
     pub(crate) fn entity(&self) -> Result<EntitySpec, CrmError> {
         let mut entity = Map::new();
-        let slug = required(self.call, SLUG.0, find(self.map, SLUG))?;
+        let slug = self.required(SLUG)?;
         entity.insert("slug".to_owned(), slug.clone());
         for name in [NAME, MODE] {
             if let Some(value) = find(self.map, name).filter(|value| !value.is_null()) {
@@ -26,12 +25,13 @@ impl Options<'_> {
         let fields = self.list(FIELDS)?.iter().map(|field| self.declared_field(field));
         entity.insert("field".to_owned(), Value::Array(fields.collect::<Result<_, _>>()?));
         entity.insert("pipeline".to_owned(), Value::Array(self.list(PIPELINES)?.to_vec()));
-        CrmSchema::entity_of_json(&Value::Object(entity)).map_err(|why| self.call.refused(why))
+        CrmSchema::entity_of_json(&Value::Object(entity))
+            .map_err(|why| self.call.refused(OptionMistake::from(Box::new(why))))
     }
 
     fn list(&self, name: Name) -> Result<&[Value], CrmError> {
         match find(self.map, name).filter(|value| !value.is_null()) {
-            Some(list) => array(self.call, name.0, list),
+            Some(list) => array(self.call, name, list),
             None => Ok(&[]),
         }
     }
@@ -50,10 +50,11 @@ impl Options<'_> {
                 }
                 Ok(Value::Object(map))
             }
-            other => Err(self.call.refused(format_args!(
-                "an item of fields must be a key or an object with key, got {}",
-                given(Some(other))
-            ))),
+            other => Err(self.call.refused(OptionMistake::Kind {
+                option: OptionName::Plain("an item of fields"),
+                expected: Expected::Declaration,
+                given: Given::of(Some(other)),
+            })),
         }
     }
 }

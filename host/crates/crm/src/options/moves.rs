@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Name, Options, find, required};
-use crate::check::given;
-use crate::names::quoted;
+use super::{Name, Options, find};
+use crate::names::shown;
 use crate::{
-    Caller, CrmError, Destination, FieldKey, KEYS_A_CALL_MAX, Named, Reference, ReferenceError, Refusal, Slug,
+    Caller, CrmError, Destination, Expected, FieldKey, KEYS_A_CALL_MAX, Named, OptionMistake, OptionName,
+    Reference, ReferenceError, Refusal, RefusalReason, Slug,
 };
 
 const STAGE_ID: Name = Name("stageId", &["stage_id"]);
@@ -38,13 +38,13 @@ impl Options<'_> {
 
     /// The stage, which the call requires.
     pub(crate) fn needed_stage(&self) -> Result<Named, CrmError> {
-        let needed = || self.call.refused("stageId or stageSlug is required");
+        let needed = || self.call.refused(OptionMistake::NoneOf("stageId or stageSlug"));
         self.stage()?.ok_or_else(needed)
     }
 
     /// The pipeline, which the call requires.
     pub(crate) fn needed_pipeline(&self) -> Result<Named, CrmError> {
-        let needed = || self.call.refused("pipelineId or pipelineSlug is required");
+        let needed = || self.call.refused(OptionMistake::NoneOf("pipelineId or pipelineSlug"));
         self.pipeline()?.ok_or_else(needed)
     }
 
@@ -60,8 +60,8 @@ impl Options<'_> {
         let slug = match self.text(slug)? {
             // An invalid slug cannot be that of a stage or pipeline.
             Some(text) => Some(Slug::new(text).ok_or_else(|| {
-                let what = format!("{} {} does not exist", slug.0, quoted(text));
-                self.call.refused_as(unknown, what)
+                let (option, slug) = (slug.0, shown(text));
+                self.call.refused(RefusalReason::NoSuchPlace { option, slug, refusal: unknown })
             })?),
             None => None,
         };
@@ -74,10 +74,7 @@ impl Options<'_> {
             Some(Value::Number(number)) if number.as_f64().is_some_and(is_id) => {
                 Ok(number.as_f64().map(|id| id as i64))
             }
-            other => {
-                let what = format!("{} must be an integer, got {}", name.0, given(other));
-                Err(self.call.refused(what))
-            }
+            other => Err(self.call.refused(name.must_be(Expected::Id, other))),
         }
     }
 
@@ -95,32 +92,30 @@ impl Options<'_> {
     }
 
     pub(crate) fn required_field_map(&self) -> Result<&Value, CrmError> {
-        required(self.call, FIELD_MAP.0, find(self.map, FIELD_MAP))
+        self.required(FIELD_MAP)
     }
 
     /// The keys in the source and their keys in the target, in order.
     pub(crate) fn field_map(&self, map: &Value) -> Result<Vec<(FieldKey, FieldKey)>, CrmError> {
         let Value::Object(map) = map else {
-            let what = format!("fieldMap must be an object, got {}", given(Some(map)));
-            return Err(self.call.refused(what));
+            return Err(self.call.refused(FIELD_MAP.must_be(Expected::Object, Some(map))));
         };
         if map.is_empty() || map.len() > KEYS_A_CALL_MAX {
-            let what = format!("fieldMap has {} keys; it may have 1 to {KEYS_A_CALL_MAX}", map.len());
-            return Err(self.call.refused(what));
+            return Err(self.call.refused(OptionMistake::MapSize(map.len())));
         }
         let fields: Vec<(FieldKey, FieldKey)> = map
             .iter()
             .map(|(from, to)| {
+                let a_key = || OptionName::Plain("a key of fieldMap");
                 let from_key = FieldKey::new(from)
-                    .map_err(|why| self.call.refused(format_args!("a key of fieldMap {why}")))?;
-                let name = format!("fieldMap[{}]", quoted(from));
-                Ok((from_key, super::field_key(self.call, &name, to)?))
+                    .map_err(|why| self.call.refused(OptionMistake::FieldKey { option: a_key(), why }))?;
+                Ok((from_key, super::field_key(self.call, OptionName::Mapped(from.clone()), to)?))
             })
             .collect::<Result<_, CrmError>>()?;
         // The second value would replace the first, which would be lost.
         let mut targets = BTreeSet::new();
         if let Some((_, twice)) = fields.iter().find(|(_, to)| !targets.insert(to.as_str())) {
-            return Err(self.call.refused(format!("fieldMap maps two keys to {}", quoted(twice.as_str()))));
+            return Err(self.call.refused(OptionMistake::MappedTwice(twice.as_str().to_owned())));
         }
         Ok(fields)
     }
@@ -129,16 +124,16 @@ impl Options<'_> {
     /// name only the visitor that is in the session.
     pub(crate) fn reassignment(&self, caller: &Caller<'_>) -> Result<(Reference, Reference), CrmError> {
         let given = |name: Name| {
-            let needed = || self.call.refused(format_args!("{} is required", name.0));
+            let needed = || self.call.refused(OptionMistake::NoneOf(name.0));
             self.text(name)?.ok_or_else(needed)
         };
         let (kind, id) = (given(FROM_REFERENCE_TYPE)?, given(FROM_REFERENCE_ID)?);
-        let refused = |why: ReferenceError| self.call.refused(why);
+        let refused = |why: ReferenceError| self.call.refused(OptionMistake::from(why));
         let from = Reference::new(kind, id).map_err(refused)?;
-        let not_allowed = |what: &str| self.call.refused_as(Refusal::NotAllowed, what);
-        let customer = caller.customer_id.ok_or_else(|| not_allowed("nobody is logged in"))?;
+        let nobody = || self.call.refused(RefusalReason::NobodyLoggedIn);
+        let customer = caller.customer_id.ok_or_else(nobody)?;
         if caller.quiz_visitor_id != Some(id) {
-            return Err(not_allowed("fromReferenceId is not the session's quiz_visitor_id"));
+            return Err(self.call.refused(RefusalReason::OtherVisitor));
         }
         Ok((from, Reference::new(CUSTOMER, customer).map_err(refused)?))
     }

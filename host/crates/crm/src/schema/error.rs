@@ -4,10 +4,14 @@ use std::ops::Range;
 
 use sluice_text::suggest::nearest;
 
+use super::NAME_CHARS_MAX;
+use crate::FieldKeyError;
+use crate::names::quoted;
+
 /// A mistake in a `crm.toml`, such as
 /// `crm.toml:12:1: unknown key "slgu"; did you mean "slug"?`
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {}", self.text())]
+#[error("{file}:{line}:{column}: {}", mistake.with_help())]
 pub struct SchemaError {
     /// The file's name, as it was given to the parser.
     pub file: String,
@@ -15,32 +19,96 @@ pub struct SchemaError {
     pub line: usize,
     /// Counted from 1, in characters.
     pub column: usize,
-    /// One line, without the place.
-    pub message: String,
-    /// What was probably meant, or what is allowed.
-    pub help: Option<String>,
-    /// Whether the mistake is a key that does not exist.
-    pub is_unknown_key: bool,
+    /// The problem.
+    pub mistake: SchemaMistake,
 }
 
-impl SchemaError {
-    /// The message with the help: `unknown key "slgu"; did you mean "slug"?`.
-    pub fn text(&self) -> String {
-        match &self.help {
-            Some(help) => format!("{}; {help}", self.message),
-            None => self.message.clone(),
+/// What is wrong at one place of a `crm.toml`. `Display` is one line, without the help.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaMistake {
+    /// There is no such key.
+    #[error("unknown key {name:?}")]
+    UnknownKey {
+        /// What is in the file.
+        name: String,
+        /// The keys that are allowed there.
+        known: Vec<String>,
+    },
+    /// There is no such mode or type.
+    #[error("unknown name {name:?}")]
+    UnknownName {
+        /// What is in the file.
+        name: String,
+        /// The names that are allowed there.
+        known: Vec<String>,
+    },
+    /// Another complaint of the TOML library, which has no other form than its message.
+    #[error("{0}")]
+    Toml(String),
+    /// An entity of mode `data` has pipelines.
+    #[error("entity {0:?} has mode \"data\", but pipelines need mode \"crm\"")]
+    PipelinesOfData(String),
+    /// A field key is invalid.
+    #[error("key {0}")]
+    Key(FieldKeyError),
+    /// A choice is neither a text nor a text with a label.
+    #[error("an option is a string or {{ value = \"…\", label = \"…\" }}")]
+    Option,
+    /// A colour would not be one in a style.
+    #[error("color {} is neither #rgb, #rrggbb nor a colour's name", quoted(.0))]
+    Color(String),
+    /// A slug or a status has another character, or is too long.
+    #[error("{what} {} does not match ^[a-z0-9][a-z0-9_-]*$ (at most 128 characters)", quoted(text))]
+    Slug {
+        /// The key in the file.
+        what: &'static str,
+        /// Its value.
+        text: String,
+    },
+    /// Two things in a list have the same slug or key.
+    #[error("{what} {name:?} is declared twice")]
+    Twice {
+        /// The kind of thing.
+        what: &'static str,
+        /// Its slug or key.
+        name: String,
+    },
+    /// A name or label is empty, too long, or has several lines.
+    #[error("{0} must be one line of 1 to {NAME_CHARS_MAX} characters")]
+    Name(&'static str),
+}
+
+impl SchemaMistake {
+    /// What was probably meant, or what is allowed.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { name, known } | Self::UnknownName { name, known } => {
+                Some(match nearest(name, known.iter().map(String::as_str)) {
+                    Some(meant) => format!("did you mean {meant:?}?"),
+                    None => format!("known are {}", known.join(", ")),
+                })
+            }
+            _ => None,
         }
+    }
+
+    /// The mistake with the help: `unknown key "slgu"; did you mean "slug"?`.
+    fn with_help(&self) -> String {
+        self.help().map_or_else(|| self.to_string(), |help| format!("{self}; {help}"))
     }
 }
 
 /// Why JSON does not declare an entity. `Display` names no place, because JSON that a script
 /// passes has none.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum EntityError {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntityError {
+    /// It cannot be written as TOML, whose rules apply to it.
     #[error(transparent)]
     NotToml(#[from] toml::ser::Error),
-    #[error("{}", .0.text())]
+    /// It breaks a rule.
+    #[error("{}", .0.mistake.with_help())]
     Schema(#[from] SchemaError),
+    /// It is empty.
     #[error("there is no entity")]
     Missing,
 }
@@ -52,42 +120,36 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    pub(super) fn at(&self, span: Range<usize>, message: impl Into<String>) -> SchemaError {
+    pub(super) fn at(&self, span: Range<usize>, mistake: SchemaMistake) -> SchemaError {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         SchemaError {
             file: self.file.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            message: message.into(),
-            help: None,
-            is_unknown_key: false,
+            mistake,
         }
     }
 
     pub(super) fn toml(&self, error: &toml::de::Error) -> SchemaError {
         let span = error.span().unwrap_or(0..0);
         let message = error.message();
-        let key = unknown(message, "field", "key");
-        let is_unknown_key = key.is_some();
-        match key.or_else(|| unknown(message, "variant", "name")) {
-            Some((message, help)) => {
-                SchemaError { help: Some(help), is_unknown_key, ..self.at(span, message) }
-            }
-            None => self.at(span, message.replace('\n', "; ")),
-        }
+        let mistake = if let Some((name, known)) = unknown(message, "field") {
+            SchemaMistake::UnknownKey { name, known }
+        } else if let Some((name, known)) = unknown(message, "variant") {
+            SchemaMistake::UnknownName { name, known }
+        } else {
+            SchemaMistake::Toml(message.replace('\n', "; "))
+        };
+        self.at(span, mistake)
     }
 }
 
-/// Serde's "unknown field `a`, expected one of `b`, `c`" in this program's words, and what
-/// was probably meant. `None` if the message is another one.
-fn unknown(message: &str, serde_noun: &str, noun: &str) -> Option<(String, String)> {
+/// The names in serde's "unknown field `a`, expected one of `b`, `c`". `None` if the message is
+/// another one.
+fn unknown(message: &str, serde_noun: &str) -> Option<(String, Vec<String>)> {
     let rest = message.strip_prefix(&format!("unknown {serde_noun} `"))?;
     let (word, rest) = rest.split_once('`')?;
-    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let help = match nearest(word, known.iter().copied()) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("known are {}", known.join(", ")),
-    };
-    Some((format!("unknown {noun} {word:?}"), help))
+    let known = rest.split('`').skip(1).step_by(2);
+    Some((word.to_owned(), known.map(str::to_owned).collect()))
 }

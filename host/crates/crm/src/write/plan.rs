@@ -1,6 +1,6 @@
 //! Plans a write: decides from the rows that a store loaded which rows it has to change.
 
-use sluice_kit::StoreError;
+use sluice_kit::{Cause, StoreError, StoreFault};
 
 use super::changes::signed;
 use super::place::{Spot, choose};
@@ -34,7 +34,7 @@ impl CrmWrite {
             (Self::Reassign { .. }, [source, target], [from, to]) => {
                 reassign((source, from), (target, to), caps)
             }
-            _ => Err(StoreError::Failed("the store loaded other lines than were wanted".to_owned()).into()),
+            _ => Err(StoreError::Failed(StoreFault::OtherLines).into()),
         }
     }
 
@@ -141,5 +141,5 @@ fn reassign(
 
 /// Encodes a value for storage.
 fn stored(value: &serde_json::Value) -> Result<Vec<u8>, StoreError> {
-    rmp_serde::to_vec(value).map_err(|error| StoreError::Failed(format!("a value cannot be stored: {error}")))
+    rmp_serde::to_vec(value).map_err(|error| StoreError::Failed(StoreFault::Value(Cause::of(error))))
 }

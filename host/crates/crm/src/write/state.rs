@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_kit::StoreError;
+use sluice_kit::{Cause, StoreError, StoreFault};
 
 use super::changes::signed;
 use super::{LineRows, NewEntry, NewValue, Plan, Want, WriteInto};
@@ -72,7 +72,7 @@ impl LineState {
             return Err(CrmFault::Cap(CapReached::EntriesAReference));
         }
         let id = EntryId::after(self.now_ms, self.newest)
-            .map_err(|error| StoreError::Failed(format!("no random bytes: {error}")))?;
+            .map_err(|error| StoreError::Failed(StoreFault::NoRandom(Cause::of(error))))?;
         plan.new_entries.push(NewEntry { line: self.line, id });
         plan.bytes += signed(self.entry_bytes);
         self.newest = Some(id);

@@ -45,11 +45,11 @@ impl Host for RunState {
         }
         match answer {
             Ok(result) => Ok(Ok(self.give(&result))),
-            Err(CrmError::Type(message)) => Ok(Err(type_error(message))),
-            Err(CrmError::Range(message)) => Ok(Err(range_error(message))),
-            Err(CrmError::Refused(refusal, message)) => {
-                self.warn(message);
-                Ok(Ok(self.give(&call.refused_value(refusal))))
+            Err(error @ CrmError::Type { .. }) => Ok(Err(type_error(error.to_string()))),
+            Err(error @ CrmError::TooLarge { .. }) => Ok(Err(range_error(error.to_string()))),
+            Err(ref error @ CrmError::Refused { ref reason, .. }) => {
+                self.warn(error.to_string());
+                Ok(Ok(self.give(&call.refused_value(reason.refusal()))))
             }
             Err(CrmError::Store(error)) => {
                 tracing::error!(call = call.name(), %error, "a CRM call failed");

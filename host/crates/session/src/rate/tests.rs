@@ -1,4 +1,4 @@
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, NoAnswer, StoreError};
 
 use super::*;
 
@@ -16,7 +16,7 @@ impl RateStore for Counter {
         let mut counts = self.counts.lock();
         let count = counts.entry(window).or_default();
         *count += 1;
-        let answer = if self.fails { Err(StoreError::Unavailable("away".into())) } else { Ok(*count) };
+        let answer = if self.fails { Err(StoreError::Unavailable(NoAnswer::Closed)) } else { Ok(*count) };
         Box::pin(async move { answer })
     }
 

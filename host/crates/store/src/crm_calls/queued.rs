@@ -51,7 +51,7 @@ async fn every_write_can_be_queued() {
 async fn queueing_rejects_invalid_writes_at_once() {
     let crm = Crm::new().await;
     let unknown = json!({"slug": "nope", "fieldKey": "a", "value": 1, "async": true});
-    assert!(matches!(crm.call(Call::SetField, unknown).await, Err(CrmError::Type(_))));
+    assert!(matches!(crm.call(Call::SetField, unknown).await, Err(CrmError::Type { .. })));
     let stage = |slug: &str| json!({"slug": "deals", "stageSlug": slug, "async": true});
     assert_eq!(crm.rejection(Call::MoveToStage, stage("nope")).await.0, Refusal::UnknownStage);
     assert_eq!(crm.rejection(Call::MoveToStage, stage("new")).await.0, Refusal::NoEntry);

@@ -9,14 +9,11 @@ async fn rejection_of(call: Call, changes: Value) -> (&'static str, String) {
     for (name, value) in changes.as_object().unwrap() {
         options[name] = value.clone();
     }
-    let (kind, message) = match Crm::closed().await.call(call, options).await.unwrap_err() {
-        CrmError::Type(message) => ("type", message),
-        CrmError::Range(message) => ("range", message),
-        CrmError::Refused(refusal, message) => (refusal.code(), message),
-        CrmError::Store(error) => panic!("the call used the store: {error}"),
-    };
-    let message = message.strip_prefix(call.name()).unwrap();
-    (kind, message.strip_prefix(": ").unwrap().to_owned())
+    match Crm::closed().await.call(call, options).await.unwrap_err() {
+        CrmError::Type { mistake, .. } => ("type", mistake.to_string()),
+        CrmError::Refused { reason, .. } => (reason.refusal().code(), reason.to_string()),
+        other => panic!("{other}"),
+    }
 }
 
 #[tokio::test]
@@ -53,7 +50,7 @@ async fn rejects_an_argument_that_is_not_an_object() {
         {
             let name = call.name();
             let message = format!("{name}: takes one options object, got {given}");
-            assert_eq!(crm.call(call, argument).await, Err(CrmError::Type(message)));
+            assert_eq!(crm.type_error(call, argument).await, message);
         }
     }
 }
@@ -79,7 +76,7 @@ async fn rejects_missing_and_unknown_slugs() {
             options["fromReferenceId"] = json!("v1");
             let crm = Crm { quiz_visitor_id: Some("v1"), ..Crm::new().await };
             let message = format!("{}: slug \"nope\" is not a CRM entity of this brand", call.name());
-            assert_eq!(crm.call(call, options).await, Err(CrmError::Type(message)));
+            assert_eq!(crm.type_error(call, options).await, message);
         }
     }
     let (refusal, message) = crm.rejection(Call::EnsureEntity, json!({"slug": "No Slug"})).await;

@@ -102,8 +102,10 @@ async fn a_result_just_over_its_limit_is_a_range_error() {
         crm.caps.result_bytes_max = bytes;
         crm.succeed(call, valid_options(call)).await;
         crm.caps.result_bytes_max = bytes - 1;
+        let error = crm.call(call, valid_options(call)).await.unwrap_err();
+        assert_eq!(error, CrmError::TooLarge { call, bytes_max: bytes - 1 });
         let message = format!("{}: the result is larger than {} bytes", call.name(), bytes - 1);
-        assert_eq!(crm.call(call, valid_options(call)).await, Err(CrmError::Range(message)));
+        assert_eq!(error.to_string(), message);
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
-use sluice_kit::StoreError;
+use sluice_kit::{StoreError, StoreFault};
 
 use crate::error::SqlError;
 
@@ -139,7 +139,7 @@ impl<'a> Batch<'a> {
     pub(super) async fn run_for<const N: usize>(self, conn: &Client) -> Result<[Vec<Row>; N], SqlError> {
         let answers = self.run(conn).await?;
         let count = answers.len();
-        let other = || StoreError::Failed(format!("the database sent {count} results instead of {N}"));
+        let other = || StoreError::Failed(StoreFault::ResultCount { sent: count, wanted: N });
         answers.try_into().map_err(|_| other().into())
     }
 }

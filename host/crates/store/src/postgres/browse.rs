@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, EntryId, StageChoice};
-use sluice_kit::BoxFuture;
+use sluice_kit::{BoxFuture, Cause};
 
 use super::PostgresStore;
 use super::batch::{flag, int, optional_bytes, optional_int, query, text};
@@ -80,6 +80,6 @@ impl BrowseStore for PostgresStore {
 
 fn read(row: &Row, id: EntryId) -> Result<BrowsedEntry, SqlError> {
     let reference_id = std::str::from_utf8(row.try_get(8)?);
-    let reference_id = reference_id.map_err(|error| corrupt("CRM reference", error))?.to_owned();
+    let reference_id = reference_id.map_err(|error| corrupt("CRM reference", Cause::of(error)))?.to_owned();
     Ok(BrowsedEntry { reference_type: row.try_get(7)?, reference_id, entry: read_entry(row, id)? })
 }

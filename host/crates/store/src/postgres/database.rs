@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::TaskTracker;
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault};
 
 use super::PostgresOptions;
 use super::batch::execute;
@@ -73,7 +73,7 @@ impl Database {
         let tls = self.tls.clone();
         Box::pin(async move {
             if running.is_closed() {
-                return Err(StoreError::Unavailable("it is closed".to_owned()).into());
+                return Err(StoreError::Unavailable(NoAnswer::Closed).into());
             }
             let task = running.spawn_on(
                 async move {
@@ -84,8 +84,8 @@ impl Database {
             );
             // The task was cancelled by a runtime that is shutting down, or the work panicked.
             task.await.map_err(|error| match error.is_panic() {
-                true => StoreError::Failed("work on the database panicked".to_owned()),
-                false => StoreError::Unavailable(error.to_string()),
+                true => StoreError::Failed(StoreFault::WorkPanicked),
+                false => StoreError::Unavailable(Cause::of(error).into()),
             })?
         })
     }
@@ -113,7 +113,7 @@ impl Lease {
         E: CallError,
     {
         let Some(conn) = self.conn.as_ref() else {
-            return Err(StoreError::Failed("no connection to work with".to_owned()).into());
+            return Err(StoreError::Failed(StoreFault::NoConnection).into());
         };
         let (cancel, tls) = (conn.cancel_token(), self.tls.clone());
         let done = tokio::time::timeout(limit, async {
@@ -139,8 +139,7 @@ impl Lease {
                         tracing::debug!(%error, "a query that took too long could not be cancelled");
                     }
                 }));
-                let why = format!("no answer within {} ms", limit.as_millis());
-                Err(StoreError::Unavailable(why).into())
+                Err(StoreError::Unavailable(NoAnswer::TimedOut { ms: limit.as_millis() }).into())
             }
         }
     }
@@ -155,10 +154,7 @@ impl Drop for Lease {
 }
 
 fn no_connection(error: &PoolError) -> StoreError {
-    match error {
-        PoolError::Backend(_) => StoreError::Unavailable(format!("no connection: {}", chain(error))),
-        _ => StoreError::Unavailable(format!("no connection: {error}")),
-    }
+    StoreError::Unavailable(NoAnswer::NoConnection(Cause::of(chain(error))))
 }
 
 fn chain(error: &PoolError) -> String {
@@ -172,5 +168,5 @@ fn chain(error: &PoolError) -> String {
 }
 
 fn failed(error: &dyn std::error::Error) -> StoreError {
-    StoreError::Failed(error.to_string())
+    StoreError::Failed(Cause::of(error).into())
 }

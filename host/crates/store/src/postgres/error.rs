@@ -1,12 +1,11 @@
 //! Converts the driver's errors.
 
 use std::error::Error as _;
-use std::fmt::Display;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
-use sluice_kit::StoreError;
+use sluice_kit::{BadRow, Cause, StoreError};
 
 use crate::error::{CrmSqlError, SqlError};
 
@@ -16,11 +15,15 @@ impl From<Error> for SqlError {
     fn from(error: Error) -> Self {
         Self(match error.as_db_error() {
             Some(answer) => {
-                let text = format!("{} (SQLSTATE {})", answer.message(), answer.code().code());
-                if is_temporary(answer) { StoreError::Unavailable(text) } else { StoreError::Failed(text) }
+                let text = format_args!("{} (SQLSTATE {})", answer.message(), answer.code().code());
+                let cause = Cause::of(text);
+                match is_temporary(answer) {
+                    true => StoreError::Unavailable(cause.into()),
+                    false => StoreError::Failed(cause.into()),
+                }
             }
-            None if is_of_connection(&error) => StoreError::Unavailable(explain(&error)),
-            None => StoreError::Failed(explain(&error)),
+            None if is_of_connection(&error) => StoreError::Unavailable(explain(&error).into()),
+            None => StoreError::Failed(explain(&error).into()),
         })
     }
 }
@@ -31,10 +34,10 @@ impl From<Error> for CrmSqlError {
     }
 }
 
-fn explain(error: &Error) -> String {
+fn explain(error: &Error) -> Cause {
     match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+        Some(source) => Cause::of(format_args!("{error}: {source}")),
+        None => Cause::of(error),
     }
 }
 
@@ -61,6 +64,6 @@ fn is_temporary(answer: &DbError) -> bool {
 }
 
 /// A stored value is not one that this program writes.
-pub(super) fn corrupt(what: &'static str, why: impl Display) -> StoreError {
-    StoreError::Corrupt { what, why: why.to_string() }
+pub(super) fn corrupt(what: &'static str, why: impl Into<BadRow>) -> StoreError {
+    StoreError::Corrupt { what, why: why.into() }
 }

@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use sluice_crm::{CrmWrite, LineKey};
-use sluice_kit::StoreError;
+use sluice_kit::{BadRow, Cause, StoreError, StoreFault};
 
 use super::batch::{Batch, Param, byte_arrays, bytes, int, query, text};
 use super::error::corrupt;
@@ -41,7 +41,7 @@ pub(super) async fn insert(
     WriteContext { brand, slot, caps, now_ms }: WriteContext<'_>,
 ) -> Result<i64, CrmSqlError> {
     let stored = rmp_serde::to_vec_named(write)
-        .map_err(|error| StoreError::Failed(format!("a write cannot be stored: {error}")))?;
+        .map_err(|error| StoreError::Failed(StoreFault::Write(Cause::of(error))))?;
     let (what, lines) = (write.to_string(), line_keys(brand, write));
     let params = [text(brand), text(&what), bytes(&stored), int(now_ms), line_array(&lines)];
     let mut batch = Batch::new().query(INSERT, params);
@@ -49,13 +49,13 @@ pub(super) async fn insert(
     add_usage(&mut batch, brand, slot, added);
     let [inserted, usage] = batch.run_for(conn).await?;
     check_usage(usage.first(), added, caps)?;
-    let row = inserted.first().ok_or_else(|| corrupt("job", "it is missing"))?;
+    let row = inserted.first().ok_or_else(|| corrupt("job", BadRow::Missing))?;
     Ok(row.try_get(0)?)
 }
 
 /// The write that a job stores.
 pub(super) fn decode(write: &[u8]) -> Result<CrmWrite, SqlError> {
-    rmp_serde::from_slice(write).map_err(|error| corrupt("job", error).into())
+    rmp_serde::from_slice(write).map_err(|error| corrupt("job", Cause::of(error)).into())
 }
 
 /// The bytes that a job takes of its brand's quota until it is done.

@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Row};
 use sluice_crm::{
     CapsOfBrand, CrmCaps, CrmFault, CrmWrite, Job, JobChoice, JobCounts, JobRun, JobState, JobStore,
 };
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BadRow, BoxFuture, StoreError};
 
 #[cfg(test)]
 pub(super) use self::run::NEXT;
@@ -124,7 +124,7 @@ impl JobStore for PostgresStore {
         self.database.run(|conn| {
             Box::pin(async move {
                 let rows = query(conn, COUNT, []).await?;
-                let row = rows.first().ok_or_else(|| corrupt("job count", "it is missing"))?;
+                let row = rows.first().ok_or_else(|| corrupt("job count", BadRow::Missing))?;
                 let (waiting, parked): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
                 Ok(JobCounts {
                     waiting: waiting.unsigned_abs(),
@@ -192,7 +192,7 @@ fn read_job(row: &Row) -> Result<Job, SqlError> {
         id: row.try_get(0)?,
         brand: row.try_get(1)?,
         what: row.try_get(2)?,
-        state: JobState::from_name(state).ok_or_else(|| corrupt("job", "its state is not known"))?,
+        state: JobState::from_name(state).ok_or_else(|| corrupt("job", BadRow::UnknownState))?,
         is_late: row.try_get(4)?,
         tries: u32::try_from(tries).unwrap_or(u32::MAX),
         last_error: row.try_get(6)?,

@@ -1,6 +1,6 @@
 //! Request counts.
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BadRow, BoxFuture, StoreError};
 use sluice_session::rate::{RateStore, RateWindow};
 
 use super::PostgresStore;
@@ -23,7 +23,7 @@ impl RateStore for PostgresStore {
             Box::pin(async move {
                 let params = [bytes(&window.key), int(window.starts_at), int(window.ends_at)];
                 let rows = query(conn, COUNT, params).await?;
-                let row = rows.first().ok_or_else(|| corrupt("request count", "it is missing"))?;
+                let row = rows.first().ok_or_else(|| corrupt("request count", BadRow::Missing))?;
                 let requests: i32 = row.try_get(0)?;
                 Ok(requests.unsigned_abs())
             })

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BadRow, BoxFuture, StoreError, StoreFault};
 use sluice_session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
     SessionStore,
@@ -85,8 +85,7 @@ impl SessionStore for PostgresStore {
                         let params = Vec::from_iter(id().into_iter().chain(rest));
                         let [issued] = Batch::new().query(ISSUE, params).commit().run_for(conn).await?;
                         if issued.is_empty() {
-                            let why = "the session row belongs to another brand".to_owned();
-                            return Err(StoreError::Failed(why).into());
+                            return Err(StoreError::Failed(StoreFault::ForeignSession).into());
                         }
                         Ok(Some(SessionStamp { id_hash, created_at: now_ms, expires_at }))
                     }
@@ -115,10 +114,13 @@ fn stamp(row: &SessionRow) -> SessionStamp {
 
 fn read_row(row: &Row) -> Result<SessionRow, SqlError> {
     let (row_id, id_hash): (&[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?);
-    let row_id = row_id.try_into().map_err(|_| corrupt("session", "its id is not 16 bytes"))?;
+    let row_id =
+        row_id.try_into().map_err(|_| corrupt("session", BadRow::Length { column: "id", bytes: 16 }))?;
     Ok(SessionRow {
         row_id: SessionRowId::from_bytes(row_id),
-        id_hash: id_hash.try_into().map_err(|_| corrupt("session", "its hash is not 32 bytes"))?,
+        id_hash: id_hash
+            .try_into()
+            .map_err(|_| corrupt("session", BadRow::Length { column: "hash", bytes: 32 }))?,
         sealed: row.try_get(2)?,
         created_at: row.try_get(3)?,
         expires_at: row.try_get(4)?,

@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 
 use sluice_crm::{CapReached, CrmCaps, CrmFault, CrmWrite, LineKey};
+use sluice_kit::BadRow;
 
 use super::batch::{Batch, int, small, text};
 use super::error::corrupt;
@@ -59,7 +60,7 @@ pub(super) fn add_usage<'a>(batch: &mut Batch<'a>, brand: &'a str, slot: UsageSl
 /// Writers that commit to other slots at the same moment are not visible. Together they may
 /// exceed the quota by the size of their writes.
 pub(super) fn check_usage(total: Option<&Row>, added: i64, caps: CrmCaps) -> Result<(), CrmSqlError> {
-    let total: i64 = total.ok_or_else(|| corrupt("CRM usage", "it is missing"))?.try_get(0)?;
+    let total: i64 = total.ok_or_else(|| corrupt("CRM usage", BadRow::Missing))?.try_get(0)?;
     match added > 0 && u64::try_from(total).is_ok_and(|total| total > caps.brand_bytes_max) {
         true => Err(CrmFault::Cap(CapReached::BrandBytes).into()),
         false => Ok(()),

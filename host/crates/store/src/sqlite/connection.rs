@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params};
 
-use sluice_kit::StoreError;
+use sluice_kit::{Cause, NoAnswer, StoreError, StoreFault};
 
 use super::SqliteOptions;
 use crate::error::{CrmSqlError, SqlError};
@@ -31,12 +31,8 @@ pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, SqlErro
         conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
     })?;
     if mode != "wal" {
-        let path = options.path.display();
-        let why = format!(
-            "{path}: SQLite cannot use a write-ahead log (the journal mode is {mode:?}); \
-             is this a network file system?"
-        );
-        return Err(StoreError::Failed(why).into());
+        let path = options.path.clone();
+        return Err(StoreError::Failed(StoreFault::NoWriteAheadLog { path, mode }).into());
     }
     conn.execute_batch(&format!(
         "PRAGMA synchronous = FULL;
@@ -76,7 +72,9 @@ fn is_locked(error: &rusqlite::Error) -> bool {
 
 /// Creates the file with access for its owner only. SQLite gives its log files the same mode.
 fn make_private(path: &Path) -> Result<(), StoreError> {
-    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        StoreError::Unavailable(NoAnswer::File { path: path.to_owned(), cause: Cause::of(error) })
+    };
     let mut folder = fs::DirBuilder::new();
     folder.recursive(true);
     let mut file = fs::OpenOptions::new();
@@ -114,8 +112,8 @@ impl From<rusqlite::Error> for SqlError {
                 | ErrorCode::DiskFull
                 | ErrorCode::SystemIoFailure
                 | ErrorCode::OutOfMemory,
-            ) => StoreError::Unavailable(error.to_string()),
-            _ => StoreError::Failed(error.to_string()),
+            ) => StoreError::Unavailable(Cause::of(error).into()),
+            _ => StoreError::Failed(Cause::of(error).into()),
         })
     }
 }

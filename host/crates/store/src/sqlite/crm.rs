@@ -12,7 +12,7 @@ use sluice_crm::{
     Address, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity, EntitySpec,
     Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, Slug, plan,
 };
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, Cause, StoreError};
 
 #[cfg(test)]
 pub(super) use self::load::{ENTRIES, NEWEST_HOLDER, VALUE_SIZES};
@@ -269,7 +269,7 @@ pub(super) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Value, SqlError> {
     rmp_serde::from_slice(bytes)
-        .map_err(|error| StoreError::Corrupt { what: "CRM value", why: error.to_string() }.into())
+        .map_err(|error| StoreError::Corrupt { what: "CRM value", why: Cause::of(error).into() }.into())
 }
 
 /// The bytes that a result may still take. They are subtracted before a value is decoded.

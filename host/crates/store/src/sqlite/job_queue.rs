@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 use sluice_crm::{CrmCaps, CrmWrite, Line};
-use sluice_kit::StoreError;
+use sluice_kit::{BadRow, Cause, StoreError, StoreFault};
 
 use super::connection::first;
 use super::usage::add_usage;
@@ -30,7 +30,7 @@ pub(super) fn insert(
     now_ms: i64,
 ) -> Result<i64, CrmSqlError> {
     let bytes = rmp_serde::to_vec_named(write)
-        .map_err(|error| StoreError::Failed(format!("a write cannot be stored: {error}")))?;
+        .map_err(|error| StoreError::Failed(StoreFault::Write(Cause::of(error))))?;
     add_usage(conn, brand, job_bytes(&bytes), caps)?;
     let id = conn
         .prepare_cached(
@@ -44,8 +44,9 @@ pub(super) fn insert(
 
 /// The write that a job stores.
 pub(super) fn decode(id: i64, write: &[u8]) -> Result<CrmWrite, SqlError> {
-    rmp_serde::from_slice(write)
-        .map_err(|error| StoreError::Corrupt { what: "job", why: format!("job {id}: {error}") }.into())
+    rmp_serde::from_slice(write).map_err(|error| {
+        StoreError::Corrupt { what: "job", why: BadRow::Job { id, cause: Cause::of(error) } }.into()
+    })
 }
 
 /// Puts the job at the end of each line of its write.

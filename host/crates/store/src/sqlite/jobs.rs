@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 use sluice_crm::{
     CapsOfBrand, CrmCaps, CrmFault, CrmWrite, Job, JobChoice, JobCounts, JobRun, JobState, JobStore,
 };
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BadRow, BoxFuture, StoreError};
 
 #[cfg(test)]
 pub(super) use self::run::NEXT;
@@ -153,7 +153,7 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<(Job, String)> {
 }
 
 fn with_state(job: Job, state: &str) -> Result<Job, SqlError> {
-    let corrupt = || StoreError::Corrupt { what: "job", why: "its state is not known".to_owned() };
+    let corrupt = || StoreError::Corrupt { what: "job", why: BadRow::UnknownState };
     Ok(Job { state: JobState::from_name(state).ok_or_else(corrupt)?, ..job })
 }
 

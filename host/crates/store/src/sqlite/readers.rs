@@ -4,7 +4,7 @@ use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolError, Runtime, Timeout
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault};
 
 use super::{SqliteOptions, connection};
 use crate::error::CallError;
@@ -54,10 +54,11 @@ impl Readers {
             let task = runtime.spawn(async move {
                 let conn = pool.get().await.map_err(|error| no_connection(&error))?;
                 let asked = conn.interact(ask).await;
-                Ok(asked.map_err(|error| StoreError::Failed(format!("a read did not finish: {error}")))??)
+                Ok(asked
+                    .map_err(|error| StoreError::Failed(StoreFault::ReadNotFinished(Cause::of(error))))??)
             });
             // A runtime that is shutting down cancels the task.
-            task.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+            task.await.map_err(|error| StoreError::Unavailable(Cause::of(error).into()))?
         })
     }
 
@@ -76,9 +77,9 @@ impl Drop for Readers {
 }
 
 fn no_connection(error: &PoolError) -> StoreError {
-    StoreError::Unavailable(format!("no connection for reading: {error}"))
+    StoreError::Unavailable(NoAnswer::NoReader(Cause::of(error)))
 }
 
 fn failed(error: &dyn std::error::Error) -> StoreError {
-    StoreError::Failed(error.to_string())
+    StoreError::Failed(Cause::of(error).into())
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, StoreError, StoreFault};
 use sluice_session::{
     SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
     SessionStore,
@@ -103,7 +103,7 @@ fn issue(
         ))?;
     match rows {
         1 => Ok(()),
-        _ => Err(StoreError::Failed("the session row belongs to another brand".to_owned()).into()),
+        _ => Err(StoreError::Failed(StoreFault::ForeignSession).into()),
     }
 }
 

@@ -4,7 +4,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc;
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BadRow, BoxFuture, StoreError};
 
 use super::SqliteStore;
 use crate::error::SqlError;
@@ -54,8 +54,7 @@ fn read(table: &Table, row: &Row<'_>) -> Result<Vec<Cell>, SqlError> {
             ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned()),
             ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
             ValueRef::Real(_) => {
-                let why = "it holds a number that is not an integer".to_owned();
-                return Err(StoreError::Corrupt { what: "row", why }.into());
+                return Err(StoreError::Corrupt { what: "row", why: BadRow::NotAnInteger }.into());
             }
         })
     };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault};
 
 use self::batch::{QueuedWrite, WriteJob};
 use crate::error::CallError;
@@ -48,7 +48,7 @@ impl Writer {
                 serve(conn, messages, wait_max);
                 drop(running);
             })
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            .map_err(|error| StoreError::Unavailable(Cause::of(error).into()))?;
         Ok(Self { queue, ended })
     }
 
@@ -70,7 +70,7 @@ impl Writer {
             let job = Box::new(QueuedWrite { write, answer });
             let message = Message::Write { job, since: Instant::now() };
             queue.send(message).await.map_err(|_| closed())?;
-            answered.await.map_err(|_| StoreError::Failed("a write ended without an answer".to_owned()))?
+            answered.await.map_err(|_| StoreError::Failed(StoreFault::WriteLost))?
         })
     }
 
@@ -84,7 +84,7 @@ impl Writer {
 }
 
 fn closed() -> StoreError {
-    StoreError::Unavailable("it is closed".to_owned())
+    StoreError::Unavailable(NoAnswer::Closed)
 }
 
 fn serve(conn: Connection, mut queue: mpsc::Receiver<Message>, wait_max: Duration) {
@@ -94,8 +94,7 @@ fn serve(conn: Connection, mut queue: mpsc::Receiver<Message>, wait_max: Duratio
         while let Some(message) = next {
             match message {
                 Message::Write { job, since } if since.elapsed() > wait_max => {
-                    let why = "a write waited too long and was not started";
-                    job.fail(StoreError::Unavailable(why.to_owned()));
+                    job.fail(StoreError::Unavailable(NoAnswer::WaitedTooLong));
                 }
                 Message::Write { job, .. } => jobs.push(job),
                 // Messages that are queued already are still received.

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Row};
 use sluice_crm::{
     CrmFault, CrmWrite, EntityMode, EntryRow, FieldKey, Held, Line, LineRows, Want, values_bytes,
 };
+use sluice_kit::Cause;
 
 use super::schema::{PIPELINES, STAGES, read_pipelines, unknown};
 use crate::error::{CrmSqlError, SqlError};
@@ -151,7 +152,7 @@ fn read_entry(row: &Row) -> Result<EntryRow, SqlError> {
 fn read_held(row: &Row) -> Result<Held, SqlError> {
     let stored_bytes: i32 = row.try_get(2)?;
     Ok(Held {
-        key: FieldKey::new(row.try_get(0)?).map_err(|why| corrupt("CRM value", why.to_string()))?,
+        key: FieldKey::new(row.try_get(0)?).map_err(|why| corrupt("CRM value", Cause::of(why)))?,
         entry: entry_id(row.try_get(1)?)?,
         stored_bytes: stored_bytes.unsigned_abs() as usize,
         value: row.try_get(3)?,

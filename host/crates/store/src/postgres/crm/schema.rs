@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tokio_postgres::{Client, Row};
 
 use sluice_crm::{Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Stage, StageSpec};
-use sluice_kit::StoreError;
+use sluice_kit::{BadRow, StoreError};
 
 use crate::error::SqlError;
 use crate::postgres::batch::{Batch, int, optional_text, owned_text, text};
@@ -155,6 +155,6 @@ fn add_write<'a>(batch: &mut Batch<'a>, brand: &'a str, write: &'a SchemaWrite) 
     }
 }
 
-pub(super) fn unknown(what: &'static str, why: &str) -> StoreError {
-    corrupt(what, format_args!("its {why} is unknown to this program"))
+pub(super) fn unknown(what: &'static str, column: &'static str) -> StoreError {
+    corrupt(what, BadRow::Unknown(column))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sluice_crm::{
     CrmFault, Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Stage, StageSpec,
 };
-use sluice_kit::StoreError;
+use sluice_kit::{BadRow, StoreError};
 
 use crate::error::{CrmSqlError, SqlError};
 
@@ -170,7 +170,6 @@ pub(super) fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Resu
     Ok(())
 }
 
-fn unknown(what: &'static str, why: &str) -> StoreError {
-    let why = format!("its {why} is unknown to this program");
-    StoreError::Corrupt { what, why }
+fn unknown(what: &'static str, column: &'static str) -> StoreError {
+    StoreError::Corrupt { what, why: BadRow::Unknown(column) }
 }

@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 use sluice_crm::{CrmCaps, CrmWrite, CrmWritten, Line, LineRows, Plan, Want};
-use sluice_kit::StoreError;
+use sluice_kit::{StoreError, StoreFault};
 
 use super::load::{self, LineIds};
 use crate::error::CrmSqlError;
@@ -111,7 +111,7 @@ fn reference(
     line: usize,
 ) -> Result<i64, CrmSqlError> {
     let (Some(ids), Some(want)) = (ids.get_mut(line), wants.get(line)) else {
-        return Err(StoreError::Failed("a plan names a line that it does not have".to_owned()).into());
+        return Err(StoreError::Failed(StoreFault::NoSuchLine).into());
     };
     if let Some(reference) = ids.reference {
         return Ok(reference);

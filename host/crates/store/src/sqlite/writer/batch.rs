@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use sluice_kit::StoreError;
+use sluice_kit::{StoreError, StoreFault};
 
 use crate::error::SqlError;
 
@@ -42,7 +42,7 @@ where
     fn run(self: Box<Self>, conn: &Connection) -> FinishedWrite {
         let Self { write, answer } = *self;
         let result = catch_unwind(AssertUnwindSafe(|| write(conn)))
-            .unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".to_owned()).into()));
+            .unwrap_or_else(|_| Err(StoreError::Failed(StoreFault::WritePanicked).into()));
         FinishedWrite {
             keep: result.is_ok(),
             // The caller may have stopped waiting. The write is kept all the same.

@@ -144,7 +144,7 @@ async fn follow(app: Arc<App>, dev: Arc<Dev>, mut changes: UnboundedReceiver<Vec
                 let live = app.live();
                 dev.loaded(&changed, &app.site_dir, &live.site, &report, started.elapsed());
             }
-            Err(error) => dev.not_loaded(&changed, &app.site_dir, format!("{error:#}")),
+            Err(error) => dev.not_loaded(&changed, &app.site_dir, &error),
         }
         checker.begin();
     }

@@ -126,6 +126,16 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// The settings file that is invalid, below the site's folder.
+    pub fn settings_file(&self) -> Option<String> {
+        match self {
+            Self::Brand { brand, error, .. } => error.settings_file(brand),
+            _ => None,
+        }
+    }
+}
+
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
         output.collect_str(self)
@@ -152,6 +162,19 @@ pub enum LoadError {
     /// The secrets cannot be read.
     #[error("{0}")]
     Secrets(SecretsError),
+}
+
+impl LoadError {
+    /// The settings file of `brand` that is invalid, below the site's folder.
+    fn settings_file(&self, brand: &str) -> Option<String> {
+        let file = match self {
+            Self::Site(SiteError::Config(_)) => "brand.toml",
+            Self::Site(SiteError::File(error)) if error.file == "crm.toml" => "crm.toml",
+            Self::Schema(_) => "crm.toml",
+            _ => return None,
+        };
+        Some(format!("brands/{brand}/{file}"))
+    }
 }
 
 /// What loading uses of the running program.

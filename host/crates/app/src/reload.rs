@@ -24,6 +24,17 @@ pub enum ReloadError {
     Task(JoinError),
 }
 
+impl ReloadError {
+    /// The settings file that is invalid, below the site's folder.
+    pub fn settings_file(&self) -> Option<String> {
+        match self {
+            // A variable of the environment is in no file.
+            Self::Settings(ConfigError::Environment { .. }) | Self::Load(_) | Self::Task(_) => None,
+            Self::Settings(_) => Some("sluice.toml".to_owned()),
+        }
+    }
+}
+
 /// Reloads the site from its files, for a signal or an operator. Parts that are invalid keep their
 /// last good version, and the report names them.
 ///

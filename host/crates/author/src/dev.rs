@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use sluice_app::load::ReloadReport;
+use sluice_app::reload::ReloadError;
 use sluice_check as checks;
 use sluice_page::diagnostic::{self, Diagnostic};
 use sluice_site::{Brand, Site};
@@ -122,8 +123,8 @@ impl Dev {
         report: &ReloadReport,
         took: Duration,
     ) {
-        let problems: Vec<String> = report.site_problems().map(ToString::to_string).collect();
-        let of_site = settings_mistakes(&problems, site_dir);
+        let problems = report.site_problems().map(|one| (one.settings_file(), one.to_string()));
+        let of_site = settings_mistakes(problems.collect(), site_dir);
         self.reporter.loaded(changed, report, &broken(site), took);
         of_site.iter().for_each(|mistake| self.reporter.mistake(mistake));
         self.report_pages(site);
@@ -147,8 +148,8 @@ impl Dev {
 
     /// Prints why a reload failed, keeps the mistakes, and tells the browsers to reload, so that
     /// they show them.
-    pub fn not_loaded(&self, changed: &[String], site_dir: &Path, reason: String) {
-        let mistakes = settings_mistakes(&[reason], site_dir);
+    pub fn not_loaded(&self, changed: &[String], site_dir: &Path, error: &ReloadError) {
+        let mistakes = settings_mistakes(vec![(error.settings_file(), error.to_string())], site_dir);
         self.reporter.not_loaded(changed);
         mistakes.iter().for_each(|mistake| self.reporter.mistake(mistake));
         self.advance(mistakes);
@@ -186,16 +187,17 @@ impl Dev {
     }
 }
 
-/// The mistakes in settings with their positions, and then the sentences that are about
-/// something else.
-fn settings_mistakes(sentences: &[String], site_dir: &Path) -> Vec<Mistake> {
-    if sentences.is_empty() {
+/// The mistakes in settings with their positions, and then the problems that are about something
+/// else. A problem is the settings file in which it is, if it is in one, and its sentence.
+fn settings_mistakes(problems: Vec<(Option<String>, String)>, site_dir: &Path) -> Vec<Mistake> {
+    if problems.is_empty() {
         return Vec::new();
     }
     let found = checks::settings_mistakes(site_dir);
-    let others = sentences.iter().filter(|sentence| !found.iter().any(|one| sentence.contains(&one.file)));
+    let is_found = |file: &Option<String>| found.iter().any(|one| file.as_ref() == Some(&one.file));
+    let others = problems.iter().filter(|(file, _)| !is_found(file));
     let placed = found.iter().map(|one| Mistake::of_diagnostic(one, site_dir));
-    placed.chain(others.map(|sentence| Mistake::of_sentence(sentence))).collect()
+    placed.chain(others.map(|(_, sentence)| Mistake::of_sentence(sentence))).collect()
 }
 
 /// Brands and files of pages that do not compile.
@@ -205,4 +207,23 @@ fn broken(site: &Site) -> HashSet<(String, String)> {
         brand.problems.iter().map(move |problem| (id.clone(), problem.page.clone())).collect::<Vec<_>>()
     };
     site.brands().flat_map(of_brand).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_a_problem_once_and_none_less() {
+        let site = tempfile::tempdir().unwrap();
+        let brand = site.path().join("brands/demo");
+        std::fs::create_dir_all(&brand).unwrap();
+        std::fs::write(brand.join("brand.toml"), "variabels = 1\n").unwrap();
+        let file = "brands/demo/brand.toml".to_owned();
+        let other = format!("the secrets cannot be read, although {file} is mentioned here");
+        let problems = vec![(Some(file.clone()), "in other words".to_owned()), (None, other.clone())];
+        let shown = settings_mistakes(problems, site.path());
+        let shown: Vec<_> = shown.iter().map(|one| (one.file.as_str(), one.line)).collect();
+        assert_eq!(shown, [(file.as_str(), 1), ("", 0)]);
+    }
 }

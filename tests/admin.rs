@@ -230,6 +230,28 @@ fn writes_a_limit_into_brand_toml() {
         assert!(answer.body.contains(reason), "{change}: {}", answer.body);
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+
+    // The request is valid, but the file is not.
+    site.write("brands/shop/brand.toml", "page = 3\n");
+    let answer = set(&set_fuel(5_000_000));
+    assert_eq!((answer.status, answer.body.contains("brand.toml")), (409, true), "{}", answer.body);
+    // The disk of the site refuses the draft that would replace the file.
+    site.write("brands/shop/brand.toml", &before);
+    std::fs::create_dir(file.with_extension(format!("toml.{}", server.id()))).unwrap();
+    let answer = set(&set_fuel(4_000_000));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert!(answer.body.contains("fuel = 4000000"), "{}", answer.body);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
+
+#[test]
+fn reload_that_fails_names_the_invalid_file() {
+    let site = site();
+    let server = Server::start(site.path());
+    site.write("sluice.toml", "[serverr]\n");
+    let answer = Request::new("POST", "/api/reload").operator().send(server.admin_address);
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    assert!(answer.body.contains("sluice.toml") && answer.body.contains("serverr"), "{}", answer.body);
 }
 
 #[test]

@@ -295,6 +295,11 @@ impl Server {
         self.wait_until("the site is reloaded", || ends() > before);
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn ask_to_stop(&self) {
         let sent = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();

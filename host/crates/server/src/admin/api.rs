@@ -125,7 +125,5 @@ async fn put_limit(
 
 /// Reloads the site from its files. The report lists what could not be reloaded.
 async fn post_reload(state: Data<AdminState>) -> Result<HttpResponse, AdminError> {
-    let report =
-        reload_and_log(&state.app).await.map_err(|error| AdminError::Reload(format!("{error:#}")))?;
-    Ok(HttpResponse::Ok().json(report))
+    Ok(HttpResponse::Ok().json(reload_and_log(&state.app).await?))
 }

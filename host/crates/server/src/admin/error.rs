@@ -4,10 +4,11 @@ use actix_web::error::{BlockingError, PathError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 
+use sluice_app::reload::ReloadError;
 use sluice_crm::CrmFault;
 use sluice_kit::StoreError;
 use sluice_runs::execution_log::query::LogError;
-use sluice_site::apply::ApplyError;
+use sluice_site::apply::{ApplyError, EditFault};
 use sluice_site::config::ConfigError;
 
 /// Operators see the text of these errors: in the API as JSON, in the console as a page.
@@ -47,9 +48,8 @@ pub(crate) enum AdminError {
     BrandFile(#[from] ConfigError),
     #[error(transparent)]
     Apply(ApplyError),
-    /// The reload's own error with its sources.
-    #[error("{0}")]
-    Reload(String),
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
     #[error(transparent)]
     Crm(CrmFault),
     #[error(transparent)]
@@ -75,18 +75,24 @@ impl AdminError {
             | Self::NoEntity { .. }
             | Self::NoJob { .. }
             | Self::NoLimit(_)
-            | Self::Crm(_) => StatusCode::NOT_FOUND,
+            | Self::Crm(CrmFault::UnknownSlug(_)) => StatusCode::NOT_FOUND,
             Self::InvalidRequest(_)
             | Self::NotAString(_)
             | Self::NotANumber
             | Self::InvalidNumber(_)
             | Self::InvalidEntryId(_)
             | Self::AboveMax { .. }
-            | Self::BrandFile(_)
-            | Self::Apply(_)
-            | Self::Reload(_) => StatusCode::BAD_REQUEST,
-            Self::Log(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Render(_) | Self::Interrupted(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | Self::Apply(ApplyError::UnknownLimit(_) | ApplyError::Unreadable(EditFault::Number(_)))
+            | Self::Crm(CrmFault::Refused(_) | CrmFault::Cap(_)) => StatusCode::BAD_REQUEST,
+            // The request is valid. The site's files must be changed first.
+            Self::BrandFile(ConfigError::Unreadable { .. })
+            | Self::Apply(ApplyError::Unreadable(EditFault::Unreadable(_)) | ApplyError::Unwritable { .. })
+            | Self::Reload(ReloadError::Task(_))
+            | Self::Render(_)
+            | Self::Interrupted(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BrandFile(_) | Self::Apply(_) | Self::Reload(_) => StatusCode::CONFLICT,
+            Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Log(_) | Self::Store(_) | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -95,6 +101,8 @@ impl AdminError {
         match self.status() {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::BAD_REQUEST => "Invalid request",
+            StatusCode::CONFLICT => "Invalid file",
+            StatusCode::PAYLOAD_TOO_LARGE => "Too large",
             StatusCode::SERVICE_UNAVAILABLE => "Not available",
             _ => "Internal error",
         }
@@ -137,5 +145,32 @@ impl actix_web::ResponseError for AdminError {
 
     fn error_response(&self) -> HttpResponse {
         HttpResponse::build(self.status()).json(serde_json::json!({ "error": self.to_string() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use sluice_kit::NoAnswer;
+
+    use super::*;
+
+    #[test]
+    fn status_says_whether_the_request_or_the_host_is_at_fault() {
+        let unwritable =
+            || ApplyError::Unwritable { error: ErrorKind::ReadOnlyFilesystem.into(), lines: String::new() };
+        let unreadable = || EditFault::Unreadable(ErrorKind::PermissionDenied.into());
+        for (error, status) in [
+            (AdminError::from(CrmFault::UnknownSlug("leads".to_owned())), 404),
+            (AdminError::from(ApplyError::UnknownLimit("fuell".to_owned())), 404),
+            (AdminError::from(ApplyError::Unreadable(EditFault::PageForm)), 409),
+            (AdminError::from(CrmFault::ResultTooLarge), 413),
+            (AdminError::from(unwritable()), 500),
+            (AdminError::from(ApplyError::Unreadable(unreadable())), 500),
+            (AdminError::from(CrmFault::Store(StoreError::Unavailable(NoAnswer::Closed))), 503),
+        ] {
+            assert_eq!(error.status().as_u16(), status, "{error}");
+        }
     }
 }

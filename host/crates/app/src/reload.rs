@@ -49,10 +49,11 @@ pub async fn reload(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
 async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
     let mut settings = app.settings.lock().await;
     let fresh = config::read_site(&app.site_dir, std::env::vars()).map_err(ReloadError::Settings)?;
-    let restarts = settings.apply(fresh);
+    let (new, restarts) = settings.with(fresh);
     let old = app.live();
-    let loaded = load(&app.load_context(), &settings.in_use, Some(&old)).await;
+    let loaded = load(&app.load_context(), &new.in_use, Some(&old)).await;
     let (live, mut report) = loaded.map_err(ReloadError::Load)?;
+    *settings = new;
     report.problems.splice(0..0, restarts);
     let keys = cache_keys(&live.site);
     app.go_live(live);

@@ -17,9 +17,9 @@ impl Settings {
         Self { in_file, in_use }
     }
 
-    /// Applies the settings that can change while the program runs: `[limits]`. Returns a problem
-    /// for each other setting that changed.
-    pub(crate) fn apply(&mut self, mut fresh: SiteConfig) -> Vec<Problem> {
+    /// The settings after a reload of `fresh`: those that can change while the program runs
+    /// (`[limits]`) are new. Returns a problem for each other setting that changed, too.
+    pub(crate) fn with(&self, mut fresh: SiteConfig) -> (Self, Vec<Problem>) {
         let old = &self.in_file;
         let settings = [
             ("[server]", fresh.server != old.server),
@@ -39,11 +39,34 @@ impl Settings {
         let restarts = changed.map(|(setting, _)| Problem::Restart { setting }).collect();
         fresh.limits.max.memory = old.limits.max.memory;
         fresh.limits.max.concurrent_runs = old.limits.max.concurrent_runs;
-        self.in_use.limits = fresh.limits.clone();
-        self.in_use.limits_from_environment = fresh.limits_from_environment.clone();
+        let in_use = SiteConfig {
+            limits: fresh.limits.clone(),
+            limits_from_environment: fresh.limits_from_environment,
+            ..self.in_use.clone()
+        };
         // The other sections of `in_file` stay as they were at start, so that later reloads still
         // report the change.
-        self.in_file.limits = fresh.limits;
-        restarts
+        let in_file = SiteConfig { limits: fresh.limits, ..old.clone() };
+        (Self { in_file, in_use }, restarts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reload_changes_limits_only_in_the_new_settings() {
+        let start = SiteConfig::default();
+        let settings = Settings::new(start.clone(), start.clone());
+        let mut fresh = start.clone();
+        fresh.limits_from_environment = vec!["fuel".to_owned()];
+        fresh.server.workers = Some(3);
+        let (new, restarts) = settings.with(fresh);
+        assert_eq!(new.in_use.limits_from_environment, ["fuel"]);
+        assert_eq!(new.in_use.server.workers, None);
+        assert_eq!(restarts.len(), 1);
+        // The load may still fail.
+        assert!(settings.in_use.limits_from_environment.is_empty());
     }
 }

@@ -159,6 +159,7 @@ impl FinishedRun {
     /// Records that the template failed after the run.
     pub fn template_failed(&mut self, failure: &Failure) {
         self.outcome = "template";
+        self.cost.has_failed = true;
         self.failure = Some(failure.clone());
     }
 }

@@ -67,6 +67,19 @@ async fn stores_runs_that_failed_or_logged() {
 }
 
 #[tokio::test]
+async fn failed_template_counts_as_a_failure_of_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = ExecutionLog::start(options(folder.path())).unwrap();
+    let mut run = run(1);
+    run.template_failed(&Failure::new("TemplateError", "no"));
+    log.record(request("a", "pages/a.html"), run, 500);
+    log.flush().await;
+    let reader = LogReader::open(log.path()).unwrap();
+    let summaries = reader.summaries(Some("a"), 0).unwrap();
+    assert_eq!((summaries[0].stats.runs, summaries[0].stats.failures), (1, 1));
+}
+
+#[tokio::test]
 async fn histograms_count_all_runs_and_survive_restarts() {
     let folder = tempfile::tempdir().unwrap();
     for fuel in [100, 200] {

@@ -45,9 +45,14 @@ impl<'a> Otlp<'a> {
     }
 
     fn client(&self, signal: &str) -> Result<Client, TelemetryError> {
-        let own = self.variable(&format!("OTEL_EXPORTER_OTLP_{signal}_TIMEOUT"));
-        let timeout = own.or_else(|| self.variable("OTEL_EXPORTER_OTLP_TIMEOUT"));
-        let milliseconds = number("OTEL_EXPORTER_OTLP_TIMEOUT", timeout, TIMEOUT_MS)?;
+        let own = match signal {
+            "TRACES" => "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+            "METRICS" => "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+            _ => "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+        };
+        let of_all = || ("OTEL_EXPORTER_OTLP_TIMEOUT", self.variable("OTEL_EXPORTER_OTLP_TIMEOUT"));
+        let (name, timeout) = self.variable(own).map_or_else(of_all, |text| (own, Some(text)));
+        let milliseconds = number(name, timeout, TIMEOUT_MS)?;
         Ok(Client::new(Duration::from_millis(milliseconds)))
     }
 
@@ -134,4 +139,18 @@ pub(super) fn resource(environment: &impl Fn(&str) -> Option<String>) -> Resourc
         builder = builder.with_service_name("sluice");
     }
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_timeout_is_reported_under_the_name_of_its_variable() {
+        for name in ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"] {
+            let environment = |asked: &str| (asked == name).then(|| "5s".to_owned());
+            let error = Otlp::new(&environment).client("TRACES").err().unwrap();
+            assert_eq!(error.to_string(), format!("telemetry: {name}: `5s` is not a number"));
+        }
+    }
 }

@@ -28,7 +28,7 @@ use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
 pub use read::{ConfigError, read_brand, read_site};
-use values::{DurationText, Network, duration, networks, write_duration};
+use values::{DurationText, Network, duration, networks, share, threads, write_duration};
 
 /// Settings of the host, in `sluice.toml` in the site folder. Every setting has a default, so the
 /// file may be empty or missing.
@@ -67,6 +67,7 @@ pub struct ServerConfig {
     #[schemars(example = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// The number of threads that serve visitors. Defaults to the number of cores.
+    #[serde(deserialize_with = "threads")]
     #[schemars(range(min = 1), example = 4)]
     pub workers: Option<usize>,
     /// The number of requests that may wait for a sandbox. Further requests get status 503 with
@@ -220,6 +221,7 @@ pub struct LogConfig {
     pub rows_max: u64,
     /// Runs that failed or logged a line are always stored. This is the share of the other runs
     /// (successful, no console lines) that is also stored.
+    #[serde(deserialize_with = "share")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }

@@ -36,6 +36,26 @@ fn errors_name_the_place_and_the_nearest_key() {
 }
 
 #[test]
+fn rejects_numbers_of_threads_and_shares_out_of_range() {
+    for (setting, good, bad) in [
+        ("[server]\nworkers", &["1", "64"][..], &["0", "-1"][..]),
+        ("[log]\nsample", &["0", "0.5", "1", "1.0"], &["-0.01", "1.01", "5", "nan", "inf"]),
+    ] {
+        for value in good {
+            assert!(read(&format!("{setting} = {value}"), &[]).is_ok(), "{setting} = {value}");
+        }
+        for value in bad {
+            let error = read(&format!("{setting} = {value}"), &[]).unwrap_err();
+            assert!(error.contains("sluice.toml") && error.contains("line 2"), "{error}");
+        }
+    }
+    let error = read("", &[("SLUICE_SERVER__WORKERS", "0")]).unwrap_err();
+    assert!(error.contains("SLUICE_SERVER__WORKERS") && error.contains("write at least 1"), "{error}");
+    let error = read("[log]\nsample = 50", &[]).unwrap_err();
+    assert!(error.contains("`50` is not a number from 0 to 1"), "{error}");
+}
+
+#[test]
 fn only_the_environment_names_places_outside_the_data_folder() {
     for (text, variable, value) in [
         ("[database]\nurl = \"sqlite:PATH\"", "SLUICE_DATABASE__URL", "sqlite:PATH"),

@@ -36,6 +36,27 @@ pub(crate) fn write_duration<S: Serializer>(duration: &Duration, output: S) -> R
     output.serialize_str(&format!("{}{unit}", seconds / size))
 }
 
+/// Reads a number of threads, which must be at least one.
+pub(crate) fn threads<'de, D: Deserializer<'de>>(input: D) -> Result<Option<usize>, D::Error> {
+    match Option::<usize>::deserialize(input)? {
+        Some(0) => Err(serde::de::Error::custom(
+            "no thread would serve visitors: write at least 1, or leave the setting out",
+        )),
+        threads => Ok(threads),
+    }
+}
+
+/// Reads a share of all: a number from 0 to 1.
+pub(crate) fn share<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(input)?;
+    // NaN, which TOML can express, is in no range.
+    (0.0..=1.0).contains(&share).then_some(share).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "`{share}` is not a number from 0 to 1, such as 0.01 for one in 100"
+        ))
+    })
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (count, unit) = text.split_at_checked(unit_at)?;

@@ -30,7 +30,7 @@ folder_tests! { "mistakes", is_told_as_expected:
     name_undefined read_only reserved_cookie reserved_header reserved_session run_closure_property
     run_destructuring run_fuel run_memory run_never_settles run_not_a_function
     run_not_a_function_given run_not_iterable run_null_property run_property_in_function
-    run_read_only run_stack run_thrown run_undefined settings_access settings_brand
+    run_read_only run_stack run_thrown run_thrown_as_import run_undefined settings_access settings_brand
     settings_brand_keys settings_crm settings_crm_values settings_paths settings_syntax
     syntax_assign_to_call syntax_await_in_function syntax_bad_regex syntax_block_halves
     syntax_const_without_value syntax_curly_quotes syntax_declared_twice syntax_extra_bracket

@@ -30,12 +30,15 @@ impl ScriptFiles {
         Self(Arc::new(BTreeMap::from([(file.source.file.clone(), file)])))
     }
 
+    /// The same as [`in_author_terms`](Self::in_author_terms) for a failure of compiling. Only then
+    /// QuickJS links modules. A script that runs could throw an error with the same message.
+    pub fn compiling_in_author_terms(&self, failure: Failure) -> Failure {
+        self.missing_export(&failure.message).unwrap_or_else(|| self.in_author_terms(failure))
+    }
+
     /// Translates every position of `failure` to the author's files, and improves the
     /// message where the author's text says more than QuickJS.
     pub fn in_author_terms(&self, mut failure: Failure) -> Failure {
-        if let Some(at) = self.missing_export(&failure.message) {
-            return at;
-        }
         if let Some(file) = self.0.get(&failure.file) {
             let position = match (failure.name.as_str(), failure.column) {
                 ("SyntaxError", column) => file.syntax_error(failure.line, column, &failure.message),
@@ -202,6 +205,16 @@ mod tests {
         assert_eq!(found.stack, "at f (pages/x.html:3:20)");
         let nowhere = files.in_author_terms(failure("TypeError", "not a function", 2, 1));
         assert_eq!((nowhere.line, nowhere.column), (2, 1));
+    }
+
+    #[test]
+    fn only_linking_reports_a_missing_export() {
+        let files = ScriptFiles::of(file("import { a } from 'b';\nthrow new SyntaxError(request.query.q)"));
+        let message = "Could not find export 'a' in module 'modules/b.js'";
+        let linking = files.compiling_in_author_terms(failure("SyntaxError", message, 1, 1));
+        assert_eq!((linking.import, linking.column), (Some(ImportFault::UnknownExport), 10));
+        let thrown = files.in_author_terms(failure("SyntaxError", message, 2, 7));
+        assert_eq!((thrown.import, thrown.line, thrown.message.as_str()), (None, 2, message));
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub async fn compile(
                 return Ok(Graph { bytecode, files: ScriptFiles::new(files), source_hash });
             }
             Compiled::Failed(failure) => {
-                return Err(CompileError::Author(ScriptFiles::new(files).in_author_terms(failure)));
+                return Err(CompileError::Author(ScriptFiles::new(files).compiling_in_author_terms(failure)));
             }
             Compiled::Incomplete(missing) => {
                 add(&mut units, &mut files, modules, missing, limits.imports_max)?

@@ -1,0 +1,3 @@
+export function check(message) {
+  throw new SyntaxError(message);
+}

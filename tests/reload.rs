@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Request, Server, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 fn site() -> TestSite {
     let site = TestSite::new();
@@ -176,4 +176,29 @@ fn request_finishes_with_the_version_it_started_with() {
         assert_eq!(read(&server, "one"), "new template");
         assert_eq!(visitor.join().unwrap(), "old script, old template");
     });
+}
+
+#[test]
+fn reloads_keep_no_earlier_version_of_a_page_in_memory() {
+    const RELOADS: usize = 200;
+    let site = site();
+    let server = ServerOptions::of(site.path()).warm().start();
+    let change = |n: usize| {
+        let page = format!("<script scope=\"backend\">setVariable('n', {n})</script>{{{{ var.n }}}}");
+        index(&site, "one", &page);
+        let reloaded = Request::new("POST", "/api/reload").operator().send(server.admin_address);
+        assert_eq!(reloaded.status, 200, "{}", reloaded.body);
+        assert_eq!(read(&server, "one"), n.to_string());
+    };
+    read(&server, "two");
+    (0..20).for_each(change);
+    let (mappings, resident) = (server.mappings(), server.resident_bytes());
+    (20..20 + RELOADS).for_each(change);
+    assert_eq!(server.metric("sluice_pages_loaded", &[]), 2.0);
+    // Machine code takes mappings: each version that is kept has at least two.
+    let more = server.mappings().saturating_sub(mappings);
+    assert!(more < RELOADS / 2, "{more} mappings more");
+    // Each version that is kept takes 110 KB.
+    let grown = server.resident_bytes().saturating_sub(resident);
+    assert!(grown < (RELOADS as u64) * 50_000, "{grown} bytes more");
 }

@@ -323,6 +323,12 @@ impl Server {
         self.process.wait().unwrap()
     }
 
+    /// How many memory mappings the process has.
+    pub(crate) fn mappings(&self) -> usize {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.process.id())).unwrap();
+        maps.lines().count()
+    }
+
     /// The resident memory of the process, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();

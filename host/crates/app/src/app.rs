@@ -209,12 +209,15 @@ impl App {
         job_metrics::watch(&telemetry.meter(), Arc::clone(&store));
         let slots = sandbox.slots.clone();
         Metrics::observe_sandboxes(&telemetry.meter(), move || slots.usage());
+        let pages = Arc::new(pages);
+        let loaded = Arc::clone(&pages);
+        Metrics::observe_pages(&telemetry.meter(), move || loaded.loaded());
         Ok(Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             site_dir,
             places,
             settings,
-            pages: Arc::new(pages),
+            pages,
             sandbox: Arc::new(sandbox),
             sessions,
             rates: Rates::new(Arc::clone(&store) as _),

@@ -108,9 +108,16 @@ impl PageStore {
         content
     }
 
-    /// Deletes the entries of the code cache that were used longest ago until it is small
-    /// enough, but none in `keep`. Blocks.
+    /// How many contents are in memory.
+    pub fn loaded(&self) -> usize {
+        self.loaded.len()
+    }
+
+    /// Drops the contents that are not in `keep` from memory, for example those of pages before
+    /// they changed. Requests that use one keep it to their end. Then deletes the entries of the
+    /// code cache that were used longest ago until it is small enough, but none in `keep`. Blocks.
     pub fn evict(&self, keep: &HashSet<CacheKey>) {
+        self.loaded.retain(|key, _| keep.contains(key));
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.evict(keep)) {
             tracing::warn!(%error, "old entries of the code cache cannot be deleted");
         }

@@ -156,6 +156,16 @@ impl Metrics {
         });
     }
 
+    /// Publishes how many compiled pages are in memory. `loaded` is called when metrics are read.
+    pub fn observe_pages(meter: &Meter, loaded: impl Fn() -> usize + Send + Sync + 'static) {
+        meter
+            .u64_observable_gauge("sluice.pages.loaded")
+            .with_description("Compiled pages in memory")
+            .with_unit("{page}")
+            .with_callback(move |observer| observer.observe(loaded() as u64, &[]))
+            .build();
+    }
+
     /// Counts a request that is being answered.
     pub(crate) fn request_began(&self) {
         self.requests_active.add(1, &[]);

@@ -35,6 +35,7 @@ mod harness;
 mod health;
 mod http_syntax;
 mod limits;
+mod memory;
 mod memory_reset;
 mod mistakes;
 mod new;

@@ -46,7 +46,22 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("journey", &["app", "site", "page", "sandbox", "session", "template", "telemetry"]),
-    ("server", &["author", "app", "site", "page", "runs", "store", "session", "crm", "telemetry", "limits"]),
+    (
+        "server",
+        &[
+            "author",
+            "app",
+            "site",
+            "page",
+            "runs",
+            "sandbox",
+            "store",
+            "session",
+            "crm",
+            "telemetry",
+            "limits",
+        ],
+    ),
 ];
 const COMMON: [&str; 3] = ["text", "kit", "http"];
 

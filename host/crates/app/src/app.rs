@@ -17,10 +17,13 @@ use sluice_kit::clock::Clock;
 use sluice_kit::keys::{KeyError, Keys};
 use sluice_kit::operator_dir::{OperatorDir, OperatorFile};
 use sluice_kit::progress::Progress;
+use sluice_limits::Limits;
 use sluice_page::store::PageStore;
 use sluice_page::{Page, PageContent};
 use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
 use sluice_sandbox::cache::CodeCache;
+use sluice_sandbox::limiter::Limiter;
+use sluice_sandbox::memory;
 use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use sluice_session::handoff::Handoff;
 use sluice_session::rate::Rates;
@@ -31,7 +34,8 @@ use sluice_site::{Brand, load, user_cache};
 use sluice_store::Store;
 use sluice_store::location::{Location, LocationError, OpenError};
 use sluice_telemetry::Telemetry;
-use sluice_telemetry::metrics::Metrics;
+use sluice_telemetry::metrics::{MemoryUsage, Metrics};
+use sluice_telemetry::process;
 use sluice_text::printable::printable;
 
 use crate::job_metrics;
@@ -209,6 +213,11 @@ impl App {
         job_metrics::watch(&telemetry.meter(), Arc::clone(&store));
         let slots = sandbox.slots.clone();
         Metrics::observe_sandboxes(&telemetry.meter(), move || slots.usage());
+        // Without requests, the process takes what it takes now.
+        sandbox.memory.set_base(process::resident_bytes().unwrap_or(0));
+        warn_of_little_memory(sandbox.memory.usage(), config);
+        let reserved = Arc::clone(&sandbox.memory);
+        Metrics::observe_memory(&telemetry.meter(), move || reserved.usage());
         let pages = Arc::new(pages);
         let loaded = Arc::clone(&pages);
         Metrics::observe_pages(&telemetry.meter(), move || loaded.loaded());
@@ -348,6 +357,7 @@ async fn prepare_engine(
         memory_reset: config.server.memory_reset,
         queue_requests_max: config.server.queue_requests_max,
         queue_wait: config.server.queue_wait,
+        process_bytes_max: config.server.memory_max.unwrap_or_else(memory::default_bytes_max),
     };
     progress.begin("preparing the engine", 0);
     let prepared = tokio::task::spawn_blocking(move || {
@@ -361,6 +371,22 @@ async fn prepare_engine(
         sandbox.memory_reset_reason
     );
     Ok((sandbox, cache))
+}
+
+/// Logs a warning if fewer runs than sandboxes fit into the memory of the process.
+fn warn_of_little_memory(usage: MemoryUsage, config: &SiteConfig) {
+    let run = Limiter::reservation(config.limits.heap_bytes_max.unwrap_or(Limits::default().heap_bytes_max));
+    let runs = usage.limit.saturating_sub(usage.reserved) / run.max(1);
+    let sandboxes = config.limits.max.concurrent_runs();
+    tracing::info!(bytes = usage.limit, runs, "memory for the process, and for runs at the same time");
+    if runs < sandboxes as usize {
+        tracing::warn!(
+            sandboxes,
+            runs,
+            "there is not enough memory to use every sandbox: set server.memory_max if the machine has more, \
+             or lower limits.heap_bytes_max or limits.max.concurrent_runs"
+        );
+    }
 }
 
 fn start_execution_log(config: &SiteConfig, path: OperatorFile) -> Result<ExecutionLog, StartError> {

@@ -7,6 +7,7 @@ mod forwarded;
 mod target;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -16,6 +17,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use sluice_http::cookies;
+use sluice_sandbox::memory::{Memory, Reserved};
 use sluice_site::config::TrustedHostHeader;
 use sluice_site::table::RouteParams;
 
@@ -126,7 +128,7 @@ impl Method {
 }
 
 impl PageRequest {
-    /// Reads `request` and, for a POST, its body.
+    /// Reads `request` and, for a POST, its body. Returns the memory that the body takes, too.
     ///
     /// # Errors
     /// The body is incomplete. The request must be rejected, because scripts never see a part of a
@@ -136,11 +138,15 @@ impl PageRequest {
         request: &HttpRequest,
         payload: web::Payload,
         rules: &ReadRules,
-    ) -> Result<Self, BodyFault> {
+        memory: &Arc<Memory>,
+    ) -> Result<(Self, Option<Reserved>), BodyFault> {
         let headers = request.headers();
-        let body = match method {
-            Method::Post => read_body(headers, payload, rules).await?,
-            Method::Get | Method::Head => Body::None,
+        let (body, reserved) = match method {
+            Method::Post => {
+                let (body, reserved) = read_body(headers, payload, rules, memory).await?;
+                (body, Some(reserved))
+            }
+            Method::Get | Method::Head => (Body::None, None),
         };
         let uri = request.uri();
         let peer = request.peer_addr().map(|address| address.ip());
@@ -152,7 +158,7 @@ impl PageRequest {
             headers,
             peer,
         };
-        Ok(Self { conditions: Conditions::read(request), ..Self::of(head, body, rules) })
+        Ok((Self { conditions: Conditions::read(request), ..Self::of(head, body, rules) }, reserved))
     }
 
     /// A request whose body was read. It has no conditions.

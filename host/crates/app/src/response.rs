@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
@@ -13,6 +14,7 @@ use futures_util::stream;
 use sluice_http::compress::{self, Encoding};
 use sluice_http::cookies::{SameSite, SetCookie};
 use sluice_http::redirect;
+use sluice_sandbox::memory::{Memory, Reserved};
 use sluice_sandbox::outcome::{CookieEffect, Effects, Stop};
 use sluice_session::cookie;
 use sluice_session::storage::IssuedCookie;
@@ -20,6 +22,8 @@ use sluice_site::headers::StandingHeaders;
 
 /// How much of a file is in memory for each client that downloads it.
 const CHUNK_BYTES: u64 = 64 << 10;
+/// Nothing is reserved for smaller bodies: the connection itself takes more.
+const SMALL_BYTES: usize = 4 << 10;
 
 /// The result of a request's journey.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub struct Reply {
     pub body: ReplyBody,
     /// The brand's headers. `headers` overrides them.
     pub standing: StandingHeaders,
+    /// The memory that is reserved for the reply until it is sent.
+    pub memory: Option<Reserved>,
 }
 
 /// The body of a reply.
@@ -110,7 +116,7 @@ impl Reply {
     /// A reply without headers.
     pub fn of_body(status: u16, body: ReplyBody) -> Self {
         let standing = StandingHeaders::default();
-        Self { status, headers: Vec::new(), cookies: Vec::new(), body, standing }
+        Self { status, headers: Vec::new(), cookies: Vec::new(), body, standing, memory: None }
     }
 
     /// A redirect to `location`.
@@ -174,6 +180,24 @@ impl Reply {
         }
     }
 
+    /// Keeps reserved what the body takes until it is sent. Returns false if there is no memory for
+    /// that.
+    pub fn reserve_body(&mut self, memory: &Arc<Memory>) -> bool {
+        let bytes = match &self.body {
+            ReplyBody::Bytes(bytes) => bytes.len() as u64,
+            ReplyBody::File(part) => part.bytes.min(CHUNK_BYTES),
+        };
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        match &mut self.memory {
+            Some(reserved) => reserved.resize(bytes),
+            None if bytes <= SMALL_BYTES => true,
+            None => {
+                self.memory = memory.try_reserve(bytes);
+                self.memory.is_some()
+            }
+        }
+    }
+
     /// Adds the cookie of a session that has a new id.
     pub fn issue_session(&mut self, issued: &IssuedCookie, is_https: bool) {
         let line = SetCookie {
@@ -224,15 +248,19 @@ impl Reply {
         let has_body = self.has_body();
         match self.body {
             _ if !has_body => response.finish(),
-            ReplyBody::Bytes(bytes) => response.body(bytes),
-            ReplyBody::File(part) => response.body(SizedStream::new(part.bytes, chunks(part))),
+            ReplyBody::Bytes(bytes) if bytes.len() as u64 <= CHUNK_BYTES => response.body(bytes),
+            // actix copies a body that it gets in one piece.
+            ReplyBody::Bytes(bytes) => {
+                response.body(SizedStream::new(bytes.len() as u64, slices(bytes, self.memory)))
+            }
+            ReplyBody::File(part) => response.body(SizedStream::new(part.bytes, chunks(part, self.memory))),
         }
     }
 }
 
 /// The bytes of a file, read as fast as the client receives them.
-fn chunks(part: FilePart) -> impl stream::Stream<Item = io::Result<Bytes>> {
-    stream::try_unfold(part, |part| async move {
+fn chunks(part: FilePart, memory: Option<Reserved>) -> impl stream::Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold((part, memory), |(part, memory)| async move {
         let FilePart { mut file, start, bytes } = part;
         let count = bytes.min(CHUNK_BYTES);
         if count == 0 {
@@ -245,7 +273,16 @@ fn chunks(part: FilePart) -> impl stream::Stream<Item = io::Result<Bytes>> {
             Ok::<_, io::Error>((file, Bytes::from(chunk)))
         });
         let (file, chunk) = read.await.map_err(io::Error::other)??;
-        Ok(Some((chunk, FilePart { file, start: start + count, bytes: bytes - count })))
+        Ok(Some((chunk, (FilePart { file, start: start + count, bytes: bytes - count }, memory))))
+    })
+}
+
+/// The bytes in slices, as fast as the client receives them. `memory` is reserved until the end.
+fn slices(bytes: Bytes, memory: Option<Reserved>) -> impl stream::Stream<Item = io::Result<Bytes>> {
+    stream::unfold((bytes, memory), |(mut bytes, memory)| async move {
+        let count = bytes.len().min(usize::try_from(CHUNK_BYTES).unwrap_or(usize::MAX));
+        let slice = bytes.split_to(count);
+        (count > 0).then_some((Ok(slice), (bytes, memory)))
     })
 }
 

@@ -48,7 +48,7 @@ pub use schema::{
     SchemaMistake, StageSpec, export,
 };
 pub use size::{entry_bytes, value_bytes, values_bytes};
-pub use store::{CrmStore, Ensured};
+pub use store::{CrmStore, Ensured, ResultMemory};
 pub use write::{
     CrmWrite, CrmWritten, Destination, EntryRow, Held, Line, LineKey, LineRows, Named, NewEntry, NewValue,
     Plan, Want, WriteInto,
@@ -64,6 +64,9 @@ pub(crate) const REFERENCE_TYPE_CHARS_MAX: usize = 64;
 pub(crate) const REFERENCE_ID_CHARS_MAX: usize = 512;
 /// Longest string value, in UTF-16 code units.
 pub(crate) const STRING_CHARS_MAX: usize = 10_000;
+/// The memory that a result may take on the host for each byte of `crm_result_bytes_max`. Records
+/// with short fields take about 10.
+pub const RESULT_MEMORY_PER_BYTE: usize = 16;
 /// Largest object or array value, in bytes of its `JSON.stringify`.
 pub(crate) const OBJECT_BYTES_MAX: usize = 10 * 1024;
 /// Most levels of arrays and objects in a value. Every reader recurses once for each level,

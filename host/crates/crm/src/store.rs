@@ -2,12 +2,34 @@
 
 use serde_json::Value;
 
+use sluice_kit::value;
 use sluice_kit::{BoxFuture, StoreError};
 
 use crate::{
     Address, CrmCaps, CrmFault, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry, FieldKey,
-    Reference, Slug,
+    RESULT_MEMORY_PER_BYTE, Reference, Slug,
 };
+
+/// The memory that the values of one result may take on the host. Stored values are small, so a
+/// backend may decode a value before it charges the value.
+#[derive(Debug)]
+pub struct ResultMemory(usize);
+
+impl ResultMemory {
+    /// The memory of a result of at most `bytes_max` bytes of MessagePack.
+    pub fn new(bytes_max: usize) -> Self {
+        Self(bytes_max.saturating_mul(RESULT_MEMORY_PER_BYTE))
+    }
+
+    /// Charges a value for what it holds, and returns it.
+    ///
+    /// # Errors
+    /// The memory is used up.
+    pub fn charge(&mut self, value: Value) -> Result<Value, CrmFault> {
+        self.0 = self.0.checked_sub(value::held(&value)).ok_or(CrmFault::ResultTooLarge)?;
+        Ok(value)
+    }
+}
 
 /// The result of [`CrmStore::ensure_entity`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ use sluice_site::access::Refusal;
 use admission::{admit, reject_cross_origin, try_again};
 use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
-use run::run_script;
+use run::{admit_run, run_script};
 use static_file::CompressedFiles;
 use visitor::{load_session, save_session, take_url_token};
 
@@ -84,6 +84,10 @@ async fn serve(
     if brand.compress && compress::is_safe(sec_fetch_site, request.is_https, !request.cookies.is_empty()) {
         reply.compress(request.conditions.encoding).await;
     }
+    if !reply.reserve_body(&app.sandbox.memory) {
+        reply = try_again(503, "Too busy at the moment", 1);
+        reply.standing = brand.headers.clone();
+    }
     reply
 }
 
@@ -97,19 +101,22 @@ async fn serve_page(
 ) -> Result<Reply, Reply> {
     observation.tell(Event::PageFound { brand: &matched.brand, page: &matched.page });
     let content = app.content(&matched.brand, &matched.page).await;
-    let mut journey = Journey { app, live, matched, content: &content, request, observation };
+    let mut journey = Journey { app, live, matched, content: &content, request, observation, memory: None };
     admit(&mut journey).await?;
     reject_cross_origin(&journey)?;
     journey.request.bound_body(matched.page.limits.body_bytes_max);
     let session = load_session(app, &matched.brand, journey.request, journey.observation).await;
     take_url_token(&mut journey, &session).await?;
     check_access(&matched.brand, &matched.path, &session)?;
+    // What follows takes memory, so it waits until the memory is reserved.
+    let admitted = admit_run(&mut journey).await?;
     let seen = journey.request.as_value(matched.path.as_str(), &matched.params, matched.brand.form_bodies);
     let seen = Arc::new(seen);
-    let report = run_script(&mut journey, &seen, session).await?;
+    let report = run_script(&mut journey, &seen, session, admitted).await?;
     let session = report.session.clone();
     let reply = render::reply(&mut journey, &seen, report).await;
-    let reply = save_session(&mut journey, &session, reply).await;
+    let mut reply = save_session(&mut journey, &session, reply).await;
+    reply.memory = journey.memory.take();
     journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)
 }
@@ -131,8 +138,8 @@ async fn serve_file(
     }
     match access(app, brand, path, request, observation).await {
         Access::Rejected(reply) => reply,
-        Access::Public => static_file::answer(files, file, request, false).await,
-        Access::Granted => static_file::answer(files, file, request, true).await,
+        Access::Public => static_file::answer(files, file, request, false, &app.sandbox.memory).await,
+        Access::Granted => static_file::answer(files, file, request, true, &app.sandbox.memory).await,
     }
 }
 

@@ -7,6 +7,7 @@ use sluice_app::load::Live;
 use sluice_app::observe::Observation;
 use sluice_app::request::PageRequest;
 use sluice_page::{Page, PageContent};
+use sluice_sandbox::memory::Reserved;
 use sluice_site::Brand;
 
 use super::matching::MatchedPage;
@@ -22,6 +23,8 @@ pub(super) struct Journey<'a> {
     pub(super) request: &'a mut PageRequest,
     /// The observers of the request.
     pub(super) observation: &'a mut Observation,
+    /// The memory that is reserved for the run and for rendering the page.
+    pub(super) memory: Option<Reserved>,
 }
 
 impl<'a> Journey<'a> {

@@ -13,8 +13,10 @@ use tokio::time::timeout_at;
 
 use sluice_app::observe::Event;
 use sluice_app::response::Reply;
+use sluice_kit::value;
 use sluice_page::{OnError, PageContent, template_failure};
 use sluice_sandbox::RunReport;
+use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::outcome::Failure;
 use sluice_session::Session;
 use sluice_template::{Quota, Rendered, Scope, Template, TemplateError};
@@ -35,7 +37,8 @@ pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: 
     }
     effects.status = effects.status.or(Some(journey.matched.status));
     let variables = std::mem::take(&mut effects.variables);
-    let rendering = Rendering::new(journey, seen, variables, &report.session, report.wall);
+    let host_bytes = report.host_bytes.max(value::held(seen));
+    let rendering = Rendering::new(journey, seen, variables, &report.session, report.wall, host_bytes);
     let step = journey.observation.trace().child("template");
     let rendered = render(journey, rendering).await;
     step.end();
@@ -66,7 +69,7 @@ impl From<TemplateError> for RenderError {
 }
 
 /// Renders the template, on a thread of its own if that takes long.
-async fn render(journey: &Journey<'_>, rendering: Rendering) -> Result<Rendered, RenderError> {
+async fn render(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<Rendered, RenderError> {
     if let Err(failure) = &journey.content.template {
         return Err(RenderError::Failed(failure.clone()));
     }
@@ -74,7 +77,13 @@ async fn render(journey: &Journey<'_>, rendering: Rendering) -> Result<Rendered,
         return Ok(rendered?);
     }
     let (app, until) = (journey.app, rendering.until);
-    let slot = timeout_at(until.into(), app.sandbox.renderings.take(&journey.brand().id)).await;
+    // A run's memory is enough for its rendering. A page without a script needs as much now, and
+    // does not keep what it has: those who wait must not take the memory from those who run.
+    let bytes = if journey.content.script.is_ready() { 0 } else { rendering.memory_bytes };
+    if let (Some(reserved), 1..) = (&mut journey.memory, bytes) {
+        reserved.shrink_to(rendering.host_bytes);
+    }
+    let slot = timeout_at(until.into(), app.sandbox.renderings.take(&journey.brand().id, bytes)).await;
     let Ok(Some(slot)) = slot else { return Err(RenderError::Busy) };
     let rendered = app.runtime.spawn_blocking(move || {
         let rendered = rendering.finish();
@@ -102,18 +111,25 @@ struct Rendering {
     route_params: Value,
     now: SystemTime,
     fuel: u64,
+    /// What the host holds for the run.
+    host_bytes: usize,
+    /// The memory that the rendering may take besides.
+    memory_bytes: usize,
+    /// Whether `variables` also contains those of the brand.
+    is_merged: bool,
     /// When the time of the run is over.
     until: Instant,
 }
 
 impl Rendering {
-    /// `took` is how much of its time the run has used.
+    /// `took` is how much of its time the run has used, and `host_bytes` what the host holds for it.
     fn new(
         journey: &Journey<'_>,
         seen: &Arc<Value>,
         variables: Map<String, Value>,
         session: &Session,
         took: Duration,
+        host_bytes: usize,
     ) -> Self {
         let params = journey.matched.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
         let limits = &journey.page().limits;
@@ -128,23 +144,27 @@ impl Rendering {
             route_params: Value::Object(params.collect()),
             now: journey.app.clock.now(),
             fuel: limits.template_fuel,
+            host_bytes,
+            memory_bytes: Limiter::reservation(limits.heap_bytes_max).saturating_sub(host_bytes),
+            is_merged: false,
             until: now.checked_add(left).unwrap_or(now + LONGEST),
         }
     }
 
     /// Renders the page if that takes a few milliseconds at most.
-    fn finish_if_short(&self) -> Option<Result<Rendered, TemplateError>> {
+    fn finish_if_short(&mut self) -> Option<Result<Rendered, TemplateError>> {
         let cost = self.copy_cost(SHORT_COPY_FUEL);
         if cost >= SHORT_COPY_FUEL {
             return None;
         }
-        self.with_scope(|template, scope| template.render_if_short(scope, self.now, self.quota(cost)))?
+        let (now, quota) = (self.now, self.quota(cost));
+        self.with_scope(|template, scope| template.render_if_short(scope, now, quota))?
     }
 
-    fn finish(&self) -> Result<Rendered, RenderError> {
+    fn finish(mut self) -> Result<Rendered, RenderError> {
         let cost = self.copy_cost(self.fuel);
-        let rendered =
-            self.with_scope(|template, scope| template.render_within(scope, self.now, self.quota(cost)));
+        let (now, quota) = (self.now, self.quota(cost));
+        let rendered = self.with_scope(|template, scope| template.render_within(scope, now, quota));
         match rendered {
             Some(rendered) => Ok(rendered?),
             None => Err(RenderError::Busy),
@@ -155,29 +175,27 @@ impl Rendering {
     fn copy_cost(&self, most: u64) -> u64 {
         match self.brand_variables.is_empty() {
             true => 0,
+            false if self.is_merged => 0,
             false => cost(&self.brand_variables, most).saturating_add(cost(&self.variables, most)),
         }
     }
 
     /// What is left of the fuel after the variables are copied.
     fn quota(&self, copied: u64) -> Quota {
-        Quota { fuel: self.fuel.saturating_sub(copied), until: Some(self.until) }
+        let memory_bytes = self.memory_bytes as u64;
+        Quota { fuel: self.fuel.saturating_sub(copied), until: Some(self.until), memory_bytes }
     }
 
     /// Calls `render` with the template and the values that it shows. `None` if there is no template.
-    fn with_scope<T>(&self, render: impl FnOnce(&Template, &Scope<'_>) -> T) -> Option<T> {
+    fn with_scope<T>(&mut self, render: impl FnOnce(&Template, &Scope<'_>) -> T) -> Option<T> {
+        if !self.is_merged && !self.brand_variables.is_empty() {
+            let own = std::mem::replace(&mut self.variables, Map::clone(&self.brand_variables));
+            self.variables.extend(own);
+            self.is_merged = true;
+        }
         let template = self.content.template.as_ref().ok()?;
-        let mut merged = None;
-        let variables = match self.brand_variables.is_empty() {
-            true => &self.variables,
-            false => {
-                let all = merged.insert(Map::clone(&self.brand_variables));
-                all.extend(self.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
-                &*all
-            }
-        };
         let scope = Scope {
-            variables,
+            variables: &self.variables,
             customer: self.customer.as_ref().unwrap_or(&Value::Null),
             is_customer: self.customer.is_some(),
             request: &self.seen,

@@ -8,12 +8,34 @@ use sluice_app::observe::Event;
 use sluice_app::response::Reply;
 use sluice_page::PageScript;
 use sluice_sandbox::outcome::Outcome;
-use sluice_sandbox::{RunContext, RunReport, SandboxError};
+use sluice_sandbox::{Admitted, RunContext, RunReport};
 use sluice_session::Session;
 use sluice_telemetry::trace::Trace;
 
 use super::admission::too_busy;
 use super::page_journey::Journey;
+
+/// The memory of a rendering that is short enough for the worker's thread, and of the request as a
+/// template sees it.
+const SHORT_RENDERING_BYTES: usize = 4 << 20;
+
+/// Waits for a sandbox and for the memory of the run. A page without a script needs only the memory
+/// of a short rendering.
+pub(super) async fn admit_run(journey: &mut Journey<'_>) -> Result<Option<Admitted>, Reply> {
+    let (app, brand) = (journey.app, journey.brand());
+    if !journey.content.script.is_ready() {
+        let reserved = app.sandbox.memory.try_reserve(SHORT_RENDERING_BYTES);
+        journey.memory = Some(reserved.ok_or_else(|| too_busy(journey.observation))?);
+        return Ok(None);
+    }
+    match app.sandbox.admit(&brand.id, &journey.page().limits).await {
+        Ok(mut admitted) => {
+            journey.memory = admitted.take_memory();
+            Ok(Some(admitted))
+        }
+        Err(_) => Err(too_busy(journey.observation)),
+    }
+}
 
 /// Runs the page's script, if the page has one that compiles. `seen` is `request` as the script
 /// sees it.
@@ -21,20 +43,24 @@ pub(super) async fn run_script(
     journey: &mut Journey<'_>,
     seen: &Arc<Value>,
     session: Session,
+    admitted: Option<Admitted>,
 ) -> Result<RunReport, Reply> {
     let (brand, page, script) = (journey.brand(), journey.page(), &journey.content.script);
-    let report = match script {
-        PageScript::None => RunReport::not_run(Outcome::Ok, None, session),
-        PageScript::Broken(failure) => RunReport::not_run(Outcome::Compile, Some(failure.clone()), session),
-        PageScript::Ready { script, files } => {
+    let report = match (script, admitted) {
+        (PageScript::Broken(failure), _) => {
+            RunReport::not_run(Outcome::Compile, Some(failure.clone()), session)
+        }
+        (PageScript::None, _) | (PageScript::Ready { .. }, None) => {
+            RunReport::not_run(Outcome::Ok, None, session)
+        }
+        (PageScript::Ready { script, files }, Some(admitted)) => {
             let trace = journey.observation.begin_run();
             let context = run_context(journey, &trace, seen, session);
-            match journey.app.sandbox.run(script, context).await {
+            match journey.app.sandbox.run_admitted(script, context, admitted).await {
                 Ok(mut report) => {
                     report.failure = report.failure.map(|failure| files.in_author_terms(failure));
                     report
                 }
-                Err(SandboxError::Busy) => return Err(too_busy(journey.observation)),
                 Err(error) => {
                     trace.failed("no sandbox could be made");
                     tracing::error!(page = page.file, %error, "no sandbox could be made");

@@ -15,6 +15,7 @@ use sluice_app::request::conditions::{Part, Validators, whole_seconds};
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::{FilePart, Reply, ReplyBody};
 use sluice_http::compress::{self, Encoding};
+use sluice_sandbox::memory::Memory;
 use sluice_site::public::{OpenFile, PublicFile, Version};
 
 /// Browsers must ask whether the file has changed before they use it again.
@@ -25,6 +26,8 @@ const CACHE_CONTROL_GUARDED: &str = "private, no-cache";
 const COMPRESSED_BYTES_MAX: u64 = 4 << 20;
 /// The memory for compressed files.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
+/// The memory that compressing one file takes, besides the file and the result.
+const COMPRESSOR_BYTES: usize = 8 << 20;
 /// How many files the cache expects to hold.
 const CACHE_ITEMS: usize = 1_024;
 
@@ -60,6 +63,7 @@ pub(crate) async fn answer(
     file: &Arc<PublicFile>,
     request: &PageRequest,
     is_guarded: bool,
+    memory: &Arc<Memory>,
 ) -> Reply {
     let opening = Arc::clone(file);
     let open = match tokio::task::spawn_blocking(move || opening.open()).await {
@@ -80,7 +84,7 @@ pub(crate) async fn answer(
         None if is_compressible && version.bytes <= COMPRESSED_BYTES_MAX => request.conditions.encoding,
         _ => Encoding::Identity,
     };
-    let Some((encoding, body)) = body(cache, file, open, encoding).await else {
+    let Some((encoding, body)) = body(cache, file, open, encoding, memory).await else {
         return Reply::plain(500, "Something went wrong");
     };
     let etag = etag(version, encoding);
@@ -137,6 +141,7 @@ async fn body(
     file: &PublicFile,
     open: OpenFile,
     encoding: Encoding,
+    memory: &Arc<Memory>,
 ) -> Option<(Encoding, ReplyBody)> {
     let version = open.version;
     let uncompressed = |file| ReplyBody::File(FilePart { file, start: 0, bytes: version.bytes });
@@ -151,6 +156,10 @@ async fn body(
             false => (encoding, ReplyBody::Bytes(known)),
         });
     }
+    let needed = usize::try_from(version.bytes).unwrap_or(usize::MAX);
+    let Some(reserved) = memory.try_reserve(needed.saturating_mul(2).saturating_add(COMPRESSOR_BYTES)) else {
+        return Some((Encoding::Identity, uncompressed(open.file)));
+    };
     let read = tokio::task::spawn_blocking(move || {
         let mut bytes = Vec::new();
         let read = (&open.file).take(version.bytes).read_to_end(&mut bytes);
@@ -163,6 +172,7 @@ async fn body(
         Err(error) => return unreadable(&error),
     };
     let compressed = compress::compressed(&bytes, encoding).await.map(Bytes::from);
+    drop(reserved);
     cache.0.insert(key, compressed.clone().unwrap_or_default());
     Some(match compressed {
         Some(bytes) => (encoding, ReplyBody::Bytes(bytes)),

@@ -2,6 +2,7 @@
 //! and the compiled QuickJS that all pages share.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -12,6 +13,7 @@ use sluice_limits as limits;
 
 use super::component::{CoreModule, EngineParts};
 use super::machine_code::{self, code_id};
+use super::memory::Memory;
 use super::memory_reset::{MemoryReset, MemoryResetChoice};
 use super::slots::{Slots, SlotsConfig};
 use super::{RunState, SandboxError, meter};
@@ -26,7 +28,7 @@ pub static ENGINE_WASM: &[u8] = include_bytes!("../../../../guest/engine.wasm");
 /// The bytes that a sandbox may pass in one host call, all strings and lists together. This is
 /// more than the limit of any single argument. It bounds lists whose strings all point to the
 /// same memory.
-const HOSTCALL_BYTES_MAX: usize = 16 << 20;
+pub(crate) const HOSTCALL_BYTES_MAX: usize = 16 << 20;
 /// Large enough that recursive scripts reach QuickJS's own limit first, which throws. Only
 /// deeply nested source text and JSON reach this limit, which traps.
 const WASM_STACK_BYTES: usize = 4 << 20;
@@ -49,6 +51,8 @@ pub struct SandboxConfig {
     pub queue_requests_max: usize,
     /// How long a request may wait.
     pub queue_wait: Duration,
+    /// The bytes of memory that the whole process may take.
+    pub process_bytes_max: usize,
 }
 
 impl Default for SandboxConfig {
@@ -59,6 +63,7 @@ impl Default for SandboxConfig {
             memory_reset: MemoryResetChoice::Auto,
             queue_requests_max: 1_024,
             queue_wait: Duration::from_secs(10),
+            process_bytes_max: usize::MAX,
         }
     }
 }
@@ -73,6 +78,8 @@ pub struct Sandbox {
     pub slots: Slots,
     /// Admits long renderings of templates, as many as there are processors.
     pub renderings: Slots,
+    /// The memory that the process may take.
+    pub memory: Arc<Memory>,
     /// Identifies everything that machine code depends on besides its source.
     pub code_id: CacheKey,
     /// The engine, from which page components are made.
@@ -118,16 +125,13 @@ impl Sandbox {
         // A page without a script compiles the other pages.
         let empty = Component::new(&engine, parts.page(&[], "")?)?;
         let compiler = EnginePre::new(linker.instantiate_pre(&empty)?)?;
-        let slots = Slots::new(SlotsConfig {
-            slots: config.concurrent_runs_max as usize,
-            waiting_max: config.queue_requests_max,
-            wait_max: config.queue_wait,
-        });
-        let renderings = Slots::new(SlotsConfig {
-            slots: std::thread::available_parallelism().map_or(1, usize::from),
-            waiting_max: config.queue_requests_max,
-            wait_max: config.queue_wait,
-        });
+        let memory = Memory::new(config.process_bytes_max);
+        let queue = |slots| {
+            let (waiting_max, wait_max) = (config.queue_requests_max, config.queue_wait);
+            Slots::new(SlotsConfig { slots, waiting_max, wait_max }, Arc::clone(&memory))
+        };
+        let slots = queue(config.concurrent_runs_max as usize);
+        let renderings = queue(std::thread::available_parallelism().map_or(1, usize::from));
         let compilations = Semaphore::new(COMPILATIONS_MAX as usize);
         Ok(Self {
             engine,
@@ -136,6 +140,7 @@ impl Sandbox {
             compilations,
             slots,
             renderings,
+            memory,
             code_id,
             parts,
             memory_reset,
@@ -185,7 +190,7 @@ impl Sandbox {
         store.limiter(|state| &mut state.limiter);
         store.set_fuel(fuel)?;
         store.fuel_async_yield_interval(Some(meter::TURN_FUEL))?;
-        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_hostcall_fuel(store.data().limiter.hostcall_bytes_max());
         store.call_hook(meter::settle);
         Ok(store)
     }

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod host_api;
 pub mod limiter;
 mod machine_code;
+pub mod memory;
 pub mod memory_reset;
 mod meter;
 pub mod observer;
@@ -31,6 +32,7 @@ pub use engine::{Sandbox, SandboxConfig, Script};
 use sluice_crm::access::CrmAccess;
 use sluice_kit::clock::Clock;
 use sluice_kit::page_stats::RunCost;
+use sluice_kit::value;
 use sluice_limits::Limits;
 use sluice_session::Session;
 use sluice_session::handoff::Handoff;
@@ -42,8 +44,10 @@ use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
 use crate::test_calls::TestCalls;
 use limiter::{Limiter, MemoryExceeded};
+use memory::Reserved;
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
+use slots::Slot;
 
 /// A failure of the host. Mistakes of the author are a [`Failure`].
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +99,15 @@ pub struct RunContext {
     pub test_calls: Option<Arc<dyn TestCalls>>,
 }
 
+impl RunContext {
+    /// The bytes of the values that the host holds for the run before it starts. The variables of the
+    /// brand are shared by all runs, but rendering copies them.
+    fn held_bytes(&self) -> usize {
+        let variables = value::held_by_object(&self.brand_variables);
+        value::held(&self.request).saturating_add(self.session.held_bytes()).saturating_add(variables)
+    }
+}
+
 /// The state of one run, which its wasmtime store owns.
 pub(crate) struct RunState {
     pub(crate) context: RunContext,
@@ -143,6 +156,9 @@ pub struct RunReport {
     pub memory_bytes_peak: usize,
     /// The size of the memory before the script ran: the engine's own share.
     pub memory_bytes_initial: usize,
+    /// The bytes of the values that the host holds for the run when it has ended: what it was given,
+    /// its variables and its session.
+    pub host_bytes: usize,
     /// The elapsed time of the run.
     pub wall: Duration,
     /// The part of `wall` that the run spent waiting in host calls.
@@ -175,6 +191,7 @@ impl RunReport {
             fuel: 0,
             memory_bytes_peak: 0,
             memory_bytes_initial: 0,
+            host_bytes: 0,
             wall: Duration::ZERO,
             host_wall: Duration::ZERO,
             waited: Duration::ZERO,
@@ -182,20 +199,59 @@ impl RunReport {
     }
 }
 
+/// A run that has a sandbox and the memory that it can take.
+pub struct Admitted {
+    slot: Slot,
+    /// The time that the request waited.
+    waited: Duration,
+}
+
+impl Admitted {
+    /// Takes the memory, so that it stays reserved after the run has ended.
+    pub fn take_memory(&mut self) -> Option<Reserved> {
+        self.slot.memory.take()
+    }
+}
+
 impl Sandbox {
-    /// Runs `script` to its end in a fresh sandbox. If no sandbox is free, the run waits in a
-    /// queue of bounded length for a bounded time.
+    /// Waits for a sandbox for a run of `brand`, and for the memory that a run with these limits can
+    /// take. The wait ends after a bounded time, and the queue has a bounded length.
     ///
     /// # Errors
-    /// [`SandboxError::Busy`] if the queue is full or the wait timed out, and other errors if
-    /// no sandbox could be made. Failures of the script are not errors: the report has them.
-    pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
+    /// [`SandboxError::Busy`] if the queue is full or the wait timed out.
+    pub async fn admit(&self, brand: &str, limits: &Limits) -> Result<Admitted, SandboxError> {
         let arrived = Instant::now();
-        let _slot = self.slots.take(&context.brand).await.ok_or(SandboxError::Busy)?;
+        let bytes = Limiter::reservation(limits.heap_bytes_max);
+        let slot = self.slots.take(brand, bytes).await.ok_or(SandboxError::Busy)?;
+        Ok(Admitted { slot, waited: arrived.elapsed() })
+    }
+
+    /// Runs `script` to its end in a fresh sandbox. If no sandbox is free, the run waits as in
+    /// [`Sandbox::admit`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::admit`] and [`Sandbox::run_admitted`].
+    pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
+        let admitted = self.admit(&context.brand, &context.limits).await?;
+        self.run_admitted(script, context, admitted).await
+    }
+
+    /// Runs `script` to its end in the sandbox of `admitted`.
+    ///
+    /// # Errors
+    /// No sandbox could be made. Failures of the script are not errors: the report has them.
+    pub async fn run_admitted(
+        &self,
+        script: &Script,
+        context: RunContext,
+        admitted: Admitted,
+    ) -> Result<RunReport, SandboxError> {
+        let Admitted { slot: _slot, waited } = admitted;
         let started = Instant::now();
-        let waited = started.duration_since(arrived);
         let limits = context.limits.clone();
-        let state = RunState::new(context, Limiter::for_heap(limits.heap_bytes_max), limits.fuel);
+        let mut limiter = Limiter::for_heap(limits.heap_bytes_max);
+        limiter.hold(context.held_bytes());
+        let state = RunState::new(context, limiter, limits.fuel);
         let mut store = self.store(state, limits.fuel)?;
         let end = tokio::time::timeout(Duration::from_millis(limits.wall_ms_max), async {
             let page = script.pre.instantiate_async(&mut store).await?;
@@ -206,6 +262,7 @@ impl Sandbox {
         let state = store.into_data();
         let memory_bytes_peak = state.limiter.memory_bytes_peak;
         let memory_bytes_initial = state.limiter.memory_bytes_initial;
+        let host_bytes = state.limiter.host_bytes();
         let heap_was_full = state.limiter.heap_was_full(limits.heap_bytes_max);
         let (outcome, failure) = match end {
             _ if state.effects.stop.is_some() => (Outcome::Stopped, None),
@@ -229,6 +286,7 @@ impl Sandbox {
             fuel,
             memory_bytes_peak,
             memory_bytes_initial,
+            host_bytes,
             wall: started.elapsed(),
             host_wall: state.host_wall,
             waited,

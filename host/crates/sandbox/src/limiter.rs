@@ -1,6 +1,11 @@
-//! Enforces the hard cap on a sandbox's memory, and records its peak.
+//! Enforces the hard cap on the memory of a run, and records the peak of its sandbox. The cap covers
+//! the sandbox and the values that the host holds for the run.
 
 use wasmtime::ResourceLimiter;
+
+use sluice_kit::value::Room;
+
+use crate::engine::HOSTCALL_BYTES_MAX;
 
 /// Memory for the engine's stack and data, for the bytecode, and for what Rust code allocates
 /// outside the JavaScript heap.
@@ -11,9 +16,12 @@ const FRAGMENTATION_FACTOR: usize = 2;
 
 /// The sandbox requested more memory than its cap. Ends the run.
 #[derive(Debug, thiserror::Error)]
-#[error("the sandbox requested {requested} bytes of memory; its cap is {cap}")]
+#[error(
+    "the sandbox requested {requested} bytes of memory; the host holds {host} for the run; the cap is {cap}"
+)]
 pub(crate) struct MemoryExceeded {
     requested: usize,
+    host: usize,
     cap: usize,
 }
 
@@ -22,8 +30,10 @@ pub struct Limiter {
     memory_bytes_max: usize,
     /// The size of the memory when it was created: the engine's own share.
     pub(crate) memory_bytes_initial: usize,
-    /// The largest size of the memory.
+    /// The largest size of the memory. Memories never shrink, so it is also the current size.
     pub(crate) memory_bytes_peak: usize,
+    /// The bytes of the values that the host holds for the run.
+    host_bytes: usize,
 }
 
 impl Limiter {
@@ -39,9 +49,44 @@ impl Limiter {
         u32::try_from(heap).unwrap_or(u32::MAX)
     }
 
+    /// The most memory that a run with this quota can take: its sandbox, the values that the host
+    /// holds for it, and what it passes in one host call.
+    pub fn reservation(heap_bytes_max: u32) -> usize {
+        let limiter = Self::for_heap(heap_bytes_max);
+        limiter.memory_bytes_max.saturating_add(limiter.hostcall_bytes_max())
+    }
+
+    /// The bytes that the sandbox may pass in one host call. Everything that it passes is in its
+    /// memory, but several strings can be in the same place.
+    pub(crate) fn hostcall_bytes_max(&self) -> usize {
+        let heap = self.memory_bytes_max.saturating_sub(ENGINE_SHARE_BYTES) / FRAGMENTATION_FACTOR;
+        heap.clamp(ENGINE_SHARE_BYTES / 8, HOSTCALL_BYTES_MAX)
+    }
+
+    /// Charges `bytes` that the host holds for the run from now on.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        self.host_bytes = self.host_bytes.saturating_add(bytes);
+    }
+
+    /// Returns `bytes` that the host no longer holds.
+    pub(crate) fn let_go(&mut self, bytes: usize) {
+        self.host_bytes = self.host_bytes.saturating_sub(bytes);
+    }
+
+    /// The bytes that the host holds for the run.
+    pub(crate) fn host_bytes(&self) -> usize {
+        self.host_bytes
+    }
+
+    /// The memory that the host may still use for the run.
+    pub(crate) fn room(&self) -> Room {
+        let used = self.memory_bytes_peak.saturating_add(self.host_bytes);
+        Room::new(self.memory_bytes_max.saturating_sub(used))
+    }
+
     /// A limiter for a sandbox whose memory may hold `memory_bytes_max`.
     pub(crate) fn for_memory(memory_bytes_max: usize) -> Self {
-        Self { memory_bytes_max, memory_bytes_initial: 0, memory_bytes_peak: 0 }
+        Self { memory_bytes_max, memory_bytes_initial: 0, memory_bytes_peak: 0, host_bytes: 0 }
     }
 
     /// Whether the memory grew so much that a heap with this quota must have been full. Part
@@ -59,8 +104,9 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > self.memory_bytes_max {
-            return Err(MemoryExceeded { requested: desired, cap: self.memory_bytes_max }.into());
+        let (host, cap) = (self.host_bytes, self.memory_bytes_max);
+        if desired.saturating_add(host) > cap {
+            return Err(MemoryExceeded { requested: desired, host, cap }.into());
         }
         if current == 0 {
             self.memory_bytes_initial = desired;

@@ -6,15 +6,20 @@
 //! full and a brand with few waiting requests sends another, the newest waiting request of the
 //! brand with the most is rejected to make room. So a flood of one brand displaces its own
 //! requests only.
+//!
+//! A request also waits if the memory that it needs is not free. Then all requests behind it wait,
+//! too, so that small requests cannot keep a large one waiting for ever.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use sluice_telemetry::metrics::SandboxUsage;
+
+use crate::memory::{Memory, Reserved, Waiting};
 
 /// The size of the pool and of its queue.
 #[derive(Debug, Clone, Copy)]
@@ -38,16 +43,21 @@ pub struct Slot {
     /// `None` in a slot that its request did not take.
     queue: Option<Arc<Queue>>,
     brand: String,
+    /// The memory of the run. It can be kept longer than the slot.
+    pub memory: Option<Reserved>,
 }
 
 struct Queue {
     config: SlotsConfig,
+    memory: Arc<Memory>,
     state: Mutex<State>,
 }
 
 struct State {
     free: usize,
     waiting: usize,
+    /// The request whose turn it is does not fit into the memory.
+    lacks_memory: bool,
     /// Numbers the tickets and the turns.
     count: u64,
     /// The brands that run or wait.
@@ -64,20 +74,26 @@ struct BrandQueue {
 
 struct Waiter {
     ticket: u64,
+    /// The bytes of memory that the request reserves.
+    bytes: usize,
     /// If it is dropped without a slot, the request was displaced.
     grant: oneshot::Sender<Slot>,
 }
 
 impl Slots {
-    pub(crate) fn new(config: SlotsConfig) -> Self {
-        let state = State { free: config.slots, waiting: 0, count: 0, brands: HashMap::new() };
-        Self { queue: Arc::new(Queue { config, state: Mutex::new(state) }) }
+    pub(crate) fn new(config: SlotsConfig, memory: Arc<Memory>) -> Self {
+        let state =
+            State { free: config.slots, waiting: 0, lacks_memory: false, count: 0, brands: HashMap::new() };
+        let queue = Arc::new(Queue { config, memory: Arc::clone(&memory), state: Mutex::new(state) });
+        let told: Weak<Queue> = Arc::downgrade(&queue);
+        memory.tell(told);
+        Self { queue }
     }
 
-    /// Waits for a sandbox for a run of `brand`. `None` if the queue is full, if another brand's
-    /// request displaced this one, or if the wait timed out.
-    pub async fn take(&self, brand: &str) -> Option<Slot> {
-        let (ticket, granted) = match self.queue.enter(brand) {
+    /// Waits for a sandbox for a run of `brand`, and for `bytes` of memory. `None` if the queue is
+    /// full, if another brand's request displaced this one, or if the wait timed out.
+    pub async fn take(&self, brand: &str, bytes: usize) -> Option<Slot> {
+        let (ticket, granted) = match self.queue.enter(brand, bytes) {
             Admission::Runs(slot) => return Some(slot),
             Admission::Waits(ticket, granted) => (ticket, granted),
             Admission::Full => return None,
@@ -89,7 +105,8 @@ impl Slots {
     /// Whether a request of `brand` would be rejected at once.
     pub fn is_full_for(&self, brand: &str) -> bool {
         let state = self.queue.state.lock();
-        let is_full = state.free == 0 && state.waiting >= self.queue.config.waiting_max;
+        let is_full =
+            (state.free == 0 || state.lacks_memory) && state.waiting >= self.queue.config.waiting_max;
         is_full && state.displaced_by(brand).is_none()
     }
 
@@ -109,12 +126,15 @@ enum Admission {
 }
 
 impl Queue {
-    fn enter(self: &Arc<Self>, brand: &str) -> Admission {
+    fn enter(self: &Arc<Self>, brand: &str, bytes: usize) -> Admission {
         let mut state = self.state.lock();
-        if state.free > 0 {
+        if state.free > 0
+            && !state.lacks_memory
+            && let Some(memory) = self.memory.try_reserve(bytes)
+        {
             state.free -= 1;
             state.serve(brand);
-            return Admission::Runs(Slot { queue: Some(Arc::clone(self)), brand: brand.to_owned() });
+            return Admission::Runs(self.slot(brand.to_owned(), memory));
         }
         if state.waiting >= self.config.waiting_max {
             let Some(other) = state.displaced_by(brand) else { return Admission::Full };
@@ -124,21 +144,45 @@ impl Queue {
         state.waiting += 1;
         let ticket = state.count;
         let (grant, granted) = oneshot::channel();
-        state.brands.entry(brand.to_owned()).or_default().waiters.push_back(Waiter { ticket, grant });
+        state.brands.entry(brand.to_owned()).or_default().waiters.push_back(Waiter { ticket, bytes, grant });
+        // Memory may have been released since it was asked for.
+        self.serve_waiting(&mut state);
         Admission::Waits(ticket, granted)
+    }
+
+    fn slot(self: &Arc<Self>, brand: String, memory: Reserved) -> Slot {
+        Slot { queue: Some(Arc::clone(self)), brand, memory: Some(memory) }
     }
 
     fn leave(self: &Arc<Self>, brand: &str) {
         let mut state = self.state.lock();
         state.free += 1;
         state.ended(brand);
-        while let Some((brand, grant)) = state.next() {
-            let slot = Slot { queue: Some(Arc::clone(self)), brand };
+        self.serve_waiting(&mut state);
+    }
+
+    /// Gives the free sandboxes to the requests whose turn it is, as far as the memory allows.
+    fn serve_waiting(self: &Arc<Self>, state: &mut State) {
+        state.lacks_memory = false;
+        while let Some((brand, grant, memory)) = state.next(&self.memory) {
             // If that request has stopped waiting, the sandbox goes to the next one.
-            let Err(mut unused) = grant.send(slot) else { return };
+            let Err(mut unused) = grant.send(self.slot(brand, memory)) else { continue };
             unused.queue = None;
+            if let Some(memory) = unused.memory.take() {
+                // This queue is locked, so it must not be told.
+                memory.release_quietly();
+            }
             state.free += 1;
             state.ended(&unused.brand);
+        }
+    }
+}
+
+impl Waiting for Queue {
+    fn memory_released(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        if state.waiting > 0 {
+            self.serve_waiting(&mut state);
         }
     }
 }
@@ -166,18 +210,23 @@ impl State {
         }
     }
 
-    /// Takes a free sandbox for the request whose turn it is.
-    fn next(&mut self) -> Option<(String, oneshot::Sender<Slot>)> {
+    /// Takes a free sandbox and the memory for the request whose turn it is.
+    fn next(&mut self, memory: &Arc<Memory>) -> Option<(String, oneshot::Sender<Slot>, Reserved)> {
         if self.free == 0 {
             return None;
         }
         let waiting = self.brands.iter().filter(|(_, queue)| !queue.waiters.is_empty());
         let brand = waiting.min_by_key(|(_, queue)| (queue.running, queue.served))?.0.clone();
-        let waiter = self.brands.get_mut(&brand)?.waiters.pop_front()?;
+        let waiters = &mut self.brands.get_mut(&brand)?.waiters;
+        let Some(memory) = memory.try_reserve(waiters.front()?.bytes) else {
+            self.lacks_memory = true;
+            return None;
+        };
+        let waiter = waiters.pop_front()?;
         self.waiting -= 1;
         self.free -= 1;
         self.serve(&brand);
-        Some((brand, waiter.grant))
+        Some((brand, waiter.grant, memory))
     }
 
     /// The brand whose newest request must make room for one of `brand`: the brand with the
@@ -210,6 +259,8 @@ impl State {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        // The queue must not be locked when the memory is released, which tells the queue.
+        drop(self.memory.take());
         if let Some(queue) = self.queue.take() {
             queue.leave(&self.brand);
         }
@@ -225,7 +276,12 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.queue.state.lock().give_up(self.brand, self.ticket);
+        let mut state = self.queue.state.lock();
+        state.give_up(self.brand, self.ticket);
+        if state.lacks_memory {
+            // Requests behind this one may need less memory.
+            self.queue.serve_waiting(&mut state);
+        }
     }
 }
 

@@ -33,6 +33,7 @@ use sluice_app::uncancelled::Uncancelled;
 use sluice_author::dev::Dev;
 use sluice_kit::StoreError;
 use sluice_kit::clock::now_ms;
+use sluice_sandbox::memory::Reserved;
 use sluice_site::config::SiteConfig;
 use sluice_telemetry::trace::{Incoming, Trace};
 
@@ -232,13 +233,16 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let method_name = method.map_or("_OTHER", Method::name);
     let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
     let (mut reply, is_https) = match method {
-        Some(method) => match PageRequest::read(method, &request, payload, &app.live().read_rules).await {
-            Ok(request) => {
-                let is_https = request.is_https;
-                (travel(app.clone(), request, trace.clone()).await, is_https)
+        Some(method) => {
+            let (rules, memory) = (&app.live().read_rules, &app.sandbox.memory);
+            match PageRequest::read(method, &request, payload, rules, memory).await {
+                Ok((request, body_memory)) => {
+                    let is_https = request.is_https;
+                    (travel(app.clone(), request, body_memory, trace.clone()).await, is_https)
+                }
+                Err(fault) => (unread(fault), false),
             }
-            Err(fault) => (unread(fault), false),
-        },
+        }
         None => {
             let mut reply = Reply::plain(405, "Method not allowed");
             reply.set_header("allow", "GET, HEAD, POST".into());
@@ -257,10 +261,15 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     reply.into_response()
 }
 
-/// The response to a request whose body is incomplete. The server reads nothing more from the
-/// connection.
+/// The response to a request whose body was not read to its end. The server reads nothing more from
+/// the connection.
 fn unread(fault: BodyFault) -> Reply {
     let mut reply = match fault {
+        BodyFault::NoMemory => {
+            let mut reply = Reply::plain(503, "Too busy at the moment");
+            reply.set_header("retry-after", "1".into());
+            reply
+        }
         BodyFault::Broken => Reply::plain(400, "The request body is incomplete"),
         BodyFault::TooSlow => Reply::plain(408, "The request body took too long to arrive"),
     };
@@ -269,15 +278,25 @@ fn unread(fault: BodyFault) -> Reply {
 }
 
 /// Serves the request to its end: a visitor who disconnects cancels neither the run nor the
-/// saving of the session.
-async fn travel(app: web::Data<App>, request: PageRequest, trace: Trace) -> Reply {
+/// saving of the session. `body_memory` is reserved for the body of the request.
+async fn travel(
+    app: web::Data<App>,
+    request: PageRequest,
+    body_memory: Option<Reserved>,
+    trace: Trace,
+) -> Reply {
     use opentelemetry::trace::FutureExt as _;
     // The span has the level `error`, so that no log filter removes the trace id from errors.
     let log_span = tracing::error_span!("request", trace_id = trace.id());
     let context = trace.context();
     let runtime = app.runtime.clone();
     let telemetry = Arc::clone(&app.telemetry);
-    let journey = async move { app.serve(request, Observation::of_trace(trace)).await }.instrument(log_span);
+    let journey = async move {
+        let reply = app.serve(request, Observation::of_trace(trace)).await;
+        drop(body_memory);
+        reply
+    };
+    let journey = journey.instrument(log_span);
     let journey = measured(journey, telemetry);
     let journey = match context {
         Some(context) => Uncancelled::new(journey.with_context(context), &runtime),

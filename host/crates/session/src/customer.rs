@@ -95,6 +95,11 @@ impl Identity {
     pub(crate) fn bytes(&self) -> usize {
         self.email.len() + self.customer_id.len() + value::encode(&self.customer).len()
     }
+
+    /// The bytes of memory that it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.email.len() + self.customer_id.len() + value::held(&self.customer)
+    }
 }
 
 /// Returns the owner of the CRM data of a customer without an id. Only ASCII letters are

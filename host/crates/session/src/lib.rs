@@ -62,6 +62,10 @@ const KEPT_BY_HANDOFF: [&str; 16] = [
     "flash",
 ];
 
+/// The memory that a session may take on the host for each byte of `session_bytes_max`. Every
+/// request loads its session, and a byte of MessagePack can take 72 bytes.
+const MEMORY_PER_BYTE: usize = 16;
+
 /// Why a change was rejected. The text goes to the execution log.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionRefusal {
@@ -74,6 +78,9 @@ pub enum SessionRefusal {
     /// The size in bytes, and the limit.
     #[error("the session would hold {0} bytes; the limit is {1}")]
     Bytes(usize, usize),
+    /// The memory that the values take on the host, and the limit.
+    #[error("the session would take {0} bytes of memory; the limit is {1}, 16 times session_bytes_max")]
+    Memory(usize, usize),
     /// The fields of `setCustomer` are invalid.
     #[error(transparent)]
     Customer(#[from] CustomerError),
@@ -95,6 +102,23 @@ impl SessionData {
         let values: usize =
             self.values.iter().map(|(key, value)| key.len() + value::encode(value).len()).sum();
         values + self.identity.as_ref().map_or(0, Identity::bytes)
+    }
+
+    /// The bytes of memory that its values hold.
+    fn held_bytes(&self) -> usize {
+        value::held_by_object(&self.values) + self.identity.as_ref().map_or(0, Identity::held_bytes)
+    }
+
+    /// Checks that the session does not exceed its limits of size.
+    fn check_size(bytes: usize, held: usize, limits: &Limits) -> Result<(), SessionRefusal> {
+        if bytes > limits.session_bytes_max {
+            return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
+        }
+        let memory_max = limits.session_bytes_max.saturating_mul(MEMORY_PER_BYTE);
+        if held > memory_max {
+            return Err(SessionRefusal::Memory(held, memory_max));
+        }
+        Ok(())
     }
 
     /// Applies the changes of one request.
@@ -148,10 +172,9 @@ fn check_room(data: &SessionData, key: &str, value: &Value, limits: &Limits) -> 
     }
     let freed = replaced.map_or(0, |old| key.len() + value::encode(old).len());
     let bytes = data.bytes() - freed + key.len() + value::encode(value).len();
-    if bytes > limits.session_bytes_max {
-        return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
-    }
-    Ok(())
+    let freed = replaced.map_or(0, |old| value::held_by_entry(key, old));
+    let held = data.held_bytes() - freed + value::held_by_entry(key, value);
+    SessionData::check_size(bytes, held, limits)
 }
 
 /// A login or logout.
@@ -241,6 +264,17 @@ impl Session {
         Ok(())
     }
 
+    /// The bytes of memory that the session and its changes hold.
+    pub fn held_bytes(&self) -> usize {
+        self.now.held_bytes() + value::held_by_object(&self.changes.values)
+    }
+
+    /// The bytes of memory that a key and its change hold.
+    pub fn held_bytes_at(&self, key: &str) -> usize {
+        let found = [self.now.values.get(key), self.changes.values.get(key)];
+        found.into_iter().flatten().map(|value| value::held_by_entry(key, value)).sum()
+    }
+
     /// Returns all keys that are not reserved, with their values.
     pub fn values(&self) -> Map<String, Value> {
         let visible = self.now.values.iter().filter(|(key, _)| !is_reserved(key));
@@ -282,10 +316,7 @@ impl Session {
         let change = SessionChanges { identity, begins_anew, ..SessionChanges::default() };
         let mut after = self.now.clone();
         after.apply(&change);
-        let bytes = after.bytes();
-        if bytes > limits.session_bytes_max {
-            return Err(SessionRefusal::Bytes(bytes, limits.session_bytes_max));
-        }
+        SessionData::check_size(after.bytes(), after.held_bytes(), limits)?;
         self.now = after;
         self.changes.identity = change.identity;
         if begins_anew {

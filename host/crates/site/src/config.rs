@@ -80,6 +80,12 @@ pub struct ServerConfig {
     pub queue_wait: Duration,
     /// How the memory of a sandbox is reset between runs.
     pub memory_reset: MemoryResetChoice,
+    /// The memory that the whole process may take, in bytes. Each run reserves the most that it can
+    /// take before it starts: 8 MB for the engine and three times `heap_bytes_max`. A run that does
+    /// not fit waits like one that finds no free sandbox. Defaults to 70 % of the machine's memory,
+    /// or of the control group's limit.
+    #[schemars(example = 4_000_000_000_u64)]
+    pub memory_max: Option<usize>,
     /// How long the headers of a request may take to arrive. After that the request gets status
     /// 408.
     #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
@@ -132,6 +138,7 @@ impl Default for ServerConfig {
             queue_requests_max: 1_024,
             queue_wait: Duration::from_secs(10),
             memory_reset: MemoryResetChoice::Auto,
+            memory_max: None,
             headers_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),

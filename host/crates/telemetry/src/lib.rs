@@ -11,7 +11,7 @@ mod http_client;
 pub mod logging;
 pub mod metrics;
 mod otlp;
-mod process;
+pub mod process;
 pub mod trace;
 
 use std::sync::{Arc, OnceLock};

@@ -49,6 +49,15 @@ pub struct SandboxUsage {
     pub waiting_max: usize,
 }
 
+/// The memory of the process that is reserved, and the most that may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUsage {
+    /// Reserved bytes.
+    pub reserved: usize,
+    /// Bytes that may be reserved.
+    pub limit: usize,
+}
+
 /// Every instrument that requests touch.
 #[derive(Debug)]
 pub struct Metrics {
@@ -153,6 +162,26 @@ impl Metrics {
         gauge("sluice.sandbox.waiting", "Requests waiting for a sandbox", "{request}", |usage| usage.waiting);
         gauge("sluice.sandbox.waiting.limit", "Requests that can wait for a sandbox", "{request}", |usage| {
             usage.waiting_max
+        });
+    }
+
+    /// Publishes how much of the memory of the process is reserved. `usage` is called when metrics
+    /// are read.
+    pub fn observe_memory(meter: &Meter, usage: impl Fn() -> MemoryUsage + Clone + Send + Sync + 'static) {
+        let gauge = |name: &'static str, what: &'static str, read: fn(MemoryUsage) -> usize| {
+            let usage = usage.clone();
+            meter
+                .u64_observable_gauge(name)
+                .with_description(what)
+                .with_unit("By")
+                .with_callback(move |observer| observer.observe(read(usage()) as u64, &[]))
+                .build();
+        };
+        gauge("sluice.memory.reserved", "Memory that is in use or that requests may use", |usage| {
+            usage.reserved
+        });
+        gauge("sluice.memory.limit", "Memory that the process may use (server.memory_max)", |usage| {
+            usage.limit
         });
     }
 

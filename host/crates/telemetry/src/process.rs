@@ -6,7 +6,7 @@ use opentelemetry::metrics::Meter;
 
 /// The unit of times in `/proc`, which does not depend on the kernel's own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
-const PAGE_BYTES: u64 = 4_096;
+const PAGE_BYTES: usize = 4_096;
 
 /// Publishes the metrics of the process.
 pub(super) fn observe(meter: &Meter) {
@@ -23,7 +23,7 @@ pub(super) fn observe(meter: &Meter) {
         .with_unit("By")
         .with_callback(|observer| {
             if let Some(bytes) = resident_bytes() {
-                observer.observe(bytes, &[]);
+                observer.observe(bytes as u64, &[]);
             }
         })
         .build();
@@ -39,9 +39,10 @@ pub(super) fn observe(meter: &Meter) {
         .build();
 }
 
-fn resident_bytes() -> Option<u64> {
+/// The resident memory of the process.
+pub fn resident_bytes() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    text.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(PAGE_BYTES)
+    text.split_whitespace().nth(1)?.parse::<usize>().ok()?.checked_mul(PAGE_BYTES)
 }
 
 /// User and system time: the 12th and 13th field after the name, which may contain spaces.

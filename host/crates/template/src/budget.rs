@@ -21,6 +21,8 @@ pub struct Quota {
     pub fuel: u64,
     /// When the rendering ends with an error.
     pub until: Option<Instant>,
+    /// Bytes of the rendered page and of all values that the template creates.
+    pub memory_bytes: u64,
 }
 
 /// A limit that a rendering exceeded.
@@ -32,6 +34,9 @@ pub(crate) enum LimitError {
     /// The time of the run is over.
     #[error("rendering the page takes longer than the run may take (wall_ms_max)")]
     Time,
+    /// More bytes than the run has left of its memory.
+    #[error("rendering the page takes more memory than the {0} bytes that the run has left (heap_bytes_max)")]
+    Memory(u64),
     /// More bytes of created values than `made_bytes_max`, which it carries.
     #[error("the page makes values of more than {0} bytes (made_bytes_max)")]
     MadeBytes(u64),
@@ -58,12 +63,21 @@ pub(crate) struct Fuel {
     left: AtomicU64,
     /// The clock is read when less than this is left.
     clock_at: AtomicU64,
+    memory_left: AtomicU64,
 }
 
 impl Fuel {
     pub(crate) fn new(quota: Quota) -> Arc<Fuel> {
         let clock_at = quota.fuel.saturating_sub(CLOCK_FUEL).into();
-        Arc::new(Fuel { quota, left: quota.fuel.into(), clock_at })
+        let memory_left = quota.memory_bytes.into();
+        Arc::new(Fuel { quota, left: quota.fuel.into(), clock_at, memory_left })
+    }
+
+    /// Charges memory that the rendering keeps to its end.
+    pub(crate) fn hold(&self, bytes: u64) -> Limited<()> {
+        let left = self.memory_left.load(Ordering::Relaxed).checked_sub(bytes);
+        self.memory_left.store(left.unwrap_or(0), Ordering::Relaxed);
+        left.map(drop).ok_or(LimitError::Memory(self.quota.memory_bytes))
     }
 
     /// Takes some units. After an error, nothing is left.
@@ -120,6 +134,7 @@ impl Budget {
     /// Charges creating a text or a list of this many bytes.
     pub(crate) fn make(&mut self, bytes: usize) -> Limited<()> {
         self.check_room(bytes)?;
+        self.fuel.hold(bytes as u64)?;
         self.made_bytes_left -= bytes as u64;
         // The bytes are written, and then copied into a value that can be shared.
         self.fuel.take((bytes as u64).saturating_mul(2))
@@ -143,7 +158,7 @@ impl Budget {
 impl Budget {
     /// A budget with these limits.
     pub(crate) fn of(limits: &TemplateLimits) -> Budget {
-        Budget::new(limits, Fuel::new(Quota { fuel: limits.fuel_max, until: None }))
+        Budget::new(limits, Fuel::new(Quota { fuel: limits.fuel_max, until: None, memory_bytes: u64::MAX }))
     }
 }
 
@@ -153,10 +168,11 @@ mod tests {
 
     #[test]
     fn ends_when_the_time_is_over_or_the_fuel_is_used() {
-        let fuel = Fuel::new(Quota { fuel: 10, until: None });
+        let fuel = Fuel::new(Quota { fuel: 10, until: None, memory_bytes: 5 });
         assert_eq!((fuel.take(10), fuel.used()), (Ok(()), 10));
         assert_eq!(fuel.take(1), Err(LimitError::Fuel(10)));
-        let late = Fuel::new(Quota { fuel: 4 * CLOCK_FUEL, until: Some(Instant::now()) });
+        assert_eq!((fuel.hold(5), fuel.hold(1)), (Ok(()), Err(LimitError::Memory(5))));
+        let late = Fuel::new(Quota { fuel: 4 * CLOCK_FUEL, until: Some(Instant::now()), memory_bytes: 0 });
         assert_eq!(late.take(CLOCK_FUEL), Ok(()));
         assert_eq!(late.take(1), Err(LimitError::Time));
         assert!(late.take(1).is_err());

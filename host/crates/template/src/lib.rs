@@ -101,7 +101,11 @@ impl Template {
 
     /// Renders the page with `now` as the time for `'now'` and `timeago`.
     pub fn render_at(&self, scope: &Scope<'_>, now: SystemTime) -> Result<Rendered, TemplateError> {
-        self.render_within(scope, now, Quota { fuel: self.limits.fuel_max, until: None })
+        self.render_within(
+            scope,
+            now,
+            Quota { fuel: self.limits.fuel_max, until: None, memory_bytes: u64::MAX },
+        )
     }
 
     /// Does the same as [`Template::render_at`], within a quota.

@@ -92,9 +92,12 @@ struct Page<'p> {
 
 impl Output for Page<'_> {
     fn write(&mut self, text: &str) -> std::io::Result<()> {
-        if let Err(limit) = self.fuel.take(WRITE_FUEL.saturating_add(text.len() as u64)) {
+        let bytes = text.len() as u64;
+        let charged = self.fuel.take(WRITE_FUEL.saturating_add(bytes));
+        // The text of the page doubles its memory when it is full.
+        if let Err(limit) = charged.and_then(|()| self.fuel.hold(bytes.saturating_mul(2))) {
             self.over = Some(limit);
-            return Err(std::io::Error::other("the fuel is used up"));
+            return Err(std::io::Error::other("the fuel or the memory is used up"));
         }
         let mut html = self.html.lock().unwrap_or_else(PoisonError::into_inner);
         if text.len() > self.bytes_max.saturating_sub(html.len()) {

@@ -1,8 +1,12 @@
 //! Reads the body of a request, within bounds.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web;
 use futures_util::StreamExt as _;
+
+use sluice_sandbox::memory::{Memory, Reserved};
 
 use super::ReadRules;
 
@@ -30,6 +34,8 @@ pub enum BodyFault {
     Broken,
     /// The body took longer than `server.body_timeout`.
     TooSlow,
+    /// The memory of the process (`server.memory_max`) has no room for the body.
+    NoMemory,
 }
 
 impl Body {
@@ -45,19 +51,26 @@ impl Body {
     }
 }
 
-/// Reads the body of a POST.
+/// Reads the body of a POST. Returns the memory that it takes, too.
 pub(super) async fn read_body(
     headers: &HeaderMap,
     payload: web::Payload,
     rules: &ReadRules,
-) -> Result<Body, BodyFault> {
-    let body = tokio::time::timeout(rules.body_timeout, collect(payload, rules.body_bytes_max)).await;
+    memory: &Arc<Memory>,
+) -> Result<(Body, Reserved), BodyFault> {
+    let mut reserved = memory.try_reserve(0).ok_or(BodyFault::NoMemory)?;
+    let collected = collect(payload, rules.body_bytes_max, &mut reserved);
+    let body = tokio::time::timeout(rules.body_timeout, collected).await;
     let body = body.map_err(|_| BodyFault::TooSlow)??;
-    Ok(body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)))
+    Ok((body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)), reserved))
 }
 
 /// Collects the body. Returns `None` if it is larger than `bytes_max`.
-async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<Vec<u8>>, BodyFault> {
+async fn collect(
+    mut payload: web::Payload,
+    bytes_max: usize,
+    reserved: &mut Reserved,
+) -> Result<Option<Vec<u8>>, BodyFault> {
     let mut body = Vec::new();
     let mut total = 0usize;
     while let Some(chunk) = payload.next().await {
@@ -67,9 +80,14 @@ async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<V
             return Ok(None);
         }
         if total <= bytes_max {
+            // The vector doubles its memory when it is full.
+            if !reserved.grow(chunk.len().saturating_mul(2)) {
+                return Err(BodyFault::NoMemory);
+            }
             body.extend_from_slice(&chunk);
         } else {
             body = Vec::new();
+            reserved.shrink_to(0);
         }
     }
     Ok((total <= bytes_max).then_some(body))

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use sluice_http::cookies;
-use sluice_kit::value::{self, ValueError};
+use sluice_kit::value::{self, Room, ValueError};
 
 use super::EscapedName;
 use super::page::sluice::page::cookie::Host;
@@ -65,7 +65,7 @@ impl RunState {
         if cookies::is_reserved(name) {
             return Err(CookieRefusal::Reserved(EscapedName::from(name)));
         }
-        let mut cookie = with_options(name, options)?;
+        let mut cookie = with_options(name, options, &self.limiter.room())?;
         cookie.value = value.map(cookies::encode_value);
         if cookie.same_site == SameSite::None && !cookie.secure.unwrap_or(self.context.is_https) {
             return Err(CookieRefusal::InsecureSameSiteNone);
@@ -90,8 +90,8 @@ impl RunState {
 
 /// A cookie without a value and with the options of the call. Like browsers, this ignores
 /// unknown options.
-fn with_options(name: &str, options: &[u8]) -> Result<CookieEffect, CookieRefusal> {
-    let options = value::decode(options)?;
+fn with_options(name: &str, options: &[u8], room: &Room) -> Result<CookieEffect, CookieRefusal> {
+    let options = value::decode(options, room)?;
     if !(options.is_object() || options.is_null()) {
         return Err(CookieRefusal::Options);
     }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use sluice_crm::access::Visitor;
-use sluice_crm::{Call, CrmCaps, CrmError, Refusal};
-use sluice_kit::value;
+use sluice_crm::{Call, CrmCaps, CrmError, RESULT_MEMORY_PER_BYTE, Refusal};
+use sluice_kit::value::{self, Room};
 
 use super::page::sluice::page::crm::{Host, Operation};
 use super::page::sluice::page::types::Exception;
@@ -26,14 +26,19 @@ impl Host for RunState {
         let Some(options) = options else {
             return Ok(Ok(self.give(&call.refused_value(Refusal::InvalidInput))));
         };
-        let options = match value::decode(&options) {
+        // A write copies its values for the database, and a queued one copies them again.
+        let room = self.limiter.room();
+        let for_options = Room::new(room.bytes_max() / 4);
+        let options = match value::decode(&options, &for_options) {
             Ok(options) => options,
             Err(error) => return Ok(Err(type_error(format!("{}: {error}", call.name())))),
         };
         let Some(crm) = self.context.crm.clone() else {
             return Ok(Err(plain_error(format!("{}: there is no CRM here", call.name()))));
         };
-        let caps = CrmCaps::from(&self.context.limits);
+        let mut caps = CrmCaps::from(&self.context.limits);
+        let for_result = room.bytes_max().saturating_sub(4 * for_options.taken());
+        caps.result_bytes_max = caps.result_bytes_max.min(for_result / RESULT_MEMORY_PER_BYTE);
         let visitor = self.visitor();
         let trace = self.context.trace.clone();
         let began = Instant::now();

@@ -38,7 +38,7 @@ impl Host for RunState {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<bool> {
         self.enter(key.len()).await;
-        let done = self.context.session.set(&key, serde_json::Value::Null, &self.context.limits);
+        let done = self.change_value(&key, serde_json::Value::Null);
         Ok(self.answer("session.delete", done))
     }
 
@@ -51,7 +51,7 @@ impl Host for RunState {
 
     async fn set_customer(&mut self, fields: Vec<u8>) -> wasmtime::Result<bool> {
         self.enter(fields.len()).await;
-        let done = match value::decode(&fields) {
+        let done = match value::decode(&fields, &self.limiter.room()) {
             Ok(fields) => self.log_in(|session, limits| session.set_customer(&fields, limits)).await,
             Err(error) => Err(error.into()),
         };
@@ -87,8 +87,20 @@ impl Host for RunState {
 
 impl RunState {
     fn set_value(&mut self, key: &str, value: &[u8]) -> Result<(), ChangeRefusal> {
-        let value = value::decode(value)?;
-        Ok(self.context.session.set(key, value, &self.context.limits)?)
+        let value = value::decode(value, &self.limiter.room())?;
+        self.change_value(key, value)
+    }
+
+    /// Sets or removes a value, and charges what the session holds then.
+    fn change_value(&mut self, key: &str, value: serde_json::Value) -> Result<(), ChangeRefusal> {
+        if self.limiter.room().bytes_max() == 0 {
+            return Err(ValueError::TooLarge(0).into());
+        }
+        let before = self.context.session.held_bytes_at(key);
+        let changed = self.context.session.set(key, value, &self.context.limits);
+        self.limiter.hold(self.context.session.held_bytes_at(key));
+        self.limiter.let_go(before);
+        Ok(changed?)
     }
 
     fn make_token(&mut self, ttl_seconds: f64) -> Result<String, HandoffRefusal> {

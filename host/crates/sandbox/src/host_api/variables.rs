@@ -44,7 +44,7 @@ impl RunState {
         if !is_identifier(name) {
             return Err(VariableRefusal::Name(EscapedName::from(name)));
         }
-        let value = value::decode(bytes)?;
+        let value = value::decode(bytes, &self.limiter.room())?;
         let limits = &self.context.limits;
         let effects = &mut self.effects;
         let replaced = effects.variables.get(name);
@@ -59,7 +59,10 @@ impl RunState {
         }
         // The host's own encoding is counted, so that replacing the value frees the same number.
         effects.variable_bytes = effects.variable_bytes - freed + name.len() + value::encode(&value).len();
-        effects.variables.insert(name.to_owned(), value);
+        self.limiter.hold(value::held_by_entry(name, &value));
+        if let Some(old) = effects.variables.insert(name.to_owned(), value) {
+            self.limiter.let_go(value::held_by_entry(name, &old));
+        }
         Ok(())
     }
 }

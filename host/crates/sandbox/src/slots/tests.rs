@@ -6,7 +6,12 @@ use futures_util::future::BoxFuture;
 use super::*;
 
 fn slots(slots: usize, waiting_max: usize) -> Slots {
-    Slots::new(SlotsConfig { slots, waiting_max, wait_max: Duration::from_secs(600) })
+    with_memory(slots, waiting_max, &Memory::new(usize::MAX))
+}
+
+fn with_memory(slots: usize, waiting_max: usize, memory: &Arc<Memory>) -> Slots {
+    let config = SlotsConfig { slots, waiting_max, wait_max: Duration::from_secs(600) };
+    Slots::new(config, Arc::clone(memory))
 }
 
 type Waiting = BoxFuture<'static, Option<Slot>>;
@@ -14,7 +19,7 @@ type Waiting = BoxFuture<'static, Option<Slot>>;
 /// Sends a request. It gets a sandbox, waits, or is rejected.
 fn send(slots: &Slots, brand: &'static str) -> Waiting {
     let slots = slots.clone();
-    let mut waiting: Waiting = Box::pin(async move { slots.take(brand).await });
+    let mut waiting: Waiting = Box::pin(async move { slots.take(brand, 10).await });
     if let Some(done) = (&mut waiting).now_or_never() {
         return Box::pin(async move { done });
     }
@@ -116,8 +121,50 @@ async fn flood_displaces_its_own_requests() {
 
 #[tokio::test]
 async fn waiting_request_times_out() {
-    let slots = Slots::new(SlotsConfig { slots: 1, waiting_max: 3, wait_max: Duration::from_millis(1) });
+    let slots = Slots::new(
+        SlotsConfig { slots: 1, waiting_max: 3, wait_max: Duration::from_millis(1) },
+        Memory::new(usize::MAX),
+    );
     let _running = slot(&mut send(&slots, "a"));
     assert!(send(&slots, "a").await.is_none());
     assert_eq!(slots.usage().waiting, 0);
+}
+
+#[tokio::test]
+async fn requests_wait_for_memory_as_for_a_sandbox() {
+    let memory = Memory::new(25);
+    let slots = with_memory(8, 2, &memory);
+    let other_work = memory.try_reserve(6).unwrap();
+    let first = slot(&mut send(&slots, "a"));
+    let mut second = send(&slots, "a");
+    let mut third = send(&slots, "b");
+    assert!(answer(&mut second).is_pending(), "10 + 6 + 10 bytes do not fit into 25");
+    assert!(answer(&mut third).is_pending());
+    assert!(slots.is_full_for("a"));
+    assert_eq!((slots.usage().running, slots.usage().waiting), (1, 2));
+    // Any work that releases memory lets the next request run: the brand with the fewest sandboxes.
+    drop(other_work);
+    let third = slot(&mut third);
+    assert!(answer(&mut second).is_pending());
+    drop(first);
+    let mut second = slot(&mut second);
+    // A run can keep its memory after it has given back its sandbox.
+    let kept = second.memory.take();
+    drop((second, third));
+    assert_eq!((slots.usage().running, memory.usage().reserved), (0, 10));
+    drop(kept);
+    assert_eq!(memory.usage().reserved, 0);
+}
+
+#[tokio::test]
+async fn memory_for_a_request_that_stopped_waiting_goes_to_the_next() {
+    let memory = Memory::new(10);
+    let slots = with_memory(8, 8, &memory);
+    let first = slot(&mut send(&slots, "a"));
+    let gone = send(&slots, "a");
+    let mut next = send(&slots, "a");
+    drop(gone);
+    drop(first);
+    drop(slot(&mut next));
+    assert_eq!((slots.usage().waiting, memory.usage().reserved), (0, 0));
 }

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 
 use sluice_crm::{
     Address, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity, EntitySpec,
-    Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, Slug, plan,
+    Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, ResultMemory, Slug, plan,
 };
 use sluice_kit::{BoxFuture, StoreError};
 
@@ -164,6 +164,7 @@ impl CrmStore for PostgresStore {
             Box::pin(async move {
                 let asked = texts(keys.iter().map(FieldKey::as_str).collect());
                 let rows = read(conn, NEWEST_VALUES, &at, [asked, int(decode::signed(bytes_max))]).await?;
+                let mut memory = ResultMemory::new(bytes_max);
                 let mut values = vec![None; keys.len()];
                 for row in &rows {
                     reject_too_large(row, 2)?;
@@ -171,7 +172,7 @@ impl CrmStore for PostgresStore {
                     let index = number.and_then(|number| usize::try_from(number - 1).ok());
                     let slot = index.and_then(|index| values.get_mut(index));
                     if let (Some(slot), Some(bytes)) = (slot, row.try_get(1)?) {
-                        *slot = Some(decode::value(bytes)?);
+                        *slot = Some(memory.charge(decode::value(bytes)?)?);
                     }
                 }
                 Ok(values)
@@ -191,11 +192,12 @@ impl CrmStore for PostgresStore {
             Box::pin(async move {
                 let params = [text(key.as_str()), int(limit.into()), int(decode::signed(bytes_max))];
                 let rows = read(conn, VALUES_OF_KEY, &at, params).await?;
+                let mut memory = ResultMemory::new(bytes_max);
                 let mut values = Vec::new();
                 for row in &rows {
                     reject_too_large(row, 1)?;
                     if let Some(bytes) = row.try_get(0)? {
-                        values.push(decode::value(bytes)?);
+                        values.push(memory.charge(decode::value(bytes)?)?);
                     }
                 }
                 Ok(values)
@@ -214,6 +216,7 @@ impl CrmStore for PostgresStore {
             Box::pin(async move {
                 let params = [int(limit.into()), int(decode::signed(bytes_max))];
                 let rows = read(conn, NEWEST_ENTRIES, &at, params).await?;
+                let mut memory = ResultMemory::new(bytes_max);
                 let mut entries: Vec<Entry> = Vec::new();
                 for row in &rows {
                     reject_too_large(row, 9)?;
@@ -223,7 +226,7 @@ impl CrmStore for PostgresStore {
                         entries.push(read_entry(row, id)?);
                     }
                     if let (Some(entry), Some(key)) = (entries.last_mut(), row.try_get(7)?) {
-                        entry.values.push((key, decode::value(row.try_get(8)?)?));
+                        entry.values.push((key, memory.charge(decode::value(row.try_get(8)?)?)?));
                     }
                 }
                 Ok(entries)

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use sluice_crm::{
     Address, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity, EntitySpec,
-    Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, Slug, plan,
+    Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, ResultMemory, Slug, plan,
 };
 use sluice_kit::{BoxFuture, Cause, StoreError};
 
@@ -109,7 +109,7 @@ impl CrmStore for SqliteStore {
                 return Ok(values);
             };
             let asked: Value = keys.iter().map(FieldKey::as_str).collect();
-            let mut budget = ByteBudget(bytes_max);
+            let mut budget = ByteBudget::new(bytes_max);
             let mut query = conn.prepare_cached(NEWEST_VALUES)?;
             let mut rows = query.query((reference, asked.to_string()))?;
             while let Some(row) = rows.next()? {
@@ -137,7 +137,7 @@ impl CrmStore for SqliteStore {
             let Some(reference) = reference_at(&conn, &at)? else {
                 return Ok(Vec::new());
             };
-            let mut budget = ByteBudget(bytes_max);
+            let mut budget = ByteBudget::new(bytes_max);
             let mut values = Vec::new();
             let mut query = conn.prepare_cached(VALUES_OF_KEY)?;
             let mut rows = query.query((reference, key.as_str(), limit))?;
@@ -164,7 +164,7 @@ impl CrmStore for SqliteStore {
             let mut query = conn.prepare_cached(NEWEST_ENTRIES)?;
             let mut entries =
                 query.query_map((reference, limit), read_entry)?.collect::<rusqlite::Result<Vec<Entry>>>()?;
-            let mut budget = ByteBudget(bytes_max);
+            let mut budget = ByteBudget::new(bytes_max);
             let mut query =
                 conn.prepare_cached("SELECT key, value FROM crm_value WHERE entry_id = ?1 ORDER BY key")?;
             for entry in &mut entries {
@@ -273,16 +273,23 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Value, SqlError> {
 }
 
 /// The bytes that a result may still take. They are subtracted before a value is decoded.
-struct ByteBudget(usize);
+struct ByteBudget {
+    bytes: usize,
+    memory: ResultMemory,
+}
 
 impl ByteBudget {
+    fn new(bytes_max: usize) -> Self {
+        Self { bytes: bytes_max, memory: ResultMemory::new(bytes_max) }
+    }
+
     fn take(&mut self, bytes: usize) -> Result<(), CrmSqlError> {
-        self.0 = self.0.checked_sub(bytes).ok_or(CrmFault::ResultTooLarge)?;
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(CrmFault::ResultTooLarge)?;
         Ok(())
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<Value, CrmSqlError> {
         self.take(bytes.len())?;
-        Ok(decode(bytes)?)
+        Ok(self.memory.charge(decode(bytes)?)?)
     }
 }

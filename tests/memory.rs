@@ -1,0 +1,178 @@
+//! The memory that the host takes for runs: what values are charged, and the ceiling of the process.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::harness::{Request, Server, ServerOptions, TestSite};
+
+/// 1,000 rows that are the same array of `columns` empty arrays. The heap holds one row, and the
+/// host 72 bytes for each of the arrays.
+fn dense(columns: usize) -> String {
+    format!("Array(1000).fill(Array({columns}).fill([]))")
+}
+
+/// Renders so slowly that requests pile up behind one another.
+const SLOW_TEMPLATE: &str =
+    "@foreach(row in var.rows)@foreach(cell in row){{ cell }}@endforeach@endforeach{{ var.is_set }}";
+
+fn page(value: &str) -> String {
+    let script = format!("setVariable('is_set', setVariable('rows', {value}))");
+    format!("<script scope=\"backend\">{script}</script>{SLOW_TEMPLATE}")
+}
+
+#[test]
+fn values_are_charged_for_what_they_hold() {
+    let heavy = dense(1_000);
+    let site = TestSite::with(&[
+        ("pages/variable.html", &page(&heavy)),
+        (
+            "pages/session.html",
+            "<script scope=\"backend\">response.json([
+                session.set('dense', Array(100).fill(Array(500).fill([]))),
+                session.set('text', 'x'.repeat(50000)),
+                session.set('list', Array(100).fill({ name: 'Ann', total: 12 })),
+            ])</script>",
+        ),
+        (
+            "pages/crm.html",
+            &format!(
+                "<script scope=\"backend\">try {{ setCrmField({{ slug: 'lead', fieldKey: 'a', value: {heavy} }}) }}
+                 catch (error) {{ response.json(error.message) }}</script>"
+            ),
+        ),
+        (
+            "pages/cookie.html",
+            &format!(
+                "<script scope=\"backend\">response.json(cookie.set('a', 'b', {{ x: {heavy} }}))</script>"
+            ),
+        ),
+        (
+            "pages/many.html",
+            "<script scope=\"backend\">let kept = 0;
+             for (let i = 0; i < 100; i++) kept += setVariable('v' + i, Array(100).fill(Array(100).fill([])));
+             setVariable('v0', 1); response.json([kept, setVariable('late', Array(100).fill(Array(90).fill([])))])</script>",
+        ),
+        ("pages/usual.html", "<script scope=\"backend\">
+            setVariable('rows', Array.from({ length: 2000 }, (_, i) => ({ id: i, name: 'row ' + i, tags: ['a', 'b'] })))
+         </script>{{ var.rows.length }}"),
+    ]);
+    site.write("sluice.toml", "[limits]\nfuel = 10_000_000_000\n");
+    let server = ServerOptions::of(site.path()).warm().start();
+    let get = |path: &str| server.get("localhost", path).body;
+    assert_eq!(get("/variable"), "false");
+    server.wait_until("the author is told why", || {
+        let runs = server.log_entries(&[("page", "pages/variable.html")]);
+        runs.iter().any(|entry| entry.to_string().contains("takes more memory than"))
+    });
+    assert_eq!(get("/session"), "[false,true,true]");
+    assert!(get("/crm").contains("takes more memory than"), "{}", get("/crm"));
+    assert_eq!(get("/cookie"), "false");
+    assert_eq!(get("/usual"), "2000");
+    // All values of a run share one quota, and a replaced value gives back its share.
+    let many: serde_json::Value = serde_json::from_str(&get("/many")).unwrap();
+    assert!((10..100).contains(&many[0].as_u64().unwrap()), "{many}");
+    assert_eq!(many[1], true);
+}
+
+#[test]
+fn resident_memory_returns_to_its_base_after_an_attack() {
+    const REQUESTS: usize = 48;
+    const MEMORY_MAX: u64 = 400_000_000;
+    // 190,000 arrays take 14 MB, which fits into the quota of one run.
+    let site = TestSite::with(&[("pages/attack.html", &page(&dense(190))), ("pages/index.html", "here")]);
+    let server = ServerOptions::of(site.path())
+        .warm()
+        .env("SLUICE_SERVER__MEMORY_MAX", &MEMORY_MAX.to_string())
+        .start();
+    assert_eq!(server.get("localhost", "/").body, "here");
+    let base = server.resident_bytes();
+    let (statuses, peak, is_over) = (Mutex::new(Vec::new()), Mutex::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let mut peak = peak.lock().unwrap();
+                *peak = server.resident_bytes().max(*peak);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        std::thread::scope(|attack| {
+            for _ in 0..REQUESTS {
+                attack.spawn(|| {
+                    let answer = server.get("localhost", "/attack");
+                    if answer.status == 200 {
+                        assert!(answer.body.ends_with("true"), "the variable is set");
+                    }
+                    statuses.lock().unwrap().push(answer.status);
+                });
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let statuses = statuses.into_inner().unwrap();
+    assert!(statuses.contains(&200), "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
+    let peak = peak.into_inner().unwrap();
+    assert!(peak < MEMORY_MAX, "{peak} bytes at the peak, {base} before");
+    server.wait_until("the resident memory is 1.5 times its base again", || {
+        server.resident_bytes() < base + base / 2
+    });
+}
+
+/// A host whose memory is full as soon as one request holds some.
+fn full_host() -> (TestSite, Server) {
+    let loops = "<script scope=\"backend\">while (true);</script>";
+    let site = TestSite::with(&[
+        ("pages/loop.html", loops),
+        ("pages/quick.html", "<script scope=\"backend\">response.json('quick')</script>"),
+        ("pages/plain.html", "plain"),
+        ("public/large.txt", &"x".repeat(100_000)),
+    ]);
+    site.write(
+        "brands/demo/brand.toml",
+        "default = true\n[[page]]\npath = \"/loop\"\nlimits = { fuel = 1_000_000_000_000_000, wall_ms_max = 600_000 }\n",
+    );
+    site.write(
+        "sluice.toml",
+        "[server]\nmemory_max = 1_000_000\nqueue_requests_max = 1\nqueue_wait = \"10m\"\n",
+    );
+    let server = ServerOptions::of(site.path()).warm().start();
+    (site, server)
+}
+
+fn send(to: SocketAddr, path: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(to).unwrap();
+    connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).unwrap();
+    connection
+}
+
+#[test]
+fn requests_wait_or_are_rejected_when_the_memory_is_full() {
+    let (_site, server) = full_host();
+    server.wait_told("not enough memory to use every sandbox");
+    // A request runs alone even if it needs more than all memory.
+    assert_eq!(server.get("localhost", "/quick").body, "\"quick\"");
+    assert_eq!(server.get("localhost", "/plain").body, "plain");
+    let limit = server.metric("sluice_memory_limit_bytes", &[]);
+    let base = server.metric("sluice_memory_reserved_bytes", &[]);
+    assert_eq!(limit, 1_000_000.0);
+    let _running = send(server.address, "/loop");
+    server.wait_for_metric("sluice_memory_reserved_bytes", &[], base + 20e6);
+    // There are more sandboxes, but no memory.
+    let _waiting = send(server.address, "/quick");
+    server.wait_for_metric("sluice_sandbox_waiting", &[], 1.0);
+    assert_eq!(server.metric("sluice_sandbox_running", &[]), 1.0);
+    let post = Request::new("POST", "/quick").host("localhost").header("content-type", "application/json");
+    for (what, answer) in [
+        ("the queue is full", server.get("localhost", "/quick")),
+        ("a page without a script", server.get("localhost", "/plain")),
+        ("a file", server.get("localhost", "/large.txt")),
+        ("a body", post.body(b"{\"a\": 1}").send(server.address)),
+    ] {
+        let retry_after = answer.header("retry-after");
+        assert_eq!((answer.status, retry_after.as_deref()), (503, Some("1")), "{what}");
+    }
+    assert_eq!(Request::get("/healthz").send(server.admin_address).status, 200);
+}

@@ -77,6 +77,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("handlebars", &["template", "server"]),
     ("lol_html", &["page"]),
     ("anyhow", &[]),
+    // The program chooses the allocator.
+    ("tikv-jemallocator", &[]),
 ];
 
 fn root() -> PathBuf {

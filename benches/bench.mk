@@ -1,6 +1,6 @@
 # Measures scripts in process, and the server under load. The benches use the release
 # profile, so that cargo compiles the dependencies only once.
-.PHONY: bench bench-dev load start test262
+.PHONY: bench bench-dev load soak start test262
 
 bench: ## Compare runs in the sandbox with native QuickJS
 	cargo bench --locked --profile release -p sluice-benches --bench script --bench template -- --quiet
@@ -15,6 +15,12 @@ load: ## Measure the server under load, with endless loops, a stalled receiver a
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load.sh
 	benches/load_ops.sh
+
+soak: ## Serve for 20 minutes (MINUTES=...) and fail if memory, descriptors or threads grow
+	@command -v wrk >/dev/null || apt-get install --yes wrk || \
+		{ echo "soak: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	benches/soak.sh
 
 start: ## Measure how long a server takes to start, with 10 and with 10,000 pages
 	cargo build $(CARGO_PROFILE) --locked -p sluice

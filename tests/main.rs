@@ -40,6 +40,7 @@ mod memory_reset;
 mod mistakes;
 mod new;
 mod operator_dir;
+mod outage;
 mod overload;
 mod postgres;
 mod proxies;

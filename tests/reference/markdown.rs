@@ -147,6 +147,11 @@ impl<'a> Schema<'a> {
         for (key, property) in properties(schema).filter(|(_, schema)| has_section(schema)) {
             let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
             let items = self.items(property);
+            // A table of tables with any names.
+            let named = self.resolved(property).get("additionalProperties");
+            let named =
+                named.map(|named| self.resolved(named)).filter(|named| named.get("properties").is_some());
+            let path = if named.is_some() { format!("{path}.NAME") } else { path };
             let heading = if items.is_some() { format!("[[{path}]]") } else { format!("[{path}]") };
             let _ = write!(out, "\n### {heading}\n\n{}\n", description(property));
             match items {
@@ -155,7 +160,7 @@ impl<'a> Schema<'a> {
                     out.push_str("\nThe keys are those of `[limits]` in `sluice.toml`, except `max`.\n");
                     out.push_str("\n```toml\n[limits]\nfuel = 2_000_000_000\n```\n");
                 }
-                None => self.table(out, &path, self.resolved(property), false),
+                None => self.table(out, &path, named.unwrap_or_else(|| self.resolved(property)), false),
             }
         }
     }

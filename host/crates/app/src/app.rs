@@ -34,7 +34,7 @@ use sluice_site::{Brand, load, user_cache};
 use sluice_store::Store;
 use sluice_store::location::{Location, LocationError, OpenError};
 use sluice_telemetry::Telemetry;
-use sluice_telemetry::metrics::{MemoryUsage, Metrics};
+use sluice_telemetry::metrics::{BrandState, MemoryUsage, Metrics};
 use sluice_telemetry::process;
 use sluice_text::printable::printable;
 
@@ -221,7 +221,8 @@ impl App {
         let pages = Arc::new(pages);
         let loaded = Arc::clone(&pages);
         Metrics::observe_pages(&telemetry.meter(), move || loaded.loaded());
-        Ok(Arc::new(Self {
+        let meter = telemetry.meter();
+        let app = Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             site_dir,
             places,
@@ -241,7 +242,10 @@ impl App {
             stopping: AtomicBool::new(false),
             clock,
             seed,
-        }))
+        });
+        let seen = Arc::downgrade(&app);
+        Metrics::observe_brands(&meter, move || seen.upgrade().map(|app| app.brand_states()));
+        Ok(app)
     }
 
     /// The same site on another database.
@@ -277,6 +281,17 @@ impl App {
     /// The state that is served now. A caller that holds it keeps it when the site is reloaded.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
+    }
+
+    /// Whether each brand is served, and as its files are.
+    fn brand_states(&self) -> Vec<(String, BrandState)> {
+        let live = self.live();
+        let state = |id: &str| match live.faults.get(id) {
+            None => BrandState::Served,
+            Some(fault) if fault.is_served => BrandState::Outdated,
+            Some(_) => BrandState::Unavailable,
+        };
+        live.site.brands().map(|brand| (brand.id.clone(), state(&brand.id))).collect()
     }
 
     /// Serves `live` from now on.

@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+pub mod faults;
 mod job_metrics;
 pub mod jobs;
 pub mod load;

@@ -1,9 +1,9 @@
 //! Loads the site: settings, brands, pages and secrets. The new state is built next to the one
 //! that is served, and replaces it as a whole.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -22,6 +22,7 @@ use sluice_site::load::{Loader, PageProblem, index_key};
 use sluice_site::{Brand, Site, SiteError, brand_ids};
 use sluice_store::Store;
 
+use crate::faults::{BrandFault, Clash, settle_hosts};
 use crate::request::ReadRules;
 
 /// The part of the program that a reload replaces as a whole.
@@ -34,6 +35,8 @@ pub struct Live {
     pub secrets: Secrets,
     /// The value of each limit, and which setting it comes from.
     pub limits: LimitPolicy,
+    /// The brands whose files are not in use, by id.
+    pub faults: BTreeMap<String, BrandFault>,
 }
 
 /// The result of a reload.
@@ -87,8 +90,6 @@ pub enum Problem {
         /// Whether an earlier version of it is served instead.
         kept: bool,
     },
-    /// Two brands claim the same hosts.
-    Hosts(SiteError),
     /// The secrets cannot be read.
     Secrets(LoadError),
     /// A page does not compile.
@@ -111,12 +112,8 @@ impl fmt::Display for Problem {
                 write!(f, "brand {brand}: {error}; its last good version is served")
             }
             Self::Brand { brand, error, kept: false } => {
-                write!(f, "brand {brand}: {error}; the brand is not served")
+                write!(f, "brand {brand}: {error}; its visitors get status 503")
             }
-            Self::Hosts(clash) => write!(
-                f,
-                "{clash}; a brand that changed this is served as before, and a new brand is not served"
-            ),
             Self::Secrets(error) => write!(f, "{error}; the previous secrets stay in use"),
             Self::Page { brand, problem } => {
                 let kept = if problem.kept { "; its last good version is served" } else { "" };
@@ -175,6 +172,12 @@ impl LoadError {
         };
         Some(format!("brands/{brand}/{file}"))
     }
+
+    /// Whether the cause is the database, and not a file of the brand.
+    fn is_outage(&self) -> bool {
+        // `Failed` is the database's answer to what a brand's `crm.toml` declares.
+        matches!(self, Self::ApplySchema { error, .. } if !matches!(error, StoreError::Failed(_)))
+    }
 }
 
 /// What loading uses of the running program.
@@ -190,8 +193,8 @@ pub(crate) struct LoadContext<'a> {
 /// Loads everything. `old` is what is served now, or `None` at start.
 ///
 /// # Errors
-/// At start: any mistake in the settings, in a `crm.toml` or in the secrets. At a reload: only
-/// mistakes that leave nothing to serve. The others are problems in the report.
+/// Nothing can be served. At start also: the database fails, or the secrets cannot be read. What is
+/// wrong with single brands is a problem in the report.
 pub(crate) async fn load(
     context: &LoadContext<'_>,
     config: &SiteConfig,
@@ -202,6 +205,7 @@ pub(crate) async fn load(
         sandbox: context.sandbox,
         pages: context.pages,
         limits: &limits,
+        operator: &config.brands,
         progress: context.progress,
     };
     let mut report = ReloadReport::default();
@@ -213,14 +217,28 @@ pub(crate) async fn load(
                 brands.push(Arc::new(brand));
                 report.crm_changes.extend(crm_changes);
             }
-            Err(error) if old.is_none() => return Err(error),
+            Err(error) if old.is_none() && error.is_outage() => return Err(error),
             Err(error) => {
-                report.problems.push(Problem::Brand { brand: id, error, kept: known.is_some() });
-                brands.extend(known.cloned());
+                let kept = known.filter(|known| known.outage.is_none());
+                brands.push(match kept {
+                    Some(kept) => under_the_operator(kept, &loader),
+                    None => Arc::new(loader.unavailable(&id, &brand_dir(context, &id))),
+                });
+                report.problems.push(Problem::Brand { brand: id, error, kept: kept.is_some() });
             }
         }
     }
-    let site = assemble(brands, old, &mut report)?;
+    let (brands, clashes) = settle_hosts(brands, old.map(|old| &old.site));
+    report.problems.extend(clashes.into_iter().map(|Clash { brand, error, is_served }| Problem::Brand {
+        brand,
+        error: LoadError::Site(error),
+        kept: is_served,
+    }));
+    let faults = faults(&report);
+    if old.is_none() && brands.iter().all(|brand| brand.outage.is_some()) {
+        return Err(first_error(report));
+    }
+    let site = Site::new(brands).map_err(LoadError::Site)?;
     let secrets = match (load_secrets(&site, context.secrets_dir), old) {
         (Ok(secrets), _) => secrets,
         (Err(error), Some(old)) => {
@@ -237,7 +255,45 @@ pub(crate) async fn load(
         trusted_proxies: config.server.trusted_proxies.clone(),
         trusted_host_header: config.server.trusted_host_header,
     };
-    Ok((Live { site, read_rules, secrets, limits }, report))
+    Ok((Live { site, read_rules, secrets, limits, faults }, report))
+}
+
+fn brand_dir(context: &LoadContext<'_>, id: &str) -> PathBuf {
+    context.site_dir.join("brands").join(id)
+}
+
+/// The served version of a brand, with the domains that the operator gives it now.
+fn under_the_operator(brand: &Arc<Brand>, loader: &Loader<'_>) -> Arc<Brand> {
+    let hosts = brand.hosts.clone().decided_by(loader.domains_of(&brand.id));
+    if hosts == brand.hosts {
+        return Arc::clone(brand);
+    }
+    let mut brand = Brand::clone(brand);
+    brand.hosts = hosts;
+    Arc::new(brand)
+}
+
+/// The faults of brands, by id. The first one of a brand is reported.
+fn faults(report: &ReloadReport) -> BTreeMap<String, BrandFault> {
+    let mut faults = BTreeMap::new();
+    for problem in &report.problems {
+        if let Problem::Brand { brand, error, kept } = problem {
+            let fault = faults.entry(brand.clone());
+            let fault = fault.or_insert_with(|| BrandFault { reason: error.to_string(), is_served: *kept });
+            // A version that was kept may lose its Hosts to another brand.
+            fault.is_served &= kept;
+        }
+    }
+    faults
+}
+
+/// Why the first brand cannot be served.
+fn first_error(report: ReloadReport) -> LoadError {
+    let errors = report.problems.into_iter().filter_map(|problem| match problem {
+        Problem::Brand { error, .. } => Some(error),
+        _ => None,
+    });
+    errors.into_iter().next().unwrap_or(LoadError::Site(SiteError::NoBrand))
 }
 
 /// Loads a brand. Returns the changes to its CRM, too.
@@ -247,7 +303,8 @@ async fn load_brand(
     id: &str,
     known: Option<&Arc<Brand>>,
 ) -> Result<(Brand, Vec<String>), LoadError> {
-    let dir = context.site_dir.join("brands").join(id);
+    let known = known.filter(|known| known.outage.is_none());
+    let dir = brand_dir(context, id);
     let brand = loader.brand(id, &dir, known.map(Arc::as_ref)).await.map_err(LoadError::Site)?;
     let is_same = known.is_some_and(|known| known.crm_toml == brand.crm_toml);
     let crm_changes =
@@ -266,45 +323,6 @@ async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> Result<Vec<Str
     Ok(changes)
 }
 
-/// Makes a site of the brands. If two brands claim the same hosts, the brands that changed their
-/// hosts are replaced by their served versions, and new brands are left out.
-fn assemble(
-    mut brands: Vec<Arc<Brand>>,
-    old: Option<&Live>,
-    report: &mut ReloadReport,
-) -> Result<Site, LoadError> {
-    loop {
-        let clash = match Site::new(brands.clone()) {
-            Ok(site) => return Ok(site),
-            Err(clash) => clash,
-        };
-        let SiteError::Hosts { first, second, .. } = &clash else { return Err(LoadError::Site(clash)) };
-        let served = |id: &String| old?.site.brands().find(|brand| brand.id == *id);
-        let mut changed = false;
-        brands.retain_mut(|brand| {
-            if (brand.id != *first && brand.id != *second) || is_served(old, brand) {
-                return true;
-            }
-            match served(&brand.id) {
-                Some(known) if known.has_hosts_of(brand) => true,
-                Some(known) => {
-                    *brand = Arc::clone(known);
-                    changed = true;
-                    true
-                }
-                None => {
-                    changed = old.is_some();
-                    !changed
-                }
-            }
-        });
-        if !changed {
-            return Err(LoadError::Site(clash));
-        }
-        report.problems.push(Problem::Hosts(clash));
-    }
-}
-
 /// Whether `brand` is the loaded brand that is already served, and not a new version of it.
 fn is_served(old: Option<&Live>, brand: &Arc<Brand>) -> bool {
     old.is_some_and(|old| old.site.brands().any(|known| Arc::ptr_eq(known, brand)))
@@ -318,7 +336,7 @@ fn report_pages(site: &Site, old: Option<&Live>, report: &mut ReloadReport) {
         let problems = brand.problems.iter().cloned();
         report.problems.extend(problems.map(|problem| Problem::Page { brand: brand.id.clone(), problem }));
     }
-    report.brands = site.brands().count();
+    report.brands = site.brands().filter(|brand| brand.outage.is_none()).count();
     report.pages = site.brands().map(|brand| brand.pages.pages().count()).sum();
 }
 

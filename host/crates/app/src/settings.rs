@@ -18,7 +18,7 @@ impl Settings {
     }
 
     /// The settings after a reload of `fresh`: those that can change while the program runs
-    /// (`[limits]`) are new. Returns a problem for each other setting that changed, too.
+    /// (`[limits]` and `[brands]`) are new. Returns a problem for each other setting that changed, too.
     pub(crate) fn with(&self, mut fresh: SiteConfig) -> (Self, Vec<Problem>) {
         let old = &self.in_file;
         let settings = [
@@ -42,11 +42,12 @@ impl Settings {
         let in_use = SiteConfig {
             limits: fresh.limits.clone(),
             limits_from_environment: fresh.limits_from_environment,
+            brands: fresh.brands.clone(),
             ..self.in_use.clone()
         };
         // The other sections of `in_file` stay as they were at start, so that later reloads still
         // report the change.
-        let in_file = SiteConfig { limits: fresh.limits, ..old.clone() };
+        let in_file = SiteConfig { limits: fresh.limits, brands: fresh.brands, ..old.clone() };
         (Self { in_file, in_use }, restarts)
     }
 }

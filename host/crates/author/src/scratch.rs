@@ -78,6 +78,14 @@ pub enum BrandError {
         /// The site's brands.
         known: Vec<String>,
     },
+    /// The files of the brand cannot be loaded.
+    #[error("brand {id}: {reason}")]
+    Unavailable {
+        /// The brand.
+        id: String,
+        /// Why it cannot be loaded.
+        reason: String,
+    },
     /// No brand has the given name.
     #[error("there is no brand \"{id}\"{}; there is {}", hint(.id, .known), .known.join(", "))]
     Unknown {
@@ -166,13 +174,23 @@ impl Scratch {
     /// The brand `id`. Without an id: the only brand, or else the default brand.
     ///
     /// # Errors
-    /// There is no such brand, or the site has several and no default.
+    /// There is no such brand, it cannot be loaded, or the site has several and no default.
     pub fn brand(&self, id: Option<&str>) -> Result<Arc<Brand>, BrandError> {
+        let brand = self.chosen(id)?;
+        match self.base.live().faults.get(&brand.id) {
+            Some(fault) => {
+                Err(BrandError::Unavailable { id: brand.id.clone(), reason: fault.reason.clone() })
+            }
+            None => Ok(brand),
+        }
+    }
+
+    fn chosen(&self, id: Option<&str>) -> Result<Arc<Brand>, BrandError> {
         let brands = self.brands();
         let known = || brands.iter().map(|brand| brand.id.clone()).collect();
         let Some(id) = id else {
             let only = if let [only] = brands.as_slice() { Some(only) } else { None };
-            let default = || brands.iter().find(|brand| brand.is_default());
+            let default = || brands.iter().find(|brand| brand.hosts.is_default());
             let brand = only.or_else(default).cloned();
             return brand.ok_or_else(|| BrandError::Unnamed { known: known() });
         };

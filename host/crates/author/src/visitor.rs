@@ -73,7 +73,7 @@ impl Visitor {
     /// # Errors
     /// [`VisitError::NoHost`].
     pub fn new(app: Arc<App>, brand: Arc<Brand>) -> Result<Self, VisitError> {
-        let host = brand.own_host().ok_or_else(|| VisitError::NoHost(brand.id.clone()))?;
+        let host = brand.hosts.example().ok_or_else(|| VisitError::NoHost(brand.id.clone()))?;
         Ok(Self { app, brand, host, is_https: false, cookies: Vec::new() })
     }
 

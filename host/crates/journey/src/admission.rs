@@ -6,6 +6,7 @@ use sluice_app::observe::{Event, Observation};
 use sluice_app::request::Method;
 use sluice_app::response::Reply;
 use sluice_session::rate::Requester;
+use sluice_site::Outage;
 
 use super::page_journey::Journey;
 
@@ -41,6 +42,16 @@ pub(super) fn reject_cross_origin(journey: &Journey<'_>) -> Result<(), Reply> {
 pub(super) fn too_busy(observation: &mut Observation) -> Reply {
     observation.tell(Event::Rejected { reason: "overload" });
     try_again(503, "Too busy at the moment", 1)
+}
+
+/// The reply of a brand that cannot be loaded.
+pub(super) fn out_of_service(outage: &Outage) -> Reply {
+    let mut reply = try_again(503, "This site is not available at the moment", 60);
+    if let Some(page) = &outage.page {
+        reply.body = page.clone().into();
+    }
+    reply.set_header("cache-control", "no-store".into());
+    reply
 }
 
 /// A reply that asks the client to try again after some seconds.

@@ -29,7 +29,7 @@ use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
 
-use admission::{admit, reject_cross_origin, try_again};
+use admission::{admit, out_of_service, reject_cross_origin, try_again};
 use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
 use run::{admit_run, run_script};
@@ -69,14 +69,9 @@ async fn serve(
         return reply;
     };
     observation.tell(Event::BrandFound { brand: &brand });
-    let mut reply = match match_path(&brand, &request) {
-        Match::Page(matched) => {
-            let answered = serve_page(app, &live, &matched, &mut request, &mut observation).await;
-            answered.unwrap_or_else(|early| early)
-        }
-        Match::File(matched) => serve_file(app, files, &matched, &request, &mut observation).await,
-        Match::Nothing(path) => serve_nothing(app, &brand, &path, &request, &observation).await,
-        Match::Reply(reply) => reply,
+    let mut reply = match &brand.outage {
+        Some(outage) => out_of_service(outage),
+        None => serve_brand(app, files, &live, &brand, &mut request, &mut observation).await,
     };
     reply.standing = brand.headers.clone();
     observation.finish(&request, &mut reply);
@@ -89,6 +84,26 @@ async fn serve(
         reply.standing = brand.headers.clone();
     }
     reply
+}
+
+/// Answers with what a brand has at the path.
+async fn serve_brand(
+    app: &App,
+    files: &CompressedFiles,
+    live: &Live,
+    brand: &Arc<Brand>,
+    request: &mut PageRequest,
+    observation: &mut Observation,
+) -> Reply {
+    match match_path(brand, request) {
+        Match::Page(matched) => {
+            let answered = serve_page(app, live, &matched, request, observation).await;
+            answered.unwrap_or_else(|early| early)
+        }
+        Match::File(matched) => serve_file(app, files, &matched, request, observation).await,
+        Match::Nothing(path) => serve_nothing(app, brand, &path, request, observation).await,
+        Match::Reply(reply) => reply,
+    }
 }
 
 /// Answers with a page. A step that ends the journey early returns its reply as the error.

@@ -6,6 +6,7 @@
 mod read;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,8 +28,8 @@ use crate::domain::Domain;
 use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
-pub use read::{ConfigError, read_brand, read_site};
-use values::{DurationText, Network, duration, networks, share, threads, write_duration};
+pub use read::{ConfigError, read_brand, read_site, salvage_hosts};
+use values::{DurationText, Network, duration, networks, operator_brands, share, threads, write_duration};
 
 /// Settings of the host, in `sluice.toml` in the site folder. Every setting has a default, so the
 /// file may be empty or missing.
@@ -53,6 +54,9 @@ pub struct SiteConfig {
     /// Limits of every run, of its data, and of compiling pages. `[limits]` in `brand.toml` and
     /// `limits` of a page override them.
     pub limits: SiteLimits,
+    /// What the operator decides about the brand in the folder `brands/NAME`.
+    #[serde(deserialize_with = "operator_brands")]
+    pub brands: BTreeMap<String, OperatorBrand>,
     /// The names of the limits that the environment sets.
     #[serde(skip)]
     pub limits_from_environment: Vec<String>,
@@ -116,6 +120,16 @@ pub struct ServerConfig {
     /// default, the `Host` header decides, which the proxies must then pass on.
     #[schemars(example = &"x-forwarded-host")]
     pub trusted_host_header: Option<TrustedHostHeader>,
+}
+
+/// `[brands.NAME]` of `sluice.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperatorBrand {
+    /// The host names of this brand. They replace `domains` in its `brand.toml`, and no other brand can
+    /// claim them. Set this for every brand if you do not trust all authors.
+    #[schemars(example = ["shop.example", "*.shop.example"])]
+    pub domains: Option<Vec<Domain>>,
 }
 
 /// A header in which proxies name the host that the visitor asked for.
@@ -306,8 +320,8 @@ pub struct BrandConfig {
     /// set it.
     #[schemars(example = true)]
     pub default: bool,
-    /// The host names of this brand. An exact name takes precedence over a wildcard, and a longer
-    /// wildcard over a shorter one. No two brands may list the same name.
+    /// The host names of this brand. Two brands cannot claim the same hosts, not even with a wildcard,
+    /// unless `[brands.NAME] domains` in `sluice.toml` decides.
     #[schemars(example = ["shop.example", "*.shop.example"])]
     pub domains: Vec<Domain>,
     /// The response if the script of a page fails.

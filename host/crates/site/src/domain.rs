@@ -38,6 +38,14 @@ impl Domain {
         fits.then_some(Fit { is_exact: !self.is_wildcard, bytes: self.name.len() })
     }
 
+    /// Whether every Host that `other` matches also matches this domain.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        match other.is_wildcard {
+            true => self.is_wildcard && (self.name == other.name || self.fit(&other.name).is_some()),
+            false => self.fit(&other.name).is_some(),
+        }
+    }
+
     /// A Host that this domain matches.
     pub(crate) fn example(&self) -> String {
         if self.is_wildcard { format!("www.{}", self.name) } else { self.name.clone() }

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod files;
 pub mod folder;
 pub mod headers;
+pub mod hosts;
 pub mod load;
 pub mod pattern;
 pub mod places;
@@ -30,9 +31,9 @@ use sluice_page::Page;
 
 use access::AccessRules;
 use config::{BrandConfig, ConfigError};
-use domain::{Domain, Fit};
 use files::FileError;
 use headers::StandingHeaders;
+use hosts::{HostClash, Hosts};
 use load::{CompileIndex, PageProblem};
 use public::PublicFiles;
 use table::PageTable;
@@ -64,11 +65,14 @@ pub enum SiteError {
     #[error("there is no brand that can be served")]
     NoBrand,
     /// Two brands claim the same Hosts.
-    #[error("brands {first} and {second} both {clash}")]
+    #[error(
+        "brands {first} and {second} both {clash}; the operator can decide in sluice.toml, with \
+             `[brands.NAME] domains`"
+    )]
     Hosts {
-        /// The id of one brand.
+        /// The id that comes first in the alphabet.
         first: String,
-        /// The id of the other.
+        /// The id of the other brand.
         second: String,
         /// What both claim.
         clash: HostClash,
@@ -78,28 +82,20 @@ pub enum SiteError {
     CompilerThread,
 }
 
-/// What two brands both claim.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HostClash {
-    /// Every Host that no brand lists.
-    #[error("set `default = true`")]
-    Default,
-    /// One domain.
-    #[error("list the domain {0}")]
-    Domain(Domain),
-}
-
 /// All brands that are served.
 pub struct Site {
     brands: Vec<Arc<Brand>>,
 }
 
 /// One tenant, with its own pages, sessions, CRM and keys.
+#[derive(Clone)]
 pub struct Brand {
     /// The name of the brand's folder.
     pub id: String,
-    domains: Vec<Domain>,
-    is_default: bool,
+    /// The Hosts that it serves.
+    pub hosts: Hosts,
+    /// If set, the brand cannot be loaded and no version of it is served.
+    pub outage: Option<Outage>,
     /// `[variables]`.
     pub variables: Arc<Map<String, Value>>,
     /// Whether scripts get the bodies of HTML forms.
@@ -127,25 +123,28 @@ pub struct Brand {
     pub compiled: Vec<String>,
 }
 
+/// What visitors of a brand that cannot be loaded get: status 503.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outage {
+    /// The text of the brand's `public/503.html`.
+    pub page: Option<String>,
+}
+
 impl Site {
-    /// The site that consists of `brands`.
+    /// The site that consists of `brands`, which do not claim the same Hosts.
     ///
     /// # Errors
-    /// [`SiteError::NoBrand`], or [`SiteError::Hosts`] if two brands claim the same Hosts.
+    /// [`SiteError::NoBrand`].
     pub fn new(brands: Vec<Arc<Brand>>) -> Result<Self, SiteError> {
-        if brands.is_empty() {
-            return Err(SiteError::NoBrand);
-        }
-        check_hosts(&brands)?;
-        Ok(Self { brands })
+        if brands.is_empty() { Err(SiteError::NoBrand) } else { Ok(Self { brands }) }
     }
 
     /// The brand whose domain matches `host` (a Host header) best, or else the default brand.
     pub fn brand(&self, host: &str) -> Option<&Arc<Brand>> {
         let host = canonical_host(host);
-        let named = self.brands.iter().filter_map(|brand| Some((brand.fit(&host)?, brand)));
+        let named = self.brands.iter().filter_map(|brand| Some((brand.hosts.fit(&host)?, brand)));
         let best = named.max_by_key(|(fit, _)| *fit).map(|(_, brand)| brand);
-        best.or_else(|| self.brands.iter().find(|brand| brand.is_default))
+        best.or_else(|| self.brands.iter().find(|brand| brand.hosts.is_default()))
     }
 
     /// All brands.
@@ -155,30 +154,16 @@ impl Site {
 }
 
 impl Brand {
-    /// How well the best matching domain matches `host`.
-    fn fit(&self, host: &str) -> Option<Fit> {
-        self.domains.iter().filter_map(|domain| domain.fit(host)).max()
-    }
-
-    /// Whether the brand serves every Host that no brand lists.
-    pub fn is_default(&self) -> bool {
-        self.is_default
-    }
-
-    /// A Host that this brand serves. `None` if it serves none.
-    pub fn own_host(&self) -> Option<String> {
-        let own = self.domains.first().map(Domain::example);
-        own.or_else(|| self.is_default.then(|| "localhost".to_owned()))
+    /// Why this brand cannot be served besides the brand `first`, which has precedence.
+    pub fn clash(&self, first: &Self) -> Option<SiteError> {
+        let clash = self.hosts.clash(&first.hosts, &first.id)?;
+        let (one, other) = if first.id < self.id { (first, self) } else { (self, first) };
+        Some(SiteError::Hosts { first: one.id.clone(), second: other.id.clone(), clash })
     }
 
     /// The page that the brand shows for paths where nothing exists.
     pub fn not_found_page(&self) -> Option<&Arc<Page>> {
         self.pages.exact("/404")
-    }
-
-    /// Whether both brands serve the same Hosts.
-    pub fn has_hosts_of(&self, other: &Self) -> bool {
-        self.is_default == other.is_default && self.domains == other.domains
     }
 }
 
@@ -227,22 +212,4 @@ pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
 pub fn limit_layers<'a>(id: &'a str, config: &'a BrandConfig, path: &str) -> BrandLayers<'a> {
     let own = config.page.iter().find(|page| page.path == path);
     BrandLayers { brand: id, own: &config.limits, page: own.map(|page| (page.path.as_str(), &page.limits)) }
-}
-
-fn check_hosts(brands: &[Arc<Brand>]) -> Result<(), SiteError> {
-    let both = |first: &Brand, second: &Brand, clash| {
-        Err(SiteError::Hosts { first: first.id.clone(), second: second.id.clone(), clash })
-    };
-    let defaults: Vec<&Arc<Brand>> = brands.iter().filter(|brand| brand.is_default).collect();
-    if let [first, second, ..] = defaults.as_slice() {
-        return both(first, second, HostClash::Default);
-    }
-    for (index, brand) in brands.iter().enumerate() {
-        for domain in &brand.domains {
-            if let Some(other) = brands.iter().skip(index + 1).find(|other| other.domains.contains(domain)) {
-                return both(brand, other, HostClash::Domain(domain.clone()));
-            }
-        }
-    }
-    Ok(())
 }

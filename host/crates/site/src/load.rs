@@ -1,15 +1,16 @@
 //! Loads a brand from its folder. A page whose files have not changed since an earlier
 //! compilation is not compiled again. A page that no longer compiles keeps its last good content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Map;
 
 use sluice_kit::progress::Progress;
-use sluice_limits::Limits;
 use sluice_limits::policy::{BrandLayers, ClampedLimit, LimitPolicy, Origin};
+use sluice_limits::{LimitOverrides, Limits};
 use sluice_page::store::PageStore;
 use sluice_page::{self as page, CompiledPage, ContentRef, Page, PageContent};
 use sluice_sandbox::Sandbox;
@@ -18,13 +19,20 @@ use sluice_sandbox::outcome::Failure;
 use sluice_text::printable::printable;
 use sluice_text::suggest;
 
+use crate::access::AccessRules;
 use crate::compile::{Compiled, Compiler, Made, ToCompile};
-use crate::config::{self, BrandConfig, PageConfig};
+use crate::config::{self, BrandConfig, OperatorBrand, PageConfig};
+use crate::domain::Domain;
 use crate::files::{self, FileError};
 use crate::folder::{BrandFolder, Dependency, content_key};
+use crate::headers::StandingHeaders;
+use crate::hosts::Hosts;
 use crate::public::PublicFiles;
 use crate::table::{PageTable, url_path};
-use crate::{Brand, SiteError, limit_layers};
+use crate::{Brand, Outage, SiteError, limit_layers};
+
+/// What visitors of a brand that cannot be loaded see, relative to its folder.
+const OUTAGE_PAGE: &str = "public/503.html";
 
 /// The files that pages used when they were compiled, by the key of the page by itself.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +63,8 @@ pub struct Loader<'a> {
     pub pages: &'a PageStore,
     /// Decides which limits apply to a page.
     pub limits: &'a LimitPolicy,
+    /// `[brands]` of `sluice.toml`.
+    pub operator: &'a BTreeMap<String, OperatorBrand>,
     /// Shows how many pages have been compiled.
     pub progress: &'a Progress,
 }
@@ -92,6 +102,7 @@ impl Loader<'_> {
         };
         let folder = BrandFolder::new(dir)?;
         log_setting_warnings(self.limits, id, &config, &folder);
+        self.log_ignored_domains(id, &config);
         let mut loading = BrandLoad {
             folder,
             known: old.map_or_else(|| self.stored_index(dir), |old| old.index.clone()),
@@ -120,8 +131,8 @@ impl Loader<'_> {
         Ok(Brand {
             id: id.to_owned(),
             dir: dir.to_owned(),
-            domains: config.domains.clone(),
-            is_default: config.default,
+            hosts: Hosts::of_brand(config.domains.clone(), config.default).decided_by(self.domains_of(id)),
+            outage: None,
             variables: Arc::new(config.variables),
             form_bodies: config.form_bodies,
             compress: config.compress,
@@ -135,6 +146,47 @@ impl Loader<'_> {
             problems,
             compiled,
         })
+    }
+
+    /// The brand in `dir`, which cannot be loaded. It keeps the Hosts that can be read from its
+    /// `brand.toml`, and its visitors get `public/503.html` if there is such a file.
+    pub fn unavailable(&self, id: &str, dir: &Path) -> Brand {
+        let (domains, is_default) = config::salvage_hosts(dir);
+        let page = files::read(dir, OUTAGE_PAGE).ok().map(|source| source.text);
+        let own = LimitOverrides::default();
+        Brand {
+            id: id.to_owned(),
+            dir: dir.to_owned(),
+            hosts: Hosts::of_brand(domains, is_default).decided_by(self.domains_of(id)),
+            outage: Some(Outage { page }),
+            variables: Arc::new(Map::new()),
+            form_bodies: false,
+            compress: false,
+            headers: StandingHeaders::default(),
+            access: AccessRules::default(),
+            pages: PageTable::default(),
+            public: PublicFiles::default(),
+            crm_toml: String::new(),
+            limits: self.limits.effective(BrandLayers { brand: id, own: &own, page: None }),
+            index: CompileIndex::default(),
+            problems: Vec::new(),
+            compiled: Vec::new(),
+        }
+    }
+
+    /// The domains that the operator gives to a brand. `None` leaves the decision to the brand.
+    pub fn domains_of(&self, id: &str) -> Option<&[Domain]> {
+        self.operator.get(id)?.domains.as_deref()
+    }
+
+    fn log_ignored_domains(&self, id: &str, config: &BrandConfig) {
+        let Some(domains) = self.domains_of(id) else { return };
+        for ignored in config.domains.iter().filter(|own| !domains.contains(own)) {
+            tracing::warn!(
+                brand = id,
+                "brands/{id}/brand.toml, domains: {ignored} is ignored, because sluice.toml sets [brands.{id}] domains"
+            );
+        }
     }
 
     /// All pages with the names of their files. The pages that have changed are compiled together.

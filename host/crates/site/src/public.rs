@@ -51,7 +51,7 @@ fn header_value<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error>
 }
 
 /// The public files of a brand, by canonical path.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PublicFiles {
     by_path: HashMap<String, Arc<PublicFile>>,
 }

@@ -9,7 +9,7 @@ use sluice_http::path::CanonicalPath;
 pub type RouteParams = Vec<(String, String)>;
 
 /// Pages by path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PageTable<P> {
     exact: HashMap<String, P>,
     /// The longest literal prefix comes first.

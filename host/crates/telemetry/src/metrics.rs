@@ -58,6 +58,17 @@ pub struct MemoryUsage {
     pub limit: usize,
 }
 
+/// Whether a brand is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrandState {
+    /// As its files are.
+    Served,
+    /// In its last good version, because its files cannot be loaded.
+    Outdated,
+    /// Not at all: its visitors get status 503.
+    Unavailable,
+}
+
 /// Every instrument that requests touch.
 #[derive(Debug)]
 pub struct Metrics {
@@ -193,6 +204,38 @@ impl Metrics {
             .with_unit("{page}")
             .with_callback(move |observer| observer.observe(loaded() as u64, &[]))
             .build();
+    }
+
+    /// Publishes which brands are not served as their files are. `states` is called when metrics are
+    /// read.
+    pub fn observe_brands(
+        meter: &Meter,
+        states: impl Fn() -> Option<Vec<(String, BrandState)>> + Clone + Send + Sync + 'static,
+    ) {
+        let gauge = |name: &'static str, what: &'static str, counted: BrandState| {
+            let states = states.clone();
+            meter
+                .u64_observable_gauge(name)
+                .with_description(what)
+                .with_unit("{brand}")
+                .with_callback(move |observer| {
+                    for (brand, state) in states().unwrap_or_default() {
+                        observer
+                            .observe(u64::from(state == counted), &[KeyValue::new("sluice.brand", brand)]);
+                    }
+                })
+                .build();
+        };
+        gauge(
+            "sluice.brand.unavailable",
+            "1 if the brand cannot be loaded and its visitors get 503",
+            BrandState::Unavailable,
+        );
+        gauge(
+            "sluice.brand.outdated",
+            "1 if the brand's files cannot be loaded and its last good version is served",
+            BrandState::Outdated,
+        );
     }
 
     /// Counts a request that is being answered.

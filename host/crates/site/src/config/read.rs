@@ -9,6 +9,10 @@ use std::path::{Component, Path, PathBuf};
 use sluice_text::suggest;
 
 use super::{BrandConfig, SiteConfig};
+use crate::domain::Domain;
+
+/// How often [`salvage_hosts`] drops the last lines that cannot be parsed.
+const SALVAGE_ATTEMPTS: usize = 16;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +122,31 @@ fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigEr
 pub fn read_brand(brand_dir: &Path) -> Result<BrandConfig, ConfigError> {
     let path = brand_dir.join("brand.toml");
     parse(&path.display().to_string(), &read_optional(&path)?)
+}
+
+/// The hosts in a `brand.toml` that may be invalid: `domains` and `default`, as far as they can be read
+/// before the first syntax mistake.
+pub fn salvage_hosts(brand_dir: &Path) -> (Vec<Domain>, bool) {
+    let mut text = read_optional(&brand_dir.join("brand.toml")).unwrap_or_default();
+    let mut table = toml::Table::new();
+    // A mistake in a value of several lines may be found only at the end of the file.
+    for _ in 0..SALVAGE_ATTEMPTS {
+        match toml::from_str(&text) {
+            Ok(parsed) => {
+                table = parsed;
+                break;
+            }
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                let line = text.get(..at).and_then(|before| before.rfind('\n')).unwrap_or(0);
+                text.truncate(line);
+            }
+        }
+    }
+    let listed = table.get("domains").and_then(toml::Value::as_array).into_iter().flatten();
+    let domains = listed.filter_map(|domain| Domain::try_from(domain.as_str()?.to_owned()).ok());
+    let is_default = table.get("default").and_then(toml::Value::as_bool).unwrap_or(false);
+    (domains.collect(), is_default)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {

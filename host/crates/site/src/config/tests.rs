@@ -72,3 +72,32 @@ fn only_the_environment_names_places_outside_the_data_folder() {
     }
     assert!(read("[database]\nurl = \"postgres://db/site\"", &[]).is_ok());
 }
+
+#[test]
+fn two_brands_cannot_have_the_same_domain_in_sluice_toml() {
+    let error =
+        read("[brands.a]\ndomains = [\"x.ex\"]\n[brands.b]\ndomains = [\"*.y.ex\", \"X.ex.\"]\n", &[]);
+    let error = error.unwrap_err();
+    assert!(error.contains("[brands.a] and [brands.b] both list the domain x.ex"), "{error}");
+    let brands =
+        read("[brands.a]\n[brands.b]\ndomains = [\"*.x.ex\"]\n[brands.c]\ndomains = [\"a.x.ex\"]\n", &[]);
+    assert_eq!(brands.unwrap().brands.len(), 3, "the operator may nest domains");
+}
+
+#[test]
+fn finds_the_hosts_in_an_invalid_brand_toml() {
+    let dir = tempfile::tempdir().unwrap();
+    let salvaged = |text: &str| {
+        std::fs::write(dir.path().join("brand.toml"), text).unwrap();
+        let (domains, is_default) = salvage_hosts(dir.path());
+        (domains.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), is_default)
+    };
+    let found = |domains: &str, is_default| (domains.to_owned(), is_default);
+    assert_eq!(salvaged("domains = [\"a.ex\", \"\", 1]\nvariabels = 1\n"), found("a.ex", false));
+    assert_eq!(salvaged("default = true\ndomains = [\"a.ex\"]\n= broken"), found("a.ex", true));
+    assert_eq!(salvaged("domains = [\"a.ex\"]\n[[page]]\nx = [\n\n1,\n\n"), found("a.ex", false));
+    assert_eq!(salvaged("domains = [\"a.ex\"]\nx = \"\"\"\n\n1\n"), found("a.ex", false));
+    for nothing in ["domains = [", "domains = 1\ndefault = 2", "\u{0}", "domains = [\"a.ex\"\n"] {
+        assert_eq!(salvaged(nothing), found("", false), "{nothing:?}");
+    }
+}

@@ -1,11 +1,15 @@
 //! Types of values in the settings that TOML does not have: durations and networks.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serializer};
+
+use super::OperatorBrand;
 
 const UNITS: [(&str, u64); 4] = [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60), ("s", 1)];
 
@@ -73,6 +77,24 @@ pub(crate) fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>
         })
     };
     Vec::<String>::deserialize(input)?.iter().map(network).collect()
+}
+
+/// Reads `[brands]`. No two brands may have the same domain.
+pub(crate) fn operator_brands<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<BTreeMap<String, OperatorBrand>, D::Error> {
+    let brands = BTreeMap::<String, OperatorBrand>::deserialize(input)?;
+    let domains = |brand: &OperatorBrand| brand.domains.clone().unwrap_or_default();
+    for (id, brand) in &brands {
+        for (other, _) in brands.range::<String, _>((Bound::Excluded(id), Bound::Unbounded)) {
+            let others = brands.get(other).map(domains).unwrap_or_default();
+            if let Some(both) = domains(brand).iter().find(|domain| others.contains(domain)) {
+                let text = format!("[brands.{id}] and [brands.{other}] both list the domain {both}");
+                return Err(serde::de::Error::custom(text));
+            }
+        }
+    }
+    Ok(brands)
 }
 
 #[cfg(test)]

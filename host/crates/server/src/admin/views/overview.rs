@@ -7,6 +7,7 @@ use serde::Serialize;
 use sluice_kit::page_stats::PageStats;
 use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::query::Filter;
+use sluice_site::Brand;
 
 use super::pages::{Interval, PageRow, interval, row};
 use super::{Hours, read_log};
@@ -49,6 +50,10 @@ pub(crate) struct BrandRow {
     pub(crate) pages: usize,
     /// Pages that cannot be served as their files are now.
     pub(crate) broken: usize,
+    /// Why the brand's files are not in use.
+    pub(crate) fault: Option<String>,
+    /// Whether visitors get status 503 because of it.
+    pub(crate) unavailable: bool,
     pub(crate) runs: u64,
     pub(crate) failures: u64,
 }
@@ -93,19 +98,20 @@ pub(crate) async fn view(state: &AdminState, hours: Hours) -> Result<Overview, A
 }
 
 fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<BrandRow> {
-    let row = |id: &String, pages: usize, broken: usize| {
-        let own = || stats.iter().filter(|((brand, _), _)| brand == id).map(|(_, stats)| stats);
+    let live = state.app.live();
+    let row = |brand: &Brand| {
+        let own = || stats.iter().filter(|((id, _), _)| *id == brand.id).map(|(_, stats)| stats);
         BrandRow {
-            id: id.clone(),
-            pages,
-            broken,
+            id: brand.id.clone(),
+            pages: brand.pages.pages().count(),
+            broken: brand.problems.len(),
+            fault: live.faults.get(&brand.id).map(|fault| fault.reason.clone()),
+            unavailable: brand.outage.is_some(),
             runs: own().map(|stats| stats.runs).sum(),
             failures: own().map(|stats| stats.failures).sum(),
         }
     };
-    let live = state.app.live();
-    let brands = live.site.brands();
-    brands.map(|brand| row(&brand.id, brand.pages.pages().count(), brand.problems.len())).collect()
+    live.site.brands().map(|brand| row(brand)).collect()
 }
 
 fn heaviest(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<PageRow> {

@@ -1,0 +1,169 @@
+//! What one brand does to the others: broken files, and claims to hosts of others.
+
+use std::os::unix::fs::symlink;
+
+use serde_json::Value;
+
+use crate::harness::{Server, TestSite};
+
+fn site() -> TestSite {
+    let site = TestSite::new();
+    for brand in ["one", "two"] {
+        site.write(&format!("brands/{brand}/brand.toml"), &format!("domains = [\"{brand}.test\"]\n"));
+        site.write(&format!("brands/{brand}/pages/index.html"), brand);
+    }
+    site
+}
+
+fn seen(server: &Server, host: &str) -> String {
+    let answer = server.get(host, "/");
+    format!("{} {}", answer.status, answer.body)
+}
+
+fn gauge(server: &Server, name: &str, brand: &str) -> f64 {
+    server.metric(name, &[&format!("sluice_brand=\"{brand}\"")])
+}
+
+/// The entry of a brand in the API.
+fn row(server: &Server, brand: &str) -> Value {
+    let overview: Value = serde_json::from_str(&server.admin("/api/overview").body).unwrap();
+    overview["brands"].as_array().unwrap().iter().find(|row| row["id"] == brand).unwrap().clone()
+}
+
+#[test]
+fn brand_with_a_broken_file_answers_503_and_the_others_are_served_from_the_start() {
+    type Break = fn(&TestSite);
+    let breaks: [(&str, Break); 4] = [
+        ("did you mean", |site| {
+            site.write("brands/two/brand.toml", "domains = [\"two.test\"]\nvariabels = {}\n")
+        }),
+        ("brand.toml", |site| site.write("brands/two/brand.toml", "domains = [\"two.test\"]\n[[page\n")),
+        ("crm.toml", |site| site.write("brands/two/crm.toml", "[[entity]]\nslg = 1\n")),
+        ("symbolic link", |site| {
+            symlink("/etc/passwd", site.brand_dir("two").join("pages/link.html")).unwrap();
+        }),
+    ];
+    for (index, (reason, break_it)) in breaks.into_iter().enumerate() {
+        let site = site();
+        break_it(&site);
+        let has_page = index == 0;
+        if has_page {
+            site.write("brands/two/public/503.html", "<p>Back soon");
+        }
+        let server = crate::harness::ServerOptions::of(site.path()).warm().start();
+        assert_eq!(seen(&server, "one.test"), "200 one", "{reason}");
+        let answer = server.get("two.test", "/any/path?x");
+        assert_eq!(answer.status, 503, "{reason}");
+        assert_eq!(answer.body == "<p>Back soon", has_page, "{}", answer.body);
+        assert!(!answer.body.contains("variabels"), "visitors get no details");
+        for (name, value) in [
+            ("retry-after", "60"),
+            ("cache-control", "no-store"),
+            ("content-type", "text/html; charset=utf-8"),
+            ("x-content-type-options", "nosniff"),
+        ] {
+            assert_eq!(answer.header(name).as_deref(), Some(value), "{name}");
+        }
+        assert_eq!(server.get("three.test", "/").status, 421);
+        let told = server.wait_told("its visitors get status 503");
+        assert!(told[0].to_string().contains(reason), "{told:?}");
+
+        // Operators see it.
+        assert_eq!(gauge(&server, "sluice_brand_unavailable", "two"), 1.0);
+        assert_eq!(gauge(&server, "sluice_brand_unavailable", "one"), 0.0);
+        let (one, two) = (row(&server, "one"), row(&server, "two"));
+        assert_eq!((&one["unavailable"], &one["fault"]), (&Value::Bool(false), &Value::Null));
+        assert_eq!(two["unavailable"], true);
+        assert!(two["fault"].as_str().unwrap().contains(reason), "{two}");
+        let console = server.admin("/").body;
+        assert!(console.contains("Visitors of two get status 503") && console.contains("answers 503"));
+
+        // The brand returns when its file is right, and the others reload in the meantime.
+        site.write("brands/one/pages/index.html", "one, changed");
+        server.reload();
+        assert_eq!(seen(&server, "one.test"), "200 one, changed");
+        assert_eq!(server.get("two.test", "/").status, 503);
+        std::fs::remove_dir_all(site.brand_dir("two")).unwrap();
+        site.write("brands/two/brand.toml", "domains = [\"two.test\"]\n");
+        site.write("brands/two/pages/index.html", "two");
+        server.reload();
+        assert_eq!(seen(&server, "two.test"), "200 two");
+        assert_eq!(gauge(&server, "sluice_brand_unavailable", "two"), 0.0);
+
+        // Now there is a good version, which is served instead of 503.
+        site.write("brands/two/brand.toml", "domains = [");
+        server.reload();
+        assert_eq!(seen(&server, "two.test"), "200 two");
+        assert_eq!(gauge(&server, "sluice_brand_outdated", "two"), 1.0);
+        assert_eq!(row(&server, "two")["unavailable"], false);
+        assert!(server.admin("/").body.contains("An earlier version of two is served"));
+    }
+}
+
+#[test]
+fn brand_cannot_take_hosts_of_another_brand() {
+    let site = site();
+    // The victim has a wildcard, and its id comes last.
+    site.write("brands/two/brand.toml", "domains = [\"*.example.com\", \"two.test\"]\n");
+    let server = Server::start(site.path());
+    for (claim, told) in [
+        ("\"victim.example.com\"", "claim victim.example.com, which *.example.com includes"),
+        ("\"*.victim.example.com\"", "claim *.victim.example.com, which *.example.com includes"),
+        ("\"*.com\"", "claim *.example.com, which *.com includes"),
+        ("\"two.test.\"", "list the domain two.test"),
+    ] {
+        site.write("brands/one/brand.toml", &format!("domains = [\"one.test\", {claim}]\n"));
+        site.write("brands/two/pages/index.html", &format!("two {claim}"));
+        server.reload();
+        for host in ["victim.example.com", "a.victim.example.com", "two.test"] {
+            assert_eq!(seen(&server, host), format!("200 two {claim}"), "{host}");
+        }
+        assert_eq!(seen(&server, "one.test"), "200 one", "the last good version is served");
+        server.wait_told(told);
+        assert_eq!(gauge(&server, "sluice_brand_outdated", "one"), 1.0);
+        assert_eq!(gauge(&server, "sluice_brand_outdated", "two"), 0.0);
+    }
+    drop(server);
+
+    // At start, nobody was there first: the first id in the alphabet is, unless the operator decides.
+    site.write("brands/one/brand.toml", "domains = [\"one.test\", \"victim.example.com\"]\n");
+    site.write("brands/two/pages/index.html", "two");
+    let server = Server::start(site.path());
+    assert_eq!(seen(&server, "victim.example.com"), "200 one");
+    assert_eq!(server.get("two.test", "/").status, 503);
+    assert_eq!(server.get("a.example.com", "/").status, 421);
+    site.write("sluice.toml", "[brands.two]\ndomains = [\"*.example.com\", \"zwei.test\"]\n");
+    server.reload();
+    for decided in [&server, &Server::start(site.path())] {
+        assert_eq!(seen(decided, "victim.example.com"), "200 two");
+        assert_eq!(seen(decided, "a.example.com"), "200 two");
+        assert_eq!(seen(decided, "zwei.test"), "200 two");
+        assert_eq!(decided.get("one.test", "/").status, 503, "the other brand's error is its own");
+        assert_eq!(decided.get("two.test", "/").status, 421, "brand.toml has no say");
+        assert_eq!(gauge(decided, "sluice_brand_unavailable", "one"), 1.0);
+    }
+    // The operator can also give a name within a wildcard to another brand.
+    site.write(
+        "sluice.toml",
+        "[brands.two]\ndomains = [\"*.example.com\"]\n[brands.one]\ndomains = [\"one.example.com\"]\n",
+    );
+    server.reload();
+    assert_eq!(seen(&server, "one.example.com"), "200 one");
+    assert_eq!(seen(&server, "victim.example.com"), "200 two");
+}
+
+#[test]
+fn second_default_brand_is_an_error_of_its_own() {
+    let site = site();
+    for brand in ["one", "two"] {
+        site.write(
+            &format!("brands/{brand}/brand.toml"),
+            &format!("default = true\ndomains = [\"{brand}.test\"]\n"),
+        );
+    }
+    let server = Server::start(site.path());
+    assert_eq!(seen(&server, "one.test"), "200 one");
+    assert_eq!(seen(&server, "other.test"), "200 one");
+    assert_eq!(server.get("two.test", "/").status, 503);
+    server.wait_told("both set `default = true`");
+}

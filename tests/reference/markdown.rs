@@ -17,8 +17,9 @@ This is the complete reference of `sluice.toml`, which contains the settings of 
 [Sites](sites.md) explain how to use them.
 
 Both files are TOML. An unknown key or an invalid value is an error: the message contains the file and
-the line, and suggests the closest known key. The server does not start with such a file, and a reload
-keeps the previous version. `sluice check` finds such mistakes, too.
+the line, and suggests the closest known key. The server does not start with such a `sluice.toml`, and a
+reload keeps the previous version. A brand with such a `brand.toml` keeps its last good version or answers
+503; other brands are not affected. `sluice check` finds such mistakes, too.
 
 An editor that supports schemas for TOML (for example with the extension Even Better TOML) completes and
 checks the settings if the first line of the file names the schema:

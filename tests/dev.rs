@@ -46,6 +46,31 @@ fn waits_for_mistake(server: &Server, path: &str, message: &str) -> Value {
 }
 
 #[test]
+fn answers_only_to_loopback_names_and_those_given() {
+    let site = TestSite::with(&[("pages/index.html", "secret"), ("public/file.txt", "file")]);
+    site.write("brands/shop/brand.toml", "domains = [\"shop.example\", \"shop.localhost\"]\n");
+    site.write("brands/shop/pages/index.html", "shop");
+    let server = ServerOptions::dev(site.path()).arg("--host").arg("Given.example").start();
+    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "[::1]:80", "any.localhost", "given.example:1"] {
+        assert_eq!(text(&server.get(host, "/")), "secret", "{host}");
+    }
+    assert_eq!(text(&server.get("shop.localhost", "/")), "shop");
+    // `default = true` and the brand's own domain do not matter: a site can come from somebody else.
+    for host in ["evil.example", "shop.example", "192.0.2.1", "localhost.evil.example", ""] {
+        for path in ["/", "/file.txt", "/nothing", "/.sluice/client.js", "/.sluice/events?generation=0"] {
+            let answer = server.get(host, path);
+            assert_eq!(answer.status, 421, "{host} {path}");
+            assert!(
+                answer.body.contains("--host NAME") && !answer.body.contains("secret"),
+                "{}",
+                answer.body
+            );
+        }
+        assert_eq!(Request::new("PUT", "/").host(host).send(server.address).status, 421, "{host}");
+    }
+}
+
+#[test]
 fn serves_every_saved_change() {
     let site = TestSite::with(&[
         ("layouts/main.html", "({{ var.mark }})@yield(\"content\")"),

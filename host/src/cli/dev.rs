@@ -36,6 +36,10 @@ pub(crate) struct Args {
     /// [default: the folder in SLUICE_DATABASE__URL or STATE_DIRECTORY, or one in ~/.local/state/sluice]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Answer to this host name or address, too, besides loopback names such as localhost and
+    /// shop.localhost. Can be given several times
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
     /// Open the site in your browser
     #[arg(long)]
     open: bool,
@@ -44,7 +48,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) -> anyhow::Result<()> {
     let (sender, mut changes) = tokio::sync::mpsc::unbounded_channel();
     watch::watch(&args.site_dir, sender)?;
-    let dev = Dev::new(output.quiet);
+    let dev = Dev::new(output.quiet, own_hosts(&args));
     let Started { app, bound, config, took } = start(&args, &telemetry, &dev, &mut changes, output).await?;
     let running = server::start(Arc::clone(&app), bound, &config, &args.site_dir, Some(Arc::clone(&dev)))?;
     // Scripts and tests read these lines to learn the ports.
@@ -60,6 +64,12 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     let stopped = running.until_stopped().await;
     following.abort();
     Ok(stopped?)
+}
+
+/// The hosts that the command line names: those of `--host`, and the address of `--listen`.
+fn own_hosts(args: &Args) -> Vec<String> {
+    let listen = args.listen.map(|address| address.ip()).filter(|address| !address.is_unspecified());
+    args.hosts.iter().cloned().chain(listen.map(|address| address.to_string())).collect()
 }
 
 /// A loaded site and its listeners.

@@ -66,11 +66,13 @@ pub struct Dev {
     /// Cancelled when the server stops. It ends the streams that browsers listen to.
     pub stopping: CancellationToken,
     reporter: Reporter,
+    /// The names and addresses, besides loopback, under which browsers reach the site.
+    pub hosts: Vec<String>,
 }
 
 impl Dev {
     /// With `quiet`, only mistakes are printed.
-    pub fn new(quiet: bool) -> Arc<Self> {
+    pub fn new(quiet: bool, hosts: Vec<String>) -> Arc<Self> {
         let mut start = [0; 4];
         if getrandom::fill(&mut start).is_err() {
             tracing::warn!(
@@ -85,6 +87,7 @@ impl Dev {
             events: broadcast::Sender::new(EVENTS_WAITING_MAX),
             stopping: CancellationToken::new(),
             reporter: Reporter::new(quiet),
+            hosts,
         })
     }
 

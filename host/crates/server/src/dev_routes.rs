@@ -15,10 +15,16 @@ use sluice_app::app::App;
 use sluice_app::request::requested_host;
 use sluice_author::dev::{CLIENT_JS, CLIENT_PATH, Dev, EVENTS_PATH, Event};
 
+use crate::own_host::is_own_host_of_dev;
+
 /// A browser that lost its connection reconnects after this delay.
 const RETRY: Duration = Duration::from_millis(300);
 /// Tells a page to reload.
 const RELOAD: &str = "event: reload\ndata:\n\n";
+
+/// The response to a request for another host.
+const FOREIGN_HOST: &str = "sluice dev answers only to localhost, to names that end in .localhost and to loopback \
+     addresses. To use another name or address, start it with --host NAME.\n";
 
 /// Adds the routes. Only `sluice dev` calls this.
 pub(crate) fn routes(config: &mut web::ServiceConfig, dev: &Arc<Dev>) {
@@ -26,7 +32,27 @@ pub(crate) fn routes(config: &mut web::ServiceConfig, dev: &Arc<Dev>) {
     config.route(CLIENT_PATH, web::get().to(get_client)).route(EVENTS_PATH, web::get().to(get_events));
 }
 
-async fn get_client() -> HttpResponse {
+/// Rejects a request under `sluice dev` if its Host is not of this machine. Otherwise any web page that the
+/// author visits could read the site and its sources through DNS rebinding. `sluice serve` has no such
+/// list, because its brands name their Hosts.
+pub(crate) fn reject_foreign_host(request: &HttpRequest) -> Option<HttpResponse> {
+    let dev = request.app_data::<Data<Dev>>()?;
+    let host = requested_host(request.uri(), request.headers()).unwrap_or_default();
+    if is_own_host_of_dev(&host, &dev.hosts) {
+        return None;
+    }
+    let response = HttpResponse::MisdirectedRequest()
+        .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("x-content-type-options", "nosniff"))
+        .body(FOREIGN_HOST);
+    Some(response)
+}
+
+async fn get_client(request: HttpRequest) -> HttpResponse {
+    if let Some(rejection) = reject_foreign_host(&request) {
+        return rejection;
+    }
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/javascript; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "max-age=3600"))
@@ -47,6 +73,9 @@ async fn get_events(
     request: HttpRequest,
     query: Query<EventsQuery>,
 ) -> HttpResponse {
+    if let Some(rejection) = reject_foreign_host(&request) {
+        return rejection;
+    }
     let host = requested_host(request.uri(), request.headers()).unwrap_or_default();
     let brand = app.live().site.brand(&host).map(|brand| brand.id.clone());
     let mut first = format!("retry: {}\n\n", RETRY.as_millis());

@@ -5,6 +5,7 @@
 mod admin;
 mod dev_routes;
 mod error;
+mod own_host;
 mod signals;
 mod turns;
 
@@ -226,6 +227,9 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let turns = request.conn_data::<TurnsOwed>();
     if let Some(turns) = turns {
         turns.let_others_go_first().await;
+    }
+    if let Some(rejection) = dev_routes::reject_foreign_host(&request) {
+        return rejection;
     }
     let method = Method::of(request.method());
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());

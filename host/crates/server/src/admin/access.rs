@@ -15,6 +15,7 @@ use sluice_kit::clock::now_ms;
 
 use super::AdminState;
 use super::token::SESSION_SECONDS;
+use crate::own_host::is_own_host;
 
 /// The console's cookie.
 const COOKIE: &str = "sluice_console";
@@ -126,17 +127,6 @@ fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
     }
 }
 
-/// Whether the Host, without its port, is a loopback name or one of the listed names.
-fn is_own_host(host: &str, listed: &[String]) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(literal) => literal.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    let is_loopback = name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    is_loopback || listed.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
-
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -144,21 +134,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn accepts_loopback_and_listed_hosts_only() {
-        let listed = ["ops.example".to_owned()];
-        for host in
-            ["localhost", "LOCALHOST:9090", "127.0.0.1:1", "127.9.9.9", "[::1]:9090", "Ops.example:443"]
-        {
-            assert!(is_own_host(host, &listed), "{host}");
-        }
-        for host in
-            ["", "evil.example", "localhost.evil.example", "10.0.0.1", "[::2]:1", "127.0.0.1.evil.example"]
-        {
-            assert!(!is_own_host(host, &listed), "{host}");
-        }
-    }
 
     #[test]
     fn writes_the_console_cookie_in_a_fixed_form() {

@@ -56,3 +56,89 @@ fn absolute_target_decides_the_host() {
     assert!(ask("http://localhost/login", "evil.example").starts_with("HTTP/1.1 200 "));
     assert!(ask("http://evil.example/login", "localhost").starts_with("HTTP/1.1 421 "));
 }
+
+const PAGE: &str = "<script scope=\"backend\">
+    session.set('visits', (session.get('visits') ?? 0) + 1);
+    response.json({ path: request.path, body: request.body });
+</script>";
+
+/// Sends these bytes to both listeners, after which nothing may be served.
+fn rejected(server: &Server, bytes: &str) {
+    for address in [server.address, server.admin_address] {
+        let answer = raw(address, bytes);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{bytes:?}: {answer}");
+        assert!(!answer.contains("200 OK") && !answer.contains("\"path\""), "{bytes:?}: {answer}");
+    }
+}
+
+#[test]
+fn rejects_lines_that_end_with_lf_alone() {
+    let site = TestSite::with(&[("pages/index.html", PAGE), ("pages/smuggled.html", PAGE)]);
+    let server = Server::start(site.path());
+    let smuggled = "GET /smuggled HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for head in [
+        "GET / HTTP/1.1\nhost: localhost\n\n",
+        "GET / HTTP/1.1\nhost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\n\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: a\ntransfer-encoding: chunked\r\n\r\n",
+        "\nGET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: a\n b\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: \r \r\n\r\n",
+    ] {
+        rejected(&server, &format!("{head}{smuggled}"));
+    }
+    // Not the first request of a connection either, nor one after a body.
+    let post = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    for (first, body) in [
+        ("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(), "null"),
+        (format!("{post}content-length: 5\r\n\r\n[1\n ]"), "[1]"),
+        (format!("{post}transfer-encoding: chunked\r\n\r\n3\r\n[\n1\r\n1\r\n]\r\n0\r\n\r\n"), "[1]"),
+    ] {
+        let answer = raw(server.address, &format!("{first}GET /smuggled HTTP/1.1\nhost: localhost\r\n\r\n"));
+        assert!(answer.contains("200 OK") && answer.contains("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains(&format!("{{\"path\":\"/\",\"body\":{body}}}")), "{answer}");
+        assert!(!answer.contains("/smuggled"), "{answer}");
+    }
+    // Nor in the trailers of a chunked body.
+    let chunked = format!("{post}transfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n");
+    for trailers in ["x: y\n\r\n\r\n", "\n\r\n\r\n", "x: y\r\nz: \nGET / HTTP/1.1\r\n\r\n"] {
+        let answer = raw(server.address, &format!("{chunked}{trailers}{smuggled}"));
+        assert!(answer.starts_with("HTTP/1.1 400 ") && !answer.contains("200 OK"), "{trailers:?}: {answer}");
+    }
+    let valid = raw(server.address, &format!("{chunked}x: y\r\n\r\n{smuggled}"));
+    assert_eq!(valid.matches("200 OK").count(), 2, "{valid}");
+}
+
+#[test]
+fn rejects_requests_with_two_lengths() {
+    let site = TestSite::with(&[("pages/index.html", PAGE)]);
+    let server = Server::start(site.path());
+    for lengths in [
+        "content-length: 4\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ncontent-length: 4",
+        "content-length: 0\r\ntransfer-encoding: chunked",
+        "content-length: 4\r\ncontent-length: 4",
+        "content-length: 4, 4",
+        "content-length: 0x4",
+        "content-length: +4",
+        "content-length: ",
+        "content-length : 4",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked, chunked",
+        "transfer-encoding: identity",
+        "transfer-encoding: gzip, chunked",
+        "transfer-encoding: \u{b}chunked",
+        "transfer-encoding : chunked",
+    ] {
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{lengths}\r\n\r\n"
+        );
+        rejected(&server, &format!("{head}0\r\n\r\nGET / HTTP/1.1\r\nhost: localhost\r\n\r\n"));
+    }
+    let old = "POST / HTTP/1.0\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    rejected(&server, old);
+    let twice = "GET / HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n";
+    rejected(&server, twice);
+    rejected(&server, "GET / HTTP/1.1\r\n\r\n");
+}

@@ -68,6 +68,9 @@ const COMMON: [&str; 3] = ["text", "kit", "http"];
 /// Packages that only these libraries may name.
 const RESERVED: &[(&str, &[&str])] = &[
     ("actix-web", &["app", "server"]),
+    ("actix-http", &["server"]),
+    ("actix-server", &["server"]),
+    ("actix-service", &["server"]),
     ("wasmtime", &["sandbox"]),
     ("wasmtime-wasi", &["sandbox"]),
     ("rusqlite", &["store", "runs"]),

@@ -5,6 +5,8 @@
 mod admin;
 mod dev_routes;
 mod error;
+mod lines;
+mod listener;
 mod own_host;
 mod signals;
 mod turns;
@@ -16,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
+use actix_server::Server;
+use actix_web::{App as ActixApp, HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
 use socket2::SockRef;
 use tokio::signal::unix::Signal;
@@ -42,6 +44,7 @@ pub use crate::admin::{AdminStartError, TokenError};
 pub use crate::error::ServerError;
 
 use crate::admin::AdminState;
+use crate::listener::Listening;
 use crate::signals::{Signals, StopRequest};
 use crate::turns::TurnsOwed;
 
@@ -117,35 +120,26 @@ pub fn start(
             dev_routes::routes(config, dev);
         }
     };
-    let mut visitors = HttpServer::new(move || {
-        ActixApp::new().app_data(data.clone()).configure(&routes).default_service(web::to(visit))
-    })
-    .on_connect(|_, connection| {
-        connection.insert(TurnsOwed::default());
-    })
-    .client_request_timeout(config.server.headers_timeout)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    // An answer's head and body may be two segments; the second must not wait until the
-    // client acknowledges the first.
-    .tcp_nodelay(true)
-    .disable_signals();
-    if let Some(workers) = config.server.workers {
-        visitors = visitors.workers(workers);
-    }
+    let of_visitors = Listening {
+        workers: config.server.workers,
+        headers_timeout: config.server.headers_timeout,
+        keep_alive: KEEP_ALIVE,
+        shutdown_seconds: SHUTDOWN_SECONDS,
+    };
     let Bound { visitors: (listener, address), admin: (admin_listener, admin_address), probes } = bound;
-    let visitors = visitors.listen(listener)?.run();
+    let visitors = of_visitors.serve(listener, move || {
+        ActixApp::new().app_data(data.clone()).configure(&routes).default_service(web::to(visit))
+    })?;
     let state = web::Data::new(AdminState::new(Arc::clone(&app), config, site_dir)?);
     let probe_state = state.clone();
-    let admin = HttpServer::new(move || ActixApp::new().app_data(state.clone()).configure(admin::routes));
-    let admin = admin.workers(1).tcp_nodelay(true).disable_signals().listen(admin_listener)?.run();
+    let admin = Listening::for_operators()
+        .serve(admin_listener, move || ActixApp::new().app_data(state.clone()).configure(admin::routes))?;
     let mut operators = vec![admin];
     if let Some((listener, address)) = probes {
         tracing::info!(%address, "probes and metrics are also served on this address");
-        let probes = HttpServer::new(move || {
+        operators.push(Listening::for_operators().serve(listener, move || {
             ActixApp::new().app_data(probe_state.clone()).configure(admin::probe_routes)
-        });
-        operators.push(probes.workers(1).tcp_nodelay(true).disable_signals().listen(listener)?.run());
+        })?);
     }
     let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
     Ok(Running {

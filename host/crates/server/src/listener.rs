@@ -1,0 +1,152 @@
+//! Listeners of HTTP/1.1. They differ from actix-web's `HttpServer` only in that [`Lines`] checks what
+//! clients send.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_http::{HttpService, Request, Response};
+use actix_server::Server;
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::body::MessageBody;
+use actix_web::dev::AppConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::lines::Lines;
+use crate::turns::TurnsOwed;
+
+/// How long a client may take to close a connection.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The settings of a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    pub(crate) workers: Option<usize>,
+    pub(crate) headers_timeout: Duration,
+    /// How long a connection without a request stays open.
+    pub(crate) keep_alive: Duration,
+    /// Requests that are in progress when the server stops may take this long to finish.
+    pub(crate) shutdown_seconds: u64,
+}
+
+impl Listening {
+    /// The settings of a listener for operators and probes.
+    pub(crate) fn for_operators() -> Self {
+        Self {
+            workers: Some(1),
+            headers_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(5),
+            shutdown_seconds: 30,
+        }
+    }
+
+    /// Serves the application that `factory` makes for each worker.
+    ///
+    /// # Errors
+    /// The listener cannot be used.
+    pub(crate) fn serve<F, I, S, B>(self, listener: TcpListener, factory: F) -> io::Result<Server>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<actix_web::Error> + 'static,
+        S::InitError: Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        let Self { workers, headers_timeout, keep_alive, shutdown_seconds } = self;
+        let address = listener.local_addr()?;
+        let mut builder = Server::build().disable_signals().shutdown_timeout(shutdown_seconds);
+        if let Some(workers) = workers {
+            builder = builder.workers(workers);
+        }
+        let stopping = builder.graceful_shutdown_signal();
+        let builder = builder.listen(address.to_string(), listener, move || {
+            let stopping = stopping.clone();
+            let app = factory().into_factory().map_err(|error| error.into().error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(keep_alive)
+                .client_request_timeout(headers_timeout)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .h1_allow_half_closed(true)
+                .local_addr(address)
+                .on_connect_ext(|_: &CheckedStream, connection| {
+                    connection.insert(TurnsOwed::default());
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            fn_service(|stream: TcpStream| async move {
+                // An answer's head and body may be two segments; the second must not wait until the
+                // client acknowledges the first. A connection that was reset needs no such setting.
+                let _ = stream.set_nodelay(true);
+                let peer = stream.peer_addr().ok();
+                Ok((CheckedStream { stream, lines: Lines::default() }, peer))
+            })
+            .and_then(http)
+        })?;
+        Ok(builder.run())
+    }
+}
+
+/// A connection whose lines are checked.
+struct CheckedStream {
+    stream: TcpStream,
+    lines: Lines,
+}
+
+impl AsyncRead for CheckedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let Some(read) = buffer.filled_mut().get_mut(before..) {
+            this.lines.check(read);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for CheckedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

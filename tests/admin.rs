@@ -67,7 +67,12 @@ fn rejects_every_request_without_the_token() {
                 request.header("content-type", "application/x-www-form-urlencoded").body(body)
             };
             let answer = request.send(server.admin_address);
-            assert!(matches!(answer.status, 401 | 303), "{method} {path} {credentials}: {}", answer.status);
+            // 429: too many wrong tokens.
+            assert!(
+                matches!(answer.status, 401 | 303 | 429),
+                "{method} {path} {credentials}: {}",
+                answer.status
+            );
             assert!(!answer.body.contains("shop"), "{path} {}", answer.body);
         }
         let made_up = Request::new(method, path).header("cookie", "sluice_console=99999999999.00");
@@ -141,6 +146,83 @@ fn console_cookie_is_protected_and_needs_an_origin() {
 
     let wrong = form("/login", "token=wrong").header("origin", "http://localhost").send(server.admin_address);
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None));
+}
+
+fn log_in(token: &str) -> Request {
+    Request::new("POST", "/login")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("origin", "http://localhost")
+        .body(format!("token={token}").as_bytes())
+}
+
+#[test]
+fn throttles_wrong_tokens_without_locking_operators_out() {
+    let site = site();
+    site.write("sluice.toml", "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    let server = Server::start(site.path());
+    let from =
+        |request: Request, client: &str| request.header("x-forwarded-for", client).send(server.admin_address);
+    let api = |token: &str| Request::get("/api/overview").header("authorization", &format!("Bearer {token}"));
+    let session = from(log_in(ADMIN_TOKEN), "192.0.2.1").header("set-cookie").unwrap();
+    let session = session.split(';').next().unwrap().to_owned();
+    for number in 0..10 {
+        let wrong = if number % 2 == 0 { api("wrong") } else { log_in("wrong") };
+        assert_eq!(from(wrong, "192.0.2.1").status, 401);
+    }
+    // Not even the right token is looked at now, so that guessing stays slow.
+    for attempt in [api(ADMIN_TOKEN), log_in(ADMIN_TOKEN), api("wrong")] {
+        let answer = from(attempt, "192.0.2.1");
+        assert_eq!((answer.status, answer.header("set-cookie")), (429, None));
+        let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=7).contains(&seconds), "{seconds}");
+    }
+    // The operator's session continues, and others are not affected.
+    let page = Request::get("/").header("cookie", &session);
+    assert_eq!(from(page, "192.0.2.1").status, 200);
+    assert_eq!(from(api(ADMIN_TOKEN), "192.0.2.2").status, 200);
+    // Many clients together are slowed down, but not an address that had the right token before.
+    for number in 0..100 {
+        from(api("wrong"), &format!("198.51.100.{number}"));
+    }
+    assert_eq!(from(api(ADMIN_TOKEN), "192.0.2.2").status, 200);
+    // One line stands for all of them.
+    let lines = server.told("a wrong token was sent to the admin listener");
+    assert!(lines.len() < 20, "{} lines", lines.len());
+    assert!(!format!("{lines:?}").contains("Bearer"), "{lines:?}");
+    // It is over by itself.
+    server.wait_until("an attempt is allowed again", || from(api(ADMIN_TOKEN), "192.0.2.1").status == 200);
+}
+
+#[test]
+fn console_sessions_are_secure_over_https_and_end_for_good() {
+    let site = site();
+    site.write("sluice.toml", "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    let data = tempfile::tempdir().unwrap();
+    let start = || ServerOptions::of(site.path()).data(data.path()).start();
+    let mut server = start();
+    let cookie_of = |server: &Server, scheme: &str| {
+        let login = log_in(ADMIN_TOKEN).header("x-forwarded-proto", scheme);
+        login.send(server.admin_address).header("set-cookie").unwrap()
+    };
+    assert!(cookie_of(&server, "https").ends_with("; HttpOnly; SameSite=Strict; Secure"));
+    assert!(cookie_of(&server, "http").ends_with("; HttpOnly; SameSite=Strict"));
+    let session = |server: &Server| cookie_of(server, "http").split(';').next().unwrap().to_owned();
+    // Even in one second, each login has its own session.
+    let (one, other) = (session(&server), session(&server));
+    assert_ne!(one, other);
+    let status = |server: &Server, session: &str| {
+        Request::get("/api/overview").header("cookie", session).send(server.admin_address).status
+    };
+    let logout = Request::new("POST", "/logout")
+        .header("cookie", &one)
+        .header("origin", "http://localhost")
+        .header("x-forwarded-proto", "https")
+        .send(server.admin_address);
+    assert!(logout.header("set-cookie").unwrap().ends_with("; Max-Age=0; HttpOnly; SameSite=Strict; Secure"));
+    assert_eq!((status(&server, &one), status(&server, &other)), (401, 200));
+    assert!(server.terminate().success());
+    let server = start();
+    assert_eq!((status(&server, &one), status(&server, &other)), (401, 200), "after a restart");
 }
 
 #[test]

@@ -127,6 +127,24 @@ impl Method {
     }
 }
 
+/// The client of a request, as far as the connection and trusted proxies tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// Its address, if it is known.
+    pub ip: Option<IpAddr>,
+    /// Whether it uses https.
+    pub is_https: bool,
+}
+
+impl Client {
+    /// The client of `request`.
+    pub fn of(request: &HttpRequest, rules: &ReadRules) -> Self {
+        let peer = request.peer_addr().map(|address| address.ip());
+        let client = forwarded::client(peer, request.headers(), rules);
+        Self { ip: client.ip, is_https: client.is_https }
+    }
+}
+
 impl PageRequest {
     /// Reads `request` and, for a POST, its body. Returns the memory that the body takes, too.
     ///

@@ -8,21 +8,26 @@ mod api;
 mod charts;
 mod console;
 mod error;
+mod logouts;
 mod probes;
 mod templates;
+mod throttle;
 mod token;
 mod views;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::middleware::from_fn;
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 
 use sluice_app::app::App;
+use sluice_app::request::Client;
 use sluice_site::config::SiteConfig;
 
 use templates::Templates;
+use throttle::{Attempt, Throttle};
 use token::Token;
 pub use token::TokenError;
 
@@ -31,6 +36,7 @@ pub(crate) struct AdminState {
     app: Arc<App>,
     site_dir: PathBuf,
     token: Token,
+    throttle: Throttle,
     /// Host names, besides loopback, under which operators reach this listener.
     hosts: Vec<String>,
     templates: Templates,
@@ -54,10 +60,26 @@ impl AdminState {
         Ok(Self {
             site_dir: site_dir.to_owned(),
             token: Token::load(config.admin.token.as_ref(), &app.places.data)?,
+            throttle: Throttle::default(),
             app,
             hosts: config.admin.hosts.clone(),
             templates: Templates::new()?,
         })
+    }
+
+    /// Checks a token that the client of `request` sent.
+    fn attempt(&self, request: &HttpRequest, token: &str) -> Attempt {
+        let client = Client::of(request, &self.app.live().read_rules);
+        let attempt = self.throttle.attempt(client.ip, Instant::now(), || self.token.matches(token));
+        if let Attempt::Rejected { unlogged: Some(count) } = attempt {
+            let client = client.ip.map(tracing::field::display);
+            tracing::warn!(
+                client,
+                count,
+                "a wrong token was sent to the admin listener; `count` includes those since the last such line"
+            );
+        }
+        attempt
     }
 }
 

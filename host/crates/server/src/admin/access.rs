@@ -14,6 +14,7 @@ use sluice_app::request::requested_host;
 use sluice_kit::clock::now_ms;
 
 use super::AdminState;
+use super::throttle::Attempt;
 use super::token::SESSION_SECONDS;
 use crate::own_host::is_own_host;
 
@@ -58,6 +59,14 @@ pub(crate) async fn guard(
     Ok(response)
 }
 
+/// Who sends a request.
+enum Sender {
+    Operator,
+    Unknown,
+    /// The client has sent too many wrong tokens. It may try again after this many seconds.
+    Throttled(u64),
+}
+
 /// The response to a request that is rejected, or none if the request is admitted.
 fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     let headers = request.headers();
@@ -67,8 +76,17 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     }
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     let is_open = OPEN.contains(&request.path());
-    if !is_open && !is_operator(state, request) {
-        return Some(unauthorized(request));
+    if !is_open {
+        match sender(state, request) {
+            Sender::Operator => {}
+            Sender::Unknown => return Some(unauthorized(request)),
+            Sender::Throttled(seconds) => {
+                let mut response =
+                    rejection(429, "This client has sent too many wrong tokens: try again later");
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                return Some(response);
+            }
+        }
     }
     // This includes the login, so that another site cannot log an operator in.
     if is_change && !is_own_origin(headers, &host) {
@@ -77,14 +95,21 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     None
 }
 
-fn is_operator(state: &AdminState, request: &ServiceRequest) -> bool {
+fn sender(state: &AdminState, request: &ServiceRequest) -> Sender {
     let bearer = text(request.headers(), &header::AUTHORIZATION)
         .and_then(|value| value.split_once(' '))
         .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
     match bearer {
-        Some(token) => state.token.matches(token),
-        None => console_session(request.headers())
-            .is_some_and(|session| state.token.is_session(&session, now_ms() / 1_000)),
+        Some(token) => match state.attempt(request.request(), token) {
+            Attempt::Accepted => Sender::Operator,
+            Attempt::Rejected { .. } => Sender::Unknown,
+            Attempt::Throttled { seconds } => Sender::Throttled(seconds),
+        },
+        None => {
+            let session = console_session(request.headers());
+            let is_valid = session.is_some_and(|session| state.token.is_session(&session, now_ms() / 1_000));
+            if is_valid { Sender::Operator } else { Sender::Unknown }
+        }
     }
 }
 
@@ -108,11 +133,12 @@ fn rejection(status: u16, message: &'static str) -> HttpResponse {
 }
 
 /// The `Set-Cookie` header of a console session. An empty session deletes the cookie.
-pub(crate) fn session_cookie(session: &str) -> String {
+pub(crate) fn session_cookie(session: &str, is_https: bool) -> String {
     let seconds = if session.is_empty() { 0 } else { SESSION_SECONDS };
     let pair = Cookie::new(COOKIE, session);
     // `Cookie` alone would write the attributes in a different order, which would change the header.
-    format!("{}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={}", pair.stripped(), SameSite::Strict)
+    let secure = if is_https { "; Secure" } else { "" };
+    format!("{}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={}{secure}", pair.stripped(), SameSite::Strict)
 }
 
 /// Whether a request that changes something comes from the console or from a client that is not a
@@ -138,10 +164,13 @@ mod tests {
     #[test]
     fn writes_the_console_cookie_in_a_fixed_form() {
         assert_eq!(
-            session_cookie("1700000000.ab12"),
+            session_cookie("1700000000.ab12", false),
             "sluice_console=1700000000.ab12; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"
         );
-        assert_eq!(session_cookie(""), "sluice_console=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+        assert_eq!(
+            session_cookie("", true),
+            "sluice_console=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure"
+        );
     }
 
     #[test]

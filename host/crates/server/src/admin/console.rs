@@ -1,17 +1,19 @@
 //! The console: pages that the server renders and that work without JavaScript. Every page renders
 //! data that the API also returns as JSON.
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Form, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use sluice_app::request::Client;
 use sluice_kit::clock::now_ms;
 
 use super::access::{console_session, session_cookie};
 use super::error::AdminError;
 use super::templates::{encode_query, text};
+use super::throttle::Attempt;
 use super::views::{Hours, crm, find_brand, find_page, jobs, limits, overview, pages, runs};
 use super::{AdminState, charts};
 
@@ -97,15 +99,28 @@ async fn login_page(state: Data<AdminState>) -> HttpResponse {
     or_error_page(&state, render(&state, "login", &json!({ "title": "Log in" })))
 }
 
-async fn log_in(state: Data<AdminState>, form: Form<Login>) -> HttpResponse {
-    if !state.token.matches(form.token.trim()) {
-        tracing::warn!("a login to the console was rejected: the token is wrong");
-        let view = json!({ "title": "Log in", "wrong": true });
-        let mut response = or_error_page(&state, render(&state, "login", &view));
-        *response.status_mut() = actix_web::http::StatusCode::UNAUTHORIZED;
-        return response;
+async fn log_in(state: Data<AdminState>, request: HttpRequest, form: Form<Login>) -> HttpResponse {
+    let (status, wait_seconds) = match state.attempt(&request, form.token.trim()) {
+        Attempt::Accepted => return logged_in(&state, &request),
+        Attempt::Rejected { .. } => (StatusCode::UNAUTHORIZED, None),
+        Attempt::Throttled { seconds } => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
+    };
+    let view = json!({ "title": "Log in", "wrong": wait_seconds.is_none(), "wait_seconds": wait_seconds });
+    let mut response = or_error_page(&state, render(&state, "login", &view));
+    *response.status_mut() = status;
+    if let Some(seconds) = wait_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
     }
-    let cookie = session_cookie(&state.token.session(now_ms() / 1_000));
+    response
+}
+
+/// Begins a console session.
+fn logged_in(state: &AdminState, request: &HttpRequest) -> HttpResponse {
+    let session = match state.token.session(now_ms() / 1_000) {
+        Ok(session) => session,
+        Err(error) => return or_error_page(state, Err(AdminError::Session(error))),
+    };
+    let cookie = session_cookie(&session, is_https(state, request));
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, "/"))
         .insert_header((header::SET_COOKIE, cookie))
@@ -113,13 +128,22 @@ async fn log_in(state: Data<AdminState>, form: Form<Login>) -> HttpResponse {
 }
 
 async fn log_out(state: Data<AdminState>, request: HttpRequest) -> HttpResponse {
-    if let Some(session) = console_session(request.headers()) {
-        state.token.end_session(&session, now_ms() / 1_000);
+    let session = console_session(request.headers());
+    let ended = session.map_or(Ok(()), |session| state.token.end_session(&session, now_ms() / 1_000));
+    let mut response = match ended {
+        Ok(()) => redirect_to("/login"),
+        Err(error) => or_error_page(&state, Err(AdminError::Logout(error))),
+    };
+    let cookie = session_cookie("", is_https(&state, &request));
+    if let Ok(cookie) = header::HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, "/login"))
-        .insert_header((header::SET_COOKIE, session_cookie("")))
-        .finish()
+    response
+}
+
+/// Whether the operator uses https, according to a trusted proxy.
+fn is_https(state: &AdminState, request: &HttpRequest) -> bool {
+    Client::of(request, &state.app.live().read_rules).is_https
 }
 
 async fn overview(state: Data<AdminState>, hours: Query<Hours>) -> HttpResponse {

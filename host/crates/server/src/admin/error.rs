@@ -59,6 +59,15 @@ pub(crate) enum AdminError {
     /// A template of the console cannot be rendered. This is a defect of this program.
     #[error(transparent)]
     Render(#[from] handlebars::RenderError),
+    /// The system has no random numbers for the id of a session.
+    #[error("the session cannot be created: {0}")]
+    Session(std::io::Error),
+    /// The logout holds until the process stops.
+    #[error(
+        "you are logged out, but this could not be stored ({0}): after a restart of the host, a copy of your \
+         cookie is valid again, for at most twelve hours"
+    )]
+    Logout(std::io::Error),
     /// The task that reads the execution log panicked or was cancelled.
     #[error(transparent)]
     Interrupted(#[from] BlockingError),
@@ -89,7 +98,9 @@ impl AdminError {
             | Self::Apply(ApplyError::Unreadable(EditFault::Unreadable(_)) | ApplyError::Unwritable { .. })
             | Self::Reload(ReloadError::Task(_))
             | Self::Render(_)
-            | Self::Interrupted(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | Self::Interrupted(_)
+            | Self::Session(_)
+            | Self::Logout(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BrandFile(_) | Self::Apply(_) | Self::Reload(_) => StatusCode::CONFLICT,
             Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Log(_) | Self::Store(_) | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,

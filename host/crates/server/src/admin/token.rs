@@ -1,6 +1,5 @@
 //! The operators' token. It comes from the settings, or from a file that the first start creates.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,7 +7,6 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
-use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -16,7 +14,12 @@ use sluice_kit::hex::hex;
 use sluice_kit::operator_dir::{OperatorDir, OperatorDirError};
 use sluice_site::config::AdminToken;
 
+use super::logouts::Logouts;
+
 const FILE_NAME: &str = "admin.token";
+/// The sessions that operators have logged out of.
+const LOGOUTS_FILE_NAME: &str = "admin.logouts";
+const SESSION_ID_BYTES: usize = 16;
 /// A shorter token could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
 /// How long a console session lasts.
@@ -58,9 +61,7 @@ pub(crate) struct Token {
     /// The SHA-256 of the token, so that every comparison takes the same time.
     hash: [u8; 32],
     session_keys: Hkdf<Sha256>,
-    /// The end times, in Unix seconds, of the sessions that operators have logged out of. A restart
-    /// of the host clears it.
-    ended: Mutex<BTreeSet<i64>>,
+    ended: Logouts,
 }
 
 impl Token {
@@ -69,8 +70,10 @@ impl Token {
     /// # Errors
     /// The token is too short, or the file cannot be read or created.
     pub(crate) fn load(configured: Option<&AdminToken>, data: &OperatorDir) -> Result<Self, TokenError> {
+        let file = data.file(LOGOUTS_FILE_NAME)?.path().to_owned();
+        let ended = Logouts::load(&file).map_err(|error| TokenError::Io { path: file, error })?;
         match configured {
-            Some(AdminToken(text)) => Self::new(text).map_err(|TooShort| TokenError::Setting),
+            Some(AdminToken(text)) => Self::new(text, ended).map_err(|TooShort| TokenError::Setting),
             None => {
                 let path = data.file(FILE_NAME)?.path().to_owned();
                 let text = match read_or_create(data.path(), &path) {
@@ -78,17 +81,17 @@ impl Token {
                     Err(error) => return Err(TokenError::Io { path, error }),
                 };
                 tracing::info!(file = %path.display(), "admin.token is not set: the operators' token is in this file");
-                Self::new(text.trim()).map_err(|TooShort| TokenError::File(path))
+                Self::new(text.trim(), ended).map_err(|TooShort| TokenError::File(path))
             }
         }
     }
 
-    fn new(text: &str) -> Result<Self, TooShort> {
+    fn new(text: &str, ended: Logouts) -> Result<Self, TooShort> {
         if text.len() < TOKEN_CHARS_MIN {
             return Err(TooShort);
         }
         let session_keys = Hkdf::new(None, text.as_bytes());
-        Ok(Self { hash: Sha256::digest(text).into(), session_keys, ended: Mutex::default() })
+        Ok(Self { hash: Sha256::digest(text).into(), session_keys, ended })
     }
 
     /// Whether `candidate` is the token.
@@ -97,36 +100,47 @@ impl Token {
         self.hash.ct_eq(&hash).into()
     }
 
-    /// A new console session, for the cookie: its end time and a seal. It does not contain the token.
-    pub(crate) fn session(&self, now_s: i64) -> String {
-        let ends_at = now_s.saturating_add(SESSION_SECONDS);
-        format!("{ends_at}.{}", self.seal(ends_at))
+    /// A new console session, for the cookie: its end time, a random id and a seal. It does not contain
+    /// the token.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub(crate) fn session(&self, now_s: i64) -> io::Result<String> {
+        let mut id = [0; SESSION_ID_BYTES];
+        getrandom::fill(&mut id).map_err(io::Error::other)?;
+        let (ends_at, id) = (now_s.saturating_add(SESSION_SECONDS), hex(&id));
+        Ok(format!("{ends_at}.{id}.{}", self.seal(ends_at, &id)))
     }
 
     /// Whether `candidate` is a session that this token sealed and that has not ended.
     pub(crate) fn is_session(&self, candidate: &str, now_s: i64) -> bool {
-        let Some((ends_at, seal)) = candidate.split_once('.') else { return false };
-        let Ok(ends_at) = ends_at.parse::<i64>() else { return false };
-        bool::from(self.seal(ends_at).as_bytes().ct_eq(seal.as_bytes()))
-            && now_s < ends_at
-            && !self.ended.lock().contains(&ends_at)
+        self.open(candidate, now_s).is_some()
+    }
+
+    /// The end time and the id of a session that has not ended.
+    fn open<'a>(&self, candidate: &'a str, now_s: i64) -> Option<(i64, &'a str)> {
+        let (ends_at, rest) = candidate.split_once('.')?;
+        let (id, seal) = rest.split_once('.')?;
+        let ends_at = ends_at.parse().ok()?;
+        let is_sealed = bool::from(self.seal(ends_at, id).as_bytes().ct_eq(seal.as_bytes()));
+        (is_sealed && now_s < ends_at && !self.ended.contains(id)).then_some((ends_at, id))
     }
 
     /// Ends a session before its time, so that a copy of its cookie is rejected after the logout.
-    pub(crate) fn end_session(&self, session: &str, now_s: i64) {
-        if self.is_session(session, now_s)
-            && let Some(ends_at) = session.split_once('.').and_then(|(ends_at, _)| ends_at.parse().ok())
-        {
-            let mut ended = self.ended.lock();
-            ended.retain(|ends_at| *ends_at > now_s);
-            ended.insert(ends_at);
+    ///
+    /// # Errors
+    /// The logout could not be stored. It holds until the process stops.
+    pub(crate) fn end_session(&self, session: &str, now_s: i64) -> io::Result<()> {
+        match self.open(session, now_s) {
+            Some((ends_at, id)) => self.ended.add(id, ends_at, now_s),
+            None => Ok(()),
         }
     }
 
-    /// A code that only a holder of the token can compute for this end time, as hexadecimal digits.
-    fn seal(&self, ends_at: i64) -> String {
+    /// A code that only a holder of the token can compute for this session, as hexadecimal digits.
+    fn seal(&self, ends_at: i64, id: &str) -> String {
         let mut key = [0; 32];
-        let info = format!("sluice-console-v1 {ends_at}");
+        let info = format!("sluice-console-v2 {ends_at} {id}");
         // HKDF fails only for much longer outputs than 32 bytes.
         match self.session_keys.expand(info.as_bytes(), &mut key) {
             Ok(()) => hex(&key),
@@ -205,19 +219,39 @@ mod tests {
     #[test]
     fn rejects_expired_forged_and_ended_sessions() {
         let token = token_of("a-token-of-an-operator");
-        let session = token.session(1_000);
+        let session = token.session(1_000).unwrap();
         assert!(token.is_session(&session, 1_000 + SESSION_SECONDS - 1));
         assert!(!token.is_session(&session, 1_000 + SESSION_SECONDS));
-        let (ends_at, seal) = session.split_once('.').unwrap();
+        let (ends_at, rest) = session.split_once('.').unwrap();
+        let (id, seal) = rest.split_once('.').unwrap();
         let later = ends_at.parse::<i64>().unwrap() + 1;
-        for forged in [format!("{later}.{seal}"), format!("{ends_at}."), ends_at.to_owned(), String::new()] {
+        for forged in [
+            format!("{later}.{id}.{seal}"),
+            format!("{ends_at}.{id}0.{seal}"),
+            format!("{ends_at}..{seal}"),
+            format!("{ends_at}.{seal}"),
+            format!("{ends_at}.{id}."),
+            format!("{ends_at}.{id}"),
+            ends_at.to_owned(),
+            String::new(),
+        ] {
             assert!(!token.is_session(&forged, 1_000), "{forged}");
         }
         assert!(!token_of("the-token-of-another").is_session(&session, 1_000));
         assert!(!token.matches(&session));
-        let other = token.session(2_000);
-        token.end_session(&session, 1_000);
-        token.end_session("0.forged", 1_000);
-        assert!(!token.is_session(&session, 1_000) && token.is_session(&other, 1_000));
+    }
+
+    #[test]
+    fn logout_ends_one_session_and_holds_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = || Token::load(None, &operators(folder.path())).unwrap();
+        let token = start();
+        // Of the same second.
+        let (session, other) = (token.session(1_000).unwrap(), token.session(1_000).unwrap());
+        token.end_session(&session, 1_000).unwrap();
+        token.end_session("0.forged.ff", 1_000).unwrap();
+        for token in [token, start()] {
+            assert!(!token.is_session(&session, 1_000) && token.is_session(&other, 1_000));
+        }
     }
 }

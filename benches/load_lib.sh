@@ -1,7 +1,7 @@
 # Shared code of the load scripts: picks two cores, runs the server on one and the clients
 # on the other, and ends both. Source it from the root of the repository.
 
-sluice=${CARGO_TARGET_DIR:-target}/release/sluice
+sluice=${SLUICE_BINARY:-${CARGO_TARGET_DIR:-target}/release/sluice}
 fail() {
   echo "load: $*" >&2
   exit 1
@@ -36,11 +36,12 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 143' TERM INT
 
-# start_server SITE: starts a server and sets server_pid, visitors and operators.
+# start_server SITE: starts a server and sets server_pid, visitors and operators. It runs on
+# one core, unless server_cores names others.
 start_server() {
   local out=$work/out
   : >"$out"
-  taskset -c "$server_core" "$sluice" serve "$1" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
+  taskset -c "${server_cores:-$server_core}" "$sluice" serve "$1" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
     --data "$(mktemp -d -p "$work")" >"$out" 2>"$work/log" &
   server_pid=$!
   until operators=$(sed -n 's/^sluice: operators on //p' "$out") && [[ -n $operators ]]; do

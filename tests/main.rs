@@ -52,6 +52,7 @@ mod sandbox;
 mod secrecy;
 mod sessions;
 mod shell;
+mod stalls;
 mod telemetry;
 mod templates_attack;
 mod tidy;

@@ -22,6 +22,7 @@ fn two_brands(sluice_toml: &str) -> TestSite {
             &format!("brands/{brand}/pages/quick.html"),
             "<script scope=\"backend\">response.json('quick')</script>",
         );
+        site.write(&format!("brands/{brand}/pages/busy.html"), BUSY);
         site.write(
             &format!("brands/{brand}/pages/loop.html"),
             "<script scope=\"backend\">while (true) {}</script>",
@@ -86,6 +87,40 @@ fn full_queue_rejects_requests_of_the_brand_that_fills_it() {
     assert_eq!((turned_away, open.len()), (1, 2));
     server.wait_for_metric("sluice_sandbox_waiting", &[], 2.0);
     drop(guest);
+}
+
+#[test]
+fn brand_is_served_while_another_runs_endless_loops() {
+    let site = two_brands("[server]\nmemory_max = 8_000_000_000\n");
+    let server = Server::start(site.path());
+    assert_eq!(server.get("guest.test", "/quick").body, "\"quick\"");
+    // Three quarters of the 128 sandboxes run the loops, and the other requests wait.
+    let loops: Vec<_> = (0..200).map(|_| send(server.address, "flood.test", "/loop")).collect();
+    server.wait_for_metric("sluice_sandbox_waiting", &[], 104.0);
+    assert_eq!(server.metric("sluice_sandbox_running", &[]), 96.0);
+    for _ in 0..50 {
+        assert_eq!(server.get("guest.test", "/quick").body, "\"quick\"");
+        // This page takes long enough to compete with the loops.
+        assert_eq!(server.get("guest.test", "/busy").status, 200);
+    }
+    assert_eq!(server.metric("sluice_sandbox_running", &[]), 96.0, "no loop has ended");
+    drop(loops);
+}
+
+#[test]
+fn run_that_gets_no_processor_is_answered_503() {
+    let site = two_brands("[server]\nmemory_max = 8_000_000_000\n");
+    site.write(
+        "brands/flood/brand.toml",
+        "domains = [\"flood.test\"]\n[limits]\nfuel = 1_000_000_000_000\nwall_ms_max = 2_000\n",
+    );
+    let server = Server::start(site.path());
+    // A loop that has a processor for itself has used up its own time.
+    assert_ne!(server.get("flood.test", "/loop").status, 503);
+    let loops: Vec<_> = (0..96).map(|_| send(server.address, "flood.test", "/loop")).collect();
+    let statuses: Vec<_> = loops.into_iter().map(status).collect();
+    assert!(statuses.contains(&503), "{statuses:?}");
+    assert!(server.metric("sluice_requests_refused_total", &["reason=\"overload\""]) > 0.0);
 }
 
 #[test]

@@ -325,9 +325,18 @@ impl App {
     }
 
     /// The content of a page. Loads it unless it is in memory.
-    pub async fn content(&self, brand: &Brand, page: &Page) -> Arc<PageContent> {
-        let compile = || load::again(&self.sandbox, brand, page);
-        self.pages.content(&self.sandbox, page, compile).await
+    pub async fn content(&self, brand: &Arc<Brand>, page: &Arc<Page>) -> Arc<PageContent> {
+        let compile = || async {
+            let (sandbox, of_thread, of_page) =
+                (Arc::clone(&self.sandbox), Arc::clone(brand), Arc::clone(page));
+            let again = async move { load::again(&sandbox, &of_thread, &of_page).await };
+            match self.sandbox.long_calls.run(&brand.id, again).await {
+                Some(done) => done.value,
+                // The threads have ended, because the process stops.
+                None => load::again(&self.sandbox, brand, page).await,
+            }
+        };
+        self.pages.content(&self.sandbox, &brand.id, page, compile).await
     }
 
     /// The time in Unix milliseconds.

@@ -14,6 +14,7 @@ use futures_util::stream;
 use sluice_http::compress::{self, Encoding};
 use sluice_http::cookies::{SameSite, SetCookie};
 use sluice_http::redirect;
+use sluice_sandbox::long_work::LongWork;
 use sluice_sandbox::memory::{Memory, Reserved};
 use sluice_sandbox::outcome::{CookieEffect, Effects, Stop};
 use sluice_session::cookie;
@@ -158,9 +159,9 @@ impl Reply {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Compresses the body of a page, if it is text and long enough. The caller decides whether
-    /// compressing is safe.
-    pub async fn compress(&mut self, encoding: Encoding) {
+    /// Compresses the body of a page of `brand`, if it is text and long enough. The caller decides
+    /// whether compressing is safe.
+    pub async fn compress(&mut self, encoding: Encoding, threads: &LongWork, brand: &str) {
         let ReplyBody::Bytes(bytes) = &self.body else { return };
         let is_text = self.header("content-type").is_some_and(compress::is_compressible);
         let is_final = self.header("cache-control").is_some_and(|value| value.contains("no-transform"));
@@ -172,7 +173,7 @@ impl Reply {
             return;
         }
         let vary = self.header("vary").map(|value| format!("{value}, accept-encoding"));
-        let shorter = compress::compressed(bytes, encoding).await;
+        let shorter = compressed(bytes, encoding, threads, brand).await;
         self.set_header("vary", vary.unwrap_or_else(|| "accept-encoding".into()));
         if let (Some(name), Some(shorter)) = (encoding.name(), shorter) {
             self.set_header("content-encoding", name.into());
@@ -256,6 +257,21 @@ impl Reply {
             ReplyBody::File(part) => response.body(SizedStream::new(part.bytes, chunks(part, self.memory))),
         }
     }
+}
+
+/// Compresses `bytes`, on one of `threads` if there are many. `None` if the result would not be
+/// shorter.
+pub async fn compressed(
+    bytes: &Bytes,
+    encoding: Encoding,
+    threads: &LongWork,
+    brand: &str,
+) -> Option<Vec<u8>> {
+    if !compress::is_long(bytes.len()) {
+        return compress::compressed(bytes, encoding);
+    }
+    let bytes = bytes.clone();
+    threads.call(brand, move || compress::compressed(&bytes, encoding)).await.flatten()
 }
 
 /// The bytes of a file, read as fast as the client receives them.

@@ -9,12 +9,10 @@
 
 use std::io::{self, Write as _};
 
-use bytes::Bytes;
-
 /// Bodies below this size are not compressed: they would hardly get shorter.
 pub const BYTES_MIN: usize = 1_024;
-/// Larger bodies are compressed on a separate thread.
-const INLINE_BYTES_MAX: usize = 64 << 10;
+/// Compressing this much takes a millisecond or two.
+const SHORT_BYTES_MAX: usize = 64 << 10;
 /// A compromise between ratio and speed: the visitor waits for the compression.
 const BROTLI_QUALITY: i32 = 5;
 const BROTLI_WINDOW_BITS: i32 = 20;
@@ -97,21 +95,17 @@ pub fn is_safe(sec_fetch_site: Option<&str>, is_https: bool, has_cookies: bool) 
     own || !is_https || !has_cookies
 }
 
-/// Compresses `bytes`, on a separate thread if there are many. Returns `None` if the result
-/// would not be shorter, or if the compression failed, which is logged.
-pub async fn compressed(bytes: &Bytes, encoding: Encoding) -> Option<Vec<u8>> {
-    if bytes.len() < BYTES_MIN || encoding == Encoding::Identity {
-        None
-    } else if bytes.len() <= INLINE_BYTES_MAX {
-        shorter(bytes, encoding)
-    } else {
-        let bytes = bytes.clone();
-        let job = tokio::task::spawn_blocking(move || shorter(&bytes, encoding)).await;
-        job.inspect_err(|error| tracing::error!(%error, "a response could not be compressed")).ok().flatten()
-    }
+/// Whether compressing this many bytes holds a thread for more than a few milliseconds.
+pub fn is_long(bytes: usize) -> bool {
+    bytes > SHORT_BYTES_MAX
 }
 
-fn shorter(bytes: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
+/// Compresses `bytes`. Returns `None` if the result would not be shorter, or if the compression
+/// failed, which is logged.
+pub fn compressed(bytes: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
+    if bytes.len() < BYTES_MIN || encoding == Encoding::Identity {
+        return None;
+    }
     match encoding.encode(bytes) {
         Ok(encoded) => (encoded.len() < bytes.len()).then_some(encoded),
         Err(error) => {

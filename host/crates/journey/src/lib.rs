@@ -77,7 +77,7 @@ async fn serve(
     observation.finish(&request, &mut reply);
     let sec_fetch_site = request.origin.sec_fetch_site.as_deref();
     if brand.compress && compress::is_safe(sec_fetch_site, request.is_https, !request.cookies.is_empty()) {
-        reply.compress(request.conditions.encoding).await;
+        reply.compress(request.conditions.encoding, &app.sandbox.long_calls, &brand.id).await;
     }
     if !reply.reserve_body(&app.sandbox.memory) {
         reply = try_again(503, "Too busy at the moment", 1);
@@ -144,7 +144,7 @@ async fn serve_file(
     request: &PageRequest,
     observation: &mut Observation,
 ) -> Reply {
-    let MatchedFile { brand, file, path } = matched;
+    let MatchedFile { brand, path, .. } = matched;
     observation.tell(Event::FileFound { brand });
     if request.method == Method::Post {
         let mut reply = Reply::plain(405, "Method not allowed");
@@ -153,8 +153,8 @@ async fn serve_file(
     }
     match access(app, brand, path, request, observation).await {
         Access::Rejected(reply) => reply,
-        Access::Public => static_file::answer(files, file, request, false, &app.sandbox.memory).await,
-        Access::Granted => static_file::answer(files, file, request, true, &app.sandbox.memory).await,
+        Access::Public => static_file::answer(app, files, matched, request, false).await,
+        Access::Granted => static_file::answer(app, files, matched, request, true).await,
     }
 }
 

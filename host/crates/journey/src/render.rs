@@ -1,10 +1,10 @@
 //! Turns the effects of a run and the template into a reply.
 //!
 //! Rendering is synchronous. It begins on the worker's thread with the fuel of a few milliseconds.
-//! A rendering that needs more starts again on a thread of its own. There are as many such
-//! renderings as processors, and brands share them like sandboxes.
+//! A rendering that needs more starts again on a thread for long work, as does every rendering of a
+//! brand that has used more than its share of the workers' threads. There are as many such renderings
+//! as processors, and brands share them like sandboxes.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 
 use sluice_app::observe::Event;
 use sluice_app::response::Reply;
+use sluice_kit::thread::cpu_time;
 use sluice_kit::value;
 use sluice_page::{OnError, PageContent, template_failure};
 use sluice_sandbox::RunReport;
@@ -27,16 +28,23 @@ use super::page_journey::Journey;
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
 /// `seen` is `request` as the template sees it.
 pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: RunReport) -> Reply {
+    if report.is_starved() {
+        return too_busy(journey.observation);
+    }
     if report.outcome.is_failure() && journey.page().on_error == OnError::Error {
         return Reply::plain(500, "Something went wrong");
     }
     let is_https = journey.request.is_https;
     let mut effects = report.effects;
+    let variables = std::mem::take(&mut effects.variables);
     if effects.stop.is_some() {
+        if is_large(&variables) {
+            // Freeing hundreds of thousands of values takes milliseconds.
+            journey.app.sandbox.long_calls.call(&journey.brand().id, move || drop(variables)).await;
+        }
         return Reply::of_effects(effects, None, is_https);
     }
     effects.status = effects.status.or(Some(journey.matched.status));
-    let variables = std::mem::take(&mut effects.variables);
     let host_bytes = report.host_bytes.max(value::held(seen));
     let rendering = Rendering::new(journey, seen, variables, &report.session, report.wall, host_bytes);
     let step = journey.observation.trace().child("template");
@@ -73,31 +81,30 @@ async fn render(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<R
     if let Err(failure) = &journey.content.template {
         return Err(RenderError::Failed(failure.clone()));
     }
-    if let Some(rendered) = rendering.finish_if_short() {
-        return Ok(rendered?);
+    let (sandbox, brand) = (&journey.app.sandbox, &journey.brand().id);
+    if !sandbox.long_runs.is_over_share(brand) {
+        let began = cpu_time();
+        let rendered = rendering.finish_if_short();
+        sandbox.long_runs.note_here(brand, cpu_time().saturating_sub(began));
+        if let Some(rendered) = rendered {
+            return Ok(rendered?);
+        }
     }
-    let (app, until) = (journey.app, rendering.until);
     // A run's memory is enough for its rendering. A page without a script needs as much now, and
     // does not keep what it has: those who wait must not take the memory from those who run.
     let bytes = if journey.content.script.is_ready() { 0 } else { rendering.memory_bytes };
     if let (Some(reserved), 1..) = (&mut journey.memory, bytes) {
         reserved.shrink_to(rendering.host_bytes);
     }
-    let slot = timeout_at(until.into(), app.sandbox.renderings.take(&journey.brand().id, bytes)).await;
+    let slot = timeout_at(rendering.until.into(), sandbox.renderings.take(brand, bytes)).await;
     let Ok(Some(slot)) = slot else { return Err(RenderError::Busy) };
-    let rendered = app.runtime.spawn_blocking(move || {
+    let rendered = sandbox.long_calls.call(brand, move || {
         let rendered = rendering.finish();
         drop(slot);
         rendered
     });
-    match rendered.await {
-        Ok(rendered) => Ok(rendered?),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The process stops.
-            Err(_) => Err(RenderError::Busy),
-        },
-    }
+    // There is no result while the process stops.
+    rendered.await.unwrap_or(Err(RenderError::Busy))
 }
 
 /// Everything that a rendering needs, so that it can move to another thread.
@@ -153,6 +160,9 @@ impl Rendering {
 
     /// Renders the page if that takes a few milliseconds at most.
     fn finish_if_short(&mut self) -> Option<Result<Rendered, TemplateError>> {
+        if is_large(&self.variables) {
+            return None;
+        }
         let cost = self.copy_cost(SHORT_COPY_FUEL);
         if cost >= SHORT_COPY_FUEL {
             return None;
@@ -180,10 +190,10 @@ impl Rendering {
         }
     }
 
-    /// What is left of the fuel after the variables are copied.
+    /// The quota after the variables are copied.
     fn quota(&self, copied: u64) -> Quota {
         let memory_bytes = self.memory_bytes as u64;
-        Quota { fuel: self.fuel.saturating_sub(copied), until: Some(self.until), memory_bytes }
+        Quota { fuel: self.fuel, used: copied, until: Some(self.until), memory_bytes }
     }
 
     /// Calls `render` with the template and the values that it shows. `None` if there is no template.
@@ -208,8 +218,13 @@ impl Rendering {
 /// The time of a run whose limit is longer than the clock can count.
 const LONGEST: Duration = Duration::from_secs(1 << 30);
 
-/// Variables whose copy costs more fuel are not copied on the worker's thread.
+/// Variables whose copy costs more fuel are neither copied nor freed on the worker's thread.
 const SHORT_COPY_FUEL: u64 = 1_000_000;
+
+/// Whether copying or freeing the variables takes milliseconds.
+fn is_large(variables: &Map<String, Value>) -> bool {
+    cost(variables, SHORT_COPY_FUEL) >= SHORT_COPY_FUEL
+}
 
 /// The fuel of copying one value, besides its bytes.
 const COPY_FUEL: u64 = 64;

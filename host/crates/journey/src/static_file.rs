@@ -11,12 +11,14 @@ use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use sluice_app::app::App;
 use sluice_app::request::conditions::{Part, Validators, whole_seconds};
 use sluice_app::request::{Method, PageRequest};
-use sluice_app::response::{FilePart, Reply, ReplyBody};
+use sluice_app::response::{FilePart, Reply, ReplyBody, compressed};
 use sluice_http::compress::{self, Encoding};
-use sluice_sandbox::memory::Memory;
-use sluice_site::public::{OpenFile, PublicFile, Version};
+use sluice_site::public::{OpenFile, Version};
+
+use super::matching::MatchedFile;
 
 /// Browsers must ask whether the file has changed before they use it again.
 const CACHE_CONTROL: &str = "public, max-age=0, must-revalidate";
@@ -56,15 +58,16 @@ impl Default for CompressedFiles {
     }
 }
 
-/// Answers with `file`. `is_guarded` says that an access rule covers the file and lets this visitor
+/// Answers with the file of `matched`. `is_guarded` says that an access rule covers the file and lets this visitor
 /// see it.
-pub(crate) async fn answer(
+pub(super) async fn answer(
+    app: &App,
     cache: &CompressedFiles,
-    file: &Arc<PublicFile>,
+    matched: &MatchedFile,
     request: &PageRequest,
     is_guarded: bool,
-    memory: &Arc<Memory>,
 ) -> Reply {
+    let file = &matched.file;
     let opening = Arc::clone(file);
     let open = match tokio::task::spawn_blocking(move || opening.open()).await {
         Ok(Ok(open)) => open,
@@ -84,7 +87,7 @@ pub(crate) async fn answer(
         None if is_compressible && version.bytes <= COMPRESSED_BYTES_MAX => request.conditions.encoding,
         _ => Encoding::Identity,
     };
-    let Some((encoding, body)) = body(cache, file, open, encoding, memory).await else {
+    let Some((encoding, body)) = body(app, cache, matched, open, encoding).await else {
         return Reply::plain(500, "Something went wrong");
     };
     let etag = etag(version, encoding);
@@ -137,18 +140,18 @@ fn of_part(part: Part, body: ReplyBody, bytes: u64) -> Reply {
 /// The file's bytes in `encoding`, or uncompressed if that is shorter. `None` if the file cannot be
 /// read, which is logged.
 async fn body(
+    app: &App,
     cache: &CompressedFiles,
-    file: &PublicFile,
+    matched: &MatchedFile,
     open: OpenFile,
     encoding: Encoding,
-    memory: &Arc<Memory>,
 ) -> Option<(Encoding, ReplyBody)> {
     let version = open.version;
     let uncompressed = |file| ReplyBody::File(FilePart { file, start: 0, bytes: version.bytes });
     if encoding == Encoding::Identity {
         return Some((encoding, uncompressed(open.file)));
     }
-    let key = Key { location: file.location().to_owned(), version, encoding };
+    let key = Key { location: matched.file.location().to_owned(), version, encoding };
     // The cache has an empty entry for a file that does not get shorter.
     if let Some(known) = cache.0.get(&key) {
         return Some(match known.is_empty() {
@@ -157,7 +160,9 @@ async fn body(
         });
     }
     let needed = usize::try_from(version.bytes).unwrap_or(usize::MAX);
-    let Some(reserved) = memory.try_reserve(needed.saturating_mul(2).saturating_add(COMPRESSOR_BYTES)) else {
+    let Some(reserved) =
+        app.sandbox.memory.try_reserve(needed.saturating_mul(2).saturating_add(COMPRESSOR_BYTES))
+    else {
         return Some((Encoding::Identity, uncompressed(open.file)));
     };
     let read = tokio::task::spawn_blocking(move || {
@@ -171,7 +176,8 @@ async fn body(
         Ok(Err(error)) => return unreadable(&error),
         Err(error) => return unreadable(&error),
     };
-    let compressed = compress::compressed(&bytes, encoding).await.map(Bytes::from);
+    let (threads, brand) = (&app.sandbox.long_calls, &matched.brand.id);
+    let compressed = compressed(&bytes, encoding, threads, brand).await.map(Bytes::from);
     drop(reserved);
     cache.0.insert(key, compressed.clone().unwrap_or_default());
     Some(match compressed {

@@ -15,6 +15,7 @@ pub mod page_stats;
 pub mod progress;
 mod store_error;
 pub mod terminal;
+pub mod thread;
 pub mod value;
 
 pub use future::BoxFuture;

@@ -29,7 +29,7 @@ const LOADED_PAGES_MIN: usize = 64;
 
 /// Keeps contents on disk, and the most used ones in memory.
 pub struct PageStore {
-    cache: Option<CodeCache>,
+    cache: Option<Arc<CodeCache>>,
     loaded: Cache<CacheKey, Arc<PageContent>>,
 }
 
@@ -37,12 +37,15 @@ impl PageStore {
     /// A store on top of a code cache. Without a cache every page stays in memory.
     pub fn new(cache: Option<CodeCache>) -> Self {
         let maps = std::fs::read_to_string(MAX_MAP_COUNT).ok().and_then(|text| text.trim().parse().ok());
-        Self { cache, loaded: Cache::new(capacity(maps.unwrap_or(MAX_MAP_COUNT_DEFAULT))) }
+        Self {
+            cache: cache.map(Arc::new),
+            loaded: Cache::new(capacity(maps.unwrap_or(MAX_MAP_COUNT_DEFAULT))),
+        }
     }
 
     /// The code cache, if there is one.
     pub fn cache(&self) -> Option<&CodeCache> {
-        self.cache.as_ref()
+        self.cache.as_deref()
     }
 
     /// Whether the code cache has a content.
@@ -71,11 +74,12 @@ impl PageStore {
         ContentRef { key, held: (!stored).then_some(content) }
     }
 
-    /// The content of `page`. If it is not in memory, it is loaded; if the cache has lost
-    /// it, `compile` makes it. Other requests for the page wait for the same result.
+    /// The content of a page of `brand`. If it is not in memory, a thread for long work loads it; if
+    /// the cache has lost it, `compile` makes it. Other requests for the page wait for the same result.
     pub async fn content<F>(
         &self,
-        sandbox: &Sandbox,
+        sandbox: &Arc<Sandbox>,
+        brand: &str,
         page: &Page,
         compile: impl FnOnce() -> F,
     ) -> Arc<PageContent>
@@ -87,22 +91,11 @@ impl PageStore {
         }
         let key = page.content.key;
         let load = async {
-            let kept = self.cache.as_ref().and_then(|cache| cache.read(&key));
-            match kept.map(|kept| bundle::read(sandbox, kept)) {
-                Some(Ok(content)) => return Ok(Arc::new(content)),
-                Some(Err(reason)) => {
-                    tracing::warn!(
-                        page = page.file,
-                        %reason,
-                        "a stored page cannot be loaded; it is compiled again"
-                    );
-                }
-                None => tracing::warn!(
-                    page = page.file,
-                    "a stored page is missing from the code cache; it is compiled again"
-                ),
-            }
-            Ok::<_, std::convert::Infallible>(Arc::new(compile().await))
+            let content = match self.stored(sandbox, brand, page).await {
+                Some(content) => content,
+                None => compile().await,
+            };
+            Ok::<_, std::convert::Infallible>(Arc::new(content))
         };
         let Ok(content) = self.loaded.get_or_insert_async(&key, load).await;
         content
@@ -111,6 +104,27 @@ impl PageStore {
     /// How many contents are in memory.
     pub fn loaded(&self) -> usize {
         self.loaded.len()
+    }
+
+    /// Loads a page from the code cache. Verifying the entry and compiling its template can take long.
+    async fn stored(&self, sandbox: &Arc<Sandbox>, brand: &str, page: &Page) -> Option<PageContent> {
+        let cache = Arc::clone(self.cache.as_ref()?);
+        let (own, key, file) = (Arc::clone(sandbox), page.content.key, page.file.clone());
+        let load = move || match cache.read(&key).map(|kept| bundle::read(&own, kept)) {
+            Some(Ok(content)) => Some(content),
+            Some(Err(reason)) => {
+                tracing::warn!(page = file, %reason, "a stored page cannot be loaded; it is compiled again");
+                None
+            }
+            None => {
+                tracing::warn!(
+                    page = file,
+                    "a stored page is missing from the code cache; it is compiled again"
+                );
+                None
+            }
+        };
+        sandbox.long_calls.call(brand, load).await.flatten()
     }
 
     /// Drops the contents that are not in `keep` from memory, for example those of pages before

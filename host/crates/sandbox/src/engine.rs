@@ -12,6 +12,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, Module, PoolingAlloca
 use sluice_limits as limits;
 
 use super::component::{CoreModule, EngineParts};
+use super::long_work::LongWork;
 use super::machine_code::{self, code_id};
 use super::memory::Memory;
 use super::memory_reset::{MemoryReset, MemoryResetChoice};
@@ -76,7 +77,11 @@ pub struct Sandbox {
     pub(super) compilations: Semaphore,
     /// Admits runs.
     pub slots: Slots,
-    /// Admits long renderings of templates, as many as there are processors.
+    /// Continues runs that take longer than a millisecond.
+    pub long_runs: LongWork,
+    /// Does work that cannot pause: long renderings, compression, loading pages.
+    pub long_calls: LongWork,
+    /// Admits long renderings, which run on the threads of [`Sandbox::long_calls`].
     pub renderings: Slots,
     /// The memory that the process may take.
     pub memory: Arc<Memory>,
@@ -132,6 +137,8 @@ impl Sandbox {
         };
         let slots = queue(config.concurrent_runs_max as usize);
         let renderings = queue(std::thread::available_parallelism().map_or(1, usize::from));
+        let long_runs = LongWork::start("sluice-runs").map_err(SandboxError::Threads)?;
+        let long_calls = LongWork::start("sluice-calls").map_err(SandboxError::Threads)?;
         let compilations = Semaphore::new(COMPILATIONS_MAX as usize);
         Ok(Self {
             engine,
@@ -139,6 +146,8 @@ impl Sandbox {
             compiler,
             compilations,
             slots,
+            long_runs,
+            long_calls,
             renderings,
             memory,
             code_id,

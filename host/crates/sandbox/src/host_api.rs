@@ -22,6 +22,7 @@ use wasmtime::component::{HasSelf, Linker};
 use sluice_kit::value;
 
 use crate::RunState;
+use crate::long_work::pause;
 use crate::outcome::Level;
 
 /// Bindings of the published world: what a page component may import and must export.
@@ -68,15 +69,18 @@ pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     wasi::link(linker)
 }
 
+/// Reading this many bytes can take a millisecond, so such a call belongs on a thread for long work.
+const LONG_CALL_BYTES: usize = 64 << 10;
+
 impl page::sluice::page::types::Host for RunState {}
 
 impl RunState {
-    /// Begins a host call that takes `bytes` from the script: notes its cost, and yields to
-    /// the worker's other requests if the run has used its share of the thread.
+    /// Begins a host call that takes `bytes` from the script: notes its cost, and lets other work
+    /// run if the run has used its turn of the thread, or if the call will use it.
     async fn enter(&mut self, bytes: usize) {
         self.meter.note_call(bytes);
-        if self.meter.take_turn() {
-            tokio::task::yield_now().await;
+        if self.meter.take_turn() || bytes >= LONG_CALL_BYTES {
+            pause().await;
         }
     }
 

@@ -11,6 +11,7 @@ pub mod component;
 pub mod engine;
 pub mod host_api;
 pub mod limiter;
+pub mod long_work;
 mod machine_code;
 pub mod memory;
 pub mod memory_reset;
@@ -43,7 +44,10 @@ use crate::host_api::wasi::RunWasi;
 use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
 use crate::test_calls::TestCalls;
+use tracing::Instrument as _;
+
 use limiter::{Limiter, MemoryExceeded};
+use long_work::Done;
 use memory::Reserved;
 use meter::Meter;
 use outcome::{Effects, Failure, Outcome};
@@ -61,6 +65,9 @@ pub enum SandboxError {
     /// The configured number of concurrent runs overflows the size of the pool.
     #[error("{0} concurrent runs are more than a pool can hold")]
     TooManyRuns(u32),
+    /// The threads for long work cannot be started.
+    #[error("no thread can be started: {0}")]
+    Threads(std::io::Error),
     /// Every sandbox is in use, and the queue is full or the request waited too long in it.
     #[error("every sandbox is busy")]
     Busy,
@@ -163,6 +170,8 @@ pub struct RunReport {
     pub wall: Duration,
     /// The part of `wall` that the run spent waiting in host calls.
     pub host_wall: Duration,
+    /// The part of `wall` in which the run was ready while other work took the processors.
+    pub cpu_wait: Duration,
     /// The time that the request waited for a sandbox; not part of `wall`.
     pub waited: Duration,
 }
@@ -181,6 +190,12 @@ impl RunReport {
         }
     }
 
+    /// Whether the run ended at its time limit only because other work took the processors: it waited
+    /// for them during most of its time.
+    pub fn is_starved(&self) -> bool {
+        self.outcome == Outcome::Timeout && self.cpu_wait > self.wall / 2
+    }
+
     /// The report of a page whose script did not run, because it has none or does not compile.
     pub fn not_run(outcome: Outcome, failure: Option<Failure>, session: Session) -> Self {
         Self {
@@ -194,6 +209,7 @@ impl RunReport {
             host_bytes: 0,
             wall: Duration::ZERO,
             host_wall: Duration::ZERO,
+            cpu_wait: Duration::ZERO,
             waited: Duration::ZERO,
         }
     }
@@ -238,6 +254,9 @@ impl Sandbox {
 
     /// Runs `script` to its end in the sandbox of `admitted`.
     ///
+    /// The run begins on the caller's thread. At its first yield, after about a millisecond, it moves to
+    /// the threads of [`Sandbox::long_runs`]. `wall_ms_max` goes on while it waits for one of them.
+    ///
     /// # Errors
     /// No sandbox could be made. Failures of the script are not errors: the report has them.
     pub async fn run_admitted(
@@ -246,20 +265,30 @@ impl Sandbox {
         context: RunContext,
         admitted: Admitted,
     ) -> Result<RunReport, SandboxError> {
-        let Admitted { slot: _slot, waited } = admitted;
+        let Admitted { slot, waited } = admitted;
         let started = Instant::now();
-        let limits = context.limits.clone();
+        let (limits, brand, trace) = (context.limits.clone(), context.brand.clone(), context.trace.clone());
         let mut limiter = Limiter::for_heap(limits.heap_bytes_max);
         limiter.hold(context.held_bytes());
         let state = RunState::new(context, limiter, limits.fuel);
         let mut store = self.store(state, limits.fuel)?;
-        let end = tokio::time::timeout(Duration::from_millis(limits.wall_ms_max), async {
-            let page = script.pre.instantiate_async(&mut store).await?;
-            page.sluice_page_script().call_run(&mut store, limits.heap_bytes_max).await
-        })
-        .await;
-        let fuel = limits.fuel.saturating_sub(store.get_fuel()?);
-        let state = store.into_data();
+        let (pre, heap_bytes_max) = (script.pre.clone(), limits.heap_bytes_max);
+        let wall_max = Duration::from_millis(limits.wall_ms_max);
+        let run = async move {
+            let end = tokio::time::timeout(wall_max, async {
+                let page = pre.instantiate_async(&mut store).await?;
+                page.sluice_page_script().call_run(&mut store, heap_bytes_max).await
+            })
+            .await;
+            let fuel_left = store.get_fuel();
+            // Frees the sandbox on this thread, and only then its place.
+            let state = store.into_data();
+            drop(slot);
+            (end, fuel_left, state)
+        };
+        let done = self.long_runs.run_if_long(&brand, trace.with_context(run.in_current_span())).await;
+        let Done { value: (end, fuel_left, state), waited: cpu_wait } = done.ok_or(SandboxError::Busy)?;
+        let fuel = limits.fuel.saturating_sub(fuel_left?);
         let memory_bytes_peak = state.limiter.memory_bytes_peak;
         let memory_bytes_initial = state.limiter.memory_bytes_initial;
         let host_bytes = state.limiter.host_bytes();
@@ -289,6 +318,7 @@ impl Sandbox {
             host_bytes,
             wall: started.elapsed(),
             host_wall: state.host_wall,
+            cpu_wait,
             waited,
         })
     }

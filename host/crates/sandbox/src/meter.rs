@@ -12,8 +12,8 @@ use super::RunState;
 const CALL_FUEL: u64 = 10_000;
 /// The fuel of each byte that a host call passes in either direction, in units.
 const BYTE_FUEL: u64 = 10;
-/// The fuel after which a busy script yields to its worker's other requests, in units. This
-/// much lasts about a millisecond.
+/// The fuel after which a busy script pauses, in units, so that other work can run. This much lasts
+/// about a millisecond.
 pub(crate) const TURN_FUEL: u64 = 8_000_000;
 
 /// The fuel that a run owes, and when it must yield.

@@ -2,7 +2,10 @@
 //! and further requests are rejected.
 //!
 //! Brands share the sandboxes. A sandbox that becomes free goes to the brand with the fewest
-//! running sandboxes, and among equals to the one that was served longest ago. If the queue is
+//! running sandboxes, and among equals to the one that was served longest ago. A brand gets a
+//! further sandbox only while it runs less than three times as many as are free, and while their memory
+//! is less than three times the memory that is free. So a single brand uses at most three quarters of
+//! them, and another brand's first request need not wait. If the queue is
 //! full and a brand with few waiting requests sends another, the newest waiting request of the
 //! brand with the most is rejected to make room. So a flood of one brand displaces its own
 //! requests only.
@@ -17,7 +20,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use sluice_telemetry::metrics::SandboxUsage;
+use sluice_telemetry::metrics::{MemoryUsage, SandboxUsage};
 
 use crate::memory::{Memory, Reserved, Waiting};
 
@@ -31,6 +34,9 @@ pub(crate) struct SlotsConfig {
     /// How long a request may wait.
     pub(crate) wait_max: Duration,
 }
+
+/// A brand gets a further sandbox while it runs less than this many times as many as are free.
+const RUNNING_OF_FREE: usize = 3;
 
 /// All sandboxes, and the queue of requests that wait for one.
 #[derive(Clone)]
@@ -105,8 +111,8 @@ impl Slots {
     /// Whether a request of `brand` would be rejected at once.
     pub fn is_full_for(&self, brand: &str) -> bool {
         let state = self.queue.state.lock();
-        let is_full =
-            (state.free == 0 || state.lacks_memory) && state.waiting >= self.queue.config.waiting_max;
+        let is_full = (!state.may_run(brand, 0, &self.queue.memory) || state.lacks_memory)
+            && state.waiting >= self.queue.config.waiting_max;
         is_full && state.displaced_by(brand).is_none()
     }
 
@@ -128,7 +134,7 @@ enum Admission {
 impl Queue {
     fn enter(self: &Arc<Self>, brand: &str, bytes: usize) -> Admission {
         let mut state = self.state.lock();
-        if state.free > 0
+        if state.may_run(brand, bytes, &self.memory)
             && !state.lacks_memory
             && let Some(memory) = self.memory.try_reserve(bytes)
         {
@@ -210,12 +216,24 @@ impl State {
         }
     }
 
+    /// Whether a brand that runs this many sandboxes may get a further one with `bytes` of memory.
+    fn has_room(&self, running: usize, bytes: usize, memory: &Memory) -> bool {
+        let MemoryUsage { reserved, limit } = memory.usage();
+        let free = limit.saturating_sub(reserved).saturating_mul(RUNNING_OF_FREE);
+        running < self.free.saturating_mul(RUNNING_OF_FREE)
+            && (running == 0 || bytes == 0 || running.saturating_mul(bytes) < free)
+    }
+
+    fn may_run(&self, brand: &str, bytes: usize, memory: &Memory) -> bool {
+        self.has_room(self.brands.get(brand).map_or(0, |queue| queue.running), bytes, memory)
+    }
+
     /// Takes a free sandbox and the memory for the request whose turn it is.
     fn next(&mut self, memory: &Arc<Memory>) -> Option<(String, oneshot::Sender<Slot>, Reserved)> {
-        if self.free == 0 {
-            return None;
-        }
-        let waiting = self.brands.iter().filter(|(_, queue)| !queue.waiters.is_empty());
+        let may_run = |queue: &BrandQueue| {
+            queue.waiters.front().is_some_and(|first| self.has_room(queue.running, first.bytes, memory))
+        };
+        let waiting = self.brands.iter().filter(|(_, queue)| may_run(queue));
         let brand = waiting.min_by_key(|(_, queue)| (queue.running, queue.served))?.0.clone();
         let waiters = &mut self.brands.get_mut(&brand)?.waiters;
         let Some(memory) = memory.try_reserve(waiters.front()?.bytes) else {

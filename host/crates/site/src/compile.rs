@@ -1,4 +1,4 @@
-//! Compiles the pages of a brand that have changed, on all cores.
+//! Compiles the pages of a brand that have changed, on all cores, with low priority.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use sluice_kit::progress::Progress;
+use sluice_kit::thread::lower_priority;
 use sluice_limits::Limits;
 use sluice_page::bundle::Header;
 use sluice_page::store::PageStore;
@@ -63,7 +64,7 @@ impl Compiler<'_> {
         self.progress.begin("compiling pages", pages.len());
         let runtime = Handle::current();
         let threads = thread::available_parallelism().map_or(1, usize::from).min(pages.len());
-        if threads > 1 && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+        if runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
             return tokio::task::block_in_place(|| self.on_threads(threads, &runtime, pages));
         }
         let mut compiled = Vec::new();
@@ -88,6 +89,8 @@ impl Compiler<'_> {
             Some((index, page))
         };
         let work = || {
+            // The other brands of the host are served meanwhile.
+            lower_priority();
             let mut compiled = Vec::new();
             while let Some((index, page)) = take() {
                 compiled.push((index, runtime.block_on(self.page(page))));

@@ -102,6 +102,13 @@ impl Metrics {
             .with_unit("{request}")
             .build();
         sessions_not_saved.add(0, &[]);
+        let worker_stall = seconds(
+            "sluice.worker.stall",
+            "Processor time for which requests held a worker's thread without a pause, if more than 1 ms",
+            &STALL_SECONDS,
+        );
+        // Alerts need the metric before the first stall.
+        worker_stall.record(0.0, &[]);
         Self {
             request_duration: seconds(
                 "http.server.request.duration",
@@ -142,11 +149,7 @@ impl Metrics {
                 &SHORT_SECONDS,
             ),
             sessions_not_saved,
-            worker_stall: seconds(
-                "sluice.worker.stall",
-                "How long requests held a worker's thread without a pause, if longer than 1 ms",
-                &STALL_SECONDS,
-            ),
+            worker_stall,
         }
     }
 
@@ -281,7 +284,7 @@ impl Metrics {
         self.sessions_not_saved.add(1, &[]);
     }
 
-    /// Records that a request held its worker's thread for this long without a pause.
+    /// Records that a request held its worker's thread without a pause for this much processor time.
     pub fn worker_stalled(&self, held: Duration) {
         self.worker_stall.record(held.as_secs_f64(), &[]);
     }

@@ -115,6 +115,12 @@ impl Trace {
         self.span.clone()
     }
 
+    /// A future whose log records name the span of this step, on whichever thread it runs.
+    pub fn with_context<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let context = self.context().unwrap_or_default();
+        opentelemetry::trace::FutureExt::with_context(future, context)
+    }
+
     /// The instruments of the process, or `None` if there is no request.
     pub fn metrics(&self) -> Option<&Metrics> {
         self.shared.as_ref().map(|shared| &shared.telemetry.metrics)

@@ -19,6 +19,8 @@ use crate::value::DEPTH_MAX;
 pub struct Quota {
     /// Units of fuel, as in the limit `template_fuel`.
     pub fuel: u64,
+    /// Units of it that preparing the rendering has used.
+    pub used: u64,
     /// When the rendering ends with an error.
     pub until: Option<Instant>,
     /// Bytes of the rendered page and of all values that the template creates.
@@ -68,9 +70,10 @@ pub(crate) struct Fuel {
 
 impl Fuel {
     pub(crate) fn new(quota: Quota) -> Arc<Fuel> {
-        let clock_at = quota.fuel.saturating_sub(CLOCK_FUEL).into();
+        let left = quota.fuel.saturating_sub(quota.used);
+        let clock_at = left.saturating_sub(CLOCK_FUEL).into();
         let memory_left = quota.memory_bytes.into();
-        Arc::new(Fuel { quota, left: quota.fuel.into(), clock_at, memory_left })
+        Arc::new(Fuel { quota, left: left.into(), clock_at, memory_left })
     }
 
     /// Charges memory that the rendering keeps to its end.
@@ -158,7 +161,8 @@ impl Budget {
 impl Budget {
     /// A budget with these limits.
     pub(crate) fn of(limits: &TemplateLimits) -> Budget {
-        Budget::new(limits, Fuel::new(Quota { fuel: limits.fuel_max, until: None, memory_bytes: u64::MAX }))
+        let quota = Quota { fuel: limits.fuel_max, used: 0, until: None, memory_bytes: u64::MAX };
+        Budget::new(limits, Fuel::new(quota))
     }
 }
 
@@ -168,13 +172,21 @@ mod tests {
 
     #[test]
     fn ends_when_the_time_is_over_or_the_fuel_is_used() {
-        let fuel = Fuel::new(Quota { fuel: 10, until: None, memory_bytes: 5 });
+        let fuel = Fuel::new(Quota { fuel: 10, used: 0, until: None, memory_bytes: 5 });
         assert_eq!((fuel.take(10), fuel.used()), (Ok(()), 10));
         assert_eq!(fuel.take(1), Err(LimitError::Fuel(10)));
         assert_eq!((fuel.hold(5), fuel.hold(1)), (Ok(()), Err(LimitError::Memory(5))));
-        let late = Fuel::new(Quota { fuel: 4 * CLOCK_FUEL, until: Some(Instant::now()), memory_bytes: 0 });
+        let until = Some(Instant::now());
+        let late = Fuel::new(Quota { fuel: 4 * CLOCK_FUEL, used: 0, until, memory_bytes: 0 });
         assert_eq!(late.take(CLOCK_FUEL), Ok(()));
         assert_eq!(late.take(1), Err(LimitError::Time));
         assert!(late.take(1).is_err());
+    }
+
+    #[test]
+    fn error_names_the_limit_and_not_what_was_left_of_it() {
+        let fuel = Fuel::new(Quota { fuel: 10, used: 4, until: None, memory_bytes: 0 });
+        assert_eq!((fuel.take(6), fuel.used()), (Ok(()), 10));
+        assert_eq!(fuel.take(1), Err(LimitError::Fuel(10)));
     }
 }

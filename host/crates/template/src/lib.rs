@@ -101,11 +101,8 @@ impl Template {
 
     /// Renders the page with `now` as the time for `'now'` and `timeago`.
     pub fn render_at(&self, scope: &Scope<'_>, now: SystemTime) -> Result<Rendered, TemplateError> {
-        self.render_within(
-            scope,
-            now,
-            Quota { fuel: self.limits.fuel_max, until: None, memory_bytes: u64::MAX },
-        )
+        let quota = Quota { fuel: self.limits.fuel_max, used: 0, until: None, memory_bytes: u64::MAX };
+        self.render_within(scope, now, quota)
     }
 
     /// Does the same as [`Template::render_at`], within a quota.
@@ -130,13 +127,13 @@ impl Template {
         now: SystemTime,
         quota: Quota,
     ) -> Option<Result<Rendered, TemplateError>> {
-        if quota.fuel <= SHORT_FUEL {
+        if quota.fuel.saturating_sub(quota.used) <= SHORT_FUEL {
             return Some(self.render_within(scope, now, quota));
         }
         if self.is_long.load(Ordering::Relaxed) {
             return None;
         }
-        match self.run(scope, now, Quota { fuel: SHORT_FUEL, ..quota }) {
+        match self.run(scope, now, Quota { fuel: quota.used.saturating_add(SHORT_FUEL), ..quota }) {
             Err(Problem { mistake: Mistake::Limit(LimitError::Fuel(_)), .. }) => {
                 self.is_long.store(true, Ordering::Relaxed);
                 None

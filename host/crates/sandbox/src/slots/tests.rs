@@ -102,6 +102,36 @@ async fn free_sandbox_goes_to_the_brand_with_the_fewest_runs() {
 }
 
 #[tokio::test]
+async fn one_brand_never_runs_all_sandboxes() {
+    let slots = slots(128, 512);
+    let mut flood: Vec<_> = (0..200).map(|_| send(&slots, "flood")).collect();
+    let mut running: Vec<_> = flood.drain(..96).map(|mut request| slot(&mut request)).collect();
+    assert!(flood.iter_mut().all(|request| answer(request).is_pending()));
+    assert_eq!((slots.usage().running, slots.usage().waiting), (96, 104));
+    // Others need not wait, although requests wait.
+    let guests: Vec<_> = (0..8).map(|_| slot(&mut send(&slots, "guest"))).collect();
+    assert!(!slots.is_full_for("guest"));
+    // A sandbox of the flood that becomes free stays free until the flood runs few enough.
+    running.pop();
+    assert!(answer(&mut flood[0]).is_pending());
+    drop(guests);
+    let _next = slot(&mut flood[0]);
+    assert!(answer(&mut flood[1]).is_pending());
+}
+
+#[tokio::test]
+async fn one_brand_never_takes_all_memory() {
+    let memory = Memory::new(100);
+    let slots = with_memory(64, 64, &memory);
+    let mut flood: Vec<_> = (0..20).map(|_| send(&slots, "flood")).collect();
+    let running: Vec<_> = flood.drain(..8).map(|mut request| slot(&mut request)).collect();
+    assert!(flood.iter_mut().all(|request| answer(request).is_pending()));
+    let _guest = slot(&mut send(&slots, "guest"));
+    drop(running);
+    assert!(answer(&mut flood[0]).is_ready());
+}
+
+#[tokio::test]
 async fn flood_displaces_its_own_requests() {
     let slots = slots(1, 3);
     let running = slot(&mut send(&slots, "flood"));

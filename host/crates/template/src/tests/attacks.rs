@@ -248,13 +248,14 @@ fn long_rendering_ends_with_its_time_and_is_remembered() {
         route_params: &Value::Null,
     };
     let now = std::time::SystemTime::UNIX_EPOCH;
-    let quota = Quota { fuel: FUEL_DEFAULT, until: Some(std::time::Instant::now()), memory_bytes: u64::MAX };
+    let until = Some(std::time::Instant::now());
+    let quota = Quota { fuel: FUEL_DEFAULT, used: 0, until, memory_bytes: u64::MAX };
     let error = template.render_within(&scope, now, quota).map_err(|error| error.message);
     assert!(error.is_err_and(|message| message.contains("(wall_ms_max)")));
     let unhurried = Quota { until: None, ..quota };
     assert!(template.render_if_short(&scope, now, unhurried).is_none());
     assert!(template.is_long.load(std::sync::atomic::Ordering::Relaxed));
-    let small = Quota { fuel: SHORT_FUEL, until: None, memory_bytes: u64::MAX };
+    let small = Quota { fuel: SHORT_FUEL, used: 0, until: None, memory_bytes: u64::MAX };
     let error = template.render_if_short(&scope, now, small).and_then(Result::err);
     assert!(
         error.is_some_and(|error| error.message.contains("more than 1000000 units of fuel (template_fuel)"))

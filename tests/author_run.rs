@@ -241,7 +241,7 @@ fn shows_where_a_script_failed() {
         (
             "/loops",
             "fuel",
-            "FuelLimit: the script used more than its 1_000_000 units of fuel; a loop without end?",
+            "FuelLimit: the script used more than its 1_000_000 units of fuel; it may contain an endless loop",
         ),
     ] {
         let (code, ran) = run_json(&site, &[page]);
@@ -289,7 +289,7 @@ fn finds_pages_by_file_and_by_brand() {
     assert_eq!(ran["console"][0]["text"], "blog.example");
     assert_eq!(run_json(&site, &["/", "--brand", "shop"]).1["response"]["body"], "shop");
     for (args, said) in [
-        (vec!["/"], "name the brand with --brand: blog, shop"),
+        (vec!["/"], "choose one with --brand: blog, shop"),
         (vec!["/", "--brand", "shp"], "there is no brand \"shp\" (did you mean \"shop\"?)"),
         (vec!["/idex", "--brand", "shop"], "has no page at /idex"),
         (vec!["brands/blog/pages/index.html", "--brand", "shop"], "--brand names another brand"),

@@ -263,7 +263,7 @@ fn reports_files_that_cannot_be_run_and_runs_the_others() {
             "pages/a.test.js:2:",
             "pages/b.test.js:1:24: ImportError: there is no module \"nubers\"; did you mean \"numbers\"?",
             "pages/c.test.js",
-            "there is no test in this file",
+            "this file has no test",
             "pages/d.test.js:2:",
             "while declaring",
             "pages/e.test.js:2:",

@@ -62,5 +62,5 @@ fn explains_why_a_site_cannot_be_read() {
     let done = build(folder.path(), folder.path());
     assert_eq!(done.status.code(), Some(1));
     let errors = String::from_utf8(done.stderr).unwrap();
-    assert!(errors.contains("this is no site, it has no folder `brands`"), "{errors}");
+    assert!(errors.contains("this is not a site: it has no folder `brands`"), "{errors}");
 }

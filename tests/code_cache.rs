@@ -99,12 +99,12 @@ fn compiles_again_instead_of_using_foreign_or_damaged_entries() {
             fs::write(path, bytes).unwrap();
         }
         let server = start(&site, data.path());
-        server.wait_told("this is not compiled code of this host");
+        server.wait_told("this compiled code was not written with this host's key or is damaged");
         check(&server, "one");
     }
     // With another application key, no entry is trusted.
     let server = ServerOptions::of(site.path()).data(data.path()).env("APP_KEY", &"k".repeat(32)).start();
-    server.wait_told("this is not compiled code of this host");
+    server.wait_told("this compiled code was not written with this host's key or is damaged");
     check(&server, "one");
     drop(server);
     // An entry that is lost while the site is served is compiled again at the next request.

@@ -243,7 +243,11 @@ fn shows_mistakes_in_the_page_until_they_are_fixed() {
     // A brand that answers to no host name, until it does again.
     site.write("brands/demo/brand.toml", "");
     server.wait_until("no brand is there", || server.get("localhost", "/").status == 421);
-    waits_for_mistake(&server, "/", "no brand answers to localhost: a brand.toml needs `default = true`");
+    waits_for_mistake(
+        &server,
+        "/",
+        "no brand serves the host localhost: a brand.toml needs `default = true`",
+    );
 
     // A mistake in settings is shown in every page.
     site.write("brands/demo/brand.toml", "default = true\nvariabels = 1\n");

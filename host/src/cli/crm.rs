@@ -147,7 +147,7 @@ fn show_entity(entity: &Entity) {
 async fn export_brand(at: &BrandArgs) -> anyhow::Result<()> {
     let brands = at.brands()?;
     let [brand] = brands.as_slice() else {
-        anyhow::bail!("a crm.toml belongs to one brand; name it with --brand: {}", brands.join(", "));
+        anyhow::bail!("a crm.toml belongs to one brand; choose it with --brand: {}", brands.join(", "));
     };
     let store = at.database.open().await?;
     let text = export(&store.list_entities(brand).await?)?;

@@ -191,7 +191,7 @@ fn find_brand(site_dir: &Path, asked: Option<&str>) -> anyhow::Result<(String, B
         return brands.pop().context("there is no brand");
     }
     let default = brands.into_iter().find(|(_, config)| config.default);
-    default.with_context(|| format!("name the brand with --brand: {}", ids.join(", ")))
+    default.with_context(|| format!("there are several brands; choose one with --brand: {}", ids.join(", ")))
 }
 
 /// The file below `pages/` whose page has the path `path`.

@@ -37,7 +37,7 @@ const FILES: &[NewFile] = files! {
     "sluice.toml": "sluice.toml", "settings of the server";
     "brands/main/brand.toml": "brand.toml", "settings of the site";
     "brands/main/crm.toml": "crm.toml", "the data that scripts can store";
-    "brands/main/layouts/main.html": "layouts/main.html", "the frame of all pages";
+    "brands/main/layouts/main.html": "layouts/main.html", "the layout of all pages";
     "brands/main/modules/forms.js": "modules/forms.js", "a script that pages import";
     "brands/main/pages/index.html": "pages/index.html", "a page that counts visits";
     "brands/main/pages/contact.html": "pages/contact.html", "a page with a form";

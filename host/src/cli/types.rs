@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let brands = match &args.brand {
         Some(id) if !known.contains(id) => {
             let hint = suggest::hint(id, known.iter().map(String::as_str));
-            anyhow::bail!("there is no brand \"{id}\"{hint}; there is {}", known.join(", "));
+            anyhow::bail!("there is no brand \"{id}\"{hint}; the brands are {}", known.join(", "));
         }
         Some(id) => vec![id.clone()],
         None => known,

@@ -76,7 +76,7 @@ impl Dev {
         let mut start = [0; 4];
         if getrandom::fill(&mut start).is_err() {
             tracing::warn!(
-                "the system has no random numbers: pages that were open before the start may not reload"
+                "the system returned no random numbers: pages that were open before the start may not reload"
             );
         }
         Arc::new(Self {

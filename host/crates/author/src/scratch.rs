@@ -59,7 +59,7 @@ pub enum ScratchError {
     #[error("the temporary database failed")]
     Database(#[from] StoreError),
     /// A background task still uses the site after it was loaded.
-    #[error("a background task still uses the loaded site")]
+    #[error("a background task is still using the loaded site")]
     InUse,
 }
 
@@ -73,7 +73,7 @@ impl ScratchError {
 #[derive(Debug, thiserror::Error)]
 pub enum BrandError {
     /// There are several brands, none of them is the default, and none was named.
-    #[error("name the brand with --brand: {}", .known.join(", "))]
+    #[error("there are several brands; choose one with --brand: {}", .known.join(", "))]
     Unnamed {
         /// The site's brands.
         known: Vec<String>,
@@ -87,7 +87,7 @@ pub enum BrandError {
         reason: String,
     },
     /// No brand has the given name.
-    #[error("there is no brand \"{id}\"{}; there is {}", hint(.id, .known), .known.join(", "))]
+    #[error("there is no brand \"{id}\"{}; the brands are {}", hint(.id, .known), .known.join(", "))]
     Unknown {
         /// The name that was given.
         id: String,

@@ -81,8 +81,10 @@ impl<'a> TestFile<'a> {
         }
         loaded.declared = calls.declared();
         if loaded.declared.is_empty() {
-            let mut failure =
-                Failure::new("TestError", "there is no test in this file: test(\"name\", () => { … })");
+            let mut failure = Failure::new(
+                "TestError",
+                "this file has no test; write one, such as test(\"name\", () => { … })",
+            );
             failure.file = file.to_owned();
             return Err(failure.into());
         }

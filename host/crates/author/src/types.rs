@@ -45,8 +45,8 @@ pub struct Written {
 pub enum TypesError {
     /// A file with the same name belongs to the author. Nothing was written.
     #[error(
-        "{}: this file was not written by `sluice types`, so it is left alone and nothing is written; \
-         move it away, or put this line at its top to let it be replaced:\n{MARKER}",
+        "{}: this file was not written by `sluice types`, so nothing is written; \
+         move it away, or put this line at its top to let `sluice types` replace it:\n{MARKER}",
         .0.display()
     )]
     NotOurs(PathBuf),

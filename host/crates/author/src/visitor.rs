@@ -39,7 +39,7 @@ pub struct Visitor {
 #[derive(Debug, thiserror::Error)]
 pub enum VisitError {
     /// The brand answers to no host name.
-    #[error("brand {0} answers to no host name: its brand.toml needs `domains` or `default = true`")]
+    #[error("brand {0} serves no host: its brand.toml needs `domains` or `default = true`")]
     NoHost(String),
     /// The values that were given for the session are invalid.
     #[error("the session: {0}")]

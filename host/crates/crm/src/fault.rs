@@ -115,7 +115,7 @@ impl fmt::Display for Refusal {
             Self::InvalidInput => "an argument is not valid",
             Self::UnknownStage => "the entity has no such stage",
             Self::UnknownPipeline => "the entity has no such pipeline",
-            Self::AmbiguousStage => "several pipelines have a stage of this slug; name the pipeline, too",
+            Self::AmbiguousStage => "several pipelines have a stage with this slug; give the pipeline, too",
             Self::StageNotInPipeline => "the stage belongs to another pipeline",
             Self::NotCrmMode => "the entity has mode \"data\" and therefore no pipelines",
             Self::NothingToMove => "the entries have none of the fields",

@@ -58,7 +58,7 @@ pub enum ReferenceError {
     #[error("referenceId is longer than {REFERENCE_ID_CHARS_MAX} characters")]
     IdTooLong,
     /// The id has a character that is forbidden in ids.
-    #[error(r#"referenceId has one of {{ }} [ ] " \ in it"#)]
+    #[error(r#"referenceId must not contain {{ }} [ ] " or \"#)]
     IdCharacters,
 }
 
@@ -254,7 +254,7 @@ mod tests {
         assert!(!ok("t", "") && !ok("t", &"x".repeat(513)));
         for c in ['{', '}', '[', ']', '"', '\\'] {
             let error = Reference::new("t", &format!("a{c}b")).unwrap_err();
-            assert_eq!(error.to_string(), r#"referenceId has one of { } [ ] " \ in it"#);
+            assert_eq!(error.to_string(), r#"referenceId must not contain { } [ ] " or \"#);
         }
     }
 

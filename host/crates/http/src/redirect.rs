@@ -26,7 +26,7 @@ pub enum RedirectError {
     #[error("it has a control character")]
     ControlCharacter,
     /// It looks like a path, but browsers take it for a URL without a scheme.
-    #[error("it would leave for another host")]
+    #[error("browsers read it as the address of another host")]
     OtherHost,
     /// It is neither a path nor an http URL.
     #[error("only paths that start with / and http or https URLs are allowed")]

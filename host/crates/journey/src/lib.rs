@@ -64,7 +64,7 @@ async fn serve(
     let live = app.live();
     let Some(brand) = live.site.brand(&request.host).cloned() else {
         observation.tell(Event::BrandUnknown { host: &request.host });
-        let mut reply = Reply::plain(421, "There is no site with this name here");
+        let mut reply = Reply::plain(421, "This server has no site with this name");
         observation.finish(&request, &mut reply);
         return reply;
     };

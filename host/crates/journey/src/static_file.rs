@@ -129,7 +129,7 @@ fn of_part(part: Part, body: ReplyBody, bytes: u64) -> Reply {
         }
         Part::NotModified => Reply::of_body(304, ReplyBody::default()),
         Part::PreconditionFailed => Reply::plain(412, "The file has changed"),
-        Part::Unsatisfiable => Reply::plain(416, "The file has no such part"),
+        Part::Unsatisfiable => Reply::plain(416, "The file does not have this part"),
     };
     if part == Part::Unsatisfiable {
         reply.set_header("content-range", format!("bytes */{bytes}"));

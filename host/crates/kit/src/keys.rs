@@ -43,7 +43,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The given text is not a key.
-    #[error("{name} must be 32 bytes, as they are or as base64 (a `base64:` prefix is allowed)")]
+    #[error("{name} must be 32 bytes, raw or in base64 (a `base64:` prefix is allowed)")]
     NotAKey {
         /// Where the text came from: the name of a variable or the path of a file.
         name: String,
@@ -63,13 +63,13 @@ pub enum KeyError {
     #[error(transparent)]
     Place(#[from] OperatorDirError),
     /// The system gave no random bytes for a nonce.
-    #[error("could not seal: no random bytes")]
+    #[error("the system returned no random bytes")]
     NoRandomBytes(#[source] getrandom::Error),
     /// No key could be derived. HKDF fails only for outputs over 8,160 bytes.
-    #[error("could not seal: no key")]
+    #[error("no key could be derived")]
     NoKey,
     /// The text is longer than AES-GCM can seal.
-    #[error("could not seal: too long")]
+    #[error("the text is too long")]
     TooLong,
 }
 
@@ -98,7 +98,7 @@ impl Keys {
                 let file::FolderKey { key, path, is_new } = file::read_or_make(dir)?;
                 let file = path.display();
                 if is_new {
-                    tracing::warn!(%file, "APP_KEY is not set: made a key; keep this file with your backups");
+                    tracing::warn!(%file, "APP_KEY is not set: created this file with a new key; keep it with your backups");
                 } else {
                     tracing::info!(%file, "APP_KEY is not set: using the key in this file");
                 }

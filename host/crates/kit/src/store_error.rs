@@ -97,10 +97,10 @@ pub enum StoreFault {
     #[error("a write cannot be stored: {0}")]
     Write(Cause),
     /// The rows that were loaded are not those of the write's lines.
-    #[error("the store loaded other lines than were wanted")]
+    #[error("the store loaded different lines than the write needs")]
     OtherLines,
     /// A plan writes to a line that it did not load.
-    #[error("a plan names a line that it does not have")]
+    #[error("a write's plan names a line that was not loaded")]
     NoSuchLine,
     /// SQLite did not switch to a write-ahead log.
     #[error(

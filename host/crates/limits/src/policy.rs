@@ -150,7 +150,7 @@ impl LimitPolicy {
 impl fmt::Display for ClampedLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, asked, value, .. } = self;
-        write!(f, "{name} = {asked} is more than the host allows; it is {value}")
+        write!(f, "{name} = {asked} is more than the host allows; {value} applies instead")
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(policy.effective(layers).heap_bytes_max, 4 << 20);
         let clamped = &policy.clamped(layers)[0];
         assert_eq!(clamped.origin, Origin::Page { brand: "demo".into(), path: "/a".into() });
-        assert_eq!(clamped.to_string(), "fuel = 51 is more than the host allows; it is 50");
+        assert_eq!(clamped.to_string(), "fuel = 51 is more than the host allows; 50 applies instead");
         let exact = overrides("fuel = 50\nheap_bytes_max = 4_194_304\ncompile_memory_bytes_max = 16_777_216");
         let layers = BrandLayers { page: Some(("/a", &exact)), ..layers };
         assert_eq!(policy.clamped(layers), []);

@@ -128,7 +128,7 @@ impl CodeCache {
         };
         let payload = bytes.split_off(MAC_BYTES.min(bytes.len()));
         if self.mac(key, &payload).verify_slice(&bytes).is_err() {
-            tracing::warn!(file = %path.display(), "this is not compiled code of this host; it is compiled again");
+            tracing::warn!(file = %path.display(), "this compiled code was not written with this host's key or is damaged; it is compiled again");
             self.forget(key);
             return None;
         }

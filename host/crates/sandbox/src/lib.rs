@@ -371,7 +371,7 @@ fn ended_by(trap: &wasmtime::Error, limits: &Limits, heap_was_full: bool) -> Opt
     match trap {
         Trap::OutOfFuel => {
             let message = format!(
-                "the script used more than its {} units of fuel; a loop without end?",
+                "the script used more than its {} units of fuel; it may contain an endless loop",
                 sluice_limits::grouped(limits.fuel)
             );
             Some((Outcome::Fuel, Failure::new("FuelLimit", message)))

@@ -55,7 +55,7 @@ pub enum SecretMistake {
     #[error("a line must be NAME = \"value\"")]
     Syntax,
     /// The name has other characters than letters, digits and `_`.
-    #[error("a name has letters, digits and _ only")]
+    #[error("a name may contain only letters, digits and _")]
     Name,
 }
 

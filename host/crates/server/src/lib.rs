@@ -193,7 +193,7 @@ impl Running {
                 let seconds = drain.as_secs();
                 tracing::info!(
                     seconds,
-                    "stopping: requests are served until load balancers have noticed; a second signal ends this"
+                    "stopping: requests are served until load balancers have noticed; a second signal ends this wait"
                 );
                 tokio::select! {
                     () = tokio::time::sleep(drain) => {}
@@ -302,7 +302,7 @@ async fn travel(
     };
     journey.await.unwrap_or_else(|_| {
         // The panic's own message has already logged what happened and where.
-        tracing::error!("a request's journey panicked");
+        tracing::error!("the handler of a request panicked");
         Reply::plain(500, "Something went wrong")
     })
 }

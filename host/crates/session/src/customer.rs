@@ -40,7 +40,9 @@ pub enum CustomerError {
     #[error("setCustomer: `{0}` must be text")]
     NotText(&'static str),
     /// The id would be the owner that stands for another customer's email.
-    #[error("setCustomer: an `id` that begins with `{EMAIL_OWNER}` must be that of `email`")]
+    #[error(
+        "setCustomer: an `id` that begins with `{EMAIL_OWNER}` must continue with the address in `email`, in lower case"
+    )]
     ReservedId,
 }
 

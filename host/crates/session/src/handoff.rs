@@ -52,7 +52,7 @@ pub enum HandoffRefusal {
     #[error("the token's customer is not valid")]
     Customer,
     /// The run reached its limit of tokens, which is this number.
-    #[error("the run made and took {0} tokens already, which is the limit")]
+    #[error("the run already made and took {0} tokens, which is the limit")]
     TooMany(u32),
     /// The system gave no random bytes.
     #[error("the token could not be made: {0}")]

@@ -29,10 +29,10 @@ pub enum SessionError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The content could not be written as MessagePack.
-    #[error("the session could not be sealed: {0}")]
+    #[error("the session could not be encrypted: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
     /// The content could not be sealed.
-    #[error("the session could not be sealed: {0}")]
+    #[error("the session could not be encrypted: {0}")]
     Seal(#[from] KeyError),
     /// The system gave no random numbers for a new id.
     #[error("no random numbers: {0}")]
@@ -77,7 +77,7 @@ impl Sessions {
             None => {
                 tracing::warn!(
                     brand,
-                    "a session row cannot be opened with the application key; it is ignored"
+                    "a stored session cannot be decrypted with the application key; it is ignored"
                 );
                 Session::default()
             }

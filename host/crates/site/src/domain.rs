@@ -75,7 +75,7 @@ pub enum DomainFault {
     #[error("matches every host: set `default = true` instead")]
     EveryHost,
     /// It has a `*` in another place than at the beginning.
-    #[error("has a `*` that is not `*.` at the beginning")]
+    #[error("may contain `*` only as `*.` at the beginning")]
     MisplacedWildcard,
     /// It is a URL.
     #[error("is a URL: write only the host name")]

@@ -26,7 +26,7 @@ pub struct StandingHeaders(Arc<Vec<(String, String)>>);
 
 /// The value of a header in plain ASCII, or `false` to send no such header.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "the value of a header is a string, or false to send no such header")]
+#[serde(untagged, expecting = "the value of a header must be a string, or false to leave the header out")]
 enum HeaderSetting {
     /// The value.
     Text(String),
@@ -41,7 +41,7 @@ pub enum HeaderError {
     #[error("`{0}` is not a header that a site can set")]
     Refused(String),
     /// The setting is `true`.
-    #[error("`{0} = true`: set the header's value, or false")]
+    #[error("`{0} = true`: write the header's value, or false to leave the header out")]
     NoValue(String),
     /// The value has other characters than printable ASCII and spaces.
     #[error("the value of `{0}` has a character that is not plain ASCII")]
@@ -122,9 +122,9 @@ mod tests {
             ("set-cookie = \"a=b\"", "`set-cookie` is not a header that a site can set"),
             ("\"a b\" = \"x\"", "`a b` is not"),
             ("content-length = \"1\"", "`content-length`"),
-            ("x-a = true", "set the header's value"),
+            ("x-a = true", "write the header's value"),
             ("x-a = \"b\\nc\"", "`x-a`"),
-            ("x-a = 1", "is a string, or false"),
+            ("x-a = 1", "must be a string, or false"),
         ] {
             let error = headers(text).unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");

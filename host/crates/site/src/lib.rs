@@ -53,13 +53,13 @@ pub enum SiteError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The folder has no folder `brands`.
-    #[error("{dir}: this is no site, it has no folder `brands`; `sluice new {dir}` makes one", dir = .0.display())]
+    #[error("{dir}: this is not a site: it has no folder `brands`; `sluice new {dir}` creates a site", dir = .0.display())]
     NotASite(PathBuf),
     /// The folder `brands` has no folders.
-    #[error("{}: there is no brand in it", .0.display())]
+    #[error("{}: there is no brand in this folder; each brand is a folder with brand.toml and pages/", .0.display())]
     NoBrandFolder(PathBuf),
     /// The name of a folder in `brands` cannot be the id of a brand.
-    #[error("{}: the name of a brand's folder has 1 to 63 characters of a-z, 0-9 and -", .0.display())]
+    #[error("{}: the name of a brand's folder must have 1 to 63 characters, each of them a-z, 0-9 or -", .0.display())]
     BrandName(PathBuf),
     /// No brand could be loaded.
     #[error("there is no brand that can be served")]
@@ -78,7 +78,7 @@ pub enum SiteError {
         clash: HostClash,
     },
     /// A thread that compiles pages panicked, which is a defect of this program.
-    #[error("a thread that compiles pages failed")]
+    #[error("a thread that compiles pages panicked")]
     CompilerThread,
 }
 

@@ -273,7 +273,7 @@ impl Loader<'_> {
                 CompileIndex(entries.into_iter().map(|(key, used)| (CacheKey::from(key), used)).collect())
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "the code cache's list of pages has another form; it is created again");
+                tracing::warn!(%error, "the code cache's list of pages has an unknown format; it is created again");
                 CompileIndex::default()
             }
             None => CompileIndex::default(),

@@ -60,10 +60,10 @@ pub enum PatternFault {
     #[error("does not start with /")]
     NotAbsolute,
     /// It has a percent encoding, a query, a fragment, a backslash or a control character.
-    #[error("is not a path: write it decoded, without a query")]
+    #[error("is not a path: write it without percent-encoding and without a query")]
     NotAPath,
     /// It has a segment that no canonical path has.
-    #[error("has an empty or dot segment, which no path has")]
+    #[error("has an empty segment, `.` or `..`, which no path of a request has")]
     EmptySegment,
     /// It has a `*` inside a segment, or a `**` that is not at the end.
     #[error("has a * that is not a whole segment, or a ** that is not at the end")]

@@ -42,7 +42,7 @@ pub enum PlaceError {
     NoStateFolder,
     /// An earlier version of Sluice kept its data in the site, or somebody put them there.
     #[error(
-        "{}: this is in the site's folder, where whoever made the site could have put it, so Sluice does \
+        "{}: this is in the site's folder, where the author of the site could have put it, so Sluice does \
          not use it. If it is yours, move it: `{move_it}`. If it is not, delete it. Or choose another \
          folder with --data DIR",
         found.display()

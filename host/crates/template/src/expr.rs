@@ -321,11 +321,11 @@ impl<'s> ExprParser<'s> {
     /// The next token is not what was expected.
     pub(super) fn unexpected(&self, expected: Expected) -> Problem {
         let hint = match self.tokens.peek() {
-            Token::Sign("-") => Some("there is no subtraction, and a key with a dash is written a['my-key']"),
+            Token::Sign("-") => Some("subtraction is not supported; write a key with a dash as a['my-key']"),
             Token::Sign("*" | "/" | "%") => Some("do arithmetic in the backend script"),
-            Token::Sign("?") => Some("there is no ?: here, use @if or the yesno filter"),
-            Token::Sign("=") => Some("equality is =="),
-            Token::Sign("&") => Some("logical and is &&"),
+            Token::Sign("?") => Some("?: is not supported; use @if or the yesno filter"),
+            Token::Sign("=") => Some("write == to compare"),
+            Token::Sign("&") => Some("write && for a logical and"),
             _ => None,
         };
         self.tokens.problem(Mistake::Unexpected { expected, found: self.tokens.found(), hint })
@@ -379,7 +379,7 @@ mod tests {
     fn reports_mistakes_with_offset_and_remedy() {
         for (text, expected) in [
             ("a +", "3: expected a value, found the end"),
-            ("a - 1", "2: expected the condition to end, found \"-\"; there is no subtraction"),
+            ("a - 1", "2: expected the condition to end, found \"-\"; subtraction is not supported"),
             ("a | uper", "4: there is no filter \"uper\""),
             ("a | length > 0", "11: \">\" stands after a filter"),
             ("a ? 1 : 2", "2: expected the condition to end, found \"?\"; there is no ?:"),
@@ -387,7 +387,7 @@ mod tests {
             ("(a", "2: expected \")\" after"),
             ("a[1", "3: expected \"]\" after the index"),
             ("{a: 1, a: 2}", "7: the field \"a\" is given twice"),
-            ("a = 1", "2: expected the condition to end, found \"=\"; equality is =="),
+            ("a = 1", "2: expected the condition to end, found \"=\"; write == to compare"),
             ("and b", "0: expected a value before \"and\""),
             ("a.", "2: expected a name after the dot"),
             ("a | default", "4: default takes 1 argument"),

@@ -27,13 +27,13 @@ pub(crate) enum Mistake {
     NotDecimal,
     #[error("the text that begins here has no closing {0}")]
     UnclosedQuote(char),
-    #[error("functions cannot be called here; filters are written {{{{ value | filter }}}}")]
+    #[error("functions cannot be called here; write a filter as {{{{ value | filter }}}}")]
     FunctionCall,
     #[error("the field \"{0}\" is given twice")]
     FieldTwice(String),
     #[error("expressions nest at most {0} deep")]
     ExpressionDepth(usize),
-    #[error("{0} stands after a filter; put the filtered value in parentheses")]
+    #[error("{0} cannot follow a filter; put the filtered value in parentheses")]
     OperatorAfterFilter(String),
     #[error("there is no filter \"{name}\"")]
     UnknownFilter { name: String, suggestion: Option<&'static str> },
@@ -41,25 +41,25 @@ pub(crate) enum Mistake {
     ArgumentCount(#[from] ArgumentCountError),
 
     // Outputs and directives.
-    #[error("there is no {{{{{{ }}}}}}; unescaped output is {{{{ value | raw }}}}")]
+    #[error("{{{{{{ }}}}}} is not supported; write {{{{ value | raw }}}} for unescaped output")]
     TripleBraces,
     #[error("there is nothing between {{{{ and }}}}")]
     EmptyOutput,
     #[error("@{0} takes its arguments in parentheses; write @@{0} to print it")]
     NoParentheses(&'static str),
-    #[error("\"else if\" is written @elseif(…)")]
+    #[error("write @elseif(…) instead of \"else if\"")]
     ElseIf,
     #[error("this {0} has no {1}")]
     Unclosed(&'static str, &'static str),
     #[error("this <{0}> has no end tag")]
     NoEndTag(String),
-    #[error("{what} stands inside {inside}")]
+    #[error("{what} is inside {inside}")]
     WrongEnd { what: &'static str, inside: OpenPart },
     #[error("{what} without {of}; write @{what} to print it")]
     NothingToEnd { what: &'static str, of: &'static str },
     #[error("{0} cannot follow @else")]
     AfterElse(&'static str),
-    #[error("{what} belongs to an @if, but stands inside {inside}")]
+    #[error("{what} belongs to an @if, but is inside {inside}")]
     BranchOutsideIf { what: &'static str, inside: OpenPart },
     #[error("directives nest at most {0} deep")]
     DirectiveDepth(usize),
@@ -69,7 +69,7 @@ pub(crate) enum Mistake {
     NoCondition,
 
     // Layouts and components.
-    #[error("@extends cannot stand inside {0}")]
+    #[error("@extends is not allowed inside {0}")]
     ExtendsInside(OpenPart),
     #[error("a page can have only one @extends")]
     ExtendsTwice,
@@ -79,7 +79,7 @@ pub(crate) enum Mistake {
     OutsideBlocks,
     #[error("the block \"{0}\" is defined twice")]
     BlockTwice(String),
-    #[error("the block \"{0}\" stands inside itself")]
+    #[error("the block \"{0}\" contains itself")]
     BlockInItself(String),
     #[error("a component has no blocks; give it arguments")]
     BlockInComponent,
@@ -89,7 +89,7 @@ pub(crate) enum Mistake {
     InvalidFileName(String),
     #[error("there is no {kind} \"{name}\"")]
     UnknownFile { kind: FileKind, name: String, suggestion: Option<String> },
-    #[error("the {kind} \"{name}\" cannot be used: something is wrong with its file")]
+    #[error("the {kind} \"{name}\" cannot be used, because there is a mistake in its file")]
     UnusableFile { kind: FileKind, name: String },
 
     // Escaping.
@@ -103,7 +103,9 @@ pub(crate) enum Mistake {
     BranchesEnd { one: String, other: String },
     #[error("@foreach begins {start} and ends {end}; it must end in the same kind of place")]
     LoopEnds { start: String, end: String },
-    #[error("\"{name}\" uses itself, so it must end where it began, {start}; it ends {end}")]
+    #[error(
+        "\"{name}\" uses itself, so it must begin and end in the same kind of place; it begins {start} and ends {end}"
+    )]
     RecursionEnds { name: String, start: String, end: String },
 
     // Limits.

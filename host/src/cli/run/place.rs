@@ -37,7 +37,7 @@ pub(crate) fn find(scratch: &Scratch, page: &str, brand: Option<&str>) -> anyhow
         bail!("{page} is a page of brand {}, but --brand names another brand", of_file.id);
     }
     if route.contains('{') {
-        bail!("{page} has many addresses; name one of them, such as {}", route.replace(['{', '}'], ""));
+        bail!("{page} has several addresses; give one of them, such as {}", route.replace(['{', '}'], ""));
     }
     if of_file.pages.exact(&route).is_none() {
         bail!("{}", nothing_at(&of_file, &route));

@@ -46,7 +46,7 @@ pub enum Part {
     NotModified,
     /// The file is not the one that the client means: 412.
     PreconditionFailed,
-    /// The file has no such part: 416.
+    /// The file does not have this part: 416.
     Unsatisfiable,
 }
 

@@ -55,7 +55,7 @@ impl RequestObserver for DevRequest {
                 // The author may just have written the wrong host into `brand.toml`.
                 let host = printable(host);
                 self.mistakes = vec![Mistake::of_sentence(&format!(
-                    "no brand answers to {host}: a brand.toml needs `default = true`, or `domains = [\"{host}\"]`"
+                    "no brand serves the host {host}: a brand.toml needs `default = true`, or `domains = [\"{host}\"]`"
                 ))];
             }
             observe::Event::BrandFound { brand } => self.brand = Some(Arc::clone(brand)),

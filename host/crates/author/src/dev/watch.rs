@@ -29,7 +29,7 @@ pub enum WatchError {
     #[error("{}", .0.display())]
     Path(PathBuf, #[source] io::Error),
     /// The folder has no folder `brands`.
-    #[error("{}: this is not a site: it has no folder `brands`; `sluice new {}` makes a site", .0.display(), .0.display())]
+    #[error("{}: this is not a site: it has no folder `brands`; `sluice new {}` creates a site", .0.display(), .0.display())]
     NoSite(PathBuf),
     /// The system's file notifications are not available.
     #[error("the system cannot watch files")]
@@ -117,7 +117,7 @@ impl Watch {
         if brands.is_dir()
             && let Err(error) = self.watcher.watch(&brands, RecursiveMode::Recursive)
         {
-            tracing::warn!(%error, "changes of brands are not noticed any more; restart sluice dev");
+            tracing::warn!(%error, "changes of brands are no longer noticed; restart sluice dev");
         }
     }
 

@@ -133,8 +133,8 @@ type Place = (String, u32, u32);
 pub(super) fn stopped(place: Option<Place>) -> Failure {
     let mut failure = Failure::new(
         "TestError",
-        "response.json, response.send or redirect ended the test, as it ends a page; \
-         make the request with visit() and look at its answer",
+        "response.json, response.send or redirect ended the test, as it would end a page; \
+         make the request with visit() and check its response",
     );
     put_at(&mut failure, place);
     failure

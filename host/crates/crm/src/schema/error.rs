@@ -52,7 +52,7 @@ pub enum SchemaMistake {
     #[error("key {0}")]
     Key(FieldKeyError),
     /// A choice is neither a text nor a text with a label.
-    #[error("an option is a string or {{ value = \"…\", label = \"…\" }}")]
+    #[error("an option must be a string or {{ value = \"…\", label = \"…\" }}")]
     Option,
     /// A colour would not be one in a style.
     #[error("color {} is neither #rgb, #rrggbb nor a colour's name", quoted(.0))]
@@ -85,7 +85,7 @@ impl SchemaMistake {
             Self::UnknownKey { name, known } | Self::UnknownName { name, known } => {
                 Some(match nearest(name, known.iter().map(String::as_str)) {
                     Some(meant) => format!("did you mean {meant:?}?"),
-                    None => format!("known are {}", known.join(", ")),
+                    None => format!("the known names are {}", known.join(", ")),
                 })
             }
             _ => None,

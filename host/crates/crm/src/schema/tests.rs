@@ -73,7 +73,7 @@ fn unknown_names_have_a_place_and_a_suggestion() {
     );
     assert_eq!(
         error("[[entity]]\nslug = 'a'\nmode = 'both'\n"),
-        r#"crm.toml:3:8: unknown name "both"; known are crm, data"#
+        r#"crm.toml:3:8: unknown name "both"; the known names are crm, data"#
     );
     assert_eq!(error("[[entities]]\n"), r#"crm.toml:1:3: unknown key "entities"; did you mean "entity"?"#);
 }
@@ -91,7 +91,7 @@ fn wrong_values_have_a_place() {
         ("[[entity]]\nslug='a'\nname=\"a\\u0000\"", "3:6: name must be one line"),
         ("[[entity]]\nslug='a'\nfield=[{key='a b'}]", "3:13: key \"a b\" does not match"),
         ("[[entity]]\nslug='a'\nfield=[{key='k'},{key='k'}]", "3:23: field \"k\" is declared twice"),
-        ("[[entity]]\nslug='a'\nfield=[{key='k',options=[1]}]", "3:26: an option is"),
+        ("[[entity]]\nslug='a'\nfield=[{key='k',options=[1]}]", "3:26: an option must be"),
         ("[[entity]]\nslug='a'\nmode='data'\npipeline=[{slug='p'}]", "3:6: entity \"a\" has mode"),
         (
             "[[entity]]\nslug='a'\npipeline=[{slug='p',stages=[{slug='s',color='red;x'}]}]",

@@ -89,7 +89,7 @@ fn warn_if_open(path: &Path) {
     if let Ok(meta) = fs::metadata(path) {
         let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777;
         if mode & 0o077 != 0 {
-            tracing::warn!(file = %path.display(), "mode is {mode:03o}: others may read this key; it should be 600");
+            tracing::warn!(file = %path.display(), "other users can read this key (mode {mode:03o}): run `chmod 600` on it");
         }
     }
 }

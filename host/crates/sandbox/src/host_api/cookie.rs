@@ -21,7 +21,7 @@ enum CookieRefusal {
     Value(#[from] ValueError),
     #[error("options must be an object")]
     Options,
-    #[error("path must start with / and have no ; or control character")]
+    #[error("path must start with / and must not contain ; or control characters")]
     Path,
     #[error("maxAge must be a whole number of seconds")]
     MaxAge,
@@ -29,7 +29,7 @@ enum CookieRefusal {
     SameSite,
     #[error("{0} must be true or false")]
     Flag(&'static str),
-    #[error("sameSite None needs a secure cookie")]
+    #[error("sameSite None needs secure: true")]
     InsecureSameSiteNone,
     #[error("`{name}` has {size} bytes; the limit is {max}")]
     TooLarge { name: EscapedName, size: usize, max: usize },

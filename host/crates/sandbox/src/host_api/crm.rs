@@ -34,7 +34,7 @@ impl Host for RunState {
             Err(error) => return Ok(Err(type_error(format!("{}: {error}", call.name())))),
         };
         let Some(crm) = self.context.crm.clone() else {
-            return Ok(Err(plain_error(format!("{}: there is no CRM here", call.name()))));
+            return Ok(Err(plain_error(format!("{}: the CRM is not available here", call.name()))));
         };
         let mut caps = CrmCaps::from(&self.context.limits);
         let for_result = room.bytes_max().saturating_sub(4 * for_options.taken());
@@ -74,7 +74,7 @@ impl RunState {
         if call == Call::EnsureEntity {
             self.crm_ensure_calls += 1;
             if self.crm_ensure_calls > ENSURE_CALLS_MAX {
-                let message = format!("{}: a run may call it {ENSURE_CALLS_MAX} times", call.name());
+                let message = format!("{}: a run may call it at most {ENSURE_CALLS_MAX} times", call.name());
                 return Err(range_error(message));
             }
         }

@@ -10,7 +10,7 @@ use crate::test_calls::TEST_CALL;
 /// Why a variable is not set, in the author's terms.
 #[derive(Debug, thiserror::Error)]
 enum VariableRefusal {
-    #[error("`{0}` is not a name: letters, digits and _ only")]
+    #[error("`{0}` is not a valid name; use letters, digits and _ only")]
     Name(EscapedName),
     #[error(transparent)]
     Value(#[from] ValueError),

@@ -21,7 +21,7 @@ pub enum UrlError {
     #[error("{}", explain(.0))]
     Syntax(tokio_postgres::Error),
     /// The URL has neither a host nor an address.
-    #[error("it names no host")]
+    #[error("it does not name a host")]
     NoHost,
 }
 

@@ -16,16 +16,18 @@ use sluice_http::percent;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// libpq's mode that checks the certificate and not the name.
-    #[error("sslmode=verify-ca: the server's name is always checked, too; use verify-full")]
+    #[error(
+        "sslmode=verify-ca is not supported, because the server's name is always checked; use verify-full"
+    )]
     VerifyCa,
     /// A mode that libpq does not have.
     #[error("sslmode must be disable or verify-full")]
     UnknownMode,
     /// `sslrootcert` is empty or not UTF-8.
-    #[error("sslrootcert must be a PEM file's path")]
+    #[error("sslrootcert must be the path of a PEM file")]
     NoRootFile,
     /// `sslrootcert` is given for connections without TLS.
-    #[error("sslrootcert without sslmode=verify-full: nothing would be encrypted")]
+    #[error("sslrootcert needs sslmode=verify-full; without it, the connection is not encrypted")]
     UnusedRootFile,
     /// The file of `sslrootcert` cannot be used.
     #[error("sslrootcert: {file}: {why}")]
@@ -156,7 +158,7 @@ mod tests {
             ("sslmode=verify-ca", "verify-full"),
             ("sslmode=always", "sslmode must be"),
             ("sslmode", "sslmode must be"),
-            ("sslrootcert=ca.pem", "without sslmode"),
+            ("sslrootcert=ca.pem", "needs sslmode"),
             ("sslmode=require&sslrootcert=", "sslrootcert"),
         ] {
             let why = TlsOptions::take(&format!("postgres://db/site?{query}")).unwrap_err().to_string();

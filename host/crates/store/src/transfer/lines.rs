@@ -95,7 +95,7 @@ pub enum LineError {
     #[error("the version is missing")]
     NoVersion,
     /// Another version of this program wrote the file.
-    #[error("this has version {0}; this program reads version {VERSION}")]
+    #[error("the file has format version {0}; this program reads version {VERSION}")]
     Version(u64),
     /// The file ends before its last line.
     #[error("the file is incomplete: its last line is missing")]
@@ -306,7 +306,7 @@ mod tests {
     fn errors_name_the_line() {
         for (lines, says) in [
             (&["{}"][..], "line 1: this is not an export"),
-            (&[r#"{"sluice":"export","version":2}"#], "line 1: this has version 2"),
+            (&[r#"{"sluice":"export","version":2}"#], "line 1: the file has format version 2"),
             (&[FIRST], "line 2: the file is incomplete"),
             (&[FIRST, USAGE], "line 3: the file is incomplete"),
             (&[FIRST, USAGE, r#"{"end":2}"#], "line 3: the file has 1 rows, but its last line says 2"),

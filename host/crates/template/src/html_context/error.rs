@@ -21,7 +21,7 @@ pub(crate) enum ContextError {
     TextAfterValueEndsElement,
     #[error("write http-equiv before content: the value in content is the address of a refresh")]
     ContentBeforeRefresh,
-    #[error("write a URL's scheme out, or put the whole URL into one {{{{ }}}}")]
+    #[error("write the scheme of the URL as text, or put the whole URL into one {{{{ }}}}")]
     SchemeInParts,
     /// Text that is read differently after each branch: it carries the text.
     #[error("{0} would mean something different after each branch; put a space before it")]

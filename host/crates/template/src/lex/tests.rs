@@ -43,12 +43,12 @@ fn tells_directives_from_text() {
 fn reports_mistakes_at_their_offsets() {
     for (source, expected) in [
         ("ab {{ }}", "3: there is nothing"),
-        ("{{{ a }}}", "0: there is no {{{ }}}"),
+        ("{{{ a }}}", "0: {{{ }}} is not supported"),
         ("{{ a", "4: expected \"}}\" after the expression, found the end"),
         ("{{ a } }", "5: expected \"}}\""),
         ("x @if a", "2: @if takes its arguments in parentheses"),
         ("@if(a", "5: expected \")\" after the arguments of @if"),
-        ("@if(a) @else if (b) @endif", "7: \"else if\" is written @elseif"),
+        ("@if(a) @else if (b) @endif", "7: write @elseif(…) instead of \"else if\""),
         ("@foreach(a of b)", "11: expected \"in\" after the name"),
         ("@foreach(in b)", "12: expected \"in\" after the name"),
         ("@set(a b)", "7: expected \"=\" after the name"),

@@ -135,7 +135,10 @@ fn limits_the_recursion_of_components() {
     assert!(with_components(&[a, b], "@component('a')").contains("component_depth_max"));
     let opening = ("opening", "@if(var.f)@component('opening')@endif<script>");
     let error = with_components(&[opening], "@component('opening')");
-    assert!(error.ends_with("must end where it began, in text; it ends in a <script> element"), "{error}");
+    assert!(
+        error.ends_with("same kind of place; it begins in text and ends in a <script> element"),
+        "{error}"
+    );
     // The deepest nesting that is allowed fits on the stack of an ordinary thread.
     let deep = (
         "deep",
@@ -241,7 +244,7 @@ fn mistakes_name_the_file_that_they_are_in() {
         ("@extends('base'){{ 1 }}", "page.html:1:17: a page that extends a layout"),
         (
             "@extends('base')@block('x')@yield('x')@endblock",
-            "page.html:1:35: the block \"x\" stands inside itself",
+            "page.html:1:35: the block \"x\" contains itself",
         ),
         (
             "@extends('base')@block('x')@endblock@block('x')@endblock",
@@ -249,7 +252,7 @@ fn mistakes_name_the_file_that_they_are_in() {
         ),
         ("@extends('myself')", "layouts/myself.html:1:10: more than 8 layouts extend one another"),
         ("@extends('base')@extends('base')", "page.html:1:17: a page can have only one @extends"),
-        ("@if(1)@extends('base')@endif", "page.html:1:7: @extends cannot stand inside the @if of line 1"),
+        ("@if(1)@extends('base')@endif", "page.html:1:7: @extends is not allowed inside the @if of line 1"),
         (
             "@extends('../base')",
             "page.html:1:10: \"../base\" is not a valid name; write one like \"shop/card\"",

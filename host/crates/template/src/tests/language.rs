@@ -169,12 +169,9 @@ fn evaluates_v_if_only_if_the_server_knows_all_names() {
         ("<p v-if=\"var.t > \">x</p>", "page.html:1:18: expected a value, found the end"),
         (
             "<p v-if=\"var.t ? 1 : 2\">x</p>",
-            "page.html:1:16: expected the condition to end, found \"?\"; there is no ?: here, use @if or the yesno filter",
+            "page.html:1:16: expected the condition to end, found \"?\"; ?: is not supported; use @if or the yesno filter",
         ),
-        (
-            "@if(var.t)<p v-if=\"var.t\">@endif</p>",
-            "page.html:1:27: @endif stands inside the <p v-if> of line 1",
-        ),
+        ("@if(var.t)<p v-if=\"var.t\">@endif</p>", "page.html:1:27: @endif is inside the <p v-if> of line 1"),
     ]);
 }
 
@@ -201,7 +198,10 @@ fn prints_literal_text_unchanged() {
         ),
         ("\\{{ var.name }} {{#if}}", "page.html:1:19: expected a value, found \"#\""),
         ("\\\\{{ var.name }}", "\\\\Ada"),
-        ("}} {{{{raw}}}}", "page.html:1:4: there is no {{{ }}}; unescaped output is {{ value | raw }}"),
+        (
+            "}} {{{{raw}}}}",
+            "page.html:1:4: {{{ }}} is not supported; write {{ value | raw }} for unescaped output",
+        ),
         ("a\r\n  @if(1)\r\n  b\r\n  @endif\r\nc", "a\r\n  \r\n  b\r\n  \r\nc"),
         ("\u{feff}ö {{ 'ö' }}", "\u{feff}ö ö"),
     ]);
@@ -232,12 +232,12 @@ fn reports_unpaired_directives_with_their_place() {
         ("a\n  @if(var.t) b", "page.html:2:3: this @if has no @endif"),
         ("@foreach(a in b)", "page.html:1:1: this @foreach has no @endforeach"),
         ("x @endif", "page.html:1:3: @endif without an @if; write @@endif to print it"),
-        ("@if(1)\n@foreach(a in b)@endif", "page.html:2:17: @endif stands inside the @foreach of line 2"),
+        ("@if(1)\n@foreach(a in b)@endif", "page.html:2:17: @endif is inside the @foreach of line 2"),
         ("@else", "page.html:1:1: @else without an @if; write @@else to print it"),
         ("@if(1)@else@elseif(2)@endif", "page.html:1:12: @elseif cannot follow @else"),
         (
             "@foreach(a in b)@else@endforeach",
-            "page.html:1:17: @else belongs to an @if, but stands inside the @foreach of line 1",
+            "page.html:1:17: @else belongs to an @if, but is inside the @foreach of line 1",
         ),
         ("ö {{ var.name | uper }}", "page.html:1:17: there is no filter \"uper\" (did you mean \"upper\"?)"),
     ]);

@@ -18,7 +18,7 @@ fn checks_urls_where_they_begin() {
         ("<a href=\"{{ 'https://h' }}:80\">", "<a href=\"https://h:80\">"),
         (
             "<a href=\"{{ 'a' }}b:c\">",
-            "page.html:1:20: write a URL's scheme out, or put the whole URL into one {{ }}",
+            "page.html:1:20: write the scheme of the URL as text, or put the whole URL into one {{ }}",
         ),
         ("<a href=\"mailto:{{ 'a:b' }}\">", "<a href=\"mailto:a:b\">"),
         (
@@ -136,7 +136,7 @@ fn checks_the_address_of_a_refresh() {
         ("{{ '0;//evil' }}>", "&#35;blocked>"),
         (
             "\"5;url={{ 'a' }}:b\">",
-            "page.html:1:52: write a URL's scheme out, or put the whole URL into one {{ }}",
+            "page.html:1:52: write the scheme of the URL as text, or put the whole URL into one {{ }}",
         ),
     ];
     for (content, expected) in cases {

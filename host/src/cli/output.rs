@@ -186,7 +186,7 @@ mod tests {
             moments.map(|(number, done, time)| piped.next(at(number, done), after(time)) == Draw::Line);
         assert_eq!(shown, [false, false, true, false, true, false, false, true]);
 
-        let mut terminal = Display::new(Style::without_colors(), start);
+        let mut terminal = Display::new(Style::new(true, false), start);
         assert_eq!(terminal.next(step(1), after(0.1)), Draw::Nothing);
         assert_eq!(terminal.next(step(1), after(0.5)), Draw::Bar);
         assert_eq!(terminal.next(step(2), after(0.6)), Draw::Bar, "the next stage keeps the bar");

@@ -135,7 +135,7 @@ mod tests {
             (7, 0, "compiling pages … 7".to_owned()),
         ] {
             let step = Step { number: 1, stage: "compiling pages", done, total };
-            update(&bar, &step, Style::without_colors());
+            update(&bar, &step, Style::new(true, false));
             bar.force_draw();
             assert_eq!(screen.0.lock().trim_end(), expected);
         }

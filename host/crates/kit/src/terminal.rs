@@ -64,17 +64,17 @@ impl Style {
     /// The style for `stream`, by whether it is a terminal and by `NO_COLOR` and `TERM`.
     pub fn of(stream: &impl IsTerminal) -> Self {
         let is_terminal = stream.is_terminal();
-        Self { is_terminal, has_colors: is_terminal && colors_are_wanted(|name| std::env::var(name).ok()) }
+        Self::new(is_terminal, is_terminal && colors_are_wanted(|name| std::env::var(name).ok()))
     }
 
     /// The style for a stream that is not a terminal.
     pub const fn plain() -> Self {
-        Self { is_terminal: false, has_colors: false }
+        Self::new(false, false)
     }
 
-    /// The style for a terminal where `NO_COLOR` is set.
-    pub const fn without_colors() -> Self {
-        Self { is_terminal: true, has_colors: false }
+    /// The style for a terminal or another stream, with or without colours.
+    pub const fn new(is_terminal: bool, has_colors: bool) -> Self {
+        Self { is_terminal, has_colors }
     }
 
     /// Returns `text` in the colour of its tone.

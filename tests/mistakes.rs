@@ -1,11 +1,9 @@
-//! The messages that authors get: `tests/mistakes/<name>/` is a brand with a mistake, and
-//! `expected.txt` is what `sluice check` prints about it. For `run-…` it is what the log says
-//! about the run of `/`. A new mistake needs a folder and its name in the list below.
+//! The messages that authors get: `tests/mistakes/<name>/` is a brand with a mistake, and the
+//! snapshot `expected.snap` is what `sluice check` prints about it. For `run-…` it is what the log
+//! says about the run of `/`. A new mistake needs a folder and its name in the list below.
 //!
-//! `SLUICE_UPDATE=1` writes each `expected.txt`. Read the difference before you commit it:
-//! would an author know what is wrong, where, and what to do? The files are not snapshots of
-//! `insta`, because they are plain text to be read as an author sees it; `insta` stores
-//! `.snap` files with a header of its own.
+//! `INSTA_UPDATE=always` writes each snapshot. Read the difference before you commit it: would an
+//! author know what is wrong, where, and what to do?
 
 use std::fmt::Write as _;
 use std::fs;
@@ -41,19 +39,17 @@ folder_tests! { "mistakes", is_told_as_expected:
     template_includes template_unused_component template_variable unreachable
 }
 
-/// Compares what an author is told about the brand in `folder` with `expected.txt`.
+/// Compares what an author is told about the brand in `folder` with the snapshot in it.
 fn is_told_as_expected(folder: &Path) {
     let name = folders::name(folder);
     let site = TestSite::new();
     folders::copy(folder, &site.brand_dir(&name));
     let told = if name.starts_with("run-") { logged(&site, &name) } else { checked(&site, &name) };
-    let file = folder.join("expected.txt");
-    if std::env::var_os("SLUICE_UPDATE").is_some() {
-        fs::write(&file, told).unwrap();
-        return;
-    }
-    let expected = fs::read_to_string(&file).unwrap_or_default();
-    assert!(told == expected, "{name}: expected\n{expected}\nbut got\n{told}\nSLUICE_UPDATE=1 accepts this");
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path(folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("expected", told));
 }
 
 /// What `sluice check` prints about a brand, with files relative to its folder.
@@ -112,7 +108,7 @@ fn checks_all_brands_of_a_site_at_once() {
 fn every_rule_has_a_mistake_that_shows_it() {
     let mut texts = String::new();
     for entry in fs::read_dir(folders::parent("mistakes")).unwrap() {
-        texts += &fs::read_to_string(entry.unwrap().path().join("expected.txt")).unwrap();
+        texts += &fs::read_to_string(entry.unwrap().path().join("expected.snap")).unwrap();
     }
     // A mistake against these rules needs a large file.
     let others = [Rule::Html, Rule::CompileLimit, Rule::Nesting];

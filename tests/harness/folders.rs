@@ -3,7 +3,8 @@
 //! [`folder_tests`] makes a test function for each name in its list. The name of a folder is
 //! the name of its test with `-` in place of `_`. A further test compares the list with the
 //! folders, so none can be forgotten. A build script could read the folders instead, but then
-//! cargo would rebuild the server whenever a file in one of them changes.
+//! cargo would rebuild the server whenever a file in one of them changes. `libtest-mimic` would
+//! need a test binary of its own, which would link the whole program once more.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -31,7 +31,7 @@
         x: { range: (plot, first, last) => (times.length > 1 ? [first, last] : [first - 450, first + 450]) },
         y: { range: (plot, least, most) => [0, most > 0 ? most * 1.05 : 1] },
       },
-      axes: [axis, { ...axis, size: 72, values: (plot, values) => values.map(write[quantity]) }],
+      axes: [{ ...axis, space: 64 }, { ...axis, size: 72, values: (plot, values) => values.map(write[quantity]) }],
       series: [
         { label: "at" },
         ...lines.map(({ name, color: of }) => ({

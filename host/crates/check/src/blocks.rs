@@ -78,7 +78,7 @@ pub(crate) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>
         let near = suggest::nearest(name, yields.iter().map(String::as_str));
         let help = match near {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("the layout has {}", listed(&yields)),
+            None => format!("the layout prints {}", listed(&yields)),
         };
         let message = format!("no layout of this page prints the block \"{name}\"");
         Diagnostic::at(Rule::UnshownBlock, source, *at..*at, message).help(help)

@@ -114,7 +114,7 @@ fn reworded(
     {
         let line = script.get(..first.start).unwrap_or_default().matches('\n').count() + 1;
         return (
-            format!("{}, on line {line}", sentence(message)),
+            format!("{} on line {line}", sentence(message)),
             Some("choose another name, or remove `let`, `const` or `var` to assign a new value".to_owned()),
         );
     }

@@ -2,8 +2,6 @@
 
 SITE ?= scripts
 CARGO_PROFILE := --release
-# A changed source is a changed engine: these wait for the next build of it.
-GUEST_ALLOW := -A clippy::missing_const_for_thread_local -A clippy::manual_is_multiple_of
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install run dev scripts types test-site test check lint fmt screenshots
@@ -56,7 +54,7 @@ lint: ## Check formatting, lints, documentation, dependencies and spelling
 	cd guest && cargo fmt --check
 	cd guest/link && cargo fmt --check
 	cargo clippy $(CARGO_PROFILE) --locked --workspace --all-targets -- -D warnings
-	cd guest && cargo clippy --release --locked --target-dir ../target/guest/lint -- -D warnings $(GUEST_ALLOW)
+	cd guest && cargo clippy --release --locked --target-dir ../target/guest/lint -- -D warnings
 	cd guest/link && cargo clippy --release --locked --all-targets --target-dir ../../target/guest/link -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_PROFILE) --locked --workspace --exclude sluice-benches --no-deps
 	cargo deny --log-level error check bans licenses sources

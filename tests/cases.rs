@@ -36,9 +36,9 @@ folder_tests! { "cases", holds:
     cookie_limits cookies crm crm_bad_input crm_ensure crm_fields crm_moves crm_reassign
     crm_to_entity cross_origin crypto encoding error_position error_stacks exact_values forms
     forms_off fuel_quota header_limits headers_and_status heap_quota import_limits link_probe
-    live_customer memory_quota methods module_forms module_mistakes modules not_there on_error
+    live_customer memory_quota methods missing_await module_forms module_mistakes modules not_there on_error
     one_module page_cycles paths random_differs read_only_globals redirect request_object schema
-    schema_linear schema_values script_blocks session_limits session_values set_customer
+    schema_linear schema_missing_objects schema_values script_blocks session_limits session_values set_customer
     stop_inside_import structured_clone structured_clone_errors thrown_values token_limits url
     variable_limits variables variables_json wall_clock
 }

@@ -1,16 +1,16 @@
-//! The script's bytecode: one blob with an index, copied into this memory by the
-//! page component before `run` is called.
+//! The script's bytecode: a blob with an index. The page component copies it into this memory before it
+//! calls `run`.
 //!
 //! ```text
 //! blob  := unit*            the page first
-//! unit  := text text bytes  code, file, bytecode (none: another code of a file)
+//! unit  := text text bytes  code, file, bytecode (empty: another code of the same file)
 //! text, bytes := length:u32le byte*
 //! ```
 
 use std::cell::RefCell;
 
 thread_local! {
-    static BLOB: RefCell<&'static mut [u8]> = RefCell::new(&mut []);
+    static BLOB: RefCell<&'static mut [u8]> = const { RefCell::new(&mut []) };
 }
 
 /// One compiled module of the import graph.
@@ -20,8 +20,8 @@ pub struct Unit<'a> {
     pub bytecode: &'a [u8],
 }
 
-/// Gives the page component `len` bytes to copy its blob to. QuickJS reads
-/// bytecode in place, so the memory is never freed.
+/// Allocates `len` bytes for the page component's blob. QuickJS reads bytecode in place, so the memory is
+/// never freed.
 #[unsafe(no_mangle)]
 extern "C" fn script_alloc(len: usize) -> *mut u8 {
     let blob = vec![0; len].leak();
@@ -30,7 +30,10 @@ extern "C" fn script_alloc(len: usize) -> *mut u8 {
     start
 }
 
-/// The units of the blob, or what is wrong with it.
+/// Returns the units of the blob.
+///
+/// # Errors
+/// The blob is truncated, or its index is not UTF-8.
 pub fn units() -> Result<Vec<Unit<'static>>, String> {
     let blob: &'static [u8] = BLOB.with(|slot| std::mem::take(&mut *slot.borrow_mut()));
     let mut rest = blob;
@@ -41,7 +44,7 @@ pub fn units() -> Result<Vec<Unit<'static>>, String> {
     Ok(units)
 }
 
-/// The blob of `units`; the inverse of [`units`].
+/// Returns the blob of `units`. The inverse of [`units`].
 pub fn blob(units: &[(String, String, Vec<u8>)]) -> Vec<u8> {
     let mut blob = Vec::new();
     for (code, file, bytecode) in units {
@@ -54,7 +57,7 @@ pub fn blob(units: &[(String, String, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn chunk(rest: &mut &'static [u8]) -> Result<&'static [u8], String> {
-    let cut_short = || "the script's bytecode is cut short".to_owned();
+    let cut_short = || "the script's bytecode is truncated".to_owned();
     let (length, after) = rest.split_at_checked(4).ok_or_else(cut_short)?;
     let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
     let (chunk, after) = after.split_at_checked(length).ok_or_else(cut_short)?;

@@ -1,4 +1,4 @@
-//! `compile`: the whole import graph to bytecode, linked but not evaluated.
+//! `compile`: compiles the whole import graph to bytecode, and links it without evaluating it.
 
 use rquickjs::{CatchResultExt, Ctx, Module};
 
@@ -36,8 +36,8 @@ fn compile_and_link(ctx: &Ctx<'_>) -> Result<(), Failure> {
     if with_graph(|graph| !graph.missing.is_empty()) {
         return Ok(());
     }
-    // QuickJS links the page with all it imports, asks an empty module for an export, and
-    // stops there. Nothing is evaluated, whatever the author's modules export.
+    // QuickJS links the page with all imports, and then stops at an export that an empty module does
+    // not have. So nothing is evaluated, whatever the author's modules export.
     let probe = format!("import '{PAGE}'; import {{ probe }} from '{NOTHING}';");
     let all_linked = format!("Could not find export 'probe' in module '{NOTHING}'");
     let linked = Module::declare(ctx.clone(), LINK_PROBE, probe)

@@ -1,5 +1,5 @@
-//! A JavaScript exception in the author's terms: class, message, position and
-//! the frames that are the author's.
+//! Describes a JavaScript exception for the author: class, message, position, and the stack frames in
+//! the author's files.
 
 use std::cell::RefCell;
 
@@ -12,8 +12,8 @@ thread_local! {
     static FORMAT: RefCell<Option<Persistent<Function<'static>>>> = const { RefCell::new(None) };
 }
 
-/// Remembers the function that writes values for the console: what is thrown without
-/// being an error is shown the same way.
+/// Sets the function that formats values for the console. Thrown values that are not errors are
+/// formatted in the same way.
 pub fn format_with<'js>(ctx: &Ctx<'js>, format: Function<'js>) {
     FORMAT.with(|slot| *slot.borrow_mut() = Some(Persistent::save(ctx, format)));
 }
@@ -47,11 +47,11 @@ pub fn unhandled<'js>(ctx: &Ctx<'js>, reason: &Value<'js>) -> Failure {
     failure
 }
 
-/// Reads class, message and stack from the thrown value itself: the helpers of
-/// the binding would turn every class into `Error`.
+/// Reads class, message and stack from the thrown value. rquickjs's helpers turn every class into
+/// `Error`.
 pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Failure {
     let Some(error) = value.as_object().filter(|_| value.is_error()) else {
-        // Of a full heap QuickJS throws null, which must find its text without it.
+        // If the heap is full, QuickJS throws null. Its text must not need the heap.
         let shown = if value.is_object() { shown(ctx, value) } else { text(ctx, value.clone()) };
         let shown = shown.unwrap_or_else(|| "a value that has no text".to_owned());
         return of_parts("Error", &format!("uncaught {shown}"));
@@ -77,7 +77,7 @@ pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Failure {
     failure
 }
 
-/// `file:line:column` at the end of a frame, with or without parentheses.
+/// Reads `file:line:column` at the end of a frame, with or without parentheses.
 fn position(frame: &str) -> Option<(&str, u32, u32)> {
     let frame = frame.trim().strip_prefix("at ")?;
     let place = match frame.strip_suffix(')') {
@@ -89,7 +89,7 @@ fn position(frame: &str) -> Option<(&str, u32, u32)> {
     Some((file, line.parse().ok()?, column.parse().ok()?))
 }
 
-/// A property as text. An author's getter may throw: that is then no property.
+/// Returns a property as text, or `None` if it is missing or its getter throws.
 fn property<'js>(ctx: &Ctx<'js>, object: &Object<'js>, key: &str) -> Option<String> {
     match object.get::<_, Value>(key) {
         Ok(value) if value.is_undefined() => None,
@@ -101,7 +101,7 @@ fn property<'js>(ctx: &Ctx<'js>, object: &Object<'js>, key: &str) -> Option<Stri
     }
 }
 
-/// Where there is none in UTF-8, as with an unpaired surrogate, what the console writes.
+/// Returns a value as text. Text that UTF-8 cannot represent is formatted as the console does.
 fn text<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Option<String> {
     match rquickjs::convert::Coerced::<String>::from_js(ctx, value.clone()) {
         Ok(text) => Some(text.0),
@@ -112,7 +112,7 @@ fn text<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Option<String> {
     }
 }
 
-/// `value` as the console writes it.
+/// Formats `value` as the console does.
 fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Option<String> {
     let format = FORMAT.with(|slot| slot.borrow().clone())?.restore(ctx).ok()?;
     match format.call((vec![value.clone()],)) {

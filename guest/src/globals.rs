@@ -1,8 +1,8 @@
-//! The globals of a page script: native functions in `globals/`, one file per
-//! WIT interface, and what authors see of them in `js/`, under the same names.
+//! The globals of a page script: native functions in `globals/`, one file per WIT interface, and the
+//! JavaScript around them in `js/`, under the same names.
 //!
-//! Each `js` file is a function of `host` (the natives) and `define` (which
-//! makes a global read-only). Neither stays reachable for scripts.
+//! Each `js` file is a function of `host` (the native functions) and `define` (defines a read-only
+//! global). Scripts can reach neither of them.
 
 mod base64;
 mod console;
@@ -24,9 +24,10 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{failure, random, value};
 
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 17] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
+    ("sluice:promise.js", include_str!("js/promise.js")),
     ("sluice:console.js", include_str!("js/console.js")),
     ("sluice:request.js", include_str!("js/request.js")),
     ("sluice:session.js", include_str!("js/session.js")),
@@ -81,17 +82,27 @@ fn eval<'js>(ctx: &Ctx<'js>, name: &str, source: &str) -> Result<Function<'js>> 
     ctx.eval_with_options(source, options)
 }
 
-/// `value` as MessagePack, or the reason why it is refused, as a warning in the
-/// execution log that starts with `what`.
-fn encoded<'js>(ctx: &Ctx<'js>, what: &str, value: Value<'js>) -> Result<Option<Vec<u8>>> {
+/// Returns `value` as MessagePack. If it cannot be stored, logs a warning that starts with the name
+/// of the call, and returns `None`.
+///
+/// # Errors
+/// The value contains a Promise, or code of the author threw.
+fn encoded<'js>(ctx: &Ctx<'js>, call: &str, value: Value<'js>) -> Result<Option<Vec<u8>>> {
     match value::encode(ctx, value) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Refusal::Thrown(error)) => Err(error),
+        Err(Refusal::Promise) => Err(missing_await(ctx, call)),
         Err(Refusal::Unfit(reason)) => {
-            warn(&format!("{what}: {reason} cannot be stored"));
+            warn(&format!("{call}: {reason} cannot be stored"));
             Ok(None)
         }
     }
+}
+
+/// Throws the error for a Promise that is passed to `call`.
+fn missing_await(ctx: &Ctx<'_>, call: &str) -> rquickjs::Error {
+    let message = format!("{call}: a value is a Promise. Add `await` before the call that returns it");
+    Exception::throw_type(ctx, &message)
 }
 
 fn warn(text: &str) {
@@ -106,7 +117,7 @@ fn decoded<'js>(ctx: &Ctx<'js>, bytes: Option<Vec<u8>>) -> Result<Value<'js>> {
     }
 }
 
-/// Throws what the host answered as the exception it names.
+/// Throws the exception that the host returned.
 fn thrown<T>(ctx: &Ctx<'_>, answer: std::result::Result<T, HostException>) -> Result<T> {
     answer.map_err(|exception| {
         let message = &exception.message;

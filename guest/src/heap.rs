@@ -1,24 +1,24 @@
-//! The allocator, and what the snapshot leaves free for a run.
+//! The allocator, and the free memory that the snapshot leaves for a run.
 
 use std::hint::black_box;
 
 use dlmalloc::GlobalDlmalloc;
 
-/// QuickJS allocates with it, too. It packs blocks of all sizes one after the other, where an
-/// allocator with a region for each size would have a run write to all of the regions.
+/// QuickJS uses it, too. It places blocks of all sizes one after the other. An allocator with a region
+/// for each size would make a run write to all regions.
 #[global_allocator]
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
-/// Free in one piece at the end of the heap: a small page never makes the memory grow.
+/// Contiguous free memory at the end of the heap, so small pages never grow the memory.
 const FREE_BYTES: usize = 256 << 10;
-/// No hole is larger than that.
+/// The largest size of a hole.
 const HOLE_BYTES_MAX: usize = 64 << 10;
-/// Sizes of blocks are multiples of it.
+/// The sizes of blocks are multiples of this number.
 const BLOCK_BYTES: usize = 8;
 
-/// Takes every hole that setting up has left in the heap, for good, so that what a run
-/// allocates lies side by side. Each page of memory that a run writes is copied for it and
-/// cleaned after it, and that is most of what a small page costs.
+/// Allocates every hole that the setup left in the heap, permanently, so the allocations of a run are
+/// adjacent. Each page of memory that a run writes is copied for the run and reset after it, which is
+/// most of the cost of a small page.
 pub fn fill_holes() {
     let end = address(&block(FREE_BYTES));
     let mut size = HOLE_BYTES_MAX;
@@ -27,7 +27,7 @@ pub fn fill_holes() {
         if address(&taken) < end {
             std::mem::forget(taken);
         } else {
-            // No hole has room for it: `taken` came from the end, and goes back there.
+            // No hole is large enough. `taken` is at the end of the heap, and is freed.
             size -= BLOCK_BYTES;
         }
     }

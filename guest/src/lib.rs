@@ -1,9 +1,8 @@
-//! The engine: QuickJS through Javy with Sluice's globals, initialised once by
-//! Wizer, so that every run starts from a memory snapshot.
+//! The engine: QuickJS (through Javy) with Sluice's globals. Wizer initialises it once, so every run
+//! starts from a memory snapshot.
 //!
-//! Nothing in here is trusted by the host. A script owns this whole memory, so
-//! every rule (reserved names, caps, brands) stands in the host; what is checked
-//! here is checked for better messages only.
+//! The host trusts nothing here, because a script can change all of this memory. The host enforces every
+//! rule (reserved names, limits, brands). Checks in the guest only give better messages.
 
 mod bytecode;
 mod compile;

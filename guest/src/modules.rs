@@ -1,8 +1,8 @@
 //! How an `import` finds its module, at compile time and in a run.
 //!
-//! QuickJS resolves the imports of a module when it meets the module, so the
-//! loader must be able to produce every dependency, cycles included. A module's
-//! QuickJS name is the author's file: that is what stack traces show.
+//! QuickJS resolves the imports of a module when it loads the module, so the loader must be able to
+//! return every dependency, cycles included. A module's name in QuickJS is the author's file, because
+//! stack traces show it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,24 +15,24 @@ use crate::exports::sluice::page::compiler::Missing;
 
 /// The module that checks the linking of a page without evaluating it.
 pub const LINK_PROBE: &str = "sluice:link";
-/// What the link probe calls the page.
+/// The name of the page in the link probe.
 pub const PAGE: &str = "sluice:page";
-/// An empty module; only the link probe can import it.
+/// An empty module that only the link probe can import.
 pub const NOTHING: &str = "sluice:nothing";
 
-/// The modules that can be imported now. No `HashMap`: its random seed would be
+/// The modules that can be imported. They are not in a `HashMap`, because its random seed would become
 /// part of the snapshot.
 #[derive(Default)]
 pub struct Graph {
     /// The page's file.
     page: Option<String>,
-    /// Import code to file. The page has a code only where a module imports it.
+    /// Maps import codes to files. The page has a code only if a module imports it.
     files: BTreeMap<String, String>,
     bodies: BTreeMap<String, Body>,
-    /// True while imports may load modules; `import()` comes later and may not.
+    /// Whether imports may load modules. `import()` happens later, and must not.
     pub linking: bool,
     pub missing: Vec<Missing>,
-    /// File to bytecode of what was compiled.
+    /// Maps files to their compiled bytecode.
     compiled: BTreeMap<String, Vec<u8>>,
 }
 
@@ -46,8 +46,8 @@ thread_local! {
 }
 
 impl Graph {
-    /// The page comes first, and again where modules import it: then a file that is
-    /// there already only gets a code.
+    /// Adds a module. The page comes first. If modules import it, it comes again, and then only gets
+    /// a code.
     pub fn add(&mut self, code: &str, file: &str, body: Body) {
         if self.page.is_none() {
             self.page = Some(file.to_owned());
@@ -57,7 +57,7 @@ impl Graph {
         self.bodies.entry(file.to_owned()).or_insert(body);
     }
 
-    /// File and source of the page, before anything is compiled.
+    /// Returns the file and the source of the page, before anything is compiled.
     pub fn take_page_source(&mut self) -> Option<(String, String)> {
         let file = self.page.clone()?;
         match self.bodies.remove(&file)? {
@@ -66,8 +66,8 @@ impl Graph {
         }
     }
 
-    /// Code, file and bytecode of what was compiled, as [`Graph::add`] takes them in a
-    /// run: the page first, the bytecode of a file at its first code.
+    /// Returns code, file and bytecode of each compiled module, in the order that [`Graph::add`] needs
+    /// in a run: the page first, and the bytecode of a file with its first code.
     pub fn index(&mut self) -> Vec<(String, String, Vec<u8>)> {
         let page = self.page.iter().map(|file| (String::new(), file.clone()));
         let modules = self.files.iter().map(|(code, file)| (code.clone(), file.clone()));
@@ -84,12 +84,12 @@ impl Graph {
     }
 }
 
-/// Runs `f` on the graph; never while QuickJS runs, which may need it.
+/// Runs `f` on the graph. `f` must not run JavaScript, which may need the graph.
 pub fn with_graph<R>(f: impl FnOnce(&mut Graph) -> R) -> R {
     GRAPH.with(|graph| f(&mut graph.borrow_mut()))
 }
 
-/// `app`, `app.js`, `./app` and `../app.js` are all module `app`.
+/// Returns the code of an import: `app`, `app.js`, `./app` and `../app.js` all name module `app`.
 fn code_of(specifier: &str) -> &str {
     let mut code = specifier;
     while let Some(rest) = code.strip_prefix("./").or_else(|| code.strip_prefix("../")) {
@@ -145,27 +145,26 @@ impl Loader for PageLoader {
             Some(Body::Source(source)) => compile_module(ctx, name, source),
             Some(Body::Bytecode(bytecode)) => {
                 with_graph(|graph| graph.bodies.insert(name.to_owned(), Body::Bytecode(bytecode)));
-                // SAFETY: QuickJS does not verify bytecode. Wrong bytes can only
-                // damage this sandbox, which belongs to whoever wrote them.
+                // SAFETY: QuickJS does not verify bytecode. Invalid bytecode can only damage this
+                // sandbox, which belongs to the author of the bytecode.
                 unsafe { Module::load(ctx.clone(), bytecode) }
             }
-            // An empty stand-in lets QuickJS go on and meet the other imports.
+            // An empty module lets QuickJS continue with the other imports.
             None => Module::declare(ctx.clone(), name, ""),
         }
     }
 }
 
-/// Links and starts the page's module; the promise settles when it is done.
+/// Links and starts the page's module. The returned promise settles when the module has finished.
 ///
-/// `Module::import` would do it, too, but makes several objects more on the way:
-/// each page of the snapshot that a run writes to is restored afterwards.
+/// `Module::import` would create several more objects, and each page of the snapshot that a run writes
+/// is restored afterwards.
 pub fn start<'js>(ctx: &Ctx<'js>, bytecode: &'static [u8]) -> Result<Promise<'js>> {
     let raw = ctx.as_raw().as_ptr();
     let flags = (qjs::JS_READ_OBJ_BYTECODE | qjs::JS_READ_OBJ_ROM_DATA) as i32;
-    // SAFETY: the context is alive and `bytecode` is never freed. QuickJS does not
-    // verify it: wrong bytes can only damage this sandbox, which belongs to
-    // whoever wrote them. A module value is not an exception, so it is what
-    // `JS_ResolveModule` takes and `JS_EvalFunction` consumes.
+    // SAFETY: the context is alive, and `bytecode` is never freed. QuickJS does not verify bytecode, but
+    // invalid bytecode can only damage this sandbox, which belongs to its author. `module` is not an
+    // exception, so `JS_ResolveModule` accepts it and `JS_EvalFunction` consumes it.
     let done = unsafe {
         let module = qjs::JS_ReadObject(raw, bytecode.as_ptr(), bytecode.len() as _, flags);
         if qjs::JS_IsException(module) || qjs::JS_ResolveModule(raw, module) < 0 {
@@ -180,9 +179,9 @@ pub fn start<'js>(ctx: &Ctx<'js>, bytecode: &'static [u8]) -> Result<Promise<'js
     done.into_promise().ok_or(Error::Unknown)
 }
 
-/// Compiles one module and, through the loader, what it imports.
+/// Compiles one module, and its imports through the loader.
 pub fn compile_module<'js>(ctx: &Ctx<'js>, file: &str, source: String) -> Result<Module<'js, Declared>> {
-    // Kept known for positions in messages; QuickJS asks for it only once.
+    // Keeps the file known for positions in messages. QuickJS requests the source only once.
     with_graph(|graph| graph.bodies.insert(file.to_owned(), Body::Bytecode(&[])));
     let module = Module::declare(ctx.clone(), file, source)?;
     let bytecode = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() })?;

@@ -1,5 +1,5 @@
-//! `Math.random` from the host's entropy, drawn at first use in each run: the
-//! snapshot must not decide it.
+//! `Math.random`. Its seed comes from the host at first use in each run, because a seed in the snapshot
+//! would be the same in all runs.
 
 use std::cell::RefCell;
 
@@ -16,8 +16,7 @@ pub fn random() -> f64 {
 
 fn seed() -> u64 {
     let mut seed = [0; 8];
-    // The host's random source cannot fail; were it to, the run must not go on
-    // with a seed that everybody knows.
+    // The host's random source does not fail. If it did, the run must not continue with a known seed.
     getrandom::fill(&mut seed).expect("the host gives random numbers");
     u64::from_le_bytes(seed)
 }

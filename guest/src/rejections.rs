@@ -1,4 +1,4 @@
-//! Promises that were rejected and that nobody has handled.
+//! Rejected promises without a handler.
 
 use std::cell::RefCell;
 

@@ -23,7 +23,7 @@ pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
 
 fn evaluate(ctx: &Ctx<'_>, page: &'static [u8]) -> Result<(), Failure> {
     let started = start(ctx, page);
-    // From here on only `import()` could ask for a module.
+    // From here on, only `import()` could request a module.
     with_graph(|graph| graph.linking = false);
     let promise: Promise = started.catch(ctx).map_err(|caught| failure::of_caught(ctx, caught))?;
     while ctx.execute_pending_job() {}

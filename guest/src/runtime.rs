@@ -7,18 +7,17 @@ use javy::{Config, Runtime};
 use crate::modules::{PageLoader, PageResolver};
 use crate::{globals, heap, rejections};
 
-/// Cyclic garbage is collected once this much is allocated; small pages never
-/// pay for it.
+/// Cyclic garbage is collected after this many bytes are allocated, so small pages never pay for it.
 const GC_THRESHOLD_BYTES: usize = 3 << 20;
 
-/// Of the stack in linear memory, which has 1 MiB: deeper recursion throws a
-/// `RangeError`. The host's own stack for a sandbox is large enough for scripts
-/// to get here first, so that recursion is an exception and not a trap.
+/// The part of the stack in linear memory (1 MiB) that scripts may use. Deeper recursion throws a
+/// `RangeError`. The host's stack for a sandbox is larger, so recursion ends with this exception and
+/// not with a trap.
 const STACK_BYTES: usize = 640 << 10;
 
 struct Engine {
     runtime: Runtime,
-    /// What the snapshot itself holds of the JavaScript heap.
+    /// The JavaScript heap of the snapshot, in bytes.
     baseline_bytes: usize,
 }
 
@@ -26,7 +25,7 @@ thread_local! {
     static ENGINE: OnceCell<Engine> = const { OnceCell::new() };
 }
 
-/// Creates the runtime. Panics end the build of the engine, never a run.
+/// Creates the runtime. A panic here ends the build of the engine, never a run.
 pub fn initialize() {
     let mut config = Config::default();
     config.text_encoding(true).weak_ref(true).gc_threshold(GC_THRESHOLD_BYTES);
@@ -54,7 +53,7 @@ pub fn with_runtime<R>(f: impl FnOnce(&Runtime) -> R) -> R {
     })
 }
 
-/// Bounds what JavaScript may allocate beyond the snapshot.
+/// Limits the bytes that JavaScript may allocate in addition to the snapshot.
 pub fn limit_heap(heap_bytes_max: usize) {
     ENGINE.with(|slot| {
         if let Some(engine) = slot.get() {

@@ -1,17 +1,20 @@
-//! JavaScript values to MessagePack and back, exactly: `-0`, the order of keys
-//! and an own key `__proto__` survive. `JSON.stringify` decides what a value is
-//! (`toJSON`, no functions, `undefined` left out), but not how it is written.
+//! Converts JavaScript values to MessagePack and back without loss: `-0`, the order of keys and an
+//! own key `__proto__` are preserved. The rules of `JSON.stringify` apply: `toJSON` is called,
+//! functions and `undefined` are left out.
 
 use rquickjs::object::Property;
 use rquickjs::{Array, Ctx, Function, Object, Value};
 
-/// Deeper values are refused, so that no cycle recurses for ever.
+/// The deepest nesting. Deeper values are rejected, so a cycle cannot recurse endlessly.
 const DEPTH_MAX: usize = 100;
 
-/// Why a value cannot leave the sandbox.
+/// Why a value cannot be encoded.
 pub enum Refusal {
+    /// JSON has no such value. The text completes "… cannot be stored".
     Unfit(&'static str),
-    /// A getter or `toJSON` of the author's threw; the exception is pending.
+    /// The value is, or contains, a Promise.
+    Promise,
+    /// A getter or `toJSON` of the author threw. The exception is pending.
     Thrown(rquickjs::Error),
 }
 
@@ -24,7 +27,7 @@ impl From<rquickjs::Error> for Refusal {
     }
 }
 
-/// `value` as MessagePack; `undefined` and functions become nil.
+/// Returns `value` as MessagePack. `undefined` and functions become nil.
 pub fn encode<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::new();
     let value = resolved(ctx, value, "")?;
@@ -60,7 +63,7 @@ fn write<'js>(ctx: &Ctx<'js>, out: &mut Vec<u8>, value: Value<'js>, depth: usize
     Ok(())
 }
 
-/// A proxy is what it stands for, as `Array.isArray` has it.
+/// Like `Array.isArray`, looks through proxies.
 fn is_array(value: &Value<'_>) -> rquickjs::Result<bool> {
     let mut value = value.clone();
     while let Some(proxy) = value.as_proxy() {
@@ -116,7 +119,7 @@ fn write_object<'js>(
     Ok(())
 }
 
-/// What `toJSON` makes of a value, and the primitive inside a boxed one.
+/// Calls `toJSON`, and takes the primitive out of a boxed value.
 fn resolved<'js>(
     ctx: &Ctx<'js>,
     value: Value<'js>,
@@ -124,10 +127,13 @@ fn resolved<'js>(
 ) -> Result<Value<'js>, Refusal> {
     let holder: Object = match value.as_object() {
         Some(object) => object.clone(),
-        // No JSON of its own, but authors give one to all of them.
+        // JSON has no BigInt, but authors can define `BigInt.prototype.toJSON`.
         None if value.is_big_int() => ctx.globals().get::<_, Object>("BigInt")?.get("prototype")?,
         None => return Ok(value),
     };
+    if value.is_promise() {
+        return Err(Refusal::Promise);
+    }
     let to_json: Value = holder.get("toJSON")?;
     let value = match to_json.as_function() {
         Some(to_json) => to_json.call((rquickjs::function::This(value), key))?,
@@ -167,12 +173,12 @@ fn write_text(out: &mut Vec<u8>, text: &str) -> Result<(), Refusal> {
     written(rmp::encode::write_str(out, text))
 }
 
-/// Writing to a `Vec` fails only when a length does not fit the format.
+/// Writing to a `Vec` fails only if a length does not fit the format.
 fn written<T, E>(result: Result<T, E>) -> Result<(), Refusal> {
     result.map(drop).map_err(|_| Refusal::Unfit("a value that is too large"))
 }
 
-/// The JavaScript value of MessagePack that the host made.
+/// Returns the JavaScript value of MessagePack from the host.
 pub fn decode<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> rquickjs::Result<Value<'js>> {
     let mut rest = bytes;
     read(ctx, &mut rest)
@@ -213,8 +219,7 @@ fn read<'js>(ctx: &Ctx<'js>, rest: &mut &[u8]) -> rquickjs::Result<Value<'js>> {
             for _ in 0..count {
                 let key = read_text(rest)?;
                 let value = read(ctx, rest)?;
-                // Defined, not set: `__proto__` stays a key, and setters on
-                // Object.prototype are not called.
+                // Setting a property would call setters of Object.prototype, `__proto__` included.
                 object.prop(key, Property::from(value).configurable().enumerable().writable())?;
             }
             Ok(object.into_value())

@@ -1,17 +1,17 @@
-;; The WASI preview 1 functions that the guest's Rust and C libraries import, in
-;; terms of the three component interfaces that the host links: two clocks and
-;; random numbers. preview1.rs merges this module into the guest.
+;; The WASI preview 1 functions that the guest's Rust and C libraries import. They use the three
+;; component interfaces that the host links: two clocks and random numbers. preview1.rs merges this
+;; module into the guest.
 ;;
-;; Only `clock_time_get` and `random_get` do anything. The engine has no
-;; environment, no files and no exit, and says so with preview 1's own codes.
+;; Only `clock_time_get` and `random_get` have an effect. The engine has no environment, files or
+;; exit. The other functions return preview 1's error codes.
 ;;
-;; Left out on purpose: everything that the guest does not import. When a change
-;; of the guest needs another function, the build names it.
+;; Functions that the guest does not import are left out. If a change of the guest needs another
+;; function, the build names it.
 (module
   (import "wasi:clocks/wall-clock@0.2.12" "now" (func $wall_now (param $datetime i32)))
   (import "wasi:clocks/monotonic-clock@0.2.12" "now" (func $monotonic_now (result i64)))
   (import "wasi:random/random@0.2.12" "get-random-u64" (func $random_u64 (result i64)))
-  ;; The guest's own memory.
+  ;; The guest's memory.
   (import "guest" "memory" (memory 0))
 
   ;; Errno: success 0, badf 8, inval 28.
@@ -23,8 +23,8 @@
     ;; 0 is the wall clock.
     (if (i32.eqz (local.get $id))
       (then
-        ;; `now` writes a record of 16 bytes (seconds u64, nanoseconds u32), the
-        ;; caller has 8. The 8 behind them are lent and given back.
+        ;; `now` writes a record of 16 bytes (seconds u64, nanoseconds u32), but the caller provides 8.
+        ;; The next 8 bytes are saved and restored.
         (local.set $beyond (i64.load offset=8 (local.get $out)))
         (call $wall_now (local.get $out))
         (i64.store (local.get $out)
@@ -88,6 +88,6 @@
     (param $fd i32) (param $buffers i32) (param $count i32) (param $written i32) (result i32)
     (i32.const 8))
 
-  ;; Ending is the host's decision: leaving early is a trap.
+  ;; Only the host ends a run, so an exit is a trap.
   (func (export "proc_exit") (param $code i32)
     (unreachable)))

@@ -1,4 +1,4 @@
-//! Wraps the module as a component, and looks into the result.
+//! Wraps the module as a component, and inspects the result.
 
 use anyhow::{Context as _, Result};
 use std::fmt;
@@ -6,12 +6,12 @@ use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
-/// All of WASI that an engine may import.
+/// The WASI interfaces that an engine may import.
 pub const WASI_LINKED: [&str; 3] =
     ["wasi:clocks/wall-clock", "wasi:clocks/monotonic-clock", "wasi:random/random"];
 
-/// The module already carries the description of its WIT world, from wit-bindgen.
-/// What preview1.rs added to its imports is described by wasi.wit.
+/// wit-bindgen already put the description of the WIT world into the module. wasi.wit describes the
+/// imports that preview1.rs added.
 pub fn wrap(mut module: Vec<u8>) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("wasi.wit", include_str!("wasi.wit"))?;
@@ -24,11 +24,11 @@ pub fn wrap(mut module: Vec<u8>) -> Result<Vec<u8>> {
         .encode()
 }
 
-/// What a component consists of.
+/// The parts of a component.
 pub struct Contents {
     imports: Vec<String>,
     exports: Vec<String>,
-    /// Sizes of the core modules, in the component's order.
+    /// The sizes of the core modules in bytes, in the component's order.
     module_bytes: Vec<usize>,
 }
 

@@ -1,11 +1,11 @@
-//! `sluice-engine-link CORE ENGINE`: turns the guest as cargo built it into the
-//! engine that the host embeds.
+//! `sluice-engine-link CORE ENGINE`: turns the guest that cargo built into the engine that the host
+//! embeds.
 //!
 //! 1. preview1: WASI preview 1 is replaced by a few functions inside the module.
-//! 2. snapshot: the guest is initialised and its memory becomes the module's.
+//! 2. snapshot: the guest is initialised, and its memory becomes the module's initial memory.
 //! 3. component: the module is wrapped as a component.
 //!
-//! The same input gives the same bytes, whenever and wherever it runs.
+//! The same input always produces the same bytes.
 
 mod component;
 mod preview1;
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     std::fs::write(engine_path, engine).with_context(|| format!("writing {engine_path:?}"))
 }
 
-/// Does one step and prints what came of it.
+/// Performs one step and prints its result.
 fn step(name: &str, work: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let start = Instant::now();
     let bytes = work().with_context(|| format!("step `{name}`"))?;

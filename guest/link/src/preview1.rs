@@ -1,9 +1,8 @@
-//! Replaces the guest's imports from WASI preview 1 by the functions of
-//! adapter.wat, merged into the guest's own module.
+//! Replaces the guest's imports from WASI preview 1 with the functions of adapter.wat, which it
+//! merges into the guest's module.
 //!
-//! `wit-component` can do the same with an adapter in a module of its own. Merged,
-//! the component has one core module less to instantiate in every run, and calls
-//! from the guest are direct.
+//! `wit-component` can do this with an adapter in a separate module. Merging saves the instantiation
+//! of one core module in every run, and calls from the guest are direct.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::HashMap;
@@ -19,9 +18,9 @@ pub fn link(guest: &[u8]) -> Result<Vec<u8>> {
     merge(guest, &adapter)
 }
 
-/// The function index space of the result is, in this order: the guest's other
-/// imports, the adapter's imports, the guest's functions, the adapter's functions.
-/// Types: the guest's, then the adapter's. Nothing else moves.
+/// The function index space of the result contains, in this order: the guest's other imports, the
+/// adapter's imports, the guest's functions, the adapter's functions. The type index space contains
+/// the guest's types, then the adapter's. All other indices stay the same.
 fn merge(guest: &[u8], adapter: &[u8]) -> Result<Vec<u8>> {
     let guest_shape = Shape::read(guest).context("the guest")?;
     let adapter_shape = Shape::read(adapter).context("adapter.wat")?;
@@ -61,7 +60,7 @@ fn merge(guest: &[u8], adapter: &[u8]) -> Result<Vec<u8>> {
     Ok(merged)
 }
 
-/// What has to be known of a module before it is merged.
+/// The properties of a module that the merge needs.
 #[derive(Default)]
 struct Shape<'a> {
     types: Vec<FuncType>,
@@ -118,12 +117,12 @@ impl<'a> Shape<'a> {
         Ok(shape)
     }
 
-    /// How many functions it defines.
+    /// The number of functions that the module defines.
     fn functions(&self) -> usize {
         self.function_types.len() - self.imports.len()
     }
 
-    /// In an adapter: its function for an import of the guest.
+    /// In an adapter: returns its function for an import of the guest.
     fn stand_in(&self, guest: &Shape<'_>, import: &FunctionImport<'_>) -> Result<usize> {
         let name = import.name;
         let Some(&function) = self.exports.get(name) else {
@@ -138,10 +137,9 @@ impl<'a> Shape<'a> {
 
 type Encoded<T = ()> = Result<T, reencode::Error>;
 
-/// Copies the guest with new function indices. Where a section of the guest ends,
-/// the same section of the adapter follows.
+/// Copies the guest with new function indices, and appends the adapter's sections to the guest's.
 struct GuestEncoder<'a> {
-    /// New index of every function, by its old one.
+    /// The new index of each function, by its old index.
     functions: Vec<usize>,
     adapter: AdapterEncoder,
     adapter_bytes: &'a [u8],
@@ -185,7 +183,7 @@ impl Reencode for GuestEncoder<'_> {
             };
             for import in section.into_imports() {
                 let import = import?;
-                // The adapter's memory is the guest's own, nothing to import.
+                // The adapter uses the guest's memory, so nothing is imported.
                 if !matches!(import.ty, TypeRef::Memory(_)) {
                     self.adapter.parse_import(imports, import)?;
                 }
@@ -222,8 +220,7 @@ impl Reencode for GuestEncoder<'_> {
         Ok(())
     }
 
-    /// Function names would have to be sorted by their new indices, and a release
-    /// build has none.
+    /// Drops the names. They would have to be sorted by the new indices, and a release build has none.
     fn parse_custom_section(
         &mut self,
         module: &mut Module,
@@ -254,5 +251,4 @@ impl Reencode for AdapterEncoder {
 }
 
 #[cfg(test)]
-#[path = "preview1_tests.rs"]
 mod tests;

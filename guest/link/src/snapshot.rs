@@ -1,9 +1,8 @@
-//! Runs the guest's initialisation and makes the memory that it leaves behind the
-//! module's own, with Wizer.
+//! Runs the guest's initialisation with Wizer, and makes the resulting memory the initial memory of
+//! the module.
 //!
-//! Everything that could differ from one build to the next is fixed here, so that
-//! the snapshot is reproducible. None of it may matter at run time: what the guest
-//! derives from clocks or random numbers has to be fresh in every run.
+//! Clocks and random numbers have fixed values here, so the snapshot is reproducible. A run must not
+//! use values that the guest derived from them: it obtains fresh ones.
 
 use anyhow::Result;
 use wasmtime::{Caller, Engine, Linker, Store};
@@ -13,7 +12,7 @@ use wasmtime_wizer::Wizer;
 const WALL_CLOCK_SECONDS: u64 = 1_000_000_000;
 const MONOTONIC_CLOCK_NANOSECONDS: u64 = 1_000_000_000;
 
-/// How many random numbers have been drawn.
+/// The number of random numbers that were drawn.
 type Draws = u64;
 
 pub fn take(module: &[u8]) -> Result<Vec<u8>> {
@@ -24,15 +23,15 @@ pub fn take(module: &[u8]) -> Result<Vec<u8>> {
     wizer.init_func("wizer-initialize").keep_init_func(false);
     let snapshot = wizer.run(&mut store, module, async |store, module| {
         let mut linker = linker.clone();
-        // The host's interfaces: nothing may be called before the first run.
+        // The host's interfaces must not be called during initialisation.
         linker.define_unknown_imports_as_traps(module)?;
         linker.instantiate_async(store, module).await
     });
-    // wasmtime's async calls need no reactor, only something that polls them.
+    // wasmtime's async calls need no reactor, only an executor.
     tokio::runtime::Builder::new_current_thread().build()?.block_on(snapshot).map_err(anyhow::Error::from)
 }
 
-/// The three interfaces that adapter.wat imports, always with the same answers.
+/// The three interfaces that adapter.wat imports, with fixed results.
 fn fixed_wasi(engine: &Engine) -> Result<Linker<Draws>> {
     let mut linker = Linker::new(engine);
     linker
@@ -58,8 +57,8 @@ fn fixed_wasi(engine: &Engine) -> Result<Linker<Draws>> {
     Ok(linker)
 }
 
-/// The `n`th number of a fixed sequence; no two are the same, so that code which
-/// draws until something differs comes to an end. (Steele, Lea, Flood 2014)
+/// The `n`th number of a fixed sequence without repetitions, so code that draws until a number differs
+/// terminates (SplitMix64: Steele, Lea, Flood 2014).
 fn splitmix64(n: u64) -> u64 {
     let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -26,8 +26,8 @@ pub fn install(host: &Object<'_>) -> Result<()> {
     host.set("crmCall", Func::from(call))
 }
 
-/// The call's answer. An argument that cannot be handed over has left its warning in
-/// the log; the host knows what the call then gives.
+/// Makes a call and returns its result. If the options cannot be encoded, `encoded` has logged a
+/// warning, and the host decides what the call returns.
 fn call<'js>(ctx: Ctx<'js>, name: String, options: Value<'js>) -> Result<Value<'js>> {
     let unknown = || rquickjs::Exception::throw_internal(&ctx, "no such CRM call");
     let (_, operation) = CALLS.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;

@@ -1,5 +1,4 @@
-//! Hashes and random bytes. They are computed inside the sandbox: whatever a
-//! script makes of them is paid for in its own fuel.
+//! Hashes and random bytes. They are computed inside the sandbox, so the script's fuel pays for them.
 
 use hmac::{Hmac, Mac};
 use rquickjs::prelude::Func;

@@ -20,7 +20,7 @@ fn set_header(name: String, value: String) -> bool {
     response::set_header(&name, &value)
 }
 
-/// Ends the run unless the host refuses.
+/// Ends the run, unless the host rejects the URL or status.
 fn redirect(ctx: Ctx<'_>, url: String, status: f64) -> Result<()> {
     thrown(&ctx, response::redirect(&url, status))
 }

@@ -1,4 +1,4 @@
-//! `URL` and `URLSearchParams`: parsing is the `url` crate's, the WHATWG standard.
+//! `URL` and `URLSearchParams`. The `url` crate parses, after the WHATWG standard.
 
 use rquickjs::prelude::Func;
 use rquickjs::{Object, Result};
@@ -11,7 +11,7 @@ pub fn install(host: &Object<'_>) -> Result<()> {
     host.set("formSerialize", Func::from(form_serialize))
 }
 
-/// The parts in the order that `url.js` names them; nothing for an invalid URL.
+/// Returns the parts in the order of `url.js`, or `None` for an invalid URL.
 fn parse(text: String, base: Option<String>) -> Option<Vec<String>> {
     let url = match base {
         Some(base) => Url::parse(&base).ok()?.join(&text).ok()?,
@@ -39,10 +39,10 @@ fn parts(url: &Url) -> Vec<String> {
     .to_vec()
 }
 
-/// `href` with one part replaced. The standard ignores a value that does not fit.
+/// Returns `href` with one part replaced. As the standard says, an invalid value is ignored.
 fn set(href: String, part: String, value: String) -> Option<Vec<String>> {
     let mut url = Url::parse(&href).ok()?;
-    // A refused value leaves the URL as it was, which is what the caller gets.
+    // An invalid value leaves the URL unchanged.
     let _ignored = match part.as_str() {
         "protocol" => quirks::set_protocol(&mut url, &value),
         "username" => quirks::set_username(&mut url, &value),
@@ -66,7 +66,7 @@ fn set(href: String, part: String, value: String) -> Option<Vec<String>> {
     Some(parts(&url))
 }
 
-/// Names and values, one after the other.
+/// Returns names and values in turn.
 fn form_parse(text: String) -> Vec<String> {
     let pairs = form_urlencoded::parse(text.as_bytes());
     pairs.flat_map(|(name, value)| [name.into_owned(), value.into_owned()]).collect()

@@ -1,5 +1,5 @@
-// structuredClone, as the HTML standard has it for what a script can hold, and
-// host.clone: the same, but what the standard refuses stays as it is.
+// structuredClone of the HTML standard, for the types that exist here. host.clone does the same,
+// but keeps values that the standard rejects.
 (host, define) => {
   const { isArray } = Array;
   const { keys, hasOwn, defineProperty, getPrototypeOf } = Object;
@@ -35,7 +35,7 @@
       : new view.constructor(buffer, view.byteOffset, view.length);
   };
 
-  // A copy that holds nothing else; undefined for what has parts.
+  // Copies a value without parts. Returns undefined for other values.
   const cloneSimple = (value, walk) => {
     if (value instanceof Date) return new Date(value.getTime());
     if (value instanceof RegExp) return new RegExp(value.source, value.flags);
@@ -55,15 +55,15 @@
   const cloneArray = (array, walk) => {
     const copy = [];
     walk.seen.set(array, copy);
-    // QuickJS keeps a list small as long as it grows at its end.
+    // QuickJS stores an array compactly only if it grows at its end.
     while (hasOwn(array, copy.length)) copy.push(clone(array[copy.length], walk));
-    // What comes after a hole, and what is no element.
+    // Elements after a hole, and properties that are not elements.
     for (const key of keys(array).slice(copy.length)) put(copy, key, clone(array[key], walk));
     copy.length = array.length;
     return copy;
   };
 
-  // Of a class that may be the engine's own.
+  // An instance of a class, which may be a built-in one.
   const cloneInstance = (value, walk) => {
     const simple = cloneSimple(value, walk);
     if (simple !== undefined) {
@@ -86,14 +86,14 @@
     return cloneObject(value, walk);
   };
 
-  // `walk.seen` leads from what was met to its copy.
+  // `walk.seen` maps each object to its copy.
   const clone = (value, walk) => {
     if (typeof value === "symbol") return walk.refuse("a symbol", value);
     if (typeof value === "function") return walk.refuse(`the function ${value.name || "(anonymous)"}`, value);
     if (typeof value !== "object" || value === null) return value;
     if (walk.seen.has(value)) return walk.seen.get(value);
     if (isArray(value)) return cloneArray(value, walk);
-    // Most of what there is; the classes are many to ask.
+    // The most frequent case, before the many classes are tested.
     if (getPrototypeOf(value) === Object.prototype) return cloneObject(value, walk);
     const unclonable = UNCLONABLE.find((Class) => value instanceof Class);
     return unclonable ? walk.refuse(`a ${unclonable.name}`, value) : cloneInstance(value, walk);

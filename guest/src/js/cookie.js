@@ -1,7 +1,8 @@
 (host, define) => {
-  const text = (value) => String(value).toWellFormed();
+  const { text } = host;
   define("cookie", {
-    set: (name, value, options = null) => host.cookieSet(text(name), text(value), options),
-    delete: (name, options = null) => host.cookieDelete(text(name), options),
+    set: (name, value, options = null) =>
+      host.cookieSet(text("cookie.set", name), text("cookie.set", value), options),
+    delete: (name, options = null) => host.cookieDelete(text("cookie.delete", name), options),
   });
 };

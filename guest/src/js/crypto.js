@@ -1,4 +1,4 @@
-// crypto: random bytes, digests and HMAC, as the Web Crypto standard has them.
+// crypto: random bytes, digests and HMAC of the Web Crypto standard.
 (host, define) => {
   const HASHES = ["SHA-256", "SHA-384", "SHA-512"];
   const BLOCK_BYTES = { "SHA-256": 64, "SHA-384": 128, "SHA-512": 128 };

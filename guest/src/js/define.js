@@ -1,5 +1,5 @@
-// Makes a global that scripts can read and call, but not replace: objects are
-// frozen with what they hold, classes with their prototype.
+// Defines a global that scripts can read and call, but not replace. Objects are frozen, and classes
+// are frozen with their prototypes.
 (() => {
   const { defineProperty, freeze } = Object;
   return (name, value) => {

@@ -1,4 +1,4 @@
-// The class of exception that the web's own functions throw.
+// DOMException, which the web's functions throw.
 (host, define) => {
   const CODES = {
     InvalidCharacterError: 5,

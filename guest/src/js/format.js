@@ -1,10 +1,10 @@
-// host.format: values as a developer expects to read them in a log. A log call
-// never throws: what a getter or a proxy refuses to show is said in its place.
+// host.format: the text of values in a log. It never throws. A value that a getter or proxy cannot
+// provide is replaced by the reason.
 (host) => {
   const LENGTH_MAX = 10000;
   const DEPTH_MAX = 6;
   const ITEMS_MAX = 100;
-  // In one call: what many objects share is shown with each of them.
+  // Values in one call. An object that several others contain counts each time.
   const VALUES_MAX = 5000;
   const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
   const { isArray } = Array;
@@ -20,7 +20,7 @@
     }
   };
 
-  // The text that `read` gives, or why there is none.
+  // Returns the text of `read`, or the reason why it fails.
   const attempt = (read) => {
     try {
       return read();
@@ -39,7 +39,7 @@
 
   const braced = (parts, total) => (total === 0 ? "{}" : `{ ${joined(parts, total)} }`);
 
-  // What an error carries, on lines of its own below it.
+  // A part of an error (its cause or errors), on separate lines below it.
   const carried = (label, value, path) => `\n${label}: ${inspect(value, path)}`.replaceAll("\n", "\n  ");
 
   const inspectError = (error, path) => {
@@ -52,7 +52,7 @@
     return text;
   };
 
-  // Those of an AggregateError.
+  // The errors of an AggregateError.
   const inspectErrors = (errors, path) => {
     if (!isArray(errors)) return carried("errors", errors, path);
     const parts = [];
@@ -89,7 +89,7 @@
     return `Set(${set.size}) ${braced(parts, set.size)}`;
   };
 
-  // Of the class, where it is not Object itself.
+  // The class name, unless it is Object.
   const nameOf = (object) => {
     const proto = getPrototypeOf(object);
     const named = proto && proto !== Object.prototype && proto.constructor;
@@ -113,7 +113,7 @@
     return `[function ${typeof name === "string" && name ? name : "(anonymous)"}]`;
   };
 
-  // What has parts; they are looked for inside of `path`.
+  // A value with parts. `path` contains the objects around it.
   const inspectInside = (value, path) => {
     if (value instanceof Error) return inspectError(value, path);
     if (isArray(value)) return inspectArray(value, path);

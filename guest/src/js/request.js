@@ -1,5 +1,4 @@
-// Read from the host at the first look: a script that ignores the request does
-// not pay for it.
+// The request is read from the host at first use. Scripts that do not use it do not pay for it.
 (host) => {
   host.deepFreeze = (value) => {
     if (typeof value === "object" && value !== null) {

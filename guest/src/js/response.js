@@ -1,14 +1,13 @@
-// `redirect`, `response.json` and `response.send` do not return: the host ends
-// the run, whatever `catch` or `finally` stands around them.
+// `redirect`, `response.json` and `response.send` do not return: the host ends the run, even
+// inside `try`.
 (host, define) => {
-  const { stringify } = JSON;
-  const text = (value) => String(value).toWellFormed();
-
   define("response", {
     status: (code) => host.responseStatus(Number(code)),
-    json: (data) => host.responseJson(stringify(data) ?? "null"),
-    send: (html) => host.responseSend(text(html)),
+    json: (data) => host.responseJson(host.json("response.json", data)),
+    send: (html) => host.responseSend(host.text("response.send", html)),
   });
-  define("redirect", (url, status = 302) => host.responseRedirect(text(url), Number(status)));
-  define("setHeader", (name, value) => host.responseSetHeader(text(name), text(value)));
+  define("redirect", (url, status = 302) => host.responseRedirect(host.text("redirect", url), Number(status)));
+  define("setHeader", (name, value) =>
+    host.responseSetHeader(host.text("setHeader", name), host.text("setHeader", value)),
+  );
 };

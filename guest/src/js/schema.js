@@ -1,13 +1,13 @@
 // Schema: chainable, immutable validators. A chained call returns a new schema,
 // so a shared module can export one that no page can change for another.
 //
-// Input is what JSON has. Of anything else a value is the copy that structuredClone
-// makes (dates, maps, sets), and what that refuses, such as a function, stays as it is.
+// Input is JSON data. Other values (dates, maps, sets) are copied by structuredClone. Values that
+// structuredClone rejects, such as functions, are kept as they are.
 (host, define) => {
   const { isArray } = Array;
   const { freeze, defineProperty, getPrototypeOf, keys, hasOwn } = Object;
 
-  // Each character fits one place only, so that no text is tried in many ways.
+  // Each character matches in one way only, so there is no exponential backtracking.
   const NUMERIC = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
   const EMAIL = /^[^\s@]+@[^\s@][^\s@.]*\.[^\s@]+$/;
   const WEB_URL = /^https?:\/\/[^\s/?#]+([/?#]\S*)?$/i;
@@ -20,7 +20,7 @@
     defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
   const clone = (value) => (typeof value === "object" && value !== null ? host.clone(value) : value);
   const isJson = (value) => isArray(value) || getPrototypeOf(value) === Object.prototype;
-  // Lists, objects and dates are the same when what they hold is; of clones nothing else can be.
+  // Lists, objects and dates are equal if their contents are. Other clones are never equal.
   const same = (a, b) => {
     if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return true;
     if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
@@ -124,7 +124,7 @@
 
     pattern(re) {
       this.#only("pattern", "string");
-      // A copy without state: `lastIndex` of a shared /g expression must not matter.
+      // A copy without flags g and y, whose `lastIndex` is state between calls.
       const expression = new RegExp(re.source, re.flags.replace(/[gy]/g, ""));
       return this.#check((value) => expression.test(value), () => "must match the required pattern");
     }
@@ -164,20 +164,32 @@
       return this.#with({ checks: [...this.#rules.checks, { custom: fn }] });
     }
 
+    // A missing object is read like `{}`, so each required key in it is reported by name. A body
+    // that is not valid JSON is null, and must not pass as valid.
     validate(input) {
       const errors = [];
-      const value = this.#read(input, "", errors);
+      const { required, fallback } = this.#rules;
+      const isAbsentObject = this.#kind === "object" && isMissing(input) && !required && !fallback;
+      const value = this.#read(isAbsentObject ? {} : input, "", errors);
       return { valid: errors.length === 0, value, errors };
     }
 
-    // The value of `input`, clean; what is wrong with it goes to `errors`.
+    // The default value. Nested schemas add their own defaults and report what is missing.
+    #readFallback(path, errors) {
+      const value = clone(this.#rules.fallback.value);
+      if (this.#kind === "array" && isArray(value)) return this.#readItems(value, path, errors);
+      if (this.#kind === "object" && isPlain(value) && isJson(value)) return this.#readKeys(value, path, errors);
+      return value;
+    }
+
+    // Returns the checked copy of `input`, and adds its mistakes to `errors`.
     #read(input, path, errors) {
       const { required, fallback, label, checks } = this.#rules;
       const name = label ?? (path || "value");
       if (isMissing(input)) {
-        if (fallback) return clone(fallback.value);
+        if (fallback) return this.#readFallback(path, errors);
         if (required) errors.push(`${name} is required`);
-        // An empty text that nobody required is itself a valid text.
+        // An empty string that is not required is a valid string.
         return input === "" && this.#kind === "string" ? "" : undefined;
       }
       let value = coerce[this.#kind](input);
@@ -203,7 +215,7 @@
       const { items } = this.#rules;
       if (!items) return clone(list);
       const values = [];
-      // Not `map`, which would let holes pass.
+      // `map` would skip holes.
       for (let index = 0; index < list.length; index++) {
         values.push(items.#read(list[index], path ? `${path}.${index}` : String(index), errors));
       }
@@ -226,8 +238,8 @@
     }
   }
 
-  // As a whole word: "too long" does not start with "to". Letters that know no capitals end
-  // words, too: many languages that have such letters put no spaces between words.
+  // Compares whole words: "too long" does not start with the name "to". Letters without upper
+  // case also end a word, because many scripts with such letters have no spaces between words.
   const isWordPart = (character) => character.toLowerCase() !== character.toUpperCase() || /\w/.test(character);
   const startsWith = (complaint, name) =>
     complaint.startsWith(name) && !isWordPart(complaint.charAt(name.length)) ? complaint : `${name} ${complaint}`;
@@ -254,7 +266,7 @@
     },
   });
 
-  // A script must not be able to change validators that other modules made.
+  // Scripts must not change the validators of other modules.
   freeze(Builder.prototype);
   freeze(Builder);
 };

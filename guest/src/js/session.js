@@ -1,5 +1,5 @@
 (host, define) => {
-  // `undefined` until the host is asked; asked again after every change.
+  // `undefined` if it must be read from the host: at first, and after each change.
   let known;
   const customer = () => {
     if (known === undefined) known = host.deepFreeze(host.sessionCustomer());
@@ -18,7 +18,11 @@
     setCustomer: (fields) => changed(host.sessionSetCustomer(fields)),
     clearCustomer: () => changed(host.sessionClearCustomer()),
     getToken: (ttlSeconds = 60) => host.sessionGetToken(Number(ttlSeconds)) ?? null,
-    setFromToken: (token) => isText(token) && changed(host.sessionSetFromToken(token)),
+    setFromToken: (token) => {
+      // Returns false for every other value, so a forgotten `await` would go unnoticed.
+      if (token instanceof Promise) throw host.missingAwait("session.setFromToken", "the argument");
+      return isText(token) && changed(host.sessionSetFromToken(token));
+    },
   });
 
   Object.defineProperty(globalThis, "customer", { get: customer, enumerable: true });

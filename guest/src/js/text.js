@@ -1,4 +1,4 @@
-// TextEncoder and TextDecoder are Javy's. Made read-only, with encodeInto added.
+// TextEncoder and TextDecoder are Javy's. This file adds encodeInto and makes them read-only.
 (host, define) => {
   const { TextEncoder, TextDecoder } = globalThis;
   const encode = TextEncoder.prototype.encode;

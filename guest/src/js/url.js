@@ -3,7 +3,7 @@
   const text = (value) => String(value).toWellFormed();
   const query = (value) => text(value).replace(/^\?/, "");
 
-  // Pairs from what the constructor takes: text, pairs or an object.
+  // Returns pairs of the argument of the constructor: text, pairs or an object.
   const pairsOf = (init) => {
     if (init === undefined || init === null) return [];
     if (typeof init !== "object" && typeof init !== "function") return parsed(query(init));

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use sluice_http::cookies;
 use sluice_sandbox::memory::{Memory, Reserved};
 use sluice_site::config::TrustedHostHeader;
-use sluice_site::table::RouteParams;
+use sluice_site::table::RouteMatch;
 
 pub use body::{Body, BodyFault};
 pub use target::requested_host;
@@ -122,6 +122,15 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
+            Self::Post => "POST",
+        }
+    }
+
+    /// The method that scripts see. A HEAD request runs the page like the GET request whose headers
+    /// it asks for.
+    fn seen_by_scripts(self) -> &'static str {
+        match self {
+            Self::Get | Self::Head => "GET",
             Self::Post => "POST",
         }
     }
@@ -264,17 +273,11 @@ impl PageRequest {
         Some(token)
     }
 
-    /// `request` as scripts and templates see it. `form_bodies` is the brand's setting: whether
-    /// scripts see the bodies of HTML forms.
-    pub fn as_value(&self, path: &str, route_params: &RouteParams, form_bodies: bool) -> Value {
-        let mut query = Map::new();
-        let mut queries: Map<String, Value> = Map::new();
-        for (key, value) in form_pairs(&self.raw_query) {
-            query.insert(key.clone(), value.clone().into());
-            if let Value::Array(all) = queries.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
-                all.push(value.into());
-            }
-        }
+    /// `request` as scripts and templates see it. `route` is what the wildcards of the page's path
+    /// matched. `form_bodies` is the brand's setting: whether scripts see the bodies of HTML forms.
+    pub fn as_value(&self, path: &str, route: Option<&RouteMatch>, form_bodies: bool) -> Value {
+        let (query, queries) = last_and_all(&self.raw_query);
+        let (body, bodies) = self.body_values(form_bodies);
         let headers: Map<_, _> =
             self.headers.iter().map(|(name, value)| ((*name).into(), value.clone().into())).collect();
         let agent =
@@ -285,22 +288,25 @@ impl PageRequest {
             Some(IpAddr::V6(ip)) => (Value::Null, Value::String(ip.to_string())),
             None => (Value::Null, Value::Null),
         };
-        let params: Map<_, _> =
-            route_params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let params = route.map(|route| {
+            let params = route.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+            Value::Object(params.collect())
+        });
         json!({
-            "method": self.method.name(),
+            "method": self.method.seen_by_scripts(),
             "path": path,
             "query": query,
             "queries": queries,
             "headers": headers,
             "cookies": self.visible_cookies(),
-            "body": self.body_value(form_bodies),
+            "body": body,
+            "bodies": bodies,
             "ip": ip,
             "ip6": ip6,
             "is_mobile": is_mobile,
             "is_tablet": is_tablet,
             "route_params": params,
-            "route_slug": route_params.last().map(|(_, value)| value.as_str()),
+            "route_slug": route.map(|route| route.slug.as_str()),
         })
     }
 
@@ -328,15 +334,15 @@ impl PageRequest {
         }
     }
 
-    fn body_value(&self, form_bodies: bool) -> Value {
+    /// `request.body` and `request.bodies`.
+    fn body_values(&self, form_bodies: bool) -> (Value, Value) {
         match &self.body {
-            Body::Json(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
+            Body::Json(bytes) => (serde_json::from_slice(bytes).unwrap_or(Value::Null), Value::Null),
             Body::Form(bytes) if form_bodies => {
-                let text = String::from_utf8_lossy(bytes);
-                let fields = form_pairs(&text).map(|(key, value)| (key, value.into()));
-                Value::Object(fields.collect())
+                let (last, all) = last_and_all(&String::from_utf8_lossy(bytes));
+                (Value::Object(last), Value::Object(all))
             }
-            Body::None | Body::Form(_) | Body::Dropped => Value::Null,
+            Body::None | Body::Form(_) | Body::Dropped => (Value::Null, Value::Null),
         }
     }
 }
@@ -346,6 +352,19 @@ fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     let lines = headers.get_all(header::COOKIE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     lines.flat_map(|line| cookies::pairs(&line).map(owned).collect::<Vec<_>>()).collect()
+}
+
+/// The last value of each name in a query string or a form, and the list of all its values.
+fn last_and_all(text: &str) -> (Map<String, Value>, Map<String, Value>) {
+    let mut last = Map::new();
+    let mut all: Map<String, Value> = Map::new();
+    for (key, value) in form_pairs(text) {
+        last.insert(key.clone(), value.clone().into());
+        if let Value::Array(values) = all.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
+            values.push(value.into());
+        }
+    }
+    (last, all)
 }
 
 /// The decoded pairs of a query string or a form. An incomplete escape is kept as it is, and bytes
@@ -383,12 +402,21 @@ mod tests {
 
     #[test]
     fn scripts_see_the_request_as_a_plain_object() {
-        let value = request().as_value("/x", &vec![("slug".into(), "x".into())], false);
+        let route = RouteMatch { params: vec![("slug".into(), "x".into())], slug: "x".into() };
+        let value = request().as_value("/x", Some(&route), false);
         assert_eq!(value["query"], json!({"a": "ü", "b": "x y", "c": ""}));
         assert_eq!(value["queries"], json!({"a": ["1", "ü"], "b": ["x y"], "c": [""]}));
         assert_eq!(value["cookies"], json!({"theme": "a b"}));
         assert_eq!((&value["ip"], &value["ip6"]), (&json!("10.0.0.1"), &Value::Null));
         assert_eq!((&value["route_params"], &value["route_slug"]), (&json!({"slug": "x"}), &json!("x")));
+        let value = request().as_value("/x", None, false);
+        assert_eq!((&value["route_params"], &value["route_slug"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn scripts_see_get_for_a_head_request() {
+        let head = PageRequest { method: Method::Head, ..request() };
+        assert_eq!(head.as_value("/", None, false)["method"], "GET");
     }
 
     #[test]
@@ -429,8 +457,11 @@ mod tests {
     fn scripts_see_forms_only_if_the_brand_accepts_them() {
         let body = Body::Form(b"a=1&b=x+y&a=%C3%BC".to_vec());
         let request = PageRequest { body, ..request() };
-        assert_eq!(request.as_value("/", &Vec::new(), false)["body"], Value::Null);
-        assert_eq!(request.as_value("/", &Vec::new(), true)["body"], json!({"a": "ü", "b": "x y"}));
+        let value = request.as_value("/", None, false);
+        assert_eq!((&value["body"], &value["bodies"]), (&Value::Null, &Value::Null));
+        let value = request.as_value("/", None, true);
+        assert_eq!(value["body"], json!({"a": "ü", "b": "x y"}));
+        assert_eq!(value["bodies"], json!({"a": ["1", "ü"], "b": ["x y"]}));
     }
 
     #[test]

@@ -77,6 +77,15 @@ impl Call {
         }
     }
 
+    /// The call of the global function `name`. Each call has two names: `getCrmField` and `GetCrmField`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|call| {
+            let (own, mut given) = (call.name(), name.chars());
+            given.next().is_some_and(|first| own.starts_with(first.to_ascii_lowercase()))
+                && own.get(1..) == Some(given.as_str())
+        })
+    }
+
     /// The result for the script if the call was refused.
     pub fn refused_value(self, refusal: Refusal) -> Value {
         match self {

@@ -125,7 +125,8 @@ async fn serve_page(
     check_access(&matched.brand, &matched.path, &session)?;
     // What follows takes memory, so it waits until the memory is reserved.
     let admitted = admit_run(&mut journey).await?;
-    let seen = journey.request.as_value(matched.path.as_str(), &matched.params, matched.brand.form_bodies);
+    let (path, route) = (matched.path.as_str(), matched.route.as_ref());
+    let seen = journey.request.as_value(path, route, matched.brand.form_bodies);
     let seen = Arc::new(seen);
     let report = run_script(&mut journey, &seen, session, admitted).await?;
     let session = report.session.clone();

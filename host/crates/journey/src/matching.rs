@@ -8,7 +8,7 @@ use sluice_http::path::{CanonicalPath, PathForm, canonical};
 use sluice_page::Page;
 use sluice_site::Brand;
 use sluice_site::public::PublicFile;
-use sluice_site::table::RouteParams;
+use sluice_site::table::RouteMatch;
 
 /// What is at a path.
 pub(super) enum Match {
@@ -24,7 +24,8 @@ pub(super) struct MatchedPage {
     pub(super) brand: Arc<Brand>,
     pub(super) page: Arc<Page>,
     pub(super) path: CanonicalPath,
-    pub(super) params: RouteParams,
+    /// `None` if the page's path has no wildcards.
+    pub(super) route: Option<RouteMatch>,
     /// The status unless the script sets another one: 404 for the brand's 404 page, otherwise
     /// 200.
     pub(super) status: u16,
@@ -46,18 +47,18 @@ pub(super) fn match_path(brand: &Arc<Brand>, request: &PageRequest) -> Match {
             return Match::Reply(Reply::redirect(308, &request.address_without_slash()));
         }
     };
-    let page = |page: &Arc<Page>, path, params, status| {
-        Match::Page(MatchedPage { brand: Arc::clone(brand), page: Arc::clone(page), path, params, status })
+    let page = |page: &Arc<Page>, path, route, status| {
+        Match::Page(MatchedPage { brand: Arc::clone(brand), page: Arc::clone(page), path, route, status })
     };
-    if let Some((found, params)) = brand.pages.find(&path) {
+    if let Some((found, route)) = brand.pages.find(&path) {
         // The 404 page has status 404 at its own address, too.
         let status =
             if brand.not_found_page().is_some_and(|own| Arc::ptr_eq(own, found)) { 404 } else { 200 };
-        page(found, path, params, status)
+        page(found, path, route, status)
     } else if let Some(file) = brand.public.find(&path) {
         Match::File(MatchedFile { brand: Arc::clone(brand), file: Arc::clone(file), path })
     } else if let Some(own) = brand.not_found_page() {
-        page(own, path, RouteParams::new(), 404)
+        page(own, path, None, 404)
     } else {
         Match::Nothing(path)
     }

@@ -138,7 +138,7 @@ impl Rendering {
         took: Duration,
         host_bytes: usize,
     ) -> Self {
-        let params = journey.matched.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+        let params = seen.get("route_params").cloned().unwrap_or_default();
         let limits = &journey.page().limits;
         let left = Duration::from_millis(limits.wall_ms_max).saturating_sub(took);
         let now = Instant::now();
@@ -148,7 +148,7 @@ impl Rendering {
             variables,
             customer: session.identity().map(|identity| identity.customer.clone()),
             seen: Arc::clone(seen),
-            route_params: Value::Object(params.collect()),
+            route_params: params,
             now: journey.app.clock.now(),
             fuel: limits.template_fuel,
             host_bytes,

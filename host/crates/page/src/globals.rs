@@ -2,6 +2,20 @@
 
 /// Sluice's own functions.
 pub const FUNCTIONS: &[&str] = &[
+    "AddCrmFieldValue",
+    "ClearCrmEntries",
+    "EnsureCrmEntity",
+    "GetCrmEntries",
+    "GetCrmField",
+    "GetCrmFieldValues",
+    "GetCrmFields",
+    "MoveCrmLead",
+    "MoveCrmToEntity",
+    "MoveCrmToPipeline",
+    "MoveCrmToStage",
+    "ReassignCrmReference",
+    "SetCrmField",
+    "SetCrmFields",
     "addCrmFieldValue",
     "atob",
     "btoa",
@@ -36,6 +50,7 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
     (
         "request",
         &[
+            "bodies",
             "body",
             "cookies",
             "headers",

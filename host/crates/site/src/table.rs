@@ -1,17 +1,25 @@
-//! Finds the page for a path: the page with exactly this path, or else the wildcard page with
-//! the longest literal prefix.
+//! Finds the page for a path: the page with exactly this path, otherwise the wildcard page with
+//! the longest literal prefix, otherwise the index page of the folder.
 
 use std::collections::HashMap;
 
 use sluice_http::path::CanonicalPath;
 
-/// The names and values that `{name}` captured in a path.
-pub type RouteParams = Vec<(String, String)>;
+/// What the wildcards of a page's path matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteMatch {
+    /// The names and values that `{name}` captured, in the order of the path.
+    pub params: Vec<(String, String)>,
+    /// The path from the first wildcard on, without a slash at its start: `2024/first-post`.
+    pub slug: String,
+}
 
 /// Pages by path.
 #[derive(Debug, Clone)]
 pub struct PageTable<P> {
     exact: HashMap<String, P>,
+    /// The pages `index.html` of folders.
+    indexes: HashMap<String, P>,
     /// The longest literal prefix comes first.
     wildcards: Vec<(Pattern, P)>,
 }
@@ -29,7 +37,7 @@ enum Segment {
 
 impl<P> Default for PageTable<P> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), wildcards: Vec::new() }
+        Self { exact: HashMap::new(), indexes: HashMap::new(), wildcards: Vec::new() }
     }
 }
 
@@ -39,7 +47,9 @@ impl<P> PageTable<P> {
         let path = url_path(file);
         let pattern = Pattern::new(&path);
         if pattern.segments.iter().all(|segment| matches!(segment, Segment::Literal(_))) {
-            self.exact.insert(path, page);
+            let is_index = file == "index.html" || file.ends_with("/index.html");
+            let table = if is_index { &mut self.indexes } else { &mut self.exact };
+            table.insert(path, page);
             return;
         }
         let at =
@@ -47,22 +57,26 @@ impl<P> PageTable<P> {
         self.wildcards.insert(at, (pattern, page));
     }
 
-    /// The page for `path`, and the values that its wildcards captured.
-    pub fn find(&self, path: &CanonicalPath) -> Option<(&P, RouteParams)> {
+    /// The page for `path`, and what its wildcards matched. `None` in the second place means that the
+    /// page's path has no wildcards.
+    pub fn find(&self, path: &CanonicalPath) -> Option<(&P, Option<RouteMatch>)> {
         if let Some(page) = self.exact.get(path.as_str()) {
-            return Some((page, RouteParams::new()));
+            return Some((page, None));
         }
-        self.wildcards.iter().find_map(|(pattern, page)| Some((page, pattern.captures(path)?)))
+        let wildcard =
+            self.wildcards.iter().find_map(|(pattern, page)| Some((page, Some(pattern.matched(path)?))));
+        wildcard.or_else(|| Some((self.indexes.get(path.as_str())?, None)))
     }
 
-    /// The page with exactly this path.
+    /// The page with exactly this path, without wildcards.
     pub fn exact(&self, path: &str) -> Option<&P> {
-        self.exact.get(path)
+        self.exact.get(path).or_else(|| self.indexes.get(path))
     }
 
     /// All pages, in no particular order.
     pub fn pages(&self) -> impl Iterator<Item = &P> {
-        self.exact.values().chain(self.wildcards.iter().map(|(_, page)| page))
+        let literal = self.exact.values().chain(self.indexes.values());
+        literal.chain(self.wildcards.iter().map(|(_, page)| page))
     }
 }
 
@@ -84,9 +98,10 @@ impl Pattern {
         literals.sum()
     }
 
-    fn captures(&self, path: &CanonicalPath) -> Option<RouteParams> {
+    fn matched(&self, path: &CanonicalPath) -> Option<RouteMatch> {
         let mut given = path.segments();
-        let mut params = RouteParams::new();
+        let mut params = Vec::new();
+        let mut rest: Vec<&str> = Vec::new();
         for segment in &self.segments {
             let text = given.next()?;
             match segment {
@@ -94,8 +109,11 @@ impl Pattern {
                 Segment::Literal(_) => return None,
                 Segment::Capture(name) => params.push((name.clone(), text.to_owned())),
             }
+            if !params.is_empty() {
+                rest.push(text);
+            }
         }
-        given.next().is_none().then_some(params)
+        given.next().is_none().then(|| RouteMatch { params, slug: rest.join("/") })
     }
 }
 
@@ -201,22 +219,33 @@ mod tests {
             "{any}/new.html",
             "blog/new.html",
             "blog/{a}/{b}.html",
+            "docs/{a}/edit.html",
             "shop/index.html",
+            "blog/archive/index.html",
         ] {
             table.insert(file, file);
         }
         let find = |raw: &str| match canonical(raw) {
-            PathForm::Canonical(path) => table.find(&path).map(|(page, params)| (*page, params)),
+            PathForm::Canonical(path) => table.find(&path).map(|(page, matched)| (*page, matched)),
             _ => None,
         };
-        let params =
-            |list: &[(&str, &str)]| list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        assert_eq!(find("/"), Some(("index.html", params(&[]))));
-        assert_eq!(find("/shop"), Some(("shop/index.html", params(&[]))));
-        assert_eq!(find("/blog/new"), Some(("blog/new.html", params(&[]))));
-        assert_eq!(find("/blog/x"), Some(("blog/{slug}.html", params(&[("slug", "x")]))));
-        assert_eq!(find("/news/new"), Some(("{any}/new.html", params(&[("any", "news")]))));
-        assert_eq!(find("/blog/x/y"), Some(("blog/{a}/{b}.html", params(&[("a", "x"), ("b", "y")]))));
+        let matched = |list: &[(&str, &str)], slug: &str| {
+            let params = list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            Some(RouteMatch { params, slug: slug.to_owned() })
+        };
+        assert_eq!(find("/"), Some(("index.html", None)));
+        assert_eq!(find("/shop"), Some(("shop/index.html", None)));
+        assert_eq!(find("/blog/new"), Some(("blog/new.html", None)));
+        assert_eq!(find("/blog/x"), Some(("blog/{slug}.html", matched(&[("slug", "x")], "x"))));
+        // The index page of a folder comes after the wildcards.
+        assert_eq!(
+            find("/blog/archive"),
+            Some(("blog/{slug}.html", matched(&[("slug", "archive")], "archive")))
+        );
+        assert_eq!(find("/news/new"), Some(("{any}/new.html", matched(&[("any", "news")], "news/new"))));
+        assert_eq!(find("/docs/x/edit"), Some(("docs/{a}/edit.html", matched(&[("a", "x")], "x/edit"))));
+        let two = matched(&[("a", "x"), ("b", "y")], "x/y");
+        assert_eq!(find("/blog/x/y"), Some(("blog/{a}/{b}.html", two)));
         assert_eq!(find("/blog"), None);
         assert_eq!(find("/blog/x/y/z"), None);
     }

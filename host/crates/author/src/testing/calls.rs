@@ -144,8 +144,8 @@ pub(super) fn request() -> Value {
     let none = json!({});
     json!({
         "method": "GET", "path": "/", "query": none, "queries": none, "headers": none, "cookies": none,
-        "body": null, "ip": null, "ip6": null, "is_mobile": false, "is_tablet": false,
-        "route_params": none, "route_slug": null,
+        "body": null, "bodies": null, "ip": null, "ip6": null, "is_mobile": false, "is_tablet": false,
+        "route_params": null, "route_slug": null,
     })
 }
 

@@ -4,7 +4,7 @@
 
 /** The visitor's request, deeply frozen. */
 interface SluiceRequest {
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: "GET" | "POST";
   /** The page's path, percent-decoded: `/weight/checkin`. */
   readonly path: string;
   /** Query parameters. A repeated parameter has its last value. */
@@ -27,15 +27,20 @@ interface SluiceRequest {
    * Visitors can send anything, so validate it with `Schema`.
    */
   readonly body: any;
+  /** All values of each field of an HTML form, if `brand.toml` says `form_bodies = true`. Otherwise `null`. */
+  readonly bodies: Readonly<Record<string, readonly string[]>> | null;
   /** The visitor's IPv4 address. */
   readonly ip: string | null;
   /** The visitor's IPv6 address. */
   readonly ip6: string | null;
   readonly is_mobile: boolean;
   readonly is_tablet: boolean;
-  /** The values of the placeholders in the page's path: `pages/blog/{slug}.html` gives `slug`. */
-  readonly route_params: Readonly<Record<string, string>>;
-  /** The value of the last placeholder. */
+  /**
+   * The values of the wildcards in the page's path: `pages/blog/{slug}.html` gives `slug`. `null` if
+   * the path has no wildcards.
+   */
+  readonly route_params: Readonly<Record<string, string>> | null;
+  /** The path from the first wildcard on: `2024/first-post`. `null` if the path has no wildcards. */
   readonly route_slug: string | null;
 }
 
@@ -340,6 +345,22 @@ declare function ensureCrmEntity(options: {
   fields?: { key: string; label?: string; type?: string; options?: string[] }[];
   pipelines?: { slug: string; name?: string; stages?: { slug: string; name?: string; color?: string; status?: string }[] }[];
 }): { id: number; slug: string; created: boolean; fields_added: number; fields_skipped: number };
+
+// Each call has a second name that starts with a capital letter.
+declare const GetCrmField: typeof getCrmField;
+declare const GetCrmFields: typeof getCrmFields;
+declare const GetCrmEntries: typeof getCrmEntries;
+declare const GetCrmFieldValues: typeof getCrmFieldValues;
+declare const SetCrmField: typeof setCrmField;
+declare const SetCrmFields: typeof setCrmFields;
+declare const AddCrmFieldValue: typeof addCrmFieldValue;
+declare const ClearCrmEntries: typeof clearCrmEntries;
+declare const MoveCrmToStage: typeof moveCrmToStage;
+declare const MoveCrmToPipeline: typeof moveCrmToPipeline;
+declare const MoveCrmLead: typeof moveCrmLead;
+declare const MoveCrmToEntity: typeof moveCrmToEntity;
+declare const ReassignCrmReference: typeof reassignCrmReference;
+declare const EnsureCrmEntity: typeof ensureCrmEntity;
 
 // --- validation -------------------------------------------------------------------------
 

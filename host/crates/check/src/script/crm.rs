@@ -68,7 +68,7 @@ struct Given<'a> {
 
 impl<'a> Script<'_, 'a> {
     pub(super) fn crm_call(&mut self, path: &str, call: &'a CallExpression<'a>) {
-        let Some(kind) = Call::ALL.into_iter().find(|kind| kind.name() == path) else { return };
+        let Some(kind) = Call::named(path) else { return };
         let only = match call.arguments.as_slice() {
             [only] => only.as_expression(),
             several if several.iter().any(|argument| argument.is_spread()) => return,

@@ -1,4 +1,4 @@
-//! Runs small guests that were merged with adapter.wat.
+//! Runs small guests that are merged with adapter.wat.
 
 use super::*;
 use wasmtime::{Caller, Engine, Instance, Linker, Store};

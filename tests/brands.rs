@@ -89,7 +89,7 @@ fn brands_cannot_reach_each_others_data() {
     assert_eq!(server.get("one.test", "/only-one").status, 200);
     assert_eq!(server.get("two.test", "/only-one").status, 404);
     for page in ["/thief", "/climb"] {
-        assert_eq!(server.get("two.test", page).body, "kept", "{page} imports another brand's module");
+        assert_eq!(server.get("two.test", page).status, 500, "{page} imports another brand's module");
     }
     for host in ["three.test", "one.test.evil.example", "xone.test", ""] {
         assert_eq!(server.get(host, "/same").status, 421, "{host}");

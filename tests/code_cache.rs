@@ -16,7 +16,8 @@ fn site() -> TestSite {
         ("modules/shared.js", "export const text = 'one';"),
         ("components/box.html", "[{{ t }}]"),
     ]);
-    site.write("brands/demo/brand.toml", "default = true\n");
+    // The page that does not compile is shown.
+    site.write("brands/demo/brand.toml", "default = true\non_error = \"page\"\n");
     site
 }
 

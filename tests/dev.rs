@@ -114,9 +114,9 @@ fn serves_every_saved_change() {
     let loops = "<script scope=\"backend\">for (let i = 0; i < 3e5; i++); setVariable('done', 1)</script>{{ var.done }}";
     site.write("brands/demo/pages/loop.html", loops);
     waits_for(&server, "/loop", "1");
-    site.write("brands/demo/brand.toml", "default = true\n[limits]\nfuel = 1_000_000\n");
+    site.write("brands/demo/brand.toml", "default = true\non_error = \"page\"\n[limits]\nfuel = 1_000_000\n");
     waits_for(&server, "/loop", "");
-    site.write("brands/demo/brand.toml", "default = true\n");
+    site.write("brands/demo/brand.toml", "default = true\non_error = \"page\"\n");
     waits_for(&server, "/loop", "1");
     site.write("sluice.toml", "[limits]\nfuel = 1_000_000\n");
     waits_for(&server, "/loop", "");

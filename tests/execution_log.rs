@@ -125,6 +125,8 @@ fn pages_are_served_although_the_log_cannot_be_written() {
         "pages/index.html",
         "<script scope=\"backend\">console.log('x'.repeat(50000))</script>here",
     )]);
+    // With this limit, the script does not compile either.
+    site.write("brands/demo/brand.toml", "default = true\non_error = \"page\"\n");
     let server = ServerOptions::of(site.path()).file_bytes_max(512 << 10).start();
     let failed = || server.metric("sluice_execution_log_runs_total", &["result=\"failed\""]);
     server.wait_until("the log's disk is full", || {

@@ -28,7 +28,7 @@ fn site() -> TestSite {
     site.write("sluice.toml", "[limits]\nheaders_max = 9\n[limits.max]\nfuel = 2_000_000\n");
     site.write(
         "brands/demo/brand.toml",
-        "default = true\n[limits]\nfuel = 1_000_000\n[[page]]\npath = \"/weight/checkin\"\nlimits = { fuel = 5_000_000 }\n",
+        "default = true\non_error = \"page\"\n[limits]\nfuel = 1_000_000\n[[page]]\npath = \"/weight/checkin\"\nlimits = { fuel = 5_000_000 }\n",
     );
     site
 }
@@ -126,6 +126,8 @@ fn limit_changes_under_load_without_failed_requests() {
     )]);
     let server = Server::start(site.path());
     let last = || server.get("localhost", "/").body;
+    // A page that runs out of fuel is shown.
+    site.write("brands/demo/brand.toml", "default = true\non_error = \"page\"\n");
     assert_eq!(last(), "1999");
     let (stop, failed) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {

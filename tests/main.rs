@@ -29,6 +29,7 @@ mod drain;
 mod error_pages;
 mod escapes;
 mod execution_log;
+mod failures;
 mod foreign;
 mod handoff;
 mod harness;

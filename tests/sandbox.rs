@@ -165,7 +165,7 @@ fn deep_recursion_ends_only_its_run() {
         let thrown = script(&sandbox, "setVariable('before', 1);\nfunction f() { f() }\nf();").await;
         let report = run(&sandbox, &thrown).await;
         let failure = report.failure.unwrap();
-        assert_eq!((report.outcome, failure.name.as_str()), (Outcome::Error, "RangeError"));
+        assert_eq!((report.outcome, failure.name.as_str()), (Outcome::Stack, "RangeError"));
         assert_eq!((failure.file.as_str(), failure.line), ("pages/test.html", 2), "{failure}");
         assert_eq!(report.effects.variables["before"], 1);
         // A script cannot catch the recursion of the parser, which uses another stack.

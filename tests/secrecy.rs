@@ -22,6 +22,8 @@ fn browser_never_gets_a_backend_script() {
         pages.iter().map(|(name, page)| (format!("pages/{name}.html"), *page)).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(file, page)| (file.as_str(), *page)).collect();
     let site = TestSite::with(&files);
+    // The page is shown after every failure.
+    site.write("brands/demo/brand.toml", "default = true\non_error = \"page\"\n");
     let server = Server::start(site.path());
     for (name, _) in pages {
         let answer = server.get("localhost", &format!("/{name}"));

@@ -1,9 +1,11 @@
 //! The visitor's request: read from actix within bounds, in the host's own terms.
 
+mod accept;
 mod body;
 pub mod conditions;
 pub mod described;
 mod forwarded;
+mod parts;
 mod target;
 
 use std::net::IpAddr;
@@ -24,6 +26,7 @@ use sluice_site::table::RouteMatch;
 pub use body::{Body, BodyFault};
 pub use target::requested_host;
 
+pub use parts::TooManyParts;
 use body::read_body;
 use conditions::Conditions;
 
@@ -44,8 +47,6 @@ pub enum Method {
 /// How requests are read, for all brands.
 #[derive(Debug, Clone)]
 pub struct ReadRules {
-    /// The largest body that any page accepts, in bytes.
-    pub body_bytes_max: usize,
     /// The time within which a body must arrive.
     pub body_timeout: Duration,
     /// The proxies whose headers are trusted.
@@ -67,8 +68,8 @@ pub struct PageRequest {
     pub raw_query: String,
     /// `user-agent`, `referer`, `accept-language` and `host`.
     pub headers: Vec<(&'static str, String)>,
-    /// Names and raw values, in the order in which they were sent.
-    pub cookies: Vec<(String, String)>,
+    /// The `Cookie` headers. [`PageRequest::cookies`] has their parts.
+    pub cookie_lines: Vec<String>,
     /// What was sent after the headers.
     pub body: Body,
     /// The visitor's address, if it is known.
@@ -81,6 +82,8 @@ pub struct PageRequest {
     pub conditions: Conditions,
 }
 
+    /// Whether the client asks for JSON and not for HTML.
+    pub prefers_json: bool,
 /// The request line and the headers of a request.
 struct Head<'a> {
     method: Method,
@@ -208,7 +211,7 @@ impl PageRequest {
             raw_path: head.path.to_owned(),
             raw_query: head.query.to_owned(),
             headers: seen.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-            cookies: read_cookies(headers),
+            cookie_lines: cookie_lines(headers),
             body,
             ip: client.ip,
             is_https: client.is_https,
@@ -216,6 +219,7 @@ impl PageRequest {
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
                 sec_fetch_dest: text(header::HeaderName::from_static("sec-fetch-dest")),
+            prefers_json: accept::prefers_json(headers),
                 origin: text(header::ORIGIN),
             },
         }
@@ -224,6 +228,16 @@ impl PageRequest {
     /// Drops a body that is larger than the page allows.
     pub fn bound_body(&mut self, bytes_max: usize) {
         if matches!(&self.body, Body::Json(bytes) | Body::Form(bytes) if bytes.len() > bytes_max) {
+    /// The names and raw values of the cookies, in the order in which they were sent.
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cookie_lines.iter().flat_map(|line| cookies::pairs(line))
+    }
+
+    /// Whether the request has a cookie.
+    pub fn has_cookies(&self) -> bool {
+        self.cookies().next().is_some()
+    }
+
             self.body = Body::Dropped;
         }
     }
@@ -311,8 +325,8 @@ impl PageRequest {
     }
 
     fn visible_cookies(&self) -> Map<String, Value> {
-        let visible = self.cookies.iter().filter(|(name, _)| !cookies::is_reserved(name));
-        visible.map(|(name, value)| (name.clone(), cookies::decode_value(value).into())).collect()
+        let visible = self.cookies().filter(|(name, _)| !cookies::is_reserved(name));
+        visible.map(|(name, value)| (name.to_owned(), cookies::decode_value(value).into())).collect()
     }
 
     /// Why scripts see `null` instead of the body that was sent, as a sentence for authors. `None`
@@ -347,11 +361,10 @@ impl PageRequest {
     }
 }
 
-fn read_cookies(headers: &HeaderMap) -> Vec<(String, String)> {
+fn cookie_lines(headers: &HeaderMap) -> Vec<String> {
     // One cookie with bytes that are no text must not take the others with it.
-    let lines = headers.get_all(header::COOKIE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    lines.flat_map(|line| cookies::pairs(&line).map(owned).collect::<Vec<_>>()).collect()
+    let lines = headers.get_all(header::COOKIE);
+    lines.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
 /// The last value of each name in a query string or a form, and the list of all its values.
@@ -391,7 +404,7 @@ mod tests {
             raw_path: "/".into(),
             raw_query: "a=1&b=x+y&a=%C3%BC&c".into(),
             headers: vec![("host", "shop.example:8080".into())],
-            cookies: vec![("theme".into(), "a%20b".into()), ("sluice_session".into(), "secret".into())],
+            cookie_lines: vec!["theme=a%20b; sluice_session=secret".into()],
             body: Body::None,
             ip: Some("10.0.0.1".parse().unwrap()),
             is_https: false,
@@ -400,6 +413,7 @@ mod tests {
         }
     }
 
+            prefers_json: false,
     #[test]
     fn scripts_see_the_request_as_a_plain_object() {
         let route = RouteMatch { params: vec![("slug".into(), "x".into())], slug: "x".into() };
@@ -424,10 +438,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         let line = header::HeaderValue::from_bytes(b"a=\xfc; sluice_session=secret; b=1").unwrap();
         headers.insert(header::COOKIE, line);
-        let cookies = read_cookies(&headers);
-        let cookies: Vec<(&str, &str)> =
-            cookies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(cookies, [("a", "\u{fffd}"), ("sluice_session", "secret"), ("b", "1")]);
+        let request = PageRequest { cookie_lines: cookie_lines(&headers), ..request() };
+        assert_eq!(
+            request.cookies().collect::<Vec<_>>(),
+            [("a", "\u{fffd}"), ("sluice_session", "secret"), ("b", "1")]
+        );
     }
 
     #[test]

@@ -37,14 +37,25 @@ pub(crate) struct Exports {
     pub(crate) all_of: Vec<String>,
 }
 
-/// A call that may guard the page: of a function by its plain name, or
-/// `response.status(401)`.
+/// What a call that may guard the page does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// `response.status(401)`, or 403.
+    Denies,
+    /// `redirect`, with its address if that is a constant.
+    Redirects(Option<String>),
+    /// Calls a function by its plain name.
+    Calls(String),
+}
+
+/// A call that may guard the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     /// The function of the script that contains the call. `None` at the top level.
     pub(crate) function: Option<String>,
-    /// The name of the called function. `None` for `response.status(401)`.
-    pub(crate) calls: Option<String>,
+    pub(crate) act: Act,
+    /// Whether the call seems to depend on who the visitor is.
+    pub(crate) turns_away: bool,
     pub(crate) span: Range<usize>,
 }
 

@@ -19,6 +19,7 @@ mod browser;
 mod context;
 mod crm;
 mod facts;
+mod guards;
 mod imports;
 mod nesting;
 mod pages;

@@ -1,20 +1,18 @@
-//! Checks templates and the variables that they print, and finds pages that only a script
-//! protects.
+//! Checks templates and the variables that they print.
 
 use std::collections::{BTreeSet, HashSet};
 
-use sluice_page::OnError;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_template::{self as template, Includes, Outline, Template, TemplateError};
 use sluice_text::excerpt::excerpt;
-use sluice_text::source::{HOLE, Source};
+use sluice_text::source::Source;
 
 use super::MISTAKES_MAX;
-use super::context::{Brand, canonical_of, path_of};
+use super::context::Brand;
 use super::facts::{Facts, module_code};
 use super::imports::ByCode;
-use super::scripts::{Scripted, Scripts};
-use super::{blocks, browser};
+use super::scripts::Scripts;
+use super::{blocks, browser, guards};
 
 /// Finds mistakes in the pages of a brand, except for those in their scripts. `is_known` says
 /// whether all settings of the brand could be read.
@@ -45,7 +43,7 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
                 found.extend(unknown_names(&source, &shown, &known, &own));
             }
             of_both.join(&shown, !mistakes.is_empty());
-            found.extend(unguarded(brand, page, html, &by_code));
+            found.extend(guards::unguarded(brand, page, html, &by_code));
         }
         found.extend(mistakes);
     }
@@ -239,54 +237,4 @@ fn unknown_names(source: &Source, shown: &Outline, known: &Known, set: &SetNames
         found.push(Diagnostic::at(Rule::UnknownVariable, source, span, message).help(help));
     }
     found
-}
-
-/// Finds the call by which a script protects its page, if nothing else protects it.
-fn unguarded(brand: &Brand<'_>, page: &Scripted, html: &str, by_code: &ByCode<'_>) -> Option<Diagnostic> {
-    let path = path_of(&page.file.source.file);
-    let own = brand.config.page.iter().find(|known| known.path == path);
-    let on_error = own.and_then(|known| known.on_error).unwrap_or(brand.config.on_error);
-    let is_covered = canonical_of(&path).is_some_and(|canonical| brand.config.access.cover(&canonical));
-    let has_markup = html.chars().any(|c| c != HOLE && !c.is_whitespace());
-    if on_error != OnError::Page || is_covered || !has_markup {
-        return None;
-    }
-    let guard = page
-        .facts
-        .steps
-        .iter()
-        .find(|step| step.function.is_none() && guards(step.calls.as_deref(), &page.facts, by_code, 0))?;
-    let message = "only this call protects the page: if the script fails before it, visitors see the page";
-    let help = format!(
-        "add an [[access]] rule for {path} to brand.toml, or a [[page]] with path = \"{path}\" and on_error = \"error\""
-    );
-    Some(Diagnostic::at(Rule::UnguardedPage, &page.file.source, guard.span.clone(), message).help(help))
-}
-
-/// Whether a step answers with 401 or 403: directly if it calls no function, otherwise in the
-/// function that it calls.
-fn guards(name: Option<&str>, facts: &Facts, by_code: &ByCode<'_>, depth: usize) -> bool {
-    let Some(name) = name else { return true };
-    if depth > 4 {
-        return false;
-    }
-    let inside = |facts: &Facts, function: &str| {
-        let mut steps = facts.steps.iter().filter(|step| step.function.as_deref() == Some(function));
-        steps.any(|step| {
-            step.calls.as_deref() != Some(function)
-                && guards(step.calls.as_deref(), facts, by_code, depth + 1)
-        })
-    };
-    let imported = facts.imports.iter().find(|import| import.local == name);
-    match imported {
-        Some(import) => {
-            let module = by_code.get(module_code(&import.specifier));
-            let exported = import.name.as_ref().map(|(name, _)| name.as_str());
-            module.is_some_and(|module| {
-                let local = module.exports.names.iter().find(|(known, _)| Some(known.as_str()) == exported);
-                local.is_some_and(|(_, local)| inside(module, local))
-            })
-        }
-        None => inside(facts, name),
-    }
 }

@@ -8,6 +8,7 @@ use sluice_app::response::Reply;
 use sluice_session::rate::Requester;
 use sluice_site::Outage;
 
+use super::failure;
 use super::page_journey::Journey;
 
 /// Rejects a request with 429 if its client exceeds the page's rate, and with 503 if the page has
@@ -36,6 +37,13 @@ pub(super) fn reject_cross_origin(journey: &Journey<'_>) -> Result<(), Reply> {
         return Err(Reply::plain(403, "This form cannot be sent from another site"));
     }
     Ok(())
+}
+
+/// Rejects a request with more query parameters, cookies or values in its body than the page
+/// allows, before any of them is decoded.
+pub(super) fn reject_too_many_parts(journey: &Journey<'_>) -> Result<(), Reply> {
+    let counted = journey.request.count_parts(&journey.page().limits, journey.brand().form_bodies);
+    counted.map_err(|excess| failure::error(journey.request, 400, &excess.to_string()))
 }
 
 /// The reply if every sandbox is in use and the queue is full, or the request waited too long.

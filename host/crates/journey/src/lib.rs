@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod admission;
+mod failure;
 mod matching;
 mod page_journey;
 mod render;
@@ -29,7 +30,7 @@ use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
 
-use admission::{admit, out_of_service, reject_cross_origin, try_again};
+use admission::{admit, out_of_service, reject_cross_origin, reject_too_many_parts, try_again};
 use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
 use run::{admit_run, run_script};
@@ -76,7 +77,7 @@ async fn serve(
     reply.standing = brand.headers.clone();
     observation.finish(&request, &mut reply);
     let sec_fetch_site = request.origin.sec_fetch_site.as_deref();
-    if brand.compress && compress::is_safe(sec_fetch_site, request.is_https, !request.cookies.is_empty()) {
+    if brand.compress && compress::is_safe(sec_fetch_site, request.is_https, request.has_cookies()) {
         reply.compress(request.conditions.encoding, &app.sandbox.long_calls, &brand.id).await;
     }
     if !reply.reserve_body(&app.sandbox.memory) {
@@ -120,6 +121,7 @@ async fn serve_page(
     admit(&mut journey).await?;
     reject_cross_origin(&journey)?;
     journey.request.bound_body(matched.page.limits.body_bytes_max);
+    reject_too_many_parts(&journey)?;
     let session = load_session(app, &matched.brand, journey.request, journey.observation).await;
     take_url_token(&mut journey, &session).await?;
     check_access(&matched.brand, &matched.path, &session)?;

@@ -15,7 +15,7 @@ use sluice_app::observe::Event;
 use sluice_app::response::Reply;
 use sluice_kit::thread::cpu_time;
 use sluice_kit::value;
-use sluice_page::{OnError, PageContent, template_failure};
+use sluice_page::{PageContent, template_failure};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::outcome::Failure;
@@ -23,6 +23,7 @@ use sluice_session::Session;
 use sluice_template::{Quota, Rendered, Scope, Template, TemplateError};
 
 use super::admission::too_busy;
+use super::failure;
 use super::page_journey::Journey;
 
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
@@ -31,8 +32,8 @@ pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: 
     if report.is_starved() {
         return too_busy(journey.observation);
     }
-    if report.outcome.is_failure() && journey.page().on_error == OnError::Error {
-        return Reply::plain(500, "Something went wrong");
+    if let Some(reply) = failure::reply_instead(journey, &report) {
+        return reply;
     }
     let is_https = journey.request.is_https;
     let mut effects = report.effects;
@@ -57,7 +58,7 @@ pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: 
         }
         Err(RenderError::Failed(failure)) => {
             journey.observation.tell(Event::TemplateFailed { failure: &failure });
-            Reply::plain(500, "Something went wrong")
+            failure::error(journey.request, 500, "Something went wrong")
         }
         Err(RenderError::Busy) => too_busy(journey.observation),
     }

@@ -13,6 +13,7 @@ use sluice_session::Session;
 use sluice_telemetry::trace::Trace;
 
 use super::admission::too_busy;
+use super::failure;
 use super::page_journey::Journey;
 
 /// The memory of a rendering that is short enough for the worker's thread, and of the request as a
@@ -50,8 +51,10 @@ pub(super) async fn run_script(
         (PageScript::Broken(failure), _) => {
             RunReport::not_run(Outcome::Compile, Some(failure.clone()), session)
         }
-        (PageScript::None, _) | (PageScript::Ready { .. }, None) => {
-            RunReport::not_run(Outcome::Ok, None, session)
+        (PageScript::None, _) => RunReport::not_run(Outcome::Ok, None, session),
+        // Cannot be, and the page must not be shown if its script did not run.
+        (PageScript::Ready { .. }, None) => {
+            return Err(failure::error(journey.request, 500, "Something went wrong"));
         }
         (PageScript::Ready { script, files }, Some(admitted)) => {
             let trace = journey.observation.begin_run();
@@ -64,7 +67,7 @@ pub(super) async fn run_script(
                 Err(error) => {
                     trace.failed("no sandbox could be made");
                     tracing::error!(page = page.file, %error, "no sandbox could be made");
-                    return Err(Reply::plain(500, "Something went wrong"));
+                    return Err(failure::error(journey.request, 500, "Something went wrong"));
                 }
             }
         }

@@ -21,8 +21,7 @@ pub(super) async fn load_session(
     request: &PageRequest,
     observation: &Observation,
 ) -> Session {
-    let cookies = request.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let id = SessionId::find(cookies, request.is_https);
+    let id = SessionId::find(request.cookies(), request.is_https);
     if id.is_none() {
         return Session::default();
     }

@@ -141,6 +141,15 @@ limits! {
     /// `null`.
     body_bytes_max: usize = 64 << 10, "bytes";
     /// Number of template variables that a run can set. Beyond it, `setVariable` returns `false`.
+    /// Number of parameters in the query of a request. A request with more gets status 400, and
+    /// its script does not run.
+    query_parameters_max: usize = 256, "parameters";
+    /// Number of cookies in a request, the session cookie included. A request with more gets status
+    /// 400, and its script does not run.
+    request_cookies_max: usize = 64, "cookies";
+    /// Number of values in a JSON body, nested ones included, or of fields in a form. A request
+    /// with more gets status 400, and its script does not run.
+    body_nodes_max: usize = 20_000, "values";
     variables_max: usize = 256, "keys";
     /// Size of all template variables of a run, in bytes. Beyond it, `setVariable` returns `false`.
     variable_bytes_max: usize = 1 << 20, "bytes";

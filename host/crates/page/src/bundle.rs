@@ -100,6 +100,7 @@ pub(crate) fn read(sandbox: &Sandbox, bundle: Authentic) -> Result<PageContent, 
     let source = Source { file: header.file.clone(), text: header.text.clone() };
     let parts = PageSource::new(source).map_err(ReadError::Page)?;
     let template = Template::compile(&header.file, &parts.html, &header)?;
+    let has_markup = parts.has_markup();
     let script = match parts.script {
         None => PageScript::None,
         Some(own) => {
@@ -108,7 +109,7 @@ pub(crate) fn read(sandbox: &Sandbox, bundle: Authentic) -> Result<PageContent, 
             PageScript::Ready { script, files: script_files(own, &header.used)? }
         }
     };
-    Ok(PageContent { script, template: Ok(template) })
+    Ok(PageContent { script, template: Ok(template), has_markup })
 }
 
 fn script_files(own: ScriptFile, used: &[Used]) -> Result<ScriptFiles, ScriptFileError> {

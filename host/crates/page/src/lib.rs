@@ -26,7 +26,7 @@ use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::{Sandbox, Script};
 use sluice_session::rate::Rate;
 use sluice_template::{Includes, Template, TemplateError};
-use sluice_text::source::Source;
+use sluice_text::source::{HOLE, Source};
 
 use extract::extract;
 use failures::ScriptFiles;
@@ -42,6 +42,9 @@ pub enum OnError {
     Page,
     /// A plain response with status 500.
     Error,
+    Auto,
+    /// The page, with everything that the script did before it failed. Visitors who can make the
+    /// script fail then see everything that the script should protect.
 }
 
 /// A page as visitors get it: its settings, and a reference to its content.
@@ -81,6 +84,8 @@ pub struct PageContent {
 }
 
 /// The script of a page.
+    /// Whether the page's file contains anything besides scripts.
+    pub has_markup: bool,
 pub enum PageScript {
     /// The page has no backend script.
     None,
@@ -130,6 +135,11 @@ impl PageSource {
     /// Splits a page file into its script and its template.
     ///
     /// # Errors
+    /// Whether the page has anything besides scripts and white space.
+    pub fn has_markup(&self) -> bool {
+        has_markup(&self.html)
+    }
+
     /// The HTML parser gave up on the file.
     pub fn new(source: Source) -> Result<Self, Failure> {
         let extracted = extract(&source.text).map_err(|error| at(&source, 0, "HtmlError", &error))?;
@@ -183,6 +193,11 @@ async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> 
     let unit =
         Unit { code: String::new(), file: block.source.file.clone(), source: block.script.to_string() };
     match sandbox.compile(&[unit], limits).await? {
+/// Whether a page has anything besides scripts and white space. `html` has holes for the scripts.
+pub fn has_markup(html: &str) -> bool {
+    html.chars().any(|c| c != HOLE && !c.is_whitespace())
+}
+
         // Imports are resolved when the whole page is compiled.
         Compiled::Bytecode(_) | Compiled::Incomplete(_) => Ok(()),
         Compiled::Failed(failure) => {
@@ -222,7 +237,8 @@ where
         Err(CompileError::Host(error)) => Err(Failure::new("HostError", error.to_string())),
     };
     let (script, machine_code) = built.unwrap_or_else(|failure| (PageScript::Broken(failure), Vec::new()));
-    CompiledPage { content: PageContent { script, template }, machine_code }
+    let has_markup = parts.has_markup();
+    CompiledPage { content: PageContent { script, template, has_markup }, machine_code }
 }
 
 impl CompiledPage {
@@ -230,7 +246,7 @@ impl CompiledPage {
     pub fn broken(failure: Failure) -> Self {
         let template = Err(failure.clone());
         Self {
-            content: PageContent { script: PageScript::Broken(failure), template },
+            content: PageContent { script: PageScript::Broken(failure), template, has_markup: false },
             machine_code: Vec::new(),
         }
     }

@@ -50,7 +50,7 @@ use limiter::{Limiter, MemoryExceeded};
 use long_work::Done;
 use memory::Reserved;
 use meter::Meter;
-use outcome::{Effects, Failure, Outcome};
+use outcome::{Cause, Effects, Failure, Outcome};
 use slots::Slot;
 
 /// A failure of the host. Mistakes of the author are a [`Failure`].
@@ -128,6 +128,12 @@ pub(crate) struct RunState {
     pub(crate) tokens: u32,
     /// The time that the run spent waiting in host calls.
     pub(crate) host_wall: Duration,
+    /// Whether the run is waiting in a host call now.
+    pub(crate) is_waiting: bool,
+    /// Whether a host call threw because the run exceeded one of its limits.
+    pub(crate) has_exceeded: bool,
+    /// Whether a host call threw because the host failed.
+    pub(crate) has_failed_host: bool,
 }
 
 impl RunState {
@@ -142,6 +148,9 @@ impl RunState {
             crm_ensure_calls: 0,
             tokens: 0,
             host_wall: Duration::ZERO,
+            is_waiting: false,
+            has_exceeded: false,
+            has_failed_host: false,
         }
     }
 }
@@ -153,6 +162,8 @@ pub struct RunReport {
     pub outcome: Outcome,
     /// Why it failed; secrets in it are masked.
     pub failure: Option<Failure>,
+    /// What made it fail; [`Cause::Script`] if it did not fail.
+    pub cause: Cause,
     /// What the script asked for until the run ended, also if the run failed.
     pub effects: Effects,
     /// The session with the changes of the run.
@@ -201,6 +212,7 @@ impl RunReport {
         Self {
             outcome,
             failure,
+            cause: Cause::Script,
             effects: Effects::default(),
             session,
             fuel: 0,
@@ -306,17 +318,20 @@ impl Sandbox {
                 (Outcome::Timeout, Some(Failure::new("Timeout", message)))
             }
         };
+        let wall = started.elapsed();
+        let cause = cause(outcome, failure.as_ref(), &state, wall, heap_was_full);
         let failure = failure.map(|failure| masked(failure, &state.context.secrets));
         Ok(RunReport {
             outcome,
             failure,
+            cause,
             effects: state.effects,
             session: state.context.session,
             fuel,
             memory_bytes_peak,
             memory_bytes_initial,
             host_bytes,
-            wall: started.elapsed(),
+            wall,
             host_wall: state.host_wall,
             cpu_wait,
             waited,
@@ -328,12 +343,18 @@ impl Sandbox {
 /// used up. If there is no memory left for that exception either, it throws `null`, or the
 /// module's promise never settles.
 fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
-    let out_of_memory = failure.name == "InternalError" && failure.message == "out of memory";
+    let message = own_message(&failure.message);
+    let out_of_memory = failure.name == "InternalError" && message == "out of memory";
+    let too_deep = failure.name == "RangeError" && message == "Maximum call stack size exceeded";
     let starved = heap_was_full && (failure.message == "uncaught null" || failure.name == "AwaitError");
     if starved {
         return (Outcome::Memory, Some(Failure::new("InternalError", "out of memory")));
     }
-    let outcome = if out_of_memory { Outcome::Memory } else { Outcome::Error };
+    let outcome = match (out_of_memory, too_deep) {
+        (true, _) => Outcome::Memory,
+        (_, true) => Outcome::Stack,
+        _ => Outcome::Error,
+    };
     let failure = Failure {
         name: failure.name,
         message: failure.message,
@@ -344,6 +365,40 @@ fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>
         import: None,
     };
     (outcome, Some(failure))
+}
+
+/// The message of an exception without what the engine puts before it.
+fn own_message(message: &str) -> &str {
+    message.strip_prefix("unhandled promise rejection: ").unwrap_or(message)
+}
+
+/// Decides what made a run fail. In case of doubt it is a limit: a script that did not get as far
+/// as its author expects must not give away what it guards.
+fn cause(
+    outcome: Outcome,
+    failure: Option<&Failure>,
+    state: &RunState,
+    wall: Duration,
+    heap_was_full: bool,
+) -> Cause {
+    match outcome {
+        Outcome::Host => Cause::Host,
+        Outcome::Timeout if state.is_waiting || state.host_wall > wall / 2 => Cause::Host,
+        Outcome::Fuel | Outcome::Memory | Outcome::Stack | Outcome::Timeout => Cause::Limit,
+        Outcome::Error if state.has_failed_host => Cause::Host,
+        Outcome::Error if state.has_exceeded || heap_was_full => Cause::Limit,
+        Outcome::Error if failure.is_none_or(|failure| !is_ordinary(failure)) => Cause::Limit,
+        Outcome::Error | Outcome::Ok | Outcome::Stopped | Outcome::Compile => Cause::Script,
+    }
+}
+
+/// Whether an exception is one that scripts throw. The engine throws an `InternalError` if it runs
+/// out of something. If nothing is left to describe that, it throws `null` or an error without a
+/// text, or a promise never settles (`AwaitError`). A `Trap` is a crash of the sandbox.
+fn is_ordinary(failure: &Failure) -> bool {
+    let is_of_engine = matches!(failure.name.as_str(), "InternalError" | "AwaitError" | "Trap");
+    let is_empty = failure.message.is_empty() && failure.stack.is_empty();
+    !is_of_engine && !is_empty && own_message(&failure.message) != "uncaught null"
 }
 
 /// Replaces secrets in an exception, because the log must not contain any.

@@ -49,6 +49,17 @@ impl Outcome {
     }
 }
 
+/// What made a run fail. It decides whether the visitor may see the page all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The script threw an ordinary exception, or the page does not compile.
+    Script,
+    /// The run exceeded a limit, or the sandbox crashed. A visitor may be able to cause this.
+    Limit,
+    /// The host was too slow, or its database did not answer.
+    Host,
+}
+
 /// Why a run failed, in the author's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

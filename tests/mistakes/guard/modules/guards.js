@@ -4,3 +4,7 @@ export function requireCustomer() {
     response.json({ ok: false });
   }
 }
+
+export function sendAway() {
+  redirect("/welcome");
+}

@@ -21,6 +21,7 @@ impl Host for RunState {
         let call = Call::from(operation);
         self.enter(options.as_ref().map_or(0, Vec::len)).await;
         if let Err(refused) = self.count_crm_call(call) {
+            self.has_exceeded = true;
             return Ok(Err(refused));
         }
         let Some(options) = options else {
@@ -31,7 +32,11 @@ impl Host for RunState {
         let for_options = Room::new(room.bytes_max() / 4);
         let options = match value::decode(&options, &for_options) {
             Ok(options) => options,
-            Err(error) => return Ok(Err(type_error(format!("{}: {error}", call.name())))),
+            Err(error) => {
+                // Mostly, the values take more memory than is left.
+                self.has_exceeded = true;
+                return Ok(Err(type_error(format!("{}: {error}", call.name()))));
+            }
         };
         let Some(crm) = self.context.crm.clone() else {
             return Ok(Err(plain_error(format!("{}: the CRM is not available here", call.name()))));
@@ -42,8 +47,10 @@ impl Host for RunState {
         let visitor = self.visitor();
         let trace = self.context.trace.clone();
         let began = Instant::now();
+        self.is_waiting = true;
         let asked = crm.call(call, &visitor, caps, self.context.clock.now_ms(), &options);
         let answer = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked).await;
+        self.is_waiting = false;
         self.host_wall += began.elapsed();
         if let Some(observer) = &self.context.observer {
             observer.crm_called(call.name(), &options, &answer);
@@ -51,12 +58,16 @@ impl Host for RunState {
         match answer {
             Ok(result) => Ok(Ok(self.give(&result))),
             Err(error @ CrmError::Type { .. }) => Ok(Err(type_error(error.to_string()))),
-            Err(error @ CrmError::TooLarge { .. }) => Ok(Err(range_error(error.to_string()))),
+            Err(error @ CrmError::TooLarge { .. }) => {
+                self.has_exceeded = true;
+                Ok(Err(range_error(error.to_string())))
+            }
             Err(ref error @ CrmError::Refused { ref reason, .. }) => {
                 self.warn(error.to_string());
                 Ok(Ok(self.give(&call.refused_value(reason.refusal()))))
             }
             Err(CrmError::Store(error)) => {
+                self.has_failed_host = true;
                 tracing::error!(call = call.name(), %error, "a CRM call failed");
                 Ok(Err(plain_error(format!("{}: the CRM does not answer at the moment", call.name()))))
             }

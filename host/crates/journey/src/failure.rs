@@ -1,0 +1,55 @@
+//! What a visitor gets if the script of a page failed: the page or an error.
+//!
+//! A visitor may be able to make a script fail, and so to skip the lines with which it guards its
+//! page. By default, visitors therefore see the page only after a failure that the script itself
+//! caused.
+
+use sluice_app::request::{Method, PageRequest};
+use sluice_app::response::Reply;
+use sluice_page::OnError;
+use sluice_sandbox::RunReport;
+use sluice_sandbox::outcome::{Cause, Outcome};
+
+use super::admission::try_again;
+use super::page_journey::Journey;
+
+/// The error that replaces the page after a failed run. `None` if the run did not fail, or the page
+/// is rendered nevertheless.
+pub(super) fn reply_instead(journey: &Journey<'_>, report: &RunReport) -> Option<Reply> {
+    if !report.outcome.is_failure() || is_rendered(journey, report) {
+        return None;
+    }
+    let is_late = report.cause == Cause::Host && report.outcome != Outcome::Host;
+    let (status, title) =
+        if is_late { (503, "Please try again in a moment") } else { (500, "Something went wrong") };
+    Some(error(journey.request, status, title))
+}
+
+/// Whether the page is rendered although its script failed.
+fn is_rendered(journey: &Journey<'_>, report: &RunReport) -> bool {
+    match journey.page().on_error {
+        OnError::Page => true,
+        OnError::Error => false,
+        OnError::Auto => {
+            let request = &journey.request;
+            report.outcome == Outcome::Error
+                && report.cause == Cause::Script
+                && request.method != Method::Post
+                && !request.prefers_json
+                && journey.content.has_markup
+        }
+    }
+}
+
+/// An error without details, in the form that the client asks for.
+pub(super) fn error(request: &PageRequest, status: u16, title: &str) -> Reply {
+    let mut reply = match status {
+        503 => try_again(status, title, 1),
+        _ => Reply::plain(status, title),
+    };
+    if request.prefers_json {
+        reply.body = serde_json::json!({ "error": title }).to_string().into();
+        reply.set_header("content-type", "application/json; charset=utf-8".into());
+    }
+    reply
+}

@@ -13,7 +13,7 @@ fn healthz_answers_while_all_sandboxes_are_busy() {
         ("pages/index.html", "here"),
     ]);
     // Far more than the visitors' requests can use before the response.
-    site.write("brands/demo/brand.toml", "default = true\n[limits]\nfuel = 1_000_000_000_000\n");
+    site.write("sluice.toml", "[limits]\nfuel = 1_000_000_000_000\n");
     let server = Server::start(site.path());
     let (sent, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (sent, finished, address) = (&sent, &finished, server.address);

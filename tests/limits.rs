@@ -1,11 +1,13 @@
 //! `sluice limits`, and the limits of a running server.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::harness::{Request, Server, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 fn limits(site: &TestSite, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sluice"))
@@ -124,10 +126,10 @@ fn limit_changes_under_load_without_failed_requests() {
         "pages/index.html",
         "<script scope=\"backend\">for (let i = 0; i < 2000; i++) { setVariable('i', i); }</script>{{ var.i }}",
     )]);
-    let server = Server::start(site.path());
-    let last = || server.get("localhost", "/").body;
     // A page that runs out of fuel is shown.
     site.write("brands/demo/brand.toml", "default = true\non_error = \"page\"\n");
+    let server = Server::start(site.path());
+    let last = || server.get("localhost", "/").body;
     assert_eq!(last(), "1999");
     let (stop, failed) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -158,4 +160,50 @@ fn limit_changes_under_load_without_failed_requests() {
     });
     assert_eq!(failed.into_inner(), 0, "no request failed");
     assert!(!server.log_entries(&[("message", "the site was reloaded")]).is_empty());
+}
+
+#[test]
+fn brand_cannot_raise_its_limits_without_bound() {
+    let site = TestSite::with(&[("pages/index.html", "shown")]);
+    site.write(
+        "brands/demo/brand.toml",
+        "default = true\n[limits]\nfuel = 9_000_000_000_000_000_000\nbody_bytes_max = 2_000_000_000\n",
+    );
+    let server = Server::start(site.path());
+    assert_eq!(server.get("localhost", "/").body, "shown");
+    for told in [
+        "[limits]: fuel = 9000000000000000000 is more than the host allows; it is 10000000000",
+        "[limits]: body_bytes_max = 2000000000 is more than the host allows; it is 655360",
+    ] {
+        assert_eq!(server.told(told).len(), 1, "{told}");
+    }
+}
+
+#[test]
+fn body_limit_of_a_brand_holds_only_for_its_pages() {
+    let site = TestSite::new();
+    site.write("sluice.toml", "[limits.max]\nbody_bytes_max = 2_000_000_000\n");
+    let echo = "<script scope=\"backend\">response.json({ length: request.body?.length ?? null })</script>";
+    for (brand, limits) in [("one", "[limits]\nbody_bytes_max = 2_000_000_000\n"), ("two", "")] {
+        site.write(&format!("brands/{brand}/brand.toml"), &format!("domains = [\"{brand}.test\"]\n{limits}"));
+        site.write(&format!("brands/{brand}/pages/index.html"), echo);
+        site.write(&format!("brands/{brand}/public/file.txt"), "file");
+    }
+    let server = ServerOptions::of(site.path()).env("SLUICE_SERVER__BODY_TIMEOUT", "2s").start();
+    let text = format!("\"{}\"", "x".repeat(300_000));
+    let post = Request::new("POST", "/").host("one.test").header("content-type", "application/json");
+    assert_eq!(post.body(text.as_bytes()).send(server.address).body, "{\"length\":300000}");
+    let post = Request::new("POST", "/").host("two.test").header("content-type", "application/json");
+    assert_eq!(post.body(text.as_bytes()).send(server.address).body, "{\"length\":null}");
+    // The server does not wait for the rest of a body that it does not keep.
+    for target in ["POST / HTTP/1.1\r\nhost: two.test", "POST /file.txt HTTP/1.1\r\nhost: one.test"] {
+        let mut connection = TcpStream::connect(server.address).unwrap();
+        let head = "connection: close\r\ncontent-type: application/json\r\ncontent-length: 3000000\r\n\r\n\"";
+        connection.write_all(format!("{target}\r\n{head}").as_bytes()).unwrap();
+        // The server may close the connection in the middle.
+        let _ = connection.write_all(&vec![b'x'; 1_100_000]);
+        let mut answer = String::new();
+        let _ = connection.read_to_string(&mut answer);
+        assert!(!answer.contains(" 408 ") && !answer.contains("length\":3"), "{target}: {answer}");
+    }
 }

@@ -13,6 +13,9 @@ pub(crate) fn site() -> Value {
         limits[kind.name]["default"] = json!(kind.default);
     }
     let max = &mut schema["$defs"]["MaxLimits"]["properties"];
+    for kind in KINDS {
+        max[kind.name]["default"] = json!(kind.default_max());
+    }
     max["memory"]["default"] = json!(MEMORY_BYTES_MAX);
     max["concurrent_runs"]["default"] = json!(CONCURRENT_RUNS_MAX);
     schema

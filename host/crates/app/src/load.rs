@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use sluice_crm::{CrmSchema, SchemaError};
+use sluice_http::path::{PathForm, canonical};
 use sluice_kit::StoreError;
 use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
@@ -19,7 +20,7 @@ use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::secrets::{Secrets, SecretsError};
 use sluice_site::config::SiteConfig;
 use sluice_site::load::{Loader, PageProblem, index_key};
-use sluice_site::{Brand, Site, SiteError, brand_ids};
+use sluice_site::{Brand, Found, Site, SiteError, brand_ids};
 use sluice_store::Store;
 
 use crate::faults::{BrandFault, Clash, settle_hosts};
@@ -37,6 +38,19 @@ pub struct Live {
     pub limits: LimitPolicy,
     /// The brands whose files are not in use, by id.
     pub faults: BTreeMap<String, BrandFault>,
+}
+
+impl Live {
+    /// The largest body that is read for a request with this host and path: that of the page that
+    /// answers it. Nothing else reads a body.
+    pub(crate) fn body_bytes_max(&self, host: &str, raw_path: &str) -> usize {
+        let Some(brand) = self.site.brand(host) else { return 0 };
+        let PathForm::Canonical(path) = canonical(raw_path) else { return 0 };
+        match brand.find(&path) {
+            Found::Page(page, _) | Found::NotFoundPage(page) => page.limits.body_bytes_max,
+            Found::File(_) | Found::Nothing => 0,
+        }
+    }
 }
 
 /// The result of a reload.
@@ -250,12 +264,11 @@ pub(crate) async fn load(
     report_pages(&site, old, &mut report);
     let pages = site.brands().flat_map(|brand| brand.pages.pages());
     let read_rules = ReadRules {
-        body_bytes_max: pages.map(|page| page.limits.body_bytes_max).max().unwrap_or(0),
         body_timeout: config.server.body_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
         trusted_host_header: config.server.trusted_host_header,
     };
-    Ok((Live { site, read_rules, secrets, limits, faults }, report))
+    Ok(Live { site, read_rules, secrets, limits: config.limit_policy(), faults })
 }
 
 fn brand_dir(context: &LoadContext<'_>, id: &str) -> PathBuf {

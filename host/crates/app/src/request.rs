@@ -23,6 +23,8 @@ use sluice_sandbox::memory::{Memory, Reserved};
 use sluice_site::config::TrustedHostHeader;
 use sluice_site::table::RouteMatch;
 
+use crate::load::Live;
+
 pub use body::{Body, BodyFault};
 pub use target::requested_host;
 
@@ -158,7 +160,8 @@ impl Client {
 }
 
 impl PageRequest {
-    /// Reads `request` and, for a POST, its body. Returns the memory that the body takes, too.
+    /// Reads `request` and, for a POST, its body. Of the body, no more is kept than the page that
+    /// the request asks for allows. Returns the memory that the body takes, too.
     ///
     /// # Errors
     /// The body is incomplete. The request must be rejected, because scripts never see a part of a
@@ -167,17 +170,10 @@ impl PageRequest {
         method: Method,
         request: &HttpRequest,
         payload: web::Payload,
-        rules: &ReadRules,
+        live: &Live,
         memory: &Arc<Memory>,
     ) -> Result<(Self, Option<Reserved>), BodyFault> {
-        let headers = request.headers();
-        let (body, reserved) = match method {
-            Method::Post => {
-                let (body, reserved) = read_body(headers, payload, rules, memory).await?;
-                (body, Some(reserved))
-            }
-            Method::Get | Method::Head => (Body::None, None),
-        };
+        let (headers, rules) = (request.headers(), &live.read_rules);
         let uri = request.uri();
         let peer = request.peer_addr().map(|address| address.ip());
         let head = Head {
@@ -188,7 +184,14 @@ impl PageRequest {
             headers,
             peer,
         };
-        Ok((Self { conditions: Conditions::read(request), ..Self::of(head, body, rules) }, reserved))
+        let mut read = Self { conditions: Conditions::read(request), ..Self::of(head, Body::None, rules) };
+        if method != Method::Post {
+            return Ok((read, None));
+        }
+        let bytes_max = live.body_bytes_max(&read.host, &read.raw_path);
+        let (body, reserved) = read_body(headers, payload, bytes_max, rules, memory).await?;
+        read.body = body;
+        Ok((read, Some(reserved)))
     }
 
     /// A request whose body was read. It has no conditions.

@@ -6,9 +6,9 @@ use sluice_app::request::PageRequest;
 use sluice_app::response::Reply;
 use sluice_http::path::{CanonicalPath, PathForm, canonical};
 use sluice_page::Page;
-use sluice_site::Brand;
 use sluice_site::public::PublicFile;
 use sluice_site::table::RouteMatch;
+use sluice_site::{Brand, Found};
 
 /// What is at a path.
 pub(super) enum Match {
@@ -50,16 +50,16 @@ pub(super) fn match_path(brand: &Arc<Brand>, request: &PageRequest) -> Match {
     let page = |page: &Arc<Page>, path, route, status| {
         Match::Page(MatchedPage { brand: Arc::clone(brand), page: Arc::clone(page), path, route, status })
     };
-    if let Some((found, route)) = brand.pages.find(&path) {
-        // The 404 page has status 404 at its own address, too.
-        let status =
-            if brand.not_found_page().is_some_and(|own| Arc::ptr_eq(own, found)) { 404 } else { 200 };
-        page(found, path, route, status)
-    } else if let Some(file) = brand.public.find(&path) {
-        Match::File(MatchedFile { brand: Arc::clone(brand), file: Arc::clone(file), path })
-    } else if let Some(own) = brand.not_found_page() {
-        page(own, path, None, 404)
-    } else {
-        Match::Nothing(path)
+    match brand.find(&path) {
+        Found::Page(found, route) => {
+            // The 404 page has status 404 at its own address, too.
+            let is_not_found = brand.not_found_page().is_some_and(|own| Arc::ptr_eq(own, found));
+            page(found, path, route, if is_not_found { 404 } else { 200 })
+        }
+        Found::File(file) => {
+            Match::File(MatchedFile { brand: Arc::clone(brand), file: Arc::clone(file), path })
+        }
+        Found::NotFoundPage(own) => page(own, path, None, 404),
+        Found::Nothing => Match::Nothing(path),
     }
 }

@@ -57,7 +57,8 @@ macro_rules! limits {
         pub struct MaxLimits {
             $(
                 #[doc = concat!(
-                    "The highest value of `", stringify!($name), "`, in ", $unit, ". Unlimited by default."
+                    "The highest value of `", stringify!($name), "`, in ", $unit, ". Defaults to ten times ",
+                    "the default of the limit, or to `[limits]` if that is higher."
                 )]
                 pub $name: Option<$type>,
             )+
@@ -200,6 +201,17 @@ limits! {
     /// Elapsed time for compiling a page, in milliseconds. A page that needs longer does not
     /// compile.
     compile_wall_ms_max: u64 = 10_000, "ms";
+}
+
+/// Without a value in `[limits.max]`, brands and pages can raise a limit to this many times its
+/// default.
+const DEFAULT_MAX_FACTOR: u64 = 10;
+
+impl LimitKind {
+    /// The highest value that brands and pages can set if no setting says otherwise.
+    pub fn default_max(&self) -> u64 {
+        self.default.saturating_mul(DEFAULT_MAX_FACTOR)
+    }
 }
 
 /// The default of `[limits.max] memory`, in bytes.

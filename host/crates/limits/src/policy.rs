@@ -115,7 +115,7 @@ impl LimitPolicy {
         let brand = || Some((layers.own.get(kind.name)?, Origin::Brand(layers.brand.to_owned())));
         let site = || Some((self.site.get(kind.name)?, self.site_origin(kind.name)));
         let (asked, origin) = page.or_else(brand).or_else(site).unwrap_or((kind.default, Origin::Default));
-        let value = self.most(kind.name).map_or(asked, |cap| asked.min(cap));
+        let value = asked.min(self.most_of(&kind));
         EffectiveLimit { kind, value, origin, asked: (value < asked).then_some(asked) }
     }
 
@@ -126,15 +126,25 @@ impl LimitPolicy {
         }
     }
 
-    /// Returns the largest value that a limit can have, by `[limits.max]` and by the size of a
-    /// sandbox, or `None` if there is no bound.
+    /// Returns the largest value that the limit with this name can have, or `None` if there is no
+    /// such limit.
     pub fn most(&self, name: &str) -> Option<u64> {
+        KINDS.iter().find(|kind| kind.name == name).map(|kind| self.most_of(kind))
+    }
+
+    /// Returns the largest value that a limit can have, by `[limits.max]` and by the size of a
+    /// sandbox. An operator who sets a high value for the whole site does not have to set the
+    /// maximum, too.
+    fn most_of(&self, kind: &LimitKind) -> u64 {
+        let name = kind.name;
         let fits = match name {
             "heap_bytes_max" => Some(u64::from(self.heap_bytes_fit)),
             "compile_memory_bytes_max" => u64::try_from(self.max.memory_bytes()).ok(),
             _ => None,
         };
-        self.max.caps().get(name).into_iter().chain(fits).min()
+        let site = self.site.get(name).unwrap_or(0);
+        let max = self.max.caps().get(name).unwrap_or_else(|| kind.default_max().max(site));
+        fits.map_or(max, |fits| max.min(fits))
     }
 
     /// Returns the values that are larger than the host allows.
@@ -218,6 +228,28 @@ mod tests {
         let exact = overrides("fuel = 50\nheap_bytes_max = 4_194_304\ncompile_memory_bytes_max = 16_777_216");
         let layers = BrandLayers { page: Some(("/a", &exact)), ..layers };
         assert_eq!(policy.clamped(layers), []);
+    }
+
+    #[test]
+    fn brands_and_pages_can_raise_a_limit_to_ten_times_its_default() {
+        let none = LimitOverrides::default();
+        let greedy = overrides("fuel = 9_000_000_000_000_000_000\nbody_bytes_max = 2_000_000_000");
+        let exact = overrides("fuel = 10_000_000_000\nbody_bytes_max = 655_360");
+        let layers = BrandLayers { brand: "demo", own: &none, page: Some(("/a", &greedy)) };
+        let exact = BrandLayers { page: Some(("/a", &exact)), ..layers };
+        let values = |policy: &LimitPolicy, layers| {
+            let limits = policy.effective(layers);
+            (limits.fuel, limits.body_bytes_max, policy.clamped(layers).len())
+        };
+        assert_eq!(values(&policy(""), layers), (10_000_000_000, 655_360, 2));
+        assert_eq!(values(&policy(""), exact), (10_000_000_000, 655_360, 0));
+        // The operator lowers and raises the maximum.
+        let set = policy("[max]\nfuel = 5\nbody_bytes_max = 3_000_000_000");
+        assert_eq!(values(&set, layers), (5, 2_000_000_000, 1));
+        // A value for the whole site is the operator's, too.
+        let set = policy("fuel = 20_000_000_000");
+        assert_eq!(values(&set, BrandLayers { page: None, ..layers }).0, 20_000_000_000);
+        assert_eq!(values(&set, layers).0, 20_000_000_000);
     }
 
     #[test]

@@ -232,8 +232,7 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
     let (mut reply, is_https) = match method {
         Some(method) => {
-            let (rules, memory) = (&app.live().read_rules, &app.sandbox.memory);
-            match PageRequest::read(method, &request, payload, rules, memory).await {
+            match PageRequest::read(method, &request, payload, &app.live(), &app.sandbox.memory).await {
                 Ok((request, body_memory)) => {
                     let is_https = request.is_https;
                     (travel(app.clone(), request, body_memory, trace.clone()).await, is_https)

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use sluice_http::path::CanonicalPath;
 use sluice_limits::Limits;
 use sluice_limits::policy::BrandLayers;
 use sluice_page::Page;
@@ -35,8 +36,8 @@ use files::FileError;
 use headers::StandingHeaders;
 use hosts::{HostClash, Hosts};
 use load::{CompileIndex, PageProblem};
-use public::PublicFiles;
-use table::PageTable;
+use public::{PublicFile, PublicFiles};
+use table::{PageTable, RouteMatch};
 
 pub use folder::BrandFolder;
 
@@ -80,6 +81,18 @@ pub enum SiteError {
     /// A thread that compiles pages panicked, which is a defect of this program.
     #[error("a thread that compiles pages panicked")]
     CompilerThread,
+}
+
+/// What a brand has at a path.
+pub enum Found<'a> {
+    /// A page, with what the wildcards in its path matched.
+    Page(&'a Arc<Page>, Option<RouteMatch>),
+    /// A file of `public/`.
+    File(&'a Arc<PublicFile>),
+    /// Nothing, so the brand's 404 page answers.
+    NotFoundPage(&'a Arc<Page>),
+    /// Nothing, and there is no 404 page.
+    Nothing,
 }
 
 /// All brands that are served.
@@ -159,6 +172,18 @@ impl Brand {
         let clash = self.hosts.clash(&first.hosts, &first.id)?;
         let (one, other) = if first.id < self.id { (first, self) } else { (self, first) };
         Some(SiteError::Hosts { first: one.id.clone(), second: other.id.clone(), clash })
+    }
+
+    /// What the brand has at `path`.
+    pub fn find(&self, path: &CanonicalPath) -> Found<'_> {
+        if let Some((page, route)) = self.pages.find(path) {
+            return Found::Page(page, route);
+        }
+        match (self.public.find(path), self.not_found_page()) {
+            (Some(file), _) => Found::File(file),
+            (None, Some(page)) => Found::NotFoundPage(page),
+            (None, None) => Found::Nothing,
+        }
     }
 
     /// The page that the brand shows for paths where nothing exists.

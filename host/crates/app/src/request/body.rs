@@ -51,15 +51,16 @@ impl Body {
     }
 }
 
-/// Reads the body of a POST. Returns the memory that it takes, too.
+/// Reads the body of a POST, at most `bytes_max` of it. Returns the memory that it takes, too.
 pub(super) async fn read_body(
     headers: &HeaderMap,
     payload: web::Payload,
+    bytes_max: usize,
     rules: &ReadRules,
     memory: &Arc<Memory>,
 ) -> Result<(Body, Reserved), BodyFault> {
     let mut reserved = memory.try_reserve(0).ok_or(BodyFault::NoMemory)?;
-    let collected = collect(payload, rules.body_bytes_max, &mut reserved);
+    let collected = collect(payload, bytes_max, &mut reserved);
     let body = tokio::time::timeout(rules.body_timeout, collected).await;
     let body = body.map_err(|_| BodyFault::TooSlow)??;
     Ok((body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)), reserved))

@@ -89,8 +89,6 @@ impl Described {
             Some(bytes) if self.method != Method::Post => {
                 return Err(DescribedError::BodyWithoutPost { bytes: bytes.len() });
             }
-            // The server drops larger bodies, too.
-            Some(bytes) if bytes.len() > rules.body_bytes_max => Body::Dropped,
             Some(bytes) => Body::of_type(&headers, bytes),
             None => Body::None,
         };
@@ -136,12 +134,7 @@ mod tests {
     use super::*;
 
     fn rules() -> ReadRules {
-        ReadRules {
-            body_bytes_max: 20,
-            body_timeout: Duration::ZERO,
-            trusted_proxies: Vec::new(),
-            trusted_host_header: None,
-        }
+        ReadRules { body_timeout: Duration::ZERO, trusted_proxies: Vec::new(), trusted_host_header: None }
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {
@@ -178,16 +171,5 @@ mod tests {
         assert_eq!(rejection(with_header(pair("a b", "1"))), DescribedError::HeaderName("a b".into()));
         let (name, value) = pair("a", "1\n2");
         assert_eq!(rejection(with_header(pair("a", "1\n2"))), DescribedError::HeaderValue { name, value });
-    }
-
-    #[test]
-    fn drops_body_over_the_limit() {
-        let body = |bytes: Vec<u8>| {
-            let described = Described { method: Method::Post, body: Some(bytes), ..Described::default() };
-            let headers = vec![pair("content-type", "application/json")];
-            Described { headers, ..described }.into_request(&rules()).unwrap().body
-        };
-        assert!(matches!(body(vec![b'1'; 20]), Body::Json(_)));
-        assert!(matches!(body(vec![b'1'; 21]), Body::Dropped));
     }
 }

@@ -189,7 +189,6 @@ mod tests {
             map.append(name, HeaderValue::from_str(value).unwrap());
         }
         let rules = ReadRules {
-            body_bytes_max: 0,
             body_timeout: std::time::Duration::ZERO,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
             trusted_host_header,

@@ -204,3 +204,45 @@ fn reloads_keep_no_earlier_version_of_a_page_in_memory() {
     let grown = server.resident_bytes().saturating_sub(resident);
     assert!(grown < (RELOADS as u64) * 50_000, "{grown} bytes more");
 }
+
+#[test]
+fn change_of_a_brand_is_visible_while_another_brand_compiles() {
+    let site = site();
+    let server = Server::start(site.path());
+    // Three hundred pages, each of which is compiled together with half a megabyte.
+    site.write("brands/one/modules/large.js", &format!("export const n = 1;\n{}", "f();\n".repeat(100_000)));
+    let importing = "<script scope=\"backend\">import { n } from 'large'; setVariable('n', n)</script>";
+    for page in 0..300 {
+        site.write(&format!("brands/one/pages/p{page}.html"), importing);
+    }
+    let still_reloads = || server.told("was reloaded").is_empty();
+    index(&site, "two", "second");
+    server.ask_to_reload();
+    server.wait_until("brand two changes", || read(&server, "two") == "second");
+    assert!(still_reloads(), "brand one is not ready");
+    // The next reload does not wait for the first one either.
+    index(&site, "two", "third");
+    server.ask_to_reload();
+    server.wait_until("brand two changes again", || read(&server, "two") == "third");
+    assert!(still_reloads(), "brand one is not ready");
+    assert_eq!(read(&server, "one"), "first");
+}
+
+#[test]
+fn concurrent_reloads_serve_the_newest_version_of_each_brand() {
+    let site = site();
+    let server = Server::start(site.path());
+    for round in 0..20 {
+        index(&site, "one", &format!("one {round}"));
+        index(&site, "two", &format!("two {round}"));
+        server.ask_to_reload();
+    }
+    fs::remove_dir_all(site.brand_dir("two")).unwrap();
+    index(&site, "one", "last");
+    server.ask_to_reload();
+    server.wait_until("the last version is served", || {
+        read(&server, "one") == "last" && server.get("two.test", "/").status == 421
+    });
+    server.reload();
+    assert_eq!((read(&server, "one").as_str(), server.get("two.test", "/").status), ("last", 421));
+}

@@ -1,7 +1,9 @@
 //! Runs in the sandbox: their costs, their limits, and that each is fresh.
 
 use sluice_limits::Limits;
+use sluice_page::PageSource;
 use sluice_page::modules::{self, ModuleSource, ScriptFile, UnreadableModule};
+use sluice_sandbox::compile::CompileQuota;
 use sluice_sandbox::component::EngineParts;
 use sluice_sandbox::engine::ENGINE_WASM;
 use sluice_sandbox::outcome::Outcome;
@@ -30,7 +32,9 @@ pub(crate) async fn build(sandbox: &Sandbox, source: &str) -> (Vec<u8>, Vec<u8>)
         source: Source { file: "pages/test.html".into(), text: source.into() }.into(),
         script: source.into(),
     };
-    let graph = modules::compile(sandbox, file, &NoModules, &Limits::default()).await.unwrap();
+    let limits = Limits::default();
+    let mut quota = CompileQuota::new(&limits, "");
+    let graph = modules::compile(sandbox, file, &NoModules, &limits, &mut quota).await.unwrap();
     let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash).unwrap();
     (graph.bytecode, component)
 }
@@ -212,5 +216,26 @@ fn components_are_valid_and_name_their_engine() {
         assert!(refused.contains("built for engine 000000000000"), "{refused}");
         assert!(refused.contains(&sandbox.parts.version[..12]), "{refused}");
         assert!(refused.contains("sluice build"), "{refused}");
+    });
+}
+
+#[test]
+fn script_blocks_of_a_page_share_one_quota() {
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let built = async |blocks: usize, compile_fuel: u64| {
+            let text = "<script scope=\"backend\">f()</script>".repeat(blocks);
+            let parts = PageSource::new(Source { file: "pages/test.html".into(), text }).unwrap();
+            let limits = Limits { compile_fuel, ..Limits::default() };
+            parts.build(&sandbox, &NoModules, &limits, "demo").await.map(|_| ())
+        };
+        // The least fuel, but for a factor of two, with which a page of two blocks compiles.
+        let mut fuel = 1_000;
+        while built(2, fuel).await.is_err() {
+            fuel *= 2;
+        }
+        let error = built(100, 8 * fuel).await.unwrap_err().to_string();
+        assert!(error.contains("while compiling") && error.contains("fuel"), "{error}");
+        built(100, 200 * fuel).await.unwrap();
     });
 }

@@ -25,8 +25,11 @@ impl Page {
 
     /// Compiles the source to bytecode and then to a page component.
     pub(crate) async fn component(&self, sandbox: &Sandbox) -> Vec<u8> {
-        let built =
-            self.source().build(sandbox, &NoModules, &Limits::default()).await.expect("the page compiles");
+        let built = self
+            .source()
+            .build(sandbox, &NoModules, &Limits::default(), "")
+            .await
+            .expect("the page compiles");
         built.expect("the page has a script").component
     }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use sluice_limits::Limits;
 use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile, UnreadableModule};
+use sluice_sandbox::compile::CompileQuota;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
 use sluice_text::source::Source;
@@ -128,7 +129,8 @@ fn limits() -> Limits {
 async fn in_sandbox(sandbox: &Sandbox, case: &Case) -> End {
     let source = Source { file: case.path.display().to_string(), text: case.source.clone() };
     let file = ScriptFile { source: Arc::new(source), script: case.source.as_str().into() };
-    let graph = match modules::compile(sandbox, file, &NoModules, &limits()).await {
+    let mut quota = CompileQuota::new(&limits(), "");
+    let graph = match modules::compile(sandbox, file, &NoModules, &limits(), &mut quota).await {
         Ok(graph) => graph,
         Err(CompileError::Author(failure)) => return End::Parse(failure.name),
         Err(CompileError::Host(error)) => return End::Runtime(format!("host: {error}")),

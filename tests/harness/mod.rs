@@ -290,9 +290,14 @@ impl Server {
     pub(crate) fn reload(&self) {
         let ends = || self.told("the site was reloaded").len() + self.told("nothing was reloaded").len();
         let before = ends();
+        self.ask_to_reload();
+        self.wait_until("the site is reloaded", || ends() > before);
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn ask_to_reload(&self) {
         let sent = Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
-        self.wait_until("the site is reloaded", || ends() > before);
     }
 
     /// The id of the process.

@@ -84,7 +84,7 @@ async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Re
     let started = Instant::now();
     let Builder { sandbox, folder, limits, is_quiet } = builder;
     let Ok(Ok(parts)) = folder.source(file).map(PageSource::new) else { return Ok(()) };
-    match parts.build(sandbox, *folder, limits).await {
+    match parts.build(sandbox, *folder, limits, "").await {
         Ok(Some(built)) => {
             let script = sandbox.load(&built.component)?;
             write(out, &built.component)?;

@@ -41,6 +41,7 @@ use sluice_text::printable::printable;
 use crate::job_metrics;
 use crate::load::{self as loading, Live, LoadContext, LoadError, ReloadReport};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
+use crate::reloads::Reloads;
 use crate::request::PageRequest;
 use crate::response::Reply;
 use crate::settings::Settings;
@@ -54,6 +55,7 @@ pub struct App {
     /// Where the operator's files are.
     pub places: Places,
     pub(crate) settings: Arc<tokio::sync::Mutex<Settings>>,
+    pub(crate) reloads: Arc<Reloads>,
     pub(crate) pages: Arc<PageStore>,
     /// Runs and compiles scripts.
     pub sandbox: Arc<Sandbox>,
@@ -192,7 +194,7 @@ impl App {
             secrets_dir: places.secrets.as_ref(),
             progress: &progress,
         };
-        let (live, report) = loading::load(&context, config, None).await.map_err(StartError::Load)?;
+        let (live, report) = loading::load(&context, config).await.map_err(StartError::Load)?;
         pages.evict(&loading::cache_keys(&live.site));
         log_load(&report);
         progress.end();
@@ -227,6 +229,7 @@ impl App {
             site_dir,
             places,
             settings,
+            reloads: Arc::default(),
             pages,
             sandbox: Arc::new(sandbox),
             sessions,
@@ -260,6 +263,7 @@ impl App {
             site_dir: self.site_dir.clone(),
             places: self.places.clone(),
             settings: Arc::clone(&self.settings),
+            reloads: Arc::clone(&self.reloads),
             pages: Arc::clone(&self.pages),
             sandbox: Arc::clone(&self.sandbox),
             sessions,

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod load;
 pub mod observe;
 pub mod reload;
+mod reloads;
 pub mod request;
 pub mod response;
 mod settings;

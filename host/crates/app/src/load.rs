@@ -204,53 +204,85 @@ pub(crate) struct LoadContext<'a> {
     pub progress: &'a Progress,
 }
 
-/// Loads everything. `old` is what is served now, or `None` at start.
+/// Loads everything at start.
 ///
 /// # Errors
-/// Nothing can be served. At start also: the database fails, or the secrets cannot be read. What is
-/// wrong with single brands is a problem in the report.
+/// Nothing can be served, the database fails, or the secrets cannot be read. What is wrong with single
+/// brands is a problem in the report.
 pub(crate) async fn load(
     context: &LoadContext<'_>,
     config: &SiteConfig,
-    old: Option<&Live>,
 ) -> Result<(Live, ReloadReport), LoadError> {
-    let limits = config.limit_policy();
-    let loader = Loader {
-        sandbox: context.sandbox,
-        pages: context.pages,
-        limits: &limits,
-        operator: &config.brands,
-        progress: context.progress,
-    };
     let mut report = ReloadReport::default();
-    let mut brands = Vec::new();
+    let (mut brands, mut faults) = (Vec::new(), Faults::new());
     for id in brand_ids(context.site_dir).map_err(LoadError::Site)? {
-        let known = old.and_then(|old| old.site.brands().find(|brand| brand.id == id));
-        match load_brand(context, &loader, &id, known).await {
-            Ok((brand, crm_changes)) => {
-                brands.push(Arc::new(brand));
-                report.crm_changes.extend(crm_changes);
-            }
-            Err(error) if old.is_none() && error.is_outage() => return Err(error),
-            Err(error) => {
-                let kept = known.filter(|known| known.outage.is_none());
-                brands.push(match kept {
-                    Some(kept) => under_the_operator(kept, &loader),
-                    None => Arc::new(loader.unavailable(&id, &brand_dir(context, &id))),
-                });
-                report.problems.push(Problem::Brand { brand: id, error, kept: kept.is_some() });
-            }
+        let loaded = load_brand(context, config, &id, None).await;
+        faults.extend(loaded.fault().map(|fault| (id, fault)));
+        brands.push(Arc::clone(&loaded.brand));
+        match loaded.crm_changes {
+            Err(error) if error.is_outage() => return Err(error),
+            crm_changes => report.add(Loaded { crm_changes, ..loaded }),
         }
     }
+    let live = build(context, config, brands, faults, None, &mut report)?;
+    report_pages(&live.site, |_| true, &mut report);
+    Ok((live, report))
+}
+
+/// The brands whose files are not in use, by id.
+pub(crate) type Faults = BTreeMap<String, BrandFault>;
+
+/// A brand that was loaded, or what is served instead of it.
+pub(crate) struct Loaded {
+    pub(crate) brand: Arc<Brand>,
+    /// The changes to its CRM, or why the brand cannot be loaded.
+    pub(crate) crm_changes: Result<Vec<String>, LoadError>,
+    /// Whether an earlier version of it is served instead.
+    kept: bool,
+}
+
+impl Loaded {
+    /// Why the files of the brand are not in use.
+    pub(crate) fn fault(&self) -> Option<BrandFault> {
+        let error = self.crm_changes.as_ref().err()?;
+        Some(BrandFault { reason: error.to_string(), is_served: self.kept })
+    }
+}
+
+impl ReloadReport {
+    /// Adds the result of loading one brand.
+    pub(crate) fn add(&mut self, loaded: Loaded) {
+        let Loaded { brand, crm_changes, kept } = loaded;
+        match crm_changes {
+            Ok(changes) => self.crm_changes.extend(changes),
+            Err(error) => self.problems.push(Problem::Brand { brand: brand.id.clone(), error, kept }),
+        }
+    }
+}
+
+/// Builds what is served from brands that are loaded. `old` is what is served now, or `None` at
+/// start.
+///
+/// # Errors
+/// There is nothing to serve. At start also: the secrets cannot be read.
+pub(crate) fn build(
+    context: &LoadContext<'_>,
+    config: &SiteConfig,
+    brands: Vec<Arc<Brand>>,
+    mut faults: Faults,
+    old: Option<&Live>,
+    report: &mut ReloadReport,
+) -> Result<Live, LoadError> {
     let (brands, clashes) = settle_hosts(brands, old.map(|old| &old.site));
-    report.problems.extend(clashes.into_iter().map(|Clash { brand, error, is_served }| Problem::Brand {
-        brand,
-        error: LoadError::Site(error),
-        kept: is_served,
-    }));
-    let faults = faults(&report);
+    for Clash { brand, error, is_served } in clashes {
+        let fault = faults.entry(brand.clone());
+        let fault = fault.or_insert_with(|| BrandFault { reason: error.to_string(), is_served });
+        // A version that was kept may lose its Hosts to another brand.
+        fault.is_served &= is_served;
+        report.problems.push(Problem::Brand { brand, error: LoadError::Site(error), kept: is_served });
+    }
     if old.is_none() && brands.iter().all(|brand| brand.outage.is_some()) {
-        return Err(first_error(report));
+        return Err(first_error(std::mem::take(report)));
     }
     let site = Site::new(brands).map_err(LoadError::Site)?;
     let secrets = match (load_secrets(&site, context.secrets_dir), old) {
@@ -261,8 +293,6 @@ pub(crate) async fn load(
         }
         (Err(error), None) => return Err(error),
     };
-    report_pages(&site, old, &mut report);
-    let pages = site.brands().flat_map(|brand| brand.pages.pages());
     let read_rules = ReadRules {
         body_timeout: config.server.body_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -286,20 +316,6 @@ fn under_the_operator(brand: &Arc<Brand>, loader: &Loader<'_>) -> Arc<Brand> {
     Arc::new(brand)
 }
 
-/// The faults of brands, by id. The first one of a brand is reported.
-fn faults(report: &ReloadReport) -> BTreeMap<String, BrandFault> {
-    let mut faults = BTreeMap::new();
-    for problem in &report.problems {
-        if let Problem::Brand { brand, error, kept } = problem {
-            let fault = faults.entry(brand.clone());
-            let fault = fault.or_insert_with(|| BrandFault { reason: error.to_string(), is_served: *kept });
-            // A version that was kept may lose its Hosts to another brand.
-            fault.is_served &= kept;
-        }
-    }
-    faults
-}
-
 /// Why the first brand cannot be served.
 fn first_error(report: ReloadReport) -> LoadError {
     let errors = report.problems.into_iter().filter_map(|problem| match problem {
@@ -309,14 +325,43 @@ fn first_error(report: ReloadReport) -> LoadError {
     errors.into_iter().next().unwrap_or(LoadError::Site(SiteError::NoBrand))
 }
 
-/// Loads a brand. Returns the changes to its CRM, too.
-async fn load_brand(
+/// Loads a brand. `known` is its newest version.
+pub(crate) async fn load_brand(
+    context: &LoadContext<'_>,
+    config: &SiteConfig,
+    id: &str,
+    known: Option<&Arc<Brand>>,
+) -> Loaded {
+    let limits = config.limit_policy();
+    let loader = Loader {
+        sandbox: context.sandbox,
+        pages: context.pages,
+        limits: &limits,
+        operator: &config.brands,
+        progress: context.progress,
+    };
+    let known = known.filter(|known| known.outage.is_none());
+    match load_new(context, &loader, id, known).await {
+        Ok((brand, crm_changes)) => {
+            Loaded { brand: Arc::new(brand), crm_changes: Ok(crm_changes), kept: false }
+        }
+        Err(error) => {
+            let brand = match known {
+                Some(known) => under_the_operator(known, &loader),
+                None => Arc::new(loader.unavailable(id, &brand_dir(context, id))),
+            };
+            Loaded { brand, crm_changes: Err(error), kept: known.is_some() }
+        }
+    }
+}
+
+/// Loads the files of a brand. Returns the changes to its CRM, too.
+async fn load_new(
     context: &LoadContext<'_>,
     loader: &Loader<'_>,
     id: &str,
     known: Option<&Arc<Brand>>,
 ) -> Result<(Brand, Vec<String>), LoadError> {
-    let known = known.filter(|known| known.outage.is_none());
     let dir = brand_dir(context, id);
     let brand = loader.brand(id, &dir, known.map(Arc::as_ref)).await.map_err(LoadError::Site)?;
     let is_same = known.is_some_and(|known| known.crm_toml == brand.crm_toml);
@@ -336,14 +381,9 @@ async fn apply_crm(store: &dyn Store, brand: &str, text: &str) -> Result<Vec<Str
     Ok(changes)
 }
 
-/// Whether `brand` is the loaded brand that is already served, and not a new version of it.
-fn is_served(old: Option<&Live>, brand: &Arc<Brand>) -> bool {
-    old.is_some_and(|old| old.site.brands().any(|known| Arc::ptr_eq(known, brand)))
-}
-
-/// Counts brands and pages, and reports the pages of newly loaded brands.
-fn report_pages(site: &Site, old: Option<&Live>, report: &mut ReloadReport) {
-    for brand in site.brands().filter(|brand| !is_served(old, brand)) {
+/// Counts brands and pages, and reports the pages of new versions of brands.
+pub(crate) fn report_pages(site: &Site, is_new: impl Fn(&Arc<Brand>) -> bool, report: &mut ReloadReport) {
+    for brand in site.brands().filter(|brand| is_new(brand)) {
         report.pages_compiled += brand.compiled.len();
         report.compiled.extend(brand.compiled.iter().map(|file| (brand.id.clone(), file.clone())));
         let problems = brand.problems.iter().cloned();

@@ -1,14 +1,16 @@
 //! Reloads the site while it is served. Requests finish on the state with which they started.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinSet};
 
-use sluice_site::config::{self, ConfigError};
+use sluice_site::config::{self, ConfigError, SiteConfig};
+use sluice_site::{Brand, brand_ids};
 use sluice_text::printable::printable;
 
 use crate::app::App;
-use crate::load::{LoadError, ReloadReport, cache_keys, load};
+use crate::load::{Live, LoadError, Loaded, ReloadReport, cache_keys, load_brand, report_pages};
 
 /// Why nothing was reloaded. The text names the cause.
 #[derive(Debug, thiserror::Error)]
@@ -46,21 +48,78 @@ pub async fn reload(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
     app.runtime.spawn(async move { reload_here(&of_task).await }).await.map_err(ReloadError::Task)?
 }
 
+/// Brands are loaded at the same time, each by a task of its own. A brand whose pages take long to
+/// compile does not hold up the others: while it is loading, those that are ready go live.
 async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
-    let mut settings = app.settings.lock().await;
-    let fresh = config::read_site(&app.site_dir, std::env::vars()).map_err(ReloadError::Settings)?;
-    let (new, restarts) = settings.with(fresh);
-    let old = app.live();
-    let loaded = load(&app.load_context(), &new.in_use, Some(&old)).await;
-    let (live, mut report) = loaded.map_err(ReloadError::Load)?;
-    *settings = new;
-    report.problems.splice(0..0, restarts);
-    let keys = cache_keys(&live.site);
-    app.go_live(live);
-    let of_eviction = Arc::clone(app);
-    let evicted = tokio::task::spawn_blocking(move || of_eviction.pages.evict(&keys)).await;
-    evicted.map_err(ReloadError::Task)?;
+    let (new, restarts, config, ids, running) = {
+        // The lock keeps the order of the reloads: the one that reads the settings last decides.
+        let settings = app.settings.lock().await;
+        let fresh = config::read_site(&app.site_dir, std::env::vars()).map_err(ReloadError::Settings)?;
+        let (new, restarts) = settings.with(fresh);
+        let config = Arc::new(new.in_use.clone());
+        let ids = brand_ids(&app.site_dir).map_err(|error| ReloadError::Load(LoadError::Site(error)))?;
+        let running = app.reloads.begin(&ids, &config);
+        (new, restarts, config, ids, running)
+    };
+    let mut loading: JoinSet<_> =
+        ids.into_iter().map(|id| load_one(Arc::clone(app), Arc::clone(&config), id)).collect();
+    let mut report = ReloadReport::default();
+    report.problems.extend(restarts);
+    let mut all = Vec::new();
+    let mut are_ready = false;
+    let mut next_commit = Instant::now() + EARLY_AFTER;
+    loop {
+        match tokio::time::timeout_at(next_commit.into(), loading.join_next()).await {
+            Ok(None) => break,
+            Ok(Some(loaded)) => {
+                all.push(loaded.map_err(ReloadError::Task)?);
+                are_ready = true;
+            }
+            Err(_) => {
+                let began = Instant::now();
+                // The report is that of the end, when all brands are there.
+                if are_ready && let Err(error) = commit(app, &mut ReloadReport::default()) {
+                    tracing::debug!(%error, "the brands that are ready cannot go live before the others");
+                }
+                are_ready = false;
+                next_commit = Instant::now() + EARLY_AFTER.max(began.elapsed() * 10);
+            }
+        }
+    }
+    all.sort_by(|one, other| one.brand.id.cmp(&other.brand.id));
+    let new_version = |loaded: &Loaded| loaded.crm_changes.is_ok().then(|| Arc::clone(&loaded.brand));
+    let own: Vec<Arc<Brand>> = all.iter().filter_map(new_version).collect();
+    all.into_iter().for_each(|loaded| report.add(loaded));
+    let live = commit(app, &mut report).map_err(ReloadError::Load)?;
+    *app.settings.lock().await = new;
+    report_pages(&live.site, |brand| own.iter().any(|own| Arc::ptr_eq(own, brand)), &mut report);
+    if running.is_last() {
+        let keys = cache_keys(&live.site);
+        let of_eviction = Arc::clone(app);
+        let evicted = tokio::task::spawn_blocking(move || of_eviction.pages.evict(&keys)).await;
+        evicted.map_err(ReloadError::Task)?;
+    }
     Ok(report)
+}
+
+/// How long a reload waits for all brands before those that are ready go live.
+const EARLY_AFTER: Duration = Duration::from_millis(100);
+
+/// Loads one brand. Several reloads load a brand one after the other.
+async fn load_one(app: Arc<App>, config: Arc<SiteConfig>, id: String) -> Loaded {
+    let gate = app.reloads.gate(&id);
+    let _turn = gate.lock().await;
+    let _place = app.reloads.place().await;
+    let known = app.reloads.newest(&app.live(), &id);
+    let loaded = load_brand(&app.load_context(), &config, &id, known.as_ref()).await;
+    app.reloads.keep(&loaded);
+    loaded
+}
+
+/// Serves the newest version of each brand from now on.
+fn commit(app: &App, report: &mut ReloadReport) -> Result<Arc<Live>, LoadError> {
+    let context = app.load_context();
+    app.reloads.commit(&context, report, || app.live(), |live| app.go_live(live))
 }
 
 /// Calls [`reload`] and logs the result.

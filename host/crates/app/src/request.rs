@@ -26,9 +26,9 @@ use sluice_site::table::RouteMatch;
 use crate::load::Live;
 
 pub use body::{Body, BodyFault};
+pub use parts::TooManyParts;
 pub use target::requested_host;
 
-pub use parts::TooManyParts;
 use body::read_body;
 use conditions::Conditions;
 
@@ -82,10 +82,10 @@ pub struct PageRequest {
     pub origin: Origin,
     /// The headers that decide how, and whether, a body is sent.
     pub conditions: Conditions,
-}
-
     /// Whether the client asks for JSON and not for HTML.
     pub prefers_json: bool,
+}
+
 /// The request line and the headers of a request.
 struct Head<'a> {
     method: Method,
@@ -219,18 +219,15 @@ impl PageRequest {
             ip: client.ip,
             is_https: client.is_https,
             conditions: Conditions::default(),
+            prefers_json: accept::prefers_json(headers),
             origin: Origin {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
                 sec_fetch_dest: text(header::HeaderName::from_static("sec-fetch-dest")),
-            prefers_json: accept::prefers_json(headers),
                 origin: text(header::ORIGIN),
             },
         }
     }
 
-    /// Drops a body that is larger than the page allows.
-    pub fn bound_body(&mut self, bytes_max: usize) {
-        if matches!(&self.body, Body::Json(bytes) | Body::Form(bytes) if bytes.len() > bytes_max) {
     /// The names and raw values of the cookies, in the order in which they were sent.
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
         self.cookie_lines.iter().flat_map(|line| cookies::pairs(line))
@@ -241,6 +238,9 @@ impl PageRequest {
         self.cookies().next().is_some()
     }
 
+    /// Drops a body that is larger than the page allows.
+    pub fn bound_body(&mut self, bytes_max: usize) {
+        if matches!(&self.body, Body::Json(bytes) | Body::Form(bytes) if bytes.len() > bytes_max) {
             self.body = Body::Dropped;
         }
     }
@@ -413,10 +413,10 @@ mod tests {
             is_https: false,
             origin: Origin::default(),
             conditions: Conditions::default(),
+            prefers_json: false,
         }
     }
 
-            prefers_json: false,
     #[test]
     fn scripts_see_the_request_as_a_plain_object() {
         let route = RouteMatch { params: vec![("slug".into(), "x".into())], slug: "x".into() };

@@ -1,6 +1,8 @@
 //! Finds misspelled directives, and blocks that no layout prints. Neither is an error of the
 //! template: the former is printed as text, and the latter is not printed at all.
 
+use std::collections::HashSet;
+
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_template::{self as template, Includes as _, Outline};
 use sluice_text::source::Source;
@@ -60,7 +62,7 @@ fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnosti
 /// Finds blocks that no layout prints: `@block("contents")` in a page whose layout has
 /// `@yield("content")`.
 pub(crate) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>) -> Vec<Diagnostic> {
-    let mut yields = Vec::new();
+    let mut yields: Vec<String> = Vec::new();
     let mut next = shown.extends.clone();
     for _ in 0..DEPTH_MAX {
         let Some(name) = next.take() else { break };
@@ -73,7 +75,8 @@ pub(crate) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>
     if yields.is_empty() {
         return Vec::new();
     }
-    let unshown = shown.blocks.iter().filter(|(name, _)| !yields.contains(name));
+    let printed: HashSet<&String> = yields.iter().collect();
+    let unshown = shown.blocks.iter().filter(|(name, _)| !printed.contains(name));
     let found = unshown.map(|(name, at)| {
         let near = suggest::nearest(name, yields.iter().map(String::as_str));
         let help = match near {

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluice_crm::CrmSchema;
-use sluice_limits::Limits;
 use sluice_page::PageSource;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_page::failures::ScriptFiles;
 use sluice_page::modules::{self, CompileError, ModuleSource as _, ScriptFile};
-use sluice_sandbox::compile::{Compiled, Unit};
+use sluice_sandbox::compile::{CompileQuota, Compiled, Unit};
 use sluice_sandbox::outcome::{Failure, ImportFault};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_text::source::Source;
@@ -88,11 +87,12 @@ impl Scripts {
             script.unwrap_or_else(|| ScriptFile { source: Arc::new(source), script: String::new().into() });
         let facts = script::facts(&script.script);
         let before = self.found.len();
+        let mut quota = CompileQuota::new(&limits, brand.id);
         for block in &blocks {
-            self.parse(sandbox, block, None, &limits).await?;
+            self.parse(sandbox, block, None, &mut quota).await?;
         }
         if self.found.len() == before && has_script {
-            self.parse(sandbox, &script, Some(&facts), &limits).await?;
+            self.parse(sandbox, &script, Some(&facts), &mut quota).await?;
         }
         let is_broken = self.found.len() > before;
         self.all.push(Scripted { code, file: script, facts, html, has_script, is_broken });
@@ -106,11 +106,11 @@ impl Scripts {
         sandbox: &Sandbox,
         file: &ScriptFile,
         facts: Option<&Facts>,
-        limits: &Limits,
+        quota: &mut CompileQuota,
     ) -> Result<(), SandboxError> {
         let unit =
             Unit { code: String::new(), file: file.source.file.clone(), source: file.script.to_string() };
-        let Compiled::Failed(failure) = sandbox.compile(&[unit], limits).await? else { return Ok(()) };
+        let Compiled::Failed(failure) = sandbox.compile(&[unit], quota).await? else { return Ok(()) };
         let own = facts.is_none().then(|| script::facts(&file.script));
         let syntax = facts.or(own.as_ref()).map(|facts| facts.syntax.as_slice()).unwrap_or_default();
         if failure.name != "SyntaxError" {
@@ -148,7 +148,9 @@ impl Scripts {
         }
         for script in self.all.iter().filter(|script| script.has_script && !script.is_broken) {
             let limits = brand.limits(&path_of(&script.file.source.file));
-            let linked = modules::compile(sandbox, script.file.clone(), brand.folder, &limits).await;
+            let mut quota = CompileQuota::new(&limits, brand.id);
+            let linked =
+                modules::compile(sandbox, script.file.clone(), brand.folder, &limits, &mut quota).await;
             match linked {
                 Ok(_) => {}
                 Err(CompileError::Host(error)) => return Err(error),

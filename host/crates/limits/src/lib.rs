@@ -141,7 +141,6 @@ limits! {
     /// Size of a request body that the script gets, in bytes. For a larger body, `request.body` is
     /// `null`.
     body_bytes_max: usize = 64 << 10, "bytes";
-    /// Number of template variables that a run can set. Beyond it, `setVariable` returns `false`.
     /// Number of parameters in the query of a request. A request with more gets status 400, and
     /// its script does not run.
     query_parameters_max: usize = 256, "parameters";
@@ -151,6 +150,7 @@ limits! {
     /// Number of values in a JSON body, nested ones included, or of fields in a form. A request
     /// with more gets status 400, and its script does not run.
     body_nodes_max: usize = 20_000, "values";
+    /// Number of template variables that a run can set. Beyond it, `setVariable` returns `false`.
     variables_max: usize = 256, "keys";
     /// Size of all template variables of a run, in bytes. Beyond it, `setVariable` returns `false`.
     variable_bytes_max: usize = 1 << 20, "bytes";

@@ -27,6 +27,8 @@ const RAW_TEXT: &str =
     "script, style, textarea, title, noscript, xmp, iframe, noembed, noframes, plaintext, template";
 /// Text that an author may write to close a comment that has already ended.
 const COMMENT_ENDS: [&str; 5] = ["-->", "--!>", "]]>", "?>", ">"];
+/// How many backend scripts a file can have.
+const SCRIPTS_MAX: usize = 100;
 /// How often the visible rest of a file is searched for scripts. Each search removes what
 /// it finds, and that may join the two sides into a new script tag. If the last search still
 /// finds one, the whole file is hidden.
@@ -59,10 +61,16 @@ pub enum Misplaced {
     CommentEndsInside,
 }
 
-/// The HTML parser gave up on a file.
+/// A file is not split into parts.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTML cannot be parsed: {0}")]
-pub struct HtmlError(#[from] RewritingError);
+pub enum HtmlError {
+    /// The HTML parser gave up on it.
+    #[error("the HTML cannot be parsed: {0}")]
+    Parser(#[from] RewritingError),
+    /// It has too many backend scripts. Each is compiled by itself.
+    #[error("a file can have at most {max} backend scripts: join some of them", max = SCRIPTS_MAX)]
+    TooManyScripts,
+}
 
 impl Extracted {
     /// Notes a misplaced script, unless an earlier one in the file is known.
@@ -76,7 +84,7 @@ impl Extracted {
 /// Finds the backend scripts of `html`.
 ///
 /// # Errors
-/// The HTML parser gave up.
+/// The HTML parser gave up, or there are too many scripts.
 pub fn extract(html: &str) -> Result<Extracted, HtmlError> {
     let parsed = parse(html)?;
     let scripts = Tags::named("script", html);
@@ -138,6 +146,8 @@ fn saw_browser_script(found: &Rc<RefCell<BrowserScripts>>, el: &mut Element<'_, 
 struct Parsed {
     /// Sorted by where they begin.
     spans: Vec<Span>,
+    /// How many backend scripts HTML recognizes.
+    scripts: usize,
     /// Where a self-closing start tag of a backend script begins in SVG or MathML.
     self_closed: HashSet<usize>,
 }
@@ -164,7 +174,8 @@ fn parse(html: &str) -> Result<Parsed, HtmlError> {
     let settings = Settings::new()
         .append_element_content_handler(element!(RAW_TEXT, |el| {
             saw_element(&found, el, html.len());
-            Ok(())
+            // An error ends the parsing.
+            if found.borrow().scripts > SCRIPTS_MAX { Err("too many scripts".into()) } else { Ok(()) }
         }))
         .append_document_content_handler(doc_comments!(|comment| {
             let whole = comment.source_location().bytes();
@@ -174,8 +185,11 @@ fn parse(html: &str) -> Result<Parsed, HtmlError> {
         }))
         .with_strict(false);
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
-    rewriter.write(html.as_bytes())?;
-    rewriter.end()?;
+    let parsed = rewriter.write(html.as_bytes()).and_then(|()| rewriter.end());
+    if found.borrow().scripts > SCRIPTS_MAX {
+        return Err(HtmlError::TooManyScripts);
+    }
+    parsed?;
     Ok(found.take())
 }
 
@@ -198,9 +212,10 @@ fn saw_element(found: &Rc<RefCell<Parsed>>, el: &mut Element<'_, '_>, file_end: 
     let kind = if is_backend { Kind::Script } else { Kind::Raw(name) };
     let span = Span { kind, whole: tag.start..file_end, content: tag.end..file_end };
     let index = {
-        let spans = &mut found.borrow_mut().spans;
-        spans.push(span);
-        spans.len() - 1
+        let found = &mut *found.borrow_mut();
+        found.scripts += usize::from(is_backend);
+        found.spans.push(span);
+        found.spans.len() - 1
     };
     let found = Rc::clone(found);
     if let Some(handlers) = el.end_tag_handlers() {

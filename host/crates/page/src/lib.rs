@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use sluice_limits::Limits;
 use sluice_sandbox::cache::CacheKey;
-use sluice_sandbox::compile::{Compiled, Unit};
+use sluice_sandbox::compile::{CompileQuota, Compiled, Unit};
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::{Sandbox, Script};
 use sluice_session::rate::Rate;
@@ -37,14 +37,17 @@ use script_file::ScriptFile;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// The page, with everything that the script did before it failed.
+    /// The page if a GET request made the script throw an ordinary exception, and otherwise a plain
+    /// response with status 500. A run that exceeded a limit always gets the latter, because
+    /// a visitor may be able to cause that. So do a POST, a page without markup, a page that does
+    /// not compile, and a request that asks for JSON.
     #[default]
-    Page,
-    /// A plain response with status 500.
-    Error,
     Auto,
     /// The page, with everything that the script did before it failed. Visitors who can make the
     /// script fail then see everything that the script should protect.
+    Page,
+    /// A plain response with status 500.
+    Error,
 }
 
 /// A page as visitors get it: its settings, and a reference to its content.
@@ -81,11 +84,11 @@ pub struct PageContent {
     pub script: PageScript,
     /// The page's template, or why it does not compile.
     pub template: Result<Template, Failure>,
+    /// Whether the page's file contains anything besides scripts.
+    pub has_markup: bool,
 }
 
 /// The script of a page.
-    /// Whether the page's file contains anything besides scripts.
-    pub has_markup: bool,
 pub enum PageScript {
     /// The page has no backend script.
     None,
@@ -132,14 +135,14 @@ pub struct PageSource {
 }
 
 impl PageSource {
-    /// Splits a page file into its script and its template.
-    ///
-    /// # Errors
     /// Whether the page has anything besides scripts and white space.
     pub fn has_markup(&self) -> bool {
         has_markup(&self.html)
     }
 
+    /// Splits a page file into its script and its template.
+    ///
+    /// # Errors
     /// The HTML parser gave up on the file.
     pub fn new(source: Source) -> Result<Self, Failure> {
         let extracted = extract(&source.text).map_err(|error| at(&source, 0, "HtmlError", &error))?;
@@ -160,7 +163,8 @@ impl PageSource {
     }
 
     /// Compiles the script with everything that it imports into a page component. The
-    /// result is `None` if the page has no script.
+    /// result is `None` if the page has no script. Pages of the same `brand` share the
+    /// sandboxes in which scripts are compiled.
     ///
     /// # Errors
     /// [`CompileError::Author`] for a mistake in the author's files, with positions in
@@ -170,15 +174,17 @@ impl PageSource {
         sandbox: &Sandbox,
         modules: &(dyn ModuleSource + Sync),
         limits: &Limits,
+        brand: &str,
     ) -> Result<Option<BuiltPage>, CompileError> {
         if let Some(failure) = &self.misplaced {
             return Err(CompileError::Author(failure.clone()));
         }
         let Some(script) = &self.script else { return Ok(None) };
+        let mut quota = CompileQuota::new(limits, brand);
         for block in &self.blocks {
-            check_alone(sandbox, block, limits).await?;
+            check_alone(sandbox, block, &mut quota).await?;
         }
-        let graph = modules::compile(sandbox, script.clone(), modules, limits).await?;
+        let graph = modules::compile(sandbox, script.clone(), modules, limits, &mut quota).await?;
         let component = sandbox
             .parts
             .page(&graph.bytecode, &graph.source_hash)
@@ -187,17 +193,21 @@ impl PageSource {
     }
 }
 
-/// Checks that a block parses by itself: a statement cannot begin in one block and end in
-/// another.
-async fn check_alone(sandbox: &Sandbox, block: &ScriptFile, limits: &Limits) -> Result<(), CompileError> {
-    let unit =
-        Unit { code: String::new(), file: block.source.file.clone(), source: block.script.to_string() };
-    match sandbox.compile(&[unit], limits).await? {
 /// Whether a page has anything besides scripts and white space. `html` has holes for the scripts.
 pub fn has_markup(html: &str) -> bool {
     html.chars().any(|c| c != HOLE && !c.is_whitespace())
 }
 
+/// Checks that a block parses by itself: a statement cannot begin in one block and end in
+/// another.
+async fn check_alone(
+    sandbox: &Sandbox,
+    block: &ScriptFile,
+    quota: &mut CompileQuota,
+) -> Result<(), CompileError> {
+    let unit =
+        Unit { code: String::new(), file: block.source.file.clone(), source: block.script.to_string() };
+    match sandbox.compile(&[unit], quota).await? {
         // Imports are resolved when the whole page is compiled.
         Compiled::Bytecode(_) | Compiled::Incomplete(_) => Ok(()),
         Compiled::Failed(failure) => {
@@ -215,9 +225,15 @@ pub struct CompiledPage {
     pub machine_code: Vec<u8>,
 }
 
-/// Compiles a page file for serving. If the script or the template does not compile, the
-/// content holds the reason.
-pub async fn compile<F>(sandbox: &Sandbox, source: Source, files: &F, limits: &Limits) -> CompiledPage
+/// Compiles a page file of `brand` for serving. If the script or the template does not compile,
+/// the content holds the reason.
+pub async fn compile<F>(
+    sandbox: &Sandbox,
+    source: Source,
+    files: &F,
+    limits: &Limits,
+    brand: &str,
+) -> CompiledPage
 where
     F: ModuleSource + Includes + Sync,
 {
@@ -227,7 +243,7 @@ where
         Err(failure) => return CompiledPage::broken(failure),
     };
     let template = Template::compile(&file, &parts.html, files).map_err(template_failure);
-    let built = match parts.build(sandbox, files, limits).await {
+    let built = match parts.build(sandbox, files, limits, brand).await {
         Ok(None) => Ok((PageScript::None, Vec::new())),
         Ok(Some(built)) => sandbox
             .load_and_keep(&built.component)

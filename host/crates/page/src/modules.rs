@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use sluice_kit::hex::hex;
 use sluice_limits::Limits;
-use sluice_sandbox::compile::{Compiled, Missing, Unit};
+use sluice_sandbox::compile::{CompileQuota, Compiled, Missing, Unit};
 use sluice_sandbox::outcome::{Failure, ImportFault};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_text::source::Source;
@@ -55,7 +55,7 @@ pub enum CompileError {
     Host(#[from] SandboxError),
 }
 
-/// Compiles `page` and the modules that it imports.
+/// Compiles `page` and the modules that it imports, within `quota`.
 ///
 /// # Errors
 /// [`CompileError::Author`] for a mistake in the author's files, with file, line and column
@@ -65,11 +65,12 @@ pub async fn compile(
     page: ScriptFile,
     modules: &(dyn ModuleSource + Sync),
     limits: &Limits,
+    quota: &mut CompileQuota,
 ) -> Result<Graph, CompileError> {
     let mut units = vec![unit("", &page)];
     let mut files = BTreeMap::from([(page.source.file.clone(), page)]);
     for _ in 0..=limits.import_depth_max {
-        match sandbox.compile(&units, limits).await? {
+        match sandbox.compile(&units, quota).await? {
             Compiled::Bytecode(bytecode) => {
                 let source_hash = hash(&units);
                 return Ok(Graph { bytecode, files: ScriptFiles::new(files), source_hash });

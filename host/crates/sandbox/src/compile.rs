@@ -1,7 +1,7 @@
 //! Compiles JavaScript to bytecode. The engine does this inside a sandbox, because sources are
 //! hostile, too.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_limits::Limits;
 
@@ -23,23 +23,44 @@ pub enum Compiled {
     Failed(Failure),
 }
 
+/// What compiling one page may still use. All compilations that the page needs share it: of each
+/// script block by itself, and of each level of imports.
+pub struct CompileQuota {
+    /// The limits of the page, with the limits of its runs replaced by those of its compilation.
+    limits: Limits,
+    brand: String,
+    fuel: u64,
+    wall: Duration,
+}
+
+impl CompileQuota {
+    /// The quota of a page of `brand`. Brands share the sandboxes in which pages are compiled.
+    pub fn new(limits: &Limits, brand: &str) -> Self {
+        let limits = of_compilation(limits);
+        let (fuel, wall) = (limits.fuel, Duration::from_millis(limits.wall_ms_max));
+        Self { limits, brand: brand.to_owned(), fuel, wall }
+    }
+}
+
 impl Sandbox {
     /// Compiles and links `units` without evaluating them. The page must be the first unit.
     ///
     /// # Errors
     /// The host failed. Mistakes of the author are [`Compiled::Failed`].
-    pub async fn compile(&self, units: &[Unit], limits: &Limits) -> Result<Compiled, SandboxError> {
-        // Cannot fail: the semaphore is never closed.
-        let _place = self.compilations.acquire().await;
-        let limits = of_compilation(limits);
+    pub async fn compile(&self, units: &[Unit], quota: &mut CompileQuota) -> Result<Compiled, SandboxError> {
+        let _place = self.compilations.take(&quota.brand, 0).await.ok_or(SandboxError::Busy)?;
+        let started = Instant::now();
+        let CompileQuota { limits, fuel, wall, .. } = quota;
         let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);
-        let state = RunState::new(RunContext::default(), limiter, limits.fuel);
-        let mut store = self.store(state, limits.fuel)?;
-        let answer = tokio::time::timeout(Duration::from_millis(limits.wall_ms_max), async {
+        let state = RunState::new(RunContext::default(), limiter, *fuel);
+        let mut store = self.store(state, *fuel)?;
+        let answer = tokio::time::timeout(*wall, async {
             let engine = self.compiler.instantiate_async(&mut store).await?;
             engine.sluice_page_compiler().call_compile(&mut store, units).await
         })
         .await;
+        *fuel = store.get_fuel()?;
+        *wall = wall.saturating_sub(started.elapsed());
         let failed = |name: &str, message: String| Ok(Compiled::Failed(Failure::new(name, message)));
         let heap_was_full = store.data().limiter.heap_was_full(limits.heap_bytes_max);
         match answer {
@@ -54,7 +75,7 @@ impl Sandbox {
                 stack: failure.stack,
                 import: None,
             })),
-            Ok(Err(trap)) => match ended_by(&trap, &limits, heap_was_full) {
+            Ok(Err(trap)) => match ended_by(&trap, limits, heap_was_full) {
                 Some((_, failure)) => failed(&failure.name, format!("while compiling: {}", failure.message)),
                 None => Err(trap.into()),
             },

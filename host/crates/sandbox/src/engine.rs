@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
 
@@ -34,8 +33,11 @@ pub(crate) const HOSTCALL_BYTES_MAX: usize = 16 << 20;
 /// deeply nested source text and JSON reach this limit, which traps.
 const WASM_STACK_BYTES: usize = 4 << 20;
 const ASYNC_STACK_BYTES: usize = 5 << 20;
-/// Pages are compiled in sandboxes of their own, at most this many at a time.
-const COMPILATIONS_MAX: u32 = 2;
+/// Pages are compiled in sandboxes of their own, at most this many at a time. One brand gets all but
+/// one of them at most, so that others need not wait for a brand whose pages take long.
+const COMPILATIONS_MAX: u32 = 4;
+/// How long a compilation waits for its turn. This is longer than a process lives.
+const LONGEST_WAIT: Duration = Duration::from_secs(1 << 30);
 /// The host's state for one component. The engine needs about a tenth of this.
 const INSTANCE_BYTES_MAX: usize = 256 << 10;
 
@@ -74,7 +76,8 @@ pub struct Sandbox {
     engine: Engine,
     linker: Linker<RunState>,
     pub(super) compiler: EnginePre<RunState>,
-    pub(super) compilations: Semaphore,
+    /// Admits compilations of scripts.
+    pub(super) compilations: Slots,
     /// Admits runs.
     pub slots: Slots,
     /// Continues runs that take longer than a millisecond.
@@ -133,13 +136,17 @@ impl Sandbox {
         let memory = Memory::new(config.process_bytes_max);
         let queue = |slots| {
             let (waiting_max, wait_max) = (config.queue_requests_max, config.queue_wait);
-            Slots::new(SlotsConfig { slots, waiting_max, wait_max }, Arc::clone(&memory))
+            let config = SlotsConfig { slots, waiting_max, wait_max };
+            Slots::new(config, Arc::clone(&memory))
         };
         let slots = queue(config.concurrent_runs_max as usize);
         let renderings = queue(std::thread::available_parallelism().map_or(1, usize::from));
         let long_runs = LongWork::start("sluice-runs").map_err(SandboxError::Threads)?;
         let long_calls = LongWork::start("sluice-calls").map_err(SandboxError::Threads)?;
-        let compilations = Semaphore::new(COMPILATIONS_MAX as usize);
+        // Compilations wait for as long as it takes: nobody else compiles their pages.
+        let compilations =
+            SlotsConfig { slots: COMPILATIONS_MAX as usize, waiting_max: usize::MAX, wait_max: LONGEST_WAIT };
+        let compilations = Slots::new(compilations, Arc::clone(&memory));
         Ok(Self {
             engine,
             linker,

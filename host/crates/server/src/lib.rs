@@ -309,8 +309,12 @@ async fn travel(
 /// Reloads the site at each SIGHUP.
 async fn reload_on(mut hangup: Signal, app: Arc<App>) {
     while hangup.recv().await.is_some() {
-        // `reload_and_log` has already logged what failed.
-        drop(reload_and_log(&app).await);
+        let app = Arc::clone(&app);
+        // A brand that takes long to load must not keep later changes of others waiting.
+        tokio::spawn(async move {
+            // `reload_and_log` has already logged what failed.
+            drop(reload_and_log(&app).await);
+        });
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) pages: &'a PageStore,
     pub(crate) folder: &'a BrandFolder,
+    /// The brand's id.
+    pub(crate) brand: &'a str,
     pub(crate) progress: &'a Progress,
 }
 
@@ -112,7 +114,7 @@ impl Compiler<'_> {
         let (file, text) = (source.file.clone(), source.text.clone());
         let recorder = Recorder::new(self.folder);
         let CompiledPage { content, machine_code } =
-            page::compile(self.sandbox, source, &recorder, &limits).await;
+            page::compile(self.sandbox, source, &recorder, &limits, self.brand).await;
         let used = recorder.used();
         self.progress.step();
         if !content.problems().is_empty() {

@@ -213,6 +213,7 @@ impl Loader<'_> {
             sandbox: self.sandbox,
             pages: self.pages,
             folder: &loading.folder,
+            brand: id,
             progress: self.progress,
         };
         let compiled = compiler.compile(changed).await?;
@@ -300,7 +301,7 @@ pub async fn again(sandbox: &Sandbox, brand: &Brand, page: &Page) -> PageContent
         Err(error) => return broken_by(&page.file, &error),
     };
     match folder.source(&page.file) {
-        Ok(source) => page::compile(sandbox, source, &folder, &page.limits).await.content,
+        Ok(source) => page::compile(sandbox, source, &folder, &page.limits, &brand.id).await.content,
         Err(error) => broken_by(&page.file, &error),
     }
 }

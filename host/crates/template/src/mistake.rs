@@ -113,6 +113,8 @@ pub(crate) enum Mistake {
     SourceBytes(usize),
     #[error("{name} is larger than {max} bytes (source_bytes_max)")]
     IncludeBytes { name: String, max: usize },
+    #[error("a file can have at most {0} @block and @yield directives")]
+    Blocks(usize),
     #[error("the page has more than {0} parts (nodes_max)")]
     Nodes(usize),
     #[error("blocks and components nest at most {0} deep")]

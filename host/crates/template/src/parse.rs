@@ -16,6 +16,9 @@ use condition::Owner;
 /// How deep directives and conditional elements may nest in one file.
 pub(super) const NESTING_MAX: usize = 48;
 
+/// How many `@block`s and `@yield`s one file can have.
+pub(super) const BLOCKS_MAX: usize = 1_000;
+
 /// The names that every page, layout and component has.
 pub const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "request", "route_params"];
 
@@ -59,6 +62,7 @@ pub(super) fn parse(file: u32, source: &str, known: Known<'_>) -> Checked<Docume
         knows_all: matches!(known, Known::All),
         frames: Vec::new(),
         nodes: Vec::new(),
+        blocks: 0,
         extends: None,
     };
     let mut tokens = tokens.into_iter();
@@ -84,6 +88,8 @@ struct Parser<'s> {
     frames: Vec<Frame>,
     /// The nodes so far of the innermost open frame.
     nodes: Vec<Node>,
+    /// The number of `@block`s and `@yield`s so far.
+    blocks: usize,
     extends: Option<Named>,
 }
 
@@ -177,7 +183,10 @@ impl Parser<'_> {
                 }
                 Ok(())
             }
-            Directive::Block(block) => self.open(FrameKind::Block { block }, pos),
+            Directive::Block(block) => {
+                self.count_block(pos)?;
+                self.open(FrameKind::Block { block }, pos)
+            }
             Directive::EndBlock => {
                 let is_block = |kind: &FrameKind| matches!(kind, FrameKind::Block { .. });
                 let frame = self.close(pos, "@endblock", "a @block", is_block)?;
@@ -187,10 +196,16 @@ impl Parser<'_> {
                 Ok(())
             }
             Directive::Yield { block, default } => {
+                self.count_block(pos)?;
                 self.nodes.push(Node::Yield { block, default });
                 Ok(())
             }
         }
+    }
+
+    fn count_block(&mut self, pos: Pos) -> Checked<()> {
+        self.blocks += 1;
+        if self.blocks > BLOCKS_MAX { Err(Problem::new(pos, Mistake::Blocks(BLOCKS_MAX))) } else { Ok(()) }
     }
 
     fn open(&mut self, kind: FrameKind, pos: Pos) -> Checked<()> {

@@ -4,6 +4,7 @@
 use sluice_limits::Limits;
 use sluice_page::failures::ScriptFiles;
 use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile, UnreadableModule};
+use sluice_sandbox::compile::CompileQuota;
 use sluice_sandbox::{Sandbox, SandboxError, Script};
 use sluice_site::BrandFolder;
 use sluice_text::source::Source;
@@ -56,7 +57,8 @@ pub(super) async fn compile(
     let (import_depth_max, imports_max) =
         (limits.import_depth_max + 1, limits.imports_max.max(RUNNER_IMPORTS));
     let limits = Limits { import_depth_max, imports_max, ..limits.clone() };
-    let graph = match modules::compile(sandbox, runner, &modules, &limits).await {
+    let mut quota = CompileQuota::new(&limits, "");
+    let graph = match modules::compile(sandbox, runner, &modules, &limits, &mut quota).await {
         Ok(graph) => graph,
         Err(CompileError::Author(failure)) => return Err(failure.into()),
         Err(CompileError::Host(error)) => return Err(HostError::from(error).into()),

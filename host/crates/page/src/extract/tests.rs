@@ -325,3 +325,15 @@ fn hides_backend_source_in_any_surroundings() {
         );
     }
 }
+
+#[test]
+fn rejects_more_scripts_than_a_file_can_have() {
+    let scripts = |count: usize| "<script scope=backend>f()</script>".repeat(count);
+    assert_eq!(extract(&scripts(100)).unwrap().blocks.len(), 100);
+    for count in [101, 15_000] {
+        let error = extract(&scripts(count)).unwrap_err();
+        assert_eq!(error.to_string(), "a file can have at most 100 backend scripts: join some of them");
+    }
+    // Scripts of the browser do not count.
+    assert!(extract(&"<script>f()</script>".repeat(1_000)).is_ok());
+}

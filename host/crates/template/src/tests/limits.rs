@@ -61,6 +61,18 @@ fn rejects_nesting_over_the_limit() {
 }
 
 #[test]
+fn rejects_more_blocks_than_a_file_can_have() {
+    let limit = "a file can have at most 1000 @block and @yield directives";
+    let blocks = |count| (0..count).map(|n| format!("@block(\"b{n}\")x@endblock")).collect::<String>();
+    assert_eq!(limited(&blocks(1_000), TemplateLimits::default()), "x".repeat(1_000));
+    for count in [1_001, 80_000] {
+        assert!(limited(&blocks(count), TemplateLimits::default()).ends_with(limit), "{count}");
+        let yields = "@yield(\"a\")".repeat(count);
+        assert!(limited(&yields, TemplateLimits::default()).ends_with(limit), "{count}");
+    }
+}
+
+#[test]
 fn rejects_sources_and_nodes_over_the_limit() {
     let limits = TemplateLimits { source_bytes_max: 3, ..TemplateLimits::default() };
     assert_eq!(limited("abc", limits.clone()), "abc");

@@ -371,12 +371,13 @@ mod tests {
 
     #[test]
     fn rejects_keys_and_bytes_just_over_the_limits() {
-        let limits = Limits { session_keys_max: 2, session_bytes_max: 12, ..Limits::default() };
+        let limits = Limits { session_keys_max: 2, session_bytes_max: 2_008, ..Limits::default() };
+        let text = |bytes| json!("x".repeat(bytes));
         let mut session = Session::default();
-        // 1 byte of key, 1 + 4 of text: 6 bytes each.
-        assert_eq!(session.set("a", json!("aaaa"), &limits), Ok(()));
-        assert_eq!(session.set("b", json!("bbbbb"), &limits), Err(SessionRefusal::Bytes(13, 12)));
-        assert_eq!(session.set("b", json!("bbbb"), &limits), Ok(()));
+        // 1 byte of key, 3 + 1,000 of text: 1,004 bytes each.
+        assert_eq!(session.set("a", text(1_000), &limits), Ok(()));
+        assert_eq!(session.set("b", text(1_001), &limits), Err(SessionRefusal::Bytes(2_009, 2_008)));
+        assert_eq!(session.set("b", text(1_000), &limits), Ok(()));
         assert_eq!(session.set("c", json!(1), &limits), Err(SessionRefusal::Keys(3, 2)));
         assert_eq!(session.set("a", Value::Null, &limits), Ok(()));
         assert_eq!(session.set("c", json!("cccc"), &limits), Ok(()));

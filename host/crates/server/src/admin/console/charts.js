@@ -31,6 +31,8 @@
         x: { range: (plot, first, last) => (times.length > 1 ? [first, last] : [first - 450, first + 450]) },
         y: { range: (plot, least, most) => [0, most > 0 ? most * 1.05 : 1] },
       },
+      // The last time is wider than the room that uPlot leaves for half of it.
+      padding: [null, 28, null, null],
       axes: [{ ...axis, space: 64 }, { ...axis, size: 72, values: (plot, values) => values.map(write[quantity]) }],
       series: [
         { label: "at" },

@@ -116,6 +116,56 @@ fn answers_503_without_cookies_when_the_session_cannot_be_saved() {
     assert_eq!(visit("/who", &cookie).body, "null", "a request with the status 200 logged out");
 }
 
+#[test]
+fn failed_save_queues_no_writes_and_keeps_tokens_usable() {
+    let page = "<script scope=\"backend\">
+        const { who, mint, token, n } = request.query;
+        if (who) session.setCustomer({ email: who });
+        if (mint) response.send(session.getToken());
+        if (token) session.setFromToken(token);
+        if (n) setCrmField({ slug: 'leads', referenceId: n, fieldKey: 'n', value: n, async: true });
+        response.json(getUser().email);
+    </script>";
+    let site = TestSite::with(&[("pages/index.html", page), ("crm.toml", "[[entity]]\nslug = 'leads'\n")]);
+    let server = Server::start(site.path());
+    let visit = |path: &str, cookie: &str| Request::get(path).header("cookie", cookie).send(server.address);
+    let ann = visit("/?who=ann@example.com", "").session_cookie().unwrap();
+    let bob = visit("/?who=bob@example.com", "").session_cookie().unwrap();
+    let token = || visit("/?mint=1", &ann).body;
+    let by_url = format!("/?ef_session={}", token());
+    let in_script = token();
+    let by_script = format!("/?token={in_script}&n=1");
+    let database = rusqlite::Connection::open(server.data_dir().join("sluice.db")).unwrap();
+    let rows = |table: &str| -> u32 {
+        database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+
+    // Another process holds the database's write lock.
+    let lock = rusqlite::Connection::open(server.data_dir().join("sluice.db")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = std::thread::scope(|scope| {
+        let requests = [(&*by_url, &*bob), (&*by_script, &*bob), ("/?n=2", "")];
+        let sent = requests.map(|(path, cookie)| scope.spawn(move || visit(path, cookie)));
+        sent.map(|sent| sent.join().unwrap())
+    });
+    for answer in refused {
+        assert_eq!((answer.status, answer.header("set-cookie")), (503, None), "{}", answer.body);
+    }
+    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
+    assert_eq!((rows("job"), rows("used_token")), (0, 0), "nothing of the three requests is stored");
+    assert_eq!(visit("/", &bob).body, r#""bob@example.com""#, "bob's session is as it was");
+
+    let login = visit(&by_url, &bob);
+    let cookie = login.session_cookie().unwrap();
+    assert_eq!((login.status, &*visit("/", &cookie).body), (303, r#""ann@example.com""#));
+    assert_eq!(visit("/", &bob).body, "null", "the login ended bob's session");
+    assert_eq!(visit(&by_script, "").body, r#""ann@example.com""#, "the script's token works, too");
+    assert_eq!((rows("job"), rows("used_token")), (1, 2));
+    assert_eq!(visit(&by_url, "").session_cookie(), None, "a token works once");
+    assert_eq!(visit(&format!("/?token={in_script}"), "").body, "null", "a token works once");
+}
+
 /// The contents of the database and the browser after a step.
 #[derive(Debug, PartialEq)]
 struct Owner {

@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("template", &[]),
     ("crm", &["limits"]),
-    ("session", &["limits"]),
+    ("session", &["crm", "limits"]),
     ("store", &["crm", "session"]),
     ("sandbox", &["crm", "session", "limits", "telemetry"]),
     ("runs", &["sandbox"]),
@@ -45,7 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
-    ("journey", &["app", "site", "page", "sandbox", "session", "template", "telemetry"]),
+    ("journey", &["app", "site", "page", "sandbox", "session", "crm", "template", "telemetry"]),
     (
         "server",
         &[

@@ -9,6 +9,7 @@ use sluice_crm::{
     CrmCaps, CrmSchema, CrmStore as _, CrmWrite, Destination, JobEnd, JobStore as _, Line, Named, Reference,
     Slug,
 };
+use sluice_session::{RunCommit, SessionStore as _};
 use sluice_store::Store as _;
 use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 
@@ -80,9 +81,8 @@ pub(crate) fn park_two(data: &Path) -> Vec<i64> {
         for id in ["7", "8\u{1b}"] {
             // A write is queued before, which might create the entry, so the move is queued, too.
             let move_it = CrmWrite::Move { at: line(id), to: won.clone(), all_entries: false };
-            for write in [CrmWrite::Clear { at: line(id) }, move_it] {
-                store.queue_crm("demo", write, CrmCaps::default(), 1_000).await.unwrap();
-            }
+            let jobs = vec![CrmWrite::Clear { at: line(id) }, move_it];
+            store.commit_run(RunCommit { jobs, ..RunCommit::new("demo") }, 1_000).await.unwrap();
         }
         let runs = store.run_jobs(Arc::new(|_: &str| CrmCaps::default()), 10, 2_000).await.unwrap();
         store.close().await;

@@ -359,7 +359,7 @@ impl App {
 
     /// Access to the CRM of `brand` for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
-        CrmAccess::new(Arc::clone(&self.store) as _, brand, Arc::clone(&self.bell))
+        CrmAccess::new(Arc::clone(&self.store) as _, brand)
     }
 
     /// The CRM quotas of each brand. Jobs use them, because they run without a page.

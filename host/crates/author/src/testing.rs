@@ -136,7 +136,7 @@ impl<'a> TestFile<'a> {
             brand: brand.clone(),
             request: Arc::new(calls::request()),
             brand_variables: Arc::clone(&self.brand.variables),
-            crm: Some(host.crm_access(brand)),
+            crm: Some(host.crm_access(brand).at_once()),
             handoff: Some(host.handoff(brand)),
             secrets: host.live().secrets.of(brand),
             limits: limits(&self.brand),

@@ -10,6 +10,7 @@ use sluice_app::app::App;
 use sluice_app::observe::Observation;
 use sluice_app::request::described::Described;
 use sluice_check as check;
+use sluice_crm::QueuedWrites;
 use sluice_http::cookies::{self, KeptCookie};
 use sluice_kit::StoreError;
 use sluice_sandbox::outcome::Outcome;
@@ -98,9 +99,12 @@ impl Visitor {
         let now_ms = app.now_ms();
         if let Some(owner) = session.new_owner() {
             let crm = app.crm_access(&brand.id);
-            crm.adopt_customer(&owner.email_owner(), &owner.customer_id, now_ms).await?;
+            let (from, to) = (owner.email_owner(), &owner.customer_id);
+            crm.adopt_customer(&from, to, &mut QueuedWrites::default(), now_ms).await?;
         }
-        if let Some(issued) = app.sessions.save(&brand.id, &session, &brand.limits, now_ms).await? {
+        let queued = QueuedWrites::default();
+        let issued = app.sessions.commit(&brand.id, &session, queued, &brand.limits, now_ms).await?;
+        if let Some(issued) = issued {
             self.set_cookie(KeptCookie {
                 name: cookie::name(self.is_https).to_owned(),
                 value: issued.id,

@@ -4,20 +4,19 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use sluice_kit::StoreError;
 use sluice_limits::Limits;
 
 use super::{Call, Caller, CrmCaps, CrmError, Reference};
-use crate::CrmDatabase;
+use crate::{CrmDatabase, QueuedWrites};
 
 /// The CRM of one brand.
 #[derive(Clone)]
 pub struct CrmAccess {
     store: Arc<dyn CrmDatabase>,
     brand: String,
-    bell: Arc<Notify>,
+    at_once: bool,
 }
 
 /// The visitor for whom a call is made, from the session.
@@ -30,24 +29,39 @@ pub struct Visitor {
 }
 
 impl CrmAccess {
-    /// Makes the access to `brand`. `bell` is notified when a job was queued.
-    pub fn new(store: Arc<dyn CrmDatabase>, brand: &str, bell: Arc<Notify>) -> Self {
-        Self { store, brand: brand.to_owned(), bell }
+    /// Makes the access to `brand`.
+    pub fn new(store: Arc<dyn CrmDatabase>, brand: &str) -> Self {
+        Self { store, brand: brand.to_owned(), at_once: false }
+    }
+
+    /// Lets writes with `async: true` happen at once. A test has no request whose end would
+    /// store them.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
     }
 
     /// Gives all data of the customer `from` to the customer `to`. This happens when a customer
-    /// whose data belonged to an email gets an id.
+    /// whose data belonged to an email gets an id. Writes in `queued` follow.
     ///
     /// # Errors
     /// The database did not answer. Nothing has changed then.
-    pub async fn adopt_customer(&self, from: &str, to: &str, now_ms: i64) -> Result<(), StoreError> {
+    pub async fn adopt_customer(
+        &self,
+        from: &str,
+        to: &str,
+        queued: &mut QueuedWrites,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         let references = [from, to].map(|id| Reference::new("customer", id));
         // An invalid reference owns no data.
         let [Ok(from), Ok(to)] = references else { return Ok(()) };
-        self.store.adopt_reference(&self.brand, from, to, now_ms).await.map(drop)
+        self.store.adopt_reference(&self.brand, from.clone(), to.clone(), now_ms).await?;
+        queued.follow(&from, &to);
+        Ok(())
     }
 
-    /// Makes `call` for a visitor.
+    /// Makes `call` for a visitor. A write with `async: true` is added to `queued`.
     ///
     /// # Errors
     /// The options are invalid, the call was refused, or the database failed.
@@ -58,6 +72,7 @@ impl CrmAccess {
         caps: CrmCaps,
         now_ms: i64,
         options: &Value,
+        queued: &mut QueuedWrites,
     ) -> Result<Value, CrmError> {
         let caller = Caller {
             brand: &self.brand,
@@ -65,9 +80,9 @@ impl CrmAccess {
             quiz_visitor_id: visitor.quiz_visitor_id.as_deref(),
             caps,
             now_ms,
-            bell: &self.bell,
+            at_once: self.at_once,
         };
-        super::call(self.store.as_ref(), &caller, call, options).await
+        super::call(self.store.as_ref(), &caller, call, options, queued).await
     }
 }
 

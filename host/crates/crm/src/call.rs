@@ -1,7 +1,6 @@
 //! The names of the CRM calls, their caller and their results.
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 use super::{CrmCaps, CrmError, CrmWritten, OptionMistake, Refusal, RefusalReason};
 
@@ -153,6 +152,6 @@ pub struct Caller<'a> {
     pub caps: CrmCaps,
     /// The time of the call in Unix milliseconds.
     pub now_ms: i64,
-    /// Notified when a job was queued.
-    pub bell: &'a Notify,
+    /// Whether writes with `async: true` happen at once.
+    pub at_once: bool,
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::options::{self, Options};
 use super::{Call, Caller, CrmError, RefusalReason};
-use crate::{CrmDatabase, CrmFault};
+use crate::{CrmDatabase, CrmFault, CrmWrite, QueuedWrites};
 
-/// Makes a call.
+/// Makes a call. A write with `async: true` is added to `queued`.
 ///
 /// # Errors
 /// The options are invalid, the call was refused, or the database failed.
@@ -18,6 +18,7 @@ pub async fn call(
     caller: &Caller<'_>,
     call: Call,
     options: &Value,
+    queued: &mut QueuedWrites,
 ) -> Result<Value, CrmError> {
     let options = &Options::of(call, options)?;
     match call {
@@ -29,16 +30,34 @@ pub async fn call(
         _ => {
             let write = writes::checked(caller, options)?;
             let (brand, caps, now_ms) = (caller.brand, caller.caps, caller.now_ms);
-            let explain = |fault: CrmFault| fault.explain(call, caller);
-            if options.is_async()? {
-                store.queue_crm(brand, write, caps, now_ms).await.map_err(explain)?;
-                caller.bell.notify_one();
-                return Ok(call.queued_value());
+            let is_async = options.is_async()?;
+            if is_async && !caller.at_once {
+                return queue(store, caller, call, write, queued).await;
             }
-            let written = store.write_crm(brand, write, caps, now_ms).await.map_err(explain)?;
-            Ok(written.into_json())
+            let written = store.write_crm(brand, write, caps, now_ms).await;
+            let written = written.map_err(|fault| fault.explain(call, caller))?;
+            Ok(if is_async { call.queued_value() } else { written.into_json() })
         }
     }
+}
+
+/// Checks a write against the stored data and queues it.
+async fn queue(
+    store: &dyn CrmDatabase,
+    caller: &Caller<'_>,
+    call: Call,
+    write: CrmWrite,
+    queued: &mut QueuedWrites,
+) -> Result<Value, CrmError> {
+    let Some(bytes) = queued.bytes_with(&write) else {
+        return Err(call.refused(RefusalReason::QueueFull));
+    };
+    match store.check_job(caller.brand, &write, bytes, caller.caps, caller.now_ms).await {
+        Err(fault) if !queued.may_remove(&fault, &write) => return Err(fault.explain(call, caller)),
+        _ => {}
+    }
+    queued.add(write);
+    Ok(call.queued_value())
 }
 
 /// `ensureCrmEntity({slug, name?, mode?, fields?, pipelines?})`: `{id, slug, created,

@@ -10,7 +10,7 @@ use super::names::{quoted, shown};
 use super::schema::EntityError;
 use super::{
     Call, CapReached, CrmCaps, DEPTH_MAX, FieldKeyError, KEYS_A_CALL_MAX, LIMIT_MAX, OBJECT_BYTES_MAX,
-    ReferenceError, Refusal, STRING_CHARS_MAX,
+    QUEUED_BYTES_MAX, ReferenceError, Refusal, STRING_CHARS_MAX,
 };
 
 /// Why a call failed. Messages are for the page's author and start with the call's name.
@@ -75,6 +75,9 @@ pub enum RefusalReason {
         /// All quotas of the run.
         caps: CrmCaps,
     },
+    /// The run has queued too much.
+    #[error("the run would queue more than {QUEUED_BYTES_MAX} bytes")]
+    QueueFull,
     /// Another rule of the CRM.
     #[error("{0}")]
     Rule(Refusal),
@@ -86,7 +89,9 @@ impl RefusalReason {
         match self {
             Self::Option(_) => Refusal::InvalidInput,
             Self::NoSuchPlace { refusal, .. } | Self::Rule(refusal) => *refusal,
-            Self::NobodyLoggedIn | Self::OtherVisitor | Self::Cap { .. } => Refusal::NotAllowed,
+            Self::NobodyLoggedIn | Self::OtherVisitor | Self::Cap { .. } | Self::QueueFull => {
+                Refusal::NotAllowed
+            }
         }
     }
 }

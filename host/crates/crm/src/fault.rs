@@ -36,7 +36,8 @@ impl CrmFault {
     /// the write is queued instead of rejected.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Cap(_) => true,
+            // What the brand stores grows with every waiting job.
+            Self::Cap(cap) => *cap != CapReached::BrandBytes,
             Self::Refused(refusal) => {
                 matches!(refusal, Refusal::NoEntry | Refusal::NothingToMove | Refusal::AmbiguousStage)
             }

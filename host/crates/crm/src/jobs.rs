@@ -144,17 +144,18 @@ impl JobEnd {
 
 /// The jobs of all brands.
 pub trait JobStore: Send + Sync {
-    /// Stores `write` as a job and returns its id. Rejects the write for the same reasons as
-    /// [`write_crm`](super::CrmStore::write_crm), except those that earlier jobs in its lines
+    /// Checks a write that is to become a job. Rejects it for the same reasons as
+    /// [`write_crm`](super::CrmStore::write_crm), except those that waiting jobs in its lines
     /// could remove; see [`CrmFault::may_pass`]. Until it is done, a job counts for the brand's
-    /// bytes.
-    fn queue_crm(
+    /// bytes. `queued_bytes` are those of all jobs that the run is going to make. Writes nothing.
+    fn check_job(
         &self,
         brand: &str,
-        write: CrmWrite,
+        write: &CrmWrite,
+        queued_bytes: u64,
         caps: CrmCaps,
         now_ms: i64,
-    ) -> BoxFuture<'_, Result<i64, CrmFault>>;
+    ) -> BoxFuture<'_, Result<(), CrmFault>>;
 
     /// Tries at most `jobs_max` jobs that are due and first in their lines, in the order in
     /// which they were made. One transaction applies a write and marks its job, so that it is

@@ -26,6 +26,7 @@ mod missing;
 mod names;
 mod options;
 mod plan;
+mod queued;
 mod schema;
 mod size;
 mod store;
@@ -43,6 +44,7 @@ pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, Jo
 pub use missing::Missing;
 pub use names::{FieldKey, FieldKeyError, Reference, ReferenceError, Slug, SlugError};
 pub use plan::{Step, Write as SchemaWrite, plan};
+pub use queued::{QUEUED_BYTES_MAX, QueuedWrites};
 pub use schema::{
     CrmSchema, EntityError, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError,
     SchemaMistake, StageSpec, export,

@@ -35,7 +35,7 @@ use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
 use run::{admit_run, run_script};
 use static_file::CompressedFiles;
-use visitor::{load_session, save_session, take_url_token};
+use visitor::{commit_run, load_session, take_url_token};
 
 /// Answers requests with the pages and files of the site.
 #[derive(Default)]
@@ -130,10 +130,10 @@ async fn serve_page(
     let (path, route) = (matched.path.as_str(), matched.route.as_ref());
     let seen = journey.request.as_value(path, route, matched.brand.form_bodies);
     let seen = Arc::new(seen);
-    let report = run_script(&mut journey, &seen, session, admitted).await?;
-    let session = report.session.clone();
+    let mut report = run_script(&mut journey, &seen, session, admitted).await?;
+    let (session, queued) = (report.session.clone(), std::mem::take(&mut report.queued));
     let reply = render::reply(&mut journey, &seen, report).await;
-    let mut reply = save_session(&mut journey, &session, reply).await;
+    let mut reply = commit_run(&mut journey, &session, queued, reply).await;
     reply.memory = journey.memory.take();
     journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)

@@ -4,9 +4,11 @@ use sluice_app::app::App;
 use sluice_app::observe::{Event, Observation};
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
+use sluice_crm::QueuedWrites;
 use sluice_kit::StoreError;
 use sluice_session::cookie::SessionId;
 use sluice_session::handoff::HandoffRefusal;
+use sluice_session::storage::{IssuedCookie, SessionError};
 use sluice_session::{Session, SessionRefusal};
 use sluice_site::Brand;
 
@@ -54,8 +56,20 @@ pub(super) async fn take_url_token(journey: &mut Journey<'_>, session: &Session)
             return Ok(());
         }
     };
-    let reply = Reply::redirect(303, &journey.request.address());
-    Err(save_session(journey, &session, reply).await)
+    let mut reply = Reply::redirect(303, &journey.request.address());
+    match save(journey, &session, QueuedWrites::default()).await {
+        Ok(issued) => {
+            set_cookie(&mut reply, issued, journey.request.is_https);
+            Err(reply)
+        }
+        // A request at the same time used the token first.
+        Err(SessionError::TokenUsed) => {
+            let (brand, page) = (&journey.brand().id, &journey.page().file);
+            tracing::info!(brand, page, "a handoff token was rejected: {}", HandoffRefusal::Used);
+            Ok(())
+        }
+        Err(error) => Err(not_saved(journey, &error)),
+    }
 }
 
 /// Why a handoff token did not log in a customer.
@@ -69,43 +83,80 @@ enum LoginError {
     Adopt(#[from] StoreError),
 }
 
-/// Marks the token as used, and returns the session with its customer logged in. The customer also
-/// gets the CRM data that was stored under the email address.
+/// Returns the session with the token's customer logged in. Saving it uses up the token. The
+/// customer also gets the CRM data that was stored under the email address.
 async fn log_in(journey: &Journey<'_>, token: &str, mut session: Session) -> Result<Session, LoginError> {
     let (app, brand) = (journey.app, &journey.brand().id);
-    let identity = app.handoff(brand).take(token, app.now_ms()).await?;
-    session.hand_over(identity, &journey.page().limits)?;
+    let handed = app.handoff(brand).take(token, app.now_ms()).await?;
+    session.hand_over(handed, &journey.page().limits)?;
     if let Some(customer) = session.new_owner() {
         let (from, to) = (customer.email_owner(), &customer.customer_id);
-        app.crm_access(brand).adopt_customer(&from, to, app.now_ms()).await?;
+        let mut queued = QueuedWrites::default();
+        app.crm_access(brand).adopt_customer(&from, to, &mut queued, app.now_ms()).await?;
     }
     Ok(session)
 }
 
-/// Saves the changes of the session, and returns `reply` with the cookie of the session if it has a
-/// new id. If the database does not take the changes, `reply` would claim changes that were not
-/// made, so the visitor gets 503 without cookies instead.
-pub(super) async fn save_session(journey: &mut Journey<'_>, session: &Session, mut reply: Reply) -> Reply {
-    if session.changes().is_empty() {
+/// Stores what the run changed: its session, the handoff tokens that it used and the writes that
+/// it queued. Returns `reply` with the cookie of the session if it has a new id. If the database
+/// does not take the changes, `reply` would claim changes that were not made, so the visitor gets
+/// 503 without cookies instead.
+pub(super) async fn commit_run(
+    journey: &mut Journey<'_>,
+    session: &Session,
+    queued: QueuedWrites,
+    mut reply: Reply,
+) -> Reply {
+    if session.changes().is_empty() && queued.is_empty() {
         return reply;
     }
-    let (app, brand, page) = (journey.app, &journey.brand().id, journey.page());
-    let saved = app.sessions.save(brand, session, &page.limits, app.now_ms());
-    match journey.observation.trace().ask("session.save", |_| true, saved).await {
-        Ok(Some(issued)) => {
-            reply.issue_session(&issued, journey.request.is_https);
+    let has_jobs = !queued.is_empty();
+    match save(journey, session, queued).await {
+        Ok(issued) => {
+            if has_jobs {
+                journey.app.bell.notify_one();
+            }
+            set_cookie(&mut reply, issued, journey.request.is_https);
             reply
         }
-        Ok(None) => reply,
-        Err(error) => {
-            journey.observation.tell(Event::SessionNotSaved);
-            tracing::error!(
-                brand,
-                page = page.file,
-                %error,
-                "the session could not be saved; the visitor gets 503 and none of the page's reply"
-            );
-            try_again(503, "Please try again in a moment", 1)
-        }
+        Err(error) => not_saved(journey, &error),
     }
+}
+
+async fn save(
+    journey: &Journey<'_>,
+    session: &Session,
+    queued: QueuedWrites,
+) -> Result<Option<IssuedCookie>, SessionError> {
+    let (app, brand, limits) = (journey.app, &journey.brand().id, &journey.page().limits);
+    let saved = app.sessions.commit(brand, session, queued, limits, app.now_ms());
+    journey.observation.trace().ask("session.save", |_| true, saved).await
+}
+
+fn set_cookie(reply: &mut Reply, issued: Option<IssuedCookie>, is_https: bool) {
+    if let Some(issued) = issued {
+        reply.issue_session(&issued, is_https);
+    }
+}
+
+/// The reply if what the run changed could not be stored.
+fn not_saved(journey: &mut Journey<'_>, error: &SessionError) -> Reply {
+    let (brand, page) = (&journey.brand().id, &journey.page().file);
+    if let SessionError::TokenUsed | SessionError::Job(_) = error {
+        tracing::warn!(
+            brand,
+            page,
+            %error,
+            "requests at the same time got in each other's way; the visitor gets 503 and can try again"
+        );
+    } else {
+        journey.observation.tell(Event::SessionNotSaved);
+        tracing::error!(
+            brand,
+            page,
+            %error,
+            "the session could not be saved; the visitor gets 503 and none of the page's reply"
+        );
+    }
+    try_again(503, "Please try again in a moment", 1)
 }

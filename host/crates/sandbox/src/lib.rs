@@ -30,6 +30,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 pub use engine::{Sandbox, SandboxConfig, Script};
 
+use sluice_crm::QueuedWrites;
 use sluice_crm::access::CrmAccess;
 use sluice_kit::clock::Clock;
 use sluice_kit::page_stats::RunCost;
@@ -119,6 +120,8 @@ impl RunContext {
 pub(crate) struct RunState {
     pub(crate) context: RunContext,
     pub(crate) effects: Effects,
+    /// The CRM writes with `async: true`.
+    pub(crate) queued: QueuedWrites,
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
     pub(crate) wasi: RunWasi,
@@ -142,6 +145,7 @@ impl RunState {
             wasi: RunWasi::new(context.clock, context.seed),
             context,
             effects: Effects::default(),
+            queued: QueuedWrites::default(),
             limiter,
             meter: Meter::new(fuel),
             crm_calls: 0,
@@ -168,6 +172,8 @@ pub struct RunReport {
     pub effects: Effects,
     /// The session with the changes of the run.
     pub session: Session,
+    /// The CRM writes that the script queued. They are stored together with the session.
+    pub queued: QueuedWrites,
     /// Units of fuel that the run used, host calls included.
     pub fuel: u64,
     /// The largest size of the sandbox's memory.
@@ -215,6 +221,7 @@ impl RunReport {
             cause: Cause::Script,
             effects: Effects::default(),
             session,
+            queued: QueuedWrites::default(),
             fuel: 0,
             memory_bytes_peak: 0,
             memory_bytes_initial: 0,
@@ -327,6 +334,7 @@ impl Sandbox {
             cause,
             effects: state.effects,
             session: state.context.session,
+            queued: state.queued,
             fuel,
             memory_bytes_peak,
             memory_bytes_initial,

@@ -17,7 +17,7 @@ use sluice_kit::keys::{self, KeyError, Keys};
 
 use super::Identity;
 use super::customer::email_owner;
-use crate::TokenStore;
+use crate::{TokenStore, UsedToken};
 
 const PREFIX: &str = "v1.";
 const TTL_S_MAX: i64 = 600;
@@ -63,7 +63,7 @@ pub enum HandoffRefusal {
     /// The token could not be sealed.
     #[error("the token could not be made: {0}")]
     Seal(#[from] KeyError),
-    /// The database did not record the token as used.
+    /// The database did not say whether the token was used.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -77,6 +77,15 @@ struct Payload {
     email: String,
     customer_id: Value,
     customer: Value,
+}
+
+/// The customer of a token. [`Session::hand_over`](crate::Session::hand_over) logs the customer in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandedOver {
+    /// The customer.
+    pub identity: Identity,
+    /// The token, which is used up when the login is saved.
+    pub token: UsedToken,
 }
 
 /// Makes and takes the tokens of one brand.
@@ -115,12 +124,13 @@ impl Handoff {
         Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 
-    /// Takes a token and returns its customer. The token is recorded as used before that, so
-    /// that it never works again, even if this request fails later.
+    /// Opens a token that was not used yet, and returns its customer. The token is recorded as
+    /// used in the transaction that saves the login: so it works again if that fails, and of
+    /// several requests at once only one can commit.
     ///
     /// # Errors
     /// The token is not valid, or the database did not answer.
-    pub async fn take(&self, token: &str, now_ms: i64) -> Result<Identity, HandoffRefusal> {
+    pub async fn take(&self, token: &str, now_ms: i64) -> Result<HandedOver, HandoffRefusal> {
         let payload = self.open(token).ok_or(HandoffRefusal::Foreign)?;
         let lifetime = payload.exp.checked_sub(payload.iat).ok_or(HandoffRefusal::Foreign)?;
         if payload.brand != self.brand || !(0..=TTL_S_MAX).contains(&lifetime) {
@@ -132,12 +142,11 @@ impl Handoff {
         }
         let token_id = uuid_bytes(&payload.jti).ok_or(HandoffRefusal::Foreign)?;
         let identity = payload.identity().ok_or(HandoffRefusal::Customer)?;
-        let remember_until = expires_at_ms.saturating_add(CLOCK_SKEW_MS);
-        if self.tokens.spend_token(&self.brand, token_id, remember_until).await? {
-            Ok(identity)
-        } else {
-            Err(HandoffRefusal::Used)
+        if self.tokens.is_token_used(&self.brand, token_id).await? {
+            return Err(HandoffRefusal::Used);
         }
+        let remember_until = expires_at_ms.saturating_add(CLOCK_SKEW_MS);
+        Ok(HandedOver { identity, token: UsedToken { token_id, remember_until } })
     }
 
     fn open(&self, token: &str) -> Option<Payload> {
@@ -210,14 +219,9 @@ mod tests {
     struct UsedTokens(Mutex<HashSet<(String, [u8; 16])>>);
 
     impl TokenStore for UsedTokens {
-        fn spend_token(
-            &self,
-            brand: &str,
-            token_id: [u8; 16],
-            _expires_at_ms: i64,
-        ) -> BoxFuture<'_, Result<bool, StoreError>> {
-            let is_new = self.0.lock().insert((brand.to_owned(), token_id));
-            Box::pin(async move { Ok(is_new) })
+        fn is_token_used(&self, brand: &str, token_id: [u8; 16]) -> BoxFuture<'_, Result<bool, StoreError>> {
+            let is_used = self.0.lock().contains(&(brand.to_owned(), token_id));
+            Box::pin(async move { Ok(is_used) })
         }
 
         fn delete_expired_tokens(&self, _: i64, _: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
@@ -226,8 +230,12 @@ mod tests {
     }
 
     fn handoff(brand: &str) -> Handoff {
+        handoff_on(brand, &Arc::default())
+    }
+
+    fn handoff_on(brand: &str, tokens: &Arc<UsedTokens>) -> Handoff {
         let keys = Arc::new(Keys::load(Some(KEY), None, None).unwrap());
-        Handoff { keys, tokens: Arc::new(UsedTokens::default()), brand: brand.into() }
+        Handoff { keys, tokens: Arc::clone(tokens) as _, brand: brand.into() }
     }
 
     fn ann() -> Identity {
@@ -252,10 +260,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn token_works_once() {
-        let handoff = handoff("a");
+    async fn rejects_a_token_that_the_database_knows_as_used() {
+        let used = Arc::<UsedTokens>::default();
+        let handoff = handoff_on("a", &used);
         let token = handoff.token(&ann(), 60.0, NOW).unwrap();
-        assert_eq!(handoff.take(&token, NOW).await.unwrap(), ann());
+        let handed = handoff.take(&token, NOW).await.unwrap();
+        assert_eq!(handed.identity, ann());
+        assert_eq!(handed.token.remember_until, (NOW / 1000 + 60) * 1000 + CLOCK_SKEW_MS);
+        assert_eq!(handoff.take(&token, NOW).await.unwrap(), handed, "nothing was committed");
+        used.0.lock().insert(("a".to_owned(), handed.token.token_id));
         assert!(matches!(handoff.take(&token, NOW).await, Err(HandoffRefusal::Used)));
     }
 
@@ -321,12 +334,13 @@ mod tests {
         let handoff = handoff("a");
         let mut sparse = payload();
         (sparse["customer_id"], sparse["customer"]) = (Value::Null, Value::Null);
-        let identity = handoff.take(&sealed(&handoff, &sparse), NOW).await.unwrap();
+        let HandedOver { identity, .. } = handoff.take(&sealed(&handoff, &sparse), NOW).await.unwrap();
         assert_eq!(identity.customer_id, "email:ann@example.com");
         assert_eq!(identity.customer, json!({"email": "ann@example.com"}));
         let mut number = payload();
         number["customer_id"] = json!(12);
-        assert_eq!(handoff.take(&sealed(&handoff, &number), NOW).await.unwrap().customer_id, "12");
+        let handed = handoff.take(&sealed(&handoff, &number), NOW).await.unwrap();
+        assert_eq!(handed.identity.customer_id, "12");
     }
 
     #[tokio::test]

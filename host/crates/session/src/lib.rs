@@ -19,11 +19,12 @@ use serde_json::{Map, Value};
 
 pub use customer::{CustomerError, Identity};
 pub use store::{
-    SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
-    SessionStore,
+    Committed, RunCommit, SessionAddress, SessionChange, SessionCommit, SessionEdit, SessionKey, SessionRow,
+    SessionRowId, SessionStamp, SessionStore,
 };
-pub use token::TokenStore;
+pub use token::{TokenStore, UsedToken};
 
+use handoff::HandedOver;
 use sluice_kit::value;
 use sluice_limits::Limits;
 
@@ -84,6 +85,9 @@ pub enum SessionRefusal {
     /// The fields of `setCustomer` are invalid.
     #[error(transparent)]
     Customer(#[from] CustomerError),
+    /// This request has used the handoff token already.
+    #[error("the token was used before")]
+    TokenUsed,
     /// The session could not be loaded when the request started.
     #[error("the session could not be loaded; this request cannot change it")]
     Unavailable,
@@ -210,6 +214,8 @@ impl SessionChanges {
 pub struct Session {
     now: SessionData,
     changes: SessionChanges,
+    /// The handoff tokens that logged customers in. They are used up when the session is saved.
+    tokens: Vec<UsedToken>,
     /// The row that it was loaded from, or `None` for a visitor without a session.
     pub(crate) origin: Option<storage::Origin>,
     /// The visitor has a session, but the database failed to load it. All changes are rejected,
@@ -297,12 +303,19 @@ impl Session {
     }
 
     /// Logs in the customer of a handoff token. All values that may belong to another customer
-    /// are removed.
+    /// are removed. The token is used up when the session is saved.
     ///
     /// # Errors
-    /// The session would exceed its limits, or it could not be loaded.
-    pub fn hand_over(&mut self, identity: Identity, limits: &Limits) -> Result<(), SessionRefusal> {
-        self.log_in(identity, true, limits)
+    /// This request has used the token already, the session would exceed its limits, or it could
+    /// not be loaded.
+    pub fn hand_over(&mut self, handed: HandedOver, limits: &Limits) -> Result<(), SessionRefusal> {
+        let HandedOver { identity, token } = handed;
+        if self.tokens.iter().any(|used| used.token_id == token.token_id) {
+            return Err(SessionRefusal::TokenUsed);
+        }
+        self.log_in(identity, true, limits)?;
+        self.tokens.push(token);
+        Ok(())
     }
 
     fn log_in(
@@ -340,6 +353,11 @@ impl Session {
     pub fn new_owner(&self) -> Option<&Identity> {
         let is_new = matches!(self.changes.identity, Some(IdentityChange::Login(_)));
         self.identity().filter(|identity| is_new && identity.customer_id != identity.email_owner())
+    }
+
+    /// The handoff tokens that this request has used.
+    pub fn used_tokens(&self) -> &[UsedToken] {
+        &self.tokens
     }
 
     /// Returns the changes of this request.
@@ -394,7 +412,11 @@ mod tests {
         for key in ["cart", "note"] {
             session.set(key, json!("before"), &limits).unwrap();
         }
-        session.hand_over(ann(), &limits).unwrap();
+        let token = UsedToken { token_id: [1; 16], remember_until: 0 };
+        let handed = HandedOver { identity: ann(), token };
+        session.hand_over(handed.clone(), &limits).unwrap();
+        assert_eq!(session.hand_over(handed, &limits), Err(SessionRefusal::TokenUsed));
+        assert_eq!(session.used_tokens(), [token]);
         session.set("after", json!(1), &limits).unwrap();
         assert_eq!((session.get("cart"), session.get("note")), (Some(&json!("before")), None));
         let mut row = SessionData::default();

@@ -4,15 +4,16 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use sluice_crm::{CrmCaps, CrmFault, QueuedWrites};
 use sluice_kit::StoreError;
 use sluice_kit::keys::{self, KeyError, Keys};
 use sluice_limits::Limits;
 
 use super::cookie::SessionId;
 use super::{Session, SessionChanges, SessionData};
-use crate::{SessionAddress, SessionChange, SessionKey, SessionRow, SessionRowId, SessionStore};
+use crate::{
+    RunCommit, SessionChange, SessionCommit, SessionKey, SessionRow, SessionRowId, SessionStamp, SessionStore,
+};
 
 /// The row that a session was loaded from.
 #[derive(Debug, Clone)]
@@ -28,6 +29,12 @@ pub enum SessionError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another request used the handoff token while this one ran.
+    #[error("another request used the handoff token")]
+    TokenUsed,
+    /// A write that the run queued was rejected.
+    #[error("a queued write was rejected: {0}")]
+    Job(CrmFault),
     /// The content could not be written as MessagePack.
     #[error("the session could not be encrypted: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
@@ -84,18 +91,45 @@ impl Sessions {
         })
     }
 
-    /// Applies the session's changes to its current row. Returns the cookie to set if the
-    /// session has a new id.
+    /// Stores what one request changes, in one transaction: applies the session's changes to its
+    /// current row, uses up handoff tokens, and makes jobs of the queued writes. Returns the cookie
+    /// to set if the session has a new id.
     ///
     /// # Errors
-    /// The database failed, or the session could not be sealed. Nothing is stored then.
-    pub async fn save(
+    /// The database failed, another request used a token meanwhile, a job would exceed a quota, or
+    /// the session could not be sealed. Nothing is stored then.
+    pub async fn commit(
+        &self,
+        brand: &str,
+        session: &Session,
+        queued: QueuedWrites,
+        limits: &Limits,
+        now_ms: i64,
+    ) -> Result<Option<IssuedCookie>, SessionError> {
+        let edit = self.edit(brand, session, limits, now_ms)?;
+        if edit.is_none() && queued.is_empty() {
+            return Ok(None);
+        }
+        let (session_commit, pending) = edit.unzip();
+        let commit = RunCommit {
+            brand: brand.to_owned(),
+            session: session_commit,
+            tokens: session.used_tokens().to_vec(),
+            jobs: queued.into_writes(),
+            caps: CrmCaps::from(limits),
+        };
+        let committed = self.store.commit_run(commit, now_ms).await?;
+        Ok(pending.and_then(|pending| pending.issued(brand, committed.session, self.lifetime)))
+    }
+
+    /// The session's part of a commit. `None` if nothing has to be stored.
+    fn edit(
         &self,
         brand: &str,
         session: &Session,
         limits: &Limits,
         now_ms: i64,
-    ) -> Result<Option<IssuedCookie>, SessionError> {
+    ) -> Result<Option<(SessionCommit, PendingEdit)>, SessionError> {
         let changes = session.changes();
         let only_removes =
             changes.identity.is_none() && changes.values.values().all(serde_json::Value::is_null);
@@ -109,7 +143,7 @@ impl Sessions {
             Some(origin) => origin.row_id,
             None => SessionRowId::random()?,
         };
-        let (failure, left_out) = (Arc::new(Mutex::new(None)), Arc::new(OnceLock::new()));
+        let left_out = Arc::new(OnceLock::new());
         let edit = Edit {
             keys: Arc::clone(&self.keys),
             brand: brand.to_owned(),
@@ -119,20 +153,30 @@ impl Sessions {
             issue: id.as_ref().map(|id| (id.hash(), now_ms.saturating_add(millis(self.lifetime)))),
             limits: limits.clone(),
             left_out: Arc::clone(&left_out),
-            failure: Arc::clone(&failure),
         };
-        let at = SessionAddress { brand: brand.to_owned(), row_id };
-        let stamp = self.store.commit_session(at, now_ms, Box::new(move |row| edit.apply(row))).await?;
-        if let Some(error) = failure.lock().take() {
-            return Err(error);
-        }
-        if let Some(keys) = left_out.get().filter(|keys: &&Vec<String>| !keys.is_empty()) {
+        let commit = SessionCommit { row_id, edit: Box::new(move |row| edit.apply(row)) };
+        Ok(Some((commit, PendingEdit { id, left_out })))
+    }
+}
+
+/// What is known about a session's change before it is committed.
+struct PendingEdit {
+    /// The new cookie id, if the request issues one.
+    id: Option<SessionId>,
+    /// Receives the keys for which there was no room.
+    left_out: Arc<OnceLock<Vec<String>>>,
+}
+
+impl PendingEdit {
+    /// The cookie to set after the commit, which left the session as `stamp`.
+    fn issued(self, brand: &str, stamp: Option<SessionStamp>, max_age: Duration) -> Option<IssuedCookie> {
+        if let Some(keys) = self.left_out.get().filter(|keys: &&Vec<String>| !keys.is_empty()) {
             let keys = keys.join(", ");
             tracing::warn!(brand, keys, "parallel requests filled the session; these keys were not stored");
         }
         // If another request logged a customer in meanwhile, this one issues no id.
-        let issued = id.filter(|id| stamp.is_some_and(|stamp| stamp.id_hash == id.hash()));
-        Ok(issued.map(|id| IssuedCookie { id: id.as_str().to_owned(), max_age: self.lifetime }))
+        let issued = self.id.filter(|id| stamp.is_some_and(|stamp| stamp.id_hash == id.hash()));
+        issued.map(|id| IssuedCookie { id: id.as_str().to_owned(), max_age })
     }
 }
 
@@ -149,8 +193,6 @@ struct Edit {
     limits: Limits,
     /// Receives the keys for which there was no room.
     left_out: Arc<OnceLock<Vec<String>>>,
-    /// Receives the reason why the content could not be sealed.
-    failure: Arc<Mutex<Option<SessionError>>>,
 }
 
 impl Edit {
@@ -168,10 +210,7 @@ impl Edit {
         match (seal(&self.keys, &self.brand, self.row_id, &data), self.issue) {
             (Ok(sealed), Some((id_hash, expires_at))) => SessionChange::Issue { id_hash, sealed, expires_at },
             (Ok(sealed), None) => SessionChange::Write { sealed },
-            (Err(error), _) => {
-                *self.failure.lock() = Some(error);
-                SessionChange::Keep
-            }
+            (Err(error), _) => SessionChange::Fail(error),
         }
     }
 }

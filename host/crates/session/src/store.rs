@@ -1,9 +1,13 @@
-//! The trait that a database implements to store sessions. A session is a sealed box under a
-//! hash of the visitor's cookie.
+//! The trait that a database implements to store sessions, and all that a request leaves behind.
+//! A session is a sealed box under a hash of the visitor's cookie.
 
 use std::fmt;
 
+use sluice_crm::{CrmCaps, CrmWrite};
 use sluice_kit::{BoxFuture, Cause, StoreError, StoreFault};
+
+use crate::storage::SessionError;
+use crate::token::UsedToken;
 
 /// How a request finds its session: the brand and the SHA-256 of the cookie's id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +110,8 @@ pub enum SessionChange {
     },
     /// Deletes the row.
     Delete,
+    /// Makes the whole commit fail, so that nothing of it is stored.
+    Fail(SessionError),
 }
 
 /// Decides what a commit does, from the row at the moment of writing. It runs inside the
@@ -123,6 +129,50 @@ pub struct SessionStamp {
     pub expires_at: i64,
 }
 
+/// What one request changes, to be stored in one transaction: all of it or nothing.
+pub struct RunCommit {
+    /// The brand's id.
+    pub brand: String,
+    /// The change of the visitor's session.
+    pub session: Option<SessionCommit>,
+    /// The handoff tokens that the request used up.
+    pub tokens: Vec<UsedToken>,
+    /// The writes that the run queued. Each becomes a job, in this order.
+    pub jobs: Vec<CrmWrite>,
+    /// The quotas for the jobs.
+    pub caps: CrmCaps,
+}
+
+/// The change of one session.
+pub struct SessionCommit {
+    /// The loaded row's id, or a random one for a new session.
+    pub row_id: SessionRowId,
+    /// Decides what happens to the row.
+    pub edit: SessionEdit,
+}
+
+impl RunCommit {
+    /// A commit that changes nothing.
+    pub fn new(brand: impl Into<String>) -> Self {
+        let (tokens, jobs) = (Vec::new(), Vec::new());
+        Self { brand: brand.into(), session: None, tokens, jobs, caps: CrmCaps::default() }
+    }
+
+    /// A commit that changes only a session.
+    pub fn of_session(at: SessionAddress, edit: SessionEdit) -> Self {
+        Self { session: Some(SessionCommit { row_id: at.row_id, edit }), ..Self::new(at.brand) }
+    }
+}
+
+/// What a commit has stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The session after the commit, or `None` if there is none.
+    pub session: Option<SessionStamp>,
+    /// The ids of the jobs.
+    pub jobs: Vec<i64>,
+}
+
 /// The sessions of all brands.
 pub trait SessionStore: Send + Sync {
     /// Loads the session of a cookie id. Returns `None` if there is none or it has expired.
@@ -132,14 +182,10 @@ pub trait SessionStore: Send + Sync {
         now_ms: i64,
     ) -> BoxFuture<'_, Result<Option<SessionRow>, StoreError>>;
 
-    /// Applies one request's changes to the current row. No other commit changes the row in
-    /// between. Returns the row after the commit, or `None` if there is no session then.
-    fn commit_session(
-        &self,
-        at: SessionAddress,
-        now_ms: i64,
-        edit: SessionEdit,
-    ) -> BoxFuture<'_, Result<Option<SessionStamp>, StoreError>>;
+    /// Stores what one request changes, in one transaction. The session's edit is applied to the
+    /// current row, and no other commit changes the row in between. Fails with
+    /// [`SessionError::TokenUsed`] if a token was used before, on any host.
+    fn commit_run(&self, commit: RunCommit, now_ms: i64) -> BoxFuture<'_, Result<Committed, SessionError>>;
 
     /// Deletes at most `rows_max` expired sessions, the longest expired first, and returns how
     /// many. A number below `rows_max` means that there are no more.

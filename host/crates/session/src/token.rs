@@ -2,16 +2,20 @@
 
 use sluice_kit::{BoxFuture, StoreError};
 
+/// A handoff token that a request uses up. It counts as used from the moment when the request's
+/// changes are committed; see [`SessionStore::commit_run`](crate::SessionStore::commit_run).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedToken {
+    /// The token's own id.
+    pub token_id: [u8; 16],
+    /// How long it is remembered, in Unix milliseconds.
+    pub remember_until: i64,
+}
+
 /// The used tokens of all brands.
 pub trait TokenStore: Send + Sync {
-    /// Records a brand's token as used until `expires_at_ms` (Unix milliseconds). Returns
-    /// false if it was used before, on any host.
-    fn spend_token(
-        &self,
-        brand: &str,
-        token_id: [u8; 16],
-        expires_at_ms: i64,
-    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+    /// Whether a brand's token was used before, on any host.
+    fn is_token_used(&self, brand: &str, token_id: [u8; 16]) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Deletes at most `rows_max` tokens that have expired, and returns how many. A number
     /// below `rows_max` means that there are no more.

@@ -6,6 +6,7 @@
 
 pub(crate) mod browse;
 pub(crate) mod caps;
+pub(crate) mod commit;
 pub(crate) mod crm;
 pub(crate) mod entries;
 pub(crate) mod jobs;
@@ -23,6 +24,8 @@ use sluice_crm::{
     Address, CrmCaps, CrmFault, CrmSchema, CrmWrite, CrmWritten, Entry, FieldKey, Reference, Slug, WriteInto,
 };
 use sluice_kit::BoxFuture;
+use sluice_session::RunCommit;
+use sluice_session::storage::SessionError;
 
 use super::Store;
 
@@ -55,8 +58,10 @@ macro_rules! contract_tests {
             a_rejected_job_is_parked_and_frees_its_lines operators_drop_and_retry_chosen_jobs
             queueing_rejects_what_writing_would_reject waiting_jobs_count_towards_the_brand_bytes
             finished_jobs_are_deleted_in_batches queued_writes_follow_a_login);
-        $crate::contract::contract_tests!(@ $backend, token: a_token_can_be_spent_once
-            one_of_many_parallel_spends_succeeds expired_tokens_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, token: a_token_can_be_used_once
+            one_of_many_parallel_uses_succeeds expired_tokens_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, commit: stores_session_token_and_jobs_together
+            a_rejected_job_leaves_nothing a_used_token_leaves_nothing a_failed_edit_leaves_nothing);
         $crate::contract::contract_tests!(@ $backend, browse: entries_of_all_references_are_newest_first
             a_brand_sees_only_its_own_entries browsing_is_bounded_by_bytes);
         $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
@@ -124,6 +129,24 @@ async fn try_put(
     let written = store.write_crm(&at.brand, write(at, fields, into), caps, now_ms).await?;
     assert_eq!(written, CrmWritten::Fields);
     Ok(())
+}
+
+/// Checks a write and stores it as a job, as the end of a run does. Returns the job's id.
+pub(crate) async fn queue(
+    store: &dyn Store,
+    brand: &str,
+    write: CrmWrite,
+    caps: CrmCaps,
+    now_ms: i64,
+) -> Result<i64, CrmFault> {
+    let bytes = rmp_serde::to_vec_named(&write).unwrap().len() as u64;
+    store.check_job(brand, &write, bytes, caps, now_ms).await?;
+    let commit = RunCommit { jobs: vec![write], caps, ..RunCommit::new(brand) };
+    match store.commit_run(commit, now_ms).await {
+        Ok(committed) => Ok(committed.jobs[0]),
+        Err(SessionError::Job(fault)) => Err(fault),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 async fn get(store: &dyn Store, at: &Address, fields: &[&str]) -> Vec<Option<Value>> {

@@ -7,10 +7,11 @@ mod results;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::Notify;
+use tokio::sync::Mutex;
 
-use sluice_crm::{Call, Caller, CrmCaps, CrmError, CrmSchema, CrmStore as _, Refusal};
+use sluice_crm::{Call, Caller, CrmCaps, CrmError, CrmSchema, CrmStore as _, QueuedWrites, Refusal};
 use sluice_kit::StoreError;
+use sluice_session::{RunCommit, SessionStore as _};
 
 use crate::Store as _;
 use crate::sqlite::{SqliteOptions, SqliteStore};
@@ -34,8 +35,9 @@ slug = 'empty'
 /// A database with the brand `acme`, which declares [`SCHEMA`], and the customer `7`.
 struct Crm {
     store: SqliteStore,
-    _dir: TempDir,
-    bell: Notify,
+    dir: TempDir,
+    /// What the run has queued so far.
+    queued: Mutex<QueuedWrites>,
     caps: CrmCaps,
     customer_id: Option<&'static str>,
     quiz_visitor_id: Option<&'static str>,
@@ -44,17 +46,22 @@ struct Crm {
 impl Crm {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(SqliteOptions::new(dir.path().join("sluice.db"))).await.unwrap();
+        let store = SqliteStore::open(options(&dir)).await.unwrap();
         let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
         store.apply_crm_schema("acme", schema).await.unwrap();
         Self {
             store,
-            _dir: dir,
-            bell: Notify::new(),
+            dir,
+            queued: Mutex::default(),
             caps: CrmCaps::default(),
             customer_id: Some("7"),
             quiz_visitor_id: None,
         }
+    }
+
+    /// For a second store on the same database.
+    fn options(&self) -> SqliteOptions {
+        options(&self.dir)
     }
 
     /// As [`Crm::new`], with a closed database.
@@ -71,9 +78,16 @@ impl Crm {
             quiz_visitor_id: self.quiz_visitor_id,
             caps: self.caps,
             now_ms: 1_000,
-            bell: &self.bell,
+            at_once: false,
         };
-        sluice_crm::call(&self.store, &caller, call, &options).await
+        let mut queued = self.queued.lock().await;
+        sluice_crm::call(&self.store, &caller, call, &options, &mut queued).await
+    }
+
+    /// Stores the queued writes, as the end of a run does.
+    async fn commit(&self) {
+        let jobs = std::mem::take(&mut *self.queued.lock().await).into_writes();
+        self.store.commit_run(RunCommit { jobs, ..RunCommit::new("acme") }, 1_000).await.unwrap();
     }
 
     /// The result of a call that succeeds.
@@ -113,6 +127,10 @@ impl Crm {
         let shown = |entry: &Value| json!([entry["values_flat"], entry["stage_slug"]]);
         entries.as_array().unwrap().iter().map(shown).collect()
     }
+}
+
+fn options(dir: &TempDir) -> SqliteOptions {
+    SqliteOptions::new(dir.path().join("sluice.db"))
 }
 
 /// Valid options of the call.

@@ -5,6 +5,7 @@
 
 use sluice_crm::{CrmFault, Refusal};
 use sluice_kit::{Cause, StoreError};
+use sluice_session::storage::SessionError;
 
 use crate::transfer::ImportFault;
 
@@ -38,6 +39,46 @@ impl CallError for ImportFault {
 
     fn is_of_store(&self) -> bool {
         matches!(self, Self::Store(_))
+    }
+}
+
+impl CallError for SessionError {
+    type Sql = CommitSqlError;
+
+    fn is_of_store(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}
+
+/// Why the changes of a request could not be committed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct CommitSqlError(pub(crate) SessionError);
+
+impl From<SessionError> for CommitSqlError {
+    fn from(error: SessionError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<SqlError> for CommitSqlError {
+    fn from(error: SqlError) -> Self {
+        Self(error.0.into())
+    }
+}
+
+impl From<CrmSqlError> for CommitSqlError {
+    fn from(error: CrmSqlError) -> Self {
+        Self(match error.0 {
+            CrmFault::Store(error) => error.into(),
+            fault => SessionError::Job(fault),
+        })
+    }
+}
+
+impl From<CommitSqlError> for SessionError {
+    fn from(error: CommitSqlError) -> Self {
+        error.0
     }
 }
 

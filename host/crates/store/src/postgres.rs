@@ -8,6 +8,7 @@
 
 mod batch;
 mod browse;
+mod commit;
 mod crm;
 mod database;
 mod decode;

@@ -5,6 +5,7 @@
 
 mod backup;
 mod browse;
+mod commit;
 mod connection;
 mod crm;
 mod job_queue;

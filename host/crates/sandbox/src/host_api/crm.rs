@@ -48,10 +48,15 @@ impl Host for RunState {
         let trace = self.context.trace.clone();
         let began = Instant::now();
         self.is_waiting = true;
-        let asked = crm.call(call, &visitor, caps, self.context.clock.now_ms(), &options);
+        let before = self.queued.len();
+        let asked = crm.call(call, &visitor, caps, self.context.clock.now_ms(), &options, &mut self.queued);
         let answer = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked).await;
         self.is_waiting = false;
         self.host_wall += began.elapsed();
+        if self.queued.len() > before {
+            // The write is kept until the run ends, and then copied for the database.
+            self.limiter.hold(for_options.taken().saturating_mul(2));
+        }
         if let Some(observer) = &self.context.observer {
             observer.crm_called(call.name(), &options, &answer);
         }

@@ -2,8 +2,8 @@
 
 use sluice_kit::value::{self, ValueError};
 use sluice_limits::Limits;
-use sluice_session::handoff::HandoffRefusal;
-use sluice_session::{Identity, Session, SessionRefusal};
+use sluice_session::handoff::{HandedOver, HandoffRefusal};
+use sluice_session::{Session, SessionRefusal};
 
 use super::page::sluice::page::session::Host;
 use crate::RunState;
@@ -111,10 +111,9 @@ impl RunState {
     }
 
     async fn take_token(&mut self, token: &str) -> Result<(), ChangeRefusal> {
-        // Before the token is used up.
         self.context.session.check_available()?;
-        let identity = self.take_identity(token).await?;
-        self.log_in(|session, limits| session.hand_over(identity, limits)).await
+        let handed = self.open_token(token).await?;
+        self.log_in(|session, limits| session.hand_over(handed, limits)).await
     }
 
     /// Changes the customer who is logged in. CRM data that belonged to the email alone becomes
@@ -127,7 +126,8 @@ impl RunState {
         change(&mut session, &self.context.limits)?;
         if let (Some(crm), Some(identity)) = (&self.context.crm, session.new_owner()) {
             let now_ms = self.context.clock.now_ms();
-            let adopted = crm.adopt_customer(&identity.email_owner(), &identity.customer_id, now_ms).await;
+            let (from, to) = (identity.email_owner(), &identity.customer_id);
+            let adopted = crm.adopt_customer(&from, to, &mut self.queued, now_ms).await;
             adopted.map_err(|error| {
                 tracing::error!(%error, "CRM data of an email could not be assigned to a customer who logged in");
                 ChangeRefusal::Database
@@ -137,7 +137,7 @@ impl RunState {
         Ok(())
     }
 
-    async fn take_identity(&mut self, token: &str) -> Result<Identity, HandoffRefusal> {
+    async fn open_token(&mut self, token: &str) -> Result<HandedOver, HandoffRefusal> {
         let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
         count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
         handoff.take(token, self.context.clock.now_ms()).await

@@ -35,7 +35,7 @@ async fn run_all(store: &dyn Store, now_ms: i64) -> Vec<JobRun> {
 }
 
 async fn queue(store: &dyn Store, at: &Address, write: CrmWrite, now_ms: i64) -> i64 {
-    store.queue_crm(&at.brand, write, CrmCaps::default(), now_ms).await.unwrap()
+    super::queue(store, &at.brand, write, CrmCaps::default(), now_ms).await.unwrap()
 }
 
 async fn queue_set(store: &dyn Store, at: &Address, field: &str, value: Value, now_ms: i64) -> i64 {
@@ -199,7 +199,7 @@ pub(crate) async fn operators_drop_and_retry_chosen_jobs(open: &OpenStore) {
 pub(crate) async fn queueing_rejects_what_writing_would_reject(open: &OpenStore) {
     let store = open().await;
     let (at, deals) = leads_and_deals(&*store, "refuses").await;
-    let try_queue = |write: CrmWrite, caps| store.queue_crm(&at.brand, write, caps, NOW);
+    let try_queue = |write: CrmWrite, caps| super::queue(&*store, &at.brand, write, caps, NOW);
     let all = CrmCaps::default();
     let nope = Address { slug: Slug::new("nope").unwrap(), ..at.clone() };
     let unknown = try_queue(write(&nope, &[("a", json!(1))], Holder), all).await;
@@ -224,13 +224,13 @@ pub(crate) async fn waiting_jobs_count_towards_the_brand_bytes(open: &OpenStore)
     let limit = CrmCaps { brand_bytes_max: 3_000, ..CrmCaps::default() };
     let big = write(&at, &[("a", json!("x".repeat(1_000)))], Holder);
     let mut queued = 0;
-    while store.queue_crm(&at.brand, big.clone(), limit, NOW).await.is_ok() {
+    while super::queue(&*store, &at.brand, big.clone(), limit, NOW).await.is_ok() {
         queued += 1;
         assert!(queued < 10, "the quota does not bound the queue");
     }
     assert_eq!(queued, 2);
     run_all(&*store, NOW).await;
-    store.queue_crm(&at.brand, CrmWrite::Clear { at: at.line() }, limit, NOW).await.unwrap();
+    super::queue(&*store, &at.brand, CrmWrite::Clear { at: at.line() }, limit, NOW).await.unwrap();
     run_all(&*store, NOW).await;
     // All bytes are free again: the smallest entry fits exactly.
     let bytes = sluice_crm::entry_bytes(&at.reference) + sluice_crm::value_bytes("a", 1);

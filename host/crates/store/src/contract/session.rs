@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use sluice_session::{SessionAddress, SessionChange, SessionKey, SessionRowId, SessionStamp};
+use sluice_session::{
+    RunCommit, SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRowId, SessionStamp,
+};
 
 use super::{NOW, OpenStore, brand};
 use crate::Store;
@@ -19,12 +21,15 @@ fn new_address(brand: &str) -> SessionAddress {
     SessionAddress { brand: brand.to_owned(), row_id: SessionRowId::random().unwrap() }
 }
 
+async fn commit(store: &dyn Store, at: &SessionAddress, edit: SessionEdit) -> Option<SessionStamp> {
+    store.commit_run(RunCommit::of_session(at.clone(), edit), NOW).await.unwrap().session
+}
+
 async fn issue(store: &dyn Store, at: &SessionAddress, id: u8, sealed: &[u8]) -> SessionStamp {
     let sealed = sealed.to_vec();
     let change = SessionChange::Issue { id_hash: [id; 32], sealed, expires_at: NOW + HOUR };
     let edit = Box::new(move |_: Option<&_>| change);
-    let stamp = store.commit_session(at.clone(), NOW, edit).await.unwrap();
-    stamp.unwrap()
+    commit(store, at, edit).await.unwrap()
 }
 
 /// Appends a byte to the stored content.
@@ -34,7 +39,7 @@ async fn append(store: &dyn Store, at: &SessionAddress, byte: u8) -> Option<Sess
         sealed.push(byte);
         SessionChange::Write { sealed }
     });
-    store.commit_session(at.clone(), NOW, edit).await.unwrap()
+    commit(store, at, edit).await
 }
 
 pub(crate) async fn sessions_load_until_they_expire(open: &OpenStore) {
@@ -58,7 +63,7 @@ pub(crate) async fn sessions_load_until_they_expire(open: &OpenStore) {
         assert!(row.is_none());
         SessionChange::Issue { id_hash: [2; 32], sealed: b"new".to_vec(), expires_at: late + HOUR }
     });
-    store.commit_session(at, late, edit).await.unwrap();
+    store.commit_run(RunCommit::of_session(at, edit), late).await.unwrap();
     assert_eq!(store.load_session(key(&brand, 1), NOW).await, Ok(None));
     let row = store.load_session(key(&brand, 2), late).await.unwrap();
     assert_eq!(row.unwrap().sealed, b"new");
@@ -109,7 +114,7 @@ pub(crate) async fn a_commit_after_login_finds_the_row(open: &OpenStore) {
         let sealed = [&row.sealed[..], b"+"].concat();
         SessionChange::Write { sealed }
     });
-    let stamp = store.commit_session(at.clone(), NOW, edit).await.unwrap();
+    let stamp = commit(&*store, &at, edit).await;
     assert!(told.await.unwrap(), "the edit must see that the id changed");
     assert_eq!(stamp.unwrap().id_hash, [2; 32]);
     let row = store.load_session(key(&at.brand, 2), NOW).await.unwrap();
@@ -122,15 +127,14 @@ pub(crate) async fn an_ended_session_stays_ended(open: &OpenStore) {
     let at = new_address(&brand("ended"));
     issue(&*store, &at, 1, b"a").await;
     let delete = Box::new(|_: Option<&_>| SessionChange::Delete);
-    let gone = store.commit_session(at.clone(), NOW, delete).await;
-    assert_eq!(gone, Ok(None));
+    assert_eq!(commit(&*store, &at, delete).await, None);
     assert_eq!(append(&*store, &at, 1).await, None);
     assert_eq!(store.load_session(key(&at.brand, 1), NOW).await, Ok(None));
     let keep = Box::new(|row: Option<&_>| {
         assert!(row.is_none());
         SessionChange::Keep
     });
-    assert_eq!(store.commit_session(at, NOW, keep).await, Ok(None));
+    assert_eq!(commit(&*store, &at, keep).await, None);
 }
 
 pub(crate) async fn a_brand_cannot_reach_sessions_of_another(open: &OpenStore) {
@@ -146,9 +150,9 @@ pub(crate) async fn a_brand_cannot_reach_sessions_of_another(open: &OpenStore) {
         sealed: Vec::new(),
         expires_at: NOW + HOUR,
     });
-    assert!(store.commit_session(other.clone(), NOW, take).await.is_err());
+    assert!(store.commit_run(RunCommit::of_session(other.clone(), take), NOW).await.is_err());
     let delete = Box::new(|_: Option<&_>| SessionChange::Delete);
-    store.commit_session(other, NOW, delete).await.unwrap();
+    store.commit_run(RunCommit::of_session(other, delete), NOW).await.unwrap();
     let row = store.load_session(key(&ours, 1), NOW).await.unwrap();
     assert_eq!(row.unwrap().sealed, b"a");
 }
@@ -164,7 +168,7 @@ pub(crate) async fn expired_rows_are_deleted_in_batches(open: &OpenStore) {
             expires_at: 1_000 + i64::from(id),
         });
         let at = new_address(&brand);
-        store.commit_session(at, 0, edit).await.unwrap();
+        store.commit_run(RunCommit::of_session(at, edit), 0).await.unwrap();
     }
     let delete = |now, max| store.delete_expired_sessions(now, max);
     assert_eq!(delete(999, 10).await, Ok(0));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sluice_crm::{JobEnd, JobStore as _};
+use sluice_crm::access::CrmAccess;
+use sluice_crm::{JobEnd, JobStore as _, QUEUED_BYTES_MAX};
 
 use super::*;
 
@@ -14,8 +15,9 @@ pub(super) fn can_wait(call: Call) -> bool {
     )
 }
 
-/// Runs the jobs. Returns how each of them ended.
+/// Ends the run and runs the jobs. Returns how each of them ended.
 async fn run_jobs(crm: &Crm) -> Vec<JobEnd> {
+    crm.commit().await;
     let caps = crm.caps;
     let runs = crm.store.run_jobs(Arc::new(move |_: &str| caps), 100, 2_000).await.unwrap();
     runs.into_iter().map(|run| run.end).collect()
@@ -35,8 +37,8 @@ async fn every_write_can_be_queued() {
             Call::SetField | Call::SetFields | Call::AddValue => assert_eq!(queued, json!(true)),
             _ => assert_eq!(queued, json!({"ok": true, "queued": true})),
         }
-        let bell = std::pin::pin!(crm.bell.notified());
-        assert!(futures_util::FutureExt::now_or_never(bell).is_some(), "the call wakes the workers");
+        assert_eq!(crm.store.count_jobs().await.unwrap().waiting, 0, "the end of the run makes the job");
+        crm.commit().await;
         let waiting = (crm.entries("leads").await, crm.entries("deals").await);
         assert_eq!(waiting, before, "the write is only queued");
         assert_eq!(run_jobs(&crm).await, [JobEnd::Done]);
@@ -81,4 +83,43 @@ async fn reassigning_is_authorised_when_it_is_queued() {
     crm.quiz_visitor_id = None;
     assert_eq!(run_jobs(&crm).await, [JobEnd::Done, JobEnd::Done]);
     assert_eq!(crm.entries("leads").await, json!([[{"q": 1}, null]]));
+}
+
+#[tokio::test]
+async fn bounds_the_bytes_that_a_run_queues() {
+    let crm = Crm::new().await;
+    let text = "x".repeat(10_000);
+    let fields: Vec<Value> = (0..200).map(|n| json!({"fieldKey": format!("k{n}"), "value": text})).collect();
+    let options = json!({"slug": "leads", "fields": fields, "async": true});
+    assert_eq!(crm.succeed(Call::SetFields, options.clone()).await, json!(true));
+    assert_eq!(crm.succeed(Call::SetFields, options.clone()).await, json!(true));
+    let (refusal, message) = crm.rejection(Call::SetFields, options.clone()).await;
+    assert_eq!(refusal, Refusal::NotAllowed);
+    assert_eq!(message, format!("setCrmFields: the run would queue more than {QUEUED_BYTES_MAX} bytes"));
+    crm.commit().await;
+    crm.succeed(Call::SetFields, options).await;
+}
+
+#[tokio::test]
+async fn queued_writes_of_a_run_count_together_for_the_quota() {
+    let mut crm = Crm::new().await;
+    crm.caps.brand_bytes_max = 2_500;
+    let options = json!({"slug": "leads", "fieldKey": "a", "value": "x".repeat(1_000), "async": true});
+    crm.succeed(Call::SetField, options.clone()).await;
+    crm.succeed(Call::SetField, options.clone()).await;
+    assert_eq!(crm.rejection(Call::SetField, options).await.0, Refusal::NotAllowed);
+}
+
+#[tokio::test]
+async fn queued_writes_follow_a_login_in_the_same_run() {
+    let crm = Crm { customer_id: Some("email:a@b"), ..Crm::new().await };
+    let options = json!({"slug": "leads", "fieldKey": "a", "value": 1, "async": true});
+    crm.succeed(Call::SetField, options).await;
+    let access = CrmAccess::new(Arc::new(SqliteStore::open(crm.options()).await.unwrap()), "acme");
+    let mut queued = crm.queued.lock().await;
+    access.adopt_customer("email:a@b", "7", &mut queued, 1_000).await.unwrap();
+    drop(queued);
+    assert_eq!(run_jobs(&crm).await, [JobEnd::Done, JobEnd::Done]);
+    let crm = Crm { customer_id: Some("7"), ..crm };
+    assert_eq!(crm.entries("leads").await, json!([[{"a": 1}, null]]));
 }

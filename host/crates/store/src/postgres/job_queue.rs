@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use sluice_crm::{CrmWrite, LineKey};
-use sluice_kit::{BadRow, Cause, StoreError, StoreFault};
+use sluice_kit::{Cause, StoreError, StoreFault};
 
 use super::batch::{Batch, Param, byte_arrays, bytes, int, query, text};
 use super::error::corrupt;
@@ -34,23 +34,47 @@ pub(super) async fn is_waited_for(conn: &Client, lines: &[LineKey]) -> Result<bo
     Ok(!query(conn, WAITED_FOR, [line_array(lines)]).await?.is_empty())
 }
 
-/// Stores the write as a job at the end of its lines. Returns the job's id.
+/// A write in the form in which a job stores it.
+pub(super) struct StoredJob {
+    what: String,
+    write: Vec<u8>,
+    lines: Vec<LineKey>,
+}
+
+impl StoredJob {
+    pub(super) fn of(brand: &str, write: &CrmWrite) -> Result<Self, SqlError> {
+        let stored = rmp_serde::to_vec_named(write)
+            .map_err(|error| StoreError::Failed(StoreFault::Write(Cause::of(error))))?;
+        Ok(Self { what: write.to_string(), write: stored, lines: line_keys(brand, write) })
+    }
+
+    /// Adds a statement that stores the job at the end of its lines and returns its id.
+    pub(super) fn add<'a>(&'a self, batch: &mut Batch<'a>, brand: &'a str, now_ms: i64) {
+        let Self { what, write, lines } = self;
+        batch.add(INSERT, [text(brand), text(what), bytes(write), int(now_ms), line_array(lines)]);
+    }
+
+    pub(super) fn bytes(&self) -> i64 {
+        job_bytes(&self.write)
+    }
+
+    pub(super) fn first_line(&self) -> Option<&LineKey> {
+        self.lines.first()
+    }
+}
+
+/// Stores the write as a job at the end of its lines.
 pub(super) async fn insert(
     conn: &Client,
     write: &CrmWrite,
     WriteContext { brand, slot, caps, now_ms }: WriteContext<'_>,
-) -> Result<i64, CrmSqlError> {
-    let stored = rmp_serde::to_vec_named(write)
-        .map_err(|error| StoreError::Failed(StoreFault::Write(Cause::of(error))))?;
-    let (what, lines) = (write.to_string(), line_keys(brand, write));
-    let params = [text(brand), text(&what), bytes(&stored), int(now_ms), line_array(&lines)];
-    let mut batch = Batch::new().query(INSERT, params);
-    let added = job_bytes(&stored);
-    add_usage(&mut batch, brand, slot, added);
-    let [inserted, usage] = batch.run_for(conn).await?;
-    check_usage(usage.first(), added, caps)?;
-    let row = inserted.first().ok_or_else(|| corrupt("job", BadRow::Missing))?;
-    Ok(row.try_get(0)?)
+) -> Result<(), CrmSqlError> {
+    let job = StoredJob::of(brand, write)?;
+    let mut batch = Batch::new();
+    job.add(&mut batch, brand, now_ms);
+    add_usage(&mut batch, brand, slot, job.bytes());
+    let [_, usage] = batch.run_for(conn).await?;
+    check_usage(usage.first(), job.bytes(), caps)
 }
 
 /// The write that a job stores.

@@ -19,8 +19,8 @@ use super::PostgresStore;
 use super::batch::{Batch, execute, flag, int, ints, optional_int, optional_text, query};
 use super::crm::write::check;
 use super::error::corrupt;
-use super::job_queue::{decode, insert, is_waited_for, job_bytes, line_array, line_keys};
-use super::usage::{UsageSlot, WriteContext, add_usage};
+use super::job_queue::{decode, is_waited_for, job_bytes, line_array, line_keys};
+use super::usage::{UsageSlot, add_usage, check_room};
 use crate::error::SqlError;
 
 /// The time limit of one job. It exceeds the server's own limits, so that a job that reaches
@@ -54,27 +54,27 @@ pub(super) const DELETE_FINISHED: &str = "DELETE FROM job WHERE id = ANY (ARRAY(
     RETURNING true";
 
 impl JobStore for PostgresStore {
-    fn queue_crm(
+    /// Two round trips, without a transaction.
+    fn check_job(
         &self,
         brand: &str,
-        write: CrmWrite,
+        write: &CrmWrite,
+        queued_bytes: u64,
         caps: CrmCaps,
         now_ms: i64,
-    ) -> BoxFuture<'_, Result<i64, CrmFault>> {
-        let brand = brand.to_owned();
+    ) -> BoxFuture<'_, Result<(), CrmFault>> {
+        let (brand, write) = (brand.to_owned(), write.clone());
         self.database.run(move |conn| {
             Box::pin(async move {
-                if let Err(fault) = check(conn, Batch::begin(), &brand, &write, caps, now_ms).await {
+                check_room(conn, &brand, queued_bytes, caps).await?;
+                if let Err(fault) = check(conn, Batch::new(), &brand, &write, caps, now_ms).await {
                     let others_wait =
                         fault.0.may_pass() && is_waited_for(conn, &line_keys(&brand, &write)).await?;
                     if !others_wait {
                         return Err(fault);
                     }
                 }
-                let slot = UsageSlot::of_write(&brand, &write);
-                let id = insert(conn, &write, WriteContext { brand: &brand, slot, caps, now_ms }).await?;
-                execute(conn, "COMMIT").await?;
-                Ok(id)
+                Ok(())
             })
         })
     }

@@ -2,14 +2,11 @@
 
 use tokio_postgres::Row;
 
-use sluice_kit::{BadRow, BoxFuture, StoreError, StoreFault};
-use sluice_session::{
-    SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRow, SessionRowId, SessionStamp,
-    SessionStore,
-};
+use sluice_kit::{BadRow, StoreError, StoreFault};
+use sluice_session::storage::SessionError;
+use sluice_session::{SessionChange, SessionRow, SessionRowId, SessionStamp};
 
-use super::PostgresStore;
-use super::batch::{Batch, bytes, execute, int, query, text};
+use super::batch::{Batch, bytes, int, text};
 use super::error::corrupt;
 use crate::error::SqlError;
 
@@ -39,72 +36,48 @@ pub(super) const DELETE_EXPIRED: &str = "DELETE FROM session WHERE row_id = ANY 
         ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING true";
 
-impl SessionStore for PostgresStore {
-    fn load_session(
-        &self,
-        key: SessionKey,
-        now_ms: i64,
-    ) -> BoxFuture<'_, Result<Option<SessionRow>, StoreError>> {
-        self.database.run(move |conn| {
-            Box::pin(async move {
-                let rows = query(conn, LOAD, [text(&key.brand), bytes(&key.id_hash), int(now_ms)]).await?;
-                rows.first().map(read_row).transpose()
-            })
-        })
-    }
+/// Adds a statement that locks the row and returns it.
+pub(super) fn add_lock<'a>(batch: &mut Batch<'a>, (brand, row_id): (&'a str, &'a SessionRowId), now_ms: i64) {
+    batch.add(LOCK, [bytes(row_id.as_bytes()), text(brand), int(now_ms)]);
+}
 
-    /// Two round trips: one reads and locks, one writes and commits.
-    fn commit_session(
-        &self,
-        at: SessionAddress,
-        now_ms: i64,
-        edit: SessionEdit,
-    ) -> BoxFuture<'_, Result<Option<SessionStamp>, StoreError>> {
-        self.database.run(move |conn| {
-            Box::pin(async move {
-                let id = || [bytes(at.row_id.as_bytes()), text(&at.brand)];
-                let lock = Vec::from_iter(id().into_iter().chain([int(now_ms)]));
-                let [rows] = Batch::begin().query(LOCK, lock).run_for(conn).await?;
-                let row = rows.first().map(read_row).transpose()?;
-                match (edit(row.as_ref()), row) {
-                    (SessionChange::Keep, row) => {
-                        execute(conn, "COMMIT").await?;
-                        Ok(row.as_ref().map(stamp))
-                    }
-                    (SessionChange::Write { .. }, None) => {
-                        execute(conn, "COMMIT").await?;
-                        Ok(None)
-                    }
-                    (SessionChange::Write { sealed }, Some(row)) => {
-                        let params = Vec::from_iter(id().into_iter().chain([bytes(&sealed)]));
-                        Batch::new().query(WRITE, params).commit().run(conn).await?;
-                        Ok(Some(stamp(&row)))
-                    }
-                    (SessionChange::Issue { id_hash, sealed, expires_at }, _) => {
-                        let rest = [bytes(&id_hash), bytes(&sealed), int(now_ms), int(expires_at)];
-                        let params = Vec::from_iter(id().into_iter().chain(rest));
-                        let [issued] = Batch::new().query(ISSUE, params).commit().run_for(conn).await?;
-                        if issued.is_empty() {
-                            return Err(StoreError::Failed(StoreFault::ForeignSession).into());
-                        }
-                        Ok(Some(SessionStamp { id_hash, created_at: now_ms, expires_at }))
-                    }
-                    (SessionChange::Delete, _) => {
-                        Batch::new().query(DELETE, id()).commit().run(conn).await?;
-                        Ok(None)
-                    }
-                }
-            })
-        })
+/// Adds the statement of a change, if it has one. Returns the session after the change.
+pub(super) fn add_change<'a>(
+    batch: &mut Batch<'a>,
+    (brand, row_id): (&'a str, &'a SessionRowId),
+    change: &'a SessionChange,
+    row: Option<&SessionRow>,
+    now_ms: i64,
+) -> Option<SessionStamp> {
+    let id = || [bytes(row_id.as_bytes()), text(brand)];
+    match change {
+        SessionChange::Fail(_) => None,
+        SessionChange::Keep => row.map(stamp),
+        SessionChange::Write { sealed } => {
+            let row = row?;
+            batch.add(WRITE, Vec::from_iter(id().into_iter().chain([bytes(sealed)])));
+            Some(stamp(row))
+        }
+        SessionChange::Issue { id_hash, sealed, expires_at } => {
+            let rest = [bytes(id_hash), bytes(sealed), int(now_ms), int(*expires_at)];
+            batch.add(ISSUE, Vec::from_iter(id().into_iter().chain(rest)));
+            Some(SessionStamp { id_hash: *id_hash, created_at: now_ms, expires_at: *expires_at })
+        }
+        SessionChange::Delete => {
+            batch.add(DELETE, id());
+            None
+        }
     }
+}
 
-    fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
-        self.database.run(move |conn| {
-            Box::pin(async move {
-                let rows = query(conn, DELETE_EXPIRED, [int(now_ms), int(rows_max.into())]).await?;
-                Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
-            })
-        })
+/// Fails unless the statement of [`add_change`] has changed the row. `rows` is what it returned.
+pub(super) fn check_change(change: SessionChange, rows: Option<&Vec<Row>>) -> Result<(), SessionError> {
+    match change {
+        SessionChange::Fail(error) => Err(error),
+        SessionChange::Issue { .. } if rows.is_none_or(Vec::is_empty) => {
+            Err(StoreError::Failed(StoreFault::ForeignSession).into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -112,7 +85,7 @@ fn stamp(row: &SessionRow) -> SessionStamp {
     SessionStamp { id_hash: row.id_hash, created_at: row.created_at, expires_at: row.expires_at }
 }
 
-fn read_row(row: &Row) -> Result<SessionRow, SqlError> {
+pub(super) fn read_row(row: &Row) -> Result<SessionRow, SqlError> {
     let (row_id, id_hash): (&[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?);
     let row_id =
         row_id.try_into().map_err(|_| corrupt("session", BadRow::Length { column: "id", bytes: 16 }))?;

@@ -6,13 +6,14 @@ use sluice_crm::{
     Address, CapsOfBrand, CrmCaps, CrmFault, CrmSchema, CrmStore as _, CrmWrite, CrmWritten, FieldKey,
     JobStore as _, Reference, Slug, WriteInto,
 };
+use sluice_session::storage::SessionError;
 use sluice_session::{
-    SessionAddress, SessionChange, SessionKey, SessionRow, SessionRowId, SessionStore as _,
+    RunCommit, SessionAddress, SessionChange, SessionKey, SessionRow, SessionRowId, SessionStore as _,
 };
 use sluice_test_support::postgres::Database;
 
 use super::*;
-use crate::contract::OpenStore;
+use crate::contract::{OpenStore, queue};
 
 mod plans;
 mod recovery;
@@ -127,8 +128,8 @@ async fn a_panic_does_not_affect_the_next_call() {
     let row_id = SessionRowId::random().unwrap();
     let at = SessionAddress { brand: "acme".to_owned(), row_id };
     let panics = Box::new(|_: Option<&SessionRow>| -> SessionChange { panic!("on purpose") });
-    let failed = store.commit_session(at, 0, panics).await;
-    assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+    let failed = store.commit_run(RunCommit::of_session(at, panics), 0).await;
+    assert!(matches!(failed, Err(SessionError::Store(StoreError::Failed(_)))), "{failed:?}");
     // The only connection was in a transaction when the edit panicked.
     write(&store, &[("a", 1.into())]).await.unwrap();
     assert_eq!(database.sql("SELECT count(*) FROM crm_value"), "1");

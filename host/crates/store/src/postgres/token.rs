@@ -1,13 +1,15 @@
 //! Used handoff tokens.
 
 use sluice_kit::{BoxFuture, StoreError};
-use sluice_session::TokenStore;
+use sluice_session::{TokenStore, UsedToken};
 
 use super::PostgresStore;
-use super::batch::{bytes, int, query, text};
+use super::batch::{Batch, bytes, int, query, text};
 
 const SPEND: &str = "INSERT INTO used_token (brand, token_id, expires_at) VALUES ($1, $2, $3)
     ON CONFLICT DO NOTHING RETURNING true";
+
+const IS_USED: &str = "SELECT true FROM used_token WHERE brand = $1 AND token_id = $2";
 
 /// Skips rows that another host is deleting.
 pub(super) const DELETE_EXPIRED: &str = "DELETE FROM used_token WHERE ctid = ANY (ARRAY(
@@ -16,17 +18,12 @@ pub(super) const DELETE_EXPIRED: &str = "DELETE FROM used_token WHERE ctid = ANY
     RETURNING true";
 
 impl TokenStore for PostgresStore {
-    fn spend_token(
-        &self,
-        brand: &str,
-        token_id: [u8; 16],
-        expires_at_ms: i64,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn is_token_used(&self, brand: &str, token_id: [u8; 16]) -> BoxFuture<'_, Result<bool, StoreError>> {
         let brand = brand.to_owned();
         self.database.run(move |conn| {
             Box::pin(async move {
-                let params = [text(&brand), bytes(&token_id), int(expires_at_ms)];
-                Ok(!query(conn, SPEND, params).await?.is_empty())
+                let rows = query(conn, IS_USED, [text(&brand), bytes(&token_id)]).await?;
+                Ok(!rows.is_empty())
             })
         })
     }
@@ -39,4 +36,10 @@ impl TokenStore for PostgresStore {
             })
         })
     }
+}
+
+/// Adds a statement that records a token as used. It returns no row if the token was used before.
+/// If another transaction is about to use it, the statement waits for the end of that one.
+pub(super) fn add_spend<'a>(batch: &mut Batch<'a>, brand: &'a str, token: &'a UsedToken) {
+    batch.add(SPEND, [text(brand), bytes(&token.token_id), int(token.remember_until)]);
 }

@@ -1,11 +1,11 @@
 //! How many bytes each brand's CRM data and queued jobs take.
 
-use tokio_postgres::Row;
+use tokio_postgres::{Client, Row};
 
 use sluice_crm::{CapReached, CrmCaps, CrmFault, CrmWrite, LineKey};
 use sluice_kit::BadRow;
 
-use super::batch::{Batch, int, small, text};
+use super::batch::{Batch, int, query, small, text};
 use super::error::corrupt;
 use crate::error::CrmSqlError;
 
@@ -62,6 +62,24 @@ pub(super) fn add_usage<'a>(batch: &mut Batch<'a>, brand: &'a str, slot: UsageSl
 pub(super) fn check_usage(total: Option<&Row>, added: i64, caps: CrmCaps) -> Result<(), CrmSqlError> {
     let total: i64 = total.ok_or_else(|| corrupt("CRM usage", BadRow::Missing))?.try_get(0)?;
     match added > 0 && u64::try_from(total).is_ok_and(|total| total > caps.brand_bytes_max) {
+        true => Err(CrmFault::Cap(CapReached::BrandBytes).into()),
+        false => Ok(()),
+    }
+}
+
+const USED: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM crm_usage WHERE brand = $1";
+
+/// Fails if `bytes` more would exceed `brand_bytes_max`. Writes nothing.
+pub(super) async fn check_room(
+    conn: &Client,
+    brand: &str,
+    bytes: u64,
+    caps: CrmCaps,
+) -> Result<(), CrmSqlError> {
+    let rows = query(conn, USED, [text(brand)]).await?;
+    let stored: i64 = rows.first().ok_or_else(|| corrupt("CRM usage", BadRow::Missing))?.try_get(0)?;
+    let stored = u64::try_from(stored).unwrap_or(0);
+    match stored.saturating_add(bytes) > caps.brand_bytes_max {
         true => Err(CrmFault::Cap(CapReached::BrandBytes).into()),
         false => Ok(()),
     }

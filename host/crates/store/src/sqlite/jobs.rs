@@ -15,7 +15,8 @@ pub(super) use self::run::NEXT;
 use super::SqliteStore;
 use super::connection::first;
 use super::crm::write::check;
-use super::job_queue::{decode, enter_lines, insert, is_waited_for, leave_lines, release_usage};
+use super::job_queue::{decode, enter_lines, is_waited_for, leave_lines, release_usage};
+use super::usage::check_room;
 use crate::error::SqlError;
 
 const COLUMNS: &str = "id, brand, what, state, is_late, tries, last_error, created_at, due_at, ended_at";
@@ -27,22 +28,24 @@ pub(super) const DELETE_FINISHED: &str = "DELETE FROM job WHERE id IN (
          ORDER BY ended_at LIMIT ?2)";
 
 impl JobStore for SqliteStore {
-    fn queue_crm(
+    fn check_job(
         &self,
         brand: &str,
-        write: CrmWrite,
+        write: &CrmWrite,
+        queued_bytes: u64,
         caps: CrmCaps,
         now_ms: i64,
-    ) -> BoxFuture<'_, Result<i64, CrmFault>> {
-        let brand = brand.to_owned();
-        self.writer.write(move |conn| {
+    ) -> BoxFuture<'_, Result<(), CrmFault>> {
+        let (brand, write) = (brand.to_owned(), write.clone());
+        self.readers.read(move |conn| {
+            check_room(conn, &brand, queued_bytes, caps)?;
             if let Err(fault) = check(conn, &brand, &write, caps, now_ms) {
                 let others_wait = fault.0.may_pass() && is_waited_for(conn, &brand, &write.lines())?;
                 if !others_wait {
                     return Err(fault);
                 }
             }
-            insert(conn, &brand, &write, caps, now_ms)
+            Ok(())
         })
     }
 

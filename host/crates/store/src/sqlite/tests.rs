@@ -8,10 +8,11 @@ use sluice_crm::{
     Address, CrmCaps, CrmFault, CrmSchema, CrmStore as _, CrmWrite, CrmWritten, FieldKey, JOB_TRIES_MAX,
     JobChoice, JobEnd, JobState, JobStore as _, Reference, Slug, WriteInto,
 };
-use sluice_session::{SessionAddress, SessionChange, SessionRow, SessionRowId, SessionStore as _};
+use sluice_session::storage::SessionError;
+use sluice_session::{RunCommit, SessionAddress, SessionChange, SessionRow, SessionRowId, SessionStore as _};
 
 use super::*;
-use crate::contract::OpenStore;
+use crate::contract::{OpenStore, queue};
 
 fn backend() -> (TempDir, Box<OpenStore>) {
     let dir = tempfile::tempdir().unwrap();
@@ -176,11 +177,11 @@ async fn a_panicking_write_undoes_only_itself() {
     let other = lock(&dir);
     let write = spawn_score(&store, 1);
     let failing = store.clone();
-    let failed = tokio::spawn(async move { failing.commit_session(at, 0, panics).await });
+    let failed = tokio::spawn(async move { failing.commit_run(RunCommit::of_session(at, panics), 0).await });
     let again = spawn_score(&store, 2);
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(write.await.unwrap(), Ok(CrmWritten::Fields));
-    assert!(matches!(failed.await.unwrap(), Err(StoreError::Failed(_))));
+    assert!(matches!(failed.await.unwrap(), Err(SessionError::Store(StoreError::Failed(_)))));
     assert_eq!(again.await.unwrap(), Ok(CrmWritten::Fields));
     assert!(read_score(&store).await.is_some());
 }
@@ -293,8 +294,8 @@ async fn a_failing_job_is_retried_then_parked_and_frees_its_lines() {
         )
         .unwrap();
     let caps = CrmCaps::default();
-    store.queue_crm("acme", score(json!(1)), caps, 0).await.unwrap();
-    store.queue_crm("acme", CrmWrite::Clear { at: address().line() }, caps, 0).await.unwrap();
+    queue(&*store, "acme", score(json!(1)), caps, 0).await.unwrap();
+    queue(&*store, "acme", CrmWrite::Clear { at: address().line() }, caps, 0).await.unwrap();
     let mut now = 0;
     for try_number in 1..JOB_TRIES_MAX {
         let ends = work(&store, now).await;
@@ -320,7 +321,7 @@ async fn a_failing_job_is_retried_then_parked_and_frees_its_lines() {
 async fn an_unreadable_job_is_parked_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;
-    let id = store.queue_crm("acme", score(json!(1)), CrmCaps::default(), 0).await.unwrap();
+    let id = queue(&*store, "acme", score(json!(1)), CrmCaps::default(), 0).await.unwrap();
     let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
     other.execute_batch("UPDATE job SET write = x'c1'").unwrap();
     let ends = work(&store, 0).await;

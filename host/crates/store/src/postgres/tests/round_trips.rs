@@ -28,8 +28,8 @@ async fn a_read_takes_one_round_trip_and_a_write_three() {
     assert_eq!(relay.round_trips(), 1, "getCrmEntries");
     store.get_values(&address(), &key("a"), 50, 1_000).await.unwrap();
     assert_eq!(relay.round_trips(), 1, "getCrmFieldValues");
-    store.queue_crm("acme", set(&five()), CrmCaps::default(), 0).await.unwrap();
-    assert_eq!(relay.round_trips(), 3, "setCrmFields with async: true");
+    let checked = store.check_job("acme", &set(&five()), 0, CrmCaps::default(), 0);
+    assert_eq!((checked.await, relay.round_trips()), (Ok(()), 2), "setCrmFields with async: true");
 
     let key = SessionKey { brand: "acme".to_owned(), id_hash: [1; 32] };
     assert_eq!(store.load_session(key, 0).await, Ok(None));
@@ -40,8 +40,11 @@ async fn a_read_takes_one_round_trip_and_a_write_three() {
         sealed: b"x".to_vec(),
         expires_at: 9,
     });
-    store.commit_session(at, 0, edit).await.unwrap();
+    store.commit_run(RunCommit::of_session(at, edit), 0).await.unwrap();
     assert_eq!(relay.round_trips(), 2, "saving a session");
+    let commit = RunCommit { jobs: vec![set(&five()), set(&five())], ..RunCommit::new("acme") };
+    store.commit_run(commit, 0).await.unwrap();
+    assert_eq!(relay.round_trips(), 3, "the end of a run that queued writes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,8 @@
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use sluice_session::UsedToken;
+
 use super::*;
 use crate::sqlite::{SqliteOptions, SqliteStore};
 use crate::transfer::{ImportFault, Part, TABLES, Table, Writer};
@@ -36,14 +38,15 @@ async fn fill(store: &dyn Store) {
             CrmWrite::SetFields { at: line, fields: vec![(key("n"), json!(n))], into: WriteInto::Holder };
         store.write_crm("acme", write, CrmCaps::default(), n).await.unwrap();
     }
-    store.queue_crm("acme", CrmWrite::Clear { at: at.line() }, CrmCaps::default(), 7).await.unwrap();
-    store.spend_token("acme", [9; 16], 99).await.unwrap();
+    queue(store, "acme", CrmWrite::Clear { at: at.line() }, CrmCaps::default(), 7).await.unwrap();
+    let tokens = vec![UsedToken { token_id: [9; 16], remember_until: 99 }];
+    store.commit_run(RunCommit { tokens, ..RunCommit::new("acme") }, 1).await.unwrap();
     let row_id = SessionRowId::random().unwrap();
     let at = SessionAddress { brand: "acme".to_owned(), row_id };
     let sealed = vec![0, 255, 10];
     let edit =
         Box::new(|_: Option<&SessionRow>| SessionChange::Issue { id_hash: [3; 32], sealed, expires_at: 50 });
-    store.commit_session(at, 1, edit).await.unwrap();
+    store.commit_run(RunCommit::of_session(at, edit), 1).await.unwrap();
 }
 
 async fn export(store: &dyn Store) -> Vec<Part> {
@@ -108,7 +111,7 @@ async fn all_data_survive_a_transfer_to_postgres_and_back() {
     assert!(orders.id > leads.id);
     let caps: CapsOfBrand = Arc::new(|_| CrmCaps::default());
     assert_eq!(there.run_jobs(caps, 10, 100).await.unwrap().len(), 1);
-    there.queue_crm("acme", set(&[("a", json!(1))]), CrmCaps::default(), 7).await.unwrap();
+    queue(&there, "acme", set(&[("a", json!(1))]), CrmCaps::default(), 7).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,6 +78,7 @@ pub struct Metrics {
     run_memory: Histogram<u64>,
     run_duration: Histogram<f64>,
     run_host_duration: Histogram<f64>,
+    run_cpu_wait: Histogram<f64>,
     runs: Counter<u64>,
     sandbox_wait: Histogram<f64>,
     rejected: Counter<u64>,
@@ -126,6 +127,11 @@ impl Metrics {
             run_host_duration: seconds(
                 "sluice.run.host_call.duration",
                 "Time of a run in calls that wait for the database",
+                &SHORT_SECONDS,
+            ),
+            run_cpu_wait: seconds(
+                "sluice.run.cpu_wait.duration",
+                "Time in which a run was ready while other work took the processors",
                 &SHORT_SECONDS,
             ),
             runs: meter
@@ -261,13 +267,15 @@ impl Metrics {
         self.request_duration.record(took.as_secs_f64(), &attributes);
     }
 
-    /// Records the cost of a run whose request had waited for a sandbox for `waited`.
-    pub fn run_ended(&self, brand: &str, cost: &RunCost, waited: Duration) {
+    /// Records the cost of a run whose request had waited for a sandbox for `waited`. The run was ready
+    /// for `cpu_wait` while other work took the processors.
+    pub fn run_ended(&self, brand: &str, cost: &RunCost, waited: Duration, cpu_wait: Duration) {
         let brand = [KeyValue::new("sluice.brand", brand.to_owned())];
         self.run_fuel.record(cost.fuel, &brand);
         self.run_memory.record(cost.memory_bytes, &brand);
         self.run_duration.record(Duration::from_micros(cost.wall_us).as_secs_f64(), &brand);
         self.run_host_duration.record(Duration::from_micros(cost.host_us).as_secs_f64(), &brand);
+        self.run_cpu_wait.record(cpu_wait.as_secs_f64(), &brand);
         self.sandbox_wait.record(waited.as_secs_f64(), &[]);
     }
 

@@ -40,7 +40,7 @@ pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
 /// Ends the run's part of the trace and counts the run.
 fn end_run(run: &Trace, brand: &str, report: &RunReport) {
     if let Some(metrics) = run.metrics() {
-        metrics.run_ended(brand, &report.cost(), report.waited);
+        metrics.run_ended(brand, &report.cost(), report.waited, report.cpu_wait);
     }
     run.note(|| {
         [

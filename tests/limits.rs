@@ -172,8 +172,8 @@ fn brand_cannot_raise_its_limits_without_bound() {
     let server = Server::start(site.path());
     assert_eq!(server.get("localhost", "/").body, "shown");
     for told in [
-        "[limits]: fuel = 9000000000000000000 is more than the host allows; it is 10000000000",
-        "[limits]: body_bytes_max = 2000000000 is more than the host allows; it is 655360",
+        "[limits]: fuel = 9000000000000000000 is more than the host allows; 10000000000 applies instead",
+        "[limits]: body_bytes_max = 2000000000 is more than the host allows; 655360 applies instead",
     ] {
         assert_eq!(server.told(told).len(), 1, "{told}");
     }

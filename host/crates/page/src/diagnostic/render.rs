@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use sluice_text::printable::printable;
+use sluice_text::printable::{printable, printable_json, printable_lines};
 
 use super::{Diagnostic, Severity};
 
@@ -37,13 +37,13 @@ pub fn human(one: &Diagnostic) -> String {
 /// All diagnostics as one JSON object: `{"diagnostics": […], "errors": 1, "warnings": 0}`.
 pub fn json(all: &[Diagnostic]) -> String {
     let (errors, warnings) = counts(all);
-    json!({ "diagnostics": all, "errors": errors, "warnings": warnings }).to_string()
+    printable_json(&json!({ "diagnostics": all, "errors": errors, "warnings": warnings }).to_string())
 }
 
 /// A diagnostic as one line that a GitHub workflow turns into an annotation next to the
 /// code.
 pub fn github(one: &Diagnostic) -> String {
-    let mut places = vec![format!("file={}", property(&one.file))];
+    let mut places = vec![format!("file={}", property(&printable(&one.file)))];
     let end = one.end.filter(|end| end.line == one.line);
     for (name, number) in
         [("line", one.line), ("col", one.column), ("endColumn", end.map_or(0, |end| end.column))]
@@ -55,7 +55,7 @@ pub fn github(one: &Diagnostic) -> String {
     places.push(format!("title={}", property(one.rule.code())));
     let help = one.help.iter().map(|help| format!("\n{help}"));
     let text: String = std::iter::once(one.message.clone()).chain(help).collect();
-    format!("::{} {}::{}", severity(one.severity), places.join(","), data(&text))
+    format!("::{} {}::{}", severity(one.severity), places.join(","), data(&printable_lines(&text)))
 }
 
 /// The number of errors and warnings: `2 errors and 1 warning`. `None` if there are none.

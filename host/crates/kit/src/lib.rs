@@ -1,11 +1,12 @@
 //! Basics that every crate may use. Each module has one subject, and its first lines say
 //! which crates use it. No module knows about requests or scripts. Of a site, `operator_dir` knows the
-//! folder, and the others nothing.
+//! folder, and the others nothing; `folder` opens and writes the files of any folder.
 
 #![deny(unsafe_code)]
 
 pub mod bar;
 pub mod clock;
+pub mod folder;
 mod future;
 pub mod hex;
 pub mod histogram;

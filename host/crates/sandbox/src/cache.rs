@@ -1,6 +1,7 @@
 //! Keeps compiled code on disk between starts.
 //!
-//! An entry is `MAC(32) ‖ payload`. The MAC is HMAC-SHA256 over the entry's name and its
+//! An entry is `MAGIC(16) ‖ MAC(32) ‖ payload`. The first part shows whose file it is: a setting names
+//! the folder, so it can contain other files, and no other file is ever deleted. The MAC is HMAC-SHA256 over the entry's name and its
 //! payload, with a key derived from the application key. Only an entry whose MAC is correct
 //! becomes [`Authentic`], and only that type is ever loaded as machine code. An entry that is
 //! foreign, damaged, truncated or stored under another name counts as missing. Entries are
@@ -9,24 +10,29 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use sluice_kit::folder::{Folder, Kind, OpenError, is_draft};
 use sluice_kit::hex::hex;
 use sluice_kit::keys::Keys;
 use sluice_kit::operator_dir::OperatorDir;
 
 /// The HKDF `info` from which the key of the MACs is derived.
 const CODE_CACHE: &str = "sluice-code-cache-v1";
+/// The beginning of every entry.
+const MAGIC: &[u8; 16] = b"sluice-code-v2\n\0";
 const MAC_BYTES: usize = 32;
+const HEADER_BYTES: usize = MAGIC.len() + MAC_BYTES;
+/// No entry is larger.
+const ENTRY_BYTES_MAX: u64 = 1 << 30;
 /// A draft of this age was abandoned by the process that wrote it.
 const DRAFT_AGE_MAX: Duration = Duration::from_secs(60 * 60);
-const DRAFT: &str = "draft-";
 
 /// The name of an entry: a hash of everything that the entry was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,37 +108,41 @@ impl CodeCache {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.recursive(true).create(dir)?;
         let cache = Self { dir: dir.to_owned(), key: keys.derive(CODE_CACHE), bytes_max };
-        let draft = cache.draft()?;
-        File::create(&draft)?;
-        fs::remove_file(&draft)?;
+        // It is removed at once.
+        drop(cache.folder().and_then(|folder| folder.draft(b"")).map_err(io::Error::other)?);
         Ok(cache)
     }
 
     /// Whether there is an entry. [`CodeCache::read`] may still find that it is not authentic.
     pub fn has(&self, key: &CacheKey) -> bool {
-        self.path(key).is_file()
+        let kind = self.folder().and_then(|folder| folder.kind(key.to_string()));
+        matches!(kind, Ok(Kind::File))
     }
 
     /// Reads and verifies an entry, and marks it as used. `None` if it is missing or not
     /// authentic.
     pub fn read(&self, key: &CacheKey) -> Option<Authentic> {
         let path = self.path(key);
-        let mut bytes = match fs::read(&path) {
+        let mut bytes = match self.folder().and_then(|folder| folder.read(key.to_string(), ENTRY_BYTES_MAX)) {
             Ok(bytes) => bytes,
             Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
+                if !error.is_missing() {
                     tracing::warn!(file = %path.display(), %error, "compiled code cannot be read; it is compiled again");
                 }
                 return None;
             }
         };
-        let payload = bytes.split_off(MAC_BYTES.min(bytes.len()));
-        if self.mac(key, &payload).verify_slice(&bytes).is_err() {
+        let payload = bytes.split_off(HEADER_BYTES.min(bytes.len()));
+        let mac = bytes.strip_prefix(MAGIC);
+        if mac.is_none_or(|mac| self.mac(key, &payload).verify_slice(mac).is_err()) {
             tracing::warn!(file = %path.display(), "this compiled code was not written with this host's key or is damaged; it is compiled again");
-            self.forget(key);
+            if mac.is_some() {
+                self.forget(key);
+            }
             return None;
         }
-        let used = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        let file = self.folder().and_then(|folder| folder.file(key.to_string()));
+        let used = file.and_then(|file| Ok(file.set_modified(SystemTime::now())?));
         if let Err(error) = used {
             tracing::debug!(file = %path.display(), %error, "the time of an entry's last use cannot be stored");
         }
@@ -142,15 +152,11 @@ impl CodeCache {
     /// Writes an entry, replacing an earlier one. Returns false if it could not be written;
     /// the log then contains the reason.
     pub fn write(&self, key: &CacheKey, payload: &[u8]) -> bool {
-        let written = self.draft().and_then(|draft| {
-            let done = (|| {
-                let mut file = File::create_new(&draft)?;
-                file.write_all(&self.mac(key, payload).finalize().into_bytes())?;
-                file.write_all(payload)?;
-                fs::rename(&draft, self.path(key))
-            })();
-            done.inspect_err(|_| remove(&draft))
-        });
+        let mut bytes = Vec::with_capacity(HEADER_BYTES.saturating_add(payload.len()));
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&self.mac(key, payload).finalize().into_bytes());
+        bytes.extend_from_slice(payload);
+        let written = self.folder().and_then(|folder| folder.write(key.to_string(), &bytes));
         if let Err(error) = &written {
             tracing::warn!(folder = %self.dir.display(), %error, "compiled code cannot be stored");
         }
@@ -159,7 +165,9 @@ impl CodeCache {
 
     /// Removes an entry that turned out to be unusable.
     pub fn forget(&self, key: &CacheKey) {
-        remove(&self.path(key));
+        if let Ok(folder) = self.folder() {
+            remove(&folder, &key.to_string());
+        }
     }
 
     /// Removes the least recently used entries until the folder is small enough, but none of
@@ -167,47 +175,53 @@ impl CodeCache {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn evict(&self, keep: &HashSet<CacheKey>) -> io::Result<()> {
-        let kept: HashSet<PathBuf> = keep.iter().map(|key| self.path(key)).collect();
+    pub fn evict(&self, keep: &HashSet<CacheKey>) -> Result<(), OpenError> {
+        let kept: HashSet<String> = keep.iter().map(CacheKey::to_string).collect();
+        let folder = self.folder()?;
         let mut total = 0;
         let mut others = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            let Ok(metadata) = entry.metadata() else { continue };
+        for entry in folder.entries()? {
+            let Some(name) = entry.name.to_str().filter(|_| entry.kind == Kind::File) else { continue };
+            if !is_draft(name) && !is_entry(name) {
+                continue;
+            }
+            // Another process may have removed it.
+            let Ok(mut file) = folder.file(name) else { continue };
+            let metadata = file.metadata()?;
             let used = metadata.modified()?;
-            if entry.file_name().to_string_lossy().starts_with(DRAFT) {
+            if is_draft(name) {
                 if used.elapsed().is_ok_and(|age| age > DRAFT_AGE_MAX) {
-                    remove(&entry.path());
+                    remove(&folder, name);
                 }
                 continue;
             }
-            if !is_entry(&entry.file_name().to_string_lossy()) {
+            let mut magic = [0; MAGIC.len()];
+            if file.read_exact(&mut magic).is_err() || magic != *MAGIC {
                 continue;
             }
             total += metadata.len();
-            if !kept.contains(&entry.path()) {
-                others.push((used, metadata.len(), entry.path()));
+            if !kept.contains(name) {
+                others.push((used, metadata.len(), name.to_owned()));
             }
         }
         others.sort();
-        for (_, bytes, path) in others {
+        for (_, bytes, name) in others {
             if total <= self.bytes_max {
                 break;
             }
-            remove(&path);
+            remove(&folder, &name);
             total -= bytes;
         }
         Ok(())
     }
 
-    fn path(&self, key: &CacheKey) -> PathBuf {
-        self.dir.join(key.to_string())
+    /// Opened for each use, because the folder may be deleted and made again at any time.
+    fn folder(&self) -> Result<Folder, OpenError> {
+        Folder::open(&self.dir)
     }
 
-    fn draft(&self) -> io::Result<PathBuf> {
-        let mut suffix = [0; 16];
-        getrandom::fill(&mut suffix).map_err(io::Error::other)?;
-        Ok(self.dir.join(format!("{DRAFT}{}", hex(&suffix))))
+    fn path(&self, key: &CacheKey) -> PathBuf {
+        self.dir.join(key.to_string())
     }
 
     fn mac(&self, key: &CacheKey, payload: &[u8]) -> Hmac<Sha256> {
@@ -219,23 +233,24 @@ impl CodeCache {
     }
 }
 
-/// Whether a file has the name of an entry. The folder can contain other files, because a setting
-/// names it.
+/// Whether a file has the name of an entry.
 fn is_entry(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Removes a file. Another process may have removed it first.
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(file = %path.display(), %error, "a file of the code cache cannot be removed");
+fn remove(folder: &Folder, name: &str) {
+    if let Err(error) = folder.remove(name) {
+        let file = folder.path().join(name);
+        tracing::warn!(file = %file.display(), %error, "a file of the code cache cannot be removed");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::path::Path;
+
     use super::*;
 
     fn keys(byte: char) -> Keys {
@@ -271,14 +286,14 @@ mod tests {
         cache.write(&key("a"), b"code");
         fs::copy(cache.path(&key("b")), cache.path(&key("a"))).unwrap();
         assert_eq!(read(&cache, "a"), None);
-        for at in [0, MAC_BYTES - 1, MAC_BYTES, MAC_BYTES + 3] {
+        for at in [0, MAGIC.len(), HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 3] {
             cache.write(&key("a"), b"code");
             let mut bytes = fs::read(cache.path(&key("a"))).unwrap();
             bytes[at] ^= 1;
             fs::write(cache.path(&key("a")), &bytes).unwrap();
             assert_eq!(read(&cache, "a"), None, "byte {at}");
         }
-        for length in [0, 10, MAC_BYTES, MAC_BYTES + 3] {
+        for length in [0, 10, MAGIC.len(), MAC_BYTES, HEADER_BYTES, HEADER_BYTES + 3] {
             cache.write(&key("a"), b"code");
             let bytes = fs::read(cache.path(&key("a"))).unwrap();
             fs::write(cache.path(&key("a")), &bytes[..length]).unwrap();
@@ -289,14 +304,14 @@ mod tests {
     #[test]
     fn evicts_the_least_recently_used_entries_first() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = open(dir.path(), 3 * (100 + MAC_BYTES as u64));
+        let cache = open(dir.path(), 3 * (100 + HEADER_BYTES as u64));
         for (age, name) in [(50, "in use"), (40, "old"), (30, "read"), (20, "new"), (10, "newest")] {
             cache.write(&key(name), &[0; 100]);
             let file = File::open(cache.path(&key(name))).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
         }
         assert!(read(&cache, "read").is_some());
-        let draft = dir.path().join("draft-x");
+        let draft = dir.path().join(format!(".sluice-draft-{}", "0".repeat(32)));
         fs::write(&draft, "x").unwrap();
         cache.evict(&HashSet::from([key("in use")])).unwrap();
         let left: Vec<&str> = ["in use", "old", "read", "new", "newest"]
@@ -308,10 +323,30 @@ mod tests {
         File::open(&draft).unwrap().set_modified(SystemTime::now() - DRAFT_AGE_MAX * 2).unwrap();
         cache.evict(&HashSet::new()).unwrap();
         assert!(!draft.exists());
-        let foreign = dir.path().join("app.key");
-        fs::write(&foreign, [0; 1_000]).unwrap();
+    }
+
+    #[test]
+    fn deletes_only_files_that_it_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path(), 0);
+        // The names of other programs' files can be hashes, too.
+        let hash = key("other").to_string();
+        let foreign = ["app.key", "draft-letter", ".sluice-draft-mine", &hash];
+        for name in foreign {
+            fs::write(dir.path().join(name), [0; 1_000]).unwrap();
+            let old = SystemTime::now() - DRAFT_AGE_MAX * 2;
+            File::open(dir.path().join(name)).unwrap().set_modified(old).unwrap();
+        }
+        let linked = dir.path().join("linked");
+        fs::create_dir(&linked).unwrap();
+        let other = open(&linked, 0);
+        assert!(other.write(&key("target"), b"x") && cache.write(&key("own"), b"x"));
+        std::os::unix::fs::symlink(other.path(&key("target")), cache.path(&key("link"))).unwrap();
+        assert!(read(&cache, "other").is_none() && read(&cache, "link").is_none());
         cache.evict(&HashSet::new()).unwrap();
-        assert!(foreign.exists(), "only entries are removed");
+        assert!(!cache.has(&key("own")) && other.has(&key("target")));
+        assert!(foreign.iter().all(|name| dir.path().join(name).exists()));
+        assert!(cache.path(&key("link")).is_symlink());
     }
 
     #[test]

@@ -46,6 +46,13 @@ pub enum ComponentError {
     TooLarge,
 }
 
+/// Whether `bytes` are a page component, for whatever engine.
+pub fn is_page(bytes: &[u8]) -> bool {
+    let mut payloads = Parser::new(0).parse_all(bytes).map_while(Result::ok);
+    payloads
+        .any(|payload| matches!(payload, Payload::CustomSection(section) if section.name() == ENGINE_SECTION))
+}
+
 /// What is wrong with the engine's component.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineFault {

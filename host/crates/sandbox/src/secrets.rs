@@ -7,15 +7,19 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sluice_kit::folder::{Folder, OpenError};
 use sluice_kit::operator_dir::{OperatorDir, OperatorDirError};
 
 const VARIABLE: &str = "SLUICE_SECRET_";
 /// Values shorter than this are not masked, because they occur in unrelated text, too.
 const MASKED_BYTES_MIN: usize = 6;
+/// A file of secrets must be smaller.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 /// What the engine appends to text that it has truncated.
 const CUT: &str = "…";
 
@@ -27,8 +31,8 @@ pub enum SecretsError {
     File {
         /// The file.
         path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
+        /// Why.
+        source: OpenError,
     },
     /// A file is a link into the site.
     #[error(transparent)]
@@ -186,14 +190,19 @@ fn is_name(name: &str) -> bool {
 
 fn read(path: &Path) -> Result<BTreeMap<String, String>, SecretsError> {
     let failed = |source| SecretsError::File { path: path.to_owned(), source };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(failed(error)),
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(BTreeMap::new()) };
+    let file = match Folder::open(folder).and_then(|folder| folder.file(name)) {
+        Err(error) if error.is_missing() => return Ok(BTreeMap::new()),
+        opened => opened.map_err(failed)?,
     };
-    let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode();
+    let mode = file.metadata().map_err(|error| failed(error.into()))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(SecretsError::ReadableByOthers(path.to_owned()));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| failed(error.into()))?;
+    if text.len() as u64 == FILE_BYTES_MAX {
+        return Err(failed(OpenError::TooLarge(FILE_BYTES_MAX)));
     }
     // The parser's own message would quote the line, and the secret in it.
     let invalid = |offset: usize, mistake| SecretsError::Invalid {

@@ -317,13 +317,14 @@ fn writes_a_limit_into_brand_toml() {
     site.write("brands/shop/brand.toml", "page = 3\n");
     let answer = set(&set_fuel(5_000_000));
     assert_eq!((answer.status, answer.body.contains("brand.toml")), (409, true), "{}", answer.body);
-    // The disk of the site refuses the draft that would replace the file.
-    site.write("brands/shop/brand.toml", &before);
-    std::fs::create_dir(file.with_extension(format!("toml.{}", server.id()))).unwrap();
-    let answer = set(&set_fuel(4_000_000));
+    // The disk of the site has no room for the new file.
+    let long = format!("{before}# {}\n", "x".repeat(5 << 20));
+    site.write("brands/shop/brand.toml", &long);
+    let server = ServerOptions::of(site.path()).warm().file_bytes_max(4 << 20).start();
+    let answer = put("/api/brands/shop/limits", &set_fuel(4_000_000)).operator().send(server.admin_address);
     assert_eq!(answer.status, 500, "{}", answer.body);
     assert!(answer.body.contains("fuel = 4000000"), "{}", answer.body);
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    assert!(std::fs::read_to_string(&file).unwrap() == long, "the file has changed");
 }
 
 #[test]

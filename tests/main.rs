@@ -53,6 +53,7 @@ mod sandbox;
 mod secrecy;
 mod sessions;
 mod shell;
+mod site_files;
 mod stalls;
 mod telemetry;
 mod templates_attack;

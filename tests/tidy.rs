@@ -82,6 +82,39 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("anyhow", &[]),
     // The program chooses the allocator.
     ("tikv-jemallocator", &[]),
+    ("rustix", &["kit"]),
+];
+
+/// The files that may open files by their paths. None of them opens a file of a site: those are opened
+/// with `kit::folder`, which follows no links.
+const OPEN_BY_PATH: &[(&str, &str)] = &[
+    ("host/crates/app/src/response.rs", "sends a file that is open"),
+    ("host/crates/author/src/dev/watch.rs", "the folder that the developer names"),
+    ("host/crates/author/src/scratch.rs", "its own temporary folder"),
+    ("host/crates/kit/src/folder.rs", "opens files of sites"),
+    ("host/crates/kit/src/folder/write.rs", "writes files of sites"),
+    ("host/crates/kit/src/keys/file.rs", "an `OperatorFile`"),
+    ("host/crates/kit/src/operator_dir.rs", "keeps the operator's folders out of the site"),
+    ("host/crates/page/src/store.rs", "/proc"),
+    ("host/crates/runs/src/execution_log/database.rs", "an `OperatorFile`"),
+    ("host/crates/sandbox/src/cache.rs", "creates an `OperatorDir`"),
+    ("host/crates/sandbox/src/memory.rs", "/proc and /sys"),
+    ("host/crates/sandbox/src/memory_reset.rs", "/proc"),
+    ("host/crates/server/src/admin/logouts.rs", "a file in the data folder"),
+    ("host/crates/server/src/admin/token.rs", "an `OperatorFile`"),
+    ("host/crates/site/src/places.rs", "whether the operator's files exist"),
+    ("host/crates/site/src/public.rs", "searches a file that is open"),
+    ("host/crates/store/src/sqlite/backup.rs", "the database and its copy"),
+    ("host/crates/store/src/sqlite/connection.rs", "the database"),
+    ("host/crates/telemetry/src/process.rs", "/proc"),
+    ("host/src/cli/backup.rs", "a file that the operator names"),
+    ("host/src/cli/export.rs", "a file that the operator names"),
+    ("host/src/cli/import.rs", "a file that the operator names"),
+    ("host/src/cli/limits.rs", "whether the execution log exists"),
+    ("host/src/cli/logs.rs", "whether the execution log exists"),
+    ("host/src/cli/man.rs", "a folder that the operator names"),
+    ("host/src/cli/run/given.rs", "a file that the developer names"),
+    ("host/src/cli/run/place.rs", "whether the developer named a file"),
 ];
 
 fn root() -> PathBuf {
@@ -148,6 +181,45 @@ fn reserved_packages_are_used_only_by_their_libraries() {
             assert!(homes.contains(library), "sluice-{library} must not depend on {name}");
         }
     }
+}
+
+#[test]
+fn files_of_a_site_are_opened_only_below_a_handle() {
+    // `.exists()` and the others follow links, too.
+    const BY_PATH: [&str; 12] = [
+        "std::fs",
+        "tokio::fs",
+        "File::open",
+        "File::create",
+        "OpenOptions",
+        ".exists()",
+        ".is_file()",
+        ".is_dir()",
+        ".is_symlink()",
+        ".canonicalize()",
+        ".read_dir()",
+        ".read_link()",
+    ];
+    let mut found = BTreeSet::new();
+    let hosts = ["host/src", "host/crates"].iter().flat_map(|folder| files(&root().join(folder), ".rs"));
+    for (path, text) in hosts {
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        let is_test = ["/tests/", "/tests.rs", "/contract/", "/contract.rs", "/test-support/", "/crm_calls"]
+            .iter()
+            .any(|part| name.contains(part));
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        if !is_test && BY_PATH.iter().any(|call| code.contains(call)) {
+            found.insert(name);
+        }
+    }
+    let known: BTreeSet<String> = OPEN_BY_PATH.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let new: Vec<_> = found.difference(&known).collect();
+    assert!(
+        new.is_empty(),
+        "open files of a site with kit::folder, or add the file to OPEN_BY_PATH: {new:?}"
+    );
+    let gone: Vec<_> = known.difference(&found).collect();
+    assert!(gone.is_empty(), "remove from OPEN_BY_PATH: {gone:?}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use sluice_telemetry::{Telemetry, logging};
+use sluice_text::printable::printable_lines;
 
 use output::Output;
 
@@ -179,7 +180,8 @@ pub(crate) fn main() -> ExitCode {
         telemetry.shut_down();
     }
     done.unwrap_or_else(|error| {
-        eprintln!("sluice: {error:#}");
+        // The names of files can be somebody else's.
+        eprintln!("sluice: {}", printable_lines(&format!("{error:#}")));
         ExitCode::FAILURE
     })
 }

@@ -7,13 +7,16 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use sluice_check::Site;
+use sluice_kit::folder::{Folder, OpenError, ReplaceError};
+use sluice_kit::operator_dir::{OperatorDir, OperatorDirError};
 use sluice_limits::Limits;
 use sluice_page::PageSource;
 use sluice_page::diagnostic::{self, Diagnostic, Kind};
 use sluice_page::modules::CompileError;
 use sluice_sandbox::Sandbox;
 use sluice_site::table::url_path;
-use sluice_site::{BrandFolder, brand_ids, config, limit_layers};
+use sluice_site::{BrandFolder, brand_dir, brand_ids, config, limit_layers};
+use sluice_text::printable::printable;
 
 use super::output::{Lines, Output, outln};
 
@@ -55,14 +58,15 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode>
 /// Builds every page that compiles.
 async fn build_brands(args: &Args, site: &Site, sandbox: &Sandbox, output: &Output) -> anyhow::Result<()> {
     let policy = site.config.limit_policy();
+    let to = out_folder(&args.site_dir, &args.out).with_context(|| args.out.display().to_string())?;
     for brand in brand_ids(&args.site_dir)? {
-        let dir = args.site_dir.join("brands").join(&brand);
+        let dir = brand_dir(&args.site_dir, &brand);
         let folder = BrandFolder::new(&dir)?;
         let config = config::read_brand(&dir)?;
         for page in &folder.pages {
-            let out = args.out.join(&brand).join("pages").join(page).with_extension("wasm");
+            let out = Path::new(&brand).join("pages").join(page).with_extension("wasm");
             let limits = policy.effective(limit_layers(&brand, &config, &url_path(page)));
-            let builder = Builder { sandbox, folder: &folder, limits, is_quiet: output.quiet };
+            let builder = Builder { sandbox, folder: &folder, limits, to: &to, is_quiet: output.quiet };
             build_page(&builder, &format!("pages/{page}"), &out).await?;
         }
     }
@@ -74,6 +78,8 @@ struct Builder<'a> {
     sandbox: &'a Sandbox,
     folder: &'a BrandFolder,
     limits: Limits,
+    /// The folder for the components.
+    to: &'a Folder,
     /// Print mistakes only.
     is_quiet: bool,
 }
@@ -82,12 +88,13 @@ struct Builder<'a> {
 /// page that does not compile is skipped here.
 async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
-    let Builder { sandbox, folder, limits, is_quiet } = builder;
+    let Builder { sandbox, folder, limits, to, is_quiet } = builder;
     let Ok(Ok(parts)) = folder.source(file).map(PageSource::new) else { return Ok(()) };
     match parts.build(sandbox, *folder, limits, "").await {
         Ok(Some(built)) => {
             let script = sandbox.load(&built.component)?;
-            write(out, &built.component)?;
+            write(to, out, &built.component)
+                .with_context(|| printable(&to.path().join(out).display().to_string()))?;
             if !is_quiet {
                 outln!(
                     "{file:<40} {:>7} bytes ({} of bytecode, {} of machine code) in {:.1} ms",
@@ -106,10 +113,35 @@ async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Re
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let name = || path.display().to_string();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(name)?;
+/// Opens or creates the folder `out` for the site's components. Nothing in the site decides where that
+/// is: if `out` is in the site's folder, no link in the site is followed.
+fn out_folder(site_dir: &Path, out: &Path) -> anyhow::Result<Folder> {
+    match OperatorDir::outside(site_dir, out) {
+        Ok(dir) => Ok(Folder::create(dir.path())?),
+        Err(OperatorDirError::InSite { path, site }) => {
+            let absolute = std::path::absolute(out)?;
+            let given = std::path::absolute(site_dir)?;
+            let below = absolute.strip_prefix(given).or_else(|_| absolute.strip_prefix(&site));
+            let Ok(below) = below else { return Err(OperatorDirError::InSite { path, site }.into()) };
+            let site = Folder::open(site_dir)?;
+            Ok(if below.as_os_str().is_empty() { site } else { site.make(below)? })
+        }
+        Err(error) => Err(error.into()),
     }
-    std::fs::write(path, bytes).with_context(name)
+}
+
+/// Writes a component. Replaces only components that Sluice built.
+fn write(to: &Folder, file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent() {
+        to.make(folder)?;
+    }
+    to.write_ours(file, bytes, &sluice_sandbox::component::is_page).map_err(|error| match error {
+        ReplaceError::NotOurs => {
+            anyhow::anyhow!(
+                "this file is no component that Sluice built; move it away or choose another --out"
+            )
+        }
+        ReplaceError::Failed(OpenError::Link) => anyhow::anyhow!("{}; remove it", OpenError::Link),
+        other => other.into(),
+    })
 }

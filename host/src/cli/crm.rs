@@ -1,10 +1,9 @@
 //! `sluice crm`: compares the entities that brands declare with those in the database.
 
-use std::io::ErrorKind;
-
 use anyhow::Context as _;
 
 use sluice_crm::{CrmSchema, Entity, export, plan};
+use sluice_site::{brand_dir, files};
 use sluice_store::Store;
 use sluice_text::printable::printable;
 
@@ -96,12 +95,13 @@ async fn apply(at: &BrandArgs, dry_run: bool) -> anyhow::Result<()> {
 }
 
 fn read(at: &BrandArgs, brand: &str) -> anyhow::Result<CrmSchema> {
-    let path = at.database.site_dir.join("brands").join(brand).join("crm.toml");
-    let text = match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        text => text.with_context(|| path.display().to_string())?,
+    let dir = brand_dir(&at.database.site_dir, brand);
+    let path = dir.path().join("crm.toml").display().to_string();
+    let text = match files::read(&dir, "crm.toml") {
+        Err(error) if error.is_missing() => String::new(),
+        read => read.map_err(|error| error.fault).with_context(|| printable(&path))?.text,
     };
-    Ok(CrmSchema::parse(&text, &path.display().to_string())?)
+    Ok(CrmSchema::parse(&text, &path)?)
 }
 
 async fn changes(store: &dyn Store, brand: &str, schema: &CrmSchema) -> anyhow::Result<Vec<String>> {

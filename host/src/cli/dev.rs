@@ -15,9 +15,10 @@ use sluice_author::dev::{Dev, watch};
 use sluice_journey::JourneyService;
 use sluice_kit::terminal::announce;
 use sluice_server::{self as server, Bound};
-use sluice_site::config::{self, SiteConfig};
+use sluice_site::config::{self, Reader, SiteConfig};
 use sluice_site::places::Places;
 use sluice_telemetry::Telemetry;
+use sluice_text::printable::printable_lines;
 
 use super::output::{Lines, Output};
 
@@ -117,7 +118,7 @@ async fn start(
             Ok(started) => return Ok(started),
             Err(error) => error,
         };
-        eprintln!("sluice: {error:#}");
+        eprintln!("sluice: {}", printable_lines(&format!("{error:#}")));
         eprintln!("sluice: waiting for a change in {}", args.site_dir.display());
         tokio::select! {
             changed = changes.recv() => anyhow::ensure!(changed.is_some(), "watching the site has failed"),
@@ -130,7 +131,14 @@ async fn start(
 }
 
 fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
-    let mut config = config::read_site(&args.site_dir, std::env::vars())?;
+    let mut config = config::read_site_as(Reader::Developer, &args.site_dir, std::env::vars())?;
+    for setting in &config.ignored {
+        let variable = setting.replace('.', "__").to_uppercase();
+        eprintln!(
+            "sluice: {setting} in sluice.toml is not used by `sluice dev`, because a site can come from \
+             somebody else: set SLUICE_{variable} instead"
+        );
+    }
     if let Some(listen) = args.listen {
         config.server.listen = listen;
     }

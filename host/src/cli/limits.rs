@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
 use sluice_http::path::{PathForm, canonical};
+use sluice_kit::folder::FolderPath;
 use sluice_limits::advice::{self, LimitUse};
 use sluice_limits::grouped;
 use sluice_limits::policy::EffectiveLimit;
@@ -13,7 +14,8 @@ use sluice_runs::execution_log::query::{LogReader, PageSummary};
 use sluice_site::config::{self, BrandConfig, SiteConfig};
 use sluice_site::places::Places;
 use sluice_site::table::{PageTable, url_path};
-use sluice_site::{BrandFolder, brand_ids, limit_layers};
+use sluice_site::{BrandFolder, brand_dir, brand_ids, limit_layers};
+use sluice_text::printable::printable_json;
 use sluice_text::suggest;
 
 use super::output::{out, outln};
@@ -76,11 +78,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let site = config::read_site(&args.site_dir, std::env::vars())?;
     let (brand, config) = find_brand(&args.site_dir, args.brand.as_deref())?;
-    let file = find_page(&args.site_dir.join("brands").join(&brand), &args.path)?;
+    let file = find_page(&brand_dir(&args.site_dir, &brand), &args.path)?;
     let limits = effective(&site, &brand, &config, &file);
     if args.json {
         let report = serde_json::json!({ "brand": brand, "page": format!("pages/{file}"), "limits": limits });
-        outln!("{}", serde_json::to_string_pretty(&report)?);
+        outln!("{}", printable_json(&serde_json::to_string_pretty(&report)?));
     } else {
         outln!("pages/{file} of brand {brand}\n");
         out!("{}", table(&limits));
@@ -107,8 +109,8 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
     for PageSummary { brand, page, stats } in reader.summaries(args.brand.as_deref(), 0)? {
         let Some(file) = page.strip_prefix("pages/") else { continue };
         // The histograms of deleted pages are kept for a while.
-        let dir = args.site_dir.join("brands").join(&brand);
-        if !dir.join(&page).exists() {
+        let dir = brand_dir(&args.site_dir, &brand);
+        if dir.file(&page).is_err() {
             continue;
         }
         let limits = policy.effective(limit_layers(&brand, &config::read_brand(&dir)?, &url_path(file)));
@@ -118,7 +120,7 @@ fn suggest(args: &SuggestArgs) -> anyhow::Result<()> {
         }
     }
     if args.json {
-        outln!("{}", serde_json::to_string_pretty(&rows)?);
+        outln!("{}", printable_json(&serde_json::to_string_pretty(&rows)?));
     } else {
         out!("{}", suggestions(&rows));
     }
@@ -178,7 +180,7 @@ fn effective(site: &SiteConfig, brand: &str, config: &BrandConfig, file: &str) -
 /// The given brand, or else the only brand, or else the default brand.
 fn find_brand(site_dir: &Path, asked: Option<&str>) -> anyhow::Result<(String, BrandConfig)> {
     let ids = brand_ids(site_dir)?;
-    let read = |id: &String| Ok((id.clone(), config::read_brand(&site_dir.join("brands").join(id))?));
+    let read = |id: &String| Ok((id.clone(), config::read_brand(&brand_dir(site_dir, id))?));
     if let Some(asked) = asked {
         let known = || ids.iter().map(String::as_str);
         let id = ids.iter().find(|id| *id == asked);
@@ -195,7 +197,7 @@ fn find_brand(site_dir: &Path, asked: Option<&str>) -> anyhow::Result<(String, B
 }
 
 /// The file below `pages/` whose page has the path `path`.
-fn find_page(brand_dir: &Path, path: &str) -> anyhow::Result<String> {
+fn find_page(brand_dir: &FolderPath, path: &str) -> anyhow::Result<String> {
     let folder = BrandFolder::new(brand_dir)?;
     let mut table = PageTable::default();
     for file in &folder.pages {

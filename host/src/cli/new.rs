@@ -1,13 +1,14 @@
 //! `sluice new`: creates a small site. Its files are in `new/site/`.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use sluice_author::tools_dir;
+use sluice_kit::folder::{Folder, OpenError};
 use sluice_site::schema;
+use sluice_text::printable::printable;
 
 use super::output::{Output, outln};
 
@@ -47,16 +48,18 @@ const FILES: &[NewFile] = files! {
 
 pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     check_empty(&args.dir)?;
+    let site = Folder::create(&args.dir).with_context(|| args.dir.display().to_string())?;
     for file in FILES {
-        let path = args.dir.join(file.name);
-        let name = || path.display().to_string();
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(name)?;
+        let name = || args.dir.join(file.name).display().to_string();
+        if let Some((folder, _)) = file.name.rsplit_once('/') {
+            site.make(folder).with_context(name)?;
         }
-        fs::write(&path, file.text).with_context(name)?;
+        if !site.write_new(file.name, file.text.as_bytes()).with_context(name)? {
+            bail!("{}: somebody else creates files in this folder; name another one", name());
+        }
     }
-    let tools = tools_dir::make(&args.dir).and_then(|tools| schema::write(&tools));
-    tools.with_context(|| args.dir.join(".sluice").display().to_string())?;
+    let tools = tools_dir::make(&site).with_context(|| args.dir.join(".sluice").display().to_string())?;
+    schema::write(&tools)?;
     if !output.quiet {
         print_next_steps(&args.dir);
     }
@@ -65,20 +68,19 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
 
 /// Fails if the folder has files, so that none of them is overwritten.
 fn check_empty(dir: &Path) -> anyhow::Result<()> {
-    let mut entries = match fs::read_dir(dir) {
+    let entries = match Folder::open(dir).and_then(|folder| folder.entries()) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+        Err(error) if error.is_missing() => return Ok(()),
+        Err(OpenError::Unreadable(error)) if error.kind() == ErrorKind::NotADirectory => {
             bail!("{}: this is a file; name a folder that does not exist", dir.display())
         }
         Err(error) => return Err(error).with_context(|| dir.display().to_string()),
     };
-    if let Some(entry) = entries.next().transpose()? {
-        let found = entry.file_name();
+    if let Some(entry) = entries.first() {
         bail!(
             "{}: the folder is not empty ({} is in it); name a folder that does not exist",
             dir.display(),
-            found.display()
+            printable(&entry.name.to_string_lossy())
         );
     }
     Ok(())

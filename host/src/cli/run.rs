@@ -19,6 +19,7 @@ use sluice_author::visitor::Visitor;
 use sluice_journey::JourneyService;
 use sluice_kit::clock::Clock;
 use sluice_template as template;
+use sluice_text::printable::{printable_json, printable_lines};
 
 use super::output::{Lines, Output};
 
@@ -95,7 +96,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("sluice: {error:#}");
+            eprintln!("sluice: {}", printable_lines(&format!("{error:#}")));
             ExitCode::from(USAGE)
         }
     }
@@ -130,7 +131,7 @@ async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
         if let Value::Object(visit) = visit.as_json() {
             out.extend(visit);
         }
-        say(&format!("{:#}\n", Value::Object(out)))?;
+        say(&printable_json(&format!("{:#}\n", Value::Object(out))))?;
     } else {
         say(&show::text(method, &address, &visit, &brand))?;
     }

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
+
 use sluice_author::tools_dir;
 use sluice_author::types::{self, Written};
+use sluice_kit::folder::Folder;
 use sluice_site::{brand_ids, schema};
 use sluice_text::printable::printable;
 use sluice_text::suggest;
@@ -30,14 +33,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Some(id) => vec![id.clone()],
         None => known,
     };
-    schema::write(&tools_dir::make(&args.site_dir)?)?;
+    let tools = Folder::open(&args.site_dir).and_then(|site| tools_dir::make(&site));
+    let tools = tools.with_context(|| args.site_dir.join(".sluice").display().to_string())?;
+    schema::write(&tools)?;
     for id in brands {
         let Written { declarations, project, scripts, problems } = types::write(&args.site_dir, &id)?;
         for problem in problems {
             eprintln!("sluice: {} (its script is left out)", printable(&problem.to_string()));
         }
-        outln!("{}", declarations.display());
-        outln!("{} (with the scripts of {scripts} HTML files)", project.display());
+        outln!("{}", printable(&declarations.display().to_string()));
+        let project = printable(&project.display().to_string());
+        outln!("{project} (with the scripts of {scripts} HTML files)");
     }
     outln!("open them in an editor, or run: npx -p typescript tsc -p brands/<brand>/jsconfig.json");
     Ok(())

@@ -198,7 +198,8 @@ impl App {
         pages.evict(&loading::cache_keys(&live.site));
         log_load(&report);
         progress.end();
-        let in_file = config::read_site(&site_dir, std::env::vars()).map_err(StartError::Settings)?;
+        let in_file =
+            config::read_site_as(config.reader, &site_dir, std::env::vars()).map_err(StartError::Settings)?;
         let settings = Arc::new(tokio::sync::Mutex::new(Settings::new(in_file, config.clone())));
         let sessions = Sessions {
             store: Arc::clone(&store) as _,

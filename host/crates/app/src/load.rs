@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -20,7 +20,7 @@ use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::secrets::{Secrets, SecretsError};
 use sluice_site::config::SiteConfig;
 use sluice_site::load::{Loader, PageProblem, index_key};
-use sluice_site::{Brand, Found, Site, SiteError, brand_ids};
+use sluice_site::{Brand, Found, Site, SiteError, brand_dir, brand_ids};
 use sluice_store::Store;
 
 use crate::faults::{BrandFault, Clash, settle_hosts};
@@ -301,10 +301,6 @@ pub(crate) fn build(
     Ok(Live { site, read_rules, secrets, limits: config.limit_policy(), faults })
 }
 
-fn brand_dir(context: &LoadContext<'_>, id: &str) -> PathBuf {
-    context.site_dir.join("brands").join(id)
-}
-
 /// The served version of a brand, with the domains that the operator gives it now.
 fn under_the_operator(brand: &Arc<Brand>, loader: &Loader<'_>) -> Arc<Brand> {
     let hosts = brand.hosts.clone().decided_by(loader.domains_of(&brand.id));
@@ -348,7 +344,7 @@ pub(crate) async fn load_brand(
         Err(error) => {
             let brand = match known {
                 Some(known) => under_the_operator(known, &loader),
-                None => Arc::new(loader.unavailable(id, &brand_dir(context, id))),
+                None => Arc::new(loader.unavailable(id, &brand_dir(context.site_dir, id))),
             };
             Loaded { brand, crm_changes: Err(error), kept: known.is_some() }
         }
@@ -362,7 +358,7 @@ async fn load_new(
     id: &str,
     known: Option<&Arc<Brand>>,
 ) -> Result<(Brand, Vec<String>), LoadError> {
-    let dir = brand_dir(context, id);
+    let dir = brand_dir(context.site_dir, id);
     let brand = loader.brand(id, &dir, known.map(Arc::as_ref)).await.map_err(LoadError::Site)?;
     let is_same = known.is_some_and(|known| known.crm_toml == brand.crm_toml);
     let crm_changes =

@@ -54,7 +54,9 @@ async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
     let (new, restarts, config, ids, running) = {
         // The lock keeps the order of the reloads: the one that reads the settings last decides.
         let settings = app.settings.lock().await;
-        let fresh = config::read_site(&app.site_dir, std::env::vars()).map_err(ReloadError::Settings)?;
+        let reader = settings.in_use.reader;
+        let fresh =
+            config::read_site_as(reader, &app.site_dir, std::env::vars()).map_err(ReloadError::Settings)?;
         let (new, restarts) = settings.with(fresh);
         let config = Arc::new(new.in_use.clone());
         let ids = brand_ids(&app.site_dir).map_err(|error| ReloadError::Load(LoadError::Site(error)))?;

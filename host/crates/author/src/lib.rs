@@ -15,8 +15,7 @@ pub mod visit;
 pub mod visitor;
 pub mod watch;
 
-use std::path::Path;
-
+use sluice_kit::folder::FolderPath;
 use sluice_sandbox::outcome::Failure;
 use sluice_site::files;
 use sluice_text::excerpt::excerpt;
@@ -30,7 +29,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// The line of a brand's file that a failure points at, with a mark under the position.
 ///
 /// `None` if the failure has no position, or the line cannot be read.
-pub fn source_line(brand_dir: &Path, failure: &Failure) -> Option<String> {
+pub fn source_line(brand_dir: &FolderPath, failure: &Failure) -> Option<String> {
     if failure.line == 0 {
         return None;
     }

@@ -9,13 +9,13 @@ mod compile;
 pub mod outcome;
 pub mod report;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use sluice_app::app::App;
 use sluice_check as check;
 use sluice_kit::clock::Clock;
+use sluice_kit::folder::FolderPath;
 use sluice_limits::Limits;
 use sluice_page::failures::ScriptFiles;
 use sluice_sandbox::outcome::Failure;
@@ -39,10 +39,13 @@ const TEST_WALL_MS: u64 = 60_000;
 ///
 /// # Errors
 /// A folder cannot be read.
-pub fn files(brand_dir: &Path) -> Result<Vec<String>, FileError> {
+pub fn files(brand_dir: &FolderPath) -> Result<Vec<String>, FileError> {
+    let brand = brand_dir
+        .open()
+        .map_err(|error| FileError { file: brand_dir.path().display().to_string(), fault: error.into() })?;
     let mut found = Vec::new();
     for folder in ["modules", "pages"] {
-        let files = files::list(&brand_dir.join(folder), &[TEST_SUFFIX])?;
+        let files = files::list(&brand, folder, &[TEST_SUFFIX])?;
         found.extend(files.into_iter().map(|file| format!("{folder}/{file}")));
     }
     Ok(found)

@@ -1,23 +1,18 @@
 //! `.sluice/` in a site's folder: the scripts of its pages, extracted for editors. The folder
 //! can be deleted at any time.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use sluice_kit::folder::{Folder, OpenError};
 
 const NAME: &str = ".sluice";
 /// Keeps the whole folder out of version control.
-const GIT_IGNORE: &str = "*\n";
+const GIT_IGNORE: &[u8] = b"*\n";
 
-/// Creates the folder below `dir` if it is missing, and returns its path.
+/// Creates the folder in `site` if it is missing, and opens it.
 ///
 /// # Errors
-/// The folder or its `.gitignore` cannot be created.
-pub fn make(dir: &Path) -> io::Result<PathBuf> {
-    let tools = dir.join(NAME);
-    std::fs::create_dir_all(&tools)?;
-    let ignore = tools.join(".gitignore");
-    if !ignore.exists() {
-        std::fs::write(ignore, GIT_IGNORE)?;
-    }
+/// The folder or its `.gitignore` cannot be created, or is a link.
+pub fn make(site: &Folder) -> Result<Folder, OpenError> {
+    let tools = site.make(NAME)?;
+    tools.write_new(".gitignore", GIT_IGNORE)?;
     Ok(tools)
 }

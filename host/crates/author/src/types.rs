@@ -3,22 +3,27 @@
 //! same lines and columns.
 
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use sluice_crm::CrmSchema;
+use sluice_kit::folder::{Folder, FolderPath, OpenError, ReplaceError};
 use sluice_page::modules;
-use sluice_site::BrandFolder;
-use sluice_site::files::FileError;
+use sluice_site::files::{self, FileError};
+use sluice_site::{BrandFolder, brand_dir};
 use sluice_text::source::Source;
 
 use crate::{Cause, tools_dir};
 
-/// The first line of every file that is written here. A file with another first line belongs
-/// to the author and is not replaced.
+/// The first line of every file that is written here, and the last line of every extracted script,
+/// whose lines must keep their numbers. A file without this line belongs to the author and is neither
+/// replaced nor deleted.
 const MARKER: &str = "// Written by `sluice types`, and written again when that runs.";
+/// No file that is written here is larger.
+const FILE_BYTES_MAX: u64 = 32 << 20;
+/// How many folders with extracted scripts may be in each other.
+const DEPTH_MAX: usize = 70;
 const DECLARATIONS: &str = "sluice.d.ts";
 const PROJECT: &str = "jsconfig.json";
 /// The types of all globals of scripts and tests, except those of the brand's own CRM.
@@ -43,16 +48,19 @@ pub struct Written {
 /// Why nothing, or not everything, was written.
 #[derive(Debug, thiserror::Error)]
 pub enum TypesError {
-    /// A file with the same name belongs to the author. Nothing was written.
+    /// A file with the same name belongs to the author. If it is not a script, nothing was written.
     #[error(
-        "{}: this file was not written by `sluice types`, so nothing is written; \
-         move it away, or put this line at its top to let `sluice types` replace it:\n{MARKER}",
+        "{}: this file was not written by `sluice types`, so it is left alone; move it away, or put this \
+         line at its top (in `.sluice/`: at its end) to let `sluice types` replace it:\n{MARKER}",
         .0.display()
     )]
     NotOurs(PathBuf),
     /// A file or folder could not be read or written.
     #[error("{}", .0.display())]
-    File(PathBuf, #[source] io::Error),
+    File(PathBuf, #[source] OpenError),
+    /// Somebody else wrote a file at the same time.
+    #[error("{}: it was changed at the same time; run `sluice types` again", .0.display())]
+    Changed(PathBuf),
     /// The brand's folder cannot be read.
     #[error(transparent)]
     Folder(#[from] FileError),
@@ -62,8 +70,9 @@ pub enum TypesError {
 }
 
 impl TypesError {
-    fn of(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        |error| Self::File(path.to_owned(), error)
+    fn of(folder: &Folder, file: &str) -> impl FnOnce(OpenError) -> Self {
+        let path = folder.path().join(file);
+        |error| Self::File(path, error)
     }
 }
 
@@ -73,45 +82,58 @@ impl TypesError {
 /// A file of the author's has the same name (then nothing is written), `crm.toml` is invalid,
 /// or a folder cannot be read or written.
 pub fn write(site_dir: &Path, id: &str) -> Result<Written, TypesError> {
-    let brand_dir = site_dir.join("brands").join(id);
-    let declarations = brand_dir.join(DECLARATIONS);
-    let project = brand_dir.join(PROJECT);
-    for file in [&declarations, &project] {
-        check_replaceable(file)?;
+    let dir = brand_dir(site_dir, id);
+    let brand = dir.open().map_err(|error| TypesError::File(dir.path(), error))?;
+    for file in [DECLARATIONS, PROJECT] {
+        check_replaceable(&brand, file)?;
     }
-    let folder = BrandFolder::new(&brand_dir)?;
-    let crm = read_crm(&brand_dir, id)?;
+    let folder = BrandFolder::new(&dir)?;
+    let crm = read_crm(&dir, id)?;
     let scripts = Scripts::of(&folder);
-    let extracted = tools_dir::make(site_dir).map_err(TypesError::of(site_dir))?.join("types").join(id);
+    let below = format!("types/{id}");
+    let site = Folder::open(site_dir).map_err(|error| TypesError::File(site_dir.to_owned(), error))?;
+    let tools = tools_dir::make(&site).map_err(TypesError::of(&site, ".sluice"))?;
+    let extracted = tools.make(&below).map_err(TypesError::of(&tools, &below))?;
     let count = scripts.write(&extracted)?;
     let types = format!("{MARKER}\n{}{}", GLOBALS.concat(), crm_types(&crm, scripts.make_entities));
-    save(&declarations, &types)?;
-    save(&project, &format!("{MARKER}\n{:#}\n", project_of(id)))?;
+    save(&brand, DECLARATIONS, &types, &has_marker)?;
+    save(&brand, PROJECT, &format!("{MARKER}\n{:#}\n", project_of(id)), &has_marker)?;
+    let [declarations, project] = [DECLARATIONS, PROJECT].map(|file| dir.path().join(file));
     Ok(Written { declarations, project, scripts: count, problems: scripts.problems })
 }
 
-fn save(file: &Path, text: &str) -> Result<(), TypesError> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(TypesError::of(folder))?;
-    }
-    std::fs::write(file, text).map_err(TypesError::of(file))
+/// Writes a file if it is missing or `is_ours`.
+fn save(folder: &Folder, file: &str, text: &str, is_ours: &dyn Fn(&[u8]) -> bool) -> Result<(), TypesError> {
+    let path = || folder.path().join(file);
+    folder.write_ours(file, text.as_bytes(), is_ours).map_err(|error| match error {
+        ReplaceError::NotOurs => TypesError::NotOurs(path()),
+        ReplaceError::Changed => TypesError::Changed(path()),
+        ReplaceError::Failed(error) => TypesError::File(path(), error),
+    })
+}
+
+fn has_marker(content: &[u8]) -> bool {
+    content.strip_prefix(MARKER.as_bytes()).is_some_and(|rest| rest.starts_with(b"\n"))
+}
+
+fn ends_with_marker(content: &[u8]) -> bool {
+    content.trim_ascii_end().ends_with(MARKER.as_bytes())
 }
 
 /// Only a missing file, or one that was written here, may be replaced.
-fn check_replaceable(file: &Path) -> Result<(), TypesError> {
-    match std::fs::read_to_string(file) {
-        Ok(text) if text.lines().next() == Some(MARKER) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(TypesError::of(file)(error)),
-        Ok(_) => Err(TypesError::NotOurs(file.to_owned())),
+fn check_replaceable(folder: &Folder, file: &str) -> Result<(), TypesError> {
+    match folder.read(file, FILE_BYTES_MAX) {
+        Ok(content) if has_marker(&content) => Ok(()),
+        Err(error) if error.is_missing() => Ok(()),
+        Ok(_) | Err(OpenError::TooLarge(_)) => Err(TypesError::NotOurs(folder.path().join(file))),
+        Err(error) => Err(TypesError::of(folder, file)(error)),
     }
 }
 
-fn read_crm(brand_dir: &Path, id: &str) -> Result<CrmSchema, TypesError> {
-    let path = brand_dir.join("crm.toml");
-    let text = match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        text => text.map_err(TypesError::of(&path))?,
+fn read_crm(brand_dir: &FolderPath, id: &str) -> Result<CrmSchema, TypesError> {
+    let text = match files::read(brand_dir, "crm.toml") {
+        Err(error) if error.is_missing() => String::new(),
+        read => read?.text,
     };
     let schema = CrmSchema::parse(&text, &format!("brands/{id}/crm.toml"));
     schema.map_err(|error| TypesError::Crm(error.into()))
@@ -201,14 +223,18 @@ impl Scripts {
         Ok(())
     }
 
-    /// Replaces the contents of `folder`. Returns the number of files.
-    fn write(&self, folder: &Path) -> Result<usize, TypesError> {
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(TypesError::of(folder)(error)),
-            _ => {}
-        }
+    /// Removes the scripts that were written into `folder` earlier, and writes these. Returns the
+    /// number of files.
+    fn write(&self, folder: &Folder) -> Result<usize, TypesError> {
+        let is_ours = |folder: &Folder, file: &Path| {
+            folder.read(file, FILE_BYTES_MAX).is_ok_and(|content| ends_with_marker(&content))
+        };
+        folder.remove_ours(DEPTH_MAX, &is_ours).map_err(TypesError::of(folder, ""))?;
         for (file, text) in &self.files {
-            save(&folder.join(file), text)?;
+            if let Some((below, _)) = file.rsplit_once('/') {
+                folder.make(below).map_err(TypesError::of(folder, below))?;
+            }
+            save(folder, file, &format!("{text}\n{MARKER}\n"), &ends_with_marker)?;
         }
         Ok(self.files.len())
     }

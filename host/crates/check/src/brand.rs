@@ -1,8 +1,7 @@
 //! Checks one brand, from its settings to its pages.
 
-use std::path::Path;
-
 use sluice_crm::CrmSchema;
+use sluice_kit::folder::FolderPath;
 use sluice_limits::policy::LimitPolicy;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_sandbox::{Sandbox, SandboxError};
@@ -38,7 +37,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn read(dir: &Path) -> Self {
+    pub(crate) fn read(dir: &FolderPath) -> Self {
         let (source, mut found) = settings_file(dir, "brand.toml");
         let (config, mistakes) = settings::read::<BrandConfig>(&source);
         let is_known = mistakes.is_empty();
@@ -56,7 +55,7 @@ pub(crate) async fn check(
     sandbox: &Sandbox,
     policy: &LimitPolicy,
     id: &str,
-    dir: &Path,
+    dir: &FolderPath,
     is_wanted: bool,
 ) -> Result<CheckedBrand, SandboxError> {
     let Settings { source, config, is_known, crm, mut found } = Settings::read(dir);

@@ -30,13 +30,14 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+use sluice_kit::folder::FolderPath;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_page::modules;
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use sluice_site::config::{self, BrandConfig, SiteConfig};
 use sluice_site::files::{self, FileError};
-use sluice_site::{brand_ids, user_cache};
+use sluice_site::{brand_dir, brand_ids, user_cache};
 use sluice_text::source::Source;
 
 /// How many mistakes of one settings file or template are reported at most.
@@ -113,7 +114,7 @@ impl Site {
         let policy = self.config.limit_policy();
         let mut brands = Vec::new();
         for id in ids {
-            let dir = self.dir.join("brands").join(&id);
+            let dir = brand_dir(&self.dir, &id);
             let is_wanted = only.is_none_or(|only| only == id);
             let checked = brand::check(sandbox, &policy, &id, &dir, is_wanted).await?;
             let below = format!("brands/{id}");
@@ -131,7 +132,7 @@ impl Site {
 pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
     let mut found = site_settings(site_dir);
     for id in brand_ids(site_dir).unwrap_or_default() {
-        let own = brand::Settings::read(&site_dir.join("brands").join(&id)).found;
+        let own = brand::Settings::read(&brand_dir(site_dir, &id)).found;
         found.extend(own.into_iter().map(|one| one.below(&format!("brands/{id}"))));
     }
     found.retain(Diagnostic::is_error);
@@ -141,7 +142,7 @@ pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
 /// Replaces the message of a syntax error by the one that a check gives. Only tools for
 /// authors may call this: a server keeps QuickJS's message, because oxc's parsing has no
 /// quota.
-pub fn explained(failure: Failure, brand_dir: &Path) -> Failure {
+pub fn explained(failure: Failure, brand_dir: &FolderPath) -> Failure {
     if failure.name != "SyntaxError" || failure.import.is_some() {
         return failure;
     }
@@ -181,13 +182,13 @@ fn shared_hosts(brands: &[(String, BrandConfig)]) -> Vec<Diagnostic> {
 
 /// Finds the mistakes in `sluice.toml`.
 fn site_settings(dir: &Path) -> Vec<Diagnostic> {
-    let (source, mut found) = settings_file(dir, "sluice.toml");
+    let (source, mut found) = settings_file(&FolderPath::root(dir), "sluice.toml");
     found.extend(settings::read::<SiteConfig>(&source).1);
     found
 }
 
 /// Reads a settings file. A file that does not exist counts as empty.
-fn settings_file(dir: &Path, file: &str) -> (Source, Vec<Diagnostic>) {
+fn settings_file(dir: &FolderPath, file: &str) -> (Source, Vec<Diagnostic>) {
     let empty = Source { file: file.to_owned(), text: String::new() };
     match files::read(dir, file) {
         Ok(source) => (source, Vec::new()),

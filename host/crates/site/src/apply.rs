@@ -1,13 +1,15 @@
 //! Writes the limit of a page into `brand.toml`, and keeps the comments and the order of the
 //! file.
 
-use std::path::Path;
-
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
+use sluice_kit::folder::{FolderPath, OpenError, ReplaceError};
 use sluice_limits::KINDS;
 
-use crate::config::BrandConfig;
+use crate::config::{BrandConfig, version};
+use crate::files::{self, FileError};
+
+const FILE: &str = "brand.toml";
 
 /// Why a limit was not written. `brand.toml` is then unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,15 @@ pub enum ApplyError {
     /// No limit has this name.
     #[error("there is no limit {0}")]
     UnknownLimit(String),
+    /// The file is not the one that the operator saw, or was changed while it was edited.
+    #[error(
+        "brand.toml was changed in the meantime, so nothing was written: look at the limits again, and \
+         repeat the change if it is still right"
+    )]
+    Changed,
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The file cannot be edited.
     #[error("brand.toml: {0}")]
     Unreadable(#[from] EditFault),
@@ -22,7 +33,7 @@ pub enum ApplyError {
     #[error("brand.toml cannot be written ({error}); put this into it:\n\n{lines}")]
     Unwritable {
         /// The system's error.
-        error: std::io::Error,
+        error: OpenError,
         /// The lines that set the limit.
         lines: String,
     },
@@ -31,9 +42,6 @@ pub enum ApplyError {
 /// Why `brand.toml` cannot be edited.
 #[derive(Debug, thiserror::Error)]
 pub enum EditFault {
-    /// It cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] std::io::Error),
     /// It is not TOML.
     #[error("{}", .0.to_string().trim_end())]
     Syntax(#[from] toml_edit::TomlError),
@@ -51,21 +59,34 @@ pub enum EditFault {
     Invalid(#[from] toml::de::Error),
 }
 
-/// Sets a limit of the page at `path` in the brand's `brand.toml`.
+/// Sets a limit of the page at `path` in the brand's `brand.toml`. `seen` is the version of the file
+/// that the operator saw, if it is known.
 ///
 /// # Errors
-/// There is no such limit, or the file cannot be read, edited or written.
-pub fn set_page_limit(brand_dir: &Path, path: &str, limit: &str, new: u64) -> Result<(), ApplyError> {
-    let file = brand_dir.join("brand.toml");
-    let text = match std::fs::read_to_string(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        other => other.map_err(EditFault::Unreadable)?,
+/// There is no such limit, the file has another version, or it cannot be read, edited or written.
+pub fn set_page_limit(
+    brand_dir: &FolderPath,
+    seen: Option<&str>,
+    path: &str,
+    limit: &str,
+    new: u64,
+) -> Result<(), ApplyError> {
+    let lines = || format!("[[page]]\npath = {}\nlimits = {{ {limit} = {new} }}", Value::from(path));
+    let folder = brand_dir.open().map_err(|error| ApplyError::Unwritable { error, lines: lines() })?;
+    let text = match files::read_in(&folder, FILE) {
+        Err(error) if error.is_missing() => None,
+        read => Some(read?.text),
     };
-    let edited = edit(&text, path, limit, new)?;
-    replace(&file, &edited).map_err(|error| ApplyError::Unwritable {
-        error,
-        lines: format!("[[page]]\npath = {}\nlimits = {{ {limit} = {new} }}", Value::from(path)),
-    })
+    let known = text.as_deref().unwrap_or_default();
+    if seen.is_some_and(|seen| seen != version(known.as_bytes())) {
+        return Err(ApplyError::Changed);
+    }
+    let edited = edit(known, path, limit, new)?;
+    match folder.replace(FILE, text.as_deref().map(str::as_bytes), edited.as_bytes()) {
+        Ok(()) => Ok(()),
+        Err(ReplaceError::Failed(error)) => Err(ApplyError::Unwritable { error, lines: lines() }),
+        Err(ReplaceError::Changed | ReplaceError::NotOurs) => Err(ApplyError::Changed),
+    }
 }
 
 /// Returns `text` with the limit set.
@@ -96,23 +117,6 @@ fn edit_document(text: &str, path: &str, limit: &str, new: u64) -> Result<String
     // A file that the server could not read must never be written.
     toml::from_str::<BrandConfig>(&edited)?;
     Ok(edited)
-}
-
-/// Replaces a file atomically, and keeps its mode.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let draft = file.with_extension(format!("toml.{}", std::process::id()));
-    let written = std::fs::write(&draft, text).and_then(|()| {
-        if let Ok(known) = std::fs::metadata(file) {
-            std::fs::set_permissions(&draft, known.permissions())?;
-        }
-        std::fs::File::open(&draft)?.sync_all()?;
-        std::fs::rename(&draft, file)
-    });
-    if written.is_err() {
-        // The draft may not exist.
-        let _ = std::fs::remove_file(&draft);
-    }
-    written
 }
 
 #[cfg(test)]
@@ -147,14 +151,45 @@ mod tests {
     #[test]
     fn never_writes_a_file_that_the_server_could_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("brand.toml");
+        let (dir, file) = (FolderPath::root(folder.path()), folder.path().join(FILE));
         for (text, limit, new) in
             [("default = oops", "fuel", 1), ("", "fuell", 1), ("", "heap_bytes_max", u64::from(u32::MAX) + 1)]
         {
             std::fs::write(&file, text).unwrap();
-            assert!(set_page_limit(folder.path(), "/a", limit, new).is_err(), "{text} {limit}");
+            assert!(set_page_limit(&dir, None, "/a", limit, new).is_err(), "{text} {limit}");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn changes_only_the_version_that_the_operator_saw() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, file) = (FolderPath::root(folder.path()), folder.path().join(FILE));
+        let seen = || crate::config::read_brand_file(&dir).unwrap().version;
+        let first = seen();
+        set_page_limit(&dir, Some(&first), "/a", "fuel", 1).unwrap();
+        let by_operator = std::fs::read_to_string(&file).unwrap();
+        assert!(matches!(set_page_limit(&dir, Some(&first), "/a", "fuel", 2), Err(ApplyError::Changed)));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), by_operator);
+        let second = seen();
+        std::fs::write(&file, format!("{by_operator}# by the author\n")).unwrap();
+        assert!(matches!(set_page_limit(&dir, Some(&second), "/a", "fuel", 3), Err(ApplyError::Changed)));
+        set_page_limit(&dir, Some(&seen()), "/a", "fuel", 4).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("fuel = 4") && text.ends_with("# by the author\n"), "{text}");
+    }
+
+    #[test]
+    fn writes_through_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let brand = folder.path().join("brand");
+        std::fs::create_dir(&brand).unwrap();
+        let outside = folder.path().join("outside.toml");
+        std::fs::write(&outside, "# operator's\n").unwrap();
+        std::os::unix::fs::symlink(&outside, brand.join(FILE)).unwrap();
+        let error = set_page_limit(&FolderPath::root(&brand), None, "/a", "fuel", 1).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "# operator's\n");
     }
 }

@@ -28,7 +28,10 @@ use crate::domain::Domain;
 use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
-pub use read::{ConfigError, read_brand, read_site, salvage_hosts};
+pub(crate) use read::version;
+pub use read::{
+    BrandFile, ConfigError, Reader, read_brand, read_brand_file, read_site, read_site_as, salvage_hosts,
+};
 use values::{DurationText, Network, duration, networks, operator_brands, share, threads, write_duration};
 
 /// Settings of the host, in `sluice.toml` in the site folder. Every setting has a default, so the
@@ -60,6 +63,12 @@ pub struct SiteConfig {
     /// The names of the limits that the environment sets.
     #[serde(skip)]
     pub limits_from_environment: Vec<String>,
+    /// Whose settings these are.
+    #[serde(skip)]
+    pub reader: Reader,
+    /// The settings in the file that were not used, such as `admin.token`.
+    #[serde(skip)]
+    pub ignored: Vec<&'static str>,
 }
 
 /// `[server]` of `sluice.toml`.
@@ -284,8 +293,9 @@ impl Default for SessionConfig {
 pub struct SecretsConfig {
     /// The folder that contains a file `<brand>.toml` with lines of the form `NAME = "value"` for
     /// each brand. Only the owner may be able to read the files (`chmod 600`). The environment
-    /// variable `SLUICE_SECRET_<BRAND>_<NAME>` overrides a line. The path is relative to the data
-    /// folder. Only `SLUICE_SECRETS__DIR` can name an absolute path. Defaults to `secrets`.
+    /// variable `SLUICE_SECRET_<BRAND>_<NAME>` overrides a line. Only
+    /// `SLUICE_SECRETS__DIR`, not `sluice.toml`, can name another folder than `secrets` in the data
+    /// folder.
     #[schemars(example = &"secrets")]
     pub dir: Option<PathBuf>,
 }

@@ -3,12 +3,12 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use sluice_kit::folder::{Folder, FolderPath};
 use sluice_page::bundle::{Role, Used};
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_page::extract::extract;
@@ -17,12 +17,15 @@ use sluice_sandbox::cache::CacheKey;
 use sluice_template::Includes;
 use sluice_text::source::Source;
 
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, FileFault};
 use crate::table;
+
+/// The size of all files of a brand together. All of them are in memory while the brand is loaded.
+const BRAND_BYTES_MAX: usize = 512 << 20;
 
 /// The list of files in a brand's folder.
 pub struct BrandFolder {
-    dir: PathBuf,
+    folder: Folder,
     /// The files of pages, relative to `pages/`.
     pub pages: Vec<String>,
     // Each of these lists is relative to its own folder, too.
@@ -30,7 +33,13 @@ pub struct BrandFolder {
     layouts: Vec<String>,
     components: Vec<String>,
     /// The files that were read, or why they cannot be.
-    read: Mutex<HashMap<String, Result<ReadFile, Arc<FileError>>>>,
+    read: Mutex<ReadFiles>,
+}
+
+#[derive(Default)]
+struct ReadFiles {
+    by_name: HashMap<String, Result<ReadFile, Arc<FileError>>>,
+    bytes: usize,
 }
 
 /// A file that was read. It is also hashed only once, because many pages may use it.
@@ -53,19 +62,15 @@ impl BrandFolder {
     ///
     /// # Errors
     /// A folder cannot be read or contains a symbolic link, or a page has no path of its own.
-    pub fn new(dir: &Path) -> Result<Self, FileError> {
-        let mut modules = files::list(&dir.join("modules"), &[".js", ".html"])?;
+    pub fn new(dir: &FolderPath) -> Result<Self, FileError> {
+        let folder = dir.open().map_err(|error| FileError::of_path(&dir.path(), error))?;
+        let mut modules = files::list(&folder, "modules", &[".js", ".html"])?;
         modules.retain(|file| !file.ends_with(crate::TEST_SUFFIX));
-        let pages = files::list(&dir.join("pages"), &[".html"])?;
+        let pages = files::list(&folder, "pages", &[".html"])?;
         table::check(&pages).map_err(|error| FileError::new(format!("pages/{}", error.file), error.fault))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            pages,
-            modules,
-            layouts: files::list(&dir.join("layouts"), &[".html"])?,
-            components: files::list(&dir.join("components"), &[".html"])?,
-            read: Mutex::default(),
-        })
+        let layouts = files::list(&folder, "layouts", &[".html"])?;
+        let components = files::list(&folder, "components", &[".html"])?;
+        Ok(Self { folder, pages, modules, layouts, components, read: Mutex::default() })
     }
 
     /// The files of modules and HTML modules, relative to the brand's folder.
@@ -84,8 +89,13 @@ impl BrandFolder {
     /// Reads a file if it has not been read yet, and passes it to `look`.
     fn with<T>(&self, file: &str, look: impl FnOnce(&ReadFile) -> T) -> Result<T, Arc<FileError>> {
         let mut read = self.read.lock();
-        let read = read.entry(file.to_owned()).or_insert_with(|| {
-            let source = files::read(&self.dir, file)?;
+        let ReadFiles { by_name, bytes } = &mut *read;
+        let read = by_name.entry(file.to_owned()).or_insert_with(|| {
+            let source = files::read_in(&self.folder, file)?;
+            *bytes = bytes.saturating_add(source.text.len());
+            if *bytes > BRAND_BYTES_MAX {
+                return Err(FileError::new(file, FileFault::TooMuch(BRAND_BYTES_MAX as u64)).into());
+            }
             Ok(ReadFile { source, hash: OnceCell::new() })
         });
         read.as_ref().map(look).map_err(Arc::clone)

@@ -20,15 +20,18 @@ pub mod schema;
 pub mod table;
 pub mod user_cache;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use sluice_http::path::CanonicalPath;
+use sluice_kit::folder::{Folder, FolderPath, Kind, OpenError};
 use sluice_limits::Limits;
 use sluice_limits::policy::BrandLayers;
 use sluice_page::Page;
+use sluice_text::printable::printable;
 
 use access::AccessRules;
 use config::{BrandConfig, ConfigError};
@@ -60,7 +63,10 @@ pub enum SiteError {
     #[error("{}: there is no brand in this folder; each brand is a folder with brand.toml and pages/", .0.display())]
     NoBrandFolder(PathBuf),
     /// The name of a folder in `brands` cannot be the id of a brand.
-    #[error("{}: the name of a brand's folder must have 1 to 63 characters, each of them a-z, 0-9 or -", .0.display())]
+    #[error(
+        "{}: the name of a brand's folder must have 1 to 63 characters, each of them a-z, 0-9 or -",
+        shown(.0)
+    )]
     BrandName(PathBuf),
     /// No brand could be loaded.
     #[error("there is no brand that can be served")]
@@ -128,7 +134,7 @@ pub struct Brand {
     /// The limits of the brand, without the settings of single pages.
     pub limits: Limits,
     /// The brand's folder.
-    pub dir: PathBuf,
+    pub dir: FolderPath,
     index: CompileIndex,
     /// The pages that do not compile.
     pub problems: Vec<PageProblem>,
@@ -201,32 +207,45 @@ fn canonical_host(host: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// A path whose names others may have chosen.
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
+}
+
+/// The folder of the brand `id` in `site_dir`.
+pub fn brand_dir(site_dir: &Path, id: &str) -> FolderPath {
+    FolderPath::root(site_dir).below("brands").below(id)
+}
+
 /// The ids of the brands in `site_dir`, which are the sorted names of the folders below `brands/`.
 ///
 /// # Errors
-/// There is no such folder, or its name cannot be the id of a brand.
+/// There is no such folder, it is a link, or the name of a folder in it cannot be the id of a brand.
 pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
-    let folder = site_dir.join("brands");
-    let unreadable = |error: std::io::Error| FileError::new(folder.display().to_string(), error);
-    if !folder.is_dir() {
-        return Err(SiteError::NotASite(site_dir.to_owned()));
-    }
+    let path = site_dir.join("brands");
+    let folder = match Folder::open(site_dir).and_then(|site| site.folder("brands")) {
+        Err(OpenError::Unreadable(error))
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Err(SiteError::NotASite(site_dir.to_owned()));
+        }
+        opened => opened.map_err(|error| FileError::of_path(&path, error))?,
+    };
     let mut ids = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let id = entry.file_name().to_string_lossy().into_owned();
-        if id.starts_with('.') || !entry.file_type().map_err(unreadable)?.is_dir() {
+    for entry in folder.entries().map_err(|error| FileError::of_path(&path, error))? {
+        let id = entry.name.to_string_lossy().into_owned();
+        if id.starts_with('.') || entry.kind != Kind::Folder {
             continue;
         }
         let is_id =
             id.len() <= 63 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_id {
-            return Err(SiteError::BrandName(entry.path()));
+            return Err(SiteError::BrandName(path.join(entry.name)));
         }
         ids.push(id);
     }
     if ids.is_empty() {
-        return Err(SiteError::NoBrandFolder(folder));
+        return Err(SiteError::NoBrandFolder(path));
     }
     ids.sort();
     Ok(ids)

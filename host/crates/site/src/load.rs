@@ -2,12 +2,12 @@
 //! compilation is not compiled again. A page that no longer compiles keeps its last good content.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Map;
 
+use sluice_kit::folder::FolderPath;
 use sluice_kit::progress::Progress;
 use sluice_limits::policy::{BrandLayers, ClampedLimit, LimitPolicy, Origin};
 use sluice_limits::{LimitOverrides, Limits};
@@ -93,7 +93,7 @@ impl Loader<'_> {
     /// # Errors
     /// Its settings or folders cannot be used. Pages that do not compile are not an error; see
     /// [`Brand::problems`].
-    pub async fn brand(&self, id: &str, dir: &Path, old: Option<&Brand>) -> Result<Brand, SiteError> {
+    pub async fn brand(&self, id: &str, dir: &FolderPath, old: Option<&Brand>) -> Result<Brand, SiteError> {
         let config = config::read_brand(dir)?;
         let crm_toml = match files::read(dir, "crm.toml") {
             Ok(source) => source.text,
@@ -130,7 +130,7 @@ impl Loader<'_> {
         }
         Ok(Brand {
             id: id.to_owned(),
-            dir: dir.to_owned(),
+            dir: dir.clone(),
             hosts: Hosts::of_brand(config.domains.clone(), config.default).decided_by(self.domains_of(id)),
             outage: None,
             variables: Arc::new(config.variables),
@@ -150,13 +150,13 @@ impl Loader<'_> {
 
     /// The brand in `dir`, which cannot be loaded. It keeps the Hosts that can be read from its
     /// `brand.toml`, and its visitors get `public/503.html` if there is such a file.
-    pub fn unavailable(&self, id: &str, dir: &Path) -> Brand {
+    pub fn unavailable(&self, id: &str, dir: &FolderPath) -> Brand {
         let (domains, is_default) = config::salvage_hosts(dir);
         let page = files::read(dir, OUTAGE_PAGE).ok().map(|source| source.text);
         let own = LimitOverrides::default();
         Brand {
             id: id.to_owned(),
-            dir: dir.to_owned(),
+            dir: dir.clone(),
             hosts: Hosts::of_brand(domains, is_default).decided_by(self.domains_of(id)),
             outage: Some(Outage { page }),
             variables: Arc::new(Map::new()),
@@ -266,7 +266,7 @@ impl Loader<'_> {
         CacheKey::of([b"page".as_slice(), code_id, file.as_bytes(), text.as_bytes(), &of_compilation])
     }
 
-    fn stored_index(&self, dir: &Path) -> CompileIndex {
+    fn stored_index(&self, dir: &FolderPath) -> CompileIndex {
         let stored = self.pages.cache().and_then(|cache| cache.read(&index_key(dir)));
         let parsed = stored.map(|stored| rmp_serde::from_slice::<StoredIndex>(stored.bytes()));
         match parsed {
@@ -281,7 +281,7 @@ impl Loader<'_> {
         }
     }
 
-    fn store_index(&self, dir: &Path, index: &CompileIndex) {
+    fn store_index(&self, dir: &FolderPath, index: &CompileIndex) {
         let Some(cache) = self.pages.cache() else { return };
         let entries: Vec<([u8; 32], &Vec<Dependency>)> =
             index.0.iter().map(|(key, used)| ((*key).into(), used)).collect();
@@ -358,8 +358,8 @@ impl BrandLoad<'_> {
 }
 
 /// The key under which the code cache stores the index of the brand in `dir`.
-pub fn index_key(dir: &Path) -> CacheKey {
-    let place = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+pub fn index_key(dir: &FolderPath) -> CacheKey {
+    let place = dir.pinned().unwrap_or_else(|_| dir.clone()).path();
     CacheKey::of([b"index".as_slice(), place.as_os_str().as_encoded_bytes()])
 }
 

@@ -67,6 +67,16 @@ pub enum PlaceError {
         /// The flag or the variable that may name another path.
         instead: &'static str,
     },
+    /// Two settings name one file or folder.
+    #[error("{second}: {} is {first}, too; choose another path", path.display())]
+    Same {
+        /// What else is there.
+        first: &'static str,
+        /// The setting, or what it comes with.
+        second: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
     /// The default data folder is in the site.
     #[error("the data folder: {0}. Choose another one with --data DIR")]
     Default(OperatorDirError),
@@ -149,8 +159,42 @@ impl Places {
         let cache = config.cache.dir.as_deref();
         let cache = place("cache.dir", "SLUICE_CACHE__DIR", cache, "cache").dir()?;
         let log = place("log.path", "SLUICE_LOG__PATH", config.log.path.as_deref(), "runs.db").file()?;
-        Ok(Self { data, database, secrets: Some(secrets), cache, log })
+        let places = Self { data, database, secrets: Some(secrets), cache, log };
+        places.check_distinct()?;
+        Ok(places)
     }
+
+    /// Rejects settings that name a file of the operator that has another purpose. The execution log
+    /// must not be written into the database, for example.
+    fn check_distinct(&self) -> Result<(), PlaceError> {
+        let data = self.data.path();
+        let mut known = vec![
+            ("the application key", data.join("app.key")),
+            ("the operators' token", data.join("admin.token")),
+            ("the list of logouts", data.join("admin.logouts")),
+        ];
+        if let Some(database) = self.database.strip_prefix("sqlite:") {
+            known.extend(database_files(Path::new(database)).map(|file| ("the file of database.url", file)));
+        }
+        known.extend(database_files(self.log.path()).map(|file| ("the file of log.path", file)));
+        known.push(("the folder of cache.dir", self.cache.path().to_owned()));
+        known.extend(self.secrets.iter().map(|dir| ("the folder of secrets.dir", dir.path().to_owned())));
+        for (index, (second, path)) in known.iter().enumerate() {
+            if let Some((first, _)) = known.iter().take(index).find(|(_, other)| other == path) {
+                return Err(PlaceError::Same { first, second, path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files of an SQLite database.
+fn database_files(database: &Path) -> impl Iterator<Item = PathBuf> {
+    ["", "-wal", "-shm", "-journal"].into_iter().map(|suffix| {
+        let mut file = database.as_os_str().to_owned();
+        file.push(suffix);
+        PathBuf::from(file)
+    })
 }
 
 /// Where one kind of the operator's files is.

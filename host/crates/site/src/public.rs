@@ -4,7 +4,7 @@
 mod scan;
 
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use sluice_http::path::CanonicalPath;
+use sluice_kit::folder::{Entry, Folder, FolderPath, Kind, OpenError};
 use sluice_page::extract::extract;
+use sluice_text::printable::printable;
 use sluice_text::source::{Position, Source};
 
 use crate::pattern::PathPattern;
@@ -26,6 +28,10 @@ use scan::{decoded, is_media, mentions_scope};
 const SCANNED_BYTES_MAX: u64 = 16 << 20;
 /// The only hidden folder that is served.
 const WELL_KNOWN: &str = ".well-known";
+/// How many folders of `public/` may be in each other.
+const DEPTH_MAX: usize = 64;
+/// How many files `public/` may contain.
+const FILES_MAX: usize = 100_000;
 
 /// One setting for files in `public/`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -59,9 +65,11 @@ pub struct PublicFiles {
 /// One file below `public/`.
 #[derive(Debug)]
 pub struct PublicFile {
-    /// The path of the file, without symbolic links.
+    /// The brand's folder.
+    folder: FolderPath,
+    /// The path of the file, which identifies it.
     location: PathBuf,
-    /// Its name in messages, such as `public/style.css`.
+    /// Its path in the brand's folder, such as `public/style.css`.
     name: String,
     /// Its `Content-Type`.
     pub content_type: String,
@@ -91,7 +99,7 @@ pub struct OpenFile {
 
 /// A file or folder in `public/` that is not served.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}{}: {fault}", fault.place())]
+#[error("{}{}: {fault}", printable(.file), fault.place())]
 pub struct PublicError {
     /// The file, such as `public/style.css`.
     pub file: String,
@@ -102,18 +110,19 @@ pub struct PublicError {
 /// Why a file or folder in `public/` is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum PublicFault {
-    /// The system cannot read it.
+    /// It cannot be opened or read, for example because it is, or has become, a symbolic link or a
+    /// named pipe.
     #[error(transparent)]
-    Unreadable(#[from] io::Error),
-    /// It is not a regular file, for example a named pipe.
-    #[error("it is not a file")]
-    NotAFile,
-    /// It is, or has become, a symbolic link.
-    #[error("it is a symbolic link; links are not followed")]
-    Link,
-    /// Its name is not UTF-8 text.
-    #[error("its name is not UTF-8 text")]
+    Unopened(#[from] OpenError),
+    /// Its name is not UTF-8 text, or has control characters.
+    #[error("its name is not UTF-8 text, or contains control characters")]
     Name,
+    /// It is in too many folders.
+    #[error("more than {DEPTH_MAX} folders are in each other; the file is not served")]
+    TooDeep,
+    /// There are too many files.
+    #[error("it contains more than {FILES_MAX} files; the others are not served")]
+    TooMany,
     /// It contains a backend script, which visitors must not see.
     #[error("a backend script is not allowed in public/; the file is not served")]
     BackendScript(Position),
@@ -123,6 +132,12 @@ pub enum PublicFault {
     /// The HTML parser gave up, so the file may contain a backend script.
     #[error("{0}; the file is not served")]
     NotParsed(String),
+}
+
+impl From<io::Error> for PublicFault {
+    fn from(error: io::Error) -> Self {
+        Self::Unopened(error.into())
+    }
 }
 
 impl PublicFault {
@@ -140,18 +155,17 @@ impl PublicFault {
 }
 
 impl PublicFiles {
-    /// Lists the files in `brand_dir/public`. Returns the files that cannot be served as errors.
-    pub fn load(brand_dir: &Path, settings: &[PublicConfig]) -> (Self, Vec<PublicError>) {
+    /// Lists the files in `public/` of a brand. Returns the files that cannot be served as errors.
+    pub fn load(brand_dir: &FolderPath, settings: &[PublicConfig]) -> (Self, Vec<PublicError>) {
         let mut files = Self::default();
         let mut problems = Vec::new();
-        let folder = brand_dir.join("public");
-        if folder.is_symlink() {
-            problems.push(PublicFault::Link.of("public"));
-        } else if folder.is_dir() {
-            match folder.canonicalize() {
-                Ok(root) => files.walk(&root, "", &mut problems),
-                Err(error) => problems.push(PublicFault::from(error).of("public")),
-            }
+        // A link to the site may lead elsewhere before the next reload.
+        let opened = brand_dir.pinned().map_err(OpenError::from);
+        let opened = opened.and_then(|brand| Ok((brand.below("public").open()?, brand)));
+        match opened {
+            Ok((public, brand)) => files.walk(&brand, &public, &mut problems),
+            Err(error) if error.is_missing() => {}
+            Err(error) => problems.push(PublicFault::from(error).of("public")),
         }
         for (path, file) in &mut files.by_path {
             let path = CanonicalPath::of_file(path);
@@ -178,46 +192,68 @@ impl PublicFiles {
         self.by_path.keys().map(String::as_str)
     }
 
-    fn walk(&mut self, folder: &Path, prefix: &str, problems: &mut Vec<PublicError>) {
-        let unreadable = |error| PublicFault::from(error).of(format!("public/{prefix}"));
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) => return problems.push(unreadable(error)),
-        };
-        for entry in entries {
-            match entry.map_err(unreadable) {
-                Ok(entry) => self.take(&entry, prefix, problems),
-                Err(problem) => problems.push(problem),
+    fn walk(&mut self, brand: &FolderPath, public: &Folder, problems: &mut Vec<PublicError>) {
+        // The paths of folders that are still to be read, with a slash at the end.
+        let mut waiting = vec![String::new()];
+        while let Some(prefix) = waiting.pop() {
+            if prefix.matches('/').count() > DEPTH_MAX {
+                problems.push(PublicFault::TooDeep.of(format!("public/{prefix}")));
+                continue;
+            }
+            let folder = if prefix.is_empty() { Ok(public.clone()) } else { public.folder(&prefix) };
+            let entries = match folder.and_then(|folder| folder.entries()) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    problems.push(PublicFault::from(error).of(format!("public/{prefix}")));
+                    continue;
+                }
+            };
+            for entry in entries {
+                if self.by_path.len() >= FILES_MAX {
+                    problems.push(PublicFault::TooMany.of("public"));
+                    return;
+                }
+                match self.take(brand, &entry, &prefix) {
+                    Ok(below) => waiting.extend(below),
+                    Err(problem) => problems.push(problem),
+                }
             }
         }
     }
 
-    fn take(&mut self, entry: &fs::DirEntry, prefix: &str, problems: &mut Vec<PublicError>) {
-        let file_name = entry.file_name();
-        let Some(name) = file_name.to_str() else {
-            return problems.push(PublicFault::Name.of(format!("public/{prefix}{}", file_name.display())));
-        };
+    /// Adds a file. Returns the path of a folder, which is to be read, too.
+    fn take(
+        &mut self,
+        brand: &FolderPath,
+        entry: &Entry,
+        prefix: &str,
+    ) -> Result<Option<String>, PublicError> {
+        let name = entry.name.to_string_lossy();
         if name.starts_with('.') && name != WELL_KNOWN {
-            return;
+            return Ok(None);
         }
-        let name = format!("{prefix}{name}");
-        match entry.file_type() {
-            Ok(kind) if kind.is_symlink() => problems.push(PublicFault::Link.of(format!("public/{name}"))),
-            Ok(kind) if kind.is_dir() => self.walk(&entry.path(), &format!("{name}/"), problems),
+        let path = format!("{prefix}{name}");
+        let name = format!("public/{path}");
+        if entry.name.to_str().is_none() || path.chars().any(char::is_control) {
+            return Err(PublicFault::Name.of(name));
+        }
+        match entry.kind {
+            Kind::Folder => return Ok(Some(format!("{path}/"))),
+            Kind::Link => return Err(PublicFault::from(OpenError::Link).of(name)),
             // Opening a named pipe could wait forever.
-            Ok(kind) if !kind.is_file() => problems.push(PublicFault::NotAFile.of(format!("public/{name}"))),
-            Ok(_) => {
-                let file = PublicFile {
-                    location: entry.path(),
-                    content_type: content_type(&name),
-                    name: format!("public/{name}"),
-                    cache_control: None,
-                    clean: Mutex::default(),
-                };
-                self.by_path.insert(format!("/{name}"), Arc::new(file));
-            }
-            Err(error) => problems.push(PublicFault::from(error).of(format!("public/{name}"))),
+            Kind::Other => return Err(PublicFault::from(OpenError::NotAFile).of(name)),
+            Kind::File => {}
         }
+        let file = PublicFile {
+            folder: brand.clone(),
+            location: brand.path().join(&name),
+            content_type: content_type(&path),
+            name,
+            cache_control: None,
+            clean: Mutex::default(),
+        };
+        self.by_path.insert(format!("/{path}"), Arc::new(file));
+        Ok(None)
     }
 }
 
@@ -232,14 +268,7 @@ impl PublicFile {
     }
 
     fn open_clean(&self) -> Result<OpenFile, PublicFault> {
-        let location = self.location.canonicalize()?;
-        if location != self.location {
-            return Err(PublicFault::Link);
-        }
-        if !location.metadata()?.is_file() {
-            return Err(PublicFault::NotAFile);
-        }
-        let mut file = File::open(&location)?;
+        let mut file = self.folder.file(&self.name)?;
         let version = Version::of(&file.metadata()?)?;
         let known = *self.clean.lock();
         if known != Some(version) {
@@ -279,9 +308,6 @@ impl PublicFile {
 
 impl Version {
     fn of(metadata: &Metadata) -> Result<Self, PublicFault> {
-        if !metadata.is_file() {
-            return Err(PublicFault::NotAFile);
-        }
         Ok(Self { bytes: metadata.len(), modified: metadata.modified()? })
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use sluice_check as check;
+use sluice_kit::folder::FolderPath;
 use sluice_page::diagnostic::Diagnostic;
 use sluice_sandbox::outcome::Failure;
 use sluice_site::files;
@@ -45,7 +46,7 @@ pub(super) struct ExcerptLine {
 
 impl Mistake {
     /// The mistake that keeps a page from compiling.
-    pub(super) fn of_page(problem: &PageProblem, brand_dir: &Path) -> Self {
+    pub(super) fn of_page(problem: &PageProblem, brand_dir: &FolderPath) -> Self {
         let kept = "The last version without this mistake is served.";
         let note = if problem.kept { kept.to_owned() } else { String::new() };
         let failure = check::explained(problem.failure.clone(), brand_dir);
@@ -53,7 +54,7 @@ impl Mistake {
     }
 
     /// The error of a run or of a template. The lines around it are read from the file now.
-    pub(super) fn of_failure(failure: &Failure, brand_dir: &Path) -> Self {
+    pub(super) fn of_failure(failure: &Failure, brand_dir: &FolderPath) -> Self {
         let Failure { name, message, file, line, column, stack, .. } = failure.clone();
         let excerpt = lines_around(brand_dir, &file, line, column);
         Self { name, message, file, line, column, excerpt, stack, note: String::new() }
@@ -73,7 +74,11 @@ impl Mistake {
         let Diagnostic { file, line, column, message, help, .. } = found.clone();
         // sluice.toml may contain a database password, which must not get into a page.
         let is_shown = file != "sluice.toml";
-        let excerpt = if is_shown { lines_around(site_dir, &file, line, column) } else { Vec::new() };
+        let excerpt = if is_shown {
+            lines_around(&FolderPath::root(site_dir), &file, line, column)
+        } else {
+            Vec::new()
+        };
         let help = help.map(|help| format!("; {help}")).unwrap_or_default();
         let message = format!("{message}{help}");
         let note = "The last version without this mistake is served.".to_owned();
@@ -108,7 +113,7 @@ impl Mistake {
 
 /// The lines around a place in a file below `dir`. Empty if the line is unknown, or the file
 /// cannot be read.
-fn lines_around(dir: &Path, file: &str, line: u32, column: u32) -> Vec<ExcerptLine> {
+fn lines_around(dir: &FolderPath, file: &str, line: u32, column: u32) -> Vec<ExcerptLine> {
     let source = if line > 0 { files::read(dir, file).ok() } else { None };
     source.map(|source| excerpt(&source.text, line, column)).unwrap_or_default()
 }

@@ -164,7 +164,7 @@ impl Reporter {
         }
         lines.extend(mistake.stack.lines().map(|frame| self.style.paint(Tone::Quiet, &printable(frame))));
         if !mistake.note.is_empty() {
-            lines.push(mistake.note.clone());
+            lines.push(printable(&mistake.note));
         }
         lines
     }

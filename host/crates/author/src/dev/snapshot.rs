@@ -2,15 +2,16 @@
 //! that is saved again with the same text has not.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, Metadata};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use sluice_kit::folder::{Folder, Kind, OpenError};
 use sluice_sandbox::cache::CacheKey;
 
 /// For larger files, only size and modification time are compared.
 const HASHED_BYTES_MAX: u64 = 4 << 20;
+/// How many folders may be in each other. Loading the site reports deeper ones.
+const DEPTH_MAX: usize = 64;
 /// The settings of the site, next to the folder of its brands.
 pub(super) const SETTINGS: &str = "sluice.toml";
 /// The folder of the brands.
@@ -23,7 +24,8 @@ pub(super) struct Snapshot {
     files: BTreeMap<String, State>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The state of a file. What is not a regular file has the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct State {
     bytes: u64,
     modified: Option<SystemTime>,
@@ -43,8 +45,11 @@ impl Snapshot {
     /// has changed. Returns the files that were changed, added or removed, sorted.
     pub(super) fn refresh(&mut self, touched: &HashSet<String>) -> Vec<String> {
         let mut files = BTreeMap::new();
-        self.look(SETTINGS.to_owned(), touched, &mut files);
-        self.walk(BRANDS, touched, &mut files);
+        // A folder that cannot be read counts as missing. Loading the site reports the reason.
+        if let Ok(site) = Folder::open(&self.site_dir) {
+            self.look(&site, SETTINGS.to_owned(), touched, &mut files);
+            self.walk(&site, touched, &mut files);
+        }
         let before = std::mem::replace(&mut self.files, files);
         let is_other =
             |(file, state): &(&String, &State)| before.get(*file).is_none_or(|known| !known.is_same(state));
@@ -55,32 +60,52 @@ impl Snapshot {
         changed
     }
 
-    /// Treats a folder that cannot be read as missing. Loading the site reports the reason.
-    fn walk(&self, folder: &str, touched: &HashSet<String>, found: &mut BTreeMap<String, State>) {
-        let Ok(entries) = fs::read_dir(self.site_dir.join(folder)) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            // Editors keep drafts in hidden files. Sites have no hidden names except `.well-known`.
-            if name.starts_with('.') && name != ".well-known" {
+    fn walk(&self, site: &Folder, touched: &HashSet<String>, found: &mut BTreeMap<String, State>) {
+        let mut waiting = vec![BRANDS.to_owned()];
+        while let Some(folder) = waiting.pop() {
+            if folder.matches('/').count() > DEPTH_MAX {
                 continue;
             }
-            let path = format!("{folder}/{name}");
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => self.walk(&path, touched, found),
-                Ok(_) => self.look(path, touched, found),
-                Err(_) => {}
+            let Ok(entries) = site.folder(&folder).and_then(|folder| folder.entries()) else { continue };
+            for entry in entries {
+                let name = entry.name.to_string_lossy();
+                // Editors keep drafts in hidden files. Sites have no hidden names except `.well-known`.
+                if name.starts_with('.') && name != ".well-known" {
+                    continue;
+                }
+                let path = format!("{folder}/{name}");
+                match entry.kind {
+                    Kind::Folder => waiting.push(path),
+                    Kind::File => self.look(site, path, touched, found),
+                    // Nothing is read, but the mistake appears and disappears with it.
+                    Kind::Link | Kind::Other => {
+                        found.insert(path, State::default());
+                    }
+                }
             }
         }
     }
 
-    fn look(&self, file: String, touched: &HashSet<String>, found: &mut BTreeMap<String, State>) {
-        let path = self.site_dir.join(&file);
-        let Ok(metadata) = fs::symlink_metadata(&path) else { return };
+    fn look(
+        &self,
+        site: &Folder,
+        file: String,
+        touched: &HashSet<String>,
+        found: &mut BTreeMap<String, State>,
+    ) {
+        let metadata = match site.file(&file).and_then(|file| Ok(file.metadata()?)) {
+            Ok(metadata) => metadata,
+            Err(error) if error.is_missing() => return,
+            Err(_) => {
+                found.insert(file, State::default());
+                return;
+            }
+        };
         let (bytes, modified) = (metadata.len(), metadata.modified().ok());
         let known = self.files.get(&file).filter(|known| known.bytes == bytes && known.modified == modified);
         let state = match known {
             Some(known) if !touched.contains(&file) => known.clone(),
-            _ => State { bytes, modified, content: content(&path, &metadata).ok().flatten() },
+            _ => State { bytes, modified, content: content(site, &file).ok() },
         };
         found.insert(file, state);
     }
@@ -95,15 +120,14 @@ impl State {
     }
 }
 
-fn content(path: &Path, metadata: &Metadata) -> io::Result<Option<CacheKey>> {
-    if !metadata.is_file() || metadata.len() > HASHED_BYTES_MAX {
-        return Ok(None);
-    }
-    Ok(Some(CacheKey::of([fs::read(path)?.as_slice()])))
+fn content(site: &Folder, file: &str) -> Result<CacheKey, OpenError> {
+    Ok(CacheKey::of([site.read(file, HASHED_BYTES_MAX)?.as_slice()]))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -7,8 +7,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::UnboundedSender;
+
+use sluice_kit::folder::Folder;
 
 use super::snapshot::{BRANDS, SETTINGS, Snapshot};
 
@@ -51,14 +53,16 @@ pub fn watch(site_dir: &Path, changes: UnboundedSender<Vec<String>>) -> Result<(
     // Events name files by the path that is watched.
     let site_dir = site_dir.canonicalize().map_err(|error| WatchError::Path(site_dir.to_owned(), error))?;
     let brands = site_dir.join(BRANDS);
-    if !brands.is_dir() {
+    if !has_brands(&site_dir) {
         return Err(WatchError::NoSite(site_dir));
     }
     let (sender, events) = mpsc::channel();
-    let watcher = notify::recommended_watcher(move |event| {
+    let handle = move |event| {
         // Sending fails only after the watching thread has ended.
         let _ = sender.send(event);
-    });
+    };
+    // A link in a site could lead to a folder with any number of files.
+    let watcher = RecommendedWatcher::new(handle, Config::default().with_follow_symlinks(false));
     let mut watcher = watcher.map_err(WatchError::Watcher)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -71,6 +75,11 @@ pub fn watch(site_dir: &Path, changes: UnboundedSender<Vec<String>>) -> Result<(
         Watch { site_dir, watcher, snapshot, events, changes }.run();
     });
     thread.map(drop).map_err(WatchError::Thread)
+}
+
+/// Whether the site has a folder for its brands. A link is none.
+fn has_brands(site_dir: &Path) -> bool {
+    Folder::open(site_dir).and_then(|site| site.folder(BRANDS)).is_ok()
 }
 
 struct Watch {
@@ -114,7 +123,7 @@ impl Watch {
     /// Watches the folder `brands` again, because it may have been replaced by another one.
     fn watch_again(&mut self) {
         let brands = self.site_dir.join(BRANDS);
-        if brands.is_dir()
+        if has_brands(&self.site_dir)
             && let Err(error) = self.watcher.watch(&brands, RecursiveMode::Recursive)
         {
             tracing::warn!(%error, "changes of brands are no longer noticed; restart sluice dev");

@@ -1,11 +1,11 @@
 //! What `sluice test` prints: for people, or in the Test Anything Protocol, version 14.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use sluice_kit::folder::FolderPath;
 use sluice_sandbox::outcome::{ConsoleLog, Failure};
 use sluice_text::printable::printable;
 
@@ -50,7 +50,7 @@ pub struct FileOf<'a> {
     /// The brand's id.
     pub brand: &'a str,
     /// The brand's folder.
-    pub dir: &'a Path,
+    pub dir: &'a FolderPath,
     /// Relative to the brand's folder.
     pub file: &'a str,
 }
@@ -160,7 +160,7 @@ fn console(log: &ConsoleLog) -> impl Iterator<Item = String> + '_ {
     lines.flat_map(|line| line.text.lines().map(|text| format!("{}: {}", line.level.name(), printable(text))))
 }
 
-fn pretty(dir: &Path, failure: &Failure, expectation: Option<&Expectation>) -> String {
+fn pretty(dir: &FolderPath, failure: &Failure, expectation: Option<&Expectation>) -> String {
     let mut out = String::new();
     let mut block = |text: &str, indent: &str| {
         for line in text.lines() {

@@ -1,7 +1,7 @@
 //! The JSON API, described in `docs/admin-api.md`.
 
 use actix_web::web::{self, Data, Json, Path, Query};
-use actix_web::{HttpResponse, Result};
+use actix_web::{HttpRequest, HttpResponse, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ use sluice_app::reload::reload_and_log;
 
 use super::AdminState;
 use super::error::AdminError;
+use super::views::limits::PageLimits;
 use super::views::{Hours, crm, jobs, limits, overview, pages, runs};
 
 /// Adds the routes of the API.
@@ -105,20 +106,27 @@ async fn get_limits(
     brand: Path<String>,
     page: Query<PageQuery>,
 ) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(limits::of_page(&state, &brand, &page.path)?))
+    let PageLimits { rows, version } = limits::of_page(&state, &brand, &page.path)?;
+    Ok(HttpResponse::Ok().insert_header(("etag", format!("\"{version}\""))).json(rows))
 }
 
-/// `{"page": "/weight/checkin", "limit": "fuel", "value": 250000000}`
+/// `{"page": "/weight/checkin", "limit": "fuel", "value": 250000000}`, with the `ETag` of the limits in
+/// `If-Match` if the client has seen them.
 async fn put_limit(
     state: Data<AdminState>,
     brand: Path<String>,
     change: Json<Value>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AdminError> {
+    let seen = request.headers().get("if-match").filter(|seen| *seen != "*");
+    // A value that is not text is no version, either.
+    let seen = seen.map(|seen| seen.to_str().unwrap_or_default().trim_matches('"').to_owned());
     let text = |name: &'static str| {
         change.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(AdminError::NotAString(name))
     };
     let value = change.get("value").and_then(Value::as_u64).ok_or(AdminError::NotANumber)?;
-    let change = limits::Change { page: text("page")?, limit: text("limit")?, value: value.to_string() };
+    let change =
+        limits::Change { page: text("page")?, limit: text("limit")?, value: value.to_string(), seen };
     let value = limits::apply(&state, &brand, &change).await?;
     Ok(HttpResponse::Ok().json(json!({ "page": change.page, "limit": change.limit, "value": value })))
 }

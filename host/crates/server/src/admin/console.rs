@@ -14,6 +14,7 @@ use super::access::{console_session, session_cookie};
 use super::error::AdminError;
 use super::templates::{encode_query, text};
 use super::throttle::Attempt;
+use super::views::limits::PageLimits;
 use super::views::{Hours, crm, find_brand, find_page, jobs, limits, overview, pages, runs};
 use super::{AdminState, charts};
 
@@ -191,7 +192,7 @@ async fn page(
 ) -> HttpResponse {
     let page = async {
         let detail = pages::find(&state, &brand, &query.path, *hours).await?;
-        let limits = limits::of_page(&state, &brand, &query.path)?;
+        let PageLimits { rows: limits, version } = limits::of_page(&state, &brand, &query.path)?;
         let runs_of_page = |failed: Option<&str>, limit| runs::Query {
             page: Some(query.path.clone()),
             failed: failed.map(str::to_owned),
@@ -210,7 +211,7 @@ async fn page(
             "title": query.path, "brand": *brand, "section_pages": true, "page": detail, "limits": limits,
             "charts": charts, "last_failure": last_failure, "last_runs": last_runs, "set": query.set,
             "waits_for_reload": limits.iter().any(|row| row.in_force != row.limit.value),
-            "hours": hours.hours,
+            "hours": hours.hours, "seen": version,
         });
         render(&state, "page", &view)
     };

@@ -46,6 +46,9 @@ pub(crate) enum AdminError {
     AboveMax { limit: String, value: u64, max: u64 },
     #[error(transparent)]
     BrandFile(#[from] ConfigError),
+    /// `brand.toml` is not the one that the operator saw.
+    #[error(transparent)]
+    Changed(ApplyError),
     #[error(transparent)]
     Apply(ApplyError),
     #[error(transparent)]
@@ -94,14 +97,14 @@ impl AdminError {
             | Self::Apply(ApplyError::UnknownLimit(_) | ApplyError::Unreadable(EditFault::Number(_)))
             | Self::Crm(CrmFault::Refused(_) | CrmFault::Cap(_)) => StatusCode::BAD_REQUEST,
             // The request is valid. The site's files must be changed first.
-            Self::BrandFile(ConfigError::Unreadable { .. })
-            | Self::Apply(ApplyError::Unreadable(EditFault::Unreadable(_)) | ApplyError::Unwritable { .. })
+            Self::BrandFile(ConfigError::Unreadable(_))
+            | Self::Apply(ApplyError::File(_) | ApplyError::Unwritable { .. })
             | Self::Reload(ReloadError::Task(_))
             | Self::Render(_)
             | Self::Interrupted(_)
             | Self::Session(_)
             | Self::Logout(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::BrandFile(_) | Self::Apply(_) | Self::Reload(_) => StatusCode::CONFLICT,
+            Self::BrandFile(_) | Self::Changed(_) | Self::Apply(_) | Self::Reload(_) => StatusCode::CONFLICT,
             Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Log(_) | Self::Store(_) | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -112,6 +115,7 @@ impl AdminError {
         match self.status() {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::BAD_REQUEST => "Invalid request",
+            StatusCode::CONFLICT if matches!(self, Self::Changed(_)) => "Changed in the meantime",
             StatusCode::CONFLICT => "Invalid file",
             StatusCode::PAYLOAD_TOO_LARGE => "Too large",
             StatusCode::SERVICE_UNAVAILABLE => "Not available",
@@ -133,6 +137,7 @@ impl From<ApplyError> for AdminError {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::UnknownLimit(name) => Self::NoLimit(name),
+            ApplyError::Changed => Self::Changed(ApplyError::Changed),
             other => Self::Apply(other),
         }
     }
@@ -161,24 +166,29 @@ impl actix_web::ResponseError for AdminError {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
+    use std::io::{self, ErrorKind};
 
     use sluice_kit::NoAnswer;
+    use sluice_kit::folder::OpenError;
+    use sluice_site::files::FileError;
 
     use super::*;
 
     #[test]
     fn status_says_whether_the_request_or_the_host_is_at_fault() {
+        let system = |kind: ErrorKind| OpenError::from(io::Error::from(kind));
         let unwritable =
-            || ApplyError::Unwritable { error: ErrorKind::ReadOnlyFilesystem.into(), lines: String::new() };
-        let unreadable = || EditFault::Unreadable(ErrorKind::PermissionDenied.into());
+            || ApplyError::Unwritable { error: system(ErrorKind::ReadOnlyFilesystem), lines: String::new() };
+        let unreadable =
+            || FileError { file: "brand.toml".to_owned(), fault: system(ErrorKind::PermissionDenied).into() };
         for (error, status) in [
             (AdminError::from(CrmFault::UnknownSlug("leads".to_owned())), 404),
             (AdminError::from(ApplyError::UnknownLimit("fuell".to_owned())), 404),
             (AdminError::from(ApplyError::Unreadable(EditFault::PageForm)), 409),
             (AdminError::from(CrmFault::ResultTooLarge), 413),
             (AdminError::from(unwritable()), 500),
-            (AdminError::from(ApplyError::Unreadable(unreadable())), 500),
+            (AdminError::from(ApplyError::File(unreadable())), 500),
+            (AdminError::from(ApplyError::Changed), 409),
             (AdminError::from(CrmFault::Store(StoreError::Unavailable(NoAnswer::Closed))), 503),
         ] {
             assert_eq!(error.status().as_u16(), status, "{error}");

@@ -6,10 +6,16 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
+use sluice_kit::folder::FolderPath;
+use sluice_kit::hex::hex;
+use sluice_text::printable::{printable, printable_lines};
 use sluice_text::suggest;
 
 use super::{BrandConfig, SiteConfig};
 use crate::domain::Domain;
+use crate::files::{self, FileError};
 
 /// How often [`salvage_hosts`] drops the last lines that cannot be parsed.
 const SALVAGE_ATTEMPTS: usize = 16;
@@ -18,7 +24,7 @@ const SALVAGE_ATTEMPTS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file is not TOML, or a setting in it is not valid.
-    #[error("{file}: {}{}", error.to_string().trim_end(), NearestKey(error))]
+    #[error("{}: {}{}", printable(.file), printable_lines(error.to_string().trim_end()), NearestKey(error))]
     Invalid {
         /// The path of the file.
         file: String,
@@ -50,17 +56,38 @@ pub enum ConfigError {
         /// The variable that may have this value.
         variable: &'static str,
     },
-    /// A file cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
+    /// `sluice.toml` says where the secrets are.
+    #[error(
+        "{file}: secrets.dir: {} is not allowed here, because a site can come from somebody else: set the \
+         environment variable SLUICE_SECRETS__DIR instead, or put the files into the folder `secrets` in \
+         the data folder",
+        path.display()
+    )]
+    SecretsDir {
         /// The path of the file.
+        file: String,
+        /// The folder.
         path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
     },
+    /// A file cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] FileError),
 }
 
-/// Reads `sluice.toml` in `site_dir`, if it exists, and overrides it with `environment`.
+/// Who uses the settings of a site.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reader {
+    /// The operator, who wrote `sluice.toml` or has read it.
+    #[default]
+    Operator,
+    /// Somebody who looks at a site that may come from somebody else. Only the environment and the
+    /// command line decide then who can reach the host, who its operators are, and which other
+    /// machines it talks to.
+    Developer,
+}
+
+/// Reads `sluice.toml` in `site_dir` for the operator, if it exists, and overrides it with
+/// `environment`.
 ///
 /// # Errors
 /// The file cannot be read, or a setting is not valid.
@@ -68,20 +95,32 @@ pub fn read_site(
     site_dir: &Path,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<SiteConfig, ConfigError> {
-    let path = site_dir.join("sluice.toml");
-    let text = read_optional(&path)?;
-    let file = path.display().to_string();
+    read_site_as(Reader::Operator, site_dir, environment)
+}
+
+/// Reads `sluice.toml` in `site_dir`, if it exists, and overrides it with `environment`.
+///
+/// # Errors
+/// The file cannot be read, or a setting is not valid.
+pub fn read_site_as(
+    reader: Reader,
+    site_dir: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<SiteConfig, ConfigError> {
+    let text = read_optional(&FolderPath::root(site_dir), "sluice.toml")?;
+    let file = site_dir.join("sluice.toml").display().to_string();
     let plain: SiteConfig = parse(&file, &text)?;
     reject_operator_paths(&plain, &file)?;
     let mut table: toml::Table = parse(&file, &text)?;
+    let ignored = match reader {
+        Reader::Operator => Vec::new(),
+        Reader::Developer => remove_operators_settings(&mut table, &plain),
+    };
     let mut variables = Vec::new();
     for (name, value) in environment {
         if set_from_environment(&mut table, &name, &value) {
             variables.push(name);
         }
-    }
-    if variables.is_empty() {
-        return Ok(plain);
     }
     variables.sort();
     let mut config: SiteConfig = match table.try_into() {
@@ -90,16 +129,42 @@ pub fn read_site(
     };
     let limits = variables.iter().filter_map(|name| name.strip_prefix("SLUICE_LIMITS__"));
     config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
+    config.reader = reader;
+    config.ignored = ignored;
     Ok(config)
+}
+
+/// Removes the settings that only the operator may choose. Returns their names.
+fn remove_operators_settings(table: &mut toml::Table, plain: &SiteConfig) -> Vec<&'static str> {
+    let settings = [
+        ("server.listen", !plain.server.listen.ip().is_loopback()),
+        ("server.trusted_proxies", true),
+        ("server.trusted_host_header", true),
+        ("admin.listen", !plain.admin.listen.ip().is_loopback()),
+        ("admin.token", true),
+        ("admin.hosts", true),
+        ("admin.probes", true),
+        ("database.url", !plain.database.url.starts_with("sqlite:")),
+    ];
+    let mut removed = Vec::new();
+    for (setting, is_operators) in settings {
+        let section_and_key = setting.split_once('.').filter(|_| is_operators);
+        let found =
+            section_and_key.and_then(|(section, key)| table.get_mut(section)?.as_table_mut()?.remove(key));
+        removed.extend(found.map(|_| setting));
+    }
+    removed
 }
 
 /// Rejects paths that lead out of the data folder. Only the operator may choose them, with a flag or
 /// a variable: whoever made the site could otherwise make this host use or read any file.
 fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigError> {
+    if let Some(path) = config.secrets.dir.as_deref().filter(|dir| *dir != Path::new("secrets")) {
+        return Err(ConfigError::SecretsDir { file: file.to_owned(), path: path.to_owned() });
+    }
     let database = config.database.url.strip_prefix("sqlite:").map(Path::new);
     let settings = [
         ("database.url", "SLUICE_DATABASE__URL", database),
-        ("secrets.dir", "SLUICE_SECRETS__DIR", config.secrets.dir.as_deref()),
         ("cache.dir", "SLUICE_CACHE__DIR", config.cache.dir.as_deref()),
         ("log.path", "SLUICE_LOG__PATH", config.log.path.as_deref()),
     ];
@@ -115,19 +180,42 @@ fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigEr
     Ok(())
 }
 
+/// `brand.toml` of a brand.
+#[derive(Debug)]
+pub struct BrandFile {
+    /// The settings in it.
+    pub config: BrandConfig,
+    /// Identifies its content. A missing file has the version of an empty one.
+    pub version: String,
+}
+
 /// Reads `brand.toml` in `brand_dir`, if it exists.
 ///
 /// # Errors
 /// As [`read_site`].
-pub fn read_brand(brand_dir: &Path) -> Result<BrandConfig, ConfigError> {
-    let path = brand_dir.join("brand.toml");
-    parse(&path.display().to_string(), &read_optional(&path)?)
+pub fn read_brand(brand_dir: &FolderPath) -> Result<BrandConfig, ConfigError> {
+    Ok(read_brand_file(brand_dir)?.config)
+}
+
+/// Does the same, and returns the version of the file, too.
+///
+/// # Errors
+/// As [`read_site`].
+pub fn read_brand_file(brand_dir: &FolderPath) -> Result<BrandFile, ConfigError> {
+    let text = read_optional(brand_dir, "brand.toml")?;
+    let file = brand_dir.path().join("brand.toml").display().to_string();
+    Ok(BrandFile { config: parse(&file, &text)?, version: version(text.as_bytes()) })
+}
+
+/// Identifies the content of `brand.toml`.
+pub(crate) fn version(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
 }
 
 /// The hosts in a `brand.toml` that may be invalid: `domains` and `default`, as far as they can be read
 /// before the first syntax mistake.
-pub fn salvage_hosts(brand_dir: &Path) -> (Vec<Domain>, bool) {
-    let mut text = read_optional(&brand_dir.join("brand.toml")).unwrap_or_default();
+pub fn salvage_hosts(brand_dir: &FolderPath) -> (Vec<Domain>, bool) {
+    let mut text = read_optional(brand_dir, "brand.toml").unwrap_or_default();
     let mut table = toml::Table::new();
     // A mistake in a value of several lines may be found only at the end of the file.
     for _ in 0..SALVAGE_ATTEMPTS {
@@ -170,11 +258,11 @@ impl fmt::Display for NearestKey<'_> {
     }
 }
 
-fn read_optional(path: &Path) -> Result<String, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+fn read_optional(dir: &FolderPath, file: &str) -> Result<String, ConfigError> {
+    match files::read(dir, file) {
+        Ok(source) => Ok(source.text),
+        Err(error) if error.is_missing() => Ok(String::new()),
+        Err(error) => Err(FileError::of_path(&dir.path().join(file), error.fault).into()),
     }
 }
 

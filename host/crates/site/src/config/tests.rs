@@ -1,3 +1,5 @@
+use sluice_kit::folder::FolderPath;
+
 use super::*;
 
 fn read(text: &str, environment: &[(&str, &str)]) -> Result<SiteConfig, String> {
@@ -68,7 +70,8 @@ fn only_the_environment_names_places_outside_the_data_folder() {
             assert!(error.contains("sluice.toml: ") && error.contains(variable), "{error}");
             assert!(read("", &[(variable, &value.replace("PATH", path))]).is_ok(), "{variable} {path}");
         }
-        assert!(read(&text.replace("PATH", "a/x.db"), &[]).is_ok(), "{text}");
+        let is_for_all = !text.starts_with("[secrets]");
+        assert_eq!(read(&text.replace("PATH", "a/x.db"), &[]).is_ok(), is_for_all, "{text}");
     }
     assert!(read("[database]\nurl = \"postgres://db/site\"", &[]).is_ok());
 }
@@ -89,7 +92,7 @@ fn finds_the_hosts_in_an_invalid_brand_toml() {
     let dir = tempfile::tempdir().unwrap();
     let salvaged = |text: &str| {
         std::fs::write(dir.path().join("brand.toml"), text).unwrap();
-        let (domains, is_default) = salvage_hosts(dir.path());
+        let (domains, is_default) = salvage_hosts(&FolderPath::root(dir.path()));
         (domains.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), is_default)
     };
     let found = |domains: &str, is_default| (domains.to_owned(), is_default);
@@ -100,4 +103,39 @@ fn finds_the_hosts_in_an_invalid_brand_toml() {
     for nothing in ["domains = [", "domains = 1\ndefault = 2", "\u{0}", "domains = [\"a.ex\"\n"] {
         assert_eq!(salvaged(nothing), found("", false), "{nothing:?}");
     }
+}
+
+#[test]
+fn developers_take_operators_settings_only_from_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[server]\nlisten = \"0.0.0.0:1\"\ndrain = \"1s\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
+                [admin]\nlisten = \"192.0.2.1:2\"\ntoken = \"0123456789abcdef\"\nhosts = [\"a\"]\n\
+                probes = \"0.0.0.0:3\"\n[database]\nurl = \"postgres://elsewhere/x\"\n";
+    std::fs::write(dir.path().join("sluice.toml"), text).unwrap();
+    let read = |environment: &[(&str, &str)]| {
+        let own = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        read_site_as(Reader::Developer, dir.path(), own).unwrap()
+    };
+    let config = read(&[]);
+    let default = SiteConfig::default();
+    assert_eq!(config.admin, default.admin);
+    assert_eq!(config.database, default.database);
+    assert_eq!(config.server.listen, default.server.listen);
+    assert!(config.server.trusted_proxies.is_empty() && config.server.drain == Duration::from_secs(1));
+    let ignored = [
+        "server.listen",
+        "server.trusted_proxies",
+        "admin.listen",
+        "admin.token",
+        "admin.hosts",
+        "admin.probes",
+        "database.url",
+    ];
+    assert_eq!(config.ignored, ignored);
+    let given = read(&[("SLUICE_SERVER__LISTEN", "0.0.0.0:4"), ("SLUICE_DATABASE__URL", "postgres://own/x")]);
+    assert_eq!((given.server.listen.port(), given.database.url.as_str()), (4, "postgres://own/x"));
+    std::fs::write(dir.path().join("sluice.toml"), "[server]\nlisten = \"127.0.0.1:5\"\n").unwrap();
+    let own = read(&[]);
+    assert_eq!((own.server.listen.port(), own.ignored.is_empty()), (5, true));
+    assert_eq!(read_site(dir.path(), std::iter::empty()).unwrap().server.listen.port(), 5);
 }

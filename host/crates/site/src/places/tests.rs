@@ -165,3 +165,22 @@ fn data_flag_places_the_embedded_database_but_no_server() {
     let url = format!("[database]\nurl = \"sqlite:{}\"", world.at("kept/x.db").display());
     assert_eq!(world.places(&config(&url), None).unwrap().data.path(), world.at("kept"));
 }
+
+#[test]
+fn rejects_settings_that_name_one_file_twice() {
+    let world = World::new();
+    for (text, first, second) in [
+        ("[log]\npath = \"sluice.db\"", "the file of database.url", "the file of log.path"),
+        ("[log]\npath = \"./sluice.db-wal\"", "the file of database.url", "the file of log.path"),
+        ("[log]\npath = \"app.key\"", "the application key", "the file of log.path"),
+        ("[log]\npath = \"admin.token\"", "the operators' token", "the file of log.path"),
+        ("[database]\nurl = \"sqlite:app.key\"", "the application key", "the file of database.url"),
+        ("[database]\nurl = \"sqlite:runs.db\"", "the file of database.url", "the file of log.path"),
+        ("[cache]\ndir = \"sluice.db\"", "the file of database.url", "the folder of cache.dir"),
+        ("[cache]\ndir = \"secrets\"", "the folder of cache.dir", "the folder of secrets.dir"),
+    ] {
+        let told = world.complaint(&config(text), None);
+        assert!(told.starts_with(second) && told.contains(first), "{text}: {told}");
+    }
+    assert!(world.places(&config("[log]\npath = \"logs/runs.db\""), None).is_ok());
+}

@@ -1,4 +1,10 @@
+use std::fs;
+
 use super::*;
+
+fn list(dir: &Path) -> (PublicFiles, Vec<PublicError>) {
+    PublicFiles::load(&FolderPath::root(dir), &[])
+}
 
 #[test]
 fn content_type_follows_the_extension() {
@@ -25,7 +31,7 @@ fn load<B: AsRef<[u8]>>(files: &[(&str, B)]) -> (tempfile::TempDir, PublicFiles,
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let (files, problems) = PublicFiles::load(dir.path(), &[]);
+    let (files, problems) = list(dir.path());
     (dir, files, problems.iter().map(ToString::to_string).collect())
 }
 
@@ -62,9 +68,9 @@ fn rejects_named_pipe_without_opening_it() {
     let (dir, _, _) = load(&[("a.txt", "a")]);
     let pipe = dir.path().join("public/pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let (files, problems) = PublicFiles::load(dir.path(), &[]);
+    let (files, problems) = list(dir.path());
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(problems, ["public/pipe: it is not a file"]);
+    assert_eq!(problems, ["public/pipe: it is not a regular file"]);
     assert!(find(&files, "/pipe").is_none() && find(&files, "/a.txt").is_some());
 }
 
@@ -73,7 +79,7 @@ fn rejects_public_folder_that_is_a_link() {
     let (elsewhere, _, _) = load(&[("a.txt", "a")]);
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(elsewhere.path().join("public"), dir.path().join("public")).unwrap();
-    let (files, problems) = PublicFiles::load(dir.path(), &[]);
+    let (files, problems) = list(dir.path());
     assert!(problems[0].to_string().contains("symbolic link"), "{problems:?}");
     assert!(find(&files, "/a.txt").is_none());
 }
@@ -113,7 +119,7 @@ fn rejects_links_that_appear_later() {
     let public = dir.path().join("public");
     std::os::unix::fs::symlink(&outside, public.join("link.txt")).unwrap();
     std::os::unix::fs::symlink(dir.path(), public.join("folder")).unwrap();
-    let (fresh, problems) = PublicFiles::load(dir.path(), &[]);
+    let (fresh, problems) = list(dir.path());
     assert_eq!(problems.len(), 2);
     assert!(find(&fresh, "/link.txt").is_none() && find(&fresh, "/folder/secret.txt").is_none());
     // A file, and the folder of another, become links after they were listed.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use sluice_app::reload::reload_and_log;
 use sluice_limits::policy::EffectiveLimit;
-use sluice_site::{apply, config, limit_layers};
+use sluice_site::{apply, brand_dir, config, limit_layers};
 
 use super::{find_brand, find_page};
 use crate::admin::AdminState;
@@ -22,15 +22,22 @@ pub(crate) struct LimitRow {
     pub(crate) in_force: u64,
 }
 
+/// The limits of a page.
+pub(crate) struct PageLimits {
+    pub(crate) rows: Vec<LimitRow>,
+    /// The version of `brand.toml` in which they were found.
+    pub(crate) version: String,
+}
+
 /// Every limit of a page.
 ///
 /// # Errors
 /// There is no such brand or page, or `brand.toml` cannot be read.
-pub(crate) fn of_page(state: &AdminState, brand: &str, path: &str) -> Result<Vec<LimitRow>, AdminError> {
+pub(crate) fn of_page(state: &AdminState, brand: &str, path: &str) -> Result<PageLimits, AdminError> {
     let brand = find_brand(state, brand)?;
     let page = find_page(&brand, path)?;
-    let dir = state.site_dir.join("brands").join(&brand.id);
-    let config = config::read_brand(&dir)?;
+    let config::BrandFile { config, version } =
+        config::read_brand_file(&brand_dir(&state.site_dir, &brand.id))?;
     let rows =
         state.app.live().limits.explain(limit_layers(&brand.id, &config, path)).into_iter().map(|limit| {
             LimitRow {
@@ -39,7 +46,7 @@ pub(crate) fn of_page(state: &AdminState, brand: &str, path: &str) -> Result<Vec
                 limit,
             }
         });
-    Ok(rows.collect())
+    Ok(PageLimits { rows: rows.collect(), version })
 }
 
 /// A limit that an operator sets.
@@ -50,13 +57,15 @@ pub(crate) struct Change {
     pub(crate) limit: String,
     /// The digits may be grouped: `250_000_000`.
     pub(crate) value: String,
+    /// The version of `brand.toml` that the operator saw.
+    pub(crate) seen: Option<String>,
 }
 
 /// Writes the limit into the brand's `brand.toml`, reloads the site and returns the value.
 ///
 /// # Errors
-/// There is no such brand, page or limit, the value is not allowed, or `brand.toml` cannot be
-/// written.
+/// There is no such brand, page or limit, the value is not allowed, or `brand.toml` was changed
+/// since the operator saw it, or cannot be written.
 pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
     let brand = find_brand(state, brand)?;
     find_page(&brand, &change.page)?;
@@ -66,15 +75,15 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
         .ok()
         .filter(|value| *value > 0)
         .ok_or_else(|| AdminError::InvalidNumber(change.value.clone()))?;
-    let rows = of_page(state, &brand.id, &change.page)?;
+    let PageLimits { rows, .. } = of_page(state, &brand.id, &change.page)?;
     if !rows.iter().any(|row| row.limit.kind.name == change.limit) {
         return Err(AdminError::NoLimit(change.limit.clone()));
     }
     if let Some(max) = state.app.live().limits.most(&change.limit).filter(|max| value > *max) {
         return Err(AdminError::AboveMax { limit: change.limit.clone(), value, max });
     }
-    let dir = state.site_dir.join("brands").join(&brand.id);
-    apply::set_page_limit(&dir, &change.page, &change.limit, value)?;
+    let dir = brand_dir(&state.site_dir, &brand.id);
+    apply::set_page_limit(&dir, change.seen.as_deref(), &change.page, &change.limit, value)?;
     tracing::info!(
         brand = brand.id,
         page = change.page,

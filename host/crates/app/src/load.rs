@@ -43,7 +43,7 @@ pub struct Live {
 impl Live {
     /// The largest body that is read for a request with this host and path: that of the page that
     /// answers it. Nothing else reads a body.
-    pub(crate) fn body_bytes_max(&self, host: &str, raw_path: &str) -> usize {
+    pub fn body_bytes_max(&self, host: &str, raw_path: &str) -> usize {
         let Some(brand) = self.site.brand(host) else { return 0 };
         let PathForm::Canonical(path) = canonical(raw_path) else { return 0 };
         match brand.find(&path) {

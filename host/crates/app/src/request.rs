@@ -5,6 +5,7 @@ mod body;
 pub mod conditions;
 pub mod described;
 mod forwarded;
+mod pairs;
 mod parts;
 mod target;
 
@@ -23,14 +24,13 @@ use sluice_sandbox::memory::{Memory, Reserved};
 use sluice_site::config::TrustedHostHeader;
 use sluice_site::table::RouteMatch;
 
-use crate::load::Live;
-
 pub use body::{Body, BodyFault};
 pub use parts::TooManyParts;
 pub use target::requested_host;
 
 use body::read_body;
 use conditions::Conditions;
+use pairs::{form_pairs, last_and_all};
 
 /// Query parameters that contain a handoff token. The first overrides the second.
 const URL_TOKENS: [&str; 2] = ["ef_session", "setSessionToken"];
@@ -160,8 +160,8 @@ impl Client {
 }
 
 impl PageRequest {
-    /// Reads `request` and, for a POST, its body. Of the body, no more is kept than the page that
-    /// the request asks for allows. Returns the memory that the body takes, too.
+    /// Reads `request` and, for a POST, its body. `body_bytes_max` says for a host and a path how much
+    /// of a body is kept. Returns the memory that the body takes, too.
     ///
     /// # Errors
     /// The body is incomplete. The request must be rejected, because scripts never see a part of a
@@ -170,10 +170,11 @@ impl PageRequest {
         method: Method,
         request: &HttpRequest,
         payload: web::Payload,
-        live: &Live,
+        rules: &ReadRules,
+        body_bytes_max: impl FnOnce(&str, &str) -> usize,
         memory: &Arc<Memory>,
     ) -> Result<(Self, Option<Reserved>), BodyFault> {
-        let (headers, rules) = (request.headers(), &live.read_rules);
+        let headers = request.headers();
         let uri = request.uri();
         let peer = request.peer_addr().map(|address| address.ip());
         let head = Head {
@@ -188,7 +189,7 @@ impl PageRequest {
         if method != Method::Post {
             return Ok((read, None));
         }
-        let bytes_max = live.body_bytes_max(&read.host, &read.raw_path);
+        let bytes_max = body_bytes_max(&read.host, &read.raw_path);
         let (body, reserved) = read_body(headers, payload, bytes_max, rules, memory).await?;
         read.body = body;
         Ok((read, Some(reserved)))
@@ -370,25 +371,6 @@ fn cookie_lines(headers: &HeaderMap) -> Vec<String> {
     lines.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
-/// The last value of each name in a query string or a form, and the list of all its values.
-fn last_and_all(text: &str) -> (Map<String, Value>, Map<String, Value>) {
-    let mut last = Map::new();
-    let mut all: Map<String, Value> = Map::new();
-    for (key, value) in form_pairs(text) {
-        last.insert(key.clone(), value.clone().into());
-        if let Value::Array(values) = all.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
-            values.push(value.into());
-        }
-    }
-    (last, all)
-}
-
-/// The decoded pairs of a query string or a form. An incomplete escape is kept as it is, and bytes
-/// that are not UTF-8 are replaced.
-fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
-    form_urlencoded::parse(text.as_bytes()).into_owned()
-}
-
 /// Whether the user agent is of a phone, and whether it is of a tablet.
 fn device(agent: &str) -> (bool, bool) {
     let has = |text: &str| agent.contains(text);
@@ -446,15 +428,6 @@ mod tests {
             request.cookies().collect::<Vec<_>>(),
             [("a", "\u{fffd}"), ("sluice_session", "secret"), ("b", "1")]
         );
-    }
-
-    #[test]
-    fn keeps_broken_escapes_and_replaces_invalid_utf8() {
-        let pairs = |text| form_pairs(text).collect::<Vec<_>>();
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(pairs("a=100%&b=%zz&c=%4"), [pair("a", "100%"), pair("b", "%zz"), pair("c", "%4")]);
-        assert_eq!(pairs("a=%20%"), [pair("a", " %")]);
-        assert_eq!(pairs("a=%fc&&b"), [pair("a", "\u{fffd}"), pair("b", "")]);
     }
 
     #[test]

@@ -232,7 +232,10 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
     let (mut reply, is_https) = match method {
         Some(method) => {
-            match PageRequest::read(method, &request, payload, &app.live(), &app.sandbox.memory).await {
+            let live = app.live();
+            let body_bytes_max = |host: &str, path: &str| live.body_bytes_max(host, path);
+            let (rules, memory) = (&live.read_rules, &app.sandbox.memory);
+            match PageRequest::read(method, &request, payload, rules, body_bytes_max, memory).await {
                 Ok((request, body_memory)) => {
                     let is_https = request.is_https;
                     (travel(app.clone(), request, body_memory, trace.clone()).await, is_https)

@@ -11,6 +11,7 @@
 
 mod access;
 mod admin;
+mod attacks;
 mod author_docs;
 mod author_run;
 mod author_tests;

@@ -112,6 +112,6 @@ fn suggests_names_of_brands() {
     let error = complaint(data.path(), &["crm", "apply", dir, "--brand", "acne"]);
     assert!(error.contains("there is no brand \"acne\" (did you mean \"acme\"?)"), "{error}");
     let error = complaint(data.path(), &["crm", "export", dir]);
-    assert!(error.contains("name it with --brand: acme, other"), "{error}");
+    assert!(error.contains("choose it with --brand: acme, other"), "{error}");
     assert_eq!(sluice(data.path(), &["crm", "nonsense"]).status.code(), Some(2));
 }

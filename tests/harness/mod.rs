@@ -300,11 +300,6 @@ impl Server {
         assert!(sent.success());
     }
 
-    /// The id of the process.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Sends SIGTERM.
     pub(crate) fn ask_to_stop(&self) {
         let sent = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();

@@ -216,7 +216,7 @@ fn site(attacks: &[Attack]) -> TestSite {
         ),
         (
             "brands/evil/brand.toml",
-            "domains = [\"evil.example\"]\n[limits]\nfuel = 100_000_000\ntemplate_fuel = 20_000_000\n",
+            "domains = [\"evil.example\"]\n[limits]\nfuel = 200_000_000\ntemplate_fuel = 20_000_000\n",
         ),
         ("brands/evil/crm.toml", "[[entity]]\nslug = \"notes\"\n"),
         ("brands/evil/components/again.html", "@component('again')"),

@@ -52,6 +52,7 @@ mod reload;
 mod requests;
 mod sandbox;
 mod secrecy;
+mod secrets;
 mod sessions;
 mod shell;
 mod site_files;

@@ -115,6 +115,7 @@ async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
     let place = place::find(&scratch, &args.page, args.brand.as_deref())?;
     asked.address = given::with_query(&place.address, &args.query)?;
     let brand = place.brand;
+    let secrets = scratch.secrets(&brand.id);
     let mut visitor = Visitor::new(scratch.host().await?, Arc::clone(&brand))?;
     visitor.is_https = args.https;
     visitor.remember(&values, customer.as_ref()).await?;
@@ -131,9 +132,11 @@ async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
         if let Value::Object(visit) = visit.as_json() {
             out.extend(visit);
         }
-        say(&printable_json(&format!("{:#}\n", Value::Object(out))))?;
+        let mut out = Value::Object(out);
+        secrets.mask_value(&mut out);
+        say(&printable_json(&format!("{out:#}\n")))?;
     } else {
-        say(&show::text(method, &address, &visit, &brand))?;
+        say(&secrets.mask(&show::text(method, &address, &visit, &brand)))?;
     }
     Ok(!visit.has_failed())
 }

@@ -72,6 +72,8 @@ async fn test_file(
 ) -> anyhow::Result<()> {
     let of = FileOf { brand: &brand.id, dir: &brand.dir, file };
     let all = filter.is_none_or(|filter| file.contains(filter));
+    let secrets = scratch.secrets(&brand.id);
+    let say = |text: &str| say(&secrets.mask(text));
     let wanted = |name: &str| all || filter.is_some_and(|filter| name.contains(filter));
     let loaded = match TestFile::load(scratch, Arc::clone(brand), file).await {
         Ok(loaded) => loaded,

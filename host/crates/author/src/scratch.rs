@@ -17,6 +17,7 @@ use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;
 use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
+use sluice_sandbox::secrets::BrandSecrets;
 use sluice_site::config::{self, SiteConfig};
 use sluice_site::places::{PlaceError, Places};
 use sluice_site::{Brand, user_cache};
@@ -109,6 +110,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// The secrets of a brand, which must not be printed.
+    pub fn secrets(&self, brand: &str) -> Arc<BrandSecrets> {
+        self.base.live().secrets.of(brand)
+    }
+
     /// Loads the site at `site_dir`, and tells `progress` about it. `service` answers requests.
     ///
     /// # Errors

@@ -53,10 +53,14 @@ pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: 
     step.end();
     match rendered {
         Ok(rendered) => {
-            journey.observation.tell(Event::UrlsBlocked { warnings: &rendered.warnings });
+            let secrets = journey.live.secrets.of(&journey.brand().id);
+            let warnings = rendered.warnings.iter().map(|warning| secrets.mask(warning).into_owned());
+            let warnings: Vec<String> = warnings.collect();
+            journey.observation.tell(Event::UrlsBlocked { warnings: &warnings });
             Reply::of_effects(effects, Some(rendered.html), is_https)
         }
         Err(RenderError::Failed(failure)) => {
+            let failure = failure.masked(&journey.live.secrets.of(&journey.brand().id));
             journey.observation.tell(Event::TemplateFailed { failure: &failure });
             failure::error(journey.request, 500, "Something went wrong")
         }

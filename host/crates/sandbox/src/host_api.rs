@@ -20,6 +20,7 @@ use serde_json::Value;
 use wasmtime::component::{HasSelf, Linker};
 
 use sluice_kit::value;
+use sluice_text::bounded::bounded;
 
 use crate::RunState;
 use crate::long_work::pause;
@@ -91,9 +92,19 @@ impl RunState {
         bytes
     }
 
+    /// Writes a line to the run's console. Every line goes through here, so that none has secrets.
+    fn say(&mut self, level: Level, text: &str) {
+        self.effects.console.write(&self.context.limits, &self.context.secrets, level, text);
+    }
+
     /// Writes a warning to the run's console, in the author's terms.
-    fn warn(&mut self, text: String) {
-        self.effects.console.write(&self.context.limits, Level::Warn, text);
+    fn warn(&mut self, text: &str) {
+        self.say(Level::Warn, text);
+    }
+
+    /// An error of the host for the log. A database can quote values in its errors.
+    fn masked(&self, error: &impl std::fmt::Display) -> String {
+        self.context.secrets.mask_within(&error.to_string(), ERROR_BYTES_MAX).into_owned()
     }
 
     /// Returns true if the call succeeded. Otherwise writes the reason to the run's console
@@ -102,12 +113,17 @@ impl RunState {
         match result {
             Ok(()) => true,
             Err(refusal) => {
-                self.warn(format!("{call}: {refusal}"));
+                self.warn(&format!("{call}: {refusal}"));
                 false
             }
         }
     }
 }
+
+/// The most bytes of a name or an address that a message shows.
+const NAME_SHOWN_BYTES: usize = 200;
+/// The most bytes of an error of the host in the log.
+const ERROR_BYTES_MAX: usize = 2 << 10;
 
 /// A name that a script passed, with control characters escaped for messages.
 #[derive(Debug)]
@@ -115,7 +131,8 @@ struct EscapedName(String);
 
 impl From<&str> for EscapedName {
     fn from(name: &str) -> Self {
-        Self(name.escape_debug().to_string())
+        // Cut here, because a name can be as long as the sandbox's memory.
+        Self(bounded(name, NAME_SHOWN_BYTES).escape_debug().to_string())
     }
 }
 

@@ -327,7 +327,7 @@ impl Sandbox {
         };
         let wall = started.elapsed();
         let cause = cause(outcome, failure.as_ref(), &state, wall, heap_was_full);
-        let failure = failure.map(|failure| masked(failure, &state.context.secrets));
+        let failure = failure.map(|failure| failure.masked(&state.context.secrets));
         Ok(RunReport {
             outcome,
             failure,
@@ -407,14 +407,6 @@ fn is_ordinary(failure: &Failure) -> bool {
     let is_of_engine = matches!(failure.name.as_str(), "InternalError" | "AwaitError" | "Trap");
     let is_empty = failure.message.is_empty() && failure.stack.is_empty();
     !is_of_engine && !is_empty && own_message(&failure.message) != "uncaught null"
-}
-
-/// Replaces secrets in an exception, because the log must not contain any.
-fn masked(mut failure: Failure, secrets: &BrandSecrets) -> Failure {
-    for text in [&mut failure.message, &mut failure.stack] {
-        *text = secrets.mask(text).into_owned();
-    }
-    failure
 }
 
 /// Translates a trap into the limit that it stands for. `None` if the host failed; the

@@ -3,6 +3,20 @@
 use serde_json::{Map, Value};
 
 use sluice_limits::Limits;
+use sluice_text::bounded::bounded;
+
+use crate::secrets::BrandSecrets;
+
+/// The most bytes of the class of an exception.
+const NAME_BYTES_MAX: usize = 256;
+/// The most bytes of the message of an exception.
+const MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// The most bytes of the name of a file.
+const FILE_BYTES_MAX: usize = 4 << 10;
+/// The most bytes of a JavaScript stack.
+const STACK_BYTES_MAX: usize = 16 << 10;
+/// The most bytes of a console line.
+const LINE_BYTES_MAX: usize = 32 << 10;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +120,34 @@ impl Failure {
         }
     }
 
+    /// A copy in which every text has a bounded length and `change` was applied to it.
+    fn with_texts(&self, change: impl Fn(&str, usize) -> String) -> Self {
+        Self {
+            name: change(&self.name, NAME_BYTES_MAX),
+            message: change(&self.message, MESSAGE_BYTES_MAX),
+            file: change(&self.file, FILE_BYTES_MAX),
+            line: self.line,
+            column: self.column,
+            stack: change(&self.stack, STACK_BYTES_MAX),
+            import: self.import,
+        }
+    }
+
+    /// The bytes of all texts.
+    pub fn bytes(&self) -> usize {
+        [&self.name, &self.message, &self.file, &self.stack].map(String::len).iter().sum()
+    }
+
+    /// A copy of bounded size.
+    pub fn bounded(&self) -> Self {
+        self.with_texts(|text, bytes_max| bounded(text, bytes_max).into_owned())
+    }
+
+    /// A copy of bounded size without secrets.
+    pub fn masked(&self, secrets: &BrandSecrets) -> Self {
+        self.with_texts(|text, bytes_max| secrets.mask_within(text, bytes_max).into_owned())
+    }
+
     /// The failure of a file that cannot be used.
     pub fn of_file(file: &str, reason: impl Into<String>) -> Self {
         Self { file: file.to_owned(), ..Self::new("FileError", reason) }
@@ -197,6 +239,9 @@ pub struct ConsoleLine {
     pub text: String,
 }
 
+/// What a stored line costs besides its text.
+const LINE_COST: usize = 32;
+
 /// The lines that the script logged, and the host's warnings to the author.
 #[derive(Debug, Clone, Default)]
 pub struct ConsoleLog {
@@ -208,15 +253,33 @@ pub struct ConsoleLog {
 }
 
 impl ConsoleLog {
-    /// Appends a line, or drops it if it exceeds a limit.
-    pub fn write(&mut self, limits: &Limits, level: Level, text: String) {
+    /// Appends a line, or drops it if it exceeds a limit. Masks secrets in it, and cuts it if it is
+    /// very long.
+    pub(crate) fn write(&mut self, limits: &Limits, secrets: &BrandSecrets, level: Level, text: &str) {
+        let text = secrets.mask_within(text, LINE_BYTES_MAX);
         let bytes = self.bytes.saturating_add(text.len());
         if self.lines.len() >= limits.console_lines_max || bytes > limits.console_bytes_max {
             self.dropped += 1;
             return;
         }
         self.bytes = bytes;
-        self.lines.push(ConsoleLine { level, text });
+        self.lines.push(ConsoleLine { level, text: text.into_owned() });
+    }
+
+    /// A copy of at most `bytes_max` bytes. Each line counts with its text and 32 bytes. The
+    /// other lines count as dropped.
+    pub fn copy_within(&self, bytes_max: usize) -> Self {
+        let mut copy = Self { dropped: self.dropped, ..Self::default() };
+        for line in &self.lines {
+            let bytes = copy.bytes.saturating_add(LINE_COST).saturating_add(line.text.len());
+            if bytes > bytes_max {
+                copy.dropped += 1;
+                continue;
+            }
+            copy.bytes = bytes;
+            copy.lines.push(line.clone());
+        }
+        copy
     }
 }
 

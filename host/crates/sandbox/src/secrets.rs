@@ -2,8 +2,11 @@
 //!
 //! A secret is `SLUICE_SECRET_<BRAND>_<NAME>` in the environment (in upper case, with `_` for
 //! `-`), or `NAME = "value"` in `<brand>.toml` in the secrets folder. Only the owner may be able
-//! to read that file. The environment overrides the file. Values never reach templates or logs:
-//! [`BrandSecrets::mask`] replaces them in everything that is logged.
+//! to read that file. The environment overrides the file. Values do not reach logs and the
+//! output of tools by mistake: [`BrandSecrets::mask`] replaces them in every text that a run leaves
+//! behind, apart from what it sends to the visitor and stores.
+
+mod masks;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -15,13 +18,13 @@ use std::sync::Arc;
 use sluice_kit::folder::{Folder, OpenError};
 use sluice_kit::operator_dir::{OperatorDir, OperatorDirError};
 
+use masks::Masks;
+
 const VARIABLE: &str = "SLUICE_SECRET_";
-/// Values shorter than this are not masked, because they occur in unrelated text, too.
-const MASKED_BYTES_MIN: usize = 6;
+/// Shorter values are rejected: they occur in unrelated text, too, so they could not be masked.
+const VALUE_BYTES_MIN: usize = 6;
 /// A file of secrets must be smaller.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// What the engine appends to text that it has truncated.
-const CUT: &str = "…";
 
 /// Why the secrets could not be read. Never contains the value of a secret.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,14 @@ pub enum SecretsError {
     /// Other users than the owner can read a file.
     #[error("{} can be read by others: run `chmod 600` on it", .0.display())]
     ReadableByOthers(PathBuf),
+    /// The value of a variable is too short.
+    #[error("{variable}: {}", SecretMistake::Short(*.bytes))]
+    ShortVariable {
+        /// The variable.
+        variable: String,
+        /// The length of its value.
+        bytes: usize,
+    },
     /// A line of a file is not valid.
     #[error("{}, line {line}: {mistake}", path.display())]
     Invalid {
@@ -61,15 +72,19 @@ pub enum SecretMistake {
     /// The name has other characters than letters, digits and `_`.
     #[error("a name may contain only letters, digits and _")]
     Name,
+    /// The value has so few bytes that it cannot be masked.
+    #[error(
+        "a secret of {0} bytes cannot be recognized in logs: use at least {VALUE_BYTES_MIN} bytes, or \
+         `[variables]` in brand.toml if the value is not secret"
+    )]
+    Short(usize),
 }
 
 /// The secrets of one brand, by upper-case name. `Debug` shows the names only.
 #[derive(Default)]
 pub struct BrandSecrets {
     by_name: BTreeMap<String, String>,
-    /// Text that must not be logged, and its replacement. The longest text comes first, because
-    /// one may begin with another.
-    masks: Vec<(String, String)>,
+    masks: Masks,
 }
 
 /// The secrets of all brands.
@@ -93,6 +108,9 @@ impl Secrets {
         }
         for (variable, value) in environment {
             if let Some((brand, name)) = owner(brands, &variable) {
+                if is_short(&value) {
+                    return Err(SecretsError::ShortVariable { variable, bytes: value.len() });
+                }
                 all.entry(brand).or_default().insert(name.to_owned(), value);
             }
         }
@@ -108,19 +126,7 @@ impl Secrets {
 
 impl BrandSecrets {
     fn new(by_name: BTreeMap<String, String>) -> Self {
-        let mut masks = Vec::new();
-        for (name, value) in by_name.iter().filter(|(_, value)| value.len() >= MASKED_BYTES_MIN) {
-            let label = format!("[secret {name}]");
-            // The console logs a value inside an object as JSON.
-            let quoted = serde_json::Value::from(value.as_str()).to_string();
-            let unquoted = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-            if let Some(escaped) = unquoted.filter(|escaped| escaped != value) {
-                masks.push((escaped.to_owned(), label.clone()));
-            }
-            masks.push((value.clone(), label));
-        }
-        masks.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-        Self { by_name, masks }
+        Self { masks: Masks::new(&by_name), by_name }
     }
 
     /// The value of a secret. Names are not case-sensitive.
@@ -128,40 +134,20 @@ impl BrandSecrets {
         self.by_name.get(&name.to_ascii_uppercase()).map(String::as_str)
     }
 
-    /// Replaces the value of every secret in `text` by its name, also where the text was
-    /// truncated in the middle of a value.
+    /// Replaces the value of every secret in `text` by its name, also if the value is encoded or
+    /// if the text was cut in the middle of a value.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut out = Cow::Borrowed(text);
-        if self.masks.is_empty() {
-            return out;
-        }
-        for (form, label) in &self.masks {
-            if out.contains(form.as_str()) {
-                out = Cow::Owned(out.replace(form.as_str(), label));
-            }
-        }
-        let parts: Vec<&str> = out.split(CUT).collect();
-        let ends: Vec<Option<(usize, &str)>> = parts.iter().map(|part| self.cut_secret(part)).collect();
-        if ends.iter().all(Option::is_none) {
-            return out;
-        }
-        let masked = parts.iter().zip(ends).map(|(part, end)| match end {
-            Some((at, label)) => format!("{}{label}", part.get(..at).unwrap_or_default()),
-            None => (*part).to_owned(),
-        });
-        Cow::Owned(masked.collect::<Vec<_>>().join(CUT))
+        self.mask_within(text, usize::MAX)
     }
 
-    /// If `text` ends with the beginning of a secret: the offset of that beginning, and the
-    /// secret's label. The work is linear in the length of `text`, because a script may send
-    /// megabytes that look truncated.
-    fn cut_secret(&self, text: &str) -> Option<(usize, &str)> {
-        self.masks.iter().find_map(|(form, label)| {
-            let mut lengths = MASKED_BYTES_MIN..form.len().min(text.len().saturating_add(1));
-            let ends_in = |at: &usize| form.get(..*at).is_some_and(|beginning| text.ends_with(beginning));
-            let length = lengths.rfind(ends_in)?;
-            Some((text.len().checked_sub(length)?, label.as_str()))
-        })
+    /// Does the same, and cuts the result after `bytes_max` bytes. Reads little more than that.
+    pub fn mask_within<'a>(&self, text: &'a str, bytes_max: usize) -> Cow<'a, str> {
+        self.masks.replace(text, bytes_max)
+    }
+
+    /// Replaces secrets in all texts, names and numbers of `value`.
+    pub fn mask_value(&self, value: &mut serde_json::Value) {
+        self.masks.replace_in(value);
     }
 }
 
@@ -186,6 +172,11 @@ fn owner<'a, 'b>(brands: &[&'a str], variable: &'b str) -> Option<(&'a str, &'b 
 
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Whether a value is too short to be masked. An empty value needs no mask.
+fn is_short(value: &str) -> bool {
+    (1..VALUE_BYTES_MIN).contains(&value.len())
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, String>, SecretsError> {
@@ -217,6 +208,9 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, SecretsError> {
         if !is_name(&name) {
             return Err(invalid(value.span().start, SecretMistake::Name));
         }
+        if is_short(value.as_ref()) {
+            return Err(invalid(value.span().start, SecretMistake::Short(value.as_ref().len())));
+        }
         secrets.insert(name.to_ascii_uppercase(), value.into_inner());
     }
     Ok(secrets)
@@ -243,10 +237,10 @@ mod tests {
     #[test]
     fn brand_reads_only_its_own_secrets() {
         let environment =
-            [("SLUICE_SECRET_A_B_C", "of a-b"), ("SLUICE_SECRET_A_KEY", "of a"), ("A_KEY", "x")];
+            [("SLUICE_SECRET_A_B_C", "of a-b"), ("SLUICE_SECRET_A_KEY", "only of a"), ("A_KEY", "x")];
         let secrets = Secrets::load(&["a", "a-b"], variables(&environment), None).unwrap();
         assert_eq!(secrets.of("a-b").get("c"), Some("of a-b"));
-        assert_eq!((secrets.of("a").get("B_C"), secrets.of("a").get("key")), (None, Some("of a")));
+        assert_eq!((secrets.of("a").get("B_C"), secrets.of("a").get("key")), (None, Some("only of a")));
         assert_eq!(secrets.of("other").get("key"), None);
         let alone = Secrets::load(&["a"], variables(&environment), None).unwrap();
         assert_eq!(alone.of("a").get("b_c"), Some("of a-b"));
@@ -254,10 +248,10 @@ mod tests {
 
     #[test]
     fn environment_overrides_the_file() {
-        let (_dir, folder) = file("api_key = \"from the file\"\nother = \"x\"\n", 0o600);
+        let (_dir, folder) = file("api_key = \"from the file\"\nother = \"another\"\n", 0o600);
         let environment = variables(&[("SLUICE_SECRET_SHOP_API_KEY", "from outside")]);
         let secrets = Secrets::load(&["shop"], environment, Some(&folder)).unwrap().of("shop");
-        assert_eq!((secrets.get("API_KEY"), secrets.get("Other")), (Some("from outside"), Some("x")));
+        assert_eq!((secrets.get("API_KEY"), secrets.get("Other")), (Some("from outside"), Some("another")));
     }
 
     #[test]
@@ -284,31 +278,22 @@ mod tests {
 
     #[test]
     fn masks_values_in_logged_text() {
-        let environment = variables(&[("SLUICE_SECRET_A_KEY", "s3cr3t-key"), ("SLUICE_SECRET_A_SHORT", "a")]);
+        let environment = variables(&[("SLUICE_SECRET_A_KEY", "s3cr3t-key"), ("SLUICE_SECRET_A_NONE", "")]);
         let secrets = Secrets::load(&["a"], environment, None).unwrap().of("a");
         assert_eq!(secrets.mask("key s3cr3t-key, a"), "key [secret KEY], a");
-        assert_eq!(format!("{secrets:?}"), r#"BrandSecrets(["KEY", "SHORT"])"#);
+        assert_eq!(secrets.get("none"), Some(""));
+        assert_eq!(format!("{secrets:?}"), r#"BrandSecrets(["KEY", "NONE"])"#);
     }
 
     #[test]
-    fn masks_values_in_json_and_in_truncated_text() {
-        let pem = "-----BEGIN-----\nMIIE\"\\x\n";
-        let environment = [
-            ("SLUICE_SECRET_A_ONE", "prefix"),
-            ("SLUICE_SECRET_A_TWO", "prefix-and-rest"),
-            ("SLUICE_SECRET_A_PEM", pem),
-        ];
-        let secrets = Secrets::load(&["a"], variables(&environment), None).unwrap().of("a");
-        assert_eq!(secrets.mask("prefix-and-rest, prefix"), "[secret TWO], [secret ONE]");
-        assert_eq!(secrets.mask(&format!("raw {pem}")), "raw [secret PEM]");
-        assert_eq!(secrets.mask(&serde_json::json!({"k": pem}).to_string()), r#"{"k":"[secret PEM]"}"#);
-        assert_eq!(secrets.mask("cut -----BEGIN…"), "cut [secret PEM]…");
-        assert_eq!(secrets.mask("Error: -----BEGIN…\nat x"), "Error: [secret PEM]…\nat x");
-        assert_eq!(secrets.mask("cut -----BEGIN-----\\nMI"), "cut [secret PEM]");
-        assert_eq!(secrets.mask("---- is no secret"), "---- is no secret");
-        assert_eq!(secrets.mask("prefix-and"), "[secret ONE]-and", "complete values are masked first");
-        let quoted = variables(&[("SLUICE_SECRET_A_QUOTED", "\"in quotes\"")]);
-        let quoted = Secrets::load(&["a"], quoted, None).unwrap().of("a");
-        assert_eq!(quoted.mask(r#"{"k":"\"in quotes\""}"#), r#"{"k":"[secret QUOTED]"}"#);
+    fn rejects_values_that_are_too_short_to_be_masked() {
+        let error = Secrets::load(&["a"], variables(&[("SLUICE_SECRET_A_PIN", "12345")]), None).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("SLUICE_SECRET_A_PIN: a secret of 5 bytes cannot be"), "{error}");
+        assert!(!error.contains("12345"), "{error}");
+        Secrets::load(&["a"], variables(&[("SLUICE_SECRET_A_PIN", "123456")]), None).unwrap();
+        let (_dir, folder) = file("a = \"long enough\"\nb = \"12345\"\n", 0o600);
+        let error = Secrets::load(&["shop"], variables(&[]), Some(&folder)).unwrap_err().to_string();
+        assert!(error.contains("shop.toml, line 2: a secret of 5 bytes"), "{error}");
     }
 }

@@ -193,7 +193,11 @@ pub(super) fn write(
         Language::Document => Cow::Owned(html_text::escaped(plain)),
         Language::Url(check) if check.allows(plain, page) => Cow::Borrowed(plain),
         Language::Url(_) => {
-            blocked = Some(plain.chars().take(QUOTED_CHARS_MAX).collect());
+            let mut quoted: String = plain.chars().take(QUOTED_CHARS_MAX).collect();
+            if quoted.len() < plain.len() {
+                quoted.push('…');
+            }
+            blocked = Some(quoted);
             Cow::Borrowed("#blocked")
         }
     };

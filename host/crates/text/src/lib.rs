@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod bounded;
 pub mod excerpt;
 pub mod lexical;
 pub mod printable;

@@ -14,8 +14,7 @@ impl Host for RunState {
             WitLevel::Warn => Level::Warn,
             WitLevel::Error => Level::Error,
         };
-        let text = self.context.secrets.mask(&text).into_owned();
-        self.effects.console.write(&self.context.limits, level, text);
+        self.say(level, &text);
         Ok(())
     }
 }

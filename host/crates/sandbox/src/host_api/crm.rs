@@ -68,12 +68,13 @@ impl Host for RunState {
                 Ok(Err(range_error(error.to_string())))
             }
             Err(ref error @ CrmError::Refused { ref reason, .. }) => {
-                self.warn(error.to_string());
+                self.warn(&error.to_string());
                 Ok(Ok(self.give(&call.refused_value(reason.refusal()))))
             }
             Err(CrmError::Store(error)) => {
                 self.has_failed_host = true;
-                tracing::error!(call = call.name(), %error, "a CRM call failed");
+                let error = self.masked(&error);
+                tracing::error!(brand = self.context.brand, call = call.name(), error, "a CRM call failed");
                 Ok(Err(plain_error(format!("{}: the CRM does not answer at the moment", call.name()))))
             }
         }

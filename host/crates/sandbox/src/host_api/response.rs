@@ -23,7 +23,7 @@ enum HeaderRefusal {
     #[error("the header `{0}` is reserved")]
     Reserved(String),
     #[error("the value of `{name}` has the character {}", bad.escape_unicode())]
-    Value { name: String, bad: char },
+    Value { name: EscapedName, bad: char },
     #[error("headers would hold {bytes} bytes; the limit is {max}")]
     TooLarge { bytes: usize, max: usize },
     #[error("there are {0} headers already, which is the limit")]
@@ -53,8 +53,8 @@ impl Host for RunState {
             return Ok(Err(range_error(format!("redirect takes 301, 302, 303, 307 or 308, not {status}"))));
         };
         if let Err(reason) = redirect::check(&url) {
-            let shown: String = url.chars().take(200).collect();
-            return Ok(Err(type_error(format!("redirect to `{}`: {reason}", shown.escape_debug()))));
+            let url = EscapedName::from(url.as_str());
+            return Ok(Err(type_error(format!("redirect to `{url}`: {reason}"))));
         }
         self.effects.stop = Some(Stop::Redirect { url, status });
         Err(Stopped.into())
@@ -78,16 +78,18 @@ impl RunState {
     }
 
     fn record_header(&mut self, name: &str, value: &str) -> Result<(), HeaderRefusal> {
-        let name = name.to_ascii_lowercase();
-        if !cookies::is_token(&name) {
-            return Err(HeaderRefusal::Name(EscapedName::from(name.as_str())));
+        // Messages show the script's own text, because a secret in lower case would not be masked.
+        let shown = name;
+        if !cookies::is_token(name) {
+            return Err(HeaderRefusal::Name(EscapedName::from(shown)));
         }
+        let name = name.to_ascii_lowercase();
         if is_refused(&name) {
             return Err(HeaderRefusal::Reserved(name));
         }
         let value: String = value.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();
         if let Some(bad) = value.chars().find(|c| c.is_control() && *c != '\t') {
-            return Err(HeaderRefusal::Value { name, bad });
+            return Err(HeaderRefusal::Value { name: EscapedName::from(shown), bad });
         }
         let limits = &self.context.limits;
         let headers = &mut self.effects.headers;

@@ -69,7 +69,7 @@ impl Host for RunState {
             // The call is valid: the visitor is just not logged in.
             Err(HandoffRefusal::Anonymous) => None,
             Err(refusal) => {
-                self.warn(format!("session.getToken: {refusal}"));
+                self.warn(&format!("session.getToken: {refusal}"));
                 None
             }
             Ok(token) => Some(token),
@@ -129,7 +129,11 @@ impl RunState {
             let (from, to) = (identity.email_owner(), &identity.customer_id);
             let adopted = crm.adopt_customer(&from, to, &mut self.queued, now_ms).await;
             adopted.map_err(|error| {
-                tracing::error!(%error, "CRM data of an email could not be assigned to a customer who logged in");
+                let error = self.masked(&error);
+                tracing::error!(
+                    error,
+                    "CRM data of an email could not be assigned to a customer who logged in"
+                );
                 ChangeRefusal::Database
             })?;
         }

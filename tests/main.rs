@@ -37,6 +37,7 @@ mod harness;
 mod health;
 mod http_syntax;
 mod limits;
+mod log_floods;
 mod memory;
 mod memory_reset;
 mod mistakes;

@@ -423,6 +423,7 @@ fn start_execution_log(config: &SiteConfig, path: OperatorFile) -> Result<Execut
         path,
         keep: config.log.keep,
         rows_max: config.log.rows_max,
+        bytes_max: config.log.bytes_max,
         sample: config.log.sample,
     };
     ExecutionLog::start(options).map_err(StartError::ExecutionLog)

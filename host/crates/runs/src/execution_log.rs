@@ -6,10 +6,11 @@
 
 mod database;
 pub mod query;
+mod queue;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -22,11 +23,21 @@ use sluice_kit::operator_dir::OperatorFile;
 use sluice_kit::page_stats::{Collector, RunCost};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLine, ConsoleLog, Failure};
+use sluice_text::bounded::bounded;
+
+use queue::Waiting;
 
 /// The most runs in the queue.
 const QUEUE_RUNS_MAX: usize = 4_096;
 /// The most bytes of the runs in the queue.
 const QUEUE_BYTES_MAX: usize = 32 << 20;
+
+/// The most bytes of the texts of a stored run, so that a row has at most 64 KiB.
+const TEXT_BYTES_MAX: usize = 60 << 10;
+/// The most bytes of the path of a stored run.
+const PATH_BYTES_MAX: usize = 2 << 10;
+/// The most bytes of the name of a page's file in a stored run.
+const PAGE_BYTES_MAX: usize = 4 << 10;
 
 /// Which runs are stored, where, and for how long.
 #[derive(Debug, Clone)]
@@ -35,8 +46,10 @@ pub struct ExecutionLogOptions {
     pub path: OperatorFile,
     /// The age at which runs and histograms are deleted.
     pub keep: Duration,
-    /// The most runs that are kept.
+    /// The most runs that are kept. If there are more, the brand with the most runs loses its oldest.
     pub rows_max: u64,
+    /// The most bytes of one brand's runs. If there are more, the brand loses its oldest.
+    pub bytes_max: u64,
     /// The share, from 0 to 1, of successful runs without console lines that are stored.
     pub sample: f64,
 }
@@ -144,23 +157,29 @@ pub struct FinishedRun {
 }
 
 impl FinishedRun {
-    /// The run of a report. `has_run` is true if the page has a script that ran.
+    /// The run of a report. `has_run` is true if the page has a script that ran. Copies no more
+    /// than what is stored.
     pub fn new(report: &RunReport, has_run: bool, trace_id: String) -> Self {
+        let failure = report.failure.as_ref().map(Failure::bounded);
+        let taken = PATH_BYTES_MAX + PAGE_BYTES_MAX + failure.as_ref().map_or(0, Failure::bytes);
         Self {
             trace_id,
             has_run,
             outcome: report.outcome.name(),
             cost: report.cost(),
-            console: report.effects.console.clone(),
-            failure: report.failure.clone(),
+            console: report.effects.console.copy_within(TEXT_BYTES_MAX.saturating_sub(taken)),
+            failure,
         }
     }
 
     /// Records that the template failed after the run.
     pub fn template_failed(&mut self, failure: &Failure) {
+        let failure = failure.bounded();
+        let taken = PATH_BYTES_MAX + PAGE_BYTES_MAX + failure.bytes();
+        self.console = self.console.copy_within(TEXT_BYTES_MAX.saturating_sub(taken));
         self.outcome = "template";
         self.cost.has_failed = true;
-        self.failure = Some(failure.clone());
+        self.failure = Some(failure);
     }
 }
 
@@ -188,8 +207,7 @@ pub struct ExecutionLog {
 #[derive(Debug, Default)]
 struct Shared {
     stats: Collector,
-    queued: AtomicUsize,
-    queued_bytes: AtomicUsize,
+    waiting: Waiting,
     written: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
@@ -235,12 +253,15 @@ impl ExecutionLog {
 
     fn enqueue(&self, execution: Execution) {
         let shared = &self.shared;
-        let bytes = execution.bytes();
-        let has_room = shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= QUEUE_BYTES_MAX;
-        shared.queued.fetch_add(1, Ordering::Relaxed);
-        let sent = has_room && self.queue.try_send(Message::Run(Box::new(execution))).is_ok();
-        if !sent {
-            shared.leave_queue(1, bytes);
+        if !shared.waiting.enter(&execution) {
+            shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if let Err(unsent) = self.queue.try_send(Message::Run(Box::new(execution))) {
+            let (TrySendError::Full(message) | TrySendError::Disconnected(message)) = unsent;
+            if let Message::Run(execution) = message {
+                shared.waiting.leave(std::slice::from_ref(&*execution));
+            }
             shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -270,9 +291,7 @@ impl ExecutionLog {
             .u64_observable_gauge("sluice.execution_log.queued")
             .with_description("Runs waiting to be written to the execution log")
             .with_unit("{run}")
-            .with_callback(move |observer| {
-                observer.observe(shared.queued.load(Ordering::Relaxed) as u64, &[])
-            })
+            .with_callback(move |observer| observer.observe(shared.waiting.runs() as u64, &[]))
             .build();
         let shared = Arc::clone(&self.shared);
         meter
@@ -287,13 +306,6 @@ impl ExecutionLog {
                 }
             })
             .build();
-    }
-}
-
-impl Shared {
-    fn leave_queue(&self, runs: usize, bytes: usize) {
-        self.queued.fetch_sub(runs, Ordering::Relaxed);
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -312,10 +324,10 @@ fn execution(request: RequestInfo<'_>, run: FinishedRun, status: u16, at_ms: i64
         id: 0,
         at_ms,
         brand: request.brand.to_owned(),
-        page: request.page.to_owned(),
+        page: bounded(request.page, PAGE_BYTES_MAX).into_owned(),
         trace_id: run.trace_id,
         method: request.method.to_owned(),
-        path: request.path.to_owned(),
+        path: bounded(request.path, PATH_BYTES_MAX).into_owned(),
         outcome: run.outcome.to_owned(),
         status,
         fuel: run.cost.fuel,

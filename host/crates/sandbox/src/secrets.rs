@@ -208,8 +208,8 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, SecretsError> {
         if !is_name(&name) {
             return Err(invalid(value.span().start, SecretMistake::Name));
         }
-        if is_short(value.as_ref()) {
-            return Err(invalid(value.span().start, SecretMistake::Short(value.as_ref().len())));
+        if is_short(value.get_ref()) {
+            return Err(invalid(value.span().start, SecretMistake::Short(value.get_ref().len())));
         }
         secrets.insert(name.to_ascii_uppercase(), value.into_inner());
     }

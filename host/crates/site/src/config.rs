@@ -247,8 +247,12 @@ pub struct LogConfig {
     #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
     #[schemars(with = "DurationText")]
     pub keep: Duration,
-    /// The number of runs that are stored. If there are more, the oldest are deleted.
+    /// The number of runs that are stored. If there are more, the brand with the most runs loses its
+    /// oldest.
     pub rows_max: u64,
+    /// The bytes of runs that are stored for each brand. If there are more, the brand loses its
+    /// oldest runs.
+    pub bytes_max: u64,
     /// Runs that failed or logged a line are always stored. This is the share of the other runs
     /// (successful, no console lines) that is also stored.
     #[serde(deserialize_with = "share")]
@@ -258,7 +262,13 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { path: None, keep: Duration::from_secs(14 * 24 * 60 * 60), rows_max: 100_000, sample: 0.01 }
+        Self {
+            path: None,
+            keep: Duration::from_secs(14 * 24 * 60 * 60),
+            rows_max: 100_000,
+            bytes_max: 256 << 20,
+            sample: 0.01,
+        }
     }
 }
 

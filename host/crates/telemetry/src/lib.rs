@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod delivery;
+mod floods;
 mod http_client;
 pub mod logging;
 pub mod metrics;
@@ -138,6 +139,7 @@ impl Telemetry {
 
     /// Sends the queued items. Blocks, for a bounded time.
     pub fn shut_down(&self) {
+        logging::report_dropped();
         let report = |result: OTelSdkResult| {
             if let Err(error) = result {
                 tracing::warn!(%error, "some telemetry was not delivered");

@@ -12,6 +12,8 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
+use sluice_text::bounded::bounded;
+
 use super::Telemetry;
 use super::metrics::{Metrics, RequestLabels};
 
@@ -39,6 +41,12 @@ struct MatchedPage {
     route: String,
 }
 
+/// The most bytes of a path in a trace.
+const PATH_BYTES_MAX: usize = 2 << 10;
+/// The most bytes of a `tracestate` that is continued, as the specification requires. A longer one
+/// would be sent with every span.
+const TRACESTATE_BYTES_MAX: usize = 512;
+
 /// The headers of a request that name the trace to which it belongs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Incoming<'a> {
@@ -52,7 +60,7 @@ impl Extractor for Incoming<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         match key {
             "traceparent" => self.traceparent,
-            "tracestate" => self.tracestate,
+            "tracestate" => self.tracestate.filter(|state| state.len() <= TRACESTATE_BYTES_MAX),
             _ => None,
         }
     }
@@ -82,8 +90,8 @@ impl Trace {
                 Some(parent) => context.with_remote_span_context(parent.clone()),
                 None => context,
             };
-            let attributes =
-                [KeyValue::new("http.request.method", method), KeyValue::new("url.path", path.to_owned())];
+            let path = bounded(path, PATH_BYTES_MAX).into_owned();
+            let attributes = [KeyValue::new("http.request.method", method), KeyValue::new("url.path", path)];
             let builder = tracer.span_builder(method).with_kind(SpanKind::Server).with_attributes(attributes);
             let span = tracer.build_with_context(builder, &context);
             context.with_span(span)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use sluice_kit::histogram::Histogram;
 use sluice_kit::page_stats::{Interval, PageStats};
@@ -10,7 +10,7 @@ use sluice_kit::page_stats::{Interval, PageStats};
 use super::Execution;
 
 /// The version of the schema. A file with a later version is left alone.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const SCHEMA: &str = "
     CREATE TABLE execution (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -41,6 +41,24 @@ const SCHEMA: &str = "
         PRIMARY KEY (brand, page, starts_at, process)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX page_stats_starts_at ON page_stats (starts_at);
+";
+/// Version 2: what each brand stores, kept by triggers.
+const USAGE: &str = "
+    CREATE TABLE brand_usage (
+        brand TEXT NOT NULL PRIMARY KEY,
+        runs INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO brand_usage SELECT brand, count(*), sum(length(run)) FROM execution GROUP BY brand;
+    CREATE INDEX execution_brand ON execution (brand, id);
+    CREATE TRIGGER execution_added AFTER INSERT ON execution BEGIN
+        INSERT INTO brand_usage VALUES (new.brand, 1, length(new.run))
+        ON CONFLICT (brand) DO UPDATE SET runs = runs + 1, bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER execution_deleted AFTER DELETE ON execution BEGIN
+        UPDATE brand_usage SET runs = runs - 1, bytes = bytes - length(old.run) WHERE brand = old.brand;
+        DELETE FROM brand_usage WHERE brand = old.brand AND runs <= 0;
+    END;
 ";
 
 /// Why the execution log cannot be read or written.
@@ -97,14 +115,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
     let conn = Connection::open_with_flags(path, flags).map_err(failed)?;
     set_up(&conn).map_err(failed)?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    match found {
-        0 => {
-            let sql = format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT");
-            conn.execute_batch(&sql).map_err(failed)?;
-        }
-        VERSION => {}
+    let missing = match found {
+        0 => format!("{SCHEMA}{USAGE}"),
+        1 => USAGE.to_owned(),
+        VERSION => return Ok(conn),
         found => return Err(LogError::TooNew { path: path.to_owned(), found }),
-    }
+    };
+    let sql = format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT");
+    conn.execute_batch(&sql).map_err(failed)?;
     Ok(conn)
 }
 
@@ -199,21 +217,69 @@ pub(super) fn delete_expired(
     let runs = conn
         .prepare_cached(
             "DELETE FROM execution WHERE id IN (
-                 SELECT id FROM execution
-                 WHERE at_ms < ?1 OR id <= (SELECT max(id) FROM execution) - ?2
-                 ORDER BY id LIMIT ?3)",
+                 SELECT id FROM execution WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)",
         )?
-        .execute(params![oldest_ms, integer(rows_max), batch])?;
+        .execute(params![oldest_ms, batch])?;
+    let over = delete_over(conn, rows_max, batch)?;
     let stats = conn
         .prepare_cached(
             "DELETE FROM page_stats WHERE (brand, page, starts_at, process) IN (
                  SELECT brand, page, starts_at, process FROM page_stats WHERE starts_at < ?1 LIMIT ?2)",
         )?
         .execute(params![oldest_ms, batch])?;
-    if runs + stats > 0 {
+    if runs + stats > 0 || over {
         conn.execute_batch("PRAGMA incremental_vacuum(256)")?;
     }
-    Ok(runs >= batch as usize || stats >= batch as usize)
+    Ok(over || runs >= batch as usize || stats >= batch as usize)
+}
+
+/// If there are more than `rows_max` runs, deletes at most `batch` of the brand that has the most,
+/// so that a brand that floods the log erases its own runs. Returns true if there may be more.
+fn delete_over(conn: &Connection, rows_max: u64, batch: u32) -> rusqlite::Result<bool> {
+    let sql = "SELECT coalesce(sum(runs), 0) FROM brand_usage";
+    let all: i64 = conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let over = all.saturating_sub(integer(rows_max));
+    if over <= 0 {
+        return Ok(false);
+    }
+    let sql = "SELECT brand, runs FROM brand_usage ORDER BY runs DESC LIMIT 2";
+    let mut statement = conn.prepare_cached(sql)?;
+    let largest: Vec<(String, i64)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    let Some((brand, runs)) = largest.first() else { return Ok(false) };
+    // Not below the next brand, which is then as large.
+    let lead = runs - largest.get(1).map_or(0, |(_, runs)| *runs);
+    let count = over.min(lead.max(1)).min(batch.into());
+    delete_oldest(conn, brand, count)?;
+    Ok(over > count)
+}
+
+/// Deletes the oldest runs of each brand that stores more than `bytes_max` bytes, at most `batch`
+/// in one transaction.
+pub(super) fn trim(conn: &Connection, bytes_max: u64, batch: u32) -> rusqlite::Result<()> {
+    let sql = "SELECT brand FROM brand_usage WHERE bytes > ?1 LIMIT 1";
+    let largest = || conn.prepare_cached(sql)?.query_row([integer(bytes_max)], |row| row.get(0)).optional();
+    while let Some(brand) = largest()? {
+        let brand: String = brand;
+        // As many as needed, in steps that are small next to the quota.
+        let count: i64 = conn
+            .prepare_cached(
+                "SELECT 1 + max(0, (bytes - ?2) * runs / max(bytes, 1)) FROM brand_usage WHERE brand = ?1",
+            )?
+            .query_row(params![brand, integer(bytes_max)], |row| row.get(0))?;
+        if delete_oldest(conn, &brand, count.min(batch.into()))? == 0 {
+            // The count is wrong, for example after damage to the file.
+            conn.execute("DELETE FROM brand_usage WHERE brand = ?1", [&brand])?;
+        }
+    }
+    Ok(())
+}
+
+fn delete_oldest(conn: &Connection, brand: &str, count: i64) -> rusqlite::Result<usize> {
+    conn.prepare_cached(
+        "DELETE FROM execution WHERE id IN (SELECT id FROM execution WHERE brand = ?1 ORDER BY id LIMIT ?2)",
+    )?
+    .execute(params![brand, count])
 }
 
 /// SQLite has signed integers only.

@@ -1,4 +1,5 @@
-use sluice_sandbox::outcome::Level;
+use sluice_sandbox::outcome::{Level, Outcome};
+use sluice_session::Session;
 
 use sluice_kit::operator_dir::OperatorDir;
 
@@ -10,6 +11,7 @@ fn options(folder: &std::path::Path) -> ExecutionLogOptions {
         path: OperatorDir::outside(&folder.join("site"), folder).unwrap().file("runs.db").unwrap(),
         keep: Duration::from_secs(3_600),
         rows_max: 1_000,
+        bytes_max: 1 << 30,
         sample: 0.0,
     }
 }
@@ -35,6 +37,10 @@ fn logged(text: &str) -> FinishedRun {
     let mut run = run(1);
     run.console.lines.push(line);
     run
+}
+
+pub(super) fn execution_of(brand: &str) -> Execution {
+    execution(request(brand, "pages/a.html"), run(1), 200, 1)
 }
 
 #[tokio::test]
@@ -142,6 +148,80 @@ async fn a_log_that_cannot_be_written_does_not_block_callers() {
     let shared = &log.shared;
     let lost = shared.dropped.load(Ordering::Relaxed) + shared.failed.load(Ordering::Relaxed);
     assert_eq!((lost, shared.written.load(Ordering::Relaxed)), (3 * QUEUE_RUNS_MAX as u64, 0));
-    assert_eq!(shared.queued.load(Ordering::Relaxed), 0);
-    assert_eq!(shared.queued_bytes.load(Ordering::Relaxed), 0);
+    assert_eq!(shared.waiting.runs(), 0);
+}
+
+/// How many runs of each brand the file has, and the ids of the oldest.
+fn stored(conn: &rusqlite::Connection) -> Vec<(String, i64, i64)> {
+    let sql = "SELECT brand, count(*), min(id) FROM execution GROUP BY brand ORDER BY brand";
+    let mut statement = conn.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn brand_that_floods_the_log_erases_only_its_own_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut conn = database::open(&folder.path().join("runs.db")).unwrap();
+    let quiet: Vec<_> = (0..10).map(|_| execution_of("quiet")).collect();
+    database::write(&mut conn, &quiet, &[], 1).unwrap();
+    let flood: Vec<_> =
+        (0..200).map(|_| execution(request("loud", "p"), logged(&"x".repeat(10_000)), 200, 2)).collect();
+    database::write(&mut conn, &flood, &[], 1).unwrap();
+    database::trim(&conn, 1_000_000, 30).unwrap();
+    let bytes: i64 = conn
+        .query_row("SELECT sum(length(run)) FROM execution WHERE brand = 'loud'", [], |row| row.get(0))
+        .unwrap();
+    assert!((960_000..=1_000_000).contains(&bytes), "{bytes}");
+    let usage: i64 =
+        conn.query_row("SELECT bytes FROM brand_usage WHERE brand = 'loud'", [], |row| row.get(0)).unwrap();
+    assert_eq!(usage, bytes, "the counters are exact");
+    let by_brand = stored(&conn);
+    assert_eq!(by_brand[1], ("quiet".into(), 10, 1));
+    assert!(by_brand[0].2 > 100, "the oldest runs of the loud brand are deleted: {by_brand:?}");
+    while database::delete_expired(&conn, 0, 20, 30).unwrap() {}
+    assert_eq!(stored(&conn)[1], ("quiet".into(), 10, 1), "the number of runs is shared, too");
+    assert_eq!(stored(&conn)[0].1, 10);
+}
+
+#[test]
+fn a_stored_run_has_at_most_64_kib() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut conn = database::open(&folder.path().join("runs.db")).unwrap();
+    let mut failure = Failure::new(&"n".repeat(1 << 20), "m".repeat(4 << 20));
+    (failure.file, failure.stack) = ("f".repeat(1 << 20), "s".repeat(1 << 20));
+    let mut report = RunReport::not_run(Outcome::Error, Some(failure.clone()), Session::default());
+    for text in [String::new(), "x".repeat(30_000)].iter().cycle().take(5_000) {
+        report.effects.console.lines.push(ConsoleLine { level: Level::Log, text: text.clone() });
+    }
+    let mut template = FinishedRun::new(&RunReport { failure: None, ..report.clone() }, true, "0".repeat(32));
+    template.template_failed(&failure);
+    let long = "/p".repeat(1 << 20);
+    let info = RequestInfo { brand: "a", page: &long, method: "GET", path: &long };
+    let runs = [FinishedRun::new(&report, true, "0".repeat(32)), template];
+    let runs = runs.map(|run| {
+        assert_eq!(run.console.lines.len() + run.console.dropped, 5_000);
+        execution(info, run, 500, 1)
+    });
+    database::write(&mut conn, &runs, &[], 1).unwrap();
+    let largest: i64 =
+        conn.query_row("SELECT max(length(run)) FROM execution", [], |row| row.get(0)).unwrap();
+    assert!((45 << 10..=64 << 10).contains(&largest), "{largest}");
+}
+
+#[test]
+fn counts_the_runs_of_a_file_of_version_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let mut conn = database::open(&path).unwrap();
+    database::write(&mut conn, &[execution_of("a"), execution_of("a"), execution_of("b")], &[], 1).unwrap();
+    conn.execute_batch(
+        "DROP TABLE brand_usage; DROP TRIGGER execution_added; DROP TRIGGER execution_deleted;
+         DROP INDEX execution_brand; PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(conn);
+    let conn = database::open(&path).unwrap();
+    let sql = "SELECT group_concat(brand || runs || (bytes > 100), ' ') FROM brand_usage";
+    assert_eq!(conn.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap(), "a21 b11");
 }

@@ -76,9 +76,8 @@ impl Writer {
 
     fn write(&mut self, runs: Vec<Execution>) {
         let count = runs.len();
-        let bytes = runs.iter().map(|run| run.bytes()).sum();
         let result = self.try_write(&runs);
-        self.shared.leave_queue(count, bytes);
+        self.shared.waiting.leave(&runs);
         let count = count as u64;
         match result {
             Ok(()) => _ = self.shared.written.fetch_add(count, Ordering::Relaxed),
@@ -104,6 +103,7 @@ impl Writer {
             return Ok(());
         }
         database::write(conn, runs, &intervals, self.process)
+            .and_then(|()| database::trim(conn, self.options.bytes_max, DELETE_ROWS))
             .map_err(|error| Some(LogError::sqlite(self.options.path.path(), error)))?;
         self.failed_at = None;
         Ok(())

@@ -21,6 +21,8 @@ pub use store::{RateStore, RateWindow};
 
 /// At most this many addresses that exceeded a rate are kept in memory.
 const EXCEEDED_MAX: usize = 100_000;
+/// At most this many addresses are counted in memory while the database does not answer.
+const OWN_COUNTS_MAX: usize = 100_000;
 
 /// A number of requests in each second (`s`), minute (`m`), hour (`h`) or day (`d`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
@@ -80,16 +82,25 @@ pub struct Rates {
     store: Arc<dyn RateStore>,
     /// For each key that exceeded its rate, the end of its window in Unix milliseconds.
     exceeded: Mutex<HashMap<[u8; 16], i64>>,
+    /// The counts of this host while the database does not count.
+    own: Mutex<HashMap<[u8; 16], OwnCount>>,
+}
+
+/// What this host has counted in one window.
+struct OwnCount {
+    /// Unix milliseconds.
+    ends_at: i64,
+    requests: u32,
 }
 
 impl Rates {
     /// Makes the counters. `store` keeps the counts.
     pub fn new(store: Arc<dyn RateStore>) -> Self {
-        Self { store, exceeded: Mutex::default() }
+        Self { store, exceeded: Mutex::default(), own: Mutex::default() }
     }
 
-    /// Counts one request and admits or rejects it. If the database does not answer, the
-    /// request is admitted.
+    /// Counts one request and admits or rejects it. If the database does not answer, this host
+    /// counts its own requests.
     ///
     /// # Errors
     /// The address has exceeded its rate.
@@ -102,18 +113,35 @@ impl Rates {
         if self.has_exceeded(key, now_ms) {
             return Err(RateExceeded { retry_after_s });
         }
-        match self.store.count_request(RateWindow { key, starts_at, ends_at }).await {
-            Ok(count) if count > rate.requests => {
-                self.remember(key, ends_at, now_ms);
-                Err(RateExceeded { retry_after_s })
-            }
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let Requester { brand, page, .. } = requester;
-                tracing::warn!(brand, page, %error, "a request was admitted without being counted for its rate");
-                Ok(())
+        let counted = self.store.count_request(RateWindow { key, starts_at, ends_at }).await;
+        let count = counted.unwrap_or_else(|error| {
+            let Requester { brand, page, .. } = requester;
+            tracing::warn!(brand, page, %error, "the database did not count a request for its rate; this host counts it");
+            self.count_here(key, ends_at, now_ms)
+        });
+        if count > rate.requests {
+            self.remember(key, ends_at, now_ms);
+            return Err(RateExceeded { retry_after_s });
+        }
+        Ok(())
+    }
+
+    /// Counts a request of this host. Returns the number of requests so far.
+    fn count_here(&self, key: [u8; 16], ends_at: i64, now_ms: i64) -> u32 {
+        let mut own = self.own.lock();
+        if own.len() >= OWN_COUNTS_MAX && !own.contains_key(&key) {
+            own.retain(|_, count| now_ms < count.ends_at);
+            // Among so many addresses, the oldest counts protect nothing more.
+            if own.len() >= OWN_COUNTS_MAX {
+                own.clear();
             }
         }
+        let count = own.entry(key).or_insert(OwnCount { ends_at, requests: 0 });
+        if count.ends_at != ends_at {
+            *count = OwnCount { ends_at, requests: 0 };
+        }
+        count.requests = count.requests.saturating_add(1);
+        count.requests
     }
 
     fn has_exceeded(&self, key: [u8; 16], now_ms: i64) -> bool {

@@ -67,9 +67,22 @@ async fn addresses_of_one_ipv6_network_share_a_rate() {
 }
 
 #[tokio::test]
-async fn admits_all_requests_if_the_database_fails() {
+async fn host_counts_its_own_requests_if_the_database_fails() {
     let rates = Rates::new(Arc::new(Counter { fails: true, ..Counter::default() }));
-    for _ in 0..5 {
-        assert_eq!(rates.admit(TWO_A_MINUTE, requester("10.0.0.1"), 0).await, Ok(()));
+    for now_ms in [0, 60_000] {
+        let visit = async |address: &str| rates.admit(TWO_A_MINUTE, requester(address), now_ms).await;
+        for expected in [true, true, false, false] {
+            assert_eq!(visit("10.0.0.1").await.is_ok(), expected);
+        }
+        assert_eq!(visit("10.0.0.2").await, Ok(()), "another address");
     }
+}
+
+#[test]
+fn bounds_the_counts_in_memory() {
+    let rates = Rates::new(Arc::new(Counter::default()));
+    for n in 0..OWN_COUNTS_MAX as u128 + 10 {
+        assert_eq!(rates.count_here(n.to_be_bytes(), 60_000, 0), 1);
+    }
+    assert!(rates.own.lock().len() <= OWN_COUNTS_MAX);
 }

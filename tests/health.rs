@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::harness::{Request, Server, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 #[test]
 fn healthz_answers_while_all_sandboxes_are_busy() {
@@ -58,4 +58,23 @@ fn sigterm_finishes_running_requests_and_exits_cleanly() {
     let mut server = Server::start(site.path());
     assert_eq!(server.get("localhost", "/").body, "here");
     assert!(server.terminate().success());
+}
+
+#[test]
+fn healthz_answers_while_visitors_use_all_descriptors_that_they_may() {
+    const LIMIT: usize = 300;
+    let site = TestSite::with(&[("pages/index.html", "here")]);
+    let server = ServerOptions::of(site.path()).open_files_max(LIMIT).start();
+    let warning = &server.wait_told("the limit of open files (ulimit -n) is low")[0]["fields"];
+    assert_eq!(warning["limit"], LIMIT);
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", server.process_id())).unwrap().count();
+    let before = open();
+    let connect = || std::net::TcpStream::connect(server.address).unwrap();
+    let visitors: Vec<_> = (0..LIMIT).map(|_| connect()).collect();
+    let accepted = warning["connections"].as_u64().unwrap() as usize;
+    server.wait_until("visitors are accepted", || open() >= before + accepted / 2);
+    let answer = Request::get("/healthz").send(server.admin_address);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
+    drop(visitors);
+    server.wait_until("visitors are served again", || server.get("localhost", "/").body == "here");
 }

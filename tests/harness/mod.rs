@@ -102,9 +102,19 @@ impl ServerOptions {
     }
 
     /// Limits the size of each file that the server writes.
-    pub(crate) fn file_bytes_max(mut self, bytes: u64) -> Self {
+    pub(crate) fn file_bytes_max(self, bytes: u64) -> Self {
         // Without the trap, the signal SIGXFSZ would end the process.
-        let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 1_024);
+        self.limited(&format!("trap '' XFSZ; ulimit -f {}", bytes / 1_024))
+    }
+
+    /// Limits the number of open files.
+    pub(crate) fn open_files_max(self, files: usize) -> Self {
+        self.limited(&format!("ulimit -n {files}"))
+    }
+
+    /// Runs `limit` in the shell that starts the server.
+    fn limited(mut self, limit: &str) -> Self {
+        let limit = format!("{limit}; exec \"$0\" \"$@\"");
         let mut command = Command::new("bash");
         command.arg("-c").arg(limit).arg(self.command.get_program()).args(self.command.get_args());
         for (name, value) in self.command.get_envs() {
@@ -284,6 +294,11 @@ impl Server {
     pub(crate) fn wait_told(&self, text: &str) -> Vec<Value> {
         self.wait_until(&format!("the log says {text:?}"), || !self.told(text).is_empty());
         self.told(text)
+    }
+
+    /// The id of the process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Sends SIGHUP and waits until the reload has succeeded or failed.

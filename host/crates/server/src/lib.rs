@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod admin;
+mod descriptors;
 mod dev_routes;
 mod error;
 mod lines;
@@ -44,6 +45,7 @@ pub use crate::admin::{AdminStartError, TokenError};
 pub use crate::error::ServerError;
 
 use crate::admin::AdminState;
+use crate::descriptors::connections_a_worker;
 use crate::listener::Listening;
 use crate::signals::{Signals, StopRequest};
 use crate::turns::TurnsOwed;
@@ -120,8 +122,10 @@ pub fn start(
             dev_routes::routes(config, dev);
         }
     };
+    let workers = config.server.workers.unwrap_or_else(available_workers);
     let of_visitors = Listening {
-        workers: config.server.workers,
+        workers: Some(workers),
+        connections_a_worker: connections_a_worker(workers, config.database.connections_max),
         headers_timeout: config.server.headers_timeout,
         keep_alive: KEEP_ALIVE,
         shutdown_seconds: SHUTDOWN_SECONDS,
@@ -154,6 +158,11 @@ pub fn start(
         drain: if dev.is_some() { Duration::ZERO } else { config.server.drain },
         dev,
     })
+}
+
+/// The number of cores, as actix counts them.
+fn available_workers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// `setting` is the option or setting that changes the address.

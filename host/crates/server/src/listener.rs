@@ -28,6 +28,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Listening {
     pub(crate) workers: Option<usize>,
+    /// Connections that a worker may have. Further ones wait in the system's queue.
+    pub(crate) connections_a_worker: usize,
     pub(crate) headers_timeout: Duration,
     /// How long a connection without a request stays open.
     pub(crate) keep_alive: Duration,
@@ -40,6 +42,7 @@ impl Listening {
     pub(crate) fn for_operators() -> Self {
         Self {
             workers: Some(1),
+            connections_a_worker: 1_024,
             headers_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
             shutdown_seconds: 30,
@@ -62,9 +65,10 @@ impl Listening {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let Self { workers, headers_timeout, keep_alive, shutdown_seconds } = self;
+        let Self { workers, connections_a_worker, headers_timeout, keep_alive, shutdown_seconds } = self;
         let address = listener.local_addr()?;
         let mut builder = Server::build().disable_signals().shutdown_timeout(shutdown_seconds);
+        builder = builder.max_concurrent_connections(connections_a_worker);
         if let Some(workers) = workers {
             builder = builder.workers(workers);
         }

@@ -2,9 +2,10 @@
 
 pub mod service;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -14,7 +15,7 @@ use tokio::task::JoinError;
 use sluice_crm::access::CrmAccess;
 use sluice_crm::{CapsOfBrand, CrmCaps};
 use sluice_kit::clock::Clock;
-use sluice_kit::keys::{KeyError, Keys};
+use sluice_kit::keys::{KEY_FILE, KeyError, Keys};
 use sluice_kit::operator_dir::{OperatorDir, OperatorFile};
 use sluice_kit::progress::Progress;
 use sluice_limits::Limits;
@@ -46,6 +47,10 @@ use crate::request::PageRequest;
 use crate::response::Reply;
 use crate::settings::Settings;
 use service::Service;
+
+/// How often, and with which pauses, a start looks whether an empty database gets contents.
+const EMPTY_CHECKS: u32 = 20;
+const EMPTY_WAIT: Duration = Duration::from_millis(100);
 
 /// The running program. All workers share it.
 pub struct App {
@@ -117,6 +122,13 @@ pub enum StartError {
     Location(LocationError),
     /// There is no application key, or an invalid one.
     #[error("{0}")]
+    /// The file of the embedded database has lost its contents.
+    #[error(
+        "{}: the database is empty, but {KEY_FILE} beside it shows that this host has had one. Restore a \
+         backup of the database. If this host never served visitors, delete the empty file",
+        .0.display()
+    )]
+    Emptied(PathBuf),
     Keys(KeyError),
     /// The database cannot be opened.
     #[error("{0}")]
@@ -155,6 +167,9 @@ impl App {
         telemetry.set_database_system(location.system());
         // Hosts that share a database share no folder.
         let of_keys = matches!(location, Location::Sqlite(_)).then_some(&places.data);
+        if let Location::Sqlite(path) = &location {
+            refuse_emptied(path, &places.data).await?;
+        }
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(
             environment("APP_KEY").as_deref(),
@@ -380,6 +395,22 @@ async fn prepare_engine(
     cache: Option<CodeCache>,
     progress: &Progress,
 ) -> Result<(Sandbox, Option<CodeCache>), StartError> {
+/// Fails if the database file is empty although there is a key, which is made before the database.
+/// A new database is empty for a moment, so another process may just be starting.
+async fn refuse_emptied(path: &Path, data: &OperatorDir) -> Result<(), StartError> {
+    let is_emptied = || {
+        let has_key = data.path().join(KEY_FILE).exists();
+        has_key && std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
+    };
+    for _ in 0..EMPTY_CHECKS {
+        if !is_emptied() {
+            return Ok(());
+        }
+        tokio::time::sleep(EMPTY_WAIT).await;
+    }
+    Err(StartError::Emptied(path.to_owned()))
+}
+
     let sandbox_config = SandboxConfig {
         concurrent_runs_max: config.limits.max.concurrent_runs(),
         memory_bytes_max: config.limits.max.memory_bytes(),

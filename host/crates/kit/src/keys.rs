@@ -22,6 +22,8 @@ use sha2::Sha256;
 
 use crate::operator_dir::{OperatorDir, OperatorDirError};
 
+pub use file::KEY_FILE;
+
 /// The `info` of session handoff tokens. The salt is the brand id. The token format fixes it.
 pub const HANDOFF_TOKEN: &str = "ef-session-handoff-v1";
 /// The `info` of session rows. The salt is the row's id, so that no key ever seals more

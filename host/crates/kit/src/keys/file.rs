@@ -11,7 +11,8 @@ use super::{BASE64, KEY_BYTES, KeyError, parse};
 use crate::hex::hex;
 use crate::operator_dir::OperatorDir;
 
-const FILE_NAME: &str = "app.key";
+/// The name of the key file.
+pub const KEY_FILE: &str = "app.key";
 
 /// The key of a folder.
 pub(super) struct FolderKey {
@@ -24,7 +25,7 @@ pub(super) struct FolderKey {
 
 /// Reads the folder's key. Makes it first if there is none.
 pub(super) fn read_or_make(dir: &OperatorDir) -> Result<FolderKey, KeyError> {
-    let path = dir.file(FILE_NAME)?.path().to_owned();
+    let path = dir.file(KEY_FILE)?.path().to_owned();
     let at_path = |source| KeyError::File { path: path.clone(), source };
     let (text, is_new) = match fs::read_to_string(&path) {
         Ok(text) => (text, false),
@@ -47,7 +48,7 @@ fn make(dir: &Path, path: &Path) -> io::Result<bool> {
     let mut bytes = [0u8; KEY_BYTES + 8];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     let (key, suffix) = bytes.split_at(KEY_BYTES);
-    let draft = dir.join(format!("{FILE_NAME}.{}", hex(suffix)));
+    let draft = dir.join(format!("{KEY_FILE}.{}", hex(suffix)));
 
     let linked = write_private(&draft, &format!("base64:{}\n", BASE64.encode(key)))
         .and_then(|()| fs::hard_link(&draft, path));

@@ -1,6 +1,7 @@
 //! Hosts on PostgreSQL, and moving data to it.
 
 mod alike;
+mod hang;
 mod hosts;
 mod outage;
 mod start;

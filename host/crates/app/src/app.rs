@@ -83,6 +83,8 @@ pub struct App {
     pub runtime: Handle,
     /// Set when the process has been asked to stop.
     pub stopping: AtomicBool,
+    /// How long one request may wait for the database, in all.
+    pub database_wait: Duration,
     /// The time that scripts, sessions and tokens see.
     pub clock: Clock,
     /// The seed of the scripts' random numbers. `None` takes them from the system.
@@ -120,8 +122,6 @@ pub enum StartError {
     /// `database.url` or `database.connections_max` is invalid.
     #[error("{0}")]
     Location(LocationError),
-    /// There is no application key, or an invalid one.
-    #[error("{0}")]
     /// The file of the embedded database has lost its contents.
     #[error(
         "{}: the database is empty, but {KEY_FILE} beside it shows that this host has had one. Restore a \
@@ -129,6 +129,8 @@ pub enum StartError {
         .0.display()
     )]
     Emptied(PathBuf),
+    /// There is no application key, or an invalid one.
+    #[error("{0}")]
     Keys(KeyError),
     /// The database cannot be opened.
     #[error("{0}")]
@@ -165,11 +167,11 @@ impl App {
         let location =
             Location::of(&places.database, config.database.connections_max).map_err(StartError::Location)?;
         telemetry.set_database_system(location.system());
-        // Hosts that share a database share no folder.
-        let of_keys = matches!(location, Location::Sqlite(_)).then_some(&places.data);
         if let Location::Sqlite(path) = &location {
             refuse_emptied(path, &places.data).await?;
         }
+        // Hosts that share a database share no folder.
+        let of_keys = matches!(location, Location::Sqlite(_)).then_some(&places.data);
         let environment = |name: &str| std::env::var(name).ok();
         let keys = Keys::load(
             environment("APP_KEY").as_deref(),
@@ -177,7 +179,7 @@ impl App {
             of_keys,
         )
         .map_err(StartError::Keys)?;
-        let store = location.open().await.map_err(StartError::Database)?;
+        let store = location.open_or_join_later().await.map_err(StartError::Database)?;
         // `sluice dev` shares its compiled code with the other tools for authors.
         let cache = match dev {
             Some(_) => user_cache::code_cache(&site_dir, config),
@@ -239,6 +241,8 @@ impl App {
         let pages = Arc::new(pages);
         let loaded = Arc::clone(&pages);
         Metrics::observe_pages(&telemetry.meter(), move || loaded.loaded());
+        let database = Arc::clone(&store);
+        Metrics::observe_database(&telemetry.meter(), move || database.outage().is_none());
         let meter = telemetry.meter();
         let app = Arc::new(Self {
             live: ArcSwap::from_pointee(live),
@@ -259,6 +263,7 @@ impl App {
             observers,
             runtime: Handle::current(),
             stopping: AtomicBool::new(false),
+            database_wait: config.database.request_wait,
             clock,
             seed,
         });
@@ -293,6 +298,7 @@ impl App {
             observers: self.observers.clone(),
             runtime: self.runtime.clone(),
             stopping: AtomicBool::new(false),
+            database_wait: self.database_wait,
             clock: self.clock,
             seed: self.seed,
         }
@@ -389,12 +395,6 @@ impl App {
     }
 }
 
-/// Compiles the engine, unless the cache has its machine code.
-async fn prepare_engine(
-    config: &SiteConfig,
-    cache: Option<CodeCache>,
-    progress: &Progress,
-) -> Result<(Sandbox, Option<CodeCache>), StartError> {
 /// Fails if the database file is empty although there is a key, which is made before the database.
 /// A new database is empty for a moment, so another process may just be starting.
 async fn refuse_emptied(path: &Path, data: &OperatorDir) -> Result<(), StartError> {
@@ -411,6 +411,12 @@ async fn refuse_emptied(path: &Path, data: &OperatorDir) -> Result<(), StartErro
     Err(StartError::Emptied(path.to_owned()))
 }
 
+/// Compiles the engine, unless the cache has its machine code.
+async fn prepare_engine(
+    config: &SiteConfig,
+    cache: Option<CodeCache>,
+    progress: &Progress,
+) -> Result<(Sandbox, Option<CodeCache>), StartError> {
     let sandbox_config = SandboxConfig {
         concurrent_runs_max: config.limits.max.concurrent_runs(),
         memory_bytes_max: config.limits.max.memory_bytes(),

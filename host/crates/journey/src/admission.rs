@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use sluice_app::observe::{Event, Observation};
 use sluice_app::request::Method;
 use sluice_app::response::Reply;
+use sluice_page::PageScript;
 use sluice_session::rate::Requester;
 use sluice_site::Outage;
 
@@ -24,7 +25,9 @@ pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
             return Err(try_again(429, "Too many requests", spent.retry_after_s));
         }
     }
-    if journey.content.script.is_ready() && app.sandbox.slots.is_full_for(&brand.id) {
+    if let PageScript::Ready { script, .. } = &journey.content.script
+        && app.sandbox.slots.is_full_for(&brand.id, script.run_kind())
+    {
         return Err(too_busy(journey.observation));
     }
     Ok(())

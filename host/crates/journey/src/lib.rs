@@ -25,7 +25,7 @@ use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_http::compress;
 use sluice_http::path::CanonicalPath;
-use sluice_kit::BoxFuture;
+use sluice_kit::{BoxFuture, database_time};
 use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
@@ -50,7 +50,8 @@ impl Service for JourneyService {
         request: PageRequest,
         observation: Observation,
     ) -> BoxFuture<'a, Reply> {
-        Box::pin(serve(app, &self.compressed_files, request, observation))
+        let serving = serve(app, &self.compressed_files, request, observation);
+        Box::pin(database_time::limited(app.database_wait, serving))
     }
 }
 

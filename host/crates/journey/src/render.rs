@@ -19,6 +19,7 @@ use sluice_page::{PageContent, template_failure};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::outcome::Failure;
+use sluice_sandbox::slots::RunKind;
 use sluice_session::Session;
 use sluice_template::{Quota, Rendered, Scope, Template, TemplateError};
 
@@ -101,7 +102,8 @@ async fn render(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<R
     if let (Some(reserved), 1..) = (&mut journey.memory, bytes) {
         reserved.shrink_to(rendering.host_bytes);
     }
-    let slot = timeout_at(rendering.until.into(), sandbox.renderings.take(brand, bytes)).await;
+    let slot =
+        timeout_at(rendering.until.into(), sandbox.renderings.take(brand, RunKind::Plain, bytes)).await;
     let Ok(Some(slot)) = slot else { return Err(RenderError::Busy) };
     let rendered = sandbox.long_calls.call(brand, move || {
         let rendered = rendering.finish();

@@ -24,12 +24,12 @@ const SHORT_RENDERING_BYTES: usize = 4 << 20;
 /// of a short rendering.
 pub(super) async fn admit_run(journey: &mut Journey<'_>) -> Result<Option<Admitted>, Reply> {
     let (app, brand) = (journey.app, journey.brand());
-    if !journey.content.script.is_ready() {
+    let PageScript::Ready { script, .. } = &journey.content.script else {
         let reserved = app.sandbox.memory.try_reserve(SHORT_RENDERING_BYTES);
         journey.memory = Some(reserved.ok_or_else(|| too_busy(journey.observation))?);
         return Ok(None);
-    }
-    match app.sandbox.admit(&brand.id, &journey.page().limits).await {
+    };
+    match app.sandbox.admit(&brand.id, script.run_kind(), &journey.page().limits).await {
         Ok(mut admitted) => {
             journey.memory = admitted.take_memory();
             Ok(Some(admitted))

@@ -5,7 +5,7 @@ use sluice_app::observe::{Event, Observation};
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_crm::QueuedWrites;
-use sluice_kit::StoreError;
+use sluice_kit::{StoreError, database_time};
 use sluice_session::cookie::SessionId;
 use sluice_session::handoff::HandoffRefusal;
 use sluice_session::storage::{IssuedCookie, SessionError};
@@ -129,6 +129,7 @@ async fn save(
     queued: QueuedWrites,
 ) -> Result<Option<IssuedCookie>, SessionError> {
     let (app, brand, limits) = (journey.app, &journey.brand().id, &journey.page().limits);
+    database_time::begin_commit();
     let saved = app.sessions.commit(brand, session, queued, limits, app.now_ms());
     journey.observation.trace().ask("session.save", |_| true, saved).await
 }

@@ -6,6 +6,7 @@
 
 pub mod bar;
 pub mod clock;
+pub mod database_time;
 pub mod folder;
 mod future;
 pub mod hex;

@@ -62,6 +62,18 @@ pub enum NoAnswer {
     /// The pool has no connection for reading.
     #[error("no connection for reading: {0}")]
     NoReader(Cause),
+    /// All connections of this host were in use for too long.
+    #[error("all connections of this host were in use for too long")]
+    AllInUse,
+    /// A connection was not opened in time.
+    #[error("no connection could be opened in time")]
+    NotOpened,
+    /// Calls fail at once, because the database has not answered.
+    #[error("{0}")]
+    Outage(Cause),
+    /// The request's calls have taken all of their time.
+    #[error("the request has used up its time for the database (database.request_wait)")]
+    TimeUsedUp,
     /// The write's turn came too late.
     #[error("a write waited too long and was not started")]
     WaitedTooLong,
@@ -126,6 +138,9 @@ pub enum StoreFault {
     /// Work on a connection panicked.
     #[error("work on the database panicked")]
     WorkPanicked,
+    /// The server rejects the settings: a password, a database or a certificate.
+    #[error("no connection: {0}")]
+    CannotConnect(Cause),
     /// A connection was given back before its work began.
     #[error("no connection to work with")]
     NoConnection,

@@ -8,6 +8,7 @@ use sluice_limits::Limits;
 use super::engine::Sandbox;
 use super::limiter::Limiter;
 use super::outcome::Failure;
+use super::slots::RunKind;
 use super::{RunContext, RunState, SandboxError, ended_by};
 use crate::host_api::engine::exports::sluice::page::compiler;
 
@@ -48,7 +49,8 @@ impl Sandbox {
     /// # Errors
     /// The host failed. Mistakes of the author are [`Compiled::Failed`].
     pub async fn compile(&self, units: &[Unit], quota: &mut CompileQuota) -> Result<Compiled, SandboxError> {
-        let _place = self.compilations.take(&quota.brand, 0).await.ok_or(SandboxError::Busy)?;
+        let _place =
+            self.compilations.take(&quota.brand, RunKind::Plain, 0).await.ok_or(SandboxError::Busy)?;
         let started = Instant::now();
         let CompileQuota { limits, fuel, wall, .. } = quota;
         let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);

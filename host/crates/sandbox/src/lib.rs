@@ -23,6 +23,7 @@ pub mod slots;
 pub mod test_calls;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -33,6 +34,7 @@ pub use engine::{Sandbox, SandboxConfig, Script};
 use sluice_crm::QueuedWrites;
 use sluice_crm::access::CrmAccess;
 use sluice_kit::clock::Clock;
+use sluice_kit::database_time;
 use sluice_kit::page_stats::RunCost;
 use sluice_kit::value;
 use sluice_limits::Limits;
@@ -52,7 +54,7 @@ use long_work::Done;
 use memory::Reserved;
 use meter::Meter;
 use outcome::{Cause, Effects, Failure, Outcome};
-use slots::Slot;
+use slots::{RunKind, Slot};
 
 /// A failure of the host. Mistakes of the author are a [`Failure`].
 #[derive(Debug, thiserror::Error)]
@@ -137,9 +139,29 @@ pub(crate) struct RunState {
     pub(crate) has_exceeded: bool,
     /// Whether a host call threw because the host failed.
     pub(crate) has_failed_host: bool,
+    /// Where it is noted that the run uses the database.
+    database_use: Option<DatabaseUse>,
+}
+
+/// What has to know that a run uses the database.
+struct DatabaseUse {
+    /// The right to run. It is kept as long as the run.
+    slot: Slot,
+    /// Later runs of the script.
+    script: Arc<AtomicBool>,
 }
 
 impl RunState {
+    /// Notes that the run is going to wait for the database.
+    pub(crate) fn use_database(&self) {
+        // The runs of a test's pages need sandboxes while the test itself has one.
+        let is_test = self.context.test_calls.is_some();
+        if let Some(database_use) = self.database_use.as_ref().filter(|_| !is_test) {
+            database_use.script.store(true, Ordering::Relaxed);
+            database_use.slot.use_database();
+        }
+    }
+
     fn new(context: RunContext, limiter: Limiter, fuel: u64) -> Self {
         Self {
             wasi: RunWasi::new(context.clock, context.seed),
@@ -155,6 +177,7 @@ impl RunState {
             is_waiting: false,
             has_exceeded: false,
             has_failed_host: false,
+            database_use: None,
         }
     }
 }
@@ -254,10 +277,10 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`SandboxError::Busy`] if the queue is full or the wait timed out.
-    pub async fn admit(&self, brand: &str, limits: &Limits) -> Result<Admitted, SandboxError> {
+    pub async fn admit(&self, brand: &str, kind: RunKind, limits: &Limits) -> Result<Admitted, SandboxError> {
         let arrived = Instant::now();
         let bytes = Limiter::reservation(limits.heap_bytes_max);
-        let slot = self.slots.take(brand, bytes).await.ok_or(SandboxError::Busy)?;
+        let slot = self.slots.take(brand, kind, bytes).await.ok_or(SandboxError::Busy)?;
         Ok(Admitted { slot, waited: arrived.elapsed() })
     }
 
@@ -267,7 +290,7 @@ impl Sandbox {
     /// # Errors
     /// As [`Sandbox::admit`] and [`Sandbox::run_admitted`].
     pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
-        let admitted = self.admit(&context.brand, &context.limits).await?;
+        let admitted = self.admit(&context.brand, script.run_kind(), &context.limits).await?;
         self.run_admitted(script, context, admitted).await
     }
 
@@ -289,7 +312,8 @@ impl Sandbox {
         let (limits, brand, trace) = (context.limits.clone(), context.brand.clone(), context.trace.clone());
         let mut limiter = Limiter::for_heap(limits.heap_bytes_max);
         limiter.hold(context.held_bytes());
-        let state = RunState::new(context, limiter, limits.fuel);
+        let mut state = RunState::new(context, limiter, limits.fuel);
+        state.database_use = Some(DatabaseUse { slot, script: Arc::clone(&script.uses_database) });
         let mut store = self.store(state, limits.fuel)?;
         let (pre, heap_bytes_max) = (script.pre.clone(), limits.heap_bytes_max);
         let wall_max = Duration::from_millis(limits.wall_ms_max);
@@ -301,11 +325,12 @@ impl Sandbox {
             .await;
             let fuel_left = store.get_fuel();
             // Frees the sandbox on this thread, and only then its place.
-            let state = store.into_data();
-            drop(slot);
+            let mut state = store.into_data();
+            drop(state.database_use.take());
             (end, fuel_left, state)
         };
-        let done = self.long_runs.run_if_long(&brand, trace.with_context(run.in_current_span())).await;
+        let run = database_time::carried(trace.with_context(run.in_current_span()));
+        let done = self.long_runs.run_if_long(&brand, run).await;
         let Done { value: (end, fuel_left, state), waited: cpu_wait } = done.ok_or(SandboxError::Busy)?;
         let fuel = limits.fuel.saturating_sub(fuel_left?);
         let memory_bytes_peak = state.limiter.memory_bytes_peak;

@@ -10,10 +10,14 @@
 //! brand with the most is rejected to make room. So a flood of one brand displaces its own
 //! requests only.
 //!
+//! Runs that use the database get at most half of the sandboxes, of the queue and of the memory. So
+//! if the database hangs, pages that do not need it are still served.
+//!
 //! A request also waits if the memory that it needs is not free. Then all requests behind it wait,
 //! too, so that small requests cannot keep a large one waiting for ever.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -38,6 +42,20 @@ pub(crate) struct SlotsConfig {
 /// A brand gets a further sandbox while it runs less than this many times as many as are free.
 const RUNNING_OF_FREE: usize = 3;
 
+/// The part of a number that runs may take which use the database.
+fn database_share(all: usize) -> usize {
+    all - all / 2
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunKind {
+    /// Nothing.
+    Plain,
+    /// The database.
+    Database,
+}
+
 /// All sandboxes, and the queue of requests that wait for one.
 #[derive(Clone)]
 pub struct Slots {
@@ -51,6 +69,9 @@ pub struct Slot {
     brand: String,
     /// The memory of the run. It can be kept longer than the slot.
     pub memory: Option<Reserved>,
+    /// The bytes that were reserved for the run.
+    bytes: usize,
+    uses_database: AtomicBool,
 }
 
 struct Queue {
@@ -61,7 +82,12 @@ struct Queue {
 
 struct State {
     free: usize,
+    /// Running sandboxes that use the database, and the memory that was reserved for them.
+    database: usize,
+    database_bytes: usize,
     waiting: usize,
+    /// Waiting requests whose runs use the database.
+    database_waiting: usize,
     /// The request whose turn it is does not fit into the memory.
     lacks_memory: bool,
     /// Numbers the tickets and the turns.
@@ -75,7 +101,10 @@ struct BrandQueue {
     running: usize,
     /// The turn in which this brand last got a sandbox.
     served: u64,
-    waiters: VecDeque<Waiter>,
+    /// Requests whose runs do not use the database.
+    plain: VecDeque<Waiter>,
+    /// Requests whose runs use the database.
+    database: VecDeque<Waiter>,
 }
 
 struct Waiter {
@@ -86,10 +115,62 @@ struct Waiter {
     grant: oneshot::Sender<Slot>,
 }
 
+/// The part of the queue that is full.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Database,
+}
+
+impl BrandQueue {
+    fn line(&mut self, kind: RunKind) -> &mut VecDeque<Waiter> {
+        match kind {
+            RunKind::Plain => &mut self.plain,
+            RunKind::Database => &mut self.database,
+        }
+    }
+
+    fn waiting(&self, part: Part) -> usize {
+        match part {
+            Part::Whole => self.plain.len() + self.database.len(),
+            Part::Database => self.database.len(),
+        }
+    }
+
+    /// The kind of the request that waits longest, among the two that are first and may run.
+    fn first(&self, may_run: impl Fn(RunKind, usize) -> bool) -> Option<RunKind> {
+        let plain = self.plain.front().filter(|waiter| may_run(RunKind::Plain, waiter.bytes));
+        let database = self.database.front().filter(|waiter| may_run(RunKind::Database, waiter.bytes));
+        match (plain, database) {
+            (Some(plain), Some(database)) if database.ticket < plain.ticket => Some(RunKind::Database),
+            (Some(_), _) => Some(RunKind::Plain),
+            (None, Some(_)) => Some(RunKind::Database),
+            (None, None) => None,
+        }
+    }
+
+    /// The kind of the newest request in a part of the queue.
+    fn newest(&self, part: Part) -> RunKind {
+        let ticket = |line: &VecDeque<Waiter>| line.back().map(|waiter| waiter.ticket);
+        match part {
+            Part::Whole if ticket(&self.plain) > ticket(&self.database) => RunKind::Plain,
+            _ => RunKind::Database,
+        }
+    }
+}
+
 impl Slots {
     pub(crate) fn new(config: SlotsConfig, memory: Arc<Memory>) -> Self {
-        let state =
-            State { free: config.slots, waiting: 0, lacks_memory: false, count: 0, brands: HashMap::new() };
+        let state = State {
+            free: config.slots,
+            database: 0,
+            database_bytes: 0,
+            waiting: 0,
+            database_waiting: 0,
+            lacks_memory: false,
+            count: 0,
+            brands: HashMap::new(),
+        };
         let queue = Arc::new(Queue { config, memory: Arc::clone(&memory), state: Mutex::new(state) });
         let told: Weak<Queue> = Arc::downgrade(&queue);
         memory.tell(told);
@@ -98,22 +179,22 @@ impl Slots {
 
     /// Waits for a sandbox for a run of `brand`, and for `bytes` of memory. `None` if the queue is
     /// full, if another brand's request displaced this one, or if the wait timed out.
-    pub async fn take(&self, brand: &str, bytes: usize) -> Option<Slot> {
-        let (ticket, granted) = match self.queue.enter(brand, bytes) {
+    pub async fn take(&self, brand: &str, kind: RunKind, bytes: usize) -> Option<Slot> {
+        let (ticket, granted) = match self.queue.enter(brand, kind, bytes) {
             Admission::Runs(slot) => return Some(slot),
             Admission::Waits(ticket, granted) => (ticket, granted),
             Admission::Full => return None,
         };
-        let _place = Place { queue: &self.queue, brand, ticket };
+        let _place = Place { queue: &self.queue, brand, kind, ticket };
         tokio::time::timeout(self.queue.config.wait_max, granted).await.ok()?.ok()
     }
 
     /// Whether a request of `brand` would be rejected at once.
-    pub fn is_full_for(&self, brand: &str) -> bool {
+    pub fn is_full_for(&self, brand: &str, kind: RunKind) -> bool {
         let state = self.queue.state.lock();
-        let is_full = (!state.may_run(brand, 0, &self.queue.memory) || state.lacks_memory)
-            && state.waiting >= self.queue.config.waiting_max;
-        is_full && state.displaced_by(brand).is_none()
+        let would_wait = state.lacks_memory || !self.queue.may_run(&state, state.running(brand), kind, 0);
+        let full = self.queue.full_part(&state, kind).filter(|_| would_wait);
+        full.is_some_and(|part| state.displaced_by(brand, part).is_none())
     }
 
     /// The numbers of running sandboxes and waiting requests, and their limits.
@@ -121,6 +202,23 @@ impl Slots {
         let state = self.queue.state.lock();
         let SlotsConfig { slots, waiting_max, .. } = self.queue.config;
         SandboxUsage { limit: slots, running: slots - state.free, waiting: state.waiting, waiting_max }
+    }
+}
+
+impl Slot {
+    /// Notes that the run waits for the database.
+    pub(crate) fn use_database(&self) {
+        if !self.uses_database.swap(true, Ordering::Relaxed)
+            && let Some(queue) = &self.queue
+        {
+            let mut state = queue.state.lock();
+            state.database += 1;
+            state.database_bytes += self.bytes;
+        }
+    }
+
+    fn kind(&self) -> RunKind {
+        if self.uses_database.load(Ordering::Relaxed) { RunKind::Database } else { RunKind::Plain }
     }
 }
 
@@ -132,55 +230,99 @@ enum Admission {
 }
 
 impl Queue {
-    fn enter(self: &Arc<Self>, brand: &str, bytes: usize) -> Admission {
+    fn enter(self: &Arc<Self>, brand: &str, kind: RunKind, bytes: usize) -> Admission {
         let mut state = self.state.lock();
-        if state.may_run(brand, bytes, &self.memory)
+        if self.may_run(&state, state.running(brand), kind, bytes)
             && !state.lacks_memory
             && let Some(memory) = self.memory.try_reserve(bytes)
         {
-            state.free -= 1;
-            state.serve(brand);
-            return Admission::Runs(self.slot(brand.to_owned(), memory));
+            state.serve(brand, kind, bytes);
+            return Admission::Runs(self.slot(brand.to_owned(), kind, bytes, memory));
         }
-        if state.waiting >= self.config.waiting_max {
-            let Some(other) = state.displaced_by(brand) else { return Admission::Full };
-            state.displace(&other);
+        if let Some(part) = self.full_part(&state, kind) {
+            let Some(other) = state.displaced_by(brand, part) else { return Admission::Full };
+            state.displace(&other, part);
         }
         state.count += 1;
-        state.waiting += 1;
+        state.add_waiting(kind);
         let ticket = state.count;
         let (grant, granted) = oneshot::channel();
-        state.brands.entry(brand.to_owned()).or_default().waiters.push_back(Waiter { ticket, bytes, grant });
+        let waiter = Waiter { ticket, bytes, grant };
+        state.brands.entry(brand.to_owned()).or_default().line(kind).push_back(waiter);
         // Memory may have been released since it was asked for.
         self.serve_waiting(&mut state);
         Admission::Waits(ticket, granted)
     }
 
-    fn slot(self: &Arc<Self>, brand: String, memory: Reserved) -> Slot {
-        Slot { queue: Some(Arc::clone(self)), brand, memory: Some(memory) }
+    /// Whether a brand that runs this many sandboxes may get a further one with `bytes` of memory.
+    fn may_run(&self, state: &State, running: usize, kind: RunKind, bytes: usize) -> bool {
+        let MemoryUsage { reserved, limit } = self.memory.usage();
+        let free = limit.saturating_sub(reserved).saturating_mul(RUNNING_OF_FREE);
+        let has_share = running < state.free.saturating_mul(RUNNING_OF_FREE)
+            && (running == 0 || bytes == 0 || running.saturating_mul(bytes) < free);
+        has_share && (kind == RunKind::Plain || self.database_has_room(state, bytes, limit))
     }
 
-    fn leave(self: &Arc<Self>, brand: &str) {
+    /// Whether one more run may use the database.
+    fn database_has_room(&self, state: &State, bytes: usize, memory_max: usize) -> bool {
+        let bytes_max = database_share(memory_max);
+        let fits = state.database_bytes.saturating_add(bytes) <= bytes_max || state.database == 0;
+        fits && state.database < database_share(self.config.slots)
+    }
+
+    /// The part of the queue in which a request would wait, if it is full.
+    fn full_part(&self, state: &State, kind: RunKind) -> Option<Part> {
+        let waiting_max = self.config.waiting_max;
+        if state.waiting >= waiting_max {
+            return Some(Part::Whole);
+        }
+        let is_full = kind == RunKind::Database && state.database_waiting >= database_share(waiting_max);
+        is_full.then_some(Part::Database)
+    }
+
+    fn slot(self: &Arc<Self>, brand: String, kind: RunKind, bytes: usize, memory: Reserved) -> Slot {
+        let uses_database = AtomicBool::new(kind == RunKind::Database);
+        Slot { queue: Some(Arc::clone(self)), brand, memory: Some(memory), bytes, uses_database }
+    }
+
+    fn leave(self: &Arc<Self>, brand: &str, kind: RunKind, bytes: usize) {
         let mut state = self.state.lock();
-        state.free += 1;
-        state.ended(brand);
+        state.ended(brand, kind, bytes);
         self.serve_waiting(&mut state);
     }
 
     /// Gives the free sandboxes to the requests whose turn it is, as far as the memory allows.
     fn serve_waiting(self: &Arc<Self>, state: &mut State) {
         state.lacks_memory = false;
-        while let Some((brand, grant, memory)) = state.next(&self.memory) {
+        while let Some((brand, kind, Waiter { bytes, grant, .. }, memory)) = self.next(state) {
             // If that request has stopped waiting, the sandbox goes to the next one.
-            let Err(mut unused) = grant.send(self.slot(brand, memory)) else { continue };
+            let Err(mut unused) = grant.send(self.slot(brand, kind, bytes, memory)) else { continue };
             unused.queue = None;
             if let Some(memory) = unused.memory.take() {
                 // This queue is locked, so it must not be told.
                 memory.release_quietly();
             }
-            state.free += 1;
-            state.ended(&unused.brand);
+            state.ended(&unused.brand, kind, bytes);
         }
+    }
+
+    /// Takes a free sandbox and the memory for the request whose turn it is.
+    fn next(&self, state: &mut State) -> Option<(String, RunKind, Waiter, Reserved)> {
+        let waiting = state.brands.iter().filter_map(|(brand, queue)| {
+            let kind = queue.first(|kind, bytes| self.may_run(state, queue.running, kind, bytes))?;
+            Some((queue.running, queue.served, brand, kind))
+        });
+        let (_, _, brand, kind) = waiting.min_by_key(|(running, served, ..)| (*running, *served))?;
+        let brand = brand.clone();
+        let waiters = state.brands.get_mut(&brand)?.line(kind);
+        let Some(memory) = self.memory.try_reserve(waiters.front()?.bytes) else {
+            state.lacks_memory = true;
+            return None;
+        };
+        let waiter = waiters.pop_front()?;
+        state.remove_waiting(kind);
+        state.serve(&brand, kind, waiter.bytes);
+        Some((brand, kind, waiter, memory))
     }
 }
 
@@ -194,7 +336,17 @@ impl Waiting for Queue {
 }
 
 impl State {
-    fn serve(&mut self, brand: &str) {
+    /// How many sandboxes a brand runs.
+    fn running(&self, brand: &str) -> usize {
+        self.brands.get(brand).map_or(0, |queue| queue.running)
+    }
+
+    fn serve(&mut self, brand: &str, kind: RunKind, bytes: usize) {
+        self.free -= 1;
+        if kind == RunKind::Database {
+            self.database += 1;
+            self.database_bytes += bytes;
+        }
         self.count += 1;
         let turn = self.count;
         let queue = self.brands.entry(brand.to_owned()).or_default();
@@ -202,74 +354,60 @@ impl State {
         queue.served = turn;
     }
 
-    fn ended(&mut self, brand: &str) {
+    fn ended(&mut self, brand: &str, kind: RunKind, bytes: usize) {
+        self.free += 1;
+        if kind == RunKind::Database {
+            self.database -= 1;
+            self.database_bytes -= bytes;
+        }
         if let Some(queue) = self.brands.get_mut(brand) {
             queue.running = queue.running.saturating_sub(1);
         }
         self.forget(brand);
     }
 
+    fn add_waiting(&mut self, kind: RunKind) {
+        self.waiting += 1;
+        self.database_waiting += usize::from(kind == RunKind::Database);
+    }
+
+    fn remove_waiting(&mut self, kind: RunKind) {
+        self.waiting -= 1;
+        self.database_waiting -= usize::from(kind == RunKind::Database);
+    }
+
     /// Removes a brand that neither runs nor waits.
     fn forget(&mut self, brand: &str) {
-        if self.brands.get(brand).is_some_and(|queue| queue.running == 0 && queue.waiters.is_empty()) {
+        let is_gone = |queue: &BrandQueue| queue.running == 0 && queue.waiting(Part::Whole) == 0;
+        if self.brands.get(brand).is_some_and(is_gone) {
             self.brands.remove(brand);
         }
     }
 
-    /// Whether a brand that runs this many sandboxes may get a further one with `bytes` of memory.
-    fn has_room(&self, running: usize, bytes: usize, memory: &Memory) -> bool {
-        let MemoryUsage { reserved, limit } = memory.usage();
-        let free = limit.saturating_sub(reserved).saturating_mul(RUNNING_OF_FREE);
-        running < self.free.saturating_mul(RUNNING_OF_FREE)
-            && (running == 0 || bytes == 0 || running.saturating_mul(bytes) < free)
-    }
-
-    fn may_run(&self, brand: &str, bytes: usize, memory: &Memory) -> bool {
-        self.has_room(self.brands.get(brand).map_or(0, |queue| queue.running), bytes, memory)
-    }
-
-    /// Takes a free sandbox and the memory for the request whose turn it is.
-    fn next(&mut self, memory: &Arc<Memory>) -> Option<(String, oneshot::Sender<Slot>, Reserved)> {
-        let may_run = |queue: &BrandQueue| {
-            queue.waiters.front().is_some_and(|first| self.has_room(queue.running, first.bytes, memory))
-        };
-        let waiting = self.brands.iter().filter(|(_, queue)| may_run(queue));
-        let brand = waiting.min_by_key(|(_, queue)| (queue.running, queue.served))?.0.clone();
-        let waiters = &mut self.brands.get_mut(&brand)?.waiters;
-        let Some(memory) = memory.try_reserve(waiters.front()?.bytes) else {
-            self.lacks_memory = true;
-            return None;
-        };
-        let waiter = waiters.pop_front()?;
-        self.waiting -= 1;
-        self.free -= 1;
-        self.serve(&brand);
-        Some((brand, waiter.grant, memory))
-    }
-
     /// The brand whose newest request must make room for one of `brand`: the brand with the
     /// most waiting requests, if it has more than `brand` would have then.
-    fn displaced_by(&self, brand: &str) -> Option<String> {
-        let own = self.brands.get(brand).map_or(0, |queue| queue.waiters.len());
-        let (other, queue) = self.brands.iter().max_by_key(|(_, queue)| queue.waiters.len())?;
-        (queue.waiters.len() > own + 1).then(|| other.clone())
+    fn displaced_by(&self, brand: &str, part: Part) -> Option<String> {
+        let own = self.brands.get(brand).map_or(0, |queue| queue.waiting(part));
+        let (other, queue) = self.brands.iter().max_by_key(|(_, queue)| queue.waiting(part))?;
+        (queue.waiting(part) > own + 1).then(|| other.clone())
     }
 
-    fn displace(&mut self, brand: &str) {
-        if let Some(queue) = self.brands.get_mut(brand)
-            && queue.waiters.pop_back().is_some()
-        {
-            self.waiting -= 1;
+    fn displace(&mut self, brand: &str, part: Part) {
+        if let Some(queue) = self.brands.get_mut(brand) {
+            let kind = queue.newest(part);
+            if queue.line(kind).pop_back().is_some() {
+                self.remove_waiting(kind);
+            }
         }
         self.forget(brand);
     }
 
-    fn give_up(&mut self, brand: &str, ticket: u64) {
+    fn give_up(&mut self, brand: &str, kind: RunKind, ticket: u64) {
         if let Some(queue) = self.brands.get_mut(brand)
-            && let Some(at) = queue.waiters.iter().position(|waiter| waiter.ticket == ticket)
+            && let Some(at) = queue.line(kind).iter().position(|waiter| waiter.ticket == ticket)
         {
-            queue.waiters.remove(at);
-            self.waiting -= 1;
+            queue.line(kind).remove(at);
+            self.remove_waiting(kind);
         }
         self.forget(brand);
     }
@@ -280,7 +418,7 @@ impl Drop for Slot {
         // The queue must not be locked when the memory is released, which tells the queue.
         drop(self.memory.take());
         if let Some(queue) = self.queue.take() {
-            queue.leave(&self.brand);
+            queue.leave(&self.brand, self.kind(), self.bytes);
         }
     }
 }
@@ -289,13 +427,14 @@ impl Drop for Slot {
 struct Place<'a> {
     queue: &'a Arc<Queue>,
     brand: &'a str,
+    kind: RunKind,
     ticket: u64,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.state.lock();
-        state.give_up(self.brand, self.ticket);
+        state.give_up(self.brand, self.kind, self.ticket);
         if state.lacks_memory {
             // Requests behind this one may need less memory.
             self.queue.serve_waiting(&mut state);

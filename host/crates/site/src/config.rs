@@ -227,11 +227,16 @@ pub struct DatabaseConfig {
     pub url: String,
     /// The number of connections that this host opens to PostgreSQL at most.
     pub connections_max: usize,
+    /// How long one request may wait for the database, all its calls together. After that its
+    /// calls fail at once. A fifth of the time is kept for saving the session.
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
+    pub request_wait: Duration,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { url: "sqlite:sluice.db".into(), connections_max: 16 }
+        Self { url: "sqlite:sluice.db".into(), connections_max: 16, request_wait: Duration::from_secs(5) }
     }
 }
 

@@ -30,4 +30,9 @@ pub trait Store: SessionStore + CrmDatabase + TokenStore + RateStore + BrowseSto
     /// Finishes the work that was started, then closes the database. Later calls fail with
     /// [`sluice_kit::StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;
+
+    /// Why calls fail at once at the moment, if they do: the database does not answer.
+    fn outage(&self) -> Option<String> {
+        None
+    }
 }

@@ -99,6 +99,17 @@ impl Location {
             }
         }
     }
+
+    /// As [`open`](Self::open). If a database server cannot be reached now, the calls of the store
+    /// fail until it can; the missing migrations are applied then.
+    ///
+    /// # Errors
+    /// The embedded database cannot be opened or migrated, or a server rejects the settings.
+    pub async fn open_or_join_later(&self) -> Result<Arc<dyn Store>, OpenError> {
+        let Self::Postgres(options) = self else { return self.open().await };
+        let store = PostgresStore::open_or_join_later(PostgresOptions::clone(options)).await;
+        Ok(Arc::new(store.map_err(OpenError::Postgres)?))
+    }
 }
 
 #[cfg(test)]

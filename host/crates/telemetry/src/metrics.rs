@@ -247,6 +247,15 @@ impl Metrics {
         );
     }
 
+    /// Publishes whether the database answers. `is_available` is called when metrics are read.
+    pub fn observe_database(meter: &Meter, is_available: impl Fn() -> bool + Send + Sync + 'static) {
+        meter
+            .u64_observable_gauge("sluice.database.available")
+            .with_description("1, or 0 while calls fail at once because the database does not answer")
+            .with_callback(move |observer| observer.observe(u64::from(is_available()), &[]))
+            .build();
+    }
+
     /// Counts a request that is being answered.
     pub(crate) fn request_began(&self) {
         self.requests_active.add(1, &[]);

@@ -68,11 +68,21 @@ impl OwnServer {
         Self::start_prepared(|_| {})
     }
 
+    /// As [`OwnServer::start`], with settings such as `max_connections=10`.
+    pub fn start_with(settings: &[&str]) -> Self {
+        Self::start_cluster(|_| {}, settings)
+    }
+
     /// As [`OwnServer::start`]. `prepare` gets the cluster's folder before the server starts.
     pub fn start_prepared(prepare: impl FnOnce(&Path)) -> Self {
+        Self::start_cluster(prepare, &[])
+    }
+
+    fn start_cluster(prepare: impl FnOnce(&Path), settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         programs::give_to_server_user(dir.path());
-        let cluster = Cluster::make(&dir.path().join("cluster"));
+        let mut cluster = Cluster::make(&dir.path().join("cluster"));
+        cluster.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         prepare(&cluster.dir);
         cluster.start();
         Self { cluster, _dir: dir }

@@ -46,6 +46,7 @@ impl Host for RunState {
         caps.result_bytes_max = caps.result_bytes_max.min(for_result / RESULT_MEMORY_PER_BYTE);
         let visitor = self.visitor();
         let trace = self.context.trace.clone();
+        self.use_database();
         let began = Instant::now();
         self.is_waiting = true;
         let before = self.queued.len();

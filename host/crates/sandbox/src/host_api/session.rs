@@ -125,6 +125,7 @@ impl RunState {
         let mut session = self.context.session.clone();
         change(&mut session, &self.context.limits)?;
         if let (Some(crm), Some(identity)) = (&self.context.crm, session.new_owner()) {
+            self.use_database();
             let now_ms = self.context.clock.now_ms();
             let (from, to) = (identity.email_owner(), &identity.customer_id);
             let adopted = crm.adopt_customer(&from, to, &mut self.queued, now_ms).await;
@@ -144,6 +145,7 @@ impl RunState {
     async fn open_token(&mut self, token: &str) -> Result<HandedOver, HandoffRefusal> {
         let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
         count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
+        self.use_database();
         handoff.take(token, self.context.clock.now_ms()).await
     }
 }

@@ -18,8 +18,12 @@ type Waiting = BoxFuture<'static, Option<Slot>>;
 
 /// Sends a request. It gets a sandbox, waits, or is rejected.
 fn send(slots: &Slots, brand: &'static str) -> Waiting {
+    send_kind(slots, brand, RunKind::Plain)
+}
+
+fn send_kind(slots: &Slots, brand: &'static str, kind: RunKind) -> Waiting {
     let slots = slots.clone();
-    let mut waiting: Waiting = Box::pin(async move { slots.take(brand, 10).await });
+    let mut waiting: Waiting = Box::pin(async move { slots.take(brand, kind, 10).await });
     if let Some(done) = (&mut waiting).now_or_never() {
         return Box::pin(async move { done });
     }
@@ -60,7 +64,7 @@ async fn rejects_requests_beyond_the_queue() {
     let slots = slots(1, 2);
     let _running = slot(&mut send(&slots, "a"));
     let _line = [send(&slots, "a"), send(&slots, "a")];
-    assert!(slots.is_full_for("a"));
+    assert!(slots.is_full_for("a", RunKind::Plain));
     assert!(is_rejected(&mut send(&slots, "a")));
     assert_eq!(slots.usage().waiting, 2);
 }
@@ -110,7 +114,7 @@ async fn one_brand_never_runs_all_sandboxes() {
     assert_eq!((slots.usage().running, slots.usage().waiting), (96, 104));
     // Others need not wait, although requests wait.
     let guests: Vec<_> = (0..8).map(|_| slot(&mut send(&slots, "guest"))).collect();
-    assert!(!slots.is_full_for("guest"));
+    assert!(!slots.is_full_for("guest", RunKind::Plain));
     // A sandbox of the flood that becomes free stays free until the flood runs few enough.
     running.pop();
     assert!(answer(&mut flood[0]).is_pending());
@@ -136,7 +140,7 @@ async fn flood_displaces_its_own_requests() {
     let slots = slots(1, 3);
     let running = slot(&mut send(&slots, "flood"));
     let mut flood: Vec<_> = (0..3).map(|_| send(&slots, "flood")).collect();
-    assert!(slots.is_full_for("flood") && !slots.is_full_for("guest"));
+    assert!(slots.is_full_for("flood", RunKind::Plain) && !slots.is_full_for("guest", RunKind::Plain));
     let mut guest = send(&slots, "guest");
     assert!(is_rejected(&mut flood[2]), "the newest request of the flood made room");
     assert!(answer(&mut flood[1]).is_pending());
@@ -170,7 +174,7 @@ async fn requests_wait_for_memory_as_for_a_sandbox() {
     let mut third = send(&slots, "b");
     assert!(answer(&mut second).is_pending(), "10 + 6 + 10 bytes do not fit into 25");
     assert!(answer(&mut third).is_pending());
-    assert!(slots.is_full_for("a"));
+    assert!(slots.is_full_for("a", RunKind::Plain));
     assert_eq!((slots.usage().running, slots.usage().waiting), (1, 2));
     // Any work that releases memory lets the next request run: the brand with the fewest sandboxes.
     drop(other_work);
@@ -197,4 +201,51 @@ async fn memory_for_a_request_that_stopped_waiting_goes_to_the_next() {
     drop(first);
     drop(slot(&mut next));
     assert_eq!((slots.usage().waiting, memory.usage().reserved), (0, 0));
+}
+
+#[tokio::test]
+async fn runs_that_wait_for_the_database_leave_half_of_the_sandboxes() {
+    let slots = slots(8, 8);
+    let database = |slots: &Slots| send_kind(slots, "a", RunKind::Database);
+    let mut running: Vec<_> = (0..4).map(|_| slot(&mut database(&slots))).collect();
+    let mut waiting: Vec<_> = (0..4).map(|_| database(&slots)).collect();
+    assert!(waiting.iter_mut().all(|request| answer(request).is_pending()), "four sandboxes are free");
+    assert!(slots.is_full_for("a", RunKind::Database) && !slots.is_full_for("a", RunKind::Plain));
+    assert!(is_rejected(&mut database(&slots)), "their part of the queue is full");
+    let first = slot(&mut send(&slots, "a"));
+    let _second = slot(&mut send(&slots, "a"));
+    let mut third = send(&slots, "a");
+    assert!(answer(&mut third).is_pending(), "a quarter is left for other brands");
+    drop(first);
+    let _third = slot(&mut third);
+    assert!(answer(&mut waiting[0]).is_pending(), "a request that came later runs first");
+    drop(running.pop());
+    let _next = slot(&mut waiting[0]);
+    assert!(answer(&mut waiting[1]).is_pending());
+}
+
+#[tokio::test]
+async fn a_run_counts_from_its_first_use_of_the_database() {
+    let slots = slots(8, 8);
+    let running: Vec<_> = (0..4).map(|_| slot(&mut send(&slots, "a"))).collect();
+    for run in &running {
+        run.use_database();
+        run.use_database();
+    }
+    let mut database = send_kind(&slots, "a", RunKind::Database);
+    assert!(answer(&mut database).is_pending());
+    drop(running);
+    drop(slot(&mut database));
+    let state = slots.queue.state.lock();
+    assert_eq!((state.free, state.database, state.waiting, state.database_waiting), (8, 0, 0, 0));
+    assert_eq!(state.database_bytes, 0);
+}
+
+#[tokio::test]
+async fn runs_that_wait_for_the_database_leave_half_of_the_memory() {
+    let slots = with_memory(100, 100, &Memory::new(100));
+    let database = |slots: &Slots| send_kind(slots, "a", RunKind::Database);
+    let _running: Vec<_> = (0..5).map(|_| slot(&mut database(&slots))).collect();
+    assert!(answer(&mut database(&slots)).is_pending());
+    let _plain = slot(&mut send(&slots, "a"));
 }

@@ -24,12 +24,17 @@ async fn healthz() -> HttpResponse {
 }
 
 /// Tells load balancers whether to send visitors to this host. Fails while the host is shutting down.
-/// Succeeds when the database does not answer, because the host serves pages without it.
+/// Succeeds when the database does not answer, because the host serves pages without it; the text
+/// then says so.
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
-    match state.app.stopping.load(Ordering::Relaxed) {
-        true => HttpResponse::ServiceUnavailable().content_type(TEXT).body("stopping\n"),
-        false => HttpResponse::Ok().content_type(TEXT).body("ready\n"),
+    if state.app.stopping.load(Ordering::Relaxed) {
+        return HttpResponse::ServiceUnavailable().content_type(TEXT).body("stopping\n");
     }
+    let text = match state.app.store.outage() {
+        Some(why) => format!("ready without the database: {why}\n"),
+        None => "ready\n".to_owned(),
+    };
+    HttpResponse::Ok().content_type(TEXT).body(text)
 }
 
 async fn metrics(state: web::Data<AdminState>) -> HttpResponse {

@@ -20,6 +20,7 @@ pub(super) use self::load::{ENTRIES, HELD, LINE};
 
 use super::PostgresStore;
 use super::batch::{Batch, Param, bytes, execute, int, query, text, texts};
+use super::database::Database;
 use super::usage::{UsageSlot, WriteContext};
 use super::{decode, job_queue, migrate};
 use crate::error::{CrmSqlError, SqlError};
@@ -83,21 +84,16 @@ impl CrmStore for PostgresStore {
         brand: &str,
         schema: CrmSchema,
     ) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        let brand = brand.to_owned();
-        self.database.run_within(migrate::WAIT, move |conn| {
-            Box::pin(async move {
-                Batch::begin().plain(schema::LOCK).run(conn).await?;
-                let mut sentences = Vec::new();
-                for declared in &schema.entities {
-                    let stored = schema::load(conn, Batch::new(), &brand, &declared.slug).await?;
-                    let steps = plan(stored.as_ref(), declared);
-                    schema::write(conn, &brand, steps.iter().map(|step| &step.write)).await?;
-                    sentences.extend(steps.into_iter().map(|step| step.sentence));
-                }
-                execute(conn, "COMMIT").await?;
-                Ok(sentences)
-            })
-        })
+        match self.declared.keep(brand, schema) {
+            Some(schema) => {
+                let brand = brand.to_owned();
+                self.database.run_within(migrate::WAIT, move |conn| {
+                    Box::pin(async move { apply_declared(conn, &brand, &schema).await })
+                })
+            }
+            // The host has not reached the server yet.
+            None => Box::pin(async { Ok(Vec::new()) }),
+        }
     }
 
     fn ensure_entity(
@@ -292,6 +288,37 @@ impl CrmStore for PostgresStore {
             })
         })
     }
+}
+
+/// Applies a schema before other calls may use the database.
+pub(super) async fn apply_schema(
+    database: &Database,
+    brand: &str,
+    schema: CrmSchema,
+) -> Result<(), StoreError> {
+    let owned = brand.to_owned();
+    let applying: BoxFuture<'_, Result<Vec<String>, StoreError>> = database
+        .run_first(migrate::WAIT, move |conn| {
+            Box::pin(async move { apply_declared(conn, &owned, &schema).await })
+        });
+    for change in applying.await? {
+        tracing::info!(brand, "crm: {change}");
+    }
+    Ok(())
+}
+
+/// Applies a schema in one transaction. Returns a sentence for each change.
+async fn apply_declared(conn: &Client, brand: &str, schema: &CrmSchema) -> Result<Vec<String>, SqlError> {
+    Batch::begin().plain(schema::LOCK).run(conn).await?;
+    let mut sentences = Vec::new();
+    for declared in &schema.entities {
+        let stored = schema::load(conn, Batch::new(), brand, &declared.slug).await?;
+        let steps = plan(stored.as_ref(), declared);
+        schema::write(conn, brand, steps.iter().map(|step| &step.write)).await?;
+        sentences.extend(steps.into_iter().map(|step| step.sentence));
+    }
+    execute(conn, "COMMIT").await?;
+    Ok(sentences)
 }
 
 /// Moves the entries of one entity from one reference to the other. Returns their number.

@@ -29,7 +29,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
 /// Applies the missing migrations in one transaction.
 pub(super) async fn apply(database: &Database) -> Result<(), SqlError> {
     let applying: BoxFuture<'_, Result<_, StoreError>> =
-        database.run_within(WAIT, |conn| Box::pin(apply_list(conn, MIGRATIONS)));
+        database.run_first(WAIT, |conn| Box::pin(apply_list(conn, MIGRATIONS)));
     for name in applying.await? {
         tracing::info!(migration = name, "applied to the database");
     }

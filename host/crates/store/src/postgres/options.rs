@@ -60,7 +60,7 @@ impl PostgresOptions {
             tls: tls.connector()?,
             connections_max: 16,
             connect_ms_max: 3_000,
-            wait_ms_max: 3_000,
+            wait_ms_max: 5_000,
             call_ms_max: 5_000,
         })
     }

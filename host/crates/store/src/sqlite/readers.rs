@@ -1,13 +1,21 @@
 //! The pool of connections that read.
 
+use std::time::{Duration, Instant};
+
 use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolError, Runtime, Timeouts};
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
-use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault};
+use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault, database_time};
 
 use super::{SqliteOptions, connection};
 use crate::error::CallError;
+
+/// How long the next call of a request may take.
+pub(super) fn time_left() -> Result<Duration, StoreError> {
+    let left = database_time::left().unwrap_or(Duration::MAX);
+    if left.is_zero() { Err(StoreError::Unavailable(NoAnswer::TimeUsedUp)) } else { Ok(left) }
+}
 
 /// The pool, and the runtime that its connections belong to.
 pub(super) struct Readers {
@@ -51,14 +59,21 @@ impl Readers {
     {
         let (pool, runtime) = (self.pool.clone(), self.runtime.clone());
         Box::pin(async move {
+            let limit = time_left()?;
+            let began = Instant::now();
             let task = runtime.spawn(async move {
                 let conn = pool.get().await.map_err(|error| no_connection(&error))?;
                 let asked = conn.interact(ask).await;
                 Ok(asked
                     .map_err(|error| StoreError::Failed(StoreFault::ReadNotFinished(Cause::of(error))))??)
             });
+            // The read goes on, but nobody waits for it.
+            let done = tokio::time::timeout(limit, task).await;
+            database_time::spend(began.elapsed());
+            let done =
+                done.map_err(|_| StoreError::Unavailable(NoAnswer::TimedOut { ms: limit.as_millis() }))?;
             // A runtime that is shutting down cancels the task.
-            task.await.map_err(|error| StoreError::Unavailable(Cause::of(error).into()))?
+            done.map_err(|error| StoreError::Unavailable(Cause::of(error).into()))?
         })
     }
 

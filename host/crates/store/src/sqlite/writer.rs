@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault};
+use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault, database_time};
 
 use self::batch::{QueuedWrite, WriteJob};
+use super::readers::time_left;
 use crate::error::CallError;
 
 /// Writes in the queue. A caller that finds it full waits for a place.
@@ -31,6 +32,8 @@ enum Message {
     Write {
         job: Box<dyn WriteJob>,
         since: Instant,
+        /// How long it may wait until it is started.
+        wait_max: Duration,
     },
     /// Write what is queued, then end.
     Close,
@@ -68,9 +71,12 @@ impl Writer {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             let job = Box::new(QueuedWrite { write, answer });
-            let message = Message::Write { job, since: Instant::now() };
+            let since = Instant::now();
+            let message = Message::Write { job, since, wait_max: time_left()? };
             queue.send(message).await.map_err(|_| closed())?;
-            answered.await.map_err(|_| StoreError::Failed(StoreFault::WriteLost))?
+            let answer = answered.await;
+            database_time::spend(since.elapsed());
+            answer.map_err(|_| StoreError::Failed(StoreFault::WriteLost))?
         })
     }
 
@@ -93,7 +99,7 @@ fn serve(conn: Connection, mut queue: mpsc::Receiver<Message>, wait_max: Duratio
         let mut jobs = Vec::new();
         while let Some(message) = next {
             match message {
-                Message::Write { job, since } if since.elapsed() > wait_max => {
+                Message::Write { job, since, wait_max: own } if since.elapsed() > wait_max.min(own) => {
                     job.fail(StoreError::Unavailable(NoAnswer::WaitedTooLong));
                 }
                 Message::Write { job, .. } => jobs.push(job),

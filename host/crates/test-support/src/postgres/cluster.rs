@@ -18,6 +18,8 @@ pub(super) const USER: &str = "sluice";
 pub(super) struct Cluster {
     pub(super) dir: PathBuf,
     pub(super) port: u16,
+    /// Settings of the server, such as `max_connections=10`.
+    pub(super) settings: Vec<String>,
     /// The main process, if this test started it.
     process: Mutex<Option<Child>>,
 }
@@ -35,7 +37,7 @@ impl Cluster {
 
     /// A cluster that exists.
     pub(super) fn of(dir: PathBuf, port: u16) -> Self {
-        Self { dir, port, process: Mutex::new(None) }
+        Self { dir, port, settings: Vec::new(), process: Mutex::new(None) }
     }
 
     /// Starts the server and waits until it answers. A server that ends at once is started again:
@@ -62,6 +64,10 @@ impl Cluster {
         postgres.arg("-p").arg(self.port.to_string());
         for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "max_wal_size=8GB"]
         {
+            postgres.args(["-c", setting]);
+        }
+        // The last of several values counts.
+        for setting in &self.settings {
             postgres.args(["-c", setting]);
         }
         *self.process.lock() = Some(start(&mut postgres, log));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use sluice_kit::database_time;
 use sluice_test_support::postgres::OwnServer;
 
 use super::*;
@@ -145,4 +146,88 @@ async fn a_write_that_waits_too_long_for_a_lock_fails() {
     }
     assert!(holder.join().unwrap().status.success());
     assert_eq!(read(&store, "a").await, Ok(Some(json!(1))), "the write that timed out must not happen later");
+}
+
+/// Three hosts may open 30 connections, and the server accepts 10.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_wait_for_a_connection_if_the_server_accepts_no_more() {
+    let server = OwnServer::start_with(&["max_connections=10", "superuser_reserved_connections=0"]);
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        let mut options = PostgresOptions::parse(&server.url()).unwrap();
+        (options.connections_max, options.wait_ms_max, options.call_ms_max) = (10, 60_000, 60_000);
+        stores.push(Arc::new(PostgresStore::open(options).await.unwrap()));
+    }
+    with_leads(&stores[0]).await;
+    let clients: Vec<_> = (0..90)
+        .map(|client| {
+            let store = stores[client % 3].clone();
+            tokio::spawn(async move {
+                for n in 0..5 {
+                    write(&store, &[(&format!("k{client}"), json!(n))]).await.unwrap();
+                    assert_eq!(read(&store, &format!("k{client}")).await, Ok(Some(json!(n))));
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_waits_for_the_database_only_so_long_in_all() {
+    let (server, store) = own(|_| {}).await;
+    write(&store, &[("a", json!(1))]).await.unwrap();
+    server.signal("STOP");
+    database_time::limited(Duration::from_millis(500), async {
+        let message = |hung: Result<_, CrmFault>| hung.unwrap_err().to_string();
+        assert!(message(read(&store, "a").await).contains("within"), "the first call waits");
+        for _ in 0..5 {
+            assert!(message(read(&store, "a").await).contains("has used up its time"));
+        }
+        database_time::begin_commit();
+        let commit = message(read(&store, "a").await);
+        assert!(!commit.contains("has used up its time"), "the commit has a time of its own: {commit}");
+    })
+    .await;
+    server.signal("CONT");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_fail_at_once_while_the_server_hangs_until_a_probe_succeeds() {
+    let (server, store) = own(|options| options.call_ms_max = 60_000).await;
+    write(&store, &[("a", json!(1))]).await.unwrap();
+    server.signal("STOP");
+    let waiting = read(&store, "a").await;
+    let why = store.outage().unwrap();
+    assert!(waiting.unwrap_err().to_string().ends_with(&why), "a probe failed before the call's own limit");
+    assert!(read(&store, "a").await.unwrap_err().to_string().ends_with(&why));
+    server.signal("CONT");
+    let back = Instant::now();
+    while read(&store, "a").await != Ok(Some(json!(1))) {
+        assert!(back.elapsed() < RECOVERY_MAX, "the breaker does not close");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(store.outage(), None);
+}
+
+/// A call that waits for a lock must not make the others fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_call_does_not_open_the_breaker() {
+    let (server, store) = own(|_| {}).await;
+    write(&store, &[("a", json!(1))]).await.unwrap();
+    let url = server.url();
+    let holder = std::thread::spawn(move || {
+        let sql = "BEGIN; LOCK TABLE crm_value IN EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT";
+        std::process::Command::new("psql").args(["-XAtqd", &url, "-c", sql]).output().unwrap()
+    });
+    while server.sql("SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation'")
+        == "0"
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    write(&store, &[("a", json!(2))]).await.unwrap();
+    assert_eq!(store.outage(), None);
+    assert!(holder.join().unwrap().status.success());
 }

@@ -1,0 +1,58 @@
+//! PostgreSQL hangs: it accepts connections and does not answer.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sluice_test_support::postgres::OwnServer;
+
+use super::host;
+use crate::harness::{Request, TestSite};
+
+const READ: &str = "<script scope=\"backend\">
+    let caught = 0;
+    for (let n = 0; n < 6; n++) {
+        try { getCrmField({ slug: 'leads', referenceId: '1', fieldKey: 'a' }); } catch { caught++; }
+    }
+    response.json(caught);
+</script>";
+
+/// More visitors than sandboxes ask for a page that reads from the database.
+#[test]
+fn pages_without_a_database_call_are_served_while_the_database_hangs() {
+    const SANDBOXES: usize = 8;
+    const VISITORS: usize = 40;
+    let database = OwnServer::start();
+    let site = TestSite::with(&[
+        ("pages/read.html", READ),
+        ("pages/plain.html", "<script scope=\"backend\">response.json('plain')</script>"),
+        ("crm.toml", "[[entity]]\nslug = 'leads'\n"),
+    ]);
+    site.write("sluice.toml", &format!("[limits.max]\nconcurrent_runs = {SANDBOXES}\n"));
+    let server = host(site.path(), &database.url());
+    let get = |path: &str| Request::get(path).send(server.address).body;
+    assert_eq!((get("/read").as_str(), get("/plain").as_str()), ("0", r#""plain""#));
+
+    database.signal("STOP");
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..VISITORS {
+            scope.spawn(|| {
+                let caught = get("/read");
+                answered.fetch_add(1, Ordering::SeqCst);
+                assert!(caught == "6" || caught.contains("Too busy"), "{caught}");
+            });
+        }
+        let is_taken = || server.metric("sluice_sandbox_waiting", &[]) >= 1.0;
+        server
+            .wait_until("visitors wait for a sandbox", || is_taken() || answered.load(Ordering::SeqCst) > 0);
+        assert_eq!(get("/plain"), r#""plain""#);
+        let running = server.metric("sluice_sandbox_running", &[]);
+        assert!(running < SANDBOXES as f64, "{running} run, which leaves none for other pages");
+    });
+    server.wait_until("the host notices", || server.metric("sluice_database_available", &[]) == 0.0);
+    assert!(Request::get("/readyz").send(server.admin_address).body.contains("without the database"));
+    assert_eq!((get("/read").as_str(), get("/plain").as_str()), ("6", r#""plain""#));
+
+    database.signal("CONT");
+    server.wait_until("the database is found again", || get("/read") == "0");
+    assert_eq!(Request::get("/readyz").send(server.admin_address).body, "ready\n");
+}

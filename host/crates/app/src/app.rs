@@ -39,13 +39,13 @@ use sluice_telemetry::metrics::{BrandState, MemoryUsage, Metrics};
 use sluice_telemetry::process;
 use sluice_text::printable::printable;
 
-use crate::job_metrics;
 use crate::load::{self as loading, Live, LoadContext, LoadError, ReloadReport};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::reloads::Reloads;
 use crate::request::PageRequest;
 use crate::response::Reply;
 use crate::settings::Settings;
+use crate::{job_metrics, pool_metrics};
 use service::Service;
 
 /// How often, and with which pauses, a start looks whether an empty database gets contents.
@@ -231,6 +231,7 @@ impl App {
         executions.flush().await;
         executions.observe(&telemetry.meter());
         job_metrics::watch(&telemetry.meter(), Arc::clone(&store));
+        pool_metrics::observe(&telemetry.meter(), &store);
         let slots = sandbox.slots.clone();
         Metrics::observe_sandboxes(&telemetry.meter(), move || slots.usage());
         // Without requests, the process takes what it takes now.

@@ -10,6 +10,7 @@ mod job_metrics;
 pub mod jobs;
 pub mod load;
 pub mod observe;
+mod pool_metrics;
 pub mod reload;
 mod reloads;
 pub mod request;

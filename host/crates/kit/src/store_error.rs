@@ -63,7 +63,7 @@ pub enum NoAnswer {
     #[error("no connection for reading: {0}")]
     NoReader(Cause),
     /// All connections of this host were in use for too long.
-    #[error("all connections of this host were in use for too long")]
+    #[error("all connections of this host (database.connections_max) were in use for too long")]
     AllInUse,
     /// A connection was not opened in time.
     #[error("no connection could be opened in time")]
@@ -74,6 +74,12 @@ pub enum NoAnswer {
     /// The request's calls have taken all of their time.
     #[error("the request has used up its time for the database (database.request_wait)")]
     TimeUsedUp,
+    /// All connections for reading were in use for too long.
+    #[error("all connections for reading were in use for {ms} ms")]
+    AllReadersInUse {
+        /// How long the call waited.
+        ms: u64,
+    },
     /// The write's turn came too late.
     #[error("a write waited too long and was not started")]
     WaitedTooLong,

@@ -13,6 +13,7 @@ mod contract;
 #[cfg(test)]
 mod crm_calls;
 mod error;
+mod health;
 pub mod location;
 pub mod postgres;
 pub mod sqlite;
@@ -25,6 +26,19 @@ use sluice_session::{SessionStore, TokenStore};
 
 use transfer::TransferStore;
 
+/// The connections of a database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// Connections that may be open.
+    pub limit: usize,
+    /// Connections that are open.
+    pub open: usize,
+    /// Connections that a call uses.
+    pub in_use: usize,
+    /// Calls that wait for a connection.
+    pub waiting: usize,
+}
+
 /// One database with everything in it. Used as `Arc<dyn Store>`.
 pub trait Store: SessionStore + CrmDatabase + TokenStore + RateStore + BrowseStore + TransferStore {
     /// Finishes the work that was started, then closes the database. Later calls fail with
@@ -35,4 +49,8 @@ pub trait Store: SessionStore + CrmDatabase + TokenStore + RateStore + BrowseSto
     fn outage(&self) -> Option<String> {
         None
     }
+
+    /// How many connections are in use, at this moment. With SQLite, these are the connections that
+    /// read.
+    fn pool_usage(&self) -> PoolUsage;
 }

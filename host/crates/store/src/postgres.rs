@@ -38,7 +38,7 @@ pub use self::options::{PostgresOptions, UrlError};
 pub use self::tls::{CertificateError, TlsError};
 
 use self::database::Database;
-use super::Store;
+use super::{PoolUsage, Store};
 
 /// A starting host waits this long for the server before it starts without it.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -155,6 +155,10 @@ impl Store for PostgresStore {
 
     fn outage(&self) -> Option<String> {
         self.database.outage()
+    }
+
+    fn pool_usage(&self) -> PoolUsage {
+        self.database.pool_usage()
     }
 }
 

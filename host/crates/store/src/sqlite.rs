@@ -28,7 +28,7 @@ pub use self::backup::{BackupError, backup};
 
 use self::readers::Readers;
 use self::writer::Writer;
-use super::Store;
+use super::{PoolUsage, Store};
 use crate::error::SqlError;
 
 /// Where the database is and how it is used.
@@ -93,6 +93,10 @@ impl Store for SqliteStore {
             self.writer.close().await;
             self.readers.close();
         })
+    }
+
+    fn pool_usage(&self) -> PoolUsage {
+        self.readers.pool_usage()
     }
 }
 

@@ -5,7 +5,6 @@
 //! others. The probe is repeated until the server answers, and that closes the breaker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -15,7 +14,6 @@ use sluice_kit::{Cause, NoAnswer, StoreError};
 #[derive(Clone, Debug)]
 pub(super) struct Outage {
     why: Cause,
-    since: Instant,
 }
 
 impl Outage {
@@ -68,7 +66,7 @@ impl Breaker {
             }
             None => {
                 tracing::error!("the database does not answer ({why}); calls fail at once until it does");
-                *outage = Some(Outage { why, since: Instant::now() });
+                *outage = Some(Outage { why });
                 true
             }
         })
@@ -76,14 +74,7 @@ impl Breaker {
 
     /// Lets calls use the server again.
     pub(super) fn close(&self) {
-        self.outage.send_if_modified(|outage| match outage.take() {
-            Some(outage) => {
-                let seconds = outage.since.elapsed().as_secs();
-                tracing::info!(seconds, "the database answers again");
-                true
-            }
-            None => false,
-        });
+        self.outage.send_if_modified(|outage| outage.take().is_some());
     }
 
     /// Returns true if no probe is running. The caller then begins one.

@@ -1,9 +1,10 @@
 //! The connections, and the work that runs on them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Status};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
@@ -18,7 +19,9 @@ use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault, database_ti
 use super::PostgresOptions;
 use super::batch::execute;
 use super::breaker::Breaker;
+use crate::PoolUsage;
 use crate::error::CallError;
+use crate::health::Health;
 
 /// How long a request to cancel a query may take.
 const CANCEL_MAX: Duration = Duration::from_secs(2);
@@ -48,11 +51,14 @@ struct Shared {
     /// A call needs a place before it may use a connection. There are as many as connections that
     /// may be open, and fewer while the server accepts no more.
     places: Arc<Semaphore>,
+    /// How many calls wait for a place or a connection.
+    waiting: AtomicUsize,
     server: Config,
     tls: MakeRustlsConnect,
     runtime: Handle,
     running: TaskTracker,
     breaker: Breaker,
+    health: Health,
     wait_max: Duration,
     call_max: Duration,
 }
@@ -101,11 +107,13 @@ impl Database {
         let shared = Arc::new(Shared {
             pool,
             places: Arc::new(Semaphore::new(connections_max)),
+            waiting: AtomicUsize::new(0),
             server,
             tls,
             runtime,
             running: TaskTracker::new(),
             breaker: Breaker::new(),
+            health: Health::of("the database answers"),
             wait_max: options.wait_max(),
             call_max: options.call_max(),
         });
@@ -168,8 +176,20 @@ impl Database {
         })
     }
 
+    /// How many connections are in use.
+    pub(super) fn pool_usage(&self) -> PoolUsage {
+        let Status { max_size, size, available, .. } = self.shared.pool.status();
+        PoolUsage {
+            limit: max_size,
+            open: size,
+            in_use: size.saturating_sub(available),
+            waiting: self.shared.waiting.load(Ordering::Relaxed),
+        }
+    }
+
     /// Makes calls fail at once, until [`resume`](Self::resume).
     pub(super) fn suspend(&self, why: Cause) {
+        self.shared.health.note(true);
         self.shared.breaker.begin_probe();
         self.shared.breaker.open(why);
     }
@@ -177,6 +197,7 @@ impl Database {
     /// Ends what [`suspend`](Self::suspend) began.
     pub(super) fn resume(&self) {
         self.shared.breaker.close();
+        self.shared.health.note(false);
         self.shared.breaker.end_probe();
     }
 
@@ -229,15 +250,22 @@ impl Shared {
         E: CallError,
     {
         let began = Instant::now();
-        let (conn, place) = self.connection(began + limits.wait).await?;
-        let left = limits.total.saturating_sub(began.elapsed());
-        let lease = Lease { conn: Some(conn), tls: self.tls.clone(), _place: place };
-        lease.run(limits.work.min(left), work).await
+        let done: Result<T, E> = match self.connection(began + limits.wait).await {
+            Ok((conn, place)) => {
+                let left = limits.total.saturating_sub(began.elapsed());
+                let lease = Lease { conn: Some(conn), tls: self.tls.clone(), _place: place };
+                lease.run(limits.work.min(left), work).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.health.note(done.as_ref().is_err_and(CallError::is_of_store));
+        done
     }
 
     /// A connection that no other work uses. If all are in use, or the server accepts no more, the
     /// call waits for one until the time `until`.
     async fn connection(&self, until: Instant) -> Result<(Object, OwnedSemaphorePermit), StoreError> {
+        let _waiting = Waiting::enter(&self.waiting);
         loop {
             let place = timeout_at(until, Arc::clone(&self.places).acquire_owned()).await;
             let place = place.map_err(|_| StoreError::Unavailable(NoAnswer::AllInUse))?;
@@ -272,6 +300,7 @@ impl Shared {
                 if shared.running.is_closed() {
                     break;
                 }
+                shared.health.note(true);
                 if shared.breaker.open(why) {
                     // They may hang even when the server answers again.
                     drop(shared.pool.retain(|_, _| false));
@@ -279,6 +308,7 @@ impl Shared {
                 sleep(PROBE_EVERY).await;
             }
             shared.breaker.close();
+            shared.health.note(false);
             shared.breaker.end_probe();
         });
     }
@@ -314,6 +344,22 @@ impl Shared {
                 });
             }
         });
+    }
+}
+
+/// A call that waits. It counts until this is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

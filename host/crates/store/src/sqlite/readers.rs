@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolError, Runtime, Timeouts};
+use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolError, Runtime, Status, Timeouts};
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
 use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault, database_time};
 
 use super::{SqliteOptions, connection};
+use crate::PoolUsage;
 use crate::error::CallError;
 
 /// How long the next call of a request may take.
@@ -21,6 +22,7 @@ pub(super) fn time_left() -> Result<Duration, StoreError> {
 pub(super) struct Readers {
     pool: Pool,
     runtime: Handle,
+    wait_ms_max: u64,
 }
 
 impl Readers {
@@ -43,7 +45,13 @@ impl Readers {
             }))
             .build()
             .map_err(|error| failed(&error))?;
-        Ok(Self { pool, runtime })
+        Ok(Self { pool, runtime, wait_ms_max: options.wait_ms_max })
+    }
+
+    /// How many connections are in use.
+    pub(super) fn pool_usage(&self) -> PoolUsage {
+        let Status { max_size, size, available, waiting } = self.pool.status();
+        PoolUsage { limit: max_size, open: size, in_use: size.saturating_sub(available), waiting }
     }
 
     /// Runs `ask` on a connection, off the caller's thread. `ask` runs in a task of its own,
@@ -57,12 +65,12 @@ impl Readers {
         T: Send + 'static,
         E: CallError,
     {
-        let (pool, runtime) = (self.pool.clone(), self.runtime.clone());
+        let (pool, runtime, wait_ms_max) = (self.pool.clone(), self.runtime.clone(), self.wait_ms_max);
         Box::pin(async move {
             let limit = time_left()?;
             let began = Instant::now();
             let task = runtime.spawn(async move {
-                let conn = pool.get().await.map_err(|error| no_connection(&error))?;
+                let conn = pool.get().await.map_err(|error| no_connection(&error, wait_ms_max))?;
                 let asked = conn.interact(ask).await;
                 Ok(asked
                     .map_err(|error| StoreError::Failed(StoreFault::ReadNotFinished(Cause::of(error))))??)
@@ -91,8 +99,12 @@ impl Drop for Readers {
     }
 }
 
-fn no_connection(error: &PoolError) -> StoreError {
-    StoreError::Unavailable(NoAnswer::NoReader(Cause::of(error)))
+fn no_connection(error: &PoolError, wait_ms_max: u64) -> StoreError {
+    StoreError::Unavailable(match error {
+        PoolError::Timeout(_) => NoAnswer::AllReadersInUse { ms: wait_ms_max },
+        PoolError::Closed => NoAnswer::Closed,
+        other => NoAnswer::NoReader(Cause::of(other)),
+    })
 }
 
 fn failed(error: &dyn std::error::Error) -> StoreError {

@@ -16,6 +16,7 @@ use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault, database_ti
 use self::batch::{QueuedWrite, WriteJob};
 use super::readers::time_left;
 use crate::error::CallError;
+use crate::health::Health;
 
 /// Writes in the queue. A caller that finds it full waits for a place.
 const QUEUE_WRITES_MAX: usize = 1_024;
@@ -26,6 +27,7 @@ const BATCH_WRITES_MAX: usize = 256;
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
     ended: watch::Receiver<()>,
+    health: Health,
 }
 
 enum Message {
@@ -52,7 +54,7 @@ impl Writer {
                 drop(running);
             })
             .map_err(|error| StoreError::Unavailable(Cause::of(error).into()))?;
-        Ok(Self { queue, ended })
+        Ok(Self { queue, ended, health: Health::of("the database takes changes") })
     }
 
     /// Runs `write` in a transaction. If it fails, all its changes are undone. If the returned
@@ -66,7 +68,7 @@ impl Writer {
         T: Send + 'static,
         E: CallError,
     {
-        let queue = self.queue.clone();
+        let (queue, health) = (self.queue.clone(), self.health.clone());
         let write = move |conn: &Connection| write(conn).map_err(E::from);
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
@@ -76,7 +78,10 @@ impl Writer {
             queue.send(message).await.map_err(|_| closed())?;
             let answer = answered.await;
             database_time::spend(since.elapsed());
-            answer.map_err(|_| StoreError::Failed(StoreFault::WriteLost))?
+            let done: Result<T, E> =
+                answer.unwrap_or_else(|_| Err(StoreError::Failed(StoreFault::WriteLost).into()));
+            health.note(done.as_ref().is_err_and(CallError::is_of_store));
+            done
         })
     }
 

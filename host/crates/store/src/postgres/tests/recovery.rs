@@ -8,6 +8,7 @@ use sluice_kit::database_time;
 use sluice_test_support::postgres::OwnServer;
 
 use super::*;
+use crate::error::SqlError;
 
 /// A test only waits this long if the pool does not recover. The integration tests prove, with a
 /// whole host, that five seconds are enough.
@@ -230,4 +231,34 @@ async fn a_slow_call_does_not_open_the_breaker() {
     write(&store, &[("a", json!(2))]).await.unwrap();
     assert_eq!(store.outage(), None);
     assert!(holder.join().unwrap().status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn says_in_plain_words_that_all_connections_are_in_use() {
+    let database = Database::create();
+    let mut options = PostgresOptions::parse(&database.url()).unwrap();
+    (options.connections_max, options.wait_ms_max, options.call_ms_max) = (1, 50, 60_000);
+    let store = Arc::new(PostgresStore::open(options).await.unwrap());
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let busy = store.database.run::<(), StoreError, _>(move |_| {
+        Box::pin(async move {
+            let _ = released.await;
+            Ok::<_, SqlError>(())
+        })
+    });
+    let busy: tokio::task::JoinHandle<Result<(), StoreError>> = tokio::spawn(busy);
+    while store.pool_usage().in_use == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.pool_usage(), PoolUsage { limit: 1, open: 1, in_use: 1, waiting: 0 });
+    let key = SessionKey { brand: "acme".to_owned(), id_hash: [1; 32] };
+    let why = store.load_session(key, 0).await.unwrap_err().to_string();
+    assert_eq!(
+        why,
+        "the database did not answer: all connections of this host (database.connections_max) were in use \
+         for too long"
+    );
+    release.send(()).unwrap();
+    busy.await.unwrap().unwrap();
+    assert_eq!(store.pool_usage().in_use, 0);
 }

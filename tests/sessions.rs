@@ -1,6 +1,6 @@
 //! Sessions across requests.
 
-use crate::harness::{Request, Server, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 #[test]
 fn concurrent_requests_keep_each_others_keys() {
@@ -287,4 +287,30 @@ fn login_decides_the_owner_of_session_and_crm_data() {
         owner(bob, None, Some(2)),
         "what bob left under his email is his id's now"
     );
+}
+
+#[test]
+fn bots_cannot_fill_the_database_or_log_customers_out() {
+    let page = "<script scope=\"backend\">
+        if (request.query.in) session.setCustomer({ email: request.query.in });
+        else session.set('seen', (session.get('seen') ?? 0) + 1);
+        response.json([getUser().email, session.get('seen')]);
+    </script>";
+    let site = TestSite::with(&[("pages/index.html", page)]);
+    site.write("brands/other/brand.toml", "domains = [\"other.test\"]\n");
+    site.write("brands/other/pages/index.html", page);
+    let server = ServerOptions::of(site.path()).env("SLUICE_SESSION__ROWS_MAX", "20").start();
+    let visit = |cookie: &str| Request::get("/").header("cookie", cookie).send(server.address);
+    let customer = server.get("localhost", "/?in=ann@example.com").session_cookie().unwrap();
+    let person = server.get("localhost", "/").session_cookie().unwrap();
+    assert_eq!(visit(&person).body, "[null,2]");
+    let other = server.get("other.test", "/").session_cookie().unwrap();
+    for _ in 0..100 {
+        server.get("localhost", "/");
+    }
+    server.wait_told("the brand had more sessions than session.rows_max");
+    assert_eq!(visit(&customer).body, r#"["ann@example.com",1]"#);
+    assert_eq!(visit(&person).body, "[null,3]", "a visitor who came back is not a bot");
+    let answer = Request::get("/").host("other.test").header("cookie", &other).send(server.address);
+    assert_eq!(answer.body, "[null,2]", "the other brand has a quota of its own");
 }

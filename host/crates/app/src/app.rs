@@ -222,6 +222,8 @@ impl App {
             store: Arc::clone(&store) as _,
             keys: Arc::new(keys),
             lifetime: config.session.lifetime,
+            unconfirmed_lifetime: config.session.unconfirmed_lifetime,
+            quota: config.session.quota(),
         };
         let executions = Arc::new(start_execution_log(config, places.log.clone())?);
         let mut observers: Vec<Arc<dyn Observer>> =
@@ -279,6 +281,8 @@ impl App {
             store: Arc::clone(&store) as _,
             keys: Arc::clone(&self.sessions.keys),
             lifetime: self.sessions.lifetime,
+            unconfirmed_lifetime: self.sessions.unconfirmed_lifetime,
+            quota: self.sessions.quota,
         };
         Self {
             live: ArcSwap::new(self.live()),

@@ -17,7 +17,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_server::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, web};
@@ -54,6 +54,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests that are in progress when the server stops may take this long to finish.
 const SHUTDOWN_SECONDS: u64 = 40;
 const CLEANUP_EVERY: Duration = Duration::from_secs(60);
+/// How often the sessions of each brand are counted, if that is quick, and if it is not.
+const SESSION_LIMIT_EVERY: Duration = Duration::from_secs(2);
+const SESSION_LIMIT_EVERY_MAX: Duration = Duration::from_secs(300);
 /// Rows that one statement of the clean-up deletes.
 const CLEANUP_ROWS: u32 = 500;
 
@@ -191,6 +194,7 @@ impl Running {
         let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
+        let session_limit = tokio::spawn(limit_sessions(Arc::clone(&app)));
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app)));
         tokio::spawn(async move {
             let request = stop.recv().await;
@@ -216,6 +220,7 @@ impl Running {
         });
         let (visitors, operators) = tokio::join!(visitors, join_all(operators));
         cleanup.abort();
+        session_limit.abort();
         reloads.abort();
         workers.stop().await;
         app.executions.flush().await;
@@ -337,6 +342,19 @@ async fn clean_up(app: Arc<App>) {
         in_batches("expired sessions", || app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
         in_batches("expired tokens", || app.store.delete_expired_tokens(now_ms(), CLEANUP_ROWS)).await;
         in_batches("expired rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
+    }
+}
+
+/// Keeps each brand within its quota of sessions. Counting reads every session, so the pauses are
+/// long in comparison: the database spends at most a fiftieth of its time on it.
+async fn limit_sessions(app: Arc<App>) {
+    loop {
+        let began = Instant::now();
+        if let Err(error) = app.sessions.quota.enforce(&*app.store).await {
+            tracing::warn!(%error, "sessions over the quota could not be deleted");
+        }
+        let pause = began.elapsed().saturating_mul(50);
+        tokio::time::sleep(pause.clamp(SESSION_LIMIT_EVERY, SESSION_LIMIT_EVERY_MAX)).await;
     }
 }
 

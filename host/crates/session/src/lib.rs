@@ -9,6 +9,7 @@
 pub mod cookie;
 mod customer;
 pub mod handoff;
+pub mod quota;
 pub mod rate;
 pub mod storage;
 mod store;
@@ -19,8 +20,8 @@ use serde_json::{Map, Value};
 
 pub use customer::{CustomerError, Identity};
 pub use store::{
-    Committed, RunCommit, SessionAddress, SessionChange, SessionCommit, SessionEdit, SessionKey, SessionRow,
-    SessionRowId, SessionStamp, SessionStore,
+    Committed, RunCommit, SessionAddress, SessionChange, SessionCommit, SessionEdit, SessionKey, SessionKind,
+    SessionRow, SessionRowId, SessionStamp, SessionStore, SessionUsage,
 };
 pub use token::{TokenStore, UsedToken};
 

@@ -11,8 +11,10 @@ use sluice_limits::Limits;
 
 use super::cookie::SessionId;
 use super::{Session, SessionChanges, SessionData};
+use crate::quota::SessionQuota;
 use crate::{
-    RunCommit, SessionChange, SessionCommit, SessionKey, SessionRow, SessionRowId, SessionStamp, SessionStore,
+    RunCommit, SessionAddress, SessionChange, SessionCommit, SessionKey, SessionKind, SessionRow,
+    SessionRowId, SessionStamp, SessionStore,
 };
 
 /// The row that a session was loaded from.
@@ -63,6 +65,10 @@ pub struct Sessions {
     pub keys: Arc<Keys>,
     /// How long a session lasts after its last login or logout.
     pub lifetime: Duration,
+    /// How long an anonymous visitor's session lasts until a request comes with its cookie.
+    pub unconfirmed_lifetime: Duration,
+    /// What each brand may store.
+    pub quota: SessionQuota,
 }
 
 impl Sessions {
@@ -80,7 +86,12 @@ impl Sessions {
         let key = SessionKey { brand: brand.to_owned(), id_hash: id.hash() };
         let Some(row) = self.store.load_session(key, now_ms).await? else { return Ok(Session::default()) };
         Ok(match open(&self.keys, brand, &row) {
-            Some(data) => Session::stored(data, Origin { row_id: row.row_id, id_hash: row.id_hash }),
+            Some(data) => {
+                if row.is_unconfirmed {
+                    self.confirm(brand, row.row_id).await;
+                }
+                Session::stored(data, Origin { row_id: row.row_id, id_hash: row.id_hash })
+            }
             None => {
                 tracing::warn!(
                     brand,
@@ -89,6 +100,15 @@ impl Sessions {
                 Session::default()
             }
         })
+    }
+
+    /// Keeps the session for its whole lifetime, because its cookie has come back.
+    async fn confirm(&self, brand: &str, row_id: SessionRowId) {
+        let at = SessionAddress { brand: brand.to_owned(), row_id };
+        // If this fails, the next request tries again.
+        if let Err(error) = self.store.confirm_session(at).await {
+            tracing::warn!(brand, %error, "a session could not be prolonged when its cookie came back");
+        }
     }
 
     /// Stores what one request changes, in one transaction: applies the session's changes to its
@@ -150,7 +170,12 @@ impl Sessions {
             row_id,
             loaded_by: session.origin.as_ref().map(|origin| origin.id_hash),
             changes: changes.clone(),
-            issue: id.as_ref().map(|id| (id.hash(), now_ms.saturating_add(millis(self.lifetime)))),
+            issue: id.as_ref().map(|id| Issued {
+                id_hash: id.hash(),
+                expires_at: now_ms.saturating_add(millis(self.lifetime)),
+                unconfirmed_expires_at: now_ms
+                    .saturating_add(millis(self.lifetime.min(self.unconfirmed_lifetime))),
+            }),
             limits: limits.clone(),
             left_out: Arc::clone(&left_out),
         };
@@ -180,6 +205,27 @@ impl PendingEdit {
     }
 }
 
+/// A new cookie id. Times are in Unix milliseconds.
+struct Issued {
+    id_hash: [u8; 32],
+    expires_at: i64,
+    /// When it expires if no request comes with the cookie.
+    unconfirmed_expires_at: i64,
+}
+
+impl Issued {
+    /// The change that stores `sealed` under the new id. `is_known`: a request came with a cookie.
+    fn change(self, sealed: Vec<u8>, data: &SessionData, is_known: bool) -> SessionChange {
+        let Self { id_hash, expires_at: until, unconfirmed_expires_at } = self;
+        let (kind, expires_at) = match (&data.identity, is_known) {
+            (Some(_), _) => (SessionKind::Customer, until),
+            (None, true) => (SessionKind::Anonymous, until),
+            (None, false) => (SessionKind::Unconfirmed { until }, unconfirmed_expires_at),
+        };
+        SessionChange::Issue { id_hash, sealed, expires_at, kind }
+    }
+}
+
 /// One request's changes, to be applied inside the write transaction.
 struct Edit {
     keys: Arc<Keys>,
@@ -188,8 +234,8 @@ struct Edit {
     /// The hash of the cookie id by which the session was loaded.
     loaded_by: Option<[u8; 32]>,
     changes: SessionChanges,
-    /// Hash of a new id, and when it expires in Unix milliseconds.
-    issue: Option<([u8; 32], i64)>,
+    /// The new id.
+    issue: Option<Issued>,
     limits: Limits,
     /// Receives the keys for which there was no room.
     left_out: Arc<OnceLock<Vec<String>>>,
@@ -208,7 +254,7 @@ impl Edit {
         // The closure runs at most once, so the cell is empty.
         let _ = self.left_out.set(data.apply_within(&self.changes, &self.limits));
         match (seal(&self.keys, &self.brand, self.row_id, &data), self.issue) {
-            (Ok(sealed), Some((id_hash, expires_at))) => SessionChange::Issue { id_hash, sealed, expires_at },
+            (Ok(sealed), Some(issued)) => issued.change(sealed, &data, self.loaded_by.is_some()),
             (Ok(sealed), None) => SessionChange::Write { sealed },
             (Err(error), _) => SessionChange::Fail(error),
         }

@@ -76,6 +76,54 @@ pub struct SessionRow {
     pub created_at: i64,
     /// Unix milliseconds. From then on the row is ignored.
     pub expires_at: i64,
+    /// Whether no request has come with the cookie of this session yet.
+    pub is_unconfirmed: bool,
+}
+
+/// Whose session a row is. Sessions that are over a brand's quota are deleted in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// A new visitor's, whose cookie has not come back yet. It may be a bot's, which sends no
+    /// cookies, so it is kept for a short time only.
+    Unconfirmed {
+        /// When the session expires once the cookie has come back, in Unix milliseconds.
+        until: i64,
+    },
+    /// An anonymous visitor's.
+    Anonymous,
+    /// That of a customer who is logged in.
+    Customer,
+}
+
+impl SessionKind {
+    /// The number by which databases sort the kinds.
+    pub fn rank(self) -> i16 {
+        match self {
+            Self::Unconfirmed { .. } => Self::UNCONFIRMED_RANK,
+            Self::Anonymous => 1,
+            Self::Customer => 2,
+        }
+    }
+
+    /// The rank of an unconfirmed session.
+    pub const UNCONFIRMED_RANK: i16 = 0;
+
+    /// What a database stores as the end of a confirmed session.
+    pub fn until(self) -> i64 {
+        match self {
+            Self::Unconfirmed { until } => until,
+            Self::Anonymous | Self::Customer => 0,
+        }
+    }
+}
+
+/// How many sessions there are, and how large their contents are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionUsage {
+    /// Sessions.
+    pub rows: u64,
+    /// The bytes of their sealed contents.
+    pub bytes: u64,
 }
 
 impl fmt::Debug for SessionRow {
@@ -107,6 +155,8 @@ pub enum SessionChange {
         sealed: Vec<u8>,
         /// Unix milliseconds.
         expires_at: i64,
+        /// Whose session it is from now on.
+        kind: SessionKind,
     },
     /// Deletes the row.
     Delete,
@@ -186,6 +236,17 @@ pub trait SessionStore: Send + Sync {
     /// current row, and no other commit changes the row in between. Fails with
     /// [`SessionError::TokenUsed`] if a token was used before, on any host.
     fn commit_run(&self, commit: RunCommit, now_ms: i64) -> BoxFuture<'_, Result<Committed, SessionError>>;
+
+    /// Keeps an unconfirmed session for as long as a session lasts. Other sessions stay as they are.
+    fn confirm_session(&self, at: SessionAddress) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// What each brand stores. Reads every row, so it is for the background.
+    fn session_usage(&self) -> BoxFuture<'_, Result<Vec<(String, SessionUsage)>, StoreError>>;
+
+    /// Deletes at most `rows_max` sessions of the brand, and returns what was deleted: unconfirmed
+    /// ones first, then those of anonymous visitors, then those of customers, each from the oldest.
+    fn evict_sessions(&self, brand: String, rows_max: u32)
+    -> BoxFuture<'_, Result<SessionUsage, StoreError>>;
 
     /// Deletes at most `rows_max` expired sessions, the longest expired first, and returns how
     /// many. A number below `rows_max` means that there are no more.

@@ -21,6 +21,7 @@ use sluice_limits::{LimitOverrides, SiteLimits};
 use sluice_page::OnError;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::memory_reset::MemoryResetChoice;
+use sluice_session::quota::SessionQuota;
 use sluice_session::rate::Rate;
 
 use crate::access::AccessRules;
@@ -294,11 +295,35 @@ pub struct SessionConfig {
     #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
     #[schemars(with = "DurationText")]
     pub lifetime: Duration,
+    /// How long the session of an anonymous visitor lasts until a second request comes with its
+    /// cookie. Bots that send no cookies leave no sessions behind for longer than that.
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "DurationText")]
+    pub unconfirmed_lifetime: Duration,
+    /// The number of sessions that each brand can store. If there are more, the oldest are deleted:
+    /// first those whose cookie has not come back, then those of anonymous visitors, then those of
+    /// customers.
+    pub rows_max: u64,
+    /// The bytes that the values of all sessions of a brand can take. If they take more, sessions are
+    /// deleted in the same order.
+    pub bytes_max: u64,
+}
+
+impl SessionConfig {
+    /// What each brand may store.
+    pub fn quota(&self) -> SessionQuota {
+        SessionQuota { rows_max: self.rows_max, bytes_max: self.bytes_max }
+    }
 }
 
 impl Default for SessionConfig {
     fn default() -> Self {
-        Self { lifetime: Duration::from_secs(3 * 60 * 60) }
+        Self {
+            lifetime: Duration::from_secs(3 * 60 * 60),
+            unconfirmed_lifetime: Duration::from_secs(10 * 60),
+            rows_max: 500_000,
+            bytes_max: 1 << 30,
+        }
     }
 }
 

@@ -38,7 +38,10 @@ macro_rules! contract_tests {
     ($backend:path) => {
         $crate::contract::contract_tests!(@ $backend, session: sessions_load_until_they_expire parallel_commits_are_all_kept
             a_new_id_replaces_the_old_one a_commit_after_login_finds_the_row
-            an_ended_session_stays_ended a_brand_cannot_reach_sessions_of_another expired_rows_are_deleted_in_batches);
+            an_ended_session_stays_ended a_brand_cannot_reach_sessions_of_another expired_rows_are_deleted_in_batches
+            an_unconfirmed_session_lasts_once_it_is_confirmed
+            a_full_brand_loses_its_oldest_anonymous_sessions_first
+            a_visitor_s_session_lasts_from_the_second_request_on);
         $crate::contract::contract_tests!(@ $backend, crm: values_are_stored_exactly reads_the_newest_entry_that_has_the_key
             force_writes_into_the_newest_entry several_fields_make_one_entry
             each_field_is_written_to_the_entry_that_has_it rejects_unknown_slugs

@@ -6,7 +6,7 @@ use sluice_crm::WriteInto::Holder;
 use sluice_crm::{Address, CapReached, CrmCaps, CrmFault, CrmWrite};
 use sluice_session::storage::SessionError;
 use sluice_session::{
-    RunCommit, SessionChange, SessionCommit, SessionKey, SessionRow, SessionRowId, UsedToken,
+    RunCommit, SessionChange, SessionCommit, SessionKey, SessionKind, SessionRow, SessionRowId, UsedToken,
 };
 
 use super::{NOW, OpenStore, leads, write};
@@ -16,7 +16,12 @@ const TOKEN: [u8; 16] = [7; 16];
 
 /// A login by token that queues a small and a large write. The session's cookie id is `id`.
 fn login(at: &Address, row_id: SessionRowId, id: u8) -> RunCommit {
-    let change = SessionChange::Issue { id_hash: [id; 32], sealed: vec![id], expires_at: NOW + 1_000 };
+    let change = SessionChange::Issue {
+        id_hash: [id; 32],
+        sealed: vec![id],
+        expires_at: NOW + 1_000,
+        kind: SessionKind::Customer,
+    };
     with_change(at, row_id, change)
 }
 

@@ -4,8 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use sluice_crm::QueuedWrites;
+use sluice_kit::keys::Keys;
+use sluice_session::cookie::SessionId;
+use sluice_session::quota::SessionQuota;
+use sluice_session::storage::Sessions;
 use sluice_session::{
-    RunCommit, SessionAddress, SessionChange, SessionEdit, SessionKey, SessionRowId, SessionStamp,
+    RunCommit, SessionAddress, SessionChange, SessionEdit, SessionKey, SessionKind, SessionRowId,
+    SessionStamp, SessionUsage,
 };
 
 use super::{NOW, OpenStore, brand};
@@ -27,7 +33,8 @@ async fn commit(store: &dyn Store, at: &SessionAddress, edit: SessionEdit) -> Op
 
 async fn issue(store: &dyn Store, at: &SessionAddress, id: u8, sealed: &[u8]) -> SessionStamp {
     let sealed = sealed.to_vec();
-    let change = SessionChange::Issue { id_hash: [id; 32], sealed, expires_at: NOW + HOUR };
+    let kind = SessionKind::Anonymous;
+    let change = SessionChange::Issue { id_hash: [id; 32], sealed, expires_at: NOW + HOUR, kind };
     let edit = Box::new(move |_: Option<&_>| change);
     commit(store, at, edit).await.unwrap()
 }
@@ -61,7 +68,8 @@ pub(crate) async fn sessions_load_until_they_expire(open: &OpenStore) {
     // A commit does not see the expired row and may replace it.
     let edit = Box::new(move |row: Option<&sluice_session::SessionRow>| {
         assert!(row.is_none());
-        SessionChange::Issue { id_hash: [2; 32], sealed: b"new".to_vec(), expires_at: late + HOUR }
+        let (sealed, kind) = (b"new".to_vec(), SessionKind::Anonymous);
+        SessionChange::Issue { id_hash: [2; 32], sealed, expires_at: late + HOUR, kind }
     });
     store.commit_run(RunCommit::of_session(at, edit), late).await.unwrap();
     assert_eq!(store.load_session(key(&brand, 1), NOW).await, Ok(None));
@@ -149,6 +157,7 @@ pub(crate) async fn a_brand_cannot_reach_sessions_of_another(open: &OpenStore) {
         id_hash: [9; 32],
         sealed: Vec::new(),
         expires_at: NOW + HOUR,
+        kind: SessionKind::Anonymous,
     });
     assert!(store.commit_run(RunCommit::of_session(other.clone(), take), NOW).await.is_err());
     let delete = Box::new(|_: Option<&_>| SessionChange::Delete);
@@ -166,6 +175,7 @@ pub(crate) async fn expired_rows_are_deleted_in_batches(open: &OpenStore) {
             id_hash: [id; 32],
             sealed: Vec::new(),
             expires_at: 1_000 + i64::from(id),
+            kind: SessionKind::Anonymous,
         });
         let at = new_address(&brand);
         store.commit_run(RunCommit::of_session(at, edit), 0).await.unwrap();
@@ -176,4 +186,116 @@ pub(crate) async fn expired_rows_are_deleted_in_batches(open: &OpenStore) {
     assert_eq!(delete(1_003, 3).await, Ok(1));
     assert!(store.load_session(key(&brand, 4), 0).await.unwrap().is_some());
     assert_eq!(delete(1_004, 3).await, Ok(1));
+}
+
+/// Issues a session whose content has 10 bytes.
+async fn issue_kind(store: &dyn Store, brand: &str, id: u8, at_ms: i64, kind: SessionKind) -> SessionAddress {
+    let at = new_address(brand);
+    let edit = Box::new(move |_: Option<&_>| SessionChange::Issue {
+        id_hash: [id; 32],
+        sealed: vec![0; 10],
+        expires_at: NOW + 10,
+        kind,
+    });
+    store.commit_run(RunCommit::of_session(at.clone(), edit), at_ms).await.unwrap();
+    at
+}
+
+pub(crate) async fn an_unconfirmed_session_lasts_once_it_is_confirmed(open: &OpenStore) {
+    let store = open().await;
+    let brand = brand("confirm");
+    let unconfirmed = SessionKind::Unconfirmed { until: NOW + HOUR };
+    let at = issue_kind(&*store, &brand, 1, NOW, unconfirmed).await;
+    issue_kind(&*store, &brand, 2, NOW, unconfirmed).await;
+    let load = |id, now_ms| store.load_session(key(&brand, id), now_ms);
+    assert!(load(1, NOW).await.unwrap().unwrap().is_unconfirmed);
+    let other = SessionAddress { brand: "other".to_owned(), ..at.clone() };
+    store.confirm_session(other).await.unwrap();
+    assert!(load(1, NOW).await.unwrap().unwrap().is_unconfirmed, "another brand cannot confirm it");
+    store.confirm_session(at.clone()).await.unwrap();
+    let row = load(1, NOW + 10).await.unwrap().unwrap();
+    assert_eq!((row.is_unconfirmed, row.expires_at), (false, NOW + HOUR));
+    assert_eq!(load(2, NOW + 10).await.unwrap(), None, "the cookie of this session did not come back");
+    // A second confirmation and one of a session that lasts change nothing.
+    store.confirm_session(at).await.unwrap();
+    let customer = issue_kind(&*store, &brand, 3, NOW, SessionKind::Customer).await;
+    store.confirm_session(customer).await.unwrap();
+    assert_eq!(load(3, NOW).await.unwrap().unwrap().expires_at, NOW + 10);
+}
+
+pub(crate) async fn a_full_brand_loses_its_oldest_anonymous_sessions_first(open: &OpenStore) {
+    let store = open().await;
+    let (full, other) = (brand("full"), brand("beside"));
+    let kinds = [
+        (1, 5, SessionKind::Customer),
+        (2, 6, SessionKind::Anonymous),
+        (3, 4, SessionKind::Anonymous),
+        (4, 9, SessionKind::Unconfirmed { until: NOW + HOUR }),
+        (5, 8, SessionKind::Unconfirmed { until: NOW + HOUR }),
+        (6, 3, SessionKind::Customer),
+    ];
+    for (id, at_ms, kind) in kinds {
+        issue_kind(&*store, &full, id, at_ms, kind).await;
+        issue_kind(&*store, &other, id, at_ms, kind).await;
+    }
+    let usage = || async {
+        let all = store.session_usage().await.unwrap();
+        let of = |brand: &str| all.iter().find(|(name, _)| name == brand).map(|(_, usage)| *usage);
+        (of(&full), of(&other))
+    };
+    let six = SessionUsage { rows: 6, bytes: 60 };
+    assert_eq!(usage().await, (Some(six), Some(six)));
+    for (rows_max, left) in
+        [(1, &[1, 2, 3, 4, 6][..]), (2, &[1, 2, 6]), (1, &[1, 6]), (1, &[1]), (9, &[]), (9, &[])]
+    {
+        let gone = store.evict_sessions(full.clone(), rows_max).await.unwrap();
+        assert_eq!(gone.bytes, gone.rows * 10);
+        let mut found = Vec::new();
+        for id in 1..=6 {
+            found.extend(store.load_session(key(&full, id), NOW).await.unwrap().map(|_| id));
+        }
+        assert_eq!(found, left);
+    }
+    assert_eq!(usage().await, (None, Some(six)), "the other brand keeps all");
+    let quota = SessionQuota { rows_max: u64::MAX, bytes_max: 45 };
+    for (id, at_ms, kind) in kinds {
+        issue_kind(&*store, &full, id, at_ms, kind).await;
+    }
+    quota.enforce(&*store).await.unwrap();
+    assert_eq!(usage().await.0, Some(SessionUsage { rows: 4, bytes: 40 }));
+    SessionQuota { rows_max: 3, bytes_max: 40 }.enforce(&*store).await.unwrap();
+    assert_eq!(usage().await.0, Some(SessionUsage { rows: 3, bytes: 30 }));
+}
+
+/// The session of a visitor, from the first request on.
+pub(crate) async fn a_visitor_s_session_lasts_from_the_second_request_on(open: &OpenStore) {
+    let store = open().await;
+    let brand = brand("visitor");
+    let keys = Keys::load(Some("0123456789abcdef0123456789abcdef"), None, None);
+    let sessions = Sessions {
+        store: store.clone() as _,
+        keys: Arc::new(keys.unwrap()),
+        lifetime: std::time::Duration::from_millis(3 * HOUR.unsigned_abs()),
+        unconfirmed_lifetime: std::time::Duration::from_secs(600),
+        quota: SessionQuota { rows_max: 9, bytes_max: 9_000 },
+    };
+    let limits = sluice_limits::Limits::default();
+    let first = async |value: i64| {
+        let mut session = sluice_session::Session::default();
+        session.set("a", value.into(), &limits).unwrap();
+        let issued =
+            sessions.commit(&brand, &session, QueuedWrites::default(), &limits, NOW).await.unwrap().unwrap();
+        assert_eq!(issued.max_age, sessions.lifetime, "the browser keeps the cookie for the whole time");
+        issued.id
+    };
+    let visit = async |id: &str, now_ms: i64| {
+        let id = SessionId::find([("sluice_session", id)].into_iter(), false);
+        let session = sessions.load(&brand, id.as_ref(), now_ms).await.unwrap();
+        session.get("a").cloned()
+    };
+    let (bot, person) = (first(1).await, first(2).await);
+    assert_eq!(visit(&person, NOW + 599_999).await, Some(2.into()));
+    assert_eq!(visit(&bot, NOW + 600_000).await, None);
+    assert_eq!(visit(&person, NOW + 3 * HOUR - 1).await, Some(2.into()));
+    assert_eq!(visit(&person, NOW + 3 * HOUR).await, None);
 }

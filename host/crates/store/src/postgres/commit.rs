@@ -2,12 +2,15 @@
 //! round trip locks the session's row and records the tokens, one writes, and one commits. A
 //! change of the session alone is written and committed in one round trip.
 
+use std::time::Duration;
+
 use tokio_postgres::{Client, Row};
 
 use sluice_kit::{BadRow, BoxFuture, StoreError};
 use sluice_session::storage::SessionError;
 use sluice_session::{
-    Committed, RunCommit, SessionCommit, SessionKey, SessionRow, SessionRowId, SessionStore, UsedToken,
+    Committed, RunCommit, SessionAddress, SessionCommit, SessionKey, SessionRow, SessionRowId, SessionStore,
+    SessionUsage, UsedToken,
 };
 
 use super::batch::{Batch, bytes, execute, int, query, text};
@@ -16,6 +19,9 @@ use super::job_queue::StoredJob;
 use super::usage::{UsageSlot, add_usage, check_usage};
 use super::{PostgresStore, session, token};
 use crate::error::{CommitSqlError, SqlError};
+
+/// How long counting all sessions may take.
+const USAGE_MAX: Duration = Duration::from_secs(60);
 
 impl SessionStore for PostgresStore {
     fn load_session(
@@ -34,6 +40,46 @@ impl SessionStore for PostgresStore {
 
     fn commit_run(&self, commit: RunCommit, now_ms: i64) -> BoxFuture<'_, Result<Committed, SessionError>> {
         self.database.run(move |conn| Box::pin(run(conn, commit, now_ms)))
+    }
+
+    fn confirm_session(&self, at: SessionAddress) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                query(conn, session::CONFIRM, [bytes(at.row_id.as_bytes()), text(&at.brand)]).await?;
+                Ok(())
+            })
+        })
+    }
+
+    fn session_usage(&self) -> BoxFuture<'_, Result<Vec<(String, SessionUsage)>, StoreError>> {
+        self.database.run_within(USAGE_MAX, move |conn| {
+            Box::pin(async move {
+                let rows = query(conn, session::USAGE, []).await?;
+                let usage = rows.iter().map(|row| {
+                    let (rows, bytes): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+                    let usage = SessionUsage { rows: rows.unsigned_abs(), bytes: bytes.unsigned_abs() };
+                    Ok((row.try_get(0)?, usage))
+                });
+                usage.collect()
+            })
+        })
+    }
+
+    fn evict_sessions(
+        &self,
+        brand: String,
+        rows_max: u32,
+    ) -> BoxFuture<'_, Result<SessionUsage, StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let mut gone = SessionUsage::default();
+                for row in query(conn, session::EVICT, [text(&brand), int(rows_max.into())]).await? {
+                    gone.rows += 1;
+                    gone.bytes += row.try_get::<_, i64>(0)?.unsigned_abs();
+                }
+                Ok(gone)
+            })
+        })
     }
 
     fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {

@@ -4,25 +4,27 @@ use tokio_postgres::Row;
 
 use sluice_kit::{BadRow, StoreError, StoreFault};
 use sluice_session::storage::SessionError;
-use sluice_session::{SessionChange, SessionRow, SessionRowId, SessionStamp};
+use sluice_session::{SessionChange, SessionKind, SessionRow, SessionRowId, SessionStamp};
 
-use super::batch::{Batch, bytes, int, text};
+use super::batch::{Batch, bytes, int, small, text};
 use super::error::corrupt;
 use crate::error::SqlError;
 
-pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
+pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at, kind FROM session
     WHERE brand = $1 AND id_hash = $2 AND expires_at > $3";
 
 /// The lock makes other commits of this session wait until this one is done.
-pub(super) const LOCK: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
+pub(super) const LOCK: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at, kind FROM session
     WHERE row_id = $1 AND brand = $2 AND expires_at > $3 FOR UPDATE";
 
 /// Replaces a row of the same brand that has expired and has not been deleted yet.
-const ISSUE: &str = "INSERT INTO session (row_id, brand, id_hash, sealed, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6)
+const ISSUE: &str = "INSERT INTO session
+        (row_id, brand, id_hash, sealed, created_at, expires_at, kind, lasts_until)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (row_id) DO UPDATE SET
         id_hash = excluded.id_hash, sealed = excluded.sealed,
-        created_at = excluded.created_at, expires_at = excluded.expires_at
+        created_at = excluded.created_at, expires_at = excluded.expires_at,
+        kind = excluded.kind, lasts_until = excluded.lasts_until
     WHERE session.brand = excluded.brand
     RETURNING true";
 
@@ -35,6 +37,18 @@ pub(super) const DELETE_EXPIRED: &str = "DELETE FROM session WHERE row_id = ANY 
         SELECT row_id FROM session WHERE expires_at <= $1
         ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING true";
+
+pub(super) const CONFIRM: &str = "UPDATE session SET kind = 1, expires_at = greatest(expires_at, lasts_until)
+    WHERE row_id = $1 AND brand = $2 AND kind = 0 RETURNING true";
+
+pub(super) const USAGE: &str = "SELECT brand, count(*), coalesce(sum(octet_length(sealed)), 0)::bigint
+    FROM session GROUP BY brand";
+
+/// Skips rows that another host is deleting or committing.
+pub(super) const EVICT: &str = "DELETE FROM session WHERE row_id = ANY (ARRAY(
+        SELECT row_id FROM session WHERE brand = $1
+        ORDER BY kind, created_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+    RETURNING octet_length(sealed)::bigint";
 
 /// Adds a statement that locks the row and returns it.
 pub(super) fn add_lock<'a>(batch: &mut Batch<'a>, (brand, row_id): (&'a str, &'a SessionRowId), now_ms: i64) {
@@ -58,8 +72,9 @@ pub(super) fn add_change<'a>(
             batch.add(WRITE, Vec::from_iter(id().into_iter().chain([bytes(sealed)])));
             Some(stamp(row))
         }
-        SessionChange::Issue { id_hash, sealed, expires_at } => {
-            let rest = [bytes(id_hash), bytes(sealed), int(now_ms), int(*expires_at)];
+        SessionChange::Issue { id_hash, sealed, expires_at, kind } => {
+            let ends = [int(now_ms), int(*expires_at), small(kind.rank()), int(kind.until())];
+            let rest = [bytes(id_hash), bytes(sealed)].into_iter().chain(ends);
             batch.add(ISSUE, Vec::from_iter(id().into_iter().chain(rest)));
             Some(SessionStamp { id_hash: *id_hash, created_at: now_ms, expires_at: *expires_at })
         }
@@ -97,5 +112,6 @@ pub(super) fn read_row(row: &Row) -> Result<SessionRow, SqlError> {
         sealed: row.try_get(2)?,
         created_at: row.try_get(3)?,
         expires_at: row.try_get(4)?,
+        is_unconfirmed: row.try_get::<_, i16>(5)? == SessionKind::UNCONFIRMED_RANK,
     })
 }

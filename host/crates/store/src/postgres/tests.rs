@@ -8,7 +8,8 @@ use sluice_crm::{
 };
 use sluice_session::storage::SessionError;
 use sluice_session::{
-    RunCommit, SessionAddress, SessionChange, SessionKey, SessionRow, SessionRowId, SessionStore as _,
+    RunCommit, SessionAddress, SessionChange, SessionKey, SessionKind, SessionRow, SessionRowId,
+    SessionStore as _,
 };
 use sluice_test_support::postgres::Database;
 

@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use sluice_kit::{BoxFuture, StoreError};
 use sluice_session::storage::SessionError;
-use sluice_session::{Committed, RunCommit, SessionKey, SessionRow, SessionStore};
+use sluice_session::{
+    Committed, RunCommit, SessionAddress, SessionKey, SessionRow, SessionStore, SessionUsage,
+};
 
 use super::{SqliteStore, job_queue, session, token};
 use crate::error::CommitSqlError;
@@ -24,6 +26,42 @@ impl SessionStore for SqliteStore {
 
     fn commit_run(&self, commit: RunCommit, now_ms: i64) -> BoxFuture<'_, Result<Committed, SessionError>> {
         self.writer.write(move |conn| run(conn, commit, now_ms))
+    }
+
+    fn confirm_session(&self, at: SessionAddress) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.writer.write(move |conn| {
+            conn.prepare_cached(session::CONFIRM)?.execute((at.row_id.as_bytes(), &at.brand))?;
+            Ok(())
+        })
+    }
+
+    fn session_usage(&self) -> BoxFuture<'_, Result<Vec<(String, SessionUsage)>, StoreError>> {
+        self.readers.read(move |conn| {
+            let sql = "SELECT brand, count(*), sum(length(sealed)) FROM session GROUP BY brand";
+            let mut query = conn.prepare_cached(sql)?;
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let usage = rows.map(|row| {
+                let (brand, rows, bytes): (String, i64, i64) = row?;
+                Ok((brand, SessionUsage { rows: rows.unsigned_abs(), bytes: bytes.unsigned_abs() }))
+            });
+            usage.collect()
+        })
+    }
+
+    fn evict_sessions(
+        &self,
+        brand: String,
+        rows_max: u32,
+    ) -> BoxFuture<'_, Result<SessionUsage, StoreError>> {
+        self.writer.write(move |conn| {
+            let mut query = conn.prepare_cached(session::EVICT)?;
+            let mut gone = SessionUsage::default();
+            for bytes in query.query_map((&brand, rows_max), |row| row.get::<_, i64>(0))? {
+                gone.rows += 1;
+                gone.bytes += bytes?.unsigned_abs();
+            }
+            Ok(gone)
+        })
     }
 
     fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "0002_used_token", include_str!("../migrations/sqlite/0002_used_token.sql")),
     (3, "0003_rate", include_str!("../migrations/sqlite/0003_rate.sql")),
     (4, "0004_jobs", include_str!("../migrations/sqlite/0004_jobs.sql")),
+    (5, "0005_session_kind", include_str!("../migrations/sqlite/0005_session_kind.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations.

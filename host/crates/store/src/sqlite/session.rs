@@ -3,16 +3,24 @@
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use sluice_kit::{StoreError, StoreFault};
-use sluice_session::{SessionChange, SessionCommit, SessionRow, SessionRowId, SessionStamp};
+use sluice_session::{SessionChange, SessionCommit, SessionKind, SessionRow, SessionRowId, SessionStamp};
 
 use crate::error::{CommitSqlError, SqlError};
 
-pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
+pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at, kind FROM session
      WHERE brand = ?1 AND id_hash = ?2 AND expires_at > ?3";
 
 pub(super) const DELETE_EXPIRED: &str = "DELETE FROM session WHERE row_id IN (
          SELECT row_id FROM session WHERE expires_at <= ?1
          ORDER BY expires_at LIMIT ?2)";
+
+pub(super) const CONFIRM: &str = "UPDATE session SET kind = 1, expires_at = max(expires_at, lasts_until)
+     WHERE row_id = ?1 AND brand = ?2 AND kind = 0";
+
+pub(super) const EVICT: &str = "DELETE FROM session WHERE row_id IN (
+         SELECT row_id FROM session WHERE brand = ?1
+         ORDER BY kind, created_at LIMIT ?2)
+     RETURNING length(sealed)";
 
 /// Applies one request's changes to the row. It runs in the writer's transaction, so no other
 /// write happens between reading and writing the row.
@@ -33,9 +41,9 @@ pub(super) fn commit(
             execute(conn, update, (row_id.as_bytes(), sealed))?;
             Some(stored)
         }
-        (SessionChange::Issue { id_hash, sealed, expires_at }, _) => {
+        (SessionChange::Issue { id_hash, sealed, expires_at, kind }, _) => {
             let stamp = SessionStamp { id_hash, created_at: now_ms, expires_at };
-            issue(conn, brand, row_id, &stamp, &sealed)?;
+            issue(conn, brand, row_id, &stamp, &sealed, kind)?;
             Some(stamp)
         }
         (SessionChange::Delete, _) => {
@@ -53,7 +61,7 @@ fn load(
     now_ms: i64,
 ) -> Result<Option<SessionRow>, SqlError> {
     let mut query = conn.prepare_cached(
-        "SELECT row_id, id_hash, sealed, created_at, expires_at FROM session
+        "SELECT row_id, id_hash, sealed, created_at, expires_at, kind FROM session
          WHERE row_id = ?1 AND brand = ?2 AND expires_at > ?3",
     )?;
     Ok(query.query_row((row_id.as_bytes(), brand, now_ms), read_row).optional()?)
@@ -71,17 +79,28 @@ fn issue(
     row_id: SessionRowId,
     stamp: &SessionStamp,
     sealed: &[u8],
+    kind: SessionKind,
 ) -> Result<(), SqlError> {
     let rows = conn
         .prepare_cached(
-            "INSERT INTO session (row_id, brand, id_hash, sealed, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO session (row_id, brand, id_hash, sealed, created_at, expires_at, kind, lasts_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (row_id) DO UPDATE SET
                  id_hash = excluded.id_hash, sealed = excluded.sealed,
-                 created_at = excluded.created_at, expires_at = excluded.expires_at
+                 created_at = excluded.created_at, expires_at = excluded.expires_at,
+                 kind = excluded.kind, lasts_until = excluded.lasts_until
              WHERE brand = excluded.brand",
         )?
-        .execute((row_id.as_bytes(), brand, stamp.id_hash, sealed, stamp.created_at, stamp.expires_at))?;
+        .execute((
+            row_id.as_bytes(),
+            brand,
+            stamp.id_hash,
+            sealed,
+            stamp.created_at,
+            stamp.expires_at,
+            kind.rank(),
+            kind.until(),
+        ))?;
     match rows {
         1 => Ok(()),
         _ => Err(StoreError::Failed(StoreFault::ForeignSession).into()),
@@ -99,5 +118,6 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         sealed: row.get(2)?,
         created_at: row.get(3)?,
         expires_at: row.get(4)?,
+        is_unconfirmed: row.get::<_, i16>(5)? == SessionKind::UNCONFIRMED_RANK,
     })
 }

@@ -234,6 +234,7 @@ async fn frequent_statements_use_indexes_and_do_not_sort() {
         jobs::DELETE_FINISHED,
         session::LOAD,
         session::DELETE_EXPIRED,
+        session::EVICT,
         token::DELETE_EXPIRED,
         rate::DELETE_EXPIRED,
     ] {

@@ -42,6 +42,7 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("loading a session", session::LOAD, vec!["'acme'", id, "0"]),
         ("saving a session", session::LOCK, vec![id, "'acme'", "0"]),
         ("expired sessions", session::DELETE_EXPIRED, vec!["100", "500"]),
+        ("sessions over the quota", session::EVICT, vec!["'acme'", "500"]),
         ("expired tokens", token::DELETE_EXPIRED, vec!["100", "500"]),
         ("ended windows", rate::DELETE_EXPIRED, vec!["100", "500"]),
         ("the next job", jobs::NEXT, vec!["1"]),

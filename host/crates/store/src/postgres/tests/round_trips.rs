@@ -39,6 +39,7 @@ async fn a_read_takes_one_round_trip_and_a_write_three() {
         id_hash: [1; 32],
         sealed: b"x".to_vec(),
         expires_at: 9,
+        kind: SessionKind::Anonymous,
     });
     store.commit_run(RunCommit::of_session(at, edit), 0).await.unwrap();
     assert_eq!(relay.round_trips(), 2, "saving a session");

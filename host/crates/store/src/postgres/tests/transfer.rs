@@ -44,8 +44,13 @@ async fn fill(store: &dyn Store) {
     let row_id = SessionRowId::random().unwrap();
     let at = SessionAddress { brand: "acme".to_owned(), row_id };
     let sealed = vec![0, 255, 10];
-    let edit =
-        Box::new(|_: Option<&SessionRow>| SessionChange::Issue { id_hash: [3; 32], sealed, expires_at: 50 });
+    let kind = SessionKind::Customer;
+    let edit = Box::new(move |_: Option<&SessionRow>| SessionChange::Issue {
+        id_hash: [3; 32],
+        sealed,
+        expires_at: 50,
+        kind,
+    });
     store.commit_run(RunCommit::of_session(at, edit), 1).await.unwrap();
 }
 
@@ -150,7 +155,8 @@ async fn every_table_is_transferred_or_listed_as_an_exception() {
     }
     for table in TABLES {
         let sql = format!(
-            "SELECT count(*) FROM information_schema.columns WHERE table_name = '{}' AND column_name <> 'slot'",
+            "SELECT count(*) FROM information_schema.columns WHERE table_name = '{}'
+               AND column_name NOT IN ('slot', 'kind', 'lasts_until')",
             table.name
         );
         assert_eq!(database.sql(&sql), table.columns.len().to_string(), "{}", table.name);

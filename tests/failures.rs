@@ -61,6 +61,7 @@ fn page_is_not_shown_after_a_run_that_a_visitor_can_end() {
         ),
     ];
     let site = TestSite::new();
+    site.write("brands/demo/brand.toml", "default = true\n");
     site.write(
         "brands/demo/crm.toml",
         "[[entity]]\nslug = \"a\"\nname = \"A\"\nmode = \"data\"\n[[entity.field]]\nkey = \"b\"\n",

@@ -18,6 +18,7 @@ use sluice_kit::value;
 use sluice_page::{PageContent, template_failure};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::limiter::Limiter;
+use sluice_page::OnError;
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::slots::RunKind;
 use sluice_session::Session;
@@ -30,7 +31,8 @@ use super::page_journey::Journey;
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
 /// `seen` is `request` as the template sees it.
 pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: RunReport) -> Reply {
-    if report.is_starved() {
+    // A page with `on_error = "page"` is rendered after every failure.
+    if report.is_starved() && !matches!(journey.page().on_error, OnError::Page) {
         return too_busy(journey.observation);
     }
     if let Some(reply) = failure::reply_instead(journey, &report) {

@@ -257,16 +257,16 @@ fn refuses_a_database_that_lost_its_contents() {
     let data = tempfile::tempdir().unwrap();
     let start = || ServerOptions::of(site.path()).data(data.path());
     start().start().terminate();
-    std::fs::write(data.path().join("sluice.db"), "").unwrap();
+    fs::write(data.path().join("sluice.db"), "").unwrap();
     for rest in ["sluice.db-wal", "sluice.db-shm"] {
-        let _ = std::fs::remove_file(data.path().join(rest));
+        let _ = fs::remove_file(data.path().join(rest));
     }
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
     command.arg("serve").arg(site.path()).arg("--data").arg(data.path()).env_remove("APP_KEY");
     let done = command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).output().unwrap();
     let error = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(1), "{error}");
     assert!(error.contains("sluice.db: the database is empty") && error.contains("app.key"), "{error}");
-    std::fs::remove_file(data.path().join("sluice.db")).unwrap();
+    fs::remove_file(data.path().join("sluice.db")).unwrap();
     start().start();
 }

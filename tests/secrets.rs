@@ -24,7 +24,7 @@ const PAGE: &str = r#"<script scope="backend">
   session.set('customer' + key, 1);
   cookie.set(key, 'x');
   cookie.set('x', 'y', { path: key });
-  getCrmField({ slug: 'x' + key, referenceId: key, fieldKey: key });
+  try { getCrmField({ slug: 'x' + key, referenceId: key, fieldKey: key }); } catch (error) { console.error(error); }
   try { setCrmField({ slug: 'things', referenceType: key, referenceId: '1', fieldKey: 'name', value: key }); }
   catch (error) { console.error(error.message); }
   try { redirect('javascript:' + key); } catch (error) { console.error(error); }

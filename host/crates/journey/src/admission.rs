@@ -9,7 +9,7 @@ use sluice_page::PageScript;
 use sluice_session::rate::Requester;
 use sluice_site::Outage;
 
-use super::failure;
+use super::failure::{self, try_again};
 use super::page_journey::Journey;
 
 /// Rejects a request with 429 if its client exceeds the page's rate, and with 503 if the page has
@@ -62,12 +62,5 @@ pub(super) fn out_of_service(outage: &Outage) -> Reply {
         reply.body = page.clone().into();
     }
     reply.set_header("cache-control", "no-store".into());
-    reply
-}
-
-/// A reply that asks the client to try again after some seconds.
-pub(super) fn try_again(status: u16, title: &str, after_s: u64) -> Reply {
-    let mut reply = Reply::plain(status, title);
-    reply.set_header("retry-after", after_s.to_string());
     reply
 }

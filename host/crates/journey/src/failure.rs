@@ -10,7 +10,6 @@ use sluice_page::OnError;
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{Cause, Outcome};
 
-use super::admission::try_again;
 use super::page_journey::Journey;
 
 /// The error that replaces the page after a failed run. `None` if the run did not fail, or the page
@@ -51,5 +50,12 @@ pub(super) fn error(request: &PageRequest, status: u16, title: &str) -> Reply {
         reply.body = serde_json::json!({ "error": title }).to_string().into();
         reply.set_header("content-type", "application/json; charset=utf-8".into());
     }
+    reply
+}
+
+/// A reply that asks the client to try again after some seconds.
+pub(super) fn try_again(status: u16, title: &str, after_s: u64) -> Reply {
+    let mut reply = Reply::plain(status, title);
+    reply.set_header("retry-after", after_s.to_string());
     reply
 }

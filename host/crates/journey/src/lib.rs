@@ -30,7 +30,8 @@ use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
 
-use admission::{admit, out_of_service, reject_cross_origin, reject_too_many_parts, try_again};
+use admission::{admit, out_of_service, reject_cross_origin, reject_too_many_parts};
+use failure::try_again;
 use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
 use run::{admit_run, run_script};

@@ -12,7 +12,7 @@ use sluice_session::storage::{IssuedCookie, SessionError};
 use sluice_session::{Session, SessionRefusal};
 use sluice_site::Brand;
 
-use super::admission::try_again;
+use super::failure::try_again;
 use super::page_journey::Journey;
 
 /// Loads the visitor's session. If the database does not answer, the session is empty and marked

@@ -241,6 +241,8 @@ mod tests {
             let limits = policy.effective(layers);
             (limits.fuel, limits.body_bytes_max, policy.clamped(layers).len())
         };
+        let clamped: Vec<_> = policy("").clamped(layers).into_iter().map(|limit| limit.name).collect();
+        assert_eq!(clamped, ["fuel", "body_bytes_max"]);
         assert_eq!(values(&policy(""), layers), (10_000_000_000, 655_360, 2));
         assert_eq!(values(&policy(""), exact), (10_000_000_000, 655_360, 0));
         // The operator lowers and raises the maximum.

@@ -381,7 +381,7 @@ mod tests {
             ("a +", "3: expected a value, found the end"),
             ("a - 1", "2: expected the condition to end, found \"-\"; subtraction is not supported"),
             ("a | uper", "4: there is no filter \"uper\""),
-            ("a | length > 0", "11: \">\" stands after a filter"),
+            ("a | length > 0", "11: \">\" cannot follow a filter"),
             ("a ? 1 : 2", "2: expected the condition to end, found \"?\"; there is no ?:"),
             ("a.trim()", "6: functions cannot be called here"),
             ("(a", "2: expected \")\" after"),

@@ -88,6 +88,7 @@ const RESERVED: &[(&str, &[&str])] = &[
 /// The files that may open files by their paths. None of them opens a file of a site: those are opened
 /// with `kit::folder`, which follows no links.
 const OPEN_BY_PATH: &[(&str, &str)] = &[
+    ("host/crates/app/src/app.rs", "whether the operator's database is empty"),
     ("host/crates/app/src/response.rs", "sends a file that is open"),
     ("host/crates/author/src/dev/watch.rs", "the folder that the developer names"),
     ("host/crates/author/src/scratch.rs", "its own temporary folder"),
@@ -102,6 +103,7 @@ const OPEN_BY_PATH: &[(&str, &str)] = &[
     ("host/crates/sandbox/src/memory_reset.rs", "/proc"),
     ("host/crates/server/src/admin/logouts.rs", "a file in the data folder"),
     ("host/crates/server/src/admin/token.rs", "an `OperatorFile`"),
+    ("host/crates/server/src/descriptors.rs", "/dev and /proc"),
     ("host/crates/site/src/places.rs", "whether the operator's files exist"),
     ("host/crates/site/src/public.rs", "searches a file that is open"),
     ("host/crates/store/src/sqlite/backup.rs", "the database and its copy"),

@@ -232,6 +232,8 @@ mod tests {
 
     #[test]
     fn brands_and_pages_can_raise_a_limit_to_ten_times_its_default() {
+        // The default heap fits into a sandbox here.
+        let policy = |text: &str| LimitPolicy::new(&toml::from_str(text).unwrap(), &[], 64 << 20);
         let none = LimitOverrides::default();
         let greedy = overrides("fuel = 9_000_000_000_000_000_000\nbody_bytes_max = 2_000_000_000");
         let exact = overrides("fuel = 10_000_000_000\nbody_bytes_max = 655_360");

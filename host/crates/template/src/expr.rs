@@ -382,7 +382,7 @@ mod tests {
             ("a - 1", "2: expected the condition to end, found \"-\"; subtraction is not supported"),
             ("a | uper", "4: there is no filter \"uper\""),
             ("a | length > 0", "11: \">\" cannot follow a filter"),
-            ("a ? 1 : 2", "2: expected the condition to end, found \"?\"; there is no ?:"),
+            ("a ? 1 : 2", "2: expected the condition to end, found \"?\"; ?: is not supported"),
             ("a.trim()", "6: functions cannot be called here"),
             ("(a", "2: expected \")\" after"),
             ("a[1", "3: expected \"]\" after the index"),

@@ -178,7 +178,10 @@ impl Calls {
             Call::Plan => return Ok(self.test.clone().into()),
             Call::Tests { tests } => self.reported(|reported| reported.declared = tests),
             Call::Passed => self.reported(|reported| reported.has_passed = true),
-            Call::Failed(expectation) => {
+            Call::Failed(Expectation { expected, received }) => {
+                let secrets = self.app.live().secrets.of(&self.brand.id);
+                let masked = |text: String| secrets.mask(&text).into_owned();
+                let expectation = Expectation { expected: masked(expected), received: masked(received) };
                 self.reported(|reported| reported.expectation = Some(expectation));
             }
             Call::Visitor { customer, session, https } => {

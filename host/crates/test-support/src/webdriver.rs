@@ -105,10 +105,20 @@ impl Browser {
         );
     }
 
-    /// Clicks an element.
+    /// Clicks an element. If the page replaced it after it was found, finds it again.
     pub fn click(&self, selector: &str) {
-        let found = self.find(selector);
-        self.command("POST", &format!("/session/{}/element/{found}/click", self.session), &json!({}));
+        let started = Instant::now();
+        loop {
+            let found = self.find(selector);
+            let path = format!("/session/{}/element/{found}/click", self.session);
+            match self.try_command("POST", &path, &json!({})) {
+                Ok(_) => return,
+                Err(error) if error["value"]["error"] == "stale element reference" => {
+                    assert!(started.elapsed() < PATIENCE, "{selector} is replaced again and again");
+                }
+                Err(error) => panic!("click on {selector}: {error}"),
+            }
+        }
     }
 
     /// Presses and releases a key.

@@ -63,7 +63,8 @@ fn start_bouncer(dir: &Path, server_port: u16) -> u16 {
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
          auth_type = any\npool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 1000\n\
          pidfile = {}\n",
-        dir.join("pgbouncer.pid").display()
+        // An earlier PgBouncer, which is stopping, still has its file.
+        dir.join(format!("pgbouncer-{port}.pid")).display()
     );
     fs::write(&config, text).unwrap();
     let dirs = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
@@ -84,7 +85,7 @@ fn stop_when_unused(dir: &Path) {
         while sleep 5; do
             flock -n -x starting.lock flock -n -x in-use.lock sh -c '
                 rm -f port
-                kill -QUIT "$(head -n 1 cluster/postmaster.pid)" "$(cat pgbouncer.pid)"
+                kill -QUIT "$(head -n 1 cluster/postmaster.pid)" "$(cat "pgbouncer-$(cat bouncer-port).pid")"
                 exit 77'
             [ $? = 77 ] && exit
         done"#;

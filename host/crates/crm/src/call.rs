@@ -78,11 +78,11 @@ impl Call {
 
     /// The call of the global function `name`. Each call has two names: `getCrmField` and `GetCrmField`.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|call| {
-            let (own, mut given) = (call.name(), name.chars());
-            given.next().is_some_and(|first| own.starts_with(first.to_ascii_lowercase()))
-                && own.get(1..) == Some(given.as_str())
-        })
+        let mut own = name.to_owned();
+        if let Some(first) = own.get_mut(..1) {
+            first.make_ascii_lowercase();
+        }
+        Self::ALL.into_iter().find(|call| call.name() == own)
     }
 
     /// The result for the script if the call was refused.

@@ -19,9 +19,10 @@ pub(super) fn reply_instead(journey: &Journey<'_>, report: &RunReport) -> Option
         return None;
     }
     let is_late = report.cause == Cause::Host && report.outcome != Outcome::Host;
-    let (status, title) =
-        if is_late { (503, "Please try again in a moment") } else { (500, "Something went wrong") };
-    Some(error(journey.request, status, title))
+    Some(match is_late {
+        true => error(journey.request, 503, "Please try again in a moment"),
+        false => went_wrong(journey.request),
+    })
 }
 
 /// Whether the page is rendered although its script failed.
@@ -38,6 +39,11 @@ fn is_rendered(journey: &Journey<'_>, report: &RunReport) -> bool {
                 && journey.content.has_markup
         }
     }
+}
+
+/// The error of a request that failed, without details.
+pub(super) fn went_wrong(request: &PageRequest) -> Reply {
+    error(request, 500, "Something went wrong")
 }
 
 /// An error without details, in the form that the client asks for.

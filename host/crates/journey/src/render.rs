@@ -65,7 +65,7 @@ pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: 
         Err(RenderError::Failed(failure)) => {
             let failure = failure.masked(&journey.live.secrets.of(&journey.brand().id));
             journey.observation.tell(Event::TemplateFailed { failure: &failure });
-            failure::error(journey.request, 500, "Something went wrong")
+            failure::went_wrong(journey.request)
         }
         Err(RenderError::Busy) => too_busy(journey.observation),
     }

@@ -54,7 +54,7 @@ pub(super) async fn run_script(
         (PageScript::None, _) => RunReport::not_run(Outcome::Ok, None, session),
         // Cannot be, and the page must not be shown if its script did not run.
         (PageScript::Ready { .. }, None) => {
-            return Err(failure::error(journey.request, 500, "Something went wrong"));
+            return Err(failure::went_wrong(journey.request));
         }
         (PageScript::Ready { script, files }, Some(admitted)) => {
             let trace = journey.observation.begin_run();
@@ -67,7 +67,7 @@ pub(super) async fn run_script(
                 Err(error) => {
                     trace.failed("no sandbox could be made");
                     tracing::error!(page = page.file, %error, "no sandbox could be made");
-                    return Err(failure::error(journey.request, 500, "Something went wrong"));
+                    return Err(failure::went_wrong(journey.request));
                 }
             }
         }

@@ -86,6 +86,7 @@ fn stop_when_unused(dir: &Path) {
             flock -n -x starting.lock flock -n -x in-use.lock sh -c '
                 rm -f port
                 kill -QUIT "$(head -n 1 cluster/postmaster.pid)" "$(cat "pgbouncer-$(cat bouncer-port).pid")"
+                rm -f "pgbouncer-$(cat bouncer-port).pid"
                 exit 77'
             [ $? = 77 ] && exit
         done"#;

@@ -186,7 +186,7 @@ fn throttles_wrong_tokens_without_locking_operators_out() {
     }
     assert_eq!(from(api(ADMIN_TOKEN), "192.0.2.2").status, 200);
     // One line stands for all of them.
-    let lines = server.told("a wrong token was sent to the admin listener");
+    let lines = server.wait_told("a wrong token was sent to the admin listener");
     assert!(lines.len() < 20, "{} lines", lines.len());
     assert!(!format!("{lines:?}").contains("Bearer"), "{lines:?}");
     // It is over by itself.
@@ -351,7 +351,7 @@ fn creates_the_token_once_and_logs_its_file() {
     let server = start();
     assert_eq!(ask(&server), 200);
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let named = server.log_entries(&[("file", file.to_str().unwrap())]);
+    let named = server.wait_log_entries(&[("file", file.to_str().unwrap())], 1);
     assert_eq!(named.len(), 1);
     assert!(
         !format!("{named:?}").contains(&std::fs::read_to_string(&file).unwrap()),

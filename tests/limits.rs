@@ -85,11 +85,8 @@ fn clamps_limits_of_pages_and_logs_it() {
     let run = server.runs("demo", 1).remove(0);
     assert_eq!(run["outcome"], "fuel");
     assert!(run["message"].as_str().unwrap().contains("2_000_000 units"), "{run}");
-    let warned = server.log_entries(&[("brand", "demo")]).iter().any(|entry| {
-        let message = entry["fields"]["message"].as_str().unwrap_or_default();
-        message.contains("[[page]] /weight/checkin: fuel = 5000000")
-    });
-    assert!(warned, "the log names the clamped value");
+    let warned = server.wait_told("[[page]] /weight/checkin: fuel = 5000000");
+    assert_eq!(warned[0]["fields"]["brand"], "demo");
 }
 
 #[test]
@@ -111,11 +108,9 @@ fn limits_imports_and_compilation() {
     for (path, status) in [("/deep", 500), ("/many", 500), ("/slow", 500), ("/fine", 200)] {
         assert_eq!(server.get("localhost", path).status, status, "{path}");
     }
-    let entries = server.log_entries(&[("brand", "demo")]);
     for reason in ["deeper than 1 modules", "at most 1 modules", "while compiling"] {
-        let is_told =
-            |entry: &Value| entry["fields"]["message"].as_str().is_some_and(|text| text.contains(reason));
-        assert!(entries.iter().any(is_told), "{reason}: {entries:#?}");
+        let told = server.wait_told(reason);
+        assert!(told.iter().any(|entry| entry["fields"]["brand"] == "demo"), "{reason}: {told:#?}");
     }
 }
 
@@ -159,7 +154,7 @@ fn limit_changes_under_load_without_failed_requests() {
         assert_eq!(after, now, "the last valid limit applies");
     });
     assert_eq!(failed.into_inner(), 0, "no request failed");
-    assert!(!server.log_entries(&[("message", "the site was reloaded")]).is_empty());
+    server.wait_log_entries(&[("message", "the site was reloaded")], 1);
 }
 
 #[test]
@@ -175,7 +170,7 @@ fn brand_cannot_raise_its_limits_without_bound() {
         "[limits]: fuel = 9000000000000000000 is more than the host allows; 10000000000 applies instead",
         "[limits]: body_bytes_max = 2000000000 is more than the host allows; 655360 applies instead",
     ] {
-        assert_eq!(server.told(told).len(), 1, "{told}");
+        assert_eq!(server.wait_told(told).len(), 1, "{told}");
     }
 }
 

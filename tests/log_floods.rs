@@ -22,6 +22,7 @@ fn large_errors_are_cut_before_they_reach_a_log() {
     let long = format!("/{}", "%22".repeat(2_000));
     Request::get(&long).host("localhost").header("tracestate", &"a=b,".repeat(500)).send(server.address);
     server.wait_for_metric("sluice_execution_log_runs_total", &["result=\"written\""], 40.0);
+    server.wait_log_entries(&[("brand", "demo"), ("outcome", "error")], 1);
     let entries = server.log_entries(&[]);
     let sizes: Vec<usize> = entries.iter().map(|entry| entry.to_string().len()).collect();
     assert!(sizes.iter().all(|size| *size <= RECORD_BYTES_MAX), "{sizes:?}");
@@ -45,7 +46,7 @@ fn flood_of_one_brand_is_sampled_and_counted() {
         server.get("localhost", "/");
     }
     server.get("quiet.test", "/");
-    assert_eq!(server.log_entries(&[("brand", "quiet"), ("message", "console: hello")]).len(), 1);
+    server.wait_log_entries(&[("brand", "quiet"), ("message", "console: hello")], 1);
     let said = server.wait_told("more records like this one were not logged: console: line");
     assert_eq!(said[0]["fields"]["brand"], "demo");
     let lines = || {

@@ -324,7 +324,7 @@ fn names_of_files_cannot_forge_lines_in_the_terminal_or_the_log() {
     let file = format!("public/{name}");
     let site = TestSite::with(&[("pages/index.html", PAGE), (file.as_str(), "x")]);
     let server = Server::start(site.path());
-    assert!(server.told("a\\u{1b}[31m\\nsluice: forged\\n.html: its name").len() == 1);
+    assert!(server.wait_told("a\\u{1b}[31m\\nsluice: forged\\n.html: its name").len() == 1);
 }
 
 #[test]

@@ -135,8 +135,7 @@ fn log_lines_name_the_trace_without_a_receiver() {
         .send(server.address);
     assert!(answer.header("traceparent").unwrap().starts_with(&format!("00-{TRACE_ID}-")));
     assert_eq!(server.get("localhost", "/fails").header("traceparent"), None);
-    server.runs("demo", 2);
-    let entries = server.log_entries(&[("brand", "demo"), ("outcome", "error")]);
+    let entries = server.wait_log_entries(&[("brand", "demo"), ("outcome", "error")], 2);
     assert_eq!(entries[0]["span"]["trace_id"], TRACE_ID);
     assert_ne!(entries[1]["span"]["trace_id"], TRACE_ID);
     assert_eq!(entries[1]["span"]["trace_id"].as_str().unwrap().len(), 32);

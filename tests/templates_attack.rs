@@ -72,10 +72,11 @@ fn attacks_end_with_a_limit_while_another_brand_is_served() {
     assert!(served > 0);
     for (name, _) in BODIES {
         let page = format!("pages/{name}.html");
-        let entries = server.log_entries(&[("outcome", "template")]);
-        let own = entries.iter().map(ToString::to_string).filter(|entry| entry.contains(&page));
-        let limited = own.filter(|entry| entry.contains("template_fuel") || entry.contains("_bytes_max"));
-        assert!(limited.count() >= 2, "{name}: {entries:?}");
+        server.wait_until(&format!("both attacks of {name} ended with a limit"), || {
+            let entries = server.log_entries(&[("outcome", "template")]);
+            let own = entries.iter().map(ToString::to_string).filter(|entry| entry.contains(&page));
+            own.filter(|entry| entry.contains("template_fuel") || entry.contains("_bytes_max")).count() >= 2
+        });
     }
     // On the worker's thread, each attack would use up its fuel in one poll.
     assert_no_stall(server);
@@ -87,7 +88,7 @@ fn small_quota_of_a_page_ends_its_rendering() {
     site.write("brands/demo/brand.toml", "default = true\n[limits]\ntemplate_fuel = 500\n");
     let server = Server::start(site.path());
     assert_eq!(server.get("localhost", "/").status, 500);
-    let entries = server.log_entries(&[("outcome", "template")]);
+    let entries = server.wait_log_entries(&[("outcome", "template")], 1);
     assert!(
         entries.iter().any(|entry| entry.to_string().contains("more than 500 units of fuel")),
         "{entries:?}"

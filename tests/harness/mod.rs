@@ -224,6 +224,17 @@ impl Server {
         self.log.lock().unwrap().iter().filter(matches).cloned().collect()
     }
 
+    /// Waits until at least `count` log entries match every given name and text, and returns them.
+    ///
+    /// The log comes through a pipe, so that an entry may arrive later than the response to the
+    /// request that caused it.
+    pub(crate) fn wait_log_entries(&self, fields: &[(&str, &str)], count: usize) -> Vec<Value> {
+        self.wait_until(&format!("the log has {count} entries with {fields:?}"), || {
+            self.log_entries(fields).len() >= count
+        });
+        self.log_entries(fields)
+    }
+
     /// Waits until the log has `count` runs of `brand`, and returns them.
     pub(crate) fn runs(&self, brand: &str, count: usize) -> Vec<Value> {
         let started = Instant::now();

@@ -202,7 +202,7 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let AppParts { keys, store, places, clock, seed, cache, progress, dev, service } = parts;
         let (sandbox, cache) = prepare_engine(config, cache, &progress).await?;
-        let pages = PageStore::new(cache);
+        let pages = PageStore::new(cache, sandbox.memory.usage().limit);
         let context = LoadContext {
             sandbox: &sandbox,
             pages: &pages,

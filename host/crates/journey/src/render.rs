@@ -161,7 +161,7 @@ impl Rendering {
             now: journey.app.clock.now(),
             fuel: limits.template_fuel,
             host_bytes,
-            memory_bytes: Limiter::reservation(limits.heap_bytes_max).saturating_sub(host_bytes),
+            memory_bytes: Limiter::rendering_bytes(limits.heap_bytes_max).saturating_sub(host_bytes),
             is_merged: false,
             until: now.checked_add(left).unwrap_or(now + LONGEST),
         }

@@ -24,7 +24,11 @@ const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
 const MAX_MAP_COUNT_DEFAULT: usize = 65_530;
 /// More loaded pages would take hundreds of megabytes.
 const LOADED_PAGES_MAX: usize = 4_096;
-/// The store holds this many pages even if there are few memory mappings.
+/// What a loaded page with a small script takes, in bytes.
+const PAGE_BYTES: usize = 112 << 10;
+/// Loaded pages take at most this part of the memory of the process.
+const MEMORY_PART: usize = 8;
+/// The store holds this many pages even if there are few memory mappings, or little memory.
 const LOADED_PAGES_MIN: usize = 64;
 
 /// Keeps contents on disk, and the most used ones in memory.
@@ -34,13 +38,12 @@ pub struct PageStore {
 }
 
 impl PageStore {
-    /// A store on top of a code cache. Without a cache every page stays in memory.
-    pub fn new(cache: Option<CodeCache>) -> Self {
+    /// A store on top of a code cache, in a process that may take `memory_bytes`. Without a cache every
+    /// page stays in memory.
+    pub fn new(cache: Option<CodeCache>, memory_bytes: usize) -> Self {
         let maps = std::fs::read_to_string(MAX_MAP_COUNT).ok().and_then(|text| text.trim().parse().ok());
-        Self {
-            cache: cache.map(Arc::new),
-            loaded: Cache::new(capacity(maps.unwrap_or(MAX_MAP_COUNT_DEFAULT))),
-        }
+        let maps = maps.unwrap_or(MAX_MAP_COUNT_DEFAULT);
+        Self { cache: cache.map(Arc::new), loaded: Cache::new(capacity(maps, memory_bytes)) }
     }
 
     /// The code cache, if there is one.
@@ -138,9 +141,11 @@ impl PageStore {
     }
 }
 
-/// How many pages can be in memory so that enough memory mappings are left.
-fn capacity(max_map_count: usize) -> usize {
-    (max_map_count.saturating_sub(OTHER_MAPPINGS) / PAGE_MAPPINGS).clamp(LOADED_PAGES_MIN, LOADED_PAGES_MAX)
+/// How many pages can be in memory so that enough memory mappings and memory are left.
+fn capacity(max_map_count: usize, memory_bytes: usize) -> usize {
+    let by_mappings = max_map_count.saturating_sub(OTHER_MAPPINGS) / PAGE_MAPPINGS;
+    let by_memory = memory_bytes / MEMORY_PART / PAGE_BYTES;
+    by_mappings.min(by_memory).clamp(LOADED_PAGES_MIN, LOADED_PAGES_MAX)
 }
 
 #[cfg(test)]
@@ -149,9 +154,16 @@ mod tests {
 
     #[test]
     fn capacity_leaves_memory_mappings_free() {
-        assert_eq!(capacity(MAX_MAP_COUNT_DEFAULT), LOADED_PAGES_MAX);
-        assert_eq!(capacity(20_000), 904);
-        assert_eq!(capacity(1_000), LOADED_PAGES_MIN);
-        assert_eq!(capacity(1_000_000), LOADED_PAGES_MAX);
+        assert_eq!(capacity(MAX_MAP_COUNT_DEFAULT, usize::MAX), LOADED_PAGES_MAX);
+        assert_eq!(capacity(20_000, usize::MAX), 904);
+        assert_eq!(capacity(1_000, usize::MAX), LOADED_PAGES_MIN);
+        assert_eq!(capacity(1_000_000, usize::MAX), LOADED_PAGES_MAX);
+    }
+
+    #[test]
+    fn capacity_leaves_memory_to_runs() {
+        assert_eq!(capacity(MAX_MAP_COUNT_DEFAULT, 16 << 30), LOADED_PAGES_MAX);
+        assert_eq!(capacity(MAX_MAP_COUNT_DEFAULT, 350 << 20), 400);
+        assert_eq!(capacity(MAX_MAP_COUNT_DEFAULT, 0), LOADED_PAGES_MIN);
     }
 }

@@ -33,7 +33,7 @@ pub(crate) const HOSTCALL_BYTES_MAX: usize = 16 << 20;
 /// Large enough that recursive scripts reach QuickJS's own limit first, which throws. Only
 /// deeply nested source text and JSON reach this limit, which traps.
 const WASM_STACK_BYTES: usize = 4 << 20;
-const ASYNC_STACK_BYTES: usize = 5 << 20;
+pub(crate) const ASYNC_STACK_BYTES: usize = 5 << 20;
 /// Pages are compiled in sandboxes of their own, at most this many at a time. One brand gets all but
 /// one of them at most, so that others need not wait for a brand whose pages take long.
 const COMPILATIONS_MAX: u32 = 4;
@@ -258,6 +258,8 @@ fn engine_config(
     out.native_unwind_info(false);
     out.max_wasm_stack(WASM_STACK_BYTES);
     out.async_stack_size(ASYNC_STACK_BYTES);
+    // Otherwise a stack keeps what the deepest recursion on it has used.
+    out.async_stack_zeroing(true);
     out.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, parts, memory_reset)?));
     Ok(out)
 }

@@ -5,7 +5,7 @@ use wasmtime::ResourceLimiter;
 
 use sluice_kit::value::Room;
 
-use crate::engine::HOSTCALL_BYTES_MAX;
+use crate::engine::{ASYNC_STACK_BYTES, HOSTCALL_BYTES_MAX};
 
 /// Memory for the engine's stack and data, for the bytecode, and for what Rust code allocates
 /// outside the JavaScript heap.
@@ -49,9 +49,15 @@ impl Limiter {
         u32::try_from(heap).unwrap_or(u32::MAX)
     }
 
-    /// The most memory that a run with this quota can take: its sandbox, the values that the host
-    /// holds for it, and what it passes in one host call.
+    /// The most memory that a run with this quota can take: its sandbox with its stack, the values that
+    /// the host holds for it, and what it passes in one host call.
     pub fn reservation(heap_bytes_max: u32) -> usize {
+        Self::rendering_bytes(heap_bytes_max).saturating_add(ASYNC_STACK_BYTES)
+    }
+
+    /// The most memory that the host may hold for a run while it renders the page. The sandbox is free by
+    /// then.
+    pub fn rendering_bytes(heap_bytes_max: u32) -> usize {
         let limiter = Self::for_heap(heap_bytes_max);
         limiter.memory_bytes_max.saturating_add(limiter.hostcall_bytes_max())
     }

@@ -95,7 +95,7 @@ pub struct ServerConfig {
     /// How the memory of a sandbox is reset between runs.
     pub memory_reset: MemoryResetChoice,
     /// The memory that the whole process may take, in bytes. Each run reserves the most that it can
-    /// take before it starts: 8 MB for the engine and three times `heap_bytes_max`. A run that does
+    /// take before it starts: 13 MB for the engine and three times `heap_bytes_max`. A run that does
     /// not fit waits like one that finds no free sandbox. Defaults to 70 % of the machine's memory,
     /// or of the control group's limit.
     #[schemars(example = 4_000_000_000_u64)]

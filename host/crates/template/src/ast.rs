@@ -97,6 +97,8 @@ pub(super) enum Root {
     IsCustomer,
     Request,
     RouteParams,
+    /// A field of the request that has a name of its own.
+    OfRequest(&'static str),
     /// A loop variable, a loop's state or a `@set` name.
     Slot(u32),
     /// A component's argument whose name is known only at run time.
@@ -132,13 +134,30 @@ pub(super) struct FilterCall {
 }
 
 impl Expr {
-    /// The filters at the end of the expression, the last one first.
+    /// The filters at the end of the expression, the last one first. Parentheses around a filtered
+    /// value make no difference.
     pub(super) fn last_filters(&self) -> impl Iterator<Item = Filter> + '_ {
-        let calls = match self {
-            Expr::Filtered { calls, .. } => calls.as_slice(),
-            _ => &[],
-        };
-        calls.iter().rev().map(|call| call.filter)
+        let all = std::iter::successors(self.filtered(), |(value, _)| value.filtered());
+        all.flat_map(|(_, calls)| calls.iter().rev().map(|call| call.filter))
+    }
+
+    fn filtered(&self) -> Option<(&Expr, &[FilterCall])> {
+        match self {
+            Expr::Filtered { value, calls } => Some((value, calls)),
+            _ => None,
+        }
+    }
+
+    /// The expression with one more filter that takes no arguments.
+    pub(super) fn with_filter(self, filter: Filter, pos: Pos) -> Expr {
+        let call = FilterCall { filter, args: Vec::new(), pos };
+        match self {
+            Expr::Filtered { value, mut calls } => {
+                calls.push(call);
+                Expr::Filtered { value, calls }
+            }
+            value => Expr::Filtered { value: Box::new(value), calls: vec![call] },
+        }
     }
 
     /// The number of parts, where long texts count as several.

@@ -10,7 +10,7 @@ use crate::value::{Val, compare_texts, number_text};
 pub(super) fn to_text<'a>(value: &Val<'a>, budget: &mut Budget) -> Limited<Val<'a>> {
     let mut joined = String::new();
     let text = match value {
-        Val::Text(_) | Val::Made(_) => return Ok(value.clone()),
+        Val::Text(_) | Val::Made(_) | Val::Json(_) => return Ok(value.clone()),
         Val::Undefined => "undefined",
         Val::Null => "null",
         Val::Bool(true) => "true",
@@ -73,7 +73,7 @@ pub(super) fn to_number(value: &Val<'_>, budget: &mut Budget) -> Limited<f64> {
         Val::Bool(flag) => f64::from(u8::from(*flag)),
         Val::Number(number) => *number,
         Val::Text(text) => text_to_number(text),
-        Val::Made(text) => text_to_number(text),
+        Val::Made(text) | Val::Json(text) => text_to_number(text),
         _ => {
             let text = to_text(value, budget)?;
             let text = text.as_str().unwrap_or("");
@@ -129,10 +129,12 @@ pub(super) fn add<'a>(a: &Val<'a>, b: &Val<'a>, budget: &mut Budget) -> Limited<
     if !is_text(a) && !is_text(b) {
         return Ok(Val::Number(to_number(a, budget)? + to_number(b, budget)?));
     }
+    let is_json = a.is_json() || b.is_json();
     let (a, b) = (to_text(a, budget)?, to_text(b, budget)?);
     let (a, b) = (a.as_str().unwrap_or(""), b.as_str().unwrap_or(""));
     budget.make(a.len() + b.len())?;
-    Ok(Val::made([a, b].concat()))
+    let joined = Val::made([a, b].concat());
+    Ok(if is_json { joined.into_json() } else { joined })
 }
 
 /// `a === b`.

@@ -17,7 +17,7 @@ use crate::convert::printed;
 use crate::filters::Filter;
 use crate::html_context::{Place, Quote, ValueKind};
 use crate::html_text;
-use crate::json_text;
+use crate::json_text::{self, Layout};
 use crate::value::{Val, number_text};
 use url::UrlCheck;
 pub(super) use url::tail;
@@ -27,6 +27,17 @@ pub(super) use url::tail;
 pub(super) struct Escape {
     language: Language,
     markup: Markup,
+    raw: Raw,
+}
+
+/// Whether a value is printed unescaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Raw {
+    No,
+    /// Unless it contains JSON. The quotes of JSON would end an attribute, and a text in it could
+    /// end a comment.
+    UnlessJson,
+    Always,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +63,9 @@ enum Markup {
 impl Escape {
     /// How the value of `expr` is escaped at a place.
     pub(super) fn at(place: &Place, expr: &Expr) -> Escape {
-        let mut filters = expr.last_filters();
-        let last = filters.next();
-        let is_raw = last == Some(Filter::Raw);
-        let is_json = match is_raw {
-            true => filters.next() == Some(Filter::Json),
-            false => last == Some(Filter::Json),
-        };
+        let mut filters = expr.last_filters().peekable();
+        let is_raw = filters.peek() == Some(&Filter::Raw);
+        let is_json = filters.find(|filter| *filter != Filter::Raw) == Some(Filter::Json);
         let (language, markup) = match place {
             Place::Text => (Language::Text, Markup::Html),
             Place::Comment => (Language::Text, Markup::Comment),
@@ -72,14 +79,30 @@ impl Escape {
                 (Language::of(kind, *quote), markup)
             }
         };
+        let raw = match place {
+            _ if !is_raw => Raw::No,
+            // In the text of an element, the JSON of the filter is harmless: it contains no "<".
+            Place::Text => Raw::Always,
+            _ => Raw::UnlessJson,
+        };
         // JSON in a script is code; only the texts in it are escaped, even if "raw" follows.
         match language {
-            Language::Script if is_json && is_raw => {
-                Escape { language: Language::Json, markup: Markup::None }
-            }
-            Language::Script if is_json => Escape { language: Language::Json, markup },
-            _ if is_raw => Escape { language: Language::Text, markup: Markup::None },
-            language => Escape { language, markup },
+            Language::Script if is_json => Escape { language: Language::Json, markup, raw: Raw::No },
+            Language::Style if is_json && is_raw => Escape { language: Language::Json, markup, raw: Raw::No },
+            language => Escape { language, markup, raw },
+        }
+    }
+
+    /// The rules for one value.
+    fn rules(self, value: &Val<'_>) -> (Language, Markup) {
+        match (self.raw, self.language) {
+            (Raw::No, language) => (language, self.markup),
+            (Raw::UnlessJson, language) if value.is_json() || value.is_object() => match language {
+                // `raw` says that the value is code, so only the HTML around the code matters.
+                Language::Script | Language::Style => (Language::Text, self.markup),
+                language => (language, self.markup),
+            },
+            (Raw::UnlessJson | Raw::Always, _) => (Language::Text, Markup::None),
         }
     }
 
@@ -154,7 +177,8 @@ pub(super) fn write(
     out: &mut dyn Output,
     budget: &mut Budget,
 ) -> Result<Option<String>, Stop> {
-    let is_script = escape.language == Language::Script;
+    let (language, markup) = escape.rules(value);
+    let is_script = language == Language::Script;
     let scalar = match value {
         Val::Null if is_script => Some(Cow::Borrowed("null")),
         Val::Bool(true) => Some(Cow::Borrowed("true")),
@@ -164,10 +188,14 @@ pub(super) fn write(
     };
     let printed = match scalar {
         Some(_) => Val::Undefined,
+        // Lists and records print as JSON, also if `raw` follows.
+        None if escape.raw != Raw::No && value.is_object() => {
+            Val::made(json_text::write(value, Layout::Script, budget)?)
+        }
         None => printed(value, budget)?,
     };
     let plain = scalar.as_deref().or(printed.as_str()).unwrap_or("");
-    match (escape.language, escape.markup) {
+    match (language, markup) {
         (Language::Text | Language::Url(_), Markup::None) => {}
         (Language::Text | Language::Url(_), Markup::Html) => {
             // Counting them reads the text once, writing it a second time.
@@ -180,11 +208,11 @@ pub(super) fn write(
             budget.make(plain.len().saturating_mul(GROWTH_MAX))?;
         }
     }
-    if let Language::Url(_) = escape.language {
+    if let Language::Url(_) = language {
         budget.walk(page.len().saturating_add(plain.len()))?;
     }
     let mut blocked = None;
-    let text = match escape.language {
+    let text = match language {
         Language::Text => Cow::Borrowed(plain),
         Language::Script if scalar.is_some() => Cow::Borrowed(plain),
         Language::Script => script(plain),
@@ -201,7 +229,7 @@ pub(super) fn write(
             Cow::Borrowed("#blocked")
         }
     };
-    match escape.markup {
+    match markup {
         Markup::None => out.write(&text)?,
         Markup::Html => html_text::write(&text, out)?,
         Markup::Unquoted { quotes_if_empty: true } if text.is_empty() => out.write("\"\"")?,

@@ -86,7 +86,10 @@ impl<'a> Env<'a> {
             }
             Expr::Dump(inner) => match self.eval(inner)? {
                 Val::Undefined => Ok(Val::Text("undefined")),
-                value => json_text::write(&value, Layout::Indented, &mut self.budget).map(Val::made),
+                value => {
+                    let text = json_text::write(&value, Layout::Indented, &mut self.budget)?;
+                    Ok(Val::made(text).into_json())
+                }
             },
         }
     }

@@ -4,6 +4,7 @@ mod currency;
 mod date;
 mod list;
 mod number;
+mod product;
 mod text;
 mod time;
 
@@ -39,6 +40,7 @@ pub(super) enum Filter {
     Lower,
     Nl2br,
     NumberFormat,
+    ProductUrl,
     Raw,
     Replace,
     Reverse,
@@ -69,6 +71,7 @@ const FILTERS: &[(&str, Filter, usize, usize)] = &[
     ("default_if_none", Filter::DefaultIfNone, 1, 1),
     ("first", Filter::First, 0, 0),
     ("floor", Filter::Floor, 0, 0),
+    ("formatPrice", Filter::Currency, 0, 1),
     ("join", Filter::Join, 0, 1),
     ("json", Filter::Json, 0, 0),
     ("last", Filter::Last, 0, 0),
@@ -76,6 +79,7 @@ const FILTERS: &[(&str, Filter, usize, usize)] = &[
     ("lower", Filter::Lower, 0, 0),
     ("nl2br", Filter::Nl2br, 0, 0),
     ("number_format", Filter::NumberFormat, 0, 1),
+    ("productUrl", Filter::ProductUrl, 0, 1),
     ("raw", Filter::Raw, 0, 0),
     ("replace", Filter::Replace, 2, 2),
     ("reverse", Filter::Reverse, 0, 0),
@@ -122,12 +126,25 @@ impl Filter {
         }
     }
 
+    /// Applies the filter. What a filter makes of JSON counts as JSON, unless it escapes it.
     pub(super) fn apply<'a>(
         self,
         value: Val<'a>,
         args: &[Val<'a>],
         setting: &mut Setting<'_>,
     ) -> Limited<Val<'a>> {
+        let is_json = match self {
+            Filter::Nl2br | Filter::ProductUrl | Filter::UrlEncode => false,
+            Filter::Join if value.items().is_some_and(|items| items.iter().any(|part| part.is_json())) => {
+                true
+            }
+            _ => value.is_json() || args.iter().any(Val::is_json),
+        };
+        let filtered = self.filtered(value, args, setting)?;
+        Ok(if is_json { filtered.into_json() } else { filtered })
+    }
+
+    fn filtered<'a>(self, value: Val<'a>, args: &[Val<'a>], setting: &mut Setting<'_>) -> Limited<Val<'a>> {
         let now = setting.now;
         let budget = &mut *setting.budget;
         let arg = |index: usize| args.get(index).cloned().unwrap_or(Val::Undefined);
@@ -135,7 +152,9 @@ impl Filter {
             Filter::Default if value.is_nullish() || value.as_str() == Some("") => Ok(arg(0)),
             Filter::DefaultIfNone if value.is_nullish() => Ok(arg(0)),
             Filter::Default | Filter::DefaultIfNone | Filter::Raw => Ok(value),
-            Filter::Json => json_text::write(&value, Layout::Script, budget).map(Val::made),
+            Filter::Json => {
+                json_text::write(&value, Layout::Script, budget).map(Val::made).map(Val::into_json)
+            }
             Filter::YesNo => Ok(yes_no(&value, args)),
 
             Filter::Upper => of_text(&value, budget, str::to_uppercase),
@@ -186,6 +205,8 @@ impl Filter {
                 budget.walk(code.len())?;
                 to_text_of_number(value, budget, |number| currency::format(number, code))
             }
+
+            Filter::ProductUrl => product::url(&value, &arg(0), budget),
 
             Filter::Date => date::format(value, &arg(0), now, budget),
             Filter::DateAdd => {

@@ -92,7 +92,7 @@ impl Writer {
             }
             Val::Number(_) => self.text.push_str("null"),
             Val::Text(text) => self.string(text, budget)?,
-            Val::Made(text) => self.string(&text, budget)?,
+            Val::Made(text) | Val::Json(text) => self.string(&text, budget)?,
             array @ (Val::Array(_) | Val::List(_)) => {
                 self.text.push('[');
                 return Ok(Some(OpenValue::Array(array, 0)));

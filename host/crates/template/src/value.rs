@@ -15,6 +15,9 @@ pub(super) enum Val<'a> {
     Number(f64),
     Text(&'a str),
     Made(Arc<str>),
+    /// Text that the filter `json` made, or that contains such text. `raw` does not print it
+    /// unescaped in attributes.
+    Json(Arc<str>),
     Array(&'a [Value]),
     Object(&'a Map<String, Value>),
     List(Arc<List<'a>>),
@@ -62,6 +65,19 @@ impl<'a> Val<'a> {
         Val::Made(text.into())
     }
 
+    /// Whether it is text that contains JSON.
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self, Val::Json(_))
+    }
+
+    /// The same text, marked as JSON. Other values stay unchanged.
+    pub(super) fn into_json(self) -> Val<'a> {
+        match self {
+            Val::Made(text) => Val::Json(text),
+            value => value,
+        }
+    }
+
     /// A new list, or `None` if it would nest deeper than [`DEPTH_MAX`].
     pub(super) fn list(items: Vec<Val<'a>>) -> Option<Val<'a>> {
         let depth = depth_above(items.iter())?;
@@ -77,7 +93,7 @@ impl<'a> Val<'a> {
     pub(super) fn as_str(&self) -> Option<&str> {
         match self {
             Val::Text(text) => Some(text),
-            Val::Made(text) => Some(text),
+            Val::Made(text) | Val::Json(text) => Some(text),
             _ => None,
         }
     }
@@ -101,7 +117,7 @@ impl<'a> Val<'a> {
             Val::Bool(flag) => *flag,
             Val::Number(number) => *number != 0.0 && !number.is_nan(),
             Val::Text(text) => !text.is_empty(),
-            Val::Made(text) => !text.is_empty(),
+            Val::Made(text) | Val::Json(text) => !text.is_empty(),
             _ => true,
         }
     }
@@ -110,7 +126,7 @@ impl<'a> Val<'a> {
     pub(super) fn lookup_bytes(&self, key_bytes: usize) -> usize {
         match self {
             Val::Text(text) => text.len().saturating_add(key_bytes),
-            Val::Made(text) => text.len().saturating_add(key_bytes),
+            Val::Made(text) | Val::Json(text) => text.len().saturating_add(key_bytes),
             Val::Dict(dict) => dict.fields.len().saturating_mul(8 + key_bytes / 8),
             Val::Object(map) => {
                 let rounds = map.len().checked_ilog2().unwrap_or(0) as usize + 2;
@@ -157,7 +173,7 @@ impl<'a> Val<'a> {
             Val::Object(map) => map.get(key).map_or(Val::Undefined, Val::of),
             Val::Dict(dict) => find(&dict.fields, key),
             Val::Loop(state) => find(&state.fields(), key),
-            Val::Text(_) | Val::Made(_) | Val::Array(_) | Val::List(_) => match key {
+            Val::Text(_) | Val::Made(_) | Val::Json(_) | Val::Array(_) | Val::List(_) => match key {
                 "length" => self.length().map_or(Val::Undefined, |n| Val::Number(n as f64)),
                 _ => array_index(key).map_or(Val::Undefined, |index| self.at(index)),
             },
@@ -170,7 +186,7 @@ impl<'a> Val<'a> {
         match self {
             Val::Array(items) => items.get(index).map_or(Val::Undefined, Val::of),
             Val::List(list) => list.items.get(index).cloned().unwrap_or(Val::Undefined),
-            Val::Text(_) | Val::Made(_) => {
+            Val::Text(_) | Val::Made(_) | Val::Json(_) => {
                 let text = self.as_str().unwrap_or("");
                 utf16_unit(text, index).map_or(Val::Undefined, |c| Val::made(c.to_string()))
             }

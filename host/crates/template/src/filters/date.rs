@@ -6,8 +6,14 @@ use crate::convert::to_text;
 use crate::value::Val;
 
 /// The tokens of a pattern. Longer ones come first, so that the first match is the right one.
-const TOKENS: &[&str] =
-    &["yyyy", "yy", "MMMM", "MMM", "MM", "M", "dd", "d", "HH", "H", "hh", "h", "mm", "m", "ss", "s", "a"];
+const TOKENS: &[&str] = &[
+    "yyyy", "yy", "y", "MMMM", "MMM", "MM", "M", "dd", "do", "d", "EEEE", "EEE", "EE", "E", "HH", "H", "hh",
+    "h", "mm", "m", "ss", "SSS", "s", "aaa", "a", "Q",
+];
+/// How many times as long as a token its text is at most: `y` can print `-271821`.
+const GROWTH_MAX: usize = 7;
+/// How many letters of a weekday or a month its short name has.
+const SHORT_NAME: usize = 3;
 
 const DEFAULT_FORMAT: &str = "MMM d, yyyy";
 
@@ -42,8 +48,7 @@ pub(super) fn format<'a>(
         false => to_text(pattern, budget)?,
     };
     let mut rest = pattern.as_str().unwrap_or("");
-    // No token becomes more than four times as long.
-    budget.check_room(rest.len().saturating_mul(4))?;
+    budget.check_room(rest.len().saturating_mul(GROWTH_MAX))?;
     let mut text = String::new();
     while let Some(c) = rest.chars().next() {
         budget.steps(1)?;
@@ -68,12 +73,21 @@ pub(super) fn format<'a>(
 fn write_token(token: &str, moment: Moment, text: &mut String) {
     let at = moment.in_cycle();
     let month = at.month().to_string();
+    let weekday = at.weekday().to_string();
+    let short = |name: &str| name.get(..SHORT_NAME).unwrap_or(name).to_owned();
     let hour12 = (at.hour() + 11) % 12 + 1;
     let number = match token {
         "yyyy" => return text.push_str(&format!("{:04}", moment.year())),
         "yy" => return text.push_str(&format!("{:02}", moment.year().rem_euclid(100))),
         "MMMM" => return text.push_str(&month),
-        "MMM" => return text.push_str(month.get(..3).unwrap_or(&month)),
+        "MMM" => return text.push_str(&short(&month)),
+        "EEEE" => return text.push_str(&weekday),
+        "EEE" | "EE" | "E" => return text.push_str(&short(&weekday)),
+        "y" => return text.push_str(&moment.year().to_string()),
+        "do" => return text.push_str(&ordinal(at.day())),
+        "SSS" => return text.push_str(&format!("{:03}", at.millisecond())),
+        "Q" => return text.push_str(&(u8::from(at.month()).div_ceil(3)).to_string()),
+        "aaa" => return text.push_str(if at.hour() < 12 { "am" } else { "pm" }),
         "a" => return text.push_str(if at.hour() < 12 { "AM" } else { "PM" }),
         "MM" | "M" => u8::from(at.month()),
         "dd" | "d" => at.day(),
@@ -86,6 +100,18 @@ fn write_token(token: &str, moment: Moment, text: &mut String) {
         2 => text.push_str(&format!("{number:02}")),
         _ => text.push_str(&number.to_string()),
     }
+}
+
+/// `1st`, `2nd`, `3rd`, `4th`.
+fn ordinal(day: u8) -> String {
+    let ending = match (day / 10, day % 10) {
+        (1, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{day}{ending}")
 }
 
 /// `date_add`: the date some days later, as ISO text. A date without a time stays without one.

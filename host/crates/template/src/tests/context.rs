@@ -145,6 +145,87 @@ fn prints_json_safely_in_every_kind_of_script() {
     }
 }
 
+/// JSON that reaches an attribute or a comment in any way, with text that could end it.
+#[test]
+fn raw_json_stays_inside_attributes_and_comments() {
+    let payload = "\" onmouseover=alert(1) '>--!><script>`&quot;";
+    let variables = json!({ "p": payload, "o": { "k": payload }, "l": [payload] });
+    let files = Files { components: vec![("c", "<p data-x=\"{{ config | raw }}\">")], ..Files::default() };
+    for value in [
+        "var.p | json | raw",
+        "(var.p | json) | raw",
+        "((var.p | json | raw)) | raw",
+        "var.o | json | trim | raw",
+        "var.no | default:(var.p | json) | raw",
+        "(var.no || (var.o | json)) | raw",
+        "(\"x\" + (var.p | json) + '}') | raw",
+        "[(var.p | json)] | join | raw",
+        "'{x}' | replace:'{x}':(var.o | json) | raw",
+        "dump(var.o) | raw",
+        "var.o | raw",
+        "var.l | raw",
+        "config | raw",
+    ] {
+        for (before, after) in [
+            ("<p data-x=\"", "\">"),
+            ("<p data-x='", "'>"),
+            ("<p title=\"a ", " b\">"),
+            ("<p data-x=", ">"),
+            ("<button onclick=\"f(", ")\">"),
+            ("<button onclick='f(", ")'>"),
+            ("<button onclick=f(", ")>"),
+            ("<p style=\"--x: ", "\">"),
+            ("<a href=\"/a?b=", "\">"),
+            ("<a href=\"", "\">"),
+            ("<a href=\"javascript:f(", ")\">"),
+            ("<iframe srcdoc=\"<p>", "\">"),
+            ("<!-- ", " -->"),
+            ("<? ", " >"),
+        ] {
+            let set = "@set(config = var.o | json)";
+            for output in [format!("{{{{ {value} }}}}"), format!("{{{{{{ {value} }}}}}}")] {
+                let source = format!("{set}{before}{output}{after}");
+                let html = render_with(&files, &source, &variables).map(|rendered| rendered.html);
+                let html = html.unwrap_or_else(|error| error.to_string());
+                let inside = html.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+                let inside = inside.unwrap_or_else(|| panic!("{source}: {html}"));
+                assert!(inside.contains("onmouseover") || inside == "#blocked", "{source}: {html}");
+                let ends = |c: char| matches!(c, '"' | '\'' | '<' | '>');
+                assert!(!inside.contains(ends), "{source}: {html}");
+                let is_unquoted = before.ends_with("x=") || before.ends_with("=f(");
+                assert!(!is_unquoted || !inside.contains([' ', '=']), "{source}: {html}");
+            }
+        }
+    }
+    let source = "@component(\"c\", {config: var.o | json})";
+    let html = render_with(&files, source, &variables).map(|rendered| rendered.html).unwrap_or_default();
+    assert!(html.starts_with("<p data-x=\"{&quot;k&quot;:&quot;\\&quot; onmouseover"), "{html}");
+}
+
+#[test]
+fn raw_json_does_not_end_scripts_and_styles() {
+    let variables =
+        json!({ "p": "</script></style><!--<script>'}*{x:expression(1)}", "o": { "k": "</script>" } });
+    for value in ["var.p | json | raw", "(var.p | json) | raw", "config | raw", "var.o | raw"] {
+        for output in [format!("{{{{ {value} }}}}"), format!("{{{{{{ {value} }}}}}}")] {
+            for element in ["script", "style"] {
+                let source = format!("@set(config = var.p | json)<{element}>x = {output}</{element}>");
+                let html = render_with(&Files::default(), &source, &variables).map(|rendered| rendered.html);
+                let html = html.unwrap_or_else(|error| error.to_string());
+                assert_eq!(html.matches('<').count(), 2, "{source}: {html}");
+            }
+        }
+    }
+    check(&[
+        (
+            "<style>a { b: {{ {c: 'd\\'}'} | json | raw }} }</style>",
+            "<style>a { b: {\"c\":\"d\\u0027\\u007d\"} }</style>",
+        ),
+        ("<p>{{ var.map | raw }}</p>", "<p>{\"b\":1,\"a\":\"x\"}</p>"),
+        ("<p>{{ {a: '<b>'} | raw }}</p>", "<p>{\"a\":\"\\u003cb>\"}</p>"),
+    ]);
+}
+
 #[test]
 fn rejects_values_in_names() {
     for source in [

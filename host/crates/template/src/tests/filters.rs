@@ -38,6 +38,27 @@ fn filters_texts() {
 }
 
 #[test]
+fn formats_prices_and_addresses_of_products() {
+    check(&[
+        (
+            "{{ 1234.5 | formatPrice }} {{ 5 | formatPrice:'EUR' }} {{ '$5.00' | formatPrice }}",
+            "$1,234.50 €5.00 $5.00",
+        ),
+        ("{{ var.no | formatPrice }}|{{ 3 | formatPrice:var.no }}", "|$3.00"),
+        ("{{ {slug: 'blue-widget', id: 42} | productUrl:'shop/product' }}", "/shop/product/blue-widget-42"),
+        ("{{ {title: \"Ann's  Blue Widget!\", code: 'BW'} | productUrl:'/p/' }}", "/p/anns-blue-widget-bw"),
+        ("{{ {checkout_title: 'Zwölf', title: 'x', id: 1} | productUrl }}", "/zw%C3%B6lf-1"),
+        ("{{ {slug: '//evil.example/..', id: 0} | productUrl:'\\\\/evil/../p' }}", "/evil/p/evil-example-0"),
+        (
+            "{{ {id: 7} | productUrl:'p' }} {{ {} | productUrl:'p' }} {{ 'a b' | productUrl:'p' }}",
+            "/p/7 /p /p/a-b",
+        ),
+        ("{{ var.no | productUrl:'p' }}{{ null | productUrl }}|", "|"),
+        ("<a href=\"{{ {slug: 'javascript:x'} | productUrl }}\">", "<a href=\"/javascript-x\">"),
+    ]);
+}
+
+#[test]
 fn filters_lists() {
     check(&[
         (
@@ -131,6 +152,16 @@ fn filters_dates() {
         ),
         ("{{ var.date | date:\"d 'of' MMMM, h 'o''clock'\" }}", "5 of March, 2 oclock"),
         ("{{ '2024-03-05T23:30:00-02:00' | date:'MMM d' }}", "Mar 6"),
+        ("{{ var.date | date:'EEEE EEE EE E, do Q y SSS aaa' }}", "Tuesday Tue Tue Tue, 5th 1 2024 000 pm"),
+        (
+            "{{ '2024-12-01' | date:'do' }} {{ '2024-12-02' | date:'do' }} {{ '2024-12-03' | date:'do' }}",
+            "1st 2nd 3rd",
+        ),
+        (
+            "{{ '2024-12-11' | date:'do' }} {{ '2024-12-13' | date:'do' }} {{ '2024-12-31' | date:'do Q' }}",
+            "11th 13th 31st 4",
+        ),
+        ("{{ '-271821-04-20' | date:'y' }} {{ 8.64e15 | date:'EEE y' }}", "-271821 Sat 275760"),
         ("{{ 'soon' | date }}{{ var.no | date }}{{ null | date:'yyyy' }}", "soon"),
         (
             "{{ '2024-02-28' | date_add:2 }} {{ var.date | date_add:-5 | date:'MMM d' }} {{ 0 | date_add:0.5 }}",

@@ -39,7 +39,8 @@ folder_tests! { "cases", holds:
     live_customer memory_quota methods missing_await module_forms module_mistakes modules not_there on_error
     one_module page_cycles paths random_differs read_only_globals redirect request_object schema
     schema_linear schema_missing_objects schema_values script_blocks session_limits session_values set_customer
-    stop_inside_import structured_clone structured_clone_errors thrown_values token_limits url
+    stop_inside_import structured_clone structured_clone_errors template_comments template_filters
+    template_json_attributes template_raw template_request_names thrown_values token_limits url
     variable_limits variables variables_json wall_clock
 }
 

@@ -31,7 +31,12 @@ const DEPTH_MAX: usize = 32;
 /// Finds misspelled directives: `@yeild("content")`.
 pub(crate) fn unknown_directives(source: &Source) -> Vec<Diagnostic> {
     let text = source.text.as_str();
-    let signs = text.match_indices('@').map(|(at, _)| at);
+    let comments = template::comments(text, &[]);
+    let is_shown = |at: &usize| {
+        let before = comments.partition_point(|comment| comment.start <= *at);
+        before.checked_sub(1).and_then(|last| comments.get(last)).is_none_or(|comment| comment.end <= *at)
+    };
+    let signs = text.match_indices('@').map(|(at, _)| at).filter(is_shown);
     signs.filter_map(|at| unknown_directive(source, text, at)).take(MISTAKES_MAX).collect()
 }
 
@@ -60,28 +65,29 @@ fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnosti
 }
 
 /// Finds blocks that no layout prints: `@block("contents")` in a page whose layout has
-/// `@yield("content")`.
+/// `@yield("content")` or `@block("content")`.
 pub(crate) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>) -> Vec<Diagnostic> {
-    let mut yields: Vec<String> = Vec::new();
+    let mut places: Vec<String> = Vec::new();
     let mut next = shown.extends.clone();
     for _ in 0..DEPTH_MAX {
         let Some(name) = next.take() else { break };
         let Some((_, text)) = brand.folder.layout(&name) else { return Vec::new() };
         let layout = template::outline(&text);
-        yields.extend(layout.yields);
+        places.extend(layout.yields);
+        places.extend(layout.blocks.into_iter().map(|(name, _)| name));
         next = layout.extends;
     }
     // The page has no layout, or its layout does not parse.
-    if yields.is_empty() {
+    if places.is_empty() {
         return Vec::new();
     }
-    let printed: HashSet<&String> = yields.iter().collect();
+    let printed: HashSet<&String> = places.iter().collect();
     let unshown = shown.blocks.iter().filter(|(name, _)| !printed.contains(name));
     let found = unshown.map(|(name, at)| {
-        let near = suggest::nearest(name, yields.iter().map(String::as_str));
+        let near = suggest::nearest(name, places.iter().map(String::as_str));
         let help = match near {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("the layout prints {}", listed(&yields)),
+            None => format!("the layout has places for {}", listed(&places)),
         };
         let message = format!("no layout of this page prints the block \"{name}\"");
         Diagnostic::at(Rule::UnshownBlock, source, *at..*at, message).help(help)
@@ -89,10 +95,10 @@ pub(crate) fn unshown_blocks(source: &Source, shown: &Outline, brand: &Brand<'_>
     found.take(MISTAKES_MAX).collect()
 }
 
-/// `@yield("a"), @yield("b")`
-fn listed(yields: &[String]) -> String {
-    let directives: Vec<String> = yields.iter().map(|name| format!("@yield(\"{name}\")")).collect();
-    directives.join(", ")
+/// `"a", "b"`
+fn listed(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    quoted.join(", ")
 }
 
 #[cfg(test)]

@@ -222,7 +222,8 @@ fn unknown_names(source: &Source, shown: &Outline, known: &Known, set: &SetNames
         if found.len() == MISTAKES_MAX {
             break;
         }
-        let names = template::NAMES.iter().copied().chain(set.names.iter().map(String::as_str));
+        let mut names: Vec<&str> = template::names().collect();
+        names.extend(set.names.iter().map(String::as_str));
         let help = match sluice_text::suggest::nearest(name, names) {
             _ if known.names.contains(name) => format!("write `var.{name}`"),
             Some(near) => format!("did you mean `{near}`?"),

@@ -5,6 +5,7 @@
 //! search looks for further start tags, first in the file and then in what is left of it
 //! once the scripts are removed. Backend source must never reach a browser.
 
+mod comments;
 mod holes;
 mod tags;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use lol_html::errors::RewritingError;
 use lol_html::html_content::{Element, EndTag};
 use lol_html::{HtmlRewriter, Settings, doc_comments, element};
 
+use comments::{comments, hide_scripts, without_comments};
 use holes::{Visible, merge};
 use tags::{Tags, backend_scripts, is_backend};
 
@@ -86,13 +88,16 @@ impl Extracted {
 /// # Errors
 /// The HTML parser gave up, or there are too many scripts.
 pub fn extract(html: &str) -> Result<Extracted, HtmlError> {
-    let parsed = parse(html)?;
-    let scripts = Tags::named("script", html);
+    let comments = comments(html);
+    let rest = without_comments(html, &comments);
+    let parsed = parse(&rest)?;
+    let scripts = Tags::named("script", &rest);
     let mut out = Extracted::default();
     take_blocks(&parsed, &scripts, &mut out);
-    drop_misplaced(html, &parsed, &scripts, &mut out);
+    drop_misplaced(&rest, &parsed, &scripts, &mut out);
+    hide_scripts(html, &comments, &mut out);
     merge(html, &mut out.holes);
-    drop_glued(html, &mut out);
+    drop_glued(html, &comments, &mut out);
     Ok(out)
 }
 
@@ -107,6 +112,7 @@ pub struct BrowserScripts {
 
 /// Finds the browser's scripts of `html`. The result is empty if the HTML cannot be parsed.
 pub fn browser_scripts(html: &str) -> BrowserScripts {
+    let html = &*without_comments(html, &comments(html));
     let found: Rc<RefCell<BrowserScripts>> = Rc::default();
     let settings = Settings::new()
         .append_element_content_handler(element!("script", |el| {
@@ -321,14 +327,16 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Hides start tags that appear only when the text before and after a hole is joined. Repeats
-/// until there are none.
-fn drop_glued(html: &str, out: &mut Extracted) {
-    if out.holes.is_empty() {
+/// Hides start tags that appear only when the text before and after a hole or a comment is joined.
+/// Repeats until there are none.
+fn drop_glued(html: &str, comments: &[Range<usize>], out: &mut Extracted) {
+    if out.holes.is_empty() && comments.is_empty() {
         return;
     }
     for _ in 0..SEARCHES_MAX {
-        let visible = Visible::new(html, &out.holes);
+        let mut unseen: Vec<_> = out.holes.iter().chain(comments).cloned().collect();
+        merge(html, &mut unseen);
+        let visible = Visible::new(html, &unseen);
         let scripts = Tags::named("script", &visible.text);
         let glued = backend_scripts(&visible.text, &scripts);
         if glued.is_empty() {

@@ -193,9 +193,18 @@ impl PageSource {
     }
 }
 
-/// Whether a page has anything besides scripts and white space. `html` has holes for the scripts.
+/// Whether a page has anything besides scripts, comments and white space. `html` has holes for the
+/// scripts.
 pub fn has_markup(html: &str) -> bool {
-    html.chars().any(|c| c != HOLE && !c.is_whitespace())
+    let mut from = 0;
+    let mut shown = Vec::new();
+    for comment in sluice_template::comments(html, &[]) {
+        shown.push(html.get(from..comment.start));
+        from = comment.end;
+    }
+    shown.push(html.get(from..));
+    let mut chars = shown.into_iter().flatten().flat_map(str::chars);
+    chars.any(|c| c != HOLE && !c.is_whitespace())
 }
 
 /// Checks that a block parses by itself: a statement cannot begin in one block and end in

@@ -5,6 +5,7 @@ use crate::budget::{Budget, LimitError, Limited};
 use crate::convert;
 use crate::filters::Setting;
 use crate::json_text::{self, Layout};
+use crate::lower::of_request;
 use crate::scope::Scope;
 use crate::value::Val;
 
@@ -113,10 +114,14 @@ impl<'a> Env<'a> {
             Root::IsCustomer => Val::Bool(self.scope.is_customer),
             Root::Request => Val::of(self.scope.request),
             Root::RouteParams => Val::of(self.scope.route_params),
+            Root::OfRequest(name) => Val::of(self.scope.request).get(name),
             Root::Slot(slot) => self.slot(*slot),
             Root::Argument(name) => {
                 self.budget.read(self.arguments.lookup_bytes(name.len()))?;
-                self.arguments.get(name)
+                match self.arguments.get(name) {
+                    Val::Undefined => self.of_request(name),
+                    value => value,
+                }
             }
             Root::Value(expr) => self.eval(expr)?,
             Root::Missing | Root::Name(_) => Val::Undefined,
@@ -142,6 +147,11 @@ impl<'a> Env<'a> {
             };
         }
         Ok(value)
+    }
+
+    /// The part of the request that has this name, if there is one.
+    fn of_request(&self, name: &str) -> Val<'a> {
+        of_request(name).map_or(Val::Undefined, |name| Val::of(self.scope.request).get(name))
     }
 
     fn operate(&mut self, operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Limited<Val<'a>> {

@@ -1,13 +1,17 @@
-//! Splits a file into literal text, `{{ }}`, directives and `v-if` elements.
+//! Splits a file into literal text, `{{ }}`, directives and `v-if` elements. Comments are left out.
 
+mod comments;
 mod elements;
 
 use crate::ast::{Expr, Named};
 use crate::expr::ExprParser;
 use crate::expr::tokens::{Origin, continues_word};
+use crate::filters::Filter;
 use crate::html_context::{Condition, Machine};
 use crate::mistake::{Expected, Mistake};
 use crate::source::{Checked, Pos, Problem};
+use comments::comment_length;
+pub use comments::comments;
 use elements::Elements;
 pub(super) use elements::is_space_or_comments;
 
@@ -147,6 +151,7 @@ impl Lexer<'_> {
         while let Some(&byte) = self.source.as_bytes().get(self.at) {
             let taken = match byte {
                 _ if self.machine.in_condition_value() => false,
+                b'{' if self.rest().starts_with(comments::COMMENT_OPEN) => self.comment()?,
                 b'{' if self.rest().starts_with("{{") => self.output()?,
                 b'[' if self.rest().starts_with("[[") => self.browser_expression(),
                 b'@' => self.at_sign()?,
@@ -202,22 +207,36 @@ impl Lexer<'_> {
         self.text_start = end;
     }
 
+    /// `{{ value }}`, or `{{{ value }}}`, which is short for `{{ value | raw }}`.
     fn output(&mut self) -> Checked<bool> {
-        if self.rest().starts_with("{{{") {
-            return Err(self.problem(Mistake::TripleBraces));
-        }
-        let mut parser = self.parser(self.at + 2)?;
-        if parser.rest_starts_with("}}") {
+        let is_raw = self.rest().starts_with("{{{");
+        let closing = if is_raw { "}}}" } else { "}}" };
+        let mut parser = self.parser(self.at + closing.len())?;
+        if parser.rest_starts_with(closing) {
             return Err(self.problem(Mistake::EmptyOutput));
         }
-        let expr = parser.pipeline()?;
-        if !parser.rest_starts_with("}}") {
-            return Err(parser.unexpected(Expected::After { text: "}}", part: "the expression" }));
+        let mut expr = parser.pipeline()?;
+        if !parser.rest_starts_with(closing) {
+            return Err(parser.unexpected(Expected::After { text: closing, part: "the expression" }));
         }
-        let end = parser.offset() + 2;
+        let end = parser.offset() + closing.len();
+        if is_raw {
+            expr = expr.with_filter(Filter::Raw, Pos::new(self.file, self.at));
+        }
         // Values at places that do not allow them are found later, when the branches are known.
         let _ = self.machine.hole(0);
         self.push(Kind::Output(expr), end);
+        Ok(true)
+    }
+
+    /// `{{-- … --}}`: the text before and after it is read as if it was not there.
+    fn comment(&mut self) -> Checked<bool> {
+        let Some(length) = comment_length(self.rest()) else {
+            return Err(self.problem(Mistake::UnclosedComment));
+        };
+        self.end_text();
+        self.at += length;
+        self.text_start = self.at;
         Ok(true)
     }
 

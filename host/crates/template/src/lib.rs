@@ -46,12 +46,16 @@ use mistake::Mistake;
 use source::{Checked, Pos, Problem, Sources};
 
 pub use budget::Quota;
-pub use lex::DIRECTIVES;
-pub use parse::GLOBAL_NAMES as NAMES;
+pub use lex::{DIRECTIVES, comments};
 pub use render::Rendered;
 pub use scope::{Includes, Scope};
 pub use source::TemplateError;
 pub use variables::{Outline, UnknownName, VariableUse, outline};
+
+/// The names that every template has.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    parse::GLOBAL_NAMES.iter().chain(parse::REQUEST_NAMES).copied()
+}
 
 /// An ISO 8601 text (`2026-01-01`, `2026-01-01T12:00:00Z`) as milliseconds since 1970. It is UTC
 /// unless it names a zone.

@@ -29,6 +29,7 @@ pub(super) use elements::{Helper, action_of};
 use elements::{block, branch, call, text};
 use layouts::Blocks;
 use names::Names;
+pub(super) use names::of_request;
 
 /// What a helper does. Helpers are called with the index of an action.
 #[derive(Debug)]

@@ -41,8 +41,8 @@ pub(crate) enum Mistake {
     ArgumentCount(#[from] ArgumentCountError),
 
     // Outputs and directives.
-    #[error("{{{{{{ }}}}}} is not supported; write {{{{ value | raw }}}} for unescaped output")]
-    TripleBraces,
+    #[error("this comment has no end; write --}}}} after it")]
+    UnclosedComment,
     #[error("there is nothing between {{{{ and }}}}")]
     EmptyOutput,
     #[error("@{0} takes its arguments in parentheses; write @@{0} to print it")]

@@ -20,7 +20,11 @@ pub(super) const NESTING_MAX: usize = 48;
 pub(super) const BLOCKS_MAX: usize = 1_000;
 
 /// The names that every page, layout and component has.
-pub const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "request", "route_params"];
+pub(crate) const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "request", "route_params"];
+
+/// Parts of the request that also have names of their own. Other names can hide them, because pages
+/// may already use these names for something else.
+pub(crate) const REQUEST_NAMES: &[&str] = &["query", "queries", "route_slug"];
 
 /// The names that the server knows in a `v-if`, besides those that every page has and those that
 /// the file itself defines.

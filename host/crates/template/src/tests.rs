@@ -73,7 +73,10 @@ fn render_template(template: &Template, variables: &Value) -> Result<Rendered, T
         variables: variables.as_object().unwrap_or(&none),
         customer: &json!({"email": "ada@example.org", "name": "Ada L"}),
         is_customer: true,
-        request: &json!({"method": "GET", "path": "/p", "query": {"q": "a b"}}),
+        request: &json!({
+            "method": "GET", "path": "/p", "query": {"q": "a b"}, "queries": {"q": ["a b"]},
+            "route_slug": "first/rest",
+        }),
         route_params: &json!({"slug": "first"}),
     })
 }

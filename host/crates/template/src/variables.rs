@@ -159,7 +159,7 @@ impl Walk<'_> {
     fn is_known(&self, name: &str) -> bool {
         let in_loop = !self.loops.is_empty() && name == "loop";
         in_loop
-            || parse::GLOBAL_NAMES.contains(&name)
+            || crate::names().any(|known| known == name)
             || self.loops.iter().chain(&self.out.set_names).any(|known| known == name)
     }
 }

@@ -341,3 +341,21 @@ fn rejects_more_scripts_than_a_file_can_have() {
     // Scripts of the browser do not count.
     assert!(extract(&"<script>f()</script>".repeat(1_000)).is_ok());
 }
+
+#[test]
+fn template_comments_are_not_part_of_the_page() {
+    let ends_inside = Some(Misplaced::CommentEndsInside);
+    for (html, blocks, visible, misplaced) in [
+        ("a{{-- b --}}c", vec![], "a{{-- b --}}c", None),
+        ("a{{-- <script scope=backend>x</script> --}}b", vec![], "ab", None),
+        ("a{{-- a <script scope=backend> tag --}}b<script scope=backend>y</script>", vec!["y"], "ab", None),
+        ("{{-- <!-- <title> --}}<script scope=backend>x</script>", vec!["x"], "{{-- <!-- <title> --}}", None),
+        ("<script scope=backend>'{{-- a'</script>b{{-- c --}}", vec!["'{{-- a'"], "b{{-- c --}}", None),
+        ("<script {{-- > scope --}} scope=backend>x</script>b", vec!["x"], "b", None),
+        ("{{-- <script scope=backend>a --}}b</script>c", vec![], "c", ends_inside),
+        ("<scr{{-- a --}}ipt scope=backend>x</script>b", vec![], "b", Some(Misplaced::NotAllowedHere)),
+        ("@{{-- <script scope=backend>x</script> --}}", vec!["x"], "@{{--  --}}", None),
+    ] {
+        assert_eq!(parts(html), (blocks, visible.to_owned(), misplaced), "{html}");
+    }
+}

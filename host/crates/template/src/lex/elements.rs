@@ -1,5 +1,6 @@
 //! Finds the ends of elements with `v-if`, `v-else-if` or `v-else`, and links them into chains.
 
+use super::comments::comment_length;
 use super::{Element, Kind, Token};
 use crate::html_context::names::is_void;
 use crate::html_context::{Machine, Tag};
@@ -126,16 +127,19 @@ impl<'s> Elements<'s> {
     }
 }
 
-/// Whether a text consists of white space and comments only.
+/// Whether a text consists of white space, comments and comments of HTML only.
 pub(crate) fn is_space_or_comments(gap: &str) -> bool {
     let mut rest = gap.trim_start();
-    while let Some(comment) = rest.strip_prefix("<!--") {
-        let Some((_, after)) = comment.split_once("-->") else {
-            return false;
+    loop {
+        let length = match rest.strip_prefix("<!--") {
+            Some(comment) => comment.find("-->").map(|length| "<!---->".len() + length),
+            None => comment_length(rest),
         };
-        rest = after.trim_start();
+        match length.and_then(|length| rest.get(length..)) {
+            Some(after) => rest = after.trim_start(),
+            None => return rest.is_empty(),
+        }
     }
-    rest.is_empty()
 }
 
 /// Inserts the beginnings, attributes and ends of elements into the tokens.

@@ -34,6 +34,12 @@ fn tells_directives_from_text() {
         ("{{ \"}}\" }} {{ {a: {b: 1}} }}", "¤ ¤"),
         ("{ a } }} { {", "{ a } }} { {"),
         ("{{a}}{{b}}", "¤¤"),
+        ("{{{ a }}} {{{ {b: {c: 1}} }}}", "¤ ¤"),
+        ("a{{-- {{ b }} @if( <p v-if=\"1\"> [[ ]]\n' --}}c", "ac"),
+        ("{{----}}{{-- a {{-- b --}}c --}}", "c --}}"),
+        ("@{{-- a --}} [[ {{-- a --}} ]]", "{{-- a --}} [[ {{-- a --}} ]]"),
+        ("<p {{-- a --}}title={{-- b --}}{{ c }}>", "<p title=¤>"),
+        ("<script>{{-- </script> --}}{{ a }}</script>", "<script>¤</script>"),
     ] {
         assert_eq!(outline(source).as_deref(), Ok(expected), "{source}");
     }
@@ -43,7 +49,10 @@ fn tells_directives_from_text() {
 fn reports_mistakes_at_their_offsets() {
     for (source, expected) in [
         ("ab {{ }}", "3: there is nothing"),
-        ("{{{ a }}}", "0: {{{ }}} is not supported"),
+        ("{{{ a }}", "6: expected \"}}}\" after the expression"),
+        ("{{{ }}}", "0: there is nothing"),
+        ("x {{-- a -- }}", "2: this comment has no end; write --}} after it"),
+        ("{{--}}", "0: this comment has no end"),
         ("{{ a", "4: expected \"}}\" after the expression, found the end"),
         ("{{ a } }", "5: expected \"}}\""),
         ("x @if a", "2: @if takes its arguments in parentheses"),

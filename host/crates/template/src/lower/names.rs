@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ast::{Expr, FilterCall, Named, Root, Step};
+use crate::parse::REQUEST_NAMES;
 
 /// The names of one page or component.
 pub(super) struct Names {
@@ -99,7 +100,7 @@ impl Names {
             name => match self.find(name) {
                 Some(root) => root,
                 None if self.open_ended => Root::Argument(name.to_owned()),
-                None => Root::Missing,
+                None => of_request(name).map_or(Root::Missing, Root::OfRequest),
             },
         }
     }
@@ -146,6 +147,11 @@ impl Names {
             },
         }
     }
+}
+
+/// The field of the request that has this name.
+pub(crate) fn of_request(name: &str) -> Option<&'static str> {
+    REQUEST_NAMES.iter().find(|known| **known == name).copied()
 }
 
 fn slot(index: usize) -> u32 {

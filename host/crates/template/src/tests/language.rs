@@ -198,13 +198,69 @@ fn prints_literal_text_unchanged() {
         ),
         ("\\{{ var.name }} {{#if}}", "page.html:1:19: expected a value, found \"#\""),
         ("\\\\{{ var.name }}", "\\\\Ada"),
-        (
-            "}} {{{{raw}}}}",
-            "page.html:1:4: {{{ }}} is not supported; write {{ value | raw }} for unescaped output",
-        ),
+        ("}} {{{{raw}}}}", "}} {}"),
         ("a\r\n  @if(1)\r\n  b\r\n  @endif\r\nc", "a\r\n  \r\n  b\r\n  \r\nc"),
         ("\u{feff}ö {{ 'ö' }}", "\u{feff}ö ö"),
     ]);
+}
+
+#[test]
+fn leaves_out_comments_with_everything_in_them() {
+    check(&[
+        ("a{{-- b --}}c{{----}}d", "acd"),
+        ("a{{--\n@if(\n{{ no | such }}\n</p>@foreach --}}\nb", "a\nb"),
+        ("@if(0){{-- @else --}}a@else{{-- @endif --}}b@endif", "b"),
+        ("<p v-if=\"var.f\">a</p> {{-- why --}} <!-- c --> {{-- <b> --}}<p v-else>b</p>", "<p>b</p>"),
+        (
+            "<a href={{-- x --}}{{ var.url }}{{-- y --}}>",
+            "<a href=https&#58;&#47;&#47;example&#46;org&#47;a&#63;b&#61;c&#38;d&#61;1>",
+        ),
+        ("<script>'{{-- </script> --}}{{ '<' }}'</script>{{ '<' }}", "<script>'\\u003c'</script>&lt;"),
+        ("<!-- {{-- --> --}}{{ '-->' }} -->", "<!-- &#45;&#45;&gt; -->"),
+        ("{{ 'a {{-- b --}}' }}", "a {{-- b --}}"),
+        ("@{{-- a --}} [[ {{-- b --}} ]]", "{{-- a --}} [[ {{-- b --}} ]]"),
+        ("a\n @set(x = 1) {{-- b", "page.html:2:14: this comment has no end; write --}} after it"),
+        ("a {{--}} b", "page.html:1:3: this comment has no end; write --}} after it"),
+    ]);
+}
+
+#[test]
+fn three_braces_print_unescaped() {
+    check(&[
+        ("{{{ var.html }}}{{{'<i>'}}}", "<b>\"x\" & 'y'</b><i>"),
+        ("{{{ var.no | default:'<u>' }}} {{{ {a: {b: 1}}.a }}}", "<u> {\"b\":1}"),
+        ("<script>a = {{{ var.quote }}}</script>", "<script>a = \";alert(1)//'</script>"),
+        ("{{{ var.name }}", "page.html:1:14: expected \"}}}\" after the expression, found \"}\""),
+        ("{{{ }}}", "page.html:1:1: there is nothing between {{ and }}"),
+    ]);
+}
+
+#[test]
+fn parts_of_the_request_have_names_of_their_own() {
+    check(&[
+        ("{{ query.q }}|{{ query.no }}|{{ queries.q[0] }}|{{ route_slug }}", "a b||a b|first/rest"),
+        ("@if(query.q eq 'a b')y@endif{{ query | json | raw }}", "y{\"q\":\"a b\"}"),
+        ("@set(query = 'own'){{ query }}@foreach(queries in [1]){{ queries }}@endforeach", "own1"),
+        // A browser framework may have such a name, too.
+        ("<p v-if=\"query\">", "<p v-if=\"query\">"),
+    ]);
+    let files = Files {
+        components: vec![
+            ("c", "[{{ query.q }}{{ query.z }}]"),
+            ("d", "<p v-if=\"query.q\">{{ query.q }}</p>"),
+        ],
+        ..Files::default()
+    };
+    for (source, expected) in [
+        ("@component('c')", "[a b]"),
+        ("@component('c', {query: {z: 1}})", "[1]"),
+        ("@set(r = {x: 1})@component('c', r)", "[a b]"),
+        ("@set(r = {query: {z: 2}})@component('c', r)", "[2]"),
+        ("@component('d')", "<p>a b</p>"),
+    ] {
+        let html = render_with(&files, source, &data()).map(|rendered| rendered.html);
+        assert_eq!(html.ok().as_deref(), Some(expected), "{source}");
+    }
 }
 
 #[test]

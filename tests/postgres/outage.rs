@@ -126,11 +126,13 @@ fn outage_does_not_replace_or_delete_sessions() {
     let login = "<script scope=\"backend\">
         response.json(session.setCustomer({ email: 'ann@example.com' }));
     </script>";
+    let logout = "<script scope=\"backend\">session.clearCustomer(); response.json({ ok: true });</script>";
     let rule = "default = true\n[[access]]\npath = '/members'\nrequire = 'customer'\nredirect = '/login'\n";
     let database = OwnServer::start();
     let site = TestSite::with(&[
         ("pages/index.html", count),
         ("pages/login.html", login),
+        ("pages/logout.html", logout),
         ("pages/members.html", "<p>members</p>"),
         ("brand.toml", rule),
     ]);
@@ -147,6 +149,9 @@ fn outage_does_not_replace_or_delete_sessions() {
         assert_eq!(answer.header("set-cookie"), None, "the visitor keeps the session");
     }
     assert_eq!(visit("/login").body, "false");
+    let logout = visit("/logout");
+    assert_eq!((logout.status, logout.header("retry-after")), (503, Some("1".into())), "{}", logout.body);
+    assert_eq!(server.get("localhost", "/logout").body, r#"{"ok":true}"#, "nobody is logged in");
     let refused = visit("/members");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1".into())));
     let stranger = server.get("localhost", "/members");

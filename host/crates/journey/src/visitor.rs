@@ -107,6 +107,10 @@ pub(super) async fn commit_run(
     queued: QueuedWrites,
     mut reply: Reply,
 ) -> Reply {
+    // Scripts do not check whether a logout has succeeded: the reply would say that it has.
+    if session.has_lost_logout() {
+        return not_saved(journey, &SessionError::LogoutLost);
+    }
     if session.changes().is_empty() && queued.is_empty() {
         return reply;
     }

@@ -222,6 +222,8 @@ pub struct Session {
     /// The visitor has a session, but the database failed to load it. All changes are rejected,
     /// because a script that sees an empty session must not overwrite the stored one.
     is_unavailable: bool,
+    /// A customer may be logged in, in the session that could not be loaded, and should be logged out.
+    has_lost_logout: bool,
 }
 
 impl Session {
@@ -340,8 +342,14 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a logout was lost, because the session could not be loaded.
+    pub fn has_lost_logout(&self) -> bool {
+        self.has_lost_logout
+    }
+
     /// Logs the customer out. Returns false if nobody was logged in.
     pub fn clear_customer(&mut self) -> bool {
+        self.has_lost_logout |= self.is_unavailable;
         let was_in = self.now.identity.take().is_some();
         if was_in {
             self.changes.identity = Some(IdentityChange::Logout);

@@ -31,6 +31,9 @@ pub enum SessionError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The session could not be loaded, so the customer could not be logged out.
+    #[error("the session could not be loaded, so the customer could not be logged out")]
+    LogoutLost,
     /// Another request used the handoff token while this one ran.
     #[error("another request used the handoff token")]
     TokenUsed,

@@ -70,3 +70,4 @@ screenshots: ## Take the pictures in README.md from the running program
 include guest/guest.mk
 include benches/bench.mk
 include tests/fuzz/fuzz.mk
+include tests/faults/faults.mk

@@ -31,6 +31,7 @@ mod error_pages;
 mod escapes;
 mod execution_log;
 mod failures;
+mod faults;
 mod foreign;
 mod handoff;
 mod harness;

@@ -2,6 +2,7 @@
 //! retries.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The admin token of the servers under test.
 pub const ADMIN_TOKEN: &str = "an-operator-s-token-for-tests-0123";
@@ -13,6 +14,7 @@ pub struct Request {
     host: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    time_max: Option<Duration>,
 }
 
 /// A response.
@@ -37,6 +39,7 @@ impl Request {
             host: "localhost".into(),
             headers: Vec::new(),
             body: Vec::new(),
+            time_max: None,
         }
     }
 
@@ -68,6 +71,12 @@ impl Request {
         self
     }
 
+    /// Waits at most this long for the response.
+    pub fn time_max(mut self, limit: Duration) -> Self {
+        self.time_max = Some(limit);
+        self
+    }
+
     /// Sends the request and waits for the response.
     pub fn send(self, to: SocketAddr) -> Answer {
         self.try_send(to).unwrap()
@@ -80,6 +89,7 @@ impl Request {
             .max_redirects(0)
             .proxy(None)
             .allow_non_standard_methods(true)
+            .timeout_global(self.time_max)
             .build()
             .into();
         let mut request = ureq::http::Request::builder()

@@ -4,7 +4,9 @@
 //! own. So the first test that needs the server starts it for all tests. It stops some seconds
 //! after the last test that uses it has ended, even if that test was killed.
 
+mod bouncer;
 mod cluster;
+mod pair;
 mod programs;
 mod shared;
 
@@ -13,7 +15,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+pub use bouncer::OwnBouncer;
 use cluster::Cluster;
+pub use pair::ReplicatedPair;
 pub use programs::as_server_user;
 use shared::SharedServer;
 
@@ -78,8 +82,16 @@ impl OwnServer {
         Self::start_cluster(prepare, &[])
     }
 
+    /// As [`OwnServer::start_with`], with the server's files in a new folder below `parent`.
+    pub fn start_in(parent: &Path, settings: &[&str]) -> Self {
+        Self::start_cluster_in(tempfile::tempdir_in(parent).unwrap(), |_| {}, settings)
+    }
+
     fn start_cluster(prepare: impl FnOnce(&Path), settings: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_cluster_in(tempfile::tempdir().unwrap(), prepare, settings)
+    }
+
+    fn start_cluster_in(dir: TempDir, prepare: impl FnOnce(&Path), settings: &[&str]) -> Self {
         programs::give_to_server_user(dir.path());
         let mut cluster = Cluster::make(&dir.path().join("cluster"));
         cluster.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
@@ -106,6 +118,14 @@ impl OwnServer {
     /// Starts the server again, with the files that it left, on the same port.
     pub fn restart(&self) {
         self.cluster.start();
+    }
+
+    /// Starts the server again unless it answers.
+    pub fn ensure_running(&self) {
+        if !self.cluster.answers() {
+            self.kill();
+            self.restart();
+        }
     }
 
     /// Sends a signal to the main process and to those of the connections.

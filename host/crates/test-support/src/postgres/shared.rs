@@ -1,14 +1,13 @@
 //! The server that all tests share, with PgBouncer in front of it.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use super::cluster::{Cluster, START_MAX, USER};
-use super::programs::{as_server_user, free_port, give_to_server_user, leave_running, program};
+use super::bouncer;
+use super::cluster::Cluster;
+use super::programs::{free_port, give_to_server_user, leave_running};
 
 /// The shared server, which runs as long as this value exists.
 pub(super) struct SharedServer {
@@ -52,30 +51,12 @@ fn start(dir: &Path) -> Cluster {
     cluster
 }
 
-/// Starts PgBouncer in transaction mode, for every database of the server, as the server's
-/// superuser. It has fewer connections than hosts have, so that hosts really share them. Returns
-/// its port.
+/// Starts PgBouncer for every database of the server. Returns its port.
 fn start_bouncer(dir: &Path, server_port: u16) -> u16 {
     let port = free_port();
-    let config = dir.join("pgbouncer.ini");
-    let text = format!(
-        "[databases]\n* = host=127.0.0.1 port={server_port} user={USER}\n\
-         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-         auth_type = any\npool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 1000\n\
-         pidfile = {}\n",
-        // An earlier PgBouncer, which is stopping, still has its file.
-        dir.join(format!("pgbouncer-{port}.pid")).display()
-    );
-    fs::write(&config, text).unwrap();
-    let dirs = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
-    let path: PathBuf = program("pgbouncer", &dirs);
-    leave_running(as_server_user(&path).arg(&config), File::create(dir.join("pgbouncer.log")).unwrap());
-    let started = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let log = || fs::read_to_string(dir.join("pgbouncer.log")).unwrap();
-        assert!(started.elapsed() < START_MAX, "PgBouncer does not start: {}", log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let log = dir.join("pgbouncer.log");
+    leave_running(&mut bouncer::command(dir, port, server_port), File::create(&log).unwrap());
+    bouncer::wait(port, &log);
     port
 }
 

@@ -1,0 +1,91 @@
+//! The whole journey on a store that fails by seed. Each seed is one client with a few requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use fastrand::Rng;
+use sluice_store::Store;
+
+use super::checker::{self, Expected, Verdict};
+use super::client::Client;
+use super::history::{self, Event};
+use super::journey::{self, Loaded};
+use super::number;
+use super::reader;
+use super::report::{self, Row};
+use super::store::FailingStore;
+
+/// The requests of a seed.
+const STEPS: usize = 8;
+/// The seeds of a short run.
+const SHORT_SEEDS: u64 = 1_000;
+/// The seeds of a long run.
+const LONG_SEEDS: u64 = 10_000;
+/// How long a request waits for the database. A hanging call takes all of it.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+/// The same for the requests that read what is stored.
+const READ_MAX: Duration = Duration::from_secs(30);
+
+/// Runs the client of a seed on the failing store, and then reads without failures.
+fn run_seed(loaded: &Loaded, own: &Arc<dyn Store>, seed: u64) -> (Vec<Event>, Verdict) {
+    let failing = loaded.on(Arc::new(FailingStore::new(Arc::clone(own), seed)), WAIT_MAX);
+    let mut rng = Rng::with_seed(seed);
+    let mut client = Client::new(&failing, &format!("{seed:x}"), 0, rng.fork());
+    for _ in 0..STEPS {
+        client.step();
+        if rng.u32(0..4) == 0 {
+            failing.run_jobs();
+        }
+    }
+    let history = client.into_history();
+    let expected = Expected::of(&history);
+    let working = loaded.on(Arc::clone(own), READ_MAX);
+    working.settle();
+    let found = reader::read(&working, &expected).expect("the store answers");
+    let verdict = checker::check(&expected, &found);
+    (history, verdict)
+}
+
+fn run(count: u64) {
+    let (loaded, folder) = (Loaded::new(), journey::folder());
+    let own = loaded.open(folder.path()).unwrap();
+    let (first, count) = match number("FAULT_SEED") {
+        Some(seed) => (seed, 1),
+        None => (fastrand::u64(..u64::MAX - LONG_SEEDS), count),
+    };
+    println!("the first seed is {first}");
+    let next = AtomicU64::new(0);
+    let rows: Vec<Row> = thread::scope(|scope| {
+        let work = || {
+            let mut row = Row::new("failing store", "SQLite");
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count {
+                    return row;
+                }
+                let (history, verdict) = run_seed(&loaded, &own, first + index);
+                row.add(&verdict);
+                if !verdict.is_clean() {
+                    report::save("failing store", first + index, &history::lines(&history), &verdict);
+                }
+            }
+        };
+        let threads = [scope.spawn(work), scope.spawn(work)];
+        threads.map(|thread| thread.join().unwrap()).into()
+    });
+    println!("{}", report::table(&rows));
+    assert!(rows.iter().all(Row::is_clean), "FAULT_SEED=… runs a seed again");
+}
+
+#[test]
+fn loses_nothing_when_the_store_fails_by_seed() {
+    run(SHORT_SEEDS);
+}
+
+#[test]
+#[ignore = "make faults runs it"]
+fn loses_nothing_with_ten_thousand_seeds_of_a_failing_store() {
+    run(LONG_SEEDS);
+}

@@ -1,0 +1,178 @@
+//! A store that fails by seed, in front of a real one.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::Value;
+use sluice_crm::{
+    Address, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmCaps, CrmFault, CrmSchema, CrmStore,
+    CrmWrite, CrmWritten, Ensured, Entity, EntitySpec, Entry, FieldKey, Job, JobChoice, JobCounts, JobRun,
+    JobState, JobStore, Reference, Slug,
+};
+use sluice_kit::{BoxFuture, NoAnswer, StoreError, database_time};
+use sluice_session::rate::{RateStore, RateWindow};
+use sluice_session::storage::SessionError;
+use sluice_session::{
+    Committed, RunCommit, SessionAddress, SessionKey, SessionRow, SessionStore, SessionUsage, TokenStore,
+};
+use sluice_store::transfer::{ImportFault, Part, TransferStore};
+use sluice_store::{PoolUsage, Store};
+use tokio::sync::mpsc;
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    /// It works.
+    None,
+    /// The work is not begun.
+    Before,
+    /// The caller is told that it failed while the work goes on, or not.
+    During,
+    /// The work is done, and the caller is told that it failed.
+    After,
+    /// It works, but late.
+    Slow,
+    /// It takes all the time that the request has left, and the work is done or not.
+    Hangs { is_done: bool },
+}
+
+/// The store. A call in four fails.
+pub(crate) struct FailingStore {
+    own: Arc<dyn Store>,
+    rng: Mutex<Rng>,
+}
+
+impl FailingStore {
+    pub(crate) fn new(own: Arc<dyn Store>, seed: u64) -> Self {
+        Self { own, rng: Mutex::new(Rng::with_seed(seed)) }
+    }
+
+    fn choose(&self) -> Failure {
+        let mut rng = self.rng.lock().unwrap();
+        match rng.u32(0..400) {
+            0..30 => Failure::Before,
+            30..55 => Failure::During,
+            55..85 => Failure::After,
+            85..97 => Failure::Slow,
+            97..99 => Failure::Hangs { is_done: rng.bool() },
+            _ => Failure::None,
+        }
+    }
+
+    /// Does the work of a call, unless the call fails.
+    fn fail<'a, T, E>(&self, work: BoxFuture<'a, Result<T, E>>) -> BoxFuture<'a, Result<T, E>>
+    where
+        T: Send + 'a,
+        E: From<StoreError> + Send + 'a,
+    {
+        let failure = self.choose();
+        Box::pin(async move {
+            let failed = || Err(StoreError::Unavailable(NoAnswer::NotOpened).into());
+            match failure {
+                Failure::None => work.await,
+                Failure::Before => failed(),
+                Failure::During => {
+                    let mut work = pin!(work);
+                    // Begins the work, and does not wait for it.
+                    std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await;
+                    failed()
+                }
+                Failure::After => work.await.and_then(|_| failed()),
+                Failure::Slow => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    work.await
+                }
+                Failure::Hangs { is_done } => {
+                    if is_done {
+                        work.await?;
+                    }
+                    let left = database_time::left().unwrap_or_default();
+                    tokio::time::sleep(left).await;
+                    database_time::spend(left);
+                    Err(StoreError::Unavailable(NoAnswer::TimedOut { ms: left.as_millis() }).into())
+                }
+            }
+        })
+    }
+}
+
+/// Implements a trait with methods that may fail.
+macro_rules! failing {
+    ($trait:ident: $(fn $method:ident(&self $(, $argument:ident: $type:ty)*) -> $result:ty;)*) => {
+        impl $trait for FailingStore {
+            $(
+                fn $method(&self $(, $argument: $type)*) -> BoxFuture<'_, $result> {
+                    self.fail(self.own.$method($($argument),*))
+                }
+            )*
+        }
+    };
+}
+
+failing! { SessionStore:
+    fn load_session(&self, key: SessionKey, now_ms: i64) -> Result<Option<SessionRow>, StoreError>;
+    fn commit_run(&self, commit: RunCommit, now_ms: i64) -> Result<Committed, SessionError>;
+    fn confirm_session(&self, at: SessionAddress) -> Result<(), StoreError>;
+    fn session_usage(&self) -> Result<Vec<(String, SessionUsage)>, StoreError>;
+    fn evict_sessions(&self, brand: String, rows_max: u32) -> Result<SessionUsage, StoreError>;
+    fn delete_expired_sessions(&self, now_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+failing! { TokenStore:
+    fn is_token_used(&self, brand: &str, token_id: [u8; 16]) -> Result<bool, StoreError>;
+    fn delete_expired_tokens(&self, now_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+failing! { RateStore:
+    fn count_request(&self, window: RateWindow) -> Result<u32, StoreError>;
+    fn delete_expired_rates(&self, now_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+failing! { CrmStore:
+    fn apply_crm_schema(&self, brand: &str, schema: CrmSchema) -> Result<Vec<String>, StoreError>;
+    fn ensure_entity(&self, brand: &str, entity: EntitySpec, caps: CrmCaps) -> Result<Ensured, CrmFault>;
+    fn find_entity(&self, brand: &str, slug: Slug) -> Result<Option<Entity>, StoreError>;
+    fn list_entities(&self, brand: &str) -> Result<Vec<Entity>, StoreError>;
+    fn get_fields(&self, at: &Address, keys: &[FieldKey], bytes_max: usize) -> Result<Vec<Option<Value>>, CrmFault>;
+    fn get_values(&self, at: &Address, key: &FieldKey, limit: u32, bytes_max: usize) -> Result<Vec<Value>, CrmFault>;
+    fn get_entries(&self, at: &Address, limit: u32, bytes_max: usize) -> Result<Vec<Entry>, CrmFault>;
+    fn write_crm(&self, brand: &str, write: CrmWrite, caps: CrmCaps, now_ms: i64) -> Result<CrmWritten, CrmFault>;
+    fn adopt_reference(&self, brand: &str, from: Reference, to: Reference, now_ms: i64) -> Result<u64, StoreError>;
+}
+
+failing! { JobStore:
+    fn check_job(&self, brand: &str, write: &CrmWrite, queued_bytes: u64, caps: CrmCaps, now_ms: i64) -> Result<(), CrmFault>;
+    fn run_jobs(&self, caps: CapsOfBrand, jobs_max: u32, now_ms: i64) -> Result<Vec<JobRun>, StoreError>;
+    fn list_jobs(&self, brand: Option<&str>, state: Option<JobState>, jobs_max: u32) -> Result<Vec<Job>, StoreError>;
+    fn count_jobs(&self) -> Result<JobCounts, StoreError>;
+    fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> Result<u32, StoreError>;
+    fn drop_jobs(&self, which: JobChoice) -> Result<u32, StoreError>;
+    fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+failing! { BrowseStore:
+    fn browse_entries(&self, browse: Browse) -> Result<Vec<BrowsedEntry>, CrmFault>;
+}
+
+impl TransferStore for FailingStore {
+    fn export_rows(&self, to: mpsc::Sender<Part>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.own.export_rows(to)
+    }
+
+    fn import_rows(&self, from: mpsc::Receiver<Part>) -> BoxFuture<'_, Result<(), ImportFault>> {
+        self.own.import_rows(from)
+    }
+}
+
+impl Store for FailingStore {
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.own.close()
+    }
+
+    fn pool_usage(&self) -> PoolUsage {
+        self.own.pool_usage()
+    }
+}

@@ -37,6 +37,8 @@ pub(crate) struct Found {
 pub(crate) struct Verdict {
     /// The number of acknowledged writes.
     pub acknowledged: usize,
+    /// The number of writes that were not acknowledged. A fault that has an effect causes some.
+    pub failed: usize,
     /// Acknowledged writes that are not found.
     pub lost: Vec<String>,
     /// Writes that are found more than once.
@@ -72,7 +74,8 @@ impl Verdict {
 
 /// Compares.
 pub(crate) fn check(expected: &Expected, found: &Found) -> Verdict {
-    let mut verdict = Verdict { acknowledged: expected.acknowledged, ..Verdict::default() };
+    let (acknowledged, failed) = (expected.acknowledged, expected.failed);
+    let mut verdict = Verdict { acknowledged, failed, ..Verdict::default() };
     for (name, writes) in &expected.lines {
         let line = found.lines.get(name).cloned().unwrap_or_default();
         check_list(&mut verdict, &format!("{name} (log)"), &writes.added, &line.added);

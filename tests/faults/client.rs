@@ -66,7 +66,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn is_acknowledged(&self) -> bool {
+    pub(crate) fn is_acknowledged(&self) -> bool {
         self.status == 200 && self.body == ACKNOWLEDGED
     }
 }

@@ -9,7 +9,7 @@ pub(crate) mod vfs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
 
@@ -91,11 +91,16 @@ static DISK: Mutex<Option<Disk>> = Mutex::new(None);
 
 fn disk() -> MutexGuard<'static, Option<Disk>> {
     // A test that panicked is over.
-    DISK.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    DISK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Held during a scenario, because there is one disk.
+pub(crate) struct Turn(#[expect(dead_code, reason = "held until it is dropped")] MutexGuard<'static, ()>);
+
 /// Begins a scenario in the folder `folder`. The files that it contains are on the disk.
-pub(crate) fn begin(folder: &Path, plan: Plan, seed: u64) {
+pub(crate) fn begin(folder: &Path, plan: Plan, seed: u64) -> Turn {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = Turn(TURN.lock().unwrap_or_else(PoisonError::into_inner));
     vfs::install();
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -115,6 +120,7 @@ pub(crate) fn begin(folder: &Path, plan: Plan, seed: u64) {
         files,
         at_power_cut: None,
     });
+    turn
 }
 
 /// Ends a scenario. Returns the number of calls, and the call that failed.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use sluice_app::app::App;
@@ -12,8 +13,9 @@ use sluice_author::scratch::{Fixed, Scratch};
 use sluice_crm::{CrmSchema, JobEnd};
 use sluice_journey::JourneyService;
 use sluice_kit::{StoreError, clock};
-use sluice_store::Store;
+use sluice_store::location::Location;
 use sluice_store::sqlite::{SqliteOptions, SqliteStore};
+use sluice_store::{PoolUsage, Store};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
@@ -59,14 +61,27 @@ impl Loaded {
         (options.busy_ms_max, options.wait_ms_max) = (200, 2_000);
         self.runtime.block_on(async {
             let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options).await?);
-            let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
-            if let Err(error) = store.apply_crm_schema(BRAND, schema).await {
+            if let Err(error) = declare(&*store).await {
                 store.close().await;
                 return Err(error);
             }
             Ok(store)
         })
     }
+
+    /// Opens a database on PostgreSQL, and declares what the clients write.
+    pub(crate) fn open_postgres(&self, url: &str) -> Arc<dyn Store> {
+        self.runtime.block_on(async {
+            let store = Location::of(url, 4).unwrap().open().await.unwrap();
+            declare(&*store).await.unwrap();
+            store
+        })
+    }
+}
+
+async fn declare(store: &dyn Store) -> Result<(), StoreError> {
+    let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
+    store.apply_crm_schema(BRAND, schema).await.map(drop)
 }
 
 /// A folder in memory if there is one, so that a sync costs nothing.
@@ -92,8 +107,16 @@ impl Journey {
         Some(runs.len())
     }
 
-    /// Applies all queued writes. The database must answer.
+    /// Waits for calls that are under way although nobody waits for them, and applies all queued writes.
+    /// The database must answer.
     pub(crate) fn settle(&self) {
+        let is_busy = |usage: PoolUsage| usage.in_use + usage.waiting > 0;
+        while is_busy(self.app.store.pool_usage()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // SQLite's writer takes one write after the other, so this one is the last.
+        let last = self.get("/?op=set&line=settled&n=1", None);
+        assert!(last.is_some_and(|answer| answer.is_acknowledged()), "the database answers");
         while self.run_jobs().unwrap() > 0 {}
     }
 

@@ -59,7 +59,7 @@ struct Done {
 /// Runs the scenario.
 fn scenario(loaded: &Loaded, plan: Plan, seed: u64) -> Done {
     let (before, after) = (journey::folder(), journey::folder());
-    disk::begin(before.path(), plan, seed);
+    let _turn = disk::begin(before.path(), plan, seed);
     let mut rng = Rng::with_seed(seed);
     let current = Current::default();
     let mut client = Client::new(&current, &format!("{seed:x}"), 0, rng.fork());

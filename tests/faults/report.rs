@@ -13,6 +13,8 @@ pub(crate) struct Row {
     pub database: String,
     pub rounds: usize,
     pub acknowledged: usize,
+    /// Writes that were not acknowledged.
+    pub failed: usize,
     pub lost: usize,
     pub duplicated: usize,
     pub reordered: usize,
@@ -30,6 +32,12 @@ impl Row {
     pub(crate) fn add(&mut self, verdict: &Verdict) {
         self.rounds += 1;
         self.acknowledged += verdict.acknowledged;
+        self.failed += verdict.failed;
+        self.add_again(verdict);
+    }
+
+    /// Adds what is wrong with a round that was added before.
+    pub(crate) fn add_again(&mut self, verdict: &Verdict) {
         self.lost += verdict.lost.len();
         self.duplicated += verdict.duplicated.len();
         self.reordered += verdict.reordered.len();
@@ -45,18 +53,25 @@ impl Row {
 
 /// The rows as a table in Markdown.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let mut text = "| fault | database | rounds | acknowledged | lost | duplicated | reordered | reused tokens | \
-                    revived sessions | torn |\n| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n"
-        .to_owned();
+    const COLUMNS: [&str; 11] = [
+        "fault",
+        "database",
+        "rounds",
+        "acknowledged",
+        "not acknowledged",
+        "lost",
+        "duplicated",
+        "reordered",
+        "reused tokens",
+        "revived sessions",
+        "torn",
+    ];
+    let mut text = format!("| {} |\n| --- | ---{}|\n", COLUMNS.join(" | "), " | --:".repeat(9) + " ");
     for row in rows.iter().filter(|row| row.rounds > 0) {
-        let Row { fault, database, rounds, acknowledged, lost, duplicated, reordered, .. } = row;
-        let Row { reused, revived, torn, .. } = row;
-        writeln!(
-            text,
-            "| {fault} | {database} | {rounds} | {acknowledged} | {lost} | {duplicated} | {reordered} | {reused} | \
-             {revived} | {torn} |"
-        )
-        .unwrap();
+        let wrong = [row.lost, row.duplicated, row.reordered, row.reused, row.revived, row.torn];
+        let numbers = [row.rounds, row.acknowledged, row.failed].into_iter().chain(wrong);
+        let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+        writeln!(text, "| {} | {} | {} |", row.fault, row.database, numbers.join(" | ")).unwrap();
     }
     text
 }

@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use super::checker::{Expected, Verdict};
 use super::client::Client;
-use super::history;
+use super::history::{self, Event};
 use super::reader;
 use super::report;
 use super::table::Fault;
@@ -26,9 +26,27 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Runs a round. If the checker finds something wrong, the history is saved, and its place and the seed
-/// are printed.
-pub(crate) fn run(world: &mut World, fault: &Fault, stage: Stage, seed: u64) -> Verdict {
+/// A round that is over.
+pub(crate) struct Round {
+    seed: u64,
+    history: Vec<Event>,
+}
+
+impl Round {
+    /// Compares what was acknowledged with what is stored. If something is wrong, the history is saved, and
+    /// its place and the seed are printed.
+    pub(crate) fn check(&self, world: &World, fault: &Fault, stage: Stage) -> Verdict {
+        let verdict = reader::compare(&*world.hosts, &Expected::of(&self.history));
+        if !verdict.is_clean() {
+            let what = format!("{} on {}", fault.name, stage.database());
+            report::save(&what, self.seed, &history::lines(&self.history), &verdict);
+        }
+        verdict
+    }
+}
+
+/// Runs a round, and waits until queued writes are applied.
+pub(crate) fn run(world: &mut World, fault: &Fault, seed: u64) -> Round {
     let mut rng = Rng::with_seed(seed);
     let prefix = format!("{seed:x}");
     let stop = AtomicBool::new(false);
@@ -49,16 +67,6 @@ pub(crate) fn run(world: &mut World, fault: &Fault, stage: Stage, seed: u64) -> 
         drop(stopping);
         clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
     });
-    let history = histories.concat();
     world.settle();
-    let verdict = reader::compare(&*world.hosts, &Expected::of(&history));
-    if !verdict.is_clean() {
-        report::save(
-            &format!("{} on {}", fault.name, stage.database()),
-            seed,
-            &history::lines(&history),
-            &verdict,
-        );
-    }
-    verdict
+    Round { seed, history: histories.concat() }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use sluice_store::Store;
+use sluice_test_support::postgres::Database;
+use tempfile::TempDir;
 
 use super::checker::{self, Expected, Verdict};
 use super::client::Client;
@@ -16,11 +18,12 @@ use super::number;
 use super::reader;
 use super::report::{self, Row};
 use super::store::FailingStore;
+use super::world::Stage;
 
 /// The requests of a seed.
 const STEPS: usize = 8;
 /// The seeds of a short run.
-const SHORT_SEEDS: u64 = 1_000;
+const SHORT_SEEDS: u64 = 1_500;
 /// The seeds of a long run.
 const LONG_SEEDS: u64 = 10_000;
 /// How long a request waits for the database. A hanging call takes all of it.
@@ -48,32 +51,56 @@ fn run_seed(loaded: &Loaded, own: &Arc<dyn Store>, seed: u64) -> (Vec<Event>, Ve
     (history, verdict)
 }
 
-fn run(count: u64) {
-    let (loaded, folder) = (Loaded::new(), journey::folder());
-    let own = loaded.open(folder.path()).unwrap();
+/// A database of its own, as long as this value exists.
+enum Place {
+    Sqlite(TempDir),
+    Postgres(Database),
+}
+
+impl Place {
+    fn new(stage: Stage) -> Self {
+        match stage {
+            Stage::Sqlite => Self::Sqlite(journey::folder()),
+            _ => Self::Postgres(Database::create()),
+        }
+    }
+
+    fn open(&self, loaded: &Loaded) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(folder) => loaded.open(folder.path()).unwrap(),
+            Self::Postgres(database) => loaded.open_postgres(&database.url()),
+        }
+    }
+}
+
+fn run(stage: Stage, count: u64) {
+    const THREADS: usize = 2;
+    let loaded = Loaded::new();
     let (first, count) = match number("FAULT_SEED") {
         Some(seed) => (seed, 1),
         None => (fastrand::u64(..u64::MAX - LONG_SEEDS), count),
     };
     println!("the first seed is {first}");
     let next = AtomicU64::new(0);
-    let rows: Vec<Row> = thread::scope(|scope| {
-        let work = || {
-            let mut row = Row::new("failing store", "SQLite");
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
-                    return row;
-                }
-                let (history, verdict) = run_seed(&loaded, &own, first + index);
-                row.add(&verdict);
-                if !verdict.is_clean() {
-                    report::save("failing store", first + index, &history::lines(&history), &verdict);
-                }
+    let work = || {
+        let mut row = Row::new("failing store", stage.database());
+        let place = Place::new(stage);
+        let own = place.open(&loaded);
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return row;
             }
-        };
-        let threads = [scope.spawn(work), scope.spawn(work)];
-        threads.map(|thread| thread.join().unwrap()).into()
+            let (history, verdict) = run_seed(&loaded, &own, first + index);
+            row.add(&verdict);
+            if !verdict.is_clean() {
+                report::save("failing store", first + index, &history::lines(&history), &verdict);
+            }
+        }
+    };
+    let rows: Vec<Row> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     println!("{}", report::table(&rows));
     assert!(rows.iter().all(Row::is_clean), "FAULT_SEED=… runs a seed again");
@@ -81,11 +108,22 @@ fn run(count: u64) {
 
 #[test]
 fn loses_nothing_when_the_store_fails_by_seed() {
-    run(SHORT_SEEDS);
+    run(Stage::Sqlite, SHORT_SEEDS);
+}
+
+#[test]
+fn loses_nothing_when_a_store_on_postgres_fails_by_seed() {
+    run(Stage::Postgres, SHORT_SEEDS / 5);
 }
 
 #[test]
 #[ignore = "make faults runs it"]
 fn loses_nothing_with_ten_thousand_seeds_of_a_failing_store() {
-    run(LONG_SEEDS);
+    run(Stage::Sqlite, LONG_SEEDS);
+}
+
+#[test]
+#[ignore = "make faults runs it"]
+fn loses_nothing_with_ten_thousand_seeds_of_a_failing_store_on_postgres() {
+    run(Stage::Postgres, LONG_SEEDS);
 }

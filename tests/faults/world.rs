@@ -147,7 +147,7 @@ impl World {
         for address in addresses {
             for path in ["/?op=set&line=probe&n=1", "/?op=put&n=1"] {
                 let is_served =
-                    || Hosts::send(address, path, None).is_some_and(|answer| answer.body == r#"{"ok":true}"#);
+                    || Hosts::send(address, path, None).is_some_and(|answer| answer.is_acknowledged());
                 while !is_served() {
                     assert!(started.elapsed() < RECOVERY_MAX, "a host does not serve again: {path}");
                     thread::sleep(Duration::from_millis(20));

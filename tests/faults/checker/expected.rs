@@ -12,6 +12,8 @@ pub(crate) type Writes = BTreeMap<u64, bool>;
 pub(crate) struct Expected {
     /// The number of acknowledged writes.
     pub acknowledged: usize,
+    /// The number of writes that were not acknowledged.
+    pub failed: usize,
     pub lines: BTreeMap<String, ExpectedLine>,
     pub sessions: Vec<ExpectedSession>,
     /// How many logins by each token were acknowledged.
@@ -51,6 +53,7 @@ impl Expected {
         let mut sessions = BTreeMap::new();
         for event in history {
             expected.acknowledged += usize::from(event.acknowledged);
+            expected.failed += usize::from(!event.acknowledged);
             expected.add(event, &mut sessions);
         }
         expected.sessions = sessions.into_values().collect();

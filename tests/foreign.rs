@@ -47,7 +47,7 @@ impl World {
             tokens: Arc::clone(&self.store) as _,
             brand: "a".into(),
         };
-        let crm = CrmAccess::new(Arc::clone(&self.store) as Arc<dyn Store>, "a");
+        let crm = CrmAccess::new(Arc::clone(&self.store) as Arc<dyn Store>, Arc::default(), "a");
         let context = RunContext { crm: Some(crm), handoff: Some(handoff), ..RunContext::default() };
         let script = self.sandbox.load(component).unwrap();
         self.sandbox.run(&script, context).await.unwrap()

@@ -135,6 +135,7 @@ failing! { CrmStore:
     fn apply_crm_schema(&self, brand: &str, schema: CrmSchema) -> Result<Vec<String>, StoreError>;
     fn ensure_entity(&self, brand: &str, entity: EntitySpec, caps: CrmCaps) -> Result<Ensured, CrmFault>;
     fn find_entity(&self, brand: &str, slug: Slug) -> Result<Option<Entity>, StoreError>;
+    fn entity_slugs(&self, brand: &str, first: Option<Slug>, slugs_max: u32) -> Result<Vec<String>, StoreError>;
     fn list_entities(&self, brand: &str) -> Result<Vec<Entity>, StoreError>;
     fn get_fields(&self, at: &Address, keys: &[FieldKey], bytes_max: usize) -> Result<Vec<Option<Value>>, CrmFault>;
     fn get_values(&self, at: &Address, key: &FieldKey, limit: u32, bytes_max: usize) -> Result<Vec<Value>, CrmFault>;

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinError;
 
 use sluice_crm::access::CrmAccess;
-use sluice_crm::{CapsOfBrand, CrmCaps};
+use sluice_crm::{CapsOfBrand, CrmCaps, KnownSlugs};
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::{KEY_FILE, KeyError, Keys};
 use sluice_kit::operator_dir::{OperatorDir, OperatorFile};
@@ -68,6 +68,7 @@ pub struct App {
     pub sessions: Sessions,
     /// The database.
     pub store: Arc<dyn Store>,
+    crm_slugs: Arc<KnownSlugs>,
     /// Notified when this host queues a job.
     pub bell: Arc<Notify>,
     /// Counts requests for pages with a rate.
@@ -258,6 +259,7 @@ impl App {
             sessions,
             rates: Rates::new(Arc::clone(&store) as _),
             store,
+            crm_slugs: Arc::default(),
             bell: Arc::new(Notify::new()),
             executions,
             service,
@@ -295,6 +297,7 @@ impl App {
             sessions,
             rates: Rates::new(Arc::clone(&store) as _),
             store,
+            crm_slugs: Arc::default(),
             bell: Arc::new(Notify::new()),
             executions: Arc::clone(&self.executions),
             service: Arc::clone(&self.service),
@@ -386,7 +389,7 @@ impl App {
 
     /// Access to the CRM of `brand` for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
-        CrmAccess::new(Arc::clone(&self.store) as _, brand)
+        CrmAccess::new(Arc::clone(&self.store) as _, Arc::clone(&self.crm_slugs), brand)
     }
 
     /// The CRM quotas of each brand. Jobs use them, because they run without a page.

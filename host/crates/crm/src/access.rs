@@ -8,7 +8,7 @@ use serde_json::Value;
 use sluice_kit::StoreError;
 use sluice_limits::Limits;
 
-use super::{Call, Caller, CrmCaps, CrmError, Reference};
+use super::{Call, Caller, CrmCaps, CrmError, KnownSlugs, Reference};
 use crate::{CrmDatabase, QueuedWrites};
 
 /// The CRM of one brand.
@@ -16,6 +16,7 @@ use crate::{CrmDatabase, QueuedWrites};
 pub struct CrmAccess {
     store: Arc<dyn CrmDatabase>,
     brand: String,
+    slugs: Arc<KnownSlugs>,
     at_once: bool,
 }
 
@@ -29,9 +30,9 @@ pub struct Visitor {
 }
 
 impl CrmAccess {
-    /// Makes the access to `brand`.
-    pub fn new(store: Arc<dyn CrmDatabase>, brand: &str) -> Self {
-        Self { store, brand: brand.to_owned(), at_once: false }
+    /// Makes the access to `brand`. `slugs` has entities that are known to exist in `store`.
+    pub fn new(store: Arc<dyn CrmDatabase>, slugs: Arc<KnownSlugs>, brand: &str) -> Self {
+        Self { store, brand: brand.to_owned(), slugs, at_once: false }
     }
 
     /// Lets writes with `async: true` happen at once. A test has no request whose end would
@@ -76,6 +77,7 @@ impl CrmAccess {
     ) -> Result<Value, CrmError> {
         let caller = Caller {
             brand: &self.brand,
+            slugs: &self.slugs,
             customer_id: visitor.customer_id.as_deref(),
             quiz_visitor_id: visitor.quiz_visitor_id.as_deref(),
             caps,

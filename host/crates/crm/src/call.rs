@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CrmCaps, CrmError, CrmWritten, OptionMistake, Refusal, RefusalReason};
+use super::{CrmCaps, CrmError, CrmWritten, KnownSlugs, OptionMistake, Refusal, RefusalReason};
 
 /// A CRM call of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,13 @@ impl Call {
             | Self::MoveLead
             | Self::MoveToEntity
             | Self::Reassign => json!({ "ok": false, "moved": 0, "error": refusal.code() }),
-            Self::EnsureEntity => json!({ "ok": false, "error": refusal.code() }),
+            // As in the product: without `ok`.
+            Self::EnsureEntity if refusal == Refusal::RateLimited => {
+                json!({ "id": null, "created": false, "error": refusal.code() })
+            }
+            Self::EnsureEntity => {
+                json!({ "ok": false, "id": null, "created": false, "error": refusal.code() })
+            }
         }
     }
 
@@ -144,6 +150,8 @@ impl CrmWritten {
 pub struct Caller<'a> {
     /// The brand that the page belongs to.
     pub brand: &'a str,
+    /// Entities that are known to exist.
+    pub slugs: &'a KnownSlugs,
     /// The session's `customer_id`, or `None` if nobody is logged in.
     pub customer_id: Option<&'a str>,
     /// The session's `quiz_visitor_id`, if it is text.

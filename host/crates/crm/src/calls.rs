@@ -1,6 +1,7 @@
 //! Executes the calls, from options to result. The store is called after all checks.
 
 mod reads;
+mod slugs;
 mod writes;
 
 use serde_json::{Value, json};
@@ -21,6 +22,19 @@ pub async fn call(
     queued: &mut QueuedWrites,
 ) -> Result<Value, CrmError> {
     let options = &Options::of(call, options)?;
+    match made(store, caller, call, options, queued).await {
+        Err(error) => Err(slugs::checked(store, caller, options, error).await),
+        result => result,
+    }
+}
+
+async fn made(
+    store: &dyn CrmDatabase,
+    caller: &Caller<'_>,
+    call: Call,
+    options: &Options<'_>,
+    queued: &mut QueuedWrites,
+) -> Result<Value, CrmError> {
     match call {
         Call::GetField => reads::field(store, caller, options).await,
         Call::GetFields => reads::fields(store, caller, options).await,
@@ -61,7 +75,7 @@ async fn queue(
 }
 
 /// `ensureCrmEntity({slug, name?, mode?, fields?, pipelines?})`: `{id, slug, created,
-/// fields_added, fields_skipped}`.
+/// fields_added, fields_skipped, fields_added_keys, fields_skipped_keys}`. Two are numbers.
 async fn ensure_entity(
     store: &dyn CrmDatabase,
     caller: &Caller<'_>,
@@ -75,8 +89,10 @@ async fn ensure_entity(
         "id": ensured.id,
         "slug": slug,
         "created": ensured.created,
-        "fields_added": ensured.fields_added,
-        "fields_skipped": ensured.fields_skipped,
+        "fields_added": ensured.fields_added.len(),
+        "fields_skipped": ensured.fields_skipped.len(),
+        "fields_added_keys": ensured.fields_added,
+        "fields_skipped_keys": ensured.fields_skipped,
     }))
 }
 
@@ -84,7 +100,8 @@ impl CrmFault {
     /// Turns the store's fault into the error of `call`.
     fn explain(self, call: Call, caller: &Caller<'_>) -> CrmError {
         match self {
-            Self::UnknownSlug(slug) => options::unknown_slug(call, &slug),
+            // `slugs::checked` finds out which option has it.
+            Self::UnknownSlug(slug) => options::unknown_slug(call, "slug", &slug, String::new()),
             Self::Cap(reached) => call.refused(RefusalReason::Cap { reached, caps: caller.caps }),
             Self::Refused(refusal) => call.refused(RefusalReason::Rule(refusal)),
             Self::ResultTooLarge => too_large(call, caller),

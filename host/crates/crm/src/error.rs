@@ -67,6 +67,9 @@ pub enum RefusalReason {
     /// The script names another visitor than the session does.
     #[error("fromReferenceId is not the session's quiz_visitor_id")]
     OtherVisitor,
+    /// Entries would move to another reference than the customer who is logged in.
+    #[error("referenceType and referenceId are not the logged-in customer; leave them out")]
+    OtherCustomer,
     /// A quota is used up.
     #[error("{}", over_cap(*reached, caps))]
     Cap {
@@ -75,6 +78,9 @@ pub enum RefusalReason {
         /// All quotas of the run.
         caps: CrmCaps,
     },
+    /// The run has called `ensureCrmEntity` too often.
+    #[error("a run may call it at most {0} times")]
+    TooManyEnsures(u32),
     /// The run has queued too much.
     #[error("the run would queue more than {QUEUED_BYTES_MAX} bytes")]
     QueueFull,
@@ -89,9 +95,12 @@ impl RefusalReason {
         match self {
             Self::Option(_) => Refusal::InvalidInput,
             Self::NoSuchPlace { refusal, .. } | Self::Rule(refusal) => *refusal,
-            Self::NobodyLoggedIn | Self::OtherVisitor | Self::Cap { .. } | Self::QueueFull => {
-                Refusal::NotAllowed
-            }
+            Self::TooManyEnsures(_) => Refusal::RateLimited,
+            Self::NobodyLoggedIn
+            | Self::OtherVisitor
+            | Self::OtherCustomer
+            | Self::Cap { .. }
+            | Self::QueueFull => Refusal::NotAllowed,
         }
     }
 }
@@ -139,9 +148,24 @@ pub enum OptionMistake {
         /// What was given instead.
         given: Given,
     },
+    /// The call has no such option.
+    #[error("there is no option {}; {help}", quoted(name))]
+    Unknown {
+        /// What the script gave.
+        name: String,
+        /// What it probably meant, or the options that there are.
+        help: String,
+    },
     /// The brand has no such entity.
-    #[error("slug {} is not a CRM entity of this brand", quoted(.0))]
-    UnknownSlug(String),
+    #[error("{option} {} is not a CRM entity of this brand{help}", quoted(slug))]
+    UnknownSlug {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        slug: String,
+        /// What the script probably meant, or what to do. Empty if that is not known.
+        help: String,
+    },
     /// A field key is invalid.
     #[error("{option} {why}")]
     FieldKey {

@@ -86,6 +86,8 @@ pub enum Refusal {
     NotCrmMode,
     /// The entries have none of the fields.
     NothingToMove,
+    /// The run has made the call too often.
+    RateLimited,
 }
 
 impl Refusal {
@@ -102,6 +104,7 @@ impl Refusal {
             Self::StageNotInPipeline => "stage_not_in_pipeline",
             Self::NotCrmMode => "not_crm_mode",
             Self::NothingToMove => "nothing_to_move",
+            Self::RateLimited => "rate_limited",
         }
     }
 }
@@ -120,6 +123,7 @@ impl fmt::Display for Refusal {
             Self::StageNotInPipeline => "the stage belongs to another pipeline",
             Self::NotCrmMode => "the entity has mode \"data\" and therefore no pipelines",
             Self::NothingToMove => "the entries have none of the fields",
+            Self::RateLimited => "the run has made this call too often",
         })
     }
 }

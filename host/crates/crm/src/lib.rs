@@ -29,6 +29,7 @@ mod plan;
 mod queued;
 mod schema;
 mod size;
+mod slugs;
 mod store;
 mod write;
 
@@ -50,6 +51,7 @@ pub use schema::{
     SchemaMistake, StageSpec, export,
 };
 pub use size::{entry_bytes, value_bytes, values_bytes};
+pub use slugs::KnownSlugs;
 pub use store::{CrmStore, Ensured, ResultMemory};
 pub use write::{
     CrmWrite, CrmWritten, Destination, EntryRow, Held, Line, LineKey, LineRows, Named, NewEntry, NewValue,
@@ -74,6 +76,8 @@ pub(crate) const OBJECT_BYTES_MAX: usize = 10 * 1024;
 /// Most levels of arrays and objects in a value. Every reader recurses once for each level,
 /// and MessagePack readers stop at 1,024.
 pub const DEPTH_MAX: usize = 500;
+/// Most slugs of a brand that are loaded to find the one that a script meant.
+pub(crate) const SLUGS_MAX: u32 = 1_000;
 /// Most field keys in one `getCrmFields` or `setCrmFields`.
 pub(crate) const KEYS_A_CALL_MAX: usize = 256;
 /// The default of a call's `limit` of entries or values.

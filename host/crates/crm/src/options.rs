@@ -3,8 +3,10 @@
 
 mod entity;
 mod moves;
+mod table;
 
 use serde_json::{Map, Value};
+use sluice_text::suggest::nearest;
 
 use super::check;
 use super::names::shown;
@@ -33,6 +35,8 @@ const ASYNC: Name = Name("async", &[]);
 const LIMIT: Name = Name("limit", &[]);
 const REFERENCE_TYPE: Name = Name("referenceType", &["reference_type"]);
 const REFERENCE_ID: Name = Name("referenceId", &["reference_id"]);
+const FROM_SLUG: Name = Name("fromSlug", &["from_slug"]);
+const TO_SLUG: Name = Name("toSlug", &["to_slug"]);
 const REFERENCE_TYPE_DEFAULT: &str = "customer";
 
 /// The options of one call.
@@ -44,7 +48,10 @@ pub(super) struct Options<'a> {
 impl<'a> Options<'a> {
     pub(super) fn of(call: Call, options: &'a Value) -> Result<Self, CrmError> {
         match options {
-            Value::Object(map) => Ok(Self { call, map }),
+            Value::Object(map) => match map.keys().find(|name| !call.has_option(name)) {
+                Some(unknown) => Err(call.type_error(no_such_option(call, unknown))),
+                None => Ok(Self { call, map }),
+            },
             other => Err(call.type_error(OptionMistake::NotAnObject(Given::of(Some(other))))),
         }
     }
@@ -56,9 +63,22 @@ impl<'a> Options<'a> {
     fn entity_slug(&self, name: Name) -> Result<Slug, CrmError> {
         match self.required(name)? {
             // An invalid slug cannot be that of an entity, so the store need not be asked.
-            Value::String(text) => Slug::new(text).ok_or_else(|| unknown_slug(self.call, text)),
+            Value::String(text) => {
+                Slug::new(text).ok_or_else(|| unknown_slug(self.call, name.0, text, String::new()))
+            }
             other => Err(self.call.type_error(name.must_be(Expected::Text, Some(other)))),
         }
+    }
+
+    /// The entities that the script names: the options' names and what they contain.
+    pub(super) fn given_slugs(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let names: &[Name] = match self.call {
+            // It creates the entity.
+            Call::EnsureEntity => &[],
+            Call::MoveToEntity => &[FROM_SLUG, TO_SLUG],
+            _ => &[SLUG],
+        };
+        names.iter().filter_map(|name| Some((name.0, find(self.map, *name)?.as_str()?)))
     }
 
     /// The reference that the script names, or else the logged-in customer.
@@ -92,7 +112,14 @@ impl<'a> Options<'a> {
     pub(super) fn required_fields(&self) -> Result<Vec<Field<'a>>, CrmError> {
         let fields = self.required(FIELDS)?;
         let items = array(self.call, FIELDS, fields)?;
-        items.iter().enumerate().map(|(index, item)| self.field(index, item)).collect()
+        let fields: Vec<_> =
+            items.iter().enumerate().map(|(index, item)| self.field(index, item)).collect();
+        // A missing part is reported before an item that is not an object.
+        let missing = fields.iter().find_map(|field| match field {
+            Err(error @ CrmError::Type { .. }) => Some(error.clone()),
+            _ => None,
+        });
+        missing.map_or_else(|| fields.into_iter().collect(), Err)
     }
 
     fn field(&self, index: usize, item: &'a Value) -> Result<Field<'a>, CrmError> {
@@ -188,8 +215,20 @@ fn array(call: Call, name: Name, value: &Value) -> Result<&[Value], CrmError> {
     }
 }
 
-pub(super) fn unknown_slug(call: Call, slug: &str) -> CrmError {
-    call.type_error(OptionMistake::UnknownSlug(shown(slug)))
+pub(super) fn unknown_slug(call: Call, option: &'static str, slug: &str, help: String) -> CrmError {
+    call.type_error(OptionMistake::UnknownSlug { option, slug: shown(slug), help })
+}
+
+/// Names the option that the script probably meant.
+fn no_such_option(call: Call, name: &str) -> OptionMistake {
+    let name = shown(name);
+    let (required, others) = call.options();
+    let known = || required.iter().chain(others).copied();
+    let help = match nearest(&name, known()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("the options are {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    OptionMistake::Unknown { name, help }
 }
 
 /// Returns the first spelling with a value. If there is none, returns a `null` that was given,

@@ -69,6 +69,15 @@ pub trait CrmStore: Send + Sync {
     /// Loads all entities of a brand in one snapshot, in order of their slugs.
     fn list_entities(&self, brand: &str) -> BoxFuture<'_, Result<Vec<Entity>, StoreError>>;
 
+    /// Loads at most `slugs_max` slugs of a brand: `first` if the brand has such an entity, and then
+    /// others in order.
+    fn entity_slugs(
+        &self,
+        brand: &str,
+        first: Option<Slug>,
+        slugs_max: u32,
+    ) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+
     /// Loads for each of `keys`, in their order, the value in the newest entry that has the key.
     /// All values are of one snapshot. Fails with [`CrmFault::ResultTooLarge`] if the stored
     /// values have more than `bytes_max` bytes.

@@ -104,7 +104,7 @@ pub enum CrmWritten {
     },
     /// Entries were moved to a stage.
     Moved {
-        /// The number of entries that were not in the stage before.
+        /// The number of entries that are in the stage now.
         moved: u64,
         /// The number of all selected entries.
         matched: u64,

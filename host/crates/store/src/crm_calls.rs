@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
-use sluice_crm::{Call, Caller, CrmCaps, CrmError, CrmSchema, CrmStore as _, QueuedWrites, Refusal};
+use sluice_crm::{
+    Call, Caller, CrmCaps, CrmError, CrmSchema, CrmStore as _, KnownSlugs, QueuedWrites, Refusal,
+};
 use sluice_kit::StoreError;
 use sluice_session::{RunCommit, SessionStore as _};
 
@@ -39,6 +41,7 @@ struct Crm {
     /// What the run has queued so far.
     queued: Mutex<QueuedWrites>,
     caps: CrmCaps,
+    slugs: KnownSlugs,
     customer_id: Option<&'static str>,
     quiz_visitor_id: Option<&'static str>,
 }
@@ -54,6 +57,7 @@ impl Crm {
             dir,
             queued: Mutex::default(),
             caps: CrmCaps::default(),
+            slugs: KnownSlugs::default(),
             customer_id: Some("7"),
             quiz_visitor_id: None,
         }
@@ -74,6 +78,7 @@ impl Crm {
     async fn call(&self, call: Call, options: Value) -> Result<Value, CrmError> {
         let caller = Caller {
             brand: "acme",
+            slugs: &self.slugs,
             customer_id: self.customer_id,
             quiz_visitor_id: self.quiz_visitor_id,
             caps: self.caps,

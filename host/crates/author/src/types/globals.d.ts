@@ -337,14 +337,35 @@ declare function reassignCrmReference(
   options: { slug: CrmSlug; fromReferenceType: string; fromReferenceId: string } & SluiceAsync,
 ): SluiceMoved;
 
-/** Creates an entity, or those of its parts that are missing. Deletes nothing. A run may call it 5 times. */
+/** The result of `ensureCrmEntity`. */
+interface SluiceEnsured {
+  /** `null` if nothing was done; then `error` says why. */
+  id: number | null;
+  slug?: string;
+  /** Whether the entity is new. */
+  created: boolean;
+  /** How many fields are new. */
+  fields_added?: number;
+  /** How many fields existed before. They were not changed. */
+  fields_skipped?: number;
+  fields_added_keys?: string[];
+  fields_skipped_keys?: string[];
+  ok?: false;
+  /** `"rate_limited"` for the sixth call of a run. */
+  error?: string;
+}
+
+/**
+ * Creates an entity, or those of its parts that are missing. Deletes nothing. A run may call it
+ * 5 times.
+ */
 declare function ensureCrmEntity(options: {
   slug: string;
   name?: string;
   mode?: "crm" | "data";
   fields?: { key: string; label?: string; type?: string; options?: string[] }[];
   pipelines?: { slug: string; name?: string; stages?: { slug: string; name?: string; color?: string; status?: string }[] }[];
-}): { id: number; slug: string; created: boolean; fields_added: number; fields_skipped: number };
+}): SluiceEnsured;
 
 // Each call has a second name that starts with a capital letter.
 declare const GetCrmField: typeof getCrmField;

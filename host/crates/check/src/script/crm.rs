@@ -11,53 +11,6 @@ use sluice_page::diagnostic::Rule;
 use super::{Script, did_you_mean, range, span_of};
 use crate::facts::{CrmUse, Finding, Named};
 
-/// The options that say whose data a call reads or writes.
-const REFERENCE: &[&str] = &["referenceType", "referenceId"];
-
-/// The required and the optional options of a call.
-fn options(call: Call) -> (&'static [&'static str], &'static [&'static str]) {
-    match call {
-        Call::GetField => (&["slug", "fieldKey"], REFERENCE),
-        Call::GetFields => (&["slug", "fieldKeys"], REFERENCE),
-        Call::GetEntries => (&["slug"], &["limit", "referenceType", "referenceId"]),
-        Call::GetValues => (&["slug", "fieldKey"], &["limit", "referenceType", "referenceId"]),
-        Call::SetField => {
-            (&["slug", "fieldKey", "value"], &["force", "async", "referenceType", "referenceId"])
-        }
-        Call::SetFields => (&["slug", "fields"], &["force", "async", "referenceType", "referenceId"]),
-        Call::AddValue => (&["slug", "fieldKey", "value"], &["async", "referenceType", "referenceId"]),
-        Call::Clear => (&["slug"], &["async", "referenceType", "referenceId"]),
-        Call::MoveToStage | Call::MoveToPipeline | Call::MoveLead => (
-            &["slug"],
-            &[
-                "allEntries",
-                "async",
-                "pipelineId",
-                "pipelineSlug",
-                "referenceId",
-                "referenceType",
-                "stageId",
-                "stageSlug",
-            ],
-        ),
-        Call::MoveToEntity => (
-            &["fromSlug", "toSlug", "fieldMap"],
-            &[
-                "async",
-                "pipelineId",
-                "pipelineSlug",
-                "referenceId",
-                "referenceType",
-                "removeFromOld",
-                "stageId",
-                "stageSlug",
-            ],
-        ),
-        Call::Reassign => (&["slug", "fromReferenceType", "fromReferenceId"], &["async"]),
-        Call::EnsureEntity => (&["slug"], &["name", "mode", "fields", "pipelines", "pipeline"]),
-    }
-}
-
 /// One option of a call.
 struct Given<'a> {
     /// The name in camelCase.
@@ -88,7 +41,7 @@ impl<'a> Script<'_, 'a> {
     }
 
     fn not_one_object(&mut self, call: Call, span: Span) {
-        let (required, _) = options(call);
+        let (required, _) = call.options();
         let shown: Vec<String> = required.iter().map(|name| format!("{name}: …")).collect();
         let help = format!("write `{}({{ {} }})`", call.name(), shown.join(", "));
         self.report(
@@ -100,7 +53,7 @@ impl<'a> Script<'_, 'a> {
     }
 
     fn crm_options(&mut self, call: Call, span: Span, object: &'a ObjectExpression<'a>) {
-        let (required, others) = options(call);
+        let (required, others) = call.options();
         let mut given = Vec::new();
         let mut is_complete = true;
         for property in &object.properties {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Name, Options, find};
+use super::{FROM_SLUG, Name, Options, REFERENCE_ID, REFERENCE_TYPE, TO_SLUG, find};
 use crate::names::shown;
 use crate::{
     Caller, CrmError, Destination, Expected, FieldKey, KEYS_A_CALL_MAX, Named, OptionMistake, OptionName,
@@ -16,8 +16,6 @@ const STAGE_SLUG: Name = Name("stageSlug", &["stage_slug"]);
 const PIPELINE_ID: Name = Name("pipelineId", &["pipeline_id"]);
 const PIPELINE_SLUG: Name = Name("pipelineSlug", &["pipeline_slug"]);
 const ALL_ENTRIES: Name = Name("allEntries", &["all_entries"]);
-const FROM_SLUG: Name = Name("fromSlug", &["from_slug"]);
-const TO_SLUG: Name = Name("toSlug", &["to_slug"]);
 const FIELD_MAP: Name = Name("fieldMap", &["field_map"]);
 const REMOVE_FROM_OLD: Name = Name("removeFromOld", &["remove_from_old"]);
 const FROM_REFERENCE_TYPE: Name = Name("fromReferenceType", &["from_reference_type"]);
@@ -134,6 +132,10 @@ impl Options<'_> {
         let customer = caller.customer_id.ok_or_else(nobody)?;
         if caller.quiz_visitor_id != Some(id) {
             return Err(self.call.refused(RefusalReason::OtherVisitor));
+        }
+        let is_other = |name, own| Ok(self.text(name)?.is_some_and(|given| given != own));
+        if is_other(REFERENCE_TYPE, CUSTOMER)? || is_other(REFERENCE_ID, customer)? {
+            return Err(self.call.refused(RefusalReason::OtherCustomer));
         }
         Ok((from, Reference::new(CUSTOMER, customer).map_err(refused)?))
     }

@@ -109,8 +109,9 @@ fn move_entries(rows: &LineRows, to: &Destination, all_entries: bool) -> Result<
         }
     }
     let Spot { pipeline_id, stage_id } = first.ok_or(Refusal::NoEntry)?;
-    let (moved, matched) = (placed.len() as u64, matched as u64);
-    let mut plan = Plan::new(CrmWritten::Moved { moved, matched, pipeline_id, stage_id });
+    // An entry that is in the stage already counts as moved, but is not changed.
+    let matched = matched as u64;
+    let mut plan = Plan::new(CrmWritten::Moved { moved: matched, matched, pipeline_id, stage_id });
     plan.touched = placed.iter().map(|(entry, _)| *entry).collect();
     plan.placed = placed;
     Ok(plan)

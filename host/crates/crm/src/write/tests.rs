@@ -139,7 +139,7 @@ fn moving_all_entries_keeps_each_in_its_pipeline() {
     let plan = plan(&write, &[found]).unwrap();
     assert_eq!(plan.placed, [(id(2), 22), (id(1), 12)]);
     assert_eq!(plan.touched, [id(2), id(1)]);
-    let written = CrmWritten::Moved { moved: 2, matched: 3, pipeline_id: 20, stage_id: 22 };
+    let written = CrmWritten::Moved { moved: 3, matched: 3, pipeline_id: 20, stage_id: 22 };
     assert_eq!(plan.written, written);
 }
 

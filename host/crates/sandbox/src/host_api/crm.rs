@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sluice_crm::access::Visitor;
-use sluice_crm::{Call, CrmCaps, CrmError, RESULT_MEMORY_PER_BYTE, Refusal};
+use sluice_crm::{Call, CrmCaps, CrmError, RESULT_MEMORY_PER_BYTE, Refusal, RefusalReason};
 use sluice_kit::value::{self, Room};
 
 use super::page::sluice::page::crm::{Host, Operation};
@@ -23,6 +23,11 @@ impl Host for RunState {
         if let Err(refused) = self.count_crm_call(call) {
             self.has_exceeded = true;
             return Ok(Err(refused));
+        }
+        if self.has_ensured_enough(call) {
+            let reason = RefusalReason::TooManyEnsures(ENSURE_CALLS_MAX);
+            self.warn(&format!("{}: {reason}", call.name()));
+            return Ok(Ok(self.give(&call.refused_value(reason.refusal()))));
         }
         let Some(options) = options else {
             return Ok(Ok(self.give(&call.refused_value(Refusal::InvalidInput))));
@@ -89,14 +94,15 @@ impl RunState {
         if self.crm_calls > calls_max {
             return Err(range_error(format!("{}: a run may make {calls_max} CRM calls", call.name())));
         }
+        Ok(())
+    }
+
+    /// Counts a call of `ensureCrmEntity`, and returns whether the run has made too many.
+    fn has_ensured_enough(&mut self, call: Call) -> bool {
         if call == Call::EnsureEntity {
             self.crm_ensure_calls += 1;
-            if self.crm_ensure_calls > ENSURE_CALLS_MAX {
-                let message = format!("{}: a run may call it at most {ENSURE_CALLS_MAX} times", call.name());
-                return Err(range_error(message));
-            }
         }
-        Ok(())
+        call == Call::EnsureEntity && self.crm_ensure_calls > ENSURE_CALLS_MAX
     }
 
     fn visitor(&self) -> Visitor {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use sluice_crm::WriteInto::{Holder, New, Newest};
-use sluice_crm::{CrmCaps, CrmFault, DEPTH_MAX, Entry, Reference, Slug};
+use sluice_crm::{CrmCaps, CrmFault, CrmSchema, DEPTH_MAX, Entry, Reference, Slug};
 
 use super::{NOW, OpenStore, entries, get, key, leads, put, set, try_put};
 
@@ -125,8 +125,17 @@ pub(crate) async fn rejects_unknown_slugs(open: &OpenStore) {
         let got = try_put(&*store, &at, fields, Holder, caps, NOW).await;
         assert_eq!(got.unwrap_err(), unknown);
     }
-    let found = store.find_entity(&at.brand, at.slug).await;
+    let found = store.find_entity(&at.brand, at.slug.clone()).await;
     assert_eq!(found, Ok(None));
+    let more = "[[entity]]\nslug = 'a'\n[[entity]]\nslug = 'z'";
+    store.apply_crm_schema(&at.brand, CrmSchema::parse(more, "").unwrap()).await.unwrap();
+    let slugs = async |first: Option<&str>, slugs_max| {
+        store.entity_slugs(&at.brand, first.and_then(Slug::new), slugs_max).await.unwrap()
+    };
+    assert_eq!(slugs(None, 9).await, ["a", "leads", "z"]);
+    assert_eq!(slugs(Some("nope"), 2).await, ["a", "leads"]);
+    assert_eq!(slugs(Some("z"), 2).await, ["z", "a"]);
+    assert_eq!(store.entity_slugs("another", Slug::new("z"), 9).await, Ok(vec![]));
 }
 
 pub(crate) async fn references_are_separate(open: &OpenStore) {

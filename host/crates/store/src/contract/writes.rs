@@ -117,8 +117,8 @@ pub(crate) async fn moves_entries_into_stages(open: &OpenStore) {
         Ok(CrmWritten::Moved { moved, matched, pipeline_id: pipeline.id, stage_id: stage.id })
     };
     assert_eq!(write(&*store, &at, to("open", false)).await, moved(1, 1));
-    assert_eq!(write(&*store, &at, to("open", true)).await, moved(1, 2));
-    assert_eq!(write(&*store, &at, to("open", true)).await, moved(0, 2));
+    assert_eq!(write(&*store, &at, to("open", true)).await, moved(2, 2));
+    assert_eq!(write(&*store, &at, to("open", true)).await, moved(2, 2));
     for entry in entries(&*store, &at).await {
         let placement = entry.placement.unwrap();
         assert_eq!((placement.pipeline_id, &*placement.pipeline_slug), (pipeline.id, "support"));

@@ -115,7 +115,8 @@ async fn queued_writes_follow_a_login_in_the_same_run() {
     let crm = Crm { customer_id: Some("email:a@b"), ..Crm::new().await };
     let options = json!({"slug": "leads", "fieldKey": "a", "value": 1, "async": true});
     crm.succeed(Call::SetField, options).await;
-    let access = CrmAccess::new(Arc::new(SqliteStore::open(crm.options()).await.unwrap()), "acme");
+    let store = Arc::new(SqliteStore::open(crm.options()).await.unwrap());
+    let access = CrmAccess::new(store, Arc::default(), "acme");
     let mut queued = crm.queued.lock().await;
     access.adopt_customer("email:a@b", "7", &mut queued, 1_000).await.unwrap();
     drop(queued);

@@ -67,21 +67,94 @@ async fn rejects_missing_and_unknown_slugs() {
             }
             let number = rejection_of(call, json!({ *name: 1 })).await;
             assert_eq!(number, ("type", format!("{name} must be a string, got 1")));
-            let never = r#"slug "No Slug" is not a CRM entity of this brand"#;
-            let never = ("type", never.to_owned());
+            let never = ("type", format!("{name} \"No Slug\" is not a CRM entity of this brand"));
             assert_eq!(rejection_of(call, json!({ *name: "No Slug" })).await, never);
             // Only the store knows whether a well-formed slug exists.
             let mut options = valid_options(call);
             options[name] = json!("nope");
-            options["fromReferenceId"] = json!("v1");
             let crm = Crm { quiz_visitor_id: Some("v1"), ..Crm::new().await };
-            let message = format!("{}: slug \"nope\" is not a CRM entity of this brand", call.name());
+            let message = format!(
+                "{}: {name} \"nope\" is not a CRM entity of this brand; it has deals, leads",
+                call.name()
+            );
             assert_eq!(crm.type_error(call, options).await, message);
         }
     }
     let (refusal, message) = crm.rejection(Call::EnsureEntity, json!({"slug": "No Slug"})).await;
     assert_eq!(refusal, Refusal::InvalidInput);
     assert!(message.starts_with(r#"ensureCrmEntity: slug "No Slug" does not match"#), "{message}");
+}
+
+/// As the product documents it: an unknown slug throws, whatever else is wrong.
+#[tokio::test]
+async fn an_unknown_slug_takes_precedence_over_everything_that_is_refused() {
+    for call in CALLS.into_iter().filter(|call| *call != Call::EnsureEntity) {
+        let mut options = valid_options(call);
+        let name = if call == Call::MoveToEntity { "toSlug" } else { "slug" };
+        let right = if call == Call::MoveToEntity { "deals" } else { "leads" };
+        options[name] = json!(if call == Call::MoveToEntity { "daels" } else { "laeds" });
+        for (changes, customer_id) in [
+            (json!({}), None),
+            (json!({"async": true}), None),
+            (json!({"referenceId": "{"}), Some("7")),
+            (json!({"fieldKey": "a b", "stageSlug": 5, "limit": 0, "force": 1}), Some("7")),
+        ] {
+            let crm = Crm { customer_id, ..Crm::new().await };
+            let mut options = options.clone();
+            for (name, value) in changes.as_object().unwrap() {
+                if call.has_option(name) {
+                    options[name] = value.clone();
+                }
+            }
+            let wrong = options[name].clone();
+            let message = format!(
+                "{}: {name} {wrong} is not a CRM entity of this brand; did you mean \"{right}\"?",
+                call.name()
+            );
+            assert_eq!(crm.type_error(call, options).await, message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_known_slug_is_looked_up_once() {
+    let crm = Crm { customer_id: None, ..Crm::new().await };
+    for call in CALLS.into_iter().filter(|call| !matches!(call, Call::EnsureEntity | Call::Reassign)) {
+        assert_eq!(crm.rejection(call, valid_options(call)).await.0, Refusal::NoReference);
+    }
+    crm.store.close().await;
+    for call in CALLS.into_iter().filter(|call| !matches!(call, Call::EnsureEntity | Call::Reassign)) {
+        assert_eq!(crm.rejection(call, valid_options(call)).await.0, Refusal::NoReference);
+    }
+}
+
+#[tokio::test]
+async fn a_slug_that_a_script_or_another_host_created_is_known() {
+    let crm = Crm { customer_id: None, ..Crm::new().await };
+    let read = json!({"slug": "orders", "fieldKey": "a"});
+    crm.type_error(Call::GetField, read.clone()).await;
+    crm.succeed(Call::EnsureEntity, json!({"slug": "orders"})).await;
+    assert_eq!(crm.rejection(Call::GetField, read).await.0, Refusal::NoReference);
+    let other = SqliteStore::open(crm.options()).await.unwrap();
+    other.apply_crm_schema("acme", CrmSchema::parse("[[entity]]\nslug='late'", "").unwrap()).await.unwrap();
+    let read = json!({"slug": "late", "fieldKey": "a"});
+    assert_eq!(crm.rejection(Call::GetField, read).await.0, Refusal::NoReference);
+}
+
+#[tokio::test]
+async fn an_unknown_option_is_a_type_error_that_names_the_nearest() {
+    let crm = Crm { customer_id: None, ..Crm::closed().await };
+    for call in CALLS {
+        let mut options = valid_options(call);
+        options["asyncs"] = json!(true);
+        let message = crm.type_error(call, options).await;
+        let start = format!("{}: there is no option \"asyncs\"; ", call.name());
+        assert!(message.starts_with(&start), "{message}");
+        let meant = message.ends_with("did you mean \"async\"?");
+        assert_eq!(meant, queued::can_wait(call), "{message}");
+    }
+    let message = crm.type_error(Call::GetField, json!({"slug": "leads", "fieldKey": "a", "x": 1})).await;
+    assert!(message.ends_with("the options are slug, fieldKey, referenceType, referenceId"), "{message}");
 }
 
 #[tokio::test]
@@ -101,6 +174,11 @@ async fn a_missing_option_is_a_type_error() {
             Call::SetFields,
             json!({"fields": [{"fieldKey": "!", "value": 1}, {"value": 1}]}),
             "fields[1].fieldKey is required, got undefined",
+        ),
+        (
+            Call::SetFields,
+            json!({"fields": [1, {"fieldKey": "a"}]}),
+            "fields[1].value is required, got undefined",
         ),
         (
             Call::SetFields,
@@ -220,7 +298,7 @@ fn rejected_calls_return_their_failure_value() {
             Call::GetEntries | Call::GetValues => "[]",
             Call::SetField | Call::SetFields | Call::AddValue => "false",
             Call::Clear => r#"{"ok":false,"deleted":0,"error":"no_entry"}"#,
-            Call::EnsureEntity => r#"{"ok":false,"error":"no_entry"}"#,
+            Call::EnsureEntity => r#"{"ok":false,"id":null,"created":false,"error":"no_entry"}"#,
             _ => r#"{"ok":false,"moved":0,"error":"no_entry"}"#,
         };
         assert_eq!(value, expected);

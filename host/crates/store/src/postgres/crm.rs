@@ -149,6 +149,24 @@ impl CrmStore for PostgresStore {
         })
     }
 
+    /// One round trip, without a transaction.
+    fn entity_slugs(
+        &self,
+        brand: &str,
+        first: Option<Slug>,
+        slugs_max: u32,
+    ) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        let brand = brand.to_owned();
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let first = first.as_ref().map_or("", Slug::as_str);
+                let params = [text(&brand), text(first), int(slugs_max.into())];
+                let rows = query(conn, schema::FIRST_SLUGS, params).await?;
+                rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_, SqlError>>()
+            })
+        })
+    }
+
     fn get_fields(
         &self,
         at: &Address,

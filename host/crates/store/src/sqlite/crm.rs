@@ -28,6 +28,9 @@ pub(super) const NEWEST_VALUES: &str = "SELECT asked.key, (
          ORDER BY entry_id DESC LIMIT 1)
      FROM json_each(?2) AS asked";
 
+const FIRST_SLUGS: &str =
+    "SELECT slug FROM crm_entity WHERE brand = ?1 ORDER BY slug = ?2 DESC, slug LIMIT ?3";
+
 pub(super) const VALUES_OF_KEY: &str = "SELECT value FROM crm_value
      WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT ?3";
 
@@ -93,6 +96,21 @@ impl CrmStore for SqliteStore {
     fn find_entity(&self, brand: &str, slug: Slug) -> BoxFuture<'_, Result<Option<Entity>, StoreError>> {
         let brand = brand.to_owned();
         self.readers.read(move |conn| schema::load(&*conn.transaction()?, &brand, slug.as_str()))
+    }
+
+    fn entity_slugs(
+        &self,
+        brand: &str,
+        first: Option<Slug>,
+        slugs_max: u32,
+    ) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        let brand = brand.to_owned();
+        self.readers.read(move |conn| {
+            let first = first.as_ref().map_or("", Slug::as_str);
+            let mut query = conn.prepare_cached(FIRST_SLUGS)?;
+            let slugs = query.query_map((brand, first, slugs_max), |row| row.get(0))?;
+            Ok::<_, SqlError>(slugs.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     fn get_fields(

@@ -17,6 +17,9 @@ pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(7311047240)";
 
 pub(super) const SLUGS: &str = "SELECT slug FROM crm_entity WHERE brand = $1 ORDER BY slug";
 
+pub(super) const FIRST_SLUGS: &str =
+    "SELECT slug FROM crm_entity WHERE brand = $1 ORDER BY slug = $2 DESC, slug LIMIT $3";
+
 pub(super) const ENTITY: &str = "SELECT id, name, mode FROM crm_entity WHERE brand = $1 AND slug = $2";
 
 const FIELDS: &str = "SELECT f.position, f.key, f.label, f.type, f.options

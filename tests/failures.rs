@@ -1,6 +1,7 @@
 //! What visitors get if the script of a page fails.
 
 use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
+use crate::memory::send;
 
 fn script(source: &str) -> String {
     format!("<script scope=\"backend\">{source}</script><p>shown</p>")
@@ -163,4 +164,42 @@ fn visitor_is_asked_to_come_back_if_the_database_does_not_answer() {
     assert_error(&answer, 503, "the database");
     assert!(answer.header("retry-after").is_some());
     assert_eq!(get(&server, "/").body, "<p>shown</p>");
+}
+
+/// Keeps every thread for long renderings busy, and then lets the time of another rendering run out.
+#[test]
+fn request_that_is_asked_to_try_again_leaves_nothing_behind() {
+    let endless = "@foreach(a in var.rows)".repeat(5) + &" @endforeach ".repeat(5);
+    let long = "@foreach(a in var.rows)".repeat(2) + &" @endforeach ".repeat(2);
+    let rows = "<script scope=\"backend\">setVariable('rows', Array(1000).fill(1));";
+    let order = "session.set('orders', (session.get('orders') ?? 0) + 1);
+        setCrmField({ slug: 'shop', referenceId: '1', fieldKey: 'order', value: 1, async: true });";
+    let site = TestSite::with(&[
+        ("pages/endless.html", &format!("{rows}</script>{endless}")),
+        ("pages/order.html", &format!("{rows}{order}</script>{long}thanks")),
+        ("pages/begin.html", "<script scope=\"backend\">response.json(session.set('orders', 0))</script>"),
+        ("pages/orders.html", "<script scope=\"backend\">response.json(session.get('orders'))</script>"),
+        ("crm.toml", "[[entity]]\nslug = \"shop\"\n"),
+    ]);
+    site.write(
+        "brands/demo/brand.toml",
+        "default = true\n[[page]]\npath = \"/endless\"\n\
+         limits = { template_fuel = 1_000_000_000_000_000, wall_ms_max = 600_000 }\n\
+         [[page]]\npath = \"/order\"\nlimits = { wall_ms_max = 500 }\n",
+    );
+    site.write("sluice.toml", "[limits.max]\ntemplate_fuel = 1_000_000_000_000_000\nwall_ms_max = 600_000\n");
+    let server = ServerOptions::of(site.path()).warm().start();
+    let cookie = get(&server, "/begin").session_cookie().unwrap();
+    let visit = |path: &str| Request::get(path).header("cookie", &cookie).send(server.address);
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let _endless: Vec<_> = (0..=threads).map(|_| send(server.address, "/endless")).collect();
+    let refused = |server: &Server| server.metric("sluice_requests_refused_total", &["reason=\"overload\""]);
+    // The first visits may find a thread that is free.
+    server.wait_until("renderings take all threads", || visit("/order").status == 503);
+    let (before, refused_before) = (visit("/orders").body, refused(&server));
+    let answer = visit("/order");
+    assert_eq!((answer.status, answer.header("retry-after").as_deref()), (503, Some("1")));
+    assert_eq!(answer.header("set-cookie"), None);
+    assert_eq!(visit("/orders").body, before, "the order is not stored");
+    assert_eq!(refused(&server), refused_before + 1.0, "operators see the refusal");
 }

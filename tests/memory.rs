@@ -181,7 +181,8 @@ fn full_host() -> (TestSite, Server) {
     (site, server)
 }
 
-fn send(to: SocketAddr, path: &str) -> TcpStream {
+/// Sends a request without waiting for the response.
+pub(crate) fn send(to: SocketAddr, path: &str) -> TcpStream {
     let mut connection = TcpStream::connect(to).unwrap();
     connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).unwrap();
     connection
@@ -213,5 +214,8 @@ fn requests_wait_or_are_rejected_when_the_memory_is_full() {
         let retry_after = answer.header("retry-after");
         assert_eq!((answer.status, retry_after.as_deref()), (503, Some("1")), "{what}");
     }
+    // The body was rejected before there was a request to observe.
+    let refused = server.metric("sluice_requests_refused_total", &["reason=\"overload\""]);
+    assert_eq!(refused, 3.0, "operators see the refusals");
     assert_eq!(Request::get("/healthz").send(server.admin_address).status, 200);
 }

@@ -181,21 +181,34 @@ impl Reply {
         }
     }
 
-    /// Keeps reserved what the body takes until it is sent. Returns false if there is no memory for
-    /// that.
-    pub fn reserve_body(&mut self, memory: &Arc<Memory>) -> bool {
+    /// The memory that the body takes while it is sent.
+    fn body_memory(&self) -> usize {
         let bytes = match &self.body {
             ReplyBody::Bytes(bytes) => bytes.len() as u64,
             ReplyBody::File(part) => part.bytes.min(CHUNK_BYTES),
         };
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Reserves at least what the body takes until it is sent. Returns false if there is no memory for
+    /// that.
+    pub fn reserve_body(&mut self, memory: &Arc<Memory>) -> bool {
+        let bytes = self.body_memory();
         match &mut self.memory {
-            Some(reserved) => reserved.resize(bytes),
+            Some(reserved) => reserved.grow_to(bytes),
             None if bytes <= SMALL_BYTES => true,
             None => {
                 self.memory = memory.try_reserve(bytes);
                 self.memory.is_some()
             }
+        }
+    }
+
+    /// Releases what was reserved and the body does not take.
+    pub fn release_unused(&mut self) {
+        let bytes = self.body_memory();
+        if let Some(reserved) = &mut self.memory {
+            reserved.shrink_to(bytes);
         }
     }
 

@@ -12,16 +12,16 @@ use sluice_sandbox::outcome::{Cause, Outcome};
 
 use super::page_journey::Journey;
 
-/// The error that replaces the page after a failed run. `None` if the run did not fail, or the page
-/// is rendered nevertheless.
-pub(super) fn reply_instead(journey: &Journey<'_>, report: &RunReport) -> Option<Reply> {
+/// What replaces the page after a failed run. `None` if the run did not fail, or the page is rendered
+/// nevertheless. The error asks the visitor to try again.
+pub(super) fn reply_instead(journey: &Journey<'_>, report: &RunReport) -> Option<Result<Reply, Reply>> {
     if !report.outcome.is_failure() || is_rendered(journey, report) {
         return None;
     }
     let is_late = report.cause == Cause::Host && report.outcome != Outcome::Host;
     Some(match is_late {
-        true => error(journey.request, 503, "Please try again in a moment"),
-        false => went_wrong(journey.request),
+        true => Err(error(journey.request, 503, "Please try again in a moment")),
+        false => Ok(went_wrong(journey.request)),
     })
 }
 

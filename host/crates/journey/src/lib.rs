@@ -17,6 +17,8 @@ mod visitor;
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use sluice_app::app::App;
 use sluice_app::app::service::Service;
 use sluice_app::load::Live;
@@ -26,11 +28,12 @@ use sluice_app::response::Reply;
 use sluice_http::compress;
 use sluice_http::path::CanonicalPath;
 use sluice_kit::{BoxFuture, database_time};
+use sluice_sandbox::RunReport;
 use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
 
-use admission::{admit, out_of_service, reject_cross_origin, reject_too_many_parts};
+use admission::{admit, out_of_service, reject_cross_origin, reject_too_many_parts, too_busy};
 use failure::try_again;
 use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
@@ -76,16 +79,18 @@ async fn serve(
         Some(outage) => out_of_service(outage),
         None => serve_brand(app, files, &live, &brand, &mut request, &mut observation).await,
     };
+    // This never rejects the reply of a page, whose changes are stored already: `serve_page` has
+    // reserved its body before.
+    if !reply.reserve_body(&app.sandbox.memory) {
+        reply = too_busy(&mut observation);
+    }
     reply.standing = brand.headers.clone();
     observation.finish(&request, &mut reply);
     let sec_fetch_site = request.origin.sec_fetch_site.as_deref();
     if brand.compress && compress::is_safe(sec_fetch_site, request.is_https, request.has_cookies()) {
         reply.compress(request.conditions.encoding, &app.sandbox.long_calls, &brand.id).await;
     }
-    if !reply.reserve_body(&app.sandbox.memory) {
-        reply = try_again(503, "Too busy at the moment", 1);
-        reply.standing = brand.headers.clone();
-    }
+    reply.release_unused();
     reply
 }
 
@@ -134,11 +139,28 @@ async fn serve_page(
     let seen = Arc::new(seen);
     let mut report = run_script(&mut journey, &seen, session, admitted).await?;
     let (session, queued) = (report.session.clone(), std::mem::take(&mut report.queued));
-    let reply = render::reply(&mut journey, &seen, report).await;
-    let mut reply = commit_run(&mut journey, &session, queued, reply).await;
-    reply.memory = journey.memory.take();
+    let reply = match ready_to_send(&mut journey, &seen, report).await {
+        Ok(reply) => commit_run(&mut journey, &session, queued, reply).await,
+        // The visitor will make the request again, so this one must not leave anything behind.
+        Err(refused) => refused,
+    };
     journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)
+}
+
+/// Everything that can still go wrong with the reply to a run, so that nothing does after the changes of
+/// the run are stored. The error is a reply that asks the visitor to try again.
+async fn ready_to_send(
+    journey: &mut Journey<'_>,
+    seen: &Arc<Value>,
+    report: RunReport,
+) -> Result<Reply, Reply> {
+    let mut reply = render::reply(journey, seen, report).await?;
+    reply.memory = journey.memory.take();
+    match reply.reserve_body(&journey.app.sandbox.memory) {
+        true => Ok(reply),
+        false => Err(too_busy(journey.observation)),
+    }
 }
 
 /// Answers with a file of `public/`.

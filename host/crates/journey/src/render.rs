@@ -29,14 +29,19 @@ use super::failure;
 use super::page_journey::Journey;
 
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
-/// `seen` is `request` as the template sees it.
-pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: RunReport) -> Reply {
+/// `seen` is `request` as the template sees it. The error is a reply that asks the visitor to try
+/// again, because the host was too busy or its database did not answer.
+pub(super) async fn reply(
+    journey: &mut Journey<'_>,
+    seen: &Arc<Value>,
+    report: RunReport,
+) -> Result<Reply, Reply> {
     // A page with `on_error = "page"` is rendered after every failure.
     if report.is_starved() && !matches!(journey.page().on_error, OnError::Page) {
-        return too_busy(journey.observation);
+        return Err(too_busy(journey.observation));
     }
-    if let Some(reply) = failure::reply_instead(journey, &report) {
-        return reply;
+    if let Some(instead) = failure::reply_instead(journey, &report) {
+        return instead;
     }
     let is_https = journey.request.is_https;
     let mut effects = report.effects;
@@ -46,7 +51,7 @@ pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: 
             // Freeing hundreds of thousands of values takes milliseconds.
             journey.app.sandbox.long_calls.call(&journey.brand().id, move || drop(variables)).await;
         }
-        return Reply::of_effects(effects, None, is_https);
+        return Ok(Reply::of_effects(effects, None, is_https));
     }
     effects.status = effects.status.or(Some(journey.matched.status));
     let host_bytes = report.host_bytes.max(value::held(seen));
@@ -60,14 +65,14 @@ pub(super) async fn reply(journey: &mut Journey<'_>, seen: &Arc<Value>, report: 
             let warnings = rendered.warnings.iter().map(|warning| secrets.mask(warning).into_owned());
             let warnings: Vec<String> = warnings.collect();
             journey.observation.tell(Event::UrlsBlocked { warnings: &warnings });
-            Reply::of_effects(effects, Some(rendered.html), is_https)
+            Ok(Reply::of_effects(effects, Some(rendered.html), is_https))
         }
         Err(RenderError::Failed(failure)) => {
             let failure = failure.masked(&journey.live.secrets.of(&journey.brand().id));
             journey.observation.tell(Event::TemplateFailed { failure: &failure });
-            failure::went_wrong(journey.request)
+            Ok(failure::went_wrong(journey.request))
         }
-        Err(RenderError::Busy) => too_busy(journey.observation),
+        Err(RenderError::Busy) => Err(too_busy(journey.observation)),
     }
 }
 

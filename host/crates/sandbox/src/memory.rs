@@ -104,10 +104,9 @@ impl Reserved {
         }
     }
 
-    /// Reserves this many bytes instead. Returns false, and changes nothing, if they do not fit.
-    pub fn resize(&mut self, bytes: usize) -> bool {
-        self.shrink_to(bytes);
-        self.bytes == bytes || self.grow(bytes - self.bytes)
+    /// Reserves at least this many bytes. Returns false, and changes nothing, if they do not fit.
+    pub fn grow_to(&mut self, bytes: usize) -> bool {
+        bytes <= self.bytes || self.grow(bytes - self.bytes)
     }
 
     /// Releases the memory without telling those who wait for it. The caller gives it to them.

@@ -28,13 +28,15 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use sluice_test_support::postgres::Database;
+
 use crate::harness::folders::{self, folder_tests};
 use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
 
 folder_tests! { "cases", holds:
     await_forever body comparisons compile_error console console_bytes console_hostile console_limit
     cookie_limits cookies crm crm_bad_input crm_ensure crm_fields crm_moves crm_reassign
-    crm_to_entity crm_unknown_slug cross_origin crypto encoding error_position error_stacks exact_values forms
+    crm_second_names crm_to_entity crm_unknown_slug cross_origin crypto encoding error_position error_stacks exact_values forms
     forms_off fuel_quota header_limits headers_and_status heap_quota import_limits link_probe
     live_customer memory_quota methods missing_await module_forms module_mistakes modules not_there on_error
     one_module page_cycles paths random_differs read_only_globals redirect request_object schema
@@ -86,11 +88,22 @@ fn get() -> String {
     "GET".into()
 }
 
-/// Serves the brand of a case, sends its requests and checks the responses.
+/// Serves the brand of a case, sends its requests and checks the responses. A case about stored data
+/// must hold on both databases.
 fn holds(folder: &Path) {
+    holds_on(folder, |options| options);
+    let stores_data = ["crm", "session", "set-customer", "live-customer"];
+    if stores_data.iter().any(|start| folders::name(folder).starts_with(start)) {
+        let database = Database::create();
+        let url = database.url();
+        holds_on(folder, |options| options.postgres(&url));
+    }
+}
+
+fn holds_on(folder: &Path, database: impl FnOnce(ServerOptions) -> ServerOptions) {
     let site = TestSite::new();
     publish(folder, &site);
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = database(ServerOptions::of(site.path()).warm()).start();
     let failures = run_case(folder, &server);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }

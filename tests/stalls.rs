@@ -26,7 +26,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("json", "response.json(Array.from({ length: 30000 }, (_, i) => ({ i })))"),
     ("session", "for (let i = 0; i < 60; i++) session.set('k' + i, 'x'.repeat(1000))"),
     ("console", "for (let i = 0; i < 200; i++) console.log('x'.repeat(300))"),
-    ("throw", "throw new Error('x'.repeat(1e5))"),
+    ("throw", "throw new Error('x'.repeat(4e6))"),
     ("memory", "const all = []; for (;;) all.push(new Uint8Array(1e5).fill(1))"),
     ("recursion", "function f() { f() } f()"),
     ("nested", "JSON.parse('['.repeat(20000))"),

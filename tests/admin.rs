@@ -418,7 +418,11 @@ fn api_shows_only_the_brands_own_crm_data() {
     let site = TestSite::new();
     for brand in ["one", "two"] {
         site.write(&format!("brands/{brand}/brand.toml"), &format!("domains = [\"{brand}.test\"]\n"));
-        site.write(&format!("brands/{brand}/crm.toml"), "[[entity]]\nslug = 'leads'\n");
+        site.write(
+            &format!("brands/{brand}/crm.toml"),
+            "[[entity]]\nslug = 'leads'\nvisible_to_team_ids = [1]\n[[entity.field]]\nkey = 'of'\ntype = 'tel'\n\
+             options = { a = 1 }\nui_editable = false\n",
+        );
         site.write(
             &format!("brands/{brand}/pages/index.html"),
             &format!(
@@ -433,7 +437,10 @@ fn api_shows_only_the_brands_own_crm_data() {
     server.get("two.test", "/?id=7");
     let entries =
         |brand: &str, query: &str| json(&server.admin(&format!("/api/brands/{brand}/crm/leads{query}")));
-    assert_eq!(json(&server.admin("/api/brands/two/crm"))[0]["slug"], "leads");
+    let entity = json(&server.admin("/api/brands/two/crm"))[0].clone();
+    assert_eq!((&entity["slug"], &entity["visible_to_team_ids"]), (&json!("leads"), &json!([1])));
+    let field = json!({"key": "of", "label": "of", "type": "tel", "options": {"a": 1}, "ui_editable": false});
+    assert_eq!(entity["fields"], json!([field]));
     let of_two = entries("two", "");
     assert_eq!((of_two.as_array().unwrap().len(), &of_two[0]["values"]["of"]), (1, &json!("two")));
     let newest = entries("one", "");

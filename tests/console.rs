@@ -14,7 +14,7 @@ fn site() -> TestSite {
         ("pages/blog/{slug}.html", "<script scope=\"backend\">setVariable('b', 2)</script>{{ var.b }}"),
         (
             "crm.toml",
-            "[[entity]]\nslug = 'deals'\nname = 'Deals'\n[[entity.field]]\nkey = 'name'\nlabel = 'Name'\ntype = 'text'\n\
+            "[[entity]]\nslug = 'deals'\nname = 'Deals'\n[[entity.field]]\nkey = 'name'\nlabel = 'Name'\ntype = 'text'\nui_editable = false\n\
              [[entity.pipeline]]\nslug = 'sales'\nname = 'Sales'\nstages = [{ slug = 'new', name = 'New' }, { slug = 'won', name = 'Won' }]\n",
         ),
         (
@@ -168,6 +168,8 @@ fn shows_stages_as_columns_and_retries_a_job() {
     assert!(column("Won").contains("customer bob") && column("No stage").contains("customer cy"));
     let rows = "document.querySelectorAll('section[aria-labelledby=entries] tbody tr').length";
     assert_eq!(browser.eval(rows), json!(3));
+    let fields = browser.eval("document.querySelector('section[aria-labelledby=fields]').innerText");
+    assert!(fields.as_str().unwrap().contains("ui_editable false"), "{fields}");
 
     browser.go(&format!("{console}/brands/demo/jobs"));
     browser.wait_for("document.querySelectorAll('tbody tr').length", &json!(2));

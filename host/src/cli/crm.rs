@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use sluice_crm::{CrmSchema, Entity, export, plan};
+use sluice_crm::{CrmSchema, Entity, Settings, export, plan};
 use sluice_site::{brand_dir, files};
 use sluice_store::Store;
 use sluice_text::printable::printable;
@@ -128,11 +128,18 @@ async fn show(at: &BrandArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The settings as `, ui_editable: false`.
+fn shown(settings: &Settings) -> String {
+    let shown = settings.iter().map(|(name, value)| format!(", {name}: {value}"));
+    printable(&shown.collect::<String>()).to_string()
+}
+
 fn show_entity(entity: &Entity) {
-    let Entity { id, slug, name, mode, fields, pipelines } = entity;
-    outln!("  entity {slug} (id {id}), {name:?}, mode {}", mode.as_str());
+    let Entity { id, slug, name, mode, settings, fields, pipelines } = entity;
+    outln!("  entity {slug} (id {id}), {name:?}, mode {}{}", mode.as_str(), shown(settings));
     for (_, field) in fields {
-        outln!("    field {}, {:?}, {}", field.key, field.label, field.kind.as_str());
+        let settings = shown(&field.settings);
+        outln!("    field {}, {:?}, {}{settings}", field.key, field.label, field.kind.as_str());
     }
     for pipeline in pipelines {
         outln!("    pipeline {} (id {}), {:?}", pipeline.slug, pipeline.id, pipeline.name);

@@ -25,7 +25,7 @@ pub(super) fn value(call: Call, option: &OptionName, value: &Value) -> Result<()
             bytes if bytes > OBJECT_BYTES_MAX => {
                 Err(call.refused(OptionMistake::LargeObject { option: option(), bytes }))
             }
-            _ if depth(value) > DEPTH_MAX => Err(call.refused(OptionMistake::TooDeep(option()))),
+            _ if depth(value) > DEPTH_MAX => Err(call.refused(OptionMistake::TooDeep(option(), DEPTH_MAX))),
             _ => Ok(()),
         },
     }

@@ -9,8 +9,8 @@ use sluice_kit::StoreError;
 use super::names::{quoted, shown};
 use super::schema::EntityError;
 use super::{
-    Call, CapReached, CrmCaps, DEPTH_MAX, FieldKeyError, KEYS_A_CALL_MAX, LIMIT_MAX, OBJECT_BYTES_MAX,
-    QUEUED_BYTES_MAX, ReferenceError, Refusal, STRING_CHARS_MAX,
+    Call, CapReached, CrmCaps, FieldKeyError, KEYS_A_CALL_MAX, LIMIT_MAX, OBJECT_BYTES_MAX, QUEUED_BYTES_MAX,
+    ReferenceError, Refusal, STRING_CHARS_MAX,
 };
 
 /// Why a call failed. Messages are for the page's author and start with the call's name.
@@ -114,6 +114,10 @@ fn over_cap(reached: CapReached, caps: &CrmCaps) -> String {
         CapReached::BrandBytes => {
             format!("the brand's CRM data would be over {} bytes", caps.brand_bytes_max)
         }
+        CapReached::Settings => format!(
+            "the options and settings of the entity and its fields would be over {} bytes as JSON",
+            caps.settings_bytes_max
+        ),
         CapReached::Schema => format!(
             "the brand would have more than {} entities, or the entity more than {} fields",
             caps.entities_a_brand_max, caps.fields_an_entity_max
@@ -202,8 +206,8 @@ pub enum OptionMistake {
         bytes: usize,
     },
     /// An array or object has too many levels to be stored.
-    #[error("{0} has more than {DEPTH_MAX} levels of arrays and objects")]
-    TooDeep(OptionName),
+    #[error("{0} has more than {1} levels of arrays and objects")]
+    TooDeep(OptionName, usize),
     /// `fieldMap` is empty or too large.
     #[error("fieldMap has {0} keys; it may have 1 to {KEYS_A_CALL_MAX}")]
     MapSize(usize),

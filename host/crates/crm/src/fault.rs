@@ -61,6 +61,9 @@ pub enum CapReached {
     /// `fields_an_entity_max` or `entities_a_brand_max`
     #[error("fields of an entity, or entities of a brand")]
     Schema,
+    /// `settings_bytes_max`
+    #[error("bytes of the options and settings of an entity")]
+    Settings,
 }
 
 /// Why a write was not done although the database answered.

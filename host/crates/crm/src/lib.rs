@@ -48,7 +48,7 @@ pub use plan::{Step, Write as SchemaWrite, plan};
 pub use queued::{QUEUED_BYTES_MAX, QueuedWrites};
 pub use schema::{
     CrmSchema, EntityError, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError,
-    SchemaMistake, StageSpec, export,
+    SchemaMistake, Settings, StageSpec, export,
 };
 pub use size::{entry_bytes, value_bytes, values_bytes};
 pub use slugs::KnownSlugs;
@@ -78,6 +78,9 @@ pub(crate) const OBJECT_BYTES_MAX: usize = 10 * 1024;
 pub const DEPTH_MAX: usize = 500;
 /// Most slugs of a brand that are loaded to find the one that a script meant.
 pub(crate) const SLUGS_MAX: u32 = 1_000;
+/// Most levels of arrays and objects in the options and settings of a field. They are stored as JSON
+/// text, whose reader stops at 128 levels.
+pub(crate) const SETTINGS_DEPTH_MAX: usize = 64;
 /// Most field keys in one `getCrmFields` or `setCrmFields`.
 pub(crate) const KEYS_A_CALL_MAX: usize = 256;
 /// The default of a call's `limit` of entries or values.
@@ -101,6 +104,9 @@ pub struct CrmCaps {
     /// Declared fields of one entity, its pipelines, and the stages of each pipeline. It limits
     /// `ensureCrmEntity`, but not `crm.toml`.
     pub fields_an_entity_max: u32,
+    /// Bytes of the options and settings of one entity and its fields, as JSON. It limits
+    /// `ensureCrmEntity`, but not `crm.toml`.
+    pub settings_bytes_max: usize,
 }
 
 impl Default for CrmCaps {
@@ -112,6 +118,7 @@ impl Default for CrmCaps {
             result_bytes_max: 1 << 20,
             entities_a_brand_max: 1_000,
             fields_an_entity_max: 256,
+            settings_bytes_max: 32 << 10,
         }
     }
 }
@@ -138,6 +145,8 @@ pub struct Entity {
     pub name: String,
     /// Whether it has pipelines.
     pub mode: EntityMode,
+    /// Further settings, by name.
+    pub settings: Settings,
     /// Declared fields with their positions, in order.
     pub fields: Vec<(i64, FieldSpec)>,
     /// In order of their positions.

@@ -1,6 +1,7 @@
 //! Decides what `ensureCrmEntity` adds to an entity. Pure, like `plan.rs`, so that every
 //! backend adds the same.
 
+use super::schema::settings_bytes;
 use super::{CrmCaps, Entity, EntityMode, EntitySpec, Refusal, SchemaWrite};
 use crate::{CapReached, CrmFault, Ensured};
 
@@ -41,6 +42,7 @@ impl Missing {
             Some(_) => {}
         }
         missing.add_fields(stored, asked, caps)?;
+        missing.check_settings(stored, caps)?;
         missing.add_pipelines(stored, asked, caps)?;
         Ok(missing)
     }
@@ -66,6 +68,19 @@ impl Missing {
         let fields = stored.len() + self.fields_added.len();
         match !self.fields_added.is_empty() && fields as u64 > u64::from(caps.fields_an_entity_max) {
             true => Err(CrmFault::Cap(CapReached::Schema)),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks the size of the options and settings that the entity would have.
+    fn check_settings(&self, stored: Option<&Entity>, caps: CrmCaps) -> Result<(), CrmFault> {
+        let added: usize = self.writes.iter().map(SchemaWrite::settings_bytes).sum();
+        let before = stored.map_or(0, |entity| {
+            let fields: usize = entity.fields.iter().map(|(_, field)| field.settings_bytes()).sum();
+            settings_bytes(&entity.settings).saturating_add(fields)
+        });
+        match added > 0 && before.saturating_add(added) > caps.settings_bytes_max {
+            true => Err(CrmFault::Cap(CapReached::Settings)),
             false => Ok(()),
         }
     }

@@ -112,8 +112,7 @@ impl<'a> Options<'a> {
     pub(super) fn required_fields(&self) -> Result<Vec<Field<'a>>, CrmError> {
         let fields = self.required(FIELDS)?;
         let items = array(self.call, FIELDS, fields)?;
-        let fields: Vec<_> =
-            items.iter().enumerate().map(|(index, item)| self.field(index, item)).collect();
+        let fields: Vec<_> = items.iter().enumerate().map(|(index, item)| self.field(index, item)).collect();
         // A missing part is reported before an item that is not an object.
         let missing = fields.iter().find_map(|field| match field {
             Err(error @ CrmError::Type { .. }) => Some(error.clone()),

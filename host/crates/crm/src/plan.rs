@@ -3,7 +3,8 @@
 
 use std::fmt::Display;
 
-use super::{Entity, EntitySpec, FieldSpec, Pipeline, PipelineSpec, Stage, StageSpec};
+use super::schema::{SETTINGS, settings_bytes};
+use super::{Entity, EntitySpec, FieldSpec, Pipeline, PipelineSpec, Settings, Stage, StageSpec};
 
 /// One change, and the sentence that reports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +52,17 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The bytes of the options and settings that it writes, as JSON.
+    pub(crate) fn settings_bytes(&self) -> usize {
+        match self {
+            Self::Entity(spec) => settings_bytes(&spec.settings),
+            Self::Field { spec, .. } => spec.settings_bytes(),
+            Self::Pipeline { .. } | Self::Stage { .. } => 0,
+        }
+    }
+}
+
 /// Returns the steps from the stored entity to the declared one. `stored` is `None` for a new
 /// entity. Stored parts that are not declared stay.
 pub fn plan(stored: Option<&Entity>, declared: &EntitySpec) -> Vec<Step> {
@@ -60,6 +72,7 @@ pub fn plan(stored: Option<&Entity>, declared: &EntitySpec) -> Vec<Step> {
         let mut diff = Diff::default();
         diff.note("name", quote(&stored.name), quote(&declared.name));
         diff.note("mode", stored.mode.as_str(), declared.mode.as_str());
+        diff.note_settings(&stored.settings, &declared.settings);
         diff
     });
     let entity = || Write::Entity(declared.clone());
@@ -95,6 +108,7 @@ fn plan_field(
         if stored.options != spec.options {
             diff.0.push("options".to_owned());
         }
+        diff.note_settings(&stored.settings, &spec.settings);
         diff
     });
     let title = format!("field {:?}", spec.key);
@@ -167,6 +181,11 @@ fn plan_stage(
 struct Diff(Vec<String>);
 
 impl Diff {
+    fn note_settings(&mut self, was: &Settings, is: &Settings) {
+        let changed = SETTINGS.iter().filter(|(name, _)| was.get(*name) != is.get(*name));
+        self.0.extend(changed.map(|(name, _)| (*name).to_owned()));
+    }
+
     fn note(&mut self, what: &str, was: impl Display, is: impl Display) {
         let (was, is) = (was.to_string(), is.to_string());
         if was != is {

@@ -14,7 +14,8 @@ use toml::Spanned;
 pub use error::{EntityError, SchemaError, SchemaMistake};
 pub use export::export;
 pub use field_type::FieldType;
-pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, StageSpec};
+pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, Settings, StageSpec};
+pub(crate) use spec::{SETTINGS, settings_bytes};
 
 use super::names::{chars, shown};
 use super::{FieldKey, Slug};
@@ -35,6 +36,10 @@ struct RawEntity {
     slug: Spanned<String>,
     name: Option<Spanned<String>>,
     mode: Option<Spanned<EntityMode>>,
+    ui_editable: Option<toml::Value>,
+    reporting_config: Option<toml::Value>,
+    validation_rules: Option<toml::Value>,
+    visible_to_team_ids: Option<toml::Value>,
     #[serde(default)]
     field: Vec<RawField>,
     #[serde(default)]
@@ -48,8 +53,11 @@ struct RawField {
     label: Option<Spanned<String>>,
     #[serde(rename = "type")]
     kind: Option<FieldType>,
-    #[serde(default)]
-    options: Vec<Spanned<toml::Value>>,
+    options: Option<toml::Value>,
+    ui_editable: Option<toml::Value>,
+    reporting_config: Option<toml::Value>,
+    validation_rules: Option<toml::Value>,
+    visible_to_team_ids: Option<toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +107,27 @@ impl CrmSchema {
     }
 }
 
+/// The settings with these values, in the order of [`SETTINGS`].
+fn settings(values: [Option<toml::Value>; SETTINGS.len()]) -> Settings {
+    let named = SETTINGS.iter().zip(values);
+    named.filter_map(|((name, _), value)| Some(((*name).to_owned(), json_of_toml(value?)))).collect()
+}
+
+/// Converts TOML to JSON. JSON has no dates, so they become text.
+fn json_of_toml(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(flag) => flag.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json_of_toml).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(name, value)| (name, json_of_toml(value))).collect()
+        }
+    }
+}
+
 /// Converts JSON to TOML. TOML has no `null`, so it is left out.
 fn toml_of_json(value: &Value) -> Option<toml::Value> {
     Some(match value {
@@ -136,6 +165,12 @@ fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec
     Ok(EntitySpec {
         name: name(source, raw.name, &slug, "name")?,
         mode: raw.mode.map_or(derived, Spanned::into_inner),
+        settings: settings([
+            raw.ui_editable,
+            raw.reporting_config,
+            raw.validation_rules,
+            raw.visible_to_team_ids,
+        ]),
         fields: (raw.field.into_iter()).map(|raw| field(source, raw, &mut keys)).collect::<Result<_, _>>()?,
         pipelines: (raw.pipeline.into_iter())
             .map(|raw| pipeline(source, raw, &mut pipelines))
@@ -152,23 +187,14 @@ fn field(source: &Source, raw: RawField, seen: &mut Seen) -> Result<FieldSpec, S
         label: name(source, raw.label, key.as_str(), "label")?,
         key: key.as_str().to_owned(),
         kind: raw.kind.unwrap_or(FieldType::Text),
-        options: (raw.options.into_iter()).map(|raw| option(source, &raw)).collect::<Result<_, _>>()?,
+        options: raw.options.map_or_else(|| Value::Array(Vec::new()), json_of_toml),
+        settings: settings([
+            raw.ui_editable,
+            raw.reporting_config,
+            raw.validation_rules,
+            raw.visible_to_team_ids,
+        ]),
     })
-}
-
-/// Reads a choice: a text, or a text to store with a label to show.
-fn option(source: &Source, raw: &Spanned<toml::Value>) -> Result<Value, SchemaError> {
-    match raw.get_ref() {
-        toml::Value::String(text) => Ok(Value::from(text.as_str())),
-        toml::Value::Table(table) if table.len() == 2 => {
-            let part = |name: &str| table.get(name).and_then(toml::Value::as_str);
-            match (part("value"), part("label")) {
-                (Some(value), Some(label)) => Ok(serde_json::json!({ "value": value, "label": label })),
-                _ => Err(source.at(raw.span(), SchemaMistake::Option)),
-            }
-        }
-        _ => Err(source.at(raw.span(), SchemaMistake::Option)),
-    }
 }
 
 fn pipeline(source: &Source, raw: RawPipeline, seen: &mut Seen) -> Result<PipelineSpec, SchemaError> {

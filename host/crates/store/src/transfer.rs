@@ -104,7 +104,14 @@ use Kind::{Bytes, Flag, Int, Text};
 pub(crate) const TABLES: &[Table] = &[
     Table {
         name: "crm_entity",
-        columns: &[("id", Int), ("brand", Text), ("slug", Text), ("name", Text), ("mode", Text)],
+        columns: &[
+            ("id", Int),
+            ("brand", Text),
+            ("slug", Text),
+            ("name", Text),
+            ("mode", Text),
+            ("settings", Text),
+        ],
         key: "id",
         counts: true,
     },
@@ -117,6 +124,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("label", Text),
             ("type", Text),
             ("options", Text),
+            ("settings", Text),
         ],
         key: "entity_id, key",
         counts: false,
@@ -215,6 +223,13 @@ impl Table {
     /// The table `name`.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         TABLES.iter().find(|table| table.name == name)
+    }
+
+    /// The value of a column that export files of earlier versions do not have. `None` if every file
+    /// has the column.
+    pub(crate) fn default_of(&self, column: &str) -> Option<Cell> {
+        let is_new = matches!((self.name, column), ("crm_entity" | "crm_field", "settings"));
+        is_new.then(|| Cell::Text("{}".to_owned()))
     }
 
     /// The columns' names, as in `id, brand, slug`.

@@ -220,7 +220,7 @@ interface SluiceEntry {
 
 interface SluiceMoved {
   ok: boolean;
-  /** How many entries were moved. */
+  /** How many entries are in the stage now, or were given away; of `moveCrmToEntity`, how many fields. */
   moved?: number;
   /** Set with `async: true`. */
   queued?: true;
@@ -334,8 +334,20 @@ declare function moveCrmToEntity(
  * `fromReferenceId` equals `session.get("quiz_visitor_id")`.
  */
 declare function reassignCrmReference(
-  options: { slug: CrmSlug; fromReferenceType: string; fromReferenceId: string } & SluiceAsync,
+  options: { slug: CrmSlug; fromReferenceType: string; fromReferenceId: string } & SluiceReference & SluiceAsync,
 ): SluiceMoved;
+
+/** Settings of an entity or a field. They are stored and shown, and nothing follows from them. */
+interface SluiceCrmSettings {
+  ui_editable?: any;
+  uiEditable?: any;
+  reporting_config?: any;
+  reportingConfig?: any;
+  validation_rules?: any;
+  validationRules?: any;
+  visible_to_team_ids?: any;
+  visibleToTeamIds?: any;
+}
 
 /** The result of `ensureCrmEntity`. */
 interface SluiceEnsured {
@@ -363,9 +375,11 @@ declare function ensureCrmEntity(options: {
   slug: string;
   name?: string;
   mode?: "crm" | "data";
-  fields?: { key: string; label?: string; type?: string; options?: string[] }[];
+  /** The same as `mode`. */
+  entityMode?: "crm" | "data";
+  fields?: (string | ({ key: string; label?: string; type?: string; options?: any } & SluiceCrmSettings))[];
   pipelines?: { slug: string; name?: string; stages?: { slug: string; name?: string; color?: string; status?: string }[] }[];
-}): SluiceEnsured;
+} & SluiceCrmSettings): SluiceEnsured;
 
 // Each call has a second name that starts with a capital letter.
 declare const GetCrmField: typeof getCrmField;

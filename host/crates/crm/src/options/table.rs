@@ -27,7 +27,18 @@ const TO_ENTITY: &[&str] = &[
     "stageId",
     "stageSlug",
 ];
-const ENTITY: &[&str] = &["name", "mode", "entityMode", "fields", "pipelines", "pipeline"];
+const ENTITY: &[&str] = &[
+    "name",
+    "mode",
+    "entityMode",
+    "fields",
+    "pipelines",
+    "pipeline",
+    "uiEditable",
+    "reportingConfig",
+    "validationRules",
+    "visibleToTeamIds",
+];
 
 impl Call {
     /// The required and the optional options, in camelCase.

@@ -51,9 +51,6 @@ pub enum SchemaMistake {
     /// A field key is invalid.
     #[error("key {0}")]
     Key(FieldKeyError),
-    /// A choice is neither a text nor a text with a label.
-    #[error("an option must be a string or {{ value = \"…\", label = \"…\" }}")]
-    Option,
     /// A colour would not be one in a style.
     #[error("color {} is neither #rgb, #rrggbb nor a colour's name", quoted(.0))]
     Color(String),

@@ -1,9 +1,10 @@
 //! Writes stored entities as a `crm.toml` that declares them.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::toml_of_json;
-use crate::{Entity, EntityMode, FieldSpec, Pipeline};
+use crate::{Entity, EntityMode, FieldSpec, Pipeline, Settings};
 
 #[derive(Serialize)]
 struct File<'a> {
@@ -15,6 +16,8 @@ struct EntityOut<'a> {
     slug: &'a str,
     name: &'a str,
     mode: &'a str,
+    #[serde(flatten)]
+    settings: toml::Table,
     field: Vec<FieldOut<'a>>,
     pipeline: Vec<PipelineOut<'a>>,
 }
@@ -25,8 +28,10 @@ struct FieldOut<'a> {
     label: &'a str,
     #[serde(rename = "type")]
     kind: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    options: Vec<toml::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<toml::Value>,
+    #[serde(flatten)]
+    settings: toml::Table,
 }
 
 #[derive(Serialize)]
@@ -47,7 +52,7 @@ struct StageOut<'a> {
 }
 
 /// Writes a `crm.toml` that makes these entities in an empty database and changes nothing in
-/// this one.
+/// this one. TOML has no `null`, so those in options and settings are left out.
 ///
 /// # Errors
 /// A part cannot be written as TOML. This is a defect, because all parts were read from TOML.
@@ -61,6 +66,7 @@ fn entity_out(entity: &Entity) -> EntityOut<'_> {
         slug: &entity.slug,
         name: &entity.name,
         mode: entity.mode.as_str(),
+        settings: settings_out(&entity.settings),
         field: entity.fields.iter().map(|(_, field)| field_out(field)).collect(),
         // An entity whose mode was `crm` before keeps its pipelines, but cannot declare them.
         pipeline: match entity.mode {
@@ -75,8 +81,17 @@ fn field_out(field: &FieldSpec) -> FieldOut<'_> {
         key: &field.key,
         label: &field.label,
         kind: field.kind.as_str(),
-        options: field.options.iter().filter_map(toml_of_json).collect(),
+        options: Some(&field.options).filter(|options| !is_default(options)).and_then(toml_of_json),
+        settings: settings_out(&field.settings),
     }
+}
+
+fn is_default(options: &Value) -> bool {
+    matches!(options, Value::Array(items) if items.is_empty())
+}
+
+fn settings_out(settings: &Settings) -> toml::Table {
+    settings.iter().filter_map(|(name, value)| Some((name.clone(), toml_of_json(value)?))).collect()
 }
 
 fn pipeline_out(pipeline: &Pipeline) -> PipelineOut<'_> {

@@ -1,9 +1,10 @@
 //! The parts of a declaration, after checking.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::FieldType;
+use crate::size::json_bytes;
 
 /// The declarations in a brand's `crm.toml`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,10 +22,41 @@ pub struct EntitySpec {
     pub name: String,
     /// Whether it may have pipelines.
     pub mode: EntityMode,
+    /// What [`SETTINGS`] say about it.
+    pub settings: Settings,
     /// Unique by key.
     pub fields: Vec<FieldSpec>,
     /// Unique by slug. Empty in mode `data`.
     pub pipelines: Vec<PipelineSpec>,
+}
+
+/// Further settings of a field or an entity, by their names in [`SETTINGS`]. They are stored and shown, but
+/// nothing follows from them.
+pub type Settings = Map<String, Value>;
+
+/// The names of the settings: in `crm.toml`, and in the other spelling that scripts may use.
+pub(crate) const SETTINGS: [(&str, &str); 4] = [
+    ("ui_editable", "uiEditable"),
+    ("reporting_config", "reportingConfig"),
+    ("validation_rules", "validationRules"),
+    ("visible_to_team_ids", "visibleToTeamIds"),
+];
+
+impl FieldSpec {
+    /// The bytes of `options` and `settings` as JSON. 0 if it has none.
+    pub(crate) fn settings_bytes(&self) -> usize {
+        let options = if has_content(&self.options) { json_bytes(&self.options) } else { 0 };
+        options.saturating_add(settings_bytes(&self.settings))
+    }
+}
+
+/// The bytes of settings as JSON. 0 if there are none.
+pub(crate) fn settings_bytes(settings: &Settings) -> usize {
+    settings.iter().map(|(name, value)| name.len().saturating_add(json_bytes(value))).sum()
+}
+
+fn has_content(options: &Value) -> bool {
+    !matches!(options, Value::Array(items) if items.is_empty())
 }
 
 /// Whether an entity has pipelines.
@@ -61,8 +93,10 @@ pub struct FieldSpec {
     pub label: String,
     /// How the console shows its values.
     pub kind: FieldType,
-    /// Choices: strings or `{value, label}`.
-    pub options: Vec<Value>,
+    /// Choices, such as strings or `{value, label}`: any JSON.
+    pub options: Value,
+    /// What [`SETTINGS`] say about it.
+    pub settings: Settings,
 }
 
 /// `[[entity.pipeline]]`

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::{Entity, Pipeline};
 
 const EXAMPLE: &str = r##"
 [[entity]]
@@ -46,13 +47,13 @@ fn fills_in_defaults() {
     assert_eq!((&*entity.name, entity.mode), ("a", EntityMode::Data));
     assert_eq!(&*entity.fields[0].label, "K.1");
     assert_eq!(entity.fields[0].kind, FieldType::Text);
-    assert_eq!(entity.fields[0].options, [json!("x"), json!({"value": "1", "label": "One"})]);
+    assert_eq!(entity.fields[0].options, json!(["x", {"value": "1", "label": "One"}]));
     assert_eq!(CrmSchema::parse("", "crm.toml").unwrap(), CrmSchema::default());
 }
 
 #[test]
 fn every_type_has_one_name() {
-    for name in "text textarea rich_text email phone url number integer decimal currency date \
+    for name in "text textarea rich_text wysiwyg email phone tel url number integer decimal currency date \
         datetime time boolean checkbox select multiselect radio color image file json reference \
         multi_reference"
         .split_whitespace()
@@ -91,7 +92,6 @@ fn wrong_values_have_a_place() {
         ("[[entity]]\nslug='a'\nname=\"a\\u0000\"", "3:6: name must be one line"),
         ("[[entity]]\nslug='a'\nfield=[{key='a b'}]", "3:13: key \"a b\" does not match"),
         ("[[entity]]\nslug='a'\nfield=[{key='k'},{key='k'}]", "3:23: field \"k\" is declared twice"),
-        ("[[entity]]\nslug='a'\nfield=[{key='k',options=[1]}]", "3:26: an option must be"),
         ("[[entity]]\nslug='a'\nmode='data'\npipeline=[{slug='p'}]", "3:6: entity \"a\" has mode"),
         (
             "[[entity]]\nslug='a'\npipeline=[{slug='p',stages=[{slug='s',color='red;x'}]}]",
@@ -132,4 +132,36 @@ fn json_from_scripts_follows_the_same_rules() {
         let error = entity(json).unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
     }
+}
+
+#[test]
+fn options_and_settings_of_any_kind_survive_an_export() {
+    let text = "[[entity]]\nslug = 'a'\nvisible_to_team_ids = [1, 'x']\nreporting_config = { by = 'day' }
+        [[entity.field]]\nkey = 'k'\ntype = 'tel'\noptions = { from = 1, list = [true, 1.5] }
+        ui_editable = false\nvalidation_rules = { max = 3 }\n[[entity.field]]\nkey = 'l'\noptions = 'text'
+        [[entity.pipeline]]\nslug = 'p'";
+    let spec = CrmSchema::parse(text, "").unwrap().entities.remove(0);
+    assert_eq!(spec.fields[0].options, json!({"from": 1, "list": [true, 1.5]}));
+    assert_eq!(spec.fields[0].settings["validation_rules"], json!({"max": 3}));
+    let entity = Entity {
+        id: 1,
+        slug: spec.slug.clone(),
+        name: spec.name.clone(),
+        mode: spec.mode,
+        settings: spec.settings.clone(),
+        fields: spec.fields.iter().map(|field| (0, field.clone())).collect(),
+        pipelines: vec![Pipeline {
+            id: 1,
+            position: 0,
+            slug: "p".to_owned(),
+            name: "p".to_owned(),
+            stages: Vec::new(),
+        }],
+    };
+    let exported = export(&[entity]).unwrap();
+    assert_eq!(CrmSchema::parse(&exported, "").unwrap().entities, [spec], "{exported}");
+    assert_eq!(
+        error("[[entity]]\nslug = 'a'\nui_editabel = false"),
+        r#"crm.toml:3:1: unknown key "ui_editabel"; did you mean "ui_editable"?"#
+    );
 }

@@ -63,8 +63,7 @@ pub(crate) async fn applying_is_additive_and_idempotent(open: &OpenStore) {
     assert_eq!((&*entity.name, entity.mode), ("leads", EntityMode::Crm));
     let (_, field) = &entity.fields[0];
     assert_eq!((&*field.key, field.kind), ("score", FieldType::Number));
-    let two = json!({"value": "2", "label": "Two"});
-    assert_eq!(field.options, [json!("1"), two]);
+    assert_eq!(field.options, json!(["1", {"value": "2", "label": "Two"}]));
     let won = &entity.pipelines[0].stages[1].spec;
     assert_eq!(won.color.as_deref(), Some("#0f0"));
     assert_eq!(won.status.as_deref(), Some("active"));

@@ -1,5 +1,7 @@
 //! The results of valid calls.
 
+use sluice_crm::EntityMode;
+
 use super::*;
 
 #[tokio::test]
@@ -153,6 +155,52 @@ async fn ensuring_an_entity_adds_what_is_missing() {
     assert_eq!(stages, ["new", "won", "lost"]);
     let none = json!({"slug": "leads", "pipelines": [{"slug": "sales"}]});
     assert_eq!(crm.rejection(Call::EnsureEntity, none).await.0, Refusal::NotCrmMode);
+}
+
+#[tokio::test]
+async fn ensuring_an_entity_keeps_options_and_settings_as_they_were_given() {
+    let crm = Crm::new().await;
+    let options = json!({"source": null, "list": [1, {"label": "Two", "value": 2}, [-0.0]], "nul": "\0"});
+    let asked = json!({"slug": "orders", "entityMode": "crm", "visibleToTeamIds": [4, 5], "fields": [
+        {"key": "phone", "type": "tel", "ui_editable": false, "validationRules": ["required", null],
+            "visible_to_team_ids": [1], "reportingConfig": {"metric": "sum"}, "options": options},
+        {"key": "text", "type": "wysiwyg", "options": null, "ui_editable": null},
+    ]});
+    let ensured = crm.succeed(Call::EnsureEntity, asked).await;
+    assert_eq!(ensured["fields_added"], 2);
+    let stored = crm.store.list_entities("acme").await.unwrap();
+    let orders = stored.iter().find(|entity| entity.slug == "orders").unwrap();
+    assert_eq!(orders.mode, EntityMode::Crm);
+    assert_eq!(Value::Object(orders.settings.clone()), json!({"visible_to_team_ids": [4, 5]}));
+    let [(_, phone), (_, text)] = orders.fields.as_slice() else { panic!("{orders:?}") };
+    assert_eq!(phone.options.to_string(), options.to_string());
+    let settings = json!({"ui_editable": false, "reporting_config": {"metric": "sum"},
+        "validation_rules": ["required", null], "visible_to_team_ids": [1]});
+    assert_eq!(Value::Object(phone.settings.clone()), settings);
+    assert_eq!((&text.options, text.settings.len()), (&json!([]), 0));
+    // What exists is not changed.
+    crm.succeed(Call::EnsureEntity, json!({"slug": "orders", "uiEditable": true, "fields": ["phone"]})).await;
+    assert_eq!(crm.store.list_entities("acme").await.unwrap(), stored);
+}
+
+#[tokio::test]
+async fn options_and_settings_of_an_entity_are_bounded_together() {
+    let crm = Crm::new().await;
+    let field = |key: &str, bytes: usize| json!({"slug": "orders", "fields": [{"key": key, "options": "x".repeat(bytes - 2)}]});
+    crm.succeed(Call::EnsureEntity, field("a", 30_000)).await;
+    crm.succeed(Call::EnsureEntity, field("b", 2_768)).await;
+    let (refusal, message) = crm.rejection(Call::EnsureEntity, field("c", 2)).await;
+    assert_eq!(refusal, Refusal::NotAllowed);
+    assert!(message.ends_with("would be over 32768 bytes as JSON"), "{message}");
+    crm.succeed(Call::EnsureEntity, json!({"slug": "orders", "fields": ["c"]})).await;
+    let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let asked = |value: Value| json!({"slug": "deep", "fields": [{"key": "a", "options": value}]});
+    crm.succeed(Call::EnsureEntity, asked(deep(64))).await;
+    let (refusal, message) = crm.rejection(Call::EnsureEntity, asked(deep(65))).await;
+    assert_eq!(refusal, Refusal::InvalidInput);
+    let expected = "ensureCrmEntity: fields[0].options has more than 64 levels of arrays and objects";
+    assert_eq!(message, expected);
+    assert_eq!(crm.store.list_entities("acme").await.unwrap().len(), 4, "the deep entity can be read");
 }
 
 #[tokio::test]

@@ -211,12 +211,17 @@ impl<R: BufRead> Reader<R> {
         }
         let name = object.get("table").and_then(Value::as_str).unwrap_or_default();
         let table = Table::named(name).ok_or_else(|| self.error(LineError::UnknownTable(name.to_owned())))?;
-        if object.len() != table.columns.len() + 1 {
+        let is_left_out =
+            |(column, _): &&(&str, Kind)| table.default_of(column).is_some() && !object.contains_key(*column);
+        let left_out = table.columns.iter().filter(is_left_out).count();
+        if object.len() + left_out != table.columns.len() + 1 {
             return Err(self.error(LineError::Columns(table)));
         }
         let cells = table.columns.iter().map(|&(column, kind)| {
-            let table = table.name;
-            let value = object.get(column).ok_or(LineError::MissingColumn { table, column })?;
+            let (default, table) = (table.default_of(column), table.name);
+            let Some(value) = object.get(column) else {
+                return default.ok_or(LineError::MissingColumn { table, column });
+            };
             cell(value, kind).ok_or(LineError::Value { table, column, kind })
         });
         let row = cells.collect::<Result<_, _>>().map_err(|error| self.error(error))?;
@@ -300,6 +305,14 @@ mod tests {
         };
         assert_eq!([&first[..], rest].concat(), rows);
         assert_eq!(last[0], [Cell::Text("é\"\n".into()), Cell::Int(0)]);
+    }
+
+    #[test]
+    fn reads_rows_of_versions_that_had_fewer_columns() {
+        let old = r#"{"table":"crm_entity","id":1,"brand":"a","slug":"s","name":"S","mode":"data"}"#;
+        let parts = read(&[FIRST, old, r#"{"end":1}"#]).unwrap();
+        let [Part::Rows(_, rows), Part::End] = &parts[..] else { panic!("{parts:?}") };
+        assert_eq!(rows[0].last(), Some(&Cell::Text("{}".to_owned())));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use sluice_crm::{Browse, BrowsedEntry, Entity, EntryId, Slug, StageChoice};
+use sluice_crm::{Browse, BrowsedEntry, Entity, EntryId, Settings, Slug, StageChoice};
 use sluice_kit::clock::iso_utc;
 
 use super::find_brand;
@@ -24,6 +24,8 @@ pub(crate) struct EntityView {
     pub(crate) name: String,
     /// `crm` or `data`.
     pub(crate) mode: &'static str,
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
     pub(crate) fields: Vec<FieldView>,
     pub(crate) pipelines: Vec<PipelineView>,
 }
@@ -33,6 +35,11 @@ pub(crate) struct EntityView {
 pub(crate) struct FieldView {
     pub(crate) key: String,
     pub(crate) label: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) options: Value,
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
 }
 
 /// A pipeline of an entity with its stages, in order.
@@ -178,6 +185,9 @@ fn view(entity: &Entity) -> EntityView {
     let field = |(_, field): &(i64, sluice_crm::FieldSpec)| FieldView {
         key: field.key.clone(),
         label: field.label.clone(),
+        kind: field.kind.as_str(),
+        options: field.options.clone(),
+        settings: field.settings.clone(),
     };
     let stage = |stage: &sluice_crm::Stage| StageView {
         id: stage.id,
@@ -193,6 +203,7 @@ fn view(entity: &Entity) -> EntityView {
         slug: entity.slug.clone(),
         name: entity.name.clone(),
         mode: entity.mode.as_str(),
+        settings: entity.settings.clone(),
         fields: entity.fields.iter().map(field).collect(),
         pipelines: pipelines.collect(),
     }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Client, Row};
 
-use sluice_crm::{Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Stage, StageSpec};
+use sluice_crm::{
+    Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Settings, Stage, StageSpec,
+};
 use sluice_kit::{BadRow, StoreError};
 
 use crate::error::SqlError;
@@ -20,9 +22,10 @@ pub(super) const SLUGS: &str = "SELECT slug FROM crm_entity WHERE brand = $1 ORD
 pub(super) const FIRST_SLUGS: &str =
     "SELECT slug FROM crm_entity WHERE brand = $1 ORDER BY slug = $2 DESC, slug LIMIT $3";
 
-pub(super) const ENTITY: &str = "SELECT id, name, mode FROM crm_entity WHERE brand = $1 AND slug = $2";
+pub(super) const ENTITY: &str =
+    "SELECT id, name, mode, settings FROM crm_entity WHERE brand = $1 AND slug = $2";
 
-const FIELDS: &str = "SELECT f.position, f.key, f.label, f.type, f.options
+const FIELDS: &str = "SELECT f.position, f.key, f.label, f.type, f.options, f.settings
     FROM crm_field f JOIN crm_entity e ON e.id = f.entity_id
     WHERE e.brand = $1 AND e.slug = $2 ORDER BY f.position, f.key";
 
@@ -55,6 +58,7 @@ pub(super) async fn load<'a>(
         slug: slug.to_owned(),
         name: entity.try_get(1)?,
         mode: EntityMode::from_name(entity.try_get(2)?).ok_or_else(|| unknown("entity", "mode"))?,
+        settings: serde_json::from_str(entity.try_get(3)?).map_err(|_| unknown("entity", "settings"))?,
         fields: fields.iter().map(read_field).collect::<Result<_, _>>()?,
         pipelines: read_pipelines(&pipelines, &stages)?,
     }))
@@ -66,6 +70,7 @@ fn read_field(row: &Row) -> Result<(i64, FieldSpec), SqlError> {
         label: row.try_get(2)?,
         kind: FieldType::from_name(row.try_get(3)?).ok_or_else(|| unknown("field", "type"))?,
         options: serde_json::from_str(row.try_get(4)?).map_err(|_| unknown("field", "options"))?,
+        settings: serde_json::from_str(row.try_get(5)?).map_err(|_| unknown("field", "settings"))?,
     };
     Ok((row.try_get(0)?, spec))
 }
@@ -99,14 +104,16 @@ pub(super) fn read_pipelines(pipelines: &[Row], stages: &[Row]) -> Result<Vec<Pi
 }
 
 /// The statements below are upserts, so that ids stay the same.
-const PUT_ENTITY: &str = "INSERT INTO crm_entity (brand, slug, name, mode) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (brand, slug) DO UPDATE SET name = excluded.name, mode = excluded.mode";
+const PUT_ENTITY: &str = "INSERT INTO crm_entity (brand, slug, name, mode, settings)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (brand, slug) DO UPDATE SET
+        name = excluded.name, mode = excluded.mode, settings = excluded.settings";
 
-const PUT_FIELD: &str = "INSERT INTO crm_field (entity_id, key, position, label, type, options)
-    SELECT id, $3, $4, $5, $6, $7 FROM crm_entity WHERE brand = $1 AND slug = $2
+const PUT_FIELD: &str = "INSERT INTO crm_field (entity_id, key, position, label, type, options, settings)
+    SELECT id, $3, $4, $5, $6, $7, $8 FROM crm_entity WHERE brand = $1 AND slug = $2
     ON CONFLICT (entity_id, key) DO UPDATE SET
         position = excluded.position, label = excluded.label,
-        type = excluded.type, options = excluded.options";
+        type = excluded.type, options = excluded.options, settings = excluded.settings";
 
 const PUT_PIPELINE: &str = "INSERT INTO crm_pipeline (entity_id, slug, position, name)
     SELECT id, $3, $4, $5 FROM crm_entity WHERE brand = $1 AND slug = $2
@@ -137,12 +144,14 @@ pub(super) async fn write(
 fn add_write<'a>(batch: &mut Batch<'a>, brand: &'a str, write: &'a SchemaWrite) {
     match write {
         SchemaWrite::Entity(spec) => {
-            batch.add(PUT_ENTITY, [text(brand), text(&spec.slug), text(&spec.name), text(spec.mode.as_str())])
+            let own = [text(brand), text(&spec.slug), text(&spec.name), text(spec.mode.as_str())];
+            let settings = owned_text(text_of(&spec.settings));
+            batch.add(PUT_ENTITY, Vec::from_iter(own.into_iter().chain([settings])));
         }
         SchemaWrite::Field { entity, position, spec } => {
-            let options = serde_json::Value::Array(spec.options.clone()).to_string();
             let own = [text(brand), text(entity), text(&spec.key), int(*position), text(&spec.label)];
-            let rest = [text(spec.kind.as_str()), owned_text(options)];
+            let settings = owned_text(text_of(&spec.settings));
+            let rest = [text(spec.kind.as_str()), owned_text(spec.options.to_string()), settings];
             batch.add(PUT_FIELD, Vec::from_iter(own.into_iter().chain(rest)));
         }
         SchemaWrite::Pipeline { entity, position, spec } => batch.add(
@@ -156,6 +165,11 @@ fn add_write<'a>(batch: &mut Batch<'a>, brand: &'a str, write: &'a SchemaWrite) 
             batch.add(PUT_STAGE, Vec::from_iter(place.into_iter().chain(rest)));
         }
     }
+}
+
+/// Settings as JSON text.
+fn text_of(settings: &Settings) -> String {
+    serde_json::Value::Object(settings.clone()).to_string()
 }
 
 pub(super) fn unknown(what: &'static str, column: &'static str) -> StoreError {

@@ -1,10 +1,9 @@
 //! Entities, fields, pipelines and stages.
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde_json::Value;
 
 use sluice_crm::{
-    CrmFault, Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Stage, StageSpec,
+    CrmFault, Entity, EntityMode, FieldSpec, FieldType, Pipeline, SchemaWrite, Settings, Stage, StageSpec,
 };
 use sluice_kit::{BadRow, StoreError};
 
@@ -37,11 +36,11 @@ pub(super) fn slugs(conn: &Connection, brand: &str) -> rusqlite::Result<Vec<Stri
 
 /// An entity with its fields and pipelines.
 pub(super) fn load(conn: &Connection, brand: &str, slug: &str) -> Result<Option<Entity>, SqlError> {
-    let row: Option<(i64, String, String)> = conn
-        .prepare_cached("SELECT id, name, mode FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
+    let row: Option<(i64, String, String, String)> = conn
+        .prepare_cached("SELECT id, name, mode, settings FROM crm_entity WHERE brand = ?1 AND slug = ?2")?
         .query_row((brand, slug), |row| row.try_into())
         .optional()?;
-    let Some((id, name, mode)) = row else {
+    let Some((id, name, mode, settings)) = row else {
         return Ok(None);
     };
     Ok(Some(Entity {
@@ -49,6 +48,7 @@ pub(super) fn load(conn: &Connection, brand: &str, slug: &str) -> Result<Option<
         slug: slug.to_owned(),
         name,
         mode: EntityMode::from_name(&mode).ok_or_else(|| unknown("entity", "mode"))?,
+        settings: serde_json::from_str(&settings).map_err(|_| unknown("entity", "settings"))?,
         fields: fields(conn, id)?,
         pipelines: pipelines(conn, id)?,
     }))
@@ -56,19 +56,20 @@ pub(super) fn load(conn: &Connection, brand: &str, slug: &str) -> Result<Option<
 
 fn fields(conn: &Connection, entity: i64) -> Result<Vec<(i64, FieldSpec)>, SqlError> {
     let mut query = conn.prepare_cached(
-        "SELECT position, key, label, type, options FROM crm_field
+        "SELECT position, key, label, type, options, settings FROM crm_field
          WHERE entity_id = ?1 ORDER BY position, key",
     )?;
     let mut rows = query.query([entity])?;
     let mut fields = Vec::new();
     while let Some(row) = rows.next()? {
         let kind: String = row.get(3)?;
-        let options: String = row.get(4)?;
+        let (options, settings): (String, String) = (row.get(4)?, row.get(5)?);
         let spec = FieldSpec {
             key: row.get(1)?,
             label: row.get(2)?,
             kind: FieldType::from_name(&kind).ok_or_else(|| unknown("field", "type"))?,
             options: serde_json::from_str(&options).map_err(|_| unknown("field", "options"))?,
+            settings: serde_json::from_str(&settings).map_err(|_| unknown("field", "settings"))?,
         };
         fields.push((row.get(0)?, spec));
     }
@@ -116,18 +117,19 @@ pub(super) fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Resu
     match write {
         SchemaWrite::Entity(spec) => conn
             .prepare_cached(
-                "INSERT INTO crm_entity (brand, slug, name, mode) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO crm_entity (brand, slug, name, mode, settings) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (brand, slug) DO UPDATE SET
-                     name = excluded.name, mode = excluded.mode",
+                     name = excluded.name, mode = excluded.mode, settings = excluded.settings",
             )?
-            .execute((brand, &spec.slug, &spec.name, spec.mode.as_str()))?,
+            .execute((brand, &spec.slug, &spec.name, spec.mode.as_str(), text_of(&spec.settings)))?,
         SchemaWrite::Field { entity, position, spec } => conn
             .prepare_cached(
-                "INSERT INTO crm_field (entity_id, key, position, label, type, options)
-                 SELECT id, ?3, ?4, ?5, ?6, ?7 FROM crm_entity WHERE brand = ?1 AND slug = ?2
+                "INSERT INTO crm_field (entity_id, key, position, label, type, options, settings)
+                 SELECT id, ?3, ?4, ?5, ?6, ?7, ?8 FROM crm_entity WHERE brand = ?1 AND slug = ?2
                  ON CONFLICT (entity_id, key) DO UPDATE SET
                      position = excluded.position, label = excluded.label,
-                     type = excluded.type, options = excluded.options",
+                     type = excluded.type, options = excluded.options,
+                     settings = excluded.settings",
             )?
             .execute((
                 brand,
@@ -136,7 +138,8 @@ pub(super) fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Resu
                 position,
                 &spec.label,
                 spec.kind.as_str(),
-                Value::Array(spec.options.clone()).to_string(),
+                spec.options.to_string(),
+                text_of(&spec.settings),
             ))?,
         SchemaWrite::Pipeline { entity, position, spec } => conn
             .prepare_cached(
@@ -168,6 +171,11 @@ pub(super) fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Resu
             ))?,
     };
     Ok(())
+}
+
+/// Settings as JSON text.
+fn text_of(settings: &Settings) -> String {
+    serde_json::Value::Object(settings.clone()).to_string()
 }
 
 fn unknown(what: &'static str, column: &'static str) -> StoreError {

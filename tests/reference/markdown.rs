@@ -127,7 +127,7 @@ impl<'a> Schema<'a> {
         }
         if is_max {
             out.push_str(
-                "| each limit of `[limits]` | integer | unlimited | The highest value of that limit. |\n",
+                "| each limit of `[limits]` | integer | ten times the default of the limit, or its value in `[limits]` if that is higher | The highest value of that limit. |\n",
             );
         }
         let required = |key: &str| {

@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, CONTROLS};
 
 use crate::percent;
 
-/// Only the host sets cookies whose names start with these, the session cookies among them.
+/// Page scripts can neither read nor set cookies whose names start with these prefixes.
 const RESERVED_PREFIXES: [&str; 3] = ["__host-", "__secure-", "sluice_"];
 
 /// The ASCII characters that are encoded in a cookie's value.

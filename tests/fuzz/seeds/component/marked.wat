@@ -1,0 +1,1 @@
+(component (@custom "sluice-engine" "0000") )

@@ -1,0 +1,23 @@
+(component
+  (import "wasi:random/random@0.2.12" (instance $random (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+  (core module $memory (memory (export "memory") 2) (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536)))
+  (core instance $heap (instantiate $memory))
+  (alias core export $heap "memory" (core memory $bytes)) (alias core export $heap "realloc" (core func $realloc))
+  (core func $lowered (canon lower (func $random "get-random-bytes") (memory $bytes) (realloc $realloc)))
+  (core instance $env (export "memory" (memory $bytes)) (export "get" (func $lowered)))
+  (core module $core (import "env" "get" (func $get (param i64 i32))) (import "env" "memory" (memory 2)) (export "memory" (memory 0))
+  (func (export "run") (param i32) (result i32) (loop $l (call $get (i64.const 8) (i32.const 1024)) (br $l)) (i32.const 0)))
+  (core instance $main (instantiate $core (with "env" (instance $env))))
+  (alias core export $main "memory" (core memory $memory))
+  (type $failure' (record
+    (field "name" string) (field "message" string) (field "file" string)
+    (field "line" u32) (field "column" u32) (field "stack" string)))
+  (component $shim
+    (import "failure" (type $import (eq $failure')))
+    (import "run" (func $run (param "heap-bytes-max" u32) (result (result (error $import)))))
+    (export $failure "failure" (type $import))
+    (export "run" (func $run) (func (param "heap-bytes-max" u32) (result (result (error $failure))))))
+  (func $run (param "heap-bytes-max" u32) (result (result (error $failure')))
+    (canon lift (core func $main "run") (memory $memory)))
+  (instance $script (instantiate $shim (with "failure" (type $failure')) (with "run" (func $run))))
+  (export "sluice:page/script@0.1.0" (instance $script)))

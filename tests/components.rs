@@ -270,3 +270,86 @@ fn foreign_components_have_the_same_limits() {
         }
     });
 }
+
+/// How a hostile component ends: what the error says when it is loaded, or the outcome of its run.
+#[derive(Debug)]
+enum Ends {
+    Rejected(&'static str),
+    Run(Outcome),
+}
+
+/// What must happen to each file in `tests/fuzz/seeds/component/`.
+const HOSTILE: &[(&str, Ends)] = &[
+    ("asynchronous", Ends::Rejected("async component functions")),
+    ("compiler", Ends::Rejected("sluice:page/compiler@0.1.0")),
+    ("copies", Ends::Run(Outcome::Fuel)),
+    ("data-outside", Ends::Run(Outcome::Stack)),
+    ("empty", Ends::Rejected("no exported instance named")),
+    ("ends", Ends::Run(Outcome::Ok)),
+    ("engine", Ends::Rejected("not a valid extern name")),
+    ("environment", Ends::Rejected("wasi:cli/environment")),
+    ("fails", Ends::Run(Outcome::Error)),
+    ("grows", Ends::Run(Outcome::Memory)),
+    ("large", Ends::Rejected("exceeds the limit of")),
+    ("loops", Ends::Run(Outcome::Fuel)),
+    ("many", Ends::Rejected("defined tables count of 3")),
+    ("memory64", Ends::Rejected("64-bit memories")),
+    ("misaligned", Ends::Run(Outcome::Error)),
+    ("module", Ends::Rejected("parse a wasm module with a component parser")),
+    ("no-run", Ends::Rejected("does not have export `run`")),
+    ("other-engine", Ends::Rejected("the component was built for engine 000000000000")),
+    ("other-type", Ends::Rejected("expected 0-tuple, found 1-tuple")),
+    ("other-version", Ends::Rejected("sluice:page/request@9.9.9")),
+    ("outside", Ends::Run(Outcome::Error)),
+    ("random", Ends::Run(Outcome::Fuel)),
+    ("recursion", Ends::Run(Outcome::Stack)),
+    ("shared", Ends::Rejected("shared memories")),
+    ("starts", Ends::Run(Outcome::Fuel)),
+    ("table-grows", Ends::Run(Outcome::Ok)),
+    ("tail-calls", Ends::Run(Outcome::Fuel)),
+    ("traps", Ends::Run(Outcome::Error)),
+    ("two-memories", Ends::Rejected("defined memories count of 2")),
+    ("unwinds", Ends::Rejected("exceptions proposal not enabled")),
+    ("vectors", Ends::Run(Outcome::Fuel)),
+];
+
+#[test]
+fn hostile_components_are_rejected_or_end_at_a_limit() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds/component");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| name.trim_end_matches(".wat").to_owned())
+        .collect();
+    names.sort();
+    let listed: Vec<&str> = HOSTILE.iter().map(|(name, _)| *name).collect();
+    let mut wrong = Vec::new();
+    block_on(async {
+        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let usual = sandbox.load(&marker_component(8)).unwrap();
+        for name in &names {
+            let bytes = wat::parse_file(folder.join(format!("{name}.wat"))).unwrap();
+            let ended = match sandbox.load(&bytes) {
+                Err(error) => Err(format!("{error:#}")),
+                Ok(script) => {
+                    let mut context = RunContext::default();
+                    context.limits.fuel = 100_000_000;
+                    Ok(sandbox.run(&script, context).await.unwrap().outcome)
+                }
+            };
+            let is_expected = match (HOSTILE.iter().find(|(listed, _)| listed == name), &ended) {
+                (Some((_, Ends::Rejected(text))), Err(error)) => error.contains(text),
+                (Some((_, Ends::Run(outcome))), Ok(ended)) => ended == outcome,
+                _ => false,
+            };
+            if !is_expected {
+                wrong.push(format!("{name}: {ended:?}"));
+            }
+            // The next run in the same sandboxes finds nothing of it.
+            let next = sandbox.run(&usual, RunContext::default()).await.unwrap();
+            assert_eq!(next.outcome, Outcome::Ok, "after {name}: {:?}", next.failure);
+        }
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(names, listed, "each file has its line");
+}

@@ -1,1 +1,0 @@
-(component (@custom "sluice-engine" "0000") )

@@ -33,13 +33,19 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         if is_known {
             // Every character of `html` has the position that it has in the file.
             let source = Source { file: file.clone(), text: html.clone() };
+    let extended = extended_pages(scripts);
             let shown = template::outline(html);
             found.extend(unknown_variables(&source, &shown, &known));
             found.extend(blocks::unknown_directives(&source));
             found.extend(blocks::unshown_blocks(&source, &shown, brand));
             // A template that does not compile may set any names.
             if mistakes.is_empty() {
-                let own = of_layouts.with(&shown);
+                let mut own = of_layouts.with(&shown);
+                own.is_open |= is_extended;
+                own.add_bases(&shown, brand);
+        // Pages that extend this page may set any variables and names.
+        let is_extended = extended.contains(stem_of(file));
+        known.is_open |= is_extended;
                 found.extend(unknown_names(&source, &shown, &known, &own));
             }
             of_both.join(&shown, !mistakes.is_empty());
@@ -55,7 +61,13 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
             continue;
         }
         // Each file is compiled by itself, because maybe no page uses it.
-        found.extend(template_mistakes(&file, &format!("{directive}(\"{name}\")"), brand.folder));
+        let mistakes = template_mistakes("", &format!("{directive}(\"{name}\")"), brand.folder);
+        found.extend(mistakes.into_iter().map(|mut mistake| {
+            if mistake.file.is_empty() {
+                mistake.file.clone_from(&file);
+            }
+            mistake
+        }));
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
             let shown = template::outline(&source.text);
             found.extend(unknown_variables(&source, &shown, &of_all));
@@ -82,6 +94,21 @@ fn included(brand: &Brand<'_>) -> Vec<(&'static str, &'static str, String)> {
 fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut text = html.to_owned();
+/// How many files that extend one another are followed.
+const BASES_MAX: usize = 32;
+
+/// The name by which other pages can extend the page of a file.
+fn stem_of(file: &str) -> &str {
+    let file = file.strip_prefix("pages/").unwrap_or(file);
+    file.strip_suffix(".html").unwrap_or(file)
+}
+
+/// The names in the `@extends` of all pages.
+fn extended_pages(scripts: &Scripts) -> HashSet<String> {
+    let pages = scripts.all.iter().filter_map(|page| page.html.as_deref());
+    pages.filter_map(|html| template::outline(html).extends).collect()
+}
+
     while let Err(error) = Template::compile(file, &text, includes) {
         let rest = (error.file == file).then(|| without_output(&text, &error)).flatten();
         let mut mistake = Diagnostic::of_template(&error);
@@ -216,6 +243,18 @@ fn unknown_names(source: &Source, shown: &Outline, known: &Known, set: &SetNames
     let mut seen = HashSet::new();
     for unknown in &shown.unknown {
         let name = &unknown.name;
+    /// Adds the names of the files that a page extends.
+    fn add_bases(&mut self, shown: &Outline, brand: &Brand<'_>) {
+        let mut next = shown.extends.clone();
+        for _ in 0..BASES_MAX {
+            let base = next.take().and_then(|name| brand.folder.layout(&name));
+            let Some((_, text)) = base else { break };
+            let outline = template::outline(&text);
+            self.join(&outline, false);
+            next = outline.extends;
+        }
+    }
+
         if set.names.contains(name) || !seen.insert(name.clone()) {
             continue;
         }

@@ -108,7 +108,7 @@ impl BrandFolder {
         };
         match role {
             Role::Module => in_folder("modules", &self.modules).or_else(|| in_folder("pages", &self.pages)),
-            Role::Layout => in_folder("layouts", &self.layouts),
+            Role::Layout => in_folder("layouts", &self.layouts).or_else(|| in_folder("pages", &self.pages)),
             Role::Component => in_folder("components", &self.components),
         }
     }
@@ -153,6 +153,11 @@ impl BrandFolder {
     fn include(&self, role: Role, name: &str) -> Option<(String, String)> {
         match self.include_source(&self.resolve(role, name)?) {
             Ok(source) => Some((source.file, source.text)),
+            // A page with a script is no mistake. `layout_fault` explains it where the page is extended.
+            Err(mistake) if mistake.file.starts_with("pages/") => {
+                tracing::debug!("{}", sluice_text::printable::printable(&mistake.to_string()));
+                None
+            }
             Err(mistake) => {
                 tracing::error!("{}", sluice_text::printable::printable(&mistake.to_string()));
                 None
@@ -192,6 +197,21 @@ impl Includes for BrandFolder {
 
     fn component_names(&self) -> Vec<String> {
         self.components.iter().map(|file| stem(file).to_owned()).collect()
+    }
+
+    fn page_names(&self) -> Vec<String> {
+        self.pages.iter().map(|file| stem(file).to_owned()).collect()
+    }
+
+    fn layout_fault(&self, name: &str) -> Option<String> {
+        let file = self.resolve(Role::Layout, name).filter(|file| file.starts_with("pages/"))?;
+        let mistake = self.include_source(&file).err()?;
+        (mistake.rule == Rule::MisplacedScript).then(|| {
+            format!(
+                "{file} has a backend script, which would not run for a page that extends it; move the script to \
+                 a module that both pages import"
+            )
+        })
     }
 }
 
@@ -255,6 +275,14 @@ impl Includes for Recorder<'_> {
 
     fn component_names(&self) -> Vec<String> {
         self.folder.component_names()
+    }
+
+    fn page_names(&self) -> Vec<String> {
+        self.folder.page_names()
+    }
+
+    fn layout_fault(&self, name: &str) -> Option<String> {
+        self.folder.layout_fault(name)
     }
 }
 

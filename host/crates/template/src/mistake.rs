@@ -77,6 +77,8 @@ pub(crate) enum Mistake {
     LayoutDepth(usize),
     #[error("a page that extends a layout prints only what is in its blocks; put this into a @block")]
     OutsideBlocks,
+    #[error("this file extends itself: {0}")]
+    ExtendsCycle(String),
     #[error("the block \"{0}\" is defined twice")]
     BlockTwice(String),
     #[error("the block \"{0}\" contains itself")]
@@ -93,6 +95,8 @@ pub(crate) enum Mistake {
     UnusableFile { kind: FileKind, name: String },
 
     // Escaping.
+    #[error("{0}")]
+    UnusableLayout(String),
     #[error(transparent)]
     Context(#[from] ContextError),
     #[error("put quotes around this attribute's value")]

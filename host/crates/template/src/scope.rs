@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 /// Finds layouts and components. The site implements this trait. It is called only while a page
 /// is compiled.
 pub trait Includes {
-    /// The file name (for errors) and the source of a layout.
+    /// The file name (for errors) and the source of a layout, or of a page that serves as one.
     fn layout(&self, name: &str) -> Option<(String, String)>;
     /// The file name (for errors) and the source of a component.
     fn component(&self, name: &str) -> Option<(String, String)>;
@@ -15,6 +15,15 @@ pub trait Includes {
     fn component_names(&self) -> Vec<String>;
 }
 
+    /// The names of all pages, which other pages can extend.
+    fn page_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Why the layout of this name cannot be used, as a sentence for the author, if there is more to
+    /// say than that its file has a mistake.
+    fn layout_fault(&self, _name: &str) -> Option<String> {
+        None
+    }
 /// The values that every page, layout and component sees.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {

@@ -55,6 +55,11 @@ impl Sources {
         self.files.get(file as usize).map_or("", |(_, text)| text)
     }
 
+    /// The name of a file.
+    pub(super) fn name(&self, file: u32) -> &str {
+        self.files.get(file as usize).map_or("", |(name, _)| name)
+    }
+
     /// `file:line:column` of a position.
     pub(super) fn place(&self, pos: Pos) -> String {
         let (file, line, column, _) = self.locate(pos);

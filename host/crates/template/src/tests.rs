@@ -23,7 +23,14 @@ struct Files {
 
 impl Includes for Files {
     fn layout(&self, name: &str) -> Option<(String, String)> {
-        find(&self.layouts, "layouts", name)
+        match name {
+            "page" => Some(("page.html".to_owned(), "@extends('page')".to_owned())),
+            name => find(&self.layouts, "layouts", name),
+        }
+    }
+
+    fn layout_fault(&self, name: &str) -> Option<String> {
+        (name == "scripted").then(|| "the page has a script".to_owned())
     }
 
     fn component(&self, name: &str) -> Option<(String, String)> {

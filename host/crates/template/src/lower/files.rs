@@ -11,7 +11,10 @@ impl Lowering<'_> {
     pub(super) fn layout_file(&mut self, name: &str, pos: Pos) -> Checked<u32> {
         check_file_name(name, pos)?;
         let Some((file, source)) = self.includes.layout(name) else {
-            let names = self.includes.layout_names();
+            if let Some(fault) = self.includes.layout_fault(name) {
+                return Err(Problem::new(pos, Mistake::UnusableLayout(fault)));
+            }
+            let names = [self.includes.layout_names(), self.includes.page_names()].concat();
             return Err(Problem::new(pos, missing(FileKind::Layout, name, &names)));
         };
         self.add_file(&file, &source, pos)

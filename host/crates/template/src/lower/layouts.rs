@@ -1,4 +1,5 @@
-//! `@extends`, `@block` and `@yield`. A page and its layouts become one template.
+//! `@extends`, `@block` and `@yield`. A page and its layouts become one template. A layout is a file of
+//! `layouts/`, or another page.
 
 use std::collections::{HashMap, HashSet};
 
@@ -55,6 +56,13 @@ impl Lowering<'_> {
                 return Err(Problem::new(layout.pos, Mistake::LayoutDepth(LAYOUTS_MAX)));
             }
             let file = self.layout_file(&layout.name, layout.pos)?;
+            if let Some(first) =
+                files.iter().position(|known| self.sources.name(*known) == self.sources.name(file))
+            {
+                let chain: Vec<&str> =
+                    files.iter().skip(first).chain([&file]).map(|file| self.sources.name(*file)).collect();
+                return Err(Problem::new(layout.pos, Mistake::ExtendsCycle(chain.join(" → "))));
+            }
             files.push(file);
             documents.push(parse(file, self.sources.text(file), Known::Page(&set_names))?);
         }

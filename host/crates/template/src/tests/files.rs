@@ -234,6 +234,19 @@ fn mistakes_name_the_file_that_they_are_in() {
     let base = ("base", "ok\n @yield('x')");
     let bad = ("bad", "line\n  {{ a | b }}");
     let myself = ("myself", "@extends('myself')");
+    let cycle = [("one", "@extends('two')"), ("two", "\n @extends('one')")];
+    let deep = [
+        ("l0", "@extends('l1')"),
+        ("l1", "@extends('l2')"),
+        ("l2", "@extends('l3')"),
+        ("l3", "@extends('l4')"),
+        ("l4", "@extends('l5')"),
+        ("l5", "@extends('l6')"),
+        ("l6", "@extends('l7')"),
+        ("l7", "@extends('l8')"),
+        ("l8", "@extends('l9')"),
+    ];
+    let layouts = [&[base, bad, myself][..], &cycle, &deep].concat();
     for (source, expected) in [
         ("@extends('bas')", "page.html:1:10: there is no layout \"bas\" (did you mean \"base\"?)"),
         ("x\n@extends('bad')", "layouts/bad.html:2:10: there is no filter \"b\""),
@@ -250,7 +263,17 @@ fn mistakes_name_the_file_that_they_are_in() {
             "@extends('base')@block('x')@endblock@block('x')@endblock",
             "page.html:1:44: the block \"x\" is defined twice",
         ),
-        ("@extends('myself')", "layouts/myself.html:1:10: more than 8 layouts extend one another"),
+        (
+            "@extends('myself')",
+            "layouts/myself.html:1:10: this file extends itself: layouts/myself.html → layouts/myself.html",
+        ),
+        ("@extends('page')", "page.html:1:10: this file extends itself: page.html → page.html"),
+        (
+            "@extends('one')",
+            "layouts/two.html:2:11: this file extends itself: layouts/one.html → layouts/two.html → layouts/one.html",
+        ),
+        ("@extends('l0')", "layouts/l7.html:1:10: more than 8 layouts extend one another"),
+        ("@extends('scripted')", "page.html:1:10: the page has a script"),
         ("@extends('base')@extends('base')", "page.html:1:17: a page can have only one @extends"),
         ("@if(1)@extends('base')@endif", "page.html:1:7: @extends is not allowed inside the @if of line 1"),
         (
@@ -259,7 +282,7 @@ fn mistakes_name_the_file_that_they_are_in() {
         ),
         ("@extends('')", "page.html:1:10: \"\" is not a valid name"),
     ] {
-        let error = with_layouts(&[base, bad, myself], source);
+        let error = with_layouts(&layouts, source);
         assert!(error.starts_with(expected), "{source}: {error}");
     }
     let card = ("card", "@block('x')@endblock");

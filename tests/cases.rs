@@ -41,8 +41,9 @@ folder_tests! { "cases", holds:
     live_customer memory_quota methods missing_await module_forms module_mistakes modules not_there on_error
     one_module page_cycles paths random_differs read_only_globals redirect request_object schema
     schema_linear schema_missing_objects schema_values script_blocks session_limits session_values set_customer
-    stop_inside_import structured_clone structured_clone_errors template_comments template_filters
-    template_json_attributes template_raw template_request_names thrown_values token_limits url
+    stop_inside_import structured_clone structured_clone_errors template_comments template_crm
+    template_extends_page template_filters template_session
+    template_json_attributes template_raw template_request_names template_translations thrown_values token_limits url
     variable_limits variables variables_json wall_clock
 }
 
@@ -105,6 +106,16 @@ fn holds_on(folder: &Path, database: impl FnOnce(ServerOptions) -> ServerOptions
     publish(folder, &site);
     let server = database(ServerOptions::of(site.path()).warm()).start();
     let failures = run_case(folder, &server);
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Sends the requests of these cases to one server, and checks the responses.
+pub(crate) fn hold_on(names: &[&str], start: impl FnOnce(&Path) -> Server) {
+    let site = TestSite::new();
+    let cases: Vec<_> = names.iter().map(|name| folders::folder("cases", name)).collect();
+    cases.iter().for_each(|case| publish(case, &site));
+    let server = start(site.path());
+    let failures: Vec<String> = cases.iter().flat_map(|case| run_case(case, &server)).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 

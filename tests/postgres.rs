@@ -27,6 +27,12 @@ fn sluice(args: &[&str], environment: &[(&str, &str)]) -> Output {
 }
 
 #[test]
+fn templates_use_the_session_and_the_crm_as_on_sqlite() {
+    let database = Database::create();
+    crate::cases::hold_on(&["template_session", "template_crm"], |site| host(site, &database.url()));
+}
+
+#[test]
 fn killed_host_loses_no_write_and_applies_none_twice() {
     let database = Database::create();
     crate::crm::kill::survives_kills(|site| host(site, &database.url()));

@@ -125,6 +125,18 @@ const PLACES: &[&str] = &[
     "<svg><title><a class=t href=\"{{ p }}\">a</a></title></svg>",
     "<svg><a><animate attributeName=href values=\"#x;{{ p }}\" /><text class=t y=9>a</text></a></svg>",
     "<iframe srcdoc=\"<b>{{ p }}</b>\"></iframe>",
+    "<p>{{ p | json | raw }}</p>",
+    "<p data-x=\"{{ p | json | raw }}\">a</p>",
+    "<p data-x='{{{ {k: p} | json }}}'>a</p>",
+    "<p data-x={{ [p] | json | raw }} id=x>a</p>",
+    "@set(j = p | json)<p data-x=\"{{ j | raw }}\" title='{{ \"x\" + j | raw }}'>a</p>",
+    "<p data-x=\"{{ [p] | raw }}\">a</p>",
+    "<a class=t href=\"{{ p | json | raw }}\">a</a>",
+    "<button class=t onclick=\"noop({{ p | json | raw }})\">b</button>",
+    "<!-- {{ p | json | raw }} -->",
+    "<style>.x { --y: {{ p | json | raw }} }</style>",
+    "<a class=t href=\"{{ p | productUrl:p }}\">a</a>",
+    "@setSessionItem('x', p)<p title=\"{{ getSessionItem('x') }}\">{{ getSessionItem('x') }}{{ t(p) }}</p>",
 ];
 
 /// The base prevents frames from loading the page itself again for each payload.

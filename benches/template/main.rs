@@ -88,6 +88,8 @@ fn render(template: &Template, data: &Value) -> String {
         is_customer: false,
         request: &Value::Null,
         route_params: &Value::Null,
+        host: None,
+        language: None,
     };
     template.render(&scope).expect("the page renders").html
 }

@@ -33,6 +33,10 @@ const READ: &str = "<script scope=\"backend\">
     ]);
 </script>";
 
+/// A template cannot catch the error.
+const TEMPLATE: &str =
+    "{{ getCrmField({slug: 'last', referenceType: 'line', referenceId: 'probe', fieldKey: 'n'}) }}";
+
 const SESSION_NOT_LOADED: &str = "the session could not be loaded; the page is served without it";
 
 const CLIENTS: usize = 6;
@@ -73,6 +77,7 @@ fn pages_render_during_an_outage_and_the_pool_recovers() {
     let site = TestSite::with(&[
         ("pages/index.html", PAGE),
         ("pages/read.html", READ),
+        ("pages/template.html", TEMPLATE),
         ("crm.toml", "[[entity]]\nslug = 'log'\n[[entity]]\nslug = 'last'\n"),
     ]);
     let server = host(site.path(), &database.url());
@@ -90,6 +95,8 @@ fn pages_render_during_an_outage_and_the_pool_recovers() {
         server.wait_until("a script catches the error", || {
             server.get("localhost", "/?line=probe&n=0").body.contains("caught")
         });
+        let answer = server.get("localhost", "/template");
+        assert_eq!((answer.status, answer.header("retry-after").as_deref()), (503, Some("1")), "{answer:?}");
         database.restart();
         let back = Instant::now();
         while !is_ok(&server) {

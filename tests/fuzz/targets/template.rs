@@ -51,6 +51,8 @@ fuzz_target!(|text: &str| {
                 is_customer: true,
                 request: &json!({"path": "/", "query": {"q": "<"}}),
                 route_params: &Value::Null,
+                host: None,
+                language: None,
             };
             if let Err(error) = template.render(&scope) {
                 check(&error, page, &files);

@@ -80,9 +80,9 @@ pub enum Event<'a> {
         /// What the script did.
         report: &'a RunReport,
     },
-    /// The template replaced URLs that could run scripts.
-    UrlsBlocked {
-        /// A sentence for each URL.
+    /// The template replaced URLs that could run scripts, or a call of it was refused.
+    TemplateWarned {
+        /// A sentence for each.
         warnings: &'a [String],
     },
     /// The template could not be rendered.

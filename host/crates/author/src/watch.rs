@@ -108,7 +108,7 @@ impl RequestObserver for Notes {
                 seen.page = Some(SeenPage { brand, file, report: (*report).clone() });
             }
             Event::TemplateFailed { failure } => seen.template_failure = Some((*failure).clone()),
-            Event::UrlsBlocked { warnings } => seen.warnings.extend(warnings.iter().cloned()),
+            Event::TemplateWarned { warnings } => seen.warnings.extend(warnings.iter().cloned()),
             _ => {}
         }
     }

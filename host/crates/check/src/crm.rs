@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use sluice_crm::{Call, CrmSchema, EntityMode, EntitySpec};
 use sluice_page::diagnostic::Rule;
 
+use sluice_template::CrmCallUse;
+
 use super::facts::{CrmUse, Facts, Finding, Named};
 
 /// The entities of a brand.
@@ -30,10 +32,19 @@ impl<'a> Declared<'a> {
         Self { schema, ensured, ensures_any }
     }
 
-    /// Finds mistakes in the CRM calls of one script.
-    pub(crate) fn findings(&self, facts: &Facts) -> Vec<Finding> {
+    /// Finds mistakes in the CRM calls of one template. Templates may create entities, too.
+    pub(crate) fn findings_in_template(&self, calls: &[CrmCallUse]) -> Vec<Finding> {
+        let used: Vec<CrmUse> = calls.iter().filter_map(of_template).collect();
+        if used.iter().any(|used| used.call == Call::EnsureEntity) {
+            return Vec::new();
+        }
+        self.findings(&used)
+    }
+
+    /// Finds mistakes in the CRM calls of one file.
+    pub(crate) fn findings(&self, uses: &[CrmUse]) -> Vec<Finding> {
         let mut found = Vec::new();
-        for used in facts.crm.iter().filter(|used| used.call != Call::EnsureEntity) {
+        for used in uses.iter().filter(|used| used.call != Call::EnsureEntity) {
             let from = used.slug.as_ref().and_then(|slug| self.entity(slug, &mut found));
             let to = used.to_slug.as_ref().and_then(|slug| self.entity(slug, &mut found));
             undeclared(from, &used.keys, &mut found);
@@ -64,6 +75,23 @@ impl<'a> Declared<'a> {
         }
         declared
     }
+}
+
+/// A CRM call of a template.
+fn of_template(call: &CrmCallUse) -> Option<CrmUse> {
+    let mut used = CrmUse::unknown(Call::named(call.name)?);
+    for (option, text, at) in &call.texts {
+        let named = Named { name: text.clone(), span: *at..*at + text.len() };
+        match option.as_str() {
+            "slug" | "crmEntitySlug" | "crm_entity_slug" | "fromSlug" | "from_slug" => {
+                used.slug = Some(named)
+            }
+            "toSlug" | "to_slug" => used.to_slug = Some(named),
+            "fieldKey" | "field_key" => used.keys.push(named),
+            _ => {}
+        }
+    }
+    Some(used)
 }
 
 /// Finds undeclared fields of an entity. An entity without any declared field accepts every

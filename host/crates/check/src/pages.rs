@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use sluice_crm::CrmSchema;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_template::{self as template, Includes, Outline, Template, TemplateError};
 use sluice_text::excerpt::excerpt;
@@ -11,17 +12,28 @@ use super::MISTAKES_MAX;
 use super::context::Brand;
 use super::facts::{Facts, module_code};
 use super::imports::ByCode;
-use super::scripts::Scripts;
+use super::scripts::{Scripts, diagnostic};
 use super::{blocks, browser, guards};
 
 /// Finds mistakes in the pages of a brand, except for those in their scripts. `is_known` says
 /// whether all settings of the brand could be read.
-pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> Vec<Diagnostic> {
+pub(crate) fn findings(
+    brand: &Brand<'_>,
+    scripts: &Scripts,
+    crm: Option<&CrmSchema>,
+    is_known: bool,
+) -> Vec<Diagnostic> {
+    let declared = scripts.declared(crm);
+    let of_crm = |source: &Source, shown: &Outline| -> Vec<Diagnostic> {
+        let found = declared.iter().flat_map(|declared| declared.findings_in_template(&shown.crm_calls));
+        found.map(|finding| diagnostic(&finding, source)).collect()
+    };
     let by_code = scripts.by_code();
     let mut found = Vec::new();
     let mut of_all = Known::of_brand(brand);
     let of_layouts = SetNames::of_layouts(brand);
     let mut of_both = of_layouts.clone();
+    let extended = extended_pages(scripts);
     for page in &scripts.all {
         let Some(html) = &page.html else { continue };
         let file = &page.file.source.file;
@@ -29,12 +41,15 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         let mut known = Known::of_brand(brand);
         known.add(&page.facts, &by_code, &mut HashSet::new());
         of_all.join(&known);
+        // Pages that extend this page may set any variables and names.
+        let is_extended = extended.contains(stem_of(file));
+        known.is_open |= is_extended;
         found.extend(browser::findings(&page.file.source));
         if is_known {
             // Every character of `html` has the position that it has in the file.
             let source = Source { file: file.clone(), text: html.clone() };
-    let extended = extended_pages(scripts);
             let shown = template::outline(html);
+            found.extend(of_crm(&source, &shown));
             found.extend(unknown_variables(&source, &shown, &known));
             found.extend(blocks::unknown_directives(&source));
             found.extend(blocks::unshown_blocks(&source, &shown, brand));
@@ -43,9 +58,6 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
                 let mut own = of_layouts.with(&shown);
                 own.is_open |= is_extended;
                 own.add_bases(&shown, brand);
-        // Pages that extend this page may set any variables and names.
-        let is_extended = extended.contains(stem_of(file));
-        known.is_open |= is_extended;
                 found.extend(unknown_names(&source, &shown, &known, &own));
             }
             of_both.join(&shown, !mistakes.is_empty());
@@ -70,6 +82,7 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
         }));
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
             let shown = template::outline(&source.text);
+            found.extend(of_crm(&source, &shown));
             found.extend(unknown_variables(&source, &shown, &of_all));
             found.extend(blocks::unknown_directives(&source));
             // A component gets its other names as arguments.
@@ -81,19 +94,6 @@ pub(crate) fn findings(brand: &Brand<'_>, scripts: &Scripts, is_known: bool) -> 
     found
 }
 
-/// Every layout and component: its folder, the directive that includes it, and its name.
-fn included(brand: &Brand<'_>) -> Vec<(&'static str, &'static str, String)> {
-    let layouts = brand.folder.layout_names().into_iter().map(|name| ("layouts", "@extends", name));
-    let components =
-        brand.folder.component_names().into_iter().map(|name| ("components", "@component", name));
-    layouts.chain(components).collect()
-}
-
-/// Finds the mistakes because of which a template does not compile. A `{{ … }}` with a
-/// mistake is blanked, so that the next mistake is found, too.
-fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let mut text = html.to_owned();
 /// How many files that extend one another are followed.
 const BASES_MAX: usize = 32;
 
@@ -109,6 +109,19 @@ fn extended_pages(scripts: &Scripts) -> HashSet<String> {
     pages.filter_map(|html| template::outline(html).extends).collect()
 }
 
+/// Every layout and component: its folder, the directive that includes it, and its name.
+fn included(brand: &Brand<'_>) -> Vec<(&'static str, &'static str, String)> {
+    let layouts = brand.folder.layout_names().into_iter().map(|name| ("layouts", "@extends", name));
+    let components =
+        brand.folder.component_names().into_iter().map(|name| ("components", "@component", name));
+    layouts.chain(components).collect()
+}
+
+/// Finds the mistakes because of which a template does not compile. A `{{ … }}` with a
+/// mistake is blanked, so that the next mistake is found, too.
+fn template_mistakes(file: &str, html: &str, includes: &dyn Includes) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut text = html.to_owned();
     while let Err(error) = Template::compile(file, &text, includes) {
         let rest = (error.file == file).then(|| without_output(&text, &error)).flatten();
         let mut mistake = Diagnostic::of_template(&error);
@@ -230,6 +243,18 @@ impl SetNames {
         self.is_open |= is_broken;
     }
 
+    /// Adds the names of the files that a page extends.
+    fn add_bases(&mut self, shown: &Outline, brand: &Brand<'_>) {
+        let mut next = shown.extends.clone();
+        for _ in 0..BASES_MAX {
+            let base = next.take().and_then(|name| brand.folder.layout(&name));
+            let Some((_, text)) = base else { break };
+            let outline = template::outline(&text);
+            self.join(&outline, false);
+            next = outline.extends;
+        }
+    }
+
     fn with(&self, shown: &Outline) -> Self {
         let mut out = self.clone();
         out.join(shown, false);
@@ -243,18 +268,6 @@ fn unknown_names(source: &Source, shown: &Outline, known: &Known, set: &SetNames
     let mut seen = HashSet::new();
     for unknown in &shown.unknown {
         let name = &unknown.name;
-    /// Adds the names of the files that a page extends.
-    fn add_bases(&mut self, shown: &Outline, brand: &Brand<'_>) {
-        let mut next = shown.extends.clone();
-        for _ in 0..BASES_MAX {
-            let base = next.take().and_then(|name| brand.folder.layout(&name));
-            let Some((_, text)) = base else { break };
-            let outline = template::outline(&text);
-            self.join(&outline, false);
-            next = outline.extends;
-        }
-    }
-
         if set.names.contains(name) || !seen.insert(name.clone()) {
             continue;
         }

@@ -128,6 +128,11 @@ impl Scripts {
         Ok(())
     }
 
+    /// The entities that `crm.toml` declares and scripts create.
+    pub(crate) fn declared<'a>(&'a self, crm: Option<&'a CrmSchema>) -> Option<Declared<'a>> {
+        crm.map(|crm| Declared::new(crm, self.all.iter().map(|script| &script.facts)))
+    }
+
     /// Finds all mistakes in the scripts.
     pub(crate) async fn findings(
         &self,
@@ -136,14 +141,14 @@ impl Scripts {
         crm: Option<&CrmSchema>,
     ) -> Result<Vec<Diagnostic>, SandboxError> {
         let mut found = self.found.clone();
-        let declared = crm.map(|crm| Declared::new(crm, self.all.iter().map(|script| &script.facts)));
+        let declared = self.declared(crm);
         let by_code = self.by_code();
         let codes = brand.folder.module_codes();
         for script in self.all.iter().filter(|script| !script.is_broken) {
             let limits = brand.limits(&path_of(&script.file.source.file));
             let mut own = script.facts.findings.clone();
             own.extend(imports::findings(&script.facts, &by_code, &codes, &limits));
-            own.extend(declared.iter().flat_map(|declared| declared.findings(&script.facts)));
+            own.extend(declared.iter().flat_map(|declared| declared.findings(&script.facts.crm)));
             found.extend(own.iter().map(|finding| diagnostic(finding, &script.file.source)));
         }
         for script in self.all.iter().filter(|script| script.has_script && !script.is_broken) {
@@ -205,7 +210,7 @@ fn code_of(file: &str) -> String {
     name.strip_suffix(".html").or_else(|| name.strip_suffix(".js")).unwrap_or(name).to_owned()
 }
 
-fn diagnostic(finding: &Finding, source: &Source) -> Diagnostic {
+pub(crate) fn diagnostic(finding: &Finding, source: &Source) -> Diagnostic {
     Diagnostic::at(finding.rule, source, finding.span.clone(), &finding.message)
         .maybe_help(finding.help.clone())
 }

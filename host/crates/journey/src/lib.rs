@@ -13,6 +13,7 @@ mod page_journey;
 mod render;
 mod run;
 mod static_file;
+mod template_calls;
 mod visitor;
 
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
 use run::{admit_run, run_script};
 use static_file::CompressedFiles;
-use visitor::{commit_run, load_session, take_url_token};
+use visitor::{Changes, commit_run, load_session, take_url_token};
 
 /// Answers requests with the pages and files of the site.
 #[derive(Default)]
@@ -138,9 +139,9 @@ async fn serve_page(
     let seen = journey.request.as_value(path, route, matched.brand.form_bodies);
     let seen = Arc::new(seen);
     let mut report = run_script(&mut journey, &seen, session, admitted).await?;
-    let (session, queued) = (report.session.clone(), std::mem::take(&mut report.queued));
-    let reply = match ready_to_send(&mut journey, &seen, report).await {
-        Ok(reply) => commit_run(&mut journey, &session, queued, reply).await,
+    let mut changes = Changes::take_from(&mut report);
+    let reply = match ready_to_send(&mut journey, &seen, report, &mut changes).await {
+        Ok(reply) => commit_run(&mut journey, changes, reply).await,
         // The visitor will make the request again, so this one must not leave anything behind.
         Err(refused) => refused,
     };
@@ -154,8 +155,9 @@ async fn ready_to_send(
     journey: &mut Journey<'_>,
     seen: &Arc<Value>,
     report: RunReport,
+    changes: &mut Changes,
 ) -> Result<Reply, Reply> {
-    let mut reply = render::reply(journey, seen, report).await?;
+    let mut reply = render::reply(journey, seen, report, changes).await?;
     reply.memory = journey.memory.take();
     match reply.reserve_body(&journey.app.sandbox.memory) {
         true => Ok(reply),

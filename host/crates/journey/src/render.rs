@@ -22,19 +22,26 @@ use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::slots::RunKind;
 use sluice_session::Session;
-use sluice_template::{Quota, Rendered, Scope, Template, TemplateError};
+use sluice_site::Brand;
+use sluice_site::languages::{Languages, accepted};
+use sluice_template::{Host, PendingCall, Quota, Rendered, Scope, Step, Template, TemplateError};
 
 use super::admission::too_busy;
 use super::failure;
 use super::page_journey::Journey;
+use super::run::SHORT_RENDERING_BYTES;
+use super::template_calls::{CallError, CrmCalls, TemplateCalls};
+use super::visitor::Changes;
 
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
-/// `seen` is `request` as the template sees it. The error is a reply that asks the visitor to try
-/// again, because the host was too busy or its database did not answer.
+/// `seen` is `request` as the template sees it. What the template changes is added to `changes`. The error
+/// is a reply that asks the visitor to try again, because the host was too busy or its database did not
+/// answer.
 pub(super) async fn reply(
     journey: &mut Journey<'_>,
     seen: &Arc<Value>,
     report: RunReport,
+    changes: &mut Changes,
 ) -> Result<Reply, Reply> {
     // A page with `on_error = "page"` is rendered after every failure.
     if report.is_starved() && !matches!(journey.page().on_error, OnError::Page) {
@@ -55,16 +62,28 @@ pub(super) async fn reply(
     }
     effects.status = effects.status.or(Some(journey.matched.status));
     let host_bytes = report.host_bytes.max(value::held(seen));
-    let rendering = Rendering::new(journey, seen, variables, &report.session, report.wall, host_bytes);
+    let rendering = Rendering::new(journey, seen, variables, &changes.session, report.wall, host_bytes);
+    let mut crm = CrmCalls {
+        made: report.crm_calls,
+        ensured: report.crm_ensure_calls,
+        queued: &mut changes.queued,
+        warnings: Vec::new(),
+    };
     let step = journey.observation.trace().child("template");
-    let rendered = render(journey, rendering).await;
+    let rendered = render(journey, rendering, &mut crm).await;
     step.end();
+    let mut warnings = crm.warnings;
+    if let Ok((rendered, _)) = &rendered {
+        warnings.extend_from_slice(&rendered.warnings);
+    }
+    let secrets = journey.live.secrets.of(&journey.brand().id);
+    let warnings: Vec<String> = warnings.iter().map(|warning| secrets.mask(warning).into_owned()).collect();
+    journey.observation.tell(Event::TemplateWarned { warnings: &warnings });
     match rendered {
-        Ok(rendered) => {
-            let secrets = journey.live.secrets.of(&journey.brand().id);
-            let warnings = rendered.warnings.iter().map(|warning| secrets.mask(warning).into_owned());
-            let warnings: Vec<String> = warnings.collect();
-            journey.observation.tell(Event::UrlsBlocked { warnings: &warnings });
+        Ok((rendered, session)) => {
+            if let Some(session) = session {
+                changes.session = *session;
+            }
             Ok(Reply::of_effects(effects, Some(rendered.html), is_https))
         }
         Err(RenderError::Failed(failure)) => {
@@ -73,6 +92,9 @@ pub(super) async fn reply(
             Ok(failure::went_wrong(journey.request))
         }
         Err(RenderError::Busy) => Err(too_busy(journey.observation)),
+        Err(RenderError::Unavailable) => {
+            Err(failure::error(journey.request, 503, "Please try again in a moment"))
+        }
     }
 }
 
@@ -81,6 +103,8 @@ enum RenderError {
     Failed(Failure),
     /// Other long renderings take all threads, and the wait timed out.
     Busy,
+    /// The database does not answer a call of the template.
+    Unavailable,
 }
 
 impl From<TemplateError> for RenderError {
@@ -89,18 +113,43 @@ impl From<TemplateError> for RenderError {
     }
 }
 
-/// Renders the template, on a thread of its own if that takes long.
-async fn render(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<Rendered, RenderError> {
+/// Renders the template. Makes the CRM calls that it needs, and renders it again after each. Returns
+/// the session, too, if the template can change it.
+async fn render(
+    journey: &mut Journey<'_>,
+    mut rendering: Rendering,
+    crm: &mut CrmCalls<'_>,
+) -> Result<(Rendered, Option<Box<Session>>), RenderError> {
     if let Err(failure) = &journey.content.template {
         return Err(RenderError::Failed(failure.clone()));
     }
+    loop {
+        match attempt(journey, rendering).await? {
+            Attempt::Done(rendered, session) => return Ok((rendered, session)),
+            Attempt::Call(pending, next) => {
+                rendering = *next;
+                rendering.answer(journey, &pending, crm).await?;
+            }
+        }
+    }
+}
+
+/// What one rendering came to.
+enum Attempt {
+    Done(Rendered, Option<Box<Session>>),
+    /// It needs the answer to a call.
+    Call(PendingCall, Box<Rendering>),
+}
+
+/// Renders the template once, on a thread of its own if that takes long.
+async fn attempt(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<Attempt, RenderError> {
     let (sandbox, brand) = (&journey.app.sandbox, &journey.brand().id);
     if !sandbox.long_runs.is_over_share(brand) {
         let began = cpu_time();
         let rendered = rendering.finish_if_short();
         sandbox.long_runs.note_here(brand, cpu_time().saturating_sub(began));
-        if let Some(rendered) = rendered {
-            return Ok(rendered?);
+        if let Some(step) = rendered {
+            return Ok(rendering.attempted(step?));
         }
     }
     // A run's memory is enough for its rendering. A page without a script needs as much now, and
@@ -112,10 +161,10 @@ async fn render(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<R
     let slot =
         timeout_at(rendering.until.into(), sandbox.renderings.take(brand, RunKind::Plain, bytes)).await;
     let Ok(Some(slot)) = slot else { return Err(RenderError::Busy) };
-    let rendered = sandbox.long_calls.call(brand, move || {
-        let rendered = rendering.finish();
+    let rendered = sandbox.long_calls.call(brand, move || -> Result<Attempt, RenderError> {
+        let step = rendering.finish();
         drop(slot);
-        rendered
+        Ok(rendering.attempted(step?))
     });
     // There is no result while the process stops.
     rendered.await.unwrap_or(Err(RenderError::Busy))
@@ -140,6 +189,12 @@ struct Rendering {
     is_merged: bool,
     /// When the time of the run is over.
     until: Instant,
+    /// The session and the CRM, if the template uses them.
+    calls: Option<TemplateCalls>,
+    /// The fuel of the renderings before this one.
+    used: u64,
+    /// The brand's languages and the visitor's, if the template translates.
+    language: Option<(Arc<Languages>, String)>,
 }
 
 impl Rendering {
@@ -154,6 +209,11 @@ impl Rendering {
     ) -> Self {
         let params = seen.get("route_params").cloned().unwrap_or_default();
         let limits = &journey.page().limits;
+        let asks_host = journey.content.template.as_ref().is_ok_and(Template::asks_host);
+        let calls = asks_host.then(|| TemplateCalls::new(session, &journey.matched.page));
+        let translates = journey.content.template.as_ref().is_ok_and(Template::translates);
+        let language = translates.then(|| visitors_language(journey.brand(), seen, session));
+        let host_bytes = host_bytes + calls.as_ref().map_or(0, TemplateCalls::held_bytes);
         let left = Duration::from_millis(limits.wall_ms_max).saturating_sub(took);
         let now = Instant::now();
         Self {
@@ -169,11 +229,14 @@ impl Rendering {
             memory_bytes: Limiter::rendering_bytes(limits.heap_bytes_max).saturating_sub(host_bytes),
             is_merged: false,
             until: now.checked_add(left).unwrap_or(now + LONGEST),
+            calls,
+            used: 0,
+            language,
         }
     }
 
     /// Renders the page if that takes a few milliseconds at most.
-    fn finish_if_short(&mut self) -> Option<Result<Rendered, TemplateError>> {
+    fn finish_if_short(&mut self) -> Option<Result<Step, TemplateError>> {
         if is_large(&self.variables) {
             return None;
         }
@@ -185,13 +248,54 @@ impl Rendering {
         self.with_scope(|template, scope| template.render_if_short(scope, now, quota))?
     }
 
-    fn finish(mut self) -> Result<Rendered, RenderError> {
+    fn finish(&mut self) -> Result<Step, RenderError> {
         let cost = self.copy_cost(self.fuel);
         let (now, quota) = (self.now, self.quota(cost));
         let rendered = self.with_scope(|template, scope| template.render_within(scope, now, quota));
         match rendered {
-            Some(rendered) => Ok(rendered?),
+            Some(step) => Ok(step?),
             None => Err(RenderError::Busy),
+        }
+    }
+
+    /// What the rendering came to. If it is complete, frees everything that it needed.
+    fn attempted(mut self, step: Step) -> Attempt {
+        match step {
+            Step::Done(rendered) => {
+                let session = self.calls.map(|calls| Box::new(calls.into_session()));
+                Attempt::Done(rendered, session)
+            }
+            Step::Call(pending) => {
+                self.used = pending.fuel;
+                Attempt::Call(pending, Box::new(self))
+            }
+        }
+    }
+
+    /// Makes a call of the template, and keeps the answer for the next rendering.
+    async fn answer(
+        &mut self,
+        journey: &Journey<'_>,
+        pending: &PendingCall,
+        crm: &mut CrmCalls<'_>,
+    ) -> Result<(), RenderError> {
+        let (Ok(template), Some(calls)) = (&self.content.template, &mut self.calls) else {
+            return Err(RenderError::Busy);
+        };
+        // A page without a script has only the memory of a short rendering.
+        let room = match self.content.script.is_ready() {
+            true => self.memory_bytes,
+            false => self.memory_bytes.min(SHORT_RENDERING_BYTES.saturating_sub(self.host_bytes)),
+        };
+        let place = template.call_place(pending);
+        match crm.make(journey, calls, pending, &place, room, self.until).await {
+            Ok(held) => {
+                self.host_bytes += held;
+                self.memory_bytes = self.memory_bytes.saturating_sub(held);
+                Ok(())
+            }
+            Err(CallError::Failed(message)) => Err(template.call_error(pending, message).into()),
+            Err(CallError::Unavailable) => Err(RenderError::Unavailable),
         }
     }
 
@@ -207,7 +311,12 @@ impl Rendering {
     /// The quota after the variables are copied.
     fn quota(&self, copied: u64) -> Quota {
         let memory_bytes = self.memory_bytes as u64;
-        Quota { fuel: self.fuel, used: copied, until: Some(self.until), memory_bytes }
+        Quota {
+            fuel: self.fuel,
+            used: copied.saturating_add(self.used),
+            until: Some(self.until),
+            memory_bytes,
+        }
     }
 
     /// Calls `render` with the template and the values that it shows. `None` if there is no template.
@@ -217,6 +326,9 @@ impl Rendering {
             self.variables.extend(own);
             self.is_merged = true;
         }
+        if let Some(calls) = &mut self.calls {
+            calls.begin();
+        }
         let template = self.content.template.as_ref().ok()?;
         let scope = Scope {
             variables: &self.variables,
@@ -224,9 +336,26 @@ impl Rendering {
             is_customer: self.customer.is_some(),
             request: &self.seen,
             route_params: &self.route_params,
+            host: self.calls.as_ref().map(|calls| calls as &dyn Host),
+            language: self.language.as_ref().and_then(|(languages, code)| languages.texts(code)),
         };
         Some(render(template, &scope))
     }
+}
+
+/// The languages of a brand, and the one of a visitor: from the page's path, the query, the session, the
+/// variables of the brand, or the browser.
+fn visitors_language(brand: &Brand, seen: &Value, session: &Session) -> (Arc<Languages>, String) {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let of_path = ["hl", "locale"].map(|name| text(seen.pointer(&format!("/route_params/{name}"))));
+    let of_query = ["hl", "locale", "lang"].map(|name| text(seen.pointer(&format!("/query/{name}"))));
+    let of_session = text(session.get("locale"));
+    let of_brand = ["locale", "language"].map(|name| text(brand.variables.get(name)));
+    let accept = text(seen.pointer("/headers/accept-language")).unwrap_or_default();
+    let named = of_path.iter().chain(&of_query).chain([&of_session]).chain(&of_brand);
+    let hints = named.filter_map(Option::as_deref).chain(accepted(&accept));
+    let code = brand.languages.choose(hints).to_owned();
+    (Arc::clone(&brand.languages), code)
 }
 
 /// The time of a run whose limit is longer than the clock can count.

@@ -18,7 +18,7 @@ use super::page_journey::Journey;
 
 /// The memory of a rendering that is short enough for the worker's thread, and of the request as a
 /// template sees it.
-const SHORT_RENDERING_BYTES: usize = 4 << 20;
+pub(super) const SHORT_RENDERING_BYTES: usize = 4 << 20;
 
 /// Waits for a sandbox and for the memory of the run. A page without a script needs only the memory
 /// of a short rendering.

@@ -6,6 +6,7 @@ use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_crm::QueuedWrites;
 use sluice_kit::{StoreError, database_time};
+use sluice_sandbox::RunReport;
 use sluice_session::cookie::SessionId;
 use sluice_session::handoff::HandoffRefusal;
 use sluice_session::storage::{IssuedCookie, SessionError};
@@ -97,16 +98,25 @@ async fn log_in(journey: &Journey<'_>, token: &str, mut session: Session) -> Res
     Ok(session)
 }
 
-/// Stores what the run changed: its session, the handoff tokens that it used and the writes that
-/// it queued. Returns `reply` with the cookie of the session if it has a new id. If the database
+/// What a request changes: the session, and the CRM writes that it queued.
+pub(super) struct Changes {
+    pub(super) session: Session,
+    pub(super) queued: QueuedWrites,
+}
+
+impl Changes {
+    /// The changes of a run.
+    pub(super) fn take_from(report: &mut RunReport) -> Self {
+        Self { session: std::mem::take(&mut report.session), queued: std::mem::take(&mut report.queued) }
+    }
+}
+
+/// Stores what the run and the template changed: the session, the handoff tokens that the run used and
+/// the queued writes. Returns `reply` with the cookie of the session if it has a new id. If the database
 /// does not take the changes, `reply` would claim changes that were not made, so the visitor gets
 /// 503 without cookies instead.
-pub(super) async fn commit_run(
-    journey: &mut Journey<'_>,
-    session: &Session,
-    queued: QueuedWrites,
-    mut reply: Reply,
-) -> Reply {
+pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut reply: Reply) -> Reply {
+    let Changes { session, queued } = changes;
     // Scripts do not check whether a logout has succeeded: the reply would say that it has.
     if session.has_lost_logout() {
         return not_saved(journey, &SessionError::LogoutLost);
@@ -115,7 +125,7 @@ pub(super) async fn commit_run(
         return reply;
     }
     let has_jobs = !queued.is_empty();
-    match save(journey, session, queued).await {
+    match save(journey, &session, queued).await {
         Ok(issued) => {
             if has_jobs {
                 journey.app.bell.notify_one();

@@ -62,7 +62,7 @@ pub fn template_failed(brand: &str, page: &str, failure: &Failure) {
 }
 
 /// Logs that the template replaced URLs that could run scripts. Each warning is one sentence.
-pub fn urls_blocked(brand: &str, page: &str, warnings: &[String]) {
+pub fn template_warned(brand: &str, page: &str, warnings: &[String]) {
     for warning in warnings.iter().take(WARNINGS_MAX) {
         tracing::warn!(brand, page, "{}", printable_within(warning, TEXT_BYTES_MAX));
     }

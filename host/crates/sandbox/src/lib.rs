@@ -197,6 +197,10 @@ pub struct RunReport {
     pub session: Session,
     /// The CRM writes that the script queued. They are stored together with the session.
     pub queued: QueuedWrites,
+    /// The number of CRM calls.
+    pub crm_calls: u32,
+    /// How many of them were `ensureCrmEntity`.
+    pub crm_ensure_calls: u32,
     /// Units of fuel that the run used, host calls included.
     pub fuel: u64,
     /// The largest size of the sandbox's memory.
@@ -245,6 +249,8 @@ impl RunReport {
             effects: Effects::default(),
             session,
             queued: QueuedWrites::default(),
+            crm_calls: 0,
+            crm_ensure_calls: 0,
             fuel: 0,
             memory_bytes_peak: 0,
             memory_bytes_initial: 0,
@@ -360,6 +366,8 @@ impl Sandbox {
             effects: state.effects,
             session: state.context.session,
             queued: state.queued,
+            crm_calls: state.crm_calls,
+            crm_ensure_calls: state.crm_ensure_calls,
             fuel,
             memory_bytes_peak,
             memory_bytes_initial,

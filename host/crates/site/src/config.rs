@@ -396,6 +396,13 @@ pub struct BrandConfig {
     /// script overrides a value for one response with `setVariable`.
     #[schemars(example = serde_json::json!({ "offer_name": "Spring offer", "discount_percent": 20 }))]
     pub variables: Map<String, Value>,
+    /// The language of visitors who ask for none of the languages in `[translations]`. Defaults to `en`, or
+    /// else to the first language.
+    #[schemars(example = &"en")]
+    pub default_language: Option<String>,
+    /// Texts by language and key, which templates print with `{{ t('hero.title') }}`.
+    #[schemars(example = serde_json::json!({ "en": { "hero.title": "Welcome" }, "de": { "hero.title": "Willkommen" } }))]
+    pub translations: BTreeMap<String, Map<String, Value>>,
     /// Limits of the pages of this brand. They override `[limits]` in `sluice.toml`, and `limits`
     /// of a page overrides them. A value above `[limits.max]` in `sluice.toml` is reduced to that
     /// maximum.
@@ -416,6 +423,8 @@ impl Default for BrandConfig {
             access: AccessRules::default(),
             public: Vec::new(),
             variables: Map::new(),
+            default_language: None,
+            translations: BTreeMap::new(),
             limits: LimitOverrides::default(),
             page: Vec::new(),
         }

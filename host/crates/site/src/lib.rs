@@ -12,6 +12,7 @@ pub mod files;
 pub mod folder;
 pub mod headers;
 pub mod hosts;
+pub mod languages;
 pub mod load;
 pub mod pattern;
 pub mod places;
@@ -38,6 +39,7 @@ use config::{BrandConfig, ConfigError};
 use files::FileError;
 use headers::StandingHeaders;
 use hosts::{HostClash, Hosts};
+use languages::Languages;
 use load::{CompileIndex, PageProblem};
 use public::{PublicFile, PublicFiles};
 use table::{PageTable, RouteMatch};
@@ -117,6 +119,8 @@ pub struct Brand {
     pub outage: Option<Outage>,
     /// `[variables]`.
     pub variables: Arc<Map<String, Value>>,
+    /// `[translations]`.
+    pub languages: Arc<Languages>,
     /// Whether scripts get the bodies of HTML forms.
     pub form_bodies: bool,
     /// Whether pages are compressed if that is safe.

@@ -27,6 +27,7 @@ use crate::files::{self, FileError};
 use crate::folder::{BrandFolder, Dependency, content_key};
 use crate::headers::StandingHeaders;
 use crate::hosts::Hosts;
+use crate::languages::Languages;
 use crate::public::PublicFiles;
 use crate::table::{PageTable, url_path};
 use crate::{Brand, Outage, SiteError, limit_layers};
@@ -133,6 +134,7 @@ impl Loader<'_> {
             dir: dir.clone(),
             hosts: Hosts::of_brand(config.domains.clone(), config.default).decided_by(self.domains_of(id)),
             outage: None,
+            languages: Arc::new(Languages::new(&config.translations, config.default_language.as_deref())),
             variables: Arc::new(config.variables),
             form_bodies: config.form_bodies,
             compress: config.compress,
@@ -159,6 +161,7 @@ impl Loader<'_> {
             dir: dir.clone(),
             hosts: Hosts::of_brand(domains, is_default).decided_by(self.domains_of(id)),
             outage: Some(Outage { page }),
+            languages: Arc::default(),
             variables: Arc::new(Map::new()),
             form_bodies: false,
             compress: false,

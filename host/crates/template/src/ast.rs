@@ -1,6 +1,7 @@
 //! The syntax tree of a file.
 
 use crate::filters::Filter;
+use crate::functions::Function;
 use crate::source::Pos;
 
 /// One parsed file.
@@ -21,14 +22,46 @@ pub(super) struct Named {
 
 #[derive(Debug, Clone)]
 pub(super) enum Node {
-    Text { text: String, pos: Pos },
-    Output { expr: Expr, pos: Pos },
-    If { arms: Vec<Arm>, pos: Pos },
-    Foreach { item: Named, list: Expr, body: Vec<Node>, pos: Pos },
-    Set { name: Named, value: Expr },
-    Component { component: Named, args: Option<Expr>, pos: Pos },
-    Block { block: Named, body: Vec<Node> },
-    Yield { block: Named, default: Option<Expr> },
+    Text {
+        text: String,
+        pos: Pos,
+    },
+    Output {
+        expr: Expr,
+        pos: Pos,
+    },
+    If {
+        arms: Vec<Arm>,
+        pos: Pos,
+    },
+    Foreach {
+        item: Named,
+        list: Expr,
+        body: Vec<Node>,
+        pos: Pos,
+    },
+    Set {
+        name: Named,
+        value: Expr,
+    },
+    /// A function that is called for what it does.
+    Do {
+        call: Expr,
+        pos: Pos,
+    },
+    Component {
+        component: Named,
+        args: Option<Expr>,
+        pos: Pos,
+    },
+    Block {
+        block: Named,
+        body: Vec<Node>,
+    },
+    Yield {
+        block: Named,
+        default: Option<Expr>,
+    },
 }
 
 impl Node {
@@ -38,6 +71,7 @@ impl Node {
             Node::Text { pos, .. }
             | Node::Output { pos, .. }
             | Node::If { pos, .. }
+            | Node::Do { pos, .. }
             | Node::Foreach { pos, .. }
             | Node::Component { pos, .. } => *pos,
             Node::Block { block, .. } | Node::Yield { block, .. } => block.pos,
@@ -85,6 +119,11 @@ pub(super) enum Expr {
         calls: Vec<FilterCall>,
     },
     Dump(Box<Expr>),
+    Call {
+        function: Function,
+        args: Vec<Expr>,
+        pos: Pos,
+    },
 }
 
 /// Where a path begins. The parser creates only `Name` and `Value`; lowering resolves names.
@@ -182,7 +221,9 @@ impl Expr {
             Expr::Chain { first, rest } => {
                 first.size() + rest.iter().map(|(_, expr)| expr.size()).sum::<usize>()
             }
-            Expr::And(exprs) | Expr::Or(exprs) | Expr::List(exprs) => all(exprs),
+            Expr::And(exprs) | Expr::Or(exprs) | Expr::List(exprs) | Expr::Call { args: exprs, .. } => {
+                all(exprs)
+            }
             Expr::Dict(fields) => {
                 fields.iter().map(|(key, expr)| key.len() / TEXT_BYTES_PER_PART + expr.size()).sum::<usize>()
             }
@@ -195,34 +236,74 @@ impl Expr {
 
     /// Collects every name with which a path in this expression begins.
     pub(super) fn names<'a>(&'a self, found: &mut Vec<&'a str>) {
+        self.walk(&mut |expr| {
+            if let Expr::Path { root: Root::Name(named), .. } = expr {
+                found.push(&named.name);
+            }
+        });
+    }
+
+    /// Whether it calls a function.
+    pub(super) fn has_call(&self) -> bool {
+        self.calls(|_| true)
+    }
+
+    /// Whether it calls a function that asks the host.
+    pub(super) fn asks_host(&self) -> bool {
+        self.calls(Function::asks_host)
+    }
+
+    /// Whether it needs the visitor's language.
+    pub(super) fn translates(&self) -> bool {
+        let mut found = self.calls(Function::translates);
+        self.walk(&mut |expr| {
+            // A component's argument may turn out to be the name that every template has.
+            let root = match expr {
+                Expr::Path { root: Root::OfRequest(name), .. } => name,
+                Expr::Path { root: Root::Argument(name), .. } => name.as_str(),
+                _ => "",
+            };
+            found |= root == "locale";
+        });
+        found
+    }
+
+    fn calls(&self, is_such: fn(Function) -> bool) -> bool {
+        let mut found = false;
+        self.walk(&mut |expr| {
+            found |= matches!(expr, Expr::Call { function, .. } if is_such(*function));
+        });
+        found
+    }
+
+    /// Shows this expression and all expressions in it. Recurses only as deep as the parser allows
+    /// expressions to nest.
+    pub(super) fn walk<'a>(&'a self, see: &mut dyn FnMut(&'a Expr)) {
+        see(self);
         match self {
             Expr::Null | Expr::Undefined | Expr::Bool(_) | Expr::Number(_) | Expr::Text(_) => {}
             Expr::Path { root, steps } => {
-                match root {
-                    Root::Name(named) => found.push(&named.name),
-                    Root::Value(value) => value.names(found),
-                    _ => {}
+                if let Root::Value(value) = root {
+                    value.walk(see);
                 }
                 for step in steps {
                     if let Step::Index(index) = step {
-                        index.names(found);
+                        index.walk(see);
                     }
                 }
             }
-            Expr::Negate(inner) | Expr::Not(inner) | Expr::Dump(inner) => inner.names(found),
+            Expr::Negate(inner) | Expr::Not(inner) | Expr::Dump(inner) => inner.walk(see),
             Expr::Chain { first, rest } => {
-                first.names(found);
-                rest.iter().for_each(|(_, expr)| expr.names(found));
+                first.walk(see);
+                rest.iter().for_each(|(_, expr)| expr.walk(see));
             }
-            Expr::And(all) | Expr::Or(all) | Expr::List(all) => {
-                all.iter().for_each(|expr| expr.names(found));
+            Expr::And(all) | Expr::Or(all) | Expr::List(all) | Expr::Call { args: all, .. } => {
+                all.iter().for_each(|expr| expr.walk(see));
             }
-            Expr::Dict(fields) => fields.iter().for_each(|(_, expr)| expr.names(found)),
+            Expr::Dict(fields) => fields.iter().for_each(|(_, expr)| expr.walk(see)),
             Expr::Filtered { value, calls } => {
-                value.names(found);
-                for call in calls {
-                    call.args.iter().for_each(|arg| arg.names(found));
-                }
+                value.walk(see);
+                calls.iter().flat_map(|call| &call.args).for_each(|arg| arg.walk(see));
             }
         }
     }

@@ -45,6 +45,12 @@ pub(crate) enum LimitError {
     /// A list or a record in too many others.
     #[error("lists and records nest at most {DEPTH_MAX} deep")]
     ValueDepth,
+    /// A call of the host failed, for this reason. It ends the rendering like a limit.
+    #[error("{0}")]
+    Call(String),
+    /// The rendering cannot continue before the host has made a call.
+    #[error("the page waits for a call")]
+    Waiting,
 }
 
 /// A value, or the limit that stopped its computation.
@@ -54,6 +60,9 @@ pub(crate) type Limited<T> = Result<T, LimitError>;
 const STEP: u64 = 64;
 /// The fuel of each byte of work that goes character by character.
 const WALK: u64 = 8;
+/// The fuel of a call of the host, and of each byte that it passes in either direction, as for scripts.
+const CALL: u64 = 10_000;
+const CALL_BYTE: u64 = 10;
 /// The clock is read each time this much fuel is used.
 const CLOCK_FUEL: u64 = 1_000_000;
 
@@ -132,6 +141,11 @@ impl Budget {
     /// Charges work that goes through this many bytes character by character.
     pub(crate) fn walk(&self, bytes: usize) -> Limited<()> {
         self.fuel.take((bytes as u64).saturating_mul(WALK))
+    }
+
+    /// Charges a call of the host that passes this many bytes.
+    pub(crate) fn call(&self, bytes: usize) -> Limited<()> {
+        self.fuel.take((bytes as u64).saturating_mul(CALL_BYTE).saturating_add(CALL))
     }
 
     /// Charges creating a text or a list of this many bytes.

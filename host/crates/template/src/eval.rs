@@ -4,6 +4,7 @@ use crate::ast::{Expr, Operator, Root, Step};
 use crate::budget::{Budget, LimitError, Limited};
 use crate::convert;
 use crate::filters::Setting;
+use crate::host::CallState;
 use crate::json_text::{self, Layout};
 use crate::lower::of_request;
 use crate::scope::Scope;
@@ -23,6 +24,7 @@ pub(super) struct Env<'a> {
     /// The record that a component was called with, if the names in it were not known when the
     /// page was compiled.
     pub arguments: Val<'a>,
+    pub calls: CallState<'a>,
 }
 
 impl<'a> Env<'a> {
@@ -85,6 +87,7 @@ impl<'a> Env<'a> {
                 }
                 Ok(value)
             }
+            Expr::Call { function, args, pos } => self.call(*function, args, *pos),
             Expr::Dump(inner) => match self.eval(inner)? {
                 Val::Undefined => Ok(Val::Text("undefined")),
                 value => {
@@ -114,7 +117,7 @@ impl<'a> Env<'a> {
             Root::IsCustomer => Val::Bool(self.scope.is_customer),
             Root::Request => Val::of(self.scope.request),
             Root::RouteParams => Val::of(self.scope.route_params),
-            Root::OfRequest(name) => Val::of(self.scope.request).get(name),
+            Root::OfRequest(name) => self.of_request(name),
             Root::Slot(slot) => self.slot(*slot),
             Root::Argument(name) => {
                 self.budget.read(self.arguments.lookup_bytes(name.len()))?;
@@ -151,7 +154,11 @@ impl<'a> Env<'a> {
 
     /// The part of the request that has this name, if there is one.
     fn of_request(&self, name: &str) -> Val<'a> {
-        of_request(name).map_or(Val::Undefined, |name| Val::of(self.scope.request).get(name))
+        match of_request(name) {
+            Some("locale") => self.scope.language.map_or(Val::Undefined, |language| Val::Text(language.code)),
+            Some(name) => Val::of(self.scope.request).get(name),
+            None => Val::Undefined,
+        }
     }
 
     fn operate(&mut self, operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Limited<Val<'a>> {

@@ -8,6 +8,7 @@ use sluice_text::suggest;
 
 use crate::ast::{Expr, FilterCall, Named, Operator, Root, Step};
 use crate::filters::Filter;
+use crate::functions::Function;
 use crate::mistake::{Expected, Mistake};
 use crate::source::{Checked, Problem};
 use tokens::{Origin, Token, Tokens};
@@ -88,10 +89,20 @@ impl<'s> ExprParser<'s> {
 
     /// Reads an expression with its filters.
     pub(super) fn pipeline(&mut self) -> Checked<Expr> {
-        let value = self.any()?;
+        let mut value = self.any()?;
         let mut calls = Vec::new();
         while self.tokens.take_sign("|")? {
-            calls.push(self.filter()?);
+            if self.tokens.is_word("t") {
+                let pos = self.tokens.pos();
+                self.tokens.advance()?;
+                let mut args = vec![filtered(value, std::mem::take(&mut calls))];
+                if self.tokens.take_sign(":")? {
+                    args.push(self.any()?);
+                }
+                value = Expr::Call { function: Function::Translate, args, pos };
+            } else {
+                calls.push(self.filter()?);
+            }
         }
         if calls.is_empty() {
             return Ok(value);
@@ -115,6 +126,29 @@ impl<'s> ExprParser<'s> {
         }
         filter.check_args(args.len()).map_err(|error| Problem::new(named.pos, error))?;
         Ok(FilterCall { filter, args, pos: named.pos })
+    }
+
+    /// Reads the arguments of a function or a directive, up to the `)`.
+    pub(super) fn arguments(&mut self) -> Checked<Vec<Expr>> {
+        let mut args = Vec::new();
+        while !self.tokens.is_sign(")") {
+            args.push(self.pipeline()?);
+            if !self.tokens.take_sign(",")? {
+                break;
+            }
+        }
+        Ok(args)
+    }
+
+    /// Reads the call of a function after its name.
+    fn function(&mut self, named: Named) -> Checked<Expr> {
+        let Named { name, pos } = named;
+        let function = Function::find(&name).map_err(|mistake| Problem::new(pos, mistake))?;
+        self.take_sign("(", "the function")?;
+        let args = self.arguments()?;
+        self.take_sign(")", "the arguments of the function")?;
+        function.check_args(args.len()).map_err(|error| Problem::new(pos, error))?;
+        Ok(Expr::Call { function, args, pos })
     }
 
     fn operator_ahead(&self) -> bool {
@@ -263,6 +297,7 @@ impl<'s> ExprParser<'s> {
                 self.take_sign(")", "the argument of dump")?;
                 Ok(Expr::Dump(Box::new(inner)))
             }
+            _ if self.tokens.is_sign("(") => self.function(named),
             _ => Ok(Expr::Path { root: Root::Name(named), steps: Vec::new() }),
         }
     }
@@ -332,6 +367,14 @@ impl<'s> ExprParser<'s> {
     }
 }
 
+/// A value with its filters.
+fn filtered(value: Expr, calls: Vec<FilterCall>) -> Expr {
+    match calls.is_empty() {
+        true => value,
+        false => Expr::Filtered { value: Box::new(value), calls },
+    }
+}
+
 fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(next) if next == word)
 }
@@ -384,6 +427,12 @@ mod tests {
             ("a | length > 0", "11: \">\" cannot follow a filter"),
             ("a ? 1 : 2", "2: expected the condition to end, found \"?\"; ?: is not supported"),
             ("a.trim()", "6: functions cannot be called here"),
+            ("getSesionItem('a')", "0: there is no function \"getSesionItem\""),
+            ("1 + upper(a)", "4: \"upper\" is a filter; write {{ value | upper }}"),
+            ("getSessionItem()", "0: getSessionItem takes 1 argument, not 0"),
+            ("GetCrmField('a', 'b')", "0: getCrmField takes 1 argument, not 2"),
+            ("getUser(", "8: expected a value"),
+            ("getUser(1", "9: expected \")\" after the arguments of the function"),
             ("(a", "2: expected \")\" after"),
             ("a[1", "3: expected \"]\" after the index"),
             ("{a: 1, a: 2}", "7: the field \"a\" is given twice"),
@@ -399,7 +448,8 @@ mod tests {
 
     #[test]
     fn limits_nesting_but_not_chains() {
-        for (open, close) in [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("a[", "]")] {
+        let call = ("getSessionItem(", ")");
+        for (open, close) in [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("a[", "]"), call] {
             let deep = format!("{}1{}", open.repeat(5000), close.repeat(5000));
             assert!(parse(&deep).is_err_and(|e| e.contains("nest at most 32")), "{open}");
         }

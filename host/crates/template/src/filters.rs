@@ -119,8 +119,8 @@ impl Filter {
     pub(super) fn check_args(self, given: usize) -> Result<(), ArgumentCountError> {
         let row = FILTERS.iter().find(|(_, filter, ..)| *filter == self);
         match row {
-            Some((filter, _, least, most)) if !(*least..=*most).contains(&given) => {
-                Err(ArgumentCountError { filter, least: *least, most: *most, given })
+            Some((name, _, least, most)) if !(*least..=*most).contains(&given) => {
+                Err(ArgumentCountError { name, least: *least, most: *most, given })
             }
             _ => Ok(()),
         }
@@ -218,14 +218,14 @@ impl Filter {
     }
 }
 
-/// A filter with too few or too many arguments.
+/// A filter or a function with too few or too many arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{filter} takes {}, not {given}", self.allowed())]
+#[error("{name} takes {}, not {given}", self.allowed())]
 pub(super) struct ArgumentCountError {
-    filter: &'static str,
-    least: usize,
-    most: usize,
-    given: usize,
+    pub(super) name: &'static str,
+    pub(super) least: usize,
+    pub(super) most: usize,
+    pub(super) given: usize,
 }
 
 impl ArgumentCountError {

@@ -7,6 +7,7 @@ use crate::ast::{Expr, Named};
 use crate::expr::ExprParser;
 use crate::expr::tokens::{Origin, continues_word};
 use crate::filters::Filter;
+use crate::functions::Function;
 use crate::html_context::{Condition, Machine};
 use crate::mistake::{Expected, Mistake};
 use crate::source::{Checked, Pos, Problem};
@@ -52,6 +53,7 @@ pub(super) enum Directive {
     Foreach { item: Named, list: Expr },
     EndForeach,
     Set { name: Named, value: Expr },
+    Do(Expr),
     Component { component: Named, args: Option<Expr> },
     Extends(Named),
     Block(Named),
@@ -66,6 +68,7 @@ impl Directive {
             Directive::If(expr) | Directive::ElseIf(expr) => Some(expr),
             Directive::Foreach { list, .. } => Some(list),
             Directive::Set { value, .. } => Some(value),
+            Directive::Do(call) => Some(call),
             Directive::Component { args, .. } => args.as_ref(),
             Directive::Yield { default, .. } => default.as_ref(),
             _ => None,
@@ -100,6 +103,8 @@ pub const DIRECTIVES: &[(&str, bool)] = &[
     ("foreach", true),
     ("endforeach", false),
     ("set", true),
+    ("setSessionItem", true),
+    ("clearSessionItem", true),
     ("component", true),
     ("extends", true),
     ("block", true),
@@ -322,7 +327,7 @@ impl Lexer<'_> {
             return Err(self.problem(Mistake::NoParentheses(name)));
         }
         let mut parser = self.parser(open + 1)?;
-        let directive = arguments(name, &mut parser)?;
+        let directive = arguments(name, &mut parser, Pos::new(self.file, self.at))?;
         parser.expect(")", Expected::EndOfArguments(name))?;
         let end = parser.offset() + 1;
         self.fork(&directive);
@@ -371,7 +376,7 @@ fn directive(text: &str) -> Option<(&'static str, bool)> {
     DIRECTIVES.iter().find(|(name, _)| *name == word).copied()
 }
 
-fn arguments(name: &str, parser: &mut ExprParser<'_>) -> Checked<Directive> {
+fn arguments(name: &str, parser: &mut ExprParser<'_>, pos: Pos) -> Checked<Directive> {
     Ok(match name {
         "if" => Directive::If(parser.pipeline()?),
         "elseif" => Directive::ElseIf(parser.pipeline()?),
@@ -384,6 +389,12 @@ fn arguments(name: &str, parser: &mut ExprParser<'_>) -> Checked<Directive> {
             let name = parser.name("a name, as in @set(name = value)")?;
             parser.take_sign("=", "the name")?;
             Directive::Set { name, value: parser.pipeline()? }
+        }
+        "setSessionItem" | "clearSessionItem" => {
+            let function = Function::find(name).map_err(|mistake| Problem::new(pos, mistake))?;
+            let args = parser.arguments()?;
+            function.check_args(args.len()).map_err(|error| Problem::new(pos, error))?;
+            Directive::Do(Expr::Call { function, args, pos })
         }
         "component" => {
             let component = parser.literal_text("the component's name")?;

@@ -18,11 +18,14 @@
 
 mod ast;
 mod budget;
+mod calls;
 mod convert;
 mod escape;
 mod eval;
 mod expr;
 mod filters;
+mod functions;
+mod host;
 mod html_context;
 mod html_text;
 mod json_text;
@@ -34,6 +37,7 @@ mod parse;
 mod render;
 mod scope;
 mod source;
+mod translate;
 mod value;
 mod variables;
 
@@ -46,11 +50,13 @@ use mistake::Mistake;
 use source::{Checked, Pos, Problem, Sources};
 
 pub use budget::Quota;
+pub use functions::CRM_CALLS;
+pub use host::{Answer, Host, PendingCall};
 pub use lex::{DIRECTIVES, comments};
-pub use render::Rendered;
-pub use scope::{Includes, Scope};
+pub use render::{Rendered, Step};
+pub use scope::{Includes, Language, Scope};
 pub use source::TemplateError;
-pub use variables::{Outline, UnknownName, VariableUse, outline};
+pub use variables::{CrmCallUse, Outline, UnknownName, VariableUse, outline};
 
 /// The names that every template has.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -106,18 +112,42 @@ impl Template {
     /// Renders the page with `now` as the time for `'now'` and `timeago`.
     pub fn render_at(&self, scope: &Scope<'_>, now: SystemTime) -> Result<Rendered, TemplateError> {
         let quota = Quota { fuel: self.limits.fuel_max, used: 0, until: None, memory_bytes: u64::MAX };
-        self.render_within(scope, now, quota)
+        match self.run(scope, now, quota) {
+            Ok(Step::Done(rendered)) => Ok(rendered),
+            Ok(Step::Call(call)) => Err(self.call_error(&call, "there is no CRM here".to_owned())),
+            Err(problem) => Err(self.sources.error(problem)),
+        }
     }
 
-    /// Does the same as [`Template::render_at`], within a quota.
+    /// Whether the template calls functions that need [`Scope::host`].
+    pub fn asks_host(&self) -> bool {
+        self.program.asks_host
+    }
+
+    /// Whether the template needs [`Scope::language`].
+    pub fn translates(&self) -> bool {
+        self.program.translates
+    }
+
+    /// `file:line:column` of a call.
+    pub fn call_place(&self, call: &PendingCall) -> String {
+        self.sources.place(call.pos)
+    }
+
+    /// The error of a call that failed.
+    pub fn call_error(&self, call: &PendingCall, message: String) -> TemplateError {
+        self.sources.error(Problem::new(call.pos, LimitError::Call(message)))
+    }
+
+    /// Does the same as [`Template::render_at`], within a quota. The template can call the host.
     pub fn render_within(
         &self,
         scope: &Scope<'_>,
         now: SystemTime,
         quota: Quota,
-    ) -> Result<Rendered, TemplateError> {
+    ) -> Result<Step, TemplateError> {
         let rendered = self.run(scope, now, quota);
-        if let Ok(rendered) = &rendered {
+        if let Ok(Step::Done(rendered)) = &rendered {
             self.is_long.store(rendered.fuel > SHORT_FUEL, Ordering::Relaxed);
         }
         rendered.map_err(|problem| self.sources.error(problem))
@@ -130,7 +160,7 @@ impl Template {
         scope: &Scope<'_>,
         now: SystemTime,
         quota: Quota,
-    ) -> Option<Result<Rendered, TemplateError>> {
+    ) -> Option<Result<Step, TemplateError>> {
         if quota.fuel.saturating_sub(quota.used) <= SHORT_FUEL {
             return Some(self.render_within(scope, now, quota));
         }
@@ -146,7 +176,7 @@ impl Template {
         }
     }
 
-    fn run(&self, scope: &Scope<'_>, now: SystemTime, quota: Quota) -> Checked<Rendered> {
+    fn run(&self, scope: &Scope<'_>, now: SystemTime, quota: Quota) -> Checked<Step> {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = since.as_millis() as f64;
         render::render(&self.program, &self.sources, &self.limits, scope, now_ms, quota)

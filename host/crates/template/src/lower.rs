@@ -34,11 +34,32 @@ pub(super) use names::of_request;
 /// What a helper does. Helpers are called with the index of an action.
 #[derive(Debug)]
 pub(super) enum Action {
-    Print { expr: Expr, escape: Escape, pos: Pos },
-    Test { expr: Expr, pos: Pos },
-    Each { list: Expr, item: u32, state: u32, pos: Pos },
-    Set { value: Expr, slot: u32, pos: Pos },
-    Component { unit: usize, arguments: Arguments, pos: Pos },
+    Print {
+        expr: Expr,
+        escape: Escape,
+        pos: Pos,
+    },
+    Test {
+        expr: Expr,
+        pos: Pos,
+    },
+    Each {
+        list: Expr,
+        item: u32,
+        state: u32,
+        pos: Pos,
+    },
+    /// Without a slot, the value is computed only for what its functions do.
+    Set {
+        value: Expr,
+        slot: Option<u32>,
+        pos: Pos,
+    },
+    Component {
+        unit: usize,
+        arguments: Arguments,
+        pos: Pos,
+    },
 }
 
 /// The arguments of a component.
@@ -58,6 +79,26 @@ pub(super) struct Program {
     /// The page, then its components.
     pub units: Vec<Unit>,
     pub actions: Vec<Action>,
+    /// Whether it calls functions that ask the host.
+    pub asks_host: bool,
+    /// Whether it needs the visitor's language.
+    pub translates: bool,
+}
+
+impl Action {
+    /// Whether one of its expressions is such an expression.
+    fn has(&self, is_such: fn(&Expr) -> bool) -> bool {
+        match self {
+            Action::Print { expr, .. }
+            | Action::Test { expr, .. }
+            | Action::Each { list: expr, .. }
+            | Action::Set { value: expr, .. }
+            | Action::Component { arguments: Arguments::Record(expr), .. } => is_such(expr),
+            Action::Component { arguments: Arguments::Named(arguments), .. } => {
+                arguments.iter().any(|(_, expr)| is_such(expr))
+            }
+        }
+    }
 }
 
 /// A page or a component: a template with its own names.
@@ -92,7 +133,9 @@ pub(super) fn lower(
     let (elements, slots) = lowering.page(file)?;
     lowering.finish_unit(page, elements, slots);
     let Lowering { registry, units, actions, .. } = lowering;
-    Ok(Program { registry, units, actions })
+    let asks_host = actions.iter().any(|action| action.has(Expr::asks_host));
+    let translates = actions.iter().any(|action| action.has(Expr::translates));
+    Ok(Program { registry, units, actions, asks_host, translates })
 }
 
 /// The state of a page's compilation.
@@ -163,9 +206,10 @@ impl Lowering<'_> {
     fn count(&mut self, node: &Node) -> Checked<()> {
         let size = match node {
             Node::Text { text, .. } => text.len() / TEXT_BYTES_PER_NODE,
-            Node::Output { expr, .. } | Node::Foreach { list: expr, .. } | Node::Set { value: expr, .. } => {
-                expr.size()
-            }
+            Node::Output { expr, .. }
+            | Node::Foreach { list: expr, .. }
+            | Node::Set { value: expr, .. }
+            | Node::Do { call: expr, .. } => expr.size(),
             Node::If { arms, .. } => {
                 arms.iter().map(|arm| 1 + arm.condition.as_ref().map_or(0, Expr::size)).sum::<usize>()
             }
@@ -219,8 +263,12 @@ impl Lowering<'_> {
             Node::Foreach { item, list, body, pos } => self.foreach(item, list, body, *pos, here)?,
             Node::Set { name, value } => {
                 let value = here.names.resolve(value);
-                let slot = here.names.slot_to_set(&name.name);
+                let slot = Some(here.names.slot_to_set(&name.name));
                 call(Helper::Set, self.action(Action::Set { value, slot, pos: name.pos }))
+            }
+            Node::Do { call: value, pos } => {
+                let value = here.names.resolve(value);
+                call(Helper::Set, self.action(Action::Set { value, slot: None, pos: *pos }))
             }
             Node::Component { component, args, pos } => {
                 self.component(component, args.as_ref(), *pos, here)?

@@ -29,6 +29,10 @@ pub(crate) enum Mistake {
     UnclosedQuote(char),
     #[error("functions cannot be called here; write a filter as {{{{ value | filter }}}}")]
     FunctionCall,
+    #[error("there is no function \"{name}\"")]
+    UnknownFunction { name: String, suggestion: Option<String> },
+    #[error("\"{0}\" is a filter; write {{{{ value | {0} }}}}")]
+    FilterCalled(String),
     #[error("the field \"{0}\" is given twice")]
     FieldTwice(String),
     #[error("expressions nest at most {0} deep")]
@@ -73,12 +77,12 @@ pub(crate) enum Mistake {
     ExtendsInside(OpenPart),
     #[error("a page can have only one @extends")]
     ExtendsTwice,
+    #[error("this file extends itself: {0}")]
+    ExtendsCycle(String),
     #[error("more than {0} layouts extend one another")]
     LayoutDepth(usize),
     #[error("a page that extends a layout prints only what is in its blocks; put this into a @block")]
     OutsideBlocks,
-    #[error("this file extends itself: {0}")]
-    ExtendsCycle(String),
     #[error("the block \"{0}\" is defined twice")]
     BlockTwice(String),
     #[error("the block \"{0}\" contains itself")]
@@ -91,12 +95,12 @@ pub(crate) enum Mistake {
     InvalidFileName(String),
     #[error("there is no {kind} \"{name}\"")]
     UnknownFile { kind: FileKind, name: String, suggestion: Option<String> },
+    #[error("{0}")]
+    UnusableLayout(String),
     #[error("the {kind} \"{name}\" cannot be used, because there is a mistake in its file")]
     UnusableFile { kind: FileKind, name: String },
 
     // Escaping.
-    #[error("{0}")]
-    UnusableLayout(String),
     #[error(transparent)]
     Context(#[from] ContextError),
     #[error("put quotes around this attribute's value")]
@@ -141,7 +145,9 @@ impl Mistake {
     pub(crate) fn suggestion(&self) -> Option<&str> {
         match self {
             Mistake::UnknownFilter { suggestion, .. } => *suggestion,
-            Mistake::UnknownFile { suggestion, .. } => suggestion.as_deref(),
+            Mistake::UnknownFile { suggestion, .. } | Mistake::UnknownFunction { suggestion, .. } => {
+                suggestion.as_deref()
+            }
             _ => None,
         }
     }

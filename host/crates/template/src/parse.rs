@@ -24,7 +24,7 @@ pub(crate) const GLOBAL_NAMES: &[&str] = &["var", "customer", "is_customer", "re
 
 /// Parts of the request that also have names of their own. Other names can hide them, because pages
 /// may already use these names for something else.
-pub(crate) const REQUEST_NAMES: &[&str] = &["query", "queries", "route_slug"];
+pub(crate) const REQUEST_NAMES: &[&str] = &["locale", "query", "queries", "route_slug"];
 
 /// The names that the server knows in a `v-if`, besides those that every page has and those that
 /// the file itself defines.
@@ -172,6 +172,10 @@ impl Parser<'_> {
             Directive::Set { name, value } => {
                 check_name(&name)?;
                 self.nodes.push(Node::Set { name, value });
+                Ok(())
+            }
+            Directive::Do(call) => {
+                self.nodes.push(Node::Do { call, pos });
                 Ok(())
             }
             Directive::Component { component, args } => {

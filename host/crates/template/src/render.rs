@@ -11,6 +11,7 @@ use handlebars::{
 };
 
 use crate::budget::{Fuel, LimitError, Quota};
+use crate::host::PendingCall;
 use crate::limits::TemplateLimits;
 use crate::lower::{Action, Helper, Program, action_of};
 use crate::mistake::Mistake;
@@ -24,10 +25,19 @@ use run::Run;
 pub struct Rendered {
     /// The page.
     pub html: String,
-    /// Warnings for the log about blocked URLs, each with file, line and column.
+    /// Warnings for the log about blocked URLs and refused calls, each with file, line and column.
     pub warnings: Vec<String>,
     /// The fuel that rendering the page used.
     pub fuel: u64,
+}
+
+/// How far a rendering came.
+#[derive(Debug)]
+pub enum Step {
+    /// The page is complete.
+    Done(Rendered),
+    /// The host has to make this call, and then render the page again with the answer.
+    Call(PendingCall),
 }
 
 /// Renders a page. `now` is in milliseconds since 1970. The quota replaces `limits.fuel_max`.
@@ -38,7 +48,7 @@ pub(super) fn render(
     scope: &Scope<'_>,
     now: f64,
     quota: Quota,
-) -> Result<Rendered, Problem> {
+) -> Result<Step, Problem> {
     let fuel = Fuel::new(quota);
     let slots = program.units.first().map_or(0, |page| page.slots);
     let start = fuel.take(((slots + scope.variables.len()) as u64).saturating_mul(START_FUEL));
@@ -59,7 +69,10 @@ pub(super) fn render(
         }
         None => Ok(()),
     };
-    let state = run.finish();
+    let mut state = run.finish();
+    if let Some(call) = state.take_pending() {
+        return Ok(Step::Call(PendingCall { fuel: out.fuel.used(), ..call }));
+    }
     if out.full {
         return Err(Problem::new(state.at, Mistake::OutputBytes(out.bytes_max)));
     }
@@ -67,8 +80,11 @@ pub(super) fn render(
         return Err(Problem::new(state.at, limit));
     }
     let html = std::mem::take(&mut *html.lock().unwrap_or_else(PoisonError::into_inner));
-    match (result, state.failure) {
-        (Ok(()), None) => Ok(Rendered { html, warnings: state.warnings, fuel: out.fuel.used() }),
+    match (result, state.failure.take()) {
+        (Ok(()), None) => {
+            let warnings = state.all_warnings(sources);
+            Ok(Step::Done(Rendered { html, warnings, fuel: out.fuel.used() }))
+        }
         (_, Some(problem)) => Err(problem),
         (Err(error), None) => Err(Problem::new(state.at, Mistake::Handlebars(Box::new(error)))),
     }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::host::Host;
+
 /// Finds layouts and components. The site implements this trait. It is called only while a page
 /// is compiled.
 pub trait Includes {
@@ -13,8 +15,6 @@ pub trait Includes {
     fn layout_names(&self) -> Vec<String>;
     /// The names of all components, to suggest one for a misspelt name.
     fn component_names(&self) -> Vec<String>;
-}
-
     /// The names of all pages, which other pages can extend.
     fn page_names(&self) -> Vec<String> {
         Vec::new()
@@ -24,6 +24,8 @@ pub trait Includes {
     fn layout_fault(&self, _name: &str) -> Option<String> {
         None
     }
+}
+
 /// The values that every page, layout and component sees.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
@@ -37,4 +39,23 @@ pub struct Scope<'a> {
     pub request: &'a Value,
     /// `route_params`: a record with the parts of the path that the page's name leaves open.
     pub route_params: &'a Value,
+    /// The session and the CRM, for templates that call functions.
+    pub host: Option<&'a dyn Host>,
+    /// The brand's texts in the visitor's language, for templates that translate.
+    pub language: Option<Language<'a>>,
+}
+
+/// The texts of a brand in one of its languages.
+#[derive(Debug, Clone, Copy)]
+pub struct Language<'a> {
+    /// Its code: `pt-br`.
+    pub code: &'a str,
+    /// The texts by their keys.
+    pub texts: &'a Map<String, Value>,
+    /// The texts of the default language, for keys that the language lacks.
+    pub fallback: &'a Map<String, Value>,
+    /// The code of the default language.
+    pub default: &'a str,
+    /// The codes of all languages.
+    pub codes: &'a [Value],
 }

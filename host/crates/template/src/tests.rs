@@ -85,6 +85,8 @@ fn render_template(template: &Template, variables: &Value) -> Result<Rendered, T
             "route_slug": "first/rest",
         }),
         route_params: &json!({"slug": "first"}),
+        host: None,
+        language: None,
     })
 }
 

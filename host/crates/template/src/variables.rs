@@ -2,7 +2,9 @@
 
 use crate::ast::{Expr, FilterCall, Named, Node, Root, Step};
 use crate::filters::Filter;
+use crate::functions::Function;
 use crate::parse;
+use crate::source::Pos;
 
 /// A use of `var.name` in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,16 @@ pub struct UnknownName {
     pub is_optional: bool,
 }
 
+/// A CRM call in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrmCallUse {
+    /// The name of the call in scripts.
+    pub name: &'static str,
+    /// The options that are literal texts: their names, their texts, and the offset of each text in
+    /// the file, in bytes.
+    pub texts: Vec<(String, String, usize)>,
+}
+
 /// What a template file uses and defines, in the order of the file.
 #[derive(Debug, Default)]
 pub struct Outline {
@@ -43,6 +55,8 @@ pub struct Outline {
     pub blocks: Vec<(String, usize)>,
     /// The name of each `@yield`.
     pub yields: Vec<String>,
+    /// Every CRM call with literal options.
+    pub crm_calls: Vec<CrmCallUse>,
 }
 
 /// The outline of a template file. It is empty if the file does not parse.
@@ -81,7 +95,7 @@ impl Walk<'_> {
                     self.nodes(body);
                     self.loops.pop();
                 }
-                Node::Set { value, .. } => self.expr(value, false),
+                Node::Set { value, .. } | Node::Do { call: value, .. } => self.expr(value, false),
                 Node::Component { args, .. } => args.iter().for_each(|args| self.expr(args, false)),
                 Node::Block { block, body } => {
                     self.out.blocks.push((block.name.clone(), block.pos.at as usize));
@@ -118,6 +132,7 @@ impl Walk<'_> {
                 all.iter().for_each(|expr| self.expr(expr, has_default));
             }
             Expr::Dict(fields) => fields.iter().for_each(|(_, expr)| self.expr(expr, has_default)),
+            Expr::Call { function, args, pos } => self.call(*function, args, *pos),
             Expr::Filtered { value, calls } => {
                 self.expr(value, has_default || calls.iter().any(is_default));
                 for call in calls {
@@ -125,6 +140,24 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+
+    fn call(&mut self, function: Function, args: &[Expr], pos: Pos) {
+        args.iter().for_each(|arg| self.expr(arg, false));
+        let (Function::Crm(name), Some(Expr::Dict(fields))) = (function, args.first()) else { return };
+        let mut from = pos.at as usize;
+        let mut texts = Vec::new();
+        for (key, value) in fields {
+            let Expr::Text(text) = value else { continue };
+            // Positions of literals are not kept. The text of an option comes after its name.
+            let rest = self.source.get(from..).unwrap_or_default();
+            let found = rest.find(key.as_str()).map(|at| at + key.len());
+            let found = found.and_then(|at| Some(at + rest.get(at..)?.find(text.as_str())?));
+            let Some(at) = found else { continue };
+            from += at;
+            texts.push((key.clone(), text.clone(), from));
+        }
+        self.out.crm_calls.push(CrmCallUse { name, texts });
     }
 
     fn path(&mut self, root: &Root, steps: &[Step], has_default: bool) {
@@ -205,6 +238,22 @@ mod tests {
         );
         assert!(outline.unknown.iter().all(|one| source[one.at..].starts_with(&one.name)));
         assert_eq!(outline.set_names, ["own"]);
+    }
+
+    #[test]
+    fn finds_crm_calls_with_their_literal_options() {
+        let source =
+            "{{ GetCrmField({slug: 'leads', fieldKey: 'x' + var.a}) }}@set(a = getCrmFields({slug: var.b}))";
+        let outline = outline(source);
+        let slug = ("slug".to_owned(), "leads".to_owned(), source.find("leads").unwrap_or(0));
+        assert_eq!(
+            outline.crm_calls,
+            [
+                CrmCallUse { name: "getCrmField", texts: vec![slug] },
+                CrmCallUse { name: "getCrmFields", texts: Vec::new() },
+            ]
+        );
+        assert_eq!(outline.variables.len(), 2);
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl RequestObserver for RunLog {
                 self.page.clone_from(&page.file);
                 run_log::record(&brand.id, &page.file, request.method.name(), &request.raw_path, report);
             }
-            Event::UrlsBlocked { warnings } => run_log::urls_blocked(&self.brand, &self.page, warnings),
+            Event::TemplateWarned { warnings } => run_log::template_warned(&self.brand, &self.page, warnings),
             Event::TemplateFailed { failure } => run_log::template_failed(&self.brand, &self.page, failure),
             _ => {}
         }

@@ -31,7 +31,7 @@ pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
         }
         Event::BrandUnknown { .. }
         | Event::BrandFound { .. }
-        | Event::UrlsBlocked { .. }
+        | Event::TemplateWarned { .. }
         | Event::TemplateFailed { .. }
         | Event::PageAnswered { .. } => {}
     }

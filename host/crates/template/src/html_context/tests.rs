@@ -74,6 +74,8 @@ fn rendered(template: &Template, value: &str) -> String {
         is_customer: false,
         request: &null,
         route_params: &null,
+        host: None,
+        language: None,
     };
     match template.render(&scope) {
         Ok(rendered) => rendered.html,

@@ -134,7 +134,7 @@ fn read_derived<'d>(document: &'d Document, blocks: &mut Blocks<'d>, sets: &mut 
     let mut own = HashSet::new();
     for node in &document.nodes {
         match node {
-            Node::Set { .. } => sets.push(node.clone()),
+            Node::Set { .. } | Node::Do { .. } => sets.push(node.clone()),
             Node::Text { text, .. } if is_space_or_comments(text.trim_matches('\u{feff}')) => {}
             Node::Block { block, body, .. } => {
                 if !own.insert(block.name.as_str()) {

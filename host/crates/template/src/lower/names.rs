@@ -135,6 +135,9 @@ impl Names {
             Expr::And(parts) => Expr::And(all(parts)),
             Expr::Or(parts) => Expr::Or(all(parts)),
             Expr::List(items) => Expr::List(all(items)),
+            Expr::Call { function, args, pos } => {
+                Expr::Call { function: *function, args: all(args), pos: *pos }
+            }
             Expr::Dict(fields) => {
                 Expr::Dict(fields.iter().map(|(key, value)| (key.clone(), self.resolve(value))).collect())
             }

@@ -85,7 +85,8 @@ impl Parser<'_> {
             Ok(expr) => {
                 let mut names = Vec::new();
                 expr.names(&mut names);
-                let ours = names.iter().all(|name| self.is_known(name));
+                // A browser framework may have a function of the same name.
+                let ours = !expr.has_call() && names.iter().all(|name| self.is_known(name));
                 Ok(ours.then_some(expr))
             }
             Err(problem) => {

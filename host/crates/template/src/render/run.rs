@@ -8,6 +8,7 @@ use crate::ast::Expr;
 use crate::budget::{Budget, Fuel, LimitError};
 use crate::escape::{self, Escape, Stop};
 use crate::eval::Env;
+use crate::host::{CallState, PendingCall};
 use crate::limits::{NESTING_MAX, TemplateLimits};
 use crate::lower::{Action, Arguments, Program};
 use crate::mistake::Mistake;
@@ -31,7 +32,7 @@ pub(super) struct Run<'a> {
 /// What changes during a rendering.
 pub(super) struct State<'a> {
     env: Env<'a>,
-    pub warnings: Vec<String>,
+    warnings: Vec<String>,
     /// The mistake that stopped the rendering. Handlebars' own error does not carry it.
     pub failure: Option<Problem>,
     /// The position of the last directive or value.
@@ -65,6 +66,7 @@ impl<'a> Run<'a> {
             slots: vec![Val::Undefined; slots],
             base: 0,
             arguments: Val::Undefined,
+            calls: CallState::default(),
         };
         let state = State {
             env,
@@ -138,10 +140,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn set(&self, value: &'a Expr, slot: u32, pos: Pos) -> HelperResult {
+    pub(super) fn set(&self, value: &'a Expr, slot: Option<u32>, pos: Pos) -> HelperResult {
         let mut state = self.lock();
         let value = state.eval(value, pos)?;
-        state.env.set_slot(slot, value);
+        if let Some(slot) = slot {
+            state.env.set_slot(slot, value);
+        }
         Ok(())
     }
 
@@ -235,6 +239,18 @@ impl<'a> State<'a> {
     fn eval(&mut self, expr: &'a Expr, pos: Pos) -> Result<Val<'a>, RenderError> {
         self.at = pos;
         self.env.eval(expr).map_err(|limit| self.fail(limit))
+    }
+
+    /// The call for which the rendering has stopped.
+    pub(super) fn take_pending(&mut self) -> Option<PendingCall> {
+        self.env.calls.pending.take()
+    }
+
+    /// All warnings, with their places.
+    pub(super) fn all_warnings(&mut self, sources: &Sources) -> Vec<String> {
+        let notes = std::mem::take(&mut self.env.calls.notes);
+        let notes = notes.into_iter().map(|(pos, note)| format!("{}: {note}", sources.place(pos)));
+        self.warnings.drain(..).chain(notes).collect()
     }
 
     fn fail(&mut self, mistake: impl Into<Mistake>) -> RenderError {

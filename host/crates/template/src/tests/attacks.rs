@@ -247,6 +247,8 @@ fn long_rendering_ends_with_its_time_and_is_remembered() {
         is_customer: false,
         request: &Value::Null,
         route_params: &Value::Null,
+        host: None,
+        language: None,
     };
     let now = std::time::SystemTime::UNIX_EPOCH;
     let until = Some(std::time::Instant::now());

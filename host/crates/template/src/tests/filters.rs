@@ -183,8 +183,15 @@ fn now_is_the_given_time() {
     );
     let none = Map::new();
     let null = Value::Null;
-    let scope =
-        Scope { variables: &none, customer: &null, is_customer: false, request: &null, route_params: &null };
+    let scope = Scope {
+        variables: &none,
+        customer: &null,
+        is_customer: false,
+        request: &null,
+        route_params: &null,
+        host: None,
+        language: None,
+    };
     let at = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let html = template.and_then(|template| template.render_at(&scope, at)).map(|rendered| rendered.html);
     assert_eq!(html.as_deref(), Ok("2023 22 hours ago"));

@@ -36,7 +36,7 @@ folder_tests! { "mistakes", is_told_as_expected:
     syntax_missing_operator syntax_python_words syntax_reserved_word syntax_return_outside
     syntax_template_in_script syntax_two_mistakes syntax_unclosed_backtick syntax_unclosed_block
     syntax_unclosed_text template_comment template_directives template_directives_misspelt template_extends template_filter
-    template_function template_includes template_unused_component template_variable unreachable
+    template_function template_includes template_translation template_unused_component template_variable unreachable
 }
 
 /// Compares what an author is told about the brand in `folder` with the snapshot in it.

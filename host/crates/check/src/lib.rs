@@ -27,6 +27,7 @@ mod paths;
 mod script;
 mod scripts;
 mod settings;
+mod translations;
 
 use std::path::{Path, PathBuf};
 

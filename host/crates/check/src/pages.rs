@@ -13,7 +13,7 @@ use super::context::Brand;
 use super::facts::{Facts, module_code};
 use super::imports::ByCode;
 use super::scripts::{Scripts, diagnostic};
-use super::{blocks, browser, guards};
+use super::{blocks, browser, guards, translations};
 
 /// Finds mistakes in the pages of a brand, except for those in their scripts. `is_known` says
 /// whether all settings of the brand could be read.
@@ -50,6 +50,7 @@ pub(crate) fn findings(
             let source = Source { file: file.clone(), text: html.clone() };
             let shown = template::outline(html);
             found.extend(of_crm(&source, &shown));
+            found.extend(translations::unknown_keys(&source, &shown, brand));
             found.extend(unknown_variables(&source, &shown, &known));
             found.extend(blocks::unknown_directives(&source));
             found.extend(blocks::unshown_blocks(&source, &shown, brand));
@@ -83,6 +84,7 @@ pub(crate) fn findings(
         if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
             let shown = template::outline(&source.text);
             found.extend(of_crm(&source, &shown));
+            found.extend(translations::unknown_keys(&source, &shown, brand));
             found.extend(unknown_variables(&source, &shown, &of_all));
             found.extend(blocks::unknown_directives(&source));
             // A component gets its other names as arguments.

@@ -58,7 +58,7 @@ fn normal(code: &str) -> String {
 
 /// The texts by their whole keys: `hero.title`. Recurses as deep as the file nests, which the TOML
 /// parser limits.
-fn flat(texts: &Map<String, Value>) -> Map<String, Value> {
+pub fn flat(texts: &Map<String, Value>) -> Map<String, Value> {
     let mut out = Map::new();
     for (key, value) in texts {
         match value {

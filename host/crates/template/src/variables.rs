@@ -57,6 +57,8 @@ pub struct Outline {
     pub yields: Vec<String>,
     /// Every CRM call with literal options.
     pub crm_calls: Vec<CrmCallUse>,
+    /// Every literal key of `t`, its offset in the file in bytes, and whether there is a default.
+    pub translations: Vec<(String, usize, bool)>,
 }
 
 /// The outline of a template file. It is empty if the file does not parse.
@@ -132,13 +134,38 @@ impl Walk<'_> {
                 all.iter().for_each(|expr| self.expr(expr, has_default));
             }
             Expr::Dict(fields) => fields.iter().for_each(|(_, expr)| self.expr(expr, has_default)),
-            Expr::Call { function, args, pos } => self.call(*function, args, *pos),
+            Expr::Call { function, args, pos } => {
+                self.translation(*function, args, *pos, has_default);
+                self.call(*function, args, *pos);
+            }
             Expr::Filtered { value, calls } => {
                 self.expr(value, has_default || calls.iter().any(is_default));
                 for call in calls {
                     call.args.iter().for_each(|arg| self.expr(arg, false));
                 }
             }
+        }
+    }
+
+    fn translation(&mut self, function: Function, args: &[Expr], pos: Pos, has_default: bool) {
+        let (Function::Translate, Some(Expr::Text(key))) = (function, args.first()) else { return };
+        let at = pos.at as usize;
+        // In `t('key')`, the key comes after the function, in `'key' | t` before the filter.
+        let line = self.source.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+        let rest = self.source.get(at..).unwrap_or_default();
+        let called =
+            |name: &str| rest.strip_prefix(name).and_then(|rest| rest.trim_start().strip_prefix('('));
+        let after = ["t", "getTranslation"].iter().find_map(|name| called(name));
+        let found = match after {
+            Some(rest) => rest.find(key.as_str()).map(|found| self.source.len() - rest.len() + found),
+            None => self
+                .source
+                .get(line..at)
+                .and_then(|before| before.rfind(key.as_str()))
+                .map(|found| line + found),
+        };
+        if let Some(found) = found {
+            self.out.translations.push((key.clone(), found, has_default));
         }
     }
 
@@ -254,6 +281,17 @@ mod tests {
             ]
         );
         assert_eq!(outline.variables.len(), 2);
+    }
+
+    #[test]
+    fn finds_keys_of_translations() {
+        let source = "{{ t('a.b') }}\n{{ 'c' | t | default: 'x' }}{{ t(var.d) }}{{ getTranslation('e') }}";
+        let found = outline(source).translations;
+        let at = |key: &str| source.find(key).map_or(0, |at| at + 1);
+        let expected = [("a.b", at("'a.b'"), false), ("c", at("'c'"), true)];
+        let found: Vec<(&str, usize, bool)> =
+            found.iter().map(|(key, at, d)| (key.as_str(), *at, *d)).collect();
+        assert_eq!(found[..2], expected);
     }
 
     #[test]

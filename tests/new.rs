@@ -73,6 +73,103 @@ fn new_site_can_be_built_and_served() {
     assert_eq!(stored(&server, "messages"), ["Ann"]);
 }
 
+/// Runs a command in `dir`. Its data are below `states`.
+fn sluice(states: &Path, dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command.args(args).current_dir(dir).env("XDG_STATE_HOME", states).env("SLUICE_LOG", "off");
+    command.output().unwrap()
+}
+
+#[test]
+fn commands_find_the_same_data_from_any_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (states, site) = (folder.path().join("states"), folder.path().join("site"));
+    let made = sluice(&states, folder.path(), &["new", "site"]);
+    let told = String::from_utf8(made.stdout).unwrap();
+    let place = told.lines().find_map(|line| line.strip_prefix("Its data will be outside of it, in "));
+    let data = Path::new(place.unwrap().trim_end_matches('.'));
+    assert!(sluice(&states, &site, &["crm", "apply"]).status.success());
+    assert!(data.join("sluice.db").exists(), "{}", data.display());
+    let database = data.join("sluice.db").display().to_string();
+    for (index, (from, named)) in
+        [("site", "."), ("", "site"), ("", "./site/"), ("site/brands/main", "../..")].into_iter().enumerate()
+    {
+        let copy = folder.path().join(format!("{index}.copy")).display().to_string();
+        let copied = sluice(&states, &folder.path().join(from), &["backup", &copy, named]);
+        let told = String::from_utf8(copied.stdout).unwrap();
+        assert!(copied.status.success() && told.contains(&database), "{from} {named}: {told}");
+    }
+    let folders = std::fs::read_dir(states.join("sluice")).unwrap().count();
+    assert_eq!(folders, 1, "no command created another data folder");
+}
+
+#[test]
+fn commands_outside_of_a_site_name_it_and_create_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (states, site) = (folder.path().join("states"), folder.path().join("site"));
+    assert!(sluice(&states, folder.path(), &["new", "site"]).status.success());
+    let place = site.canonicalize().unwrap().display().to_string();
+    for args in [
+        &["logs"][..],
+        &["jobs", "list"],
+        &["crm", "show"],
+        &["backup", "copy"],
+        &["export", "copy"],
+        &["limits", "suggest"],
+        &["serve"],
+        &["dev"],
+    ] {
+        let within = sluice(&states, &site.join("brands/main"), args);
+        let told = String::from_utf8(within.stderr).unwrap();
+        assert_eq!(within.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.contains("this is not a site") && told.contains(&place), "{args:?}: {told}");
+        let outside = sluice(&states, folder.path(), args);
+        let told = String::from_utf8(outside.stderr).unwrap();
+        assert!(told.contains("change to the site's folder"), "{args:?}: {told}");
+    }
+    assert!(!states.exists(), "no command created a data folder");
+}
+
+#[test]
+fn new_site_ignores_what_tools_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let (states, site) = (folder.path().join("states"), folder.path().join("site"));
+    assert!(sluice(&states, folder.path(), &["new", "site"]).status.success());
+    std::fs::write(
+        site.join("brands/main/pages/index.test.js"),
+        "test(\"works\", () => { expect(visit(\"/\").status).toBe(200); });\n",
+    )
+    .unwrap();
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).current_dir(&site).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "--all"]);
+    for args in [
+        &["types"][..],
+        &["build"],
+        &["check"],
+        &["test"],
+        &["run", "/"],
+        &["crm", "apply"],
+        &["crm", "show"],
+        &["jobs", "list"],
+        &["limits", "show", "/"],
+        &["backup", "copy.db"],
+        &["export", "copy.jsonl"],
+    ] {
+        let output = sluice(&states, &site, args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let server = ServerOptions::dev(&site).start();
+    assert_eq!(server.get("localhost", "/").status, 200);
+    let status = git(&["status", "--porcelain"]);
+    let unknown: Vec<&str> = status.lines().filter(|line| !line.starts_with("A  ")).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 /// The field `name` of the entity's entries, as operators see it.
 fn stored(server: &Server, entity: &str) -> Vec<String> {
     let answer = server.admin(&format!("/api/brands/main/crm/{entity}"));

@@ -7,6 +7,8 @@ use anyhow::{Context as _, bail};
 
 use sluice_author::tools_dir;
 use sluice_kit::folder::{Folder, OpenError};
+use sluice_site::config;
+use sluice_site::places::Places;
 use sluice_site::schema;
 use sluice_text::printable::printable;
 
@@ -95,6 +97,11 @@ fn print_next_steps(dir: &Path) {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
     let quoted =
         if place.chars().all(is_plain) { place } else { format!("'{}'", place.replace('\'', r"'\''")) };
+    // If there is no folder for them, `sluice dev` says so.
+    let config = config::read_site(dir, std::env::vars()).unwrap_or_default();
+    if let Ok(places) = Places::of(dir, &config, None) {
+        outln!("\nIts data will be outside of it, in {}.", places.data.path().display());
+    }
     outln!("\nNext:\n");
     if dir != Path::new(".") {
         outln!("  cd {quoted}");

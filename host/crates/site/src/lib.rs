@@ -59,7 +59,7 @@ pub enum SiteError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The folder has no folder `brands`.
-    #[error("{dir}: this is not a site: it has no folder `brands`; `sluice new {dir}` creates a site", dir = .0.display())]
+    #[error("{}", places::not_a_site(.0))]
     NotASite(PathBuf),
     /// The folder `brands` has no folders.
     #[error("{}: there is no brand in this folder; each brand is a folder with brand.toml and pages/", .0.display())]

@@ -35,6 +35,10 @@ pub struct Places {
 /// Why the operator's files have no place. The text says how to move them.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
+    /// The folder is not that of a site. Each folder has its own data, so the data of a wrong one would
+    /// be mistaken for those of the site.
+    #[error("{}", not_a_site(.0))]
+    NotASite(PathBuf),
     /// The environment names no folder for data.
     #[error(
         "there is no folder for the data of this site, because HOME is not set: choose one with --data DIR"
@@ -86,8 +90,11 @@ impl Places {
     /// The places for the site in `site_dir`, with the data folder `data` of the command line.
     ///
     /// # Errors
-    /// A place is in the site, or there is no data folder.
+    /// A place is in the site, there is no data folder, or the folder is not that of a site.
     pub fn of(site_dir: &Path, config: &SiteConfig, data: Option<&Path>) -> Result<Self, PlaceError> {
+        if !is_site(site_dir) {
+            return Err(PlaceError::NotASite(site_dir.to_owned()));
+        }
         Self::with(site_dir, config, data, |name| std::env::var_os(name))
     }
 
@@ -186,6 +193,21 @@ impl Places {
         }
         Ok(())
     }
+}
+
+fn is_site(dir: &Path) -> bool {
+    dir.join("brands").is_dir()
+}
+
+/// The sentence about a folder that is not that of a site. If it is in a site, names that.
+pub fn not_a_site(dir: &Path) -> String {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let instead = match dir.ancestors().skip(1).find(|outer| is_site(outer)) {
+        Some(outer) => format!("change to {0}, or add {0} to the command", shell_word(outer)),
+        None => "change to the site's folder, or add it to the command; `sluice new DIR` creates a site"
+            .to_owned(),
+    };
+    format!("{}: this is not a site: it has no folder `brands`; {instead}", dir.display())
 }
 
 /// The files of an SQLite database.

@@ -11,6 +11,7 @@ use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watche
 use tokio::sync::mpsc::UnboundedSender;
 
 use sluice_kit::folder::Folder;
+use sluice_site::places;
 
 use super::snapshot::{BRANDS, SETTINGS, Snapshot};
 
@@ -31,7 +32,7 @@ pub enum WatchError {
     #[error("{}", .0.display())]
     Path(PathBuf, #[source] io::Error),
     /// The folder has no folder `brands`.
-    #[error("{}: this is not a site: it has no folder `brands`; `sluice new {}` creates a site", .0.display(), .0.display())]
+    #[error("{}", places::not_a_site(.0))]
     NoSite(PathBuf),
     /// The system's file notifications are not available.
     #[error("the system cannot watch files")]

@@ -123,3 +123,29 @@ fn page_shows_failures_of_its_own_requests() {
     shows(&browser, "'er' of undefined");
     browser.wait_for("window.got?.includes('/.sluice/')", &json!(false));
 }
+
+#[test]
+fn page_offers_what_the_check_found_about_it() {
+    let site = TestSite::with(&[
+        ("pages/index.html", "<!doctype html><p>{{ var.nmae }}"),
+        ("pages/fine.html", "<!doctype html><p>fine"),
+    ]);
+    let server = start(&site);
+    let browser = open(&server, "/");
+    let button = "document.querySelector('sluice-findings')?.shadowRoot.querySelector('button')";
+    browser.wait_for(&format!("{button}?.textContent"), &json!("1 finding of sluice check"));
+    // A finding does not cover the page until somebody asks for it.
+    shows_nothing(&browser);
+    browser.wait_for(&format!("({button}.click(), true)"), &json!(true));
+    shows(&browser, "pages/index.html:1:");
+    shows(&browser, "warning: nothing sets the template variable `nmae`");
+
+    browser.go(&format!("http://localhost:{}/fine", server.address.port()));
+    body(&browser, "fine");
+    browser.wait_for(button, &json!(null));
+    site.write("brands/demo/pages/fine.html", "<!doctype html><p>{{ vra.name }}");
+    browser.wait_for(&format!("{button}?.textContent"), &json!("1 finding of sluice check"));
+    site.write("brands/demo/pages/fine.html", "<!doctype html><p>again");
+    body(&browser, "again");
+    browser.wait_for(button, &json!(null));
+}

@@ -10,7 +10,7 @@ mod report;
 mod snapshot;
 pub mod watch;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ use sluice_app::load::ReloadReport;
 use sluice_app::reload::ReloadError;
 use sluice_check as checks;
 use sluice_page::diagnostic::{self, Diagnostic};
-use sluice_site::{Brand, Site};
+use sluice_site::{Brand, Site, TEST_SUFFIX};
 
 use mistake::Mistake;
 use report::Reporter;
@@ -39,6 +39,9 @@ pub const CLIENT_JS: &str = include_str!("dev/client.js");
 /// A browser that has more unread events than this is told to reload instead.
 const EVENTS_WAITING_MAX: usize = 16;
 
+/// How many findings of a brand are kept for its pages.
+const FINDINGS_MAX: usize = 100;
+
 /// What a browser is told.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -51,6 +54,13 @@ pub enum Event {
         /// A JSON array on one line.
         mistakes: String,
     },
+    /// A check of the site has ended.
+    Checked {
+        /// The id of a brand. Only its pages show the findings.
+        brand: String,
+        /// All findings of the brand: a JSON array on one line.
+        findings: String,
+    },
 }
 
 /// The state of development mode. It lives as long as the process.
@@ -59,6 +69,8 @@ pub struct Dev {
     generation: AtomicU64,
     /// Mistakes in the settings. Every page shows them.
     site_mistakes: Mutex<Vec<Mistake>>,
+    /// What the last check found in the files of each brand. Pages show what concerns them.
+    findings: Mutex<HashMap<String, Vec<Mistake>>>,
     /// What the last check found. The entries have no line numbers, so that a finding stays
     /// known when lines are added above it.
     known_findings: Mutex<HashSet<String>>,
@@ -83,6 +95,7 @@ impl Dev {
             // 32 random bits and 20 bits to count with: JavaScript's numbers hold 53 bits.
             generation: AtomicU64::new(u64::from(u32::from_le_bytes(start)) << 20),
             site_mistakes: Mutex::default(),
+            findings: Mutex::default(),
             known_findings: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_WAITING_MAX),
             stopping: CancellationToken::new(),
@@ -168,9 +181,11 @@ impl Dev {
             .map(|(brand, failure)| (format!("brands/{}/{}", brand.id, failure.file), failure.line))
             .chain(checks::settings_mistakes(site_dir).into_iter().map(|one| (one.file, one.line)))
             .collect();
+        let found = || all.iter().filter(|one| !printed.contains(&(one.file.clone(), one.line)));
+        self.show_findings(found(), site, site_dir);
         let mut known = self.known_findings.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::take(&mut *known);
-        for one in all.iter().filter(|one| !printed.contains(&(one.file.clone(), one.line))) {
+        for one in found() {
             // Without the line number: a line that is added above a finding does not make it new.
             let line = one.excerpt.iter().flat_map(|excerpt| excerpt.lines()).next().unwrap_or_default();
             let finding = [one.rule.code(), &one.file, &one.message, line].join("\n");
@@ -179,6 +194,34 @@ impl Dev {
             }
             known.insert(finding);
         }
+    }
+
+    /// Keeps the findings of a check for the pages of each brand, and shows them in the open ones.
+    fn show_findings<'a>(&self, found: impl Iterator<Item = &'a Diagnostic>, site: &Site, site_dir: &Path) {
+        let mut by_brand: HashMap<String, Vec<Mistake>> =
+            site.brands().map(|brand| (brand.id.clone(), Vec::new())).collect();
+        for one in found {
+            let place = one.file.strip_prefix("brands/").and_then(|file| file.split_once('/'));
+            let Some((brand, file)) = place.filter(|(_, file)| !file.ends_with(TEST_SUFFIX)) else {
+                continue;
+            };
+            if let Some(findings) = by_brand.get_mut(brand).filter(|known| known.len() < FINDINGS_MAX) {
+                findings.push(Mistake::of_finding(one, file, site_dir));
+            }
+        }
+        for (brand, findings) in &by_brand {
+            let event = Event::Checked { brand: brand.clone(), findings: Mistake::to_json(findings) };
+            // Sending fails if no browser listens.
+            let _ = self.events.send(event);
+        }
+        *self.findings.lock().unwrap_or_else(PoisonError::into_inner) = by_brand;
+    }
+
+    /// What the last check found in a page and in the files that pages share.
+    fn findings_of(&self, brand: &str, page: &str) -> Vec<Mistake> {
+        let findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_brand = findings.get(brand).into_iter().flatten();
+        of_brand.filter(|one| one.file == page || !one.file.starts_with("pages/")).cloned().collect()
     }
 
     /// Starts the next generation, and tells the browsers to reload.

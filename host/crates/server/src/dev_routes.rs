@@ -123,7 +123,10 @@ impl EventStream {
                     // `mistakes` is JSON on one line, as an event's data must be.
                     return Some(format!("event: failed\ndata: {mistakes}\n\n"));
                 }
-                Ok(Event::Failed { .. }) => {}
+                Ok(Event::Checked { brand, findings }) if Some(&brand) == self.brand.as_ref() => {
+                    return Some(format!("event: checked\ndata: {findings}\n\n"));
+                }
+                Ok(Event::Failed { .. } | Event::Checked { .. }) => {}
                 Err(RecvError::Closed) => return None,
             }
         }

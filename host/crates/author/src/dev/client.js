@@ -4,7 +4,7 @@
 // uses no inline styles, and does not parse text as HTML.
 (() => {
   const own = document.currentScript;
-  const { generation, method, mistakes } = own.dataset;
+  const { generation, method, page, mistakes, findings } = own.dataset;
   own.remove();
   // One response may contain the HTML of another page, and so this script twice.
   if (window.__sluiceDev) return;
@@ -33,6 +33,13 @@
     .mark { color: light-dark(#c6262e, #ff8a8e); font-weight: 700; }
     .stack { color: light-dark(#5a6270, #a6adb8); background: none; padding: 0; }
     .note { margin: .75rem 0 0; font-style: italic; }
+    .findings {
+      all: initial; color-scheme: light dark; position: fixed; right: 1rem; bottom: 1rem; z-index: 2147483647;
+      font: 14px/1.4 system-ui, sans-serif; padding: .4rem .8rem; border-radius: 5px; cursor: pointer;
+      background: light-dark(#fff4d6, #4a3b12); color: light-dark(#4a3500, #ffe9b0);
+      border: 1px solid light-dark(#c99700, #a88416); box-shadow: 0 2px 10px rgb(0 0 0 / .25);
+    }
+    .findings:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
     footer { padding: 0 1.25rem 1rem; font-size: 13px; color: light-dark(#5a6270, #a6adb8); }
   `;
 
@@ -69,17 +76,24 @@
 
   const hide = () => document.querySelector("sluice-overlay")?.remove();
 
-  const show = (found) => {
-    hide();
-    if (!found.length) return;
-    const host = document.createElement("sluice-overlay");
+  const rootOf = (host) => {
     const root = host.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(CSS);
     root.adoptedStyleSheets = [sheet];
+    return root;
+  };
+
+  const counted = (count, one, several) => (count === 1 ? one : `${count} ${several}`);
+
+  const show = (found, title = counted(found.length, "Something is wrong", "things are wrong")) => {
+    hide();
+    if (!found.length) return;
+    const host = document.createElement("sluice-overlay");
+    const root = rootOf(host);
     const dialog = element("dialog");
     const header = element("header");
-    header.append(element("h1", "", found.length === 1 ? "Something is wrong" : `${found.length} things are wrong`));
+    header.append(element("h1", "", title));
     const close = element("button", "", "Close");
     close.addEventListener("click", () => dialog.close());
     header.append(close);
@@ -90,6 +104,19 @@
     document.documentElement.append(host);
     // The browser shows a modal dialog above everything else, and closes it on Escape.
     dialog.showModal();
+  };
+
+  // What the check found does not keep the page from working, so it is behind a button.
+  const offer = (all) => {
+    document.querySelector("sluice-findings")?.remove();
+    const found = page ? all.filter(({ file }) => file === page || !file.startsWith("pages/")) : [];
+    if (!found.length) return;
+    const title = counted(found.length, "1 finding of sluice check", "findings of sluice check");
+    const host = document.createElement("sluice-findings");
+    const button = element("button", "findings", title);
+    button.addEventListener("click", () => show(found, title));
+    rootOf(host).append(button);
+    document.documentElement.append(host);
   };
 
   const reload = () => {
@@ -108,10 +135,14 @@
       events = new EventSource(`/.sluice/events?generation=${generation}`);
       events.addEventListener("reload", reload);
       events.addEventListener("failed", (event) => show(JSON.parse(event.data)));
+      events.addEventListener("checked", (event) => offer(JSON.parse(event.data)));
     }
   };
 
-  const begin = () => show(JSON.parse(mistakes));
+  const begin = () => {
+    offer(JSON.parse(findings));
+    show(JSON.parse(mistakes));
+  };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
   else begin();
   document.addEventListener("visibilitychange", listen);

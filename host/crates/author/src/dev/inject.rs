@@ -16,8 +16,19 @@ pub(super) fn is_shown(reply: &Reply, request: &PageRequest) -> bool {
     is_html && is_navigation && matches!(reply.body, ReplyBody::Bytes(_))
 }
 
+/// What the browser shows on a page.
+#[derive(Default)]
+pub(super) struct Shown<'a> {
+    /// The page's file. `None` if no page answers.
+    pub(super) page: Option<&'a str>,
+    /// What went wrong. It is shown at once.
+    pub(super) mistakes: &'a [Mistake],
+    /// What the check found. A button shows it.
+    pub(super) findings: &'a [Mistake],
+}
+
 /// Adds one `script` element, which holds the mistakes and removes itself when it has run.
-pub(super) fn inject(reply: &mut Reply, method: Method, generation: u64, mistakes: &[Mistake]) {
+pub(super) fn inject(reply: &mut Reply, method: Method, generation: u64, shown: &Shown<'_>) {
     let ReplyBody::Bytes(body) = &reply.body else { return };
     // This does not copy the bytes.
     let body = body.clone();
@@ -26,10 +37,13 @@ pub(super) fn inject(reply: &mut Reply, method: Method, generation: u64, mistake
     let nonce = nonce.map(|nonce| format!(" nonce=\"{nonce}\"")).unwrap_or_default();
     let element = format!(
         "<script async src=\"{CLIENT_PATH}?{version}\" data-generation=\"{generation}\" \
-         data-method=\"{method}\" data-mistakes=\"{mistakes}\"{nonce}></script>",
+         data-method=\"{method}\" data-page=\"{page}\" data-mistakes=\"{mistakes}\" \
+         data-findings=\"{findings}\"{nonce}></script>",
         version = CLIENT_JS.len(),
         method = method.name(),
-        mistakes = escaped(&Mistake::to_json(mistakes)),
+        page = escaped(shown.page.unwrap_or_default()),
+        mistakes = escaped(&Mistake::to_json(shown.mistakes)),
+        findings = escaped(&Mistake::to_json(shown.findings)),
     );
     let (before, after) = html.split_at(prelude_bytes(html));
     reply.body = [before, &element, after].concat().into();
@@ -97,7 +111,9 @@ mod tests {
     fn escapes_mistakes_in_the_attribute() {
         let mistake = Mistake { message: "\"></script><img onerror='x'>&".into(), ..Mistake::default() };
         let mut reply = Reply::html(200, "<!doctype html><p>".into());
-        inject(&mut reply, Method::Get, 7, &[mistake]);
+        let all = [mistake];
+        let shown = Shown { page: Some("pages/\"><img>.html"), mistakes: &all, findings: &all };
+        inject(&mut reply, Method::Get, 7, &shown);
         let ReplyBody::Bytes(body) = reply.body else { panic!("bytes stay bytes") };
         let body = String::from_utf8(body.to_vec()).unwrap();
         assert!(body.starts_with("<!doctype html><script async src=\"/.sluice/client.js?"), "{body}");

@@ -85,6 +85,13 @@ impl Mistake {
         Self { name: String::new(), message, file, line, column, excerpt, stack: String::new(), note }
     }
 
+    /// A finding of the check. `file` is its file relative to the brand's folder.
+    pub(super) fn of_finding(found: &Diagnostic, file: &str, site_dir: &Path) -> Self {
+        let name = if found.is_error() { "error" } else { "warning" };
+        let placed = Self::of_diagnostic(found, site_dir);
+        Self { name: name.to_owned(), file: file.to_owned(), note: String::new(), ..placed }
+    }
+
     /// A mistake without a place, in settings or a folder.
     pub(super) fn of_sentence(message: &str) -> Self {
         Self { message: message.to_owned(), ..Self::default() }

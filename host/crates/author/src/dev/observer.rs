@@ -24,6 +24,8 @@ struct DevRequest {
     method: Method,
     path: String,
     brand: Option<Arc<Brand>>,
+    /// The file of the page that answers.
+    page: Option<String>,
     run: Option<PageRun>,
     mistakes: Vec<Mistake>,
 }
@@ -42,6 +44,7 @@ impl observe::Observer for DevObserver {
             method: request.method,
             path: request.raw_path.clone(),
             brand: None,
+            page: None,
             run: None,
             mistakes: Vec::new(),
         })
@@ -63,6 +66,7 @@ impl RequestObserver for DevRequest {
                 let has_run = script.is_ready();
                 let run = FinishedRun::new(report, has_run, String::new());
                 let unread = request.body_unread(brand.form_bodies);
+                self.page = Some(page.file.clone());
                 self.run = Some(PageRun { page: page.file.clone(), run, unread });
             }
             observe::Event::TemplateFailed { failure } => {
@@ -83,7 +87,13 @@ impl RequestObserver for DevRequest {
         let of_reply = std::mem::take(&mut self.mistakes);
         if inject::is_shown(reply, request) {
             mistakes.extend(of_reply);
-            inject::inject(reply, request.method, dev.generation(), &mistakes);
+            let page = self.page.as_deref();
+            let findings = match (&self.brand, page) {
+                (Some(brand), Some(page)) => dev.findings_of(&brand.id, page),
+                _ => Vec::new(),
+            };
+            let shown = inject::Shown { page, mistakes: &mistakes, findings: &findings };
+            inject::inject(reply, request.method, dev.generation(), &shown);
         } else if !of_reply.is_empty() {
             let mistakes = Mistake::to_json(&of_reply);
             let brand = self.brand.as_ref().map(|brand| brand.id.clone()).unwrap_or_default();

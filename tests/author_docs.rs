@@ -205,7 +205,7 @@ fn examples_of_the_testing_document_work() {
         assert!(done.status.success(), "{line}\n{}{}", out(&done), err(&done));
         count += 1;
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 10);
     let done = sluice(site.path(), &["test"]).output().unwrap();
     assert!(out(&done).contains("6 passed in"), "{}", out(&done));
 }

@@ -51,6 +51,7 @@ mod proxies;
 mod public;
 mod reference;
 mod reload;
+mod reports;
 mod requests;
 mod sandbox;
 mod secrecy;

@@ -20,23 +20,24 @@ use crate::harness::{Server, ServerOptions, TestSite};
 
 folder_tests! { "mistakes", is_told_as_expected:
     argument_cookie argument_customer argument_digest argument_redirect argument_redirect_script
-    argument_status argument_variable browser_script crm_entity crm_field crm_no_entity crm_options
-    crm_stage file_not_text guard import_dynamic import_no_default import_nothing_exported
+    argument_status argument_variable await_missing await_missing_crm browser_script crm_entity crm_field
+    crm_no_entity crm_options crm_stage file_not_text file_same_path form_encoding guard import_dynamic import_no_default import_nothing_exported
     import_package import_too_deep import_too_many import_unknown_export import_unknown_module
-    misplaced_in_layout misplaced_in_public misplaced_in_textarea name_fetch name_global_misspelt
-    name_header name_member name_platform name_schema name_standard_member name_undeclared
-    name_undefined read_only reserved_cookie reserved_header reserved_session run_closure_property
+    misplaced_in_layout misplaced_in_public misplaced_in_textarea name_fetch name_cookies name_global_misspelt
+    name_header name_member name_other_servers name_platform name_property name_schema name_standard_member
+    name_undeclared name_undefined null_body option_unknown read_only reserved_cookie reserved_header reserved_session run_closure_property
     run_destructuring run_fuel run_memory run_never_settles run_not_a_function
     run_not_a_function_given run_not_iterable run_null_property run_property_in_function
     run_read_only run_stack run_thrown run_thrown_as_import run_undefined settings_access settings_brand
-    settings_brand_keys settings_crm settings_crm_values settings_paths settings_syntax
+    settings_brand_keys settings_crm settings_crm_values settings_goes_on settings_paths settings_syntax
     syntax_assign_to_call syntax_await_in_function syntax_bad_regex syntax_block_halves
     syntax_const_without_value syntax_curly_quotes syntax_declared_twice syntax_extra_bracket
     syntax_html_in_script syntax_in_module syntax_missing_bracket syntax_missing_comma
     syntax_missing_operator syntax_python_words syntax_reserved_word syntax_return_outside
     syntax_template_in_script syntax_two_mistakes syntax_unclosed_backtick syntax_unclosed_block
-    syntax_unclosed_text template_comment template_directives template_directives_misspelt template_extends template_filter
-    template_function template_includes template_translation template_unused_component template_variable unreachable
+    syntax_unclosed_text template_comment template_directives template_directives_misspelt template_extends
+    template_filter template_function template_includes template_other_tags template_translation
+    template_unclosed_output template_unused_component template_variable test_file test_syntax unreachable
 }
 
 /// Compares what an author is told about the brand in `folder` with the snapshot in it.
@@ -63,6 +64,11 @@ fn checked(site: &TestSite, brand: &str) -> String {
         writeln!(told, "{block}\n").unwrap();
     }
     assert!(!told.is_empty(), "the check finds no mistake: {text}");
+    for block in told.split("\n\n").filter(|block| !block.trim().is_empty()) {
+        let message = block.lines().next().unwrap_or_default();
+        let says_what_to_do = block.contains("\n  help: ") || message.contains("; ");
+        assert!(says_what_to_do, "it says what to do:\n{block}");
+    }
     let has_errors = told.lines().any(|line| line.contains(": error: "));
     assert_eq!(output.status.code(), Some(i32::from(has_errors)));
     told

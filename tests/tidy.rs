@@ -45,7 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
-    ("journey", &["app", "site", "page", "sandbox", "session", "crm", "template", "telemetry"]),
+    ("journey", &["app", "check", "site", "page", "sandbox", "session", "crm", "template", "telemetry"]),
     (
         "server",
         &[

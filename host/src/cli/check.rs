@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use sluice_check::Site;
 use sluice_page::diagnostic::{self, Diagnostic};
+use sluice_page::reports;
 
-use super::output::{Lines, Output, outln};
+use super::output::{Lines, Output, out, outln};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 if there are no mistakes (there may be warnings), 1 if there are mistakes, \
+    after_help = "Exit codes: 0 if there are no errors (there may be warnings), 1 if there are errors, \
                   2 if the command line is invalid.\n\n\
                   docs/errors/ explains each code, such as `unknown-global`."
 )]
@@ -37,6 +38,10 @@ enum Format {
     Json,
     /// Annotations for GitHub workflows
     Github,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
+    /// JUnit's XML, for servers for continuous integration
+    Junit,
 }
 
 pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode> {
@@ -51,6 +56,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<ExitCode>
     match args.format {
         Format::Json => outln!("{}", diagnostic::json(&found)),
         Format::Github => found.iter().for_each(|one| outln!("{}", diagnostic::github(one))),
+        Format::Sarif => outln!("{}", reports::sarif_of_diagnostics(&found)),
+        Format::Junit => out!("{}", reports::junit_of_diagnostics(&found, args.deny_warnings)),
         Format::Human => print(&found),
     }
     let is_clean = found.iter().all(|one| !one.is_error() && !args.deny_warnings);

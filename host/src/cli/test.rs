@@ -70,9 +70,9 @@ async fn test_file(
     filter: Option<&str>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let of = FileOf { brand: &brand.id, dir: &brand.dir, file };
-    let all = filter.is_none_or(|filter| file.contains(filter));
     let secrets = scratch.secrets(&brand.id);
+    let of = FileOf { brand: &brand.id, dir: &brand.dir, file, secrets: &secrets };
+    let all = filter.is_none_or(|filter| file.contains(filter));
     let say = |text: &str| say(&secrets.mask(text));
     let wanted = |name: &str| all || filter.is_some_and(|filter| name.contains(filter));
     let loaded = match TestFile::load(scratch, Arc::clone(brand), file).await {

@@ -211,6 +211,7 @@ impl App {
             site_dir: &site_dir,
             secrets_dir: places.secrets.as_ref(),
             progress: &progress,
+            service: service.as_ref(),
         };
         let (live, report) = loading::load(&context, config).await.map_err(StartError::Load)?;
         pages.evict(&loading::cache_keys(&live.site));
@@ -355,6 +356,7 @@ impl App {
             site_dir: &self.site_dir,
             secrets_dir: self.places.secrets.as_ref(),
             progress: &self.progress,
+            service: self.service.as_ref(),
         }
     }
 

@@ -23,6 +23,7 @@ use sluice_site::load::{Loader, PageProblem, index_key};
 use sluice_site::{Brand, Found, Site, SiteError, brand_dir, brand_ids};
 use sluice_store::Store;
 
+use crate::app::service::Service;
 use crate::faults::{BrandFault, Clash, settle_hosts};
 use crate::request::ReadRules;
 
@@ -202,6 +203,7 @@ pub(crate) struct LoadContext<'a> {
     pub site_dir: &'a Path,
     pub secrets_dir: Option<&'a OperatorDir>,
     pub progress: &'a Progress,
+    pub service: &'a dyn Service,
 }
 
 /// Loads everything at start.
@@ -335,6 +337,7 @@ pub(crate) async fn load_brand(
         limits: &limits,
         operator: &config.brands,
         progress: context.progress,
+        reword: &|failure, dir| context.service.reword(failure, dir),
     };
     let known = known.filter(|known| known.outage.is_none());
     match load_new(context, &loader, id, known).await {

@@ -5,9 +5,11 @@
 //! ends reaches its own limits and fails.
 
 mod calls;
+mod collected;
 mod compile;
 pub mod outcome;
 pub mod report;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,8 +22,8 @@ use sluice_limits::Limits;
 use sluice_page::failures::ScriptFiles;
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::{RunContext, RunReport, Script};
-use sluice_site::files::{self, FileError};
-use sluice_site::{Brand, BrandFolder, TEST_SUFFIX};
+use sluice_site::files::FileError;
+use sluice_site::{Brand, BrandFolder};
 
 use crate::scratch::{Fixed, Scratch};
 use calls::{Calls, Declared, Mode};
@@ -40,15 +42,7 @@ const TEST_WALL_MS: u64 = 60_000;
 /// # Errors
 /// A folder cannot be read.
 pub fn files(brand_dir: &FolderPath) -> Result<Vec<String>, FileError> {
-    let brand = brand_dir
-        .open()
-        .map_err(|error| FileError { file: brand_dir.path().display().to_string(), fault: error.into() })?;
-    let mut found = Vec::new();
-    for folder in ["modules", "pages"] {
-        let files = files::list(&brand, folder, &[TEST_SUFFIX])?;
-        found.extend(files.into_iter().map(|file| format!("{folder}/{file}")));
-    }
-    Ok(found)
+    BrandFolder::new(brand_dir)?.test_files()
 }
 
 /// A compiled test file and the tests that it declared.

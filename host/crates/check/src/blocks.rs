@@ -10,6 +10,7 @@ use sluice_text::suggest;
 
 use super::MISTAKES_MAX;
 use super::context::Brand;
+use super::forms::is_within;
 
 /// Directives of other template languages, and what they are called here.
 const ELSEWHERE: [(&str, &str); 9] = [
@@ -25,10 +26,38 @@ const ELSEWHERE: [(&str, &str); 9] = [
 ];
 /// At-rules of style sheets, which look like misspelled directives.
 const OF_STYLES: [&str; 6] = ["container", "import", "layer", "media", "page", "supports"];
+/// Tags of other template languages, `{% if … %}`, and what to write instead.
+const TAGS: [(&str, &str); 22] = [
+    ("assign", "`@set(name = value)`"),
+    ("block", "`@block(\"name\") … @endblock`"),
+    ("comment", "`{{-- … --}}`"),
+    ("elif", "`@elseif(…)`"),
+    ("else", "`@else`"),
+    ("elseif", "`@elseif(…)`"),
+    ("elsif", "`@elseif(…)`"),
+    ("endblock", "`@endblock`"),
+    ("endcomment", "`--}}`"),
+    ("endfor", "`@endforeach`"),
+    ("endif", "`@endif`"),
+    ("endraw", "nothing: `@{{` prints `{{`"),
+    ("endset", "`@set(name = value)`"),
+    ("endunless", "`@endif`"),
+    ("extends", "`@extends(\"layout\")`"),
+    ("for", "`@foreach(item in list) … @endforeach`"),
+    ("if", "`@if(…) … @endif`"),
+    ("include", "`@component(\"name\", { … })`"),
+    ("raw", "nothing: `@{{` prints `{{`"),
+    ("render", "`@component(\"name\", { … })`"),
+    ("set", "`@set(name = value)`"),
+    ("unless", "`@if(!…) … @endif`"),
+];
+/// How many `{%` of a file are looked at.
+const TAGS_MAX: usize = 500;
 /// How many layouts within layouts are followed.
 const DEPTH_MAX: usize = 32;
 
-/// Finds misspelled directives: `@yeild("content")`.
+/// Finds misspelled directives, `@yeild("content")`, and tags of other template languages,
+/// `{% if … %}`.
 pub(crate) fn unknown_directives(source: &Source) -> Vec<Diagnostic> {
     let text = source.text.as_str();
     let comments = template::comments(text, &[]);
@@ -37,7 +66,25 @@ pub(crate) fn unknown_directives(source: &Source) -> Vec<Diagnostic> {
         before.checked_sub(1).and_then(|last| comments.get(last)).is_none_or(|comment| comment.end <= *at)
     };
     let signs = text.match_indices('@').map(|(at, _)| at).filter(is_shown);
-    signs.filter_map(|at| unknown_directive(source, text, at)).take(MISTAKES_MAX).collect()
+    let directives = signs.filter_map(|at| unknown_directive(source, text, at)).take(MISTAKES_MAX);
+    let tags = text.match_indices("{%").take(TAGS_MAX).map(|(at, _)| at).filter(is_shown);
+    directives.chain(tags.filter_map(|at| foreign_tag(source, text, at)).take(MISTAKES_MAX)).collect()
+}
+
+fn foreign_tag(source: &Source, text: &str, at: usize) -> Option<Diagnostic> {
+    let inside = text.get(at + 2..)?.trim_start_matches(['-', '~', '+', ' ', '\t']);
+    let end = inside.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(inside.len());
+    let (word, rest) = inside.split_at(end);
+    let (word, instead) = TAGS.iter().find(|(name, _)| *name == word)?;
+    let close = rest.find("%}").filter(|close| rest.get(..*close).is_some_and(|tag| !tag.contains('\n')))?;
+    // Scripts of the browser may have templates of their own.
+    if is_within(text, at, "<script", "</script") || is_within(text, at, "<style", "</style") {
+        return None;
+    }
+    let length = text.len() - at - (rest.len() - close - 2);
+    let message = format!("templates have no tag `{{% {word} %}}`, so it is printed as text");
+    let found = Diagnostic::at(Rule::UnknownDirective, source, at..at + length, message);
+    Some(found.help(format!("write {instead}")))
 }
 
 fn unknown_directive(source: &Source, text: &str, at: usize) -> Option<Diagnostic> {
@@ -120,6 +167,17 @@ mod tests {
         assert!(found("@for(x in var.l) a @endfor")[0].contains("@foreach"));
         assert_eq!(found("@for(x in var.l) a @endfor").len(), 2);
         assert!(found("@endfi")[0].contains("@endif"));
+    }
+
+    #[test]
+    fn finds_tags_of_other_template_languages() {
+        assert_eq!(
+            found("<p>{% if var.a %}x{%- endif -%}"),
+            ["1:4 write `@if(…) … @endif`", "1:19 write `@endif`"]
+        );
+        for text in ["{% custom %}", "width: {%", "<script>let t = '{% if a %}';</script>", "{% if a"] {
+            assert_eq!(found(text), [""; 0], "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sluice_text::source::{Position, Source};
 
 use super::context::Brand;
 use super::scripts::Scripts;
-use super::{pages, paths, settings, settings_file};
+use super::{pages, paths, settings, settings_file, unreadable};
 
 /// The result of checking a brand.
 pub(crate) struct CheckedBrand {
@@ -62,10 +62,14 @@ pub(crate) async fn check(
     if !is_wanted {
         return Ok(CheckedBrand { config, found: Vec::new() });
     }
-    let folder = match BrandFolder::new(dir) {
-        Ok(folder) => folder,
+    let folder = match BrandFolder::with_any_paths(dir) {
+        Ok((folder, without_path)) => {
+            found.extend(without_path.iter().map(unreadable));
+            folder
+        }
         Err(error) => {
-            found.push(Diagnostic::of_file(Rule::File, "pages", error.to_string()));
+            let why = unreadable(&error);
+            found.push(Diagnostic { file: "pages".to_owned(), message: error.to_string(), ..why });
             return Ok(CheckedBrand { config, found });
         }
     };
@@ -89,6 +93,7 @@ fn of_public(problem: &PublicError) -> Diagnostic {
             let found = Diagnostic::of_file(Rule::MisplacedScript, &problem.file, message);
             Diagnostic { line, column, ..found }.help("move the file to pages/, or the script to a page")
         }
-        _ => Diagnostic::of_file(Rule::File, &problem.file, message),
+        _ => Diagnostic::of_file(Rule::File, &problem.file, message)
+            .help("replace it by a regular file with a plain name, or remove it"),
     }
 }

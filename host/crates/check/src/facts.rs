@@ -97,6 +97,14 @@ impl CrmUse {
     }
 }
 
+/// A mistake if an imported function is `async`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Imported {
+    /// The name that the script gives to the function.
+    pub(crate) local: String,
+    pub(crate) finding: Finding,
+}
+
 /// Everything that is known about a script.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
@@ -115,6 +123,12 @@ pub(crate) struct Facts {
     pub(crate) crm: Vec<CrmUse>,
     /// The calls that run for every request method.
     pub(crate) steps: Vec<Step>,
+    /// The `async` functions at the top level.
+    pub(crate) async_functions: Vec<String>,
+    /// Calls to the host that get what an imported function returns.
+    pub(crate) imported: Vec<Imported>,
+    /// Whether the script reads the body of a request.
+    pub(crate) reads_body: bool,
 }
 
 /// The code of the module that a specifier names: `app` for `app`, `app.js`, `./app` and

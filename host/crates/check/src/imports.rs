@@ -12,6 +12,8 @@ use sluice_page::diagnostic::Rule;
 
 use super::facts::{Exports, Facts, Finding, Import, module_code};
 
+/// The library of tests, which test files may import.
+const TEST_LIBRARY: &str = "sluice:testing";
 /// How many names a message lists at most.
 const NAMES_SHOWN: usize = 10;
 
@@ -96,12 +98,25 @@ pub(crate) fn findings(
         }
         match scripts.get(code) {
             Some(module) => found.extend(unknown_export(import, code, module, scripts)),
-            None if codes.iter().any(|known| known == code) => {}
+            None if code == TEST_LIBRARY || codes.iter().any(|known| known == code) => {}
             None if is_new => found.push(unknown_module(import, code, codes)),
             None => {}
         }
     }
     found
+}
+
+/// Finds calls to the host that get the Promise of an imported `async` function.
+pub(crate) fn promises(facts: &Facts, scripts: &ByCode<'_>) -> Vec<Finding> {
+    let is_async = |local: &str| {
+        let import = facts.imports.iter().find(|import| import.local == local)?;
+        let module = scripts.get(module_code(&import.specifier))?;
+        let (exported, _) = import.name.as_ref()?;
+        let (_, own) = module.exports.names.iter().find(|(name, _)| name == exported)?;
+        Some(module.async_functions.contains(own))
+    };
+    let found = facts.imported.iter().filter(|one| is_async(&one.local).unwrap_or(false));
+    found.map(|one| one.finding.clone()).collect()
 }
 
 fn unknown_module(import: &Import, code: &str, codes: &[String]) -> Finding {

@@ -8,6 +8,7 @@
 //! browser    finds scripts for the browser that call the host
 //! pages      checks templates, their variables, and how pages are protected
 //! blocks     finds misspelled directives and blocks that no layout prints
+//! forms      finds forms whose fields never reach the script
 //! paths      checks the paths and limits in brand.toml
 //! ```
 
@@ -19,6 +20,7 @@ mod browser;
 mod context;
 mod crm;
 mod facts;
+mod forms;
 mod guards;
 mod imports;
 mod nesting;
@@ -33,13 +35,17 @@ use std::path::{Path, PathBuf};
 
 use sluice_kit::folder::FolderPath;
 use sluice_page::diagnostic::{Diagnostic, Rule};
-use sluice_page::modules;
+use sluice_page::{PageSource, modules};
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use sluice_site::config::{self, BrandConfig, SiteConfig};
-use sluice_site::files::{self, FileError};
+use sluice_site::files::{self, FileError, FileFault};
+use sluice_site::table::RouteFault;
 use sluice_site::{brand_dir, brand_ids, user_cache};
 use sluice_text::source::Source;
+
+use facts::Finding;
+use script::Purpose;
 
 /// How many mistakes of one settings file or template are reported at most.
 const MISTAKES_MAX: usize = 20;
@@ -140,21 +146,41 @@ pub fn settings_mistakes(site_dir: &Path) -> Vec<Diagnostic> {
     found
 }
 
-/// Replaces the message of a syntax error by the one that a check gives. Only tools for
-/// authors may call this: a server keeps QuickJS's message, because oxc's parsing has no
-/// quota.
+/// Replaces the message of a syntax error by the one that a check gives. Only tools for authors may
+/// call this, because oxc's parsing has no quota.
 pub fn explained(failure: Failure, brand_dir: &FolderPath) -> Failure {
+    explained_within(failure, brand_dir, usize::MAX)
+}
+
+/// The same for scripts of at most `bytes_max` bytes.
+pub fn explained_within(failure: Failure, brand_dir: &FolderPath, bytes_max: usize) -> Failure {
     if failure.name != "SyntaxError" || failure.import.is_some() {
         return failure;
     }
-    let Ok(source) = files::read(brand_dir, &failure.file) else { return failure };
-    let Ok(file) = modules::script_file(source) else { return failure };
-    let Some(first) = script::facts(&file.script).syntax.into_iter().next() else { return failure };
-    let place = file.source.position(first.span.start);
+    let Some((first, source)) = first_complaint(brand_dir, &failure.file, bytes_max) else { return failure };
+    let place = source.position(first.span.start);
     let help = first.help.map(|help| format!("; {help}")).unwrap_or_default();
     let message = format!("{}{help}", first.message);
     // The stack would only repeat the position.
     Failure { message, line: place.line, column: place.column, stack: String::new(), ..failure }
+}
+
+/// The first syntax error of a file, which has scripts of at most `bytes_max` bytes together.
+fn first_complaint(brand_dir: &FolderPath, file: &str, bytes_max: usize) -> Option<(Finding, Source)> {
+    let source = files::read(brand_dir, file).ok()?;
+    // Each block of a page has to parse by itself.
+    let mut scripts = match file.ends_with(".html") {
+        true => PageSource::new(source.clone()).ok()?.blocks,
+        false => Vec::new(),
+    };
+    scripts.push(modules::script_file(source.clone()).ok()?);
+    let bytes = scripts.iter().map(|script| script.script.len()).fold(0, usize::saturating_add);
+    if bytes > bytes_max {
+        return None;
+    }
+    let mut complaints = scripts.iter().map(|script| script::facts(&script.script, Purpose::Page).syntax);
+    let first = complaints.find_map(|syntax| syntax.into_iter().next())?;
+    Some((first, source))
 }
 
 /// Finds domains that two brands name, and several default brands.
@@ -200,5 +226,18 @@ fn settings_file(dir: &FolderPath, file: &str) -> (Source, Vec<Diagnostic>) {
 
 /// A file that cannot be read.
 fn unreadable(error: &FileError) -> Diagnostic {
-    Diagnostic::of_file(Rule::File, &error.file, error.fault.to_string())
+    let help = match &error.fault {
+        FileFault::NotText => "save it as UTF-8 text, or move it to public/",
+        FileFault::Nul => "remove the character; the file may be damaged",
+        FileFault::Special => "replace it by a file",
+        FileFault::Name => "rename it",
+        FileFault::TooDeep | FileFault::TooMany => "move files to fewer folders, or remove some",
+        FileFault::TooMuch(_) => "make files smaller, or move them to public/",
+        FileFault::Route(RouteFault::SamePath(_)) => "rename or delete one of the two files",
+        FileFault::Route(_) => {
+            "rename the file: a wildcard is a whole part of a path, as in orders/{id}.html"
+        }
+        FileFault::Unopened(_) => "replace it by a regular file that Sluice may read, of at most 16 MB",
+    };
+    Diagnostic::of_file(Rule::File, &error.file, error.fault.to_string()).help(help)
 }

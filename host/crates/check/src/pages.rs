@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use sluice_crm::CrmSchema;
 use sluice_page::diagnostic::{Diagnostic, Rule};
+use sluice_page::globals;
 use sluice_template::{self as template, Includes, Outline, Template, TemplateError};
 use sluice_text::excerpt::excerpt;
 use sluice_text::source::Source;
@@ -11,6 +12,7 @@ use sluice_text::source::Source;
 use super::MISTAKES_MAX;
 use super::context::Brand;
 use super::facts::{Facts, module_code};
+use super::forms::Forms;
 use super::imports::ByCode;
 use super::scripts::{Scripts, diagnostic};
 use super::{blocks, browser, guards, translations};
@@ -29,8 +31,9 @@ pub(crate) fn findings(
         found.map(|finding| diagnostic(&finding, source)).collect()
     };
     let by_code = scripts.by_code();
+    let forms = Forms::of_brand(brand, scripts, is_known);
     let mut found = Vec::new();
-    let mut of_all = Known::of_brand(brand);
+    let mut of_all = Known::of_brand(brand, is_known);
     let of_layouts = SetNames::of_layouts(brand);
     let mut of_both = of_layouts.clone();
     let extended = extended_pages(scripts);
@@ -38,30 +41,33 @@ pub(crate) fn findings(
         let Some(html) = &page.html else { continue };
         let file = &page.file.source.file;
         let mistakes = template_mistakes(file, html, brand.folder);
-        let mut known = Known::of_brand(brand);
+        let mut known = Known::of_brand(brand, is_known);
         known.add(&page.facts, &by_code, &mut HashSet::new());
         of_all.join(&known);
         // Pages that extend this page may set any variables and names.
         let is_extended = extended.contains(stem_of(file));
         known.is_open |= is_extended;
         found.extend(browser::findings(&page.file.source));
+        // Every character of `html` has the position that it has in the file.
+        let source = Source { file: file.clone(), text: html.clone() };
+        let shown = template::outline(html);
+        found.extend(of_crm(&source, &shown));
+        found.extend(unknown_variables(&source, &shown, &known));
+        found.extend(unknown_properties(&source, &shown));
+        found.extend(blocks::unknown_directives(&source));
+        found.extend(blocks::unshown_blocks(&source, &shown, brand));
+        found.extend(forms.findings(&source));
+        // A template that does not compile may set any names.
+        if mistakes.is_empty() {
+            let mut own = of_layouts.with(&shown);
+            own.is_open |= is_extended;
+            own.add_bases(&shown, brand);
+            found.extend(unknown_names(&source, &shown, &known, &own));
+        }
+        of_both.join(&shown, !mistakes.is_empty());
+        // The access rules of an invalid brand.toml are not known.
         if is_known {
-            // Every character of `html` has the position that it has in the file.
-            let source = Source { file: file.clone(), text: html.clone() };
-            let shown = template::outline(html);
-            found.extend(of_crm(&source, &shown));
             found.extend(translations::unknown_keys(&source, &shown, brand));
-            found.extend(unknown_variables(&source, &shown, &known));
-            found.extend(blocks::unknown_directives(&source));
-            found.extend(blocks::unshown_blocks(&source, &shown, brand));
-            // A template that does not compile may set any names.
-            if mistakes.is_empty() {
-                let mut own = of_layouts.with(&shown);
-                own.is_open |= is_extended;
-                own.add_bases(&shown, brand);
-                found.extend(unknown_names(&source, &shown, &known, &own));
-            }
-            of_both.join(&shown, !mistakes.is_empty());
             found.extend(guards::unguarded(brand, page, html, &by_code));
         }
         found.extend(mistakes);
@@ -81,11 +87,14 @@ pub(crate) fn findings(
             }
             mistake
         }));
-        if let (true, Ok(source)) = (is_known, brand.folder.source(&file)) {
+        if let Ok(source) = brand.folder.source(&file) {
             let shown = template::outline(&source.text);
             found.extend(of_crm(&source, &shown));
-            found.extend(translations::unknown_keys(&source, &shown, brand));
+            if is_known {
+                found.extend(translations::unknown_keys(&source, &shown, brand));
+            }
             found.extend(unknown_variables(&source, &shown, &of_all));
+            found.extend(unknown_properties(&source, &shown));
             found.extend(blocks::unknown_directives(&source));
             // A component gets its other names as arguments.
             if folder == "layouts" {
@@ -152,7 +161,10 @@ fn without_output(text: &str, error: &TemplateError) -> Option<String> {
     if text.get(start..at).is_some_and(|between| between.contains("}}")) {
         return None;
     }
-    let end = at + text.get(at..)?.find("}}")? + 2;
+    // If it is not closed, the next `}}` belongs to another one.
+    let closed = text.get(at..)?.find("}}").map(|end| at + end + 2);
+    let closed = closed.filter(|end| text.get(start + 2..*end).is_some_and(|inside| !inside.contains("{{")));
+    let end = closed.unwrap_or(start + 2);
     let blank: String = text.get(start..end)?.chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
     Some(format!("{}{blank}{}", text.get(..start)?, text.get(end..)?))
 }
@@ -166,8 +178,9 @@ struct Known {
 }
 
 impl Known {
-    fn of_brand(brand: &Brand<'_>) -> Self {
-        Self { names: brand.config.variables.keys().cloned().collect(), is_open: false }
+    /// The variables of a brand. There may be others if not all of its settings are known.
+    fn of_brand(brand: &Brand<'_>, is_known: bool) -> Self {
+        Self { names: brand.config.variables.keys().cloned().collect(), is_open: !is_known }
     }
 
     /// Adds the variables that a script and its imports set.
@@ -218,6 +231,26 @@ fn unknown_variables(source: &Source, shown: &Outline, known: &Known) -> Vec<Dia
         found.push(Diagnostic::at(Rule::UnknownVariable, source, span, message).help(help));
     }
     found
+}
+
+/// Finds misspelled properties of `customer` and `request`: `{{ customer.fisrt_name }}`.
+fn unknown_properties(source: &Source, shown: &Outline) -> Vec<Diagnostic> {
+    let found = shown.properties.iter().filter_map(|used| {
+        let known = match used.of.as_str() {
+            "customer" => globals::CUSTOMER,
+            "request" => globals::members("request").unwrap_or_default(),
+            _ => return None,
+        };
+        if known.contains(&used.name.as_str()) {
+            return None;
+        }
+        let near = sluice_text::suggest::nearest(&used.name, known.iter().copied())?;
+        let message = format!("`{}` has no `{}`", used.of, used.name);
+        let found =
+            Diagnostic::at(Rule::UnknownProperty, source, used.at..used.at + used.name.len(), message);
+        Some(found.help(format!("did you mean `{near}`?")))
+    });
+    found.take(MISTAKES_MAX).collect()
 }
 
 /// Names that `@set` defines. A page sees the names of its layouts, and they see the names

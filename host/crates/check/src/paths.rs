@@ -58,7 +58,8 @@ pub(crate) fn findings(source: &Source, brand: &Brand<'_>, public: &PublicFiles)
     }
     for entry in &written.public {
         if !meets(entry.path.get_ref(), files.iter().copied()) {
-            unmatched(entry, "file of public/", None);
+            let help = "correct the path, or remove the entry: it has no effect".to_owned();
+            unmatched(entry, "file of public/", Some(help));
         }
     }
     found.extend(limits(brand));

@@ -1,10 +1,14 @@
 //! Looks into one script with oxc.
 
 mod arguments;
+mod body;
 mod calls;
 mod crm;
+mod extra;
 mod guard;
 mod names;
+mod of_tests;
+mod promises;
 mod schema;
 mod syntax;
 mod unreachable;
@@ -31,9 +35,18 @@ const FINDINGS_MAX: usize = 50;
 /// Larger scripts are only parsed by QuickJS.
 const SCRIPT_BYTES_MAX: usize = 4 << 20;
 
+/// What a script is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It runs when visitors request a page.
+    Page,
+    /// It tests pages, so it has further globals.
+    Test,
+}
+
 /// Finds out what can be known about `script`. Never fails: if oxc cannot parse the script,
 /// less is known.
-pub(crate) fn facts(script: &str) -> Facts {
+pub(crate) fn facts(script: &str, purpose: Purpose) -> Facts {
     if !can_be_parsed(script) {
         let finding = Finding {
             rule: Rule::Nesting,
@@ -44,7 +57,7 @@ pub(crate) fn facts(script: &str) -> Facts {
         return Facts { findings: vec![finding], ..Facts::default() };
     }
     // If there is no thread, or oxc panics, QuickJS still decides about the syntax.
-    on_own_stack(|| look(script)).unwrap_or_default()
+    on_own_stack(|| look(script, purpose)).unwrap_or_default()
 }
 
 fn can_be_parsed(script: &str) -> bool {
@@ -100,7 +113,7 @@ fn names_here(script: &str) -> Option<Names> {
     Some(Names { unresolved, declared: declared.collect(), has_imports })
 }
 
-fn look(script: &str) -> Facts {
+fn look(script: &str, purpose: Purpose) -> Facts {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, script, SourceType::mjs()).parse();
     let built =
@@ -124,7 +137,9 @@ fn look(script: &str) -> Facts {
     let mut script = Script {
         semantic: &built.semantic,
         text: script,
+        purpose,
         facts: Facts { syntax, is_parsed: true, imports, exports, ..Facts::default() },
+        body_reads: 0,
     };
     script.look();
     script.facts
@@ -134,21 +149,29 @@ fn look(script: &str) -> Facts {
 struct Script<'s, 'a> {
     semantic: &'s Semantic<'a>,
     text: &'s str,
+    purpose: Purpose,
     facts: Facts,
+    /// How many members of `request.body` were looked at.
+    body_reads: usize,
 }
 
 impl<'s, 'a> Script<'s, 'a> {
     fn look(&mut self) {
         self.unresolved_names();
+        self.note_async_functions();
         let semantic = self.semantic;
         for node in semantic.nodes().iter() {
             match node.kind() {
                 AstKind::CallExpression(call) => self.call(node, call),
                 AstKind::ImportExpression(import) => self.dynamic_import(import.span),
                 AstKind::StaticMemberExpression(_) | AstKind::ComputedMemberExpression(_) => {
-                    self.member(node)
+                    self.member(node);
+                    self.null_body(node);
                 }
-                AstKind::VariableDeclarator(declarator) => self.destructured(declarator),
+                AstKind::VariableDeclarator(declarator) => {
+                    self.destructured(declarator);
+                    self.null_body_taken_apart(node, declarator);
+                }
                 AstKind::IdentifierReference(name) => {
                     self.assigned(name);
                     self.passed_on(node);
@@ -324,7 +347,7 @@ mod tests {
         #[test]
         fn looks_into_any_text_without_panicking(text in ".{0,80}", parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..24)) {
             for script in [text.clone(), parts.concat(), format!("{}{text}", parts.concat())] {
-                for finding in facts(&script).findings {
+                for finding in facts(&script, Purpose::Page).findings {
                     prop_assert!(script.get(finding.span).is_some());
                 }
             }
@@ -362,7 +385,7 @@ mod tests {
             "for(;;)",
             "a``",
         ] {
-            let found = facts(&unit.repeat((1 << 20) / unit.len()));
+            let found = facts(&unit.repeat((1 << 20) / unit.len()), Purpose::Page);
             assert!(found.syntax.len() <= FINDINGS_MAX && found.findings.len() <= 2 * FINDINGS_MAX, "{unit}");
         }
     }
@@ -371,8 +394,8 @@ mod tests {
     fn ignores_names_that_the_script_declares_or_asks_for() {
         let script =
             "const session = { gett: 1 }; session.gett; function f(request) { request.bdoy = 1; } f({});";
-        assert_eq!(facts(script).findings, []);
+        assert_eq!(facts(script, Purpose::Page).findings, []);
         let asked = "if (typeof window !== \"undefined\") window.alert(1);";
-        assert_eq!(facts(asked).findings, []);
+        assert_eq!(facts(asked, Purpose::Page).findings, []);
     }
 }

@@ -11,11 +11,13 @@ use sluice_page::modules::{self, CompileError, ModuleSource as _, ScriptFile};
 use sluice_sandbox::compile::{CompileQuota, Compiled, Unit};
 use sluice_sandbox::outcome::{Failure, ImportFault};
 use sluice_sandbox::{Sandbox, SandboxError};
+use sluice_site::TEST_SUFFIX;
 use sluice_text::source::Source;
 
 use super::context::{Brand, path_of};
 use super::crm::Declared;
 use super::facts::{Facts, Finding};
+use super::script::Purpose;
 use super::{imports, script, unreadable};
 
 /// A page or a module.
@@ -28,6 +30,8 @@ pub(crate) struct Scripted {
     /// The page without its scripts. `None` for modules.
     pub(crate) html: Option<String>,
     has_script: bool,
+    /// Whether it tests pages. Nothing can import it.
+    is_test: bool,
     /// Whether the script does not parse.
     is_broken: bool,
 }
@@ -40,11 +44,15 @@ pub(crate) struct Scripts {
 }
 
 impl Scripts {
-    /// Reads and parses every page and module.
+    /// Reads and parses every page, module and test.
     pub(crate) async fn read(sandbox: &Sandbox, brand: &Brand<'_>) -> Result<Self, SandboxError> {
         let mut scripts = Self { all: Vec::new(), found: Vec::new() };
         let pages = brand.folder.pages.iter().map(|page| format!("pages/{page}"));
-        for file in pages.chain(brand.folder.module_files()).collect::<Vec<_>>() {
+        let tests = brand.folder.test_files().unwrap_or_else(|error| {
+            scripts.found.push(unreadable(&error));
+            Vec::new()
+        });
+        for file in pages.chain(brand.folder.module_files()).chain(tests).collect::<Vec<_>>() {
             match brand.folder.source(&file) {
                 Ok(source) => scripts.add(sandbox, source, brand).await?,
                 Err(error) => scripts.found.push(unreadable(&error)),
@@ -60,7 +68,8 @@ impl Scripts {
         brand: &Brand<'_>,
     ) -> Result<(), SandboxError> {
         let file = source.file.clone();
-        let is_page = file.starts_with("pages/");
+        let purpose = if file.ends_with(TEST_SUFFIX) { Purpose::Test } else { Purpose::Page };
+        let is_page = file.starts_with("pages/") && purpose == Purpose::Page;
         let code = code_of(&file);
         let limits = brand.limits(&if is_page { path_of(&file) } else { String::new() });
         let (script, blocks, html) = if file.ends_with(".html") {
@@ -73,7 +82,8 @@ impl Scripts {
                 Ok(parts) => {
                     let misplaced = parts.misplaced.as_ref();
                     self.found.extend(misplaced.map(|failure| {
-                        Diagnostic::of_failure(Rule::MisplacedScript, failure, Some(&source))
+                        let found = Diagnostic::of_failure(Rule::MisplacedScript, failure, Some(&source));
+                        found.help("move it out of the element or the comment that is around it")
                     }));
                     (parts.script, parts.blocks, is_page.then_some(parts.html))
                 }
@@ -85,7 +95,7 @@ impl Scripts {
         let has_script = script.is_some();
         let script =
             script.unwrap_or_else(|| ScriptFile { source: Arc::new(source), script: String::new().into() });
-        let facts = script::facts(&script.script);
+        let facts = script::facts(&script.script, purpose);
         let before = self.found.len();
         let mut quota = CompileQuota::new(&limits, brand.id);
         for block in &blocks {
@@ -95,7 +105,8 @@ impl Scripts {
             self.parse(sandbox, &script, Some(&facts), &mut quota).await?;
         }
         let is_broken = self.found.len() > before;
-        self.all.push(Scripted { code, file: script, facts, html, has_script, is_broken });
+        let is_test = purpose == Purpose::Test;
+        self.all.push(Scripted { code, file: script, facts, html, has_script, is_test, is_broken });
         Ok(())
     }
 
@@ -111,7 +122,7 @@ impl Scripts {
         let unit =
             Unit { code: String::new(), file: file.source.file.clone(), source: file.script.to_string() };
         let Compiled::Failed(failure) = sandbox.compile(&[unit], quota).await? else { return Ok(()) };
-        let own = facts.is_none().then(|| script::facts(&file.script));
+        let own = facts.is_none().then(|| script::facts(&file.script, Purpose::Page));
         let syntax = facts.or(own.as_ref()).map(|facts| facts.syntax.as_slice()).unwrap_or_default();
         if failure.name != "SyntaxError" {
             let failure = Failure { file: file.source.file.clone(), ..failure };
@@ -148,10 +159,13 @@ impl Scripts {
             let limits = brand.limits(&path_of(&script.file.source.file));
             let mut own = script.facts.findings.clone();
             own.extend(imports::findings(&script.facts, &by_code, &codes, &limits));
+            own.extend(imports::promises(&script.facts, &by_code));
             own.extend(declared.iter().flat_map(|declared| declared.findings(&script.facts.crm)));
             found.extend(own.iter().map(|finding| diagnostic(finding, &script.file.source)));
         }
-        for script in self.all.iter().filter(|script| script.has_script && !script.is_broken) {
+        // Tests are linked with their library when they run.
+        let linked = |script: &&Scripted| script.has_script && !script.is_broken && !script.is_test;
+        for script in self.all.iter().filter(linked) {
             let limits = brand.limits(&path_of(&script.file.source.file));
             let mut quota = CompileQuota::new(&limits, brand.id);
             let linked =
@@ -198,7 +212,8 @@ impl Scripts {
     /// The scripts by their module codes. If a page and a module have the same code, the
     /// module is used.
     pub(crate) fn by_code(&self) -> BTreeMap<String, &Facts> {
-        let (modules, pages): (Vec<_>, Vec<_>) = self.all.iter().partition(|script| script.html.is_none());
+        let all = self.all.iter().filter(|script| !script.is_test);
+        let (modules, pages): (Vec<_>, Vec<_>) = all.partition(|script| script.html.is_none());
         let in_order = pages.into_iter().chain(modules);
         in_order.map(|script| (script.code.clone(), &script.facts)).collect()
     }

@@ -1,5 +1,7 @@
 //! Settings files: finds every mistake, with its position.
 
+use std::ops::RangeInclusive;
+
 use serde::de::DeserializeOwned;
 
 use sluice_crm::{CrmSchema, SchemaMistake};
@@ -11,14 +13,18 @@ use super::MISTAKES_MAX;
 
 struct Mistake {
     place: Position,
+    /// Whether only a key is missing. It may be one in which a mistake was found.
+    is_missing_key: bool,
+    /// The last line that the mistake concerns.
+    last_line: u32,
     message: String,
     help: Option<String>,
     /// Whether the file may be valid without this key.
-    is_unknown_key: bool,
+    can_go_on: bool,
 }
 
-/// Reads a settings file and reports its mistakes. Unknown keys are ignored: if there are
-/// no other mistakes, the settings are usable.
+/// Reads a settings file and reports its mistakes. Keys that are unknown or have an invalid value
+/// are ignored: if the file is valid TOML, its other settings are usable.
 pub(crate) fn read<T: DeserializeOwned>(source: &Source) -> (Option<T>, Vec<Diagnostic>) {
     collect(Rule::Settings, source, |source| {
         toml::from_str(&source.text).map_err(|error| of_toml(source, &error))
@@ -32,15 +38,17 @@ pub(crate) fn read_crm(source: &Source) -> (Option<CrmSchema>, Vec<Diagnostic>) 
             let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
             Mistake {
                 place: Position { line: number(error.line), column: number(error.column) },
+                is_missing_key: false,
+                last_line: number(error.line),
+                help: error.mistake.help().or_else(|| Some(remedy_of_crm(&error.mistake.to_string()))),
                 message: error.mistake.to_string(),
-                help: error.mistake.help(),
-                is_unknown_key: matches!(error.mistake, SchemaMistake::UnknownKey { .. }),
+                can_go_on: matches!(error.mistake, SchemaMistake::UnknownKey { .. }),
             }
         })
     })
 }
 
-/// Parses a file again and again, each time without the unknown keys that were found.
+/// Parses a file again and again, each time without the keys in which a mistake was found.
 fn collect<T>(
     rule: Rule,
     source: &Source,
@@ -48,34 +56,38 @@ fn collect<T>(
 ) -> (Option<T>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let mut rest = source.clone();
-    while found.len() < MISTAKES_MAX {
+    for _ in 0..MISTAKES_MAX {
         let mistake = match parse(&rest) {
             Ok(parsed) => return (Some(parsed), found),
             Err(mistake) => mistake,
         };
-        let is_unknown_key = mistake.is_unknown_key;
-        let line = mistake.place.line as usize;
-        found.push(
-            Diagnostic::at_position(rule, source, mistake.place, mistake.message).maybe_help(mistake.help),
-        );
-        if !is_unknown_key {
+        let can_go_on = mistake.can_go_on;
+        let lines = mistake.place.line as usize..=mistake.last_line as usize;
+        if found.is_empty() || !mistake.is_missing_key {
+            found.push(
+                Diagnostic::at_position(rule, source, mistake.place, mistake.message)
+                    .maybe_help(mistake.help),
+            );
+        }
+        if !can_go_on {
             break;
         }
-        rest.text = without(&rest.text, line);
-        if rest.text.parse::<toml::Table>().is_err() {
+        let before = rest.text.len();
+        rest.text = without(&rest.text, &lines);
+        if rest.text.len() == before || rest.text.parse::<toml::Table>().is_err() {
             break;
         }
     }
     (None, found)
 }
 
-/// Blanks a line of `text`. If the line is the head of a section, blanks the whole section.
-fn without(text: &str, line: usize) -> String {
+/// Blanks lines of `text`. If one of them is the head of a section, blanks the whole section.
+fn without(text: &str, lines: &RangeInclusive<usize>) -> String {
     let mut in_section = false;
     let mut out = String::with_capacity(text.len());
     for (index, content) in text.split_inclusive('\n').enumerate() {
         let is_head = content.trim_start().starts_with('[');
-        let is_meant = index + 1 == line;
+        let is_meant = lines.contains(&(index + 1));
         in_section = (in_section && !is_head) || (is_meant && is_head);
         if is_meant || in_section {
             out.push('\n');
@@ -87,27 +99,57 @@ fn without(text: &str, line: usize) -> String {
 }
 
 fn of_toml(source: &Source, error: &toml::de::Error) -> Mistake {
-    let place = source.position(error.span().map_or(0, |span| span.start));
+    let span = error.span().unwrap_or(0..0);
+    let place = source.position(span.start);
+    let last_line = source.position(span.end.saturating_sub(1).max(span.start)).line;
+    // Without a line that is no TOML, the lines after it may mean something else.
+    let can_go_on = source.text.parse::<toml::Table>().is_ok();
     let text = error.message().trim().replace('\n', "; ");
-    let (message, help, is_unknown_key) = match Complaint::of_serde(&text) {
+    let is_missing_key = text.starts_with("missing field");
+    let (message, help) = match Complaint::of_serde(&text) {
         Complaint::UnknownField { name, known } => {
             let help = did_you_mean(name, &known)
                 .unwrap_or_else(|| format!("the settings here are {}", known.join(", ")));
-            (format!("there is no setting `{name}`"), Some(help), true)
+            (format!("there is no setting `{name}`"), Some(help))
         }
         Complaint::UnknownVariant { name, known } => {
             let help = did_you_mean(name, &known).unwrap_or_else(|| match known.as_slice() {
                 [only] => format!("the only allowed value is {only}"),
                 several => format!("the allowed values are {}", several.join(", ")),
             });
-            (format!("`{name}` is not an allowed value"), Some(help), false)
+            (format!("`{name}` is not an allowed value"), Some(help))
         }
         Complaint::MissingField { name } => {
-            (format!("the setting `{name}` is missing"), Some(format!("add `{name} = …`")), false)
+            (format!("the setting `{name}` is missing"), Some(format!("add `{name} = …`")))
         }
-        Complaint::Other => (text.clone(), None, false),
+        Complaint::Other => (text.clone(), Some(remedy(&text).to_owned())),
     };
-    Mistake { place, message, help, is_unknown_key }
+    Mistake { place, is_missing_key, last_line, message, help, can_go_on }
+}
+
+/// What to do about a mistake in `crm.toml`.
+fn remedy_of_crm(text: &str) -> String {
+    match Complaint::of_serde(text) {
+        Complaint::MissingField { name } => format!("add `{name} = …`"),
+        _ if text.contains("does not match") => "use small letters, digits, `_` and `-`".to_owned(),
+        _ => "docs/crm.md describes the settings of crm.toml".to_owned(),
+    }
+}
+
+/// What to do about a complaint of the TOML parser or of a setting's type.
+fn remedy(text: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 8] = [
+        ("invalid basic string", "put the value into quotes that end on the same line: `key = \"value\"`"),
+        ("string values must be quoted", "put the value into quotes: `key = \"value\"`"),
+        ("duplicate key", "remove one of the two lines"),
+        ("expected a boolean", "write `true` or `false`, without quotes"),
+        ("expected a sequence", "put the values into brackets: `[\"one\", \"two\"]`"),
+        ("expected a string", "put the value into quotes: `key = \"value\"`"),
+        ("expected", "write a value of this kind; docs/configuration.md describes each setting"),
+        ("key with no value", "write a value: `key = \"value\"`"),
+    ];
+    let known = REMEDIES.iter().find(|(part, _)| text.contains(part));
+    known.map_or("correct the value; docs/configuration.md describes each setting", |(_, remedy)| remedy)
 }
 
 fn did_you_mean(name: &str, known: &[&str]) -> Option<String> {

@@ -28,8 +28,10 @@ use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_http::compress;
 use sluice_http::path::CanonicalPath;
+use sluice_kit::folder::FolderPath;
 use sluice_kit::{BoxFuture, database_time};
 use sluice_sandbox::RunReport;
+use sluice_sandbox::outcome::Failure;
 use sluice_session::Session;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
@@ -41,6 +43,10 @@ use page_journey::Journey;
 use run::{admit_run, run_script};
 use static_file::CompressedFiles;
 use visitor::{Changes, commit_run, load_session, take_url_token};
+
+/// Syntax errors in larger scripts are logged in the words of QuickJS. The other parser has no quota,
+/// and takes a few milliseconds and megabytes for a script of this size.
+const EXPLAINED_BYTES_MAX: usize = 256 << 10;
 
 /// Answers requests with the pages and files of the site.
 #[derive(Default)]
@@ -57,6 +63,10 @@ impl Service for JourneyService {
     ) -> BoxFuture<'a, Reply> {
         let serving = serve(app, &self.compressed_files, request, observation);
         Box::pin(database_time::limited(app.database_wait, serving))
+    }
+
+    fn reword(&self, failure: Failure, brand_dir: &FolderPath) -> Failure {
+        sluice_check::explained_within(failure, brand_dir, EXPLAINED_BYTES_MAX)
     }
 }
 

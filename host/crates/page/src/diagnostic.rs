@@ -99,11 +99,12 @@ impl Diagnostic {
 
     /// The reason why a template does not compile.
     pub fn of_template(error: &TemplateError) -> Self {
+        let near = error.suggestion.as_ref().map(|name| format!("did you mean \"{name}\"?"));
         Self {
             line: u32::try_from(error.line).unwrap_or(u32::MAX),
             column: u32::try_from(error.column).unwrap_or(u32::MAX),
             excerpt: Some(error.excerpt()),
-            help: error.suggestion.as_ref().map(|name| format!("did you mean \"{name}\"?")),
+            help: near.or_else(|| error.help.as_deref().map(str::to_owned)),
             ..Self::of_file(Rule::Template, &error.file, &error.message)
         }
     }

@@ -295,30 +295,74 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("__dirname", NO_FILES),
     ("__filename", NO_FILES),
     ("alert", BROWSER),
+    ("body", "read `request.body`"),
     ("clearInterval", NO_TIMERS),
     ("clearTimeout", NO_TIMERS),
+    ("cookies", COOKIES),
+    ("crm", "CRM calls are functions: `getCrmField({ slug, fieldKey })`"),
     ("document", BROWSER),
+    ("env", NO_ENVIRONMENT),
     ("exports", "write `export` in front of what others may import"),
     ("fetch", NO_NETWORK),
     ("fs", NO_FILES),
+    ("headers", "read `request.headers`, write with `setHeader(name, value)`"),
     ("history", BROWSER),
     ("localStorage", "keep values of a visitor with `session.set(key, value)`"),
     ("location", "read `request.path`, send visitors elsewhere with `redirect(url)`"),
     ("module", "write `export` in front of what others may import"),
     ("navigator", "read `request.headers[\"user-agent\"]`, `request.is_mobile` or `request.is_tablet`"),
-    ("process", "there is no environment to read; secrets come from `secrets.get(name)`"),
+    ("params", "read `request.query` or `request.route_params`"),
+    ("process", NO_ENVIRONMENT),
+    ("query", "read `request.query`"),
+    ("req", "it is called `request`"),
     ("require", "write `import { name } from \"module\"` at the top of the script"),
+    ("res", "it is called `response`"),
     ("sessionStorage", "keep values of a visitor with `session.set(key, value)`"),
     ("setImmediate", NO_TIMERS),
     ("setInterval", NO_TIMERS),
     ("setTimeout", NO_TIMERS),
     ("window", BROWSER),
 ];
+const COOKIES: &str = "read `request.cookies[\"name\"]`, write with `cookie.set(name, value)`";
+const NO_ENVIRONMENT: &str = "there is no environment to read; secrets come from `secrets.get(name)`";
 const NO_NETWORK: &str =
     "scripts cannot reach the network; let the browser fetch in a script without `scope`";
 const NO_TIMERS: &str = "there are no timers, because a run ends with the request; do the work at once";
 const NO_FILES: &str = "scripts cannot reach files; keep data with `session` or the CRM calls";
 const BROWSER: &str = "it exists in browsers only; put this code into a script without `scope`, or pass values to the page with `setVariable`";
+
+/// Members that objects of other servers have, and what to use instead.
+const MEMBERS_ELSEWHERE: &[(&str, &[&str], &str)] = &[
+    ("cookie", &["get", "getAll", "has", "parse"], "read `request.cookies[\"name\"]`"),
+    ("request", &["cookie", "getCookie"], "read `request.cookies[\"name\"]`"),
+    ("request", &["form", "formData", "json", "text"], "read `request.body`, which is the parsed body"),
+    ("request", &["get", "header"], "read `request.headers[\"user-agent\"]`"),
+    ("request", &["param", "params"], "read `request.route_params`, or `request.query` for what follows `?`"),
+    ("request", &["searchParams"], "read `request.query`"),
+    ("request", &["session"], "use the global `session`"),
+    ("request", &["url"], "read `request.path` and `request.query`"),
+    ("request", &["user"], "use the global `customer`"),
+    ("response", &["cookie", "cookies", "setCookie"], "use `cookie.set(name, value)`"),
+    ("response", &["end", "html", "write"], "use `response.send(html)`"),
+    ("response", &["header", "headers", "set", "setHeader"], "use `setHeader(name, value)`"),
+    ("response", &["redirect"], "use `redirect(url)`"),
+    (
+        "response",
+        &["render"],
+        "set variables with `setVariable(name, value)`; the page is rendered after the script",
+    ),
+    ("response", &["sendStatus", "statusCode"], "use `response.status(code)`"),
+    ("session", &["clear", "destroy", "logout"], "log out with `session.clearCustomer()`"),
+    ("session", &["customer", "user"], "use the global `customer`"),
+    ("session", &["getCustomer"], "call `getCustomer()`"),
+    ("session", &["login"], "call `session.setCustomer(fields)`"),
+];
+
+/// The properties of `customer`, and those that earlier versions of the product stored in it.
+pub const CUSTOMER: &[&str] =
+    &["currency", "email", "first_name", "id", "last_name", "name", "order_ids", "total"];
+/// The properties of what `getUser()` returns.
+pub const USER: &[&str] = &["email", "name"];
 
 /// Every global.
 pub fn all() -> impl Iterator<Item = &'static str> {
@@ -354,4 +398,15 @@ pub fn has_member(path: &str, member: &str) -> bool {
 /// What to use instead of a global that only other platforms have.
 pub fn elsewhere(name: &str) -> Option<&'static str> {
     ELSEWHERE.iter().find(|(known, _)| *known == name).map(|(_, help)| *help)
+}
+
+/// What to use instead of a member that only objects of other servers have.
+pub fn member_elsewhere(path: &str, member: &str) -> Option<&'static str> {
+    let own = MEMBERS_ELSEWHERE.iter().find(|(of, names, _)| *of == path && names.contains(&member));
+    own.map(|(_, _, help)| *help)
+}
+
+/// Whether every object inherits a member of this name.
+pub fn is_inherited(member: &str) -> bool {
+    OF_EVERY_OBJECT.contains(&member)
 }

@@ -11,6 +11,7 @@ pub mod failures;
 pub mod globals;
 pub mod modules;
 mod places;
+pub mod reports;
 mod script_file;
 pub mod store;
 mod wording;
@@ -289,6 +290,13 @@ impl PageContent {
             script.into_iter().chain(self.template.as_ref().err().cloned()).collect();
         problems.dedup();
         problems
+    }
+
+    /// Words the reason why the script does not compile in another way.
+    pub fn reword(&mut self, reword: impl FnOnce(Failure) -> Failure) {
+        if let PageScript::Broken(failure) = &mut self.script {
+            *failure = reword(failure.clone());
+        }
     }
 }
 

@@ -13,12 +13,49 @@ use crate::globals;
 /// so it must be bounded.
 const NAMES_BYTES: usize = 64 << 10;
 
+/// The class of an exception that QuickJS throws, a part of its message, and what to do about it.
+const REMEDIES: [(&str, &str, &str); 10] = [
+    ("TypeError", "cannot read property", "check the value first, or read it with `?.`"),
+    ("TypeError", "cannot set property", "make sure that the object exists before this line"),
+    (
+        "TypeError",
+        "Cannot convert undefined or null to object",
+        "the value is missing: give it a default, such as `value ?? {}`",
+    ),
+    (
+        "TypeError",
+        "value is not iterable",
+        "only lists, texts, maps and sets can be iterated: use `Object.entries(value)` for an object, or \
+         `value ?? []` if it may be missing",
+    ),
+    ("TypeError", " is read-only", "declare it with `let` if it should change, or use another name"),
+    ("TypeError", "` is not a function", "check its name, and what it was set to"),
+    ("TypeError", "is not a function", "check both, and what they were set to"),
+    ("ReferenceError", " is not defined", "declare it, or import it from a module"),
+    (
+        "InternalError",
+        "out of memory",
+        "keep less data at once, or ask the operator for a higher heap_bytes_max",
+    ),
+    (
+        "RangeError",
+        "Maximum call stack size exceeded",
+        "end the recursion, or use a loop for data that is nested deeply",
+    ),
+];
+
 /// A better message for an exception, if there is one. Its line and column must be right.
 pub(super) fn thrown(failure: &Failure, file: &ScriptFile) -> Option<String> {
-    match (failure.name.as_str(), failure.message.as_str()) {
+    let worded = match (failure.name.as_str(), failure.message.as_str()) {
         ("ReferenceError", message) => undefined(message, &file.script),
         ("TypeError", "not a function") => not_a_function(failure, file),
         _ => None,
+    };
+    let message = worded.as_deref().unwrap_or(&failure.message);
+    let is_known = |(name, part, _): &&(&str, &str, &str)| failure.name == *name && message.contains(part);
+    match REMEDIES.iter().find(is_known) {
+        Some((_, _, remedy)) if !message.contains("; ") => Some(format!("{message}; {remedy}")),
+        _ => worded,
     }
 }
 
@@ -138,9 +175,19 @@ mod tests {
             ("", 4, None),
         ];
         for (text, column, expected) in cases {
-            assert_eq!(told("TypeError", "not a function", text, column).as_deref(), expected, "{text}");
+            let told = told("TypeError", "not a function", text, column);
+            let told = told.as_deref().map(|told| told.split("; check").next().unwrap());
+            assert_eq!(told, expected, "{text}");
         }
         assert_eq!(told("Error", "not a function", "q()", 1), None, "the author's own message stays");
+    }
+
+    #[test]
+    fn says_what_to_do_about_exceptions_of_the_engine() {
+        let null = told("TypeError", "cannot read property 'name' of null", "a.name", 3).unwrap();
+        assert_eq!(null, "cannot read property 'name' of null; check the value first, or read it with `?.`");
+        assert_eq!(told("Error", "cannot read property 'name' of null", "a.name", 3), None);
+        assert_eq!(told("TypeError", "no property", "a.name", 3), None);
     }
 
     #[test]
@@ -154,7 +201,10 @@ mod tests {
             undefined("dates", "const date = 1").unwrap(),
             "dates is not defined; did you mean `date`?"
         );
-        assert_eq!(undefined("myOwn", ""), None);
+        assert_eq!(
+            undefined("myOwn", "").unwrap(),
+            "myOwn is not defined; declare it, or import it from a module"
+        );
         assert_eq!(told("Error", "name is not defined", "", 1), None);
     }
 }

@@ -63,14 +63,40 @@ impl BrandFolder {
     /// # Errors
     /// A folder cannot be read or contains a symbolic link, or a page has no path of its own.
     pub fn new(dir: &FolderPath) -> Result<Self, FileError> {
+        let (brand, without_path) = Self::with_any_paths(dir)?;
+        without_path.into_iter().next().map_or(Ok(brand), Err)
+    }
+
+    /// Lists the files of the brand in `dir`, and what is wrong with pages that have no path of their
+    /// own.
+    ///
+    /// # Errors
+    /// A folder cannot be read or contains a symbolic link.
+    pub fn with_any_paths(dir: &FolderPath) -> Result<(Self, Vec<FileError>), FileError> {
         let folder = dir.open().map_err(|error| FileError::of_path(&dir.path(), error))?;
         let mut modules = files::list(&folder, "modules", &[".js", ".html"])?;
         modules.retain(|file| !file.ends_with(crate::TEST_SUFFIX));
         let pages = files::list(&folder, "pages", &[".html"])?;
-        table::check(&pages).map_err(|error| FileError::new(format!("pages/{}", error.file), error.fault))?;
+        let without_path = table::check(&pages).into_iter();
+        let without_path =
+            without_path.map(|error| FileError::new(format!("pages/{}", error.file), error.fault));
+        let without_path = without_path.collect();
         let layouts = files::list(&folder, "layouts", &[".html"])?;
         let components = files::list(&folder, "components", &[".html"])?;
-        Ok(Self { folder, pages, modules, layouts, components, read: Mutex::default() })
+        Ok((Self { folder, pages, modules, layouts, components, read: Mutex::default() }, without_path))
+    }
+
+    /// The files of authors' tests, relative to the brand's folder.
+    ///
+    /// # Errors
+    /// A folder cannot be read or contains a symbolic link.
+    pub fn test_files(&self) -> Result<Vec<String>, FileError> {
+        let mut found = Vec::new();
+        for folder in ["modules", "pages"] {
+            let files = files::list(&self.folder, folder, &[crate::TEST_SUFFIX])?;
+            found.extend(files.into_iter().map(|file| format!("{folder}/{file}")));
+        }
+        Ok(found)
     }
 
     /// The files of modules and HTML modules, relative to the brand's folder.

@@ -68,7 +68,12 @@ pub struct Loader<'a> {
     pub operator: &'a BTreeMap<String, OperatorBrand>,
     /// Shows how many pages have been compiled.
     pub progress: &'a Progress,
+    /// Words the reason why a script of the brand in a folder does not compile.
+    pub reword: &'a Reword<'a>,
 }
+
+/// Words the reason why a script does not compile. The second argument is the brand's folder.
+pub type Reword<'a> = dyn Fn(Failure, &FolderPath) -> Failure + Sync + 'a;
 
 /// The state of loading one brand.
 struct BrandLoad<'a> {
@@ -115,7 +120,7 @@ impl Loader<'_> {
             compiled: Vec::new(),
         };
         let mut pages = PageTable::default();
-        for (file, page) in self.pages(&mut loading, id, &config).await? {
+        for (file, page) in self.pages(&mut loading, id, dir, &config).await? {
             pages.insert(&file, Arc::new(page));
         }
         for problem in loading.folder.include_problems() {
@@ -197,6 +202,7 @@ impl Loader<'_> {
         &self,
         loading: &mut BrandLoad<'_>,
         id: &str,
+        dir: &FolderPath,
         config: &BrandConfig,
     ) -> Result<Vec<(String, Page)>, SiteError> {
         let mut pages = Vec::new();
@@ -219,7 +225,12 @@ impl Loader<'_> {
             brand: id,
             progress: self.progress,
         };
-        let compiled = compiler.compile(changed).await?;
+        let mut compiled = compiler.compile(changed).await?;
+        for page in &mut compiled {
+            if let Made::Broken(content) = &mut page.made {
+                content.reword(|failure| (self.reword)(failure, dir));
+            }
+        }
         let mut compiled =
             compiled.into_iter().map(|page| loading.take(page)).collect::<Vec<_>>().into_iter();
         let pages = pages.into_iter().filter_map(|(file, limits, content)| {

@@ -143,41 +143,51 @@ pub enum RouteFault {
     SamePath(String),
 }
 
-/// Checks that each of the files of a brand's pages has a path of its own. `files` are relative
-/// to `pages/`.
-///
-/// # Errors
-/// Two files have the same path, or a file's name is not valid.
-pub(crate) fn check(files: &[String]) -> Result<(), RouteError> {
+/// Finds the pages that have no path of their own: another page has the same path, or the file's name
+/// is not valid. `files` are relative to `pages/`. Each of them has at most one error.
+pub(crate) fn check(files: &[String]) -> Vec<RouteError> {
     let mut by_route: HashMap<String, &str> = HashMap::new();
+    let mut found = Vec::new();
     for file in files {
-        let invalid = |fault| Err(RouteError { file: file.clone(), fault });
-        let (mut route, mut names) = (String::new(), Vec::new());
-        for segment in Pattern::new(&url_path(file)).segments {
-            match segment {
-                Segment::Literal(text) if text.contains(['{', '}']) => {
-                    return invalid(RouteFault::PartialSegment(text));
+        let fault = match route(file) {
+            Ok(route) => match by_route.get(&route) {
+                Some(other) => RouteFault::SamePath((*other).to_owned()),
+                None => {
+                    by_route.insert(route, file);
+                    continue;
                 }
-                Segment::Literal(text) => route.extend(["/", &text]),
-                Segment::Capture(name) if names.contains(&name) => {
-                    return invalid(RouteFault::RepeatedName(name));
+            },
+            Err(fault) => fault,
+        };
+        found.push(RouteError { file: file.clone(), fault });
+    }
+    found
+}
+
+/// The path of a page, in which each wildcard is `{}`.
+fn route(file: &str) -> Result<String, RouteFault> {
+    let (mut route, mut names) = (String::new(), Vec::new());
+    for segment in Pattern::new(&url_path(file)).segments {
+        match segment {
+            Segment::Literal(text) if text.contains(['{', '}']) => {
+                return Err(RouteFault::PartialSegment(text));
+            }
+            Segment::Literal(text) => route.extend(["/", &text]),
+            Segment::Capture(name) if names.contains(&name) => {
+                return Err(RouteFault::RepeatedName(name));
+            }
+            Segment::Capture(name) => {
+                let is_name = !name.is_empty()
+                    && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+                if !is_name {
+                    return Err(RouteFault::InvalidName(name));
                 }
-                Segment::Capture(name) => {
-                    let is_name = !name.is_empty()
-                        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-                    if !is_name {
-                        return invalid(RouteFault::InvalidName(name));
-                    }
-                    names.push(name);
-                    route.push_str("/{}");
-                }
+                names.push(name);
+                route.push_str("/{}");
             }
         }
-        if let Some(other) = by_route.insert(route, file) {
-            return invalid(RouteFault::SamePath(other.to_owned()));
-        }
     }
-    Ok(())
+    Ok(route)
 }
 
 /// The path of a page's file below `pages/`: `/weight/checkin` for `weight/checkin.html`, and the
@@ -194,9 +204,17 @@ mod tests {
     use sluice_http::path::{PathForm, canonical};
 
     #[test]
+    fn reports_every_page_without_a_path() {
+        let files = ["a.html", "a/index.html", "{}.html", "b.html"].map(str::to_owned);
+        let files: Vec<String> = check(&files).into_iter().map(|error| error.file).collect();
+        assert_eq!(files, ["a/index.html", "{}.html"]);
+    }
+
+    #[test]
     fn rejects_pages_without_a_path_of_their_own() {
         let check = |files: &[&str]| check(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>());
-        check(&["a.html", "a/b.html", "a/{x}.html", "{x}/b.html", "{x}/{y-2}.html"]).unwrap();
+        let all = check(&["a.html", "a/b.html", "a/{x}.html", "{x}/b.html", "{x}/{y-2}.html"]);
+        assert!(all.is_empty(), "{all:?}");
         for (files, reason) in [
             (&["dup.html", "dup/index.html"][..], "pages/dup.html has the same path"),
             (&["amb/{x}.html", "amb/{y}.html"], "pages/amb/{x}.html has the same path"),
@@ -205,7 +223,7 @@ mod tests {
             (&["{}.html"], "a name consists of"),
             (&["r/{id}/{id}.html"], "twice"),
         ] {
-            let error = check(files).unwrap_err().to_string();
+            let error = check(files)[0].to_string();
             assert!(error.contains(reason), "{files:?}: {error}");
         }
     }

@@ -214,6 +214,18 @@ impl Lexer<'_> {
 
     /// `{{ value }}`, or `{{{ value }}}`, which is short for `{{ value | raw }}`.
     fn output(&mut self) -> Checked<bool> {
+        let (expr, end) = self.value().map_err(|problem| match self.is_unclosed() {
+            true => self.problem(Mistake::Unclosed("{{", "}}")),
+            false => problem,
+        })?;
+        // Values at places that do not allow them are found later, when the branches are known.
+        let _ = self.machine.hole(0);
+        self.push(Kind::Output(expr), end);
+        Ok(true)
+    }
+
+    /// The expression of the value that begins here, and the offset of its end.
+    fn value(&self) -> Checked<(Expr, usize)> {
         let is_raw = self.rest().starts_with("{{{");
         let closing = if is_raw { "}}}" } else { "}}" };
         let mut parser = self.parser(self.at + closing.len())?;
@@ -228,10 +240,16 @@ impl Lexer<'_> {
         if is_raw {
             expr = expr.with_filter(Filter::Raw, Pos::new(self.file, self.at));
         }
-        // Values at places that do not allow them are found later, when the branches are known.
-        let _ = self.machine.hole(0);
-        self.push(Kind::Output(expr), end);
-        Ok(true)
+        Ok((expr, end))
+    }
+
+    /// Whether the `{{` that begins here has no `}}`, or the next one belongs to another `{{`.
+    fn is_unclosed(&self) -> bool {
+        let inside = self.rest().trim_start_matches('{');
+        match inside.split_once("}}") {
+            Some((inside, _)) => inside.contains("{{"),
+            None => true,
+        }
     }
 
     /// `{{-- … --}}`: the text before and after it is read as if it was not there.

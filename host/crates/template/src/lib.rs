@@ -56,7 +56,7 @@ pub use lex::{DIRECTIVES, comments};
 pub use render::{Rendered, Step};
 pub use scope::{Includes, Language, Scope};
 pub use source::TemplateError;
-pub use variables::{CrmCallUse, Outline, UnknownName, VariableUse, outline};
+pub use variables::{CrmCallUse, Outline, PropertyUse, UnknownName, VariableUse, outline};
 
 /// The names that every template has.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -45,7 +45,7 @@ pub(crate) enum Mistake {
     ArgumentCount(#[from] ArgumentCountError),
 
     // Outputs and directives.
-    #[error("this comment has no end; write --}}}} after it")]
+    #[error("this comment has no end")]
     UnclosedComment,
     #[error("there is nothing between {{{{ and }}}}")]
     EmptyOutput,
@@ -150,6 +150,68 @@ impl Mistake {
             }
             _ => None,
         }
+    }
+
+    /// What to do about it, if the message itself does not say so.
+    pub(crate) fn help(&self) -> Option<String> {
+        Some(match self {
+            Mistake::Unexpected { hint: Some(_), .. } => return None,
+            Mistake::Unexpected { expected: Expected::Value, .. }
+            | Mistake::ValueMissing
+            | Mistake::ValueMissingBefore(_) => {
+                "write a value there, such as var.name, or remove what is before it".to_owned()
+            }
+            Mistake::Unexpected { expected: Expected::EndOfArguments(_), .. } => {
+                "add the ) that is missing, or remove what is too much".to_owned()
+            }
+            Mistake::Unexpected { .. } => {
+                "remove it, or add the operator or the | that is missing before it".to_owned()
+            }
+            Mistake::NotDecimal => "write digits, such as 1200.5".to_owned(),
+            Mistake::UnclosedQuote(quote) => format!("add {quote} where the text ends"),
+            Mistake::FieldTwice(_) => "remove one of the two".to_owned(),
+            Mistake::ExpressionDepth(_) => "give a part of the expression a name with @set".to_owned(),
+            Mistake::UnknownFilter { .. } => "docs/templates.md lists the filters".to_owned(),
+            Mistake::ArgumentCount(_) => {
+                "docs/templates.md lists the arguments of filters and functions".to_owned()
+            }
+            Mistake::UnknownFunction { .. } => "docs/templates.md lists the functions".to_owned(),
+            Mistake::ExtendsCycle(_) => "remove one of these @extends".to_owned(),
+            Mistake::EmptyOutput => "write a value between them, or remove them".to_owned(),
+            Mistake::Unclosed(_, end) => format!("add {end} at its end"),
+            Mistake::UnclosedComment => "write --}} after it".to_owned(),
+            Mistake::NoEndTag(name) => format!("add </{name}>"),
+            Mistake::WrongEnd { inside, .. } | Mistake::BranchOutsideIf { inside, .. } => {
+                format!("end the {} of line {} before it", inside.what, inside.line)
+            }
+            Mistake::AfterElse(what) => format!("put {what} before @else"),
+            Mistake::DirectiveDepth(_) | Mistake::CompiledDepth(_) => {
+                "move a part of the page into a component".to_owned()
+            }
+            Mistake::NoCondition => "write v-else-if=\"var.name\", or v-else".to_owned(),
+            Mistake::ExtendsInside(_) => "move it to the first line of the page".to_owned(),
+            Mistake::ExtendsTwice => "remove one of the two".to_owned(),
+            Mistake::LayoutDepth(_) => "let fewer layouts extend one another".to_owned(),
+            Mistake::BlockTwice(_) => "rename or remove one of the two".to_owned(),
+            Mistake::BlockInItself(_) => "rename or remove the inner block".to_owned(),
+            Mistake::UnknownFile { kind, name, .. } => {
+                format!("create {kind}s/{name}.html, or correct the name")
+            }
+            Mistake::UnusableFile { kind, name } => {
+                format!("correct the mistake in {kind}s/{name}.html first")
+            }
+            Mistake::BranchesDiffer(_)
+            | Mistake::BranchesEnd { .. }
+            | Mistake::LoopEnds { .. }
+            | Mistake::RecursionEnds { .. } => {
+                "close every tag and quote in the part that opens it".to_owned()
+            }
+            Mistake::SourceBytes(_)
+            | Mistake::IncludeBytes { .. }
+            | Mistake::Blocks(_)
+            | Mistake::Nodes(_) => "split the file into components".to_owned(),
+            _ => return None,
+        })
     }
 }
 

@@ -74,7 +74,8 @@ impl Sources {
             column,
             message: problem.mistake.to_string(),
             suggestion: problem.mistake.suggestion().map(str::to_owned),
-            source_line: source_line.to_owned(),
+            help: problem.mistake.help().map(String::into_boxed_str),
+            source_line: source_line.into(),
         }
     }
 
@@ -112,7 +113,9 @@ pub struct TemplateError {
     pub message: String,
     /// The known name that the author probably meant.
     pub suggestion: Option<String>,
-    source_line: String,
+    /// What to do about it, if neither the message nor the suggestion says so.
+    pub help: Option<Box<str>>,
+    source_line: Box<str>,
 }
 
 impl TemplateError {

@@ -39,11 +39,24 @@ pub struct CrmCallUse {
     pub texts: Vec<(String, String, usize)>,
 }
 
+/// A use of a property of `customer` or `request`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PropertyUse {
+    /// The object.
+    pub of: String,
+    /// The name of the property.
+    pub name: String,
+    /// The offset of the property's name in the file, in bytes.
+    pub at: usize,
+}
+
 /// What a template file uses and defines, in the order of the file.
 #[derive(Debug, Default)]
 pub struct Outline {
     /// Every use of a variable.
     pub variables: Vec<VariableUse>,
+    /// Every use of a property of `customer` or `request`.
+    pub properties: Vec<PropertyUse>,
     /// Every use of a name that is not available in all templates and that no `@set` or loop of
     /// this file defines.
     pub unknown: Vec<UnknownName>,
@@ -189,12 +202,16 @@ impl Walk<'_> {
 
     fn path(&mut self, root: &Root, steps: &[Step], has_default: bool) {
         match root {
-            Root::Name(named) if named.name == "var" => {
+            Root::Name(named) if matches!(named.name.as_str(), "var" | "customer" | "request") => {
                 if let Some(Step::Key(name)) = steps.first() {
-                    let from = named.pos.at as usize;
+                    let from = named.pos.at as usize + named.name.len();
                     let after = self.source.get(from..).and_then(|rest| rest.find(name.as_str()));
-                    let at = from + after.unwrap_or(0);
-                    self.out.variables.push(VariableUse { name: name.clone(), at, has_default });
+                    let (name, at) = (name.clone(), from + after.unwrap_or(0));
+                    if named.name == "var" {
+                        self.out.variables.push(VariableUse { name, at, has_default });
+                    } else {
+                        self.out.properties.push(PropertyUse { of: named.name.clone(), name, at });
+                    }
                 }
             }
             Root::Name(Named { name, pos }) if !self.is_known(name) => {
@@ -243,6 +260,15 @@ mod tests {
         let with_default: Vec<&str> =
             found.iter().filter(|one| one.has_default).map(|one| one.name.as_str()).collect();
         assert_eq!(with_default, ["j"]);
+    }
+
+    #[test]
+    fn finds_properties_of_customer_and_request() {
+        let source = "{{ customer.id }}{{ request.query.request }}{{ customer[var.a] }}{{ customer }}";
+        let found = outline(source).properties;
+        let names: Vec<(&str, &str)> = found.iter().map(|one| (one.of.as_str(), one.name.as_str())).collect();
+        assert_eq!(names, [("customer", "id"), ("request", "query")]);
+        assert!(found.iter().all(|one| source[one.at..].starts_with(&one.name)));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! How requests are answered, as the server and the tools for authors see it.
 
 use sluice_kit::BoxFuture;
+use sluice_kit::folder::FolderPath;
+use sluice_sandbox::outcome::Failure;
 
 use super::App;
 use crate::observe::Observation;
@@ -17,4 +19,8 @@ pub trait Service: Send + Sync {
         request: PageRequest,
         observation: Observation,
     ) -> BoxFuture<'a, Reply>;
+
+    /// Words the reason why a script does not compile as `sluice check` does. `brand_dir` is the folder
+    /// of its brand.
+    fn reword(&self, failure: Failure, brand_dir: &FolderPath) -> Failure;
 }

@@ -1,17 +1,18 @@
-//! What `sluice test` prints: for people, or in the Test Anything Protocol, version 14.
+//! What `sluice test` prints: for people, or in a format that other programs read.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use sluice_kit::folder::FolderPath;
-use sluice_sandbox::outcome::{ConsoleLog, Failure};
+use sluice_sandbox::outcome::Failure;
 use sluice_text::printable::printable;
 
 use super::calls::Expectation;
+use super::collected::Collected;
 use super::outcome::{TestEnd, TestResult};
-use crate::source_line;
+pub use super::shown::FileOf;
+use super::shown::{console, pretty};
 
 /// How many tests passed, failed and were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub enum Format {
     Pretty,
     /// The Test Anything Protocol (TAP), version 14
     Tap,
+    /// JUnit's XML, for servers for continuous integration
+    Junit,
+    /// SARIF 2.1.0, for code hosts and editors: the tests that failed
+    Sarif,
 }
 
 /// Counts results, and makes the text that is printed for each.
@@ -42,29 +47,20 @@ pub struct Report {
     pub counts: Counts,
     /// How many test points have been written; TAP numbers them.
     points: u32,
-}
-
-/// A file with tests.
-#[derive(Clone, Copy)]
-pub struct FileOf<'a> {
-    /// The brand's id.
-    pub brand: &'a str,
-    /// The brand's folder.
-    pub dir: &'a FolderPath,
-    /// Relative to the brand's folder.
-    pub file: &'a str,
+    /// What JUnit and SARIF print at the end.
+    collected: Collected,
 }
 
 impl Report {
     /// A report without results.
     pub fn new(format: Format) -> Self {
-        Self { format, counts: Counts::default(), points: 0 }
+        Self { format, counts: Counts::default(), points: 0, collected: Collected::default() }
     }
 
     /// The text before the first file.
     pub fn begin(&self) -> &'static str {
         match self.format {
-            Format::Pretty => "",
+            Format::Pretty | Format::Junit | Format::Sarif => "",
             Format::Tap => "TAP version 14\n",
         }
     }
@@ -74,6 +70,7 @@ impl Report {
         match self.format {
             Format::Pretty => format!("{}/{}\n", of.brand, of.file),
             Format::Tap => format!("# {}/{}\n", of.brand, of.file),
+            Format::Junit | Format::Sarif => String::new(),
         }
     }
 
@@ -85,6 +82,10 @@ impl Report {
             Format::Tap => {
                 self.points += 1;
                 format!("not ok {} - {}/{}\n{}", self.points, of.brand, of.file, yaml(failure, None))
+            }
+            Format::Junit | Format::Sarif => {
+                self.collected.broken(of, failure);
+                String::new()
             }
         }
     }
@@ -100,6 +101,10 @@ impl Report {
         match self.format {
             Format::Pretty => pretty_test(of, end),
             Format::Tap => self.tap_test(of, end),
+            Format::Junit | Format::Sarif => {
+                self.collected.test(of, end);
+                String::new()
+            }
         }
     }
 
@@ -107,6 +112,8 @@ impl Report {
     pub fn end(&self, wall: Duration) -> String {
         match self.format {
             Format::Tap => format!("1..{}\n", self.points),
+            Format::Junit => self.collected.junit(),
+            Format::Sarif => self.collected.sarif(),
             Format::Pretty => {
                 let Counts { passed, failed, skipped, broken } = self.counts;
                 let count = |count: u32, what: &str| (count > 0).then(|| format!(", {count} {what}"));
@@ -151,31 +158,6 @@ fn pretty_test(of: FileOf<'_>, end: &TestEnd) -> String {
     };
     for line in console(&end.console) {
         let _ = writeln!(out, "       {line}");
-    }
-    out
-}
-
-fn console(log: &ConsoleLog) -> impl Iterator<Item = String> + '_ {
-    let lines = log.lines.iter();
-    lines.flat_map(|line| line.text.lines().map(|text| format!("{}: {}", line.level.name(), printable(text))))
-}
-
-fn pretty(dir: &FolderPath, failure: &Failure, expectation: Option<&Expectation>) -> String {
-    let mut out = String::new();
-    let mut block = |text: &str, indent: &str| {
-        for line in text.lines() {
-            let _ = writeln!(out, "       {indent}{}", printable(line));
-        }
-    };
-    block(&failure.to_string(), "");
-    if let Some(line) = source_line(dir, failure) {
-        block(&line, "    ");
-    }
-    if let Some(Expectation { expected, received }) = expectation {
-        block(&format!("expected: {expected}\nreceived: {received}"), "");
-    }
-    if failure.stack.lines().nth(1).is_some() {
-        block(&failure.stack, "  ");
     }
     out
 }

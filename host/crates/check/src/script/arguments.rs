@@ -102,6 +102,7 @@ impl<'a> Script<'_, 'a> {
     }
 
     fn customer(&mut self, call: &'a CallExpression<'a>) {
+        self.customer_fields(call);
         let Some(at) = self.argument(&call.arguments, 0) else { return };
         let Expression::ObjectExpression(fields) = at.get_inner_expression() else { return };
         let mut email = None;

@@ -12,8 +12,12 @@ const STOP_CALLS: [&str; 3] = ["redirect", "response.json", "response.send"];
 impl<'a> Script<'_, 'a> {
     pub(super) fn call(&mut self, node: &AstNode<'a>, call: &'a CallExpression<'a>) {
         self.schema_method(call);
+        self.matcher(call);
         if let Some(path) = self.path(&call.callee) {
+            self.promises(node, &path, call);
             self.arguments(&path, call);
+            self.extra_argument(&path, call);
+            self.options_of_tests(&path, call);
             self.crm_call(&path, call);
             self.variable(&path, call);
         }

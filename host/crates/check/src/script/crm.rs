@@ -73,10 +73,20 @@ impl<'a> Script<'_, 'a> {
             if known.clone().any(|name| name == option.name) {
                 continue;
             }
+            let message = format!("`{}` has no option `{}`", call.name(), option.name);
             if let Some(help) = did_you_mean(&option.name, known.clone()) {
-                let message = format!("`{}` has no option `{}`", call.name(), option.name);
                 self.report(Rule::CrmOptions, option.span, message, Some(help));
                 is_complete = false;
+            } else if call != Call::EnsureEntity {
+                // `ensureCrmEntity` also takes settings of other programs.
+                let names: Vec<&str> = known.clone().collect();
+                let help = format!("remove it, or use one of its options: {}", names.join(", "));
+                self.report(
+                    Rule::UnknownOption,
+                    option.span,
+                    format!("{message}, and ignores it"),
+                    Some(help),
+                );
             }
         }
         for name in required.iter().filter(|name| !given.iter().any(|option| option.name == **name)) {

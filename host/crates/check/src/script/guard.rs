@@ -115,7 +115,7 @@ impl<'a> Script<'_, 'a> {
     }
 
     /// The text of what a variable was set to where it was declared.
-    fn value_of(&self, name: &str, scope: ScopeId) -> Option<&str> {
+    pub(super) fn value_of(&self, name: &str, scope: ScopeId) -> Option<&str> {
         let symbol = self.semantic.scoping().find_binding(scope, name.into())?;
         match self.semantic.symbol_declaration(symbol).kind() {
             AstKind::VariableDeclarator(variable) => Some(self.source(variable.init.as_ref()?.span())),
@@ -124,6 +124,6 @@ impl<'a> Script<'_, 'a> {
     }
 }
 
-fn contains(outer: Span, inner: Span) -> bool {
+pub(super) fn contains(outer: Span, inner: Span) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }

@@ -1,14 +1,14 @@
 //! Finds undeclared names, members that do not exist, and assignments to read-only names.
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::{BindingPattern, IdentifierReference, VariableDeclarator};
+use oxc_ast::ast::{BindingPattern, Expression, IdentifierReference, VariableDeclarator};
 use oxc_semantic::{AstNode, SymbolFlags};
 use oxc_span::{GetSpan as _, Span};
 
 use sluice_page::diagnostic::Rule;
 use sluice_page::globals;
 
-use super::{FINDINGS_MAX, Script, did_you_mean};
+use super::{FINDINGS_MAX, Purpose, Script, did_you_mean, of_tests};
 
 impl<'a> Script<'_, 'a> {
     pub(super) fn unresolved_names(&mut self) {
@@ -23,7 +23,8 @@ impl<'a> Script<'_, 'a> {
             }
             // Functions have `arguments`, and a script with `typeof x` expects that `x` may be
             // missing.
-            if name == "arguments" || globals::is_known(name) || self.is_asked_for(name) {
+            let is_of_tests = self.purpose == Purpose::Test && of_tests::GLOBALS.contains(&name);
+            if name == "arguments" || is_of_tests || globals::is_known(name) || self.is_asked_for(name) {
                 continue;
             }
             let references = || references.iter().map(|id| scoping.get_reference(*id));
@@ -56,6 +57,9 @@ impl<'a> Script<'_, 'a> {
         for name in globals::all() {
             names.push(name);
         }
+        if self.purpose == Purpose::Test {
+            names.extend(of_tests::GLOBALS);
+        }
         let near = || did_you_mean(name, names.iter().copied());
         let help = match globals::elsewhere(name) {
             Some(help) => Some(help.to_owned()),
@@ -78,7 +82,9 @@ impl<'a> Script<'_, 'a> {
             AstKind::ComputedMemberExpression(member) => (&member.object, member.static_property_info()),
             _ => return,
         };
-        let (Some(path), Some((span, name))) = (self.path(object), property) else { return };
+        let Some((span, name)) = property else { return };
+        self.check_property(object, name, span);
+        let Some(path) = self.path(object) else { return };
         if self.is_assigned(node) {
             return self.assigned_member(&path, name, span);
         }
@@ -88,15 +94,41 @@ impl<'a> Script<'_, 'a> {
     /// Checks the members in `const { bdoy } = request`.
     pub(super) fn destructured(&mut self, declarator: &'a VariableDeclarator<'a>) {
         let BindingPattern::ObjectPattern(pattern) = &declarator.id else { return };
-        let Some(path) = declarator.init.as_ref().and_then(|init| self.path(init)) else { return };
+        let Some(init) = &declarator.init else { return };
+        let path = self.path(init);
         for property in &pattern.properties {
-            if let Some(name) = property.key.static_name() {
-                self.check_member(&path, &name, property.key.span());
+            let Some(name) = property.key.static_name() else { continue };
+            self.check_property(init, &name, property.key.span());
+            if let Some(path) = &path {
+                self.check_member(path, &name, property.key.span());
             }
         }
     }
 
+    /// Checks a property of the customer. Tokens of other programs can bring further properties, so
+    /// only names that resemble a known one are reported.
+    fn check_property(&mut self, object: &'a Expression<'a>, name: &str, span: Span) {
+        let value = match self.constant(object).unwrap_or(object) {
+            Expression::CallExpression(call) => self.path(&call.callee).map(|path| format!("{path}()")),
+            value => self.path(value),
+        };
+        let known = match value.as_deref() {
+            Some("customer" | "getCustomer()") => globals::CUSTOMER,
+            Some("getUser()") => globals::USER,
+            _ => return,
+        };
+        if known.contains(&name) || globals::is_inherited(name) {
+            return;
+        }
+        let near = did_you_mean(name, known.iter().copied());
+        let help = near.or_else(|| (known == globals::USER).then(|| format!("it has {}", listed(known))));
+        if let (Some(help), Some(value)) = (help, value) {
+            self.report(Rule::UnknownProperty, span, format!("`{value}` has no `{name}`"), Some(help));
+        }
+    }
+
     fn check_member(&mut self, path: &str, name: &str, span: Span) {
+        self.facts.reads_body |= path == "request" && matches!(name, "body" | "bodies");
         if globals::has_member(path, name) {
             return;
         }
@@ -104,11 +136,13 @@ impl<'a> Script<'_, 'a> {
         // `request.headers.userAgent` means `user-agent`.
         let plain = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
         let same = members.iter().find(|member| plain(member) == plain(name));
+        let elsewhere = globals::member_elsewhere(path, name).map(str::to_owned);
         let near = same.map(|same| match same.contains('-') {
             true => format!("did you mean `{path}[\"{same}\"]`?"),
             false => format!("did you mean `{same}`?"),
         });
-        let help = near
+        let help = elsewhere
+            .or(near)
             .or_else(|| did_you_mean(name, members.iter().copied()))
             .unwrap_or_else(|| format!("it has {}", listed(members)));
         self.report(Rule::UnknownMember, span, format!("`{path}` has no `{name}`"), Some(help));

@@ -43,10 +43,10 @@ impl Kind {
 }
 
 macro_rules! rules {
-    ($($(#[$doc:meta])* $rule:ident $code:literal $kind:ident $severity:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $rule:ident $code:literal $kind:ident $severity:ident,)*) => {
         /// A rule. [`Rule::code`] is its name for authors.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Rule { $($(#[$doc])* $rule,)* }
+        pub enum Rule { $($(#[doc = $doc])* $rule,)* }
 
         impl Rule {
             /// Every rule, sorted by kind.
@@ -55,6 +55,11 @@ macro_rules! rules {
             /// The rule's name in kebab case.
             pub fn code(self) -> &'static str {
                 match self { $(Self::$rule => $code,)* }
+            }
+
+            /// What it reports, in one sentence.
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$rule => concat!($($doc),*).trim_ascii_start(),)* }
             }
 
             /// The group that the rule belongs to.
@@ -97,14 +102,24 @@ rules! {
     UnknownDirective "unknown-directive" Template Warning,
     /// A block that no layout prints.
     UnshownBlock "unshown-block" Template Warning,
+    /// A form whose fields never reach the script.
+    FormEncoding "form-encoding" Template Warning,
     /// A name that nothing declares.
     UnknownGlobal "unknown-global" Names Error,
     /// A member that a global object does not have.
     UnknownMember "unknown-member" Names Error,
+    /// A misspelled property of an object that Sluice makes, such as `customer`.
+    UnknownProperty "unknown-property" Names Warning,
+    /// A property of `request.body`, which is `null` for a GET request.
+    NullBody "null-body" Names Warning,
+    /// A Promise that is passed to the host: `await` is missing.
+    MissingAwait "missing-await" Names Error,
     /// An assignment to a read-only name or member.
     ReadOnly "read-only" Names Error,
     /// An argument that a call never accepts.
     BadArgument "bad-argument" Names Error,
+    /// An option that a call ignores.
+    UnknownOption "unknown-option" Names Warning,
     /// A session key, cookie or header that scripts cannot set.
     ReservedName "reserved-name" Names Error,
     /// A script for the browser that calls a function that only backend scripts have.

@@ -1,0 +1,3 @@
+export function requirePost() {
+  if (request.method !== "POST") redirect("/");
+}

@@ -241,7 +241,7 @@ fn shows_where_a_script_failed() {
         (
             "/loops",
             "fuel",
-            "FuelLimit: the script used more than its 1_000_000 units of fuel; it may contain an endless loop",
+            "pages/loops.html: FuelLimit: the script used more than its 1_000_000 units of fuel, which are about 2_500 steps of a short loop",
         ),
     ] {
         let (code, ran) = run_json(&site, &[page]);

@@ -83,6 +83,11 @@ fn logged(site: &TestSite, brand: &str) -> String {
     server.get(&format!("{brand}.example"), "/");
     let run = server.runs(brand, 1).remove(0);
     let field = |field: &str| run[field].as_str().unwrap_or_default().replace("\\n", "\n");
+    let message = field("message");
+    assert!(message.starts_with("pages/") || message.starts_with("modules/"), "it says where: {message}");
+    // What an author throws, the author explains.
+    let says_what_to_do = message.contains("; ") || brand.starts_with("run-thrown");
+    assert!(says_what_to_do, "it says what to do: {message}");
     format!("{}: {}\n{}\n", field("outcome"), field("message"), field("stack"))
 }
 

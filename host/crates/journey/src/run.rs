@@ -62,6 +62,10 @@ pub(super) async fn run_script(
             match journey.app.sandbox.run_admitted(script, context, admitted).await {
                 Ok(mut report) => {
                     report.failure = report.failure.map(|failure| files.in_author_terms(failure));
+                    if let Some(failure) = report.failure.as_mut().filter(|_| report.outcome != Outcome::Host)
+                    {
+                        failure.name_page(&page.file);
+                    }
                     report
                 }
                 Err(error) => {

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use sluice_limits::Limits;
 
+use super::ended::ended_by;
 use super::engine::Sandbox;
 use super::limiter::Limiter;
-use super::outcome::Failure;
+use super::outcome::{Failure, Outcome};
 use super::slots::RunKind;
-use super::{RunContext, RunState, SandboxError, ended_by};
+use super::{RunContext, RunState, SandboxError};
 use crate::host_api::engine::exports::sluice::page::compiler;
 
 pub use compiler::{Missing, Unit};
@@ -78,6 +79,14 @@ impl Sandbox {
                 import: None,
             })),
             Ok(Err(trap)) => match ended_by(&trap, limits, heap_was_full) {
+                Some((Outcome::Fuel, failure)) => {
+                    let fuel = sluice_limits::grouped(limits.fuel);
+                    let message = format!(
+                        "while compiling: the script used more than its {fuel} units of fuel (compile_fuel); \
+                         split it into modules"
+                    );
+                    failed(&failure.name, message)
+                }
                 Some((_, failure)) => failed(&failure.name, format!("while compiling: {}", failure.message)),
                 None => Err(trap.into()),
             },

@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod compile;
 pub mod component;
+mod ended;
 pub mod engine;
 pub mod host_api;
 pub mod limiter;
@@ -26,10 +27,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-use wasmtime::{PoolConcurrencyLimitError, Trap};
-
 pub use engine::{Sandbox, SandboxConfig, Script};
+use serde_json::{Map, Value};
 
 use sluice_crm::QueuedWrites;
 use sluice_crm::access::CrmAccess;
@@ -42,14 +41,14 @@ use sluice_session::Session;
 use sluice_session::handoff::Handoff;
 use sluice_telemetry::trace::Trace;
 
-use crate::host_api::page::exports::sluice::page::script::Failure as WitFailure;
 use crate::host_api::wasi::RunWasi;
 use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
 use crate::test_calls::TestCalls;
 use tracing::Instrument as _;
 
-use limiter::{Limiter, MemoryExceeded};
+use ended::{cause, ended_by, thrown, timed_out};
+use limiter::Limiter;
 use long_work::Done;
 use memory::Reserved;
 use meter::Meter;
@@ -351,10 +350,7 @@ impl Sandbox {
                 Some((outcome, failure)) => (outcome, Some(failure)),
                 None => (Outcome::Host, Some(Failure::new("HostError", format!("{trap:#}")))),
             },
-            Err(_) => {
-                let message = format!("the run took longer than {} ms", limits.wall_ms_max);
-                (Outcome::Timeout, Some(Failure::new("Timeout", message)))
-            }
+            Err(_) => (Outcome::Timeout, Some(timed_out(&limits))),
         };
         let wall = started.elapsed();
         let cause = cause(outcome, failure.as_ref(), &state, wall, heap_was_full);
@@ -377,103 +373,5 @@ impl Sandbox {
             cpu_wait,
             waited,
         })
-    }
-}
-
-/// The outcome of a script that threw. QuickJS throws `out of memory` when the heap quota is
-/// used up. If there is no memory left for that exception either, it throws `null`, or the
-/// module's promise never settles.
-fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
-    let message = own_message(&failure.message);
-    let out_of_memory = failure.name == "InternalError" && message == "out of memory";
-    let too_deep = failure.name == "RangeError" && message == "Maximum call stack size exceeded";
-    let starved = heap_was_full && (failure.message == "uncaught null" || failure.name == "AwaitError");
-    if starved {
-        return (Outcome::Memory, Some(Failure::new("InternalError", "out of memory")));
-    }
-    let outcome = match (out_of_memory, too_deep) {
-        (true, _) => Outcome::Memory,
-        (_, true) => Outcome::Stack,
-        _ => Outcome::Error,
-    };
-    let failure = Failure {
-        name: failure.name,
-        message: failure.message,
-        file: failure.file,
-        line: failure.line,
-        column: failure.column,
-        stack: failure.stack,
-        import: None,
-    };
-    (outcome, Some(failure))
-}
-
-/// The message of an exception without what the engine puts before it.
-fn own_message(message: &str) -> &str {
-    message.strip_prefix("unhandled promise rejection: ").unwrap_or(message)
-}
-
-/// Decides what made a run fail. In case of doubt it is a limit: a script that did not get as far
-/// as its author expects must not give away what it guards.
-fn cause(
-    outcome: Outcome,
-    failure: Option<&Failure>,
-    state: &RunState,
-    wall: Duration,
-    heap_was_full: bool,
-) -> Cause {
-    match outcome {
-        Outcome::Host => Cause::Host,
-        Outcome::Timeout if state.is_waiting || state.host_wall > wall / 2 => Cause::Host,
-        Outcome::Fuel | Outcome::Memory | Outcome::Stack | Outcome::Timeout => Cause::Limit,
-        Outcome::Error if state.has_failed_host => Cause::Host,
-        Outcome::Error if state.has_exceeded || heap_was_full => Cause::Limit,
-        Outcome::Error if failure.is_none_or(|failure| !is_ordinary(failure)) => Cause::Limit,
-        Outcome::Error | Outcome::Ok | Outcome::Stopped | Outcome::Compile => Cause::Script,
-    }
-}
-
-/// Whether an exception is one that scripts throw. The engine throws an `InternalError` if it runs
-/// out of something. If nothing is left to describe that, it throws `null` or an error without a
-/// text, or a promise never settles (`AwaitError`). A `Trap` is a crash of the sandbox.
-fn is_ordinary(failure: &Failure) -> bool {
-    let is_of_engine = matches!(failure.name.as_str(), "InternalError" | "AwaitError" | "Trap");
-    let is_empty = failure.message.is_empty() && failure.stack.is_empty();
-    !is_of_engine && !is_empty && own_message(&failure.message) != "uncaught null"
-}
-
-/// Translates a trap into the limit that it stands for. `None` if the host failed; the
-/// component caused everything else.
-fn ended_by(trap: &wasmtime::Error, limits: &Limits, heap_was_full: bool) -> Option<(Outcome, Failure)> {
-    if trap.is::<MemoryExceeded>() {
-        let message = format!("the script used more than its {} bytes of memory", limits.heap_bytes_max);
-        return Some((Outcome::Memory, Failure::new("MemoryLimit", message)));
-    }
-    if trap.is::<PoolConcurrencyLimitError>() {
-        return None;
-    }
-    let Some(trap) = trap.downcast_ref::<Trap>() else {
-        // For example, arguments outside its memory, or text that is not UTF-8.
-        return Some((Outcome::Error, Failure::new("Trap", format!("{trap:#}"))));
-    };
-    match trap {
-        Trap::OutOfFuel => {
-            let message = format!(
-                "the script used more than its {} units of fuel; it may contain an endless loop",
-                sluice_limits::grouped(limits.fuel)
-            );
-            Some((Outcome::Fuel, Failure::new("FuelLimit", message)))
-        }
-        // QuickJS keeps part of its stack in linear memory, below everything else, so an
-        // overflow of that part is an access out of bounds.
-        Trap::StackOverflow | Trap::MemoryOutOfBounds => {
-            Some((Outcome::Stack, Failure::new("StackLimit", "the script recursed too deeply")))
-        }
-        // The engine's Rust code aborts when its memory is used up.
-        Trap::UnreachableCodeReached if heap_was_full => {
-            Some((Outcome::Memory, Failure::new("MemoryLimit", "the engine ran out of memory")))
-        }
-        // The component causes every other trap.
-        other => Some((Outcome::Error, Failure::new("Trap", other.to_string()))),
     }
 }

@@ -148,6 +148,13 @@ impl Failure {
         self.with_texts(|text, bytes_max| secrets.mask_within(text, bytes_max).into_owned())
     }
 
+    /// Names the page's file if it is not known which file failed.
+    pub fn name_page(&mut self, file: &str) {
+        if self.file.is_empty() {
+            file.clone_into(&mut self.file);
+        }
+    }
+
     /// The failure of a file that cannot be used.
     pub fn of_file(file: &str, reason: impl Into<String>) -> Self {
         Self { file: file.to_owned(), ..Self::new("FileError", reason) }

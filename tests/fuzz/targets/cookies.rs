@@ -37,8 +37,10 @@ fuzz_target!(|text: &str| {
     let _ = percent::decode(text);
     if let PathForm::Canonical(path) = canonical(text) {
         assert!(path.as_str().starts_with('/') && path.segments().all(|part| part != "." && part != ".."));
-        let encoded: String = path.as_str().split('/').map(|part| format!("/{}", escape(part))).skip(1).collect();
-        let expected = if path.as_str().contains('\\') { PathForm::Refused } else { PathForm::Canonical(path) };
+        let encoded: String =
+            path.as_str().split('/').map(|part| format!("/{}", escape(part))).skip(1).collect();
+        let expected =
+            if path.as_str().contains('\\') { PathForm::Refused } else { PathForm::Canonical(path) };
         assert_eq!(canonical(&encoded), expected);
     }
     if redirect::check(text).is_ok() {

@@ -8,7 +8,7 @@ use sluice_crm::{CrmSchema, Entity, EntitySpec, Pipeline, Stage, export};
 
 /// The entity that a database has after the schema was applied to it.
 fn stored(spec: EntitySpec) -> Entity {
-    let EntitySpec { slug, name, mode, fields, pipelines } = spec;
+    let EntitySpec { slug, name, mode, fields, pipelines, settings } = spec;
     let pipelines = pipelines.into_iter().map(|pipeline| Pipeline {
         id: 0,
         position: 0,
@@ -17,7 +17,7 @@ fn stored(spec: EntitySpec) -> Entity {
         stages: pipeline.stages.into_iter().map(|spec| Stage { id: 0, position: 0, spec }).collect(),
     });
     let fields = fields.into_iter().map(|field| (0, field)).collect();
-    Entity { id: 0, slug, name, mode, fields, pipelines: pipelines.collect() }
+    Entity { id: 0, slug, name, mode, fields, pipelines: pipelines.collect(), settings }
 }
 
 fuzz_target!(|text: &str| {

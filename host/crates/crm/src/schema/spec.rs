@@ -22,7 +22,7 @@ pub struct EntitySpec {
     pub name: String,
     /// Whether it may have pipelines.
     pub mode: EntityMode,
-    /// What [`SETTINGS`] say about it.
+    /// Its further settings.
     pub settings: Settings,
     /// Unique by key.
     pub fields: Vec<FieldSpec>,
@@ -30,7 +30,7 @@ pub struct EntitySpec {
     pub pipelines: Vec<PipelineSpec>,
 }
 
-/// Further settings of a field or an entity, by their names in [`SETTINGS`]. They are stored and shown, but
+/// Further settings of a field or an entity, by their names in `SETTINGS`. They are stored and shown, but
 /// nothing follows from them.
 pub type Settings = Map<String, Value>;
 
@@ -95,7 +95,7 @@ pub struct FieldSpec {
     pub kind: FieldType,
     /// Choices, such as strings or `{value, label}`: any JSON.
     pub options: Value,
-    /// What [`SETTINGS`] say about it.
+    /// Its further settings.
     pub settings: Settings,
 }
 

@@ -78,6 +78,8 @@ pub(crate) const OBJECT_BYTES_MAX: usize = 10 * 1024;
 pub const DEPTH_MAX: usize = 500;
 /// Most slugs of a brand that are loaded to find the one that a script meant.
 pub(crate) const SLUGS_MAX: u32 = 1_000;
+/// Most calls of `ensureCrmEntity` in one request. Entities are created once, not at every visit.
+pub const ENSURE_CALLS_MAX: u32 = 5;
 /// Most levels of arrays and objects in the options and settings of a field. They are stored as JSON
 /// text, whose reader stops at 128 levels.
 pub(crate) const SETTINGS_DEPTH_MAX: usize = 64;

@@ -12,16 +12,15 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use sluice_crm::access::Visitor;
-use sluice_crm::{Call, CrmCaps, CrmError, QueuedWrites, RESULT_MEMORY_PER_BYTE, RefusalReason};
+use sluice_crm::{
+    Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, QueuedWrites, RESULT_MEMORY_PER_BYTE, RefusalReason,
+};
 use sluice_kit::value;
 use sluice_page::Page;
 use sluice_session::Session;
 use sluice_template::{Answer, Host, PendingCall};
 
 use super::page_journey::Journey;
-
-/// Calls of `ensureCrmEntity` in one request, as in a run.
-const ENSURE_CALLS_MAX: u32 = 5;
 
 /// The session and the answers that a rendering sees.
 pub(super) struct TemplateCalls {
@@ -61,10 +60,7 @@ impl TemplateCalls {
 
     /// The visitor, as the template has made the session so far.
     fn visitor(&self) -> Visitor {
-        let session = self.after.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiz_visitor_id = session.get("quiz_visitor_id").and_then(Value::as_str).map(str::to_owned);
-        let customer_id = session.identity().map(|identity| identity.customer_id.clone());
-        Visitor { customer_id, quiz_visitor_id }
+        self.after.lock().unwrap_or_else(PoisonError::into_inner).visitor()
     }
 }
 
@@ -178,4 +174,40 @@ fn keep(calls: &mut TemplateCalls, value: Value) -> usize {
     let held = value::held(&value);
     calls.answers.push(Answer { bytes: value::encode(&value).len(), value });
     held
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_template::{Includes, Template};
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Includes for Nothing {
+        fn layout(&self, _: &str) -> Option<(String, String)> {
+            None
+        }
+
+        fn component(&self, _: &str) -> Option<(String, String)> {
+            None
+        }
+
+        fn layout_names(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn component_names(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn templates_know_every_crm_call() {
+        for call in Call::ALL {
+            let page = format!("{{{{ {}({{}}) }}}}", call.name());
+            let compiled = Template::compile("pages/p.html", &page, &Nothing);
+            assert_eq!(compiled.err().map(|error| error.message), None, "{page}");
+        }
+    }
 }

@@ -26,6 +26,7 @@ pub use store::{
 pub use token::{TokenStore, UsedToken};
 
 use handoff::HandedOver;
+use sluice_crm::access::Visitor;
 use sluice_kit::value;
 use sluice_limits::Limits;
 
@@ -293,6 +294,15 @@ impl Session {
     /// Returns the logged-in customer.
     pub fn identity(&self) -> Option<&Identity> {
         self.now.identity.as_ref()
+    }
+
+    /// The visitor as the CRM sees them.
+    pub fn visitor(&self) -> Visitor {
+        let quiz_visitor_id = self.get("quiz_visitor_id").and_then(Value::as_str);
+        Visitor {
+            customer_id: self.identity().map(|identity| identity.customer_id.clone()),
+            quiz_visitor_id: quiz_visitor_id.map(str::to_owned),
+        }
     }
 
     /// Logs a customer in.

@@ -41,7 +41,7 @@ const FUNCTIONS: &[(&str, Function, usize, usize)] = &[
 
 /// The CRM calls, by their names in scripts. Each has a second name with a capital letter at its
 /// beginning: `getCrmField` and `GetCrmField`. A call takes one record of options.
-pub const CRM_CALLS: [&str; 14] = [
+const CRM_CALLS: [&str; 14] = [
     "addCrmFieldValue",
     "clearCrmEntries",
     "ensureCrmEntity",

@@ -50,7 +50,6 @@ use mistake::Mistake;
 use source::{Checked, Pos, Problem, Sources};
 
 pub use budget::Quota;
-pub use functions::CRM_CALLS;
 pub use host::{Answer, Host, PendingCall};
 pub use lex::{DIRECTIVES, comments};
 pub use render::{Rendered, Step};

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use sluice_crm::access::Visitor;
-use sluice_crm::{Call, CrmCaps, CrmError, RESULT_MEMORY_PER_BYTE, Refusal, RefusalReason};
+use sluice_crm::{Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, RESULT_MEMORY_PER_BYTE, Refusal, RefusalReason};
 use sluice_kit::value::{self, Room};
 
 use super::page::sluice::page::crm::{Host, Operation};
@@ -12,9 +11,6 @@ use super::{plain_error, range_error, type_error};
 use crate::RunState;
 
 type Answer = wasmtime::Result<Result<Vec<u8>, Exception>>;
-
-/// Calls of `ensureCrmEntity` in one run. Entities are created once, not at every visit.
-const ENSURE_CALLS_MAX: u32 = 5;
 
 impl Host for RunState {
     async fn call(&mut self, operation: Operation, options: Option<Vec<u8>>) -> Answer {
@@ -49,7 +45,7 @@ impl Host for RunState {
         let mut caps = CrmCaps::from(&self.context.limits);
         let for_result = room.bytes_max().saturating_sub(4 * for_options.taken());
         caps.result_bytes_max = caps.result_bytes_max.min(for_result / RESULT_MEMORY_PER_BYTE);
-        let visitor = self.visitor();
+        let visitor = self.context.session.visitor();
         let trace = self.context.trace.clone();
         self.use_database();
         let began = Instant::now();
@@ -103,15 +99,6 @@ impl RunState {
             self.crm_ensure_calls += 1;
         }
         call == Call::EnsureEntity && self.crm_ensure_calls > ENSURE_CALLS_MAX
-    }
-
-    fn visitor(&self) -> Visitor {
-        let session = &self.context.session;
-        let quiz_visitor_id = session.get("quiz_visitor_id").and_then(serde_json::Value::as_str);
-        Visitor {
-            customer_id: session.identity().map(|identity| identity.customer_id.clone()),
-            quiz_visitor_id: quiz_visitor_id.map(str::to_owned),
-        }
     }
 }
 

@@ -3,6 +3,14 @@
 
 local thread_of_run
 
+-- With PAUSE_MS, each connection waits that long before each request, as visitors do.
+local pause_ms = tonumber(os.getenv("PAUSE_MS") or "")
+if pause_ms then
+  function delay()
+    return pause_ms
+  end
+end
+
 function setup(thread)
   thread_of_run = thread
 end

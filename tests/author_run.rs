@@ -241,7 +241,7 @@ fn shows_where_a_script_failed() {
         (
             "/loops",
             "fuel",
-            "pages/loops.html: FuelLimit: the script used more than its 1_000_000 units of fuel, which are about 2_500 steps of a short loop",
+            "pages/loops.html:1:31: FuelLimit: the script used more than its 1_000_000 units of fuel, which are about 2_500 steps of a short loop",
         ),
     ] {
         let (code, ran) = run_json(&site, &[page]);
@@ -307,5 +307,24 @@ fn finds_pages_by_file_and_by_brand() {
         let done = run(&site, &args);
         assert_eq!(done.status.code(), Some(2), "{args:?}: {}", err(&done));
         assert!(err(&done).contains(said), "{said:?} is not in {}", err(&done));
+    }
+}
+
+#[test]
+fn memory_of_small_pages_is_their_heap() {
+    let page = |script: &str| format!("<script scope=\"backend\">{script}</script>");
+    let list = "Array.from({ length: 2000 }, (_, i) => ({ i }))";
+    let site = TestSite::with(&[
+        ("pages/index.html", page("setVariable('a', 1)").as_str()),
+        ("pages/kept.html", page(&format!("globalThis.kept = {list};")).as_str()),
+        ("pages/dropped.html", page(&format!("{list}.length;")).as_str()),
+        ("pages/json.html", page(&format!("response.json({list}.length)")).as_str()),
+        ("pages/throws.html", page(&format!("throw {list}.length")).as_str()),
+    ]);
+    let used = |path: &str| run_json(&site, &[path]).1["run"]["memory_bytes"].as_u64().unwrap();
+    let small = used("/");
+    for path in ["/kept", "/dropped", "/json", "/throws"] {
+        let more = used(path) - small;
+        assert!((100_000..1_000_000).contains(&more), "{path}: {more}");
     }
 }

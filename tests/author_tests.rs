@@ -198,7 +198,7 @@ fn reports_place_and_reason_of_each_failure_and_runs_the_other_tests() {
             "FAIL an exception in a module\n       modules/numbers.js:2:",
             "TypeError: no number",
             "(modules/numbers.test.js:9:",
-            "FAIL one that never ends\n       modules/numbers.test.js:12:",
+            "FAIL one that never ends\n       modules/numbers.test.js:13:",
             "FuelLimit: the script used more than its ",
             "FAIL one that waits for ever\n       modules/numbers.test.js:16:",
             "AwaitError: a top-level await never settles",

@@ -208,3 +208,25 @@ fn request_that_is_asked_to_try_again_leaves_nothing_behind() {
         true
     });
 }
+
+/// Holds the database so that a call of the script waits for it until its time is up.
+#[test]
+fn run_that_waits_for_the_database_names_the_line_of_the_call() {
+    let page = "<script scope=\"backend\">
+  const slug = 'a';
+  setCrmField({ slug, referenceId: '1', fieldKey: 'b', value: 1 });
+  response.json('saved');
+</script>";
+    let site = TestSite::with(&[("pages/index.html", page)]);
+    site.write("brands/demo/brand.toml", "default = true\n[limits]\nwall_ms_max = 300\n");
+    site.write("brands/demo/crm.toml", "[[entity]]\nslug = \"a\"\n");
+    let server = Server::start(site.path());
+    let database = rusqlite::Connection::open(server.data_dir().join("sluice.db")).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(get(&server, "/").status, 503);
+    let run = server.runs("demo", 1).pop().unwrap();
+    assert_eq!(run["outcome"], "timeout", "{run}");
+    server.wait_told("pages/index.html:3:");
+    database.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(get(&server, "/").body, "\"saved\"");
+}

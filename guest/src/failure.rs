@@ -60,7 +60,12 @@ pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Failure {
         &property(ctx, error, "name").unwrap_or_else(|| "Error".to_owned()),
         &property(ctx, error, "message").unwrap_or_default(),
     );
-    let stack = property(ctx, error, "stack").unwrap_or_default();
+    read_stack(&mut failure, &property(ctx, error, "stack").unwrap_or_default());
+    failure
+}
+
+/// Sets the position and the author's frames of `failure` from a stack of QuickJS.
+pub fn read_stack(failure: &mut Failure, stack: &str) {
     let mut frames = Vec::new();
     for line in stack.lines() {
         let Some((file, row, column)) = position(line) else { continue };
@@ -74,7 +79,6 @@ pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Failure {
         frames.push(line.trim());
     }
     failure.stack = frames.join("\n");
-    failure
 }
 
 /// Reads `file:line:column` at the end of a frame, with or without parentheses.

@@ -22,7 +22,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
-use crate::{failure, random, value};
+use crate::{checkpoint, failure, random, value};
 
 const SOURCES: [(&str, &str); 17] = [
     ("sluice:format.js", include_str!("js/format.js")),
@@ -89,12 +89,25 @@ fn eval<'js>(ctx: &Ctx<'js>, name: &str, source: &str) -> Result<Function<'js>> 
 /// The value contains a Promise, or code of the author threw.
 fn encoded<'js>(ctx: &Ctx<'js>, call: &str, value: Value<'js>) -> Result<Option<Vec<u8>>> {
     match value::encode(ctx, value) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(Refusal::Thrown(error)) => Err(error),
-        Err(Refusal::Promise) => Err(missing_await(ctx, call)),
-        Err(Refusal::Unfit(reason)) => {
+        Ok(bytes) => {
+            checkpoint::count_call(bytes.len());
+            Ok(Some(bytes))
+        }
+        Err(refusal) => refused(ctx, call, refusal).map(|()| None),
+    }
+}
+
+/// Logs a warning that starts with the name of the call about a value that cannot be stored.
+///
+/// # Errors
+/// As [`encoded`].
+fn refused(ctx: &Ctx<'_>, call: &str, refusal: Refusal) -> Result<()> {
+    match refusal {
+        Refusal::Thrown(error) => Err(error),
+        Refusal::Promise => Err(missing_await(ctx, call)),
+        Refusal::Unfit(reason) => {
             warn(&format!("{call}: {reason} cannot be stored"));
-            Ok(None)
+            Ok(())
         }
     }
 }
@@ -111,15 +124,17 @@ fn warn(text: &str) {
 }
 
 fn decoded<'js>(ctx: &Ctx<'js>, bytes: Option<Vec<u8>>) -> Result<Value<'js>> {
+    checkpoint::count_call(bytes.as_ref().map_or(0, Vec::len));
     match bytes {
         Some(bytes) => value::decode(ctx, &bytes),
         None => Ok(Value::new_null(ctx.clone())),
     }
 }
 
-/// Throws the exception that the host returned.
+/// Throws the exception that the host returned. If the time of the run is up, the host ends it here.
 fn thrown<T>(ctx: &Ctx<'_>, answer: std::result::Result<T, HostException>) -> Result<T> {
     answer.map_err(|exception| {
+        checkpoint::report();
         let message = &exception.message;
         match exception.class {
             ErrorClass::TypeError => Exception::throw_type(ctx, message),

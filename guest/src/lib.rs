@@ -5,6 +5,7 @@
 //! rule (reserved names, limits, brands). Checks in the guest only give better messages.
 
 mod bytecode;
+mod checkpoint;
 mod compile;
 mod failure;
 mod globals;

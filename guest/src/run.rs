@@ -6,7 +6,7 @@ use rquickjs::{CatchResultExt, Ctx, Promise, Value};
 use crate::exports::sluice::page::script::Failure;
 use crate::modules::{Body, start, with_graph};
 use crate::runtime::{limit_heap, with_runtime};
-use crate::{bytecode, failure, rejections};
+use crate::{bytecode, checkpoint, failure, rejections};
 
 pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
     let units = bytecode::units().map_err(failure::internal)?;
@@ -18,7 +18,15 @@ pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
         graph.linking = true;
     });
     limit_heap(heap_bytes_max as usize);
-    with_runtime(|runtime| runtime.context().with(|ctx| evaluate(&ctx, page)))
+    with_runtime(|runtime| {
+        runtime.context().with(|ctx| {
+            checkpoint::begin(&ctx);
+            let done = evaluate(&ctx, page);
+            // The last one, for the size of the heap.
+            checkpoint::report();
+            done
+        })
+    })
 }
 
 fn evaluate(ctx: &Ctx<'_>, page: &'static [u8]) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use javy::{Config, Runtime};
 
 use crate::modules::{PageLoader, PageResolver};
-use crate::{globals, heap, rejections};
+use crate::{checkpoint, globals, heap, rejections};
 
 /// Cyclic garbage is collected after this many bytes are allocated, so small pages never pay for it.
 const GC_THRESHOLD_BYTES: usize = 3 << 20;
@@ -33,6 +33,7 @@ pub fn initialize() {
     let quickjs = runtime.context().runtime();
     quickjs.set_max_stack_size(STACK_BYTES);
     quickjs.set_loader(PageResolver, PageLoader);
+    checkpoint::install(quickjs);
     quickjs.set_host_promise_rejection_tracker(Some(Box::new(rejections::track)));
     runtime.context().with(|ctx| globals::install(&ctx).expect("the globals install"));
     quickjs.run_gc();

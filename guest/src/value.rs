@@ -7,6 +7,8 @@ use rquickjs::{Array, Ctx, Function, Object, Value};
 
 /// The deepest nesting. Deeper values are rejected, so a cycle cannot recurse endlessly.
 const DEPTH_MAX: usize = 100;
+/// The encoding of `null`.
+const NIL: u8 = 0xc0;
 
 /// Why a value cannot be encoded.
 pub enum Refusal {
@@ -29,8 +31,64 @@ impl From<rquickjs::Error> for Refusal {
 
 /// Returns `value` as MessagePack. `undefined` and functions become nil.
 pub fn encode<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Vec<u8>, Refusal> {
-    let mut out = Vec::new();
     let value = resolved(ctx, value, "")?;
+    encode_resolved(ctx, value)
+}
+
+/// Returns the options of a call as MessagePack. If a value cannot be encoded, also returns why. The option
+/// that contains it is then left out.
+pub fn encode_options<'js>(ctx: &Ctx<'js>, options: Value<'js>) -> (Vec<u8>, Option<Refusal>) {
+    match resolved(ctx, options, "").and_then(|options| encode_each(ctx, options)) {
+        Ok((options, None)) => (options, None),
+        Ok((options, Some(reason))) => (options, Some(Refusal::Unfit(reason))),
+        Err(refusal) => (vec![NIL], Some(refusal)),
+    }
+}
+
+/// Encodes each entry of an object, and returns why the first that cannot be encoded is left out.
+fn encode_each<'js>(ctx: &Ctx<'js>, options: Value<'js>) -> Result<(Vec<u8>, Option<&'static str>), Refusal> {
+    let Some(object) = options.as_object().filter(|_| !options.is_function()) else {
+        return Ok((encode_resolved(ctx, options)?, None));
+    };
+    if is_array(&options)? {
+        return Ok((encode_resolved(ctx, options)?, None));
+    }
+    let (mut entries, mut count, mut unfit) = (Vec::new(), 0, None);
+    for key in object.keys::<rquickjs::String>() {
+        let before = entries.len();
+        match write_entry(ctx, &mut entries, object, key?) {
+            Ok(is_there) => count += u32::from(is_there),
+            Err(Refusal::Unfit(reason)) => {
+                entries.truncate(before);
+                unfit = unfit.or(Some(reason));
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    let mut out = Vec::new();
+    written(rmp::encode::write_map_len(&mut out, count))?;
+    out.append(&mut entries);
+    Ok((out, unfit))
+}
+
+/// Writes a key and its value. Returns false if JSON leaves out such a value.
+fn write_entry<'js>(
+    ctx: &Ctx<'js>,
+    out: &mut Vec<u8>,
+    object: &Object<'js>,
+    key: rquickjs::String<'js>,
+) -> Result<bool, Refusal> {
+    let value = resolved(ctx, object.get(key.clone())?, key.clone())?;
+    if value.is_undefined() || value.is_function() || value.is_symbol() {
+        return Ok(false);
+    }
+    write_text(out, &key.to_string()?)?;
+    write(ctx, out, value, 1)?;
+    Ok(true)
+}
+
+fn encode_resolved<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::new();
     if value.is_undefined() || value.is_function() || value.is_symbol() {
         write_nil(&mut out);
     } else {
@@ -153,7 +211,7 @@ fn resolved<'js>(
 }
 
 fn write_nil(out: &mut Vec<u8>) {
-    out.push(0xc0);
+    out.push(NIL);
 }
 
 fn write_number(out: &mut Vec<u8>, number: f64) -> Result<(), Refusal> {

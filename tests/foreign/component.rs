@@ -24,11 +24,7 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
                 core_params.push_str(" i32 i32");
                 write!(pushes, "(i32.const {pointer}) (i32.const {length})").unwrap();
             }
-            Arg::Text(bytes) | Arg::Some(bytes) => {
-                if matches!(arg, Arg::Some(_)) {
-                    core_params.push_str(" i32");
-                    pushes.push_str("(i32.const 1)");
-                }
+            Arg::Text(bytes) => {
                 core_params.push_str(" i32 i32");
                 write!(pushes, "(i32.const {at}) (i32.const {})", bytes.len()).unwrap();
                 let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();

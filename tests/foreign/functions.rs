@@ -18,9 +18,8 @@ pub(super) enum Gives {
 pub(super) enum Arg {
     Text(Vec<u8>),
     Number(f64),
-    /// A case of an enum.
+    /// A case of an enum, or a truth value.
     Case(u32),
-    Some(Vec<u8>),
     /// A pointer and a length, which may be invalid.
     Raw(u32, u32),
 }
@@ -196,7 +195,17 @@ fn browser() -> Vec<Function> {
             "get",
             &[("name", "string")],
             Gives::Option("(list u8)"),
-            each(["none", "", "__proto__", "sluice:test {\"call\":\"plan\"}"].map(text)),
+            each(
+                [
+                    "none",
+                    "",
+                    "__proto__",
+                    "sluice:test {\"call\":\"plan\"}",
+                    "sluice:checkpoint 1",
+                    "sluice:checkpoint 1 1 1 a\nb",
+                ]
+                .map(text),
+            ),
         ),
         f(
             "console",
@@ -239,12 +248,8 @@ fn crm() -> Vec<Function> {
         \"fieldMap\": {\"a\": \"b\"}, \"stageSlug\": \"new\", \"pipelineSlug\": \"sales\", \"stageId\": 1, \"pipelineId\": 1,
         \"fromReferenceType\": \"customer\", \"fromReferenceId\": \"1\"}";
     let options = [theirs, "{}", "[]", "\"x\"", "{\"slug\": {}}"].map(value).into_iter().chain(malformed());
-    let options: Vec<Arg> = options
-        .map(|arg| match arg {
-            Arg::Text(bytes) => Arg::Some(bytes),
-            other => other,
-        })
-        .collect();
+    let options: Vec<Arg> = options.collect();
+    let [is_partial, is_whole] = [0, 1].map(Arg::Case);
     let mut forbidden = Vec::new();
     for operation in 0..OPERATIONS.len() as u32 {
         // These calls return `ok: false` or null instead of an error: a brand may create its
@@ -256,10 +261,15 @@ fn crm() -> Vec<Function> {
             _ => &[],
         };
         let refused = options.iter().enumerate().filter(|(index, _)| !answered.contains(index));
-        forbidden.extend(refused.map(|(_, options)| vec![Arg::Case(operation), options.clone()]));
+        forbidden.extend(
+            refused.map(|(_, options)| vec![Arg::Case(operation), options.clone(), is_whole.clone()]),
+        );
+        if answered.is_empty() {
+            forbidden.push(vec![Arg::Case(operation), value(theirs), is_partial.clone()]);
+        }
     }
-    forbidden.push(vec![Arg::Case(99), Arg::Some(vec![0x80])]);
-    let params = &[("operation", "$operation"), ("options", "(option (list u8))")];
+    forbidden.push(vec![Arg::Case(99), Arg::Text(vec![0x80]), is_whole]);
+    let params = &[("operation", "$operation"), ("options", "(list u8)"), ("is-whole", "bool")];
     vec![Function { interface: "crm", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
 }
 
@@ -281,7 +291,7 @@ pub(super) fn out_of_bounds(function: &Function) -> Vec<Vec<Arg>> {
     let fine = |kind: &str| match kind {
         "f64" => Arg::Number(302.0),
         "$level" | "$operation" => Arg::Case(0),
-        "(option (list u8))" => Arg::Some(vec![0xc0]),
+        "bool" => Arg::Case(1),
         "string" => text("a"),
         _ => value("null"),
     };

@@ -1,6 +1,7 @@
 use rquickjs::prelude::Func;
 use rquickjs::{Object, Result};
 
+use crate::checkpoint;
 use crate::sluice::page::console::{Level, write};
 
 pub fn install(host: &Object<'_>) -> Result<()> {
@@ -15,5 +16,6 @@ fn console_write(level: String, text: String) {
         "error" => Level::Error,
         _ => Level::Log,
     };
+    checkpoint::count_call(text.len());
     write(level, &text);
 }

@@ -1,8 +1,9 @@
 use rquickjs::prelude::Func;
 use rquickjs::{Ctx, Object, Result, Value};
 
-use super::{decoded, encoded, thrown};
+use super::{decoded, refused, thrown};
 use crate::sluice::page::crm::{self, Operation};
+use crate::{checkpoint, value};
 
 const CALLS: [(&str, Operation); 14] = [
     ("getCrmField", Operation::GetField),
@@ -26,11 +27,16 @@ pub fn install(host: &Object<'_>) -> Result<()> {
     host.set("crmCall", Func::from(call))
 }
 
-/// Makes a call and returns its result. If the options cannot be encoded, `encoded` has logged a
-/// warning, and the host decides what the call returns.
+/// Makes a call and returns its result. If an option cannot be encoded, a warning is logged, and the host
+/// decides what the call returns: an unknown slug is an error even then.
 fn call<'js>(ctx: Ctx<'js>, name: String, options: Value<'js>) -> Result<Value<'js>> {
     let unknown = || rquickjs::Exception::throw_internal(&ctx, "no such CRM call");
     let (_, operation) = CALLS.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;
-    let options = encoded(&ctx, &name, options)?;
-    decoded(&ctx, Some(thrown(&ctx, crm::call(*operation, options.as_deref()))?))
+    let (options, refusal) = value::encode_options(&ctx, options);
+    let is_whole = refusal.is_none();
+    if let Some(refusal) = refusal {
+        refused(&ctx, &name, refusal)?;
+    }
+    checkpoint::count_call(options.len());
+    decoded(&ctx, Some(thrown(&ctx, crm::call(*operation, &options, is_whole))?))
 }

@@ -2,6 +2,7 @@ use rquickjs::prelude::Func;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::{decoded, encoded};
+use crate::checkpoint;
 use crate::sluice::page::variables;
 
 pub fn install(host: &Object<'_>) -> Result<()> {
@@ -15,5 +16,7 @@ fn set<'js>(ctx: Ctx<'js>, name: String, value: Value<'js>) -> Result<bool> {
 }
 
 fn get(ctx: Ctx<'_>, name: String) -> Result<Value<'_>> {
-    decoded(&ctx, variables::get(&name))
+    // Only the engine makes checkpoints.
+    let bytes = if checkpoint::is_name(&name) { None } else { variables::get(&name) };
+    decoded(&ctx, bytes)
 }

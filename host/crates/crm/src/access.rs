@@ -75,7 +75,19 @@ impl CrmAccess {
         options: &Value,
         queued: &mut QueuedWrites,
     ) -> Result<Value, CrmError> {
-        let caller = Caller {
+        let caller = self.caller(visitor, caps, now_ms);
+        super::call(self.store.as_ref(), &caller, call, options, queued).await
+    }
+
+    /// The error of a call of which some options could not be encoded. `options` are the others.
+    pub async fn reject(&self, call: Call, visitor: &Visitor, caps: CrmCaps, options: &Value) -> CrmError {
+        // Nothing is read or written that depends on the time.
+        let caller = self.caller(visitor, caps, 0);
+        super::reject(self.store.as_ref(), &caller, call, options).await
+    }
+
+    fn caller<'a>(&'a self, visitor: &'a Visitor, caps: CrmCaps, now_ms: i64) -> Caller<'a> {
+        Caller {
             brand: &self.brand,
             slugs: &self.slugs,
             customer_id: visitor.customer_id.as_deref(),
@@ -83,8 +95,7 @@ impl CrmAccess {
             caps,
             now_ms,
             at_once: self.at_once,
-        };
-        super::call(self.store.as_ref(), &caller, call, options, queued).await
+        }
     }
 }
 

@@ -28,6 +28,18 @@ pub async fn call(
     }
 }
 
+/// The error of a call of which some options could not be encoded: that of an option or a slug that does not
+/// exist, or else a refusal. `options` are the others.
+pub async fn reject(store: &dyn CrmDatabase, caller: &Caller<'_>, call: Call, options: &Value) -> CrmError {
+    match Options::of(call, options) {
+        Ok(options) => {
+            let refused = call.refused(RefusalReason::NotEncoded);
+            slugs::checked(store, caller, &options, refused).await
+        }
+        Err(error) => error,
+    }
+}
+
 async fn made(
     store: &dyn CrmDatabase,
     caller: &Caller<'_>,

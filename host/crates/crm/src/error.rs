@@ -84,6 +84,9 @@ pub enum RefusalReason {
     /// The run has queued too much.
     #[error("the run would queue more than {QUEUED_BYTES_MAX} bytes")]
     QueueFull,
+    /// A value has no encoding, such as `NaN`.
+    #[error("a value cannot be stored")]
+    NotEncoded,
     /// Another rule of the CRM.
     #[error("{0}")]
     Rule(Refusal),
@@ -93,7 +96,7 @@ impl RefusalReason {
     /// The code for the script.
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Option(_) => Refusal::InvalidInput,
+            Self::Option(_) | Self::NotEncoded => Refusal::InvalidInput,
             Self::NoSuchPlace { refusal, .. } | Self::Rule(refusal) => *refusal,
             Self::TooManyEnsures(_) => Refusal::RateLimited,
             Self::NobodyLoggedIn

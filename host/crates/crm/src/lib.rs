@@ -35,7 +35,7 @@ mod write;
 
 pub use browse::{Browse, BrowseStore, BrowsedEntry, StageChoice};
 pub use call::{Call, Caller};
-pub use calls::call;
+pub use calls::{call, reject};
 pub use database::CrmDatabase;
 pub use entry::{Entry, Placement};
 pub use entry_id::EntryId;

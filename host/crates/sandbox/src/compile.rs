@@ -7,7 +7,9 @@ use sluice_limits::Limits;
 
 use super::ended::ended_by;
 use super::engine::Sandbox;
+use super::host_api::checkpoint::Checkpoints;
 use super::limiter::Limiter;
+use super::meter::Meter;
 use super::outcome::{Failure, Outcome};
 use super::slots::RunKind;
 use super::{RunContext, RunState, SandboxError};
@@ -55,7 +57,8 @@ impl Sandbox {
         let started = Instant::now();
         let CompileQuota { limits, fuel, wall, .. } = quota;
         let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);
-        let state = RunState::new(RunContext::default(), limiter, *fuel);
+        let (meter, checkpoints) = (Meter::new(*fuel, 0), Checkpoints::new(*fuel, None));
+        let state = RunState::new(RunContext::default(), limiter, meter, checkpoints);
         let mut store = self.store(state, *fuel)?;
         let answer = tokio::time::timeout(*wall, async {
             let engine = self.compiler.instantiate_async(&mut store).await?;

@@ -7,6 +7,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 use sluice_limits::Limits;
 
 use crate::RunState;
+use crate::host_api::checkpoint::{Over, Place};
 use crate::host_api::page::exports::sluice::page::script::Failure as WitFailure;
 use crate::limiter::MemoryExceeded;
 use crate::outcome::{Cause, Failure, Outcome};
@@ -14,7 +15,50 @@ use crate::outcome::{Cause, Failure, Outcome};
 /// What a step of the shortest loop costs, in units of fuel: `while (n < 1000000) n += 1`.
 const STEP_FUEL: u64 = 400;
 
-pub(crate) fn timed_out(limits: &Limits) -> Failure {
+/// How a run ended. `end` is `None` if its time was up. `is_beyond` says whether it used more than its fuel.
+pub(crate) fn end_of(
+    end: Option<wasmtime::Result<Result<(), WitFailure>>>,
+    is_beyond: bool,
+    limits: &Limits,
+    state: &mut RunState,
+    heap_was_full: bool,
+) -> (Outcome, Option<Failure>) {
+    let over = state.checkpoints.over().or_else(|| is_beyond.then_some(Over::Fuel));
+    let end = match (over, end) {
+        (None, Some(end)) => end,
+        (over, _) => {
+            // The script made the call when the run was over.
+            state.effects.stop = None;
+            return limited(over.unwrap_or(Over::Time), limits, state.checkpoints.take_place());
+        }
+    };
+    match end {
+        _ if state.effects.stop.is_some() => (Outcome::Stopped, None),
+        Ok(Ok(())) => (Outcome::Ok, None),
+        Ok(Err(failure)) => thrown(failure, heap_was_full),
+        Err(trap) => match ended_by(&trap, limits, heap_was_full) {
+            Some((outcome, failure)) => (outcome, Some(failure)),
+            None => (Outcome::Host, Some(Failure::new("HostError", format!("{trap:#}")))),
+        },
+    }
+}
+
+/// The failure of a run that reached a limit.
+fn limited(over: Over, limits: &Limits, place: Option<Place>) -> (Outcome, Option<Failure>) {
+    let (outcome, mut failure) = match over {
+        Over::Fuel => (Outcome::Fuel, out_of_fuel(limits)),
+        Over::Time => (Outcome::Timeout, timed_out(limits)),
+    };
+    if let Some(Place { file, line, column, stack, is_end }) = place {
+        if !is_end {
+            failure.message.push_str(" (last seen at this place)");
+        }
+        failure = Failure { file, line, column, stack, ..failure };
+    }
+    (outcome, Some(failure))
+}
+
+fn timed_out(limits: &Limits) -> Failure {
     let message = format!(
         "the run took longer than {} ms; call the database less often, or shorten loops",
         limits.wall_ms_max
@@ -35,7 +79,7 @@ fn out_of_fuel(limits: &Limits) -> Failure {
 /// The outcome of a script that threw. QuickJS throws `out of memory` when the heap quota is
 /// used up. If there is no memory left for that exception either, it throws `null`, or the
 /// module's promise never settles.
-pub(crate) fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
+fn thrown(failure: WitFailure, heap_was_full: bool) -> (Outcome, Option<Failure>) {
     let message = own_message(&failure.message);
     let out_of_memory = failure.name == "InternalError" && message == "out of memory";
     let too_deep = failure.name == "RangeError" && message == "Maximum call stack size exceeded";

@@ -6,6 +6,7 @@
 //! and records what it does in `Effects` or `Session`. An `Err` of wasmtime is a trap, so only
 //! stop calls and failures of the host return one.
 
+pub(crate) mod checkpoint;
 mod console;
 mod cookie;
 mod crm;

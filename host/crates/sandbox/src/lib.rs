@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod compile;
 pub mod component;
+mod deadline;
 mod ended;
 pub mod engine;
 pub mod host_api;
@@ -47,11 +48,13 @@ use crate::secrets::BrandSecrets;
 use crate::test_calls::TestCalls;
 use tracing::Instrument as _;
 
-use ended::{cause, ended_by, thrown, timed_out};
+use deadline::until_over;
+use ended::{cause, end_of};
+use host_api::checkpoint::Checkpoints;
 use limiter::Limiter;
 use long_work::Done;
 use memory::Reserved;
-use meter::Meter;
+use meter::{Meter, RESERVE_FUEL};
 use outcome::{Cause, Effects, Failure, Outcome};
 use slots::{RunKind, Slot};
 
@@ -125,6 +128,7 @@ pub(crate) struct RunState {
     pub(crate) queued: QueuedWrites,
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) wasi: RunWasi,
     pub(crate) crm_calls: u32,
     pub(crate) crm_ensure_calls: u32,
@@ -161,14 +165,15 @@ impl RunState {
         }
     }
 
-    fn new(context: RunContext, limiter: Limiter, fuel: u64) -> Self {
+    fn new(context: RunContext, limiter: Limiter, meter: Meter, checkpoints: Checkpoints) -> Self {
         Self {
             wasi: RunWasi::new(context.clock, context.seed),
             context,
             effects: Effects::default(),
             queued: QueuedWrites::default(),
             limiter,
-            meter: Meter::new(fuel),
+            meter,
+            checkpoints,
             crm_calls: 0,
             crm_ensure_calls: 0,
             tokens: 0,
@@ -317,13 +322,15 @@ impl Sandbox {
         let (limits, brand, trace) = (context.limits.clone(), context.brand.clone(), context.trace.clone());
         let mut limiter = Limiter::for_heap(limits.heap_bytes_max);
         limiter.hold(context.held_bytes());
-        let mut state = RunState::new(context, limiter, limits.fuel);
+        let until = started.checked_add(Duration::from_millis(limits.wall_ms_max));
+        let fuel_max = limits.fuel.saturating_add(RESERVE_FUEL);
+        let meter = Meter::new(fuel_max, fuel_max - limits.fuel);
+        let mut state = RunState::new(context, limiter, meter, Checkpoints::new(limits.fuel, until));
         state.database_use = Some(DatabaseUse { slot, script: Arc::clone(&script.uses_database) });
-        let mut store = self.store(state, limits.fuel)?;
+        let mut store = self.store(state, fuel_max)?;
         let (pre, heap_bytes_max) = (script.pre.clone(), limits.heap_bytes_max);
-        let wall_max = Duration::from_millis(limits.wall_ms_max);
         let run = async move {
-            let end = tokio::time::timeout(wall_max, async {
+            let end = until_over(until, async {
                 let page = pre.instantiate_async(&mut store).await?;
                 page.sluice_page_script().call_run(&mut store, heap_bytes_max).await
             })
@@ -336,22 +343,14 @@ impl Sandbox {
         };
         let run = database_time::carried(trace.with_context(run.in_current_span()));
         let done = self.long_runs.run_if_long(&brand, run).await;
-        let Done { value: (end, fuel_left, state), waited: cpu_wait } = done.ok_or(SandboxError::Busy)?;
-        let fuel = limits.fuel.saturating_sub(fuel_left?);
-        let memory_bytes_peak = state.limiter.memory_bytes_peak;
+        let Done { value: (end, fuel_left, mut state), waited: cpu_wait } = done.ok_or(SandboxError::Busy)?;
+        let used = fuel_max.saturating_sub(fuel_left?);
+        let fuel = used.min(limits.fuel);
+        let memory_bytes_peak = state.limiter.used_bytes_peak();
         let memory_bytes_initial = state.limiter.memory_bytes_initial;
         let host_bytes = state.limiter.host_bytes();
         let heap_was_full = state.limiter.heap_was_full(limits.heap_bytes_max);
-        let (outcome, failure) = match end {
-            _ if state.effects.stop.is_some() => (Outcome::Stopped, None),
-            Ok(Ok(Ok(()))) => (Outcome::Ok, None),
-            Ok(Ok(Err(failure))) => thrown(failure, heap_was_full),
-            Ok(Err(trap)) => match ended_by(&trap, &limits, heap_was_full) {
-                Some((outcome, failure)) => (outcome, Some(failure)),
-                None => (Outcome::Host, Some(Failure::new("HostError", format!("{trap:#}")))),
-            },
-            Err(_) => (Outcome::Timeout, Some(timed_out(&limits))),
-        };
+        let (outcome, failure) = end_of(end, used > limits.fuel, &limits, &mut state, heap_was_full);
         let wall = started.elapsed();
         let cause = cause(outcome, failure.as_ref(), &state, wall, heap_was_full);
         let failure = failure.map(|failure| failure.masked(&state.context.secrets));

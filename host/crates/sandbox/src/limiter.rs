@@ -32,6 +32,9 @@ pub struct Limiter {
     pub(crate) memory_bytes_initial: usize,
     /// The largest size of the memory. Memories never shrink, so it is also the current size.
     pub(crate) memory_bytes_peak: usize,
+    /// The most that the JavaScript heap held, as the engine tells. Part of it is in memory that the engine had
+    /// from the start.
+    heap_bytes_peak: usize,
     /// The bytes of the values that the host holds for the run.
     host_bytes: usize,
 }
@@ -92,7 +95,23 @@ impl Limiter {
 
     /// A limiter for a sandbox whose memory may hold `memory_bytes_max`.
     pub(crate) fn for_memory(memory_bytes_max: usize) -> Self {
-        Self { memory_bytes_max, memory_bytes_initial: 0, memory_bytes_peak: 0, host_bytes: 0 }
+        Self {
+            memory_bytes_max,
+            memory_bytes_initial: 0,
+            memory_bytes_peak: 0,
+            heap_bytes_peak: 0,
+            host_bytes: 0,
+        }
+    }
+
+    /// Notes the size of the JavaScript heap. The engine tells it, so it can be any number.
+    pub(crate) fn note_heap(&mut self, bytes: usize) {
+        self.heap_bytes_peak = self.heap_bytes_peak.max(bytes.min(self.memory_bytes_max));
+    }
+
+    /// The most memory that the run used: the engine's own share, and the heap or more.
+    pub(crate) fn used_bytes_peak(&self) -> usize {
+        self.memory_bytes_peak.max(self.memory_bytes_initial.saturating_add(self.heap_bytes_peak))
     }
 
     /// Whether the memory grew so much that a heap with this quota must have been full. Part

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sluice_crm::{Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, RESULT_MEMORY_PER_BYTE, Refusal, RefusalReason};
+use sluice_crm::{Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, RESULT_MEMORY_PER_BYTE, RefusalReason};
 use sluice_kit::value::{self, Room};
 
 use super::page::sluice::page::crm::{Host, Operation};
@@ -13,9 +13,9 @@ use crate::RunState;
 type Answer = wasmtime::Result<Result<Vec<u8>, Exception>>;
 
 impl Host for RunState {
-    async fn call(&mut self, operation: Operation, options: Option<Vec<u8>>) -> Answer {
+    async fn call(&mut self, operation: Operation, options: Vec<u8>, is_whole: bool) -> Answer {
         let call = Call::from(operation);
-        self.enter(options.as_ref().map_or(0, Vec::len)).await;
+        self.enter(options.len()).await;
         if let Err(refused) = self.count_crm_call(call) {
             self.has_exceeded = true;
             return Ok(Err(refused));
@@ -25,9 +25,6 @@ impl Host for RunState {
             self.warn(&format!("{}: {reason}", call.name()));
             return Ok(Ok(self.give(&call.refused_value(reason.refusal()))));
         }
-        let Some(options) = options else {
-            return Ok(Ok(self.give(&call.refused_value(Refusal::InvalidInput))));
-        };
         // A write copies its values for the database, and a queued one copies them again.
         let room = self.limiter.room();
         let for_options = Room::new(room.bytes_max() / 4);
@@ -51,10 +48,21 @@ impl Host for RunState {
         let began = Instant::now();
         self.is_waiting = true;
         let before = self.queued.len();
-        let asked = crm.call(call, &visitor, caps, self.context.clock.now_ms(), &options, &mut self.queued);
-        let answer = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked).await;
-        self.is_waiting = false;
+        let (now_ms, queued) = (self.context.clock.now_ms(), &mut self.queued);
+        let asked = async {
+            match is_whole {
+                true => crm.call(call, &visitor, caps, now_ms, &options, queued).await,
+                false => Err(crm.reject(call, &visitor, caps, &options).await),
+            }
+        };
+        let asked = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked);
+        let answer = self.checkpoints.in_time(asked).await;
         self.host_wall += began.elapsed();
+        let Some(answer) = answer else {
+            // The engine learns at its next checkpoint that the run is over.
+            return Ok(Err(plain_error(format!("{}: the time of the run is up", call.name()))));
+        };
+        self.is_waiting = false;
         if self.queued.len() > before {
             // The write is kept until the run ends, and then copied for the database.
             self.limiter.hold(for_options.taken().saturating_mul(2));
@@ -70,7 +78,10 @@ impl Host for RunState {
                 Ok(Err(range_error(error.to_string())))
             }
             Err(ref error @ CrmError::Refused { ref reason, .. }) => {
-                self.warn(&error.to_string());
+                // The engine has said which value cannot be encoded.
+                if is_whole {
+                    self.warn(&error.to_string());
+                }
                 Ok(Ok(self.give(&call.refused_value(reason.refusal()))))
             }
             Err(CrmError::Store(error)) => {

@@ -2,8 +2,8 @@
 
 use sluice_kit::value::{self, ValueError};
 
-use super::EscapedName;
 use super::page::sluice::page::variables::Host;
+use super::{EscapedName, checkpoint};
 use crate::RunState;
 use crate::test_calls::TEST_CALL;
 
@@ -28,6 +28,9 @@ impl Host for RunState {
     }
 
     async fn get(&mut self, name: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        if checkpoint::is_name(&name) {
+            return self.checkpoint(&name).await;
+        }
         self.enter(name.len()).await;
         if let Some((test_calls, call)) = self.context.test_calls.clone().zip(name.strip_prefix(TEST_CALL)) {
             return Ok(Some(self.give(&test_calls.call(call).await)));

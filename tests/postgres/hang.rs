@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sluice_test_support::postgres::OwnServer;
 
 use super::host;
-use crate::harness::{Request, TestSite};
+use crate::harness::{Request, ServerOptions, TestSite};
 
 const READ: &str = "<script scope=\"backend\">
     let caught = 0;
@@ -55,4 +55,60 @@ fn pages_without_a_database_call_are_served_while_the_database_hangs() {
     database.signal("CONT");
     server.wait_until("the database is found again", || get("/read") == "0");
     assert_eq!(Request::get("/readyz").send(server.admin_address).body, "ready\n");
+}
+
+const PLAIN: &str = "<script scope=\"backend\">response.json('plain')</script>";
+
+/// Many visitors ask for pages that wait for the database without a sandbox: in a template, or to save the
+/// session.
+#[test]
+fn requests_without_a_sandbox_leave_memory_to_other_brands_while_the_database_hangs() {
+    const VISITORS: usize = 120;
+    const MEMORY_MAX: u64 = 500_000_000;
+    /// What one run reserves, and a little more.
+    const ONE_RUN: f64 = 40e6;
+    let call = "{{ getCrmField({ slug: 'leads', referenceId: '1', fieldKey: 'a' }) }}";
+    let database = OwnServer::start();
+    let site = TestSite::with(&[
+        ("pages/template.html", call),
+        ("pages/script.html", &format!("<script scope=\"backend\">setVariable('a', 1)</script>{call}")),
+        (
+            "pages/session.html",
+            "<script scope=\"backend\">session.set('a', String(Math.random())); response.json(1)</script>",
+        ),
+        ("crm.toml", "[[entity]]\nslug = 'leads'\n"),
+    ]);
+    site.write("brands/other/brand.toml", "domains = ['other.test']\n");
+    site.write("brands/other/pages/plain.html", PLAIN);
+    let server = ServerOptions::of(site.path())
+        .postgres(&database.url())
+        .env("SLUICE_SERVER__MEMORY_MAX", &MEMORY_MAX.to_string())
+        .start();
+    let reserved = || server.metric("sluice_memory_reserved_bytes", &[]);
+    let plain = || server.get("other.test", "/plain").body;
+    for path in ["/template", "/script", "/session"] {
+        let status = || server.get("localhost", path).status;
+        server.wait_until("the database answers", || status() == 200);
+        assert_eq!(plain(), r#""plain""#);
+        let idle = reserved();
+        database.signal("STOP");
+        let answered = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..VISITORS {
+                scope.spawn(|| {
+                    assert_eq!(status(), 503);
+                    answered.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            let mut most = idle;
+            while answered.load(Ordering::SeqCst) == 0 {
+                most = most.max(reserved());
+                assert_eq!(plain(), r#""plain""#);
+            }
+            assert!(most > idle, "{path}: visitors wait");
+            let share = idle + MEMORY_MAX as f64 / 2.0;
+            assert!(most <= share + ONE_RUN, "{path}: {most} bytes are reserved, {idle} of them by the host");
+        });
+        database.signal("CONT");
+    }
 }

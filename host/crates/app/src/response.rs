@@ -206,7 +206,15 @@ impl Reply {
 
     /// Releases what was reserved and the body does not take.
     pub fn release_unused(&mut self) {
-        let bytes = self.body_memory();
+        self.shrink_to(self.body_memory());
+    }
+
+    /// Releases what was reserved, except for the body, its compressed copy and `bytes` more.
+    pub fn keep_memory(&mut self, bytes: usize) {
+        self.shrink_to(self.body_memory().saturating_mul(2).saturating_add(bytes));
+    }
+
+    fn shrink_to(&mut self, bytes: usize) {
         if let Some(reserved) = &mut self.memory {
             reserved.shrink_to(bytes);
         }

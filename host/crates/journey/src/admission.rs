@@ -5,15 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use sluice_app::observe::{Event, Observation};
 use sluice_app::request::Method;
 use sluice_app::response::Reply;
-use sluice_page::PageScript;
 use sluice_session::rate::Requester;
 use sluice_site::Outage;
 
 use super::failure::{self, try_again};
 use super::page_journey::Journey;
 
-/// Rejects a request with 429 if its client exceeds the page's rate, and with 503 if the page has
-/// a script and the queue for sandboxes is full.
+/// Rejects a request with 429 if its client exceeds the page's rate, and with 503 if it needs a place among
+/// the running sandboxes and the queue for them is full.
 pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
     let (app, brand, page) = (journey.app, journey.brand(), journey.page());
     if let Some(rate) = page.rate {
@@ -25,9 +24,7 @@ pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
             return Err(try_again(429, "Too many requests", spent.retry_after_s));
         }
     }
-    if let PageScript::Ready { script, .. } = &journey.content.script
-        && app.sandbox.slots.is_full_for(&brand.id, script.run_kind())
-    {
+    if journey.run_kind().is_some_and(|kind| app.sandbox.slots.is_full_for(&brand.id, kind)) {
         return Err(too_busy(journey.observation));
     }
     Ok(())

@@ -48,6 +48,9 @@ use visitor::{Changes, commit_run, load_session, take_url_token};
 /// and takes a few milliseconds and megabytes for a script of this size.
 const EXPLAINED_BYTES_MAX: usize = 256 << 10;
 
+/// How often a session is in the memory while it is saved: as it is, as its changes, and encoded.
+const SESSION_COPIES: usize = 3;
+
 /// Answers requests with the pages and files of the site.
 #[derive(Default)]
 pub struct JourneyService {
@@ -135,7 +138,8 @@ async fn serve_page(
 ) -> Result<Reply, Reply> {
     observation.tell(Event::PageFound { brand: &matched.brand, page: &matched.page });
     let content = app.content(&matched.brand, &matched.page).await;
-    let mut journey = Journey { app, live, matched, content: &content, request, observation, memory: None };
+    let mut journey =
+        Journey { app, live, matched, content: &content, request, observation, memory: None, place: None };
     admit(&mut journey).await?;
     reject_cross_origin(&journey)?;
     journey.request.bound_body(matched.page.limits.body_bytes_max);
@@ -169,10 +173,15 @@ async fn ready_to_send(
 ) -> Result<Reply, Reply> {
     let mut reply = render::reply(journey, seen, report, changes).await?;
     reply.memory = journey.memory.take();
-    match reply.reserve_body(&journey.app.sandbox.memory) {
-        true => Ok(reply),
-        false => Err(too_busy(journey.observation)),
+    if !reply.reserve_body(&journey.app.sandbox.memory) {
+        return Err(too_busy(journey.observation));
     }
+    // A request with queued writes keeps its memory and its place until they are stored.
+    if changes.queued.is_empty() {
+        reply.keep_memory(changes.session.held_bytes().saturating_mul(SESSION_COPIES));
+        journey.place = None;
+    }
+    Ok(reply)
 }
 
 /// Answers with a file of `public/`.

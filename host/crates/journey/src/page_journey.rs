@@ -6,9 +6,11 @@ use sluice_app::app::App;
 use sluice_app::load::Live;
 use sluice_app::observe::Observation;
 use sluice_app::request::PageRequest;
-use sluice_page::{Page, PageContent};
+use sluice_page::{Page, PageContent, PageScript};
 use sluice_sandbox::memory::Reserved;
+use sluice_sandbox::slots::{RunKind, Slot};
 use sluice_site::Brand;
+use sluice_template::Template;
 
 use super::matching::MatchedPage;
 
@@ -25,6 +27,9 @@ pub(super) struct Journey<'a> {
     pub(super) observation: &'a mut Observation,
     /// The memory that is reserved for the run and for rendering the page.
     pub(super) memory: Option<Reserved>,
+    /// The place among the running sandboxes, while the request may wait for the database and has no
+    /// sandbox. It counts toward the database's share.
+    pub(super) place: Option<Slot>,
 }
 
 impl<'a> Journey<'a> {
@@ -34,5 +39,19 @@ impl<'a> Journey<'a> {
 
     pub(super) fn page(&self) -> &'a Page {
         &self.matched.page
+    }
+
+    /// Whether the template of the page calls the CRM.
+    pub(super) fn renders_with_crm(&self) -> bool {
+        self.content.template.as_ref().is_ok_and(Template::asks_crm)
+    }
+
+    /// What the request waits for in its place among the running sandboxes. `None` if it needs no place.
+    pub(super) fn run_kind(&self) -> Option<RunKind> {
+        match &self.content.script {
+            _ if self.renders_with_crm() => Some(RunKind::Database),
+            PageScript::Ready { script, .. } => Some(script.run_kind()),
+            PageScript::None | PageScript::Broken(_) => None,
+        }
     }
 }

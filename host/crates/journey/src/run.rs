@@ -21,20 +21,29 @@ use super::page_journey::Journey;
 pub(super) const SHORT_RENDERING_BYTES: usize = 4 << 20;
 
 /// Waits for a sandbox and for the memory of the run. A page without a script needs only the memory
-/// of a short rendering.
+/// of a short rendering, and a place in the database's share if its template calls the CRM.
 pub(super) async fn admit_run(journey: &mut Journey<'_>) -> Result<Option<Admitted>, Reply> {
-    let (app, brand) = (journey.app, journey.brand());
-    let PageScript::Ready { script, .. } = &journey.content.script else {
-        let reserved = app.sandbox.memory.try_reserve(SHORT_RENDERING_BYTES);
-        journey.memory = Some(reserved.ok_or_else(|| too_busy(journey.observation))?);
-        return Ok(None);
-    };
-    match app.sandbox.admit(&brand.id, script.run_kind(), &journey.page().limits).await {
-        Ok(mut admitted) => {
-            journey.memory = admitted.take_memory();
-            Ok(Some(admitted))
+    let (sandbox, brand) = (&journey.app.sandbox, &journey.brand().id);
+    match (journey.content.script.is_ready(), journey.run_kind()) {
+        (true, Some(kind)) => match sandbox.admit(brand, kind, &journey.page().limits).await {
+            Ok(mut admitted) => {
+                journey.memory = admitted.take_memory();
+                if journey.renders_with_crm() {
+                    admitted.keep_place();
+                }
+                return Ok(Some(admitted));
+            }
+            Err(_) => return Err(too_busy(journey.observation)),
+        },
+        (_, Some(kind)) => {
+            journey.place = sandbox.slots.take(brand, kind, SHORT_RENDERING_BYTES).await;
+            journey.memory = journey.place.as_mut().and_then(|place| place.memory.take());
         }
-        Err(_) => Err(too_busy(journey.observation)),
+        (_, None) => journey.memory = sandbox.memory.try_reserve(SHORT_RENDERING_BYTES),
+    }
+    match journey.memory {
+        Some(_) => Ok(None),
+        None => Err(too_busy(journey.observation)),
     }
 }
 
@@ -60,7 +69,8 @@ pub(super) async fn run_script(
             let trace = journey.observation.begin_run();
             let context = run_context(journey, &trace, seen, session);
             match journey.app.sandbox.run_admitted(script, context, admitted).await {
-                Ok(mut report) => {
+                Ok((mut report, place)) => {
+                    journey.place = place;
                     report.failure = report.failure.map(|failure| files.in_author_terms(failure));
                     if let Some(failure) = report.failure.as_mut().filter(|_| report.outcome != Outcome::Host)
                     {

@@ -272,12 +272,18 @@ pub struct Admitted {
     slot: Slot,
     /// The time that the request waited.
     waited: Duration,
+    keeps_place: bool,
 }
 
 impl Admitted {
     /// Takes the memory, so that it stays reserved after the run has ended.
     pub fn take_memory(&mut self) -> Option<Reserved> {
         self.slot.memory.take()
+    }
+
+    /// The request keeps its place among the running sandboxes when the run has ended.
+    pub fn keep_place(&mut self) {
+        self.keeps_place = true;
     }
 }
 
@@ -291,7 +297,7 @@ impl Sandbox {
         let arrived = Instant::now();
         let bytes = Limiter::reservation(limits.heap_bytes_max);
         let slot = self.slots.take(brand, kind, bytes).await.ok_or(SandboxError::Busy)?;
-        Ok(Admitted { slot, waited: arrived.elapsed() })
+        Ok(Admitted { slot, waited: arrived.elapsed(), keeps_place: false })
     }
 
     /// Runs `script` to its end in a fresh sandbox. If no sandbox is free, the run waits as in
@@ -301,13 +307,17 @@ impl Sandbox {
     /// As [`Sandbox::admit`] and [`Sandbox::run_admitted`].
     pub async fn run(&self, script: &Script, context: RunContext) -> Result<RunReport, SandboxError> {
         let admitted = self.admit(&context.brand, script.run_kind(), &context.limits).await?;
-        self.run_admitted(script, context, admitted).await
+        self.run_admitted(script, context, admitted).await.map(|(report, _)| report)
     }
 
     /// Runs `script` to its end in the sandbox of `admitted`.
     ///
     /// The run begins on the caller's thread. At its first yield, after about a millisecond, it moves to
     /// the threads of [`Sandbox::long_runs`]. `wall_ms_max` goes on while it waits for one of them.
+    ///
+    /// Also returns the place of the run if the request is going to wait for the database again: the run
+    /// has queued writes, or the caller wants to keep it ([`Admitted::keep_place`]). The sandbox itself is
+    /// free.
     ///
     /// # Errors
     /// No sandbox could be made. Failures of the script are not errors: the report has them.
@@ -316,8 +326,8 @@ impl Sandbox {
         script: &Script,
         context: RunContext,
         admitted: Admitted,
-    ) -> Result<RunReport, SandboxError> {
-        let Admitted { slot, waited } = admitted;
+    ) -> Result<(RunReport, Option<Slot>), SandboxError> {
+        let Admitted { slot, waited, keeps_place } = admitted;
         let started = Instant::now();
         let (limits, brand, trace) = (context.limits.clone(), context.brand.clone(), context.trace.clone());
         let mut limiter = Limiter::for_heap(limits.heap_bytes_max);
@@ -338,12 +348,14 @@ impl Sandbox {
             let fuel_left = store.get_fuel();
             // Frees the sandbox on this thread, and only then its place.
             let mut state = store.into_data();
-            drop(state.database_use.take());
-            (end, fuel_left, state)
+            let place = state.database_use.take().map(|database_use| database_use.slot);
+            let place = place.filter(|_| keeps_place || !state.queued.is_empty());
+            (end, fuel_left, state, place)
         };
         let run = database_time::carried(trace.with_context(run.in_current_span()));
         let done = self.long_runs.run_if_long(&brand, run).await;
-        let Done { value: (end, fuel_left, mut state), waited: cpu_wait } = done.ok_or(SandboxError::Busy)?;
+        let Done { value: (end, fuel_left, mut state, place), waited: cpu_wait } =
+            done.ok_or(SandboxError::Busy)?;
         let used = fuel_max.saturating_sub(fuel_left?);
         let fuel = used.min(limits.fuel);
         let memory_bytes_peak = state.limiter.used_bytes_peak();
@@ -354,7 +366,7 @@ impl Sandbox {
         let wall = started.elapsed();
         let cause = cause(outcome, failure.as_ref(), &state, wall, heap_was_full);
         let failure = failure.map(|failure| failure.masked(&state.context.secrets));
-        Ok(RunReport {
+        let report = RunReport {
             outcome,
             failure,
             cause,
@@ -371,6 +383,7 @@ impl Sandbox {
             host_wall: state.host_wall,
             cpu_wait,
             waited,
-        })
+        };
+        Ok((report, place))
     }
 }

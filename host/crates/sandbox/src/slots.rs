@@ -11,7 +11,8 @@
 //! requests only.
 //!
 //! Runs that use the database get at most half of the sandboxes, of the queue and of the memory. So
-//! if the database hangs, pages that do not need it are still served.
+//! if the database hangs, pages that do not need it are still served. A request whose template calls the
+//! CRM keeps its place when its run has ended, and takes one if it has no run.
 //!
 //! A request also waits if the memory that it needs is not free. Then all requests behind it wait,
 //! too, so that small requests cannot keep a large one waiting for ever.

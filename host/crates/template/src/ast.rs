@@ -253,6 +253,11 @@ impl Expr {
         self.calls(Function::asks_host)
     }
 
+    /// Whether it calls the CRM.
+    pub(super) fn asks_crm(&self) -> bool {
+        self.calls(Function::asks_crm)
+    }
+
     /// Whether it needs the visitor's language.
     pub(super) fn translates(&self) -> bool {
         let mut found = self.calls(Function::translates);

@@ -83,6 +83,11 @@ impl Function {
         matches!(self, ClearSessionItem | GetSessionItem | SetSessionItem | Crm(_))
     }
 
+    /// Whether it calls the CRM.
+    pub(super) fn asks_crm(self) -> bool {
+        matches!(self, Function::Crm(_))
+    }
+
     /// Whether it needs the visitor's language.
     pub(super) fn translates(self) -> bool {
         use Function::{DefaultLocale, Locale, Locales, Translate, Translations};

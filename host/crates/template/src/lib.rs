@@ -123,6 +123,11 @@ impl Template {
         self.program.asks_host
     }
 
+    /// Whether the template calls the CRM.
+    pub fn asks_crm(&self) -> bool {
+        self.program.asks_crm
+    }
+
     /// Whether the template needs [`Scope::language`].
     pub fn translates(&self) -> bool {
         self.program.translates

@@ -81,6 +81,8 @@ pub(super) struct Program {
     pub actions: Vec<Action>,
     /// Whether it calls functions that ask the host.
     pub asks_host: bool,
+    /// Whether it calls the CRM.
+    pub asks_crm: bool,
     /// Whether it needs the visitor's language.
     pub translates: bool,
 }
@@ -134,8 +136,9 @@ pub(super) fn lower(
     lowering.finish_unit(page, elements, slots);
     let Lowering { registry, units, actions, .. } = lowering;
     let asks_host = actions.iter().any(|action| action.has(Expr::asks_host));
+    let asks_crm = actions.iter().any(|action| action.has(Expr::asks_crm));
     let translates = actions.iter().any(|action| action.has(Expr::translates));
-    Ok(Program { registry, units, actions, asks_host, translates })
+    Ok(Program { registry, units, actions, asks_host, asks_crm, translates })
 }
 
 /// The state of a page's compilation.

@@ -160,6 +160,22 @@ fn stacks_return_what_deep_recursion_used() {
     wait_for_base(&server, base);
 }
 
+#[test]
+fn sandboxes_of_a_burst_return_what_they_kept() {
+    // So many runs at the same time that what their sandboxes keep is more than half of the base.
+    let slow = "<script scope=\"backend\">
+        const rows = Array.from({ length: 500 }, (_, n) => ({ n, name: 'row ' + n }));
+        for (let i = 0; i < 1_000_000; i++);
+    </script>true";
+    let site = TestSite::with(&[("pages/attack.html", slow), ("pages/index.html", "here")]);
+    let server = short_decay(&site).start();
+    let base = settled(&server);
+    let peak = attack(&server, 96);
+    assert!(peak > base + base / 2, "{peak} bytes at the peak, {base} before");
+    wait_for_base(&server, base);
+    assert_eq!(server.get("localhost", "/attack").body, "true");
+}
+
 /// A host whose memory is full as soon as one request holds some.
 fn full_host() -> (TestSite, Server) {
     let loops = "<script scope=\"backend\">while (true);</script>";

@@ -33,6 +33,7 @@ fn check(choice: MemoryResetChoice, expected: MemoryReset) {
                     report.failure
                 );
             }
+            sandbox.release_idle();
         }
     });
 }

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod operator_dir;
 pub mod page_stats;
 pub mod progress;
+pub mod release;
 mod store_error;
 pub mod terminal;
 pub mod thread;

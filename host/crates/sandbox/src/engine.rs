@@ -12,6 +12,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, Module, PoolingAlloca
 use sluice_limits as limits;
 
 use super::component::{CoreModule, EngineParts};
+use super::idle::IdleSandboxes;
 use super::long_work::LongWork;
 use super::machine_code::{self, code_id};
 use super::memory::Memory;
@@ -97,6 +98,7 @@ pub struct Sandbox {
     pub memory_reset: MemoryReset,
     /// Why [`Sandbox::memory_reset`] was chosen.
     pub memory_reset_reason: &'static str,
+    pub(super) idle: IdleSandboxes,
 }
 
 /// A page's script, compiled to machine code and linked.
@@ -137,10 +139,13 @@ impl Sandbox {
         let code_id = code_id(&engine, &parts);
         let mut linker = Linker::new(&engine);
         host_api::link(&mut linker)?;
+        let mut modules = Vec::new();
         for module in &parts.modules {
             let compiled = core_module(&engine, module, code_id, cache)?;
             linker.root().module(&module.import_name, &compiled)?;
+            modules.push(compiled);
         }
+        let idle = IdleSandboxes::new(&engine, &modules, config.memory_bytes_max, memory_reset)?;
         // A page without a script compiles the other pages.
         let empty = Component::new(&engine, parts.page(&[], "")?)?;
         let compiler = EnginePre::new(linker.instantiate_pre(&empty)?)?;
@@ -172,6 +177,7 @@ impl Sandbox {
             parts,
             memory_reset,
             memory_reset_reason,
+            idle,
         })
     }
 

@@ -12,6 +12,7 @@ mod deadline;
 mod ended;
 pub mod engine;
 pub mod host_api;
+mod idle;
 pub mod limiter;
 pub mod long_work;
 mod machine_code;
@@ -288,6 +289,12 @@ impl Admitted {
 }
 
 impl Sandbox {
+    /// Returns the memory of idle sandboxes to the system, if far more were used than were needed since the
+    /// call before the last one. Call it regularly. It takes a few milliseconds.
+    pub fn release_idle(&self) -> usize {
+        self.idle.end_period(&self.slots)
+    }
+
     /// Waits for a sandbox for a run of `brand`, and for the memory that a run with these limits can
     /// take. The wait ends after a bounded time, and the queue has a bounded length.
     ///

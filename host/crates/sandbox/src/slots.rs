@@ -83,6 +83,9 @@ struct Queue {
 
 struct State {
     free: usize,
+    running: usize,
+    /// The most that ran at the same time since somebody asked.
+    most_running: usize,
     /// Running sandboxes that use the database, and the memory that was reserved for them.
     database: usize,
     database_bytes: usize,
@@ -164,6 +167,8 @@ impl Slots {
     pub(crate) fn new(config: SlotsConfig, memory: Arc<Memory>) -> Self {
         let state = State {
             free: config.slots,
+            running: 0,
+            most_running: 0,
             database: 0,
             database_bytes: 0,
             waiting: 0,
@@ -202,7 +207,44 @@ impl Slots {
     pub fn usage(&self) -> SandboxUsage {
         let state = self.queue.state.lock();
         let SlotsConfig { slots, waiting_max, .. } = self.queue.config;
-        SandboxUsage { limit: slots, running: slots - state.free, waiting: state.waiting, waiting_max }
+        SandboxUsage { limit: slots, running: state.running, waiting: state.waiting, waiting_max }
+    }
+}
+
+impl Slots {
+    /// The most sandboxes that ran at the same time since the last call.
+    pub(crate) fn take_most_running(&self) -> usize {
+        let mut state = self.queue.state.lock();
+        let running = state.running;
+        std::mem::replace(&mut state.most_running, running)
+    }
+
+    /// Takes all free sandboxes but `keep`, unless requests wait for one.
+    pub(crate) fn lend_free(&self, keep: usize) -> Lent {
+        let mut state = self.queue.state.lock();
+        let count = if state.waiting == 0 { state.free.saturating_sub(keep) } else { 0 };
+        state.free -= count;
+        Lent { queue: Arc::clone(&self.queue), count }
+    }
+}
+
+/// Sandboxes that no run gets until this is dropped.
+pub(crate) struct Lent {
+    queue: Arc<Queue>,
+    count: usize,
+}
+
+impl Lent {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut state = self.queue.state.lock();
+        state.free += self.count;
+        self.queue.serve_waiting(&mut state);
     }
 }
 
@@ -344,6 +386,8 @@ impl State {
 
     fn serve(&mut self, brand: &str, kind: RunKind, bytes: usize) {
         self.free -= 1;
+        self.running += 1;
+        self.most_running = self.most_running.max(self.running);
         if kind == RunKind::Database {
             self.database += 1;
             self.database_bytes += bytes;
@@ -357,6 +401,7 @@ impl State {
 
     fn ended(&mut self, brand: &str, kind: RunKind, bytes: usize) {
         self.free += 1;
+        self.running -= 1;
         if kind == RunKind::Database {
             self.database -= 1;
             self.database_bytes -= bytes;

@@ -57,6 +57,8 @@ const CLEANUP_EVERY: Duration = Duration::from_secs(60);
 /// How often the sessions of each brand are counted, if that is quick, and if it is not.
 const SESSION_LIMIT_EVERY: Duration = Duration::from_secs(2);
 const SESSION_LIMIT_EVERY_MAX: Duration = Duration::from_secs(300);
+/// How often the demand for sandboxes is looked at.
+const IDLE_EVERY: Duration = Duration::from_secs(5);
 /// Rows that one statement of the clean-up deletes.
 const CLEANUP_ROWS: u32 = 500;
 
@@ -195,6 +197,7 @@ impl Running {
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
         let session_limit = tokio::spawn(limit_sessions(Arc::clone(&app)));
+        let idle = tokio::spawn(release_idle_sandboxes(Arc::clone(&app)));
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app)));
         tokio::spawn(async move {
             let request = stop.recv().await;
@@ -221,6 +224,7 @@ impl Running {
         let (visitors, operators) = tokio::join!(visitors, join_all(operators));
         cleanup.abort();
         session_limit.abort();
+        idle.abort();
         reloads.abort();
         workers.stop().await;
         app.executions.flush().await;
@@ -355,6 +359,16 @@ async fn limit_sessions(app: Arc<App>) {
         }
         let pause = began.elapsed().saturating_mul(50);
         tokio::time::sleep(pause.clamp(SESSION_LIMIT_EVERY, SESSION_LIMIT_EVERY_MAX)).await;
+    }
+}
+
+/// Returns the memory of sandboxes that have been idle for a while to the system.
+async fn release_idle_sandboxes(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(IDLE_EVERY).await;
+        let app = Arc::clone(&app);
+        // It fails only while the process stops.
+        drop(tokio::task::spawn_blocking(move || app.sandbox.release_idle()).await);
     }
 }
 

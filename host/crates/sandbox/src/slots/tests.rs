@@ -242,6 +242,24 @@ async fn a_run_counts_from_its_first_use_of_the_database() {
 }
 
 #[tokio::test]
+async fn lent_sandboxes_come_back_to_those_who_wait() {
+    let slots = slots(8, 8);
+    let mut running: Vec<_> = (0..3).map(|_| slot(&mut send(&slots, "a"))).collect();
+    running.pop();
+    assert_eq!((slots.take_most_running(), slots.take_most_running()), (3, 2));
+    let lent = slots.lend_free(1);
+    assert_eq!((lent.count(), slots.usage().running), (5, 2));
+    running.push(slot(&mut send(&slots, "b")));
+    let mut waiting = send(&slots, "c");
+    assert!(answer(&mut waiting).is_pending());
+    assert_eq!(slots.lend_free(0).count(), 0, "a request waits");
+    drop(lent);
+    drop(slot(&mut waiting));
+    drop(running);
+    assert_eq!(slots.lend_free(0).count(), 8);
+}
+
+#[tokio::test]
 async fn runs_that_wait_for_the_database_leave_half_of_the_memory() {
     let slots = with_memory(100, 100, &Memory::new(100));
     let database = |slots: &Slots| send_kind(slots, "a", RunKind::Database);

@@ -159,13 +159,12 @@ fn forged_code_in_a_site_is_never_loaded() {
 fn settings_of_a_site_cannot_choose_the_cache() {
     let hostile = Hostile::new();
     hostile.send();
-    fs::write(hostile.at("site/sluice.toml"), "[cache]\ndir = \"data/cache\"\n").unwrap();
-    for command in ["serve", "dev"] {
-        let data = tempfile::tempdir().unwrap();
-        let server = hostile.serve(command).data(data.path()).start();
-        assert_eq!(answer(&server), "the source", "{command}");
-        assert_eq!(data.path().join("data/cache").exists(), command == "serve", "{command}");
-    }
+    let settings = hostile.at("site/sluice.toml");
+    fs::write(&settings, "[cache]\ndir = \"data/cache\"\n").unwrap();
+    let kept = hostile.at("kept").display().to_string();
+    let told = hostile.refusal(&hostile.site(), &["serve", ".", "--data", &kept], &[]);
+    assert!(told.contains("cache.dir") && told.contains("SLUICE_CACHE__DIR"), "{told}");
+    fs::remove_file(&settings).unwrap();
     // The tools for authors do not use a cache in the site, even if the user's folder is there.
     fs::create_dir_all(hostile.at("site/cache/sluice")).unwrap();
     fs::copy(hostile.at("site/data/app.key"), hostile.at("site/cache/sluice/app.key")).unwrap();
@@ -182,25 +181,39 @@ fn settings_of_a_site_cannot_choose_the_cache() {
 }
 
 #[test]
-fn settings_of_a_site_cannot_name_places_outside_the_data_folder() {
+fn settings_of_a_site_cannot_name_files_of_the_operator() {
     let site = TestSite::with(&[("pages/index.html", "page")]);
-    let states = tempfile::tempdir().unwrap();
-    for path in ["/etc/sluice", "../other"] {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    fs::create_dir_all(data.join("other")).unwrap();
+    // A copy of the database, and the files of another site.
+    for name in ["backup.db", "other/sluice.db", "other/runs.db", "app.key"] {
+        fs::write(data.join(name), "the operator's").unwrap();
+    }
+    let told = |text: &str| {
+        site.write("sluice.toml", text);
+        let data = data.display().to_string();
+        let done = sluice(site.path(), &["serve", ".", "--data", &data], root.path(), &[]);
+        let told = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{text}: {told}");
+        told
+    };
+    for path in ["/etc/sluice.db", "../other/sluice.db", "backup.db", "other/sluice.db", "app.key"] {
         for (setting, text) in [
-            ("SLUICE_DATABASE__URL", format!("[database]\nurl = \"sqlite:{path}/sluice.db\"\n")),
+            ("SLUICE_DATABASE__URL", format!("[database]\nurl = \"sqlite:{path}\"\n")),
             ("SLUICE_SECRETS__DIR", format!("[secrets]\ndir = \"{path}\"\n")),
             ("SLUICE_CACHE__DIR", format!("[cache]\ndir = \"{path}\"\n")),
-            ("SLUICE_LOG__PATH", format!("[log]\npath = \"{path}/runs.db\"\n")),
+            ("SLUICE_LOG__PATH", format!("[log]\npath = \"{path}\"\n")),
         ] {
-            site.write("sluice.toml", &text);
-            let done = sluice(site.path(), &["serve", "."], states.path(), &[]);
-            let told = String::from_utf8(done.stderr).unwrap();
-            assert_eq!(done.status.code(), Some(1), "{text}: {told}");
+            let told = told(&text);
             assert!(
                 told.contains("sluice.toml: ") && told.contains(path) && told.contains(setting),
                 "{told}"
             );
         }
+    }
+    for name in ["backup.db", "other/sluice.db", "other/runs.db", "app.key"] {
+        assert_eq!(fs::read_to_string(data.join(name)).unwrap(), "the operator's", "{name}");
     }
 }
 

@@ -352,18 +352,3 @@ fn dev_takes_addresses_operators_and_databases_only_from_the_operator() {
     server.wait_printed("index.html changed");
     assert_eq!(ask(token), 401);
 }
-
-#[test]
-fn settings_of_a_site_cannot_name_the_secrets_or_one_file_twice() {
-    let hostile = Hostile::new();
-    for (text, because) in [
-        ("[secrets]\ndir = \"other\"\n", "SLUICE_SECRETS__DIR"),
-        ("[log]\npath = \"sluice.db\"\n", "the file of database.url, too"),
-        ("[log]\npath = \"app.key\"\n", "the application key, too"),
-        ("[database]\nurl = \"sqlite:admin.token\"\n", "the operators' token, too"),
-    ] {
-        fs::write(hostile.at("site/sluice.toml"), text).unwrap();
-        let told = hostile.refusal(&["serve"]);
-        assert!(told.contains(because), "{text}: {told}");
-    }
-}

@@ -221,9 +221,10 @@ impl Default for AdminConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
-    /// `sqlite:` and the path of a file, relative to the data folder, or the URL of a PostgreSQL
-    /// server. Only `SLUICE_DATABASE__URL` can name an absolute path; the data folder is then the
-    /// folder of that file. `--data` overrides the path.
+    /// The URL of a PostgreSQL server, or `sqlite:` and the path of a file, relative to the data
+    /// folder. Only `SLUICE_DATABASE__URL`, not `sluice.toml`, can name another file than
+    /// `sluice.db`. If it is an absolute path, the data folder is the folder of that file. `--data`
+    /// overrides the path.
     #[schemars(example = "postgres://sluice@db.example/sluice")]
     pub url: String,
     /// The number of connections that this host opens to PostgreSQL at most.
@@ -245,8 +246,8 @@ impl Default for DatabaseConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// The file of the execution log, relative to the data folder. Only `SLUICE_LOG__PATH` can name
-    /// an absolute path. Defaults to `runs.db`.
+    /// The file of the execution log, relative to the data folder. Only `SLUICE_LOG__PATH`, not
+    /// `sluice.toml`, can name another file than `runs.db`.
     #[schemars(example = "runs.db")]
     pub path: Option<PathBuf>,
     /// How long runs are stored.
@@ -345,7 +346,7 @@ pub struct SecretsConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
     /// The folder of the cache, relative to the data folder. It can be deleted at any time. Only
-    /// `SLUICE_CACHE__DIR` can name an absolute path. Defaults to `cache`. `sluice dev` and the
+    /// `SLUICE_CACHE__DIR`, not `sluice.toml`, can name another folder than `cache`. `sluice dev` and the
     /// other tools for authors ignore it: they share a cache in your own cache folder.
     #[schemars(example = &"cache")]
     pub dir: Option<PathBuf>,

@@ -4,7 +4,7 @@
 //! the file and the line, and suggests the closest known key.
 
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
@@ -41,10 +41,10 @@ pub enum ConfigError {
     },
     /// `sluice.toml` says where files of the operator are.
     #[error(
-        "{file}: {setting}: {} is not allowed here, because a site can come from somebody else: write a \
-         path in the data folder (relative and without `..`), or set the environment variable {variable} \
-         instead",
-        path.display()
+        "{file}: {setting}: {} is not allowed here, because a site can come from somebody else and must not \
+         choose among your files: remove this line (the default is {default}, in the data folder), or set \
+         the environment variable {variable} instead",
+        printable(path)
     )]
     OperatorPath {
         /// The path of the file.
@@ -52,22 +52,11 @@ pub enum ConfigError {
         /// The setting.
         setting: &'static str,
         /// Its value.
-        path: PathBuf,
+        path: String,
+        /// The path that the file may name, because it changes nothing.
+        default: &'static str,
         /// The variable that may have this value.
         variable: &'static str,
-    },
-    /// `sluice.toml` says where the secrets are.
-    #[error(
-        "{file}: secrets.dir: {} is not allowed here, because a site can come from somebody else: set the \
-         environment variable SLUICE_SECRETS__DIR instead, or put the files into the folder `secrets` in \
-         the data folder",
-        path.display()
-    )]
-    SecretsDir {
-        /// The path of the file.
-        file: String,
-        /// The folder.
-        path: PathBuf,
     },
     /// A file cannot be read.
     #[error(transparent)]
@@ -156,25 +145,21 @@ fn remove_operators_settings(table: &mut toml::Table, plain: &SiteConfig) -> Vec
     removed
 }
 
-/// Rejects paths that lead out of the data folder. Only the operator may choose them, with a flag or
-/// a variable: whoever made the site could otherwise make this host use or read any file.
+/// Rejects paths of the operator's files, other than the defaults. Only the operator may choose them, with
+/// a flag or a variable: whoever made the site could otherwise make this host use a file that it should
+/// not, such as a copy of the database in the data folder, or the files of another site that shares it.
 fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigError> {
-    if let Some(path) = config.secrets.dir.as_deref().filter(|dir| *dir != Path::new("secrets")) {
-        return Err(ConfigError::SecretsDir { file: file.to_owned(), path: path.to_owned() });
-    }
     let database = config.database.url.strip_prefix("sqlite:").map(Path::new);
     let settings = [
-        ("database.url", "SLUICE_DATABASE__URL", database),
-        ("cache.dir", "SLUICE_CACHE__DIR", config.cache.dir.as_deref()),
-        ("log.path", "SLUICE_LOG__PATH", config.log.path.as_deref()),
+        ("database.url", "SLUICE_DATABASE__URL", "sluice.db", database),
+        ("secrets.dir", "SLUICE_SECRETS__DIR", "secrets", config.secrets.dir.as_deref()),
+        ("cache.dir", "SLUICE_CACHE__DIR", "cache", config.cache.dir.as_deref()),
+        ("log.path", "SLUICE_LOG__PATH", "runs.db", config.log.path.as_deref()),
     ];
-    for (setting, variable, path) in settings {
-        let leads_out = |path: &&Path| {
-            path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
-        };
-        if let Some(path) = path.filter(leads_out) {
-            let (file, path) = (file.to_owned(), path.to_owned());
-            return Err(ConfigError::OperatorPath { file, setting, path, variable });
+    for (setting, variable, default, path) in settings {
+        if let Some(path) = path.filter(|path| *path != Path::new(default)) {
+            let (file, path) = (file.to_owned(), path.display().to_string());
+            return Err(ConfigError::OperatorPath { file, setting, path, default, variable });
         }
     }
     Ok(())

@@ -125,6 +125,9 @@ pub const JOB_TRIES_MAX: u32 = 10;
 /// The wait after the first failed try. Each further wait is twice as long, so that ten
 /// tries take about an hour.
 const FIRST_WAIT_MS: i64 = 7_000;
+/// The longest of these waits. A job that seems to be due later than that was scheduled before the clock
+/// was set back, and is due now.
+pub const RETRY_WAIT_MS_MAX: i64 = FIRST_WAIT_MS << (JOB_TRIES_MAX - 2);
 
 impl JobEnd {
     /// Decides whether a job is retried or parked after a try failed. `tries` is the number of

@@ -41,7 +41,10 @@ pub use entry::{Entry, Placement};
 pub use entry_id::EntryId;
 pub use error::{CrmError, Expected, Given, OptionMistake, OptionName, RefusalReason};
 pub use fault::{CapReached, CrmFault, Refusal};
-pub use jobs::{CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore};
+pub use jobs::{
+    CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore,
+    RETRY_WAIT_MS_MAX,
+};
 pub use missing::Missing;
 pub use names::{FieldKey, FieldKeyError, Reference, ReferenceError, Slug, SlugError};
 pub use plan::{Step, Write as SchemaWrite, plan};

@@ -57,7 +57,7 @@ macro_rules! contract_tests {
             reassigns_entries_to_another_reference a_login_with_an_id_adopts_entries_of_every_entity
             opposite_moves_do_not_deadlock stores_hostile_text_exactly);
         $crate::contract::contract_tests!(@ $backend, jobs: a_job_is_applied_once
-            jobs_of_a_line_keep_their_order a_job_waits_in_all_its_lines
+            jobs_of_a_line_keep_their_order a_job_is_due_although_the_clock_was_set_back
             a_rejected_job_is_parked_and_frees_its_lines operators_drop_and_retry_chosen_jobs
             queueing_rejects_what_writing_would_reject waiting_jobs_count_towards_the_brand_bytes
             finished_jobs_are_deleted_in_batches queued_writes_follow_a_login);

@@ -98,6 +98,15 @@ async fn several_hosts_can_start_at_the_same_time_on_an_empty_database() {
 }
 
 #[tokio::test]
+async fn a_job_waits_in_all_its_lines() {
+    let (database, open) = direct();
+    crate::contract::jobs::a_job_waits_in_all_its_lines(&*open, async |until| {
+        database.sql(&format!("UPDATE job SET tries = 1, due_at = {until}"));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn rejects_a_database_of_a_later_version() {
     let database = Database::create();
     open(&database.url()).await.close().await;

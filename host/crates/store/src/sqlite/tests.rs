@@ -319,6 +319,28 @@ async fn a_failing_job_is_retried_then_parked_and_frees_its_lines() {
 }
 
 #[tokio::test]
+async fn a_retry_does_not_wait_longer_because_the_clock_was_set_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_with_leads(options(&dir)).await;
+    let year = 365 * 86_400_000;
+    queue(&*store, "acme", score(json!(1)), CrmCaps::default(), year).await.unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    other.execute("UPDATE job SET tries = 1, due_at = ?1", [year + 7_000]).unwrap();
+    assert_eq!(work(&store, year + 6_999).await, [], "it waits as usual");
+    assert_eq!(work(&store, 0).await, [JobEnd::Done]);
+}
+
+#[tokio::test]
+async fn a_job_waits_in_all_its_lines() {
+    let (dir, open) = backend();
+    crate::contract::jobs::a_job_waits_in_all_its_lines(&*open, async |until| {
+        let other = rusqlite::Connection::open(dir.path().join("data").join("sluice.db")).unwrap();
+        other.execute("UPDATE job SET tries = 1, due_at = ?1", [until]).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_unreadable_job_is_parked_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_with_leads(options(&dir)).await;

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 
-use sluice_crm::{CapsOfBrand, CrmCaps, JobEnd, JobRun};
+use sluice_crm::{CapsOfBrand, CrmCaps, JobEnd, JobRun, RETRY_WAIT_MS_MAX};
 
 use crate::error::{CrmSqlError, SqlError};
 use crate::postgres::batch::{Batch, execute, int, text};
@@ -12,9 +12,10 @@ use crate::postgres::job_queue::{decode, job_bytes};
 use crate::postgres::usage::{UsageSlot, WriteContext, add_usage};
 
 /// The oldest job that is due, that no earlier job precedes in any of its lines, and that no
-/// other worker has taken. A job that is taken stays in its lines.
+/// other worker has taken. A job that is taken stays in its lines. A job that was never tried is due
+/// whatever the clock says, and one that was is due after [`RETRY_WAIT_MS_MAX`] at the latest.
 pub(in crate::postgres) const NEXT: &str = "SELECT id, brand, what, write, tries FROM job AS mine
-    WHERE state = 'waiting' AND due_at <= $1 AND NOT EXISTS (
+    WHERE state = 'waiting' AND (tries = 0 OR due_at <= $1 OR due_at > $1 + $2) AND NOT EXISTS (
         SELECT 1 FROM job_line AS own JOIN job_line AS earlier
         ON earlier.line = own.line AND earlier.job_id < own.job_id
         WHERE own.job_id = mine.id)
@@ -55,7 +56,7 @@ pub(super) async fn run_one(
     caps: &CapsOfBrand,
     now_ms: i64,
 ) -> Result<Option<JobRun>, SqlError> {
-    let [rows] = Batch::begin().query(NEXT, [int(now_ms)]).run_for(conn).await?;
+    let [rows] = Batch::begin().query(NEXT, [int(now_ms), int(RETRY_WAIT_MS_MAX)]).run_for(conn).await?;
     let Some(row) = rows.first() else {
         execute(conn, "COMMIT").await?;
         return Ok(None);

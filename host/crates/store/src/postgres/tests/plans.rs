@@ -45,7 +45,7 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("sessions over the quota", session::EVICT, vec!["'acme'", "500"]),
         ("expired tokens", token::DELETE_EXPIRED, vec!["100", "500"]),
         ("ended windows", rate::DELETE_EXPIRED, vec!["100", "500"]),
-        ("the next job", jobs::NEXT, vec!["1"]),
+        ("the next job", jobs::NEXT, vec!["1", "1"]),
         ("waiting in a line", job_queue::WAITED_FOR, vec!["ARRAY['\\x00'::bytea]"]),
         ("finished jobs", jobs::DELETE_FINISHED, vec!["100", "500"]),
     ]

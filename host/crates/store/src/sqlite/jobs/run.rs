@@ -3,16 +3,17 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use sluice_crm::{CrmCaps, JobEnd, JobRun};
+use sluice_crm::{CrmCaps, JobEnd, JobRun, RETRY_WAIT_MS_MAX};
 
 use crate::error::{CrmSqlError, SqlError};
 use crate::sqlite::connection::first;
 use crate::sqlite::crm::write::write_crm;
 use crate::sqlite::job_queue::{decode, leave_lines, release_usage};
 
-/// The oldest job that is due and that no earlier job precedes in any of its lines.
+/// The oldest job that is due and that no earlier job precedes in any of its lines. A job that was never
+/// tried is due whatever the clock says, and one that was is due after [`RETRY_WAIT_MS_MAX`] at the latest.
 pub(in crate::sqlite) const NEXT: &str = "SELECT id, brand, what, write, tries FROM job AS mine
-     WHERE state = 'waiting' AND due_at <= ?1 AND NOT EXISTS (
+     WHERE state = 'waiting' AND (tries = 0 OR due_at <= ?1 OR due_at > ?1 + ?2) AND NOT EXISTS (
          SELECT 1 FROM job_line AS own JOIN job_line AS earlier
          ON earlier.line = own.line AND earlier.job_id < own.job_id
          WHERE own.job_id = mine.id)
@@ -37,12 +38,12 @@ fn next(conn: &Connection, now_ms: i64) -> Result<Option<DueJob>, SqlError> {
             tries: row.get(4)?,
         })
     };
-    Ok(conn.prepare_cached(NEXT)?.query_row([now_ms], read).optional()?)
+    Ok(conn.prepare_cached(NEXT)?.query_row([now_ms, RETRY_WAIT_MS_MAX], read).optional()?)
 }
 
 /// Whether a job can run now.
 pub(super) fn is_due(conn: &Connection, now_ms: i64) -> Result<bool, SqlError> {
-    Ok(first::<i64>(conn, NEXT, [now_ms])?.is_some())
+    Ok(first::<i64>(conn, NEXT, [now_ms, RETRY_WAIT_MS_MAX])?.is_some())
 }
 
 /// Applies at most `jobs_max` jobs and records how each of them ended.

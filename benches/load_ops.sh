@@ -113,7 +113,7 @@ compare_overload() {
     loaded overload 100
   done
   local refused answered
-  refused=$(counted sluice_requests_refused_total)
+  refused=$(counted sluice_requests_rejected_total)
   answered=$(counted sluice_run_duration_seconds_count)
   ((refused > 0)) || fail "no request was rejected: there was no overload"
   awk -v over="$(median <"$work/p99.overload")" -v un="$(median <"$work/p99.unloaded")" -v refused="$refused" -v answered="$answered" 'BEGIN {

@@ -193,7 +193,7 @@ fn request_that_is_asked_to_try_again_leaves_nothing_behind() {
     let visit = |path: &str| Request::get(path).header("cookie", &cookie).send(server.address);
     let threads = std::thread::available_parallelism().unwrap().get();
     let _endless: Vec<_> = (0..=threads).map(|_| send(server.address, "/endless")).collect();
-    let refused = |server: &Server| server.metric("sluice_requests_refused_total", &["reason=\"overload\""]);
+    let refused = |server: &Server| server.metric("sluice_requests_rejected_total", &["reason=\"overload\""]);
     // The first visits may find a thread that is free.
     server.wait_until("renderings take all threads", || {
         let (before, refused_before) = (visit("/orders").body, refused(&server));

@@ -231,7 +231,7 @@ fn requests_wait_or_are_rejected_when_the_memory_is_full() {
         assert_eq!((answer.status, retry_after.as_deref()), (503, Some("1")), "{what}");
     }
     // The body was rejected before there was a request to observe.
-    let refused = server.metric("sluice_requests_refused_total", &["reason=\"overload\""]);
+    let refused = server.metric("sluice_requests_rejected_total", &["reason=\"overload\""]);
     assert_eq!(refused, 3.0, "operators see the refusals");
     assert_eq!(Request::get("/healthz").send(server.admin_address).status, 200);
 }

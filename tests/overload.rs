@@ -119,7 +119,7 @@ fn run_that_gets_no_processor_is_answered_503() {
     let loops: Vec<_> = (0..96).map(|_| send(server.address, "flood.test", "/loop")).collect();
     let statuses: Vec<_> = loops.into_iter().map(status).collect();
     assert!(statuses.contains(&503), "{statuses:?}");
-    assert!(server.metric("sluice_requests_refused_total", &["reason=\"overload\""]) > 0.0);
+    assert!(server.metric("sluice_requests_rejected_total", &["reason=\"overload\""]) > 0.0);
 }
 
 #[test]

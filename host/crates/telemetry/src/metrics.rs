@@ -145,7 +145,7 @@ impl Metrics {
                 &SHORT_SECONDS,
             ),
             rejected: meter
-                .u64_counter("sluice.requests.refused")
+                .u64_counter("sluice.requests.rejected")
                 .with_description("Rejected requests, by reason")
                 .with_unit("{request}")
                 .build(),
@@ -306,7 +306,7 @@ impl Metrics {
         self.worker_stall.record(held.as_secs_f64(), &[]);
     }
 
-    /// Counts a rejected request. The reason is `overload`, `rate` or `draining`.
+    /// Counts a rejected request. The reason is `overload` or `rate`.
     pub(crate) fn request_rejected(&self, brand: &str, reason: &'static str) {
         let attributes = [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("reason", reason)];
         self.rejected.add(1, &attributes);

@@ -143,7 +143,7 @@ impl Trace {
         }
     }
 
-    /// Records that the request is rejected, because of `overload`, `rate` or `draining`.
+    /// Records that the request is rejected, because of `overload` or `rate`.
     pub fn rejected(&self, reason: &'static str) {
         if let Some(shared) = &self.shared {
             let brand = shared.page.get().map_or("", |page| page.brand.as_str());

@@ -328,6 +328,34 @@ fn writes_a_limit_into_brand_toml() {
 }
 
 #[test]
+fn operator_is_told_that_a_limit_is_written_and_not_in_force() {
+    let site = site();
+    let server = ServerOptions::of(site.path()).warm().start();
+    let set = |value: u64| put("/api/brands/shop/limits", &set_fuel(value)).operator().send(server.admin_address);
+    let fuel = || {
+        let limits = json(&server.admin("/api/brands/shop/limits?path=/shop"));
+        let fuel = limits.as_array().unwrap().iter().find(|row| row["name"] == "fuel").unwrap();
+        (fuel["value"].as_u64().unwrap(), fuel["in_force"].as_u64().unwrap())
+    };
+    assert_eq!((set(5_000_000).status, fuel()), (200, (5_000_000, 5_000_000)));
+    for (file, broken, mended) in
+        [("sluice.toml", "[serverr]\n", ""), ("brands/shop/crm.toml", "[[entity]]\n", "")]
+    {
+        site.write(file, broken);
+        let answer = set(6_000_000);
+        assert_eq!(answer.status, 409, "{}", answer.body);
+        for part in ["fuel = 6000000 is written in brands/shop/brand.toml", "does not apply yet", file] {
+            assert!(answer.body.contains(part), "{part}: {}", answer.body);
+        }
+        assert_eq!(fuel(), (6_000_000, 5_000_000), "{file}");
+        site.write(file, mended);
+        server.reload();
+        assert_eq!(fuel(), (6_000_000, 6_000_000), "{file}");
+        assert_eq!(set(5_000_000).status, 200);
+    }
+}
+
+#[test]
 fn reload_that_fails_names_the_invalid_file() {
     let site = site();
     let server = Server::start(site.path());

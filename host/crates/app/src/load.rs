@@ -139,6 +139,11 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
+    /// Whether a new version of this brand could not be loaded.
+    pub fn is_of_brand(&self, id: &str) -> bool {
+        matches!(self, Self::Brand { brand, .. } if brand == id)
+    }
+
     /// The settings file that is invalid, below the site's folder.
     pub fn settings_file(&self) -> Option<String> {
         match self {

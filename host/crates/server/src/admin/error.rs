@@ -51,6 +51,12 @@ pub(crate) enum AdminError {
     Changed(ApplyError),
     #[error(transparent)]
     Apply(ApplyError),
+    /// A limit was written. It applies when what the reload rejects has been mended.
+    #[error(
+        "{limit} = {value} is written in brands/{brand}/brand.toml, but it does not apply yet, because the site \
+         could not be reloaded: {problem}. Correct that and reload the site"
+    )]
+    NotInForce { brand: String, limit: String, value: u64, problem: String },
     #[error(transparent)]
     Reload(#[from] ReloadError),
     #[error(transparent)]
@@ -104,7 +110,11 @@ impl AdminError {
             | Self::Interrupted(_)
             | Self::Session(_)
             | Self::Logout(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::BrandFile(_) | Self::Changed(_) | Self::Apply(_) | Self::Reload(_) => StatusCode::CONFLICT,
+            Self::BrandFile(_)
+            | Self::Changed(_)
+            | Self::Apply(_)
+            | Self::NotInForce { .. }
+            | Self::Reload(_) => StatusCode::CONFLICT,
             Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Log(_) | Self::Store(_) | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -116,6 +126,7 @@ impl AdminError {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::BAD_REQUEST => "Invalid request",
             StatusCode::CONFLICT if matches!(self, Self::Changed(_)) => "Changed in the meantime",
+            StatusCode::CONFLICT if matches!(self, Self::NotInForce { .. }) => "Written, but not in force",
             StatusCode::CONFLICT => "Invalid file",
             StatusCode::PAYLOAD_TOO_LARGE => "Too large",
             StatusCode::SERVICE_UNAVAILABLE => "Not available",

@@ -65,7 +65,8 @@ pub(crate) struct Change {
 ///
 /// # Errors
 /// There is no such brand, page or limit, the value is not allowed, or `brand.toml` was changed
-/// since the operator saw it, or cannot be written.
+/// since the operator saw it, or cannot be written. [`AdminError::NotInForce`] if the limit was written
+/// and the brand could not be reloaded.
 pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
     let brand = find_brand(state, brand)?;
     find_page(&brand, &change.page)?;
@@ -91,7 +92,20 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
         value,
         "an operator set a limit"
     );
-    // `reload_and_log` has already logged what failed.
-    drop(reload_and_log(&state.app).await);
-    Ok(value)
+    // The edit itself keeps the file valid. What the reload rejects was wrong before.
+    let problem = match reload_and_log(&state.app).await {
+        Ok(report) => {
+            report.problems.iter().find(|problem| problem.is_of_brand(&brand.id)).map(ToString::to_string)
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    match problem {
+        None => Ok(value),
+        Some(problem) => Err(AdminError::NotInForce {
+            brand: brand.id.clone(),
+            limit: change.limit.clone(),
+            value,
+            problem,
+        }),
+    }
 }

@@ -331,7 +331,8 @@ fn writes_a_limit_into_brand_toml() {
 fn operator_is_told_that_a_limit_is_written_and_not_in_force() {
     let site = site();
     let server = ServerOptions::of(site.path()).warm().start();
-    let set = |value: u64| put("/api/brands/shop/limits", &set_fuel(value)).operator().send(server.admin_address);
+    let set =
+        |value: u64| put("/api/brands/shop/limits", &set_fuel(value)).operator().send(server.admin_address);
     let fuel = || {
         let limits = json(&server.admin("/api/brands/shop/limits?path=/shop"));
         let fuel = limits.as_array().unwrap().iter().find(|row| row["name"] == "fuel").unwrap();

@@ -1,10 +1,10 @@
 //! What one brand does to the others: broken files, and claims to hosts of others.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::Value;
 
-use crate::harness::{Server, TestSite};
+use crate::harness::{Server, ServerOptions, TestSite};
 
 fn site() -> TestSite {
     let site = TestSite::new();
@@ -50,7 +50,7 @@ fn brand_with_a_broken_file_answers_503_and_the_others_are_served_from_the_start
         if has_page {
             site.write("brands/two/public/503.html", "<p>Back soon");
         }
-        let server = crate::harness::ServerOptions::of(site.path()).warm().start();
+        let server = ServerOptions::of(site.path()).warm().start();
         assert_eq!(seen(&server, "one.test"), "200 one", "{reason}");
         let answer = server.get("two.test", "/any/path?x");
         assert_eq!(answer.status, 503, "{reason}");
@@ -98,6 +98,43 @@ fn brand_with_a_broken_file_answers_503_and_the_others_are_served_from_the_start
         assert_eq!(row(&server, "two")["unavailable"], false);
         assert!(server.admin("/").body.contains("An earlier version of two is served"));
     }
+}
+
+#[test]
+fn broken_secrets_of_a_brand_are_an_error_of_its_own() {
+    let site = site();
+    for brand in ["one", "two"] {
+        let page = "<script scope=\"backend\">response.json(secrets.get('key'))</script>";
+        site.write(&format!("brands/{brand}/pages/index.html"), page);
+    }
+    site.write("brands/two/public/503.html", "<p>Back soon");
+    let data = tempfile::tempdir().unwrap();
+    let file = |brand: &str| data.path().join(format!("secrets/{brand}.toml"));
+    let write = |brand: &str, text: &str, mode: u32| {
+        std::fs::write(file(brand), text).unwrap();
+        std::fs::set_permissions(file(brand), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    std::fs::create_dir(data.path().join("secrets")).unwrap();
+    write("one", "key = \"secret of one\"\n", 0o600);
+    write("two", "key = \"secret of two\"\n", 0o644);
+    let server = ServerOptions::of(site.path()).data(data.path()).start();
+    assert_eq!(seen(&server, "one.test"), "200 \"secret of one\"");
+    assert_eq!(seen(&server, "two.test"), "503 <p>Back soon");
+    assert!(server.wait_told("chmod 600")[0].to_string().contains("its visitors get status 503"));
+    assert_eq!(gauge(&server, "sluice_brand_unavailable", "two"), 1.0);
+    assert!(row(&server, "two")["fault"].as_str().unwrap().contains("two.toml can be read by others"));
+
+    write("two", "key = \"secret of two\"\n", 0o600);
+    server.reload();
+    assert_eq!(seen(&server, "two.test"), "200 \"secret of two\"");
+    // From now on there are good ones.
+    write("two", "key = \"short\"\n", 0o600);
+    write("one", "key = \"new secret of one\"\n", 0o600);
+    server.reload();
+    assert_eq!(seen(&server, "one.test"), "200 \"new secret of one\"");
+    assert_eq!(seen(&server, "two.test"), "200 \"secret of two\"");
+    server.wait_told("its previous secrets stay in use");
+    assert_eq!(gauge(&server, "sluice_brand_outdated", "two"), 1.0);
 }
 
 #[test]

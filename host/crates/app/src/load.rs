@@ -20,7 +20,7 @@ use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::secrets::{Secrets, SecretsError};
 use sluice_site::config::SiteConfig;
 use sluice_site::load::{Loader, PageProblem, index_key};
-use sluice_site::{Brand, Found, Site, SiteError, brand_dir, brand_ids};
+use sluice_site::{Brand, Found, Outage, Site, SiteError, brand_dir, brand_ids};
 use sluice_store::Store;
 
 use crate::app::service::Service;
@@ -105,8 +105,6 @@ pub enum Problem {
         /// Whether an earlier version of it is served instead.
         kept: bool,
     },
-    /// The secrets cannot be read.
-    Secrets(LoadError),
     /// A page does not compile.
     Page {
         /// The id of the page's brand.
@@ -123,13 +121,15 @@ impl fmt::Display for Problem {
                 f,
                 "sluice.toml: {setting} changed, which needs a restart; until then the old value applies"
             ),
+            Self::Brand { brand, error: error @ LoadError::Secrets(_), kept: true } => {
+                write!(f, "brand {brand}: {error}; its previous secrets stay in use")
+            }
             Self::Brand { brand, error, kept: true } => {
                 write!(f, "brand {brand}: {error}; its last good version is served")
             }
             Self::Brand { brand, error, kept: false } => {
                 write!(f, "brand {brand}: {error}; its visitors get status 503")
             }
-            Self::Secrets(error) => write!(f, "{error}; the previous secrets stay in use"),
             Self::Page { brand, problem } => {
                 let kept = if problem.kept { "; its last good version is served" } else { "" };
                 write!(f, "brand {brand}: {}{kept}", problem.reason)
@@ -176,7 +176,7 @@ pub enum LoadError {
         /// The failure of the database.
         error: StoreError,
     },
-    /// The secrets cannot be read.
+    /// The secrets of a brand cannot be read.
     #[error("{0}")]
     Secrets(SecretsError),
 }
@@ -214,8 +214,8 @@ pub(crate) struct LoadContext<'a> {
 /// Loads everything at start.
 ///
 /// # Errors
-/// Nothing can be served, the database fails, or the secrets cannot be read. What is wrong with single
-/// brands is a problem in the report.
+/// Nothing can be served, or the database fails. What is wrong with single brands is a problem in the
+/// report.
 pub(crate) async fn load(
     context: &LoadContext<'_>,
     config: &SiteConfig,
@@ -271,7 +271,7 @@ impl ReloadReport {
 /// start.
 ///
 /// # Errors
-/// There is nothing to serve. At start also: the secrets cannot be read.
+/// There is nothing to serve.
 pub(crate) fn build(
     context: &LoadContext<'_>,
     config: &SiteConfig,
@@ -280,7 +280,7 @@ pub(crate) fn build(
     old: Option<&Live>,
     report: &mut ReloadReport,
 ) -> Result<Live, LoadError> {
-    let (brands, clashes) = settle_hosts(brands, old.map(|old| &old.site));
+    let (mut brands, clashes) = settle_hosts(brands, old.map(|old| &old.site));
     for Clash { brand, error, is_served } in clashes {
         let fault = faults.entry(brand.clone());
         let fault = fault.or_insert_with(|| BrandFault { reason: error.to_string(), is_served });
@@ -288,18 +288,11 @@ pub(crate) fn build(
         fault.is_served &= is_served;
         report.problems.push(Problem::Brand { brand, error: LoadError::Site(error), kept: is_served });
     }
+    let secrets = load_secrets(context.secrets_dir, &mut brands, &mut faults, old, report);
     if old.is_none() && brands.iter().all(|brand| brand.outage.is_some()) {
         return Err(first_error(std::mem::take(report)));
     }
     let site = Site::new(brands).map_err(LoadError::Site)?;
-    let secrets = match (load_secrets(&site, context.secrets_dir), old) {
-        (Ok(secrets), _) => secrets,
-        (Err(error), Some(old)) => {
-            report.problems.push(Problem::Secrets(error));
-            old.secrets.clone()
-        }
-        (Err(error), None) => return Err(error),
-    };
     let read_rules = ReadRules {
         body_timeout: config.server.body_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -397,9 +390,35 @@ pub(crate) fn report_pages(site: &Site, is_new: impl Fn(&Arc<Brand>) -> bool, re
     report.pages = site.brands().map(|brand| brand.pages.pages().count()).sum();
 }
 
-fn load_secrets(site: &Site, dir: Option<&OperatorDir>) -> Result<Secrets, LoadError> {
-    let brands: Vec<&str> = site.brands().map(|brand| brand.id.as_str()).collect();
-    Secrets::load(&brands, std::env::vars(), dir).map_err(LoadError::Secrets)
+/// The secrets of all brands. A brand whose secrets cannot be used keeps its previous ones, or answers 503
+/// if it was not served before.
+fn load_secrets(
+    dir: Option<&OperatorDir>,
+    brands: &mut [Arc<Brand>],
+    faults: &mut Faults,
+    old: Option<&Live>,
+    report: &mut ReloadReport,
+) -> Secrets {
+    let ids: Vec<String> = brands.iter().map(|brand| brand.id.clone()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (mut secrets, errors) = Secrets::load(&ids, std::env::vars(), dir);
+    for (id, error) in errors {
+        let was_served =
+            |old: &&Live| old.site.brands().any(|brand| brand.id == id && brand.outage.is_none());
+        let served = old.filter(was_served);
+        match served {
+            Some(old) => secrets.keep(&id, &old.secrets),
+            None => brands.iter_mut().filter(|brand| brand.id == id).for_each(|brand| {
+                let outage = Outage::of(&brand.dir);
+                Arc::make_mut(brand).outage.get_or_insert(outage);
+            }),
+        }
+        let fault = BrandFault { reason: error.to_string(), is_served: served.is_some() };
+        faults.entry(id.clone()).or_insert(fault);
+        let (error, kept) = (LoadError::Secrets(error), served.is_some());
+        report.problems.push(Problem::Brand { brand: id, error, kept });
+    }
+    secrets
 }
 
 /// The keys of the entries that the code cache must keep for `site`.

@@ -92,30 +92,34 @@ pub struct BrandSecrets {
 pub struct Secrets(HashMap<String, Arc<BrandSecrets>>);
 
 impl Secrets {
-    /// Reads the secrets of `brands` from the files in `dir` and from `environment`.
-    ///
-    /// # Errors
-    /// A file cannot be read, is not TOML of names and strings, or is readable by others.
+    /// Reads the secrets of `brands` from the files in `dir` and from `environment`. Also returns the brands
+    /// whose secrets cannot be used, with the reason: a file cannot be read, is not TOML of names and
+    /// strings, or is readable by others. These brands have no secrets.
     pub fn load(
         brands: &[&str],
         environment: impl Iterator<Item = (String, String)>,
         dir: Option<&OperatorDir>,
-    ) -> Result<Self, SecretsError> {
-        let mut all: HashMap<&str, BTreeMap<String, String>> = HashMap::new();
-        for brand in brands {
-            let file = dir.map(|dir| dir.file(format!("{brand}.toml"))).transpose()?;
-            all.insert(brand, file.map(|file| read(file.path())).transpose()?.unwrap_or_default());
-        }
+    ) -> (Self, BTreeMap<String, SecretsError>) {
+        let mut of_environment: HashMap<&str, Vec<(String, String)>> = HashMap::new();
         for (variable, value) in environment {
-            if let Some((brand, name)) = owner(brands, &variable) {
-                if is_short(&value) {
-                    return Err(SecretsError::ShortVariable { variable, bytes: value.len() });
-                }
-                all.entry(brand).or_default().insert(name.to_owned(), value);
+            if let Some((brand, _)) = owner(brands, &variable) {
+                of_environment.entry(brand).or_default().push((variable, value));
             }
         }
-        let shared = |(brand, secrets): (&str, _)| (brand.to_owned(), Arc::new(BrandSecrets::new(secrets)));
-        Ok(Self(all.into_iter().map(shared).collect()))
+        let (mut all, mut errors) = (HashMap::new(), BTreeMap::new());
+        for brand in brands {
+            let variables = of_environment.remove(brand).unwrap_or_default();
+            match of_brand(brand, brands, variables, dir) {
+                Ok(secrets) => drop(all.insert((*brand).to_owned(), Arc::new(secrets))),
+                Err(error) => drop(errors.insert((*brand).to_owned(), error)),
+            }
+        }
+        (Self(all), errors)
+    }
+
+    /// Keeps the secrets that a brand has in `old`.
+    pub fn keep(&mut self, brand: &str, old: &Self) {
+        self.0.insert(brand.to_owned(), old.of(brand));
     }
 
     /// The secrets of a brand. An unknown brand has none.
@@ -155,6 +159,26 @@ impl std::fmt::Debug for BrandSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "BrandSecrets({:?})", self.by_name.keys().collect::<Vec<_>>())
     }
+}
+
+/// The secrets of one brand. `variables` are those of the environment that belong to it.
+fn of_brand(
+    brand: &str,
+    brands: &[&str],
+    variables: Vec<(String, String)>,
+    dir: Option<&OperatorDir>,
+) -> Result<BrandSecrets, SecretsError> {
+    let file = dir.map(|dir| dir.file(format!("{brand}.toml"))).transpose()?;
+    let mut secrets = file.map(|file| read(file.path())).transpose()?.unwrap_or_default();
+    for (variable, value) in variables {
+        if is_short(&value) {
+            return Err(SecretsError::ShortVariable { variable, bytes: value.len() });
+        }
+        if let Some((_, name)) = owner(brands, &variable) {
+            secrets.insert(name.to_owned(), value);
+        }
+    }
+    Ok(BrandSecrets::new(secrets))
 }
 
 /// The brand that a variable belongs to, and the secret's name. `SLUICE_SECRET_A_B_C` is `C` of
@@ -225,6 +249,16 @@ mod tests {
         own.collect::<Vec<_>>().into_iter()
     }
 
+    /// The secrets of all brands, if none of them has a mistake.
+    fn load(
+        brands: &[&str],
+        environment: impl Iterator<Item = (String, String)>,
+        dir: Option<&OperatorDir>,
+    ) -> Result<Secrets, SecretsError> {
+        let (secrets, errors) = Secrets::load(brands, environment, dir);
+        errors.into_values().next().map_or(Ok(secrets), Err)
+    }
+
     fn file(text: &str, mode: u32) -> (tempfile::TempDir, OperatorDir) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shop.toml");
@@ -238,11 +272,11 @@ mod tests {
     fn brand_reads_only_its_own_secrets() {
         let environment =
             [("SLUICE_SECRET_A_B_C", "of a-b"), ("SLUICE_SECRET_A_KEY", "only of a"), ("A_KEY", "x")];
-        let secrets = Secrets::load(&["a", "a-b"], variables(&environment), None).unwrap();
+        let secrets = load(&["a", "a-b"], variables(&environment), None).unwrap();
         assert_eq!(secrets.of("a-b").get("c"), Some("of a-b"));
         assert_eq!((secrets.of("a").get("B_C"), secrets.of("a").get("key")), (None, Some("only of a")));
         assert_eq!(secrets.of("other").get("key"), None);
-        let alone = Secrets::load(&["a"], variables(&environment), None).unwrap();
+        let alone = load(&["a"], variables(&environment), None).unwrap();
         assert_eq!(alone.of("a").get("b_c"), Some("of a-b"));
     }
 
@@ -250,14 +284,27 @@ mod tests {
     fn environment_overrides_the_file() {
         let (_dir, folder) = file("api_key = \"from the file\"\nother = \"another\"\n", 0o600);
         let environment = variables(&[("SLUICE_SECRET_SHOP_API_KEY", "from outside")]);
-        let secrets = Secrets::load(&["shop"], environment, Some(&folder)).unwrap().of("shop");
+        let secrets = load(&["shop"], environment, Some(&folder)).unwrap().of("shop");
         assert_eq!((secrets.get("API_KEY"), secrets.get("Other")), (Some("from outside"), Some("another")));
+    }
+
+    #[test]
+    fn mistake_of_one_brand_leaves_the_secrets_of_others() {
+        let (_dir, folder) = file("a = \"12345\"", 0o600);
+        let environment = variables(&[("SLUICE_SECRET_A_KEY", "of brand a"), ("SLUICE_SECRET_C_PIN", "1")]);
+        let (mut secrets, errors) = Secrets::load(&["a", "c", "shop"], environment, Some(&folder));
+        assert_eq!(errors.keys().collect::<Vec<_>>(), ["c", "shop"]);
+        assert_eq!(secrets.of("a").get("key"), Some("of brand a"));
+        assert_eq!(secrets.of("shop").get("a"), None);
+        let old = load(&["shop"], variables(&[("SLUICE_SECRET_SHOP_A", "before")]), None).unwrap();
+        secrets.keep("shop", &old);
+        assert_eq!(secrets.of("shop").get("a"), Some("before"));
     }
 
     #[test]
     fn rejects_file_that_others_can_read() {
         let (_dir, folder) = file("a = \"b\"", 0o640);
-        let error = Secrets::load(&["shop"], variables(&[]), Some(&folder)).unwrap_err();
+        let error = load(&["shop"], variables(&[]), Some(&folder)).unwrap_err();
         assert!(
             error.to_string().ends_with("shop.toml can be read by others: run `chmod 600` on it"),
             "{error}"
@@ -270,7 +317,7 @@ mod tests {
             [("a = \"x\"\nb = hunter2\n", 2), ("\n\nb = 12345\n", 3), ("\"a b\" = \"hunter2\"", 1)]
         {
             let (_dir, folder) = file(text, 0o600);
-            let error = Secrets::load(&["shop"], variables(&[]), Some(&folder)).unwrap_err().to_string();
+            let error = load(&["shop"], variables(&[]), Some(&folder)).unwrap_err().to_string();
             assert!(error.contains(&format!("shop.toml, line {line}: ")), "{error}");
             assert!(!error.contains("hunter2") && !error.contains("12345"), "{error}");
         }
@@ -279,7 +326,7 @@ mod tests {
     #[test]
     fn masks_values_in_logged_text() {
         let environment = variables(&[("SLUICE_SECRET_A_KEY", "s3cr3t-key"), ("SLUICE_SECRET_A_NONE", "")]);
-        let secrets = Secrets::load(&["a"], environment, None).unwrap().of("a");
+        let secrets = load(&["a"], environment, None).unwrap().of("a");
         assert_eq!(secrets.mask("key s3cr3t-key, a"), "key [secret KEY], a");
         assert_eq!(secrets.get("none"), Some(""));
         assert_eq!(format!("{secrets:?}"), r#"BrandSecrets(["KEY", "NONE"])"#);
@@ -287,13 +334,13 @@ mod tests {
 
     #[test]
     fn rejects_values_that_are_too_short_to_be_masked() {
-        let error = Secrets::load(&["a"], variables(&[("SLUICE_SECRET_A_PIN", "12345")]), None).unwrap_err();
+        let error = load(&["a"], variables(&[("SLUICE_SECRET_A_PIN", "12345")]), None).unwrap_err();
         let error = error.to_string();
         assert!(error.starts_with("SLUICE_SECRET_A_PIN: a secret of 5 bytes cannot be"), "{error}");
         assert!(!error.contains("12345"), "{error}");
-        Secrets::load(&["a"], variables(&[("SLUICE_SECRET_A_PIN", "123456")]), None).unwrap();
+        load(&["a"], variables(&[("SLUICE_SECRET_A_PIN", "123456")]), None).unwrap();
         let (_dir, folder) = file("a = \"long enough\"\nb = \"12345\"\n", 0o600);
-        let error = Secrets::load(&["shop"], variables(&[]), Some(&folder)).unwrap_err().to_string();
+        let error = load(&["shop"], variables(&[]), Some(&folder)).unwrap_err().to_string();
         assert!(error.contains("shop.toml, line 2: a secret of 5 bytes"), "{error}");
     }
 }

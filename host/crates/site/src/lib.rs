@@ -153,6 +153,13 @@ pub struct Outage {
     pub page: Option<String>,
 }
 
+impl Outage {
+    /// That of the brand in a folder, with its own page if it has one.
+    pub fn of(brand_dir: &FolderPath) -> Self {
+        Self { page: files::read(brand_dir, "public/503.html").ok().map(|source| source.text) }
+    }
+}
+
 impl Site {
     /// The site that consists of `brands`, which do not claim the same Hosts.
     ///

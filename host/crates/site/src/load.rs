@@ -32,9 +32,6 @@ use crate::public::PublicFiles;
 use crate::table::{PageTable, url_path};
 use crate::{Brand, Outage, SiteError, limit_layers};
 
-/// What visitors of a brand that cannot be loaded see, relative to its folder.
-const OUTAGE_PAGE: &str = "public/503.html";
-
 /// The files that pages used when they were compiled, by the key of the page by itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CompileIndex(HashMap<CacheKey, Vec<Dependency>>);
@@ -159,13 +156,12 @@ impl Loader<'_> {
     /// `brand.toml`, and its visitors get `public/503.html` if there is such a file.
     pub fn unavailable(&self, id: &str, dir: &FolderPath) -> Brand {
         let (domains, is_default) = config::salvage_hosts(dir);
-        let page = files::read(dir, OUTAGE_PAGE).ok().map(|source| source.text);
         let own = LimitOverrides::default();
         Brand {
             id: id.to_owned(),
             dir: dir.clone(),
             hosts: Hosts::of_brand(domains, is_default).decided_by(self.domains_of(id)),
-            outage: Some(Outage { page }),
+            outage: Some(Outage::of(dir)),
             languages: Arc::default(),
             variables: Arc::new(Map::new()),
             form_bodies: false,

@@ -283,3 +283,22 @@ fn refuses_a_database_that_lost_its_contents() {
     fs::remove_file(data.path().join("sluice.db")).unwrap();
     start().start();
 }
+
+#[test]
+fn first_start_that_is_cut_off_leaves_no_key_beside_an_empty_database() {
+    let site = TestSite::with(&[("pages/index.html", "<p>Hello</p>")]);
+    let data = tempfile::tempdir().unwrap();
+    // The database does not get beyond the creation of its file, but a key would fit.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {} serve {} --data {} --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0",
+        env!("CARGO_BIN_EXE_sluice"),
+        site.path().display(),
+        data.path().display()
+    );
+    let done = Command::new("bash").args(["-c", &limited]).env_remove("APP_KEY").output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fs::metadata(data.path().join("sluice.db")).unwrap().len(), 0);
+    let server = ServerOptions::of(site.path()).data(data.path()).start();
+    assert!(server.get("localhost", "/").body.contains("Hello"));
+    assert!(data.path().join("app.key").exists());
+}

@@ -1,6 +1,7 @@
 //! What one brand does to the others: broken files, and claims to hosts of others.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -135,6 +136,23 @@ fn broken_secrets_of_a_brand_are_an_error_of_its_own() {
     assert_eq!(seen(&server, "two.test"), "200 \"secret of two\"");
     server.wait_told("its previous secrets stay in use");
     assert_eq!(gauge(&server, "sluice_brand_outdated", "two"), 1.0);
+}
+
+#[test]
+fn linked_brand_is_named_in_the_log_and_by_the_check() {
+    let site = site();
+    let elsewhere = site.path().join("elsewhere");
+    std::fs::rename(site.brand_dir("two"), &elsewhere).unwrap();
+    symlink(&elsewhere, site.brand_dir("two")).unwrap();
+    let server = ServerOptions::of(site.path()).warm().start();
+    server.wait_told("brands/two: it is a symbolic link");
+    assert_eq!(seen(&server, "one.test"), "200 one");
+    assert_eq!(server.get("two.test", "/").status, 421);
+    let mut check = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let done = check.arg("check").arg(site.path()).output().unwrap();
+    let told = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{told}");
+    assert!(told.contains("brands/two") && told.contains("symbolic link"), "{told}");
 }
 
 #[test]

@@ -173,14 +173,10 @@ impl App {
         }
         // Hosts that share a database share no folder.
         let of_keys = matches!(location, Location::Sqlite(_)).then_some(&places.data);
-        let environment = |name: &str| std::env::var(name).ok();
-        let keys = Keys::load(
-            environment("APP_KEY").as_deref(),
-            environment("APP_KEYS_PREVIOUS").as_deref(),
-            of_keys,
-        )
-        .map_err(StartError::Keys)?;
+        // The key is made after the database: an empty database beside a key has lost its contents.
         let store = location.open_or_join_later().await.map_err(StartError::Database)?;
+        let [current, previous] = ["APP_KEY", "APP_KEYS_PREVIOUS"].map(|name| std::env::var(name).ok());
+        let keys = Keys::load(current.as_deref(), previous.as_deref(), of_keys).map_err(StartError::Keys)?;
         // `sluice dev` shares its compiled code with the other tools for authors.
         let cache = match dev {
             Some(_) => user_cache::code_cache(&site_dir, config),

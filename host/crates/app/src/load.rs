@@ -20,8 +20,9 @@ use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::secrets::{Secrets, SecretsError};
 use sluice_site::config::SiteConfig;
 use sluice_site::load::{Loader, PageProblem, index_key};
-use sluice_site::{Brand, Found, Outage, Site, SiteError, brand_dir, brand_ids};
+use sluice_site::{Brand, Found, Outage, Site, SiteError, brand_dir, brand_ids, linked_brands};
 use sluice_store::Store;
+use sluice_text::printable::printable;
 
 use crate::app::service::Service;
 use crate::faults::{BrandFault, Clash, settle_hosts};
@@ -222,7 +223,7 @@ pub(crate) async fn load(
 ) -> Result<(Live, ReloadReport), LoadError> {
     let mut report = ReloadReport::default();
     let (mut brands, mut faults) = (Vec::new(), Faults::new());
-    for id in brand_ids(context.site_dir).map_err(LoadError::Site)? {
+    for id in find_brands(context.site_dir)? {
         let loaded = load_brand(context, config, &id, None).await;
         faults.extend(loaded.fault().map(|fault| (id, fault)));
         brands.push(Arc::clone(&loaded.brand));
@@ -234,6 +235,21 @@ pub(crate) async fn load(
     let live = build(context, config, brands, faults, None, &mut report)?;
     report_pages(&live.site, |_| true, &mut report);
     Ok((live, report))
+}
+
+/// The ids of the brands. Logs what looks like a brand and is none.
+///
+/// # Errors
+/// There is no brand, or a folder cannot be one.
+pub(crate) fn find_brands(site_dir: &Path) -> Result<Vec<String>, LoadError> {
+    for name in linked_brands(site_dir) {
+        let name = printable(&name);
+        tracing::warn!(
+            "brands/{name}: it is a symbolic link, which is not followed, so this brand is not served; put \
+             the folder itself there"
+        );
+    }
+    brand_ids(site_dir).map_err(LoadError::Site)
 }
 
 /// The brands whose files are not in use, by id.

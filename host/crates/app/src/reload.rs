@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinSet};
 
+use sluice_site::Brand;
 use sluice_site::config::{self, ConfigError, SiteConfig};
-use sluice_site::{Brand, brand_ids};
 use sluice_text::printable::printable;
 
 use crate::app::App;
-use crate::load::{Live, LoadError, Loaded, ReloadReport, cache_keys, load_brand, report_pages};
+use crate::load::{Live, LoadError, Loaded, ReloadReport, cache_keys, find_brands, load_brand, report_pages};
 
 /// Why nothing was reloaded. The text names the cause.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
             config::read_site_as(reader, &app.site_dir, std::env::vars()).map_err(ReloadError::Settings)?;
         let (new, restarts) = settings.with(fresh);
         let config = Arc::new(new.in_use.clone());
-        let ids = brand_ids(&app.site_dir).map_err(|error| ReloadError::Load(LoadError::Site(error)))?;
+        let ids = find_brands(&app.site_dir).map_err(ReloadError::Load)?;
         let running = app.reloads.begin(&ids, &config);
         (new, restarts, config, ids, running)
     };

@@ -41,7 +41,7 @@ use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use sluice_site::config::{self, BrandConfig, SiteConfig};
 use sluice_site::files::{self, FileError, FileFault};
 use sluice_site::table::RouteFault;
-use sluice_site::{brand_dir, brand_ids, user_cache};
+use sluice_site::{brand_dir, brand_ids, linked_brands, user_cache};
 use sluice_text::source::Source;
 
 use facts::Finding;
@@ -111,6 +111,14 @@ impl Site {
                     Vec::new()
                 }
             };
+        found.extend(linked_brands(&self.dir).into_iter().map(|name| {
+            Diagnostic::of_file(
+                Rule::File,
+                &format!("brands/{name}"),
+                "it is a symbolic link, which is not followed, so this brand is not served",
+            )
+            .help("put the folder itself there")
+        }));
         if let Some(missing) = only.filter(|only| !ids.iter().any(|id| id == only)) {
             let help = sluice_text::suggest::nearest(missing, ids.iter().map(String::as_str));
             found.push(

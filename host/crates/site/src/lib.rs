@@ -262,6 +262,16 @@ pub fn brand_ids(site_dir: &Path) -> Result<Vec<String>, SiteError> {
     Ok(ids)
 }
 
+/// The names in `brands/` that are links. Links are not followed, so these are no brands.
+pub fn linked_brands(site_dir: &Path) -> Vec<String> {
+    let entries = Folder::open(site_dir).and_then(|site| site.folder("brands")?.entries());
+    let links = entries.into_iter().flatten().filter(|entry| entry.kind == Kind::Link);
+    let names = links.map(|entry| entry.name.to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
 /// The settings that limit the page at `path`: those of the brand with this `id` and `config`, and
 /// those of the page itself.
 pub fn limit_layers<'a>(id: &'a str, config: &'a BrandConfig, path: &str) -> BrandLayers<'a> {

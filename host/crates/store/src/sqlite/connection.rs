@@ -84,11 +84,16 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
         std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
         std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
     }
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => folder.create(parent).map_err(failed)?,
-        _ => {}
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    if let Some(parent) = parent {
+        folder.create(parent).map_err(failed)?;
     }
-    file.open(path).map_err(failed)?;
+    let file = file.open(path).map_err(failed)?;
+    // A new file survives a power cut only if its folder does, too.
+    if file.metadata().map_err(failed)?.len() == 0 {
+        let folder = fs::File::open(parent.unwrap_or(Path::new("."))).map_err(failed)?;
+        folder.sync_all().map_err(failed)?;
+    }
     Ok(())
 }
 

@@ -48,6 +48,32 @@ async fn run(sandbox: &Sandbox, script: &Script) -> RunReport {
 }
 
 #[test]
+fn compilation_counts_toward_the_memory_of_the_process() {
+    block_on(async {
+        // Less than the compilation can take. It must not wait, but runs do meanwhile.
+        let config = SandboxConfig { process_bytes_max: 80 << 20, ..SandboxConfig::default() };
+        let sandbox = Sandbox::new(&config).unwrap();
+        let other = script(&sandbox, "").await;
+        let long = "setVariable('a', 'some text');\n".repeat(20_000);
+        let mut compiling = std::pin::pin!(build(&sandbox, &long));
+        let mut running = std::pin::pin!(run(&sandbox, &other));
+        let first = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(compiling.as_mut().poll(context).is_pending())
+        });
+        assert!(first.await, "it pauses");
+        let reserved = sandbox.memory.usage().reserved;
+        assert!(reserved >= Limits::default().compile_memory_bytes_max, "{reserved}");
+        let second = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(running.as_mut().poll(context).is_pending())
+        });
+        assert!(second.await, "there is no memory for a run");
+        compiling.await;
+        assert_eq!(running.await.outcome, Outcome::Ok);
+        assert_eq!(sandbox.memory.usage().reserved, 0);
+    });
+}
+
+#[test]
 fn pages_are_small() {
     block_on(async {
         let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();

@@ -57,6 +57,7 @@ impl Sandbox {
         let started = Instant::now();
         let CompileQuota { limits, fuel, wall, .. } = quota;
         let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);
+        let _memory = self.memory.reserve(limiter.total_bytes());
         let (meter, checkpoints) = (Meter::new(*fuel, 0), Checkpoints::new(*fuel, None));
         let state = RunState::new(RunContext::default(), limiter, meter, checkpoints);
         let mut store = self.store(state, *fuel)?;

@@ -55,14 +55,23 @@ impl Limiter {
     /// The most memory that a run with this quota can take: its sandbox with its stack, the values that
     /// the host holds for it, and what it passes in one host call.
     pub fn reservation(heap_bytes_max: u32) -> usize {
-        Self::rendering_bytes(heap_bytes_max).saturating_add(ASYNC_STACK_BYTES)
+        Self::for_heap(heap_bytes_max).total_bytes()
     }
 
     /// The most memory that the host may hold for a run while it renders the page. The sandbox is free by
     /// then.
     pub fn rendering_bytes(heap_bytes_max: u32) -> usize {
-        let limiter = Self::for_heap(heap_bytes_max);
-        limiter.memory_bytes_max.saturating_add(limiter.hostcall_bytes_max())
+        Self::for_heap(heap_bytes_max).memory_and_hostcall_bytes()
+    }
+
+    /// The most memory that a sandbox with this limiter can take, with its stack and what it passes in one
+    /// host call.
+    pub(crate) fn total_bytes(&self) -> usize {
+        self.memory_and_hostcall_bytes().saturating_add(ASYNC_STACK_BYTES)
+    }
+
+    fn memory_and_hostcall_bytes(&self) -> usize {
+        self.memory_bytes_max.saturating_add(self.hostcall_bytes_max())
     }
 
     /// The bytes that the sandbox may pass in one host call. Everything that it passes is in its

@@ -1,6 +1,6 @@
 //! The memory that the process may take, in total. Work that can take much memory reserves the most
 //! that it can take before it starts. If that does not fit, a run waits for its turn, and other work
-//! is rejected.
+//! is rejected. Only compilations do not wait, because a brand in trouble must be able to change its pages.
 
 use std::fs;
 use std::path::Path;
@@ -58,6 +58,13 @@ impl Memory {
     /// whole memory can run if nothing else is reserved.
     pub fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Reserved> {
         self.take(bytes).then(|| Reserved { memory: Arc::clone(self), bytes })
+    }
+
+    /// Reserves this many bytes even if they do not fit. Nothing else gets memory then until enough is
+    /// released.
+    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Reserved {
+        self.reserved.fetch_add(bytes, Ordering::Relaxed);
+        Reserved { memory: Arc::clone(self), bytes }
     }
 
     /// The bytes that are reserved, and all bytes.
@@ -184,6 +191,17 @@ mod tests {
         let second = memory.try_reserve(40).unwrap();
         drop((first, second));
         assert_eq!(memory.usage().reserved, 40);
+    }
+
+    #[test]
+    fn others_wait_for_work_that_does_not() {
+        let memory = Memory::new(100);
+        let first = memory.try_reserve(90).unwrap();
+        let urgent = memory.reserve(50);
+        drop(first);
+        assert!(memory.try_reserve(51).is_none());
+        drop(urgent);
+        assert!(memory.try_reserve(51).is_some());
     }
 
     #[test]

@@ -180,13 +180,48 @@ fn brand_cannot_take_hosts_of_another_brand() {
     }
     drop(server);
 
-    // At start, nobody was there first: the first id in the alphabet is, unless the operator decides.
+    // At a start, nobody was there first: nobody gets what both claim, also at later reloads.
+    for (one, two, contested, of_one, of_two) in [
+        ("victim.example.com", "*.example.com", "victim.example.com", "one.test", "a.example.com"),
+        ("*.com", "shop.com", "shop.com", "a.com", "two.test"),
+        ("same.test", "same.test", "same.test", "one.test", "two.test"),
+    ] {
+        site.write(
+            "brands/one/brand.toml",
+            &format!("default = true\ndomains = [\"one.test\", \"{one}\"]\n"),
+        );
+        site.write("brands/two/brand.toml", &format!("domains = [\"two.test\", \"{two}\"]\n"));
+        site.write("brands/two/pages/index.html", "two");
+        let server = ServerOptions::of(site.path()).warm().start();
+        for _ in 0..2 {
+            assert_eq!(server.get(contested, "/").status, 421, "{contested}, not even by the default brand");
+            assert_eq!((seen(&server, of_one), seen(&server, of_two)), ("200 one".into(), "200 two".into()));
+            assert_eq!(seen(&server, "unknown.test"), "200 one");
+            for brand in ["one", "two"] {
+                assert_eq!(gauge(&server, "sluice_brand_outdated", brand), 1.0, "{brand}");
+                assert_eq!(row(&server, brand)["contested"], true);
+            }
+            server.reload();
+        }
+        assert!(server.admin("/").body.contains("two is not served on every host that it claims"));
+        server.wait_told("until then, nobody serves what both claim");
+        // One of them gives in. From then on, the other one was there first.
+        let given_in = "domains = [\"one.test\"]\n";
+        site.write("brands/one/brand.toml", given_in);
+        server.reload();
+        assert_eq!(seen(&server, contested), "200 two");
+        site.write("brands/one/brand.toml", &format!("domains = [\"one.test\", \"{one}\"]\n"));
+        server.reload();
+        assert_eq!(
+            (seen(&server, contested), seen(&server, "one.test")),
+            ("200 two".into(), "200 one".into())
+        );
+    }
+
+    // The operator decides at a start, too.
     site.write("brands/one/brand.toml", "domains = [\"one.test\", \"victim.example.com\"]\n");
-    site.write("brands/two/pages/index.html", "two");
+    site.write("brands/two/brand.toml", "domains = [\"*.example.com\", \"two.test\"]\n");
     let server = Server::start(site.path());
-    assert_eq!(seen(&server, "victim.example.com"), "200 one");
-    assert_eq!(server.get("two.test", "/").status, 503);
-    assert_eq!(server.get("a.example.com", "/").status, 421);
     site.write("sluice.toml", "[brands.two]\ndomains = [\"*.example.com\", \"zwei.test\"]\n");
     server.reload();
     for decided in [&server, &Server::start(site.path())] {
@@ -217,8 +252,16 @@ fn second_default_brand_is_an_error_of_its_own() {
         );
     }
     let server = Server::start(site.path());
-    assert_eq!(seen(&server, "one.test"), "200 one");
-    assert_eq!(seen(&server, "other.test"), "200 one");
-    assert_eq!(server.get("two.test", "/").status, 503);
+    for brand in ["one", "two"] {
+        assert_eq!(seen(&server, &format!("{brand}.test")), format!("200 {brand}"));
+    }
+    assert_eq!(server.get("other.test", "/").status, 421, "nothing decides between them");
     server.wait_told("both set `default = true`");
+    site.write("brands/one/brand.toml", "domains = [\"one.test\"]\n");
+    server.reload();
+    assert_eq!(seen(&server, "other.test"), "200 two");
+    site.write("brands/one/brand.toml", "default = true\ndomains = [\"one.test\"]\n");
+    server.reload();
+    assert_eq!(seen(&server, "other.test"), "200 two", "it was there first");
+    assert_eq!(seen(&server, "one.test"), "200 one", "the last good version is served");
 }

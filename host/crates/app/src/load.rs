@@ -25,7 +25,7 @@ use sluice_store::Store;
 use sluice_text::printable::printable;
 
 use crate::app::service::Service;
-use crate::faults::{BrandFault, Clash, settle_hosts};
+use crate::faults::{BrandFault, Clash, Instead, settle_hosts};
 use crate::request::ReadRules;
 
 /// The part of the program that a reload replaces as a whole.
@@ -106,6 +106,13 @@ pub enum Problem {
         /// Whether an earlier version of it is served instead.
         kept: bool,
     },
+    /// A brand claims a host that another brand claims, too, and nobody gets it.
+    Contested {
+        /// The brand's id.
+        brand: String,
+        /// What both claim.
+        error: LoadError,
+    },
     /// A page does not compile.
     Page {
         /// The id of the page's brand.
@@ -130,6 +137,9 @@ impl fmt::Display for Problem {
             }
             Self::Brand { brand, error, kept: false } => {
                 write!(f, "brand {brand}: {error}; its visitors get status 503")
+            }
+            Self::Contested { brand, error } => {
+                write!(f, "brand {brand}: {error}; until then, nobody serves what both claim")
             }
             Self::Page { brand, problem } => {
                 let kept = if problem.kept { "; its last good version is served" } else { "" };
@@ -268,7 +278,7 @@ impl Loaded {
     /// Why the files of the brand are not in use.
     pub(crate) fn fault(&self) -> Option<BrandFault> {
         let error = self.crm_changes.as_ref().err()?;
-        Some(BrandFault { reason: error.to_string(), is_served: self.kept })
+        Some(BrandFault { reason: error.to_string(), is_served: self.kept, is_contested: false })
     }
 }
 
@@ -297,12 +307,18 @@ pub(crate) fn build(
     report: &mut ReloadReport,
 ) -> Result<Live, LoadError> {
     let (mut brands, clashes) = settle_hosts(brands, old.map(|old| &old.site));
-    for Clash { brand, error, is_served } in clashes {
+    for Clash { brand, error, instead } in clashes {
+        let (is_served, is_contested) = (instead != Instead::Nothing, instead == Instead::OtherHosts);
         let fault = faults.entry(brand.clone());
-        let fault = fault.or_insert_with(|| BrandFault { reason: error.to_string(), is_served });
+        let fault =
+            fault.or_insert_with(|| BrandFault { reason: error.to_string(), is_served, is_contested });
         // A version that was kept may lose its Hosts to another brand.
         fault.is_served &= is_served;
-        report.problems.push(Problem::Brand { brand, error: LoadError::Site(error), kept: is_served });
+        let error = LoadError::Site(error);
+        report.problems.push(match is_contested {
+            true => Problem::Contested { brand, error },
+            false => Problem::Brand { brand, error, kept: is_served },
+        });
     }
     let secrets = load_secrets(context.secrets_dir, &mut brands, &mut faults, old, report);
     if old.is_none() && brands.iter().all(|brand| brand.outage.is_some()) {
@@ -429,7 +445,8 @@ fn load_secrets(
                 Arc::make_mut(brand).outage.get_or_insert(outage);
             }),
         }
-        let fault = BrandFault { reason: error.to_string(), is_served: served.is_some() };
+        let fault =
+            BrandFault { reason: error.to_string(), is_served: served.is_some(), is_contested: false };
         faults.entry(id.clone()).or_insert(fault);
         let (error, kept) = (LoadError::Secrets(error), served.is_some());
         report.problems.push(Problem::Brand { brand: id, error, kept });

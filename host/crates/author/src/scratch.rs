@@ -184,10 +184,10 @@ impl Scratch {
     pub fn brand(&self, id: Option<&str>) -> Result<Arc<Brand>, BrandError> {
         let brand = self.chosen(id)?;
         match self.base.live().faults.get(&brand.id) {
-            Some(fault) => {
+            Some(fault) if !fault.is_contested => {
                 Err(BrandError::Unavailable { id: brand.id.clone(), reason: fault.reason.clone() })
             }
-            None => Ok(brand),
+            _ => Ok(brand),
         }
     }
 

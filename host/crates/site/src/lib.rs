@@ -169,12 +169,19 @@ impl Site {
         if brands.is_empty() { Err(SiteError::NoBrand) } else { Ok(Self { brands }) }
     }
 
-    /// The brand whose domain matches `host` (a Host header) best, or else the default brand.
+    /// The brand whose domain matches `host` (a Host header) best, or else the default brand. `None` if
+    /// there is none, or if two brands claim the host and nothing decides between them.
     pub fn brand(&self, host: &str) -> Option<&Arc<Brand>> {
         let host = canonical_host(host);
         let named = self.brands.iter().filter_map(|brand| Some((brand.hosts.fit(&host)?, brand)));
-        let best = named.max_by_key(|(fit, _)| *fit).map(|(_, brand)| brand);
-        best.or_else(|| self.brands.iter().find(|brand| brand.hosts.is_default()))
+        let best = named.max_by_key(|(fit, _)| *fit);
+        let contested = self.brands.iter().filter_map(|brand| brand.hosts.contested_fit(&host)).max();
+        match (best, contested) {
+            (Some(((true, _), brand)), _) => Some(brand),
+            (Some(((false, fit), brand)), contested) => Some(brand).filter(|_| contested < Some(fit)),
+            (None, Some(_)) => None,
+            (None, None) => self.brands.iter().find(|brand| brand.hosts.is_default()),
+        }
     }
 
     /// All brands.
@@ -184,11 +191,15 @@ impl Site {
 }
 
 impl Brand {
-    /// Why this brand cannot be served besides the brand `first`, which has precedence.
-    pub fn clash(&self, first: &Self) -> Option<SiteError> {
-        let clash = self.hosts.clash(&first.hosts, &first.id)?;
-        let (one, other) = if first.id < self.id { (first, self) } else { (self, first) };
-        Some(SiteError::Hosts { first: one.id.clone(), second: other.id.clone(), clash })
+    /// Everything that the brand `other` claims, too, unless the operator gives it to this brand.
+    pub fn clashes(&self, other: &Self) -> impl Iterator<Item = HostClash> {
+        self.hosts.clashes(&other.hosts, &other.id)
+    }
+
+    /// The error of a claim that this brand and `other` have.
+    pub fn both_claim(&self, other: &Self, clash: HostClash) -> SiteError {
+        let (first, second) = if other.id < self.id { (other, self) } else { (self, other) };
+        SiteError::Hosts { first: first.id.clone(), second: second.id.clone(), clash }
     }
 
     /// What the brand has at `path`.

@@ -54,6 +54,8 @@ pub(crate) struct BrandRow {
     pub(crate) fault: Option<String>,
     /// Whether visitors get status 503 because of it.
     pub(crate) unavailable: bool,
+    /// Whether the files are in use, except for hosts that another brand claims, too.
+    pub(crate) contested: bool,
     pub(crate) runs: u64,
     pub(crate) failures: u64,
 }
@@ -107,6 +109,7 @@ fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> 
             broken: brand.problems.len(),
             fault: live.faults.get(&brand.id).map(|fault| fault.reason.clone()),
             unavailable: brand.outage.is_some(),
+            contested: live.faults.get(&brand.id).is_some_and(|fault| fault.is_contested),
             runs: own().map(|stats| stats.runs).sum(),
             failures: own().map(|stats| stats.failures).sum(),
         }

@@ -1,6 +1,6 @@
 # Measures scripts in process, and the server under load. The benches use the release
 # profile, so that cargo compiles the dependencies only once.
-.PHONY: bench bench-dev load load-database load-neighbours soak start test262
+.PHONY: bench bench-dev compare load load-database load-neighbours soak start test262
 
 bench: ## Compare runs in the sandbox with native QuickJS
 	cargo bench --locked --profile release -p sluice-benches --bench script --bench template -- --quiet
@@ -8,6 +8,17 @@ bench: ## Compare runs in the sandbox with native QuickJS
 bench-dev: ## Measure how long Chromium takes to show an edit, on a site of 200 pages
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	cargo bench --locked --profile release -p sluice-benches --bench dev
+
+# The version of workerd that `make compare` gets from npm.
+WORKERD := 1.20261117.1
+
+compare: ## Compare whole requests with a native QuickJS host and with workerd (ROUNDS=5 SECONDS=2)
+	@command -v wrk >/dev/null || { echo "compare: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	npm install --prefix target/workerd --no-audit --no-fund --loglevel error workerd@$(WORKERD) >/dev/null
+	cargo bench --locked --profile release -p sluice-benches --bench compare -- \
+		$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/sluice \
+		$$(echo $(CURDIR)/target/workerd/node_modules/@cloudflare/workerd-*/bin/workerd)
 
 load: ## Measure the server under load, with endless loops, a stalled receiver and overload
 	@command -v wrk >/dev/null || apt-get install --yes wrk || \

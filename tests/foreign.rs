@@ -78,7 +78,7 @@ fn rejects_forbidden_arguments() {
                     "{name}, call {index}"
                 );
                 assert_eq!((effects.stop, effects.status), (None, None), "{name}, call {index}");
-                assert!(report.session.changes().is_empty(), "{name}, call {index}");
+                assert!(report.session.loaded().unwrap().changes().is_empty(), "{name}, call {index}");
             }
         }
     });

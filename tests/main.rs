@@ -57,6 +57,7 @@ mod requests;
 mod sandbox;
 mod secrecy;
 mod secrets;
+mod session_loads;
 mod sessions;
 mod shell;
 mod site_files;

@@ -24,7 +24,10 @@ fn site() -> TestSite {
                 console.log('seen');
             </script><p>{{ route_params.item }}</p>",
         ),
-        ("pages/fails.html", "<script scope=\"backend\">throw new Error('broken')</script>"),
+        (
+            "pages/fails.html",
+            "<script scope=\"backend\">throw new Error(is_customer ? 'broken' : '')</script>",
+        ),
     ])
 }
 
@@ -102,7 +105,7 @@ fn request_is_traced_with_its_steps() {
             .all(|name| received.iter().any(|metric| metric.name == *name && !metric.unit.is_empty()))
     });
 
-    // The visitor's second request sends the cookie, so the session is loaded.
+    // The visitor's second request sends the cookie, and the script asks for the session.
     let cookie = answer.session_cookie().unwrap();
     Request::get("/fails?secret-query=2").header("cookie", &cookie).send(server.address);
     server.wait_until("the failed run arrives", || {

@@ -114,7 +114,7 @@ fn side(memory_reset: MemoryReset) -> &'static str {
 fn bench_sandbox(bencher: &mut Bencher, runtime: &Runtime, sandbox: &Sandbox, script: &Script) {
     let session = returning_visitor();
     bencher.to_async(runtime).iter(|| async {
-        let context = RunContext { session: session.clone(), ..RunContext::default() };
+        let context = RunContext { session: session.clone().into(), ..RunContext::default() };
         let report = sandbox.run(script, context).await.expect("a sandbox is free");
         assert_eq!(report.outcome, Outcome::Ok, "{:?}", report.failure);
         report

@@ -26,6 +26,7 @@ use sluice_sandbox::cache::CodeCache;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::memory;
 use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
+use sluice_session::ReturningCookies;
 use sluice_session::handoff::Handoff;
 use sluice_session::rate::Rates;
 use sluice_session::storage::Sessions;
@@ -65,7 +66,9 @@ pub struct App {
     /// Runs and compiles scripts.
     pub sandbox: Arc<Sandbox>,
     /// Loads and saves sessions.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
+    /// The cookies that have come back, whose sessions are confirmed in the background.
+    pub returning: Arc<ReturningCookies>,
     /// The database.
     pub store: Arc<dyn Store>,
     crm_slugs: Arc<KnownSlugs>,
@@ -253,7 +256,8 @@ impl App {
             reloads: Arc::default(),
             pages,
             sandbox: Arc::new(sandbox),
-            sessions,
+            sessions: Arc::new(sessions),
+            returning: Arc::new(ReturningCookies::new(config.session.unconfirmed_lifetime)),
             rates: Rates::new(Arc::clone(&store) as _),
             store,
             crm_slugs: Arc::default(),
@@ -276,13 +280,6 @@ impl App {
 
     /// The same site on another database.
     pub fn on_store(&self, store: Arc<dyn Store>) -> Self {
-        let sessions = Sessions {
-            store: Arc::clone(&store) as _,
-            keys: Arc::clone(&self.sessions.keys),
-            lifetime: self.sessions.lifetime,
-            unconfirmed_lifetime: self.sessions.unconfirmed_lifetime,
-            quota: self.sessions.quota,
-        };
         Self {
             live: ArcSwap::new(self.live()),
             site_dir: self.site_dir.clone(),
@@ -291,7 +288,8 @@ impl App {
             reloads: Arc::clone(&self.reloads),
             pages: Arc::clone(&self.pages),
             sandbox: Arc::clone(&self.sandbox),
-            sessions,
+            sessions: Arc::new(self.sessions.on(Arc::clone(&store) as _)),
+            returning: Arc::new(ReturningCookies::new(self.sessions.unconfirmed_lifetime)),
             rates: Rates::new(Arc::clone(&store) as _),
             store,
             crm_slugs: Arc::default(),

@@ -31,6 +31,12 @@ pub trait RequestObserver: Send + Sync {
     /// Something happened to the request.
     fn notice(&mut self, event: &Event<'_>);
 
+    /// Whether the observer shows the visitor's session, so that it is loaded although nothing else asks
+    /// for it.
+    fn shows_session(&self) -> bool {
+        false
+    }
+
     /// The reply is complete, but not compressed yet. `sluice dev` adds its script here; other
     /// observers do not change the reply.
     fn finish(&mut self, _request: &PageRequest, _reply: &mut Reply) {}
@@ -136,6 +142,11 @@ impl Observation {
         for observer in &mut self.observers {
             observer.notice(&event);
         }
+    }
+
+    /// Whether an observer shows the visitor's session.
+    pub fn shows_session(&self) -> bool {
+        self.observers.iter().any(|observer| observer.shows_session())
     }
 
     /// Starts the run's part of the trace.

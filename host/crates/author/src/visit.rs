@@ -94,7 +94,7 @@ impl Visit {
             },
             "run": self.run.as_ref().map(PageRun::as_json),
             "variables": report.map(|report| &report.effects.variables),
-            "session": report.map(|report| session(&report.session)),
+            "session": report.map(|report| session(report.session.loaded())),
             "console": console,
             "crm": self.crm_calls.iter().map(CrmCall::as_json).collect::<Vec<_>>(),
             "warnings": self.warnings,
@@ -139,7 +139,9 @@ fn failure(failure: &Failure) -> Value {
 }
 
 /// `{values, customer, changed}`.
-fn session(session: &Session) -> Value {
+fn session(session: Option<&Session>) -> Value {
+    let nothing = Session::default();
+    let session = session.unwrap_or(&nothing);
     json!({
         "values": session.values(),
         "customer": session.identity().map(|identity| &identity.customer),

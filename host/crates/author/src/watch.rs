@@ -99,6 +99,10 @@ impl Watch {
 struct Notes(Arc<Watch>);
 
 impl RequestObserver for Notes {
+    fn shows_session(&self) -> bool {
+        true
+    }
+
     fn notice(&mut self, event: &Event<'_>) {
         let mut seen = self.0.seen();
         match event {

@@ -45,6 +45,22 @@ pub(super) struct Options<'a> {
     map: &'a Map<String, Value>,
 }
 
+impl Call {
+    /// Whether the call depends on the visitor: it takes the visitor's session into account, or the
+    /// reference that it does not name is the customer who is logged in.
+    pub fn needs_visitor(self, options: &Value) -> bool {
+        match self {
+            Self::EnsureEntity => false,
+            Self::Reassign => true,
+            _ => match options {
+                Value::Object(map) => find(map, REFERENCE_ID).is_none_or(Value::is_null),
+                // The call fails before it needs anything.
+                _ => false,
+            },
+        }
+    }
+}
+
 impl<'a> Options<'a> {
     pub(super) fn of(call: Call, options: &'a Value) -> Result<Self, CrmError> {
         match options {
@@ -247,4 +263,29 @@ fn required(call: Call, option: OptionName, value: Option<&Value>) -> Result<&Va
     value
         .filter(|value| !value.is_null())
         .ok_or_else(|| call.type_error(OptionMistake::Missing { option, given: Given::of(value) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn calls_that_name_their_reference_do_not_need_the_visitor() {
+        for call in Call::ALL {
+            let (always, never) = (call == Call::Reassign, call == Call::EnsureEntity);
+            for (options, needs) in [
+                (json!({}), true),
+                (json!({"referenceType": "lead"}), true),
+                (json!({"referenceId": null}), true),
+                (json!({"referenceId": "1"}), false),
+                (json!({"reference_id": "1", "referenceId": null}), false),
+                (json!([]), false),
+            ] {
+                let expected = always || (needs && !never);
+                assert_eq!(call.needs_visitor(&options), expected, "{} {options}", call.name());
+            }
+        }
+    }
 }

@@ -32,7 +32,7 @@ use sluice_kit::folder::FolderPath;
 use sluice_kit::{BoxFuture, database_time};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::Failure;
-use sluice_session::Session;
+use sluice_session::LazySession;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
 
@@ -42,7 +42,7 @@ use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
 use run::{admit_run, run_script};
 use static_file::CompressedFiles;
-use visitor::{Changes, commit_run, load_session, take_url_token};
+use visitor::{Changes, commit_run, load_if_shown, load_session, session_of, take_url_token};
 
 /// Syntax errors in larger scripts are logged in the words of QuickJS. The other parser has no quota,
 /// and takes a few milliseconds and megabytes for a script of this size.
@@ -144,9 +144,10 @@ async fn serve_page(
     reject_cross_origin(&journey)?;
     journey.request.bound_body(matched.page.limits.body_bytes_max);
     reject_too_many_parts(&journey)?;
-    let session = load_session(app, &matched.brand, journey.request, journey.observation).await;
-    take_url_token(&mut journey, &session).await?;
-    check_access(&matched.brand, &matched.path, &session)?;
+    let mut session = session_of(app, &matched.brand, journey.request);
+    take_url_token(&mut journey, &mut session).await?;
+    check_access(&matched.brand, &matched.path, &mut session, journey.observation).await?;
+    load_if_shown(&journey, &mut session).await;
     // What follows takes memory, so it waits until the memory is reserved.
     let admitted = admit_run(&mut journey).await?;
     let (path, route) = (matched.path.as_str(), matched.route.as_ref());
@@ -241,16 +242,25 @@ async fn access(
     if !brand.access.cover(path) {
         return Access::Public;
     }
-    let session = load_session(app, brand, request, observation).await;
-    match check_access(brand, path, &session) {
+    let mut session = session_of(app, brand, request);
+    match check_access(brand, path, &mut session, observation).await {
         Ok(()) => Access::Granted,
         Err(reply) => Access::Rejected(reply),
     }
 }
 
 /// Rejects a visitor who may not see a path. If the database is unavailable, the visitor could be
-/// logged in, so the answer is 503.
-fn check_access(brand: &Brand, path: &CanonicalPath, session: &Session) -> Result<(), Reply> {
+/// logged in, so the answer is 503. A path that no rule covers does not need the session.
+async fn check_access(
+    brand: &Brand,
+    path: &CanonicalPath,
+    session: &mut LazySession,
+    observation: &Observation,
+) -> Result<(), Reply> {
+    if !brand.access.cover(path) {
+        return Ok(());
+    }
+    let session = load_session(brand, session, observation).await;
     let Some(refusal) = brand.access.refusal(path, session.identity().is_some()) else { return Ok(()) };
     if session.is_unavailable() {
         return Err(try_again(503, "Please try again in a moment", 1));

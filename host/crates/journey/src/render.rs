@@ -21,7 +21,7 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::outcome::Failure;
 use sluice_sandbox::slots::RunKind;
-use sluice_session::Session;
+use sluice_session::{LazySession, Session};
 use sluice_site::Brand;
 use sluice_site::languages::{Languages, accepted};
 use sluice_template::{Host, PendingCall, Quota, Rendered, Scope, Step, Template, TemplateError};
@@ -31,7 +31,7 @@ use super::failure;
 use super::page_journey::Journey;
 use super::run::SHORT_RENDERING_BYTES;
 use super::template_calls::{CallError, CrmCalls, TemplateCalls};
-use super::visitor::Changes;
+use super::visitor::{Changes, load_session};
 
 /// Makes the reply to a run. A stop call replaces the page; otherwise the template is rendered.
 /// `seen` is `request` as the template sees it. What the template changes is added to `changes`. The error
@@ -61,8 +61,16 @@ pub(super) async fn reply(
         return Ok(Reply::of_effects(effects, None, is_https));
     }
     effects.status = effects.status.or(Some(journey.matched.status));
-    let host_bytes = report.host_bytes.max(value::held(seen));
-    let rendering = Rendering::new(journey, seen, variables, &changes.session, report.wall, host_bytes);
+    // A run that asked for the session was charged for it.
+    let is_charged = report.host_bytes > 0 && changes.session.loaded().is_some();
+    if shows_session(journey, seen) {
+        load_session(journey.brand(), &mut changes.session, journey.observation).await;
+    }
+    let nobody_asked = Session::default();
+    let session = changes.session.loaded().unwrap_or(&nobody_asked);
+    let of_session = if is_charged { 0 } else { session.held_bytes() };
+    let host_bytes = report.host_bytes.max(value::held(seen)).saturating_add(of_session);
+    let rendering = Rendering::new(journey, seen, variables, session, report.wall, host_bytes);
     let mut crm = CrmCalls {
         made: report.crm_calls,
         ensured: report.crm_ensure_calls,
@@ -82,7 +90,7 @@ pub(super) async fn reply(
     match rendered {
         Ok((rendered, session)) => {
             if let Some(session) = session {
-                changes.session = *session;
+                changes.session = LazySession::from(*session);
             }
             Ok(Reply::of_effects(effects, Some(rendered.html), is_https))
         }
@@ -343,17 +351,31 @@ impl Rendering {
     }
 }
 
+/// Whether the page's template needs the visitor's session.
+fn shows_session(journey: &Journey<'_>, seen: &Value) -> bool {
+    let Ok(template) = &journey.content.template else { return false };
+    let languages = &journey.brand().languages;
+    let asks_for_language =
+        template.translates() && !languages.is_empty() && languages.named(hints_of_address(seen)).is_none();
+    template.asks_host() || template.names_customer() || asks_for_language
+}
+
+/// What the path and the query say about the visitor's language.
+fn hints_of_address(seen: &Value) -> impl Iterator<Item = &str> {
+    let of = |part: &str, name: &str| seen.get(part).and_then(|part| part.get(name)).and_then(Value::as_str);
+    let of_path = ["hl", "locale"].map(|name| of("route_params", name));
+    let of_query = ["hl", "locale", "lang"].map(|name| of("query", name));
+    of_path.into_iter().chain(of_query).flatten()
+}
+
 /// The languages of a brand, and the one of a visitor: from the page's path, the query, the session, the
 /// variables of the brand, or the browser.
 fn visitors_language(brand: &Brand, seen: &Value, session: &Session) -> (Arc<Languages>, String) {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let of_path = ["hl", "locale"].map(|name| text(seen.pointer(&format!("/route_params/{name}"))));
-    let of_query = ["hl", "locale", "lang"].map(|name| text(seen.pointer(&format!("/query/{name}"))));
-    let of_session = text(session.get("locale"));
-    let of_brand = ["locale", "language"].map(|name| text(brand.variables.get(name)));
-    let accept = text(seen.pointer("/headers/accept-language")).unwrap_or_default();
-    let named = of_path.iter().chain(&of_query).chain([&of_session]).chain(&of_brand);
-    let hints = named.filter_map(Option::as_deref).chain(accepted(&accept));
+    let of_session = session.get("locale");
+    let of_brand = ["locale", "language"].map(|name| brand.variables.get(name));
+    let named = [of_session].into_iter().chain(of_brand).filter_map(|value| value?.as_str());
+    let accept = seen.pointer("/headers/accept-language").and_then(Value::as_str).unwrap_or_default();
+    let hints = hints_of_address(seen).chain(named).chain(accepted(accept));
     let code = brand.languages.choose(hints).to_owned();
     (Arc::clone(&brand.languages), code)
 }

@@ -9,7 +9,7 @@ use sluice_app::response::Reply;
 use sluice_page::PageScript;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{Admitted, RunContext, RunReport};
-use sluice_session::Session;
+use sluice_session::LazySession;
 use sluice_telemetry::trace::Trace;
 
 use super::admission::too_busy;
@@ -52,7 +52,7 @@ pub(super) async fn admit_run(journey: &mut Journey<'_>) -> Result<Option<Admitt
 pub(super) async fn run_script(
     journey: &mut Journey<'_>,
     seen: &Arc<Value>,
-    session: Session,
+    session: LazySession,
     admitted: Option<Admitted>,
 ) -> Result<RunReport, Reply> {
     let (brand, page, script) = (journey.brand(), journey.page(), &journey.content.script);
@@ -92,7 +92,7 @@ pub(super) async fn run_script(
 }
 
 /// What the run may see and change.
-fn run_context(journey: &Journey<'_>, trace: &Trace, seen: &Arc<Value>, session: Session) -> RunContext {
+fn run_context(journey: &Journey<'_>, trace: &Trace, seen: &Arc<Value>, session: LazySession) -> RunContext {
     let (app, brand) = (journey.app, journey.brand());
     RunContext {
         brand: brand.id.clone(),

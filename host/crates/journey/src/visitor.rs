@@ -1,4 +1,5 @@
-//! The visitor's session during a request: loading it, logging in with a handoff token, saving it.
+//! The visitor's session during a request: loading it when a step asks for it, logging in with a handoff
+//! token, saving it.
 
 use sluice_app::app::App;
 use sluice_app::observe::{Event, Observation};
@@ -6,47 +7,61 @@ use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_crm::QueuedWrites;
 use sluice_kit::{StoreError, database_time};
-use sluice_sandbox::RunReport;
+use sluice_sandbox::{RunReport, visitor};
 use sluice_session::cookie::SessionId;
 use sluice_session::handoff::HandoffRefusal;
 use sluice_session::storage::{IssuedCookie, SessionError};
-use sluice_session::{Session, SessionRefusal};
+use sluice_session::{LazySession, Session, SessionRefusal};
 use sluice_site::Brand;
 
 use super::failure::try_again;
 use super::page_journey::Journey;
 
-/// Loads the visitor's session. If the database does not answer, the session is empty and marked
-/// as unavailable, and the stored session stays unchanged.
-pub(super) async fn load_session(
-    app: &App,
-    brand: &Brand,
-    request: &PageRequest,
-    observation: &Observation,
-) -> Session {
+/// The session of the visitor's cookie. It is not loaded until a step asks for it.
+pub(super) fn session_of(app: &App, brand: &Brand, request: &PageRequest) -> LazySession {
     let id = SessionId::find(request.cookies(), request.is_https);
-    if id.is_none() {
-        return Session::default();
+    LazySession::of_cookie(&app.sessions, &app.returning, &brand.id, id, app.now_ms())
+}
+
+/// The visitor's session, loaded. If the database does not answer, the session is empty and marked
+/// as unavailable, and the stored session stays unchanged.
+pub(super) async fn load_session<'s>(
+    brand: &Brand,
+    session: &'s mut LazySession,
+    observation: &Observation,
+) -> &'s Session {
+    visitor::load(session, &brand.id, observation.trace()).await
+}
+
+/// Loads the session if it is certain that the reply to the request shows it. A page without a script
+/// waits for it here, where the request has no memory yet.
+pub(super) async fn load_if_shown(journey: &Journey<'_>, session: &mut LazySession) {
+    let content = journey.content;
+    let is_shown = !content.script.is_ready()
+        && content.template.as_ref().is_ok_and(|template| template.asks_host() || template.names_customer());
+    if is_shown || journey.observation.shows_session() {
+        load_session(journey.brand(), session, journey.observation).await;
     }
-    let loaded = app.sessions.load(&brand.id, id.as_ref(), app.now_ms());
-    observation.trace().ask("session.load", |_| true, loaded).await.unwrap_or_else(|error| {
-        tracing::error!(brand = brand.id, %error, "the session could not be loaded; the page is served without it");
-        Session::unavailable()
-    })
 }
 
 /// Logs in the customer of a handoff token in the URL. This ends the journey, so the redirect to
 /// the URL without the token is returned as the error. If the token is not valid, the request
 /// continues without it.
-pub(super) async fn take_url_token(journey: &mut Journey<'_>, session: &Session) -> Result<(), Reply> {
+pub(super) async fn take_url_token(
+    journey: &mut Journey<'_>,
+    session: &mut LazySession,
+) -> Result<(), Reply> {
     if journey.request.method == Method::Post {
         return Ok(());
     }
     let Some(token) = journey.request.take_url_token() else { return Ok(()) };
-    // HEAD must not change anything, and a page that does not exist must not log anybody in. If
-    // the session is unavailable, the login could not be saved, so the token must stay usable.
-    let is_head = journey.request.method == Method::Head;
-    if is_head || journey.matched.status == 404 || session.is_unavailable() {
+    // HEAD must not change anything, and a page that does not exist must not log anybody in.
+    if journey.request.method == Method::Head || journey.matched.status == 404 {
+        return Ok(());
+    }
+    let session = load_session(journey.brand(), session, journey.observation).await;
+    // The login could not be saved, so the token must stay usable.
+    if session.is_unavailable() {
         return Ok(());
     }
     let session = match log_in(journey, &token, session.clone()).await {
@@ -100,7 +115,7 @@ async fn log_in(journey: &Journey<'_>, token: &str, mut session: Session) -> Res
 
 /// What a request changes: the session, and the CRM writes that it queued.
 pub(super) struct Changes {
-    pub(super) session: Session,
+    pub(super) session: LazySession,
     pub(super) queued: QueuedWrites,
 }
 
@@ -117,6 +132,9 @@ impl Changes {
 /// 503 without cookies instead.
 pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut reply: Reply) -> Reply {
     let Changes { session, queued } = changes;
+    // A session that nobody asked for has not changed.
+    let nothing = Session::default();
+    let session = session.loaded().unwrap_or(&nothing);
     // Scripts do not check whether a logout has succeeded: the reply would say that it has.
     if session.has_lost_logout() {
         return not_saved(journey, &SessionError::LogoutLost);
@@ -125,7 +143,10 @@ pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut 
         return reply;
     }
     let has_jobs = !queued.is_empty();
-    match save(journey, &session, queued).await {
+    if !has_jobs && session.changes().is_empty() {
+        return reply;
+    }
+    match save(journey, session, queued).await {
         Ok(issued) => {
             if has_jobs {
                 journey.app.bell.notify_one();
@@ -145,7 +166,9 @@ async fn save(
     let (app, brand, limits) = (journey.app, &journey.brand().id, &journey.page().limits);
     database_time::begin_commit();
     let saved = app.sessions.commit(brand, session, queued, limits, app.now_ms());
-    journey.observation.trace().ask("session.save", |_| true, saved).await
+    let issued = journey.observation.trace().ask("session.save", |_| true, saved).await?;
+    app.returning.saved(brand, session);
+    Ok(issued)
 }
 
 fn set_cookie(reply: &mut Reply, issued: Option<IssuedCookie>, is_https: bool) {

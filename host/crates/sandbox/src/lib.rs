@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod secrets;
 pub mod slots;
 pub mod test_calls;
+pub mod visitor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +40,7 @@ use sluice_kit::database_time;
 use sluice_kit::page_stats::RunCost;
 use sluice_kit::value;
 use sluice_limits::Limits;
-use sluice_session::Session;
+use sluice_session::LazySession;
 use sluice_session::handoff::Handoff;
 use sluice_telemetry::trace::Trace;
 
@@ -92,8 +93,9 @@ pub struct RunContext {
     pub is_https: bool,
     /// `[variables]` of the brand, which scripts and templates can read.
     pub brand_variables: Arc<Map<String, Value>>,
-    /// The visitor's session; the report contains it with the run's changes.
-    pub session: Session,
+    /// The visitor's session. It is loaded when the run asks for it. The report contains it with the
+    /// run's changes.
+    pub session: LazySession,
     /// The brand's CRM; `None` makes every CRM call throw.
     pub crm: Option<CrmAccess>,
     /// Makes and takes handoff tokens; `None` rejects both.
@@ -155,14 +157,19 @@ struct DatabaseUse {
     script: Arc<AtomicBool>,
 }
 
+impl DatabaseUse {
+    fn note(&self) {
+        self.script.store(true, Ordering::Relaxed);
+        self.slot.use_database();
+    }
+}
+
 impl RunState {
     /// Notes that the run is going to wait for the database.
     pub(crate) fn use_database(&self) {
         // The runs of a test's pages need sandboxes while the test itself has one.
-        let is_test = self.context.test_calls.is_some();
-        if let Some(database_use) = self.database_use.as_ref().filter(|_| !is_test) {
-            database_use.script.store(true, Ordering::Relaxed);
-            database_use.slot.use_database();
+        if self.context.test_calls.is_none() {
+            self.database_use.iter().for_each(DatabaseUse::note);
         }
     }
 
@@ -198,8 +205,8 @@ pub struct RunReport {
     pub cause: Cause,
     /// What the script asked for until the run ended, also if the run failed.
     pub effects: Effects,
-    /// The session with the changes of the run.
-    pub session: Session,
+    /// The session with the changes of the run, if the run asked for it.
+    pub session: LazySession,
     /// The CRM writes that the script queued. They are stored together with the session.
     pub queued: QueuedWrites,
     /// The number of CRM calls.
@@ -246,13 +253,13 @@ impl RunReport {
     }
 
     /// The report of a page whose script did not run, because it has none or does not compile.
-    pub fn not_run(outcome: Outcome, failure: Option<Failure>, session: Session) -> Self {
+    pub fn not_run(outcome: Outcome, failure: Option<Failure>, session: impl Into<LazySession>) -> Self {
         Self {
             outcome,
             failure,
             cause: Cause::Script,
             effects: Effects::default(),
-            session,
+            session: session.into(),
             queued: QueuedWrites::default(),
             crm_calls: 0,
             crm_ensure_calls: 0,

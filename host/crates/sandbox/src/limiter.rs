@@ -86,6 +86,19 @@ impl Limiter {
         self.host_bytes = self.host_bytes.saturating_add(bytes);
     }
 
+    /// Charges `bytes` that the host holds from now on, and which the script did not send.
+    ///
+    /// # Errors
+    /// The run exceeds its cap.
+    pub(crate) fn hold_within(&mut self, bytes: usize) -> Result<(), MemoryExceeded> {
+        self.hold(bytes);
+        let (requested, host, cap) = (self.memory_bytes_peak, self.host_bytes, self.memory_bytes_max);
+        match requested.saturating_add(host) > cap {
+            true => Err(MemoryExceeded { requested, host, cap }),
+            false => Ok(()),
+        }
+    }
+
     /// Returns `bytes` that the host no longer holds.
     pub(crate) fn let_go(&mut self, bytes: usize) {
         self.host_bytes = self.host_bytes.saturating_sub(bytes);

@@ -59,6 +59,9 @@ const SESSION_LIMIT_EVERY: Duration = Duration::from_secs(2);
 const SESSION_LIMIT_EVERY_MAX: Duration = Duration::from_secs(300);
 /// How often the demand for sandboxes is looked at.
 const IDLE_EVERY: Duration = Duration::from_secs(5);
+/// How often the sessions of cookies that came back are confirmed. It is longer than most requests take:
+/// one that changes its session confirms it itself.
+const CONFIRM_EVERY: Duration = Duration::from_secs(1);
 /// Rows that one statement of the clean-up deletes.
 const CLEANUP_ROWS: u32 = 500;
 
@@ -198,6 +201,7 @@ impl Running {
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
         let session_limit = tokio::spawn(limit_sessions(Arc::clone(&app)));
         let idle = tokio::spawn(release_idle_sandboxes(Arc::clone(&app)));
+        let confirmations = tokio::spawn(confirm_sessions(Arc::clone(&app)));
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app)));
         tokio::spawn(async move {
             let request = stop.recv().await;
@@ -225,8 +229,12 @@ impl Running {
         cleanup.abort();
         session_limit.abort();
         idle.abort();
+        confirmations.abort();
         reloads.abort();
         workers.stop().await;
+        // The first round takes the cookies of the last second into the second one.
+        confirm_returning(&app).await;
+        confirm_returning(&app).await;
         app.executions.flush().await;
         app.store.close().await;
         tracing::info!("stopped");
@@ -369,6 +377,21 @@ async fn release_idle_sandboxes(app: Arc<App>) {
         let app = Arc::clone(&app);
         // It fails only while the process stops.
         drop(tokio::task::spawn_blocking(move || app.sandbox.release_idle()).await);
+    }
+}
+
+/// Keeps the sessions whose cookies have come back.
+async fn confirm_sessions(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(CONFIRM_EVERY).await;
+        confirm_returning(&app).await;
+    }
+}
+
+async fn confirm_returning(app: &App) {
+    // The visitor's next request tries again.
+    if let Err(error) = app.returning.confirm(&*app.store, app.now_ms()).await {
+        tracing::warn!(%error, "sessions could not be prolonged when their cookies came back");
     }
 }
 

@@ -1,10 +1,20 @@
-//! The session cookie. Its value is 256 random bits; the database stores only a hash of it.
+//! The session cookie. Its value is 256 random bits; the database stores only a hash of it. The id of a
+//! new visitor's session also has the time at which it was issued, so that a request can tell without
+//! the database whether the session still has to be confirmed.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-const ID_BYTES: usize = 32;
+const RANDOM_BYTES: usize = 32;
+/// Seconds since 1970, most significant byte first.
+const TIME_BYTES: usize = 4;
+/// The bytes of an id with the time of its issue.
+const ISSUED_BYTES: usize = RANDOM_BYTES + TIME_BYTES;
+/// How much the clocks of two hosts may differ.
+const CLOCKS_DIFFER_MS: i64 = 60_000;
 
 /// The cookie's name. Over https it starts with `__Host-`, so that browsers accept it from
 /// this host only.
@@ -22,8 +32,21 @@ impl SessionId {
     /// # Errors
     /// The system gives no random numbers.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; ID_BYTES];
+        let mut bytes = [0; RANDOM_BYTES];
         getrandom::fill(&mut bytes)?;
+        Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// Makes a new id that has the time of its issue, in Unix milliseconds.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(crate) fn issued_at(now_ms: i64) -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; ISSUED_BYTES];
+        getrandom::fill(&mut bytes)?;
+        let seconds = u32::try_from(now_ms / 1_000).unwrap_or(0);
+        let (_, time) = bytes.split_at_mut(RANDOM_BYTES);
+        time.copy_from_slice(&seconds.to_be_bytes());
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
@@ -36,7 +59,23 @@ impl SessionId {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
-        (bytes.len() == ID_BYTES).then(|| Self(value.to_owned()))
+        matches!(bytes.len(), RANDOM_BYTES | ISSUED_BYTES).then(|| Self(value.to_owned()))
+    }
+
+    /// Whether the id was issued for a new visitor less than `age_max` ago. Visitors can claim any
+    /// time, so this decides only whether the database is asked.
+    pub(crate) fn is_younger(&self, age_max: Duration, now_ms: i64) -> bool {
+        let Some(issued_ms) = self.issued_ms() else { return false };
+        let age_max = i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX);
+        (-CLOCKS_DIFFER_MS..age_max.saturating_add(CLOCKS_DIFFER_MS))
+            .contains(&now_ms.saturating_sub(issued_ms))
+    }
+
+    /// The time of its issue in Unix milliseconds, if it has one.
+    fn issued_ms(&self) -> Option<i64> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok()?;
+        let time: [u8; TIME_BYTES] = bytes.get(RANDOM_BYTES..)?.try_into().ok()?;
+        Some(i64::from(u32::from_be_bytes(time)) * 1_000)
     }
 
     /// The cookie's value.
@@ -59,6 +98,23 @@ impl std::fmt::Debug for SessionId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn id_of_a_new_visitor_tells_its_age() {
+        const MINUTE: i64 = 60_000;
+        let now = 1_800_000_000_000;
+        let id = SessionId::issued_at(now).unwrap();
+        assert_ne!(id, SessionId::issued_at(now).unwrap());
+        let found = SessionId::find([(name(true), id.as_str())].into_iter(), true);
+        assert_eq!(found.as_ref(), Some(&id));
+        let is_young = |id: &SessionId, now_ms| id.is_younger(Duration::from_secs(600), now_ms);
+        for (age_ms, expected) in
+            [(-2 * MINUTE, false), (-1_000, true), (10 * MINUTE, true), (11 * MINUTE, false)]
+        {
+            assert_eq!(is_young(&id, now + age_ms), expected, "{age_ms}");
+        }
+        assert!(!is_young(&SessionId::random().unwrap(), now), "an id without a time");
+    }
 
     #[test]
     fn ignores_malformed_and_repeated_ids() {

@@ -9,8 +9,10 @@
 pub mod cookie;
 mod customer;
 pub mod handoff;
+mod lazy;
 pub mod quota;
 pub mod rate;
+mod returning;
 pub mod storage;
 mod store;
 mod token;
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use customer::{CustomerError, Identity};
+pub use lazy::LazySession;
+pub use returning::ReturningCookies;
 pub use store::{
     Committed, RunCommit, SessionAddress, SessionChange, SessionCommit, SessionEdit, SessionKey, SessionKind,
     SessionRow, SessionRowId, SessionStamp, SessionStore, SessionUsage,
@@ -255,7 +259,7 @@ impl Session {
         if is_reserved(key) { None } else { self.now.values.get(key) }
     }
 
-    /// Sets a key; `null` removes it.
+    /// Sets a key; `null` removes it. It is no change if the key has this value already.
     ///
     /// # Errors
     /// The key is reserved, the session would exceed its limits, or it could not be loaded.
@@ -267,11 +271,23 @@ impl Session {
         if !value.is_null() {
             check_room(&self.now, key, &value, limits)?;
         }
+        if self.has(key, &value) {
+            return Ok(());
+        }
         let mut change = SessionChanges::default();
         change.values.insert(key.to_owned(), value);
         self.now.apply(&change);
         self.changes.values.extend(change.values);
         Ok(())
+    }
+
+    /// Whether a key has exactly this value, or none if it is `null`. Values can be equal and differ in
+    /// the order of their keys or in the sign of zero.
+    fn has(&self, key: &str, value: &Value) -> bool {
+        match self.now.values.get(key) {
+            Some(old) => old == value && value::encode(old) == value::encode(value),
+            None => value.is_null(),
+        }
     }
 
     /// The bytes of memory that the session and its changes hold.
@@ -391,84 +407,4 @@ pub fn is_reserved(key: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn reserved_keys_can_be_neither_read_nor_written() {
-        let mut session = Session::default();
-        for key in RESERVED.iter().copied().chain(["_own", "_"]) {
-            let refused = session.set(key, json!(1), &Limits::default());
-            assert_eq!(refused, Err(SessionRefusal::Reserved(key.into())));
-            assert_eq!(session.get(key), None);
-        }
-    }
-
-    #[test]
-    fn rejects_keys_and_bytes_just_over_the_limits() {
-        let limits = Limits { session_keys_max: 2, session_bytes_max: 2_008, ..Limits::default() };
-        let text = |bytes| json!("x".repeat(bytes));
-        let mut session = Session::default();
-        // 1 byte of key, 3 + 1,000 of text: 1,004 bytes each.
-        assert_eq!(session.set("a", text(1_000), &limits), Ok(()));
-        assert_eq!(session.set("b", text(1_001), &limits), Err(SessionRefusal::Bytes(2_009, 2_008)));
-        assert_eq!(session.set("b", text(1_000), &limits), Ok(()));
-        assert_eq!(session.set("c", json!(1), &limits), Err(SessionRefusal::Keys(3, 2)));
-        assert_eq!(session.set("a", Value::Null, &limits), Ok(()));
-        assert_eq!(session.set("c", json!("cccc"), &limits), Ok(()));
-    }
-
-    fn ann() -> Identity {
-        Identity::merged(None, &json!({"email": "ann@example.com"})).unwrap()
-    }
-
-    #[test]
-    fn handoff_removes_values_of_another_customer() {
-        let limits = Limits::default();
-        let mut session = Session::default();
-        for key in ["cart", "note"] {
-            session.set(key, json!("before"), &limits).unwrap();
-        }
-        let token = UsedToken { token_id: [1; 16], remember_until: 0 };
-        let handed = HandedOver { identity: ann(), token };
-        session.hand_over(handed.clone(), &limits).unwrap();
-        assert_eq!(session.hand_over(handed, &limits), Err(SessionRefusal::TokenUsed));
-        assert_eq!(session.used_tokens(), [token]);
-        session.set("after", json!(1), &limits).unwrap();
-        assert_eq!((session.get("cart"), session.get("note")), (Some(&json!("before")), None));
-        let mut row = SessionData::default();
-        row.values.insert("locale".into(), json!("de"));
-        row.values.insert("secret".into(), json!("of somebody else"));
-        row.apply(session.changes());
-        assert_eq!(Value::Object(row.values), json!({"locale": "de", "cart": "before", "after": 1}));
-        assert_eq!(row.identity, Some(ann()));
-    }
-
-    #[test]
-    fn parallel_requests_together_stay_within_the_limits() {
-        let limits = Limits { session_keys_max: 3, ..Limits::default() };
-        let mut session = Session::default();
-        for key in ["a", "b", "c"] {
-            session.set(key, json!(1), &limits).unwrap();
-        }
-        let mut row = SessionData::default();
-        row.values.insert("b".into(), json!(0));
-        row.values.insert("d".into(), json!(0));
-        assert_eq!(row.apply_within(session.changes(), &limits), ["c"]);
-        assert_eq!(Value::Object(row.values), json!({"b": 1, "d": 0, "a": 1}));
-    }
-
-    #[test]
-    fn changes_are_applied_to_the_row_as_it_is_at_the_end() {
-        let mut session = Session::default();
-        session.set("mine", json!(1), &Limits::default()).unwrap();
-        session.set("gone", Value::Null, &Limits::default()).unwrap();
-        let mut row = SessionData::default();
-        row.values.insert("theirs".into(), json!(2));
-        row.values.insert("gone".into(), json!(3));
-        row.apply(session.changes());
-        assert_eq!(Value::Object(row.values), json!({"theirs": 2, "mine": 1}));
-    }
-}
+mod tests;

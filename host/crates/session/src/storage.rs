@@ -22,7 +22,15 @@ use crate::{
 pub(crate) struct Origin {
     row_id: SessionRowId,
     /// The hash of the cookie id that the request sent.
-    id_hash: [u8; 32],
+    pub(crate) id_hash: [u8; 32],
+}
+
+/// The session of a cookie. It is empty if there is none.
+#[derive(Default)]
+pub(crate) struct FoundSession {
+    pub(crate) session: Session,
+    /// The row that is to be confirmed, because its cookie has come back.
+    pub(crate) unconfirmed: Option<SessionRowId>,
 }
 
 /// Why a session could not be loaded or saved.
@@ -87,22 +95,37 @@ impl Sessions {
     ) -> Result<Session, SessionError> {
         let Some(id) = id else { return Ok(Session::default()) };
         let key = SessionKey { brand: brand.to_owned(), id_hash: id.hash() };
-        let Some(row) = self.store.load_session(key, now_ms).await? else { return Ok(Session::default()) };
-        Ok(match open(&self.keys, brand, &row) {
-            Some(data) => {
-                if row.is_unconfirmed {
-                    self.confirm(brand, row.row_id).await;
-                }
-                Session::stored(data, Origin { row_id: row.row_id, id_hash: row.id_hash })
-            }
-            None => {
-                tracing::warn!(
-                    brand,
-                    "a stored session cannot be decrypted with the application key; it is ignored"
-                );
-                Session::default()
-            }
-        })
+        let found = self.find(key, now_ms).await?;
+        if let Some(row_id) = found.unconfirmed {
+            self.confirm(brand, row_id).await;
+        }
+        Ok(found.session)
+    }
+
+    /// Loads the session of a cookie and leaves it to the caller to confirm it.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub(crate) async fn find(&self, key: SessionKey, now_ms: i64) -> Result<FoundSession, SessionError> {
+        let brand = key.brand.clone();
+        let Some(row) = self.store.load_session(key, now_ms).await? else {
+            return Ok(FoundSession::default());
+        };
+        let Some(data) = open(&self.keys, &brand, &row) else {
+            tracing::warn!(
+                brand,
+                "a stored session cannot be decrypted with the application key; it is ignored"
+            );
+            return Ok(FoundSession::default());
+        };
+        let session = Session::stored(data, Origin { row_id: row.row_id, id_hash: row.id_hash });
+        Ok(FoundSession { session, unconfirmed: row.is_unconfirmed.then_some(row.row_id) })
+    }
+
+    /// The same on another database.
+    #[must_use]
+    pub fn on(&self, store: Arc<dyn SessionStore>) -> Self {
+        Self { store, keys: Arc::clone(&self.keys), ..*self }
     }
 
     /// Keeps the session for its whole lifetime, because its cookie has come back.
@@ -161,7 +184,12 @@ impl Sessions {
         }
         // A login or logout issues a new id, and the old one is invalid at once.
         let issue = session.origin.is_none() || changes.identity.is_some();
-        let id = if issue { Some(SessionId::random()?) } else { None };
+        let is_new_visitor = session.origin.is_none() && session.identity().is_none();
+        let id = match (issue, is_new_visitor) {
+            (false, _) => None,
+            (true, true) => Some(SessionId::issued_at(now_ms)?),
+            (true, false) => Some(SessionId::random()?),
+        };
         let row_id = match &session.origin {
             Some(origin) => origin.row_id,
             None => SessionRowId::random()?,

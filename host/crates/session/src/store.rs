@@ -140,8 +140,9 @@ impl fmt::Debug for SessionRow {
 pub enum SessionChange {
     /// Changes nothing.
     Keep,
-    /// Writes new content. The cookie id and the lifetime stay the same. If there is no row,
-    /// nothing is written: a request must not restore a session that ended while it ran.
+    /// Writes new content. The cookie id and the lifetime stay the same. An unconfirmed session is
+    /// confirmed, because only a request with its cookie changes it. If there is no row, nothing is
+    /// written: a request must not restore a session that ended while it ran.
     Write {
         /// The new content.
         sealed: Vec<u8>,

@@ -30,10 +30,20 @@ impl Languages {
         Self { default, codes, texts }
     }
 
+    /// Whether the brand has no texts in any language.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
     /// The first language of the brand that one of the hints names, or the default language.
     pub fn choose<'h>(&self, hints: impl IntoIterator<Item = &'h str>) -> &str {
+        self.named(hints).unwrap_or(&self.default)
+    }
+
+    /// The first language of the brand that one of the hints names.
+    pub fn named<'h>(&self, hints: impl IntoIterator<Item = &'h str>) -> Option<&str> {
         let known = |hint: &str| self.texts.get_key_value(&normal(hint)).map(|(code, _)| code.as_str());
-        hints.into_iter().find_map(known).unwrap_or(&self.default)
+        hints.into_iter().find_map(known)
     }
 
     /// The texts in a language. `None` if the brand has none.

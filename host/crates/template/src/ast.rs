@@ -258,6 +258,15 @@ impl Expr {
         self.calls(Function::asks_crm)
     }
 
+    /// Whether it needs the customer. Names are resolved already.
+    pub(super) fn names_customer(&self) -> bool {
+        let mut found = self.calls(Function::names_customer);
+        self.walk(&mut |expr| {
+            found |= matches!(expr, Expr::Path { root: Root::Customer | Root::IsCustomer, .. });
+        });
+        found
+    }
+
     /// Whether it needs the visitor's language.
     pub(super) fn translates(&self) -> bool {
         let mut found = self.calls(Function::translates);

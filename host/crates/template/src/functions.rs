@@ -88,6 +88,11 @@ impl Function {
         matches!(self, Function::Crm(_))
     }
 
+    /// Whether it needs the customer.
+    pub(super) fn names_customer(self) -> bool {
+        matches!(self, Function::GetCustomer | Function::GetUser)
+    }
+
     /// Whether it needs the visitor's language.
     pub(super) fn translates(self) -> bool {
         use Function::{DefaultLocale, Locale, Locales, Translate, Translations};

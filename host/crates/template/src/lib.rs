@@ -128,6 +128,11 @@ impl Template {
         self.program.asks_crm
     }
 
+    /// Whether the template needs [`Scope::customer`] and [`Scope::is_customer`].
+    pub fn names_customer(&self) -> bool {
+        self.program.names_customer
+    }
+
     /// Whether the template needs [`Scope::language`].
     pub fn translates(&self) -> bool {
         self.program.translates

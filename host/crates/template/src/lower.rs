@@ -83,6 +83,8 @@ pub(super) struct Program {
     pub asks_host: bool,
     /// Whether it calls the CRM.
     pub asks_crm: bool,
+    /// Whether it needs the customer.
+    pub names_customer: bool,
     /// Whether it needs the visitor's language.
     pub translates: bool,
 }
@@ -137,8 +139,9 @@ pub(super) fn lower(
     let Lowering { registry, units, actions, .. } = lowering;
     let asks_host = actions.iter().any(|action| action.has(Expr::asks_host));
     let asks_crm = actions.iter().any(|action| action.has(Expr::asks_crm));
+    let names_customer = actions.iter().any(|action| action.has(Expr::names_customer));
     let translates = actions.iter().any(|action| action.has(Expr::translates));
-    Ok(Program { registry, units, actions, asks_host, asks_crm, translates })
+    Ok(Program { registry, units, actions, asks_host, asks_crm, names_customer, translates })
 }
 
 /// The state of a page's compilation.

@@ -75,11 +75,24 @@ fn render_with(files: &Files, source: &str, variables: &Value) -> Result<Rendere
 }
 
 fn render_template(template: &Template, variables: &Value) -> Result<Rendered, TemplateError> {
+    let customer = json!({"email": "ada@example.org", "name": "Ada L"});
+    let rendered = render_for(template, variables, &customer);
+    if !template.names_customer() {
+        let html = |rendered: Result<Rendered, TemplateError>| {
+            rendered.map(|rendered| rendered.html).map_err(|error| error.to_string())
+        };
+        let anonymous = html(render_for(template, variables, &Value::Null));
+        assert_eq!(html(rendered.clone()), anonymous, "the host does not load the customer");
+    }
+    rendered
+}
+
+fn render_for(template: &Template, variables: &Value, customer: &Value) -> Result<Rendered, TemplateError> {
     let none = Map::new();
     template.render(&Scope {
         variables: variables.as_object().unwrap_or(&none),
-        customer: &json!({"email": "ada@example.org", "name": "Ada L"}),
-        is_customer: true,
+        customer,
+        is_customer: !customer.is_null(),
         request: &json!({
             "method": "GET", "path": "/p", "query": {"q": "a b"}, "queries": {"q": ["a b"]},
             "route_slug": "first/rest",

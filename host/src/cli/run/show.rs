@@ -84,7 +84,8 @@ fn outcome(out: &mut Out, run: &PageRun, brand: &Brand) {
 }
 
 fn session_changes(run: &PageRun) -> Vec<String> {
-    let changes = run.report.session.changes();
+    let Some(session) = run.report.session.loaded() else { return Vec::new() };
+    let changes = session.changes();
     let mut lines: Vec<String> = changes
         .values
         .iter()

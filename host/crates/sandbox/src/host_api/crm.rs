@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sluice_crm::access::Visitor;
 use sluice_crm::{Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, RESULT_MEMORY_PER_BYTE, RefusalReason};
 use sluice_kit::value::{self, Room};
 
@@ -39,10 +40,13 @@ impl Host for RunState {
         let Some(crm) = self.context.crm.clone() else {
             return Ok(Err(plain_error(format!("{}: the CRM is not available here", call.name()))));
         };
+        let visitor = match call.needs_visitor(&options) {
+            true => self.session().await?.visitor(),
+            false => Visitor::default(),
+        };
         let mut caps = CrmCaps::from(&self.context.limits);
-        let for_result = room.bytes_max().saturating_sub(4 * for_options.taken());
+        let for_result = self.limiter.room().bytes_max().saturating_sub(4 * for_options.taken());
         caps.result_bytes_max = caps.result_bytes_max.min(for_result / RESULT_MEMORY_PER_BYTE);
-        let visitor = self.context.session.visitor();
         let trace = self.context.trace.clone();
         self.use_database();
         let began = Instant::now();

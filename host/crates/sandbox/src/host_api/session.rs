@@ -25,32 +25,36 @@ enum ChangeRefusal {
 impl Host for RunState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
         self.enter(key.len()).await;
-        let value = self.context.session.get(&key).map(value::encode);
+        let value = self.session().await?.get(&key).map(value::encode);
         self.meter.note_bytes(value.as_ref().map_or(0, Vec::len));
         Ok(value)
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<bool> {
         self.enter(key.len() + value.len()).await;
+        self.session().await?;
         let done = self.set_value(&key, &value);
         Ok(self.answer("session.set", done))
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<bool> {
         self.enter(key.len()).await;
+        self.session().await?;
         let done = self.change_value(&key, serde_json::Value::Null);
         Ok(self.answer("session.delete", done))
     }
 
     async fn customer(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
         self.enter(0).await;
-        let customer = self.context.session.identity().map(|identity| value::encode(&identity.customer));
+        let session = self.session().await?;
+        let customer = session.identity().map(|identity| value::encode(&identity.customer));
         self.meter.note_bytes(customer.as_ref().map_or(0, Vec::len));
         Ok(customer)
     }
 
     async fn set_customer(&mut self, fields: Vec<u8>) -> wasmtime::Result<bool> {
         self.enter(fields.len()).await;
+        self.session().await?;
         let done = match value::decode(&fields, &self.limiter.room()) {
             Ok(fields) => self.log_in(|session, limits| session.set_customer(&fields, limits)).await,
             Err(error) => Err(error.into()),
@@ -60,11 +64,12 @@ impl Host for RunState {
 
     async fn clear_customer(&mut self) -> wasmtime::Result<bool> {
         self.enter(0).await;
-        Ok(self.context.session.clear_customer())
+        Ok(self.session().await?.clear_customer())
     }
 
     async fn get_token(&mut self, ttl_seconds: f64) -> wasmtime::Result<Option<String>> {
         self.enter(8).await;
+        self.session().await?;
         let token = match self.make_token(ttl_seconds) {
             // The call is valid: the visitor is just not logged in.
             Err(HandoffRefusal::Anonymous) => None,
@@ -80,11 +85,13 @@ impl Host for RunState {
 
     async fn set_from_token(&mut self, token: String) -> wasmtime::Result<bool> {
         self.enter(token.len()).await;
+        self.session().await?;
         let done = self.take_token(&token).await;
         Ok(self.answer("session.setFromToken", done))
     }
 }
 
+/// What follows needs the session, which the callers have loaded.
 impl RunState {
     fn set_value(&mut self, key: &str, value: &[u8]) -> Result<(), ChangeRefusal> {
         let value = value::decode(value, &self.limiter.room())?;
@@ -96,22 +103,24 @@ impl RunState {
         if self.limiter.room().bytes_max() == 0 {
             return Err(ValueError::TooLarge(0).into());
         }
-        let before = self.context.session.held_bytes_at(key);
-        let changed = self.context.session.set(key, value, &self.context.limits);
-        self.limiter.hold(self.context.session.held_bytes_at(key));
+        let session = self.context.session.or_unavailable();
+        let before = session.held_bytes_at(key);
+        let changed = session.set(key, value, &self.context.limits);
+        self.limiter.hold(session.held_bytes_at(key));
         self.limiter.let_go(before);
         Ok(changed?)
     }
 
     fn make_token(&mut self, ttl_seconds: f64) -> Result<String, HandoffRefusal> {
-        let identity = self.context.session.identity().ok_or(HandoffRefusal::Anonymous)?;
+        let session = self.context.session.or_unavailable();
+        let identity = session.identity().ok_or(HandoffRefusal::Anonymous)?;
         let handoff = self.context.handoff.as_ref().ok_or(HandoffRefusal::Foreign)?;
         count_token(&mut self.tokens, self.context.limits.session_tokens_max)?;
         handoff.token(identity, ttl_seconds, self.context.clock.now_ms())
     }
 
     async fn take_token(&mut self, token: &str) -> Result<(), ChangeRefusal> {
-        self.context.session.check_available()?;
+        self.context.session.or_unavailable().check_available()?;
         let handed = self.open_token(token).await?;
         self.log_in(|session, limits| session.hand_over(handed, limits)).await
     }
@@ -122,7 +131,7 @@ impl RunState {
         &mut self,
         change: impl FnOnce(&mut Session, &Limits) -> Result<(), SessionRefusal>,
     ) -> Result<(), ChangeRefusal> {
-        let mut session = self.context.session.clone();
+        let mut session = self.context.session.or_unavailable().clone();
         change(&mut session, &self.context.limits)?;
         if let (Some(crm), Some(identity)) = (&self.context.crm, session.new_owner()) {
             self.use_database();
@@ -138,7 +147,7 @@ impl RunState {
                 ChangeRefusal::Database
             })?;
         }
-        self.context.session = session;
+        self.context.session = session.into();
         Ok(())
     }
 

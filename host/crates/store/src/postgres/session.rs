@@ -30,6 +30,10 @@ const ISSUE: &str = "INSERT INTO session
 
 const WRITE: &str = "UPDATE session SET sealed = $3 WHERE row_id = $1 AND brand = $2";
 
+const WRITE_AND_CONFIRM: &str = "UPDATE session
+    SET sealed = $3, kind = 1, expires_at = greatest(expires_at, lasts_until)
+    WHERE row_id = $1 AND brand = $2";
+
 const DELETE: &str = "DELETE FROM session WHERE row_id = $1 AND brand = $2";
 
 /// Skips rows that another host is deleting or committing.
@@ -69,7 +73,8 @@ pub(super) fn add_change<'a>(
         SessionChange::Keep => row.map(stamp),
         SessionChange::Write { sealed } => {
             let row = row?;
-            batch.add(WRITE, Vec::from_iter(id().into_iter().chain([bytes(sealed)])));
+            let update = if row.is_unconfirmed { WRITE_AND_CONFIRM } else { WRITE };
+            batch.add(update, Vec::from_iter(id().into_iter().chain([bytes(sealed)])));
             Some(stamp(row))
         }
         SessionChange::Issue { id_hash, sealed, expires_at, kind } => {

@@ -10,6 +10,11 @@ use crate::error::{CommitSqlError, SqlError};
 pub(super) const LOAD: &str = "SELECT row_id, id_hash, sealed, created_at, expires_at, kind FROM session
      WHERE brand = ?1 AND id_hash = ?2 AND expires_at > ?3";
 
+const WRITE: &str = "UPDATE session SET sealed = ?2 WHERE row_id = ?1";
+
+const WRITE_AND_CONFIRM: &str =
+    "UPDATE session SET sealed = ?2, kind = 1, expires_at = max(expires_at, lasts_until) WHERE row_id = ?1";
+
 pub(super) const DELETE_EXPIRED: &str = "DELETE FROM session WHERE row_id IN (
          SELECT row_id FROM session WHERE expires_at <= ?1
          ORDER BY expires_at LIMIT ?2)";
@@ -32,12 +37,13 @@ pub(super) fn commit(
 ) -> Result<Option<SessionStamp>, CommitSqlError> {
     let row = load(conn, brand, row_id, now_ms)?;
     let stored = row.as_ref().map(stamp);
+    let is_unconfirmed = row.as_ref().is_some_and(|row| row.is_unconfirmed);
     Ok(match (edit(row.as_ref()), stored) {
         (SessionChange::Fail(error), _) => return Err(error.into()),
         (SessionChange::Keep, stored) => stored,
         (SessionChange::Write { .. }, None) => None,
         (SessionChange::Write { sealed }, Some(stored)) => {
-            let update = "UPDATE session SET sealed = ?2 WHERE row_id = ?1";
+            let update = if is_unconfirmed { WRITE_AND_CONFIRM } else { WRITE };
             execute(conn, update, (row_id.as_bytes(), sealed))?;
             Some(stored)
         }

@@ -53,6 +53,8 @@ pub(crate) struct Checkpoints {
     /// The fuel that was left of the quota at the last checkpoint, and how many steps the next was to follow.
     left: u64,
     steps: u64,
+    /// What a step cost lately.
+    step_fuel: u64,
 }
 
 /// The run has reached a limit. Ends it.
@@ -68,7 +70,7 @@ pub(super) fn is_name(name: &str) -> bool {
 impl Checkpoints {
     /// The checkpoints of a run that may use `fuel`.
     pub(crate) fn new(fuel: u64, until: Option<Instant>) -> Self {
-        Self { until, over: None, place: None, left: fuel, steps: STEPS_AT_FIRST }
+        Self { until, over: None, place: None, left: fuel, steps: STEPS_AT_FIRST, step_fuel: 1 }
     }
 
     /// The limit that the run has reached, as far as its engine was told.
@@ -101,9 +103,11 @@ impl Checkpoints {
 
     /// How many steps the next checkpoint should follow, by what the last ones cost.
     fn next_steps(&mut self, left: u64) -> u64 {
-        let step_fuel = (self.left.saturating_sub(left) / self.steps).max(1);
+        // A cheap step among expensive ones says little about the next.
+        let least = (self.step_fuel - self.step_fuel / 8).max(1);
+        self.step_fuel = (self.left.saturating_sub(left) / self.steps).max(least);
         self.left = left;
-        self.steps = (INTERVAL_FUEL / step_fuel).clamp(1, STEPS_MAX);
+        self.steps = (INTERVAL_FUEL / self.step_fuel).clamp(1, STEPS_MAX);
         self.steps
     }
 }
@@ -153,7 +157,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{Checkpoints, INTERVAL_FUEL, Place, STEPS_MAX};
+    use super::{Checkpoints, INTERVAL_FUEL, Place, STEPS_AT_FIRST, STEPS_MAX};
 
     #[test]
     fn expensive_steps_are_reported_more_often() {
@@ -163,13 +167,18 @@ mod tests {
             left -= step_fuel * steps;
             checkpoints.next_steps(left)
         };
-        let steps = after(400, 256);
+        let steps = after(400, STEPS_AT_FIRST);
         assert_eq!(steps, STEPS_MAX);
         let steps = after(100_000, steps);
         assert_eq!(steps, INTERVAL_FUEL / 100_000);
         let steps = after(INTERVAL_FUEL * 10, steps);
         assert_eq!(steps, 1);
-        assert_eq!(after(400, steps), STEPS_MAX);
+        let mut steps = after(400, steps);
+        assert_eq!(steps, 1, "one cheap step");
+        for _ in 0..100 {
+            steps = after(400, steps);
+        }
+        assert_eq!(steps, STEPS_MAX);
     }
 
     #[test]

@@ -298,7 +298,10 @@ fn finds_pages_by_file_and_by_brand() {
         (vec!["/", "--brand", "shop", "--session", "[1"], "--session: this is not JSON"),
         (vec!["/", "--brand", "shop", "--header", "x"], "--header: \"x\" must be written as \"NAME: VALUE\""),
         (vec!["/", "--brand", "shop", "--clock", "noon"], "write a time such as 2026-01-31T12:00:00Z"),
-        (vec!["/", "--brand", "shop", "--method", "PUT"], "pages take GET, HEAD and POST"),
+        (
+            vec!["/", "--brand", "shop", "--method", "TRACE"],
+            "pages take GET, HEAD, POST, PUT, PATCH and DELETE",
+        ),
         (vec!["/", "--brand", "shop", "--body", "gone.json"], "--body: gone.json cannot be read"),
         (vec!["/", "--brand", "shop", "--form", "--body", "{\"a\": []}"], "`a` is none of these"),
         // The brand's 404 page answers visitors, but it is not the page that the user named.

@@ -35,11 +35,12 @@ use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
 
 folder_tests! { "cases", holds:
     await_forever body comparisons compile_error console console_bytes console_hostile console_limit
-    cookie_limits cookies crm crm_bad_input crm_ensure crm_fields crm_moves crm_reassign
+    cookie_limits cookies cors crm crm_bad_input crm_ensure crm_fields crm_moves crm_reassign
     crm_second_names crm_seeds crm_shapes crm_to_entity crm_unknown_slug cross_origin crypto encoding error_position error_stacks exact_values forms
     forms_off fuel_quota header_limits headers_and_status heap_quota import_limits limit_positions_fuel limit_positions_memory limit_positions_time link_probe
     live_customer memory_quota methods missing_await module_forms module_mistakes modules not_there on_error
-    one_module page_cycles paths random_differs read_only_globals redirect request_object schema
+    one_module page_cycles page_methods paths random_differs read_only_globals redirect request_headers
+    request_object schema
     schema_linear schema_missing_objects schema_values script_blocks session_limits session_values set_customer
     stop_inside_import structured_clone structured_clone_errors template_comments template_crm
     template_extends_page template_filters template_session

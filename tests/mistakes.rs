@@ -24,12 +24,12 @@ folder_tests! { "mistakes", is_told_as_expected:
     crm_no_entity crm_options crm_stage file_not_text file_same_path form_encoding guard import_dynamic import_no_default import_nothing_exported
     import_package import_too_deep import_too_many import_unknown_export import_unknown_module
     misplaced_in_layout misplaced_in_public misplaced_in_textarea name_fetch name_cookies name_global_misspelt
-    name_header name_member name_other_servers name_platform name_property name_schema name_standard_member
+    name_header name_header_of_page name_member name_other_servers name_platform name_property name_schema name_standard_member
     name_undeclared name_undefined null_body option_unknown read_only reserved_cookie reserved_header reserved_session run_closure_property
     run_destructuring run_fuel run_memory run_never_settles run_not_a_function
     run_not_a_function_given run_not_iterable run_null_property run_property_in_function
     run_read_only run_stack run_thrown run_thrown_as_import run_undefined settings_access settings_brand
-    settings_brand_keys settings_crm settings_crm_values settings_goes_on settings_paths settings_syntax
+    settings_brand_keys settings_crm settings_crm_values settings_goes_on settings_page settings_paths settings_syntax
     syntax_assign_to_call syntax_await_in_function syntax_bad_regex syntax_block_halves
     syntax_const_without_value syntax_curly_quotes syntax_declared_twice syntax_extra_bracket
     syntax_html_in_script syntax_in_module syntax_missing_bracket syntax_missing_comma

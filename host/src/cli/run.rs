@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// The page's brand [default: the only brand, or the default brand]
     #[arg(long)]
     brand: Option<String>,
-    /// GET, HEAD or POST [default: POST if there is a body, otherwise GET]
+    /// GET, HEAD, POST, PUT, PATCH or DELETE [default: POST if there is a body, otherwise GET]
     #[arg(long, value_parser = method)]
     method: Option<Method>,
     /// The request body: a file, `-` for standard input, or JSON text
@@ -79,10 +79,7 @@ pub(crate) struct Args {
 }
 
 fn method(text: &str) -> anyhow::Result<Method> {
-    [Method::Get, Method::Head, Method::Post]
-        .into_iter()
-        .find(|method| method.name().eq_ignore_ascii_case(text))
-        .context("pages take GET, HEAD and POST")
+    Method::of_page(text).context("pages take GET, HEAD, POST, PUT, PATCH and DELETE")
 }
 
 fn clock(text: &str) -> anyhow::Result<Clock> {

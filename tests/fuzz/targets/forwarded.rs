@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sluice_app::request::described::Described;
-use sluice_app::request::{Method, PageRequest, ReadRules};
+use sluice_app::request::{Method, PageRequest, ReadRules, View};
+use sluice_http::headers::NamedHeaders;
 use sluice_limits::Limits;
 use sluice_site::config::TrustedHostHeader;
 
@@ -42,7 +43,8 @@ fuzz_target!(|text: &str| {
         let mut request = described.into_request(rules).ok()?;
         let _ = (request.is_cross_origin(), request.address(), request.address_without_slash());
         let is_bounded = request.count_parts(&Limits::default(), true).is_ok();
-        let value = request.as_value("/", None, true);
+        let value =
+            request.as_value("/", None, View { form_bodies: true, headers: &NamedHeaders::default() });
         if is_bounded {
             let pairs = value["queries"].as_object().expect("an object");
             let values: usize = pairs.values().map(|all| all.as_array().expect("a list").len()).sum();

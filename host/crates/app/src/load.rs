@@ -14,6 +14,7 @@ use sluice_kit::StoreError;
 use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
 use sluice_limits::policy::LimitPolicy;
+use sluice_page::Page;
 use sluice_page::store::PageStore;
 use sluice_sandbox::Sandbox;
 use sluice_sandbox::cache::CacheKey;
@@ -43,14 +44,13 @@ pub struct Live {
 }
 
 impl Live {
-    /// The largest body that is read for a request with this host and path: that of the page that
-    /// answers it. Nothing else reads a body.
-    pub fn body_bytes_max(&self, host: &str, raw_path: &str) -> usize {
-        let Some(brand) = self.site.brand(host) else { return 0 };
-        let PathForm::Canonical(path) = canonical(raw_path) else { return 0 };
+    /// The page that answers a request with this host and path. It decides what is kept of the request.
+    pub fn page_at(&self, host: &str, raw_path: &str) -> Option<Arc<Page>> {
+        let brand = self.site.brand(host)?;
+        let PathForm::Canonical(path) = canonical(raw_path) else { return None };
         match brand.find(&path) {
-            Found::Page(page, _) | Found::NotFoundPage(page) => page.limits.body_bytes_max,
-            Found::File(_) | Found::Nothing => 0,
+            Found::Page(page, _) | Found::NotFoundPage(page) => Some(Arc::clone(page)),
+            Found::File(_) | Found::Nothing => None,
         }
     }
 }

@@ -20,9 +20,13 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use sluice_http::cookies;
+use sluice_http::headers::NamedHeaders;
+use sluice_page::Page;
 use sluice_sandbox::memory::{Memory, Reserved};
 use sluice_site::config::TrustedHostHeader;
 use sluice_site::table::RouteMatch;
+
+pub use sluice_http::method::Method;
 
 pub use body::{Body, BodyFault};
 pub use parts::TooManyParts;
@@ -34,17 +38,6 @@ use pairs::{form_pairs, last_and_all};
 
 /// Query parameters that contain a handoff token. The first overrides the second.
 const URL_TOKENS: [&str; 2] = ["ef_session", "setSessionToken"];
-
-/// A method that pages accept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// GET.
-    Get,
-    /// HEAD: answered like GET, but without a body.
-    Head,
-    /// POST.
-    Post,
-}
 
 /// How requests are read, for all brands.
 #[derive(Debug, Clone)]
@@ -70,6 +63,9 @@ pub struct PageRequest {
     pub raw_query: String,
     /// `user-agent`, `referer`, `accept-language` and `host`.
     pub headers: Vec<(&'static str, String)>,
+    /// The headers that the page names, by names in lower case. A described request has all its headers
+    /// here.
+    pub named_headers: Vec<(String, String)>,
     /// The `Cookie` headers. [`PageRequest::cookies`] has their parts.
     pub cookie_lines: Vec<String>,
     /// What was sent after the headers.
@@ -109,36 +105,18 @@ pub struct Origin {
     pub sec_fetch_dest: Option<String>,
     /// `Origin`: the origin of the page that caused the request.
     pub origin: Option<String>,
+    /// Whether the request has `Access-Control-Request-Method`: a browser asks whether it may send
+    /// another request.
+    pub asks_for_method: bool,
 }
 
-impl Method {
-    /// The method of a request, or `None` if pages do not accept it.
-    pub fn of(method: &actix_web::http::Method) -> Option<Self> {
-        match method.as_str() {
-            "GET" => Some(Self::Get),
-            "HEAD" => Some(Self::Head),
-            "POST" => Some(Self::Post),
-            _ => None,
-        }
-    }
-
-    /// The name in upper case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-        }
-    }
-
-    /// The method that scripts see. A HEAD request runs the page like the GET request whose headers
-    /// it asks for.
-    fn seen_by_scripts(self) -> &'static str {
-        match self {
-            Self::Get | Self::Head => "GET",
-            Self::Post => "POST",
-        }
-    }
+/// How scripts see a request.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The brand's setting: whether scripts see the bodies of HTML forms.
+    pub form_bodies: bool,
+    /// The further headers that the page names.
+    pub headers: &'a NamedHeaders,
 }
 
 /// The client of a request, as far as the connection and trusted proxies tell.
@@ -160,8 +138,9 @@ impl Client {
 }
 
 impl PageRequest {
-    /// Reads `request` and, for a POST, its body. `body_bytes_max` says for a host and a path how much
-    /// of a body is kept. Returns the memory that the body takes, too.
+    /// Reads `request` and its body, if the method has one. `page_at` finds the page that answers a
+    /// host and a path: it decides which headers and how much of a body are kept. Returns the memory
+    /// that the body takes, too.
     ///
     /// # Errors
     /// The body is incomplete. The request must be rejected, because scripts never see a part of a
@@ -171,7 +150,7 @@ impl PageRequest {
         request: &HttpRequest,
         payload: web::Payload,
         rules: &ReadRules,
-        body_bytes_max: impl FnOnce(&str, &str) -> usize,
+        page_at: impl FnOnce(&str, &str) -> Option<Arc<Page>>,
         memory: &Arc<Memory>,
     ) -> Result<(Self, Option<Reserved>), BodyFault> {
         let headers = request.headers();
@@ -186,10 +165,16 @@ impl PageRequest {
             peer,
         };
         let mut read = Self { conditions: Conditions::read(request), ..Self::of(head, Body::None, rules) };
-        if method != Method::Post {
+        let page = page_at(&read.host, &read.raw_path);
+        if let Some(page) = &page {
+            read.named_headers = page.headers.iter().filter_map(|name| named_header(headers, name)).collect();
+        }
+        if !method.may_change() {
             return Ok((read, None));
         }
-        let bytes_max = body_bytes_max(&read.host, &read.raw_path);
+        // Nothing but a page that accepts the method reads a body.
+        let page = page.filter(|page| page.methods.accept(method));
+        let bytes_max = page.map_or(0, |page| page.limits.body_bytes_max);
         let (body, reserved) = read_body(headers, payload, bytes_max, rules, memory).await?;
         read.body = body;
         Ok((read, Some(reserved)))
@@ -215,6 +200,7 @@ impl PageRequest {
             raw_path: head.path.to_owned(),
             raw_query: head.query.to_owned(),
             headers: seen.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+            named_headers: Vec::new(),
             cookie_lines: cookie_lines(headers),
             body,
             ip: client.ip,
@@ -225,6 +211,7 @@ impl PageRequest {
                 sec_fetch_site: text(header::HeaderName::from_static("sec-fetch-site")),
                 sec_fetch_dest: text(header::HeaderName::from_static("sec-fetch-dest")),
                 origin: text(header::ORIGIN),
+                asks_for_method: headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
             },
         }
     }
@@ -260,6 +247,11 @@ impl PageRequest {
         if self.raw_query.is_empty() { path.to_owned() } else { format!("{path}?{}", self.raw_query) }
     }
 
+    /// Whether a browser asks whether it may send a request for a page of another origin (CORS).
+    pub fn is_preflight(&self) -> bool {
+        self.method == Method::Options && self.origin.origin.is_some() && self.origin.asks_for_method
+    }
+
     /// Whether another site made the visitor's browser send the request.
     pub fn is_cross_origin(&self) -> bool {
         match (&self.origin.sec_fetch_site, &self.origin.origin) {
@@ -292,12 +284,17 @@ impl PageRequest {
     }
 
     /// `request` as scripts and templates see it. `route` is what the wildcards of the page's path
-    /// matched. `form_bodies` is the brand's setting: whether scripts see the bodies of HTML forms.
-    pub fn as_value(&self, path: &str, route: Option<&RouteMatch>, form_bodies: bool) -> Value {
+    /// matched.
+    pub fn as_value(&self, path: &str, route: Option<&RouteMatch>, view: View<'_>) -> Value {
         let (query, queries) = last_and_all(&self.raw_query);
-        let (body, bodies) = self.body_values(form_bodies);
+        let (body, bodies) = self.body_values(view.form_bodies);
+        // A reload may have changed the page's list since the request was read.
+        let named = self.named_headers.iter().map(|(name, value)| (name.as_str(), value));
+        let named = named.filter(|(name, _)| view.headers.contains(name));
+        let always = self.headers.iter().map(|(name, value)| (*name, value));
+        // The four headers have precedence: `host` is the one that decides the brand.
         let headers: Map<_, _> =
-            self.headers.iter().map(|(name, value)| ((*name).into(), value.clone().into())).collect();
+            named.chain(always).map(|(name, value)| (name.to_owned(), value.clone().into())).collect();
         let agent =
             self.headers.iter().find(|(name, _)| *name == "user-agent").map_or("", |(_, agent)| agent);
         let (is_mobile, is_tablet) = device(agent);
@@ -365,6 +362,13 @@ impl PageRequest {
     }
 }
 
+/// The header with this name in lower case. Several with the same name are one, as in the standard `fetch`.
+fn named_header(headers: &HeaderMap, name: &str) -> Option<(String, String)> {
+    let values: Vec<_> =
+        headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    (!values.is_empty()).then(|| (name.to_owned(), values.join(", ")))
+}
+
 fn cookie_lines(headers: &HeaderMap) -> Vec<String> {
     // One cookie with bytes that are no text must not take the others with it.
     let lines = headers.get_all(header::COOKIE);
@@ -379,105 +383,4 @@ fn device(agent: &str) -> (bool, bool) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request() -> PageRequest {
-        PageRequest {
-            method: Method::Get,
-            host: "shop.example:8080".into(),
-            raw_path: "/".into(),
-            raw_query: "a=1&b=x+y&a=%C3%BC&c".into(),
-            headers: vec![("host", "shop.example:8080".into())],
-            cookie_lines: vec!["theme=a%20b; sluice_session=secret".into()],
-            body: Body::None,
-            ip: Some("10.0.0.1".parse().unwrap()),
-            is_https: false,
-            origin: Origin::default(),
-            conditions: Conditions::default(),
-            prefers_json: false,
-        }
-    }
-
-    #[test]
-    fn scripts_see_the_request_as_a_plain_object() {
-        let route = RouteMatch { params: vec![("slug".into(), "x".into())], slug: "x".into() };
-        let value = request().as_value("/x", Some(&route), false);
-        assert_eq!(value["query"], json!({"a": "ü", "b": "x y", "c": ""}));
-        assert_eq!(value["queries"], json!({"a": ["1", "ü"], "b": ["x y"], "c": [""]}));
-        assert_eq!(value["cookies"], json!({"theme": "a b"}));
-        assert_eq!((&value["ip"], &value["ip6"]), (&json!("10.0.0.1"), &Value::Null));
-        assert_eq!((&value["route_params"], &value["route_slug"]), (&json!({"slug": "x"}), &json!("x")));
-        let value = request().as_value("/x", None, false);
-        assert_eq!((&value["route_params"], &value["route_slug"]), (&Value::Null, &Value::Null));
-    }
-
-    #[test]
-    fn scripts_see_get_for_a_head_request() {
-        let head = PageRequest { method: Method::Head, ..request() };
-        assert_eq!(head.as_value("/", None, false)["method"], "GET");
-    }
-
-    #[test]
-    fn a_cookie_that_is_no_text_does_not_hide_the_others() {
-        let mut headers = HeaderMap::new();
-        let line = header::HeaderValue::from_bytes(b"a=\xfc; sluice_session=secret; b=1").unwrap();
-        headers.insert(header::COOKIE, line);
-        let request = PageRequest { cookie_lines: cookie_lines(&headers), ..request() };
-        assert_eq!(
-            request.cookies().collect::<Vec<_>>(),
-            [("a", "\u{fffd}"), ("sluice_session", "secret"), ("b", "1")]
-        );
-    }
-
-    #[test]
-    fn removes_the_token_and_keeps_the_rest_of_the_query() {
-        let taken = |query: &str| {
-            let mut request = PageRequest { raw_query: query.into(), ..request() };
-            (request.take_url_token(), request.raw_query)
-        };
-        let token = |text: &str| Some(text.to_owned());
-        assert_eq!(taken("a=1&&b=%20"), (None, "a=1&&b=%20".into()));
-        assert_eq!(taken("ef_session=x.y"), (token("x.y"), String::new()));
-        assert_eq!(taken("a=1&ef%5Fsession=x%2By&b=%20"), (token("x+y"), "a=1&b=%20".into()));
-        assert_eq!(taken("setSessionToken=old&ef_session=new&c"), (token("new"), "c".into()));
-        assert_eq!(taken("ef_session=1&ef_session=2"), (token("2"), String::new()));
-    }
-
-    #[test]
-    fn scripts_see_forms_only_if_the_brand_accepts_them() {
-        let body = Body::Form(b"a=1&b=x+y&a=%C3%BC".to_vec());
-        let request = PageRequest { body, ..request() };
-        let value = request.as_value("/", None, false);
-        assert_eq!((&value["body"], &value["bodies"]), (&Value::Null, &Value::Null));
-        let value = request.as_value("/", None, true);
-        assert_eq!(value["body"], json!({"a": "ü", "b": "x y"}));
-        assert_eq!(value["bodies"], json!({"a": ["1", "ü"], "b": ["x y"]}));
-    }
-
-    #[test]
-    fn recognises_requests_that_another_site_caused() {
-        let sent = |site: Option<&str>, origin: Option<&str>| {
-            let own = |text: Option<&str>| text.map(str::to_owned);
-            let origin = Origin { sec_fetch_site: own(site), origin: own(origin), sec_fetch_dest: None };
-            PageRequest { origin, ..request() }.is_cross_origin()
-        };
-        assert!(!sent(None, None));
-        assert!(!sent(Some("same-origin"), Some("http://evil.example")));
-        assert!(!sent(Some("none"), None));
-        assert!(sent(Some("same-site"), None));
-        assert!(sent(Some("cross-site"), Some("http://shop.example:8080")));
-        assert!(!sent(None, Some("http://shop.example:8080")));
-        for origin in ["http://evil.example", "https://shop.example:8080", "http://shop.example", "null"] {
-            assert!(sent(None, Some(origin)), "{origin}");
-        }
-    }
-
-    #[test]
-    fn tells_phones_tablets_and_desktops_apart() {
-        assert_eq!(device("Mozilla/5.0 (iPhone; …) Mobile/15E148"), (true, false));
-        assert_eq!(device("Mozilla/5.0 (Linux; Android 14; Pixel) Mobile Safari"), (true, false));
-        assert_eq!(device("Mozilla/5.0 (Linux; Android 14; SM-X910) Safari"), (false, true));
-        assert_eq!(device("Mozilla/5.0 (X11; Linux x86_64)"), (false, false));
-    }
-}
+mod tests;

@@ -159,6 +159,15 @@ impl Reply {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Says that the response depends on the request header with this lower-case name.
+    pub fn vary_by(&mut self, name: &str) {
+        let value = match self.header("vary") {
+            Some(known) => format!("{known}, {name}"),
+            None => name.to_owned(),
+        };
+        self.set_header("vary", value);
+    }
+
     /// Compresses the body of a page of `brand`, if it is text and long enough. The caller decides
     /// whether compressing is safe.
     pub async fn compress(&mut self, encoding: Encoding, threads: &LongWork, brand: &str) {
@@ -172,9 +181,8 @@ impl Reply {
         {
             return;
         }
-        let vary = self.header("vary").map(|value| format!("{value}, accept-encoding"));
         let shorter = compressed(bytes, encoding, threads, brand).await;
-        self.set_header("vary", vary.unwrap_or_else(|| "accept-encoding".into()));
+        self.vary_by("accept-encoding");
         if let (Some(name), Some(shorter)) = (encoding.name(), shorter) {
             self.set_header("content-encoding", name.into());
             self.body = ReplyBody::Bytes(shorter.into());

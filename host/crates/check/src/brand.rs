@@ -75,7 +75,7 @@ pub(crate) async fn check(
     };
     let brand = Brand { id, config: &config, policy, folder: &folder };
     let scripts = Scripts::read(sandbox, &brand).await?;
-    found.extend(scripts.findings(sandbox, &brand, crm.as_ref()).await?);
+    found.extend(scripts.findings(sandbox, &brand, crm.as_ref(), is_known).await?);
     found.extend(pages::findings(&brand, &scripts, crm.as_ref(), is_known));
     found.extend(folder.include_problems());
     let (public, problems) = PublicFiles::load(dir, &config.public);

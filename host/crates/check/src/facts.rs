@@ -105,6 +105,14 @@ pub(crate) struct Imported {
     pub(crate) finding: Finding,
 }
 
+/// A request header that a script reads, and that only some pages name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeaderUse {
+    pub(crate) name: String,
+    /// The mistake if the page does not name the header. Without help if no known header resembles it.
+    pub(crate) finding: Finding,
+}
+
 /// Everything that is known about a script.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
@@ -127,6 +135,8 @@ pub(crate) struct Facts {
     pub(crate) async_functions: Vec<String>,
     /// Calls to the host that get what an imported function returns.
     pub(crate) imported: Vec<Imported>,
+    /// The request headers that the script reads, without those that every page has.
+    pub(crate) headers: Vec<HeaderUse>,
     /// Whether the script reads the body of a request.
     pub(crate) reads_body: bool,
 }

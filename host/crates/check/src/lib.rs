@@ -22,6 +22,7 @@ mod crm;
 mod facts;
 mod forms;
 mod guards;
+mod headers;
 mod imports;
 mod nesting;
 mod pages;

@@ -18,7 +18,7 @@ use super::context::{Brand, path_of};
 use super::crm::Declared;
 use super::facts::{Facts, Finding};
 use super::script::Purpose;
-use super::{imports, script, unreadable};
+use super::{headers, imports, script, unreadable};
 
 /// A page or a module.
 pub(crate) struct Scripted {
@@ -144,12 +144,14 @@ impl Scripts {
         crm.map(|crm| Declared::new(crm, self.all.iter().map(|script| &script.facts)))
     }
 
-    /// Finds all mistakes in the scripts.
+    /// Finds all mistakes in the scripts. `is_known` says whether all settings of the brand could be
+    /// read.
     pub(crate) async fn findings(
         &self,
         sandbox: &Sandbox,
         brand: &Brand<'_>,
         crm: Option<&CrmSchema>,
+        is_known: bool,
     ) -> Result<Vec<Diagnostic>, SandboxError> {
         let mut found = self.found.clone();
         let declared = self.declared(crm);
@@ -160,6 +162,11 @@ impl Scripts {
             let mut own = script.facts.findings.clone();
             own.extend(imports::findings(&script.facts, &by_code, &codes, &limits));
             own.extend(imports::promises(&script.facts, &by_code));
+            // What an invalid brand.toml names is not known.
+            if is_known {
+                let file = &script.file.source.file;
+                own.extend(headers::findings(&script.facts, file, script.html.is_some(), brand));
+            }
             own.extend(declared.iter().flat_map(|declared| declared.findings(&script.facts.crm)));
             found.extend(own.iter().map(|finding| diagnostic(finding, &script.file.source)));
         }

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use sluice_app::observe::{Event, Observation};
-use sluice_app::request::Method;
 use sluice_app::response::Reply;
 use sluice_session::rate::Requester;
 use sluice_site::Outage;
@@ -30,13 +29,34 @@ pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
     Ok(())
 }
 
-/// Rejects a POST that another site made the visitor's browser send.
+/// Rejects a request that may change something and that another site made the visitor's browser send,
+/// unless the page allows that.
 pub(super) fn reject_cross_origin(journey: &Journey<'_>) -> Result<(), Reply> {
-    let request = &journey.request;
-    if request.method == Method::Post && request.is_cross_origin() && !journey.page().cross_origin {
-        return Err(Reply::plain(403, "This form cannot be sent from another site"));
+    let (request, page) = (&journey.request, journey.page());
+    if !request.method.may_change() || page.cross_origin || !request.is_cross_origin() {
+        return Ok(());
     }
-    Ok(())
+    let allowed = page.cors.as_ref().zip(request.origin.origin.as_deref());
+    if allowed.is_some_and(|(cors, origin)| cors.admits(origin, request.has_cookies())) {
+        return Ok(());
+    }
+    Err(Reply::plain(403, "This form cannot be sent from another site"))
+}
+
+/// Rejects a method that the page does not accept.
+pub(super) fn reject_method(journey: &Journey<'_>) -> Result<(), Reply> {
+    let methods = journey.page().methods;
+    if methods.accept(journey.request.method) {
+        return Ok(());
+    }
+    Err(method_not_allowed(methods.to_string()))
+}
+
+/// The reply to a method other than those in `allow`.
+pub(super) fn method_not_allowed(allow: String) -> Reply {
+    let mut reply = Reply::plain(405, "Method not allowed");
+    reply.set_header("allow", allow);
+    reply
 }
 
 /// Rejects a request with more query parameters, cookies or values in its body than the page

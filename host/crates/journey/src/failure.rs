@@ -4,7 +4,7 @@
 //! page. By default, visitors therefore see the page only after a failure that the script itself
 //! caused.
 
-use sluice_app::request::{Method, PageRequest};
+use sluice_app::request::PageRequest;
 use sluice_app::response::Reply;
 use sluice_page::OnError;
 use sluice_sandbox::RunReport;
@@ -34,7 +34,7 @@ fn is_rendered(journey: &Journey<'_>, report: &RunReport) -> bool {
             let request = &journey.request;
             report.outcome == Outcome::Error
                 && report.cause == Cause::Script
-                && request.method != Method::Post
+                && request.method.only_reads()
                 && !request.prefers_json
                 && journey.content.has_markup
         }

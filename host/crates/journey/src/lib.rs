@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod admission;
+mod cors;
 mod failure;
 mod matching;
 mod page_journey;
@@ -24,7 +25,7 @@ use sluice_app::app::App;
 use sluice_app::app::service::Service;
 use sluice_app::load::Live;
 use sluice_app::observe::{Event, Observation};
-use sluice_app::request::{Method, PageRequest};
+use sluice_app::request::{PageRequest, View};
 use sluice_app::response::Reply;
 use sluice_http::compress;
 use sluice_http::path::CanonicalPath;
@@ -36,7 +37,10 @@ use sluice_session::LazySession;
 use sluice_site::Brand;
 use sluice_site::access::Refusal;
 
-use admission::{admit, out_of_service, reject_cross_origin, reject_too_many_parts, too_busy};
+use admission::{
+    admit, method_not_allowed, out_of_service, reject_cross_origin, reject_method, reject_too_many_parts,
+    too_busy,
+};
 use failure::try_again;
 use matching::{Match, MatchedFile, MatchedPage, match_path};
 use page_journey::Journey;
@@ -120,7 +124,9 @@ async fn serve_brand(
     match match_path(brand, request) {
         Match::Page(matched) => {
             let answered = serve_page(app, live, &matched, request, observation).await;
-            answered.unwrap_or_else(|early| early)
+            let mut reply = answered.unwrap_or_else(|early| early);
+            cors::add_headers(&matched.page, request, &mut reply);
+            reply
         }
         Match::File(matched) => serve_file(app, files, &matched, request, observation).await,
         Match::Nothing(path) => serve_nothing(app, brand, &path, request, observation).await,
@@ -137,6 +143,7 @@ async fn serve_page(
     observation: &mut Observation,
 ) -> Result<Reply, Reply> {
     observation.tell(Event::PageFound { brand: &matched.brand, page: &matched.page });
+    cors::answer_preflight(&matched.page, request)?;
     let content = app.content(&matched.brand, &matched.page).await;
     let mut journey =
         Journey { app, live, matched, content: &content, request, observation, memory: None, place: None };
@@ -147,11 +154,14 @@ async fn serve_page(
     let mut session = session_of(app, &matched.brand, journey.request);
     take_url_token(&mut journey, &mut session).await?;
     check_access(&matched.brand, &matched.path, &mut session, journey.observation).await?;
+    // After the access rules, because the methods of a page tell that it exists.
+    reject_method(&journey)?;
     load_if_shown(&journey, &mut session).await;
     // What follows takes memory, so it waits until the memory is reserved.
     let admitted = admit_run(&mut journey).await?;
     let (path, route) = (matched.path.as_str(), matched.route.as_ref());
-    let seen = journey.request.as_value(path, route, matched.brand.form_bodies);
+    let view = View { form_bodies: matched.brand.form_bodies, headers: &matched.page.headers };
+    let seen = journey.request.as_value(path, route, view);
     let seen = Arc::new(seen);
     let mut report = run_script(&mut journey, &seen, session, admitted).await?;
     let mut changes = Changes::take_from(&mut report);
@@ -195,13 +205,9 @@ async fn serve_file(
 ) -> Reply {
     let MatchedFile { brand, path, .. } = matched;
     observation.tell(Event::FileFound { brand });
-    if request.method == Method::Post {
-        let mut reply = Reply::plain(405, "Method not allowed");
-        reply.set_header("allow", "GET, HEAD".into());
-        return reply;
-    }
     match access(app, brand, path, request, observation).await {
         Access::Rejected(reply) => reply,
+        _ if !request.method.only_reads() => method_not_allowed("GET, HEAD".into()),
         Access::Public => static_file::answer(app, files, matched, request, false).await,
         Access::Granted => static_file::answer(app, files, matched, request, true).await,
     }

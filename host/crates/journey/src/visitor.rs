@@ -51,7 +51,7 @@ pub(super) async fn take_url_token(
     journey: &mut Journey<'_>,
     session: &mut LazySession,
 ) -> Result<(), Reply> {
-    if journey.request.method == Method::Post {
+    if !journey.request.method.only_reads() {
         return Ok(());
     }
     let Some(token) = journey.request.take_url_token() else { return Ok(()) };

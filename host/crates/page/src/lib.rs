@@ -20,6 +20,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use sluice_http::cors::Cors;
+use sluice_http::headers::NamedHeaders;
+use sluice_http::method::Methods;
 use sluice_limits::Limits;
 use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::compile::{CompileQuota, Compiled, Unit};
@@ -63,7 +66,13 @@ pub struct Page {
     pub limits: Limits,
     /// What a visitor gets when the script fails.
     pub on_error: OnError,
-    /// Whether other sites may POST here.
+    /// The methods that it accepts.
+    pub methods: Methods,
+    /// The further request headers that its script sees.
+    pub headers: NamedHeaders,
+    /// Which other origins may call it from a browser.
+    pub cors: Option<Cors>,
+    /// Whether requests that other sites cause may change something here.
     pub cross_origin: bool,
     /// How many requests one client address may send.
     pub rate: Option<Rate>,

@@ -251,30 +251,21 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     if let Some(rejection) = dev_routes::reject_foreign_host(&request) {
         return rejection;
     }
-    let method = Method::of(request.method());
+    let method = Method::of(request.method().as_str());
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let incoming = Incoming { traceparent: header("traceparent"), tracestate: header("tracestate") };
-    let method_name = method.map_or("_OTHER", Method::name);
-    let trace = Trace::begin(&app.telemetry, method_name, request.path(), incoming);
-    let (mut reply, is_https) = match method {
-        Some(method) => {
-            let live = app.live();
-            let body_bytes_max = |host: &str, path: &str| live.body_bytes_max(host, path);
-            let (rules, memory) = (&live.read_rules, &app.sandbox.memory);
-            match PageRequest::read(method, &request, payload, rules, body_bytes_max, memory).await {
-                Ok((request, body_memory)) => {
-                    let is_https = request.is_https;
-                    (travel(app.clone(), request, body_memory, trace.clone()).await, is_https)
-                }
-                Err(fault) => (unread(fault), false),
+    let trace = Trace::begin(&app.telemetry, method.name(), request.path(), incoming);
+    let live = app.live();
+    let page_at = |host: &str, path: &str| live.page_at(host, path);
+    let (rules, memory) = (&live.read_rules, &app.sandbox.memory);
+    let (mut reply, is_https) =
+        match PageRequest::read(method, &request, payload, rules, page_at, memory).await {
+            Ok((request, body_memory)) => {
+                let is_https = request.is_https;
+                (travel(app.clone(), request, body_memory, trace.clone()).await, is_https)
             }
-        }
-        None => {
-            let mut reply = Reply::plain(405, "Method not allowed");
-            reply.set_header("allow", "GET, HEAD, POST".into());
-            (reply, false)
-        }
-    };
+            Err(fault) => (unread(fault), false),
+        };
     if let Some(turns) = turns {
         turns.note(reply.status);
     }

@@ -16,6 +16,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use sluice_http::cors::Cors;
+use sluice_http::headers::NamedHeaders;
+use sluice_http::method::Methods;
 use sluice_limits::policy::LimitPolicy;
 use sluice_limits::{LimitOverrides, SiteLimits};
 use sluice_page::OnError;
@@ -446,8 +449,24 @@ pub struct PageConfig {
     /// The response if the script of this page fails. Defaults to `on_error` of the brand.
     #[schemars(example = &"error")]
     pub on_error: Option<OnError>,
-    /// Whether the page accepts POST requests that another site causes. Otherwise they get status
-    /// 403.
+    /// The methods that the page accepts: `GET`, `POST`, `PUT`, `PATCH` and `DELETE`. HEAD goes with
+    /// GET, and scripts see `GET` for it. Other requests get status 405. Defaults to `GET` and `POST`.
+    #[schemars(example = ["GET", "POST", "PUT", "DELETE"])]
+    pub methods: Option<Methods>,
+    /// Further headers that the script sees in `request.headers`. Cookies and the headers of proxies
+    /// cannot be named.
+    #[serde(default)]
+    #[schemars(example = ["stripe-signature", "x-github-event"])]
+    pub headers: NamedHeaders,
+    /// The other origins whose pages may call this page from a browser (CORS). `origins` lists them, or
+    /// is `["*"]` for every origin. With `credentials = true`, which `*` does not allow, these requests
+    /// may carry the visitor's cookies. Browsers may remember for `max_age` seconds (600 by default)
+    /// what the host answers to their preflight requests. The requests may send `content-type` and the
+    /// headers in `headers`.
+    #[schemars(example = serde_json::json!({ "origins": ["https://app.example"], "credentials": false, "max_age": 600 }))]
+    pub cors: Option<Cors>,
+    /// Whether the page accepts requests that another site causes with a method other than GET and
+    /// HEAD. Otherwise they get status 403, unless `cors` allows them.
     #[serde(default)]
     #[schemars(example = true)]
     pub cross_origin: bool,

@@ -332,6 +332,9 @@ fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -
         route: path,
         rate: own.and_then(|page| page.rate),
         on_error: own.and_then(|page| page.on_error).unwrap_or(config.on_error),
+        methods: own.and_then(|page| page.methods).unwrap_or_default(),
+        headers: own.map(|page| page.headers.clone()).unwrap_or_default(),
+        cors: own.and_then(|page| page.cors.clone()),
         cross_origin: own.is_some_and(|page| page.cross_origin),
         limits,
     }

@@ -41,6 +41,9 @@ pub enum BodyFault {
 impl Body {
     /// A complete body. Its `Content-Type` decides what it is.
     pub fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() {
+            return Self::None;
+        }
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
         match media.trim().to_ascii_lowercase().as_str() {
@@ -51,7 +54,7 @@ impl Body {
     }
 }
 
-/// Reads the body of a POST, at most `bytes_max` of it. Returns the memory that it takes, too.
+/// Reads the body of a request, at most `bytes_max` of it. Returns the memory that it takes, too.
 pub(super) async fn read_body(
     headers: &HeaderMap,
     payload: web::Payload,

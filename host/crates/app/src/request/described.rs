@@ -6,7 +6,7 @@ use actix_web::http::Uri;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::{Body, Head, Method, PageRequest, ReadRules, requested_host};
+use super::{Body, Head, Method, PageRequest, ReadRules, named_header, requested_host};
 
 /// ASCII characters that browsers percent-encode in a path and in a query.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
@@ -24,7 +24,7 @@ pub struct Described {
     pub headers: Vec<(String, String)>,
     /// Names and values, as a browser would send them.
     pub cookies: Vec<(String, String)>,
-    /// The body of a POST. Its type is in `headers`.
+    /// The body, unless the method is GET or HEAD. Its type is in `headers`.
     pub body: Option<Vec<u8>>,
     /// Whether the visitor uses https.
     pub is_https: bool,
@@ -38,9 +38,9 @@ pub enum DescribedError {
     /// The address is not a path.
     #[error("the address must begin with a slash: {0:?}")]
     Address(String),
-    /// A method other than POST has a body.
-    #[error("a body of {bytes} bytes needs the method POST")]
-    BodyWithoutPost {
+    /// A GET or HEAD request has a body.
+    #[error("a body of {bytes} bytes needs the method POST, PUT, PATCH or DELETE")]
+    BodyOfGet {
         /// The size of the body.
         bytes: usize,
     },
@@ -86,8 +86,8 @@ impl Described {
         let (path, query) = address.split_once('?').unwrap_or((&address, ""));
         let headers = self.header_map()?;
         let body = match self.body {
-            Some(bytes) if self.method != Method::Post => {
-                return Err(DescribedError::BodyWithoutPost { bytes: bytes.len() });
+            Some(bytes) if !self.method.may_change() => {
+                return Err(DescribedError::BodyOfGet { bytes: bytes.len() });
             }
             Some(bytes) => Body::of_type(&headers, bytes),
             None => Body::None,
@@ -96,6 +96,8 @@ impl Described {
         let head = Head { method: self.method, path, query, host, headers: &headers, peer: Some(self.ip) };
         let mut request = PageRequest::of(head, body, rules);
         request.is_https |= self.is_https;
+        request.named_headers =
+            headers.keys().filter_map(|name| named_header(&headers, name.as_str())).collect();
         Ok(request)
     }
 
@@ -130,7 +132,9 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
+    use sluice_http::headers::NamedHeaders;
 
+    use super::super::View;
     use super::*;
 
     fn rules() -> ReadRules {
@@ -153,7 +157,8 @@ mod tests {
         };
         let request = described.into_request(&rules()).unwrap();
         assert_eq!(request.address(), "/bl%C3%B6g/a%20b?q=%C3%A9&r=%20");
-        let seen = request.as_value("/x", None, false);
+        let view = View { form_bodies: false, headers: &NamedHeaders::default() };
+        let seen = request.as_value("/x", None, view);
         assert_eq!(seen["query"], json!({"q": "\u{e9}", "r": " "}));
         assert_eq!(seen["cookies"], json!({"a": "1", "b": "x y"}));
         assert_eq!(seen["headers"], json!({"user-agent": "me", "host": "localhost"}));
@@ -166,7 +171,7 @@ mod tests {
         let described = Described { address: "x".into(), ..Described::default() };
         assert_eq!(rejection(described), DescribedError::Address("x".into()));
         let described = Described { body: Some(vec![1]), ..Described::default() };
-        assert_eq!(rejection(described), DescribedError::BodyWithoutPost { bytes: 1 });
+        assert_eq!(rejection(described), DescribedError::BodyOfGet { bytes: 1 });
         let with_header = |header| Described { headers: vec![header], ..Described::default() };
         assert_eq!(rejection(with_header(pair("a b", "1"))), DescribedError::HeaderName("a b".into()));
         let (name, value) = pair("a", "1\n2");

@@ -69,7 +69,7 @@ enum CallError {
     TooManyVisitors,
     #[error("there is no such visitor")]
     NoVisitor,
-    #[error("pages take GET, HEAD and POST, not {0}")]
+    #[error("pages take GET, HEAD, POST, PUT, PATCH and DELETE, not {0}")]
     Method(String),
     /// A slug, and a hint that names a similar one.
     #[error("crm.entries: there is no entity \"{0}\"{1}")]
@@ -217,10 +217,7 @@ impl Calls {
         let visitor = visitors.get_mut(call.visitor).ok_or(CallError::NoVisitor)?;
         let customer = Some(&call.customer).filter(|customer| !customer.is_null());
         visitor.remember(&call.session, customer).await?;
-        let method = [Method::Get, Method::Head, Method::Post]
-            .into_iter()
-            .find(|method| method.name().eq_ignore_ascii_case(&call.method))
-            .ok_or(CallError::Method(call.method))?;
+        let method = Method::of_page(&call.method).ok_or(CallError::Method(call.method))?;
         let mut headers = call.headers;
         let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let media = call.content_type.filter(|_| !has_type);

@@ -4,24 +4,29 @@
 
 /** The visitor's request, deeply frozen. */
 interface SluiceRequest {
-  readonly method: "GET" | "POST";
+  /** `GET` or `POST`, unless `[[page]] methods` in `brand.toml` lists others. */
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** The page's path, percent-decoded: `/weight/checkin`. */
   readonly path: string;
   /** Query parameters. A repeated parameter has its last value. */
   readonly query: Readonly<Record<string, string>>;
   /** Query parameters with all their values. */
   readonly queries: Readonly<Record<string, readonly string[]>>;
-  /** Scripts get only these four headers. A header that was not sent is missing. */
+  /**
+   * These four headers, and those that `[[page]] headers` in `brand.toml` names, in lower case. A header
+   * that was not sent is missing.
+   */
   readonly headers: {
     readonly "user-agent"?: string;
     readonly referer?: string;
     readonly "accept-language"?: string;
     readonly host?: string;
+    readonly [name: string]: string | undefined;
   };
   /** The visitor's cookies, percent-decoded. The session cookie is left out. */
   readonly cookies: Readonly<Record<string, string>>;
   /**
-   * The parsed body of a POST with `application/json` and at most 64 KB. If `brand.toml` says
+   * The parsed body of a request with `application/json` and at most 64 KB, unless its method is GET. If `brand.toml` says
    * `form_bodies = true`, also the fields of an HTML form. Otherwise `null`.
    *
    * Visitors can send anything, so validate it with `Schema`.

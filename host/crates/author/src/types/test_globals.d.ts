@@ -45,7 +45,7 @@ interface SluiceVisit {
 
 interface SluiceVisitOptions {
   /** Defaults to POST if there is a body, otherwise to GET. */
-  method?: "GET" | "HEAD" | "POST";
+  method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Sends this value as JSON. */
   json?: unknown;
   /** Sends these fields as an HTML form. */

@@ -8,7 +8,8 @@ use oxc_span::{GetSpan as _, Span};
 use sluice_page::diagnostic::Rule;
 use sluice_page::globals;
 
-use super::{FINDINGS_MAX, Purpose, Script, did_you_mean, of_tests};
+use super::super::facts::{Finding, HeaderUse};
+use super::{FINDINGS_MAX, Purpose, Script, did_you_mean, of_tests, range};
 
 impl<'a> Script<'_, 'a> {
     pub(super) fn unresolved_names(&mut self) {
@@ -141,11 +142,21 @@ impl<'a> Script<'_, 'a> {
             true => format!("did you mean `{path}[\"{same}\"]`?"),
             false => format!("did you mean `{same}`?"),
         });
-        let help = elsewhere
-            .or(near)
-            .or_else(|| did_you_mean(name, members.iter().copied()))
-            .unwrap_or_else(|| format!("it has {}", listed(members)));
-        self.report(Rule::UnknownMember, span, format!("`{path}` has no `{name}`"), Some(help));
+        let help = elsewhere.or(near).or_else(|| did_you_mean(name, members.iter().copied()));
+        let message = format!("`{path}` has no `{name}`");
+        if path == "request.headers" {
+            return self.note_header(name, span, message, help);
+        }
+        let help = help.unwrap_or_else(|| format!("it has {}", listed(members)));
+        self.report(Rule::UnknownMember, span, message, Some(help));
+    }
+
+    /// Notes a header that a page may name in `brand.toml`.
+    fn note_header(&mut self, name: &str, span: Span, message: String, help: Option<String>) {
+        if self.facts.headers.len() < FINDINGS_MAX {
+            let finding = Finding { rule: Rule::UnknownMember, span: range(span), message, help };
+            self.facts.headers.push(HeaderUse { name: name.to_owned(), finding });
+        }
     }
 
     /// Whether a member expression is written to or deleted.

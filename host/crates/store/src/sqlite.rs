@@ -1,5 +1,6 @@
-//! The embedded default: one SQLite file in WAL mode. Reads use a pool of connections. All
-//! writes go through one writer, which commits the waiting writes in one transaction.
+//! The embedded default: one SQLite file in WAL mode. A row is read by its key on the caller's thread;
+//! other reads use a pool of connections and threads. All writes go through one writer, which commits
+//! the waiting writes in one transaction.
 //!
 //! Each trait is implemented beside its statements, in the module of its subject.
 
@@ -8,6 +9,7 @@ mod browse;
 mod commit;
 mod connection;
 mod crm;
+mod direct;
 mod job_queue;
 mod jobs;
 mod migrate;

@@ -18,7 +18,7 @@ impl SessionStore for SqliteStore {
         key: SessionKey,
         now_ms: i64,
     ) -> BoxFuture<'_, Result<Option<SessionRow>, StoreError>> {
-        self.readers.read(move |conn| {
+        self.readers.read_by_key(move |conn| {
             let mut query = conn.prepare_cached(session::LOAD)?;
             Ok(query.query_row((&key.brand, key.id_hash, now_ms), session::read_row).optional()?)
         })

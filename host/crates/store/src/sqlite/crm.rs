@@ -28,6 +28,9 @@ pub(super) const NEWEST_VALUES: &str = "SELECT asked.key, (
          ORDER BY entry_id DESC LIMIT 1)
      FROM json_each(?2) AS asked";
 
+/// With more keys, reading their values can take as long as a short run.
+const DIRECT_KEYS_MAX: usize = 8;
+
 const FIRST_SLUGS: &str =
     "SELECT slug FROM crm_entity WHERE brand = ?1 ORDER BY slug = ?2 DESC, slug LIMIT ?3";
 
@@ -120,26 +123,10 @@ impl CrmStore for SqliteStore {
         bytes_max: usize,
     ) -> BoxFuture<'_, Result<Vec<Option<Value>>, CrmFault>> {
         let (at, keys) = (at.clone(), keys.to_vec());
-        self.readers.read(move |conn| {
-            let conn = conn.transaction()?;
-            let mut values = vec![None; keys.len()];
-            let Some(reference) = reference_at(&conn, &at)? else {
-                return Ok(values);
-            };
-            let asked: Value = keys.iter().map(FieldKey::as_str).collect();
-            let mut budget = ByteBudget::new(bytes_max);
-            let mut query = conn.prepare_cached(NEWEST_VALUES)?;
-            let mut rows = query.query((reference, asked.to_string()))?;
-            while let Some(row) = rows.next()? {
-                let index: u32 = row.get(0)?;
-                let bytes = row.get_ref(1)?;
-                let bytes = bytes.as_blob_or_null().map_err(rusqlite::Error::from)?;
-                if let (Some(slot), Some(bytes)) = (values.get_mut(index as usize), bytes) {
-                    *slot = Some(budget.decode(bytes)?);
-                }
-            }
-            Ok(values)
-        })
+        match keys.len() {
+            ..=DIRECT_KEYS_MAX => self.readers.read_by_key(move |conn| newest(conn, &at, &keys, bytes_max)),
+            _ => self.readers.read(move |conn| newest(conn, &at, &keys, bytes_max)),
+        }
     }
 
     fn get_values(
@@ -220,6 +207,33 @@ impl CrmStore for SqliteStore {
             Ok(moved)
         })
     }
+}
+
+/// The newest value of each key.
+fn newest(
+    conn: &mut Connection,
+    at: &Address,
+    keys: &[FieldKey],
+    bytes_max: usize,
+) -> Result<Vec<Option<Value>>, CrmSqlError> {
+    let conn = conn.transaction()?;
+    let mut values = vec![None; keys.len()];
+    let Some(reference) = reference_at(&conn, at)? else {
+        return Ok(values);
+    };
+    let asked: Value = keys.iter().map(FieldKey::as_str).collect();
+    let mut budget = ByteBudget::new(bytes_max);
+    let mut query = conn.prepare_cached(NEWEST_VALUES)?;
+    let mut rows = query.query((reference, asked.to_string()))?;
+    while let Some(row) = rows.next()? {
+        let index: u32 = row.get(0)?;
+        let bytes = row.get_ref(1)?;
+        let bytes = bytes.as_blob_or_null().map_err(rusqlite::Error::from)?;
+        if let (Some(slot), Some(bytes)) = (values.get_mut(index as usize), bytes) {
+            *slot = Some(budget.decode(bytes)?);
+        }
+    }
+    Ok(values)
 }
 
 /// Moves the entries of one entity from one reference to the other. Returns their number.

@@ -1,5 +1,6 @@
-//! The pool of connections that read.
+//! The connections that read: those of the callers' threads, and a pool with threads of its own.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolError, Runtime, Status, Timeouts};
@@ -8,6 +9,7 @@ use tokio::runtime::Handle;
 
 use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError, StoreFault, database_time};
 
+use super::direct::DirectReaders;
 use super::{SqliteOptions, connection};
 use crate::PoolUsage;
 use crate::error::CallError;
@@ -21,6 +23,7 @@ pub(super) fn time_left() -> Result<Duration, StoreError> {
 /// The pool, and the runtime that its connections belong to.
 pub(super) struct Readers {
     pool: Pool,
+    direct: Arc<DirectReaders>,
     runtime: Handle,
     wait_ms_max: u64,
 }
@@ -45,13 +48,39 @@ impl Readers {
             }))
             .build()
             .map_err(|error| failed(&error))?;
-        Ok(Self { pool, runtime, wait_ms_max: options.wait_ms_max })
+        let direct = DirectReaders::new(options, runtime.clone());
+        Ok(Self { pool, direct, runtime, wait_ms_max: options.wait_ms_max })
     }
 
     /// How many connections are in use.
     pub(super) fn pool_usage(&self) -> PoolUsage {
         let Status { max_size, size, available, waiting } = self.pool.status();
-        PoolUsage { limit: max_size, open: size, in_use: size.saturating_sub(available), waiting }
+        let mut usage =
+            PoolUsage { limit: max_size, open: size, in_use: size.saturating_sub(available), waiting };
+        self.direct.add_usage(&mut usage);
+        usage
+    }
+
+    /// Runs `ask`, which reads a few rows by their keys, on the caller's thread. If the database does not
+    /// answer at once, the read begins again as in [`Readers::read`].
+    pub(super) fn read_by_key<T, E>(
+        &self,
+        ask: impl Fn(&mut Connection) -> Result<T, E::Sql> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, E>>
+    where
+        T: Send + 'static,
+        E: CallError,
+    {
+        Box::pin(async move {
+            time_left()?;
+            let began = Instant::now();
+            let answer = self.direct.ask(|conn| ask(conn).map_err(E::from), E::is_of_store);
+            database_time::spend(began.elapsed());
+            match answer {
+                Some(answer) => answer,
+                None => self.read(ask).await,
+            }
+        })
     }
 
     /// Runs `ask` on a connection, off the caller's thread. `ask` runs in a task of its own,
@@ -90,6 +119,7 @@ impl Readers {
         // Connections are closed on the runtime's blocking threads.
         let _entered = self.runtime.enter();
         self.pool.close();
+        self.direct.close();
     }
 }
 

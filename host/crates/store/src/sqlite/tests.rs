@@ -27,6 +27,7 @@ fn backend() -> (TempDir, Box<OpenStore>) {
     (dir, Box::new(open))
 }
 
+mod direct;
 mod plans;
 
 mod contract {

@@ -16,9 +16,9 @@ pub(super) const DELETE_EXPIRED: &str = "DELETE FROM used_token WHERE (brand, to
 impl TokenStore for SqliteStore {
     fn is_token_used(&self, brand: &str, token_id: [u8; 16]) -> BoxFuture<'_, Result<bool, StoreError>> {
         let brand = brand.to_owned();
-        self.readers.read(move |conn| {
+        self.readers.read_by_key(move |conn| {
             let used = "SELECT 1 FROM used_token WHERE brand = ?1 AND token_id = ?2";
-            Ok(first::<i64>(conn, used, (brand, token_id))?.is_some())
+            Ok(first::<i64>(conn, used, (&brand, token_id))?.is_some())
         })
     }
 

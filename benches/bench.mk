@@ -12,7 +12,7 @@ bench-dev: ## Measure how long Chromium takes to show an edit, on a site of 200 
 # The version of workerd that `make compare` gets from npm.
 WORKERD := 1.20261117.1
 
-compare: ## Compare whole requests with a native QuickJS host and with workerd (ROUNDS=5 SECONDS=2)
+compare: ## Compare whole requests with a native QuickJS host and with workerd (ROUNDS=5 SAMPLE_SECONDS=2)
 	@command -v wrk >/dev/null || { echo "compare: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	npm install --prefix target/workerd --no-audit --no-fund --loglevel error workerd@$(WORKERD) >/dev/null

@@ -77,10 +77,6 @@ make_site() {
   : >"$work/site/sluice.toml"
 }
 
-median() {
-  sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
 # sample FILE: appends p50 and p99 of the page without a database call, in microseconds.
 sample() {
   local p50_us p99_us bad

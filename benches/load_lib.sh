@@ -62,6 +62,11 @@ server_cpu_us() {
   sed 's/.*) //' "/proc/$server_pid/stat" | awk -v hz="$(getconf CLK_TCK)" '{ printf "%d", ($12 + $13) * 1e6 / hz }'
 }
 
+# Prints the median of the numbers in its input, one a line.
+median() {
+  sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
 # check_is_200 [CURL OPTIONS] URL: fails unless the response has status 200.
 check_is_200() {
   local status

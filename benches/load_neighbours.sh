@@ -33,10 +33,6 @@ two_brands() {
   echo "$work/site"
 }
 
-median() {
-  sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
 # sample FILE: appends p50 and p99 of the page of `guest`, in microseconds.
 sample() {
   local p50_us p99_us bad

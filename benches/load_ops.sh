@@ -47,10 +47,6 @@ stop_receiver() {
   receiver_pid=''
 }
 
-median() {
-  sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
 # Appends the p99 of the sample site's check-in page, in microseconds, to a file.
 p99_with_receiver() {
   start_receiver "$1"

@@ -1,10 +1,12 @@
 //! Real proxies, with the lines of docs/operations.md, in front of a host with two brands.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use sluice_test_support::free_address;
 
 use crate::harness::{Request, Server, TestSite};
 
@@ -89,10 +91,6 @@ impl Drop for Proxy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The code block of docs/operations.md that contains `marker`, for this server.

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::pages::{NATIVE_PAGES, PAGES};
+use sluice_test_support::free_address;
+
+use crate::pages::{NATIVE_PAGES, pages};
 
 /// A running host.
 pub(crate) struct Host {
@@ -25,9 +26,9 @@ impl Host {
         fs::create_dir_all(brand.join("pages")).expect("the folder can be made");
         fs::write(dir.join("site/sluice.toml"), "").expect("the folder is writable");
         fs::write(brand.join("brand.toml"), "default = true\n").expect("the folder is writable");
-        for page in &PAGES {
+        for page in pages() {
             let file = brand.join("pages").join(page.name).with_extension("html");
-            fs::write(file, page.html).expect("the folder is writable");
+            fs::write(file, &*page.html).expect("the folder is writable");
         }
         let mut command = Command::new(binary);
         command.arg("serve").arg(dir.join("site")).arg("--data").arg(dir.join("data"));
@@ -66,7 +67,7 @@ impl Host {
         let process = Command::new(binary).arg("serve").arg(file).spawn().expect("workerd starts");
         let host = Self { name: "workerd", url: format!("http://{address}"), process };
         let begun = Instant::now();
-        while std::net::TcpStream::connect(&address).is_err() {
+        while std::net::TcpStream::connect(address).is_err() {
             assert!(begun.elapsed() < Duration::from_secs(30), "workerd does not listen");
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -96,9 +97,4 @@ impl Drop for Host {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").to_string()
 }

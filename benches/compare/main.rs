@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use hosts::Host;
 use pages::{ROWS, Row};
 use sample::Sample;
+use sluice_benches::medians::median;
 
 /// The argument with which this program is the native host.
 const NATIVE_HOST: &str = "native-host";
@@ -42,7 +43,7 @@ fn main() {
     // Cargo runs benches in their package's folder.
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).expect("the folder exists");
     let rounds = number("ROUNDS", 5) | 1;
-    let seconds = number("SECONDS", 2);
+    let seconds = number("SAMPLE_SECONDS", 2);
     let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a folder can be made"));
     let mut hosts = vec![Host::sluice(&PathBuf::from(sluice), dirs[0].path()), Host::native()];
     if workerd != "none" {
@@ -91,7 +92,9 @@ fn print(hosts: &[Host], samples: &[Vec<Samples>]) {
             if of_host.is_empty() {
                 continue;
             }
-            let median = |figure: fn(&Sample) -> f64| median(of_host.iter().map(figure).collect());
+            let median = |figure: fn(&Sample) -> f64| {
+                median(of_host.iter().map(figure).collect()).expect("there is a sample")
+            };
             let ratio = of_row.get(1).and_then(|of_native| ratio_to_native(of_host, of_native));
             let goal = row.goal.filter(|_| index == 0);
             println!(
@@ -110,7 +113,7 @@ fn print(hosts: &[Host], samples: &[Vec<Samples>]) {
     }
     println!("CPU: time of the host for one request. Ratio: to the native host, in CPU time.");
     let others = median(samples.iter().flatten().flatten().map(|sample| sample.others).collect());
-    if others > OTHERS_MAX {
+    if let Some(others) = others.filter(|others| *others > OTHERS_MAX) {
         println!(
             "Void: other programs used {:.0} % of the machine. Measure again when it is idle.",
             others * 100.0
@@ -122,11 +125,5 @@ fn print(hosts: &[Host], samples: &[Vec<Samples>]) {
 fn ratio_to_native(of_host: &Samples, of_native: &Samples) -> Option<f64> {
     let ratios: Vec<f64> =
         of_host.iter().zip(of_native).map(|(sample, native)| sample.cpu_us / native.cpu_us).collect();
-    (!ratios.is_empty()).then(|| median(ratios))
-}
-
-/// The middle value. The number of values is odd in most cases, otherwise the upper one of the middle.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().expect("there is a sample")
+    median(ratios)
 }

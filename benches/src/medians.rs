@@ -49,8 +49,8 @@ impl Medians {
     }
 }
 
-/// The middle value. The number of rounds is odd.
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The middle value, or the upper one of the two in the middle. `None` if there is no value.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

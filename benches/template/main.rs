@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion};
 use handlebars::Handlebars;
 use serde_json::{Value, json};
 
-use sluice_template::{Includes, Scope, Template};
+use sluice_template::{Scope, Template};
 
 use sluice_benches::medians::{self, Medians};
 
@@ -28,27 +28,6 @@ const THEIRS: &str = "<h1>{{title}}</h1><table>{{#each rows}}<tr class=\"{{class
     <td>{{name}}</td>{{#if on}}<td>{{note}}</td>{{else}}<td>-</td>{{/if}}\
     {{#each tags}}<i>{{this}}</i>{{/each}}</tr>{{/each}}</table>";
 
-/// A page that includes nothing.
-struct NoFiles;
-
-impl Includes for NoFiles {
-    fn layout(&self, _: &str) -> Option<(String, String)> {
-        None
-    }
-
-    fn component(&self, _: &str) -> Option<(String, String)> {
-        None
-    }
-
-    fn layout_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn component_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
 fn main() {
     let begun = SystemTime::now();
     let mut criterion = Criterion::default()
@@ -58,7 +37,7 @@ fn main() {
         .sample_size(10)
         .nresamples(2_000)
         .configure_from_args();
-    let ours = Template::compile("page.html", OURS, &NoFiles).expect("the page compiles");
+    let ours = Template::compile("page.html", OURS, &()).expect("the page compiles");
     let mut theirs = Handlebars::new();
     theirs.register_template_string("page", THEIRS).expect("the template compiles");
     let mut bytes = Vec::new();

@@ -26,6 +26,25 @@ pub trait Includes {
     }
 }
 
+/// For a page that stands alone: it finds nothing.
+impl Includes for () {
+    fn layout(&self, _name: &str) -> Option<(String, String)> {
+        None
+    }
+
+    fn component(&self, _name: &str) -> Option<(String, String)> {
+        None
+    }
+
+    fn layout_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn component_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 /// The values that every page, layout and component sees.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {

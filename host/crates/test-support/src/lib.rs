@@ -13,3 +13,10 @@
 pub mod http;
 pub mod postgres;
 pub mod webdriver;
+
+use std::net::{SocketAddr, TcpListener};
+
+/// A loopback address on which nothing listens, for a program that cannot choose one itself.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

@@ -1,7 +1,6 @@
 //! Finds and runs programs of PostgreSQL, as a user that PostgreSQL accepts.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -73,5 +72,5 @@ pub(super) fn run(command: &mut Command) -> String {
 }
 
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    crate::free_address().port()
 }

@@ -6,16 +6,14 @@ use serde::Deserialize;
 
 use crate::cookies::is_token;
 
-/// Headers that control connections, other origins or proxies.
-const REFUSED: [&str; 23] = [
+/// Headers of one connection, in requests and responses.
+const OF_CONNECTION: [&str; 6] =
+    ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// Further headers that control connections, other origins or proxies.
+const REFUSED: [&str; 17] = [
     "set-cookie",
     "set-cookie2",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "content-length",
     "host",
     "date",
@@ -47,20 +45,16 @@ const REFUSED_PREFIXES: [&str; 8] = [
 
 /// Whether scripts and sites are forbidden to set the header of this lower-case name.
 pub fn is_refused(name: &str) -> bool {
-    REFUSED.contains(&name) || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    OF_CONNECTION.contains(&name)
+        || REFUSED.contains(&name)
+        || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Request headers that no script sees: cookies, which may contain the session; headers of one connection;
-/// and what proxies write, which a visitor can write, too, if no proxy overwrites it.
-const HIDDEN: [&str; 22] = [
+/// Further request headers that no script sees: cookies, which may contain the session, and what proxies
+/// write, which a visitor can write, too, if no proxy overwrites it.
+const HIDDEN: [&str; 16] = [
     "cookie",
     "cookie2",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "expect",
     "via",
     "forwarded",
@@ -106,7 +100,9 @@ pub enum NamedHeaderError {
 
 /// Whether no script may see the request header of this lower-case name.
 pub fn is_hidden(name: &str) -> bool {
-    HIDDEN.contains(&name) || HIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    OF_CONNECTION.contains(&name)
+        || HIDDEN.contains(&name)
+        || HIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 impl NamedHeaders {

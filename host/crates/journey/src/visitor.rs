@@ -139,9 +139,6 @@ pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut 
     if session.has_lost_logout() {
         return not_saved(journey, &SessionError::LogoutLost);
     }
-    if session.changes().is_empty() && queued.is_empty() {
-        return reply;
-    }
     let has_jobs = !queued.is_empty();
     if !has_jobs && session.changes().is_empty() {
         return reply;

@@ -100,16 +100,17 @@ impl Secrets {
         environment: impl Iterator<Item = (String, String)>,
         dir: Option<&OperatorDir>,
     ) -> (Self, BTreeMap<String, SecretsError>) {
-        let mut of_environment: HashMap<&str, Vec<(String, String)>> = HashMap::new();
+        let mut of_environment: HashMap<&str, Vec<Variable>> = HashMap::new();
         for (variable, value) in environment {
-            if let Some((brand, _)) = owner(brands, &variable) {
-                of_environment.entry(brand).or_default().push((variable, value));
+            if let Some((brand, name)) = owner(brands, &variable) {
+                let name = name.to_owned();
+                of_environment.entry(brand).or_default().push(Variable { name, variable, value });
             }
         }
         let (mut all, mut errors) = (HashMap::new(), BTreeMap::new());
         for brand in brands {
             let variables = of_environment.remove(brand).unwrap_or_default();
-            match of_brand(brand, brands, variables, dir) {
+            match of_brand(brand, variables, dir) {
                 Ok(secrets) => drop(all.insert((*brand).to_owned(), Arc::new(secrets))),
                 Err(error) => drop(errors.insert((*brand).to_owned(), error)),
             }
@@ -161,22 +162,27 @@ impl std::fmt::Debug for BrandSecrets {
     }
 }
 
+/// A secret in the environment.
+struct Variable {
+    name: String,
+    /// The name of the variable, for errors.
+    variable: String,
+    value: String,
+}
+
 /// The secrets of one brand. `variables` are those of the environment that belong to it.
 fn of_brand(
     brand: &str,
-    brands: &[&str],
-    variables: Vec<(String, String)>,
+    variables: Vec<Variable>,
     dir: Option<&OperatorDir>,
 ) -> Result<BrandSecrets, SecretsError> {
     let file = dir.map(|dir| dir.file(format!("{brand}.toml"))).transpose()?;
     let mut secrets = file.map(|file| read(file.path())).transpose()?.unwrap_or_default();
-    for (variable, value) in variables {
+    for Variable { name, variable, value } in variables {
         if is_short(&value) {
             return Err(SecretsError::ShortVariable { variable, bytes: value.len() });
         }
-        if let Some((_, name)) = owner(brands, &variable) {
-            secrets.insert(name.to_owned(), value);
-        }
+        secrets.insert(name, value);
     }
     Ok(BrandSecrets::new(secrets))
 }

@@ -211,6 +211,33 @@ fn examples_of_the_testing_document_work() {
 }
 
 #[test]
+fn worked_examples_pass_their_tests() {
+    let all = examples(&document("flows.md"));
+    let site = site_of(&all);
+    let secrets = [
+        ("LOGIN_KEY", "0123456789abcdef0123456789abcdef"),
+        ("MAIL_KEY", "key-of-the-mail-service"),
+        ("OIDC_BASIC", "c2hvcDpzZWNyZXQ="),
+        ("STRIPE_WEBHOOK", "whsec_test"),
+        ("GITHUB_WEBHOOK", "It's a Secret to Everybody"),
+    ];
+    let lines: Vec<&str> = all
+        .iter()
+        .filter(|example| example.language == "sh")
+        .flat_map(|example| example.text.lines())
+        .collect();
+    assert_eq!(lines, ["sluice check", "sluice test"]);
+    for command in ["check", "test"] {
+        let mut asked = sluice(site.path(), &[command]);
+        asked.envs(secrets.map(|(name, value)| (format!("SLUICE_SECRET_DEMO_{name}"), value)));
+        let done = asked.output().unwrap();
+        assert!(done.status.success(), "{command}\n{}{}", out(&done), err(&done));
+        let is_clean = out(&done).contains("no mistakes found") || out(&done).contains("9 passed in");
+        assert!(is_clean, "{command}\n{}{}", out(&done), err(&done));
+    }
+}
+
+#[test]
 fn script_reference_names_every_global() {
     let text = document("scripts.md");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/author/src/types");

@@ -50,7 +50,7 @@ fn compiler_finds_mistakes_and_none_in_the_sample_site() {
     site.write("brands/demo/pages/weight/checkin.html", &broken);
     site.write(
         "brands/demo/modules/own.js",
-        "import { GoalSchema, Gaol } from \"validators\";\nfetch(\"/x\");\ncustomer.email;\nGoalSchema.validate({}).value.wieght;\n",
+        "import { GoalSchema, Gaol } from \"validators\";\naxios(\"/x\");\ncustomer.email;\nGoalSchema.validate({}).value.wieght;\n",
     );
     site.write("brands/demo/pages/own.test.js", "expect(visit(\"/\")).toCost(1);\ncrm.entries(\"x\");\n");
     written(&site);
@@ -63,7 +63,7 @@ fn compiler_finds_mistakes_and_none_in_the_sample_site() {
             "Cannot find name 'setVarable'. Did you mean 'setVariable'?",
         ),
         ("brands/demo/modules/own.js(1,22)", "has no exported member 'Gaol'"),
-        ("brands/demo/modules/own.js(2,1)", "Cannot find name 'fetch'"),
+        ("brands/demo/modules/own.js(2,1)", "Cannot find name 'axios'"),
         ("brands/demo/modules/own.js(3,1)", "'customer' is possibly 'null'"),
         ("brands/demo/pages/own.test.js(1,", "Property 'toCost' does not exist"),
         ("brands/demo/pages/own.test.js(2,", "'\"x\"' is not assignable"),

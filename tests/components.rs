@@ -7,7 +7,7 @@ use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 use crate::sandbox::block_on;
 
 /// Searches the memory for a marker. If there is none, writes the marker every STRIDE
-/// bytes. `run` returns `result<_, failure>` through memory: the failure's name is
+/// bytes. `run` returns `result<u32, failure>` through memory: the failure's name is
 /// `MarkerFound` if the marker was found.
 const MARKER_CORE: &str = r#"
   (memory (export "memory") 160)
@@ -31,7 +31,7 @@ const MARKER_CORE: &str = r#"
       (local.set $at (i32.add (local.get $at) (i32.const STRIDE)))
       (br_if $next (i32.lt_u (local.get $at) (i32.const 10485760)))))
   (func $answer (param $found i32) (result i32)
-    ;; result<_, failure>: tag, then name, message, file (pointer, length),
+    ;; result<u32, failure>: tag, then name, message, file (pointer, length),
     ;; line, column, stack.
     (i32.store8 (i32.const 64) (local.get $found))
     (i32.store (i32.const 68) (i32.const 32))
@@ -62,10 +62,10 @@ fn component_of(imports: &str, core: &str, instance: &str) -> Vec<u8> {
     (field "line" u32) (field "column" u32) (field "stack" string)))
   (component $shim
     (import "failure" (type $import (eq $failure')))
-    (import "run" (func $run (param "heap-bytes-max" u32) (result (result (error $import)))))
+    (import "run" (func $run (param "heap-bytes-max" u32) (result (result u32 (error $import)))))
     (export $failure "failure" (type $import))
-    (export "run" (func $run) (func (param "heap-bytes-max" u32) (result (result (error $failure))))))
-  (func $run (param "heap-bytes-max" u32) (result (result (error $failure')))
+    (export "run" (func $run) (func (param "heap-bytes-max" u32) (result (result u32 (error $failure))))))
+  (func $run (param "heap-bytes-max" u32) (result (result u32 (error $failure')))
     (canon lift (core func $main "run") (memory $memory)))
   (instance $script (instantiate $shim (with "failure" (type $failure')) (with "run" (func $run))))
   (export "sluice:page/script@0.1.0" (instance $script)))"#

@@ -41,8 +41,8 @@ fn runbook_has_a_section_for_every_alert() {
 fn metric_names(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let words = text.split(|c| !is_part(c));
-    let families = ["http_server_", "sluice_", "db_client_", "process_"];
-    let labels = ["sluice_brand", "sluice_outcome"];
+    let families = ["http_server_", "http_client_", "sluice_", "db_client_", "process_"];
+    let labels = ["sluice_brand", "sluice_outcome", "sluice_status"];
     let names = words.filter(|word| families.iter().any(|family| word.starts_with(family)));
     names.filter(|word| !labels.contains(word)).map(str::to_owned).collect()
 }
@@ -53,14 +53,18 @@ fn alerts_and_dashboard_use_existing_metrics() {
         ("crm.toml", "[[entity]]\nslug = \"leads\"\n"),
         (
             "pages/index.html",
-            "<script scope=\"backend\">getCrmField({ slug: 'leads', fieldKey: 'a', referenceId: '1' }); session.set('a', 1)</script>",
+            "<script scope=\"backend\">getCrmField({ slug: 'leads', fieldKey: 'a', referenceId: '1' }); session.set('a', 1); http.get('http://127.0.0.9:9/')</script>",
         ),
         ("pages/rated.html", "rated"),
     ]);
-    site.write("brands/demo/brand.toml", "default = true\n[[page]]\npath = \"/rated\"\nrate = \"1/d\"\n");
+    let brand =
+        "default = true\n[http]\nallow = [\"127.0.0.9:9\"]\n[[page]]\npath = \"/rated\"\nrate = \"1/d\"\n";
+    site.write("brands/demo/brand.toml", brand);
     let receiver = OtlpReceiver::start();
-    let server =
-        ServerOptions::of(site.path()).env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()).start();
+    let server = ServerOptions::of(site.path())
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())
+        .env("SLUICE_HTTP__PRIVATE_NETWORKS", "[\"127.0.0.9/32\"]")
+        .start();
     for path in ["/", "/rated", "/rated"] {
         server.get("localhost", path);
     }

@@ -7,8 +7,11 @@ mod functions;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use sluice_crm::CrmSchema;
 use sluice_crm::access::CrmAccess;
+use sluice_fetch::{Client, HostPattern, Rules, SystemResolver};
 use sluice_kit::keys::Keys;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig};
@@ -48,7 +51,15 @@ impl World {
             brand: "a".into(),
         };
         let crm = CrmAccess::new(Arc::clone(&self.store) as Arc<dyn Store>, Arc::default(), "a");
-        let context = RunContext { crm: Some(crm), handoff: Some(handoff), ..RunContext::default() };
+        let http = Client::new(Handle::current(), Box::new(SystemResolver::default()), None).unwrap();
+        let allow = ["*", "*:8080"].map(|host| HostPattern::try_from(host.to_owned()).unwrap());
+        let context = RunContext {
+            crm: Some(crm),
+            handoff: Some(handoff),
+            http: Some(Arc::new(http)),
+            http_rules: Arc::new(Rules::new(Arc::default(), allow.to_vec())),
+            ..RunContext::default()
+        };
         let script = self.sandbox.load(component).unwrap();
         self.sandbox.run(&script, context).await.unwrap()
     }

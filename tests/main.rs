@@ -37,6 +37,7 @@ mod fuzz_targets;
 mod handoff;
 mod harness;
 mod health;
+mod http_calls;
 mod http_syntax;
 mod limits;
 mod log_floods;
@@ -67,6 +68,7 @@ mod templates_attack;
 mod tidy;
 mod tutorial;
 mod values;
+mod webhooks;
 mod xss;
 
 // The fuzz targets import the macro from the crate of libFuzzer.

@@ -20,7 +20,7 @@ const NAME: &str = "sluice:checkpoint ";
 /// The longest name without a place.
 const NAME_BYTES_MAX: usize = 40;
 /// The loop steps and calls until the first checkpoint. The host decides about all further ones.
-const STEPS_AT_FIRST: i32 = 256;
+const STEPS_AT_FIRST: i32 = 1_000;
 /// If the host does not decide. A short loop of so many steps takes about a tenth of a millisecond.
 const STEPS: i32 = 2_500;
 /// If the host wants to hear sooner than after this many, each step is expensive. The run may then end within
@@ -37,6 +37,15 @@ struct Run {
     /// The heap of the snapshot, in bytes.
     heap_at_first: usize,
     tells_place: bool,
+}
+
+impl Run {
+    /// The most that the heap held in addition to the snapshot.
+    fn heap_bytes(self) -> usize {
+        // SAFETY: the context lives as long as this memory.
+        let peak = unsafe { sluice_heap_peak(qjs::JS_GetRuntime(self.context.as_ptr())) };
+        peak.saturating_sub(self.heap_at_first)
+    }
 }
 
 thread_local! {
@@ -73,6 +82,11 @@ pub fn begin(ctx: &Ctx<'_>) {
     RUN.set(Some(Run { context, heap_at_first, tells_place: false }));
 }
 
+/// The most that the heap held, in bytes.
+pub fn heap_bytes() -> u32 {
+    RUN.get().map_or(0, |run| u32::try_from(run.heap_bytes()).unwrap_or(u32::MAX))
+}
+
 /// Makes a checkpoint.
 pub fn report() {
     let Some(run) = RUN.get() else { return };
@@ -106,9 +120,7 @@ pub fn is_name(name: &str) -> bool {
 /// Tells the host the size of the heap, and where the script is. Returns how many steps may pass until the
 /// next checkpoint; 0 means that the run is over.
 fn tell(run: Run, place: Option<&Failure>) -> i32 {
-    // SAFETY: the context lives as long as this memory.
-    let peak = unsafe { sluice_heap_peak(qjs::JS_GetRuntime(run.context.as_ptr())) };
-    let heap = peak.saturating_sub(run.heap_at_first);
+    let heap = run.heap_bytes();
     let answer = match place {
         Some(Failure { file, line, column, stack, .. }) => {
             variables::get(&format!("{NAME}{heap} {line} {column} {file}\n{stack}"))

@@ -9,6 +9,7 @@ mod console;
 mod cookie;
 mod crm;
 mod crypto;
+pub mod http;
 mod request;
 mod response;
 mod secrets;
@@ -24,7 +25,7 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{checkpoint, failure, random, value};
 
-const SOURCES: [(&str, &str); 17] = [
+const SOURCES: [(&str, &str); 18] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:promise.js", include_str!("js/promise.js")),
@@ -42,6 +43,7 @@ const SOURCES: [(&str, &str); 17] = [
     ("sluice:secrets.js", include_str!("js/secrets.js")),
     ("sluice:text.js", include_str!("js/text.js")),
     ("sluice:url.js", include_str!("js/url.js")),
+    ("sluice:http.js", include_str!("js/http.js")),
 ];
 
 /// Installs every global into the context of the snapshot.
@@ -52,6 +54,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     cookie::install(&host)?;
     crm::install(&host)?;
     crypto::install(&host)?;
+    http::install(&host)?;
     request::install(&host)?;
     response::install(&host)?;
     secrets::install(&host)?;
@@ -72,6 +75,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
         file.call::<_, Value>((host.clone(), define.clone()))?;
     }
     failure::format_with(ctx, host.get("format")?);
+    http::settle_with(ctx, host.get("httpSettle")?);
     Ok(())
 }
 

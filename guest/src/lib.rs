@@ -27,7 +27,7 @@ use exports::sluice::page::{compiler, script};
 struct Engine;
 
 impl script::Guest for Engine {
-    fn run(heap_bytes_max: u32) -> Result<(), script::Failure> {
+    fn run(heap_bytes_max: u32) -> Result<u32, script::Failure> {
         run::run(heap_bytes_max)
     }
 }

@@ -4,11 +4,12 @@ use rquickjs::promise::PromiseState;
 use rquickjs::{CatchResultExt, Ctx, Promise, Value};
 
 use crate::exports::sluice::page::script::Failure;
+use crate::globals::http;
 use crate::modules::{Body, start, with_graph};
 use crate::runtime::{limit_heap, with_runtime};
 use crate::{bytecode, checkpoint, failure, rejections};
 
-pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
+pub fn run(heap_bytes_max: u32) -> Result<u32, Failure> {
     let units = bytecode::units().map_err(failure::internal)?;
     let page = units.first().map(|page| page.bytecode).unwrap_or_default();
     with_graph(|graph| {
@@ -21,10 +22,10 @@ pub fn run(heap_bytes_max: u32) -> Result<(), Failure> {
     with_runtime(|runtime| {
         runtime.context().with(|ctx| {
             checkpoint::begin(&ctx);
-            let done = evaluate(&ctx, page);
-            // The last one, for the size of the heap.
-            checkpoint::report();
-            done
+            evaluate(&ctx, page).map(|()| checkpoint::heap_bytes()).inspect_err(|_| {
+                // For the size of the heap. Other runs return it, which costs no call to the host.
+                checkpoint::report();
+            })
         })
     })
 }
@@ -34,7 +35,16 @@ fn evaluate(ctx: &Ctx<'_>, page: &'static [u8]) -> Result<(), Failure> {
     // From here on, only `import()` could request a module.
     with_graph(|graph| graph.linking = false);
     let promise: Promise = started.catch(ctx).map_err(|caught| failure::of_caught(ctx, caught))?;
-    while ctx.execute_pending_job() {}
+    loop {
+        while ctx.execute_pending_job() {}
+        // Nothing else is left to do, so this waits for a call to another server that the script awaits.
+        let is_waiting = matches!(promise.state(), PromiseState::Pending);
+        let has_settled =
+            is_waiting && http::settle(ctx).catch(ctx).map_err(|caught| failure::of_caught(ctx, caught))?;
+        if !has_settled {
+            break;
+        }
+    }
     match promise.state() {
         PromiseState::Rejected => Err(failure::of_value(ctx, &reason(ctx, &promise))),
         PromiseState::Pending => Err(failure::of_parts(

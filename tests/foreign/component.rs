@@ -70,6 +70,8 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
     (export "exception" (type $exception (eq $outer)))
     (type $level' (enum "debug" "info" "log" "warn" "error"))
     (export "level" (type $level (eq $level')))
+    (type $ended' (record (field "call" u32) (field "head" (list u8)) (field "body" (list u8))))
+    (export "ended" (type $ended (eq $ended')))
     (type $operation' (enum {operations}))
     (export "operation" (type $operation (eq $operation')))
     (export "{name}" (func {params} {gives}))))
@@ -105,10 +107,10 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
     (field "line" u32) (field "column" u32) (field "stack" string)))
   (component $shim
     (import "failure" (type $import (eq $failure')))
-    (import "run" (func $run (param "heap-bytes-max" u32) (result (result (error $import)))))
+    (import "run" (func $run (param "heap-bytes-max" u32) (result (result u32 (error $import)))))
     (export $failure "failure" (type $import))
-    (export "run" (func $run) (func (param "heap-bytes-max" u32) (result (result (error $failure))))))
-  (func $run (param "heap-bytes-max" u32) (result (result (error $failure')))
+    (export "run" (func $run) (func (param "heap-bytes-max" u32) (result (result u32 (error $failure))))))
+  (func $run (param "heap-bytes-max" u32) (result (result u32 (error $failure')))
     (canon lift (core func $run "run") (memory $bytes)))
   (instance $script (instantiate $shim (with "failure" (type $failure')) (with "run" (func $run))))
   (export "sluice:page/script@0.1.0" (instance $script)))"#,
@@ -125,6 +127,7 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
         in_interface
             && ((of_exception && !matches!(function.gives, Gives::Result(_)))
                 || (has(&["$level'"]) && interface != "console")
+                || (has(&["$ended'"]) && function.name != "wait")
                 || (has(&["$operation'"]) && interface != "crm"))
     };
     let wat: String = wat.lines().filter(|line| !unused(line)).map(|line| format!("{line}\n")).collect();

@@ -273,6 +273,63 @@ fn crm() -> Vec<Function> {
     vec![Function { interface: "crm", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
 }
 
+/// Calls of every URL that no script may reach, and calls that are not valid.
+fn http() -> Vec<Function> {
+    let options = |url: &str| {
+        value(
+            &serde_json::json!({ "method": "GET", "url": url, "headers": [], "redirect": "follow" })
+                .to_string(),
+        )
+    };
+    let none = || [Arg::Case(0), Arg::Raw(0, 0)];
+    let urls = include_str!("../attacks/http-urls.txt").lines();
+    let urls = urls.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let urls = urls.map(|url| options(&url.replace("PORT", "8080")));
+    let with = |part: &str| {
+        let plain =
+            "{\"method\": \"GET\", \"url\": \"http://1.1.1.1/\", \"headers\": [], \"redirect\": \"follow\"}";
+        let mut call: serde_json::Value = serde_json::from_str(plain).unwrap();
+        let part: serde_json::Value = serde_json::from_str(part).unwrap();
+        call.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        value(&call.to_string())
+    };
+    let wrong = [
+        "{\"method\": \"CONNECT\"}",
+        "{\"method\": \"GET / HTTP/1.1\\r\\nhost: evil\"}",
+        "{\"method\": 1}",
+        "{\"url\": null}",
+        "{\"redirect\": \"always\"}",
+        "{\"timeout_ms\": -1}",
+        "{\"timeout_ms\": 1.5}",
+        "{\"headers\": {}}",
+        "{\"headers\": [\"host\"]}",
+        "{\"headers\": [\"host\", \"evil\"]}",
+        "{\"headers\": [\"content-length\", \"1\"]}",
+        "{\"headers\": [\"transfer-encoding\", \"chunked\"]}",
+        "{\"headers\": [\"connection\", \"upgrade\"]}",
+        "{\"headers\": [\"x-a\", \"b\\r\\nhost: evil\"]}",
+        "{\"headers\": [\"x a\", \"b\"]}",
+        "{\"headers\": [1, 2]}",
+    ];
+    let calls = urls.chain(wrong.map(with)).chain(malformed()).chain([value("null"), value("[]")]);
+    let begin = Function {
+        interface: "http",
+        name: "begin",
+        params: &[("options", "(list u8)"), ("body", "(option (list u8))")],
+        gives: Gives::Result("u32"),
+        forbidden: calls.map(|options| [vec![options], none().to_vec()].concat()).collect(),
+    };
+    let wait = Function {
+        interface: "http",
+        name: "wait",
+        params: &[("calls", "(list u32)")],
+        gives: Gives::Result("$ended"),
+        // Calls that were never begun.
+        forbidden: vec![vec![Arg::Raw(0, 0)], vec![Arg::Raw(0, 1)], vec![Arg::Raw(0, 1_000)]],
+    };
+    vec![begin, wait]
+}
+
 pub(super) fn functions() -> Vec<Function> {
     let read = Function {
         interface: "request",
@@ -281,7 +338,14 @@ pub(super) fn functions() -> Vec<Function> {
         gives: Gives::Nothing,
         forbidden: vec![],
     };
-    [session(), browser(), crm(), vec![read]].into_iter().flatten().collect()
+    let raw_body = Function {
+        interface: "request",
+        name: "raw-body",
+        params: &[],
+        gives: Gives::Option("(list u8)"),
+        forbidden: vec![vec![]],
+    };
+    [session(), browser(), crm(), http(), vec![read, raw_body]].into_iter().flatten().collect()
 }
 
 /// Arguments that are not values at all: outside the memory, or not UTF-8.
@@ -292,6 +356,7 @@ pub(super) fn out_of_bounds(function: &Function) -> Vec<Vec<Arg>> {
         "f64" => Arg::Number(302.0),
         "$level" | "$operation" => Arg::Case(0),
         "bool" => Arg::Case(1),
+        "(list u32)" => Arg::Raw(0, 0),
         "string" => text("a"),
         _ => value("null"),
     };
@@ -303,9 +368,13 @@ pub(super) fn out_of_bounds(function: &Function) -> Vec<Vec<Arg>> {
             if matches!(arg, Arg::Text(_)) && *kind != "string" {
                 continue;
             }
-            let mut args: Vec<Arg> = function.params.iter().map(|(_, kind)| fine(kind)).collect();
-            args[index] = arg.clone();
-            out.push(args);
+            let args = function.params.iter().enumerate().flat_map(|(at, (_, kind))| match *kind {
+                _ if at == index => vec![arg.clone()],
+                // None.
+                "(option (list u8))" => vec![Arg::Case(0), Arg::Raw(0, 0)],
+                kind => vec![fine(kind)],
+            });
+            out.push(args.collect());
         }
     }
     out

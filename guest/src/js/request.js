@@ -1,16 +1,36 @@
-// The request is read from the host at first use. Scripts that do not use it do not pay for it.
+// The request is read from the host at first use, and so are the bytes of its body. Scripts that do not use
+// them do not pay for them.
 (host) => {
+  const { defineProperties, defineProperty, freeze, keys } = Object;
+  const decoder = new TextDecoder();
+
   host.deepFreeze = (value) => {
     if (typeof value === "object" && value !== null) {
-      for (const key of Object.keys(value)) host.deepFreeze(value[key]);
-      Object.freeze(value);
+      for (const key of keys(value)) host.deepFreeze(value[key]);
+      freeze(value);
     }
     return value;
   };
 
+  let rawBody;
+  const bytes = () => {
+    if (rawBody === undefined) {
+      const buffer = host.requestRawBody();
+      rawBody = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : null;
+    }
+    return rawBody;
+  };
+  const text = () => {
+    const body = bytes();
+    return body === null ? null : decoder.decode(body);
+  };
+
   let request;
-  Object.defineProperty(globalThis, "request", {
-    get: () => (request ??= host.deepFreeze(host.requestRead())),
-    enumerable: true,
-  });
+  const read = () => {
+    const value = host.requestRead();
+    // They are no part of what `JSON.stringify(request)` gives.
+    defineProperties(value, { rawBody: { get: bytes }, text: { value: text } });
+    return host.deepFreeze(value);
+  };
+  defineProperty(globalThis, "request", { get: () => (request ??= read()), enumerable: true });
 };

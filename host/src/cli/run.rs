@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// Stop the clock at this time (`2026-01-31T12:00:00Z`)
     #[arg(long, value_name = "TIME", value_parser = clock)]
     clock: Option<Clock>,
+    /// Refuse calls of the script to other servers
+    #[arg(long)]
+    offline: bool,
     /// Make the request as if over https
     #[arg(long)]
     https: bool,
@@ -104,7 +107,7 @@ async fn visit(args: Args, output: &Output) -> anyhow::Result<bool> {
     let mut asked = described(&args)?;
     let values = given::object(args.session.as_deref(), "--session")?.unwrap_or_default();
     let customer = given::object(args.customer.as_deref(), "--customer")?.map(Value::Object);
-    let fixed = Fixed { clock: args.clock.unwrap_or_default(), seed: args.seed };
+    let fixed = Fixed { clock: args.clock.unwrap_or_default(), seed: args.seed, offline: args.offline };
     let progress = output.progress(Lines::Plain);
     let scratch =
         Scratch::load(&args.site, fixed, progress.shared(), Arc::new(JourneyService::default())).await?;

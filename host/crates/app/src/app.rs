@@ -1,8 +1,10 @@
 //! The state that lives as long as the process.
 
+mod emptied;
+mod parts;
 pub mod service;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -14,15 +16,17 @@ use tokio::task::JoinError;
 
 use sluice_crm::access::CrmAccess;
 use sluice_crm::{CapsOfBrand, CrmCaps, KnownSlugs};
+use sluice_fetch::TlsError;
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::{KEY_FILE, KeyError, Keys};
-use sluice_kit::operator_dir::{OperatorDir, OperatorFile};
+use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
 use sluice_limits::Limits;
 use sluice_page::store::PageStore;
 use sluice_page::{Page, PageContent};
-use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
+use sluice_runs::execution_log::ExecutionLog;
 use sluice_sandbox::cache::CodeCache;
+use sluice_sandbox::http_calls::HttpCalls;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::memory;
 use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
@@ -47,11 +51,9 @@ use crate::request::PageRequest;
 use crate::response::Reply;
 use crate::settings::Settings;
 use crate::{job_metrics, pool_metrics};
+use emptied::refuse_emptied;
+use parts::{http_calls, start_execution_log};
 use service::Service;
-
-/// How often, and with which pauses, a start looks whether an empty database gets contents.
-const EMPTY_CHECKS: u32 = 20;
-const EMPTY_WAIT: Duration = Duration::from_millis(100);
 
 /// The running program. All workers share it.
 pub struct App {
@@ -93,6 +95,8 @@ pub struct App {
     pub clock: Clock,
     /// The seed of the scripts' random numbers. `None` takes them from the system.
     pub seed: Option<u64>,
+    /// Makes the calls of scripts to other servers.
+    pub http: Arc<dyn HttpCalls>,
 }
 
 /// What [`App::start_on`] builds an [`App`] from.
@@ -115,6 +119,8 @@ pub struct AppParts {
     pub dev: Option<Arc<dyn Observer>>,
     /// Answers requests.
     pub service: Arc<dyn Service>,
+    /// Whether calls of scripts to other servers are refused.
+    pub offline: bool,
 }
 
 /// Why the program cannot start. The text names the cause.
@@ -148,6 +154,9 @@ pub enum StartError {
     /// The site cannot be loaded.
     #[error("{0}")]
     Load(LoadError),
+    /// The certificates for calls to other servers cannot be used.
+    #[error("{0}")]
+    Certificates(#[from] TlsError),
     /// The thread of the execution log cannot be started.
     #[error("the execution log: {0}")]
     ExecutionLog(std::io::Error),
@@ -186,7 +195,9 @@ impl App {
             None => open_cache(config, &places.cache, &keys),
         };
         let clock = Clock::Host;
-        let parts = AppParts { keys, store, places, clock, seed: None, cache, progress, dev, service };
+        let seed = None;
+        let offline = false;
+        let parts = AppParts { keys, store, places, clock, seed, cache, progress, dev, service, offline };
         Self::start_on(parts, site_dir, config, telemetry).await
     }
 
@@ -200,7 +211,8 @@ impl App {
         config: &SiteConfig,
         telemetry: Arc<Telemetry>,
     ) -> Result<Arc<Self>, StartError> {
-        let AppParts { keys, store, places, clock, seed, cache, progress, dev, service } = parts;
+        let AppParts { keys, store, places, clock, seed, cache, progress, dev, service, offline } = parts;
+        let http = http_calls(config, &places, offline)?;
         let (sandbox, cache) = prepare_engine(config, cache, &progress).await?;
         let pages = PageStore::new(cache, sandbox.memory.usage().limit);
         let context = LoadContext {
@@ -272,6 +284,7 @@ impl App {
             database_wait: config.database.request_wait,
             clock,
             seed,
+            http,
         });
         let seen = Arc::downgrade(&app);
         Metrics::observe_brands(&meter, move || seen.upgrade().map(|app| app.brand_states()));
@@ -304,6 +317,7 @@ impl App {
             database_wait: self.database_wait,
             clock: self.clock,
             seed: self.seed,
+            http: Arc::clone(&self.http),
         }
     }
 
@@ -399,22 +413,6 @@ impl App {
     }
 }
 
-/// Fails if the database file is empty although there is a key, which is made before the database.
-/// A new database is empty for a moment, so another process may just be starting.
-async fn refuse_emptied(path: &Path, data: &OperatorDir) -> Result<(), StartError> {
-    let is_emptied = || {
-        let has_key = data.path().join(KEY_FILE).exists();
-        has_key && std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
-    };
-    for _ in 0..EMPTY_CHECKS {
-        if !is_emptied() {
-            return Ok(());
-        }
-        tokio::time::sleep(EMPTY_WAIT).await;
-    }
-    Err(StartError::Emptied(path.to_owned()))
-}
-
 /// Compiles the engine, unless the cache has its machine code.
 async fn prepare_engine(
     config: &SiteConfig,
@@ -457,17 +455,6 @@ fn warn_of_little_memory(usage: MemoryUsage, config: &SiteConfig) {
              or lower limits.heap_bytes_max or limits.max.concurrent_runs"
         );
     }
-}
-
-fn start_execution_log(config: &SiteConfig, path: OperatorFile) -> Result<ExecutionLog, StartError> {
-    let options = ExecutionLogOptions {
-        path,
-        keep: config.log.keep,
-        rows_max: config.log.rows_max,
-        bytes_max: config.log.bytes_max,
-        sample: config.log.sample,
-    };
-    ExecutionLog::start(options).map_err(StartError::ExecutionLog)
 }
 
 fn log_load(report: &ReloadReport) {

@@ -320,11 +320,14 @@ pub(crate) fn build(
             false => Problem::Brand { brand, error, kept: is_served },
         });
     }
-    let secrets = load_secrets(context.secrets_dir, &mut brands, &mut faults, old, report);
+    let mut secrets = load_secrets(context.secrets_dir, &mut brands, &mut faults, old, report);
     if old.is_none() && brands.iter().all(|brand| brand.outage.is_some()) {
         return Err(first_error(std::mem::take(report)));
     }
     let site = Site::new(brands).map_err(LoadError::Site)?;
+    for brand in site.brands() {
+        secrets.hide(&brand.id, &brand.secret_hosts);
+    }
     let read_rules = ReadRules {
         body_timeout: config.server.body_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -361,11 +364,13 @@ pub(crate) async fn load_brand(
     known: Option<&Arc<Brand>>,
 ) -> Loaded {
     let limits = config.limit_policy();
+    let http = Arc::new(config.http.rules());
     let loader = Loader {
         sandbox: context.sandbox,
         pages: context.pages,
         limits: &limits,
         operator: &config.brands,
+        http: &http,
         progress: context.progress,
         reword: &|failure, dir| context.service.reword(failure, dir),
     };

@@ -174,9 +174,13 @@ impl PageRequest {
         }
         // Nothing but a page that accepts the method reads a body.
         let page = page.filter(|page| page.methods.accept(method));
-        let bytes_max = page.map_or(0, |page| page.limits.body_bytes_max);
-        let (body, reserved) = read_body(headers, payload, bytes_max, rules, memory).await?;
+        let bytes_max = page.as_ref().map_or(0, |page| page.limits.body_bytes_max);
+        let (body, mut reserved) = read_body(headers, payload, bytes_max, rules, memory).await?;
         read.body = body;
+        if matches!(read.body, Body::Other(_)) && !page.is_some_and(|page| page.raw_body) {
+            read.body = Body::OtherType;
+            reserved.shrink_to(0);
+        }
         Ok((read, Some(reserved)))
     }
 
@@ -228,7 +232,7 @@ impl PageRequest {
 
     /// Drops a body that is larger than the page allows.
     pub fn bound_body(&mut self, bytes_max: usize) {
-        if matches!(&self.body, Body::Json(bytes) | Body::Form(bytes) if bytes.len() > bytes_max) {
+        if self.body.bytes().is_some_and(|bytes| bytes.len() > bytes_max) {
             self.body = Body::Dropped;
         }
     }
@@ -332,8 +336,9 @@ impl PageRequest {
 
     /// Why scripts see `null` instead of the body that was sent, as a sentence for authors. `None`
     /// if they see the body, or there is none.
-    pub fn body_unread(&self, form_bodies: bool) -> Option<&'static str> {
+    pub fn body_unread(&self, form_bodies: bool, has_raw_body: bool) -> Option<&'static str> {
         match &self.body {
+            Body::Json(_) | Body::Form(_) if has_raw_body => None,
             Body::Json(bytes) => {
                 let is_json = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
                 (!is_json).then_some("the request's body was not read: it is not valid JSON")
@@ -341,11 +346,12 @@ impl PageRequest {
             Body::Form(_) if !form_bodies => {
                 Some("the request's form was not read: brand.toml needs `form_bodies = true`")
             }
-            Body::Dropped => Some(
-                "the request's body was not read: it is neither JSON nor \
-                 `application/x-www-form-urlencoded`, or it is larger than the page allows",
+            Body::Other(_) | Body::OtherType if !has_raw_body => Some(
+                "the request's body was not read: it is neither JSON nor `application/x-www-form-urlencoded`; \
+                 a page with `raw_body = true` reads it with `request.text()`",
             ),
-            Body::None | Body::Form(_) => None,
+            Body::Dropped => Some("the request's body was not read: it is larger than the page allows"),
+            Body::None | Body::Form(_) | Body::Other(_) | Body::OtherType => None,
         }
     }
 
@@ -357,7 +363,9 @@ impl PageRequest {
                 let (last, all) = last_and_all(&String::from_utf8_lossy(bytes));
                 (Value::Object(last), Value::Object(all))
             }
-            Body::None | Body::Form(_) | Body::Dropped => (Value::Null, Value::Null),
+            Body::None | Body::Form(_) | Body::Other(_) | Body::OtherType | Body::Dropped => {
+                (Value::Null, Value::Null)
+            }
         }
     }
 }

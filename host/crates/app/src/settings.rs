@@ -29,6 +29,7 @@ impl Settings {
             ("[secrets]", fresh.secrets != old.secrets),
             ("[cache]", fresh.cache != old.cache),
             ("[log]", fresh.log != old.log),
+            ("[http]", fresh.http != old.http),
             ("limits.max.memory", fresh.limits.max.memory_bytes() != old.limits.max.memory_bytes()),
             (
                 "limits.max.concurrent_runs",

@@ -17,8 +17,9 @@ use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;
 use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
+use sluice_sandbox::http_calls::HttpCalls;
 use sluice_sandbox::secrets::BrandSecrets;
-use sluice_site::config::{self, SiteConfig};
+use sluice_site::config::{self, Reader, SiteConfig};
 use sluice_site::places::{PlaceError, Places};
 use sluice_site::{Brand, user_cache};
 use sluice_store::Store;
@@ -39,6 +40,8 @@ pub struct Fixed {
     pub clock: Clock,
     /// The seed of `Math.random`. Without it, the system's random numbers are used.
     pub seed: Option<u64>,
+    /// Whether calls of scripts to other servers are refused.
+    pub offline: bool,
 }
 
 /// Why a site could not be loaded, or its host not be started.
@@ -125,7 +128,9 @@ impl Scratch {
         progress: Arc<Progress>,
         service: Arc<dyn Service>,
     ) -> Result<Self, ScratchError> {
-        let mut config = config::read_site(site_dir, std::env::vars()).map_err(ScratchError::site)?;
+        // The site may come from somebody else, so only the environment names private networks.
+        let config = config::read_site_as(Reader::Developer, site_dir, std::env::vars());
+        let mut config = config.map_err(ScratchError::site)?;
         let folder = tempfile::tempdir().map_err(ScratchError::Folder)?;
         let data = OperatorDir::outside(site_dir, folder.path()).map_err(ScratchError::site)?;
         let places = Places {
@@ -146,6 +151,7 @@ impl Scratch {
             progress,
             dev: None,
             service,
+            offline: fixed.offline,
         };
         let telemetry = Telemetry::start(|_| None).map_err(ScratchError::site)?;
         let app = App::start_on(parts, site_dir.to_owned(), &config, telemetry).await;
@@ -170,6 +176,18 @@ impl Scratch {
         let database = self.folder.path().join(format!("{number}.db"));
         std::fs::copy(empty(&self.folder), &database).map_err(ScratchError::Copy)?;
         Ok(Arc::new(self.base.on_store(open(&database).await?)))
+    }
+
+    /// The same, with `http` instead of calls to other servers.
+    ///
+    /// # Errors
+    /// As [`Self::host`].
+    pub async fn host_calling(&self, http: Arc<dyn HttpCalls>) -> Result<Arc<App>, ScratchError> {
+        let host = self.host().await?;
+        // Nobody else has it yet.
+        let mut host = Arc::into_inner(host).ok_or(ScratchError::InUse)?;
+        host.http = http;
+        Ok(Arc::new(host))
     }
 
     /// All brands of the site.

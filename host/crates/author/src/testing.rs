@@ -7,6 +7,7 @@
 mod calls;
 mod collected;
 mod compile;
+mod fakes;
 pub mod outcome;
 pub mod report;
 mod shown;
@@ -27,11 +28,12 @@ use sluice_site::{Brand, BrandFolder};
 
 use crate::scratch::{Fixed, Scratch};
 use calls::{Calls, Declared, Mode};
+use fakes::Fakes;
 use outcome::{Ended, FileProblem, HostError, TestEnd};
 
 /// The clock and the seed of every test, so that results repeat. Tests start at
 /// 2026-01-01T00:00:00Z.
-pub const FIXED: Fixed = Fixed { clock: Clock::Fixed(1_767_225_600_000), seed: Some(1) };
+pub const FIXED: Fixed = Fixed { clock: Clock::Fixed(1_767_225_600_000), seed: Some(1), offline: true };
 
 /// A test may take this long at least, because it waits for the requests that it makes. Each of
 /// these has a time limit of its own.
@@ -60,7 +62,8 @@ impl<'a> TestFile<'a> {
     /// # Errors
     /// [`FileProblem::Author`] if the file does not compile, fails, or has no tests.
     pub async fn load(scratch: &'a Scratch, brand: Arc<Brand>, file: &str) -> Result<Self, FileProblem> {
-        let host = scratch.host().await.map_err(HostError::from)?;
+        let fakes = Arc::new(Fakes::default());
+        let host = scratch.host_calling(Arc::clone(&fakes) as _).await.map_err(HostError::from)?;
         let folder = BrandFolder::new(&brand.dir).map_err(HostError::from)?;
         let source = folder.source(file).map_err(|reason| Failure::new("FileError", reason.to_string()))?;
         let compiled = compile::compile(&host.sandbox, source, &folder, &limits(&brand)).await;
@@ -69,7 +72,7 @@ impl<'a> TestFile<'a> {
             host => host,
         })?;
         let mut loaded = Self { scratch, brand, script, files, declared: Vec::new() };
-        let (report, calls) = loaded.run(&host, None).await?;
+        let (report, calls) = loaded.run(&host, &fakes, None).await?;
         if let Some(failure) = report.failure {
             return Err(loaded.files.in_author_terms(failure).into());
         }
@@ -112,9 +115,10 @@ impl<'a> TestFile<'a> {
     }
 
     async fn run_test(&self, test: &Declared) -> Result<TestEnd, HostError> {
-        let host = self.scratch.host().await?;
+        let fakes = Arc::new(Fakes::default());
+        let host = self.scratch.host_calling(Arc::clone(&fakes) as _).await?;
         let began = Instant::now();
-        let (report, calls) = self.run(&host, Some(test.name.clone())).await?;
+        let (report, calls) = self.run(&host, &fakes, Some(test.name.clone())).await?;
         let ended = Ended {
             declared: self.files.in_author_terms(test.place()),
             failed: calls.expectation(),
@@ -126,14 +130,22 @@ impl<'a> TestFile<'a> {
     }
 
     /// Runs the file for one test. Without a test, the file only declares its tests.
-    async fn run(&self, host: &Arc<App>, test: Option<String>) -> Result<(RunReport, Arc<Calls>), HostError> {
-        let calls = Arc::new(Calls::new(Arc::clone(host), Arc::clone(&self.brand), test));
+    async fn run(
+        &self,
+        host: &Arc<App>,
+        fakes: &Arc<Fakes>,
+        test: Option<String>,
+    ) -> Result<(RunReport, Arc<Calls>), HostError> {
+        let calls = Calls::new(Arc::clone(host), Arc::clone(&self.brand), Arc::clone(fakes), test);
+        let calls = Arc::new(calls);
         let brand = &self.brand.id;
         let context = RunContext {
             brand: brand.clone(),
             request: Arc::new(calls::request()),
             brand_variables: Arc::clone(&self.brand.variables),
             crm: Some(host.crm_access(brand).at_once()),
+            http: Some(Arc::clone(fakes) as _),
+            http_rules: Arc::clone(&self.brand.http),
             handoff: Some(host.handoff(brand)),
             secrets: host.live().secrets.of(brand),
             limits: limits(&self.brand),

@@ -107,7 +107,8 @@ impl RequestObserver for Notes {
         let mut seen = self.0.seen();
         match event {
             Event::RunEnded { brand, page, request, report, .. } => {
-                seen.warnings.extend(request.body_unread(brand.form_bodies).map(str::to_owned));
+                seen.warnings
+                    .extend(request.body_unread(brand.form_bodies, page.raw_body).map(str::to_owned));
                 let (brand, file) = (brand.id.clone(), page.file.clone());
                 seen.page = Some(SeenPage { brand, file, report: (*report).clone() });
             }

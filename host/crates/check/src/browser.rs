@@ -11,7 +11,7 @@ use sluice_text::source::Source;
 use super::script::{self, Names};
 
 /// Functions of Sluice that browsers have, too, or whose names other libraries use.
-const SHARED: [&str; 5] = ["atob", "btoa", "redirect", "setHeader", "structuredClone"];
+const SHARED: [&str; 6] = ["atob", "btoa", "fetch", "redirect", "setHeader", "structuredClone"];
 
 /// Finds the first such call of each script of a page.
 pub(crate) fn findings(source: &Source) -> Vec<Diagnostic> {

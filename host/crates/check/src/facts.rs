@@ -137,6 +137,10 @@ pub(crate) struct Facts {
     pub(crate) imported: Vec<Imported>,
     /// The request headers that the script reads, without those that every page has.
     pub(crate) headers: Vec<HeaderUse>,
+    /// The constant URLs that the script calls.
+    pub(crate) urls: Vec<Named>,
+    /// The first use of the bytes of a body: `rawBody` or `text`.
+    pub(crate) raw_body: Option<Named>,
     /// Whether the script reads the body of a request.
     pub(crate) reads_body: bool,
 }

@@ -23,6 +23,7 @@ mod facts;
 mod forms;
 mod guards;
 mod headers;
+mod http;
 mod imports;
 mod nesting;
 mod pages;

@@ -18,7 +18,7 @@ use super::context::{Brand, path_of};
 use super::crm::Declared;
 use super::facts::{Facts, Finding};
 use super::script::Purpose;
-use super::{headers, imports, script, unreadable};
+use super::{headers, http, imports, script, unreadable};
 
 /// A page or a module.
 pub(crate) struct Scripted {
@@ -165,7 +165,9 @@ impl Scripts {
             // What an invalid brand.toml names is not known.
             if is_known {
                 let file = &script.file.source.file;
-                own.extend(headers::findings(&script.facts, file, script.html.is_some(), brand));
+                let is_page = script.html.is_some();
+                own.extend(headers::findings(&script.facts, file, is_page, brand));
+                own.extend(http::findings(&script.facts, file, is_page, brand));
             }
             own.extend(declared.iter().flat_map(|declared| declared.findings(&script.facts.crm)));
             found.extend(own.iter().map(|finding| diagnostic(finding, &script.file.source)));

@@ -48,10 +48,13 @@ impl<'a> Journey<'a> {
 
     /// What the request waits for in its place among the running sandboxes. `None` if it needs no place.
     pub(super) fn run_kind(&self) -> Option<RunKind> {
-        match &self.content.script {
-            _ if self.renders_with_crm() => Some(RunKind::Database),
+        let of_script = match &self.content.script {
             PageScript::Ready { script, .. } => Some(script.run_kind()),
             PageScript::None | PageScript::Broken(_) => None,
+        };
+        match self.renders_with_crm() {
+            true => Some(RunKind { database: true, ..of_script.unwrap_or_default() }),
+            false => of_script,
         }
     }
 }

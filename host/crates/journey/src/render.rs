@@ -167,7 +167,7 @@ async fn attempt(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<
         reserved.shrink_to(rendering.host_bytes);
     }
     let slot =
-        timeout_at(rendering.until.into(), sandbox.renderings.take(brand, RunKind::Plain, bytes)).await;
+        timeout_at(rendering.until.into(), sandbox.renderings.take(brand, RunKind::PLAIN, bytes)).await;
     let Ok(Some(slot)) = slot else { return Err(RenderError::Busy) };
     let rendered = sandbox.long_calls.call(brand, move || -> Result<Attempt, RenderError> {
         let step = rendering.finish();

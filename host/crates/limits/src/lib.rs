@@ -190,6 +190,16 @@ limits! {
     crm_reference_entries_max: u32 = 1_000, "entries";
     /// Size of all CRM data of a brand, in bytes. Beyond it, the call returns `false`.
     crm_brand_bytes_max: u64 = 1 << 30, "bytes";
+    /// Number of calls to other servers of a run. A further call throws a `RangeError`.
+    http_calls_max: u32 = 5, "calls";
+    /// Elapsed time of one call to another server, in milliseconds, with its redirects. A call that takes
+    /// longer has no response.
+    http_wall_ms_max: u64 = 10_000, "ms each";
+    /// Size of the body that one call sends, in bytes. A call with a larger body throws a `RangeError`.
+    http_request_bytes_max: usize = 1 << 20, "bytes each";
+    /// Size of the response to one call, in bytes, decompressed. A call with a larger response throws a
+    /// `RangeError`.
+    http_response_bytes_max: usize = 1 << 20, "bytes each";
     /// Number of modules that one page or module can import. Beyond it, the page does not compile.
     imports_max: usize = 10, "modules";
     /// Depth to which imports can be nested, in levels. Beyond it, the page does not compile.

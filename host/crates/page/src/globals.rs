@@ -21,6 +21,7 @@ pub const FUNCTIONS: &[&str] = &[
     "btoa",
     "clearCrmEntries",
     "ensureCrmEntity",
+    "fetch",
     "getCrmEntries",
     "getCrmField",
     "getCrmFieldValues",
@@ -47,6 +48,7 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
     ("cookie", &["delete", "set"]),
     ("crypto", &["getRandomValues", "randomUUID", "subtle"]),
     ("crypto.subtle", &["digest", "exportKey", "generateKey", "importKey", "sign", "verify"]),
+    ("http", &["calls", "delete", "fake", "get", "patch", "post", "put"]),
     (
         "request",
         &[
@@ -62,20 +64,31 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
             "path",
             "queries",
             "query",
+            "rawBody",
             "route_params",
             "route_slug",
+            "text",
         ],
     ),
     ("request.headers", &["accept-language", "host", "referer", "user-agent"]),
     ("response", &["json", "send", "status"]),
     ("Schema", &["any", "array", "boolean", "number", "object", "string"]),
-    ("secrets", &["get"]),
+    ("secrets", &["get", "ref"]),
     ("session", &["clearCustomer", "delete", "get", "getToken", "set", "setCustomer", "setFromToken"]),
 ];
 
 /// Sluice's other globals: classes and values.
-pub const VALUES: &[&str] =
-    &["CryptoKey", "DOMException", "URL", "URLSearchParams", "customer", "is_customer"];
+pub const VALUES: &[&str] = &[
+    "AbortSignal",
+    "CryptoKey",
+    "DOMException",
+    "Headers",
+    "Response",
+    "URL",
+    "URLSearchParams",
+    "customer",
+    "is_customer",
+];
 
 /// JavaScript's own objects whose members scripts call, each with its members.
 pub const STANDARD_OBJECTS: &[(&str, &[&str])] = &[
@@ -288,10 +301,11 @@ const OF_EVERY_FUNCTION: &[&str] = &["apply", "bind", "call", "length", "name", 
 const ELSEWHERE: &[(&str, &str)] = &[
     ("Buffer", "use Uint8Array, TextEncoder, btoa and atob"),
     ("Deno", "scripts run in a sandbox of their own, not in Deno"),
-    ("Headers", "read `request.headers`, write with `setHeader`"),
-    ("Response", "answer with `response.send(html)` or `response.json(data)`"),
-    ("WebSocket", NO_NETWORK),
-    ("XMLHttpRequest", NO_NETWORK),
+    ("AbortController", "end a call after a time with `AbortSignal.timeout(milliseconds)`"),
+    ("Request", "pass the address and options to `fetch(url, options)`"),
+    ("WebSocket", NO_SOCKETS),
+    ("XMLHttpRequest", CALLS),
+    ("axios", CALLS),
     ("__dirname", NO_FILES),
     ("__filename", NO_FILES),
     ("alert", BROWSER),
@@ -303,7 +317,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("document", BROWSER),
     ("env", NO_ENVIRONMENT),
     ("exports", "write `export` in front of what others may import"),
-    ("fetch", NO_NETWORK),
     ("fs", NO_FILES),
     ("headers", "read `request.headers`, write with `setHeader(name, value)`"),
     ("history", BROWSER),
@@ -325,8 +338,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 const COOKIES: &str = "read `request.cookies[\"name\"]`, write with `cookie.set(name, value)`";
 const NO_ENVIRONMENT: &str = "there is no environment to read; secrets come from `secrets.get(name)`";
-const NO_NETWORK: &str =
-    "scripts cannot reach the network; let the browser fetch in a script without `scope`";
+const CALLS: &str = "call other servers with `fetch(url, options)` or `http.get(url)`";
+const NO_SOCKETS: &str = "scripts open no sockets; call other servers with `fetch(url, options)`";
 const NO_TIMERS: &str = "there are no timers, because a run ends with the request; do the work at once";
 const NO_FILES: &str = "scripts cannot reach files; keep data with `session` or the CRM calls";
 const BROWSER: &str = "it exists in browsers only; put this code into a script without `scope`, or pass values to the page with `setVariable`";
@@ -335,7 +348,7 @@ const BROWSER: &str = "it exists in browsers only; put this code into a script w
 const MEMBERS_ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("cookie", &["get", "getAll", "has", "parse"], "read `request.cookies[\"name\"]`"),
     ("request", &["cookie", "getCookie"], "read `request.cookies[\"name\"]`"),
-    ("request", &["form", "formData", "json", "text"], "read `request.body`, which is the parsed body"),
+    ("request", &["form", "formData", "json"], "read `request.body`, which is the parsed body"),
     ("request", &["get", "header"], "read `request.headers[\"user-agent\"]`"),
     ("request", &["param", "params"], "read `request.route_params`, or `request.query` for what follows `?`"),
     ("request", &["searchParams"], "read `request.query`"),

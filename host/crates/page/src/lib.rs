@@ -70,6 +70,8 @@ pub struct Page {
     pub methods: Methods,
     /// The further request headers that its script sees.
     pub headers: NamedHeaders,
+    /// Whether its script gets the bytes of a body as they came.
+    pub raw_body: bool,
     /// Which other origins may call it from a browser.
     pub cors: Option<Cors>,
     /// Whether requests that other sites cause may change something here.

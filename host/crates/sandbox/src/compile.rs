@@ -53,7 +53,7 @@ impl Sandbox {
     /// The host failed. Mistakes of the author are [`Compiled::Failed`].
     pub async fn compile(&self, units: &[Unit], quota: &mut CompileQuota) -> Result<Compiled, SandboxError> {
         let _place =
-            self.compilations.take(&quota.brand, RunKind::Plain, 0).await.ok_or(SandboxError::Busy)?;
+            self.compilations.take(&quota.brand, RunKind::PLAIN, 0).await.ok_or(SandboxError::Busy)?;
         let started = Instant::now();
         let CompileQuota { limits, fuel, wall, .. } = quota;
         let limiter = Limiter::for_memory(limits.compile_memory_bytes_max);

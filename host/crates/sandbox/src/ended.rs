@@ -17,7 +17,7 @@ const STEP_FUEL: u64 = 400;
 
 /// How a run ended. `end` is `None` if its time was up. `is_beyond` says whether it used more than its fuel.
 pub(crate) fn end_of(
-    end: Option<wasmtime::Result<Result<(), WitFailure>>>,
+    end: Option<wasmtime::Result<Result<u32, WitFailure>>>,
     is_beyond: bool,
     limits: &Limits,
     state: &mut RunState,
@@ -34,7 +34,7 @@ pub(crate) fn end_of(
     };
     match end {
         _ if state.effects.stop.is_some() => (Outcome::Stopped, None),
-        Ok(Ok(())) => (Outcome::Ok, None),
+        Ok(Ok(_)) => (Outcome::Ok, None),
         Ok(Err(failure)) => thrown(failure, heap_was_full),
         Err(trap) => match ended_by(&trap, limits, heap_was_full) {
             Some((outcome, failure)) => (outcome, Some(failure)),
@@ -60,7 +60,7 @@ fn limited(over: Over, limits: &Limits, place: Option<Place>) -> (Outcome, Optio
 
 fn timed_out(limits: &Limits) -> Failure {
     let message = format!(
-        "the run took longer than {} ms; call the database less often, or shorten loops",
+        "the run took longer than {} ms; call the database and other servers less often, or shorten loops",
         limits.wall_ms_max
     );
     Failure::new("Timeout", message)
@@ -124,9 +124,10 @@ pub(crate) fn cause(
     wall: Duration,
     heap_was_full: bool,
 ) -> Cause {
+    let host_wall = state.host_wall.saturating_sub(state.http.wall);
     match outcome {
         Outcome::Host => Cause::Host,
-        Outcome::Timeout if state.is_waiting || state.host_wall > wall / 2 => Cause::Host,
+        Outcome::Timeout if state.is_waiting || host_wall > wall / 2 => Cause::Host,
         Outcome::Fuel | Outcome::Memory | Outcome::Stack | Outcome::Timeout => Cause::Limit,
         Outcome::Error if state.has_failed_host => Cause::Host,
         Outcome::Error if state.has_exceeded || heap_was_full => Cause::Limit,

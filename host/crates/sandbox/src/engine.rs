@@ -3,7 +3,6 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
@@ -17,7 +16,7 @@ use super::long_work::LongWork;
 use super::machine_code::{self, code_id};
 use super::memory::Memory;
 use super::memory_reset::{MemoryReset, MemoryResetChoice};
-use super::slots::{RunKind, Slots, SlotsConfig};
+use super::slots::{RunKind, SeenKind, Slots, SlotsConfig};
 use super::{RunState, SandboxError, meter};
 use crate::cache::{Authentic, CacheKey, CodeCache};
 use crate::host_api;
@@ -107,15 +106,15 @@ pub struct Script {
     pub(super) pre: PagePre<RunState>,
     /// The bytes of machine code that belong to this page alone.
     pub machine_code_bytes: usize,
-    /// Whether a run of this script has used the database.
-    pub(super) uses_database: Arc<AtomicBool>,
+    /// What runs of this script have waited for.
+    pub(super) seen_kind: Arc<SeenKind>,
 }
 
 impl Script {
-    /// What runs of this script wait for. A script counts as using the database from the first
-    /// run on that does.
+    /// What runs of this script wait for. A script counts as using the database, or other servers,
+    /// from the first run on that does.
     pub fn run_kind(&self) -> RunKind {
-        if self.uses_database.load(Ordering::Relaxed) { RunKind::Database } else { RunKind::Plain }
+        self.seen_kind.kind()
     }
 }
 
@@ -214,7 +213,7 @@ impl Sandbox {
         let code = component.image_range();
         let machine_code_bytes = (code.end as usize).saturating_sub(code.start as usize);
         let pre = PagePre::new(self.linker.instantiate_pre(component)?)?;
-        Ok(Script { pre, machine_code_bytes, uses_database: Arc::default() })
+        Ok(Script { pre, machine_code_bytes, seen_kind: Arc::default() })
     }
 
     /// A new store with the quotas of one run.

@@ -10,6 +10,7 @@ pub(crate) mod checkpoint;
 mod console;
 mod cookie;
 mod crm;
+mod http;
 mod request;
 mod response;
 mod secrets;
@@ -56,6 +57,7 @@ pub(crate) mod engine {
             "sluice:page/console": super::page::sluice::page::console,
             "sluice:page/crm": super::page::sluice::page::crm,
             "sluice:page/secrets": super::page::sluice::page::secrets,
+            "sluice:page/http": super::page::sluice::page::http,
         },
     });
 }

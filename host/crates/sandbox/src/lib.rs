@@ -12,6 +12,7 @@ mod deadline;
 mod ended;
 pub mod engine;
 pub mod host_api;
+pub mod http_calls;
 mod idle;
 pub mod limiter;
 pub mod long_work;
@@ -27,14 +28,15 @@ pub mod test_calls;
 pub mod visitor;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 pub use engine::{Sandbox, SandboxConfig, Script};
 use serde_json::{Map, Value};
 
 use sluice_crm::QueuedWrites;
 use sluice_crm::access::CrmAccess;
+use sluice_fetch::Rules;
 use sluice_kit::clock::Clock;
 use sluice_kit::database_time;
 use sluice_kit::page_stats::RunCost;
@@ -45,6 +47,7 @@ use sluice_session::handoff::Handoff;
 use sluice_telemetry::trace::Trace;
 
 use crate::host_api::wasi::RunWasi;
+use crate::http_calls::{HttpCalls, RunCalls};
 use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
 use crate::test_calls::TestCalls;
@@ -58,7 +61,7 @@ use long_work::Done;
 use memory::Reserved;
 use meter::{Meter, RESERVE_FUEL};
 use outcome::{Cause, Effects, Failure, Outcome};
-use slots::{RunKind, Slot};
+use slots::{Awaited, RunKind, SeenKind, Slot};
 
 /// A failure of the host. Mistakes of the author are a [`Failure`].
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +92,8 @@ pub struct RunContext {
     pub trace: Trace,
     /// `request` as scripts see it.
     pub request: Arc<Value>,
+    /// The bytes of the request's body as they came, if the page asks for them.
+    pub raw_body: Option<Bytes>,
     /// Whether the visitor's connection uses https. Cookies are then `Secure` by default.
     pub is_https: bool,
     /// `[variables]` of the brand, which scripts and templates can read.
@@ -98,6 +103,10 @@ pub struct RunContext {
     pub session: LazySession,
     /// The brand's CRM; `None` makes every CRM call throw.
     pub crm: Option<CrmAccess>,
+    /// Makes the run's calls to other servers; `None` makes every call throw.
+    pub http: Option<Arc<dyn HttpCalls>>,
+    /// What these calls may reach.
+    pub http_rules: Arc<Rules>,
     /// Makes and takes handoff tokens; `None` rejects both.
     pub handoff: Option<Handoff>,
     /// What `secrets.get` reads.
@@ -119,7 +128,10 @@ impl RunContext {
     /// brand are shared by all runs, but rendering copies them.
     fn held_bytes(&self) -> usize {
         let variables = value::held_by_object(&self.brand_variables);
-        value::held(&self.request).saturating_add(self.session.held_bytes()).saturating_add(variables)
+        let raw_body = self.raw_body.as_ref().map_or(0, Bytes::len);
+        let session = self.session.held_bytes();
+        let request = value::held(&self.request).saturating_add(raw_body);
+        request.saturating_add(session).saturating_add(variables)
     }
 }
 
@@ -135,6 +147,7 @@ pub(crate) struct RunState {
     pub(crate) wasi: RunWasi,
     pub(crate) crm_calls: u32,
     pub(crate) crm_ensure_calls: u32,
+    pub(crate) http: RunCalls,
     /// Handoff tokens that the run has made and taken.
     pub(crate) tokens: u32,
     /// The time that the run spent waiting in host calls.
@@ -145,32 +158,40 @@ pub(crate) struct RunState {
     pub(crate) has_exceeded: bool,
     /// Whether a host call threw because the host failed.
     pub(crate) has_failed_host: bool,
-    /// Where it is noted that the run uses the database.
-    database_use: Option<DatabaseUse>,
+    /// Where it is noted what the run waits for.
+    place: Option<RunPlace>,
 }
 
-/// What has to know that a run uses the database.
-struct DatabaseUse {
+/// What has to know what a run waits for.
+struct RunPlace {
     /// The right to run. It is kept as long as the run.
     slot: Slot,
     /// Later runs of the script.
-    script: Arc<AtomicBool>,
+    script: Arc<SeenKind>,
 }
 
-impl DatabaseUse {
-    fn note(&self) {
-        self.script.store(true, Ordering::Relaxed);
-        self.slot.use_database();
+impl RunPlace {
+    fn note(&self, awaited: Awaited) {
+        self.script.note(awaited);
+        self.slot.wait_for(awaited);
     }
 }
 
 impl RunState {
     /// Notes that the run is going to wait for the database.
     pub(crate) fn use_database(&self) {
+        self.wait_for(Awaited::Database);
+    }
+
+    /// Notes that the run is going to wait for another server.
+    pub(crate) fn use_network(&self) {
+        self.wait_for(Awaited::Network);
+    }
+
+    fn wait_for(&self, awaited: Awaited) {
         // The runs of a test's pages need sandboxes while the test itself has one.
-        if self.context.test_calls.is_none() {
-            self.database_use.iter().for_each(DatabaseUse::note);
-        }
+        let is_test = self.context.test_calls.is_some();
+        self.place.iter().filter(|_| !is_test).for_each(|place| place.note(awaited));
     }
 
     fn new(context: RunContext, limiter: Limiter, meter: Meter, checkpoints: Checkpoints) -> Self {
@@ -184,12 +205,13 @@ impl RunState {
             checkpoints,
             crm_calls: 0,
             crm_ensure_calls: 0,
+            http: RunCalls::default(),
             tokens: 0,
             host_wall: Duration::ZERO,
             is_waiting: false,
             has_exceeded: false,
             has_failed_host: false,
-            database_use: None,
+            place: None,
         }
     }
 }
@@ -350,7 +372,7 @@ impl Sandbox {
         let fuel_max = limits.fuel.saturating_add(RESERVE_FUEL);
         let meter = Meter::new(fuel_max, fuel_max - limits.fuel);
         let mut state = RunState::new(context, limiter, meter, Checkpoints::new(limits.fuel, until));
-        state.database_use = Some(DatabaseUse { slot, script: Arc::clone(&script.uses_database) });
+        state.place = Some(RunPlace { slot, script: Arc::clone(&script.seen_kind) });
         let mut store = self.store(state, fuel_max)?;
         let (pre, heap_bytes_max) = (script.pre.clone(), limits.heap_bytes_max);
         let run = async move {
@@ -362,7 +384,8 @@ impl Sandbox {
             let fuel_left = store.get_fuel();
             // Frees the sandbox on this thread, and only then its place.
             let mut state = store.into_data();
-            let place = state.database_use.take().map(|database_use| database_use.slot);
+            state.end_http_calls();
+            let place = state.place.take().map(|place| place.slot);
             let place = place.filter(|_| keeps_place || !state.queued.is_empty());
             (end, fuel_left, state, place)
         };
@@ -372,6 +395,9 @@ impl Sandbox {
             done.ok_or(SandboxError::Busy)?;
         let used = fuel_max.saturating_sub(fuel_left?);
         let fuel = used.min(limits.fuel);
+        if let Some(Ok(Ok(heap))) = &end {
+            state.limiter.note_heap(*heap as usize);
+        }
         let memory_bytes_peak = state.limiter.used_bytes_peak();
         let memory_bytes_initial = state.limiter.memory_bytes_initial;
         let host_bytes = state.limiter.host_bytes();

@@ -7,6 +7,7 @@
 //! behind, apart from what it sends to the visitor and stores.
 
 mod masks;
+mod placeholders;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -15,10 +16,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sluice_fetch::HostPattern;
 use sluice_kit::folder::{Folder, OpenError};
 use sluice_kit::operator_dir::{OperatorDir, OperatorDirError};
 
 use masks::Masks;
+use placeholders::Placeholders;
 
 const VARIABLE: &str = "SLUICE_SECRET_";
 /// Shorter values are rejected: they occur in unrelated text, too, so they could not be masked.
@@ -85,6 +88,7 @@ pub enum SecretMistake {
 pub struct BrandSecrets {
     by_name: BTreeMap<String, String>,
     masks: Masks,
+    placeholders: Placeholders,
 }
 
 /// The secrets of all brands.
@@ -123,6 +127,16 @@ impl Secrets {
         self.0.insert(brand.to_owned(), old.of(brand));
     }
 
+    /// Hides secrets of a brand from its scripts. They can be sent to these hosts only.
+    pub fn hide(&mut self, brand: &str, hosts: &BTreeMap<String, Vec<HostPattern>>) {
+        if let Some(secrets) = self.0.get_mut(brand) {
+            let placeholders = Placeholders::new(hosts);
+            let BrandSecrets { by_name, masks, .. } = secrets.as_ref();
+            *secrets =
+                Arc::new(BrandSecrets { by_name: by_name.clone(), masks: masks.clone(), placeholders });
+        }
+    }
+
     /// The secrets of a brand. An unknown brand has none.
     pub fn of(&self, brand: &str) -> Arc<BrandSecrets> {
         self.0.get(brand).cloned().unwrap_or_default()
@@ -131,12 +145,25 @@ impl Secrets {
 
 impl BrandSecrets {
     fn new(by_name: BTreeMap<String, String>) -> Self {
-        Self { masks: Masks::new(&by_name), by_name }
+        Self { masks: Masks::new(&by_name), by_name, placeholders: Placeholders::default() }
     }
 
-    /// The value of a secret. Names are not case-sensitive.
+    /// The value of a secret that scripts may read. Names are not case-sensitive.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.by_name.get(&name.to_ascii_uppercase()).map(String::as_str)
+        let name = name.to_ascii_uppercase();
+        self.by_name.get(&name).filter(|_| !self.placeholders.has(&name)).map(String::as_str)
+    }
+
+    /// Whether scripts can only send the secret with this name, and not read it.
+    pub fn is_hidden(&self, name: &str) -> bool {
+        self.placeholders.has(&name.to_ascii_uppercase())
+    }
+
+    /// The placeholder of a secret that scripts cannot read. `None` if the operator gives no value to it, or
+    /// if `brand.toml` names no hosts for it.
+    pub fn placeholder(&self, name: &str) -> Option<String> {
+        let name = name.to_ascii_uppercase();
+        self.by_name.get(&name).and_then(|_| self.placeholders.of(&name))
     }
 
     /// Replaces the value of every secret in `text` by its name, also if the value is encoded or

@@ -10,12 +10,16 @@
 //! brand with the most is rejected to make room. So a flood of one brand displaces its own
 //! requests only.
 //!
-//! Runs that use the database get at most half of the sandboxes, of the queue and of the memory. So
-//! if the database hangs, pages that do not need it are still served. A request whose template calls the
-//! CRM keeps its place when its run has ended, and takes one if it has no run.
+//! Runs that use the database get at most half of the sandboxes, of the queue and of the memory, and so do
+//! runs that call other servers. So if the database or other servers hang, pages that do not need them are
+//! still served. A request whose template calls the CRM keeps its place when its run has ended, and takes one
+//! if it has no run.
 //!
 //! A request also waits if the memory that it needs is not free. Then all requests behind it wait,
 //! too, so that small requests cannot keep a large one waiting for ever.
+
+mod kind;
+mod lent;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +32,9 @@ use tokio::sync::oneshot;
 use sluice_telemetry::metrics::{MemoryUsage, SandboxUsage};
 
 use crate::memory::{Memory, Reserved, Waiting};
+use kind::KINDS;
+pub(crate) use kind::SeenKind;
+pub use kind::{Awaited, RunKind};
 
 /// The size of the pool and of its queue.
 #[derive(Debug, Clone, Copy)]
@@ -43,18 +50,9 @@ pub(crate) struct SlotsConfig {
 /// A brand gets a further sandbox while it runs less than this many times as many as are free.
 const RUNNING_OF_FREE: usize = 3;
 
-/// The part of a number that runs may take which use the database.
-fn database_share(all: usize) -> usize {
+/// The part of a number that runs may take which wait for the same thing.
+fn share(all: usize) -> usize {
     all - all / 2
-}
-
-/// What a run waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunKind {
-    /// Nothing.
-    Plain,
-    /// The database.
-    Database,
 }
 
 /// All sandboxes, and the queue of requests that wait for one.
@@ -73,6 +71,7 @@ pub struct Slot {
     /// The bytes that were reserved for the run.
     bytes: usize,
     uses_database: AtomicBool,
+    uses_network: AtomicBool,
 }
 
 struct Queue {
@@ -86,12 +85,9 @@ struct State {
     running: usize,
     /// The most that ran at the same time since somebody asked.
     most_running: usize,
-    /// Running sandboxes that use the database, and the memory that was reserved for them.
-    database: usize,
-    database_bytes: usize,
     waiting: usize,
-    /// Waiting requests whose runs use the database.
-    database_waiting: usize,
+    database: Share,
+    network: Share,
     /// The request whose turn it is does not fit into the memory.
     lacks_memory: bool,
     /// Numbers the tickets and the turns.
@@ -100,15 +96,23 @@ struct State {
     brands: HashMap<String, BrandQueue>,
 }
 
+/// The runs that wait for the same thing.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Share {
+    /// Running sandboxes, and the memory that was reserved for them.
+    running: usize,
+    bytes: usize,
+    /// Waiting requests.
+    waiting: usize,
+}
+
 #[derive(Default)]
 struct BrandQueue {
     running: usize,
     /// The turn in which this brand last got a sandbox.
     served: u64,
-    /// Requests whose runs do not use the database.
-    plain: VecDeque<Waiter>,
-    /// Requests whose runs use the database.
-    database: VecDeque<Waiter>,
+    /// Requests by what their runs wait for: nothing, the database, other servers, both.
+    lines: [VecDeque<Waiter>; 4],
 }
 
 struct Waiter {
@@ -123,43 +127,50 @@ struct Waiter {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Whole,
-    Database,
+    /// The share of the requests whose runs wait for the same thing.
+    Of(Awaited),
+}
+
+impl Part {
+    fn has(self, kind: RunKind) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Of(awaited) => kind.waits_for(awaited),
+        }
+    }
 }
 
 impl BrandQueue {
     fn line(&mut self, kind: RunKind) -> &mut VecDeque<Waiter> {
-        match kind {
-            RunKind::Plain => &mut self.plain,
-            RunKind::Database => &mut self.database,
+        let [plain, database, network, both] = &mut self.lines;
+        match (kind.database, kind.network) {
+            (false, false) => plain,
+            (true, false) => database,
+            (false, true) => network,
+            (true, true) => both,
         }
+    }
+
+    /// The lines of a part of the queue, each with its kind.
+    fn lines(&self, part: Part) -> impl Iterator<Item = (RunKind, &VecDeque<Waiter>)> {
+        KINDS.into_iter().zip(&self.lines).filter(move |(kind, _)| part.has(*kind))
     }
 
     fn waiting(&self, part: Part) -> usize {
-        match part {
-            Part::Whole => self.plain.len() + self.database.len(),
-            Part::Database => self.database.len(),
-        }
+        self.lines(part).map(|(_, line)| line.len()).sum()
     }
 
-    /// The kind of the request that waits longest, among the two that are first and may run.
+    /// The kind of the request that waits longest, among those that are first and may run.
     fn first(&self, may_run: impl Fn(RunKind, usize) -> bool) -> Option<RunKind> {
-        let plain = self.plain.front().filter(|waiter| may_run(RunKind::Plain, waiter.bytes));
-        let database = self.database.front().filter(|waiter| may_run(RunKind::Database, waiter.bytes));
-        match (plain, database) {
-            (Some(plain), Some(database)) if database.ticket < plain.ticket => Some(RunKind::Database),
-            (Some(_), _) => Some(RunKind::Plain),
-            (None, Some(_)) => Some(RunKind::Database),
-            (None, None) => None,
-        }
+        let fronts = self.lines(Part::Whole).filter_map(|(kind, line)| Some((kind, line.front()?)));
+        let ready = fronts.filter(|(kind, waiter)| may_run(*kind, waiter.bytes));
+        ready.min_by_key(|(_, waiter)| waiter.ticket).map(|(kind, _)| kind)
     }
 
     /// The kind of the newest request in a part of the queue.
-    fn newest(&self, part: Part) -> RunKind {
-        let ticket = |line: &VecDeque<Waiter>| line.back().map(|waiter| waiter.ticket);
-        match part {
-            Part::Whole if ticket(&self.plain) > ticket(&self.database) => RunKind::Plain,
-            _ => RunKind::Database,
-        }
+    fn newest(&self, part: Part) -> Option<RunKind> {
+        let backs = self.lines(part).filter_map(|(kind, line)| Some((kind, line.back()?)));
+        backs.max_by_key(|(_, waiter)| waiter.ticket).map(|(kind, _)| kind)
     }
 }
 
@@ -169,10 +180,9 @@ impl Slots {
             free: config.slots,
             running: 0,
             most_running: 0,
-            database: 0,
-            database_bytes: 0,
             waiting: 0,
-            database_waiting: 0,
+            database: Share::default(),
+            network: Share::default(),
             lacks_memory: false,
             count: 0,
             brands: HashMap::new(),
@@ -211,57 +221,28 @@ impl Slots {
     }
 }
 
-impl Slots {
-    /// The most sandboxes that ran at the same time since the last call.
-    pub(crate) fn take_most_running(&self) -> usize {
-        let mut state = self.queue.state.lock();
-        let running = state.running;
-        std::mem::replace(&mut state.most_running, running)
-    }
-
-    /// Takes all free sandboxes but `keep`, unless requests wait for one.
-    pub(crate) fn lend_free(&self, keep: usize) -> Lent {
-        let mut state = self.queue.state.lock();
-        let count = if state.waiting == 0 { state.free.saturating_sub(keep) } else { 0 };
-        state.free -= count;
-        Lent { queue: Arc::clone(&self.queue), count }
-    }
-}
-
-/// Sandboxes that no run gets until this is dropped.
-pub(crate) struct Lent {
-    queue: Arc<Queue>,
-    count: usize,
-}
-
-impl Lent {
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let mut state = self.queue.state.lock();
-        state.free += self.count;
-        self.queue.serve_waiting(&mut state);
-    }
-}
-
 impl Slot {
-    /// Notes that the run waits for the database.
-    pub(crate) fn use_database(&self) {
-        if !self.uses_database.swap(true, Ordering::Relaxed)
+    /// Notes that the run waits for something.
+    pub(crate) fn wait_for(&self, awaited: Awaited) {
+        let flag = match awaited {
+            Awaited::Database => &self.uses_database,
+            Awaited::Network => &self.uses_network,
+        };
+        if !flag.swap(true, Ordering::Relaxed)
             && let Some(queue) = &self.queue
         {
             let mut state = queue.state.lock();
-            state.database += 1;
-            state.database_bytes += self.bytes;
+            let share = state.share(awaited);
+            share.running += 1;
+            share.bytes += self.bytes;
         }
     }
 
     fn kind(&self) -> RunKind {
-        if self.uses_database.load(Ordering::Relaxed) { RunKind::Database } else { RunKind::Plain }
+        RunKind {
+            database: self.uses_database.load(Ordering::Relaxed),
+            network: self.uses_network.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -303,14 +284,13 @@ impl Queue {
         let free = limit.saturating_sub(reserved).saturating_mul(RUNNING_OF_FREE);
         let has_share = running < state.free.saturating_mul(RUNNING_OF_FREE)
             && (running == 0 || bytes == 0 || running.saturating_mul(bytes) < free);
-        has_share && (kind == RunKind::Plain || self.database_has_room(state, bytes, limit))
+        has_share && kind.awaited().all(|awaited| self.has_room(state.share_of(awaited), bytes, limit))
     }
 
-    /// Whether one more run may use the database.
-    fn database_has_room(&self, state: &State, bytes: usize, memory_max: usize) -> bool {
-        let bytes_max = database_share(memory_max);
-        let fits = state.database_bytes.saturating_add(bytes) <= bytes_max || state.database == 0;
-        fits && state.database < database_share(self.config.slots)
+    /// Whether one more run may wait for the same thing.
+    fn has_room(&self, taken: &Share, bytes: usize, memory_max: usize) -> bool {
+        let fits = taken.bytes.saturating_add(bytes) <= share(memory_max) || taken.running == 0;
+        fits && taken.running < share(self.config.slots)
     }
 
     /// The part of the queue in which a request would wait, if it is full.
@@ -319,13 +299,19 @@ impl Queue {
         if state.waiting >= waiting_max {
             return Some(Part::Whole);
         }
-        let is_full = kind == RunKind::Database && state.database_waiting >= database_share(waiting_max);
-        is_full.then_some(Part::Database)
+        let is_full = |awaited: &Awaited| state.share_of(*awaited).waiting >= share(waiting_max);
+        kind.awaited().find(is_full).map(Part::Of)
     }
 
     fn slot(self: &Arc<Self>, brand: String, kind: RunKind, bytes: usize, memory: Reserved) -> Slot {
-        let uses_database = AtomicBool::new(kind == RunKind::Database);
-        Slot { queue: Some(Arc::clone(self)), brand, memory: Some(memory), bytes, uses_database }
+        Slot {
+            queue: Some(Arc::clone(self)),
+            brand,
+            memory: Some(memory),
+            bytes,
+            uses_database: AtomicBool::new(kind.database),
+            uses_network: AtomicBool::new(kind.network),
+        }
     }
 
     fn leave(self: &Arc<Self>, brand: &str, kind: RunKind, bytes: usize) {
@@ -379,6 +365,20 @@ impl Waiting for Queue {
 }
 
 impl State {
+    fn share(&mut self, awaited: Awaited) -> &mut Share {
+        match awaited {
+            Awaited::Database => &mut self.database,
+            Awaited::Network => &mut self.network,
+        }
+    }
+
+    fn share_of(&self, awaited: Awaited) -> &Share {
+        match awaited {
+            Awaited::Database => &self.database,
+            Awaited::Network => &self.network,
+        }
+    }
+
     /// How many sandboxes a brand runs.
     fn running(&self, brand: &str) -> usize {
         self.brands.get(brand).map_or(0, |queue| queue.running)
@@ -388,9 +388,10 @@ impl State {
         self.free -= 1;
         self.running += 1;
         self.most_running = self.most_running.max(self.running);
-        if kind == RunKind::Database {
-            self.database += 1;
-            self.database_bytes += bytes;
+        for awaited in kind.awaited() {
+            let share = self.share(awaited);
+            share.running += 1;
+            share.bytes += bytes;
         }
         self.count += 1;
         let turn = self.count;
@@ -402,9 +403,10 @@ impl State {
     fn ended(&mut self, brand: &str, kind: RunKind, bytes: usize) {
         self.free += 1;
         self.running -= 1;
-        if kind == RunKind::Database {
-            self.database -= 1;
-            self.database_bytes -= bytes;
+        for awaited in kind.awaited() {
+            let share = self.share(awaited);
+            share.running -= 1;
+            share.bytes -= bytes;
         }
         if let Some(queue) = self.brands.get_mut(brand) {
             queue.running = queue.running.saturating_sub(1);
@@ -414,12 +416,16 @@ impl State {
 
     fn add_waiting(&mut self, kind: RunKind) {
         self.waiting += 1;
-        self.database_waiting += usize::from(kind == RunKind::Database);
+        for awaited in kind.awaited() {
+            self.share(awaited).waiting += 1;
+        }
     }
 
     fn remove_waiting(&mut self, kind: RunKind) {
         self.waiting -= 1;
-        self.database_waiting -= usize::from(kind == RunKind::Database);
+        for awaited in kind.awaited() {
+            self.share(awaited).waiting -= 1;
+        }
     }
 
     /// Removes a brand that neither runs nor waits.
@@ -440,8 +446,8 @@ impl State {
 
     fn displace(&mut self, brand: &str, part: Part) {
         if let Some(queue) = self.brands.get_mut(brand) {
-            let kind = queue.newest(part);
-            if queue.line(kind).pop_back().is_some() {
+            let newest = queue.newest(part).filter(|kind| queue.line(*kind).pop_back().is_some());
+            if let Some(kind) = newest {
                 self.remove_waiting(kind);
             }
         }

@@ -9,7 +9,8 @@ use sluice_session::{LazySession, Session};
 use sluice_telemetry::trace::Trace;
 
 use crate::limiter::MemoryExceeded;
-use crate::{DatabaseUse, RunContext, RunState};
+use crate::slots::Awaited;
+use crate::{RunContext, RunState};
 
 /// The visitor's session. Loads it, unless it is loaded. If the database does not answer, the session is
 /// empty and unavailable, and the stored session stays unchanged.
@@ -53,7 +54,7 @@ impl RunState {
             match at_once.await {
                 Some(held) => held,
                 None => {
-                    self.database_use.iter().filter(|_| !is_test).for_each(DatabaseUse::note);
+                    self.place.iter().filter(|_| !is_test).for_each(|place| place.note(Awaited::Database));
                     load.await.held_bytes()
                 }
             }

@@ -3,6 +3,7 @@
 //! The comments on these types are the reference for operators and authors:
 //! `tests/reference/` writes `docs/configuration.md` and the schemas for editors from them.
 
+mod http;
 mod read;
 mod values;
 
@@ -32,6 +33,7 @@ use crate::domain::Domain;
 use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
+pub use http::{BrandHttp, HttpConfig, SecretUse};
 pub(crate) use read::version;
 pub use read::{
     BrandFile, ConfigError, Reader, read_brand, read_brand_file, read_site, read_site_as, salvage_hosts,
@@ -54,6 +56,8 @@ pub struct SiteConfig {
     pub session: SessionConfig,
     /// The secrets that scripts read with `secrets.get`.
     pub secrets: SecretsConfig,
+    /// The calls of scripts to other servers.
+    pub http: HttpConfig,
     /// The execution log, which contains runs of scripts.
     pub log: LogConfig,
     /// The cache of compiled code.
@@ -407,6 +411,11 @@ pub struct BrandConfig {
     /// Texts by language and key, which templates print with `{{ t('hero.title') }}`.
     #[schemars(example = serde_json::json!({ "en": { "hero.title": "Welcome" }, "de": { "hero.title": "Willkommen" } }))]
     pub translations: BTreeMap<String, Map<String, Value>>,
+    /// The calls of scripts to other servers.
+    pub http: BrandHttp,
+    /// The secrets that scripts send but cannot read, by name. The operator gives their values to the brand.
+    #[schemars(example = serde_json::json!({ "STRIPE_KEY": { "hosts": ["api.stripe.com"] } }))]
+    pub secrets: BTreeMap<String, SecretUse>,
     /// Limits of the pages of this brand. They override `[limits]` in `sluice.toml`, and `limits`
     /// of a page overrides them. A value above `[limits.max]` in `sluice.toml` is reduced to that
     /// maximum.
@@ -429,6 +438,8 @@ impl Default for BrandConfig {
             variables: Map::new(),
             default_language: None,
             translations: BTreeMap::new(),
+            http: BrandHttp::default(),
+            secrets: BTreeMap::new(),
             limits: LimitOverrides::default(),
             page: Vec::new(),
         }
@@ -458,6 +469,11 @@ pub struct PageConfig {
     #[serde(default)]
     #[schemars(example = ["stripe-signature", "x-github-event"])]
     pub headers: NamedHeaders,
+    /// Whether the script gets the bytes of a body as they came: `request.rawBody` and `request.text()`.
+    /// Signatures of webhooks are about these bytes.
+    #[serde(default)]
+    #[schemars(example = true)]
+    pub raw_body: bool,
     /// The other origins whose pages may call this page from a browser (CORS). `origins` lists them, or
     /// is `["*"]` for every origin. With `credentials = true`, which `*` does not allow, these requests
     /// may carry the visitor's cookies. Browsers may remember for `max_age` seconds (600 by default)

@@ -21,12 +21,14 @@ pub mod schema;
 pub mod table;
 pub mod user_cache;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use sluice_fetch::{HostPattern, Rules};
 use sluice_http::path::CanonicalPath;
 use sluice_kit::folder::{Folder, FolderPath, Kind, OpenError};
 use sluice_limits::Limits;
@@ -135,6 +137,10 @@ pub struct Brand {
     pub public: PublicFiles,
     /// The text of `crm.toml`; empty if there is none.
     pub crm_toml: String,
+    /// What its scripts may call.
+    pub http: Arc<Rules>,
+    /// To which hosts each secret may be sent that scripts cannot read, by name.
+    pub secret_hosts: BTreeMap<String, Vec<HostPattern>>,
     /// The limits of the brand, without the settings of single pages.
     pub limits: Limits,
     /// The brand's folder.

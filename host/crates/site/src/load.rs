@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Map;
 
+use sluice_fetch::{OperatorRules, Rules};
 use sluice_kit::folder::FolderPath;
 use sluice_kit::progress::Progress;
 use sluice_limits::policy::{BrandLayers, ClampedLimit, LimitPolicy, Origin};
@@ -63,6 +64,8 @@ pub struct Loader<'a> {
     pub limits: &'a LimitPolicy,
     /// `[brands]` of `sluice.toml`.
     pub operator: &'a BTreeMap<String, OperatorBrand>,
+    /// `[http]` of `sluice.toml`.
+    pub http: &'a Arc<OperatorRules>,
     /// Shows how many pages have been compiled.
     pub progress: &'a Progress,
     /// Words the reason why a script of the brand in a folder does not compile.
@@ -145,6 +148,8 @@ impl Loader<'_> {
             pages,
             public,
             crm_toml,
+            http: Arc::new(Rules::new(Arc::clone(self.http), config.http.allow)),
+            secret_hosts: config.secrets.into_iter().map(|(name, used)| (name, used.hosts)).collect(),
             limits: self.limits.effective(BrandLayers { brand: id, own: &config.limits, page: None }),
             index: fresh,
             problems,
@@ -171,6 +176,8 @@ impl Loader<'_> {
             pages: PageTable::default(),
             public: PublicFiles::default(),
             crm_toml: String::new(),
+            http: Arc::default(),
+            secret_hosts: BTreeMap::new(),
             limits: self.limits.effective(BrandLayers { brand: id, own: &own, page: None }),
             index: CompileIndex::default(),
             problems: Vec::new(),
@@ -335,6 +342,7 @@ fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -
         methods: own.and_then(|page| page.methods).unwrap_or_default(),
         headers: own.map(|page| page.headers.clone()).unwrap_or_default(),
         cors: own.and_then(|page| page.cors.clone()),
+        raw_body: own.is_some_and(|page| page.raw_body),
         cross_origin: own.is_some_and(|page| page.cross_origin),
         limits,
     }

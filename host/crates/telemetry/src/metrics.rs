@@ -83,6 +83,7 @@ pub struct Metrics {
     sandbox_wait: Histogram<f64>,
     rejected: Counter<u64>,
     database: Histogram<f64>,
+    http_client: Histogram<f64>,
     sessions_not_saved: Counter<u64>,
     worker_stall: Histogram<f64>,
 }
@@ -153,6 +154,11 @@ impl Metrics {
                 "db.client.operation.duration",
                 "Duration of database client operations",
                 &SHORT_SECONDS,
+            ),
+            http_client: seconds(
+                "http.client.request.duration",
+                "Duration of calls of scripts to other servers",
+                &SECONDS,
             ),
             sessions_not_saved,
             worker_stall,
@@ -310,6 +316,18 @@ impl Metrics {
     pub(crate) fn request_rejected(&self, brand: &str, reason: &'static str) {
         let attributes = [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("reason", reason)];
         self.rejected.add(1, &attributes);
+    }
+
+    /// Records a call of a script to another server. There is no label for the server, because scripts
+    /// choose it.
+    pub fn http_called(&self, brand: &str, status: Option<u16>, took: Duration) {
+        let mut attributes = vec![KeyValue::new("sluice.brand", brand.to_owned())];
+        match status {
+            // Not the status itself: the other server chooses it.
+            Some(status) => attributes.push(KeyValue::new("sluice.status", format!("{}xx", status / 100))),
+            None => attributes.push(KeyValue::new("error.type", "no_response")),
+        }
+        self.http_client.record(took.as_secs_f64(), &attributes);
     }
 
     /// Records a call of the database and how long it took.

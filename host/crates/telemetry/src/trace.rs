@@ -156,6 +156,22 @@ impl Trace {
         self.child_of_kind(name, SpanKind::Internal)
     }
 
+    /// Begins a step that calls another server.
+    pub fn client_step(&self, name: &'static str) -> Self {
+        self.child_of_kind(name, SpanKind::Client)
+    }
+
+    /// Records which server a step has called, and its status if it answered.
+    pub fn http_called(&self, method: &'static str, host: &str, status: Option<u16>) {
+        self.note(|| {
+            [
+                KeyValue::new("http.request.method", method),
+                KeyValue::new("server.address", host.to_owned()),
+                KeyValue::new("http.response.status_code", i64::from(status.unwrap_or(0))),
+            ]
+        });
+    }
+
     fn child_of_kind(&self, name: &'static str, kind: SpanKind) -> Self {
         let span = self.span.as_ref().zip(self.tracer()).map(|(parent, tracer)| {
             let builder = tracer.span_builder(name).with_kind(kind);

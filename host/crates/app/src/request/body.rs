@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use sluice_sandbox::memory::{Memory, Reserved};
@@ -20,10 +21,14 @@ pub enum Body {
     /// The request has no body.
     None,
     /// The bytes of an `application/json` body.
-    Json(Vec<u8>),
+    Json(Bytes),
     /// The bytes of an `application/x-www-form-urlencoded` body, for brands that accept forms.
-    Form(Vec<u8>),
-    /// A body of another type, or one that is too large. Scripts see `null`.
+    Form(Bytes),
+    /// The bytes of a body of another type, for pages with `raw_body`.
+    Other(Bytes),
+    /// A body of another type, for other pages.
+    OtherType,
+    /// A body that is too large. Scripts see `null`.
     Dropped,
 }
 
@@ -40,7 +45,7 @@ pub enum BodyFault {
 
 impl Body {
     /// A complete body. Its `Content-Type` decides what it is.
-    pub fn of_type(headers: &HeaderMap, bytes: Vec<u8>) -> Self {
+    pub fn of_type(headers: &HeaderMap, bytes: Bytes) -> Self {
         if bytes.is_empty() {
             return Self::None;
         }
@@ -49,12 +54,21 @@ impl Body {
         match media.trim().to_ascii_lowercase().as_str() {
             "application/json" => Self::Json(bytes),
             "application/x-www-form-urlencoded" => Self::Form(bytes),
-            _ => Self::Dropped,
+            _ => Self::Other(bytes),
+        }
+    }
+
+    /// The bytes as they came, unless they were dropped.
+    pub fn bytes(&self) -> Option<Bytes> {
+        match self {
+            Self::None => Some(Bytes::new()),
+            Self::Json(bytes) | Self::Form(bytes) | Self::Other(bytes) => Some(bytes.clone()),
+            Self::OtherType | Self::Dropped => None,
         }
     }
 }
 
-/// Reads the body of a request, at most `bytes_max` of it. Returns the memory that it takes, too.
+/// Reads the body of a request for a page, at most `bytes_max` of it. Returns the memory that it takes, too.
 pub(super) async fn read_body(
     headers: &HeaderMap,
     payload: web::Payload,
@@ -66,7 +80,7 @@ pub(super) async fn read_body(
     let collected = collect(payload, bytes_max, &mut reserved);
     let body = tokio::time::timeout(rules.body_timeout, collected).await;
     let body = body.map_err(|_| BodyFault::TooSlow)??;
-    Ok((body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes)), reserved))
+    Ok((body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes.into())), reserved))
 }
 
 /// Collects the body. Returns `None` if it is larger than `bytes_max`.

@@ -89,7 +89,7 @@ impl Described {
             Some(bytes) if !self.method.may_change() => {
                 return Err(DescribedError::BodyOfGet { bytes: bytes.len() });
             }
-            Some(bytes) => Body::of_type(&headers, bytes),
+            Some(bytes) => Body::of_type(&headers, bytes.into()),
             None => Body::None,
         };
         let host = requested_host(&Uri::default(), &headers);

@@ -94,7 +94,7 @@ fn removes_the_token_and_keeps_the_rest_of_the_query() {
 
 #[test]
 fn scripts_see_forms_only_if_the_brand_accepts_them() {
-    let body = Body::Form(b"a=1&b=x+y&a=%C3%BC".to_vec());
+    let body = Body::Form(b"a=1&b=x+y&a=%C3%BC"[..].into());
     let request = PageRequest { body, ..request() };
     let value = request.as_value("/", None, view(false));
     assert_eq!((&value["body"], &value["bodies"]), (&Value::Null, &Value::Null));

@@ -65,7 +65,7 @@ impl RequestObserver for DevRequest {
             observe::Event::RunEnded { brand, page, request, script, report } => {
                 let has_run = script.is_ready();
                 let run = FinishedRun::new(report, has_run, String::new());
-                let unread = request.body_unread(brand.form_bodies);
+                let unread = request.body_unread(brand.form_bodies, page.raw_body);
                 self.page = Some(page.file.clone());
                 self.run = Some(PageRun { page: page.file.clone(), run, unread });
             }

@@ -20,6 +20,8 @@ use sluice_text::suggest;
 use crate::Cause;
 use crate::visitor::{VisitError, Visitor};
 
+use super::fakes::{FakeResponse, Fakes};
+
 /// How many visitors a test may have.
 const VISITORS_MAX: usize = 100;
 /// How many entries `crm.entries` returns at most.
@@ -67,6 +69,8 @@ enum CallError {
     Invalid(serde_json::Error),
     #[error("a test may have {VISITORS_MAX} visitors")]
     TooManyVisitors,
+    #[error("http.fake: a test may have 100 fakes")]
+    TooManyFakes,
     #[error("there is no such visitor")]
     NoVisitor,
     #[error("pages take GET, HEAD, POST, PUT, PATCH and DELETE, not {0}")]
@@ -100,6 +104,13 @@ enum Call {
         https: bool,
     },
     Visit(Box<VisitCall>),
+    /// Pretends a server.
+    Fake {
+        pattern: String,
+        response: FakeResponse,
+    },
+    /// Asks for the calls that pages have made to other servers.
+    Calls,
     Entries {
         slug: String,
         reference_type: Option<String>,
@@ -125,6 +136,8 @@ struct VisitCall {
 pub(super) struct Calls {
     app: Arc<App>,
     brand: Arc<Brand>,
+    /// The servers that the test pretends.
+    fakes: Arc<Fakes>,
     /// The test to run. `None` if the file is only to declare its tests.
     test: Option<String>,
     reported: Mutex<Reported>,
@@ -150,8 +163,9 @@ pub(super) fn request() -> Value {
 }
 
 impl Calls {
-    pub(super) fn new(app: Arc<App>, brand: Arc<Brand>, test: Option<String>) -> Self {
-        Self { app, brand, test, reported: Mutex::default(), visitors: tokio::sync::Mutex::default() }
+    pub(super) fn new(app: Arc<App>, brand: Arc<Brand>, fakes: Arc<Fakes>, test: Option<String>) -> Self {
+        let visitors = tokio::sync::Mutex::default();
+        Self { app, brand, fakes, test, reported: Mutex::default(), visitors }
     }
 
     fn reported<T>(&self, f: impl FnOnce(&mut Reported) -> T) -> T {
@@ -187,6 +201,12 @@ impl Calls {
             Call::Visitor { customer, session, https } => {
                 return self.visitor(&customer, &session, https).await;
             }
+            Call::Fake { pattern, response } => {
+                if !self.fakes.add(pattern, response) {
+                    return Err(CallError::TooManyFakes);
+                }
+            }
+            Call::Calls => return Ok(self.fakes.calls()),
             Call::Visit(call) => return self.visit(*call).await,
             Call::Entries { slug, reference_type, reference_id } => {
                 return self.entries(&slug, reference_type.as_deref(), reference_id.as_deref()).await;

@@ -34,6 +34,13 @@ interface SluiceRequest {
   readonly body: any;
   /** All values of each field of an HTML form, if `brand.toml` says `form_bodies = true`. Otherwise `null`. */
   readonly bodies: Readonly<Record<string, readonly string[]>> | null;
+  /**
+   * The bytes of the body as they came, of any type, if the page has `raw_body = true` in `brand.toml`.
+   * Otherwise `null`.
+   */
+  readonly rawBody: Uint8Array | null;
+  /** The bytes of the body as text. `null` if `rawBody` is. */
+  text(): string | null;
   /** The visitor's IPv4 address. */
   readonly ip: string | null;
   /** The visitor's IPv6 address. */
@@ -511,4 +518,9 @@ declare const console: SluiceConsole;
 declare const secrets: {
   /** Returns a secret; `null` if there is none with this name. Secrets are removed from the log. */
   get(name: string): string | null;
+  /**
+   * Returns a placeholder of a secret that scripts cannot read: `[secrets.NAME] hosts` in `brand.toml`. In a
+   * header of a call to one of these hosts, it is replaced by the secret.
+   */
+  ref(name: string): string;
 };

@@ -145,3 +145,24 @@ declare module "sluice:testing" {
   export const visitor: typeof named.visitor;
   export const crm: typeof named.crm;
 }
+
+interface SluiceHttp {
+  /**
+   * For tests: calls of pages to URLs that match the pattern get this response. `*` stands for any text, and
+   * the newest fake has precedence. A test calls no server, so a call without a fake throws a `TypeError`.
+   */
+  fake(
+    pattern: string,
+    response?: {
+      method?: string;
+      status?: number;
+      headers?: Record<string, string>;
+      /** A text, or a value that is sent as JSON. */
+      body?: unknown;
+      /** There is no answer, for this reason. */
+      error?: string;
+    },
+  ): void;
+  /** For tests: the calls that pages have made so far. */
+  calls(): { method: string; url: string; headers: Record<string, string>; body: string }[];
+}

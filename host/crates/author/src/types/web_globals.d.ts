@@ -104,3 +104,85 @@ declare function btoa(text: string): string;
 declare function atob(text: string): string;
 /** Returns a deep copy. */
 declare function structuredClone<T>(value: T): T;
+
+// --- calls to other servers ---------------------------------------------------------------
+
+type SluiceHeadersInit = Headers | Record<string, string | null | undefined> | Iterable<readonly [string, string]>;
+type SluiceBody = string | ArrayBuffer | ArrayBufferView | URLSearchParams;
+
+/** Headers of a call or of a response. Names are in lower case. */
+declare class Headers implements Iterable<[string, string]> {
+  constructor(init?: SluiceHeadersInit);
+  append(name: string, value: string): void;
+  set(name: string, value: string): void;
+  delete(name: string): void;
+  has(name: string): boolean;
+  get(name: string): string | null;
+  getSetCookie(): string[];
+  entries(): IterableIterator<[string, string]>;
+  keys(): IterableIterator<string>;
+  values(): IterableIterator<string>;
+  forEach(visit: (value: string, name: string, headers: Headers) => void, self?: unknown): void;
+  [Symbol.iterator](): IterableIterator<[string, string]>;
+}
+
+/** Ends a call after a time. */
+declare class AbortSignal {
+  private constructor();
+  static timeout(milliseconds: number): AbortSignal;
+  readonly aborted: boolean;
+}
+
+/** The response of another server. */
+declare class Response {
+  private constructor();
+  readonly status: number;
+  /** Whether the status is 200 to 299. */
+  readonly ok: boolean;
+  readonly statusText: string;
+  /** The URL that answered. */
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly headers: Headers;
+  readonly bodyUsed: boolean;
+  text(): Promise<string>;
+  json(): Promise<any>;
+  bytes(): Promise<Uint8Array>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+interface SluiceFetchOptions {
+  method?: string;
+  headers?: SluiceHeadersInit;
+  body?: SluiceBody | null;
+  /** What a redirect does. Up to five are followed by default. */
+  redirect?: "follow" | "manual" | "error";
+  signal?: AbortSignal | null;
+}
+
+/**
+ * Calls another server, which `[http] allow` in `brand.toml` must name. Several calls are under way at the same
+ * time. The promise is rejected with a `TypeError` if there is no response.
+ */
+declare function fetch(url: string | URL, options?: SluiceFetchOptions): Promise<Response>;
+
+interface SluiceHttpResponse {
+  /** The status; 0 if there was no answer. */
+  readonly status: number;
+  /** Names in lower case. `set-cookie` is a list. */
+  readonly headers: Readonly<Record<string, any>>;
+  readonly body: string;
+  /** Why there was no answer. */
+  readonly error?: string;
+}
+
+/** Calls other servers and waits for each response. A body that is no text is sent as JSON. */
+interface SluiceHttp {
+  get(url: string | URL, headers?: SluiceHeadersInit): SluiceHttpResponse;
+  post(url: string | URL, body?: unknown, headers?: SluiceHeadersInit): SluiceHttpResponse;
+  put(url: string | URL, body?: unknown, headers?: SluiceHeadersInit): SluiceHttpResponse;
+  patch(url: string | URL, body?: unknown, headers?: SluiceHeadersInit): SluiceHttpResponse;
+  delete(url: string | URL, body?: unknown, headers?: SluiceHeadersInit): SluiceHttpResponse;
+}
+
+declare const http: SluiceHttp;

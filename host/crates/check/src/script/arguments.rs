@@ -8,7 +8,8 @@ use sluice_page::diagnostic::Rule;
 use sluice_sandbox::host_api::variables::is_identifier;
 use sluice_session as session;
 
-use super::{Script, did_you_mean, span_of};
+use super::super::facts::Named;
+use super::{FINDINGS_MAX, Script, did_you_mean, range, span_of};
 
 impl<'a> Script<'_, 'a> {
     pub(super) fn arguments(&mut self, path: &str, call: &'a CallExpression<'a>) {
@@ -21,6 +22,7 @@ impl<'a> Script<'_, 'a> {
             "cookie.set" | "cookie.delete" => self.cookie(path, call),
             "setHeader" => self.header(call),
             "crypto.subtle.digest" => self.digest(call),
+            "fetch" | "http.get" | "http.post" | "http.put" | "http.patch" | "http.delete" => self.url(call),
             _ => {}
         }
     }
@@ -47,6 +49,15 @@ impl<'a> Script<'_, 'a> {
 
     fn bad(&mut self, at: &Expression<'a>, message: String, help: &str) {
         self.report(Rule::BadArgument, span_of(at), message, Some(help.to_owned()));
+    }
+
+    /// Notes a constant URL that is called.
+    fn url(&mut self, call: &'a CallExpression<'a>) {
+        if let Some((at, url)) = self.text_argument(call, 0)
+            && self.facts.urls.len() < FINDINGS_MAX
+        {
+            self.facts.urls.push(Named { name: url, span: range(span_of(at)) });
+        }
     }
 
     fn redirect(&mut self, call: &'a CallExpression<'a>) {

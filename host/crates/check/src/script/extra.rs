@@ -8,17 +8,25 @@ use sluice_page::diagnostic::Rule;
 use super::{Script, did_you_mean};
 
 /// How many arguments a call takes.
-const ARGUMENTS: [(&str, usize); 18] = [
+const ARGUMENTS: [(&str, usize); 26] = [
     ("cookie.delete", 2),
     ("cookie.set", 3),
+    ("fetch", 2),
     ("getCustomer", 0),
     ("getUser", 0),
     ("getVariable", 1),
+    ("http.delete", 3),
+    ("http.get", 2),
+    ("http.patch", 3),
+    ("http.post", 3),
+    ("http.put", 3),
     ("redirect", 2),
     ("response.json", 1),
     ("response.send", 1),
     ("response.status", 1),
+    ("request.text", 0),
     ("secrets.get", 1),
+    ("secrets.ref", 1),
     ("session.clearCustomer", 0),
     ("session.delete", 1),
     ("session.get", 1),

@@ -8,7 +8,7 @@ use oxc_span::{GetSpan as _, Span};
 use sluice_page::diagnostic::Rule;
 use sluice_page::globals;
 
-use super::super::facts::{Finding, HeaderUse};
+use super::super::facts::{Finding, HeaderUse, Named};
 use super::{FINDINGS_MAX, Purpose, Script, did_you_mean, of_tests, range};
 
 impl<'a> Script<'_, 'a> {
@@ -130,6 +130,9 @@ impl<'a> Script<'_, 'a> {
 
     fn check_member(&mut self, path: &str, name: &str, span: Span) {
         self.facts.reads_body |= path == "request" && matches!(name, "body" | "bodies");
+        if path == "request" && matches!(name, "rawBody" | "text") && self.facts.raw_body.is_none() {
+            self.facts.raw_body = Some(Named { name: name.to_owned(), span: range(span) });
+        }
         if globals::has_member(path, name) {
             return;
         }

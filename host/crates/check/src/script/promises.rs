@@ -16,8 +16,13 @@ use super::{Script, range};
 use crate::facts::{Finding, Imported};
 
 /// Calls that do not take Promises, and how many of their arguments are looked at.
-const CALLS: [(&str, usize); 10] = [
+const CALLS: [(&str, usize); 15] = [
     ("cookie.set", 3),
+    ("http.delete", 3),
+    ("http.get", 2),
+    ("http.patch", 3),
+    ("http.post", 3),
+    ("http.put", 3),
     ("redirect", 1),
     ("response.json", 1),
     ("response.send", 1),

@@ -112,6 +112,10 @@ rules! {
     UnknownProperty "unknown-property" Names Warning,
     /// A property of `request.body`, which is `null` for a GET request.
     NullBody "null-body" Names Warning,
+    /// The bytes of a body that the page does not ask for.
+    RawBody "raw-body" Names Warning,
+    /// A call of a host that `brand.toml` does not allow.
+    UnallowedHost "unallowed-host" Names Warning,
     /// A Promise that is passed to the host: `await` is missing.
     MissingAwait "missing-await" Names Error,
     /// An assignment to a read-only name or member.

@@ -21,7 +21,7 @@ const NAME: &str = "sluice:checkpoint ";
 const INTERVAL_FUEL: u64 = TURN_FUEL / 4;
 /// The most loop steps and calls between two checkpoints. The engine knows this number and the next one.
 const STEPS_MAX: u64 = 2_500;
-const STEPS_AT_FIRST: u64 = 256;
+const STEPS_AT_FIRST: u64 = 1_000;
 /// The most bytes of a file's name and of the frames.
 const FILE_BYTES_MAX: usize = 1 << 10;
 const STACK_BYTES_MAX: usize = 4 << 10;

@@ -9,4 +9,11 @@ impl Host for RunState {
         let request = self.context.request.clone();
         Ok(self.give(&request))
     }
+
+    async fn raw_body(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.enter(0).await;
+        let body = self.context.raw_body.clone();
+        self.meter.note_bytes(body.as_ref().map_or(0, bytes::Bytes::len));
+        Ok(body.map(Into::into))
+    }
 }

@@ -17,7 +17,7 @@ use super::VALUE_BYTES_MIN;
 const CUT_BEFORE: [&[u8]; 2] = [CUT.as_bytes(), b"'"];
 
 /// The texts that must not leave a run, and their replacements.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Masks {
     /// Each form of each secret, and the secret's label. The longest form comes first, because
     /// one may begin with another.

@@ -14,11 +14,15 @@ fn with_memory(slots: usize, waiting_max: usize, memory: &Arc<Memory>) -> Slots 
     Slots::new(config, Arc::clone(memory))
 }
 
+const DATABASE: RunKind = RunKind { database: true, network: false };
+const NETWORK: RunKind = RunKind { database: false, network: true };
+const BOTH: RunKind = RunKind { database: true, network: true };
+
 type Waiting = BoxFuture<'static, Option<Slot>>;
 
 /// Sends a request. It gets a sandbox, waits, or is rejected.
 fn send(slots: &Slots, brand: &'static str) -> Waiting {
-    send_kind(slots, brand, RunKind::Plain)
+    send_kind(slots, brand, RunKind::PLAIN)
 }
 
 fn send_kind(slots: &Slots, brand: &'static str, kind: RunKind) -> Waiting {
@@ -64,7 +68,7 @@ async fn rejects_requests_beyond_the_queue() {
     let slots = slots(1, 2);
     let _running = slot(&mut send(&slots, "a"));
     let _line = [send(&slots, "a"), send(&slots, "a")];
-    assert!(slots.is_full_for("a", RunKind::Plain));
+    assert!(slots.is_full_for("a", RunKind::PLAIN));
     assert!(is_rejected(&mut send(&slots, "a")));
     assert_eq!(slots.usage().waiting, 2);
 }
@@ -114,7 +118,7 @@ async fn one_brand_never_runs_all_sandboxes() {
     assert_eq!((slots.usage().running, slots.usage().waiting), (96, 104));
     // Others need not wait, although requests wait.
     let guests: Vec<_> = (0..8).map(|_| slot(&mut send(&slots, "guest"))).collect();
-    assert!(!slots.is_full_for("guest", RunKind::Plain));
+    assert!(!slots.is_full_for("guest", RunKind::PLAIN));
     // A sandbox of the flood that becomes free stays free until the flood runs few enough.
     running.pop();
     assert!(answer(&mut flood[0]).is_pending());
@@ -140,7 +144,7 @@ async fn flood_displaces_its_own_requests() {
     let slots = slots(1, 3);
     let running = slot(&mut send(&slots, "flood"));
     let mut flood: Vec<_> = (0..3).map(|_| send(&slots, "flood")).collect();
-    assert!(slots.is_full_for("flood", RunKind::Plain) && !slots.is_full_for("guest", RunKind::Plain));
+    assert!(slots.is_full_for("flood", RunKind::PLAIN) && !slots.is_full_for("guest", RunKind::PLAIN));
     let mut guest = send(&slots, "guest");
     assert!(is_rejected(&mut flood[2]), "the newest request of the flood made room");
     assert!(answer(&mut flood[1]).is_pending());
@@ -174,7 +178,7 @@ async fn requests_wait_for_memory_as_for_a_sandbox() {
     let mut third = send(&slots, "b");
     assert!(answer(&mut second).is_pending(), "10 + 6 + 10 bytes do not fit into 25");
     assert!(answer(&mut third).is_pending());
-    assert!(slots.is_full_for("a", RunKind::Plain));
+    assert!(slots.is_full_for("a", RunKind::PLAIN));
     assert_eq!((slots.usage().running, slots.usage().waiting), (1, 2));
     // Any work that releases memory lets the next request run: the brand with the fewest sandboxes.
     drop(other_work);
@@ -206,11 +210,11 @@ async fn memory_for_a_request_that_stopped_waiting_goes_to_the_next() {
 #[tokio::test]
 async fn runs_that_wait_for_the_database_leave_half_of_the_sandboxes() {
     let slots = slots(8, 8);
-    let database = |slots: &Slots| send_kind(slots, "a", RunKind::Database);
+    let database = |slots: &Slots| send_kind(slots, "a", DATABASE);
     let mut running: Vec<_> = (0..4).map(|_| slot(&mut database(&slots))).collect();
     let mut waiting: Vec<_> = (0..4).map(|_| database(&slots)).collect();
     assert!(waiting.iter_mut().all(|request| answer(request).is_pending()), "four sandboxes are free");
-    assert!(slots.is_full_for("a", RunKind::Database) && !slots.is_full_for("a", RunKind::Plain));
+    assert!(slots.is_full_for("a", DATABASE) && !slots.is_full_for("a", RunKind::PLAIN));
     assert!(is_rejected(&mut database(&slots)), "their part of the queue is full");
     let first = slot(&mut send(&slots, "a"));
     let _second = slot(&mut send(&slots, "a"));
@@ -229,16 +233,16 @@ async fn a_run_counts_from_its_first_use_of_the_database() {
     let slots = slots(8, 8);
     let running: Vec<_> = (0..4).map(|_| slot(&mut send(&slots, "a"))).collect();
     for run in &running {
-        run.use_database();
-        run.use_database();
+        run.wait_for(Awaited::Database);
+        run.wait_for(Awaited::Database);
     }
-    let mut database = send_kind(&slots, "a", RunKind::Database);
+    let mut database = send_kind(&slots, "a", DATABASE);
     assert!(answer(&mut database).is_pending());
     drop(running);
     drop(slot(&mut database));
     let state = slots.queue.state.lock();
-    assert_eq!((state.free, state.database, state.waiting, state.database_waiting), (8, 0, 0, 0));
-    assert_eq!(state.database_bytes, 0);
+    assert_eq!((state.free, state.waiting), (8, 0));
+    assert_eq!(state.database, Share::default());
 }
 
 #[tokio::test]
@@ -262,8 +266,46 @@ async fn lent_sandboxes_come_back_to_those_who_wait() {
 #[tokio::test]
 async fn runs_that_wait_for_the_database_leave_half_of_the_memory() {
     let slots = with_memory(100, 100, &Memory::new(100));
-    let database = |slots: &Slots| send_kind(slots, "a", RunKind::Database);
+    let database = |slots: &Slots| send_kind(slots, "a", DATABASE);
     let _running: Vec<_> = (0..5).map(|_| slot(&mut database(&slots))).collect();
     assert!(answer(&mut database(&slots)).is_pending());
     let _plain = slot(&mut send(&slots, "a"));
+}
+
+#[tokio::test]
+async fn runs_that_call_other_servers_leave_half_of_the_sandboxes_to_those_that_use_the_database() {
+    let slots = slots(16, 16);
+    let mut network: Vec<_> = (0..8).map(|_| slot(&mut send_kind(&slots, "a", NETWORK))).collect();
+    let mut further = send_kind(&slots, "b", NETWORK);
+    assert!(answer(&mut further).is_pending(), "half of the sandboxes are taken");
+    let mut both = send_kind(&slots, "b", BOTH);
+    assert!(answer(&mut both).is_pending(), "a run that waits for both needs room for both");
+    let _database: Vec<_> = (0..4).map(|_| slot(&mut send_kind(&slots, "b", DATABASE))).collect();
+    let _plain = slot(&mut send(&slots, "c"));
+    drop(network.pop());
+    let further = slot(&mut further);
+    assert!(answer(&mut both).is_pending());
+    drop(further);
+    let both = slot(&mut both);
+    {
+        let state = slots.queue.state.lock();
+        assert_eq!((state.network.running, state.database.running, state.network.waiting), (8, 5, 0));
+    }
+    drop((network, both));
+    assert_eq!(slots.queue.state.lock().network, Share::default());
+}
+
+#[tokio::test]
+async fn a_run_counts_from_its_first_call_of_another_server() {
+    let slots = slots(8, 8);
+    let run = slot(&mut send_kind(&slots, "a", DATABASE));
+    run.wait_for(Awaited::Network);
+    run.wait_for(Awaited::Network);
+    {
+        let state = slots.queue.state.lock();
+        assert_eq!((state.network.running, state.database.running), (1, 1));
+    }
+    drop(run);
+    let state = slots.queue.state.lock();
+    assert_eq!((&state.network, &state.database), (&Share::default(), &Share::default()));
 }

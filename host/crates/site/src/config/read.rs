@@ -42,9 +42,9 @@ pub enum ConfigError {
     /// `sluice.toml` says where files of the operator are.
     #[error(
         "{file}: {setting}: {} is not allowed here, because a site can come from somebody else and must not \
-         choose among your files: remove this line (the default is {default}, in the data folder), or set \
-         the environment variable {variable} instead",
-        printable(path)
+         choose among your files: remove this line{}, or set the environment variable {variable} instead",
+        printable(path),
+        default.map(|default| format!(" (the default is {default}, in the data folder)")).unwrap_or_default()
     )]
     OperatorPath {
         /// The path of the file.
@@ -54,7 +54,7 @@ pub enum ConfigError {
         /// Its value.
         path: String,
         /// The path that the file may name, because it changes nothing.
-        default: &'static str,
+        default: Option<&'static str>,
         /// The variable that may have this value.
         variable: &'static str,
     },
@@ -133,6 +133,8 @@ fn remove_operators_settings(table: &mut toml::Table, plain: &SiteConfig) -> Vec
         ("admin.token", true),
         ("admin.hosts", true),
         ("admin.probes", true),
+        ("http.private_networks", true),
+        ("http.ca_file", true),
         ("database.url", !plain.database.url.starts_with("sqlite:")),
     ];
     let mut removed = Vec::new();
@@ -151,13 +153,14 @@ fn remove_operators_settings(table: &mut toml::Table, plain: &SiteConfig) -> Vec
 fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigError> {
     let database = config.database.url.strip_prefix("sqlite:").map(Path::new);
     let settings = [
-        ("database.url", "SLUICE_DATABASE__URL", "sluice.db", database),
-        ("secrets.dir", "SLUICE_SECRETS__DIR", "secrets", config.secrets.dir.as_deref()),
-        ("cache.dir", "SLUICE_CACHE__DIR", "cache", config.cache.dir.as_deref()),
-        ("log.path", "SLUICE_LOG__PATH", "runs.db", config.log.path.as_deref()),
+        ("database.url", "SLUICE_DATABASE__URL", Some("sluice.db"), database),
+        ("secrets.dir", "SLUICE_SECRETS__DIR", Some("secrets"), config.secrets.dir.as_deref()),
+        ("cache.dir", "SLUICE_CACHE__DIR", Some("cache"), config.cache.dir.as_deref()),
+        ("log.path", "SLUICE_LOG__PATH", Some("runs.db"), config.log.path.as_deref()),
+        ("http.ca_file", "SLUICE_HTTP__CA_FILE", None, config.http.ca_file.as_deref()),
     ];
     for (setting, variable, default, path) in settings {
-        if let Some(path) = path.filter(|path| *path != Path::new(default)) {
+        if let Some(path) = path.filter(|path| Some(*path) != default.map(Path::new)) {
             let (file, path) = (file.to_owned(), path.display().to_string());
             return Err(ConfigError::OperatorPath { file, setting, path, default, variable });
         }

@@ -31,7 +31,7 @@ const FUNCTIONS: &[(&str, Function, usize, usize)] = &[
     ("getCustomer", Function::GetCustomer, 0, 0),
     ("getResolvedLanguage", Function::Locale, 0, 0),
     ("getSessionItem", Function::GetSessionItem, 1, 1),
-    ("getTranslation", Function::Translate, 1, 1),
+    ("getTranslation", Function::Translate, 1, 2),
     ("getTranslations", Function::Translations, 0, 0),
     ("getUser", Function::GetUser, 0, 0),
     ("locales", Function::Locales, 0, 0),
@@ -126,6 +126,17 @@ fn capital(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The arguments are counted for what a function does, so all of its names must take the same.
+    #[test]
+    fn counts_the_arguments_of_every_name() {
+        for (name, function, least, most) in FUNCTIONS {
+            for given in 0..4 {
+                let is_taken = function.check_args(given).is_ok();
+                assert_eq!(is_taken, (*least..=*most).contains(&given), "{name} with {given} arguments");
+            }
+        }
+    }
 
     #[test]
     fn finds_functions_by_either_name_and_suggests_similar_ones() {

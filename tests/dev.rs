@@ -1,5 +1,6 @@
 //! `sluice dev`: serves changes, prints them, and shows mistakes.
 
+mod behind;
 mod browser;
 
 use std::fs;
@@ -57,7 +58,15 @@ fn answers_only_to_loopback_names_and_those_given() {
     assert_eq!(text(&server.get("shop.localhost", "/")), "shop");
     // `default = true` and the brand's own domain do not matter: a site can come from somebody else.
     for host in ["evil.example", "shop.example", "192.0.2.1", "localhost.evil.example", ""] {
-        for path in ["/", "/file.txt", "/nothing", "/.sluice/client.js", "/.sluice/events?generation=0"] {
+        for path in [
+            "/",
+            "/file.txt",
+            "/nothing",
+            "/.sluice/client.js",
+            "/.sluice/events?generation=0",
+            "/.sluice/runs/1",
+            "/.sluice/sources/pages/index.html",
+        ] {
             let answer = server.get(host, path);
             assert_eq!(answer.status, 421, "{host} {path}");
             assert!(
@@ -338,7 +347,12 @@ fn serve_exposes_no_development_features() {
             assert!(!answer.body.contains(word), "{path}: {}", answer.body);
         }
     }
-    for path in ["/.sluice/client.js", "/.sluice/events?generation=0"] {
+    for path in [
+        "/.sluice/client.js",
+        "/.sluice/events?generation=0",
+        "/.sluice/runs/1",
+        "/.sluice/sources/pages/index.html",
+    ] {
         assert_eq!(server.get("localhost", path).status, 404, "{path}");
     }
 }

@@ -37,6 +37,11 @@ pub trait RequestObserver: Send + Sync {
         false
     }
 
+    /// The observer of the run, if this one wants to be notified of the run's host calls.
+    fn run_observer(&self) -> Option<Arc<dyn RunObserver>> {
+        None
+    }
+
     /// The reply is complete, but not compressed yet. `sluice dev` adds its script here; other
     /// observers do not change the reply.
     fn finish(&mut self, _request: &PageRequest, _reply: &mut Reply) {}
@@ -121,14 +126,10 @@ impl Observation {
         Self { trace, ..Self::default() }
     }
 
-    /// Adds an observer of this request.
+    /// Adds an observer of this request. Only one of them can also observe the run.
     pub fn add(&mut self, observer: Box<dyn RequestObserver>) {
+        self.run_observer = self.run_observer.take().or_else(|| observer.run_observer());
         self.observers.push(observer);
-    }
-
-    /// Sets the observer of the run, which is notified of its host calls.
-    pub fn set_run_observer(&mut self, observer: Arc<dyn RunObserver>) {
-        self.run_observer = Some(observer);
     }
 
     /// The request's trace.

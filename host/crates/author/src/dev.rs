@@ -7,6 +7,7 @@ mod inject;
 mod mistake;
 mod observer;
 mod report;
+mod runs;
 mod snapshot;
 pub mod watch;
 
@@ -23,16 +24,21 @@ use sluice_app::load::ReloadReport;
 use sluice_app::reload::ReloadError;
 use sluice_check as checks;
 use sluice_page::diagnostic::{self, Diagnostic};
-use sluice_site::{Brand, Site, TEST_SUFFIX};
+use sluice_site::{Brand, Site, TEST_SUFFIX, files};
 
 use mistake::Mistake;
 use report::Reporter;
+use runs::LastRuns;
 
 /// The path of the script that runs in the browser. No page can have this path, because files
 /// whose names start with a dot are not served.
 pub const CLIENT_PATH: &str = "/.sluice/client.js";
 /// The path from which the script receives server-sent events.
 pub const EVENTS_PATH: &str = "/.sluice/events";
+/// The path below which a page finds its run.
+pub const RUNS_PATH: &str = "/.sluice/runs";
+/// The path below which a page finds the files that it is made of.
+pub const SOURCES_PATH: &str = "/.sluice/sources";
 /// The script that runs in the browser.
 pub const CLIENT_JS: &str = include_str!("dev/client.js");
 
@@ -75,6 +81,8 @@ pub struct Dev {
     /// known when lines are added above it.
     known_findings: Mutex<HashSet<String>>,
     events: broadcast::Sender<Event>,
+    /// What the last runs did.
+    runs: LastRuns,
     /// Cancelled when the server stops. It ends the streams that browsers listen to.
     pub stopping: CancellationToken,
     reporter: Reporter,
@@ -98,6 +106,7 @@ impl Dev {
             findings: Mutex::default(),
             known_findings: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_WAITING_MAX),
+            runs: LastRuns::default(),
             stopping: CancellationToken::new(),
             reporter: Reporter::new(quiet),
             hosts,
@@ -112,6 +121,19 @@ impl Dev {
     /// A number that changes with each change of the site and each start of the process.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
+    }
+
+    /// What a run of the brand did, as JSON, if it is one of the last runs.
+    pub fn run(&self, brand: &str, id: &str) -> Option<Arc<str>> {
+        self.runs.find(brand, id)
+    }
+
+    /// The text of a page, module, layout or component of the brand.
+    pub fn source(&self, brand: &Brand, file: &str) -> Option<String> {
+        if !runs::is_source(file) {
+            return None;
+        }
+        files::read(&brand.dir, file).ok().map(|source| source.text)
     }
 
     /// Subscribes a browser to the events that follow.

@@ -14,7 +14,7 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLog, Failure, Level};
 use sluice_session::Session;
 
-use crate::watch::{CrmCall, Seen};
+use crate::watch::{CrmCall, Seen, SeenPage};
 
 /// The rest of a larger file in `public/` is left out of [`Visit::body`].
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -64,12 +64,7 @@ impl Visit {
             ReplyBody::File(part) => tokio::task::spawn_blocking(move || read(part)).await??,
         };
         let Seen { page, crm_calls, template_failure, warnings } = seen;
-        let run = page.map(|page| {
-            let is_template = template_failure.is_some();
-            let outcome = if is_template { "template" } else { page.report.outcome.name() };
-            let failure = template_failure.or_else(|| page.report.failure.clone());
-            PageRun { brand: page.brand, page: page.file, outcome, failure, report: page.report }
-        });
+        let run = page.map(|page| PageRun::new(page, template_failure));
         let body = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Self { status, headers, cookies, body, run, crm_calls, warnings })
     }
@@ -83,23 +78,37 @@ impl Visit {
     pub fn as_json(&self) -> Value {
         let headers: Map<String, Value> =
             self.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        let report = self.run.as_ref().map(|run| &run.report);
-        let console = report.map(|report| console(&report.effects.console));
-        json!({
-            "response": {
-                "status": self.status,
-                "headers": headers,
-                "cookies": self.cookies,
-                "body": self.body,
-            },
-            "run": self.run.as_ref().map(PageRun::as_json),
-            "variables": report.map(|report| &report.effects.variables),
-            "session": report.map(|report| session(report.session.loaded())),
-            "console": console,
-            "crm": self.crm_calls.iter().map(CrmCall::as_json).collect::<Vec<_>>(),
-            "warnings": self.warnings,
-        })
+        let response = json!({
+            "status": self.status,
+            "headers": headers,
+            "cookies": self.cookies,
+            "body": self.body,
+        });
+        let mut visit = did(self.run.as_ref(), &self.crm_calls, &self.warnings);
+        if let Value::Object(keys) = &mut visit {
+            keys.insert("response".into(), response);
+        }
+        visit
     }
+}
+
+/// What a request did besides its response, under the keys of [`Visit::as_json`].
+pub(crate) fn seen_as_json(seen: Seen) -> Value {
+    let Seen { page, crm_calls, template_failure, warnings } = seen;
+    let run = page.map(|page| PageRun::new(page, template_failure));
+    did(run.as_ref(), &crm_calls, &warnings)
+}
+
+fn did(run: Option<&PageRun>, crm_calls: &[CrmCall], warnings: &[String]) -> Value {
+    let report = run.map(|run| &run.report);
+    json!({
+        "run": run.map(PageRun::as_json),
+        "variables": report.map(|report| &report.effects.variables),
+        "session": report.map(|report| session(report.session.loaded())),
+        "console": report.map(|report| console(&report.effects.console)),
+        "crm": crm_calls.iter().map(CrmCall::as_json).collect::<Vec<_>>(),
+        "warnings": warnings,
+    })
 }
 
 fn read(part: FilePart) -> io::Result<Vec<u8>> {
@@ -111,6 +120,13 @@ fn read(part: FilePart) -> io::Result<Vec<u8>> {
 }
 
 impl PageRun {
+    fn new(page: SeenPage, template_failure: Option<Failure>) -> Self {
+        let is_template = template_failure.is_some();
+        let outcome = if is_template { "template" } else { page.report.outcome.name() };
+        let failure = template_failure.or_else(|| page.report.failure.clone());
+        Self { brand: page.brand, page: page.file, outcome, failure, report: page.report }
+    }
+
     fn as_json(&self) -> Value {
         json!({
             "brand": self.brand,

@@ -144,7 +144,6 @@ impl Visitor {
         let watch = Arc::new(Watch::default());
         let mut observation = Observation::default();
         observation.add(watch.observer());
-        observation.set_run_observer(Arc::clone(&watch) as _);
         // The request is served on a task of its own, as in the server. This call may come from
         // inside a test's run, whose stack must not also hold the page's run.
         let app = Arc::clone(&self.app);

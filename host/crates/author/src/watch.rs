@@ -103,6 +103,10 @@ impl RequestObserver for Notes {
         true
     }
 
+    fn run_observer(&self) -> Option<Arc<dyn RunObserver>> {
+        Some(Arc::clone(&self.0) as _)
+    }
+
     fn notice(&mut self, event: &Event<'_>) {
         let mut seen = self.0.seen();
         match event {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::web::{self, Bytes, Data, Query};
+use actix_web::web::{self, Bytes, Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Deserialize;
@@ -13,7 +13,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use sluice_app::app::App;
 use sluice_app::request::requested_host;
-use sluice_author::dev::{CLIENT_JS, CLIENT_PATH, Dev, EVENTS_PATH, Event};
+use sluice_author::dev::{CLIENT_JS, CLIENT_PATH, Dev, EVENTS_PATH, Event, RUNS_PATH, SOURCES_PATH};
+use sluice_site::Brand;
 
 use crate::own_host::is_own_host_of_dev;
 
@@ -30,6 +31,8 @@ const FOREIGN_HOST: &str = "sluice dev answers only to localhost, to names that 
 pub(crate) fn routes(config: &mut web::ServiceConfig, dev: &Arc<Dev>) {
     config.app_data(Data::from(Arc::clone(dev)));
     config.route(CLIENT_PATH, web::get().to(get_client)).route(EVENTS_PATH, web::get().to(get_events));
+    config.route(&format!("{RUNS_PATH}/{{id}}"), web::get().to(get_run));
+    config.route(&format!("{SOURCES_PATH}/{{file:.*}}"), web::get().to(get_source));
 }
 
 /// Rejects a request under `sluice dev` if its Host is not of this machine. Otherwise any web page that the
@@ -60,6 +63,46 @@ async fn get_client(request: HttpRequest) -> HttpResponse {
         .body(CLIENT_JS)
 }
 
+/// What a run of the host's brand did, as JSON.
+async fn get_run(app: Data<App>, dev: Data<Dev>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    if let Some(rejection) = reject_foreign_host(&request) {
+        return rejection;
+    }
+    let run = brand_of(&app, &request).and_then(|brand| dev.run(&brand.id, &id));
+    found("application/json", run.map(|run| run.to_string()))
+}
+
+/// The text of a page, module, layout or component of the host's brand.
+async fn get_source(
+    app: Data<App>,
+    dev: Data<Dev>,
+    request: HttpRequest,
+    file: Path<String>,
+) -> HttpResponse {
+    if let Some(rejection) = reject_foreign_host(&request) {
+        return rejection;
+    }
+    let Some(brand) = brand_of(&app, &request) else { return found("text/plain", None) };
+    let read = web::block(move || dev.source(&brand, &file)).await;
+    found("text/plain", read.ok().flatten())
+}
+
+fn brand_of(app: &App, request: &HttpRequest) -> Option<Arc<Brand>> {
+    let host = requested_host(request.uri(), request.headers()).unwrap_or_default();
+    app.live().site.brand(&host).cloned()
+}
+
+/// A response that only pages of the same origin can read.
+fn found(kind: &'static str, body: Option<String>) -> HttpResponse {
+    let Some(body) = body else { return HttpResponse::NotFound().finish() };
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, format!("{kind}; charset=utf-8")))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("x-content-type-options", "nosniff"))
+        .insert_header(("cross-origin-resource-policy", "same-origin"))
+        .body(body)
+}
+
 /// `?generation=3`: the generation of the site that the browser's page was rendered from.
 #[derive(Deserialize)]
 struct EventsQuery {
@@ -76,8 +119,7 @@ async fn get_events(
     if let Some(rejection) = reject_foreign_host(&request) {
         return rejection;
     }
-    let host = requested_host(request.uri(), request.headers()).unwrap_or_default();
-    let brand = app.live().site.brand(&host).map(|brand| brand.id.clone());
+    let brand = brand_of(&app, &request).map(|brand| brand.id.clone());
     let mut first = format!("retry: {}\n\n", RETRY.as_millis());
     let events = dev.listen();
     if query.generation != dev.generation() {

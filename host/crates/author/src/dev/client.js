@@ -4,11 +4,14 @@
 // uses no inline styles, and does not parse text as HTML.
 (() => {
   const own = document.currentScript;
-  const { generation, method, page, mistakes, findings } = own.dataset;
+  const { generation, method, page, run, mistakes, findings } = own.dataset;
   own.remove();
   // One response may contain the HTML of another page, and so this script twice.
-  if (window.__sluiceDev) return;
-  Object.defineProperty(window, "__sluiceDev", { value: true });
+  if (window.sluiceDev) return;
+  // Where the page finds what is behind it (docs/sites.md).
+  const behind = { run: run ? `/.sluice/runs/${run}` : null, sources: "/.sluice/sources/" };
+  Object.defineProperty(window, "sluiceDev", { value: Object.freeze(behind) });
+  dispatchEvent(new Event("sluice:dev"));
 
   const CSS = `
     :host { all: initial; }

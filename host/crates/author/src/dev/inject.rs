@@ -21,6 +21,8 @@ pub(super) fn is_shown(reply: &Reply, request: &PageRequest) -> bool {
 pub(super) struct Shown<'a> {
     /// The page's file. `None` if no page answers.
     pub(super) page: Option<&'a str>,
+    /// The id of the page's run, if it has one.
+    pub(super) run: Option<&'a str>,
     /// What went wrong. It is shown at once.
     pub(super) mistakes: &'a [Mistake],
     /// What the check found. A button shows it.
@@ -37,11 +39,12 @@ pub(super) fn inject(reply: &mut Reply, method: Method, generation: u64, shown: 
     let nonce = nonce.map(|nonce| format!(" nonce=\"{nonce}\"")).unwrap_or_default();
     let element = format!(
         "<script async src=\"{CLIENT_PATH}?{version}\" data-generation=\"{generation}\" \
-         data-method=\"{method}\" data-page=\"{page}\" data-mistakes=\"{mistakes}\" \
+         data-method=\"{method}\" data-page=\"{page}\" data-run=\"{run}\" data-mistakes=\"{mistakes}\" \
          data-findings=\"{findings}\"{nonce}></script>",
         version = CLIENT_JS.len(),
         method = method.name(),
         page = escaped(shown.page.unwrap_or_default()),
+        run = escaped(shown.run.unwrap_or_default()),
         mistakes = escaped(&Mistake::to_json(shown.mistakes)),
         findings = escaped(&Mistake::to_json(shown.findings)),
     );
@@ -112,7 +115,7 @@ mod tests {
         let mistake = Mistake { message: "\"></script><img onerror='x'>&".into(), ..Mistake::default() };
         let mut reply = Reply::html(200, "<!doctype html><p>".into());
         let all = [mistake];
-        let shown = Shown { page: Some("pages/\"><img>.html"), mistakes: &all, findings: &all };
+        let shown = Shown { page: Some("pages/\"><img>.html"), run: None, mistakes: &all, findings: &all };
         inject(&mut reply, Method::Get, 7, &shown);
         let ReplyBody::Bytes(body) = reply.body else { panic!("bytes stay bytes") };
         let body = String::from_utf8(body.to_vec()).unwrap();

@@ -7,14 +7,18 @@ use sluice_app::observe::{self, RequestObserver};
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_check as checks;
+use sluice_limits::Limits;
 use sluice_runs::execution_log::{FinishedRun, RequestInfo};
+use sluice_sandbox::observer::RunObserver;
 use sluice_sandbox::outcome::Outcome;
 use sluice_site::Brand;
 use sluice_telemetry::trace::Trace;
 use sluice_text::printable::printable;
 
 use super::mistake::Mistake;
+use super::runs::Asked;
 use super::{Dev, Event, inject};
+use crate::watch::Watch;
 
 /// Creates an observer for each request.
 pub(super) struct DevObserver(pub(super) Arc<Dev>);
@@ -28,6 +32,12 @@ struct DevRequest {
     page: Option<String>,
     run: Option<PageRun>,
     mistakes: Vec<Mistake>,
+    /// Records what the page's script does.
+    watch: Arc<Watch>,
+    notes: Box<dyn RequestObserver>,
+    limits: Option<Limits>,
+    /// The id under which the page's run is kept.
+    kept: Option<String>,
 }
 
 struct PageRun {
@@ -39,7 +49,12 @@ struct PageRun {
 
 impl observe::Observer for DevObserver {
     fn begin(&self, request: &PageRequest, _trace: &Trace) -> Box<dyn RequestObserver> {
+        let watch = Arc::new(Watch::default());
         Box::new(DevRequest {
+            notes: watch.observer(),
+            watch,
+            limits: None,
+            kept: None,
             dev: Arc::clone(&self.0),
             method: request.method,
             path: request.raw_path.clone(),
@@ -52,7 +67,12 @@ impl observe::Observer for DevObserver {
 }
 
 impl RequestObserver for DevRequest {
+    fn run_observer(&self) -> Option<Arc<dyn RunObserver>> {
+        self.notes.run_observer()
+    }
+
     fn notice(&mut self, event: &observe::Event<'_>) {
+        self.notes.notice(event);
         match event {
             observe::Event::BrandUnknown { host } => {
                 // The author may just have written the wrong host into `brand.toml`.
@@ -74,7 +94,11 @@ impl RequestObserver for DevRequest {
                     run.template_failed(failure);
                 }
             }
-            observe::Event::PageAnswered { reply } => self.answered(reply),
+            observe::Event::PageFound { page, .. } => self.limits = Some(page.limits.clone()),
+            observe::Event::PageAnswered { reply } => {
+                self.keep(reply);
+                self.answered(reply);
+            }
             _ => {}
         }
     }
@@ -92,7 +116,8 @@ impl RequestObserver for DevRequest {
                 (Some(brand), Some(page)) => dev.findings_of(&brand.id, page),
                 _ => Vec::new(),
             };
-            let shown = inject::Shown { page, mistakes: &mistakes, findings: &findings };
+            let run = self.kept.as_deref();
+            let shown = inject::Shown { page, run, mistakes: &mistakes, findings: &findings };
             inject::inject(reply, request.method, dev.generation(), &shown);
         } else if !of_reply.is_empty() {
             let mistakes = Mistake::to_json(&of_reply);
@@ -104,6 +129,13 @@ impl RequestObserver for DevRequest {
 }
 
 impl DevRequest {
+    /// Keeps what the page's run did, so that the page can show it.
+    fn keep(&mut self, reply: &Reply) {
+        let Some(limits) = &self.limits else { return };
+        let asked = Asked { method: self.method, path: &self.path, status: reply.status, limits };
+        self.kept = self.dev.runs.keep(&asked, self.watch.take());
+    }
+
     /// Prints the run, and keeps the page's mistakes.
     fn answered(&mut self, reply: &Reply) {
         let (Some(brand), Some(PageRun { page, run, unread })) = (&self.brand, self.run.take()) else {

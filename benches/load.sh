@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the release binary under load: requests per second, latency and CPU time for
-# the pages of the sample site. Then measures how endless loops of some visitors affect
+# the pages of tests/plain_site. Then measures how endless loops of some visitors affect
 # the latency of all other requests. The server and the clients have one core each, so
 # that they do not disturb each other. Ends within 90 seconds.
 set -euo pipefail
@@ -33,7 +33,7 @@ measure() {
 }
 
 measure_pages() {
-  start_server scripts
+  start_server tests/plain_site
   local cookie
   cookie=$(curl --silent --output /dev/null --dump-header - "$visitors/" | sed -n 's/^set-cookie: \([^;]*\);.*/\1/Ip')
   [[ -n $cookie ]] || fail "/ sets no session cookie"

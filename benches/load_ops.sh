@@ -47,10 +47,10 @@ stop_receiver() {
   receiver_pid=''
 }
 
-# Appends the p99 of the sample site's check-in page, in microseconds, to a file.
+# Appends the p99 of the check-in page of tests/plain_site, in microseconds, to a file.
 p99_with_receiver() {
   start_receiver "$1"
-  OTEL_EXPORTER_OTLP_ENDPOINT=$receiver start_server scripts
+  OTEL_EXPORTER_OTLP_ENDPOINT=$receiver start_server tests/plain_site
   (drive 1 16 "$visitors/weight/checkin") >/dev/null
   (drive "$round_s" 16 "$visitors/weight/checkin") | awk '/^result / { print $5 }' >>"$work/p99.$1"
   stop_server

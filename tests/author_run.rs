@@ -10,8 +10,18 @@ use crate::harness::TestSite;
 
 /// A copy of the sample site. Files that the tools write are deleted with it.
 pub(crate) fn sample_site() -> TestSite {
+    copy_of("scripts")
+}
+
+/// A copy of a site with five short pages, whose source and cost tests and benchmarks rely on.
+pub(crate) fn plain_site() -> TestSite {
+    copy_of("tests/plain_site")
+}
+
+fn copy_of(folder: &str) -> TestSite {
     let site = TestSite::new();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/brands"), Path::new("brands"), &site);
+    let brands = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join("brands");
+    copy(&brands, Path::new("brands"), &site);
     site
 }
 
@@ -53,7 +63,7 @@ fn run_json(site: &TestSite, args: &[&str]) -> (Option<i32>, Value) {
 
 #[test]
 fn shows_everything_that_a_request_did() {
-    let site = sample_site();
+    let site = plain_site();
     let ann = r#"{"id": "c-1", "email": "ann@example.com"}"#;
     let args = [
         "/weight/checkin",
@@ -112,7 +122,7 @@ fn explains_why_the_script_did_not_get_the_body() {
 
 #[test]
 fn leaves_nothing_behind_in_the_site() {
-    let site = sample_site();
+    let site = plain_site();
     for _ in 0..2 {
         let (_, ran) = run_json(&site, &["/"]);
         assert_eq!(ran["variables"]["visits"], 1);

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::author_run::{err, out, sample_site, sluice};
+use crate::author_run::{err, out, plain_site, sample_site, sluice};
 use crate::harness::{Server, TestSite};
 
 fn test(site: &TestSite, args: &[&str]) -> Output {
@@ -18,8 +18,14 @@ fn assert_says(done: &Output, code: i32, expected: &[&str]) {
 }
 
 #[test]
-fn sample_site_passes_its_own_tests() {
+fn sample_sites_pass_their_own_tests() {
     let done = test(&sample_site(), &[]);
+    assert_says(
+        &done,
+        0,
+        &["millrace/pages/weight/checkin.test.js\n", "tailrace/pages/index.test.js\n", " passed in"],
+    );
+    let done = test(&plain_site(), &[]);
     assert_says(
         &done,
         0,

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::author_run::{err, out, sample_site, sluice};
+use crate::author_run::{err, out, plain_site, sample_site, sluice};
 use crate::harness::TestSite;
 
 fn types(site: &TestSite) -> Output {
@@ -34,8 +34,17 @@ fn tsc(site: &TestSite, brand: &str) -> Vec<String> {
 }
 
 #[test]
-fn compiler_finds_mistakes_and_none_in_the_sample_site() {
+fn compiler_finds_no_mistakes_in_the_sample_site() {
     let site = sample_site();
+    written(&site);
+    for brand in ["millrace", "tailrace"] {
+        assert_eq!(tsc(&site, brand), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn compiler_finds_mistakes() {
+    let site = plain_site();
     written(&site);
     assert_eq!(tsc(&site, "demo"), Vec::<String>::new());
 

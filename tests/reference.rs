@@ -63,7 +63,11 @@ fn examples_of_the_reference_are_valid() {
 #[test]
 fn sample_files_name_their_schema() {
     let root = docs().join("..");
-    for (file, schema) in [("scripts/sluice.toml", "sluice"), ("scripts/brands/demo/brand.toml", "brand")] {
+    for (file, schema) in [
+        ("scripts/sluice.toml", "sluice"),
+        ("scripts/brands/millrace/brand.toml", "brand"),
+        ("scripts/brands/tailrace/brand.toml", "brand"),
+    ] {
         let path = root.join(file);
         let text = std::fs::read_to_string(&path).unwrap();
         let named = text.lines().next().and_then(|line| line.strip_prefix("#:schema ")).unwrap();

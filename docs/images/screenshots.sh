@@ -200,7 +200,7 @@ take_console() {
   picture console
 }
 
-cp -R scripts "$work/site"
+cp -R tests/plain_site "$work/site"
 rm -rf "$work/site/data"
 make_history
 start dev

@@ -45,7 +45,10 @@ impl Browser {
                 "--disable-dev-shm-usage", "--window-size=1000,900",
             ],
         });
-        let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+        let capabilities = json!({"capabilities": {"alwaysMatch": {
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }}});
         let created = browser.command("POST", "/session", &capabilities);
         browser.session = created["sessionId"].as_str().unwrap().to_owned();
         browser
@@ -131,16 +134,33 @@ impl Browser {
     /// The window's inner size, in CSS pixels.
     pub fn resize(&self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
-        self.command("POST", &format!("/session/{}/goog/cdp/execute", self.session), &command);
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+    }
+
+    /// Sets the colour scheme that the visitor prefers: `light` or `dark`.
+    pub fn prefer(&self, scheme: &str) {
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
+    }
+
+    /// Sends a command of the DevTools protocol, and returns its result.
+    pub fn devtools(&self, name: &str, params: &Value) -> Value {
+        let command = json!({"cmd": name, "params": params});
+        self.command("POST", &format!("/session/{}/goog/cdp/execute", self.session), &command)
+    }
+
+    /// What the browser's console says since the last call: warnings, errors and requests that failed.
+    pub fn log(&self) -> Vec<String> {
+        let kind = json!({"type": "browser"});
+        let lines = self.command("POST", &format!("/session/{}/se/log", self.session), &kind);
+        let message = |line: &Value| line["message"].as_str().unwrap_or_default().to_owned();
+        lines.as_array().into_iter().flatten().map(message).collect()
     }
 
     /// The whole page as a PNG, in base64.
     pub fn picture(&self) -> String {
         let params = json!({"format": "png", "captureBeyondViewport": true});
-        let command = json!({"cmd": "Page.captureScreenshot", "params": params});
-        let path = format!("/session/{}/goog/cdp/execute", self.session);
-        self.command("POST", &path, &command)["data"].as_str().unwrap().to_owned()
+        self.devtools("Page.captureScreenshot", &params)["data"].as_str().unwrap().to_owned()
     }
 
     fn find(&self, selector: &str) -> String {

@@ -1,6 +1,7 @@
 //! The sample site in Chromium: the walk through all its steps, and how good its pages are.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -139,6 +140,33 @@ fn pages_of_the_sample_site_have_the_full_score() {
         walk.audit();
     }
     assert_eq!((walk.score(), &walk.found), (100, &Vec::new()), "{:#?}", walk.found);
+}
+
+/// What `sluice new` creates is judged in the same way.
+#[test]
+fn pages_of_new_sites_have_the_full_score() {
+    let folder = tempfile::tempdir().unwrap();
+    for (template, pages) in [
+        ("plain", &["/", "/contact"][..]),
+        ("blog", &["/", "/posts/rain", "/about"]),
+        ("members", &["/", "/login", "/outbox"]),
+        ("funnel", &["/", "/quiz"]),
+        ("api", &["/"]),
+    ] {
+        let site = folder.path().join(template);
+        let made = Command::new(env!("CARGO_BIN_EXE_sluice"))
+            .args(["new", "--quiet", "--template", template])
+            .arg(&site)
+            .status();
+        assert!(made.unwrap().success(), "{template}");
+        let server = Server::start(&site);
+        let mut walk = Walk::begin(&server);
+        for page in pages {
+            walk.go(page);
+            walk.audit();
+        }
+        assert_eq!((walk.score(), &walk.found), (100, &Vec::new()), "{template}: {:#?}", walk.found);
+    }
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! `sluice new`: creates a site that can be served.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::harness::{Request, Server, ServerOptions};
+
+const TEMPLATES: [&str; 5] = ["plain", "blog", "members", "funnel", "api"];
 
 fn new(dir: &Path, arg: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sluice")).args(["new", arg]).current_dir(dir).output().unwrap()
@@ -49,7 +52,7 @@ fn new_site_can_be_built_and_served() {
     assert!(missing.body.contains("There is nothing at /nothing/here"), "{}", missing.body);
 
     let contact = server.get("localhost", "/contact");
-    assert!(contact.body.contains("<form method=\"post\">"), "{}", contact.body);
+    assert!(contact.body.contains("<form method=\"post\" novalidate>"), "{}", contact.body);
     assert!(
         !contact.body.contains("id=\"sent\"") && !contact.body.contains("id=\"errors\""),
         "{}",
@@ -71,6 +74,64 @@ fn new_site_can_be_built_and_served() {
     assert_eq!((sent.status, sent.header("location").as_deref()), (303, Some("/contact?sent=1")));
     assert!(server.get("localhost", "/contact?sent=1").body.contains("id=\"sent\""));
     assert_eq!(stored(&server, "messages"), ["Ann"]);
+}
+
+#[test]
+fn every_template_is_complete_and_passes_its_own_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let states = folder.path().join("states");
+    for template in TEMPLATES {
+        let made = sluice(&states, folder.path(), &["new", template, "--template", template]);
+        assert!(made.status.success(), "{template}: {}", String::from_utf8_lossy(&made.stderr));
+        let site = folder.path().join(template);
+        let readme = std::fs::read_to_string(site.join("README.md")).unwrap();
+        assert!(
+            readme.contains("## Five minutes") && readme.contains("| `brands/main/pages/` |"),
+            "{readme}"
+        );
+        for args in [&["check", "--deny-warnings"][..], &["test"], &["build"]] {
+            let done = sluice(&states, &site, args);
+            let told = [done.stdout, done.stderr].concat();
+            assert!(done.status.success(), "{template}: {args:?}: {}", String::from_utf8_lossy(&told));
+        }
+    }
+    let wrong = sluice(&states, folder.path(), &["new", "x", "--template", "shop"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let told = String::from_utf8(wrong.stderr).unwrap();
+    assert!(TEMPLATES.iter().all(|template| told.contains(template)), "{told}");
+}
+
+#[test]
+fn asks_for_template_and_folder_only_in_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let alone = sluice(folder.path(), folder.path(), &["new"]);
+    assert_eq!(alone.status.code(), Some(1));
+    let told = String::from_utf8(alone.stderr).unwrap();
+    assert!(told.contains("sluice new my-site") && told.contains("--template"), "{told}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
+
+    for (typed, files) in [
+        ("\n\n", &["my-site/brands/main/pages/contact.html"][..]),
+        ("9\nblog\nnotes\n", &["notes/brands/main/modules/posts.js"]),
+        ("5\n\n", &[]),
+    ] {
+        let seen = answer_in_a_terminal(folder.path(), typed);
+        for file in files {
+            assert!(folder.path().join(file).exists(), "{typed:?}: {file}: {seen}");
+        }
+        assert!(seen.contains("1  plain") && seen.contains("Folder [my-site]"), "{seen}");
+    }
+    assert!(!folder.path().join("my-site/brands/main/pages/api").exists(), "no file was added to a site");
+}
+
+/// Runs `sluice new` in a terminal, with the program `script`, and types.
+fn answer_in_a_terminal(dir: &Path, typed: &str) -> String {
+    let mut command = Command::new("script");
+    let line = format!("'{}' new", env!("CARGO_BIN_EXE_sluice"));
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(dir);
+    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    running.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    String::from_utf8_lossy(&running.wait_with_output().unwrap().stdout).into_owned()
 }
 
 /// Runs a command in `dir`. Its data are below `states`.

@@ -64,10 +64,10 @@ enum Command {
     Build(build::Args),
     /// Find mistakes in a site without running it
     Check(check::Args),
-    /// Create a small site to start from
+    /// Create a site to start from
     ///
-    /// The site has a page that counts visits, a page that stores a form, a layout, a module and a
-    /// README that explains the files. Existing files are never overwritten.
+    /// The site is complete: it has a look, pages, data, tests, and a README with a guide of five minutes.
+    /// Existing files are never overwritten.
     New(new::Args),
     /// Serve a site for development: browsers reload, pages show their mistakes
     ///
@@ -157,7 +157,7 @@ pub(crate) fn main() -> ExitCode {
             }
             Command::Build(args) => build::run(args, &output).await,
             Command::Check(args) => check::run(args, &output).await,
-            Command::New(args) => new::run(&args, &output).map(|()| ExitCode::SUCCESS),
+            Command::New(args) => new::run(args, &output).map(|()| ExitCode::SUCCESS),
             Command::Dev(args) => {
                 let telemetry = telemetry.as_ref().context("telemetry was not started")?;
                 dev::run(args, Arc::clone(telemetry), &output).await.map(|()| ExitCode::SUCCESS)

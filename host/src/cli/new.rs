@@ -1,9 +1,13 @@
-//! `sluice new`: creates a small site. Its files are in `new/site/`.
+//! `sluice new`: creates a site from a template. The templates are in `new/`.
+
+mod ask;
+mod files;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum;
 
 use sluice_author::tools_dir;
 use sluice_kit::folder::{Folder, OpenError};
@@ -16,58 +20,61 @@ use super::output::{Output, outln};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The folder of the new site; it must not exist, or be empty
-    dir: PathBuf,
+    /// The folder of the new site; it must not exist, or be empty. Without it, a terminal is asked
+    dir: Option<PathBuf>,
+    /// What the site begins with
+    #[arg(long, value_enum, value_name = "NAME")]
+    template: Option<Template>,
 }
 
-macro_rules! files {
-    ($($name:literal: $source:literal, $what:literal;)+) => {
-        &[$(NewFile { name: $name, text: include_str!(concat!("new/site/", $source)), what: $what },)+]
-    };
+/// What a new site begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Template {
+    /// A start page that counts visits, and a contact form
+    Plain,
+    /// Posts with tags and comments, and a feed
+    Blog,
+    /// A members' area, and log-in links instead of passwords
+    Members,
+    /// A quiz whose visitors move through a pipeline of the CRM
+    Funnel,
+    /// A JSON API with a key, and a page that documents it
+    Api,
 }
 
-/// A file of the new site.
+/// A file of a new site.
 struct NewFile {
+    /// Its path in the site.
     name: &'static str,
-    text: &'static str,
+    /// Its text, in parts that templates share.
+    parts: &'static [&'static str],
     /// A description to print. Files without one are not listed.
     what: &'static str,
 }
 
-const FILES: &[NewFile] = files! {
-    "README.md": "README.md", "explains the files";
-    ".gitignore": "gitignore", "";
-    "sluice.toml": "sluice.toml", "settings of the server";
-    "brands/main/brand.toml": "brand.toml", "settings of the site";
-    "brands/main/crm.toml": "crm.toml", "the data that scripts can store";
-    "brands/main/layouts/main.html": "layouts/main.html", "the layout of all pages";
-    "brands/main/modules/forms.js": "modules/forms.js", "a script that pages import";
-    "brands/main/pages/index.html": "pages/index.html", "a page that counts visits";
-    "brands/main/pages/contact.html": "pages/contact.html", "a page with a form";
-    "brands/main/pages/404.html": "pages/404.html", "the page for unknown addresses";
-    "brands/main/public/style.css": "public/style.css", "a file that is sent unchanged";
-};
-
-pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
-    check_empty(&args.dir)?;
-    let site = Folder::create(&args.dir).with_context(|| args.dir.display().to_string())?;
-    for file in FILES {
-        let name = || args.dir.join(file.name).display().to_string();
+pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<()> {
+    let (dir, template) = match args.dir {
+        Some(dir) => (dir, args.template.unwrap_or(Template::Plain)),
+        None => ask::ask(args.template)?,
+    };
+    check_empty(&dir)?;
+    let site = Folder::create(&dir).with_context(|| dir.display().to_string())?;
+    for file in template.files() {
+        let name = || dir.join(file.name).display().to_string();
         if let Some((folder, _)) = file.name.rsplit_once('/') {
             site.make(folder).with_context(name)?;
         }
-        if !site.write_new(file.name, file.text.as_bytes()).with_context(name)? {
+        if !site.write_new(file.name, file.parts.concat().as_bytes()).with_context(name)? {
             bail!("{}: somebody else creates files in this folder; name another one", name());
         }
     }
-    let tools = tools_dir::make(&site).with_context(|| args.dir.join(".sluice").display().to_string())?;
+    let tools = tools_dir::make(&site).with_context(|| dir.join(".sluice").display().to_string())?;
     schema::write(&tools)?;
     if !output.quiet {
-        print_next_steps(&args.dir);
+        print_next_steps(&dir, template);
     }
     Ok(())
 }
-
 /// Fails if the folder has files, so that none of them is overwritten.
 fn check_empty(dir: &Path) -> anyhow::Result<()> {
     let entries = match Folder::open(dir).and_then(|folder| folder.entries()) {
@@ -88,10 +95,10 @@ fn check_empty(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_next_steps(dir: &Path) {
+fn print_next_steps(dir: &Path, template: Template) {
     outln!("A new site is in {}:\n", dir.display());
-    for file in FILES.iter().filter(|file| !file.what.is_empty()) {
-        outln!("  {:<32} {}", file.name, file.what);
+    for file in template.files().filter(|file| !file.what.is_empty()) {
+        outln!("  {:<38} {}", file.name, file.what);
     }
     let place = dir.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);

@@ -67,6 +67,7 @@ mod telemetry;
 mod templates_attack;
 mod tidy;
 mod tutorial;
+mod uploads;
 mod values;
 mod webhooks;
 mod xss;

@@ -9,6 +9,7 @@ mod console;
 mod cookie;
 mod crm;
 mod crypto;
+mod files;
 pub mod http;
 mod request;
 mod response;
@@ -25,7 +26,7 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{checkpoint, failure, random, value};
 
-const SOURCES: [(&str, &str); 18] = [
+const SOURCES: [(&str, &str); 19] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:promise.js", include_str!("js/promise.js")),
@@ -44,6 +45,7 @@ const SOURCES: [(&str, &str); 18] = [
     ("sluice:text.js", include_str!("js/text.js")),
     ("sluice:url.js", include_str!("js/url.js")),
     ("sluice:http.js", include_str!("js/http.js")),
+    ("sluice:files.js", include_str!("js/files.js")),
 ];
 
 /// Installs every global into the context of the snapshot.
@@ -54,6 +56,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     cookie::install(&host)?;
     crm::install(&host)?;
     crypto::install(&host)?;
+    files::install(&host)?;
     http::install(&host)?;
     request::install(&host)?;
     response::install(&host)?;

@@ -57,6 +57,8 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
         Gives::Result(ok) => format!("(result (result {ok} (error $exception)))"),
     };
     let (interface, name) = (function.interface, function.name);
+    let operations: &[&str] =
+        if interface == "files" { &["keep", "address", "delete", "list"] } else { &OPERATIONS };
     let wat = format!(
         r#"(component
   (import "sluice:page/types@0.1.0" (instance $types
@@ -114,7 +116,7 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
     (canon lift (core func $run "run") (memory $bytes)))
   (instance $script (instantiate $shim (with "failure" (type $failure')) (with "run" (func $run))))
   (export "sluice:page/script@0.1.0" (instance $script)))"#,
-        operations = OPERATIONS.map(|name| format!("\"{name}\"")).join(" "),
+        operations = operations.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" "),
         through_block = format_args!("(block (result i32) {through})"),
     );
     // An interface must declare only the types that it uses.
@@ -128,7 +130,7 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
             && ((of_exception && !matches!(function.gives, Gives::Result(_)))
                 || (has(&["$level'"]) && interface != "console")
                 || (has(&["$ended'"]) && function.name != "wait")
-                || (has(&["$operation'"]) && interface != "crm"))
+                || (has(&["$operation'"]) && !["crm", "files"].contains(&interface)))
     };
     let wat: String = wat.lines().filter(|line| !unused(line)).map(|line| format!("{line}\n")).collect();
     wat::parse_str(&wat).unwrap_or_else(|error| panic!("{interface}.{name}: {error}\n{wat}"))

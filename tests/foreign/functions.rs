@@ -330,6 +330,30 @@ fn http() -> Vec<Function> {
     vec![begin, wait]
 }
 
+/// Files that are not of this run or this brand, and names that lead elsewhere.
+fn files() -> Vec<Function> {
+    let id = "a~p00000000000000000000000000000000.png";
+    let mut forbidden = Vec::new();
+    for (operation, options) in [
+        (0, serde_json::json!({ "id": "1", "name": "a", "public": true })),
+        (0, serde_json::json!({ "id": "0", "name": "../a", "public": true })),
+        (0, serde_json::json!({ "id": 1 })),
+        (1, serde_json::json!({ "id": id, "ttl": 0 })),
+        (1, serde_json::json!({ "id": id, "ttl": 604_801 })),
+        (1, serde_json::json!({ "id": id, "ttl": "9" })),
+        (1, serde_json::json!({ "id": format!("../other/{id}"), "ttl": 9 })),
+        (2, serde_json::json!({ "id": format!("../other/{id}") })),
+        (2, serde_json::json!({ "id": "" })),
+        (3, serde_json::json!({ "prefix": "../", "after": "~", "limit": 1 })),
+        (3, serde_json::json!({ "prefix": "a~", "after": "", "limit": 1 })),
+    ] {
+        forbidden.push(vec![Arg::Case(operation), value(&options.to_string())]);
+    }
+    forbidden.extend(malformed().into_iter().map(|options| vec![Arg::Case(0), options]));
+    let params = &[("operation", "$operation"), ("options", "(list u8)")];
+    vec![Function { interface: "files", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
+}
+
 pub(super) fn functions() -> Vec<Function> {
     let read = Function {
         interface: "request",
@@ -345,7 +369,7 @@ pub(super) fn functions() -> Vec<Function> {
         gives: Gives::Option("(list u8)"),
         forbidden: vec![vec![]],
     };
-    [session(), browser(), crm(), http(), vec![read, raw_body]].into_iter().flatten().collect()
+    [session(), browser(), crm(), http(), files(), vec![read, raw_body]].into_iter().flatten().collect()
 }
 
 /// Arguments that are not values at all: outside the memory, or not UTF-8.

@@ -30,6 +30,8 @@
     const value = host.requestRead();
     // They are no part of what `JSON.stringify(request)` gives.
     defineProperties(value, { rawBody: { get: bytes }, text: { value: text } });
+    // Only requests with files bring a list.
+    if (value.files === undefined) defineProperty(value, "files", { value: [] });
     return host.deepFreeze(value);
   };
   defineProperty(globalThis, "request", { get: () => (request ??= read()), enumerable: true });

@@ -17,6 +17,7 @@ use tokio::task::JoinError;
 use sluice_crm::access::CrmAccess;
 use sluice_crm::{CapsOfBrand, CrmCaps, KnownSlugs};
 use sluice_fetch::TlsError;
+use sluice_files::{FileStore, FilesError};
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::{KEY_FILE, KeyError, Keys};
 use sluice_kit::operator_dir::OperatorDir;
@@ -47,7 +48,7 @@ use sluice_text::printable::printable;
 use crate::load::{self as loading, Live, LoadContext, LoadError, ReloadReport};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::reloads::Reloads;
-use crate::request::PageRequest;
+use crate::request::{PageRequest, UploadPlace};
 use crate::response::Reply;
 use crate::settings::Settings;
 use crate::{job_metrics, pool_metrics};
@@ -97,6 +98,10 @@ pub struct App {
     pub seed: Option<u64>,
     /// Makes the calls of scripts to other servers.
     pub http: Arc<dyn HttpCalls>,
+    /// The files that scripts keep.
+    pub files: Arc<FileStore>,
+    /// Where files are while they arrive.
+    pub uploads: Arc<UploadPlace>,
 }
 
 /// What [`App::start_on`] builds an [`App`] from.
@@ -157,6 +162,9 @@ pub enum StartError {
     /// The certificates for calls to other servers cannot be used.
     #[error("{0}")]
     Certificates(#[from] TlsError),
+    /// The store of files cannot be used.
+    #[error("{0}")]
+    Files(#[from] FilesError),
     /// The thread of the execution log cannot be started.
     #[error("the execution log: {0}")]
     ExecutionLog(std::io::Error),
@@ -213,6 +221,7 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let AppParts { keys, store, places, clock, seed, cache, progress, dev, service, offline } = parts;
         let http = http_calls(config, &places, offline)?;
+        let (files, uploads) = parts::files(config, &places)?;
         let (sandbox, cache) = prepare_engine(config, cache, &progress).await?;
         let pages = PageStore::new(cache, sandbox.memory.usage().limit);
         let context = LoadContext {
@@ -285,6 +294,8 @@ impl App {
             clock,
             seed,
             http,
+            files,
+            uploads: Arc::new(uploads),
         });
         let seen = Arc::downgrade(&app);
         Metrics::observe_brands(&meter, move || seen.upgrade().map(|app| app.brand_states()));
@@ -318,6 +329,8 @@ impl App {
             clock: self.clock,
             seed: self.seed,
             http: Arc::clone(&self.http),
+            files: Arc::clone(&self.files),
+            uploads: Arc::clone(&self.uploads),
         }
     }
 

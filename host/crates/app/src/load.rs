@@ -44,12 +44,13 @@ pub struct Live {
 }
 
 impl Live {
-    /// The page that answers a request with this host and path. It decides what is kept of the request.
-    pub fn page_at(&self, host: &str, raw_path: &str) -> Option<Arc<Page>> {
+    /// The page that answers a request with this host and path, and its brand. It decides what is kept of the
+    /// request.
+    pub fn page_at(&self, host: &str, raw_path: &str) -> Option<(Arc<Brand>, Arc<Page>)> {
         let brand = self.site.brand(host)?;
         let PathForm::Canonical(path) = canonical(raw_path) else { return None };
         match brand.find(&path) {
-            Found::Page(page, _) | Found::NotFoundPage(page) => Some(Arc::clone(page)),
+            Found::Page(page, _) | Found::NotFoundPage(page) => Some((Arc::clone(brand), Arc::clone(page))),
             Found::File(_) | Found::Nothing => None,
         }
     }

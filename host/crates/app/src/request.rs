@@ -8,6 +8,7 @@ mod forwarded;
 mod pairs;
 mod parts;
 mod target;
+mod upload;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,10 +20,12 @@ use ipnet::IpNet;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
+use sluice_files::Upload;
 use sluice_http::cookies;
 use sluice_http::headers::NamedHeaders;
 use sluice_page::Page;
 use sluice_sandbox::memory::{Memory, Reserved};
+use sluice_site::Brand;
 use sluice_site::config::TrustedHostHeader;
 use sluice_site::table::RouteMatch;
 
@@ -31,10 +34,12 @@ pub use sluice_http::method::Method;
 pub use body::{Body, BodyFault};
 pub use parts::TooManyParts;
 pub use target::requested_host;
+pub use upload::UploadPlace;
 
 use body::read_body;
 use conditions::Conditions;
-use pairs::{form_pairs, last_and_all};
+use pairs::{form_pairs, last_and_all, last_and_all_of};
+use upload::{boundary_of, read_upload};
 
 /// Query parameters that contain a handoff token. The first overrides the second.
 const URL_TOKENS: [&str; 2] = ["ef_session", "setSessionToken"];
@@ -143,15 +148,16 @@ impl PageRequest {
     /// that the body takes, too.
     ///
     /// # Errors
-    /// The body is incomplete. The request must be rejected, because scripts never see a part of a
-    /// body.
+    /// The body is incomplete, or the page does not take its files. The request must be rejected, because
+    /// scripts never see a part of a body.
     pub async fn read(
         method: Method,
         request: &HttpRequest,
         payload: web::Payload,
         rules: &ReadRules,
-        page_at: impl FnOnce(&str, &str) -> Option<Arc<Page>>,
+        page_at: impl FnOnce(&str, &str) -> Option<(Arc<Brand>, Arc<Page>)>,
         memory: &Arc<Memory>,
+        uploads: &UploadPlace,
     ) -> Result<(Self, Option<Reserved>), BodyFault> {
         let headers = request.headers();
         let uri = request.uri();
@@ -165,15 +171,26 @@ impl PageRequest {
             peer,
         };
         let mut read = Self { conditions: Conditions::read(request), ..Self::of(head, Body::None, rules) };
-        let page = page_at(&read.host, &read.raw_path);
-        if let Some(page) = &page {
+        let found = page_at(&read.host, &read.raw_path);
+        if let Some((_, page)) = &found {
             read.named_headers = page.headers.iter().filter_map(|name| named_header(headers, name)).collect();
         }
         if !method.may_change() {
             return Ok((read, None));
         }
         // Nothing but a page that accepts the method reads a body.
-        let page = page.filter(|page| page.methods.accept(method));
+        let found = found.filter(|(_, page)| page.methods.accept(method));
+        if let Some((brand, page)) = &found
+            && let (Some(takes), Some(boundary)) = (&page.uploads, boundary_of(headers))
+        {
+            let of_page = (brand.id.as_str(), takes.as_ref());
+            let places = (uploads, memory);
+            let body = read_upload(headers, payload, &boundary, of_page, places, rules.body_timeout);
+            let (body, reserved) = body.await?;
+            read.body = body;
+            return Ok((read, Some(reserved)));
+        }
+        let page = found.map(|(_, page)| page);
         let bytes_max = page.as_ref().map_or(0, |page| page.limits.body_bytes_max);
         let (body, mut reserved) = read_body(headers, payload, bytes_max, rules, memory).await?;
         read.body = body;
@@ -292,6 +309,12 @@ impl PageRequest {
     pub fn as_value(&self, path: &str, route: Option<&RouteMatch>, view: View<'_>) -> Value {
         let (query, queries) = last_and_all(&self.raw_query);
         let (body, bodies) = self.body_values(view.form_bodies);
+        let files = match &self.body {
+            Body::Upload(received) => {
+                Some(received.files.iter().enumerate().map(file_value).collect::<Value>())
+            }
+            _ => None,
+        };
         // A reload may have changed the page's list since the request was read.
         let named = self.named_headers.iter().map(|(name, value)| (name.as_str(), value));
         let named = named.filter(|(name, _)| view.headers.contains(name));
@@ -311,7 +334,7 @@ impl PageRequest {
             let params = route.params.iter().map(|(name, value)| (name.clone(), value.clone().into()));
             Value::Object(params.collect())
         });
-        json!({
+        let mut value = json!({
             "method": self.method.seen_by_scripts(),
             "path": path,
             "query": query,
@@ -326,7 +349,11 @@ impl PageRequest {
             "is_tablet": is_tablet,
             "route_params": params,
             "route_slug": route.map(|route| route.slug.as_str()),
-        })
+        });
+        if let (Some(object), Some(files)) = (value.as_object_mut(), files) {
+            object.insert("files".to_owned(), files);
+        }
+        value
     }
 
     fn visible_cookies(&self) -> Map<String, Value> {
@@ -348,10 +375,10 @@ impl PageRequest {
             }
             Body::Other(_) | Body::OtherType if !has_raw_body => Some(
                 "the request's body was not read: it is neither JSON nor `application/x-www-form-urlencoded`; \
-                 a page with `raw_body = true` reads it with `request.text()`",
+                 a page with `raw_body = true` reads it with `request.text()`, and one with `uploads` takes files",
             ),
             Body::Dropped => Some("the request's body was not read: it is larger than the page allows"),
-            Body::None | Body::Form(_) | Body::Other(_) | Body::OtherType => None,
+            Body::None | Body::Form(_) | Body::Other(_) | Body::OtherType | Body::Upload(_) => None,
         }
     }
 
@@ -363,11 +390,26 @@ impl PageRequest {
                 let (last, all) = last_and_all(&String::from_utf8_lossy(bytes));
                 (Value::Object(last), Value::Object(all))
             }
+            Body::Upload(received) => {
+                let (last, all) = last_and_all_of(received.fields.iter().cloned());
+                (Value::Object(last), Value::Object(all))
+            }
             Body::None | Body::Form(_) | Body::Other(_) | Body::OtherType | Body::Dropped => {
                 (Value::Null, Value::Null)
             }
         }
     }
+}
+
+/// A file in `request.files`. Its id counts from 1.
+fn file_value((index, file): (usize, &Upload)) -> Value {
+    json!({
+        "name": file.name,
+        "filename": file.filename,
+        "type": file.media.name,
+        "size": file.bytes,
+        "id": (index + 1).to_string(),
+    })
 }
 
 /// The header with this name in lower case. Several with the same name are one, as in the standard `fetch`.

@@ -1,7 +1,9 @@
 //! Turns HTML and effects into an HTTP response, once.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
@@ -9,7 +11,7 @@ use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 
 use sluice_http::compress::{self, Encoding};
 use sluice_http::cookies::{SameSite, SetCookie};
@@ -50,6 +52,22 @@ pub enum ReplyBody {
     Bytes(Bytes),
     /// A part of a file, which is read while it is sent.
     File(FilePart),
+    /// Bytes of another server, which arrive while they are sent.
+    Incoming(Incoming),
+}
+
+/// Bytes that arrive from another server.
+pub struct Incoming {
+    /// How many they are.
+    pub bytes: u64,
+    /// The bytes.
+    pub chunks: Pin<Box<dyn stream::Stream<Item = io::Result<Bytes>> + Send>>,
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Incoming({})", self.bytes)
+    }
 }
 
 /// A part of an open file.
@@ -81,6 +99,7 @@ impl ReplyBody {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File(part) => part.bytes,
+            Self::Incoming(incoming) => incoming.bytes,
         }
     }
 
@@ -88,6 +107,7 @@ impl ReplyBody {
     pub fn part(self, start: u64, bytes: u64) -> Self {
         match self {
             Self::File(part) => Self::File(FilePart { start: part.start + start, bytes, ..part }),
+            Self::Incoming(incoming) => Self::Incoming(incoming),
             Self::Bytes(all) => {
                 let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(all.len());
                 Self::Bytes(all.slice(at(start)..at(start.saturating_add(bytes))))
@@ -194,6 +214,7 @@ impl Reply {
         let bytes = match &self.body {
             ReplyBody::Bytes(bytes) => bytes.len() as u64,
             ReplyBody::File(part) => part.bytes.min(CHUNK_BYTES),
+            ReplyBody::Incoming(incoming) => incoming.bytes.min(CHUNK_BYTES),
         };
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
@@ -284,6 +305,9 @@ impl Reply {
                 response.body(SizedStream::new(bytes.len() as u64, slices(bytes, self.memory)))
             }
             ReplyBody::File(part) => response.body(SizedStream::new(part.bytes, chunks(part, self.memory))),
+            ReplyBody::Incoming(Incoming { bytes, chunks }) => {
+                response.body(SizedStream::new(bytes, held(chunks, self.memory)))
+            }
         }
     }
 }
@@ -328,6 +352,17 @@ fn slices(bytes: Bytes, memory: Option<Reserved>) -> impl stream::Stream<Item = 
         let count = bytes.len().min(usize::try_from(CHUNK_BYTES).unwrap_or(usize::MAX));
         let slice = bytes.split_to(count);
         (count > 0).then_some((Ok(slice), (bytes, memory)))
+    })
+}
+
+/// The chunks as they arrive. `memory` is reserved until the end.
+fn held(
+    chunks: impl stream::Stream<Item = io::Result<Bytes>> + Unpin,
+    memory: Option<Reserved>,
+) -> impl stream::Stream<Item = io::Result<Bytes>> {
+    stream::unfold((chunks, memory), |(mut chunks, memory)| async move {
+        let chunk = chunks.next().await?;
+        Some((chunk, (chunks, memory)))
     })
 }
 

@@ -30,6 +30,7 @@ impl Settings {
             ("[cache]", fresh.cache != old.cache),
             ("[log]", fresh.log != old.log),
             ("[http]", fresh.http != old.http),
+            ("[files]", fresh.files != old.files),
             ("limits.max.memory", fresh.limits.max.memory_bytes() != old.limits.max.memory_bytes()),
             (
                 "limits.max.concurrent_runs",

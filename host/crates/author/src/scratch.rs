@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use sluice_app::app::service::Service;
 use sluice_app::app::{App, AppParts};
+use sluice_files::FileStore;
 use sluice_kit::StoreError;
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::Keys;
@@ -141,6 +142,8 @@ impl Scratch {
             data,
         };
         config.limits.max.concurrent_runs = Some(CONCURRENT_RUNS);
+        // The files of a tool are gone with its folder.
+        config.files.s3 = None;
         let parts = AppParts {
             keys: Keys::of_dir(&places.data).map_err(ScratchError::site)?,
             cache: user_cache::code_cache(site_dir, &config),
@@ -187,7 +190,15 @@ impl Scratch {
         // Nobody else has it yet.
         let mut host = Arc::into_inner(host).ok_or(ScratchError::InUse)?;
         host.http = http;
+        host.files = self.files();
         Ok(Arc::new(host))
+    }
+
+    /// A store without files.
+    fn files(&self) -> Arc<FileStore> {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.path().join(format!("{number}.files"));
+        Arc::new(FileStore::in_folder(folder, self.base.files.quota()))
     }
 
     /// All brands of the site.

@@ -62,6 +62,8 @@ impl Visit {
             _ if !has_body => Vec::new(),
             ReplyBody::Bytes(bytes) => bytes.to_vec(),
             ReplyBody::File(part) => tokio::task::spawn_blocking(move || read(part)).await??,
+            // Tools keep files in a folder.
+            ReplyBody::Incoming(_) => Vec::new(),
         };
         let Seen { page, crm_calls, template_failure, warnings } = seen;
         let run = page.map(|page| PageRun::new(page, template_failure));

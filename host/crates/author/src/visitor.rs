@@ -140,7 +140,14 @@ impl Visitor {
             asked.cookies.push((name, value));
         }
         let request = asked.into_request(&self.app.live().read_rules);
-        let request = request.map_err(|error| VisitError::Request(error.into()))?;
+        let mut request = request.map_err(|error| VisitError::Request(error.into()))?;
+        let page = self.app.live().page_at(&request.host, &request.raw_path);
+        if let Some((brand, page)) = page
+            && let Err(fault) = request.take_uploads(&brand.id, &page, &self.app.uploads).await
+        {
+            let visit = Visit::new(request.method, fault.reply(), Watch::default().take()).await;
+            return visit.map_err(VisitError::File);
+        }
         let watch = Arc::new(Watch::default());
         let mut observation = Observation::default();
         observation.add(watch.observer());

@@ -141,6 +141,8 @@ pub(crate) struct Facts {
     pub(crate) urls: Vec<Named>,
     /// The first use of the bytes of a body: `rawBody` or `text`.
     pub(crate) raw_body: Option<Named>,
+    /// The first use of the files of a request.
+    pub(crate) files: Option<Named>,
     /// Whether the script reads the body of a request.
     pub(crate) reads_body: bool,
 }

@@ -9,6 +9,7 @@ mod address;
 mod body;
 mod call;
 mod client;
+pub mod endpoint;
 mod error;
 mod headers;
 mod host;

@@ -9,6 +9,7 @@
 mod admission;
 mod cors;
 mod failure;
+mod kept_file;
 mod matching;
 mod page_journey;
 mod render;
@@ -129,6 +130,7 @@ async fn serve_brand(
             reply
         }
         Match::File(matched) => serve_file(app, files, &matched, request, observation).await,
+        Match::Kept(id) => serve_kept(app, brand, &id, request, observation).await,
         Match::Nothing(path) => serve_nothing(app, brand, &path, request, observation).await,
         Match::Reply(reply) => reply,
     }
@@ -210,6 +212,22 @@ async fn serve_file(
         _ if !request.method.only_reads() => method_not_allowed("GET, HEAD".into()),
         Access::Public => static_file::answer(app, files, matched, request, false).await,
         Access::Granted => static_file::answer(app, files, matched, request, true).await,
+    }
+}
+
+/// Answers with a file that a script has kept. Its address is the permission to read it, so access rules do
+/// not apply.
+async fn serve_kept(
+    app: &App,
+    brand: &Arc<Brand>,
+    id: &str,
+    request: &PageRequest,
+    observation: &mut Observation,
+) -> Reply {
+    observation.tell(Event::FileFound { brand });
+    match request.method.only_reads() {
+        true => kept_file::answer(app, brand, id, request).await,
+        false => method_not_allowed("GET, HEAD".into()),
     }
 }
 

@@ -14,6 +14,8 @@ use sluice_site::{Brand, Found};
 pub(super) enum Match {
     Page(MatchedPage),
     File(MatchedFile),
+    /// The id of a file that a script has kept.
+    Kept(String),
     Nothing(CanonicalPath),
     /// The path is invalid, or it redirects to its canonical form.
     Reply(Reply),
@@ -47,6 +49,9 @@ pub(super) fn match_path(brand: &Arc<Brand>, request: &PageRequest) -> Match {
             return Match::Reply(Reply::redirect(308, &request.address_without_slash()));
         }
     };
+    if let Some(id) = path.as_str().strip_prefix(sluice_files::PATH) {
+        return Match::Kept(id.to_owned());
+    }
     let page = |page: &Arc<Page>, path, route, status| {
         Match::Page(MatchedPage { brand: Arc::clone(brand), page: Arc::clone(page), path, route, status })
     };

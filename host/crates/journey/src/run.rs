@@ -7,6 +7,7 @@ use serde_json::Value;
 use sluice_app::observe::Event;
 use sluice_app::response::Reply;
 use sluice_page::PageScript;
+use sluice_sandbox::files::FilesAccess;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{Admitted, RunContext, RunReport};
 use sluice_session::LazySession;
@@ -105,6 +106,11 @@ fn run_context(journey: &Journey<'_>, trace: &Trace, seen: &Arc<Value>, session:
         crm: Some(app.crm_access(&brand.id)),
         http: Some(Arc::clone(&app.http)),
         http_rules: Arc::clone(&brand.http),
+        files: Some(FilesAccess {
+            store: Arc::clone(&app.files),
+            keys: Arc::clone(&app.sessions.keys),
+            received: journey.request.body.received(),
+        }),
         handoff: Some(app.handoff(&brand.id)),
         secrets: journey.live.secrets.of(&brand.id),
         limits: journey.page().limits.clone(),

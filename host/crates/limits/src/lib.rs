@@ -200,6 +200,8 @@ limits! {
     /// Size of the response to one call, in bytes, decompressed. A call with a larger response throws a
     /// `RangeError`.
     http_response_bytes_max: usize = 1 << 20, "bytes each";
+    /// Number of calls of `files` of a run. A further call throws a `RangeError`.
+    files_calls_max: u32 = 20, "calls";
     /// Number of modules that one page or module can import. Beyond it, the page does not compile.
     imports_max: usize = 10, "modules";
     /// Depth to which imports can be nested, in levels. Beyond it, the page does not compile.

@@ -48,6 +48,7 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
     ("cookie", &["delete", "set"]),
     ("crypto", &["getRandomValues", "randomUUID", "subtle"]),
     ("crypto.subtle", &["digest", "exportKey", "generateKey", "importKey", "sign", "verify"]),
+    ("files", &["delete", "keep", "list", "url"]),
     ("http", &["calls", "delete", "fake", "get", "patch", "post", "put"]),
     (
         "request",
@@ -55,6 +56,7 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
             "bodies",
             "body",
             "cookies",
+            "files",
             "headers",
             "ip",
             "ip6",

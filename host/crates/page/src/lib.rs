@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use sluice_files::UploadRules;
 use sluice_http::cors::Cors;
 use sluice_http::headers::NamedHeaders;
 use sluice_http::method::Methods;
@@ -72,6 +73,8 @@ pub struct Page {
     pub headers: NamedHeaders,
     /// Whether its script gets the bytes of a body as they came.
     pub raw_body: bool,
+    /// The files that it takes.
+    pub uploads: Option<Arc<UploadRules>>,
     /// Which other origins may call it from a browser.
     pub cors: Option<Cors>,
     /// Whether requests that other sites cause may change something here.

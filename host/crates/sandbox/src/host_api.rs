@@ -10,6 +10,7 @@ pub(crate) mod checkpoint;
 mod console;
 mod cookie;
 mod crm;
+mod files;
 mod http;
 mod request;
 mod response;
@@ -58,6 +59,7 @@ pub(crate) mod engine {
             "sluice:page/crm": super::page::sluice::page::crm,
             "sluice:page/secrets": super::page::sluice::page::secrets,
             "sluice:page/http": super::page::sluice::page::http,
+            "sluice:page/files": super::page::sluice::page::files,
         },
     });
 }

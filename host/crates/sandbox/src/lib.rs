@@ -11,6 +11,7 @@ pub mod component;
 mod deadline;
 mod ended;
 pub mod engine;
+pub mod files;
 pub mod host_api;
 pub mod http_calls;
 mod idle;
@@ -46,6 +47,7 @@ use sluice_session::LazySession;
 use sluice_session::handoff::Handoff;
 use sluice_telemetry::trace::Trace;
 
+use crate::files::FilesAccess;
 use crate::host_api::wasi::RunWasi;
 use crate::http_calls::{HttpCalls, RunCalls};
 use crate::observer::RunObserver;
@@ -107,6 +109,8 @@ pub struct RunContext {
     pub http: Option<Arc<dyn HttpCalls>>,
     /// What these calls may reach.
     pub http_rules: Arc<Rules>,
+    /// The files of the request, and those that the brand keeps; `None` makes every call throw.
+    pub files: Option<FilesAccess>,
     /// Makes and takes handoff tokens; `None` rejects both.
     pub handoff: Option<Handoff>,
     /// What `secrets.get` reads.
@@ -148,6 +152,7 @@ pub(crate) struct RunState {
     pub(crate) crm_calls: u32,
     pub(crate) crm_ensure_calls: u32,
     pub(crate) http: RunCalls,
+    pub(crate) files_calls: u32,
     /// Handoff tokens that the run has made and taken.
     pub(crate) tokens: u32,
     /// The time that the run spent waiting in host calls.
@@ -206,6 +211,7 @@ impl RunState {
             crm_calls: 0,
             crm_ensure_calls: 0,
             http: RunCalls::default(),
+            files_calls: 0,
             tokens: 0,
             host_wall: Duration::ZERO,
             is_waiting: false,

@@ -259,7 +259,7 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let page_at = |host: &str, path: &str| live.page_at(host, path);
     let (rules, memory) = (&live.read_rules, &app.sandbox.memory);
     let (mut reply, is_https) =
-        match PageRequest::read(method, &request, payload, rules, page_at, memory).await {
+        match PageRequest::read(method, &request, payload, rules, page_at, memory, &app.uploads).await {
             Ok((request, body_memory)) => {
                 let is_https = request.is_https;
                 (travel(app.clone(), request, body_memory, trace.clone()).await, is_https)
@@ -281,15 +281,7 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
 /// The response to a request whose body was not read to its end. The server reads nothing more from
 /// the connection.
 fn unread(fault: BodyFault) -> Reply {
-    let mut reply = match fault {
-        BodyFault::NoMemory => {
-            let mut reply = Reply::plain(503, "Too busy at the moment");
-            reply.set_header("retry-after", "1".into());
-            reply
-        }
-        BodyFault::Broken => Reply::plain(400, "The request body is incomplete"),
-        BodyFault::TooSlow => Reply::plain(408, "The request body took too long to arrive"),
-    };
+    let mut reply = fault.reply();
     reply.set_header("connection", "close".into());
     reply
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Map;
 
 use sluice_fetch::{OperatorRules, Rules};
+use sluice_files::UploadRules;
 use sluice_kit::folder::FolderPath;
 use sluice_kit::progress::Progress;
 use sluice_limits::policy::{BrandLayers, ClampedLimit, LimitPolicy, Origin};
@@ -343,6 +344,14 @@ fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -
         headers: own.map(|page| page.headers.clone()).unwrap_or_default(),
         cors: own.and_then(|page| page.cors.clone()),
         raw_body: own.is_some_and(|page| page.raw_body),
+        uploads: own.and_then(|page| page.uploads.as_ref()).map(|uploads| {
+            Arc::new(UploadRules {
+                files_max: uploads.files_max,
+                bytes_max: uploads.bytes_max,
+                types: uploads.types.clone(),
+                fields_bytes_max: limits.body_bytes_max,
+            })
+        }),
         cross_origin: own.is_some_and(|page| page.cross_origin),
         limits,
     }

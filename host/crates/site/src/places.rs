@@ -179,6 +179,8 @@ impl Places {
             ("the application key", data.join("app.key")),
             ("the operators' token", data.join("admin.token")),
             ("the list of logouts", data.join("admin.logouts")),
+            ("the folder of kept files", data.join("files")),
+            ("the folder of files that are arriving", data.join("uploads")),
         ];
         if let Some(database) = self.database.strip_prefix("sqlite:") {
             known.extend(database_files(Path::new(database)).map(|file| ("the file of database.url", file)));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use sluice_fetch::endpoint::Endpoint;
 use sluice_fetch::{Client, SystemResolver, TlsError};
+use sluice_files::{FileQuota, FileStore, FilesError, S3Options, UploadRoom};
 use sluice_kit::operator_dir::OperatorFile;
 use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
 use sluice_sandbox::http_calls::{HttpCalls, Offline};
@@ -12,6 +14,39 @@ use sluice_site::config::SiteConfig;
 use sluice_site::places::Places;
 
 use super::StartError;
+use crate::request::UploadPlace;
+
+/// The store of files, and where they are while they arrive.
+pub(super) fn files(
+    config: &SiteConfig,
+    places: &Places,
+) -> Result<(Arc<FileStore>, UploadPlace), FilesError> {
+    let settings = &config.files;
+    let quota = FileQuota { bytes_max: settings.brand_bytes_max, files_max: settings.brand_files_max };
+    let folder = |name: &str| {
+        let folder = places.data.dir(name).map_err(|error| FilesError::Settings(error.to_string()))?;
+        Ok::<_, FilesError>(folder.path().to_owned())
+    };
+    let store = match &settings.s3 {
+        None => FileStore::in_folder(folder("files")?, quota),
+        Some(s3) => {
+            let wrong = |error: &dyn std::error::Error| FilesError::Settings(error.to_string());
+            let ca_file = config.http.ca_file.as_ref().map(|file| places.data.path().join(file));
+            let endpoint = Endpoint::new(ca_file.as_deref()).map_err(|error| wrong(&error))?;
+            let options = S3Options {
+                endpoint: s3.url().ok_or_else(|| FilesError::Settings("the endpoint is not a URL".into()))?,
+                bucket: s3.bucket.clone(),
+                region: s3.region.clone(),
+                key_id: s3.key_id.clone(),
+                secret_key: s3.secret_key.clone(),
+            };
+            FileStore::in_bucket(options, endpoint, quota)?
+        }
+    };
+    let place = UploadPlace { room: UploadRoom::new(settings.uploads_bytes_max), folder: folder("uploads")? };
+    std::fs::create_dir_all(&place.folder)?;
+    Ok((Arc::new(store), place))
+}
 
 /// Makes the calls of scripts, unless the tool refuses them.
 pub(super) fn http_calls(

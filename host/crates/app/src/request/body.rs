@@ -7,13 +7,15 @@ use actix_web::web;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
+use sluice_files::Received;
 use sluice_sandbox::memory::{Memory, Reserved};
 
 use super::ReadRules;
+use crate::response::Reply;
 
 /// The server reads this much of a body that is too large, so that the client can receive the
 /// reply. Then it closes the connection.
-const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
+pub(super) const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
 
 /// A request body.
 #[derive(Debug, Clone)]
@@ -28,11 +30,13 @@ pub enum Body {
     Other(Bytes),
     /// A body of another type, for other pages.
     OtherType,
+    /// Files and the fields of their form, for pages with `uploads`.
+    Upload(Arc<Received>),
     /// A body that is too large. Scripts see `null`.
     Dropped,
 }
 
-/// Why a request with an incomplete body is rejected.
+/// Why a request is rejected because of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {
     /// The connection ended before the body, or the chunks of the body are invalid.
@@ -41,6 +45,29 @@ pub enum BodyFault {
     TooSlow,
     /// The memory of the process (`server.memory_max`) has no room for the body.
     NoMemory,
+    /// The disk has no room for the files that are arriving (`files.uploads_bytes_max`).
+    NoRoom,
+    /// A file, or the form, is larger than the page takes, or there are more files.
+    TooLarge,
+    /// The page takes no files of this type.
+    WrongType,
+}
+
+impl BodyFault {
+    /// The response to the request.
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::NoMemory | Self::NoRoom => {
+                let mut reply = Reply::plain(503, "Too busy at the moment");
+                reply.set_header("retry-after", "1".into());
+                reply
+            }
+            Self::Broken => Reply::plain(400, "The request body is incomplete or malformed"),
+            Self::TooLarge => Reply::plain(413, "The upload is too large"),
+            Self::WrongType => Reply::plain(415, "Files of this type are not accepted"),
+            Self::TooSlow => Reply::plain(408, "The request body took too long to arrive"),
+        }
+    }
 }
 
 impl Body {
@@ -58,12 +85,20 @@ impl Body {
         }
     }
 
+    /// The files of the body, if it has some.
+    pub fn received(&self) -> Option<Arc<Received>> {
+        match self {
+            Self::Upload(received) => Some(Arc::clone(received)),
+            _ => None,
+        }
+    }
+
     /// The bytes as they came, unless they were dropped.
     pub fn bytes(&self) -> Option<Bytes> {
         match self {
             Self::None => Some(Bytes::new()),
             Self::Json(bytes) | Self::Form(bytes) | Self::Other(bytes) => Some(bytes.clone()),
-            Self::OtherType | Self::Dropped => None,
+            Self::OtherType | Self::Upload(_) | Self::Dropped => None,
         }
     }
 }

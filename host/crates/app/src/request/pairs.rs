@@ -4,9 +4,16 @@ use serde_json::{Map, Value};
 
 /// The last value of each name in a query string or a form, and the list of all its values.
 pub(super) fn last_and_all(text: &str) -> (Map<String, Value>, Map<String, Value>) {
+    last_and_all_of(form_pairs(text))
+}
+
+/// The same for pairs that are decoded.
+pub(super) fn last_and_all_of(
+    pairs: impl Iterator<Item = (String, String)>,
+) -> (Map<String, Value>, Map<String, Value>) {
     let mut last = Map::new();
     let mut all: Map<String, Value> = Map::new();
-    for (key, value) in form_pairs(text) {
+    for (key, value) in pairs {
         last.insert(key.clone(), value.clone().into());
         if let Value::Array(values) = all.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
             values.push(value.into());

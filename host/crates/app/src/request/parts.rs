@@ -40,6 +40,7 @@ impl PageRequest {
         let is_too_much = match &self.body {
             Body::Json(bytes) => has_more_nodes(bytes, nodes_max),
             Body::Form(bytes) => form_bodies && has_more(pairs(bytes), nodes_max),
+            Body::Upload(received) => has_more(received.fields.iter(), nodes_max),
             Body::None | Body::Other(_) | Body::OtherType | Body::Dropped => false,
         };
         if is_too_much { Err(TooManyParts::BodyNodes) } else { Ok(()) }

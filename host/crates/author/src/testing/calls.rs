@@ -125,6 +125,8 @@ struct VisitCall {
     method: String,
     address: String,
     body: Option<String>,
+    /// Whether each character of the body is a byte.
+    is_bytes: bool,
     content_type: Option<String>,
     headers: Vec<(String, String)>,
     cookies: Vec<(String, String)>,
@@ -247,7 +249,10 @@ impl Calls {
             address: call.address,
             headers,
             cookies: call.cookies,
-            body: call.body.map(String::into_bytes),
+            body: call.body.map(|body| match call.is_bytes {
+                true => body.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
+                false => body.into_bytes(),
+            }),
             ..Described::default()
         };
         let mut answer = visitor.visit(described).await?.as_json();

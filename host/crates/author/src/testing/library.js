@@ -66,7 +66,7 @@ export const run = async () => {
 
 // --- visiting --------------------------------------------------------------
 
-const OPTIONS = ["method", "json", "form", "body", "query", "headers", "cookies", "customer", "session"];
+const OPTIONS = ["method", "json", "form", "files", "body", "query", "headers", "cookies", "customer", "session"];
 
 const knownOnly = (given, known, where) => {
   for (const key of keys(given)) {
@@ -78,6 +78,31 @@ const encodeForm = (fields) =>
   keys(fields)
     .map((key) => `${encodeURIComponent(key)}=${encodeURIComponent(String(fields[key]))}`)
     .join("&");
+
+// --- forms with files ---
+
+const BOUNDARY = "sluice-test-boundary";
+// Each byte as one character.
+const asBytes = (content) => {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+};
+
+const encodeFiles = (fields, files) => {
+  if (!Array.isArray(files)) refuse("visit: files must be a list of { name, filename, type, content }");
+  const quoted = (text) => asBytes(String(text)).replaceAll('"', "%22").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+  const part = (head, content) => `--${BOUNDARY}\r\nContent-Disposition: form-data; ${head}\r\n\r\n${content}\r\n`;
+  const texts = keys(fields).map((key) => part(`name="${quoted(key)}"`, asBytes(String(fields[key]))));
+  const contents = files.map((file) => {
+    knownOnly(file, ["name", "filename", "type", "content"], "a file of visit");
+    const { name = "file", filename = "file", type, content = "" } = file;
+    const media = type === undefined ? "" : `\r\nContent-Type: ${quoted(type)}`;
+    return part(`name="${quoted(name)}"; filename="${quoted(filename)}"${media}`, asBytes(content));
+  });
+  return `${texts.join("")}${contents.join("")}--${BOUNDARY}--\r\n`;
+};
 
 class Visit {
   constructor(answer) {
@@ -112,10 +137,22 @@ const send = (number, address, options = {}) => {
   if (typeof address !== "string") refuse("visit needs an address, such as \"/weight/checkin\"");
   knownOnly(options, OPTIONS, "visit");
   const { json, form, body, query, headers = {}, cookies = {}, customer, session } = options;
-  const bodies = { json: () => stringify(json), form: () => encodeForm(form), body: () => String(body) };
-  const given = keys(bodies).filter((key) => options[key] !== undefined);
+  const bodies = {
+    json: () => stringify(json),
+    form: () => encodeForm(form),
+    files: () => encodeFiles(form ?? {}, options.files),
+    body: () => String(body),
+  };
+  let given = keys(bodies).filter((key) => options[key] !== undefined);
+  // Fields and files are one form.
+  if (given.length === 2 && given[0] === "form" && given[1] === "files") given = ["files"];
   if (given.length > 1) refuse(`visit can send one body, not ${given.join(" and ")}`);
-  const types = { json: "application/json", form: "application/x-www-form-urlencoded", body: null };
+  const types = {
+    json: "application/json",
+    form: "application/x-www-form-urlencoded",
+    files: `multipart/form-data; boundary=${BOUNDARY}`,
+    body: null,
+  };
   const search = query ? encodeForm(query) : "";
   return new Visit(
     ask({
@@ -124,6 +161,7 @@ const send = (number, address, options = {}) => {
       method: options.method ?? (given.length > 0 ? "POST" : "GET"),
       address: search ? address + (address.includes("?") ? "&" : "?") + search : address,
       body: given.length > 0 ? bodies[given[0]]() : null,
+      is_bytes: given[0] === "files",
       content_type: given.length > 0 ? types[given[0]] : null,
       headers: keys(headers).map((name) => [name, String(headers[name])]),
       cookies: keys(cookies).map((name) => [name, String(cookies[name])]),

@@ -41,6 +41,8 @@ interface SluiceRequest {
   readonly rawBody: Uint8Array | null;
   /** The bytes of the body as text. `null` if `rawBody` is. */
   text(): string | null;
+  /** The files that the visitor has sent, if the page has `uploads` in `brand.toml`. Otherwise an empty list. */
+  readonly files: readonly SluiceUpload[];
   /** The visitor's IPv4 address. */
   readonly ip: string | null;
   /** The visitor's IPv6 address. */
@@ -513,6 +515,49 @@ interface SluiceConsole {
 
 /** Writes to the log of this run: at most 200 lines and 64 KB in total. */
 declare const console: SluiceConsole;
+
+/** A file that a visitor has sent. What the script does not keep is gone after the run. */
+interface SluiceUpload {
+  /** The name of the field. */
+  readonly name: string;
+  /** The name of the visitor's file. */
+  readonly filename: string;
+  /** The type by its content, such as `image/png`. */
+  readonly type: string;
+  /** The size in bytes. */
+  readonly size: number;
+  /** The id of the file in this run. */
+  readonly id: string;
+}
+
+/** A file that the brand keeps. */
+interface SluiceKeptFile {
+  readonly id: string;
+  readonly name: string;
+  readonly type: string;
+  readonly size: number;
+  readonly public: boolean;
+  /** When it was kept, in milliseconds since 1970. */
+  readonly kept_at: number;
+}
+
+/** The files that the brand keeps. */
+declare const files: {
+  /**
+   * Keeps a file of `request.files`. The `url` of a public file works for everybody and always, that of another file
+   * for an hour.
+   */
+  keep(file: SluiceUpload | string, options?: { name?: string; public?: boolean }): { id: string; url: string };
+  /** An address of a kept file that works for so many seconds: 3,600 by default, at most a week. */
+  url(file: { id: string } | string, seconds?: number): string;
+  /** Deletes a kept file. `true`, also if there is none. */
+  delete(file: { id: string } | string): true;
+  /** Kept files whose name begins with `prefix`. Pass `next` as `after` for those that follow. */
+  list(options?: { prefix?: string; after?: string | null; limit?: number }): {
+    files: SluiceKeptFile[];
+    next: string | null;
+  };
+};
 
 /** Secrets that the operator has given to this brand. */
 declare const secrets: {

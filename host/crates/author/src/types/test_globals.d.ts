@@ -50,6 +50,8 @@ interface SluiceVisitOptions {
   json?: unknown;
   /** Sends these fields as an HTML form. */
   form?: Record<string, string | number | boolean>;
+  /** Sends these files, together with the fields of `form`. A `content` that is text is sent as UTF-8. */
+  files?: { name?: string; filename?: string; type?: string; content?: string | Uint8Array }[];
   /** Sends this text. Set its type with the header `content-type`. */
   body?: string;
   /** Query parameters, in addition to those in the address. */

@@ -130,8 +130,11 @@ impl<'a> Script<'_, 'a> {
 
     fn check_member(&mut self, path: &str, name: &str, span: Span) {
         self.facts.reads_body |= path == "request" && matches!(name, "body" | "bodies");
-        if path == "request" && matches!(name, "rawBody" | "text") && self.facts.raw_body.is_none() {
-            self.facts.raw_body = Some(Named { name: name.to_owned(), span: range(span) });
+        let used = || Named { name: name.to_owned(), span: range(span) };
+        match (path, name) {
+            ("request", "rawBody" | "text") => drop(self.facts.raw_body.get_or_insert_with(used)),
+            ("request", "files") => drop(self.facts.files.get_or_insert_with(used)),
+            _ => {}
         }
         if globals::has_member(path, name) {
             return;

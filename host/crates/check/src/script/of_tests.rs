@@ -14,7 +14,11 @@ pub(super) const GLOBALS: [&str; 6] = ["beforeEach", "crm", "expect", "test", "v
 /// The index of the options among the arguments of each call, and their names.
 const OPTIONS: [(&str, usize, &[&str]); 3] = [
     ("crm.entries", 1, &["referenceType", "referenceId"]),
-    ("visit", 1, &["method", "json", "form", "body", "query", "headers", "cookies", "customer", "session"]),
+    (
+        "visit",
+        1,
+        &["method", "json", "form", "files", "body", "query", "headers", "cookies", "customer", "session"],
+    ),
     ("visitor", 0, &["customer", "session", "https"]),
 ];
 

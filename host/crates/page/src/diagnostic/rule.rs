@@ -114,6 +114,8 @@ rules! {
     NullBody "null-body" Names Warning,
     /// The bytes of a body that the page does not ask for.
     RawBody "raw-body" Names Warning,
+    /// The files of a request, of which the page takes none.
+    NoUploads "no-uploads" Names Warning,
     /// A call of a host that `brand.toml` does not allow.
     UnallowedHost "unallowed-host" Names Warning,
     /// A Promise that is passed to the host: `await` is missing.

@@ -135,6 +135,7 @@ fn remove_operators_settings(table: &mut toml::Table, plain: &SiteConfig) -> Vec
         ("admin.probes", true),
         ("http.private_networks", true),
         ("http.ca_file", true),
+        ("files.s3", true),
         ("database.url", !plain.database.url.starts_with("sqlite:")),
     ];
     let mut removed = Vec::new();
@@ -268,11 +269,11 @@ fn set_from_environment(table: &mut toml::Table, name: &str, value: &str) -> boo
         section = inner;
     }
     // Numbers, booleans and lists are written as in TOML. Everything else is a string, and so is
-    // a token that looks like a number.
+    // a token or a key that looks like a number.
     let typed = toml::from_str::<toml::Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut table| table.remove("value"))
-        .filter(|_| !key.eq_ignore_ascii_case("token"));
+        .filter(|_| !["token", "key_id", "secret_key"].iter().any(|text| key.eq_ignore_ascii_case(text)));
     let value = typed.unwrap_or_else(|| value.to_owned().into());
     section.insert(key.to_ascii_lowercase(), value);
     true

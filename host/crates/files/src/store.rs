@@ -1,0 +1,236 @@
+//! The store of kept files: a folder or a bucket, with a quota for each brand.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
+
+use sluice_fetch::endpoint::Endpoint;
+
+use crate::error::FilesError;
+use crate::folder::FolderStore;
+use crate::id::FileId;
+use crate::kept::Kept;
+use crate::s3::{S3Body, S3Options, S3Store};
+use crate::upload::Upload;
+
+/// How long the count of a brand's files is used. Other hosts may keep and delete files meanwhile.
+const COUNTED: Duration = Duration::from_secs(60);
+
+/// How much the files of each brand may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileQuota {
+    /// Bytes.
+    pub bytes_max: u64,
+    /// Files.
+    pub files_max: usize,
+}
+
+/// Where the bytes of a file come from.
+pub enum Content {
+    /// A file of the file system.
+    File(File),
+    /// A service.
+    Service(Box<S3Body>),
+}
+
+#[derive(Clone)]
+enum Backend {
+    Folder(FolderStore),
+    S3(Box<S3Store>),
+}
+
+/// What a brand's files take, as far as this host knows.
+#[derive(Default)]
+struct Usage {
+    bytes: u64,
+    files: usize,
+    counted: Option<Instant>,
+}
+
+/// The kept files of all brands.
+pub struct FileStore {
+    backend: Backend,
+    quota: FileQuota,
+    usage: Mutex<HashMap<String, Arc<AsyncMutex<Usage>>>>,
+}
+
+impl FileStore {
+    /// Keeps files in a folder, which need not exist yet.
+    pub fn in_folder(path: PathBuf, quota: FileQuota) -> Self {
+        Self { backend: Backend::Folder(FolderStore::new(path)), quota, usage: Mutex::default() }
+    }
+
+    /// Keeps files in a bucket.
+    ///
+    /// # Errors
+    /// The settings are wrong.
+    pub fn in_bucket(options: S3Options, endpoint: Endpoint, quota: FileQuota) -> Result<Self, FilesError> {
+        let store = S3Store::new(options, endpoint)?;
+        Ok(Self { backend: Backend::S3(Box::new(store)), quota, usage: Mutex::default() })
+    }
+
+    /// How much the files of each brand may take.
+    pub fn quota(&self) -> FileQuota {
+        self.quota
+    }
+
+    /// Whether calls of the store wait for another server.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.backend, Backend::S3(_))
+    }
+
+    /// Keeps a file that a visitor sent.
+    ///
+    /// # Errors
+    /// The brand has no room for it, or the store fails. Nothing is kept then.
+    pub async fn keep(
+        &self,
+        brand: &str,
+        upload: &Upload,
+        name: &str,
+        is_public: bool,
+    ) -> Result<FileId, FilesError> {
+        let id = FileId::new(name, is_public, upload.media)?;
+        let id = id.ok_or_else(|| FilesError::Settings("there are no random numbers".into()))?;
+        let file = upload.reader()?;
+        let bytes = upload.bytes;
+        self.reserve(brand, bytes).await?;
+        let stored = match &self.backend {
+            Backend::Folder(folder) => {
+                let (folder, brand, id) = (folder.clone(), brand.to_owned(), id.clone());
+                blocking(move || folder.put(&brand, &id, file, bytes)).await
+            }
+            Backend::S3(s3) => s3.put(brand, &id, file, bytes).await,
+        };
+        match stored {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.release(brand, bytes).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes a file. It is no error if there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn delete(&self, brand: &str, id: &FileId) -> Result<(), FilesError> {
+        match &self.backend {
+            Backend::Folder(folder) => {
+                let (folder, brand, id) = (folder.clone(), brand.to_owned(), id.clone());
+                blocking(move || folder.delete(&brand, &id)).await?;
+            }
+            Backend::S3(s3) => s3.delete(brand, id).await?,
+        }
+        // The size of the deleted file is not known, so the files are counted anew.
+        self.usage_of(brand).lock().await.counted = None;
+        Ok(())
+    }
+
+    /// The files whose ids begin with `prefix` and come after `after`, in order.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn list(
+        &self,
+        brand: &str,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Kept>, FilesError> {
+        match &self.backend {
+            Backend::Folder(folder) => {
+                let (folder, brand) = (folder.clone(), brand.to_owned());
+                let (prefix, after) = (prefix.to_owned(), after.to_owned());
+                blocking(move || folder.list(&brand, &prefix, &after, limit)).await
+            }
+            Backend::S3(s3) => s3.list(brand, prefix, after, limit).await,
+        }
+    }
+
+    /// The size of a file and since when it is kept. `None` if there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn about(&self, brand: &str, id: &FileId) -> Result<Option<(u64, SystemTime)>, FilesError> {
+        match &self.backend {
+            Backend::Folder(folder) => {
+                let (folder, brand, id) = (folder.clone(), brand.to_owned(), id.clone());
+                let found = blocking(move || folder.open(&brand, &id)).await?;
+                Ok(found.map(|(_, bytes, kept_at)| (bytes, kept_at)))
+            }
+            Backend::S3(s3) => s3.about(brand, id).await,
+        }
+    }
+
+    /// Opens a file. A service sends only the part that is asked for: where it begins, and how many bytes.
+    /// `None` if there is no such file.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn open(
+        &self,
+        brand: &str,
+        id: &FileId,
+        part: Option<(u64, u64)>,
+    ) -> Result<Option<Content>, FilesError> {
+        match &self.backend {
+            Backend::Folder(folder) => {
+                let (folder, brand, id) = (folder.clone(), brand.to_owned(), id.clone());
+                let found = blocking(move || folder.open(&brand, &id)).await?;
+                Ok(found.map(|(file, ..)| Content::File(file)))
+            }
+            Backend::S3(s3) => {
+                let found = s3.get(brand, id, part).await?;
+                Ok(found.map(|body| Content::Service(Box::new(body))))
+            }
+        }
+    }
+
+    fn usage_of(&self, brand: &str) -> Arc<AsyncMutex<Usage>> {
+        Arc::clone(self.usage.lock().entry(brand.to_owned()).or_default())
+    }
+
+    /// Takes room for a file before it is written.
+    async fn reserve(&self, brand: &str, bytes: u64) -> Result<(), FilesError> {
+        let usage = self.usage_of(brand);
+        // Only this brand waits while its files are counted.
+        let mut usage = usage.lock().await;
+        if usage.counted.is_none_or(|counted| counted.elapsed() > COUNTED) {
+            let all = self.list(brand, "", "", self.quota.files_max.saturating_add(1)).await?;
+            usage.bytes = all.iter().map(|kept| kept.bytes).sum();
+            usage.files = all.len();
+            usage.counted = Some(Instant::now());
+        }
+        if usage.files >= self.quota.files_max {
+            return Err(FilesError::Full(format!("{} files", self.quota.files_max)));
+        }
+        if usage.bytes.saturating_add(bytes) > self.quota.bytes_max {
+            return Err(FilesError::Full(format!("{} bytes", self.quota.bytes_max)));
+        }
+        usage.bytes += bytes;
+        usage.files += 1;
+        Ok(())
+    }
+
+    async fn release(&self, brand: &str, bytes: u64) {
+        let usage = self.usage_of(brand);
+        let mut usage = usage.lock().await;
+        usage.bytes = usage.bytes.saturating_sub(bytes);
+        usage.files = usage.files.saturating_sub(1);
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, FilesError> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?;
+    Ok(done?)
+}

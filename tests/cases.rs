@@ -34,7 +34,7 @@ use crate::harness::folders::{self, folder_tests};
 use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
 
 folder_tests! { "cases", holds:
-    await_forever body comparisons compile_error console console_bytes console_hostile console_limit
+    await_forever body cache comparisons compile_error console console_bytes console_hostile console_limit
     cookie_limits cookies cors crm crm_bad_input crm_ensure crm_fields crm_moves crm_reassign
     crm_second_names crm_seeds crm_shapes crm_to_entity crm_unknown_slug cross_origin crypto encoding error_position error_stacks exact_values forms
     forms_off fuel_quota header_limits headers_and_status heap_quota import_limits limit_positions_fuel limit_positions_memory limit_positions_time link_probe
@@ -42,7 +42,7 @@ folder_tests! { "cases", holds:
     one_module page_cycles page_methods paths random_differs read_only_globals redirect request_headers
     request_object schema
     schema_linear schema_missing_objects schema_values script_blocks session_limits session_values set_customer
-    stop_inside_import structured_clone structured_clone_errors template_comments template_crm
+    stop_inside_import storage_arguments storage_limits storage_mutate storage_values structured_clone structured_clone_errors template_comments template_crm
     template_extends_page template_filters template_session
     template_json_attributes template_raw template_request_names template_translations thrown_values token_limits url
     variable_limits variables variables_json wall_clock
@@ -94,7 +94,7 @@ fn get() -> String {
 /// must hold on both databases.
 fn holds(folder: &Path) {
     holds_on(folder, |options| options);
-    let stores_data = ["crm", "session", "set-customer", "live-customer"];
+    let stores_data = ["cache", "crm", "session", "storage", "set-customer", "live-customer"];
     if stores_data.iter().any(|start| folders::name(folder).starts_with(start)) {
         let database = Database::create();
         let url = database.url();

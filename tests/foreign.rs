@@ -16,6 +16,7 @@ use sluice_kit::keys::Keys;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig};
 use sluice_session::handoff::Handoff;
+use sluice_storage::StorageAccess;
 use sluice_store::Store;
 use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 
@@ -53,8 +54,10 @@ impl World {
         let crm = CrmAccess::new(Arc::clone(&self.store) as Arc<dyn Store>, Arc::default(), "a");
         let http = Client::new(Handle::current(), Box::new(SystemResolver::default()), None).unwrap();
         let allow = ["*", "*:8080"].map(|host| HostPattern::try_from(host.to_owned()).unwrap());
+        let storage = StorageAccess::new(Arc::clone(&self.store) as Arc<dyn Store>, "a");
         let context = RunContext {
             crm: Some(crm),
+            storage: Some(storage),
             handoff: Some(handoff),
             http: Some(Arc::new(http)),
             http_rules: Arc::new(Rules::new(Arc::default(), allow.to_vec())),
@@ -107,6 +110,7 @@ fn accepts_allowed_arguments() {
             ("response", "set-header", vec![text("x-a"), text("v")]),
             ("response", "status", vec![Arg::Number(201.0)]),
             ("variables", "set", vec![text("a"), value("1")]),
+            ("storage", "call", vec![Arg::Case(0), Arg::Case(1), value("[\"k\", 1]")]),
         ] {
             let function = functions()
                 .into_iter()

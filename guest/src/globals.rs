@@ -15,6 +15,7 @@ mod request;
 mod response;
 mod secrets;
 mod session;
+mod storage;
 mod url;
 mod variables;
 
@@ -26,7 +27,7 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{checkpoint, failure, random, value};
 
-const SOURCES: [(&str, &str); 19] = [
+const SOURCES: [(&str, &str); 20] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:promise.js", include_str!("js/promise.js")),
@@ -46,6 +47,7 @@ const SOURCES: [(&str, &str); 19] = [
     ("sluice:url.js", include_str!("js/url.js")),
     ("sluice:http.js", include_str!("js/http.js")),
     ("sluice:files.js", include_str!("js/files.js")),
+    ("sluice:storage.js", include_str!("js/storage.js")),
 ];
 
 /// Installs every global into the context of the snapshot.
@@ -62,6 +64,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     response::install(&host)?;
     secrets::install(&host)?;
     session::install(&host)?;
+    storage::install(&host)?;
     url::install(&host)?;
     variables::install(&host)?;
 

@@ -15,6 +15,8 @@ pub(crate) struct Line {
     pub added: Vec<u64>,
     pub queued: Vec<u64>,
     pub last: Option<u64>,
+    pub kept: Option<u64>,
+    pub count: Option<u64>,
 }
 
 /// What a session cookie opens.
@@ -81,6 +83,8 @@ pub(crate) fn check(expected: &Expected, found: &Found) -> Verdict {
         check_list(&mut verdict, &format!("{name} (log)"), &writes.added, &line.added);
         check_list(&mut verdict, &format!("{name} (queue)"), &writes.queued, &line.queued);
         check_last(&mut verdict, name, &writes.set, line.last);
+        check_last(&mut verdict, &format!("{name} (storage)"), &writes.kept, line.kept);
+        check_count(&mut verdict, name, &writes.counted, line.count.unwrap_or(0));
     }
     for session in &expected.sessions {
         check_session(&mut verdict, session, found);
@@ -123,6 +127,17 @@ fn check_last(verdict: &mut Verdict, name: &str, writes: &Writes, found: Option<
     };
     if !is_right {
         verdict.lost.push(format!("{name} (last): {last:?} was the last, {found:?} is found"));
+    }
+}
+
+/// Each acknowledged increment is counted once. One that was not acknowledged may be counted.
+fn check_count(verdict: &mut Verdict, name: &str, writes: &Writes, found: u64) {
+    let (all, acknowledged) = (writes.len() as u64, writes.values().filter(|done| **done).count() as u64);
+    if found < acknowledged {
+        verdict.lost.push(format!("{name} (count): {acknowledged} were acknowledged, {found} are counted"));
+    }
+    if found > all {
+        verdict.duplicated.push(format!("{name} (count): {all} were asked for, {found} are counted"));
     }
 }
 

@@ -13,7 +13,10 @@ pub(crate) const PAGE: &str = "<script scope=\"backend\">
     const own = { referenceType: 'line', referenceId: line, fieldKey: 'n' };
     const value = Number(n);
     const read = (slug) => getCrmFieldValues({ ...own, slug, limit: 200 });
-    if (op === 'read') response.json([read('log'), read('queue'), getCrmField({ ...own, slug: 'last' })]);
+    if (op === 'read') {
+        const last = getCrmField({ ...own, slug: 'last' });
+        response.json([read('log'), read('queue'), last, storage.get('kept:' + line), storage.get('count:' + line)]);
+    }
     if (op === 'who') {
         // Fails if the database does not answer.
         getCrmField({ ...own, slug: 'last', referenceId: 'none' });
@@ -26,6 +29,8 @@ pub(crate) const PAGE: &str = "<script scope=\"backend\">
         put,
         queue,
         add: () => addCrmFieldValue({ ...own, slug: 'log', value }),
+        keep: () => storage.set('kept:' + line, value),
+        count: () => storage.increment('count:' + line) > 0,
         set: () => setCrmField({ ...own, slug: 'last', value }),
         both: () => {
             if (!put()) return false;
@@ -128,8 +133,10 @@ impl<'a> Client<'a> {
         match self.rng.u32(0..100) {
             0..20 => self.write("add", What::Add { line: line.clone() }, &line),
             20..40 => self.write("queue", What::Queue { line: line.clone() }, &line),
-            40..48 => self.write("set", What::Set { line: line.clone() }, &line),
-            48..66 => self.change_session(None),
+            40..45 => self.write("set", What::Set { line: line.clone() }, &line),
+            45..51 => self.write("keep", What::Keep { line: line.clone() }, &line),
+            51..56 => self.write("count", What::Count { line: line.clone() }, &line),
+            56..66 => self.change_session(None),
             66..76 => self.change_session(Some(line)),
             76..88 => self.log_in_or_out(),
             _ => self.use_token(),

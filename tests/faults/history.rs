@@ -29,6 +29,10 @@ pub(crate) enum What {
     Queue { line: String },
     /// Makes the number the only value of a reference.
     Set { line: String },
+    /// Stores the number in the brand's storage.
+    Keep { line: String },
+    /// Adds one to a number in the brand's storage.
+    Count { line: String },
     /// Adds a key to a session.
     Put { session: SessionNumber },
     /// A key of the session, and a write in the background, in one transaction.

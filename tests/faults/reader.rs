@@ -26,12 +26,12 @@ pub(crate) fn compare(site: &dyn Site, expected: &Expected) -> Verdict {
 pub(crate) fn read(site: &dyn Site, expected: &Expected) -> Option<Found> {
     let mut found = Found::default();
     for name in expected.lines.keys() {
-        let (added, queued, last) = get(site, &format!("/?op=read&line={name}"), None)?;
+        let (added, queued, last, kept, count) = get(site, &format!("/?op=read&line={name}"), None)?;
         let oldest_first = |mut values: Vec<u64>| {
             values.reverse();
             values
         };
-        let line = Line { added: oldest_first(added), queued: oldest_first(queued), last };
+        let line = Line { added: oldest_first(added), queued: oldest_first(queued), last, kept, count };
         found.lines.insert(name.clone(), line);
     }
     for session in &expected.sessions {

@@ -18,6 +18,9 @@ use sluice_session::storage::SessionError;
 use sluice_session::{
     Committed, RunCommit, SessionAddress, SessionKey, SessionRow, SessionStore, SessionUsage, TokenStore,
 };
+use sluice_storage::{
+    AddDone, Area, Key, Listed, Listing, Place, Put, PutDone, StorageCaps, StorageStore, StoredValue,
+};
 use sluice_store::transfer::{ImportFault, Part, TransferStore};
 use sluice_store::{PoolUsage, Store};
 use tokio::sync::mpsc;
@@ -156,6 +159,17 @@ failing! { JobStore:
 
 failing! { BrowseStore:
     fn browse_entries(&self, browse: Browse) -> Result<Vec<BrowsedEntry>, CrmFault>;
+}
+
+failing! { StorageStore:
+    fn get(&self, at: &Place, key: &Key, now_ms: i64) -> Result<Option<StoredValue>, StoreError>;
+    fn has(&self, at: &Place, key: &Key, now_ms: i64) -> Result<bool, StoreError>;
+    fn put(&self, at: &Place, put: Put, caps: StorageCaps, now_ms: i64) -> Result<PutDone, StoreError>;
+    fn add(&self, at: &Place, key: &Key, amount: f64, expires_at: Option<i64>, caps: StorageCaps, now_ms: i64) -> Result<AddDone, StoreError>;
+    fn remove(&self, at: &Place, key: &Key) -> Result<(), StoreError>;
+    fn list(&self, at: &Place, listing: Listing, now_ms: i64) -> Result<Listed, StoreError>;
+    fn forget(&self, brand: &str, rows_max: u32) -> Result<u32, StoreError>;
+    fn delete_expired_values(&self, area: Area, now_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 
 impl TransferStore for FailingStore {

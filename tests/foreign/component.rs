@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::functions::{Arg, Function, Gives, OPERATIONS};
+use super::functions::{Arg, Function, Gives, OPERATIONS, STORAGE_OPERATIONS};
 
 /// A component that imports one function and calls it once. Its run fails with the name
 /// `Through` if the call was accepted.
@@ -57,8 +57,11 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
         Gives::Result(ok) => format!("(result (result {ok} (error $exception)))"),
     };
     let (interface, name) = (function.interface, function.name);
-    let operations: &[&str] =
-        if interface == "files" { &["keep", "address", "delete", "list"] } else { &OPERATIONS };
+    let operations: &[&str] = match interface {
+        "files" => &["keep", "address", "delete", "list"],
+        "storage" => &STORAGE_OPERATIONS,
+        _ => &OPERATIONS,
+    };
     let wat = format!(
         r#"(component
   (import "sluice:page/types@0.1.0" (instance $types
@@ -74,6 +77,8 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
     (export "level" (type $level (eq $level')))
     (type $ended' (record (field "call" u32) (field "head" (list u8)) (field "body" (list u8))))
     (export "ended" (type $ended (eq $ended')))
+    (type $area' (enum "storage" "cache"))
+    (export "area" (type $area (eq $area')))
     (type $operation' (enum {operations}))
     (export "operation" (type $operation (eq $operation')))
     (export "{name}" (func {params} {gives}))))
@@ -130,7 +135,8 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
             && ((of_exception && !matches!(function.gives, Gives::Result(_)))
                 || (has(&["$level'"]) && interface != "console")
                 || (has(&["$ended'"]) && function.name != "wait")
-                || (has(&["$operation'"]) && !["crm", "files"].contains(&interface)))
+                || (has(&["$area'"]) && interface != "storage")
+                || (has(&["$operation'"]) && !["crm", "files", "storage"].contains(&interface)))
     };
     let wat: String = wat.lines().filter(|line| !unused(line)).map(|line| format!("{line}\n")).collect();
     wat::parse_str(&wat).unwrap_or_else(|error| panic!("{interface}.{name}: {error}\n{wat}"))

@@ -354,6 +354,54 @@ fn files() -> Vec<Function> {
     vec![Function { interface: "files", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
 }
 
+pub(super) const STORAGE_OPERATIONS: [&str; 8] =
+    ["get", "set", "del", "has", "set-if-absent", "compare-and-set", "increment", "list"];
+
+fn storage() -> Vec<Function> {
+    let long = format!("[\"{}\", 1, 1]", "k".repeat(201));
+    let keys = [
+        "null",
+        "{}",
+        "[]",
+        "[7]",
+        "[null, 1, 1]",
+        "[\"\", 1, 1]",
+        "[\"a b\", 1, 1]",
+        "[\"a\\u0000\", 1, 1]",
+    ];
+    let lists = [
+        "[7]",
+        "[{\"prefix\": 1}]",
+        "[{\"limit\": 0}]",
+        "[{\"limit\": 201}]",
+        "[{\"limt\": 1}]",
+        "[{\"after\": \"\"}]",
+    ];
+    let mut forbidden = Vec::new();
+    for area in 0..2 {
+        for operation in 0..STORAGE_OPERATIONS.len() as u32 {
+            let wrong = if STORAGE_OPERATIONS[operation as usize] == "list" { &lists[..] } else { &keys[..] };
+            let wrong = wrong.iter().copied().chain([long.as_str()]).map(value).chain(malformed());
+            forbidden.extend(wrong.map(|args| vec![Arg::Case(area), Arg::Case(operation), args]));
+        }
+    }
+    let large = format!("[\"k\", \"{}\"]", "x".repeat(65_536));
+    forbidden.push(vec![Arg::Case(0), Arg::Case(1), value(&large)]);
+    // `cache` has neither `compareAndSet` nor `list`.
+    forbidden.push(vec![Arg::Case(1), Arg::Case(5), value("[\"k\", null, 1]")]);
+    forbidden.push(vec![Arg::Case(1), Arg::Case(7), value("[]")]);
+    forbidden.push(vec![Arg::Case(2), Arg::Case(0), value("[\"k\"]")]);
+    forbidden.push(vec![Arg::Case(0), Arg::Case(99), value("[\"k\"]")]);
+    let params = &[("area", "$area"), ("operation", "$operation"), ("arguments", "(list u8)")];
+    vec![Function {
+        interface: "storage",
+        name: "call",
+        params,
+        gives: Gives::Result("(list u8)"),
+        forbidden,
+    }]
+}
+
 pub(super) fn functions() -> Vec<Function> {
     let read = Function {
         interface: "request",
@@ -369,7 +417,10 @@ pub(super) fn functions() -> Vec<Function> {
         gives: Gives::Option("(list u8)"),
         forbidden: vec![vec![]],
     };
-    [session(), browser(), crm(), http(), files(), vec![read, raw_body]].into_iter().flatten().collect()
+    [session(), browser(), crm(), http(), files(), storage(), vec![read, raw_body]]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Arguments that are not values at all: outside the memory, or not UTF-8.
@@ -378,7 +429,7 @@ pub(super) fn out_of_bounds(function: &Function) -> Vec<Vec<Arg>> {
         [Arg::Raw(u32::MAX, 10), Arg::Raw(0, u32::MAX), Arg::Raw(1 << 20, 1), Arg::Text(vec![0xff, 0xfe])];
     let fine = |kind: &str| match kind {
         "f64" => Arg::Number(302.0),
-        "$level" | "$operation" => Arg::Case(0),
+        "$level" | "$operation" | "$area" => Arg::Case(0),
         "bool" => Arg::Case(1),
         "(list u32)" => Arg::Raw(0, 0),
         "string" => text("a"),

@@ -26,6 +26,8 @@ pub(crate) struct ExpectedLine {
     pub added: Writes,
     pub queued: Writes,
     pub set: Writes,
+    pub kept: Writes,
+    pub counted: Writes,
 }
 
 /// A session.
@@ -68,6 +70,8 @@ impl Expected {
             What::Add { line } => self.line(line).added.insert(*n, *acknowledged),
             What::Queue { line } => self.line(line).queued.insert(*n, *acknowledged),
             What::Set { line } => self.line(line).set.insert(*n, *acknowledged),
+            What::Keep { line } => self.line(line).kept.insert(*n, *acknowledged),
+            What::Count { line } => self.line(line).counted.insert(*n, *acknowledged),
             What::Put { session: number } => session(sessions, *number).put(event),
             What::Both { session: number, line } => {
                 self.line(line).queued.insert(*n, *acknowledged);

@@ -57,6 +57,23 @@ fn finds_an_overwritten_value() {
 }
 
 #[test]
+fn finds_lost_and_repeated_increments() {
+    let count = |n, acknowledged| event(n, What::Count { line: "a".into() }, acknowledged, None);
+    let history = [count(1, true), count(2, false), count(3, true)];
+    for (count, expected) in [
+        (None, &["lost"][..]),
+        (Some(1), &["lost"]),
+        (Some(2), &[]),
+        (Some(3), &[]),
+        (Some(4), &["duplicated"]),
+    ] {
+        let line = Line { count, ..Line::default() };
+        let found = Found { lines: [("a".to_owned(), line)].into(), ..Found::default() };
+        assert_eq!(wrong(&history, &found), expected, "{count:?}");
+    }
+}
+
+#[test]
 fn finds_sessions_that_are_lost_or_come_back() {
     let put = |n, cookie| event(n, What::Put { session: 1 }, true, cookie);
     let login = event(2, What::Login { session: 1, email: "ann".into() }, true, Some("b"));

@@ -38,6 +38,7 @@ use sluice_session::storage::Sessions;
 use sluice_site::config::{self, ConfigError, SiteConfig};
 use sluice_site::places::Places;
 use sluice_site::{Brand, load, user_cache};
+use sluice_storage::StorageAccess;
 use sluice_store::Store;
 use sluice_store::location::{Location, LocationError, OpenError};
 use sluice_telemetry::Telemetry;
@@ -413,6 +414,11 @@ impl App {
     /// Access to the CRM of `brand` for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
         CrmAccess::new(Arc::clone(&self.store) as _, Arc::clone(&self.crm_slugs), brand)
+    }
+
+    /// The values of `brand`, for one run.
+    pub fn storage_access(&self, brand: &str) -> StorageAccess {
+        StorageAccess::new(Arc::clone(&self.store) as _, brand)
     }
 
     /// The CRM quotas of each brand. Jobs use them, because they run without a page.

@@ -146,6 +146,7 @@ impl<'a> TestFile<'a> {
             crm: Some(host.crm_access(brand).at_once()),
             http: Some(Arc::clone(fakes) as _),
             http_rules: Arc::clone(&self.brand.http),
+            storage: Some(host.storage_access(brand)),
             handoff: Some(host.handoff(brand)),
             secrets: host.live().secrets.of(brand),
             limits: limits(&self.brand),

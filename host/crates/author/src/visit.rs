@@ -14,7 +14,7 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLog, Failure, Level};
 use sluice_session::Session;
 
-use crate::watch::{CrmCall, Seen, SeenPage};
+use crate::watch::{CrmCall, Seen, SeenPage, StorageCall};
 
 /// The rest of a larger file in `public/` is left out of [`Visit::body`].
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -33,6 +33,8 @@ pub struct Visit {
     pub run: Option<PageRun>,
     /// The script's CRM calls, in order.
     pub crm_calls: Vec<CrmCall>,
+    /// The script's calls of `storage` and `cache`, in order.
+    pub storage_calls: Vec<StorageCall>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub warnings: Vec<String>,
 }
@@ -65,10 +67,10 @@ impl Visit {
             // Tools keep files in a folder.
             ReplyBody::Incoming(_) => Vec::new(),
         };
-        let Seen { page, crm_calls, template_failure, warnings } = seen;
+        let Seen { page, crm_calls, storage_calls, template_failure, warnings } = seen;
         let run = page.map(|page| PageRun::new(page, template_failure));
         let body = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Self { status, headers, cookies, body, run, crm_calls, warnings })
+        Ok(Self { status, headers, cookies, body, run, crm_calls, storage_calls, warnings })
     }
 
     /// Whether the page's script or template failed.
@@ -86,7 +88,7 @@ impl Visit {
             "cookies": self.cookies,
             "body": self.body,
         });
-        let mut visit = did(self.run.as_ref(), &self.crm_calls, &self.warnings);
+        let mut visit = did(self.run.as_ref(), &self.crm_calls, &self.storage_calls, &self.warnings);
         if let Value::Object(keys) = &mut visit {
             keys.insert("response".into(), response);
         }
@@ -96,12 +98,17 @@ impl Visit {
 
 /// What a request did besides its response, under the keys of [`Visit::as_json`].
 pub(crate) fn seen_as_json(seen: Seen) -> Value {
-    let Seen { page, crm_calls, template_failure, warnings } = seen;
+    let Seen { page, crm_calls, storage_calls, template_failure, warnings } = seen;
     let run = page.map(|page| PageRun::new(page, template_failure));
-    did(run.as_ref(), &crm_calls, &warnings)
+    did(run.as_ref(), &crm_calls, &storage_calls, &warnings)
 }
 
-fn did(run: Option<&PageRun>, crm_calls: &[CrmCall], warnings: &[String]) -> Value {
+fn did(
+    run: Option<&PageRun>,
+    crm_calls: &[CrmCall],
+    storage_calls: &[StorageCall],
+    warnings: &[String],
+) -> Value {
     let report = run.map(|run| &run.report);
     json!({
         "run": run.map(PageRun::as_json),
@@ -109,6 +116,7 @@ fn did(run: Option<&PageRun>, crm_calls: &[CrmCall], warnings: &[String]) -> Val
         "session": report.map(|report| session(report.session.loaded())),
         "console": report.map(|report| console(&report.effects.console)),
         "crm": crm_calls.iter().map(CrmCall::as_json).collect::<Vec<_>>(),
+        "storage": storage_calls.iter().map(StorageCall::as_json).collect::<Vec<_>>(),
         "warnings": warnings,
     })
 }

@@ -7,9 +7,14 @@ use serde_json::{Value, json};
 
 use sluice_app::observe::{Event, RequestObserver};
 use sluice_crm::CrmError;
+use sluice_kit::value::{self, Room};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::observer::RunObserver;
 use sluice_sandbox::outcome::Failure;
+use sluice_storage::{Answer, StorageError};
+
+/// The memory that a shown value may take.
+const STORED_BYTES_MAX: usize = 16 << 20;
 
 /// Records one request.
 #[derive(Default)]
@@ -23,6 +28,7 @@ pub(crate) struct Seen {
     /// The page that answered. `None` if no page did.
     pub(crate) page: Option<SeenPage>,
     pub(crate) crm_calls: Vec<CrmCall>,
+    pub(crate) storage_calls: Vec<StorageCall>,
     pub(crate) template_failure: Option<Failure>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub(crate) warnings: Vec<String>,
@@ -56,6 +62,27 @@ pub enum CrmAnswer {
     Refused(String),
     /// The call threw this error.
     Threw(String),
+}
+
+/// A call of `storage` or `cache` as the script made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StorageCall {
+    /// The function's name, such as `storage.set`.
+    pub name: &'static str,
+    /// Its arguments, as an array.
+    pub arguments: Value,
+    /// What the call returned, or the error that it threw.
+    pub answer: Result<Value, String>,
+}
+
+impl StorageCall {
+    /// `{call, arguments}` with one of `result` and `error`.
+    pub(crate) fn as_json(&self) -> Value {
+        match &self.answer {
+            Ok(result) => json!({ "call": self.name, "arguments": self.arguments, "result": result }),
+            Err(error) => json!({ "call": self.name, "arguments": self.arguments, "error": error }),
+        }
+    }
 }
 
 impl CrmCall {
@@ -133,5 +160,18 @@ impl RunObserver for Watch {
             Err(error @ CrmError::Store(_)) => CrmAnswer::Threw(format!("Error: {error}")),
         };
         self.seen().crm_calls.push(CrmCall { name, options: options.clone(), answer });
+    }
+
+    fn storage_called(&self, name: &'static str, arguments: &Value, answer: &Result<Answer, StorageError>) {
+        let answer = match answer {
+            Ok(Answer::Value(value)) => Ok(value.clone()),
+            Ok(Answer::Stored(bytes)) => {
+                value::decode(bytes, &Room::new(STORED_BYTES_MAX)).map_err(|error| error.to_string())
+            }
+            Err(error @ StorageError::Type { .. }) => Err(format!("TypeError: {error}")),
+            Err(error @ StorageError::Range { .. }) => Err(format!("RangeError: {error}")),
+            Err(error @ StorageError::Store(_)) => Err(format!("Error: {error}")),
+        };
+        self.seen().storage_calls.push(StorageCall { name, arguments: arguments.clone(), answer });
     }
 }

@@ -10,6 +10,7 @@ mod names;
 mod of_tests;
 mod promises;
 mod schema;
+mod storage;
 mod syntax;
 mod unreachable;
 

@@ -111,6 +111,7 @@ fn run_context(journey: &Journey<'_>, trace: &Trace, seen: &Arc<Value>, session:
             keys: Arc::clone(&app.sessions.keys),
             received: journey.request.body.received(),
         }),
+        storage: Some(app.storage_access(&brand.id)),
         handoff: Some(app.handoff(&brand.id)),
         secrets: journey.live.secrets.of(&brand.id),
         limits: journey.page().limits.clone(),

@@ -202,6 +202,22 @@ limits! {
     http_response_bytes_max: usize = 1 << 20, "bytes each";
     /// Number of calls of `files` of a run. A further call throws a `RangeError`.
     files_calls_max: u32 = 20, "calls";
+    /// Number of calls of `storage` of a run. A further call throws a `RangeError`.
+    storage_calls_max: u32 = 50, "calls";
+    /// Size of one value in `storage`, in bytes. A call with a larger value throws a `RangeError`.
+    storage_value_bytes_max: usize = 64 << 10, "bytes each";
+    /// Number of keys of a brand in `storage`. Beyond it, `storage.set` returns `false`, and other
+    /// calls throw a `RangeError`.
+    storage_keys_max: u64 = 100_000, "keys";
+    /// Size of all values of a brand in `storage`, in bytes. Beyond it, `storage.set` returns
+    /// `false`, and other calls throw a `RangeError`.
+    storage_bytes_max: u64 = 1 << 30, "bytes";
+    /// Number of calls of `cache` of a run. A further call throws a `RangeError`.
+    cache_calls_max: u32 = 50, "calls";
+    /// Size of one value in `cache`, in bytes. A call with a larger value throws a `RangeError`.
+    cache_value_bytes_max: usize = 64 << 10, "bytes each";
+    /// Number of keys of a brand in `cache`. Beyond it, the cache forgets those that expire first.
+    cache_keys_max: u64 = 50_000, "keys";
     /// Number of modules that one page or module can import. Beyond it, the page does not compile.
     imports_max: usize = 10, "modules";
     /// Depth to which imports can be nested, in levels. Beyond it, the page does not compile.

@@ -76,6 +76,8 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
     ("response", &["json", "send", "status"]),
     ("Schema", &["any", "array", "boolean", "number", "object", "string"]),
     ("secrets", &["get", "ref"]),
+    ("cache", &["del", "get", "has", "increment", "set", "setIfAbsent"]),
+    ("storage", &["compareAndSet", "del", "get", "has", "increment", "list", "mutate", "set", "setIfAbsent"]),
     ("session", &["clearCustomer", "delete", "get", "getToken", "set", "setCustomer", "setFromToken"]),
 ];
 

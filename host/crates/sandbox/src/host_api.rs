@@ -16,6 +16,7 @@ mod request;
 mod response;
 mod secrets;
 mod session;
+mod storage;
 pub mod variables;
 pub(crate) mod wasi;
 
@@ -60,6 +61,7 @@ pub(crate) mod engine {
             "sluice:page/secrets": super::page::sluice::page::secrets,
             "sluice:page/http": super::page::sluice::page::http,
             "sluice:page/files": super::page::sluice::page::files,
+            "sluice:page/storage": super::page::sluice::page::storage,
         },
     });
 }

@@ -45,6 +45,7 @@ use sluice_kit::value;
 use sluice_limits::Limits;
 use sluice_session::LazySession;
 use sluice_session::handoff::Handoff;
+use sluice_storage::StorageAccess;
 use sluice_telemetry::trace::Trace;
 
 use crate::files::FilesAccess;
@@ -111,6 +112,8 @@ pub struct RunContext {
     pub http_rules: Arc<Rules>,
     /// The files of the request, and those that the brand keeps; `None` makes every call throw.
     pub files: Option<FilesAccess>,
+    /// The brand's values; `None` makes every call of `storage` and `cache` throw.
+    pub storage: Option<StorageAccess>,
     /// Makes and takes handoff tokens; `None` rejects both.
     pub handoff: Option<Handoff>,
     /// What `secrets.get` reads.
@@ -153,6 +156,8 @@ pub(crate) struct RunState {
     pub(crate) crm_ensure_calls: u32,
     pub(crate) http: RunCalls,
     pub(crate) files_calls: u32,
+    pub(crate) storage_calls: u32,
+    pub(crate) cache_calls: u32,
     /// Handoff tokens that the run has made and taken.
     pub(crate) tokens: u32,
     /// The time that the run spent waiting in host calls.
@@ -212,6 +217,8 @@ impl RunState {
             crm_ensure_calls: 0,
             http: RunCalls::default(),
             files_calls: 0,
+            storage_calls: 0,
+            cache_calls: 0,
             tokens: 0,
             host_wall: Duration::ZERO,
             is_waiting: false,

@@ -3,9 +3,13 @@
 use serde_json::Value;
 
 use sluice_crm::CrmError;
+use sluice_storage::{Answer, StorageError};
 
 /// Is notified of what a run does. Runs of visitors have no observer.
 pub trait RunObserver: Send + Sync {
     /// The run made the CRM call `name` with `options`, and `answer` is the result.
     fn crm_called(&self, name: &'static str, options: &Value, answer: &Result<Value, CrmError>);
+
+    /// The run made the call `name` of `storage` or `cache` with `arguments`, and `answer` is the result.
+    fn storage_called(&self, name: &'static str, arguments: &Value, answer: &Result<Answer, StorageError>);
 }

@@ -39,6 +39,7 @@ use sluice_kit::StoreError;
 use sluice_kit::clock::now_ms;
 use sluice_sandbox::memory::Reserved;
 use sluice_site::config::SiteConfig;
+use sluice_storage::Area;
 use sluice_telemetry::trace::{Incoming, Trace};
 
 pub use crate::admin::{AdminStartError, TokenError};
@@ -330,13 +331,16 @@ async fn reload_on(mut hangup: Signal, app: Arc<App>) {
     }
 }
 
-/// Deletes expired sessions, handoff tokens and rate windows, once a minute.
+/// Deletes expired sessions, handoff tokens, rate windows and values of scripts, once a minute.
 async fn clean_up(app: Arc<App>) {
     loop {
         tokio::time::sleep(CLEANUP_EVERY).await;
         in_batches("expired sessions", || app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
         in_batches("expired tokens", || app.store.delete_expired_tokens(now_ms(), CLEANUP_ROWS)).await;
         in_batches("expired rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
+        for (what, area) in [("expired values", Area::Storage), ("expired cached values", Area::Cache)] {
+            in_batches(what, || app.store.delete_expired_values(area, now_ms(), CLEANUP_ROWS)).await;
+        }
     }
 }
 

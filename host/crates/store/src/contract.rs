@@ -13,6 +13,7 @@ pub(crate) mod jobs;
 pub(crate) mod rate;
 pub(crate) mod schema;
 pub(crate) mod session;
+pub(crate) mod storage;
 pub(crate) mod token;
 pub(crate) mod writes;
 
@@ -67,6 +68,13 @@ macro_rules! contract_tests {
             a_rejected_job_leaves_nothing a_used_token_leaves_nothing a_failed_edit_leaves_nothing);
         $crate::contract::contract_tests!(@ $backend, browse: entries_of_all_references_are_newest_first
             a_brand_sees_only_its_own_entries browsing_is_bounded_by_bytes);
+        $crate::contract::contract_tests!(@ $backend, storage: script_values_are_stored_exactly
+            script_values_expire_by_the_clock_of_the_host one_of_many_parallel_first_writes_wins
+            one_of_many_parallel_exchanges_wins parallel_increments_are_all_counted
+            only_numbers_are_incremented keys_are_listed_in_order_and_in_pieces
+            a_listing_is_bounded_by_bytes script_values_of_brands_namespaces_and_areas_are_separate
+            rejects_script_values_over_the_quotas usage_follows_parallel_changes
+            expired_script_values_are_deleted_in_batches a_cache_forgets_what_expires_first);
         $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_reported ids_are_stable parallel_declarations_agree

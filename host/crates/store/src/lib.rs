@@ -17,12 +17,14 @@ mod health;
 pub mod location;
 pub mod postgres;
 pub mod sqlite;
+mod storage_rows;
 pub mod transfer;
 
 use sluice_crm::{BrowseStore, CrmDatabase};
 use sluice_kit::BoxFuture;
 use sluice_session::rate::RateStore;
 use sluice_session::{SessionStore, TokenStore};
+use sluice_storage::StorageStore;
 
 use transfer::TransferStore;
 
@@ -40,7 +42,9 @@ pub struct PoolUsage {
 }
 
 /// One database with everything in it. Used as `Arc<dyn Store>`.
-pub trait Store: SessionStore + CrmDatabase + TokenStore + RateStore + BrowseStore + TransferStore {
+pub trait Store:
+    SessionStore + CrmDatabase + TokenStore + RateStore + BrowseStore + StorageStore + TransferStore
+{
     /// Finishes the work that was started, then closes the database. Later calls fail with
     /// [`sluice_kit::StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'_, ()>;

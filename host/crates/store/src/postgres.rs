@@ -20,6 +20,7 @@ mod migrate;
 mod options;
 mod rate;
 mod session;
+mod storage;
 mod tls;
 mod token;
 mod transfer;

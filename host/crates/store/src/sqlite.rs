@@ -16,6 +16,7 @@ mod migrate;
 mod rate;
 mod readers;
 mod session;
+mod storage;
 mod token;
 mod transfer;
 mod usage;

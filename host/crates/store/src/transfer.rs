@@ -32,6 +32,8 @@ pub enum Kind {
     Int,
     /// The integer 0 or 1.
     Flag,
+    /// A number of 64 bits, not always an integer.
+    Real,
     /// Text without NUL.
     Text,
     /// Any bytes.
@@ -39,12 +41,14 @@ pub enum Kind {
 }
 
 /// One value of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     /// `NULL`.
     Null,
     /// A value of [`Kind::Int`] or [`Kind::Flag`].
     Int(i64),
+    /// A value of [`Kind::Real`].
+    Real(f64),
     /// A value of [`Kind::Text`].
     Text(String),
     /// A value of [`Kind::Bytes`].
@@ -97,10 +101,11 @@ pub trait TransferStore: Send + Sync {
     fn import_rows(&self, from: mpsc::Receiver<Part>) -> BoxFuture<'_, Result<(), ImportFault>>;
 }
 
-use Kind::{Bytes, Flag, Int, Text};
+use Kind::{Bytes, Flag, Int, Real, Text};
 
 /// Every table of a transfer, tables that others refer to first. Request counts are left out
-/// because they expire within minutes.
+/// because they expire within minutes, and so
+/// is `cache`, which may be forgotten.
 pub(crate) const TABLES: &[Table] = &[
     Table {
         name: "crm_entity",
@@ -215,6 +220,27 @@ pub(crate) const TABLES: &[Table] = &[
         name: "used_token",
         columns: &[("brand", Text), ("token_id", Bytes), ("expires_at", Int)],
         key: "brand, token_id",
+        counts: false,
+    },
+    Table {
+        name: "storage",
+        columns: &[
+            ("brand", Text),
+            ("namespace", Text),
+            ("key", Text),
+            ("value", Bytes),
+            ("digest", Bytes),
+            ("number", Real),
+            ("size", Int),
+            ("expires_at", Int),
+        ],
+        key: "brand, namespace, key",
+        counts: false,
+    },
+    Table {
+        name: "storage_usage",
+        columns: &[("brand", Text), ("keys", Int), ("bytes", Int)],
+        key: "brand",
         counts: false,
     },
 ];

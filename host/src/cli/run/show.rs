@@ -52,6 +52,18 @@ pub(crate) fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) 
             format!("{}({}) {how} {what}", call.name, call.options)
         }),
     );
+    out.section(
+        "storage calls",
+        visit.storage_calls.iter().map(|call| {
+            let (how, what) = match &call.answer {
+                Ok(value) => ("->", value.to_string()),
+                Err(message) => ("threw", message.clone()),
+            };
+            let arguments = call.arguments.as_array().map_or(&[][..], Vec::as_slice);
+            let arguments = arguments.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("{}({arguments}) {how} {what}", call.name)
+        }),
+    );
     out.section("warnings", visit.warnings.iter().cloned());
     if let Some(run) = &visit.run {
         costs(&mut out, run, brand);

@@ -503,6 +503,86 @@ interface SluiceSchemas {
 /** Makes validators for the data that visitors send. */
 declare const Schema: SluiceSchemas;
 
+// --- storage, cache ---------------------------------------------------------------------
+
+interface SluiceStorageOptions {
+  /** A group of keys: letters, digits and `_ . : -`, at most 64. `"default"` if left out. */
+  namespace?: string;
+  /** The lifetime in seconds, at most a year. Without it, the value is kept until it is removed. */
+  ttl?: number;
+}
+
+interface SluiceListOptions {
+  /** Lists the keys that begin like this. */
+  prefix?: string;
+  /** Lists the keys that follow this one. */
+  after?: string | null;
+  /** The most keys, from 1 to 200. 50 if left out. */
+  limit?: number;
+  /** A group of keys. `"default"` if left out. */
+  namespace?: string;
+}
+
+interface SluiceListedKey {
+  key: string;
+  value: any;
+  /** The end of its lifetime in Unix milliseconds; `null` if it has none. */
+  expires_at: number | null;
+}
+
+/** Values that the brand keeps, the same on every host. Keys have 1 to 191 letters, digits and `_ . : -`. */
+declare const storage: {
+  /** Returns a value; `null` if there is none. */
+  get(key: string, options?: SluiceStorageOptions): any;
+  /** Stores a value of at most 64 KB. Returns `false` if the brand has no room for it. */
+  set(key: string, value: unknown, options?: SluiceStorageOptions): boolean;
+  /** Removes a value. */
+  del(key: string, options?: SluiceStorageOptions): true;
+  /** Returns whether there is a value. */
+  has(key: string, options?: SluiceStorageOptions): boolean;
+  /** Stores a value if there is none. Returns `true` for exactly one of any number of callers. */
+  setIfAbsent(key: string, value: unknown, options?: SluiceStorageOptions): boolean;
+  /** Stores `next` if the value is `expected`. `null` also stands for no value. */
+  compareAndSet(
+    key: string,
+    expected: unknown,
+    next: unknown,
+    options?: SluiceStorageOptions,
+  ): boolean;
+  /** Adds to a number and returns the sum. No value counts as 0. */
+  increment(key: string, amount?: number, options?: SluiceStorageOptions): number;
+  /**
+   * Replaces a value by what `fn` makes of it, and returns what is stored. `fn` is called again if somebody
+   * else has changed the value meanwhile. If it returns `undefined`, nothing changes.
+   */
+  mutate(
+    key: string,
+    fn: (current: any) => unknown,
+    options?: SluiceStorageOptions,
+  ): any;
+  /** Lists keys in their order. `next` is the `after` of the following keys, or `null`. */
+  list(options?: SluiceListOptions): { keys: SluiceListedKey[]; next: string | null };
+};
+
+/**
+ * Values that can be made again: the cache may forget them at any time. The lifetime is in seconds, an
+ * hour if left out and at most a day. Keys have 1 to 200 letters, digits and `_ . : -`.
+ */
+declare const cache: {
+  /** Returns a value; `null` if there is none. */
+  get(key: string, ttlSeconds?: number): any;
+  /** Stores a value of at most 64 KB. */
+  set(key: string, value: unknown, ttlSeconds?: number): boolean;
+  /** Removes a value. */
+  del(key: string, ttlSeconds?: number): true;
+  /** Returns whether there is a value. */
+  has(key: string, ttlSeconds?: number): boolean;
+  /** Stores a value if there is none. */
+  setIfAbsent(key: string, value: unknown, ttlSeconds?: number): boolean;
+  /** Adds to a number and returns the sum. Only a new number gets the lifetime. */
+  increment(key: string, amount?: number, ttlSeconds?: number): number;
+};
+
 // --- log, secrets -----------------------------------------------------------------------
 
 interface SluiceConsole {

@@ -64,6 +64,10 @@ pub(super) fn optional_int<'a>(value: Option<i64>) -> Param<'a> {
     (Box::new(value), Type::INT8)
 }
 
+pub(super) fn optional_number<'a>(value: Option<f64>) -> Param<'a> {
+    (Box::new(value), Type::FLOAT8)
+}
+
 pub(super) fn ints<'a>(values: Vec<i64>) -> Param<'a> {
     (Box::new(values), Type::INT8_ARRAY)
 }

@@ -64,6 +64,9 @@ fn select(table: &Table) -> String {
         "crm_usage" => {
             "SELECT brand, sum(bytes)::bigint FROM crm_usage GROUP BY brand ORDER BY brand".to_owned()
         }
+        "storage_usage" => "SELECT brand, sum(keys)::bigint, sum(bytes)::bigint FROM storage_usage
+            GROUP BY brand ORDER BY brand"
+            .to_owned(),
         _ => format!("SELECT {} FROM {name} ORDER BY {key}", table.column_list()),
     }
 }
@@ -73,6 +76,7 @@ fn read(table: &Table, row: &Row) -> Result<Vec<Cell>, SqlError> {
         Ok(match kind {
             Kind::Int => row.try_get::<_, Option<i64>>(index)?.map(Cell::Int),
             Kind::Flag => row.try_get::<_, Option<bool>>(index)?.map(|flag| Cell::Int(flag.into())),
+            Kind::Real => row.try_get::<_, Option<f64>>(index)?.map(Cell::Real),
             Kind::Text => row.try_get::<_, Option<String>>(index)?.map(Cell::Text),
             Kind::Bytes => row.try_get::<_, Option<Vec<u8>>>(index)?.map(Cell::Bytes),
         }
@@ -126,6 +130,7 @@ fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Int => "bigint",
         Kind::Flag => "boolean",
+        Kind::Real => "double precision",
         Kind::Text => "text",
         Kind::Bytes => "bytea",
     }
@@ -144,6 +149,10 @@ fn array<'a>(cells: Vec<Cell>, kind: Kind) -> Param<'a> {
     match kind {
         Kind::Int => (pick(cells, int), Type::INT8_ARRAY),
         Kind::Flag => (pick(cells, |cell| int(cell).map(|number| number != 0)), Type::BOOL_ARRAY),
+        Kind::Real => {
+            let real = |cell| if let Cell::Real(number) = cell { Some(number) } else { None };
+            (pick(cells, real), Type::FLOAT8_ARRAY)
+        }
         Kind::Text => {
             let text = |cell| if let Cell::Text(text) = cell { Some(text) } else { None };
             (pick(cells, text), Type::TEXT_ARRAY)

@@ -8,7 +8,7 @@ use sluice_kit::{BadRow, BoxFuture, StoreError};
 
 use super::SqliteStore;
 use crate::error::SqlError;
-use crate::transfer::{Cell, ImportFault, Part, ROWS_MAX, TABLES, Table, TransferStore};
+use crate::transfer::{Cell, ImportFault, Kind, Part, ROWS_MAX, TABLES, Table, TransferStore};
 
 impl TransferStore for SqliteStore {
     fn export_rows(&self, to: mpsc::Sender<Part>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -53,12 +53,17 @@ fn read(table: &Table, row: &Row<'_>) -> Result<Vec<Cell>, SqlError> {
             ValueRef::Integer(number) => Cell::Int(number),
             ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned()),
             ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+            ValueRef::Real(number) if has_kind(table, index, Kind::Real) => Cell::Real(number),
             ValueRef::Real(_) => {
                 return Err(StoreError::Corrupt { what: "row", why: BadRow::NotAnInteger }.into());
             }
         })
     };
     (0..table.columns.len()).map(cell).collect()
+}
+
+fn has_kind(table: &Table, column: usize, kind: Kind) -> bool {
+    table.columns.get(column).is_some_and(|(_, is)| *is == kind)
 }
 
 /// Runs in the writer's transaction. Blocks until the last part.
@@ -86,6 +91,7 @@ fn insert(conn: &Connection, table: &Table, rows: Vec<Vec<Cell>>) -> Result<(), 
         insert.execute(params_from_iter(row.into_iter().map(|cell| match cell {
             Cell::Null => Value::Null,
             Cell::Int(number) => Value::Integer(number),
+            Cell::Real(number) => Value::Real(number),
             Cell::Text(text) => Value::Text(text),
             Cell::Bytes(bytes) => Value::Blob(bytes),
         })))?;

@@ -58,6 +58,7 @@ fn line(table: &Table, row: &[Cell]) -> Value {
         let value = match cell {
             Cell::Null => Value::Null,
             Cell::Int(number) => (*number).into(),
+            Cell::Real(number) => (*number).into(),
             Cell::Text(text) => text.clone().into(),
             Cell::Bytes(bytes) => STANDARD.encode(bytes).into(),
         };
@@ -247,6 +248,7 @@ fn cell(value: &Value, kind: Kind) -> Option<Cell> {
         (Value::Null, _) => Some(Cell::Null),
         (Value::Number(number), Kind::Int) => number.as_i64().map(Cell::Int),
         (Value::Number(number), Kind::Flag) => number.as_i64().filter(|n| [0, 1].contains(n)).map(Cell::Int),
+        (Value::Number(number), Kind::Real) => number.as_f64().map(Cell::Real),
         (Value::String(text), Kind::Text) if !text.contains('\0') => Some(Cell::Text(text.clone())),
         (Value::String(text), Kind::Bytes) => STANDARD.decode(text).ok().map(Cell::Bytes),
         _ => None,
@@ -257,6 +259,7 @@ fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::Int => "a 64-bit integer",
         Kind::Flag => "0 or 1",
+        Kind::Real => "a number",
         Kind::Text => "text without NUL",
         Kind::Bytes => "base64",
     }

@@ -1,7 +1,10 @@
 //! The statements that a page can cause must not become slower with the amount of data.
 
 use super::*;
-use crate::postgres::{crm, job_queue, jobs, rate, session, token};
+use sluice_storage::Area;
+
+use crate::postgres::{crm, job_queue, jobs, rate, session, storage, token};
+use crate::storage_rows::for_area;
 
 /// Inserts a million entries with one value each, and rows into every other table that grows. One
 /// reference has a thousand entries, the most that the quota allows.
@@ -22,6 +25,8 @@ const FILL: &str = "
     INSERT INTO job (brand, what, write, state, created_at, due_at, ended_at)
         SELECT 'acme', 'x', '', CASE WHEN n % 10 = 0 THEN 'waiting' ELSE 'done' END, 0, 0, n
         FROM generate_series(1, 100000) AS n;
+    INSERT INTO storage SELECT 'acme', 'default', n::text, '', '', n, 80, n FROM generate_series(1, 100000) AS n;
+    INSERT INTO cache SELECT 'acme', 'default', n::text, '', '', n, 80, n FROM generate_series(1, 50000) AS n;
     INSERT INTO job_line SELECT decode(md5((id % 1000)::text), 'hex'), id FROM job WHERE state = 'waiting';
 ";
 
@@ -52,6 +57,34 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
     .into_iter()
     .chain(crm_write_statements(&line))
     .map(|(name, sql, params)| (name, sql.to_owned(), params))
+    .chain(storage_statements())
+    .collect()
+}
+
+fn storage_statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
+    let at = ["'acme'", "'default'", "'7'"];
+    let with = |rest: &[&'static str]| [&at[..], rest].concat();
+    let bytes = "'\\x01'";
+    let row = ["0", bytes, bytes, "NULL::float8", "80", "NULL::bigint"];
+    let rest = ["1", "100000", "1000000", "2", bytes, "NULL::float8", "false"];
+    [
+        ("storage.get", storage::GET, with(&["0"])),
+        ("storage.has", storage::HAS, with(&["0"])),
+        ("storage.set", storage::PUT, with(&[&row[..], &rest].concat())),
+        (
+            "storage.increment",
+            storage::ADD,
+            with(&["0", "1::float8", "NULL::bigint", "80", "1", "100000", "1000000"]),
+        ),
+        ("storage.del", storage::REMOVE, with(&["1"])),
+        ("storage.list", storage::LIST, with(&["'8'", "true", "0", "51", "1000000"])),
+        ("expired values", storage::DELETE_EXPIRED, vec!["100", "500", "0"]),
+        ("a full cache", storage::FORGET, vec!["'acme'", "500", "0"]),
+    ]
+    .into_iter()
+    .flat_map(|(name, sql, params)| {
+        [Area::Storage, Area::Cache].map(|area| (name, for_area(sql, area), params.clone()))
+    })
     .collect()
 }
 
@@ -89,14 +122,22 @@ async fn every_statement_of_a_page_uses_an_index() {
     let database = Database::create();
     open(&database.url()).await.close().await;
     database.sql(FILL);
-    for table in
-        ["crm_reference", "crm_entry", "crm_value", "session", "used_token", "rate", "job", "job_line"]
-    {
+    let grows = [
+        "crm_reference",
+        "crm_entry",
+        "crm_value",
+        "session",
+        "used_token",
+        "rate",
+        "job",
+        "job_line",
+        "storage",
+        "cache",
+    ];
+    for table in grows {
         database.sql(&format!("VACUUM ANALYZE {table}"));
     }
     assert_eq!(database.sql("SELECT count(*) FROM crm_entry"), "1000000");
-    let grows =
-        ["crm_reference", "crm_entry", "crm_value", "session", "used_token", "rate", "job", "job_line"];
     for (name, sql, params) in statements() {
         let plan = database.sql(&format!("EXPLAIN {}", bound(&sql, &params)));
         for line in plan.lines() {

@@ -2,6 +2,11 @@
 
 use serde_json::json;
 
+use sluice_storage::{
+    AddDone, Area, Condition, Key, Listing, Namespace, Place, Put, PutDone, StorageCaps, StorageStore as _,
+    StoredValue,
+};
+
 use super::relay::Relay;
 use super::*;
 
@@ -30,6 +35,24 @@ async fn a_read_takes_one_round_trip_and_a_write_three() {
     assert_eq!(relay.round_trips(), 1, "getCrmFieldValues");
     let checked = store.check_job("acme", &set(&five()), 0, CrmCaps::default(), 0);
     assert_eq!((checked.await, relay.round_trips()), (Ok(()), 2), "setCrmFields with async: true");
+
+    let at = Place { area: Area::Storage, brand: "acme".to_owned(), namespace: Namespace::default() };
+    let name = Key::new(Area::Storage, "k").unwrap();
+    let caps = StorageCaps { keys_max: 9, bytes_max: 9_999, value_bytes_max: 99 };
+    for condition in [Condition::Absent, Condition::Always, Condition::Equals(StoredValue::Number(1.0))] {
+        let put = Put { key: name.clone(), value: StoredValue::Number(1.0), expires_at: None, condition };
+        assert_eq!(store.put(&at, put, caps, 0).await, Ok(PutDone::Stored));
+        assert_eq!(relay.round_trips(), 1, "storage.set");
+    }
+    assert_eq!(store.add(&at, &name, 1.0, None, caps, 0).await, Ok(AddDone::Sum(2.0)));
+    assert_eq!(relay.round_trips(), 1, "storage.increment");
+    assert_eq!(store.get(&at, &name, 0).await, Ok(Some(StoredValue::Number(2.0))));
+    assert_eq!(relay.round_trips(), 1, "storage.get");
+    let listing = Listing { prefix: name.clone(), after: None, keys_max: 9, bytes_max: 99 };
+    store.list(&at, listing, 0).await.unwrap();
+    assert_eq!(relay.round_trips(), 1, "storage.list");
+    store.remove(&at, &name).await.unwrap();
+    assert_eq!(relay.round_trips(), 1, "storage.del");
 
     let key = SessionKey { brand: "acme".to_owned(), id_hash: [1; 32] };
     assert_eq!(store.load_session(key, 0).await, Ok(None));

@@ -1,10 +1,13 @@
 //! Every statement that a page can cause finds its rows by an index. SQLite plans without
 //! statistics, so the plan does not depend on the number of rows.
 
+use sluice_storage::Area;
+
 use super::super::migrate;
+use crate::storage_rows::for_area;
 
 /// The files with the statements that pages cause. Those of operators are in other files.
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 11] = [
     ("session.rs", include_str!("../session.rs")),
     ("token.rs", include_str!("../token.rs")),
     ("rate.rs", include_str!("../rate.rs")),
@@ -14,6 +17,7 @@ const SOURCES: [(&str, &str); 10] = [
     ("crm/schema.rs", include_str!("../crm/schema.rs")),
     ("crm/write.rs", include_str!("../crm/write.rs")),
     ("job_queue.rs", include_str!("../job_queue.rs")),
+    ("storage.rs", include_str!("../storage.rs")),
     ("jobs/run.rs", include_str!("../jobs/run.rs")),
 ];
 
@@ -56,6 +60,7 @@ fn every_statement_of_a_page_uses_an_index() {
         let statements = statements(source);
         assert!(!statements.is_empty(), "{file} has statements");
         for sql in statements {
+            let sql = for_area(&sql, Area::Storage);
             let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap_or_else(|error| {
                 panic!("{file}: {error}: {sql}");
             });

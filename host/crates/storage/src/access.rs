@@ -1,0 +1,262 @@
+//! The values of one brand, for the scripts of one run. The brand is fixed, and everything else is checked.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use sluice_kit::StoreError;
+use sluice_kit::value::Room;
+
+use super::arguments::{self, ListOptions, Options};
+use super::{
+    AddDone, Area, Call, Condition, Key, LIST_BYTES_MAX, Listed, Listing, Mistake, Place, Put, PutDone,
+    Reached, StorageCaps, StorageError, StorageStore, StoredValue, value::json_number,
+};
+
+/// How many values a full cache forgets for a new one.
+const FORGOTTEN: u32 = 500;
+
+/// The result of a call.
+#[derive(Debug)]
+pub enum Answer {
+    /// A value.
+    Value(Value),
+    /// A stored value, as MessagePack.
+    Stored(Vec<u8>),
+}
+
+/// The values of one brand.
+#[derive(Clone)]
+pub struct StorageAccess {
+    store: Arc<dyn StorageStore>,
+    brand: String,
+}
+
+/// A call with its arguments.
+struct Asked<'a> {
+    call: Call,
+    area: Area,
+    arguments: &'a [Value],
+    caps: StorageCaps,
+    result_bytes_max: usize,
+    now_ms: i64,
+}
+
+impl StorageAccess {
+    /// Makes the access to `brand`.
+    pub fn new(store: Arc<dyn StorageStore>, brand: &str) -> Self {
+        Self { store, brand: brand.to_owned() }
+    }
+
+    /// Makes a call. `arguments` are those of the script, as an array. `result_bytes_max` is
+    /// the memory that the result may take.
+    ///
+    /// # Errors
+    /// The arguments are invalid, a quota is reached, or the database failed.
+    pub async fn call(
+        &self,
+        (call, area): (Call, Area),
+        arguments: &Value,
+        caps: StorageCaps,
+        result_bytes_max: usize,
+        now_ms: i64,
+    ) -> Result<Answer, StorageError> {
+        let arguments = arguments.as_array().map_or(&[][..], Vec::as_slice);
+        let asked = Asked { call, area, arguments, caps, result_bytes_max, now_ms };
+        if !call.exists_in(area) {
+            return Err(asked.mistake(Mistake::NoSuchCall));
+        }
+        match call {
+            Call::Get => self.get(&asked).await,
+            Call::Has => self.has(&asked).await,
+            Call::Del => self.remove(&asked).await,
+            Call::Set => self.set(&asked).await,
+            Call::SetIfAbsent => self.put(&asked, 1, Condition::Absent).await,
+            Call::CompareAndSet => self.compare_and_set(&asked).await,
+            Call::Increment => self.increment(&asked).await,
+            Call::List => self.list(&asked).await,
+        }
+    }
+
+    fn place(&self, asked: &Asked<'_>, options: Options) -> Place {
+        Place { area: asked.area, brand: self.brand.clone(), namespace: options.namespace }
+    }
+
+    /// The key and where it is, of a call whose options are argument number `last`.
+    fn find(&self, asked: &Asked<'_>, last: usize) -> Result<(Place, Key, Option<i64>), StorageError> {
+        let key = asked.key()?;
+        let options = asked.options(last)?;
+        let expires_at = options.ttl_ms.map(|ttl_ms| asked.now_ms.saturating_add(ttl_ms));
+        Ok((self.place(asked, options), key, expires_at))
+    }
+
+    async fn get(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
+        let (place, key, _) = self.find(asked, 1)?;
+        let found = self.store.get(&place, &key, asked.now_ms).await.map_err(StorageError::Store)?;
+        let Some(found) = found else { return Ok(Answer::Value(Value::Null)) };
+        match found.size() > asked.result_bytes_max {
+            true => Err(asked.reached(Reached::Memory)),
+            false => Ok(Answer::Stored(found.into_bytes())),
+        }
+    }
+
+    async fn has(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
+        let (place, key, _) = self.find(asked, 1)?;
+        let has = self.store.has(&place, &key, asked.now_ms).await.map_err(StorageError::Store)?;
+        Ok(Answer::Value(has.into()))
+    }
+
+    async fn remove(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
+        let (place, key, _) = self.find(asked, 1)?;
+        self.store.remove(&place, &key).await.map_err(StorageError::Store)?;
+        Ok(Answer::Value(true.into()))
+    }
+
+    async fn set(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
+        self.put(asked, 1, Condition::Always).await
+    }
+
+    async fn compare_and_set(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
+        let expected = StoredValue::of(asked.argument(1).unwrap_or(&Value::Null));
+        self.put(asked, 2, Condition::Equals(expected)).await
+    }
+
+    /// Stores the argument number `value`. The options follow it.
+    async fn put(
+        &self,
+        asked: &Asked<'_>,
+        value: usize,
+        condition: Condition,
+    ) -> Result<Answer, StorageError> {
+        let (place, key, expires_at) = self.find(asked, value + 1)?;
+        let value = StoredValue::of(asked.argument(value).unwrap_or(&Value::Null));
+        asked.check_size(&value)?;
+        let put = Put { key, value, expires_at, condition };
+        let mut done = self.put_once(&place, put.clone(), asked).await?;
+        if is_full(done) && self.make_room(asked.area).await? {
+            done = self.put_once(&place, put, asked).await?;
+        }
+        match done {
+            PutDone::Stored => Ok(Answer::Value(true.into())),
+            PutDone::NotMet => Ok(Answer::Value(false.into())),
+            PutDone::TooManyKeys => Err(asked.full(asked.keys_quota())),
+            PutDone::TooManyBytes => Err(asked.full(asked.bytes_quota())),
+        }
+    }
+
+    async fn put_once(&self, place: &Place, put: Put, asked: &Asked<'_>) -> Result<PutDone, StorageError> {
+        self.store.put(place, put, asked.caps, asked.now_ms).await.map_err(StorageError::Store)
+    }
+
+    async fn increment(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
+        let (place, key, expires_at) = self.find(asked, 2)?;
+        let amount = arguments::amount(asked.argument(1)).map_err(|mistake| asked.mistake(mistake))?;
+        let add = || self.store.add(&place, &key, amount, expires_at, asked.caps, asked.now_ms);
+        let mut done = add().await.map_err(StorageError::Store)?;
+        let is_full = matches!(done, AddDone::TooManyKeys | AddDone::TooManyBytes);
+        if is_full && self.make_room(asked.area).await? {
+            done = add().await.map_err(StorageError::Store)?;
+        }
+        match done {
+            AddDone::Sum(sum) => Ok(Answer::Value(json_number(sum))),
+            AddDone::NotANumber => Err(asked.mistake(Mistake::NotANumber(key.as_str().to_owned()))),
+            AddDone::Overflow => Err(asked.reached(Reached::Number)),
+            AddDone::TooManyKeys => Err(asked.full(asked.keys_quota())),
+            AddDone::TooManyBytes => Err(asked.full(asked.bytes_quota())),
+        }
+    }
+
+    /// Lets a full cache forget some values. Returns whether it did.
+    async fn make_room(&self, area: Area) -> Result<bool, StorageError> {
+        if area != Area::Cache {
+            return Ok(false);
+        }
+        let forgotten = self.store.forget(&self.brand, FORGOTTEN).await.map_err(StorageError::Store)?;
+        Ok(forgotten > 0)
+    }
+
+    async fn list(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
+        let options = ListOptions::of(asked.argument(0)).map_err(|mistake| asked.mistake(mistake))?;
+        let ListOptions { namespace, prefix, after, limit } = options;
+        let place = Place { area: asked.area, brand: self.brand.clone(), namespace };
+        let bytes_max = LIST_BYTES_MAX.min(asked.result_bytes_max);
+        let listing = Listing { prefix, after, keys_max: limit, bytes_max };
+        let listed = self.store.list(&place, listing, asked.now_ms).await.map_err(StorageError::Store)?;
+        asked.listed(listed).map(Answer::Value)
+    }
+}
+
+fn is_full(done: PutDone) -> bool {
+    matches!(done, PutDone::TooManyKeys | PutDone::TooManyBytes)
+}
+
+impl Asked<'_> {
+    fn argument(&self, index: usize) -> Option<&Value> {
+        self.arguments.get(index)
+    }
+
+    fn key(&self) -> Result<Key, StorageError> {
+        arguments::key("key", self.area, self.argument(0)).map_err(|mistake| self.mistake(mistake))
+    }
+
+    fn options(&self, index: usize) -> Result<Options, StorageError> {
+        Options::of(self.area, self.argument(index)).map_err(|mistake| self.mistake(mistake))
+    }
+
+    fn mistake(&self, mistake: Mistake) -> StorageError {
+        StorageError::Type { call: self.call, area: self.area, mistake }
+    }
+
+    fn reached(&self, reached: Reached) -> StorageError {
+        StorageError::Range { call: self.call, area: self.area, reached }
+    }
+
+    fn full(&self, quota: &'static str) -> StorageError {
+        self.reached(Reached::Brand(quota))
+    }
+
+    fn keys_quota(&self) -> &'static str {
+        match self.area {
+            Area::Storage => "storage_keys_max",
+            Area::Cache => "cache_keys_max",
+        }
+    }
+
+    fn bytes_quota(&self) -> &'static str {
+        match self.area {
+            Area::Storage => "storage_bytes_max",
+            Area::Cache => "the size of a cache",
+        }
+    }
+
+    fn check_size(&self, value: &StoredValue) -> Result<(), StorageError> {
+        let (bytes, bytes_max) = (value.size(), self.caps.value_bytes_max);
+        let quota = match self.area {
+            Area::Storage => "storage_value_bytes_max",
+            Area::Cache => "cache_value_bytes_max",
+        };
+        match bytes > bytes_max {
+            true => Err(self.reached(Reached::ValueBytes { bytes, bytes_max, quota })),
+            false => Ok(()),
+        }
+    }
+
+    /// `{keys: [{key, value, expires_at}], next}`.
+    fn listed(&self, listed: Listed) -> Result<Value, StorageError> {
+        let next = listed.has_more.then(|| listed.keys.last().map(|last| last.key.clone())).flatten();
+        let room = Room::new(self.result_bytes_max);
+        let mut keys = Vec::with_capacity(listed.keys.len());
+        for listed in listed.keys {
+            let value = listed.value.to_value(&room).map_err(|error| match error.is_too_large() {
+                true => self.reached(Reached::Memory),
+                false => StorageError::Store(corrupt(&error)),
+            })?;
+            keys.push(json!({ "key": listed.key, "value": value, "expires_at": listed.expires_at }));
+        }
+        Ok(json!({ "keys": keys, "next": next }))
+    }
+}
+
+fn corrupt(error: &sluice_kit::value::ValueError) -> StoreError {
+    StoreError::Corrupt { what: "value of storage", why: sluice_kit::Cause::of(error).into() }
+}

@@ -63,6 +63,7 @@ mod sessions;
 mod shell;
 mod site_files;
 mod stalls;
+mod storage_hosts;
 mod telemetry;
 mod templates_attack;
 mod tidy;

@@ -218,7 +218,7 @@ fn charts_show_the_values_under_the_pointer() {
     browser.eval(
         "(() => { const over = document.querySelector('.u-over'); const at = over.getBoundingClientRect(); \
          for (const type of ['mouseenter', 'mousemove']) over.dispatchEvent(new MouseEvent(type, \
-         { bubbles: true, clientX: at.x + at.width * 0.75, clientY: at.y + 10 })); })()",
+         { bubbles: true, clientX: at.x + at.width * 0.99, clientY: at.y + 10 })); })()",
     );
     // The value under the pointer equals the value in the table.
     let legend = "[...document.querySelector('.chart .u-legend').querySelectorAll('.u-value')].slice(1).map(e => e.textContent).join()";
@@ -233,4 +233,102 @@ fn charts_show_the_values_under_the_pointer() {
     let foreign =
         "performance.getEntriesByType('resource').filter(e => !e.name.startsWith(location.origin)).length";
     assert_eq!(browser.eval(foreign), json!(0));
+}
+
+#[test]
+fn a_loud_failure_hides_no_other() {
+    let (_site, server, _data) = visited();
+    for _ in 0..30 {
+        server.get("localhost", "/heavy?fail=1");
+    }
+    let (browser, console) = logged_in(&server);
+    let groups = "[...document.querySelectorAll('.failures tbody tr')].map(row => [row.querySelector('td a').textContent, \
+         row.querySelector('[data-name=times]').textContent])";
+    server.wait_until("the failures are stored", || {
+        browser.go(&console);
+        browser.eval(groups) == json!([["/heavy", "31"], ["/broken", "1"]])
+    });
+    let first = browser.eval("document.querySelector('.failures tbody tr').innerText");
+    assert!(first.as_str().unwrap().contains("TypeError: no <i>such</i> thing"), "{first}");
+    // What does not compile is named, too.
+    let broken = browser.eval("document.querySelector('section.problem').innerText");
+    assert!(broken.as_str().unwrap().contains("demo /broken: "), "{broken}");
+
+    // The range is in the address, and links keep it.
+    browser.click(".range [value='168']");
+    browser.wait_for("location.search", &json!("?hours=168"));
+    browser.click(".failures td a");
+    browser.wait_for("location.search", &json!("?path=/heavy&hours=168"));
+    browser.wait_for("document.querySelectorAll('.failures tbody tr').length", &json!(1));
+    browser.go(&format!("{console}/?from=2026-01-01T00:00&to=2026-01-01T02:00"));
+    browser.wait_for("document.querySelectorAll('.failures tbody tr').length", &json!(0));
+    browser.go(&format!("{console}/?from=yesterday"));
+    browser.wait_for("document.body.innerText.includes('yesterday')", &json!(true));
+
+    // A run has the lines around its failure, and leads to the others.
+    browser.go(&console);
+    browser.click(".failures .message");
+    browser
+        .wait_for("document.querySelector('.source .meant').textContent.includes('throw new')", &json!(true));
+    browser.wait_for("document.querySelectorAll('#others ~ .runs li').length", &json!(10));
+
+    // Times are ISO 8601.
+    let written = "[...document.querySelectorAll('time')].every(e => /^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$/.test(e.textContent))";
+    assert_eq!(browser.eval(written), json!(true));
+}
+
+#[test]
+fn runs_are_found_by_outcome_status_and_text() {
+    let (_site, server, _data) = visited();
+    let found = |query: &str| {
+        let answer = server.admin(&format!("/api/brands/demo/runs?{query}"));
+        let runs: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        runs.as_array().unwrap().len()
+    };
+    server.wait_until("the runs are stored", || found("failed") == 2);
+    assert_eq!((found("outcome=error"), found("outcome=compile"), found("outcome=fuel")), (1, 1, 0));
+    assert_eq!((found("status=5"), found("text=ABOUT%20TO%20fail"), found("text=nowhere")), (1, 1, 0));
+    assert_eq!(found("text=sum%20is&limit=200"), 111);
+    let (browser, console) = logged_in(&server);
+    browser.go(&format!("{console}/brands/demo/runs"));
+    browser.fill("[name=text]", "sum is");
+    browser.click(".filter button");
+    browser.wait_for("document.querySelectorAll('.runs li').length", &json!(25));
+    browser.click("[rel=next]");
+    browser.wait_for("/before=\\d+&text=sum%20is/.test(location.search)", &json!(true));
+    browser.wait_for("document.querySelector('[name=text]').value", &json!("sum is"));
+}
+
+#[test]
+fn rejected_limit_stays_in_its_field_and_says_why() {
+    let (_site, server, _data) = visited();
+    let (browser, console) = logged_in(&server);
+    browser.go(&format!("{console}/brands/demo/page?path=/heavy"));
+    let field = "form.set:has([value=crm_calls_max]) [name=value]";
+    browser.fill(field, "many");
+    browser.click("form.set:has([value=crm_calls_max]) button");
+    browser.wait_for("document.querySelector('#wrong')?.textContent.includes('crm_calls_max')", &json!(true));
+    let typed =
+        format!("[document.querySelector('{field}').value, document.querySelector('{field}').ariaInvalid]");
+    browser.wait_for(&typed, &json!(["many", "true"]));
+    browser.fill(field, "120");
+    browser.click("form.set:has([value=crm_calls_max]) button");
+    browser.wait_for(
+        "document.querySelector('.done').textContent",
+        &json!("crm_calls_max is set in brand.toml."),
+    );
+}
+
+#[test]
+fn overview_refreshes_itself_until_somebody_pauses_it() {
+    let (_site, server, _data) = visited();
+    let (browser, _) = logged_in(&server);
+    browser.wait_for("document.querySelector('#live').ariaPressed", &json!("true"));
+    browser.eval("(document.querySelector('.figures').isOld = true)");
+    browser.wait_for("document.querySelector('.figures').isOld ?? false", &json!(false));
+    browser.wait_for("document.querySelectorAll('.chart .uplot canvas').length", &json!(5));
+    browser.click("#live");
+    browser.wait_for("document.querySelector('#live').textContent", &json!("Paused"));
+    browser.eval("(location.reload(), true)");
+    browser.wait_for("document.querySelector('#live')?.ariaPressed", &json!("false"));
 }

@@ -5,6 +5,7 @@
 //! delays a page.
 
 mod database;
+pub mod failures;
 pub mod query;
 mod queue;
 mod writer;
@@ -53,6 +54,9 @@ pub struct ExecutionLogOptions {
     /// The share, from 0 to 1, of successful runs without console lines that are stored.
     pub sample: f64,
 }
+
+/// A longer kind of a failure is cut.
+const KIND_CHARS_MAX: usize = 200;
 
 /// One stored run. It never contains the query, the body or cookies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +119,25 @@ pub struct StoredError {
     pub column: u32,
     /// The stack, one frame on each line.
     pub stack: String,
+}
+
+impl StoredError {
+    /// What failures are grouped by: the name and the message. Numbers in them do not matter, because
+    /// they often differ from one failure to the next.
+    fn kind(&self) -> String {
+        let mut kind = String::new();
+        let mut was_digit = false;
+        for letter in format!("{}: {}", self.name, self.message).chars().take(KIND_CHARS_MAX) {
+            let is_digit = letter.is_ascii_digit();
+            match is_digit {
+                true if was_digit => {}
+                true => kind.push('#'),
+                false => kind.push(letter),
+            }
+            was_digit = is_digit;
+        }
+        kind
+    }
 }
 
 impl From<&Failure> for StoredError {
@@ -211,6 +234,8 @@ struct Shared {
     written: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
+    rejected_by_rate: AtomicU64,
+    rejected_by_overload: AtomicU64,
 }
 
 enum Message {
@@ -243,6 +268,19 @@ impl ExecutionLog {
         if has_failed_or_logged || (run.has_run && self.is_sampled(&run.trace_id)) {
             self.enqueue(execution(request, run, status, now_ms));
         }
+    }
+
+    /// Counts a request that was rejected without a run: by the page's rate, or else by overload.
+    pub fn count_rejected(&self, by_rate: bool) {
+        let Shared { rejected_by_rate, rejected_by_overload, .. } = &*self.shared;
+        let count = if by_rate { rejected_by_rate } else { rejected_by_overload };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests were rejected since the start of the process: by rates, and by overload.
+    pub fn rejected(&self) -> (u64, u64) {
+        let Shared { rejected_by_rate, rejected_by_overload, .. } = &*self.shared;
+        (rejected_by_rate.load(Ordering::Relaxed), rejected_by_overload.load(Ordering::Relaxed))
     }
 
     /// Samples by trace id, so that every host that serves the trace makes the same choice.

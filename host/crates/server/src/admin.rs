@@ -8,6 +8,7 @@ mod api;
 mod charts;
 mod console;
 mod error;
+mod load;
 mod logouts;
 mod probes;
 mod templates;
@@ -26,6 +27,7 @@ use sluice_app::app::App;
 use sluice_app::request::Client;
 use sluice_site::config::SiteConfig;
 
+use load::Load;
 use templates::Templates;
 use throttle::{Attempt, Throttle};
 use token::Token;
@@ -40,6 +42,7 @@ pub(crate) struct AdminState {
     /// Host names, besides loopback, under which operators reach this listener.
     hosts: Vec<String>,
     templates: Templates,
+    load: Arc<Load>,
 }
 
 /// Why the admin listener cannot start.
@@ -61,6 +64,7 @@ impl AdminState {
             site_dir: site_dir.to_owned(),
             token: Token::load(config.admin.token.as_ref(), &app.places.data)?,
             throttle: Throttle::default(),
+            load: Load::watch(&app),
             app,
             hosts: config.admin.hosts.clone(),
             templates: Templates::new()?,

@@ -45,8 +45,10 @@ pub fn resident_bytes() -> Option<usize> {
     text.split_whitespace().nth(1)?.parse::<usize>().ok()?.checked_mul(PAGE_BYTES)
 }
 
-/// User and system time: the 12th and 13th field after the name, which may contain spaces.
-fn cpu_seconds() -> Option<f64> {
+/// The processor time that the process has used, in seconds.
+///
+/// User and system time are the 12th and 13th field after the name, which may contain spaces.
+pub fn cpu_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();

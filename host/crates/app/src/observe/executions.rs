@@ -45,6 +45,7 @@ impl RequestObserver for Execution {
                 let run = FinishedRun::new(report, script.is_ready(), trace_id);
                 self.run = Some(PageRun { brand: brand.id.clone(), page: page.file.clone(), run });
             }
+            Event::Rejected { reason } => self.log.count_rejected(*reason == "rate"),
             Event::TemplateFailed { failure } => {
                 if let Some(PageRun { run, .. }) = &mut self.run {
                     run.template_failed(failure);

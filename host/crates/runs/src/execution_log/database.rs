@@ -7,10 +7,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use sluice_kit::histogram::Histogram;
 use sluice_kit::page_stats::{Interval, PageStats};
 
-use super::Execution;
+use super::{Execution, StoredError};
 
 /// The version of the schema. A file with a later version is left alone.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 const SCHEMA: &str = "
     CREATE TABLE execution (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -59,6 +59,12 @@ const USAGE: &str = "
         UPDATE brand_usage SET runs = runs - 1, bytes = bytes - length(old.run) WHERE brand = old.brand;
         DELETE FROM brand_usage WHERE brand = old.brand AND runs <= 0;
     END;
+";
+
+/// Version 3: what failures are grouped by. Runs of earlier versions have no kind.
+const KINDS: &str = "
+    ALTER TABLE execution ADD COLUMN kind TEXT;
+    CREATE INDEX execution_failures ON execution (at_ms) WHERE has_failed;
 ";
 
 /// Why the execution log cannot be read or written.
@@ -116,8 +122,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
     set_up(&conn).map_err(failed)?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     let missing = match found {
-        0 => format!("{SCHEMA}{USAGE}"),
-        1 => USAGE.to_owned(),
+        0 => format!("{SCHEMA}{USAGE}{KINDS}"),
+        1 => format!("{USAGE}{KINDS}"),
+        2 => KINDS.to_owned(),
         VERSION => return Ok(conn),
         found => return Err(LogError::TooNew { path: path.to_owned(), found }),
     };
@@ -171,9 +178,18 @@ fn insert(conn: &Connection, run: &Execution) -> rusqlite::Result<()> {
     let bytes = rmp_serde::to_vec_named(run)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     conn.prepare_cached(
-        "INSERT INTO execution (at_ms, brand, page, outcome, has_failed, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO execution (at_ms, brand, page, outcome, has_failed, run, kind)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![run.at_ms, run.brand, run.page, run.outcome, run.error.is_some(), bytes])?;
+    .execute(params![
+        run.at_ms,
+        run.brand,
+        run.page,
+        run.outcome,
+        run.error.is_some(),
+        bytes,
+        run.error.as_ref().map(StoredError::kind)
+    ])?;
     Ok(())
 }
 

@@ -20,6 +20,12 @@ pub struct Filter {
     pub page: Option<String>,
     /// Only runs that failed.
     pub only_failed: bool,
+    /// Only runs that ended in this way.
+    pub outcome: Option<String>,
+    /// Only runs that were recorded at this moment or later, in Unix milliseconds.
+    pub from_ms: Option<i64>,
+    /// Only runs that were recorded before this moment.
+    pub to_ms: Option<i64>,
     /// Only runs with a greater id. The list is then sorted oldest first, otherwise newest first.
     pub after: Option<i64>,
     /// Only runs with a smaller id.
@@ -38,6 +44,9 @@ pub struct PageSummary {
     /// What the page's runs took.
     pub stats: PageStats,
 }
+
+/// Brand, page, start of an interval in Unix milliseconds, and histograms.
+pub type PageInterval = (String, String, i64, PageStats);
 
 /// An open log file.
 pub struct LogReader {
@@ -79,6 +88,9 @@ impl LogReader {
         with("brand = ?", filter.brand.clone().map(SqlValue::from));
         with("page = ?", filter.page.clone().map(SqlValue::from));
         with("has_failed = ?", filter.only_failed.then_some(SqlValue::from(1_i64)));
+        with("outcome = ?", filter.outcome.clone().map(SqlValue::from));
+        with("at_ms >= ?", filter.from_ms.map(SqlValue::from));
+        with("at_ms < ?", filter.to_ms.map(SqlValue::from));
         with("id > ?", filter.after.map(SqlValue::from));
         with("id < ?", filter.before.map(SqlValue::from));
         let order = if filter.after.is_some() { "ASC" } else { "DESC" };
@@ -139,9 +151,17 @@ impl LogReader {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn intervals(&self, since_ms: i64) -> Result<Vec<(String, String, i64, PageStats)>, LogError> {
+    pub fn intervals(&self, since_ms: i64) -> Result<Vec<PageInterval>, LogError> {
+        self.intervals_of(None, since_ms)
+    }
+
+    /// The same, of one brand if it is named.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn intervals_of(&self, brand: Option<&str>, since_ms: i64) -> Result<Vec<PageInterval>, LogError> {
         let mut out = Vec::new();
-        self.each_row(None, None, since_ms, |brand, page, starts_at, stats| {
+        self.each_row(brand, None, since_ms, |brand, page, starts_at, stats| {
             out.push((brand, page, starts_at, stats));
         })?;
         Ok(out)
@@ -167,7 +187,11 @@ impl LogReader {
         Ok(())
     }
 
-    fn with_path<T>(&self, result: rusqlite::Result<T>) -> Result<T, LogError> {
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    pub(super) fn with_path<T>(&self, result: rusqlite::Result<T>) -> Result<T, LogError> {
         result.map_err(|error| LogError::sqlite(&self.path, error))
     }
 }

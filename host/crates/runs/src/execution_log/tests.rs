@@ -3,6 +3,7 @@ use sluice_session::Session;
 
 use sluice_kit::operator_dir::OperatorDir;
 
+use super::failures::FailureFilter;
 use super::query::{Filter, LogReader};
 use super::*;
 
@@ -217,11 +218,66 @@ fn counts_the_runs_of_a_file_of_version_1() {
     database::write(&mut conn, &[execution_of("a"), execution_of("a"), execution_of("b")], &[], 1).unwrap();
     conn.execute_batch(
         "DROP TABLE brand_usage; DROP TRIGGER execution_added; DROP TRIGGER execution_deleted;
-         DROP INDEX execution_brand; PRAGMA user_version = 1",
+         DROP INDEX execution_brand; DROP INDEX execution_failures; ALTER TABLE execution DROP COLUMN kind;
+         PRAGMA user_version = 1",
     )
     .unwrap();
     drop(conn);
     let conn = database::open(&path).unwrap();
     let sql = "SELECT group_concat(brand || runs || (bytes > 100), ' ') FROM brand_usage";
     assert_eq!(conn.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap(), "a21 b11");
+}
+
+fn failed_with(page: &str, message: &str, at_ms: i64) -> Execution {
+    let failure = Failure { file: page.into(), line: 3, column: 5, ..Failure::new("Error", message) };
+    let run = FinishedRun { outcome: "error", failure: Some(failure), ..run(1) };
+    execution(request("a", page), run, 500, at_ms)
+}
+
+#[test]
+fn groups_failures_so_that_a_loud_one_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let mut conn = database::open(&path).unwrap();
+    let mut runs: Vec<Execution> =
+        (0..500).map(|at| failed_with("pages/loud.html", &format!("row {at} is missing"), at)).collect();
+    runs.insert(100, failed_with("pages/quiet.html", "no price", 100));
+    runs.push(failed_with("pages/loud.html", "no table", 40));
+    runs.push(execution_of("a"));
+    database::write(&mut conn, &runs, &[], 1).unwrap();
+
+    let reader = LogReader::open(&path).unwrap();
+    let filter = FailureFilter { to_ms: 500, parts: 5, limit: 10, ..FailureFilter::default() };
+    let found = reader.failures(&filter).unwrap();
+    let shown: Vec<(&str, u64, i64, i64)> = found
+        .groups
+        .iter()
+        .map(|group| (group.last.page.as_str(), group.count, group.first_ms, group.last_ms))
+        .collect();
+    assert_eq!(
+        shown,
+        [("pages/loud.html", 500, 0, 499), ("pages/loud.html", 1, 40, 40), ("pages/quiet.html", 1, 100, 100)]
+    );
+    let [loud, ..] = found.groups.as_slice() else { panic!("there are groups") };
+    assert_eq!(loud.trend, [100; 5]);
+    assert_eq!(loud.last.error.as_ref().unwrap().message, "row 499 is missing");
+    assert_eq!((found.groups_all, found.outcomes), (3, vec![("error".to_owned(), 502)]));
+
+    let few = reader.failures(&FailureFilter { limit: 1, ..filter.clone() }).unwrap();
+    assert_eq!((few.groups.len(), few.groups_all), (1, 3));
+    let early = FailureFilter { to_ms: 50, page: Some("pages/loud.html".into()), ..filter };
+    assert_eq!(reader.failures(&early).unwrap().groups.iter().map(|group| group.count).sum::<u64>(), 51);
+
+    let like = reader.like(loud.last.id, 3).unwrap();
+    let messages: Vec<&str> = like.iter().map(|run| run.error.as_ref().unwrap().message.as_str()).collect();
+    assert_eq!(messages, ["row 498 is missing", "row 497 is missing", "row 496 is missing"]);
+}
+
+#[test]
+fn numbers_do_not_matter_for_the_kind_of_a_failure() {
+    let kind = |message: &str| StoredError::from(&Failure::new("Error", message)).kind();
+    assert_eq!(kind("order 1234 of 5 is missing"), "Error: order # of # is missing");
+    assert_eq!(kind("order 7 of 89 is missing"), kind("order 1 of 2 is missing"));
+    assert_ne!(kind("order 7 is late"), kind("order 7 is missing"));
+    assert!(kind(&"é".repeat(5_000)).chars().count() <= KIND_CHARS_MAX);
 }

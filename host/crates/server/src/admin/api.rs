@@ -10,7 +10,8 @@ use sluice_app::reload::reload_and_log;
 use super::AdminState;
 use super::error::AdminError;
 use super::views::limits::PageLimits;
-use super::views::{Hours, crm, jobs, limits, overview, pages, runs};
+use super::views::range::Range;
+use super::views::{crm, jobs, limits, overview, pages, runs};
 
 /// Adds the routes of the API.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -36,25 +37,25 @@ struct PageQuery {
     path: String,
 }
 
-async fn get_overview(state: Data<AdminState>, hours: Query<Hours>) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(overview::view(&state, *hours).await?))
+async fn get_overview(state: Data<AdminState>, range: Query<Range>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(overview::view(&state, *range).await?))
 }
 
 async fn get_pages(
     state: Data<AdminState>,
     brand: Path<String>,
-    hours: Query<Hours>,
+    range: Query<Range>,
 ) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(pages::list(&state, &brand, *hours).await?))
+    Ok(HttpResponse::Ok().json(pages::list(&state, &brand, *range).await?))
 }
 
 async fn get_page(
     state: Data<AdminState>,
     brand: Path<String>,
     page: Query<PageQuery>,
-    hours: Query<Hours>,
+    range: Query<Range>,
 ) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(pages::find(&state, &brand, &page.path, *hours).await?))
+    Ok(HttpResponse::Ok().json(pages::find(&state, &brand, &page.path, *range).await?))
 }
 
 async fn get_runs(
@@ -62,7 +63,7 @@ async fn get_runs(
     brand: Path<String>,
     query: Query<runs::Query>,
 ) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(runs::list(&state, &brand, &query).await?))
+    Ok(HttpResponse::Ok().json(runs::search(&state, &brand, &query).await?.runs))
 }
 
 async fn get_run(state: Data<AdminState>, at: Path<(String, i64)>) -> Result<HttpResponse, AdminError> {

@@ -1,7 +1,8 @@
 //! Small charts as SVG, drawn on the server: lines over time, a bar for a share of a quota, and
 //! columns for a distribution.
 //!
-//! Lines over time also have their numbers in a table below, for operators who cannot see the
+//! The axis of time is the range that the operator chose. Quarters of an hour without runs are gaps, and a
+//! value between two gaps is a point. Lines over time also have their numbers in a table below, for operators who cannot see the
 //! chart, and in the attribute `data-chart`, from which `charts.js` draws a chart that shows values
 //! under the pointer. Charts contain only numbers and constant texts, so only `data-chart` is escaped.
 
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use sluice_kit::clock::iso_utc;
 
+use super::load::Sample;
 use super::templates::{bytes, duration, number};
 use super::views::pages::{Interval, PageDetail, Quantiles};
 
@@ -24,8 +26,12 @@ struct Line<'a> {
     name: &'a str,
     /// The class that sets the colour in the style sheet.
     class: &'a str,
-    values: Vec<f64>,
+    /// A value for each time of the chart. None in a gap.
+    values: Vec<Option<f64>>,
 }
+
+/// The range of a chart in Unix milliseconds: its first moment, and the one after the last.
+pub(crate) type Bounds = (i64, i64);
 
 /// What a chart measures. It decides how values are formatted.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +39,8 @@ enum Quantity {
     Count,
     Microseconds,
     Bytes,
+    /// Thousandths of one processor.
+    Permille,
 }
 
 impl Quantity {
@@ -41,6 +49,7 @@ impl Quantity {
             Self::Count => number(value),
             Self::Microseconds => duration(value),
             Self::Bytes => bytes(value),
+            Self::Permille => format!("{:.2}", value / 1_000.0),
         }
     }
 
@@ -50,6 +59,7 @@ impl Quantity {
             Self::Count => "count",
             Self::Microseconds => "microseconds",
             Self::Bytes => "bytes",
+            Self::Permille => "permille",
         }
     }
 
@@ -57,7 +67,7 @@ impl Quantity {
     fn unit(self) -> f64 {
         match self {
             Self::Bytes => 1_048_576.0,
-            Self::Count | Self::Microseconds => 1.0,
+            Self::Count | Self::Microseconds | Self::Permille => 1.0,
         }
     }
 }
@@ -65,27 +75,32 @@ impl Quantity {
 struct Chart<'a> {
     title: &'a str,
     quantity: Quantity,
+    bounds: Bounds,
+    /// The length of the time that a value is about.
+    step_ms: i64,
     /// The time of each value in Unix milliseconds.
     times: Vec<i64>,
     lines: Vec<Line<'a>>,
+    /// The highest value that a run may have.
+    quota: Option<u64>,
 }
 
 /// All runs and failed runs over time.
-pub(crate) fn runs(history: &[Interval]) -> String {
+pub(crate) fn runs(history: &[Interval], bounds: Bounds) -> String {
     over_time(
-        history,
+        (history, bounds),
         "Runs per 15 minutes",
-        Quantity::Count,
+        (Quantity::Count, None),
         &[("runs", "a", |at| at.runs), ("failed", "bad", |at| at.failures)],
     )
 }
 
 /// The wall time of runs, and their time in host calls, over time.
-pub(crate) fn latency(history: &[Interval]) -> String {
+pub(crate) fn latency(history: &[Interval], bounds: Bounds) -> String {
     over_time(
-        history,
+        (history, bounds),
         "Time per run",
-        Quantity::Microseconds,
+        (Quantity::Microseconds, None),
         &[
             ("p50", "a", |at| at.wall_us.p50),
             ("p99", "b", |at| at.wall_us.p99),
@@ -95,36 +110,81 @@ pub(crate) fn latency(history: &[Interval]) -> String {
 }
 
 /// The memory of runs over time.
-pub(crate) fn memory(history: &[Interval]) -> String {
+pub(crate) fn memory(history: &[Interval], bounds: Bounds) -> String {
     over_time(
-        history,
+        (history, bounds),
         "Memory per run",
-        Quantity::Bytes,
+        (Quantity::Bytes, None),
         &[("p50", "a", |at| at.memory_bytes.p50), ("max", "b", |at| at.memory_bytes.max)],
     )
 }
 
 /// The fuel of a page's runs over time.
-pub(crate) fn fuel(page: &PageDetail) -> String {
+pub(crate) fn fuel(page: &PageDetail, bounds: Bounds) -> String {
     over_time(
-        &page.history,
+        (&page.history, bounds),
         "Fuel per run",
-        Quantity::Count,
+        (Quantity::Count, Some(page.row.fuel_quota)),
         &[("p50", "a", |at| at.fuel.p50), ("p99", "b", |at| at.fuel.p99), ("max", "c", |at| at.fuel.max)],
     )
 }
 
-/// Takes a line's value from an interval.
-type Read = fn(&Interval) -> u64;
+/// Takes a line's value from a row.
+type Read<T> = fn(&T) -> u64;
 
-fn over_time(history: &[Interval], title: &str, quantity: Quantity, lines: &[(&str, &str, Read)]) -> String {
-    let lines = lines.iter().map(|(name, class, read)| Line {
+/// The length of an interval of the statistics.
+const INTERVAL_MS: i64 = 15 * 60 * 1_000;
+
+fn over_time(
+    (history, bounds): (&[Interval], Bounds),
+    title: &str,
+    (quantity, quota): (Quantity, Option<u64>),
+    lines: &[(&str, &str, Read<Interval>)],
+) -> String {
+    let rows: Vec<(i64, &Interval)> = history.iter().map(|at| (at.at_ms, at)).collect();
+    let (times, lines) = with_gaps(&rows, INTERVAL_MS, lines);
+    Chart { title, quantity, bounds, step_ms: INTERVAL_MS, times, lines, quota }.draw()
+}
+
+/// The times of the rows, with an empty one in each gap between them, and the values of the lines.
+fn with_gaps<'a, T>(
+    rows: &[(i64, &T)],
+    step_ms: i64,
+    lines: &[(&'a str, &'a str, Read<T>)],
+) -> (Vec<i64>, Vec<Line<'a>>) {
+    let mut slots: Vec<(i64, Option<&T>)> = Vec::new();
+    for (at_ms, row) in rows {
+        // Samples are not taken to the millisecond.
+        if let Some((last, _)) = slots.last().copied().filter(|(last, _)| at_ms - last > step_ms * 3 / 2) {
+            slots.push((last + step_ms, None));
+        }
+        slots.push((*at_ms, Some(row)));
+    }
+    let line = |(name, class, read): &(&'a str, &'a str, Read<T>)| Line {
         name,
         class,
-        values: history.iter().map(|at| read(at) as f64).collect(),
-    });
-    let times = history.iter().map(|at| at.at_ms).collect();
-    Chart { title, quantity, times, lines: lines.collect() }.draw()
+        values: slots.iter().map(|(_, row)| row.map(|row| read(row) as f64)).collect(),
+    };
+    let lines = lines.iter().map(line).collect();
+    (slots.iter().map(|(at_ms, _)| *at_ms).collect(), lines)
+}
+
+/// Sandboxes, memory and processors of the host over time: three charts.
+pub(crate) fn load((step_ms, samples): &(i64, Vec<Sample>), bounds: Bounds) -> [String; 3] {
+    let rows: Vec<(i64, &Sample)> = samples.iter().map(|sample| (sample.at_ms, sample)).collect();
+    let draw = |title, quantity, lines: &[(&str, &str, Read<Sample>)]| {
+        let (times, lines) = with_gaps(&rows, *step_ms, lines);
+        Chart { title, quantity, bounds, step_ms: *step_ms, times, lines, quota: None }.draw()
+    };
+    [
+        draw(
+            "Sandboxes",
+            Quantity::Count,
+            &[("in use", "a", |at| at.running), ("requests that wait", "bad", |at| at.waiting)],
+        ),
+        draw("Memory of the process", Quantity::Bytes, &[("resident", "a", |at| at.memory_bytes)]),
+        draw("Processors", Quantity::Permille, &[("in use", "a", |at| at.cpu_permille)]),
+    ]
 }
 
 impl Chart<'_> {
@@ -135,14 +195,19 @@ impl Chart<'_> {
                 self.title
             );
         }
-        let max = self.lines.iter().flat_map(|line| line.values.iter().copied()).fold(0.0, f64::max);
+        let max =
+            self.lines.iter().flat_map(|line| line.values.iter().flatten().copied()).fold(0.0, f64::max);
         let unit = self.quantity.unit();
-        let top = round_up(max / unit) * unit;
+        // The line of the quota belongs into the chart if the values come near it.
+        let quota = self.quota.map(|quota| quota as f64);
+        let near = quota.filter(|quota| max >= quota * 0.2);
+        let top = round_up(near.unwrap_or(max).max(max) / unit) * unit;
         let mut svg = format!(
-            "<figure class=\"chart\" data-chart=\"{}\"><figcaption>{}</figcaption>\
+            "<figure class=\"chart\" data-chart=\"{}\"><figcaption>{}{}</figcaption>\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: at most {}\">",
-            self.numbers(),
+            self.numbers(near.is_some()),
             self.title,
+            self.share(max),
             self.title,
             self.quantity.write(max)
         );
@@ -160,6 +225,12 @@ impl Chart<'_> {
         for line in &self.lines {
             svg.push_str(&self.line(line, top));
         }
+        if let Some(quota) = near {
+            let y = self.y(quota, top);
+            svg.push_str(&format!(
+                "<line class=\"quota\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
+            ));
+        }
         svg.push_str(&self.time_scale());
         svg.push_str("</svg>");
         svg.push_str(&self.legend());
@@ -168,22 +239,35 @@ impl Chart<'_> {
         svg
     }
 
+    /// The quota, and how much of it the largest value is.
+    fn share(&self, max: f64) -> String {
+        let Some(quota) = self.quota.filter(|quota| *quota > 0) else { return String::new() };
+        let percent = max / quota as f64 * 100.0;
+        let percent = if percent < 0.1 { "less than 0.1".to_owned() } else { format!("{percent:.1}") };
+        format!(" <small>at most {percent} % of the quota of {}</small>", self.quantity.write(quota as f64))
+    }
+
     /// The content of the attribute `data-chart`: JSON, escaped for HTML.
-    fn numbers(&self) -> String {
+    fn numbers(&self, shows_quota: bool) -> String {
         let lines: Vec<_> = self
             .lines
             .iter()
             .map(|line| json!({ "name": line.name, "color": line.class, "values": line.values }))
             .collect();
-        let numbers = json!({ "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines });
+        let numbers = json!({
+            "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines,
+            "from_ms": self.bounds.0, "to_ms": self.bounds.1,
+            "quota": self.quota.filter(|_| shows_quota),
+        });
         handlebars::html_escape(&numbers.to_string())
     }
 
     fn x(&self, index: usize) -> f64 {
-        let (first, last) =
-            (self.times.first().copied().unwrap_or(0), self.times.last().copied().unwrap_or(0));
-        let at = self.times.get(index).copied().unwrap_or(first);
-        let share = if last > first { (at - first) as f64 / (last - first) as f64 } else { 0.5 };
+        let (from, to) = self.bounds;
+        let at = self.times.get(index).copied().unwrap_or(from);
+        // An interval is where its middle is.
+        let at = (at + self.step_ms / 2).clamp(from, to);
+        let share = (at - from) as f64 / (to - from).max(1) as f64;
         LEFT + 6.0 + share * (WIDTH - LEFT - 12.0)
     }
 
@@ -193,27 +277,36 @@ impl Chart<'_> {
     }
 
     fn line(&self, line: &Line<'_>, top: f64) -> String {
-        let points = line.values.iter().enumerate();
-        let points: Vec<(f64, f64)> = points.map(|(at, value)| (self.x(at), self.y(*value, top))).collect();
-        if let [(x, y)] = points.as_slice() {
-            return format!("<circle class=\"dot {}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>", line.class);
-        }
-        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        format!("<polyline class=\"line {}\" points=\"{}\"/>", line.class, points.join(" "))
+        let at = |index: usize, value: f64| (self.x(index), self.y(value, top));
+        let values: Vec<Option<(f64, f64)>> = line
+            .values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| value.map(|value| at(index, value)))
+            .collect();
+        let parts = values.split(Option::is_none).filter(|part| !part.is_empty());
+        let draw = |part: &[Option<(f64, f64)>]| {
+            let points: Vec<(f64, f64)> = part.iter().flatten().copied().collect();
+            if let [(x, y)] = points.as_slice() {
+                return format!("<circle class=\"dot {}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>", line.class);
+            }
+            let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+            format!("<polyline class=\"line {}\" points=\"{}\"/>", line.class, points.join(" "))
+        };
+        parts.map(draw).collect()
     }
 
-    /// The first and the last time, below the chart.
+    /// The bounds of the range, below the chart. `console.js` shows them in the operator's zone.
     fn time_scale(&self) -> String {
-        let label = |at: Option<&i64>, x: f64, anchor: &str| {
-            let text = iso_utc(at.copied().unwrap_or(0));
-            let text = text.get(5..16).unwrap_or_default().replace('T', " ");
+        let label = |at: i64, x: f64, anchor: &str| {
+            let iso = iso_utc(at);
+            let text = iso.get(..16).unwrap_or_default().replace('T', " ");
             format!(
-                "<text class=\"scale\" x=\"{x}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>",
+                "<text class=\"scale\" data-moment=\"{iso}\" x=\"{x}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>",
                 HEIGHT - 6.0
             )
         };
-        let first = label(self.times.first(), LEFT, "start");
-        if self.times.len() < 2 { first } else { first + &label(self.times.last(), WIDTH, "end") }
+        label(self.bounds.0, LEFT, "start") + &label(self.bounds.1, WIDTH, "end")
     }
 
     fn legend(&self) -> String {
@@ -224,9 +317,11 @@ impl Chart<'_> {
     fn table(&self) -> String {
         let heads: String =
             self.lines.iter().map(|line| format!("<th scope=\"col\">{}</th>", line.name)).collect();
-        let rows = self.times.iter().enumerate().map(|(index, at)| {
+        let is_gap = |index: &usize| self.lines.iter().all(|line| line.values.get(*index) == Some(&None));
+        let rows = self.times.iter().enumerate().filter(|(index, _)| !is_gap(index)).map(|(index, at)| {
             let value = |line: &Line<'_>| {
-                format!("<td>{}</td>", self.quantity.write(line.values.get(index).copied().unwrap_or(0.0)))
+                let value = line.values.get(index).copied().flatten();
+                format!("<td>{}</td>", self.quantity.write(value.unwrap_or(0.0)))
             };
             let values: String = self.lines.iter().map(value).collect();
             format!("<tr><th scope=\"row\"><time>{}</time></th>{values}</tr>", iso_utc(*at))
@@ -237,6 +332,23 @@ impl Chart<'_> {
             rows.collect::<String>()
         )
     }
+}
+
+/// Counts over time as small columns. They are said in words beside it, so it has no name.
+pub(crate) fn trend(counts: &[u64]) -> String {
+    let top = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let columns: String = counts
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0)
+        .map(|(at, count)| {
+            let height = (*count as f64 / top * 18.0).max(2.0);
+            let y = 20.0 - height;
+            format!("<rect x=\"{}\" y=\"{y:.1}\" width=\"3\" height=\"{height:.1}\"/>", at * 4)
+        })
+        .collect();
+    let width = counts.len() * 4;
+    format!("<svg class=\"trend\" viewBox=\"0 0 {width} 20\" aria-hidden=\"true\">{columns}</svg>")
 }
 
 /// A bar with p50, p99 and the maximum on a logarithmic scale that ends at the quota. Empty if
@@ -332,14 +444,26 @@ mod tests {
 
     #[test]
     fn contains_its_numbers_as_a_table_and_as_json() {
-        let chart = runs(&[interval(0, 10), interval(900_000, 20)]);
+        let bounds = (0, 3_600_000);
+        let chart = runs(&[interval(0, 10), interval(900_000, 20)], bounds);
         let data = chart.split_once("data-chart=\"").unwrap().1.split_once('"').unwrap().0;
         let data: serde_json::Value = serde_json::from_str(&data.replace("&quot;", "\"")).unwrap();
         assert_eq!(data["lines"][0]["values"], json!([10.0, 20.0]));
         assert!(chart.contains("<polyline") && chart.contains("role=\"img\""), "{chart}");
         assert!(chart.contains("1970-01-01T00:15:00.000Z</time></th><td>20</td><td>1</td>"), "{chart}");
-        assert!(runs(&[interval(0, 10)]).contains("<circle"), "a single value is drawn as a dot");
-        assert!(runs(&[]).contains("No data yet"));
+        assert!(runs(&[interval(0, 10)], bounds).contains("<circle"), "a single value is drawn as a dot");
+        assert!(runs(&[], bounds).contains("No data yet"));
+    }
+
+    #[test]
+    fn leaves_gaps_where_there_were_no_runs() {
+        let history = [0, 1, 4, 9, 10, 11].map(|at| interval(at * 900_000, 10));
+        let chart = runs(&history, (0, 12 * 900_000));
+        // Two lines of two parts and a point each: 0 and 1, 4, and 9 to 11.
+        assert_eq!((chart.matches("<polyline").count(), chart.matches("<circle").count()), (4, 2), "{chart}");
+        assert_eq!(chart.matches("<th scope=\"row\">").count(), 6, "a gap is no row of the table");
+        assert!(chart.contains("[10.0,10.0,null,10.0,null,10.0,10.0,10.0]"), "{chart}");
+        assert!(!chart.contains("class=\"quota\""));
     }
 
     #[test]

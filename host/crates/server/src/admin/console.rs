@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 
 use sluice_app::request::Client;
 use sluice_kit::clock::now_ms;
+use sluice_limits::advice::LimitUse;
 
 use super::access::{console_session, session_cookie};
 use super::error::AdminError;
 use super::templates::{encode_query, text};
 use super::throttle::Attempt;
 use super::views::limits::PageLimits;
-use super::views::{Hours, crm, find_brand, find_page, jobs, limits, overview, pages, runs};
+use super::views::range::Range;
+use super::views::{crm, failures, find_brand, find_page, jobs, limits, overview, pages, runs};
 use super::{AdminState, charts};
 
 const CSS: &str = include_str!("console/console.css");
@@ -147,30 +149,56 @@ fn is_https(state: &AdminState, request: &HttpRequest) -> bool {
     Client::of(request, &state.app.live().read_rules).is_https
 }
 
-async fn overview(state: Data<AdminState>, hours: Query<Hours>) -> HttpResponse {
+async fn overview(state: Data<AdminState>, range: Query<Range>) -> HttpResponse {
     let page = async {
-        let view = overview::view(&state, *hours).await?;
+        let view = overview::view(&state, *range).await?;
+        let bounds = range.bounds();
         let charts = json!({
-            "runs": charts::runs(&view.history),
-            "latency": charts::latency(&view.history),
+            "runs": charts::runs(&view.history, bounds),
+            "latency": charts::latency(&view.history, bounds),
+            "load": charts::load(&state.load.between(bounds.0, bounds.1), bounds),
         });
-        render(
-            &state,
-            "overview",
-            &json!({ "title": "Overview", "view": view, "charts": charts, "hours": hours.hours }),
-        )
+        let failures = with_trends(&view.failure_groups);
+        let hidden = view.failure_groups_all.saturating_sub(view.failure_groups.len());
+        let view = json!({
+            "title": "Overview", "view": view, "charts": charts, "range": range.view(), "is_live": true,
+            "failures": failures, "failures_hidden": hidden,
+        });
+        render(&state, "overview", &view)
     };
     or_error_page(&state, page.await)
 }
 
-async fn pages(state: Data<AdminState>, brand: Path<String>, hours: Query<Hours>) -> HttpResponse {
+/// Failures with their trend as a chart.
+fn with_trends(groups: &[failures::FailureRow]) -> Vec<Value> {
+    groups.iter().map(|row| json!({ "row": row, "chart": charts::trend(&row.trend) })).collect()
+}
+
+/// `?sort=time`: which column orders the table of pages.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sort {
+    sort: String,
+}
+
+async fn pages(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    range: Query<Range>,
+    sort: Query<Sort>,
+) -> HttpResponse {
     let page = async {
-        let rows = pages::list(&state, &brand, *hours).await?;
+        let mut rows = pages::list(&state, &brand, *range).await?;
+        pages::sort(&mut rows, &sort.sort);
         let rows: Vec<Value> = rows
             .iter()
             .map(|row| json!({ "row": row, "chart": charts::share_of_quota(row.fuel, row.fuel_quota) }))
             .collect();
-        let view = json!({ "title": "Pages", "brand": *brand, "section_pages": true, "rows": rows, "hours": hours.hours });
+        let view = json!({
+            "title": "Pages", "brand": *brand, "section_pages": true, "rows": rows, "range": range.view(),
+            "columns": pages::columns(&sort.sort), "is_live": true,
+            "range_keep": [{ "name": "sort", "value": sort.sort }],
+        });
         render(&state, "pages", &view)
     };
     or_error_page(&state, page.await)
@@ -188,34 +216,68 @@ async fn page(
     state: Data<AdminState>,
     brand: Path<String>,
     query: Query<PageQuery>,
-    hours: Query<Hours>,
+    range: Query<Range>,
 ) -> HttpResponse {
-    let page = async {
-        let detail = pages::find(&state, &brand, &query.path, *hours).await?;
-        let PageLimits { rows: limits, version } = limits::of_page(&state, &brand, &query.path)?;
-        let runs_of_page = |failed: Option<&str>, limit| runs::Query {
-            page: Some(query.path.clone()),
-            failed: failed.map(str::to_owned),
-            limit: Some(limit),
-            ..runs::Query::default()
-        };
-        let last_failure = runs::list(&state, &brand, &runs_of_page(Some("true"), 1)).await?.pop();
-        let last_runs = runs::list(&state, &brand, &runs_of_page(None, 10)).await?;
-        let charts = json!({
-            "fuel": charts::fuel(&detail),
-            "time": charts::latency(&detail.history),
-            "memory": charts::memory(&detail.history),
-            "distribution": charts::fuel_distribution(&detail),
-        });
-        let view = json!({
-            "title": query.path, "brand": *brand, "section_pages": true, "page": detail, "limits": limits,
-            "charts": charts, "last_failure": last_failure, "last_runs": last_runs, "set": query.set,
-            "waits_for_reload": limits.iter().any(|row| row.in_force != row.limit.value),
-            "hours": hours.hours, "seen": version,
-        });
-        render(&state, "page", &view)
+    let PageQuery { path, set } = query.into_inner();
+    or_error_page(&state, show_page(&state, &brand, &path, *range, &Edit { set, wrong: None }).await)
+}
+
+/// What an operator has just done to a limit of the page that is shown.
+struct Edit {
+    /// The limit that was set.
+    set: Option<String>,
+    /// A change that was rejected: the limit, what was typed, and why.
+    wrong: Option<(String, String, String)>,
+}
+
+async fn show_page(
+    state: &AdminState,
+    brand: &str,
+    path: &str,
+    range: Range,
+    edit: &Edit,
+) -> Result<HttpResponse, AdminError> {
+    let detail = pages::find(state, brand, path, range).await?;
+    let groups = failures::of_page(state, brand, path, range).await?;
+    let bounds = range.bounds();
+    let PageLimits { rows, version } = limits::of_page(state, brand, path)?;
+    let runs_of_page = |failed: Option<&str>, limit| runs::Query {
+        page: Some(path.to_owned()),
+        failed: failed.map(str::to_owned),
+        limit: Some(limit),
+        ..runs::Query::default()
     };
-    or_error_page(&state, page.await)
+    let last_failure = runs::list(state, brand, &runs_of_page(Some("true"), 1)).await?.pop();
+    let last_runs = runs::list(state, brand, &runs_of_page(None, 10)).await?;
+    let charts = json!({
+        "fuel": charts::fuel(&detail, bounds),
+        "time": charts::latency(&detail.history, bounds),
+        "memory": charts::memory(&detail.history, bounds),
+        "distribution": charts::fuel_distribution(&detail),
+    });
+    let limits: Vec<Value> = rows.iter().map(|row| limit_row(state, row, &detail.uses, edit)).collect();
+    let view = json!({
+        "title": path, "brand": brand, "section_pages": true, "page": detail, "limits": limits,
+        "charts": charts, "last_failure": last_failure, "last_runs": last_runs, "set": edit.set,
+        "waits_for_reload": rows.iter().any(|row| row.in_force != row.limit.value),
+        "range": range.view(), "range_keep": [{ "name": "path", "value": path }], "seen": version,
+        "failures": with_trends(&groups),
+        "wrong": edit.wrong.as_ref().map(|(limit, _, reason)| json!({ "limit": limit, "reason": reason })),
+    });
+    render(state, "page", &view)
+}
+
+/// A limit with what runs used of it, and what the field for a new value contains.
+fn limit_row(state: &AdminState, row: &limits::LimitRow, uses: &[LimitUse], edit: &Edit) -> Value {
+    let name = row.limit.kind.name;
+    let used = uses.iter().find(|used| used.limit == name);
+    let wrong = edit.wrong.as_ref().filter(|(limit, ..)| limit == name);
+    let suggested = used.and_then(|used| used.suggested);
+    let proposed = sluice_limits::grouped(suggested.unwrap_or(row.limit.value));
+    json!({
+        "row": row, "used": used, "most": state.app.live().limits.most(name),
+        "field": wrong.map_or(&proposed, |(_, typed, _)| typed), "is_wrong": wrong.is_some(),
+    })
 }
 
 async fn set_limit(
@@ -223,15 +285,23 @@ async fn set_limit(
     brand: Path<String>,
     change: Form<limits::Change>,
 ) -> HttpResponse {
-    match limits::apply(&state, &brand, &change).await {
+    let error = match limits::apply(&state, &brand, &change).await {
         Ok(_) => {
             let path = encode_query(&change.page);
-            redirect_to(&format!(
-                "/brands/{brand}/page?path={path}&set={}#limits",
-                encode_query(&change.limit)
-            ))
+            let set = encode_query(&change.limit);
+            return redirect_to(&format!("/brands/{brand}/page?path={path}&set={set}#limits"));
         }
-        Err(error) => or_error_page(&state, Err(error)),
+        Err(error) => error,
+    };
+    // The page again, with what was typed and why it was rejected.
+    let wrong = Some((change.limit.clone(), change.value.clone(), error.to_string()));
+    let edit = Edit { set: None, wrong };
+    match show_page(&state, &brand, &change.page, Range::default(), &edit).await {
+        Ok(mut response) => {
+            *response.status_mut() = error.status();
+            response
+        }
+        Err(_) => or_error_page(&state, Err(error)),
     }
 }
 
@@ -239,19 +309,18 @@ async fn runs(state: Data<AdminState>, brand: Path<String>, query: Query<runs::Q
     let page = async {
         let mut query = query.into_inner();
         query.limit = Some(RUNS);
-        let list = runs::list(&state, &brand, &query).await?;
-        let older = if list.len() == RUNS as usize { list.last().map(|run| run.id) } else { None };
-        let found = find_brand(&state, &brand)?;
-        let paths = found.pages.pages();
-        let mut paths: Vec<Value> = paths
-            .map(
-                |page| json!({ "path": page.route, "is_chosen": query.page.as_deref() == Some(&page.route) }),
-            )
-            .collect();
-        paths.sort_by_key(|page| page["path"].to_string());
+        let found = runs::search(&state, &brand, &query).await?;
+        let of_brand = find_brand(&state, &brand)?;
+        let chosen =
+            |value: &str, asked: Option<&str>| json!({ "value": value, "is_chosen": asked == Some(value) });
+        let mut paths: Vec<&str> = of_brand.pages.pages().map(|page| page.route.as_str()).collect();
+        paths.sort_unstable();
+        let paths: Vec<Value> = paths.into_iter().map(|path| chosen(path, query.page.as_deref())).collect();
+        let outcomes = runs::OUTCOMES.map(|outcome| chosen(outcome, query.outcome.as_deref()));
         let view = json!({
-            "title": "Runs", "brand": *brand, "section_runs": true, "runs": list, "paths": paths,
-            "only_failed": query.only_failed(), "page": query.page, "older": older,
+            "title": "Runs", "brand": *brand, "section_runs": true, "runs": found.runs, "paths": paths,
+            "outcomes": outcomes, "only_failed": query.only_failed(), "status": query.status,
+            "text": query.text, "older": found.next, "asked": query.asked(), "scanned": found.scanned,
         });
         render(&state, "runs", &view)
     };
@@ -263,9 +332,11 @@ async fn run(state: Data<AdminState>, at: Path<(String, i64)>) -> HttpResponse {
         let run = runs::find(&state, &at.0, at.1).await?;
         let path = run.page.strip_prefix("pages/").map(sluice_site::table::url_path).unwrap_or_default();
         let is_there = find_page(&*find_brand(&state, &at.0)?, &path).is_ok();
+        let source = runs::source(&*find_brand(&state, &at.0)?, &run);
+        let others = failures::like(&state, &run).await?;
         let view = json!({
             "title": format!("Run {}", run.id), "brand": at.0, "section_runs": true, "run": run,
-            "path": is_there.then_some(path),
+            "path": is_there.then_some(path), "source": source, "others": others,
         });
         render(&state, "run", &view)
     };

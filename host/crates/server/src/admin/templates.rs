@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use sluice_kit::clock::iso_utc;
 
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
@@ -21,6 +21,8 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("crm", include_str!("console/crm.hbs")),
     ("entity", include_str!("console/entity.hbs")),
     ("jobs", include_str!("console/jobs.hbs")),
+    ("range", include_str!("console/range.hbs")),
+    ("failures", include_str!("console/failures.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),
     ("run_body", include_str!("console/run_body.hbs")),
 ];

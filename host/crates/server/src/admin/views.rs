@@ -2,48 +2,24 @@
 //! a brand is looked up by the brand's id and contains nothing of other brands.
 
 pub(crate) mod crm;
+pub(crate) mod failures;
 pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod overview;
 pub(crate) mod pages;
+pub(crate) mod range;
 pub(crate) mod runs;
 
 use std::sync::Arc;
 
 use actix_web::web;
-use serde::Deserialize;
 
-use sluice_kit::clock::now_ms;
 use sluice_page::Page;
 use sluice_runs::execution_log::query::{LogError, LogReader};
 use sluice_site::Brand;
 
 use super::AdminState;
 use super::error::AdminError;
-
-const HOUR_MS: i64 = 60 * 60 * 1_000;
-/// How long the log keeps its runs by default.
-const HOURS_MAX: i64 = 14 * 24;
-
-/// `?hours=24`: how far back the data goes.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(default)]
-pub(crate) struct Hours {
-    pub(crate) hours: i64,
-}
-
-impl Default for Hours {
-    fn default() -> Self {
-        Self { hours: 24 }
-    }
-}
-
-impl Hours {
-    /// Unix milliseconds.
-    pub(crate) fn starts_at(self) -> i64 {
-        now_ms() - self.hours.clamp(1, HOURS_MAX) * HOUR_MS
-    }
-}
 
 /// The brand with this id.
 ///

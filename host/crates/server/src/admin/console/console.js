@@ -1,16 +1,100 @@
 "use strict";
-// Shows times in the operator's time zone. The page contains them in UTC.
-const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
-for (const time of document.querySelectorAll("time")) {
-  const at = new Date(time.textContent);
-  if (Number.isNaN(at.getTime())) continue;
-  time.dateTime = time.textContent;
-  time.title = time.textContent;
-  time.textContent = zone.format(at);
-}
-// Asks for confirmation before an action that cannot be undone.
-for (const form of document.querySelectorAll("form[data-ask]")) {
-  form.addEventListener("submit", (event) => {
-    if (!window.confirm(form.dataset.ask)) event.preventDefault();
+// Shows times in the operator's time zone, as ISO 8601 writes them. The page contains them in UTC.
+const two = (number) => String(number).padStart(2, "0");
+const localMinute = (at) =>
+  `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+const momentOf = (text) => {
+  const at = new Date(text);
+  return Number.isNaN(at.getTime()) ? null : at;
+};
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+const showTimes = (root) => {
+  for (const time of root.querySelectorAll("time:not([datetime])")) {
+    const at = momentOf(time.textContent);
+    if (!at) continue;
+    time.dateTime = time.textContent;
+    time.title = `${time.textContent} (shown in ${zone})`;
+    time.textContent = `${localMinute(at)}:${two(at.getSeconds())}`;
+  }
+  for (const label of root.querySelectorAll("[data-moment]")) {
+    const at = momentOf(label.dataset.moment);
+    if (at) label.textContent = localMinute(at);
+  }
+  // The fields of an own range are in the operator's zone, and are sent in UTC.
+  for (const field of root.querySelectorAll(".range input[type=datetime-local]:not([data-zone])")) {
+    const at = momentOf(`${field.value}Z`);
+    field.dataset.zone = zone;
+    if (at) field.value = localMinute(at).replace(" ", "T");
+  }
+  for (const label of root.querySelectorAll(".range .zone")) label.textContent = zone;
+};
+
+const prepare = (root) => {
+  showTimes(root);
+  // Asks for confirmation before an action that cannot be undone.
+  for (const form of root.querySelectorAll("form[data-ask]")) {
+    form.addEventListener("submit", (event) => {
+      if (!window.confirm(form.dataset.ask)) event.preventDefault();
+    });
+  }
+  for (const form of root.querySelectorAll("form.range")) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const address = new URL(location.href);
+      const asked = new FormData(form, event.submitter);
+      for (const name of ["hours", "from", "to"]) address.searchParams.delete(name);
+      if (asked.has("hours")) {
+        address.searchParams.set("hours", asked.get("hours"));
+      } else {
+        for (const name of ["from", "to"]) {
+          const at = momentOf(asked.get(name));
+          if (at) address.searchParams.set(name, at.toISOString().slice(0, 16));
+        }
+      }
+      location.assign(address);
+    });
+  }
+  offerLive(root);
+};
+
+// Loads the page again every ten seconds, while it is visible and nobody has paused it. What somebody is
+// using, a field or an open table, is not replaced.
+const EVERY_MS = 10_000;
+const isPaused = () => localStorage.getItem("sluice-live") === "paused";
+const isInUse = (main) =>
+  main.contains(document.activeElement) && document.activeElement !== main && document.activeElement.id !== "live" ||
+  [...main.querySelectorAll("details[open]")].some((details) => !details.closest(".range"));
+
+const offerLive = (root) => {
+  const button = root.querySelector("#live");
+  if (!button) return;
+  const show = () => {
+    button.hidden = false;
+    button.ariaPressed = String(!isPaused());
+    button.textContent = isPaused() ? "Paused" : "Live";
+    button.title = isPaused() ? "Load new figures every ten seconds" : "Stop loading new figures";
+  };
+  button.addEventListener("click", () => {
+    localStorage.setItem("sluice-live", isPaused() ? "on" : "paused");
+    show();
   });
-}
+  show();
+};
+
+const refresh = async () => {
+  const main = document.getElementById("main");
+  if (!document.getElementById("live") || isPaused() || document.hidden || isInUse(main)) return;
+  const answer = await fetch(location.href).catch(() => null);
+  if (!answer?.ok || isInUse(main) || isPaused()) return;
+  const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+  if (!next?.querySelector("#live")) return;
+  const had_focus = document.activeElement?.id === "live";
+  main.replaceChildren(...next.childNodes);
+  prepare(main);
+  dispatchEvent(new Event("sluice:refreshed"));
+  if (had_focus) document.getElementById("live")?.focus();
+};
+
+prepare(document);
+setInterval(refresh, EVERY_MS);

@@ -1,23 +1,36 @@
 //! A summary of the host: its load, its brands, its heaviest pages and its last failures.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use sluice_kit::clock::now_ms;
 use sluice_kit::page_stats::PageStats;
 use sluice_runs::execution_log::Execution;
+use sluice_runs::execution_log::failures::FailureFilter;
 use sluice_runs::execution_log::query::Filter;
 use sluice_site::Brand;
+use sluice_site::load::PageProblem;
+use sluice_site::table::url_path;
 
+use super::failures::{FailureRow, PARTS};
 use super::pages::{Interval, PageRow, interval, row};
-use super::{Hours, read_log};
+use super::range::Range;
+use super::read_log;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
-/// Pages in `heaviest`.
+/// Pages in `heaviest` and in `slowest`.
 const HEAVIEST: usize = 10;
 /// Runs in `last_failures`.
 const FAILURES: u32 = 10;
+/// Groups in `failure_groups`.
+const GROUPS: usize = 50;
+/// The overview does not wait longer for the database.
+const JOBS_WAIT: Duration = Duration::from_secs(1);
+/// Pages in `broken`.
+const BROKEN_MAX: usize = 100;
 
 /// The data of the overview page.
 #[derive(Debug, Serialize)]
@@ -40,7 +53,67 @@ pub(crate) struct Overview {
     pub(crate) brands: Vec<BrandRow>,
     /// The pages of all brands that used the most fuel.
     pub(crate) heaviest: Vec<PageRow>,
+    /// The pages of all brands whose runs took longest.
+    pub(crate) slowest: Vec<PageRow>,
     pub(crate) last_failures: Vec<Execution>,
+    /// The failures by page and message, the most frequent first.
+    pub(crate) failure_groups: Vec<FailureRow>,
+    /// The number of groups, those that are not listed included.
+    pub(crate) failure_groups_all: usize,
+    /// How many runs ended with each outcome.
+    pub(crate) outcomes: Vec<OutcomeRow>,
+    /// Pages that cannot be served as their files are now.
+    pub(crate) broken: Vec<BrokenPage>,
+    pub(crate) jobs: Option<JobsRow>,
+    pub(crate) database: DatabaseRow,
+    pub(crate) rejected: RejectedRow,
+}
+
+/// How many runs ended with one outcome.
+#[derive(Debug, Serialize)]
+pub(crate) struct OutcomeRow {
+    pub(crate) outcome: String,
+    pub(crate) runs: u64,
+    pub(crate) has_failed: bool,
+}
+
+/// A page that cannot be served as its files are now.
+#[derive(Debug, Serialize)]
+pub(crate) struct BrokenPage {
+    pub(crate) brand: String,
+    pub(crate) path: String,
+    pub(crate) reason: String,
+    /// Whether an earlier version of the page is served.
+    pub(crate) is_kept: bool,
+}
+
+/// Background writes that are not done.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobsRow {
+    pub(crate) waiting: u64,
+    pub(crate) parked: u64,
+    /// How long the oldest waiting job has waited.
+    pub(crate) lag_ms: i64,
+}
+
+/// Requests that were rejected without a run since the start of the process.
+#[derive(Debug, Serialize)]
+pub(crate) struct RejectedRow {
+    /// Their clients sent more than the page's `rate` admits.
+    pub(crate) rate: u64,
+    /// The host had no sandbox or no memory for them.
+    pub(crate) overload: u64,
+}
+
+/// The database and its connections.
+#[derive(Debug, Serialize)]
+pub(crate) struct DatabaseRow {
+    /// Why it does not answer.
+    pub(crate) outage: Option<String>,
+    pub(crate) connections: usize,
+    pub(crate) connections_in_use: usize,
+    pub(crate) connections_max: usize,
+    pub(crate) calls_waiting: usize,
 }
 
 /// One brand in the list.
@@ -64,20 +137,30 @@ pub(crate) struct BrandRow {
 ///
 /// # Errors
 /// The execution log cannot be read.
-pub(crate) async fn view(state: &AdminState, hours: Hours) -> Result<Overview, AdminError> {
-    let starts_at = hours.starts_at();
+pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, AdminError> {
+    let (from_ms, to_ms) = range.bounds();
     let failed = Filter { only_failed: true, limit: FAILURES, ..Filter::default() };
-    let (rows, last_failures) = read_log(state, move |log| {
-        let rows = log.intervals(starts_at)?;
-        Ok((rows, log.list(&failed)?))
+    let grouped = FailureFilter { from_ms, to_ms, parts: PARTS, limit: GROUPS, ..FailureFilter::default() };
+    let (rows, last_failures, failures) = read_log(state, move |log| {
+        let rows = log.intervals(from_ms)?;
+        Ok((rows, log.list(&failed)?, log.failures(&grouped)?))
     })
     .await?;
     let mut times: BTreeMap<i64, PageStats> = BTreeMap::new();
     let mut pages: BTreeMap<(String, String), PageStats> = BTreeMap::new();
-    for (brand, page, at_ms, stats) in rows {
+    for (brand, page, at_ms, stats) in rows.into_iter().filter(|(_, _, at_ms, _)| *at_ms < to_ms) {
         times.entry(at_ms).or_default().merge(&stats);
         pages.entry((brand, page)).or_default().merge(&stats);
     }
+    let runs: u64 = times.values().map(|stats| stats.runs).sum();
+    let failed: u64 = times.values().map(|stats| stats.failures).sum();
+    let (rate, overload) = state.app.executions.rejected();
+    let outage = state.app.store.outage();
+    let jobs = match outage {
+        Some(_) => None,
+        None => tokio::time::timeout(JOBS_WAIT, state.app.store.count_jobs()).await.ok().and_then(Result::ok),
+    };
+    let pool = state.app.store.pool_usage();
     let usage = state.app.sandbox.slots.usage();
     Ok(Overview {
         version: env!("CARGO_PKG_VERSION"),
@@ -90,13 +173,51 @@ pub(crate) async fn view(state: &AdminState, hours: Hours) -> Result<Overview, A
             "{:?}: {}",
             state.app.sandbox.memory_reset, state.app.sandbox.memory_reset_reason
         ),
-        runs: times.values().map(|stats| stats.runs).sum(),
-        failures: times.values().map(|stats| stats.failures).sum(),
+        runs,
+        failures: failed,
         history: times.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
         brands: brands(state, &pages),
-        heaviest: heaviest(state, &pages),
+        heaviest: largest(state, &pages, |row| row.fuel_total),
+        slowest: largest(state, &pages, |row| row.wall_us.p99),
         last_failures,
+        failure_groups: failures.groups.into_iter().map(|group| FailureRow::new(state, group)).collect(),
+        failure_groups_all: failures.groups_all,
+        outcomes: outcomes(runs.saturating_sub(failed), failures.outcomes),
+        broken: broken(state),
+        jobs: jobs.map(|jobs| JobsRow {
+            waiting: jobs.waiting,
+            parked: jobs.parked,
+            lag_ms: jobs.oldest_waiting_at.map_or(0, |at| (now_ms() - at).max(0)),
+        }),
+        rejected: RejectedRow { rate, overload },
+        database: DatabaseRow {
+            outage,
+            connections: pool.open,
+            connections_in_use: pool.in_use,
+            connections_max: pool.limit,
+            calls_waiting: pool.waiting,
+        },
     })
+}
+
+/// Successful runs are counted by the pages' statistics, because the log stores only some of them.
+fn outcomes(succeeded: u64, failed: Vec<(String, u64)>) -> Vec<OutcomeRow> {
+    let good = OutcomeRow { outcome: "ok".into(), runs: succeeded, has_failed: false };
+    let bad = failed.into_iter().map(|(outcome, runs)| OutcomeRow { outcome, runs, has_failed: true });
+    [good].into_iter().chain(bad).collect()
+}
+
+fn broken(state: &AdminState) -> Vec<BrokenPage> {
+    let of_brand = |brand: &std::sync::Arc<Brand>| {
+        let row = |problem: &PageProblem| BrokenPage {
+            brand: brand.id.clone(),
+            path: problem.page.strip_prefix("pages/").map(url_path).unwrap_or_default(),
+            reason: problem.reason.clone(),
+            is_kept: problem.kept,
+        };
+        brand.problems.iter().map(row).collect::<Vec<_>>()
+    };
+    state.app.live().site.brands().flat_map(of_brand).take(BROKEN_MAX).collect()
 }
 
 fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<BrandRow> {
@@ -117,7 +238,12 @@ fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> 
     live.site.brands().map(|brand| row(brand)).collect()
 }
 
-fn heaviest(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<PageRow> {
+/// The pages that ran, those first of which the measure is largest.
+fn largest(
+    state: &AdminState,
+    stats: &BTreeMap<(String, String), PageStats>,
+    measure: fn(&PageRow) -> u64,
+) -> Vec<PageRow> {
     let mut rows: Vec<PageRow> = Vec::new();
     for brand in state.app.live().site.brands() {
         for page in brand.pages.pages() {
@@ -126,7 +252,7 @@ fn heaviest(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -
             }
         }
     }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.fuel_total));
+    rows.sort_by_key(|row| std::cmp::Reverse(measure(row)));
     rows.truncate(HEAVIEST);
     rows
 }

@@ -10,7 +10,8 @@ use sluice_limits::advice::{self, LimitUse};
 use sluice_page::Page;
 use sluice_site::Brand;
 
-use super::{Hours, find_brand, find_page, read_log};
+use super::range::Range;
+use super::{find_brand, find_page, read_log};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
@@ -76,11 +77,16 @@ pub(crate) struct PageDetail {
 }
 
 /// A brand's pages. Those that used the most fuel come first.
-pub(crate) async fn list(state: &AdminState, brand: &str, hours: Hours) -> Result<Vec<PageRow>, AdminError> {
+pub(crate) async fn list(state: &AdminState, brand: &str, range: Range) -> Result<Vec<PageRow>, AdminError> {
     let brand = find_brand(state, brand)?;
-    let (id, starts_at) = (brand.id.clone(), hours.starts_at());
-    let summaries = read_log(state, move |log| log.summaries(Some(&id), starts_at)).await?;
-    let mut stats: HashMap<_, _> = summaries.into_iter().map(|found| (found.page, found.stats)).collect();
+    let (id, (from_ms, to_ms)) = (brand.id.clone(), range.bounds());
+    let found = read_log(state, move |log| log.intervals_of(Some(&id), from_ms)).await?;
+    let mut stats: HashMap<String, PageStats> = HashMap::new();
+    for (_, page, at_ms, of_interval) in found {
+        if at_ms < to_ms {
+            stats.entry(page).or_default().merge(&of_interval);
+        }
+    }
     let mut rows: Vec<PageRow> = brand
         .pages
         .pages()
@@ -98,12 +104,13 @@ pub(crate) async fn find(
     state: &AdminState,
     brand: &str,
     path: &str,
-    hours: Hours,
+    range: Range,
 ) -> Result<PageDetail, AdminError> {
     let brand = find_brand(state, brand)?;
     let page = find_page(&brand, path)?;
-    let (id, file, starts_at) = (brand.id.clone(), page.file.clone(), hours.starts_at());
-    let history = read_log(state, move |log| log.history(&id, &file, starts_at)).await?;
+    let (id, file, (from_ms, to_ms)) = (brand.id.clone(), page.file.clone(), range.bounds());
+    let mut history = read_log(state, move |log| log.history(&id, &file, from_ms)).await?;
+    history.retain(|(at_ms, _)| *at_ms < to_ms);
     let mut all = PageStats::default();
     history.iter().for_each(|(_, stats)| all.merge(stats));
     Ok(PageDetail {
@@ -148,4 +155,54 @@ pub(crate) fn interval(at_ms: i64, stats: &PageStats) -> Interval {
         host_us: (&stats.host_us).into(),
         memory_bytes: (&stats.memory_bytes).into(),
     }
+}
+
+/// The columns of the table of pages by which it can be sorted: the name in the address, and the heading.
+const COLUMNS: [(&str, &str); 8] = [
+    ("page", "page"),
+    ("fuel", "fuel per run"),
+    ("p50", "p50"),
+    ("p99", "p99"),
+    ("max", "max"),
+    ("time", "time p99"),
+    ("runs", "runs"),
+    ("failed", "failed"),
+];
+
+/// A heading of the table of pages.
+#[derive(Debug, Serialize)]
+pub(crate) struct Column {
+    name: &'static str,
+    label: &'static str,
+    is_number: bool,
+    is_sorted: bool,
+}
+
+/// The headings, for a table that is sorted by `sort`.
+pub(crate) fn columns(sort: &str) -> Vec<Column> {
+    let is_known = COLUMNS.iter().any(|(name, _)| *name == sort);
+    let sort = if is_known { sort } else { "fuel" };
+    let column = |(name, label): &(&'static str, &'static str)| Column {
+        name,
+        label,
+        is_number: !matches!(*name, "page" | "fuel"),
+        is_sorted: *name == sort,
+    };
+    COLUMNS.iter().map(column).collect()
+}
+
+/// Sorts pages by a column: numbers from the largest, paths from A. By default, pages that used the most
+/// fuel come first.
+pub(crate) fn sort(rows: &mut [PageRow], by: &str) {
+    let measure = |row: &PageRow| match by {
+        "p50" => row.fuel.p50,
+        "p99" => row.fuel.p99,
+        "max" => row.fuel.max,
+        "time" => row.wall_us.p99,
+        "runs" => row.runs,
+        "failed" => row.failures,
+        "page" => 0,
+        _ => row.fuel_total,
+    };
+    rows.sort_by(|a, b| (measure(b), &a.path).cmp(&(measure(a), &b.path)));
 }

@@ -1,13 +1,16 @@
 //! The stored runs of one brand.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::query::Filter;
 
+use sluice_site::{Brand, files};
+
 use super::read_log;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
+use crate::admin::templates::encode_query;
 
 /// Runs that one response contains at most.
 const RUNS_MAX: u32 = 200;
@@ -20,6 +23,12 @@ pub(crate) struct Query {
     pub(crate) page: Option<String>,
     /// Only failed runs, if present and not `false`.
     pub(crate) failed: Option<String>,
+    /// Only runs that ended in this way.
+    pub(crate) outcome: Option<String>,
+    /// Only runs with this HTTP status. `5` stands for all from 500 to 599.
+    pub(crate) status: Option<String>,
+    /// Only runs that have this text in their path, error or console lines, in capitals or not.
+    pub(crate) text: Option<String>,
     /// Only runs that are older than the one with this id.
     pub(crate) before: Option<i64>,
     pub(crate) limit: Option<u32>,
@@ -32,27 +41,149 @@ impl Query {
     }
 }
 
+/// How runs can end, for the choice in the form.
+pub(crate) const OUTCOMES: [&str; 10] =
+    ["ok", "stopped", "error", "compile", "fuel", "memory", "timeout", "stack", "template", "host"];
+
+/// Runs that a search for a status or a text looks at for one response.
+const SCANNED_MAX: usize = 5_000;
+
+/// The runs that match a query.
+pub(crate) struct Found {
+    /// Newest first.
+    pub(crate) runs: Vec<Execution>,
+    /// The id before which older runs begin. None if there are no more.
+    pub(crate) next: Option<i64>,
+    /// How many runs were looked at, if the search stopped before the response was full.
+    pub(crate) scanned: Option<usize>,
+}
+
+impl Query {
+    /// The query without its cursor, for links: `page=/cart&failed=true`.
+    pub(crate) fn asked(&self) -> String {
+        let given = [
+            ("page", &self.page),
+            ("failed", &self.failed),
+            ("outcome", &self.outcome),
+            ("status", &self.status),
+            ("text", &self.text),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| {
+            let value = value.as_deref().filter(|value| !value.is_empty())?;
+            Some(format!("{name}={}", encode_query(value)))
+        });
+        given.collect::<Vec<_>>().join("&")
+    }
+
+    /// Whether a run has the status and the text.
+    fn admits(&self, run: &Execution) -> bool {
+        let status = self.status.as_deref().unwrap_or_default();
+        let text = self.text.as_deref().unwrap_or_default().to_lowercase();
+        let has = |part: &str| part.to_lowercase().contains(&text);
+        let error =
+            || run.error.iter().any(|error| has(&error.name) || has(&error.message) || has(&error.file));
+        run.status.to_string().starts_with(status)
+            && (text.is_empty()
+                || has(&run.path)
+                || error()
+                || run.console.iter().any(|line| has(&line.text)))
+    }
+
+    fn searches(&self) -> bool {
+        [&self.status, &self.text].iter().any(|given| given.as_deref().is_some_and(|text| !text.is_empty()))
+    }
+}
+
 /// The runs that match `query`, newest first.
-pub(crate) async fn list(
-    state: &AdminState,
-    brand: &str,
-    query: &Query,
-) -> Result<Vec<Execution>, AdminError> {
+///
+/// # Errors
+/// There is no such brand or page, or the execution log cannot be read.
+pub(crate) async fn search(state: &AdminState, brand: &str, query: &Query) -> Result<Found, AdminError> {
     let brand = super::find_brand(state, brand)?;
     let page = match query.page.as_deref().filter(|page| !page.is_empty()) {
         Some(path) => Some(super::find_page(&brand, path)?.file.clone()),
         None => None,
     };
+    let limit = query.limit.unwrap_or(50).clamp(1, RUNS_MAX);
     let filter = Filter {
         brand: Some(brand.id.clone()),
         page,
         only_failed: query.only_failed(),
+        outcome: query.outcome.clone().filter(|outcome| !outcome.is_empty()),
         before: query.before,
-        limit: query.limit.unwrap_or(50).clamp(1, RUNS_MAX),
+        // One more shows whether there are older ones.
+        limit: if query.searches() { RUNS_MAX } else { limit + 1 },
         ..Filter::default()
     };
-    read_log(state, move |log| log.list(&filter)).await
+    let (query, limit) = (query.clone(), limit as usize);
+    read_log(state, move |log| {
+        let mut filter = filter;
+        let mut found = Found { runs: Vec::new(), next: None, scanned: None };
+        let mut scanned = 0;
+        loop {
+            let batch = log.list(&filter)?;
+            let is_last = batch.len() < filter.limit as usize;
+            for run in batch {
+                if found.runs.len() == limit {
+                    found.next = found.runs.last().map(|run| run.id);
+                    return Ok(found);
+                }
+                scanned += 1;
+                filter.before = Some(run.id);
+                if query.admits(&run) {
+                    found.runs.push(run);
+                }
+            }
+            if is_last {
+                return Ok(found);
+            }
+            if scanned >= SCANNED_MAX {
+                found.next = filter.before;
+                found.scanned = Some(scanned);
+                return Ok(found);
+            }
+        }
+    })
+    .await
 }
+
+/// The newest runs that match `query`.
+///
+/// # Errors
+/// As [`search`].
+pub(crate) async fn list(
+    state: &AdminState,
+    brand: &str,
+    query: &Query,
+) -> Result<Vec<Execution>, AdminError> {
+    Ok(search(state, brand, query).await?.runs)
+}
+
+/// A line of a file around the place of a failure.
+#[derive(Debug, Serialize)]
+pub(crate) struct SourceLine {
+    number: u32,
+    text: String,
+    is_meant: bool,
+}
+
+/// The lines around the place where a run failed, as they are in the file now.
+pub(crate) fn source(brand: &Brand, run: &Execution) -> Vec<SourceLine> {
+    let place = run.error.as_ref().filter(|error| error.line > 0 && !error.file.is_empty());
+    let Some(error) = place else { return Vec::new() };
+    let Ok(source) = files::read(&brand.dir, &error.file) else { return Vec::new() };
+    let near = error.line.saturating_sub(3)..=error.line.saturating_add(3);
+    let lines = (1_u32..).zip(source.text.lines()).filter(|(number, _)| near.contains(number));
+    let line = |(number, text): (u32, &str)| SourceLine {
+        number,
+        text: text.chars().take(LINE_CHARS_MAX).collect(),
+        is_meant: number == error.line,
+    };
+    lines.map(line).collect()
+}
+
+/// Longer lines of a source are cut.
+const LINE_CHARS_MAX: usize = 300;
 
 /// One run of the brand.
 ///

@@ -1,0 +1,148 @@
+//! Failures in groups: those of one page that end in the same way, with messages that differ only in
+//! their numbers.
+
+use std::collections::HashMap;
+
+use rusqlite::params;
+
+use super::Execution;
+use super::query::{LogError, LogReader};
+
+/// Which failures are grouped. They must match every field that is set.
+#[derive(Debug, Clone, Default)]
+pub struct FailureFilter {
+    /// Only failures of this brand.
+    pub brand: Option<String>,
+    /// Only failures of this page's file.
+    pub page: Option<String>,
+    /// The first moment, in Unix milliseconds.
+    pub from_ms: i64,
+    /// The moment after the last one.
+    pub to_ms: i64,
+    /// The number of parts of the time of which [`FailureGroup::trend`] has counts.
+    pub parts: u32,
+    /// The most groups. Those with the most failures come first.
+    pub limit: usize,
+}
+
+/// The stored failures of one page that are of the same kind.
+#[derive(Debug, Clone)]
+pub struct FailureGroup {
+    /// How many of them are stored.
+    pub count: u64,
+    /// When the first of them was recorded, in Unix milliseconds.
+    pub first_ms: i64,
+    /// When the last of them was recorded.
+    pub last_ms: i64,
+    /// How many there were in each part of the time.
+    pub trend: Vec<u64>,
+    /// The newest of them.
+    pub last: Execution,
+}
+
+/// All groups that match a filter, and the largest of them.
+#[derive(Debug, Clone, Default)]
+pub struct Failures {
+    /// The largest groups, the largest first.
+    pub groups: Vec<FailureGroup>,
+    /// The number of all groups.
+    pub groups_all: usize,
+    /// How many runs ended with each outcome, the most frequent first.
+    pub outcomes: Vec<(String, u64)>,
+}
+
+/// Brand, page, outcome and kind.
+type Key = (String, String, String, String);
+
+struct Counted {
+    count: u64,
+    first_ms: i64,
+    last_ms: i64,
+    last_id: i64,
+    trend: Vec<u64>,
+}
+
+impl LogReader {
+    /// The stored failures that match the filter, in groups.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn failures(&self, filter: &FailureFilter) -> Result<Failures, LogError> {
+        let mut counted: Vec<(Key, Counted)> = self.count_failures(filter)?.into_iter().collect();
+        let mut outcomes: HashMap<String, u64> = HashMap::new();
+        for ((_, _, outcome, _), group) in &counted {
+            *outcomes.entry(outcome.clone()).or_default() += group.count;
+        }
+        let mut outcomes: Vec<(String, u64)> = outcomes.into_iter().collect();
+        outcomes.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+        counted.sort_by_key(|(_, group)| std::cmp::Reverse((group.count, group.last_id)));
+        let groups_all = counted.len();
+        let mut groups = Vec::new();
+        for (_, group) in counted.into_iter().take(filter.limit) {
+            let Counted { count, first_ms, last_ms, last_id, trend } = group;
+            // The run may have been deleted since.
+            if let Some(last) = self.find(last_id)? {
+                groups.push(FailureGroup { count, first_ms, last_ms, trend, last });
+            }
+        }
+        Ok(Failures { groups, groups_all, outcomes })
+    }
+
+    /// The newest failures that are of the same kind as the run `id`, without this run.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn like(&self, id: i64, limit: u32) -> Result<Vec<Execution>, LogError> {
+        let sql = "SELECT other.id FROM execution AS this JOIN execution AS other
+                   ON other.brand = this.brand AND other.page = this.page
+                   WHERE this.id = ?1 AND other.id <> ?1 AND other.has_failed
+                     AND other.outcome = this.outcome AND other.kind IS this.kind
+                   ORDER BY other.id DESC LIMIT ?2";
+        let read = || {
+            let mut statement = self.conn().prepare_cached(sql)?;
+            statement.query_map(params![id, limit], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()
+        };
+        let found = self.with_path(read())?;
+        let runs: Result<Vec<_>, _> = found.into_iter().map(|id| self.find(id)).collect();
+        Ok(runs?.into_iter().flatten().collect())
+    }
+
+    fn count_failures(&self, filter: &FailureFilter) -> Result<HashMap<Key, Counted>, LogError> {
+        let parts = i64::from(filter.parts.max(1));
+        let part_ms = ((filter.to_ms - filter.from_ms) / parts).max(1);
+        let sql = "SELECT brand, page, outcome, coalesce(kind, ''), (at_ms - ?3) / ?5 AS part,
+                          count(*), min(at_ms), max(at_ms), max(id)
+                   FROM execution
+                   WHERE has_failed AND at_ms >= ?3 AND at_ms < ?4
+                     AND (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR page = ?2)
+                   GROUP BY 1, 2, 3, 4, 5";
+        let mut counted: HashMap<Key, Counted> = HashMap::new();
+        let mut statement = self.with_path(self.conn().prepare_cached(sql))?;
+        let asked = params![filter.brand, filter.page, filter.from_ms, filter.to_ms, part_ms];
+        let mut rows = self.with_path(statement.query(asked))?;
+        while let Some(row) = self.with_path(rows.next())? {
+            let read = || -> rusqlite::Result<(Key, i64, i64, i64, i64, i64)> {
+                let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok((key, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?))
+            };
+            let (key, part, count, first_ms, last_ms, last_id) = self.with_path(read())?;
+            let count = u64::try_from(count).unwrap_or(0);
+            let group = counted.entry(key).or_insert_with(|| Counted {
+                count: 0,
+                first_ms,
+                last_ms,
+                last_id,
+                trend: vec![0; usize::try_from(parts).unwrap_or(1)],
+            });
+            group.count += count;
+            group.first_ms = group.first_ms.min(first_ms);
+            group.last_ms = group.last_ms.max(last_ms);
+            group.last_id = group.last_id.max(last_id);
+            let part = usize::try_from(part.clamp(0, parts - 1)).unwrap_or(0);
+            if let Some(known) = group.trend.get_mut(part) {
+                *known += count;
+            }
+        }
+        Ok(counted)
+    }
+}

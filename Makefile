@@ -63,7 +63,7 @@ lint: ## Check formatting, lints, documentation, dependencies and spelling
 fmt: ## Format the sources
 	cargo fmt
 
-screenshots: ## Take the pictures in README.md from the running program
+screenshots: ## Take pictures of every page of the sample site and the console
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	docs/images/screenshots.sh
 

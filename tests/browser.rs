@@ -96,16 +96,17 @@ impl Walk {
         // What was logged before is about other pages.
         self.browser.log();
         let path = self.browser.eval("location.pathname").as_str().unwrap().to_owned();
-        for (width, scheme) in [(360, "light"), (390, "dark"), (1280, "light"), (1600, "dark")] {
+        let windows = [(360, "light"), (390, "dark"), (1280, "light"), (1600, "dark")];
+        for (index, (width, scheme)) in windows.into_iter().enumerate() {
             self.browser.resize(width, 900);
             self.browser.prefer(scheme);
-            if reloads {
+            if reloads && index == 0 {
                 self.browser.go(&address);
                 self.browser.wait_for("document.readyState", &json!("complete"));
                 self.browser.eval(WATCH_SHIFTS);
             } else {
                 // The layout shifts because the window changes.
-                self.browser.eval("(window.shifted = 0, true)");
+                self.browser.eval("(window.isResized = true)");
             }
             self.browser.wait_for(
                 "document.fonts.status === 'loaded' && document.getAnimations().length === 0",

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Takes the pictures in README.md from the running program: overlay.png shows a mistake in a
-# page under `sluice dev`, and console.png shows the overview of the operators' console. Works
-# on a copy of the sample site, and drives Chromium through its WebDriver, as the tests do.
+# Takes pictures of every page of the sample site and of the console, of the drawer "Behind this page", and of the
+# overlay that shows a mistake under `sluice dev`: at 1280 and 390 px, light and dark, in target/screenshots.
+# README.md shows four of them, from docs/images. Works on a copy of the sample site, and drives Chromium through
+# its WebDriver, as the tests do.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/../.."
 
 sluice=${SLUICE:-${CARGO_TARGET_DIR:-target}/release/sluice}
 images=${IMAGES:-docs/images}
-width=1280 image_bytes_max=150000
+all=${ALL_IMAGES:-target/screenshots}
+width=1280 image_bytes_max=250000
 patience_s=60
 token=screenshots-of-the-console
 
@@ -78,21 +80,41 @@ stop() {
   server_pid=''
 }
 
-# request PATH [JSON]: sends what a browser, or a form of the sample site, sends.
+# request PATH [FORM]: sends what a browser, or a form of the sample site, sends. Pages that fail on purpose do not matter.
 request() {
-  curl --silent --show-error --fail --output /dev/null --cookie "$work/cookies" --cookie-jar "$work/cookies" \
-    ${2:+--header 'content-type: application/json' --data "$2"} "$visitors$1"
+  curl --silent --show-error --output "$work/answer" --cookie "$work/cookies" --cookie-jar "$work/cookies" \
+    ${2:+--header 'sec-fetch-site: same-origin' --data "$2"} "$visitors$1"
 }
 
-# visit TIMES: a visitor logs in and checks in several times.
+# Takes the quiz, and logs in with the link in the mail.
+become_a_member() {
+  request /quiz 'question=time&answer=long'
+  request /quiz 'question=taste&answer=salt'
+  request /quiz 'question=bite&answer=bite'
+  request /quiz/result 'email=ann@example.com'
+  request /outbox
+  local link
+  link=$(grep -o 'link=[0-9a-f-]*' "$work/answer" | head -n 1)
+  [[ -n $link ]] || fail "the outbox has no link"
+  request /enter "$link"
+  request /dashboard 'goal=172'
+}
+
+# visit TIMES: a visitor comes several times, and meets the pages that fail.
 visit() {
-  request /login '{"email": "ann@example.com", "name": "Ann"}'
-  request /dashboard '{"goal": 170}'
+  rm -f "$work/cookies"
+  become_a_member
   for ((n = 0; n < $1; n++)); do
     request /
-    request /weight/checkin
-    request /weight/checkin "{\"weight\": $((182 - n / 4)), \"unit\": \"lbs\", \"notes\": \"day $n\"}"
+    request /shop
+    request /shop/weir
+    request /cart 'slug=weir'
+    request "/api/price?oats=$((n * 10))&nuts=80&fruit=60"
+    request /weight/checkin "weight=$((184 - n / 3)).$((n % 10))&unit=lbs&notes=day+$n"
     request /dashboard
+    ((n % 4)) || request /fails/throws
+    ((n % 9)) || request /fails/guarded
+    ((n % 15)) || request /fails/loops
   done
 }
 
@@ -115,10 +137,14 @@ PYTHON
 
 # Misspells `session` in the start page.
 make_a_mistake() {
-  local page=$work/site/brands/demo/pages/index.html
-  sed 's/session\.get("visits")/sesion.get("visits")/' "$page" >"$work/index.html"
+  local page=$work/site/brands/millrace/pages/index.html
+  cp "$page" "$work/index.html"
+  sed --in-place '0,/(session\.get("visits")/s//(sesion.get("visits")/' "$page"
   ! cmp --silent "$page" "$work/index.html" || fail "the start page has no session.get(\"visits\") to misspell"
-  mv "$work/index.html" "$page"
+}
+
+mend_the_mistake() {
+  cp "$work/index.html" "$work/site/brands/millrace/pages/index.html"
 }
 
 start_browser() {
@@ -164,47 +190,153 @@ is_true() {
   browser POST /execute/sync "{\"script\": \"return !!($1)\", \"args\": []}" | grep --quiet '"value":true'
 }
 
-# picture NAME HEIGHT
+# picture FILE: the window.
 picture() {
-  local file=$images/$1.png
-  devtools Page.captureScreenshot '{"format": "png"}' | sed 's/.*"data":"\([^"]*\)".*/\1/' | base64 --decode >"$work/$1.png"
-  local bytes
-  bytes=$(wc -c <"$work/$1.png")
-  ((bytes <= image_bytes_max)) || fail "$1.png has $bytes bytes; the limit is $image_bytes_max"
-  mv "$work/$1.png" "$file"
-  echo "$file: $bytes bytes"
+  devtools Page.captureScreenshot '{"format": "png"}' | sed 's/.*"data":"\([^"]*\)".*/\1/' | base64 --decode >"$1"
 }
 
-# resize HEIGHT: sets the size of the window's content.
+# for_readme NAME: the window, for README.md.
+for_readme() {
+  picture "$images/$1.png"
+  local bytes
+  bytes=$(wc -c <"$images/$1.png")
+  ((bytes <= image_bytes_max)) || fail "$1.png has $bytes bytes; the limit is $image_bytes_max"
+  echo "$images/$1.png: $bytes bytes"
+}
+
+# resize WIDTH HEIGHT: sets the size of the window's content.
 resize() {
   devtools Emulation.setDeviceMetricsOverride \
-    "{\"width\": $width, \"height\": $1, \"deviceScaleFactor\": 1, \"mobile\": false}" >/dev/null
+    "{\"width\": $1, \"height\": $2, \"deviceScaleFactor\": 1, \"mobile\": false}" >/dev/null
+}
+
+prefer() {
+  devtools Emulation.setEmulatedMedia "{\"features\": [{\"name\": \"prefers-color-scheme\", \"value\": \"$1\"}]}" >/dev/null
+}
+
+run() {
+  is_true "($1, true)" || fail "the page does not do this: $1"
+}
+
+# height_of_page: at least that of the window, so that dialogs fit.
+height_of_page() {
+  browser POST /execute/sync '{"script": "return Math.max(900, Math.min(6000, document.documentElement.scrollHeight))", "args": []}' |
+    sed 's/.*"value":\([0-9]*\).*/\1/'
+}
+
+# shoot NAME URL [COMMAND]: pictures of a whole page at both widths and in both colour schemes, after a command.
+# What the command opens covers the window, so the picture has the size of a window.
+shoot() {
+  local scheme at
+  for at in 1280 390; do
+    for scheme in light dark; do
+      resize "$at" 900
+      prefer "$scheme"
+      go "$2"
+      wait_for "$2" is_true "document.readyState === 'complete'"
+      if [[ -n ${3:-} ]]; then $3; else resize "$at" "$(height_of_page)"; fi
+      picture "$all/$1-$at-$scheme.png"
+    done
+  done
+  resize "$width" 900
+  prefer light
+}
+
+log_in_to_the_shop() {
+  go "$visitors/login"
+  run "document.querySelector('#email').value = 'ann@example.com', document.querySelector('main form').submit()"
+  wait_for "the outbox" is_true "document.querySelector('.mail .button')"
+  run "document.querySelector('.mail .button').click()"
+  wait_for "the link" is_true "location.pathname === '/enter' && document.querySelector('main form')"
+  run "document.querySelector('main form').submit()"
+  wait_for "the members' page" is_true "location.pathname === '/members'"
+}
+
+take_sample() {
+  local path
+  go "$visitors/go/spring"
+  go "$visitors/shop/weir"
+  run "document.querySelector('main form').submit()"
+  wait_for "the cart" is_true "location.pathname === '/cart'"
+  for path in / /shop /shop/weir /cart /checkout /mix /quiz /login /outbox /weight/checkin /links /fails /fails/throws /brands /nothing; do
+    shoot "sample-$(name_of "$path")" "$visitors$path"
+  done
+  log_in_to_the_shop
+  for path in /members /members/recipes/slow-pan /dashboard /logout; do
+    shoot "sample-$(name_of "$path")" "$visitors$path"
+  done
+  shoot sample-tailrace "${visitors/127.0.0.1/tailrace.localhost}/"
+  shoot sample-behind "$visitors/dashboard" open_the_drawer
+  resize "$width" 800
+  go "$visitors/"
+  wait_for "the start page" is_true "document.querySelector('h1')"
+  for_readme sample
+  go "$visitors/dashboard"
+  open_the_drawer
+  for_readme behind
+}
+
+open_the_drawer() {
+  wait_for "the button of the drawer" is_true "!document.querySelector('.behind-open').hidden"
+  run "document.querySelector('.behind-open').click()"
+  wait_for "the drawer" is_true "document.querySelector('.behind [role=tab]')"
+}
+
+name_of() {
+  local name=${1#/}
+  name=${name//\//-}
+  echo "${name:-index}"
 }
 
 # The page is open when the mistake is saved, so the browser reloads it.
 take_overlay() {
-  resize 640
+  resize "$width" 640
   go "$visitors/"
   wait_for "the start page" is_true "document.querySelector('h1')"
   make_a_mistake
-  wait_for "the overlay" is_true "document.querySelector('sluice-overlay')?.shadowRoot.querySelector('dialog').open"
-  picture overlay
+  wait_for "the overlay" has_overlay
+  for_readme overlay
+  shoot overlay "$visitors/" "wait_for overlay has_overlay"
+  mend_the_mistake
+}
+
+has_overlay() {
+  is_true "document.querySelector('sluice-overlay')?.shadowRoot.querySelector('dialog').open"
 }
 
 take_console() {
-  resize 856
+  local path of=/brands/millrace
+  shoot console-login "$operators/login"
   go "$operators/login"
   wait_for "the log-in page" is_true "document.querySelector('#token')"
   is_true "(document.querySelector('#token').value = '$token', document.querySelector('form').submit(), true)"
   wait_for "the log-in" is_true "document.querySelector('h1') && document.querySelector('h1').textContent === 'Overview'"
-  picture console
+  shoot console-overview "$operators/"
+  shoot console-pages "$operators$of"
+  shoot console-page "$operators$of/page?path=/dashboard"
+  shoot console-failing-page "$operators$of/page?path=/fails/guarded"
+  shoot console-runs "$operators$of/runs"
+  go "$operators$of/runs?failed=true"
+  path=$(browser POST /execute/sync '{"script": "return document.querySelector(\".runs a\").pathname", "args": []}' | sed 's/.*"value":"\([^"]*\)".*/\1/')
+  shoot console-run "$operators$path"
+  shoot console-crm "$operators$of/crm"
+  shoot console-entity "$operators$of/crm/quiz-tracker"
+  shoot console-jobs "$operators$of/jobs"
+  shoot console-problem "$operators/brands/nobody"
+  resize "$width" 900
+  go "$operators/"
+  wait_for "the charts" is_true "document.querySelector('.uplot canvas')"
+  for_readme console
 }
 
-cp -R tests/plain_site "$work/site"
+mkdir -p "$all"
+cp -R scripts "$work/site"
 rm -rf "$work/site/data"
 make_history
 start dev
 visit 31
 start_browser
+take_sample
 take_overlay
 take_console
+echo "$(find "$all" -name '*.png' | wc -l) pictures are in $all"

@@ -72,7 +72,11 @@ function paintFile({ file, text }) {
   return element("pre", { className: "behind-source", tabIndex: 0 }, code);
 }
 
-const json = (value) => JSON.stringify(value, null, 2) ?? "undefined";
+// On one line, if it is short.
+function json(value) {
+  const short = JSON.stringify(value) ?? "undefined";
+  return short.length <= 100 ? short : JSON.stringify(value, null, 2);
+}
 const count = (number) => number.toLocaleString("en-US");
 const share = (part, all) => {
   const percent = (100 * part) / all;

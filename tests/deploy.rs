@@ -53,7 +53,7 @@ fn alerts_and_dashboard_use_existing_metrics() {
         ("crm.toml", "[[entity]]\nslug = \"leads\"\n"),
         (
             "pages/index.html",
-            "<script scope=\"backend\">getCrmField({ slug: 'leads', fieldKey: 'a', referenceId: '1' }); session.set('a', 1); http.get('http://127.0.0.9:9/')</script>",
+            "<script scope=\"backend\">getCrmField({ slug: 'leads', fieldKey: 'a', referenceId: '1' }); session.set('a', 1); http.get('http://127.0.0.9:9/'); files.list()</script>",
         ),
         ("pages/rated.html", "rated"),
     ]);

@@ -22,6 +22,9 @@ mod handoff;
 #[path = "fuzz/targets/modules.rs"]
 #[allow(unused_attributes, reason = "a program without a main function says so")]
 mod modules;
+#[path = "fuzz/targets/multipart.rs"]
+#[allow(unused_attributes, reason = "a program without a main function says so")]
+mod multipart;
 #[path = "fuzz/targets/page.rs"]
 #[allow(unused_attributes, reason = "a program without a main function says so")]
 mod page;

@@ -22,6 +22,8 @@ pub(crate) struct Forms {
     /// Whether scripts get the fields of ordinary forms. Also set if a script of the browser may
     /// send them as JSON, or if the setting is not known.
     takes_fields: bool,
+    /// The paths of the pages that take files.
+    takes_files: HashSet<String>,
 }
 
 impl Forms {
@@ -36,7 +38,9 @@ impl Forms {
         let layouts = folder.layout_names().into_iter().filter_map(|name| folder.layout(&name));
         let components = folder.component_names().into_iter().filter_map(|name| folder.component(&name));
         let has_browser_code = layouts.chain(components).any(|(_, text)| has_browser_code(&text));
+        let takes_files = brand.config.page.iter().filter(|page| page.uploads.is_some());
         Self {
+            takes_files: takes_files.map(|page| page.path.clone()).collect(),
             reads_body: reads_body.collect(),
             takes_fields: !is_known || brand.config.form_bodies || has_browser_code,
         }
@@ -70,6 +74,7 @@ impl Forms {
         }
         let encoding = attribute(tag, "enctype").map(str::to_ascii_lowercase);
         let is_known = match encoding.as_deref() {
+            Some("multipart/form-data") if self.takes_files.contains(target) => return None,
             Some(other @ ("multipart/form-data" | "text/plain")) => Err(other),
             None | Some("application/x-www-form-urlencoded") => Ok(()),
             // A template decides.
@@ -80,7 +85,10 @@ impl Forms {
                 let setting = if takes_fields { "" } else { " and set `form_bodies = true` in brand.toml" };
                 (
                     format!("the script does not get this form: `request.body` is `null` for {encoding}"),
-                    format!("remove `enctype`{setting}; scripts cannot receive files"),
+                    format!(
+                        "remove `enctype`{setting}; if the page takes files, write `uploads` into its `[[page]]` in \
+                         brand.toml"
+                    ),
                 )
             }
             Ok(()) if takes_fields => return None,
@@ -152,9 +160,11 @@ mod tests {
     use super::*;
 
     fn found(html: &str, takes_fields: bool) -> Vec<String> {
-        let reads_body = HashMap::from([("/a".to_owned(), true), ("/b".to_owned(), false)]);
+        let reads_body =
+            HashMap::from([("/a".to_owned(), true), ("/b".to_owned(), false), ("/files".to_owned(), true)]);
         let source = Source { file: "pages/a.html".into(), text: html.into() };
-        let found = Forms { reads_body, takes_fields }.findings(&source);
+        let takes_files = HashSet::from(["/files".to_owned()]);
+        let found = Forms { reads_body, takes_fields, takes_files }.findings(&source);
         found
             .iter()
             .map(|one| format!("{}:{} {}", one.line, one.column, one.help.as_deref().unwrap_or("")))
@@ -164,7 +174,8 @@ mod tests {
     #[test]
     fn finds_encodings_that_scripts_do_not_get() {
         let multipart = "<p>\n <FORM METHOD=post enctype='multipart/form-data'>";
-        assert_eq!(found(multipart, true), ["2:2 remove `enctype`; scripts cannot receive files"]);
+        let help = "if the page takes files, write `uploads` into its `[[page]]` in brand.toml";
+        assert_eq!(found(multipart, true), [format!("2:2 remove `enctype`; {help}")]);
         assert!(found(multipart, false)[0].contains("form_bodies"));
         assert_eq!(found("<form method=\"post\" action=\"/a?x=1\">", false).len(), 1);
     }
@@ -174,6 +185,7 @@ mod tests {
         for html in [
             "<form method=\"post\" enctype=\"multipart/form-data\" action=\"/b\">",
             "<form method=\"post\" enctype=\"multipart/form-data\" action=\"https://other.example/a\">",
+            "<form method=\"post\" enctype=\"multipart/form-data\" action=\"/files\">",
             "<form enctype=\"multipart/form-data\">",
             "<!-- <form method=\"post\"> -->",
             "<form method=\"post\"></form><script>send()</script>",

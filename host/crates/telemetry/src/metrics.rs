@@ -84,6 +84,7 @@ pub struct Metrics {
     rejected: Counter<u64>,
     database: Histogram<f64>,
     http_client: Histogram<f64>,
+    files: Histogram<f64>,
     sessions_not_saved: Counter<u64>,
     worker_stall: Histogram<f64>,
 }
@@ -158,6 +159,11 @@ impl Metrics {
             http_client: seconds(
                 "http.client.request.duration",
                 "Duration of calls of scripts to other servers",
+                &SECONDS,
+            ),
+            files: seconds(
+                "sluice.files.call.duration",
+                "Duration of calls of the store of files, by operation",
                 &SECONDS,
             ),
             sessions_not_saved,
@@ -328,6 +334,15 @@ impl Metrics {
             None => attributes.push(KeyValue::new("error.type", "no_response")),
         }
         self.http_client.record(took.as_secs_f64(), &attributes);
+    }
+
+    /// Records a call of the store of files and how long it took.
+    pub(crate) fn files_called(&self, operation: &'static str, ok: bool, took: Duration) {
+        let mut attributes = vec![KeyValue::new("operation", operation)];
+        if !ok {
+            attributes.push(KeyValue::new("error.type", "unavailable"));
+        }
+        self.files.record(took.as_secs_f64(), &attributes);
     }
 
     /// Records a call of the database and how long it took.

@@ -238,6 +238,29 @@ impl Trace {
         done
     }
 
+    /// Runs `work`, which calls the store of files, as a step within this one. `is_fault` tells whether an error is
+    /// one of the store. After other errors the store was not called.
+    pub async fn ask_files<T, E>(
+        &self,
+        name: &'static str,
+        is_fault: impl Fn(&E) -> bool,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let Some(shared) = &self.shared else { return work.await };
+        let step = self.client_step(name);
+        let began = Instant::now();
+        let done = work.await;
+        let has_failed = done.as_ref().is_err_and(is_fault);
+        if done.is_ok() || has_failed {
+            shared.telemetry.metrics.files_called(name, !has_failed, began.elapsed());
+        }
+        if has_failed {
+            step.failed("the store of files failed");
+        }
+        step.end();
+        done
+    }
+
     /// Ends the request. Returns the `traceparent` for the response if traces are sent or if the
     /// client sent one.
     pub fn finish(&self, status: u16, is_https: bool) -> Option<String> {

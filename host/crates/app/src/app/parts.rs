@@ -10,7 +10,7 @@ use sluice_files::{FileQuota, FileStore, FilesError, S3Options, UploadRoom};
 use sluice_kit::operator_dir::OperatorFile;
 use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
 use sluice_sandbox::http_calls::{HttpCalls, Offline};
-use sluice_site::config::SiteConfig;
+use sluice_site::config::{Reader, SiteConfig};
 use sluice_site::places::Places;
 
 use super::StartError;
@@ -28,8 +28,11 @@ pub(super) fn files(
         Ok::<_, FilesError>(folder.path().to_owned())
     };
     let store = match &settings.s3 {
-        None => FileStore::in_folder(folder("files")?, quota),
-        Some(s3) => {
+        Some(s3) if !s3.names_bucket() && config.reader == Reader::Operator => {
+            let missing = "[files.s3] in sluice.toml needs endpoint, bucket and region";
+            return Err(FilesError::Settings(missing.into()));
+        }
+        Some(s3) if s3.names_bucket() => {
             let wrong = |error: &dyn std::error::Error| FilesError::Settings(error.to_string());
             let ca_file = config.http.ca_file.as_ref().map(|file| places.data.path().join(file));
             let endpoint = Endpoint::new(ca_file.as_deref()).map_err(|error| wrong(&error))?;
@@ -42,6 +45,7 @@ pub(super) fn files(
             };
             FileStore::in_bucket(options, endpoint, quota)?
         }
+        _ => FileStore::in_folder(folder("files")?, quota),
     };
     let place = UploadPlace { room: UploadRoom::new(settings.uploads_bytes_max), folder: folder("uploads")? };
     std::fs::create_dir_all(&place.folder)?;

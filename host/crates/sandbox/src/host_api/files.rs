@@ -113,7 +113,7 @@ async fn answer(
             })?;
             let is_public = options.get("public").and_then(Value::as_bool).unwrap_or_default();
             let keeping = files.store.keep(brand, upload, text("name"), is_public);
-            let id = trace.ask("files.keep", is_store, keeping).await?;
+            let id = trace.ask_files("files.keep", is_store, keeping).await?;
             let url = files.address(brand, &id, now.saturating_add(KEPT_TTL)).map_err(no_random)?;
             Ok(json!({ "id": id.as_str(), "url": url }))
         }
@@ -127,7 +127,7 @@ async fn answer(
         }
         Operation::Delete => {
             let id = kept_id()?;
-            trace.ask("files.delete", is_store, files.store.delete(brand, &id)).await?;
+            trace.ask_files("files.delete", is_store, files.store.delete(brand, &id)).await?;
             Ok(true.into())
         }
         Operation::List => {
@@ -139,7 +139,7 @@ async fn answer(
             }
             let limit = usize::try_from(limit.clamp(1, LIST_MAX)).unwrap_or(1);
             let listing = files.store.list(brand, prefix, after, limit + 1);
-            let mut all = trace.ask("files.list", is_store, listing).await?;
+            let mut all = trace.ask_files("files.list", is_store, listing).await?;
             let has_more = all.len() > limit;
             all.truncate(limit);
             let next = all.last().filter(|_| has_more).map(|kept| kept.id.as_str().to_owned());

@@ -37,13 +37,15 @@ impl Default for FilesConfig {
 #[serde(deny_unknown_fields)]
 pub struct S3Config {
     /// The URL of the service.
-    #[serde(deserialize_with = "endpoint")]
+    #[serde(default, deserialize_with = "endpoint")]
     #[schemars(example = "https://s3.eu-central-1.amazonaws.com")]
     pub endpoint: String,
     /// The bucket, which must exist.
+    #[serde(default)]
     #[schemars(example = "my-site-files")]
     pub bucket: String,
     /// The region of the bucket.
+    #[serde(default)]
     #[schemars(example = "eu-central-1")]
     pub region: String,
     /// The id of the access key. Prefer `SLUICE_FILES__S3__KEY_ID`.
@@ -55,6 +57,11 @@ pub struct S3Config {
 }
 
 impl S3Config {
+    /// Whether it says which bucket. If only the environment of a developer has the keys, it does not.
+    pub fn names_bucket(&self) -> bool {
+        ![&self.endpoint, &self.bucket, &self.region].into_iter().any(String::is_empty)
+    }
+
     /// The URL of the service.
     pub fn url(&self) -> Option<Url> {
         Url::parse(&self.endpoint).ok()

@@ -25,6 +25,44 @@ fn environment_overrides_the_file() {
 }
 
 #[test]
+fn keys_of_a_bucket_are_text_and_only_the_operator_names_it() {
+    let file = "[files.s3]\nendpoint = \"https://s3.example\"\nbucket = \"b\"\nregion = \"r\"\n";
+    let keys = [("SLUICE_FILES__S3__KEY_ID", "1"), ("SLUICE_FILES__S3__SECRET_KEY", "2")];
+    let s3 = read(file, &keys).unwrap().files.s3.unwrap();
+    assert_eq!((s3.key_id.as_str(), s3.secret_key.as_str(), s3.names_bucket()), ("1", "2", true));
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sluice.toml"), file).unwrap();
+    let keys = keys.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+    let config = read_site_as(Reader::Developer, dir.path(), keys).unwrap();
+    assert_eq!(config.ignored, ["files.s3"]);
+    assert!(!config.files.s3.unwrap().names_bucket());
+    let error = read("[files.s3]\nendpoint = \"s3.example\"\n", &[]).unwrap_err();
+    assert!(error.contains("`s3.example` is not a URL"), "{error}");
+}
+
+#[test]
+fn uploads_of_a_page_are_bounded() {
+    let page = |uploads: &str| {
+        let text = format!("[[page]]\npath = \"/a\"\nuploads = {{ {uploads} }}\n");
+        toml::from_str::<BrandConfig>(&text).map_err(|error| error.to_string())
+    };
+    let config = page("files_max = 20, bytes_max = \"10 MB\", types = [\"image/png\"]").unwrap();
+    let uploads = config.page[0].uploads.as_ref().unwrap();
+    assert_eq!((uploads.files_max, uploads.bytes_max), (20, 10 << 20));
+    assert_eq!(page("bytes_max = 5").unwrap().page[0].uploads.as_ref().unwrap().files_max, 1);
+    for (uploads, expected) in [
+        ("files_max = 21, bytes_max = 1", "1 to 20 files, not 21"),
+        ("files_max = 0, bytes_max = 1", "1 to 20 files, not 0"),
+        ("bytes_max = \"10 megabytes\"", "not a size such as"),
+        ("bytes_max = 1, types = [\"image/jpg\"]", "`image/jpg` is not a type"),
+        ("files_max = 1", "missing field `bytes_max`"),
+    ] {
+        let error = page(uploads).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn errors_name_the_place_and_the_nearest_key() {
     let error = read("[server]\n\nlissten = 1\n", &[]).unwrap_err();
     assert!(error.contains("sluice.toml") && error.contains("line 3"), "{error}");

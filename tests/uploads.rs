@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use sluice_test_support::moto::{BUCKET, Moto};
+
 use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest of the picture";
@@ -213,4 +215,40 @@ fn a_brand_cannot_keep_more_than_its_quota() {
         json_of(&post(&server, "/send", &form(&[file("a", PNG), file("b", PNG), file("c", PNG)])).body);
     assert_eq!((&tried[0], &tried[1]), (&json!(true), &json!(true)));
     assert_eq!(tried[2], "RangeError: files.keep: the files of the brand take all of its 60 bytes");
+}
+
+#[test]
+fn kept_files_can_be_in_a_bucket() {
+    let moto = Moto::start();
+    let site = TestSite::with(&[("pages/send.html", &*page(SEND))]);
+    site.write("brands/demo/brand.toml", SETTINGS);
+    let settings = format!(
+        "[files.s3]\nendpoint = \"{}\"\nbucket = \"{BUCKET}\"\nregion = \"eu-central-1\"\n",
+        moto.url()
+    );
+    site.write("sluice.toml", &settings);
+    let start = || {
+        let options = ServerOptions::of(site.path()).env("SLUICE_FILES__S3__KEY_ID", "1");
+        options.env("SLUICE_FILES__S3__SECRET_KEY", "2").start()
+    };
+    let (server, other) = (start(), start());
+    let large = [PNG, &vec![7; 3_000_000]].concat();
+    let parts = [field("name", "a/b"), field("public", "no"), file("a.png", &large)];
+    let sent = json_of(&post(&server, "/send", &form(&parts)).body);
+    let url = sent["kept"][0]["url"].as_str().unwrap();
+    // Another host that has the same application key would open the address, too; this one has its own.
+    assert_eq!(other.get("localhost", url).status, 404);
+    let whole = server.get("localhost", url);
+    assert_eq!((whole.status, whole.bytes == large), (200, true));
+    assert_eq!(whole.header("content-disposition").as_deref(), Some("inline; filename=\"b.png\""));
+    let part = Request::get(url).header("range", "bytes=1-3").send(server.address);
+    assert_eq!((part.status, part.bytes.as_slice()), (206, &b"PNG"[..]));
+    let head = Request::new("HEAD", url).send(server.address);
+    assert_eq!((head.status, head.header("content-length")), (200, Some(large.len().to_string())));
+    // No part of it was on the disk of the host.
+    assert!(!all_files(server.data_dir()).iter().any(|file| file.contains("/files/")));
+    drop(moto);
+    assert_eq!(server.get("localhost", url).status, 503);
+    assert_eq!(post(&server, "/send", &form(&parts)).status, 503);
+    server.wait_told("a call of the store of files failed");
 }

@@ -1,15 +1,14 @@
 //! Uploads on a real disk, and one suite for each store.
 
 use std::io::Read as _;
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
 use futures_util::stream;
 use url::Url;
 
-use sluice_fetch::endpoint::{Endpoint, Method, Outgoing};
+use sluice_fetch::endpoint::Endpoint;
+use sluice_test_support::moto::{BUCKET, Moto};
 
 use crate::*;
 
@@ -178,32 +177,13 @@ async fn folder_keeps_files() {
     suite(FileStore::in_folder(folder.path().join("files"), QUOTA)).await;
 }
 
-/// `moto`, a server that speaks the protocol of S3.
-struct Moto(Child, String);
-
-impl Moto {
-    fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let program = std::env::var("SLUICE_MOTO").unwrap_or_else(|_| moto());
-        let server = Command::new(&program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error} (`make setup` installs it)"));
-        Self(server, format!("http://127.0.0.1:{port}"))
-    }
-}
-
-/// Where `make setup` installs it.
-fn moto() -> String {
-    format!("{}/../../../target/moto/bin/moto_server", env!("CARGO_MANIFEST_DIR"))
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+fn options(endpoint: &str) -> S3Options {
+    S3Options {
+        endpoint: Url::parse(endpoint).unwrap(),
+        bucket: BUCKET.into(),
+        region: "eu-central-1".into(),
+        key_id: "key".into(),
+        secret_key: "secret".into(),
     }
 }
 
@@ -211,30 +191,9 @@ impl Drop for Moto {
 async fn bucket_keeps_files() {
     let moto = Moto::start();
     let endpoint = Endpoint::new(None).unwrap();
-    let url = Url::parse(&format!("{}/bucket", moto.1)).unwrap();
-    for _ in 0..600 {
-        match endpoint.send(Method::PUT, &url, Vec::new(), Outgoing::Nothing).await {
-            Ok(made) if made.status == 200 => break,
-            _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-        }
-    }
-    let options = S3Options {
-        endpoint: Url::parse(&moto.1).unwrap(),
-        bucket: "bucket".into(),
-        region: "eu-central-1".into(),
-        key_id: "key".into(),
-        secret_key: "secret".into(),
-    };
-    suite(FileStore::in_bucket(options, endpoint.clone(), QUOTA).unwrap()).await;
+    suite(FileStore::in_bucket(options(&moto.url()), endpoint.clone(), QUOTA).unwrap()).await;
     drop(moto);
-    let options = S3Options {
-        endpoint: Url::parse("http://127.0.0.1:1").unwrap(),
-        bucket: "bucket".into(),
-        region: "eu-central-1".into(),
-        key_id: "key".into(),
-        secret_key: "secret".into(),
-    };
-    let gone = FileStore::in_bucket(options, endpoint, QUOTA).unwrap();
+    let gone = FileStore::in_bucket(options("http://127.0.0.1:1"), endpoint, QUOTA).unwrap();
     let error = gone.list("shop", "", "", 1).await.unwrap_err();
     assert!(error.to_string().contains("127.0.0.1 cannot be reached"), "{error}");
 }

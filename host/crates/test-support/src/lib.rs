@@ -11,6 +11,7 @@
 )]
 
 pub mod http;
+pub mod moto;
 pub mod postgres;
 pub mod webdriver;
 

@@ -168,7 +168,7 @@ failing! { StorageStore:
     fn add(&self, at: &Place, key: &Key, amount: f64, expires_at: Option<i64>, caps: StorageCaps, now_ms: i64) -> Result<AddDone, StoreError>;
     fn remove(&self, at: &Place, key: &Key) -> Result<(), StoreError>;
     fn list(&self, at: &Place, listing: Listing, now_ms: i64) -> Result<Listed, StoreError>;
-    fn forget(&self, brand: &str, rows_max: u32) -> Result<u32, StoreError>;
+    fn forget(&self, area: Area, brand: &str, expired_by: i64, rows_max: u32) -> Result<u32, StoreError>;
     fn delete_expired_values(&self, area: Area, now_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 

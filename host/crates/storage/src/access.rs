@@ -13,7 +13,7 @@ use super::{
     Reached, StorageCaps, StorageError, StorageStore, StoredValue, value::json_number,
 };
 
-/// How many values a full cache forgets for a new one.
+/// How many values are removed at most to make room for a new one.
 const FORGOTTEN: u32 = 500;
 
 /// The result of a call.
@@ -133,7 +133,7 @@ impl StorageAccess {
         asked.check_size(&value)?;
         let put = Put { key, value, expires_at, condition };
         let mut done = self.put_once(&place, put.clone(), asked).await?;
-        if is_full(done) && self.make_room(asked.area).await? {
+        if is_full(done) && self.make_room(asked).await? {
             done = self.put_once(&place, put, asked).await?;
         }
         match done {
@@ -154,7 +154,7 @@ impl StorageAccess {
         let add = || self.store.add(&place, &key, amount, expires_at, asked.caps, asked.now_ms);
         let mut done = add().await.map_err(StorageError::Store)?;
         let is_full = matches!(done, AddDone::TooManyKeys | AddDone::TooManyBytes);
-        if is_full && self.make_room(asked.area).await? {
+        if is_full && self.make_room(asked).await? {
             done = add().await.map_err(StorageError::Store)?;
         }
         match done {
@@ -166,13 +166,15 @@ impl StorageAccess {
         }
     }
 
-    /// Lets a full cache forget some values. Returns whether it did.
-    async fn make_room(&self, area: Area) -> Result<bool, StorageError> {
-        if area != Area::Cache {
-            return Ok(false);
-        }
-        let forgotten = self.store.forget(&self.brand, FORGOTTEN).await.map_err(StorageError::Store)?;
-        Ok(forgotten > 0)
+    /// Removes values that have expired, or any values of a cache, if the brand has no room for another one.
+    /// Returns whether there were some.
+    async fn make_room(&self, asked: &Asked<'_>) -> Result<bool, StorageError> {
+        let expired_by = match asked.area {
+            Area::Storage => asked.now_ms,
+            Area::Cache => i64::MAX,
+        };
+        let forgotten = self.store.forget(asked.area, &self.brand, expired_by, FORGOTTEN).await;
+        Ok(forgotten.map_err(StorageError::Store)? > 0)
     }
 
     async fn list(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {

@@ -23,7 +23,7 @@ pub use call::Call;
 pub use error::{Argument, KeyError, Mistake, Reached, StorageError};
 pub use place::{Area, Key, Namespace, Place};
 pub use store::{AddDone, Condition, Listed, ListedKey, Listing, Put, PutDone, StorageCaps, StorageStore};
-pub use value::StoredValue;
+pub use value::{StoredValue, overflows};
 
 /// The longest key in `storage`, in characters (they are ASCII).
 pub const KEY_CHARS_MAX: usize = 191;

@@ -159,9 +159,15 @@ pub trait StorageStore: Send + Sync {
     /// Lists keys.
     fn list(&self, at: &Place, listing: Listing, now_ms: i64) -> BoxFuture<'_, Result<Listed, StoreError>>;
 
-    /// Removes at most `rows_max` values of a brand's cache, those first that expire first. Returns how
-    /// many.
-    fn forget(&self, brand: &str, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
+    /// Removes at most `rows_max` values of a brand that expire until `expired_by`, in Unix milliseconds,
+    /// those first that expire first. Returns how many.
+    fn forget(
+        &self,
+        area: Area,
+        brand: &str,
+        expired_by: i64,
+        rows_max: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>>;
 
     /// Deletes at most `rows_max` expired values of an area. Returns how many.
     fn delete_expired_values(

@@ -89,6 +89,13 @@ pub(super) fn json_number(number: f64) -> Value {
     }
 }
 
+/// Whether the sum may be larger than a number can be. Databases cannot add such numbers, so this is decided
+/// before. A sum of exactly the largest number counts, too.
+pub fn overflows(number: f64, amount: f64) -> bool {
+    (number > 0.0 && amount > 0.0 && number >= f64::MAX - amount)
+        || (number < 0.0 && amount < 0.0 && number <= -f64::MAX - amount)
+}
+
 fn digest(value: &Value) -> [u8; 32] {
     let mut hash = Sha256::new();
     feed(&mut hash, value);
@@ -165,6 +172,30 @@ mod tests {
         ];
         for (one, other) in different {
             assert!(!StoredValue::of(&one).equals(&StoredValue::of(&other)), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn no_sum_that_is_allowed_overflows() {
+        let near = [
+            f64::MAX,
+            f64::MAX / 2.0,
+            2.9937604643020797e292,
+            1.797_693_134_862_315_5e308,
+            1e292,
+            1.0,
+            5e-324,
+            0.0,
+        ];
+        for one in near {
+            for other in near {
+                for (number, amount) in [(one, other), (-one, other), (one, -other), (-one, -other)] {
+                    assert!(overflows(number, amount) || (number + amount).is_finite(), "{number} {amount}");
+                }
+            }
+        }
+        for (number, amount) in [(0.0, f64::MAX), (f64::MAX, -f64::MAX), (-1.0, f64::MAX), (1e307, 1e307)] {
+            assert!(!overflows(number, amount), "{number} {amount}");
         }
     }
 

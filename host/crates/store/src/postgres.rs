@@ -39,6 +39,7 @@ pub use self::options::{PostgresOptions, UrlError};
 pub use self::tls::{CertificateError, TlsError};
 
 use self::database::Database;
+use self::storage::KeyTurns;
 use super::{PoolUsage, Store};
 
 /// A starting host waits this long for the server before it starts without it.
@@ -50,6 +51,7 @@ const JOIN_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct PostgresStore {
     database: Database,
     declared: Declared,
+    turns: KeyTurns,
 }
 
 /// The `crm.toml` of each brand, until the server answers for the first time. `None` afterwards.
@@ -91,7 +93,7 @@ impl PostgresStore {
     pub(crate) async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         let database = Database::new(&options)?;
         migrate::apply(&database).await?;
-        Ok(Self { database, declared: Declared::default() })
+        Ok(Self { database, declared: Declared::default(), turns: KeyTurns::default() })
     }
 
     /// As [`open`](Self::open). If the server does not answer now, calls fail until it does, and
@@ -101,7 +103,9 @@ impl PostgresStore {
         let applied = tokio::time::timeout(START_MAX, migrate::apply(&database)).await;
         match applied.map_or_else(|_| Err(no_answer()), |applied| applied.map_err(StoreError::from)) {
             Err(error @ StoreError::Unavailable(_)) => Ok(Self::join_later(database, &error)),
-            done => done.map(|()| Self { database, declared: Declared::default() }),
+            done => {
+                done.map(|()| Self { database, declared: Declared::default(), turns: KeyTurns::default() })
+            }
         }
     }
 
@@ -119,7 +123,7 @@ impl PostgresStore {
                 }
             }
         });
-        Self { database, declared }
+        Self { database, declared, turns: KeyTurns::default() }
     }
 }
 

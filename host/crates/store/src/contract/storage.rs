@@ -185,6 +185,10 @@ pub(crate) async fn only_numbers_are_incremented(open: &OpenStore) {
     set(&*store, &at, "k", &json!(f64::MAX)).await;
     assert_eq!(store.add(&at, &key("k"), f64::MAX, None, CAPS, NOW).await, Ok(AddDone::Overflow));
     assert_eq!(store.add(&at, &key("k"), -f64::MAX, None, CAPS, NOW).await, Ok(AddDone::Sum(0.0)));
+    // The server rounds this sum up.
+    set(&*store, &at, "k", &json!(1.797_693_134_862_315_5e308)).await;
+    let done = store.add(&at, &key("k"), 2.9937604643020797e292, None, CAPS, NOW).await;
+    assert!(matches!(done, Ok(AddDone::Overflow | AddDone::Sum(_))), "{done:?}");
     set(&*store, &at, "k", &json!(0.1)).await;
     assert_eq!(store.add(&at, &key("k"), 0.2, None, CAPS, NOW).await, Ok(AddDone::Sum(0.1 + 0.2)));
     set(&*store, &at, "k", &json!(-f64::MAX)).await;
@@ -354,10 +358,18 @@ pub(crate) async fn a_cache_forgets_what_expires_first(open: &OpenStore) {
         assert_eq!(store.put(&at, put.clone(), CAPS, NOW).await, Ok(PutDone::Stored));
         assert_eq!(store.put(&other, put, CAPS, NOW).await, Ok(PutDone::Stored));
     }
-    assert_eq!(store.forget(&at.brand, 2).await, Ok(2));
+    assert_eq!(store.forget(at.area, &at.brand, i64::MAX, 2).await, Ok(2));
     assert_eq!(get(&*store, &at, "soon").await, None);
     assert_eq!(get(&*store, &at, "later").await, None);
     assert_eq!(get(&*store, &at, "late").await, Some(json!(1)));
     assert_eq!(get(&*store, &other, "soon").await, Some(json!(1)), "another brand's");
-    assert_eq!(store.forget(&at.brand, 2).await, Ok(1));
+    assert_eq!(store.forget(at.area, &at.brand, i64::MAX, 2).await, Ok(1));
+
+    let at = place("storage-forget");
+    for (name, expires_at) in [("expired", Some(NOW)), ("later", Some(NOW + 1)), ("never", None)] {
+        let put = Put { expires_at, ..put(name, &json!(1), Condition::Always) };
+        assert_eq!(store.put(&at, put, CAPS, NOW - 1).await, Ok(PutDone::Stored));
+    }
+    assert_eq!(store.forget(at.area, &at.brand, NOW, 9).await, Ok(1));
+    assert_eq!(list(&*store, &at, "", None, 9).await.0, ["later", "never"]);
 }

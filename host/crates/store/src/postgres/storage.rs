@@ -3,10 +3,13 @@
 //! A call takes one round trip. A call that changes a value locks the key first, whether there is a row or
 //! not. The statement after the lock sees what the previous holder of the lock has committed.
 
-use sha2::{Digest, Sha256};
-use tokio_postgres::Row;
+use std::time::{Duration, Instant};
 
-use sluice_kit::{BadRow, BoxFuture, StoreError};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, Row};
+
+use sluice_kit::{BadRow, BoxFuture, NoAnswer, StoreError, database_time};
 use sluice_storage::{
     AddDone, Area, Condition, Key, Listed, ListedKey, Listing, Place, Put, PutDone, StorageCaps,
     StorageStore, StoredValue,
@@ -22,6 +25,8 @@ use crate::storage_rows::{columns, end_of_prefix, for_area, size, value};
 
 /// The rows of the usage over which the writers of a brand are spread.
 const USAGE_SLOTS: u8 = 16;
+/// How long a change waits for those of other requests of this host.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// The slot of deletions that no writer waits for.
 const CLEANUP_SLOT: i16 = 0;
 
@@ -74,7 +79,7 @@ pub(super) const PUT: &str = "WITH found AS MATERIALIZED (
     SELECT is_met, has_too_many_keys, has_too_many_bytes FROM decided";
 
 /// `$4`: now. `$5`: the amount. `$6`: the end of a new number. `$7`: the size of a number's row. `$8`: the
-/// slot. `$9`, `$10`: the quotas.
+/// slot. `$9`, `$10`: the quotas. Sums that overflow are those of [`sluice_storage::overflows`].
 pub(super) const ADD: &str = "WITH found AS MATERIALIZED (
         SELECT size, number, expires_at, (expires_at IS NULL OR expires_at > $4) AS is_present FROM {t}
         WHERE brand = $1 AND namespace = $2 AND key = $3 FOR UPDATE),
@@ -85,8 +90,8 @@ pub(super) const ADD: &str = "WITH found AS MATERIALIZED (
                 THEN (SELECT expires_at FROM found) ELSE $6 END AS expires_at),
     checked AS (
         SELECT number IS NOT NULL AS is_number,
-            CASE WHEN number > 1.7976931348623157e308 - greatest($5, 0) THEN NULL
-                WHEN number < -1.7976931348623157e308 - least($5, 0) THEN NULL
+            CASE WHEN number > 0 AND $5 > 0 AND number >= 1.7976931348623157e308 - $5 THEN NULL
+                WHEN number < 0 AND $5 < 0 AND number <= -1.7976931348623157e308 - $5 THEN NULL
                 ELSE number + $5 END AS sum,
             expires_at,
             1 - (SELECT count(*) FROM found) AS keys,
@@ -140,15 +145,15 @@ pub(super) const LIST: &str = "WITH chosen AS (
 
 /// Skips rows that are in use.
 pub(super) const FORGET: &str = "WITH gone AS (
-        DELETE FROM cache WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM cache WHERE brand = $1
-            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+        DELETE FROM {t} WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM {t} WHERE brand = $1 AND expires_at <= $2
+            ORDER BY expires_at LIMIT $3 FOR UPDATE SKIP LOCKED))
         RETURNING size),
     counted AS (
-        INSERT INTO cache_usage (brand, slot, keys, bytes)
-        SELECT $1, $3, -count(*), -sum(size) FROM gone HAVING count(*) > 0
+        INSERT INTO {t}_usage (brand, slot, keys, bytes)
+        SELECT $1, $4, -count(*), -sum(size) FROM gone HAVING count(*) > 0
         ON CONFLICT (brand, slot) DO UPDATE
-            SET keys = cache_usage.keys + excluded.keys, bytes = cache_usage.bytes + excluded.bytes)
+            SET keys = {t}_usage.keys + excluded.keys, bytes = {t}_usage.bytes + excluded.bytes)
     SELECT count(*) FROM gone";
 
 /// Skips rows that are in use.
@@ -234,7 +239,7 @@ impl StorageStore for PostgresStore {
         now_ms: i64,
     ) -> BoxFuture<'_, Result<PutDone, StoreError>> {
         let at = At::of(at, &put.key);
-        self.database.run(move |conn| {
+        self.in_turn(at.number(), move |conn| {
             Box::pin(async move {
                 let Put { value, expires_at, condition, .. } = put;
                 let (value_bytes, digest, number) = columns(&value);
@@ -287,7 +292,7 @@ impl StorageStore for PostgresStore {
         now_ms: i64,
     ) -> BoxFuture<'_, Result<AddDone, StoreError>> {
         let at = At::of(at, key);
-        self.database.run(move |conn| {
+        self.in_turn(at.number(), move |conn| {
             Box::pin(async move {
                 let params = at.with([
                     int(now_ms),
@@ -348,12 +353,18 @@ impl StorageStore for PostgresStore {
         })
     }
 
-    fn forget(&self, brand: &str, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+    fn forget(
+        &self,
+        area: Area,
+        brand: &str,
+        expired_by: i64,
+        rows_max: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
         let brand = brand.to_owned();
         self.database.run(move |conn| {
             Box::pin(async move {
-                let params = [text(&brand), int(rows_max.into()), small(CLEANUP_SLOT)];
-                count(&query(conn, FORGET, params).await?)
+                let params = [text(&brand), int(expired_by), int(rows_max.into()), small(CLEANUP_SLOT)];
+                count(&query(conn, &for_area(FORGET, area), params).await?)
             })
         })
     }
@@ -369,6 +380,40 @@ impl StorageStore for PostgresStore {
                 let params = [int(now_ms), int(rows_max.into()), small(CLEANUP_SLOT)];
                 count(&query(conn, &for_area(DELETE_EXPIRED, area), params).await?)
             })
+        })
+    }
+}
+
+/// The changes of one key, which this host makes one after the other. Otherwise those that wait for the lock of
+/// a key in the database would each take one of the host's connections.
+pub(super) struct KeyTurns(Vec<Mutex<()>>);
+
+/// Two keys seldom have the same turns. If they do, they only wait without need.
+const TURNS: usize = 1_024;
+
+impl Default for KeyTurns {
+    fn default() -> Self {
+        Self((0..TURNS).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl PostgresStore {
+    /// Runs `work` when no other change of the key with this number is running on this host.
+    fn in_turn<T: Send + 'static>(
+        &self,
+        number: i64,
+        work: impl for<'c> FnOnce(&'c Client) -> BoxFuture<'c, Result<T, SqlError>> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StoreError>> {
+        Box::pin(async move {
+            let index = usize::try_from(number.unsigned_abs()).unwrap_or_default() % TURNS;
+            let turn = self.turns.0.get(index).map(Mutex::lock);
+            let began = Instant::now();
+            let wait_max = database_time::left().unwrap_or(TURN_MAX).min(TURN_MAX);
+            let waited = tokio::time::timeout(wait_max, async { Some(turn?.await) }).await;
+            database_time::spend(began.elapsed());
+            let late = |_| StoreError::Unavailable(NoAnswer::TimedOut { ms: wait_max.as_millis() });
+            let _turn = waited.map_err(late)?;
+            self.database.run(work).await
         })
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use sluice_kit::{BadRow, BoxFuture, StoreError};
 use sluice_storage::{
     AddDone, Area, Condition, Key, Listed, ListedKey, Listing, Place, Put, PutDone, StorageCaps,
-    StorageStore, StoredValue,
+    StorageStore, StoredValue, overflows,
 };
 
 use super::SqliteStore;
@@ -34,8 +34,8 @@ const LIST: &str = "SELECT key, value, digest, number, expires_at FROM {t}
      WHERE brand = ?1 AND namespace = ?2 AND key >= ?3 AND key < ?4 AND (NOT ?5 OR key <> ?3)
      AND (expires_at IS NULL OR expires_at > ?6) ORDER BY key";
 
-const FORGET: &str = "DELETE FROM cache WHERE rowid IN (
-         SELECT rowid FROM cache WHERE brand = ?1 ORDER BY expires_at LIMIT ?2)
+const FORGET: &str = "DELETE FROM {t} WHERE rowid IN (
+         SELECT rowid FROM {t} WHERE brand = ?1 AND expires_at <= ?2 ORDER BY expires_at LIMIT ?3)
      RETURNING brand, size";
 
 const DELETE_EXPIRED: &str = "DELETE FROM {t} WHERE rowid IN (
@@ -120,10 +120,10 @@ impl StorageStore for SqliteStore {
                 Some((StoredValue::Number(number), expires_at)) => (*number, expires_at),
                 Some(_) => return Ok(AddDone::NotANumber),
             };
-            let sum = number + amount;
-            if !sum.is_finite() {
+            if overflows(number, amount) {
                 return Ok(AddDone::Overflow);
             }
+            let sum = number + amount;
             let value = StoredValue::Number(sum);
             Ok(match store(conn, (&at, &key), &value, expires_at, found.as_ref(), caps)? {
                 None => AddDone::Sum(sum),
@@ -146,9 +146,16 @@ impl StorageStore for SqliteStore {
         self.readers.read(move |conn| list(conn, &at, &listing, now_ms))
     }
 
-    fn forget(&self, brand: &str, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+    fn forget(
+        &self,
+        area: Area,
+        brand: &str,
+        expired_by: i64,
+        rows_max: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
         let brand = brand.to_owned();
-        self.writer.write(move |conn| delete(conn, Area::Cache, FORGET, (brand, rows_max)))
+        self.writer
+            .write(move |conn| delete(conn, area, &for_area(FORGET, area), (brand, expired_by, rows_max)))
     }
 
     fn delete_expired_values(

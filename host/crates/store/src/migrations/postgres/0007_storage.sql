@@ -12,6 +12,7 @@ CREATE TABLE storage (
     PRIMARY KEY (brand, namespace, key)
 );
 CREATE INDEX storage_by_expiry ON storage (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX storage_by_brand ON storage (brand, expires_at) WHERE expires_at IS NOT NULL;
 
 -- What a brand's values count is the sum over its slots, so that its writers seldom wait for each other.
 CREATE TABLE storage_usage (

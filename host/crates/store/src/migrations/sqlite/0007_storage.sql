@@ -12,6 +12,7 @@ CREATE TABLE storage (
     PRIMARY KEY (brand, namespace, key)
 ) STRICT;
 CREATE INDEX storage_by_expiry ON storage (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX storage_by_brand ON storage (brand, expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE storage_usage (
     brand TEXT PRIMARY KEY NOT NULL,

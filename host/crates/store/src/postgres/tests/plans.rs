@@ -79,7 +79,7 @@ fn storage_statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("storage.del", storage::REMOVE, with(&["1"])),
         ("storage.list", storage::LIST, with(&["'8'", "true", "0", "51", "1000000"])),
         ("expired values", storage::DELETE_EXPIRED, vec!["100", "500", "0"]),
-        ("a full cache", storage::FORGET, vec!["'acme'", "500", "0"]),
+        ("room for a value", storage::FORGET, vec!["'acme'", "100", "500", "0"]),
     ]
     .into_iter()
     .flat_map(|(name, sql, params)| {

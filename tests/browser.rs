@@ -279,6 +279,11 @@ fn visitor_walks_through_the_sample_site() {
     walk.shows("h1", "Good morning");
     walk.audit();
 
+    // The server's own page for errors has its style under the policy of the brand.
+    walk.go("/fails/loops");
+    walk.shows("h1", "Something went wrong");
+    walk.browser.wait_for("getComputedStyle(document.body).maxWidth", &json!("512px"));
+
     // The second brand has its own session.
     walk.go("/brands");
     walk.click("#other");

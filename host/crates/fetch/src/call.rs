@@ -93,9 +93,9 @@ pub struct Record {
 
 /// The secrets that headers may contain as placeholders.
 pub trait Placeholders: Send + Sync {
-    /// Replaces the placeholders in a header for `host`. `None` if there is none in it.
+    /// Replaces the placeholders in a header for a host and a port. `None` if there is none in it.
     ///
     /// # Errors
-    /// The name of a secret that may not be sent to this host.
-    fn filled(&self, value: &str, host: &str) -> Result<Option<String>, String>;
+    /// The name of a secret that may not be sent there.
+    fn filled(&self, value: &str, host: &str, port: u16) -> Result<Option<String>, String>;
 }

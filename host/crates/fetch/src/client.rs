@@ -256,8 +256,8 @@ async fn within(
 
 /// Replaces the placeholders of secrets in a header.
 fn fill(secrets: &dyn Placeholders, value: &str, target: &Target) -> Result<Option<String>, CallError> {
-    let host = target.host.to_string();
-    secrets.filled(value, &host).map_err(|secret| CallError::SecretHost { secret, host })
+    let filled = secrets.filled(value, &target.host.to_string(), target.port);
+    filled.map_err(|secret| CallError::SecretHost { secret, host: target.authority() })
 }
 
 impl Inner {

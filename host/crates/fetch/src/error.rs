@@ -30,14 +30,14 @@ pub enum CallError {
     /// The headers have more bytes.
     #[error("the headers of a call may have {0} bytes")]
     HeaderBytes(usize),
-    /// A header has the placeholder of a secret that is not for this host.
+    /// A header has the placeholder of a secret that is not for this host and port.
     #[error(
         "the secret {secret} may not be sent to {host}: `[secrets.{secret}] hosts` in brand.toml does not name it"
     )]
     SecretHost {
         /// The name of the secret.
         secret: String,
-        /// The host of the URL.
+        /// The host of the URL, with its port unless that is the usual one.
         host: String,
     },
     /// A header has the placeholder of a secret, and the connection is not encrypted.

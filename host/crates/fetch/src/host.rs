@@ -87,20 +87,27 @@ impl HostPattern {
         self.name != Name::Any
     }
 
-    /// Whether the pattern matches a host and a port, as a deny list does.
+    /// Whether the pattern matches a host and a port, as a deny list does: on every port unless the pattern
+    /// names one, and an address in each of its forms.
     pub(crate) fn denies(&self, host: &Named, port: u16) -> bool {
-        self.port.is_none_or(|own| own == port) && self.name.matches(host)
+        let is_same = match (&self.name, host) {
+            (Name::Exactly(Named::Address(own)), Named::Address(address)) => {
+                own.to_canonical() == address.to_canonical()
+            }
+            (name, host) => name.matches(host),
+        };
+        is_same && self.port.is_none_or(|own| own == port)
     }
 
-    /// Whether the pattern names this host on any port.
-    pub fn names_host(&self, host: &str) -> bool {
+    /// Whether the pattern matches the host of a URL and its port, as an allow list does.
+    pub fn allows_host(&self, host: &str, port: u16) -> bool {
         let Ok(host) = Host::parse(host) else { return false };
         let host = match &host {
             Host::Domain(name) => Host::Domain(name.as_str()),
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
         };
-        Named::of(host).is_some_and(|host| self.name.matches(&host))
+        Named::of(host).is_some_and(|host| self.allows(&host, port))
     }
 }
 
@@ -228,9 +235,31 @@ mod tests {
         }
         assert!(pattern("metadata.example").denies(&host("metadata.example"), 8080));
         assert!(pattern("*").denies(&host("localhost"), 1));
-        assert!(
-            pattern("a.example:1").names_host("A.example") && !pattern("*.a.example").names_host("a.example")
-        );
+        for (text, name, port, expected) in [
+            ("a.example:1", "A.example", 1, true),
+            ("a.example:1", "a.example", 2, false),
+            ("a.example:1", "a.example", 443, false),
+            ("a.example", "a.example", 443, true),
+            ("a.example", "a.example", 8443, false),
+            ("[::1]:1", "[::1]", 1, true),
+            ("*.a.example", "a.example", 443, false),
+        ] {
+            assert_eq!(pattern(text).allows_host(name, port), expected, "{text} and {name}:{port}");
+        }
+    }
+
+    #[test]
+    fn a_denied_address_is_denied_in_each_form() {
+        for (text, address, port, expected) in [
+            ("192.0.2.1", "192.0.2.1", 8080, true),
+            ("192.0.2.1", "[::ffff:192.0.2.1]", 443, true),
+            ("[::ffff:192.0.2.1]", "192.0.2.1", 443, true),
+            ("192.0.2.1:443", "[::ffff:192.0.2.1]", 443, true),
+            ("192.0.2.1:443", "192.0.2.1", 80, false),
+            ("192.0.2.1", "192.0.2.2", 443, false),
+        ] {
+            assert_eq!(pattern(text).denies(&host(address), port), expected, "{text} and {address}:{port}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ const URL_BYTES_MAX: usize = 8 << 10;
 pub struct OperatorRules {
     /// The most that brands can allow. `None` is everything.
     pub allow_max: Option<Vec<HostPattern>>,
-    /// What no brand can reach.
+    /// What no brand can reach. An address also stands for every name that resolves to it.
     pub deny: Vec<HostPattern>,
     /// Networks that are not public, and that brands can reach if they allow a host in them.
     pub private_networks: Vec<IpNet>,
@@ -141,10 +141,7 @@ impl Rules {
 
     fn check_host(&self, target: &Target) -> Result<(), Denied> {
         let (host, port) = (&target.host, target.port);
-        let shown = || match target.url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_string(),
-        };
+        let shown = || target.authority();
         let allows = |list: &[HostPattern]| list.iter().any(|pattern| pattern.allows(host, port));
         if self.allow.is_empty() {
             return Err(Denied::NothingAllowed(shown()));
@@ -152,8 +149,7 @@ impl Rules {
         if !allows(&self.allow) {
             return Err(Denied::NotAllowed(shown()));
         }
-        let is_denied = self.operator.deny.iter().any(|pattern| pattern.denies(host, port));
-        if is_denied || !self.operator.allow_max.as_deref().is_none_or(allows) {
+        if self.is_denied(host, port) || !self.operator.allow_max.as_deref().is_none_or(allows) {
             return Err(Denied::ByOperator(shown()));
         }
         Ok(())
@@ -161,6 +157,10 @@ impl Rules {
 
     /// Checks an address to which the name of a target resolves.
     pub(crate) fn check_address(&self, target: &Target, address: IpAddr) -> Result<(), Denied> {
+        // Whatever name leads to it: the operator names an address to keep calls away from what is there.
+        if self.is_denied(&Named::Address(address), target.port) {
+            return Err(Denied::ByOperator(target.authority()));
+        }
         let denied = |kind| Err(Denied::NotPublic { host: target.host.to_string(), kind });
         if self.is_private(address) {
             // `*` stands for public hosts: a script that calls what visitors name must not get here.
@@ -174,6 +174,10 @@ impl Rules {
             None if is_own(address) => denied("of this machine"),
             None => Ok(()),
         }
+    }
+
+    fn is_denied(&self, host: &Named, port: u16) -> bool {
+        self.operator.deny.iter().any(|pattern| pattern.denies(host, port))
     }
 
     /// Whether an address is in a network that the operator calls private.

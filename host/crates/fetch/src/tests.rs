@@ -35,7 +35,7 @@ const LIMITS: CallLimits = CallLimits {
 struct NoSecrets;
 
 impl Placeholders for NoSecrets {
-    fn filled(&self, _value: &str, _host: &str) -> Result<Option<String>, String> {
+    fn filled(&self, _value: &str, _host: &str, _port: u16) -> Result<Option<String>, String> {
         Ok(None)
     }
 }

@@ -101,14 +101,16 @@ async fn a_call_that_is_dropped_ends() {
     tokio::task::spawn_blocking(move || is_closed.recv().unwrap()).await.unwrap();
 }
 
-/// One secret, for one host.
-struct OneSecret(&'static str);
+/// One secret, for one host and some of its ports.
+struct OneSecret(&'static str, Vec<u16>);
 
 impl Placeholders for OneSecret {
-    fn filled(&self, value: &str, host: &str) -> Result<Option<String>, String> {
+    fn filled(&self, value: &str, host: &str, port: u16) -> Result<Option<String>, String> {
         match value.contains("<KEY>") {
             false => Ok(None),
-            true if host == self.0 => Ok(Some(value.replace("<KEY>", "hidden-value"))),
+            true if host == self.0 && self.1.contains(&port) => {
+                Ok(Some(value.replace("<KEY>", "hidden-value")))
+            }
             true => Err("KEY".into()),
         }
     }
@@ -118,16 +120,14 @@ impl Placeholders for OneSecret {
 async fn secrets_reach_only_their_host() {
     let (own, other) =
         (Server::saying(response("200 OK", "", "")), Server::saying(response("200 OK", "", "")));
-    let to_other = Server::saying(response(
-        "302 Found",
-        &format!("location: http://localhost:{}/\r\n", other.port()),
-        "",
-    ));
+    let redirecting = |to: String| Server::saying(response("302 Found", &format!("location: {to}\r\n"), ""));
+    let to_other = redirecting(format!("http://localhost:{}/", other.port()));
+    let to_other_port = redirecting(other.url("/"));
     let operator = OperatorRules {
         private_networks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         ..OperatorRules::default()
     };
-    let allow: Vec<String> = [&own, &other, &to_other]
+    let allow: Vec<String> = [&own, &other, &to_other, &to_other_port]
         .iter()
         .flat_map(|server| [server.address.to_string(), format!("localhost:{}", server.port())])
         .collect();
@@ -135,20 +135,28 @@ async fn secrets_reach_only_their_host() {
         Arc::new(operator),
         patterns(&allow.iter().map(String::as_str).collect::<Vec<_>>()),
     ));
-    let secrets: Arc<dyn Placeholders> = Arc::new(OneSecret("127.0.0.9"));
+    let secrets: Arc<dyn Placeholders> =
+        Arc::new(OneSecret("127.0.0.9", vec![own.port(), to_other.port(), to_other_port.port()]));
     let client = client();
     let call = |url: String| Call { headers: vec![header("x-key", "Bearer <KEY>")], ..get(&url) };
     let begun = client.begin("demo", &rules, call(own.url("/")), LIMITS, &secrets).unwrap();
     begun.await.result.unwrap();
     assert!(own.request(0).head.contains("x-key: bearer hidden-value\r\n"));
-    // To another host, nothing is sent, neither at once nor after a redirect.
-    let refused =
-        client.begin("demo", &rules, call(format!("http://localhost:{}/", other.port())), LIMITS, &secrets);
-    let error = refused.err().unwrap();
-    assert_eq!(error, CallError::SecretHost { secret: "KEY".into(), host: "localhost".into() });
-    let redirected = client.begin("demo", &rules, call(to_other.url("/")), LIMITS, &secrets).unwrap();
-    let error = redirected.await.result.unwrap_err();
-    assert_eq!(error, CallError::SecretHost { secret: "KEY".into(), host: "localhost".into() });
-    assert!(!error.to_string().contains("hidden"));
+    // To another host or port, nothing is sent, neither at once nor after a redirect.
+    let elsewhere = [
+        (format!("http://localhost:{}/", other.port()), &to_other, "localhost"),
+        (other.url("/"), &to_other_port, "127.0.0.9"),
+    ];
+    for (url, redirecting, host) in elsewhere {
+        let expected =
+            CallError::SecretHost { secret: "KEY".into(), host: format!("{host}:{}", other.port()) };
+        let refused = client.begin("demo", &rules, call(url), LIMITS, &secrets);
+        assert_eq!(refused.err().unwrap(), expected);
+        let redirected = client.begin("demo", &rules, call(redirecting.url("/")), LIMITS, &secrets).unwrap();
+        let error = redirected.await.result.unwrap_err();
+        assert_eq!(error, expected);
+        assert!(!error.to_string().contains("hidden"));
+        assert_eq!(redirecting.requests.lock().len(), 1);
+    }
     assert_eq!(other.requests.lock().len(), 0);
 }

@@ -176,3 +176,43 @@ async fn lists_of_brand_and_operator_decide() {
     let rules = with(&[&own], Some(&[&format!("*:{port}")]), &["other.example"]);
     assert_eq!(send(&client, &rules, get(&server.url("/"))).await.unwrap().body, b"ok");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_address_is_not_reached_by_a_name() {
+    let canaries = canaries();
+    let port = canaries[0].port();
+    let to_name = format!("location: http://api.example:{port}/\r\n");
+    let redirecting = Server::saying(response("302 Found", &to_name, ""));
+    let networks = ["127.0.0.0/8", "::ffff:0:0/96"].map(|network| network.parse().unwrap());
+    let call = async |deny: &str, answer: &[&str], url: &str| {
+        let operator = OperatorRules {
+            deny: patterns(&[deny]),
+            private_networks: networks.to_vec(),
+            ..OperatorRules::default()
+        };
+        let allow = patterns(&[&format!("api.example:{port}"), &redirecting.address.to_string()]);
+        let (resolver, _) = names(&[answer]);
+        let rules = Arc::new(Rules::new(Arc::new(operator), allow));
+        send(&with_resolver(resolver), &rules, get(url)).await
+    };
+    let named = format!("http://api.example:{port}/");
+    let with_port = format!("127.0.0.1:{port}");
+    for (deny, answer) in [
+        ("127.0.0.1", &["127.0.0.1"][..]),
+        (with_port.as_str(), &["127.0.0.1"]),
+        ("127.0.0.1", &["127.0.0.9", "127.0.0.1"]),
+        ("127.0.0.1", &["::ffff:127.0.0.1"]),
+        ("[::ffff:127.0.0.1]", &["127.0.0.1"]),
+    ] {
+        for url in [&named, &redirecting.url("/")] {
+            let error = call(deny, answer, url).await.unwrap_err();
+            let expected = Denied::ByOperator(format!("api.example:{port}"));
+            assert_eq!(error, CallError::Denied(expected), "{deny} {answer:?} {url}");
+        }
+    }
+    assert!(untouched(&canaries));
+    // Another address and another port are not denied: nothing else kept the calls away.
+    for deny in ["127.0.0.2", "127.0.0.1:1"] {
+        assert_eq!(call(deny, &["127.0.0.1"], &named).await.unwrap().body, b"reached");
+    }
+}

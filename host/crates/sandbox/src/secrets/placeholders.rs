@@ -41,7 +41,7 @@ impl Placeholders {
 }
 
 impl sluice_fetch::Placeholders for BrandSecrets {
-    fn filled(&self, value: &str, host: &str) -> Result<Option<String>, String> {
+    fn filled(&self, value: &str, host: &str, port: u16) -> Result<Option<String>, String> {
         let Placeholders { mark, hosts } = &self.placeholders;
         if mark.is_empty() {
             return Ok(None);
@@ -53,7 +53,8 @@ impl sluice_fetch::Placeholders for BrandSecrets {
         for part in parts {
             has_any = true;
             let (name, rest) = part.split_once(')').unwrap_or((part, ""));
-            let allowed = hosts.get(name).is_some_and(|hosts| hosts.iter().any(|one| one.names_host(host)));
+            let is_named = |hosts: &Vec<HostPattern>| hosts.iter().any(|one| one.allows_host(host, port));
+            let allowed = hosts.get(name).is_some_and(is_named);
             let secret = self.by_name.get(name).filter(|_| allowed).ok_or_else(|| name.to_owned())?;
             filled.push_str(secret);
             filled.push_str(rest);
@@ -93,17 +94,20 @@ mod tests {
         let secrets = secrets();
         let placeholder = secrets.placeholder("KEY").unwrap();
         let header = format!("Bearer {placeholder}; again {placeholder}.");
-        let filled = secrets.filled(&header, "api.example").unwrap();
+        let filled = secrets.filled(&header, "api.example", 443).unwrap();
         assert_eq!(filled.as_deref(), Some("Bearer s3cr3t-key; again s3cr3t-key."));
-        assert_eq!(secrets.filled(&header, "example"), Err("KEY".into()));
-        assert_eq!(secrets.filled(&header, "api.example.evil"), Err("KEY".into()));
-        assert_eq!(secrets.filled("nothing", "evil"), Ok(None));
+        assert_eq!(secrets.filled(&header, "example", 443), Err("KEY".into()));
+        assert_eq!(secrets.filled(&header, "api.example.evil", 443), Err("KEY".into()));
+        // A port that is not named belongs to another server.
+        assert_eq!(secrets.filled(&header, "api.example", 8443), Err("KEY".into()));
+        assert!(secrets.filled(&header, "api.example", 80).is_ok());
+        assert_eq!(secrets.filled("nothing", "evil", 443), Ok(None));
         // What others write is text.
         let forged = format!("{START}{}:KEY)", "0".repeat(2 * MARK_BYTES));
-        assert_eq!(secrets.filled(&forged, "api.example"), Ok(None));
+        assert_eq!(secrets.filled(&forged, "api.example", 443), Ok(None));
         let cut = placeholder.trim_end_matches(')');
-        assert_eq!(secrets.filled(cut, "api.example").unwrap().as_deref(), Some("s3cr3t-key"));
+        assert_eq!(secrets.filled(cut, "api.example", 443).unwrap().as_deref(), Some("s3cr3t-key"));
         let other = placeholder.replace("KEY", "OPEN");
-        assert_eq!(secrets.filled(&other, "api.example"), Err("OPEN".into()));
+        assert_eq!(secrets.filled(&other, "api.example", 443), Err("OPEN".into()));
     }
 }

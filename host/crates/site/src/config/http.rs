@@ -18,7 +18,8 @@ pub struct HttpConfig {
     /// scripts call.
     #[schemars(example = ["api.stripe.com", "*.slack.com"])]
     pub allow_max: Option<Vec<HostPattern>>,
-    /// Hosts that no brand can call, whatever it allows.
+    /// Hosts that no brand can call, whatever it allows. An address also stands for every name that resolves
+    /// to it.
     #[schemars(example = ["vault.example"])]
     pub deny: Vec<HostPattern>,
     /// Networks that are not public, and that brands can call if they allow a host in them by its name (`*`
@@ -47,7 +48,8 @@ pub struct BrandHttp {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretUse {
-    /// The hosts to which the secret may be sent, in headers of calls. Scripts cannot read such a secret:
+    /// The hosts to which the secret may be sent, in headers of calls. Ports other than 80 and 443 follow after
+    /// a colon. Scripts cannot read such a secret:
     /// `secrets.ref("NAME")` gives a placeholder that the host replaces.
     #[schemars(example = ["api.stripe.com"])]
     pub hosts: Vec<HostPattern>,

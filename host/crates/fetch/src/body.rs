@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 /// How much larger than its content a compressed body may be.
@@ -41,7 +41,7 @@ pub(crate) enum Unread {
     /// It is larger than the quota.
     TooLarge,
     /// It is encoded in a way that was not asked for.
-    Encoding(String),
+    Encoding,
     /// It ended too early, or is not what its encoding says.
     Broken(String),
 }
@@ -51,6 +51,8 @@ pub(crate) enum Unread {
 enum Encoding {
     Plain,
     Gzip,
+    /// One that was not asked for. It matters only if there is a body.
+    Other,
 }
 
 /// Reads a body to its end. Not more than `bytes_max` bytes are ever kept, decoded or not.
@@ -62,7 +64,7 @@ pub(crate) async fn read(
     let encoding = match encoding.map(str::trim).unwrap_or_default().to_ascii_lowercase().as_str() {
         "" | "identity" => Encoding::Plain,
         "gzip" | "x-gzip" => Encoding::Gzip,
-        other => return Err(Unread::Encoding(other.escape_debug().take(40).collect())),
+        _ => Encoding::Other,
     };
     if encoding == Encoding::Plain && body.size_hint().lower() > bytes_max as u64 {
         return Err(Unread::TooLarge);
@@ -99,14 +101,48 @@ pub(crate) fn reason(error: &hyper::Error) -> String {
 /// Collects a body, and decodes it on the way.
 enum Sink {
     Plain(Bounded),
-    Gzip {
-        decoder: Box<MultiGzDecoder<Bounded>>,
-        /// The compressed bytes that may still come: an endless row of empty parts decodes to nothing.
-        left: usize,
-    },
+    Gzip(Box<Gzip>),
+    Other,
+}
+
+/// Decodes gzip, of which a body can have several parts.
+struct Gzip {
+    decoder: GzDecoder<Bounded>,
+    /// The compressed bytes that may still come: an endless row of empty parts decodes to nothing.
+    left: usize,
+    /// Whether something has come. Responses to HEAD and those with status 304 name an encoding and have no body.
+    has_begun: bool,
+    /// Whether zeros follow the last part, with which some programs fill up a block.
+    is_padding: bool,
+}
+
+impl Gzip {
+    fn decode(&mut self, mut data: &[u8]) -> io::Result<()> {
+        self.has_begun |= !data.is_empty();
+        while let Some(first) = data.first() {
+            if self.is_padding {
+                let is_zeros = data.iter().all(|byte| *byte == 0);
+                return if is_zeros { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) };
+            }
+            match self.decoder.write(data)? {
+                // The part has ended before these bytes.
+                0 => {
+                    self.decoder.try_finish()?;
+                    self.is_padding = *first == 0;
+                    if !self.is_padding {
+                        let decoded = std::mem::take(self.decoder.get_mut());
+                        self.decoder = GzDecoder::new(decoded);
+                    }
+                }
+                taken => data = data.get(taken..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A buffer that does not grow beyond its quota.
+#[derive(Default)]
 struct Bounded {
     bytes: Vec<u8>,
     bytes_max: usize,
@@ -138,39 +174,47 @@ impl Sink {
         let bounded = Bounded { bytes: Vec::new(), bytes_max, is_full: false };
         match encoding {
             Encoding::Plain => Self::Plain(bounded),
-            Encoding::Gzip => Self::Gzip {
-                decoder: Box::new(MultiGzDecoder::new(bounded)),
+            Encoding::Gzip => Self::Gzip(Box::new(Gzip {
+                decoder: GzDecoder::new(bounded),
                 left: bytes_max.saturating_add(GZIP_BYTES_MORE),
-            },
+                has_begun: false,
+                is_padding: false,
+            })),
+            Encoding::Other => Self::Other,
         }
     }
 
     fn take(&mut self, data: &[u8]) -> Result<(), Unread> {
         let written = match self {
             Self::Plain(bounded) => bounded.write_all(data),
-            Self::Gzip { decoder, left } => {
-                *left = left.checked_sub(data.len()).ok_or(Unread::TooLarge)?;
-                decoder.write_all(data)
+            Self::Gzip(gzip) => {
+                gzip.left = gzip.left.checked_sub(data.len()).ok_or(Unread::TooLarge)?;
+                gzip.decode(data)
             }
+            Self::Other if data.is_empty() => Ok(()),
+            Self::Other => return Err(Unread::Encoding),
         };
         written.map_err(|_| self.fault())
     }
 
     fn fault(&self) -> Unread {
-        let bounded = match self {
-            Self::Plain(bounded) => bounded,
-            Self::Gzip { decoder, .. } => decoder.get_ref(),
+        let is_full = match self {
+            Self::Plain(bounded) => bounded.is_full,
+            Self::Gzip(gzip) => gzip.decoder.get_ref().is_full,
+            Self::Other => false,
         };
-        if bounded.is_full { Unread::TooLarge } else { Unread::Broken("its body is not gzip".into()) }
+        if is_full { Unread::TooLarge } else { Unread::Broken("its body is not gzip".into()) }
     }
 
     fn end(mut self) -> Result<Vec<u8>, Unread> {
         match &mut self {
             Self::Plain(bounded) => Ok(std::mem::take(&mut bounded.bytes)),
-            Self::Gzip { decoder, .. } => match decoder.try_finish() {
-                Ok(()) => Ok(std::mem::take(&mut decoder.get_mut().bytes)),
+            Self::Gzip(gzip) if !gzip.has_begun => Ok(Vec::new()),
+            Self::Gzip(gzip) => match gzip.decoder.try_finish() {
+                Ok(()) => Ok(std::mem::take(&mut gzip.decoder.get_mut().bytes)),
                 Err(_) => Err(self.fault()),
             },
+            Self::Other => Ok(Vec::new()),
         }
     }
 }
@@ -221,5 +265,24 @@ mod tests {
         assert_eq!(decoded(&text[..text.len() - 1], 100), Err(false));
         assert_eq!(decoded(&text, 5), Ok(b"hello".to_vec()));
         assert_eq!(decoded(&text, 4), Err(true));
+    }
+
+    #[test]
+    fn several_parts_and_zeros_at_the_end_are_gzip() {
+        let (one, two) = (gzip(b"hello "), gzip(b"world"));
+        let zeros = vec![0; 1000];
+        let both = [one.as_slice(), &two].concat();
+        assert_eq!(decoded(&both, 100), Ok(b"hello world".to_vec()));
+        // Whatever the blocks are in which it comes.
+        for zeros in [1, 99, 1000] {
+            assert_eq!(
+                decoded(&[both.as_slice(), &vec![0; zeros]].concat(), 100),
+                Ok(b"hello world".to_vec())
+            );
+        }
+        for bad in [[&both, zeros.as_slice(), &two].concat(), [&both, b"x".as_slice()].concat(), zeros] {
+            assert_eq!(decoded(&bad, 100), Err(false));
+        }
+        assert_eq!(decoded(&[&both[..both.len() - 8], [0; 100].as_slice()].concat(), 100), Err(false));
     }
 }

@@ -27,7 +27,7 @@ use crate::host::Named;
 use crate::pool::{BrandCalls, Connection, Origin};
 use crate::resolve::Resolve;
 use crate::rules::{Rules, Target};
-use crate::stream::Stream;
+use crate::stream::{Meter, Stream, Wire};
 use crate::tls::{self, TlsError};
 
 /// How many redirects a call follows.
@@ -40,6 +40,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(3);
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Nor be more than this.
 const HEADERS_MAX: usize = 128;
+/// What else a connection may read for a response, next to its head and twice the size of its body: certificates,
+/// and interim responses.
+const WIRE_BYTES_MORE: usize = 256 << 10;
 
 const AGENT: &str = concat!("Sluice/", env!("CARGO_PKG_VERSION"));
 
@@ -135,6 +138,22 @@ struct Checked {
     body: Option<Bytes>,
     redirect: Redirects,
     response_bytes_max: usize,
+}
+
+impl Checked {
+    /// What a connection may read for one response.
+    fn wire_bytes_max(&self) -> usize {
+        self.response_bytes_max.saturating_mul(2).saturating_add(HEAD_BYTES_MAX + WIRE_BYTES_MORE)
+    }
+
+    /// Why a connection ended early: it has read too much, or what is said here.
+    fn broken(&self, meter: &Meter, reason: String) -> CallError {
+        let host = self.target.host.to_string();
+        match meter.is_over() {
+            true => CallError::WireBytes { host, bytes: self.wire_bytes_max() },
+            false => CallError::Broken { host, reason },
+        }
+    }
 }
 
 impl Client {
@@ -317,18 +336,14 @@ impl Inner {
                 None => self.connect(calls, call).await?,
             };
             let request = request(call, connection.is_private)?;
-            let broken = |error: &hyper::Error| CallError::Broken {
-                host: host.to_string(),
-                reason: body::reason(error),
-            };
+            let meter = Arc::clone(&connection.meter);
+            meter.allow(call.wire_bytes_max());
+            let broken = |reason: String| call.broken(&meter, reason);
             if connection.sender.ready().await.is_err() {
                 if connection.is_used {
                     continue;
                 }
-                return Err(CallError::Broken {
-                    host: host.to_string(),
-                    reason: "the connection was closed".into(),
-                });
+                return Err(broken("the connection was closed".into()));
             }
             let response = match connection.sender.try_send_request(request).await {
                 Ok(response) => response,
@@ -336,21 +351,27 @@ impl Inner {
                 Err(mut failed) => {
                     let was_sent = failed.take_message().is_none();
                     let may_repeat = !was_sent || call.method.is_idempotent();
-                    if connection.is_used && may_repeat {
+                    if connection.is_used && may_repeat && !meter.is_over() {
                         continue;
                     }
-                    return Err(broken(failed.error()));
+                    return Err(broken(body::reason(failed.error())));
                 }
             };
             let (head, incoming) = response.into_parts();
             if head.status.is_informational() {
-                let reason = "it changes to another protocol".to_owned();
-                return Err(CallError::Broken { host: host.to_string(), reason });
+                return Err(broken("it changes to another protocol".into()));
             }
             let encoding = head.headers.get(CONTENT_ENCODING).map(text);
             let location = head.headers.get(LOCATION).map(text);
             let body = body::read(incoming, encoding.as_deref(), call.response_bytes_max).await;
-            let body = body.map_err(|unread| unread_error(unread, host, call.response_bytes_max))?;
+            let body = body.map_err(|unread| match unread {
+                Unread::TooLarge => {
+                    CallError::ResponseBytes { host: host.to_string(), bytes: call.response_bytes_max }
+                }
+                Unread::Broken(reason) => broken(reason),
+                // The name of the encoding comes from the server, and this text gets into the log.
+                Unread::Encoding => broken("its body has an encoding that was not asked for".into()),
+            })?;
             calls.keep(origin, connection, &self.runtime);
             let (headers, cookies) = headers::seen(&head.headers);
             let response = Response {
@@ -383,26 +404,31 @@ impl Inner {
             call.rules.check_address(target, *address)?;
         }
         let (stream, address) = reach(&addresses, target.port, &host).await?;
+        let meter = Arc::new(Meter::default());
+        meter.allow(call.wire_bytes_max());
+        let stream = Wire { stream, meter: Arc::clone(&meter) };
         let stream = if target.is_https {
             let name = match &target.host {
                 Named::Address(address) => address.to_string(),
                 Named::Domain(name) => name.clone(),
             };
             let secured = Stream::secure(stream, &name, Arc::clone(&self.tls)).await;
-            secured.map_err(|error| CallError::Tls { host: host.clone(), reason: tls_reason(&error) })?
+            secured.map_err(|error| match meter.is_over() {
+                true => call.broken(&meter, String::new()),
+                false => CallError::Tls { host: host.clone(), reason: tls_reason(&error) },
+            })?
         } else {
             Stream::Plain(stream)
         };
         let mut settings = http1::Builder::new();
         settings.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
         let shaken = settings.handshake::<_, Whole>(stream).await;
-        let (sender, connection) =
-            shaken.map_err(|error| CallError::Broken { host: host.clone(), reason: body::reason(&error) })?;
+        let (sender, connection) = shaken.map_err(|error| call.broken(&meter, body::reason(&error)))?;
         self.runtime.spawn(async move {
             // The call that uses the connection gets its errors.
             drop(connection.await);
         });
-        Ok(Connection { sender, is_private: call.rules.is_private(address), is_used: false })
+        Ok(Connection { sender, meter, is_private: call.rules.is_private(address), is_used: false })
     }
 }
 
@@ -453,18 +479,6 @@ fn request(call: &Checked, is_private: bool) -> Result<Request<Whole>, CallError
         request = request.header(name, value);
     }
     request.body(Whole(call.body.clone())).map_err(|_| wrong())
-}
-
-fn unread_error(unread: Unread, host: &Named, bytes: usize) -> CallError {
-    let host = host.to_string();
-    match unread {
-        Unread::TooLarge => CallError::ResponseBytes { host, bytes },
-        Unread::Broken(reason) => CallError::Broken { host, reason },
-        Unread::Encoding(encoding) => CallError::Broken {
-            host,
-            reason: format!("its body has the encoding {encoding}, which was not asked for"),
-        },
-    }
 }
 
 /// What rustls says, which names no content.

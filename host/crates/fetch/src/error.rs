@@ -54,6 +54,14 @@ pub enum CallError {
         /// The quota.
         bytes: usize,
     },
+    /// The server sends more than any response within the quota needs, such as interim responses without end.
+    #[error("{host} sent more than {bytes} bytes for one response (2 × http_response_bytes_max + 320 KB)")]
+    WireBytes {
+        /// The host of the URL.
+        host: String,
+        /// What a connection reads for one response.
+        bytes: usize,
+    },
     /// The time of the call is over.
     #[error("{host} did not answer within {ms} ms (http_wall_ms_max)")]
     Wall {
@@ -142,7 +150,8 @@ impl CallError {
             Self::TooManyHeaders(_)
             | Self::HeaderBytes(_)
             | Self::RequestBytes(_)
-            | Self::ResponseBytes { .. } => ErrorKind::Quota,
+            | Self::ResponseBytes { .. }
+            | Self::WireBytes { .. } => ErrorKind::Quota,
             Self::Offline | Self::NoFake(_) => ErrorKind::Mistake,
             Self::Aborted { .. } => ErrorKind::Aborted,
             Self::Wall { .. }

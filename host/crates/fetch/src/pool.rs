@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::body::Whole;
 use crate::host::Named;
 use crate::rules::Target;
+use crate::stream::Meter;
 
 /// Calls of a brand at the same time, in all and to one host. Further calls wait.
 const BRAND_CALLS_MAX: usize = 32;
@@ -43,6 +44,8 @@ impl Origin {
 /// A connection that can take a request.
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<Whole>,
+    /// What it may still read.
+    pub(crate) meter: Arc<Meter>,
     /// Whether it goes to a network that the operator calls private.
     pub(crate) is_private: bool,
     /// Whether it took a request before.

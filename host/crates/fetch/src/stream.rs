@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -18,9 +19,87 @@ use tokio_rustls::rustls::pki_types::ServerName;
 const READ_BYTES: usize = 8 << 10;
 
 /// A connection, for hyper.
-pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+pub(crate) enum Stream<S = TcpStream> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
+}
+
+/// What may still be read from a connection. It counts every byte on the wire: also those of TLS and of interim
+/// responses, which nobody sees and which cost time to read.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    left: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Meter {
+    /// Allows this many bytes from now on.
+    pub(crate) fn allow(&self, bytes: usize) {
+        self.left.store(bytes, Ordering::Release);
+        self.is_over.store(false, Ordering::Release);
+    }
+
+    /// Whether more bytes came than allowed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    fn spend(&self, bytes: usize) -> io::Result<()> {
+        let spent =
+            self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
+        spent.map(drop).map_err(|_| {
+            self.is_over.store(true, Ordering::Release);
+            io::Error::other("too many bytes")
+        })
+    }
+}
+
+/// A TCP connection from which only so much is read.
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = target.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, target))?;
+        Poll::Ready(self.meter.spend(target.filled().len().saturating_sub(before)))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
 }
 
 impl Stream {
@@ -29,16 +108,18 @@ impl Stream {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     /// Speaks TLS with the server of this name.
-    pub(crate) async fn secure(stream: TcpStream, name: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
+    pub(crate) async fn secure(stream: S, name: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(config).connect(name, stream).await?;
         Ok(Self::Tls(Box::new(stream)))
     }
 }
 
-impl Read for Stream {
+impl<S: AsyncRead + AsyncWrite + Unpin> Read for Stream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -56,7 +137,7 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl<S: AsyncRead + AsyncWrite + Unpin> Write for Stream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),

@@ -120,7 +120,7 @@ async fn broken_responses_are_errors_without_what_they_contain() {
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
-        "HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\na",
+        "HTTP/1.1 200 OK\r\ncontent-encoding: abcd\r\ncontent-length: 1\r\n\r\na",
         "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd",
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
     ] {
@@ -146,6 +146,74 @@ async fn what_follows_a_body_is_not_part_of_it_or_of_the_next_response() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::NoAnswer, "{error}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encoded_responses_without_a_body_have_an_empty_one() {
+    let server = Server::at((ALLOWED, 0), |request, stream| {
+        let (line, _) = request.head.split_once(' ').unwrap();
+        let path = request.head.split(' ').nth(1).unwrap();
+        let (status, length) = match path {
+            "/204" => ("204 No Content", ""),
+            "/304" => ("304 Not Modified", "content-length: 500\r\n"),
+            _ if line == "head" => ("200 OK", "content-length: 500\r\n"),
+            _ => ("200 OK", "content-length: 0\r\n"),
+        };
+        let encoding = if path == "/br" { "br" } else { "gzip" };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-encoding: {encoding}\r\n{length}\r\n");
+        drop(stream.write_all(answer.as_bytes()));
+    });
+    let (client, rules) = (client(), allowing(&server));
+    for (method, path, status) in [
+        ("HEAD", "/", 200),
+        ("HEAD", "/br", 200),
+        ("GET", "/204", 204),
+        ("GET", "/304", 304),
+        ("GET", "/", 200),
+        ("POST", "/br", 200),
+    ] {
+        let call = Call { method: method.into(), ..get(&server.url(path)) };
+        let response = send(&client, &rules, call).await.unwrap();
+        assert_eq!((response.status, response.body), (status, Vec::new()), "{method} {path}");
+    }
+    // The connection can be used for the next call each time.
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_sends_beside_its_response_is_bounded() {
+    let interim = format!("HTTP/1.1 103 Early Hints\r\n{}\r\n", "link: </a>; rel=preload\r\n".repeat(90));
+    // The chunks have one byte of a body each, and ten that are not part of it.
+    let chunks = "0000001\r\na\r\n".repeat(100);
+    for (start, endless) in [("", interim), ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunks)]
+    {
+        let server = Server::at((ALLOWED, 0), move |_, stream| {
+            drop(stream.write_all(start.as_bytes()));
+            // Ends when the other side closes the connection.
+            while stream.write_all(endless.as_bytes()).is_ok() {}
+        });
+        let limits = CallLimits { response_bytes_max: 100 << 10, ..LIMITS };
+        let result = send_within(&client(), &allowing(&server), get(&server.url("/")), limits).await;
+        let error = result.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "127.0.0.9 sent more than 532480 bytes for one response (2 × http_response_bytes_max + 320 KB)"
+        );
+        assert_eq!(error.kind(), ErrorKind::Quota);
+        assert_eq!(server.connections(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_response_on_a_connection_has_its_own_bound() {
+    let server = Server::saying(response("200 OK", "", &"a".repeat(200 << 10)));
+    let (client, rules) = (client(), allowing(&server));
+    let limits = CallLimits { response_bytes_max: 200 << 10, ..LIMITS };
+    for _ in 0..10 {
+        let response = send_within(&client, &rules, get(&server.url("/")), limits).await.unwrap();
+        assert_eq!(response.body.len(), 200 << 10);
+    }
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::id::FileId;
 use crate::kept::Kept;
@@ -12,6 +12,8 @@ use crate::kept::Kept;
 const SLASH: char = '+';
 /// The beginning of the names of files that are being written.
 const DRAFT: &str = ".draft-";
+/// Nobody writes a file for so long. A draft that is older is left of a host that was killed.
+const DRAFT_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A store in a folder.
 #[derive(Debug, Clone)]
@@ -56,14 +58,13 @@ impl FolderStore {
         Ok(Some((file, about.len(), about.modified()?)))
     }
 
-    pub(crate) fn delete(&self, brand: &str, id: &FileId) -> io::Result<()> {
-        match std::fs::remove_file(self.file(brand, id)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            done => done,
-        }
+    /// Returns whether there was a file.
+    pub(crate) fn delete(&self, brand: &str, id: &FileId) -> io::Result<bool> {
+        remove(&self.file(brand, id))
     }
 
-    /// The files of a brand whose ids begin with `prefix` and come after `after`, in order.
+    /// The files of a brand whose ids begin with `prefix` and come after `after`, in order. Deletes drafts that
+    /// nobody writes any more.
     pub(crate) fn list(&self, brand: &str, prefix: &str, after: &str, limit: usize) -> io::Result<Vec<Kept>> {
         let folder = self.of(brand);
         let entries = match std::fs::read_dir(&folder) {
@@ -73,6 +74,10 @@ impl FolderStore {
         let mut ids = Vec::new();
         for entry in entries {
             let name = entry?.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with(DRAFT)) {
+                remove_if_old(&folder.join(name))?;
+                continue;
+            }
             let id = name.to_str().and_then(|name| FileId::parse(&name.replace(SLASH, "/")));
             ids.extend(id.filter(|id| id.as_str().starts_with(prefix) && id.as_str() > after));
         }
@@ -81,6 +86,25 @@ impl FolderStore {
         let kept = ids.into_iter().filter_map(|id| kept(&self.file(brand, &id), id).transpose());
         kept.collect()
     }
+}
+
+fn remove(path: &Path) -> io::Result<bool> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        done => done.map(|()| true),
+    }
+}
+
+fn remove_if_old(draft: &Path) -> io::Result<()> {
+    let modified = match std::fs::metadata(draft) {
+        // It was written or deleted meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        about => about?.modified()?,
+    };
+    if modified.elapsed().is_ok_and(|age| age > DRAFT_AGE_MAX) {
+        remove(draft)?;
+    }
+    Ok(())
 }
 
 /// `None` if the file was deleted meanwhile.

@@ -13,6 +13,7 @@ mod s3;
 mod signed;
 mod store;
 mod upload;
+mod usage;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use rusty_s3::actions::{ListObjectsV2, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
+use tokio::time::timeout;
 use url::Url;
 
 use sluice_fetch::endpoint::{Answer, Endpoint, EndpointError, HeaderName, HeaderValue, Method, Outgoing};
@@ -16,6 +17,8 @@ use crate::kept::Kept;
 
 /// How long a signed request is valid.
 const SIGNED: Duration = Duration::from_secs(300);
+/// How long the service may take to answer a request that sends no file.
+const SILENCE: Duration = Duration::from_secs(20);
 /// The largest answer to a request for a list.
 const LIST_BYTES_MAX: usize = 4 << 20;
 /// The service gives no more entries at a time.
@@ -72,7 +75,13 @@ impl S3Store {
         headers: Vec<(HeaderName, HeaderValue)>,
         outgoing: Outgoing,
     ) -> Result<Answer, FilesError> {
-        Ok(self.endpoint.send(method, &url, headers, outgoing).await?)
+        let sends_file = matches!(outgoing, Outgoing::File(..));
+        let answer = self.endpoint.send(method, &url, headers, outgoing);
+        if sends_file {
+            return Ok(answer.await?);
+        }
+        let silent = || EndpointError::Silent(url.host_str().unwrap_or_default().to_owned());
+        Ok(timeout(SILENCE, answer).await.map_err(|_| silent())??)
     }
 
     pub(crate) async fn put(
@@ -125,10 +134,16 @@ impl S3Store {
         Ok(Some((bytes, modified.unwrap_or(SystemTime::UNIX_EPOCH))))
     }
 
-    pub(crate) async fn delete(&self, brand: &str, id: &FileId) -> Result<(), FilesError> {
+    /// Returns whether there was a file.
+    pub(crate) async fn delete(&self, brand: &str, id: &FileId) -> Result<bool, FilesError> {
+        // The answer to a deletion does not say that.
+        if self.about(brand, id).await?.is_none() {
+            return Ok(false);
+        }
         let url = self.bucket.delete_object(Some(&self.credentials), &key(brand, id)).sign(SIGNED);
         let answer = self.send(Method::DELETE, url, Vec::new(), Outgoing::Nothing).await?;
-        expect(&answer, &[200, 204, 404])
+        expect(&answer, &[200, 204, 404])?;
+        Ok(true)
     }
 
     pub(crate) async fn list(
@@ -140,14 +155,16 @@ impl S3Store {
     ) -> Result<Vec<Kept>, FilesError> {
         let folder = format!("{brand}/");
         let mut found = Vec::new();
-        let mut after = format!("{folder}{after}");
+        let mut token: Option<String> = None;
         while found.len() < limit {
             let wanted = (limit - found.len()).min(LIST_MAX);
             let mut action = self.bucket.list_objects_v2(Some(&self.credentials));
             action.with_prefix(format!("{folder}{prefix}"));
             action.with_max_keys(wanted);
-            if after.len() > folder.len() {
-                action.with_start_after(after.clone());
+            if let Some(token) = &token {
+                action.with_continuation_token(token.clone());
+            } else if !after.is_empty() {
+                action.with_start_after(format!("{folder}{after}"));
             }
             let url = action.sign(SIGNED);
             let mut answer = self.send(Method::GET, url, Vec::new(), Outgoing::Nothing).await?;
@@ -156,8 +173,6 @@ impl S3Store {
             let text = String::from_utf8(text).map_err(|_| FilesError::Answer("a list that is not UTF-8"))?;
             let list = ListObjectsV2::parse_response(&text)
                 .map_err(|_| FilesError::Answer("a list that is not XML as expected"))?;
-            let Some(last) = list.contents.last() else { break };
-            let (count, last) = (list.contents.len(), last.key.clone());
             found.extend(list.contents.into_iter().filter_map(|object| {
                 let id = FileId::parse(object.key.strip_prefix(&folder)?)?;
                 let kept_at = object.last_modified.and_then(|time| humantime(&time));
@@ -167,11 +182,17 @@ impl S3Store {
                     kept_at: kept_at.unwrap_or(SystemTime::UNIX_EPOCH),
                 })
             }));
-            if count < wanted || last <= after {
+            // The service may send fewer entries than it has, or none, and goes on where its token says.
+            let next = list.next_continuation_token;
+            if next.is_some() && next == token {
+                return Err(FilesError::Answer("a list without an end"));
+            }
+            token = next;
+            if token.is_none() {
                 break;
             }
-            after = last;
         }
+        found.truncate(limit);
         Ok(found)
     }
 }

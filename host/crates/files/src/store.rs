@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use tokio::sync::Mutex as AsyncMutex;
 
 use sluice_fetch::endpoint::Endpoint;
 
@@ -18,9 +17,7 @@ use crate::id::FileId;
 use crate::kept::Kept;
 use crate::s3::{S3Body, S3Options, S3Store};
 use crate::upload::Upload;
-
-/// How long the count of a brand's files is used. Other hosts may keep and delete files meanwhile.
-const COUNTED: Duration = Duration::from_secs(60);
+use crate::usage::Usage;
 
 /// How much the files of each brand may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,25 +42,17 @@ enum Backend {
     S3(Box<S3Store>),
 }
 
-/// What a brand's files take, as far as this host knows.
-#[derive(Default)]
-struct Usage {
-    bytes: u64,
-    files: usize,
-    counted: Option<Instant>,
-}
-
 /// The kept files of all brands.
 pub struct FileStore {
     backend: Backend,
     quota: FileQuota,
-    usage: Mutex<HashMap<String, Arc<AsyncMutex<Usage>>>>,
+    usage: Mutex<HashMap<String, Arc<Usage>>>,
 }
 
 impl FileStore {
     /// Keeps files in a folder, which need not exist yet.
     pub fn in_folder(path: PathBuf, quota: FileQuota) -> Self {
-        Self { backend: Backend::Folder(FolderStore::new(path)), quota, usage: Mutex::default() }
+        Self::of(Backend::Folder(FolderStore::new(path)), quota)
     }
 
     /// Keeps files in a bucket.
@@ -72,7 +61,11 @@ impl FileStore {
     /// The settings are wrong.
     pub fn in_bucket(options: S3Options, endpoint: Endpoint, quota: FileQuota) -> Result<Self, FilesError> {
         let store = S3Store::new(options, endpoint)?;
-        Ok(Self { backend: Backend::S3(Box::new(store)), quota, usage: Mutex::default() })
+        Ok(Self::of(Backend::S3(Box::new(store)), quota))
+    }
+
+    fn of(backend: Backend, quota: FileQuota) -> Self {
+        Self { backend, quota, usage: Mutex::default() }
     }
 
     /// How much the files of each brand may take.
@@ -100,7 +93,8 @@ impl FileStore {
         let id = id.ok_or_else(|| FilesError::Settings("there are no random numbers".into()))?;
         let file = upload.reader()?;
         let bytes = upload.bytes;
-        self.reserve(brand, bytes).await?;
+        let list = self.list(brand, "", "", self.quota.files_max.saturating_add(1));
+        let pending = self.usage_of(brand).reserve((&id, bytes), self.quota, list).await?;
         let stored = match &self.backend {
             Backend::Folder(folder) => {
                 let (folder, brand, id) = (folder.clone(), brand.to_owned(), id.clone());
@@ -108,13 +102,9 @@ impl FileStore {
             }
             Backend::S3(s3) => s3.put(brand, &id, file, bytes).await,
         };
-        match stored {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                self.release(brand, bytes).await;
-                Err(error)
-            }
-        }
+        stored?;
+        pending.kept().await;
+        Ok(id)
     }
 
     /// Deletes a file. It is no error if there is none.
@@ -122,15 +112,17 @@ impl FileStore {
     /// # Errors
     /// The store fails.
     pub async fn delete(&self, brand: &str, id: &FileId) -> Result<(), FilesError> {
-        match &self.backend {
+        let was_there = match &self.backend {
             Backend::Folder(folder) => {
                 let (folder, brand, id) = (folder.clone(), brand.to_owned(), id.clone());
-                blocking(move || folder.delete(&brand, &id)).await?;
+                blocking(move || folder.delete(&brand, &id)).await?
             }
             Backend::S3(s3) => s3.delete(brand, id).await?,
+        };
+        // Counting is work, so nobody can cause it with the id of no file.
+        if was_there {
+            self.usage_of(brand).deleted();
         }
-        // The size of the deleted file is not known, so the files are counted anew.
-        self.usage_of(brand).lock().await.counted = None;
         Ok(())
     }
 
@@ -194,37 +186,8 @@ impl FileStore {
         }
     }
 
-    fn usage_of(&self, brand: &str) -> Arc<AsyncMutex<Usage>> {
+    fn usage_of(&self, brand: &str) -> Arc<Usage> {
         Arc::clone(self.usage.lock().entry(brand.to_owned()).or_default())
-    }
-
-    /// Takes room for a file before it is written.
-    async fn reserve(&self, brand: &str, bytes: u64) -> Result<(), FilesError> {
-        let usage = self.usage_of(brand);
-        // Only this brand waits while its files are counted.
-        let mut usage = usage.lock().await;
-        if usage.counted.is_none_or(|counted| counted.elapsed() > COUNTED) {
-            let all = self.list(brand, "", "", self.quota.files_max.saturating_add(1)).await?;
-            usage.bytes = all.iter().map(|kept| kept.bytes).sum();
-            usage.files = all.len();
-            usage.counted = Some(Instant::now());
-        }
-        if usage.files >= self.quota.files_max {
-            return Err(FilesError::Full(format!("{} files", self.quota.files_max)));
-        }
-        if usage.bytes.saturating_add(bytes) > self.quota.bytes_max {
-            return Err(FilesError::Full(format!("{} bytes", self.quota.bytes_max)));
-        }
-        usage.bytes += bytes;
-        usage.files += 1;
-        Ok(())
-    }
-
-    async fn release(&self, brand: &str, bytes: u64) {
-        let usage = self.usage_of(brand);
-        let mut usage = usage.lock().await;
-        usage.bytes = usage.bytes.saturating_sub(bytes);
-        usage.files = usage.files.saturating_sub(1);
     }
 }
 

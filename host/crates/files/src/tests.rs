@@ -1,7 +1,11 @@
 //! Uploads on a real disk, and one suite for each store.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -31,7 +35,7 @@ fn body(parts: &[Vec<u8>]) -> Vec<u8> {
     [parts.concat(), b"--B--\r\n".to_vec()].concat()
 }
 
-async fn received(body: &[u8], rules: &UploadRules, folder: &Path) -> Result<Received, UploadFault> {
+async fn receive_whole(body: &[u8], rules: &UploadRules, folder: &Path) -> Result<Received, UploadFault> {
     let chunks: Vec<Result<Bytes, UploadFault>> =
         body.chunks(700).map(|chunk| Ok(chunk.to_vec().into())).collect();
     receive(stream::iter(chunks), "B", rules, folder, UploadRoom::new(1 << 24).enter("shop")).await
@@ -49,7 +53,7 @@ async fn files_and_fields_are_taken() {
         file("one", PNG),
         part("name=\"empty\"; filename=\"\"", b""),
     ]);
-    let received = received(&body, &rules(), folder.path()).await.unwrap();
+    let received = receive_whole(&body, &rules(), folder.path()).await.unwrap();
     assert_eq!(received.fields, [("title".to_owned(), "Hello".to_owned())]);
     let [upload] = received.files.as_slice() else { panic!() };
     assert_eq!(
@@ -67,17 +71,17 @@ async fn files_and_fields_are_taken() {
 async fn limits_hold_to_the_byte() {
     let folder = tempfile::tempdir().unwrap();
     let of = |bytes: usize| body(&[file("a", &[PNG, &vec![0; bytes - PNG.len()]].concat())]);
-    assert!(received(&of(1_000), &rules(), folder.path()).await.is_ok());
-    let fault = received(&of(1_001), &rules(), folder.path()).await.unwrap_err();
+    assert!(receive_whole(&of(1_000), &rules(), folder.path()).await.is_ok());
+    let fault = receive_whole(&of(1_001), &rules(), folder.path()).await.unwrap_err();
     assert!(matches!(fault, UploadFault::TooLarge(1_000)), "{fault}");
     let two = [file("a", PNG), file("b", PNG)];
-    assert_eq!(received(&body(&two), &rules(), folder.path()).await.unwrap().files.len(), 2);
+    assert_eq!(receive_whole(&body(&two), &rules(), folder.path()).await.unwrap().files.len(), 2);
     let three = [&two[..], &[file("c", PNG)]].concat();
-    let fault = received(&body(&three), &rules(), folder.path()).await.unwrap_err();
+    let fault = receive_whole(&body(&three), &rules(), folder.path()).await.unwrap_err();
     assert!(matches!(fault, UploadFault::TooManyFiles(2)), "{fault}");
     let fields = |bytes| body(&[part("name=\"a\"", &vec![b'x'; bytes])]);
-    assert!(received(&fields(99), &rules(), folder.path()).await.is_ok());
-    let fault = received(&fields(100), &rules(), folder.path()).await.unwrap_err();
+    assert!(receive_whole(&fields(99), &rules(), folder.path()).await.is_ok());
+    let fault = receive_whole(&fields(100), &rules(), folder.path()).await.unwrap_err();
     assert!(matches!(fault, UploadFault::FieldsTooLarge), "{fault}");
     assert!(is_empty(folder.path()));
 }
@@ -93,7 +97,7 @@ async fn nothing_is_left_of_a_request_that_is_rejected() {
         &body(&[file("a", b"<svg xmlns='x'><script/></svg>")]),
         &body(&[file("a", b"%PDF-1.7")]),
     ] {
-        assert!(received(body, &rules(), folder.path()).await.is_err());
+        assert!(receive_whole(body, &rules(), folder.path()).await.is_err());
         assert!(is_empty(folder.path()));
     }
     // The visitor leaves halfway.
@@ -109,10 +113,32 @@ async fn nothing_is_left_of_a_request_that_is_rejected() {
     assert!(matches!(received, Err(UploadFault::NoRoom)) && is_empty(folder.path()));
 }
 
+#[tokio::test]
+async fn inputs_without_a_file_take_no_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let unnamed = |content: &[u8]| part("name=\"f\"; filename=\"\"", content);
+    let nothing: Vec<_> = (0..600).map(|_| unnamed(b"")).collect();
+    let room = UploadRoom::new(1 << 24);
+    let chunks = [Ok(Bytes::from(body(&nothing)))];
+    let received = receive(stream::iter(chunks), "B", &rules(), folder.path(), room.enter("shop")).await;
+    let received = received.unwrap();
+    assert!(received.files.is_empty());
+    let mut others = room.enter("shop");
+    assert!((0..256).all(|_| others.add_file()), "the request has places");
+    drop(others);
+    // With content, each is a file.
+    let two = body(&[unnamed(b"a text"), unnamed(b""), unnamed(b"b")]);
+    let taken = receive_whole(&two, &rules(), folder.path()).await.unwrap();
+    assert_eq!(taken.files.iter().map(|file| file.bytes).collect::<Vec<_>>(), [6, 1]);
+    let three = body(&[unnamed(b"a"), unnamed(b"b"), unnamed(b"c")]);
+    let fault = receive_whole(&three, &rules(), folder.path()).await.unwrap_err();
+    assert!(matches!(fault, UploadFault::TooManyFiles(2)), "{fault}");
+}
+
 async fn upload(content: &[u8]) -> Upload {
     let folder = tempfile::tempdir().unwrap();
     let rules = UploadRules { types: Vec::new(), bytes_max: 1 << 20, ..rules() };
-    received(&body(&[file("a", content)]), &rules, folder.path()).await.unwrap().files.remove(0)
+    receive_whole(&body(&[file("a", content)]), &rules, folder.path()).await.unwrap().files.remove(0)
 }
 
 async fn content(store: &FileStore, id: &FileId, part: Option<(u64, u64)>) -> Option<Vec<u8>> {
@@ -175,6 +201,119 @@ const QUOTA: FileQuota = FileQuota { bytes_max: 80_000, files_max: 3 };
 async fn folder_keeps_files() {
     let folder = tempfile::tempdir().unwrap();
     suite(FileStore::in_folder(folder.path().join("files"), QUOTA)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_kept_at_the_same_time_stay_within_the_quota() {
+    let folder = tempfile::tempdir().unwrap();
+    let quota = FileQuota { bytes_max: 80_000, files_max: 1_000 };
+    let store = Arc::new(FileStore::in_folder(folder.path().join("files"), quota));
+    let upload = Arc::new(upload(&vec![7; 10_000]).await);
+    let none = FileId::new("none", true, media::of_ending("txt")).unwrap().unwrap();
+    for _ in 0..5 {
+        let tasks: Vec<_> = (0..40)
+            .map(|number| {
+                let (store, upload, none) = (Arc::clone(&store), Arc::clone(&upload), none.clone());
+                tokio::spawn(async move {
+                    store.delete("shop", &none).await.unwrap();
+                    let kept = store.keep("shop", &upload, "a", true).await;
+                    // A file that goes while others come.
+                    if let Ok(id) = &kept
+                        && number % 3 == 0
+                    {
+                        store.delete("shop", id).await.unwrap();
+                    }
+                    drop(kept);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let kept = store.list("shop", "", "", 100).await.unwrap();
+        assert!(kept.len() <= 8, "{} files", kept.len());
+        // The room that is left is exact.
+        for _ in kept.len()..8 {
+            store.keep("shop", &upload, "b", true).await.unwrap();
+        }
+        let fault = store.keep("shop", &upload, "c", true).await.unwrap_err();
+        assert!(matches!(fault, FilesError::Full(_)), "{fault}");
+        for kept in store.list("shop", "", "", 100).await.unwrap() {
+            store.delete("shop", &kept.id).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn drafts_of_a_host_that_was_killed_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::in_folder(folder.path().to_owned(), QUOTA);
+    let of_brand = folder.path().join("shop");
+    std::fs::create_dir(&of_brand).unwrap();
+    let (old, new) = (of_brand.join(".draft-old"), of_brand.join(".draft-new"));
+    let two_hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+    File::create(&old).unwrap().set_modified(two_hours_ago).unwrap();
+    File::create(&new).unwrap();
+    let kept = store.keep("shop", &upload(b"a text").await, "a", true).await.unwrap();
+    assert!(!old.exists() && new.exists());
+    assert_eq!(store.list("shop", "", "", 10).await.unwrap().first().map(|file| &file.id), Some(&kept));
+}
+
+/// A service that sends its list in pages that are shorter than it was asked for, the second one empty.
+fn short_pages(ids: Vec<String>) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let lines: Vec<_> =
+                (&mut stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let page = match lines[0].split_once("continuation-token=page") {
+                Some((_, rest)) => rest[..1].parse().unwrap(),
+                None => 0,
+            };
+            let of_page = match page {
+                0 => &ids[..1],
+                1 => &[],
+                _ => &ids[1..],
+            };
+            let entry = |id: &String| {
+                format!(
+                    "<Contents><Key>shop/{id}</Key><LastModified>2026-11-28T20:00:00.000Z</LastModified><ETag>e</ETag><Size>9</Size><StorageClass>STANDARD</StorageClass></Contents>"
+                )
+            };
+            let more = match page {
+                0 | 1 => format!(
+                    "<IsTruncated>true</IsTruncated><NextContinuationToken>page{}</NextContinuationToken>",
+                    page + 1
+                ),
+                _ => "<IsTruncated>false</IsTruncated>".to_owned(),
+            };
+            let entries: String = of_page.iter().map(entry).collect();
+            let list = format!(
+                "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{entries}{more}</ListBucketResult>"
+            );
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", list.len());
+            drop(stream.get_mut().write_all((head + &list).as_bytes()));
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_go_on_after_a_short_page() {
+    let mut ids: Vec<_> = (0..3)
+        .map(|_| FileId::new("a", true, media::of_ending("txt")).unwrap().unwrap().to_string())
+        .collect();
+    ids.sort_unstable();
+    let url = short_pages(ids.clone());
+    let store = FileStore::in_bucket(options(url.as_str()), Endpoint::new(None).unwrap(), QUOTA).unwrap();
+    let listed = store.list("shop", "", "", 10).await.unwrap();
+    assert_eq!(listed.iter().map(|file| file.id.to_string()).collect::<Vec<_>>(), ids);
+    // The quota counts all of them.
+    let fault = store.keep("shop", &upload(b"x").await, "d", true).await.unwrap_err();
+    assert!(matches!(fault, FilesError::Full(ref what) if what == "3 files"), "{fault}");
 }
 
 fn options(endpoint: &str) -> S3Options {

@@ -123,8 +123,8 @@ enum Current {
         value: Vec<u8>,
     },
     File(Box<Arriving>),
-    /// An input without a file, as browsers send it: no name and no content.
-    Nothing,
+    /// An input without a file, as browsers send it, unless content comes: A file needs a name or content.
+    Unnamed(Box<PartHead>),
 }
 
 struct Arriving {
@@ -196,8 +196,12 @@ impl Receiver<'_> {
                     value.extend_from_slice(&data);
                 }
                 Some(Current::File(arriving)) => arriving.add(&data, self.rules).await?,
-                Some(Current::Nothing) => {
-                    return Err(UploadFault::TooManyFiles(self.rules.files_max));
+                Some(Current::Unnamed(_)) if data.is_empty() => {}
+                Some(Current::Unnamed(head)) => {
+                    let head = std::mem::take(head.as_mut());
+                    let mut arriving = self.open(head).await?;
+                    arriving.add(&data, self.rules).await?;
+                    self.current = Some(Current::File(arriving));
                 }
                 None => {}
             },
@@ -207,13 +211,9 @@ impl Receiver<'_> {
                     self.received.fields.push((name, value));
                 }
                 Some(Current::File(arriving)) => {
-                    let upload = arriving.end(self.rules).await?;
-                    // An input without a file.
-                    if upload.bytes > 0 || !upload.filename.is_empty() {
-                        self.received.files.push(upload);
-                    }
+                    self.received.files.push(arriving.end(self.rules).await?);
                 }
-                Some(Current::Nothing) | None => {}
+                Some(Current::Unnamed(_)) | None => {}
             },
             Event::End => {}
         }
@@ -228,20 +228,24 @@ impl Receiver<'_> {
             }
             return Ok(Current::Field { name: head.name, value: Vec::new() });
         };
+        if own_name(filename).is_empty() {
+            return Ok(Current::Unnamed(Box::new(head)));
+        }
+        Ok(Current::File(self.open(head).await?))
+    }
+
+    /// Takes the place of a file, and a file of the disk.
+    async fn open(&mut self, head: PartHead) -> Result<Box<Arriving>, UploadFault> {
         if self.received.files.len() >= self.rules.files_max {
-            return match filename.is_empty() {
-                true => Ok(Current::Nothing),
-                false => Err(UploadFault::TooManyFiles(self.rules.files_max)),
-            };
+            return Err(UploadFault::TooManyFiles(self.rules.files_max));
         }
         if !self.room.add_file() {
             return Err(UploadFault::NoRoom);
         }
         let folder = self.folder.to_owned();
         let file = blocking(move || tempfile::tempfile_in(folder)).await?;
-        let arriving =
-            Arriving { head, file: Arc::new(file), block: Vec::new(), start: Vec::new(), bytes: 0 };
-        Ok(Current::File(Box::new(arriving)))
+        let file = Arc::new(file);
+        Ok(Box::new(Arriving { head, file, block: Vec::new(), start: Vec::new(), bytes: 0 }))
     }
 }
 
@@ -277,8 +281,7 @@ impl Arriving {
 
     async fn end(mut self, rules: &UploadRules) -> Result<Upload, UploadFault> {
         let filename = own_name(self.head.filename.as_deref().unwrap_or_default());
-        let is_file = self.bytes > 0 || !filename.is_empty();
-        let media = if is_file { self.media(rules)? } else { media::UNKNOWN };
+        let media = self.media(rules)?;
         self.flush().await?;
         // Every block was written, so nothing else holds the file.
         let file = Arc::into_inner(self.file).ok_or_else(|| io::Error::other("the file is in use"))?;

@@ -24,5 +24,6 @@ pub use kept::Kept;
 pub use room::{Taken, UploadRoom};
 pub use s3::{S3Body, S3Options};
 pub use signed::{PATH, TTL_SECONDS_MAX, opens, signed_path};
-pub use store::{Content, FileQuota, FileStore};
+pub use store::{Content, FileStore};
 pub use upload::{Received, Upload, UploadFault, UploadRules, receive};
+pub use usage::FileQuota;

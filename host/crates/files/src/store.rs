@@ -17,16 +17,7 @@ use crate::id::FileId;
 use crate::kept::Kept;
 use crate::s3::{S3Body, S3Options, S3Store};
 use crate::upload::Upload;
-use crate::usage::Usage;
-
-/// How much the files of each brand may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileQuota {
-    /// Bytes.
-    pub bytes_max: u64,
-    /// Files.
-    pub files_max: usize,
-}
+use crate::usage::{FileQuota, Usage};
 
 /// Where the bytes of a file come from.
 pub enum Content {

@@ -10,10 +10,18 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::error::FilesError;
 use crate::id::FileId;
 use crate::kept::Kept;
-use crate::store::FileQuota;
 
 /// How long the count of a brand's files is used. Other hosts may keep and delete files meanwhile.
 const COUNTED: Duration = Duration::from_secs(60);
+
+/// How much the files of each brand may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileQuota {
+    /// Bytes.
+    pub bytes_max: u64,
+    /// Files.
+    pub files_max: usize,
+}
 
 /// What a brand's files take, as far as this host knows.
 #[derive(Default)]

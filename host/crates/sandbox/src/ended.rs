@@ -124,10 +124,10 @@ pub(crate) fn cause(
     wall: Duration,
     heap_was_full: bool,
 ) -> Cause {
-    let host_wall = state.host_wall.saturating_sub(state.http.wall);
+    let host_wall = state.waited.wall.saturating_sub(state.http.wall);
     match outcome {
         Outcome::Host => Cause::Host,
-        Outcome::Timeout if state.is_waiting || host_wall > wall / 2 => Cause::Host,
+        Outcome::Timeout if state.waited.is_waiting || host_wall > wall / 2 => Cause::Host,
         Outcome::Fuel | Outcome::Memory | Outcome::Stack | Outcome::Timeout => Cause::Limit,
         Outcome::Error if state.has_failed_host => Cause::Host,
         Outcome::Error if state.has_exceeded || heap_was_full => Cause::Limit,

@@ -27,6 +27,7 @@ pub mod secrets;
 pub mod slots;
 pub mod test_calls;
 pub mod visitor;
+mod waited;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,6 +66,7 @@ use memory::Reserved;
 use meter::{Meter, RESERVE_FUEL};
 use outcome::{Cause, Effects, Failure, Outcome};
 use slots::{Awaited, RunKind, SeenKind, Slot};
+use waited::Waited;
 
 /// A failure of the host. Mistakes of the author are a [`Failure`].
 #[derive(Debug, thiserror::Error)]
@@ -160,10 +162,7 @@ pub(crate) struct RunState {
     pub(crate) cache_calls: u32,
     /// Handoff tokens that the run has made and taken.
     pub(crate) tokens: u32,
-    /// The time that the run spent waiting in host calls.
-    pub(crate) host_wall: Duration,
-    /// Whether the run is waiting in a host call now.
-    pub(crate) is_waiting: bool,
+    pub(crate) waited: Waited,
     /// Whether a host call threw because the run exceeded one of its limits.
     pub(crate) has_exceeded: bool,
     /// Whether a host call threw because the host failed.
@@ -220,8 +219,7 @@ impl RunState {
             storage_calls: 0,
             cache_calls: 0,
             tokens: 0,
-            host_wall: Duration::ZERO,
-            is_waiting: false,
+            waited: Waited::default(),
             has_exceeded: false,
             has_failed_host: false,
             place: None,
@@ -433,7 +431,7 @@ impl Sandbox {
             memory_bytes_initial,
             host_bytes,
             wall,
-            host_wall: state.host_wall,
+            host_wall: state.waited.wall,
             cpu_wait,
             waited,
         };

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Instant;
 
 use sluice_session::{LazySession, Session};
 use sluice_telemetry::trace::Trace;
@@ -38,12 +37,10 @@ impl RunState {
     }
 
     async fn load_session(&mut self) -> Result<(), MemoryExceeded> {
-        let began = Instant::now();
         let is_test = self.context.test_calls.is_some();
         let RunContext { session, brand, trace, .. } = &mut self.context;
-        // If the run times out meanwhile, the host is the cause.
-        self.is_waiting = true;
-        let held = {
+        let place = &self.place;
+        let loading = async {
             let mut load = pin!(load(session, brand, trace));
             let at_once = poll_fn(|context| {
                 Poll::Ready(match load.as_mut().poll(context) {
@@ -54,13 +51,12 @@ impl RunState {
             match at_once.await {
                 Some(held) => held,
                 None => {
-                    self.place.iter().filter(|_| !is_test).for_each(|place| place.note(Awaited::Database));
+                    place.iter().filter(|_| !is_test).for_each(|place| place.note(Awaited::Database));
                     load.await.held_bytes()
                 }
             }
         };
-        self.is_waiting = false;
-        self.host_wall += began.elapsed();
+        let held = self.waited.during(loading).await;
         self.limiter.hold_within(held)
     }
 }

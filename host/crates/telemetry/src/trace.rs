@@ -17,6 +17,13 @@ use sluice_text::bounded::bounded;
 use super::Telemetry;
 use super::metrics::{Metrics, RequestLabels};
 
+/// What a step calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Callee {
+    Database,
+    Files,
+}
+
 /// A request or a step of it. Clones refer to the same step. The default belongs to no request
 /// and records nothing.
 #[derive(Clone, Default)]
@@ -221,21 +228,7 @@ impl Trace {
         is_fault: impl Fn(&E) -> bool,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let Some(shared) = &self.shared else { return work.await };
-        let step = self.child_of_kind(name, SpanKind::Client);
-        let system = shared.telemetry.database_system();
-        step.note(|| [KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", name)]);
-        let began = Instant::now();
-        let done = work.await;
-        let has_failed = done.as_ref().is_err_and(is_fault);
-        if done.is_ok() || has_failed {
-            shared.telemetry.metrics.database_answered(system, name, !has_failed, began.elapsed());
-        }
-        if has_failed {
-            step.failed("the database call failed");
-        }
-        step.end();
-        done
+        self.call(Callee::Database, name, is_fault, work).await
     }
 
     /// Runs `work`, which calls the store of files, as a step within this one. `is_fault` tells whether an error is
@@ -246,16 +239,37 @@ impl Trace {
         is_fault: impl Fn(&E) -> bool,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        self.call(Callee::Files, name, is_fault, work).await
+    }
+
+    async fn call<T, E>(
+        &self,
+        callee: Callee,
+        name: &'static str,
+        is_fault: impl Fn(&E) -> bool,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let Some(shared) = &self.shared else { return work.await };
-        let step = self.client_step(name);
+        let telemetry = &shared.telemetry;
+        let (step, system) = (self.client_step(name), telemetry.database_system());
+        if callee == Callee::Database {
+            step.note(|| [KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", name)]);
+        }
         let began = Instant::now();
         let done = work.await;
         let has_failed = done.as_ref().is_err_and(is_fault);
         if done.is_ok() || has_failed {
-            shared.telemetry.metrics.files_called(name, !has_failed, began.elapsed());
+            let (is_ok, took) = (!has_failed, began.elapsed());
+            match callee {
+                Callee::Database => telemetry.metrics.database_answered(system, name, is_ok, took),
+                Callee::Files => telemetry.metrics.files_called(name, is_ok, took),
+            }
         }
         if has_failed {
-            step.failed("the store of files failed");
+            step.failed(match callee {
+                Callee::Database => "the database call failed",
+                Callee::Files => "the store of files failed",
+            });
         }
         step.end();
         done

@@ -13,6 +13,7 @@ use sluice_text::bounded::bounded;
 use crate::RunState;
 use crate::long_work::pause;
 use crate::meter::TURN_FUEL;
+use crate::waited::Waited;
 
 /// A checkpoint reads a variable whose name begins like this. No variable can have such a name. It goes on
 /// with the size of the heap, and maybe ` LINE COLUMN FILE`, a line end and the frames.
@@ -83,11 +84,22 @@ impl Checkpoints {
         self.place.take()
     }
 
-    /// Waits for `work` until the time of the run is up.
-    pub(super) async fn in_time<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let Some(until) = self.until else { return Some(work.await) };
-        let done = tokio::time::timeout_at(until.into(), work).await.ok();
+    /// Waits for `work` until the time of the run is up. If it is, the run was still waiting.
+    pub(super) async fn in_time<T>(
+        &mut self,
+        waited: &mut Waited,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let until = self.until;
+        let in_time = async {
+            match until {
+                None => Some(work.await),
+                Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
+            }
+        };
+        let done = waited.during(in_time).await;
         if done.is_none() {
+            waited.is_waiting = true;
             self.over = self.over.or(Some(Over::Time));
         }
         done

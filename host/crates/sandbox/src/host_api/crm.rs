@@ -1,7 +1,5 @@
 //! CRM calls: counts them, passes them to the brand's CRM and translates the answers.
 
-use std::time::Instant;
-
 use sluice_crm::access::Visitor;
 use sluice_crm::{Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, RESULT_MEMORY_PER_BYTE, RefusalReason};
 use sluice_kit::value::{self, Room};
@@ -49,8 +47,6 @@ impl Host for RunState {
         caps.result_bytes_max = caps.result_bytes_max.min(for_result / RESULT_MEMORY_PER_BYTE);
         let trace = self.context.trace.clone();
         self.use_database();
-        let began = Instant::now();
-        self.is_waiting = true;
         let before = self.queued.len();
         let (now_ms, queued) = (self.context.clock.now_ms(), &mut self.queued);
         let asked = async {
@@ -60,13 +56,11 @@ impl Host for RunState {
             }
         };
         let asked = trace.ask(call.name(), |error| matches!(error, CrmError::Store(_)), asked);
-        let answer = self.checkpoints.in_time(asked).await;
-        self.host_wall += began.elapsed();
+        let answer = self.checkpoints.in_time(&mut self.waited, asked).await;
         let Some(answer) = answer else {
             // The engine learns at its next checkpoint that the run is over.
             return Ok(Err(plain_error(format!("{}: the time of the run is up", call.name()))));
         };
-        self.is_waiting = false;
         if self.queued.len() > before {
             // The write is kept until the run ends, and then copied for the database.
             self.limiter.hold(for_options.taken().saturating_mul(2));

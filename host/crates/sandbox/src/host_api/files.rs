@@ -1,7 +1,5 @@
 //! Files: keeps files that the request has sent, and deletes and lists those that the brand keeps.
 
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
 use sluice_files::{FileId, FilesError, Kept, TTL_SECONDS_MAX, is_name_prefix};
@@ -64,15 +62,12 @@ impl Host for RunState {
         }
         let RunContext { brand, trace, clock, .. } = &self.context;
         let now = u64::try_from(clock.now_ms() / 1_000).unwrap_or_default();
-        let began = Instant::now();
-        self.is_waiting = true;
-        let answered = self.checkpoints.in_time(answer(&files, brand, trace, operation, &options, now)).await;
-        self.host_wall += began.elapsed();
+        let answered = answer(&files, brand, trace, operation, &options, now);
+        let answered = self.checkpoints.in_time(&mut self.waited, answered).await;
         let Some(answered) = answered else {
             // The engine learns at its next checkpoint that the run is over.
             return Ok(Err(plain_error("the time of the run is up")));
         };
-        self.is_waiting = false;
         Ok(match answered {
             Ok(value) => Ok(self.give(&value)),
             Err(Thrown::Mistake(message)) => Err(type_error(message)),

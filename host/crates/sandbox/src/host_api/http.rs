@@ -2,7 +2,7 @@
 //! crate `fetch`.
 
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ use super::page::sluice::page::types::Exception;
 use super::{plain_error, range_error, type_error};
 use crate::http_calls::RunningCall;
 use crate::outcome::Level;
+use crate::waited::Waited;
 use crate::{RunContext, RunState};
 
 impl Host for RunState {
@@ -33,7 +34,6 @@ impl Host for RunState {
         if !self.http.running.iter().any(|running| calls.contains(&running.number)) {
             return Ok(Err(type_error("there is no such call, or its end was seen already")));
         }
-        let began = Instant::now();
         let running = &mut self.http.running;
         let ended = std::future::poll_fn(|context| {
             let asked = running.iter_mut().enumerate().filter(|(_, one)| calls.contains(&one.number));
@@ -44,9 +44,11 @@ impl Host for RunState {
             }
             Poll::Pending
         });
-        let ended = self.checkpoints.in_time(ended).await;
-        self.host_wall += began.elapsed();
-        self.http.wall += began.elapsed();
+        // A slow server is not a fault of this host, so the run does not count as waiting for it.
+        let mut waited = Waited::default();
+        let ended = self.checkpoints.in_time(&mut waited, ended).await;
+        self.waited.wall += waited.wall;
+        self.http.wall += waited.wall;
         let Some((at, ended)) = ended else {
             // The engine learns at its next checkpoint that the run is over.
             return Ok(Err(plain_error("the time of the run is up")));

@@ -1,7 +1,5 @@
 //! Calls of `storage` and `cache`: counts them, passes them to the brand's values and translates the answers.
 
-use std::time::Instant;
-
 use sluice_kit::value::{self, Room};
 use sluice_storage::{Answer, Area, Call, Reached, StorageCaps, StorageError};
 
@@ -45,17 +43,14 @@ impl Host for RunState {
         let for_result = room.bytes_max().saturating_sub(4 * for_arguments.taken()) / MEMORY_PER_BYTE;
         let trace = self.context.trace.clone();
         self.use_database();
-        let (began, now_ms) = (Instant::now(), self.context.clock.now_ms());
-        self.is_waiting = true;
+        let now_ms = self.context.clock.now_ms();
         let asked = storage.call((call, area), &arguments, caps, for_result, now_ms);
         let asked = trace.ask(name, |error| matches!(error, StorageError::Store(_)), asked);
-        let answer = self.checkpoints.in_time(asked).await;
-        self.host_wall += began.elapsed();
+        let answer = self.checkpoints.in_time(&mut self.waited, asked).await;
         let Some(answer) = answer else {
             // The engine learns at its next checkpoint that the run is over.
             return Ok(Err(plain_error(format!("{name}: the time of the run is up"))));
         };
-        self.is_waiting = false;
         if let Some(observer) = &self.context.observer {
             observer.storage_called(name, &arguments, &answer);
         }

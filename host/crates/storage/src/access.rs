@@ -10,7 +10,7 @@ use sluice_kit::value::Room;
 use super::arguments::{self, ListOptions, Options};
 use super::{
     AddDone, Area, Call, Condition, Key, LIST_BYTES_MAX, Listed, Listing, Mistake, Place, Put, PutDone,
-    Reached, StorageCaps, StorageError, StorageStore, StoredValue, value::json_number,
+    Quota, Reached, StorageCaps, StorageError, StorageStore, StoredValue, value::json_number,
 };
 
 /// How many values are removed at most to make room for a new one.
@@ -70,7 +70,7 @@ impl StorageAccess {
             Call::Get => self.get(&asked).await,
             Call::Has => self.has(&asked).await,
             Call::Del => self.remove(&asked).await,
-            Call::Set => self.set(&asked).await,
+            Call::Set => self.put(&asked, 1, Condition::Always).await,
             Call::SetIfAbsent => self.put(&asked, 1, Condition::Absent).await,
             Call::CompareAndSet => self.compare_and_set(&asked).await,
             Call::Increment => self.increment(&asked).await,
@@ -112,10 +112,6 @@ impl StorageAccess {
         Ok(Answer::Value(true.into()))
     }
 
-    async fn set(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
-        self.put(asked, 1, Condition::Always).await
-    }
-
     async fn compare_and_set(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
         let expected = StoredValue::of(asked.argument(1).unwrap_or(&Value::Null));
         self.put(asked, 2, Condition::Equals(expected)).await
@@ -132,20 +128,16 @@ impl StorageAccess {
         let value = StoredValue::of(asked.argument(value).unwrap_or(&Value::Null));
         asked.check_size(&value)?;
         let put = Put { key, value, expires_at, condition };
-        let mut done = self.put_once(&place, put.clone(), asked).await?;
-        if is_full(done) && self.make_room(asked).await? {
-            done = self.put_once(&place, put, asked).await?;
+        let store = || self.store.put(&place, put.clone(), asked.caps, asked.now_ms);
+        let mut done = store().await.map_err(StorageError::Store)?;
+        if matches!(done, PutDone::Full(_)) && self.make_room(asked).await? {
+            done = store().await.map_err(StorageError::Store)?;
         }
         match done {
             PutDone::Stored => Ok(Answer::Value(true.into())),
             PutDone::NotMet => Ok(Answer::Value(false.into())),
-            PutDone::TooManyKeys => Err(asked.full(asked.keys_quota())),
-            PutDone::TooManyBytes => Err(asked.full(asked.bytes_quota())),
+            PutDone::Full(quota) => Err(asked.full(quota)),
         }
-    }
-
-    async fn put_once(&self, place: &Place, put: Put, asked: &Asked<'_>) -> Result<PutDone, StorageError> {
-        self.store.put(place, put, asked.caps, asked.now_ms).await.map_err(StorageError::Store)
     }
 
     async fn increment(&self, asked: &Asked<'_>) -> Result<Answer, StorageError> {
@@ -153,16 +145,14 @@ impl StorageAccess {
         let amount = arguments::amount(asked.argument(1)).map_err(|mistake| asked.mistake(mistake))?;
         let add = || self.store.add(&place, &key, amount, expires_at, asked.caps, asked.now_ms);
         let mut done = add().await.map_err(StorageError::Store)?;
-        let is_full = matches!(done, AddDone::TooManyKeys | AddDone::TooManyBytes);
-        if is_full && self.make_room(asked).await? {
+        if matches!(done, AddDone::Full(_)) && self.make_room(asked).await? {
             done = add().await.map_err(StorageError::Store)?;
         }
         match done {
             AddDone::Sum(sum) => Ok(Answer::Value(json_number(sum))),
             AddDone::NotANumber => Err(asked.mistake(Mistake::NotANumber(key.as_str().to_owned()))),
             AddDone::Overflow => Err(asked.reached(Reached::Number)),
-            AddDone::TooManyKeys => Err(asked.full(asked.keys_quota())),
-            AddDone::TooManyBytes => Err(asked.full(asked.bytes_quota())),
+            AddDone::Full(quota) => Err(asked.full(quota)),
         }
     }
 
@@ -188,10 +178,6 @@ impl StorageAccess {
     }
 }
 
-fn is_full(done: PutDone) -> bool {
-    matches!(done, PutDone::TooManyKeys | PutDone::TooManyBytes)
-}
-
 impl Asked<'_> {
     fn argument(&self, index: usize) -> Option<&Value> {
         self.arguments.get(index)
@@ -213,22 +199,13 @@ impl Asked<'_> {
         StorageError::Range { call: self.call, area: self.area, reached }
     }
 
-    fn full(&self, quota: &'static str) -> StorageError {
-        self.reached(Reached::Brand(quota))
-    }
-
-    fn keys_quota(&self) -> &'static str {
-        match self.area {
-            Area::Storage => "storage_keys_max",
-            Area::Cache => "cache_keys_max",
-        }
-    }
-
-    fn bytes_quota(&self) -> &'static str {
-        match self.area {
-            Area::Storage => "storage_bytes_max",
-            Area::Cache => "the size of a cache",
-        }
+    fn full(&self, quota: Quota) -> StorageError {
+        self.reached(Reached::Brand(match (self.area, quota) {
+            (Area::Storage, Quota::Keys) => "storage_keys_max",
+            (Area::Storage, Quota::Bytes) => "storage_bytes_max",
+            (Area::Cache, Quota::Keys) => "cache_keys_max",
+            (Area::Cache, Quota::Bytes) => "the size of a cache",
+        }))
     }
 
     fn check_size(&self, value: &StoredValue) -> Result<(), StorageError> {

@@ -24,18 +24,6 @@ pub enum Call {
 }
 
 impl Call {
-    /// All calls.
-    pub const ALL: [Self; 8] = [
-        Self::Get,
-        Self::Set,
-        Self::Del,
-        Self::Has,
-        Self::SetIfAbsent,
-        Self::CompareAndSet,
-        Self::Increment,
-        Self::List,
-    ];
-
     /// The name in scripts, such as `storage.setIfAbsent`.
     pub fn name(self, area: Area) -> &'static str {
         match (area, self) {

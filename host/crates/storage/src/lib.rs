@@ -22,7 +22,9 @@ pub use arguments::{LIST_OPTIONS, OPTIONS};
 pub use call::Call;
 pub use error::{Argument, KeyError, Mistake, Reached, StorageError};
 pub use place::{Area, Key, Namespace, Place};
-pub use store::{AddDone, Condition, Listed, ListedKey, Listing, Put, PutDone, StorageCaps, StorageStore};
+pub use store::{
+    AddDone, Condition, Listed, ListedKey, Listing, Put, PutDone, Quota, StorageCaps, StorageStore,
+};
 pub use value::{StoredValue, overflows};
 
 /// The longest key in `storage`, in characters (they are ASCII).

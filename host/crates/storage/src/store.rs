@@ -58,6 +58,15 @@ pub struct Put {
     pub condition: Condition,
 }
 
+/// A quota of a brand that a value would exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// The number of keys.
+    Keys,
+    /// The bytes of all keys and values.
+    Bytes,
+}
+
 /// What [`StorageStore::put`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutDone {
@@ -65,10 +74,8 @@ pub enum PutDone {
     Stored,
     /// The condition did not hold. Nothing has changed.
     NotMet,
-    /// The brand would have more keys than its quota. Nothing has changed.
-    TooManyKeys,
-    /// The brand would have more bytes than its quota. Nothing has changed.
-    TooManyBytes,
+    /// The brand has no room for the value. Nothing has changed.
+    Full(Quota),
 }
 
 /// What [`StorageStore::add`] did.
@@ -80,10 +87,8 @@ pub enum AddDone {
     NotANumber,
     /// The sum is not finite. Nothing has changed.
     Overflow,
-    /// The brand would have more keys than its quota. Nothing has changed.
-    TooManyKeys,
-    /// The brand would have more bytes than its quota. Nothing has changed.
-    TooManyBytes,
+    /// The brand has no room for the value. Nothing has changed.
+    Full(Quota),
 }
 
 /// Which keys are listed.

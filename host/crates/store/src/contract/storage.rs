@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use sluice_kit::value::Room;
 use sluice_storage::{
-    AddDone, Area, Condition, Key, Listing, Namespace, Place, Put, PutDone, StorageCaps, StoredValue,
+    AddDone, Area, Condition, Key, Listing, Namespace, Place, Put, PutDone, Quota, StorageCaps, StoredValue,
 };
 
 use super::{NOW, OpenStore, brand};
@@ -255,16 +255,19 @@ pub(crate) async fn rejects_script_values_over_the_quotas(open: &OpenStore) {
     let store = open().await;
     let at = place("storage-caps");
     let two_keys = StorageCaps { keys_max: 2, ..CAPS };
-    for (name, done) in
-        [("a", PutDone::Stored), ("b", PutDone::Stored), ("c", PutDone::TooManyKeys), ("b", PutDone::Stored)]
-    {
+    for (name, done) in [
+        ("a", PutDone::Stored),
+        ("b", PutDone::Stored),
+        ("c", PutDone::Full(Quota::Keys)),
+        ("b", PutDone::Stored),
+    ] {
         assert_eq!(
             store.put(&at, put(name, &json!(1), Condition::Always), two_keys, NOW).await,
             Ok(done),
             "{name}"
         );
     }
-    assert_eq!(store.add(&at, &key("c"), 1.0, None, two_keys, NOW).await, Ok(AddDone::TooManyKeys));
+    assert_eq!(store.add(&at, &key("c"), 1.0, None, two_keys, NOW).await, Ok(AddDone::Full(Quota::Keys)));
     assert_eq!(store.add(&at, &key("b"), 1.0, None, two_keys, NOW).await, Ok(AddDone::Sum(2.0)));
     assert_eq!(get(&*store, &at, "c").await, None);
     store.remove(&at, &key("a")).await.unwrap();
@@ -272,9 +275,9 @@ pub(crate) async fn rejects_script_values_over_the_quotas(open: &OpenStore) {
     let bytes = StorageCaps { bytes_max: 1_300, ..CAPS };
     let text = |length: usize| json!("y".repeat(length));
     let puts = [
-        ("d", text(500), PutDone::TooManyBytes),
+        ("d", text(500), PutDone::Full(Quota::Bytes)),
         ("c", text(1_100), PutDone::Stored),
-        ("c", text(1_200), PutDone::TooManyBytes),
+        ("c", text(1_200), PutDone::Full(Quota::Bytes)),
         ("c", text(1_000), PutDone::Stored),
         ("c", text(10), PutDone::Stored),
         ("d", text(900), PutDone::Stored),
@@ -287,7 +290,7 @@ pub(crate) async fn rejects_script_values_over_the_quotas(open: &OpenStore) {
     // A quota that was reduced rejects no change that needs less room.
     let less = StorageCaps { bytes_max: 1, keys_max: 1, ..CAPS };
     assert_eq!(store.put(&at, put("d", &text(800), Condition::Always), less, NOW).await, Ok(PutDone::Stored));
-    assert_eq!(store.add(&at, &key("e"), 1.0, None, less, NOW).await, Ok(AddDone::TooManyKeys));
+    assert_eq!(store.add(&at, &key("e"), 1.0, None, less, NOW).await, Ok(AddDone::Full(Quota::Keys)));
 }
 
 /// After any changes, exactly as many keys fit as the quota says.
@@ -318,11 +321,11 @@ pub(crate) async fn usage_follows_parallel_changes(open: &OpenStore) {
     let row = |length: usize| put("only", &json!("x".repeat(length)), Condition::Always);
     // One row of 64 + 7 + 4 bytes with its key, and 103 of the text.
     let exact = StorageCaps { keys_max: 1, bytes_max: 64 + 7 + 4 + 102, ..CAPS };
-    assert_eq!(store.put(&at, row(101), exact, NOW).await, Ok(PutDone::TooManyBytes));
+    assert_eq!(store.put(&at, row(101), exact, NOW).await, Ok(PutDone::Full(Quota::Bytes)));
     assert_eq!(store.put(&at, row(100), exact, NOW).await, Ok(PutDone::Stored));
     assert_eq!(
         store.put(&at, put("k", &json!(1), Condition::Always), exact, NOW).await,
-        Ok(PutDone::TooManyKeys)
+        Ok(PutDone::Full(Quota::Keys))
     );
 }
 
@@ -344,7 +347,7 @@ pub(crate) async fn expired_script_values_are_deleted_in_batches(open: &OpenStor
         for name in ["f", "g"] {
             puts.push(store.put(&at, put(name, &json!(1), Condition::Always), one, 0).await.unwrap());
         }
-        assert_eq!(puts, [PutDone::Stored, PutDone::TooManyKeys], "deleted keys do not count");
+        assert_eq!(puts, [PutDone::Stored, PutDone::Full(Quota::Keys)], "deleted keys do not count");
         assert_eq!(store.delete_expired_values(area, 1_004, 3).await, Ok(1));
     }
 }

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 
 use sluice_kit::{BadRow, BoxFuture, NoAnswer, StoreError, database_time};
 use sluice_storage::{
-    AddDone, Area, Condition, Key, Listed, ListedKey, Listing, Place, Put, PutDone, StorageCaps,
+    AddDone, Area, Condition, Key, Listed, ListedKey, Listing, Place, Put, PutDone, Quota, StorageCaps,
     StorageStore, StoredValue,
 };
 
@@ -272,11 +272,10 @@ impl StorageStore for PostgresStore {
                     .run_for(conn)
                     .await?;
                 let row = rows.first().ok_or_else(missing)?;
-                Ok(match (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?) {
-                    (false, ..) => PutDone::NotMet,
-                    (true, true, _) => PutDone::TooManyKeys,
-                    (true, false, true) => PutDone::TooManyBytes,
-                    (true, false, false) => PutDone::Stored,
+                Ok(match (row.try_get(0)?, exceeded(row)?) {
+                    (false, _) => PutDone::NotMet,
+                    (true, Some(quota)) => PutDone::Full(quota),
+                    (true, None) => PutDone::Stored,
                 })
             })
         })
@@ -308,12 +307,11 @@ impl StorageStore for PostgresStore {
                 let [_, rows] = batch.run_for(conn).await?;
                 let row = rows.first().ok_or_else(missing)?;
                 let (is_number, sum): (bool, Option<f64>) = (row.try_get(0)?, row.try_get(1)?);
-                Ok(match (sum, row.try_get(2)?, row.try_get(3)?) {
-                    (None, ..) if is_number => AddDone::Overflow,
-                    (None, ..) => AddDone::NotANumber,
-                    (Some(_), true, _) => AddDone::TooManyKeys,
-                    (Some(_), false, true) => AddDone::TooManyBytes,
-                    (Some(sum), false, false) => AddDone::Sum(sum),
+                Ok(match (sum, exceeded(row)?) {
+                    (None, _) if is_number => AddDone::Overflow,
+                    (None, _) => AddDone::NotANumber,
+                    (Some(_), Some(quota)) => AddDone::Full(quota),
+                    (Some(sum), None) => AddDone::Sum(sum),
                 })
             })
         })
@@ -416,6 +414,17 @@ impl PostgresStore {
             self.database.run(work).await
         })
     }
+}
+
+/// The quota that a change would exceed.
+fn exceeded(row: &Row) -> Result<Option<Quota>, SqlError> {
+    let has_too_many_keys = row.try_get("has_too_many_keys")?;
+    let has_too_many_bytes = row.try_get("has_too_many_bytes")?;
+    Ok(match (has_too_many_keys, has_too_many_bytes) {
+        (true, _) => Some(Quota::Keys),
+        (false, true) => Some(Quota::Bytes),
+        (false, false) => None,
+    })
 }
 
 fn cap(max: u64) -> i64 {

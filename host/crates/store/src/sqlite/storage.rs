@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use sluice_kit::{BadRow, BoxFuture, StoreError};
 use sluice_storage::{
-    AddDone, Area, Condition, Key, Listed, ListedKey, Listing, Place, Put, PutDone, StorageCaps,
+    AddDone, Area, Condition, Key, Listed, ListedKey, Listing, Place, Put, PutDone, Quota, StorageCaps,
     StorageStore, StoredValue, overflows,
 };
 
@@ -96,8 +96,7 @@ impl StorageStore for SqliteStore {
             let Put { key, value, expires_at, .. } = put;
             Ok(match store(conn, (&at, &key), &value, expires_at, found.as_ref(), caps)? {
                 None => PutDone::Stored,
-                Some(Exceeded::Keys) => PutDone::TooManyKeys,
-                Some(Exceeded::Bytes) => PutDone::TooManyBytes,
+                Some(quota) => PutDone::Full(quota),
             })
         })
     }
@@ -127,8 +126,7 @@ impl StorageStore for SqliteStore {
             let value = StoredValue::Number(sum);
             Ok(match store(conn, (&at, &key), &value, expires_at, found.as_ref(), caps)? {
                 None => AddDone::Sum(sum),
-                Some(Exceeded::Keys) => AddDone::TooManyKeys,
-                Some(Exceeded::Bytes) => AddDone::TooManyBytes,
+                Some(quota) => AddDone::Full(quota),
             })
         })
     }
@@ -181,12 +179,6 @@ impl Found {
     }
 }
 
-/// The quota that a value would exceed.
-enum Exceeded {
-    Keys,
-    Bytes,
-}
-
 type Columns = (Vec<u8>, Vec<u8>, Option<f64>);
 
 fn columns_of(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -214,7 +206,7 @@ fn find(conn: &Connection, at: &Place, key: &Key) -> Result<Option<Found>, SqlEr
     found.transpose()
 }
 
-/// Replaces `found`, unless that exceeds a quota.
+/// Replaces `found`, unless that exceeds a quota, which is returned.
 fn store(
     conn: &Connection,
     (at, key): (&Place, &Key),
@@ -222,7 +214,7 @@ fn store(
     expires_at: Option<i64>,
     found: Option<&Found>,
     caps: StorageCaps,
-) -> Result<Option<Exceeded>, SqlError> {
+) -> Result<Option<Quota>, SqlError> {
     let size = size(at, key, value);
     let (more_keys, more_bytes) = (i64::from(found.is_none()), size - found.map_or(0, |found| found.size));
     let usage = conn
@@ -232,10 +224,10 @@ fn store(
     let (keys, bytes): (i64, i64) = usage.unwrap_or_default();
     let is_over = |total: i64, max: u64| u64::try_from(total).is_ok_and(|total| total > max);
     if more_keys > 0 && is_over(keys.saturating_add(more_keys), caps.keys_max) {
-        return Ok(Some(Exceeded::Keys));
+        return Ok(Some(Quota::Keys));
     }
     if more_bytes > 0 && is_over(bytes.saturating_add(more_bytes), caps.bytes_max) {
-        return Ok(Some(Exceeded::Bytes));
+        return Ok(Some(Quota::Bytes));
     }
     let (bytes, digest, number) = columns(value);
     conn.prepare_cached(&for_area(PUT, at.area))?.execute(params![

@@ -13,6 +13,8 @@ use super::{
     Quota, Reached, StorageCaps, StorageError, StorageStore, StoredValue, value::json_number,
 };
 
+/// The memory that a value may take on the host for each byte of its MessagePack.
+const MEMORY_PER_BYTE: usize = 16;
 /// How many values are removed at most to make room for a new one.
 const FORGOTTEN: u32 = 500;
 
@@ -38,7 +40,7 @@ struct Asked<'a> {
     area: Area,
     arguments: &'a [Value],
     caps: StorageCaps,
-    result_bytes_max: usize,
+    memory_max: usize,
     now_ms: i64,
 }
 
@@ -48,8 +50,8 @@ impl StorageAccess {
         Self { store, brand: brand.to_owned() }
     }
 
-    /// Makes a call. `arguments` are those of the script, as an array. `result_bytes_max` is
-    /// the memory that the result may take.
+    /// Makes a call. `arguments` are those of the script, as an array. `memory_max` is
+    /// the memory that the result may take, in bytes.
     ///
     /// # Errors
     /// The arguments are invalid, a quota is reached, or the database failed.
@@ -58,11 +60,11 @@ impl StorageAccess {
         (call, area): (Call, Area),
         arguments: &Value,
         caps: StorageCaps,
-        result_bytes_max: usize,
+        memory_max: usize,
         now_ms: i64,
     ) -> Result<Answer, StorageError> {
         let arguments = arguments.as_array().map_or(&[][..], Vec::as_slice);
-        let asked = Asked { call, area, arguments, caps, result_bytes_max, now_ms };
+        let asked = Asked { call, area, arguments, caps, memory_max, now_ms };
         if !call.exists_in(area) {
             return Err(asked.mistake(Mistake::NoSuchCall));
         }
@@ -94,7 +96,7 @@ impl StorageAccess {
         let (place, key, _) = self.find(asked, 1)?;
         let found = self.store.get(&place, &key, asked.now_ms).await.map_err(StorageError::Store)?;
         let Some(found) = found else { return Ok(Answer::Value(Value::Null)) };
-        match found.size() > asked.result_bytes_max {
+        match found.size() > asked.bytes_max() {
             true => Err(asked.reached(Reached::Memory)),
             false => Ok(Answer::Stored(found.into_bytes())),
         }
@@ -171,7 +173,7 @@ impl StorageAccess {
         let options = ListOptions::of(asked.argument(0)).map_err(|mistake| asked.mistake(mistake))?;
         let ListOptions { namespace, prefix, after, limit } = options;
         let place = Place { area: asked.area, brand: self.brand.clone(), namespace };
-        let bytes_max = LIST_BYTES_MAX.min(asked.result_bytes_max);
+        let bytes_max = LIST_BYTES_MAX.min(asked.bytes_max());
         let listing = Listing { prefix, after, keys_max: limit, bytes_max };
         let listed = self.store.list(&place, listing, asked.now_ms).await.map_err(StorageError::Store)?;
         asked.listed(listed).map(Answer::Value)
@@ -179,6 +181,11 @@ impl StorageAccess {
 }
 
 impl Asked<'_> {
+    /// The most bytes of MessagePack that the result may have.
+    fn bytes_max(&self) -> usize {
+        self.memory_max / MEMORY_PER_BYTE
+    }
+
     fn argument(&self, index: usize) -> Option<&Value> {
         self.arguments.get(index)
     }
@@ -223,7 +230,7 @@ impl Asked<'_> {
     /// `{keys: [{key, value, expires_at}], next}`.
     fn listed(&self, listed: Listed) -> Result<Value, StorageError> {
         let next = listed.has_more.then(|| listed.keys.last().map(|last| last.key.clone())).flatten();
-        let room = Room::new(self.result_bytes_max);
+        let room = Room::new(self.memory_max);
         let mut keys = Vec::with_capacity(listed.keys.len());
         for listed in listed.keys {
             let value = listed.value.to_value(&room).map_err(|error| match error.is_too_large() {

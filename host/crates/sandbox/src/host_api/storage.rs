@@ -8,9 +8,6 @@ use super::page::sluice::page::types::Exception;
 use super::{plain_error, range_error, type_error};
 use crate::RunState;
 
-/// The memory that a result may take on the host for each byte of its MessagePack.
-const MEMORY_PER_BYTE: usize = 16;
-
 impl Host for RunState {
     async fn call(
         &mut self,
@@ -40,7 +37,7 @@ impl Host for RunState {
             return Ok(Err(plain_error(format!("{name}: there is no database here"))));
         };
         let caps = StorageCaps::of(&self.context.limits, area);
-        let for_result = room.bytes_max().saturating_sub(4 * for_arguments.taken()) / MEMORY_PER_BYTE;
+        let for_result = room.bytes_max().saturating_sub(4 * for_arguments.taken());
         let trace = self.context.trace.clone();
         self.use_database();
         let now_ms = self.context.clock.now_ms();

@@ -39,6 +39,7 @@ mod harness;
 mod health;
 mod http_calls;
 mod http_syntax;
+mod kept_files;
 mod limits;
 mod log_floods;
 mod memory;

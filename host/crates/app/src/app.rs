@@ -222,8 +222,8 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let AppParts { keys, store, places, clock, seed, cache, progress, dev, service, offline } = parts;
         let http = http_calls(config, &places, offline)?;
-        let (files, uploads) = parts::files(config, &places)?;
         let (sandbox, cache) = prepare_engine(config, cache, &progress).await?;
+        let (files, uploads) = parts::files(config, &places, &sandbox.memory)?;
         let pages = PageStore::new(cache, sandbox.memory.usage().limit);
         let context = LoadContext {
             sandbox: &sandbox,

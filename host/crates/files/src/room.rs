@@ -1,4 +1,4 @@
-//! The room on the disk for files that are arriving. It is taken before anything is written.
+//! The room on the disk and in the memory for files that are arriving. It is taken before anything is written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const FILES_MAX: u64 = 512;
 /// room for those of others.
 #[derive(Debug)]
 pub struct UploadRoom {
-    bytes_max: u64,
+    max: Share,
     state: Mutex<State>,
 }
 
@@ -26,19 +26,32 @@ struct State {
 struct Share {
     bytes: u64,
     files: u64,
+    memory: u64,
 }
 
 impl Share {
     fn plus(self, more: Self) -> Self {
-        Self { bytes: self.bytes.saturating_add(more.bytes), files: self.files.saturating_add(more.files) }
+        self.with(more, u64::saturating_add)
     }
 
     fn minus(self, less: Self) -> Self {
-        Self { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
+        self.with(less, u64::saturating_sub)
     }
 
-    fn fits(self, bytes_max: u64, files_max: u64) -> bool {
-        self.bytes <= bytes_max && self.files <= files_max
+    fn half(self) -> Self {
+        self.with(Self::default(), |all, _| all / 2)
+    }
+
+    fn with(self, other: Self, both: fn(u64, u64) -> u64) -> Self {
+        Self {
+            bytes: both(self.bytes, other.bytes),
+            files: both(self.files, other.files),
+            memory: both(self.memory, other.memory),
+        }
+    }
+
+    fn fits(self, max: Self) -> bool {
+        self.bytes <= max.bytes && self.files <= max.files && self.memory <= max.memory
     }
 }
 
@@ -51,9 +64,10 @@ pub struct Taken {
 }
 
 impl UploadRoom {
-    /// Room for this many bytes.
-    pub fn new(bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { bytes_max, state: Mutex::default() })
+    /// Room for this many bytes on the disk and in the memory.
+    pub fn new(bytes_max: u64, memory_bytes_max: u64) -> Arc<Self> {
+        let max = Share { bytes: bytes_max, files: FILES_MAX, memory: memory_bytes_max };
+        Arc::new(Self { max, state: Mutex::default() })
     }
 
     /// Room for a request of a brand, which takes none yet.
@@ -66,20 +80,24 @@ impl Taken {
     /// Takes more bytes. Returns false if there is not enough room. A visitor who announces much and sends little
     /// thus takes little.
     pub fn grow(&mut self, bytes: u64) -> bool {
-        self.take(Share { bytes, files: 0 })
+        self.take(Share { bytes, ..Share::default() })
     }
 
     /// Takes room for one more file. Returns false if there are too many.
     pub fn add_file(&mut self) -> bool {
-        self.take(Share { bytes: 0, files: 1 })
+        self.take(Share { files: 1, ..Share::default() })
+    }
+
+    /// Takes more memory, for what has arrived and is not on the disk. Returns false if there is not enough.
+    pub fn grow_memory(&mut self, memory: u64) -> bool {
+        self.take(Share { memory, ..Share::default() })
     }
 
     fn take(&mut self, more: Share) -> bool {
         let mut state = self.room.state.lock();
         let all = state.all.plus(more);
         let of_brand = state.brands.get(&self.brand).copied().unwrap_or_default().plus(more);
-        let bytes_max = self.room.bytes_max;
-        let has_room = all.fits(bytes_max, FILES_MAX) && of_brand.fits(bytes_max / 2, FILES_MAX / 2);
+        let has_room = all.fits(self.room.max) && of_brand.fits(self.room.max.half());
         if has_room {
             state.all = all;
             state.brands.insert(self.brand.clone(), of_brand);
@@ -108,7 +126,7 @@ mod tests {
 
     #[test]
     fn one_brand_leaves_room_for_others() {
-        let room = UploadRoom::new(100);
+        let room = UploadRoom::new(100, 60);
         let take = |brand: &str, bytes| {
             let mut taken = room.enter(brand);
             taken.grow(bytes).then_some(taken)
@@ -125,6 +143,10 @@ mod tests {
         assert!((0..FILES_MAX / 2).all(|_| files.add_file()) && !files.add_file());
         assert!(room.enter("b").add_file());
         drop(files);
+        let mut memory = room.enter("a");
+        assert!(memory.grow_memory(30) && !memory.grow_memory(1) && !room.enter("a").grow_memory(1));
+        assert!(room.enter("b").grow_memory(30));
+        drop(memory);
         assert!(room.state.lock().brands.is_empty() && room.state.lock().all == Share::default());
     }
 }

@@ -22,13 +22,13 @@ pub fn signed_path(keys: &Keys, brand: &str, id: &FileId, until: u64) -> Result<
     Ok(format!("{PATH}{id}?key={}", hex(&sealed)))
 }
 
-/// Whether `key` opens a file at the time `now`, in seconds since 1970.
-pub fn opens(keys: &Keys, brand: &str, id: &FileId, key: &str, now: u64) -> bool {
+/// For how many seconds more `key` opens a file at the time `now`, in seconds since 1970. `None` if it does not.
+pub fn opens_for(keys: &Keys, brand: &str, id: &FileId, key: &str, now: u64) -> Option<u64> {
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let Some(sealed) = key.as_bytes().chunks(2).map(pair).collect::<Option<Vec<u8>>>() else { return false };
-    let opened = keys.open(INFO, brand.as_bytes(), id.as_str().as_bytes(), &sealed);
-    let until = opened.and_then(|plain| plain.try_into().ok()).map(u64::from_be_bytes);
-    until.is_some_and(|until| now < until)
+    let sealed = key.as_bytes().chunks(2).map(pair).collect::<Option<Vec<u8>>>()?;
+    let opened = keys.open(INFO, brand.as_bytes(), id.as_str().as_bytes(), &sealed)?;
+    let until = u64::from_be_bytes(opened.try_into().ok()?);
+    until.checked_sub(now).filter(|left| *left > 0)
 }
 
 #[cfg(test)]
@@ -44,12 +44,13 @@ mod tests {
         let path = signed_path(&keys, "shop", &id, 1_000).unwrap();
         let key = path.split_once("?key=").unwrap().1;
         assert!(path.starts_with(&format!("{PATH}{id}?")));
-        assert!(opens(&keys, "shop", &id, key, 999));
-        assert!(!opens(&keys, "shop", &id, key, 1_000));
-        assert!(!opens(&keys, "other", &id, key, 0) && !opens(&keys, "shop", &other, key, 0));
-        for wrong in ["", "0", "zz", &key[2..], &key.replace(|digit| digit != '1', "1"), &format!("{key}00")]
-        {
-            assert!(!opens(&keys, "shop", &id, wrong, 0), "{wrong}");
+        let opens = |brand: &str, id: &FileId, key: &str, now| opens_for(&keys, brand, id, key, now);
+        assert_eq!(opens("shop", &id, key, 0), Some(1_000));
+        assert_eq!(opens("shop", &id, key, 999), Some(1));
+        assert_eq!(opens("shop", &id, key, 1_000), None);
+        assert_eq!((opens("other", &id, key, 0), opens("shop", &other, key, 0)), (None, None));
+        for wrong in ["", "0", "zz", &key[2..], &key.replace(|c| c != '1', "1"), &format!("{key}00")] {
+            assert_eq!(opens("shop", &id, wrong, 0), None, "{wrong}");
         }
     }
 }

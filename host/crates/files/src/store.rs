@@ -15,6 +15,7 @@ use crate::error::FilesError;
 use crate::folder::FolderStore;
 use crate::id::FileId;
 use crate::kept::Kept;
+use crate::readers::{Reader, Readers};
 use crate::s3::{S3Body, S3Options, S3Store};
 use crate::upload::Upload;
 use crate::usage::{FileQuota, Usage};
@@ -38,6 +39,7 @@ pub struct FileStore {
     backend: Backend,
     quota: FileQuota,
     usage: Mutex<HashMap<String, Arc<Usage>>>,
+    readers: Readers,
 }
 
 impl FileStore {
@@ -56,7 +58,7 @@ impl FileStore {
     }
 
     fn of(backend: Backend, quota: FileQuota) -> Self {
-        Self { backend, quota, usage: Mutex::default() }
+        Self { backend, quota, usage: Mutex::default(), readers: Readers::new() }
     }
 
     /// How much the files of each brand may take.
@@ -67,6 +69,14 @@ impl FileStore {
     /// Whether calls of the store wait for another server.
     pub fn is_remote(&self) -> bool {
         matches!(self.backend, Backend::S3(_))
+    }
+
+    /// Lets a visitor read a file of a brand. `None` if too many visitors wait for the service.
+    pub fn enter(&self, brand: &str) -> Option<Reader> {
+        match self.is_remote() {
+            true => self.readers.enter(brand),
+            false => Some(Reader::without_place()),
+        }
     }
 
     /// Keeps a file that a visitor sent.

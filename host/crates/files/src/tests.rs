@@ -38,7 +38,7 @@ fn body(parts: &[Vec<u8>]) -> Vec<u8> {
 async fn receive_whole(body: &[u8], rules: &UploadRules, folder: &Path) -> Result<Received, UploadFault> {
     let chunks: Vec<Result<Bytes, UploadFault>> =
         body.chunks(700).map(|chunk| Ok(chunk.to_vec().into())).collect();
-    receive(stream::iter(chunks), "B", rules, folder, UploadRoom::new(1 << 24).enter("shop")).await
+    receive(stream::iter(chunks), "B", rules, folder, UploadRoom::new(1 << 24, 1 << 24).enter("shop")).await
 }
 
 fn is_empty(folder: &Path) -> bool {
@@ -102,13 +102,13 @@ async fn nothing_is_left_of_a_request_that_is_rejected() {
     }
     // The visitor leaves halfway.
     let chunks = [Ok(Bytes::from(whole[..150].to_vec())), Err(UploadFault::Broken)];
-    let room = UploadRoom::new(1 << 24);
+    let room = UploadRoom::new(1 << 24, 1 << 24);
     let left = receive(stream::iter(chunks), "B", &rules(), folder.path(), room.enter("shop")).await;
     let fault = left.unwrap_err();
     assert!(matches!(fault, UploadFault::Broken) && is_empty(folder.path()), "{fault}");
     // Room for less than the body.
     let chunks = [Ok(Bytes::from(whole.clone()))];
-    let small = UploadRoom::new(2 * whole.len() as u64 - 2);
+    let small = UploadRoom::new(2 * whole.len() as u64 - 2, 1 << 24);
     let received = receive(stream::iter(chunks), "B", &rules(), folder.path(), small.enter("shop")).await;
     assert!(matches!(received, Err(UploadFault::NoRoom)) && is_empty(folder.path()));
 }
@@ -118,7 +118,7 @@ async fn inputs_without_a_file_take_no_place() {
     let folder = tempfile::tempdir().unwrap();
     let unnamed = |content: &[u8]| part("name=\"f\"; filename=\"\"", content);
     let nothing: Vec<_> = (0..600).map(|_| unnamed(b"")).collect();
-    let room = UploadRoom::new(1 << 24);
+    let room = UploadRoom::new(1 << 24, 1 << 24);
     let chunks = [Ok(Bytes::from(body(&nothing)))];
     let received = receive(stream::iter(chunks), "B", &rules(), folder.path(), room.enter("shop")).await;
     let received = received.unwrap();

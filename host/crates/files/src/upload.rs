@@ -84,6 +84,9 @@ pub enum UploadFault {
     /// The body arrives too slowly.
     #[error("the body arrives too slowly")]
     TooSlow,
+    /// There is no memory for what has arrived.
+    #[error("there is no memory for the body")]
+    NoMemory,
     /// There is no room for more arriving files.
     #[error("there is no room for more files")]
     NoRoom,

@@ -7,30 +7,43 @@ use std::time::SystemTime;
 use futures_util::stream;
 
 use sluice_app::app::App;
+use sluice_app::observe::Observation;
 use sluice_app::request::conditions::{Part, Validators, whole_seconds};
 use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::{FilePart, Incoming, Reply, ReplyBody};
-use sluice_files::{Content, FileId, FilesError, opens};
+use sluice_files::{Content, FileId, FilesError, Reader, opens_for};
 use sluice_site::Brand;
 
+use super::admission::too_busy;
 use super::failure::try_again;
 
 /// The address of a file always has the same content.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
-/// The address of a file that is not public stops to work.
-const CACHE_CONTROL_SIGNED: &str = "private, max-age=300";
+/// The address of a file that is not public stops to work. Browsers keep the file for at most this many seconds.
+const SIGNED_AGE_MAX: u64 = 300;
 /// Should a browser show the content nevertheless, nothing in it runs.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// Answers with the file whose id is `text`.
-pub(super) async fn answer(app: &App, brand: &Brand, text: &str, request: &PageRequest) -> Reply {
+pub(super) async fn answer(
+    app: &App,
+    brand: &Brand,
+    text: &str,
+    request: &PageRequest,
+    observation: &mut Observation,
+) -> Reply {
     let not_found = || Reply::plain(404, "Page not found");
     let Some(id) = FileId::parse(text) else { return not_found() };
     let now = u64::try_from(app.clock.now_ms() / 1_000).unwrap_or_default();
     let key = request.raw_query.strip_prefix("key=").unwrap_or_default();
-    if !id.is_public() && !opens(&app.sessions.keys, &brand.id, &id, key, now) {
-        return not_found();
-    }
+    let cache_control = match id.is_public() {
+        true => CACHE_CONTROL.to_owned(),
+        false => match opens_for(&app.sessions.keys, &brand.id, &id, key, now) {
+            Some(left) => format!("private, max-age={}", left.min(SIGNED_AGE_MAX)),
+            None => return not_found(),
+        },
+    };
+    let Some(reader) = app.files.enter(&brand.id) else { return too_busy(observation) };
     let failed = |error: FilesError| {
         tracing::error!(brand = brand.id, %error, "a kept file cannot be sent");
         try_again(503, "Please try again in a moment", 1)
@@ -55,7 +68,7 @@ pub(super) async fn answer(app: &App, brand: &Brand, text: &str, request: &PageR
             ReplyBody::Incoming(Incoming { bytes, chunks: Box::pin(stream::empty()) })
         }
         Part::All | Part::Range { .. } => match app.files.open(&brand.id, &id, range).await {
-            Ok(Some(content)) => body_of(content, range, bytes),
+            Ok(Some(content)) => body_of(content, range, bytes, reader),
             Ok(None) => return not_found(),
             Err(error) => return failed(error),
         },
@@ -77,6 +90,7 @@ pub(super) async fn answer(app: &App, brand: &Brand, text: &str, request: &PageR
         }
     };
     describe(&mut reply, &id, &etag, modified);
+    reply.set_header("cache-control", cache_control);
     reply
 }
 
@@ -91,23 +105,22 @@ fn describe(reply: &mut Reply, id: &FileId, etag: &str, modified: SystemTime) {
         // Names of files have no character that would have to be quoted.
         reply.set_header("content-disposition", format!("{how}; filename=\"{}\"", id.filename()));
     }
-    let cache_control = if id.is_public() { CACHE_CONTROL } else { CACHE_CONTROL_SIGNED };
-    reply.set_header("cache-control", cache_control.into());
     reply.set_header("etag", etag.to_owned());
     reply.set_header("last-modified", httpdate::fmt_http_date(whole_seconds(modified)));
     reply.set_header("x-content-type-options", "nosniff".into());
     reply.set_header("content-security-policy", POLICY.into());
 }
 
-fn body_of(content: Content, range: Option<(u64, u64)>, bytes: u64) -> ReplyBody {
+fn body_of(content: Content, range: Option<(u64, u64)>, bytes: u64, reader: Reader) -> ReplyBody {
     let (start, bytes) = range.unwrap_or((0, bytes));
     match content {
         Content::File(file) => ReplyBody::File(FilePart { file, start, bytes }),
         Content::Service(body) => ReplyBody::Incoming(Incoming {
             bytes,
-            chunks: Box::pin(stream::try_unfold(body, |mut body| async move {
+            // The visitor has the place until the whole file is sent.
+            chunks: Box::pin(stream::try_unfold((body, reader), |(mut body, reader)| async move {
                 let chunk = body.chunk().await.map_err(io::Error::other)?;
-                Ok(chunk.map(|chunk| (chunk, body)))
+                Ok(chunk.map(|chunk| (chunk, (body, reader))))
             })),
         }),
     }

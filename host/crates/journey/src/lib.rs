@@ -226,7 +226,7 @@ async fn serve_kept(
 ) -> Reply {
     observation.tell(Event::FileFound { brand });
     match request.method.only_reads() {
-        true => kept_file::answer(app, brand, id, request).await,
+        true => kept_file::answer(app, brand, id, request, observation).await,
         false => method_not_allowed("GET, HEAD".into()),
     }
 }

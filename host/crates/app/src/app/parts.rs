@@ -10,6 +10,7 @@ use sluice_files::{FileQuota, FileStore, FilesError, S3Options, UploadRoom};
 use sluice_kit::operator_dir::OperatorFile;
 use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
 use sluice_sandbox::http_calls::{HttpCalls, Offline};
+use sluice_sandbox::memory::Memory;
 use sluice_site::config::{Reader, SiteConfig};
 use sluice_site::places::Places;
 
@@ -20,6 +21,7 @@ use crate::request::UploadPlace;
 pub(super) fn files(
     config: &SiteConfig,
     places: &Places,
+    memory: &Memory,
 ) -> Result<(Arc<FileStore>, UploadPlace), FilesError> {
     let settings = &config.files;
     let quota = FileQuota { bytes_max: settings.brand_bytes_max, files_max: settings.brand_files_max };
@@ -47,7 +49,10 @@ pub(super) fn files(
         }
         _ => FileStore::in_folder(folder("files")?, quota),
     };
-    let place = UploadPlace { room: UploadRoom::new(settings.uploads_bytes_max), folder: folder("uploads")? };
+    // Runs need the rest.
+    let memory_bytes_max = memory.usage().limit as u64 / 2;
+    let room = UploadRoom::new(settings.uploads_bytes_max, memory_bytes_max);
+    let place = UploadPlace { room, folder: folder("uploads")? };
     std::fs::create_dir_all(&place.folder)?;
     Ok((Arc::new(store), place))
 }

@@ -11,15 +11,18 @@ use futures_util::stream;
 use tokio::time::{Instant, timeout_at};
 
 use sluice_files::multipart::boundary;
-use sluice_files::{UploadFault, UploadRoom, UploadRules, receive};
+use sluice_files::{Taken, UploadFault, UploadRoom, UploadRules, receive};
 use sluice_page::Page;
 use sluice_sandbox::memory::{Memory, Reserved};
 
 use super::PageRequest;
 use super::body::{BODY_DRAIN_BYTES_MAX, Body, BodyFault};
 
-/// The memory that one upload takes: what has arrived and is not on the disk yet.
+/// The most memory that one upload takes besides its fields: what has arrived and is not on the disk yet.
 const UPLOAD_BYTES: usize = 512 << 10;
+/// How often what has arrived may be in the memory: as a chunk, unread, and in vectors that double when they are
+/// full.
+const COPIES: u64 = 4;
 /// After `server.body_timeout`, a visitor must send this many bytes in a millisecond.
 const BYTES_PER_MS_MIN: u64 = 16;
 
@@ -49,14 +52,20 @@ pub(super) async fn read_upload(
 ) -> Result<(Body, Reserved), BodyFault> {
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let memory_bytes = UPLOAD_BYTES.saturating_add(rules.fields_bytes_max.saturating_mul(2));
+    let bytes_max = UPLOAD_BYTES.saturating_add(rules.fields_bytes_max.saturating_mul(2));
     let received = match announced.is_some_and(|bytes| bytes > rules.body_bytes_max()) {
         true => Err(BodyFault::TooLarge),
-        false => match memory.try_reserve(memory_bytes) {
+        false => match memory.try_reserve(0) {
             None => Err(BodyFault::NoMemory),
-            Some(reserved) => {
-                let arriving =
-                    Arriving { payload: &mut payload, total: 0, began: Instant::now(), body_timeout };
+            Some(mut reserved) => {
+                let memory = ArrivingMemory {
+                    reserved: &mut reserved,
+                    of_brand: place.room.enter(brand),
+                    bytes: 0,
+                    bytes_max: bytes_max as u64,
+                };
+                let began = Instant::now();
+                let arriving = Arriving { payload: &mut payload, memory, total: 0, began, body_timeout };
                 let room = place.room.enter(brand);
                 let received = receive(arriving.chunks(), boundary, rules, &place.folder, room).await;
                 received.map_err(fault).map(|received| (Body::Upload(Arc::new(received)), reserved))
@@ -102,8 +111,34 @@ async fn drain(mut payload: web::Payload, body_timeout: Duration) {
     }
 }
 
+/// The memory of what has arrived. A visitor who sends nothing takes none, however much is announced.
+struct ArrivingMemory<'a> {
+    /// Of the process.
+    reserved: &'a mut Reserved,
+    /// Of the brand's share in it, until the body is complete.
+    of_brand: Taken,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl ArrivingMemory<'_> {
+    /// Takes memory for what has arrived in total. Returns false if there is not enough.
+    fn has_arrived(&mut self, total: u64) -> bool {
+        let needed = total.saturating_mul(COPIES).min(self.bytes_max);
+        let more = needed.saturating_sub(self.bytes);
+        let fits = more == 0
+            || self.of_brand.grow_memory(more)
+                && self.reserved.grow(usize::try_from(more).unwrap_or(usize::MAX));
+        if fits {
+            self.bytes = self.bytes.max(needed);
+        }
+        fits
+    }
+}
+
 struct Arriving<'a> {
     payload: &'a mut web::Payload,
+    memory: ArrivingMemory<'a>,
     total: u64,
     began: Instant,
     body_timeout: Duration,
@@ -122,6 +157,8 @@ impl<'a> Arriving<'a> {
                 Err(_) => Err(UploadFault::TooSlow),
             };
             arriving.total += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            let has_memory = arriving.memory.has_arrived(arriving.total);
+            let chunk = if has_memory { chunk } else { Err(UploadFault::NoMemory) };
             Some((chunk, arriving))
         }))
     }
@@ -135,6 +172,7 @@ fn fault(fault: UploadFault) -> BodyFault {
         }
         UploadFault::WrongType(_) => BodyFault::WrongType,
         UploadFault::TooSlow => BodyFault::TooSlow,
+        UploadFault::NoMemory => BodyFault::NoMemory,
         UploadFault::NoRoom => BodyFault::NoRoom,
         UploadFault::Disk(error) => {
             tracing::error!(%error, "an upload cannot be written to the disk");

@@ -1,6 +1,9 @@
 //! Files: keeps files that the request has sent, and deletes and lists those that the brand keeps.
 
+use std::io;
+
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use sluice_files::{FileId, FilesError, Kept, TTL_SECONDS_MAX, is_name_prefix};
 use sluice_kit::value::{self, Room};
@@ -103,11 +106,13 @@ async fn answer(
     match operation {
         Operation::Keep => {
             let id = text("id");
-            let upload = files.upload(id).ok_or_else(|| {
-                Thrown::Mistake(format!("the request has no file {}; pass one of `request.files`", shown(id)))
-            })?;
+            if files.upload(id).is_none() {
+                let has_none = format!("the request has no file {}; pass one of `request.files`", shown(id));
+                return Err(Thrown::Mistake(has_none));
+            }
             let is_public = options.get("public").and_then(Value::as_bool).unwrap_or_default();
-            let keeping = files.store.keep(brand, upload, text("name"), is_public);
+            let keeping =
+                keep(files.clone(), brand.to_owned(), id.to_owned(), text("name").to_owned(), is_public);
             let id = trace.ask_files("files.keep", is_store, keeping).await?;
             let url = files.address(brand, &id, now.saturating_add(KEPT_TTL)).map_err(no_random)?;
             Ok(json!({ "id": id.as_str(), "url": url }))
@@ -141,6 +146,39 @@ async fn answer(
             Ok(json!({ "files": all.iter().map(listed).collect::<Vec<_>>(), "next": next }))
         }
     }
+}
+
+/// Keeps an upload, also if its run ends meanwhile: then nobody has learned the file's id, so it is deleted.
+async fn keep(
+    files: FilesAccess,
+    brand: String,
+    upload: String,
+    name: String,
+    is_public: bool,
+) -> Result<FileId, FilesError> {
+    let (sender, receiver) = oneshot::channel();
+    tokio::spawn(async move {
+        // The room of the request's files is not given back before this ends, because `files` has them.
+        let Some(upload) = files.upload(&upload) else { return };
+        let kept = files.store.keep(&brand, upload, &name, is_public).await;
+        let id = kept.as_ref().ok().cloned();
+        let (learned, has_learned) = oneshot::channel::<()>();
+        drop(sender.send((kept, learned)));
+        if let Some(id) = id
+            && has_learned.await.is_err()
+            && let Err(error) = files.store.delete(&brand, &id).await
+        {
+            tracing::error!(brand, %id, %error, "a file that was kept too late for its run cannot be deleted");
+        }
+    });
+    let (kept, learned) = receiver.await.map_err(|_| not_kept())?;
+    let id = kept?;
+    learned.send(()).map_err(|()| not_kept())?;
+    Ok(id)
+}
+
+fn not_kept() -> io::Error {
+    io::Error::other("a file was not kept")
 }
 
 /// The time for which the address of a file works that is just kept, in seconds.

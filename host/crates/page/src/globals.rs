@@ -345,7 +345,8 @@ const NO_ENVIRONMENT: &str = "there is no environment to read; secrets come from
 const CALLS: &str = "call other servers with `fetch(url, options)` or `http.get(url)`";
 const NO_SOCKETS: &str = "scripts open no sockets; call other servers with `fetch(url, options)`";
 const NO_TIMERS: &str = "there are no timers, because a run ends with the request; do the work at once";
-const NO_FILES: &str = "scripts cannot reach files; keep data with `session` or the CRM calls";
+const NO_FILES: &str =
+    "scripts cannot reach the server's files; keep values with `storage`, uploaded files with `files.keep`";
 const BROWSER: &str = "it exists in browsers only; put this code into a script without `scope`, or pass values to the page with `setVariable`";
 
 /// Members that objects of other servers have, and what to use instead.

@@ -116,7 +116,7 @@ impl Browser {
             let path = format!("/session/{}/element/{found}/click", self.session);
             match self.try_command("POST", &path, &json!({})) {
                 Ok(_) => return,
-                Err(error) if error["value"]["error"] == "stale element reference" => {
+                Err(error) if is_gone(&error["value"]) => {
                     assert!(started.elapsed() < PATIENCE, "{selector} is replaced again and again");
                 }
                 Err(error) => panic!("click on {selector}: {error}"),
@@ -179,4 +179,13 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Whether a command failed because the page replaced the element after it was found. Chromium has
+/// two words for it.
+fn is_gone(error: &Value) -> bool {
+    error["error"] == "stale element reference"
+        || error["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("does not belong to the document"))
 }

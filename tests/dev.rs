@@ -1,6 +1,6 @@
 //! `sluice dev`: serves changes, prints them, and shows mistakes.
 
-mod behind;
+pub(crate) mod behind;
 mod browser;
 
 use std::fs;

@@ -13,15 +13,15 @@ use crate::harness::otlp::OtlpReceiver;
 use crate::harness::{Request, ServerOptions, TestSite};
 
 /// A server that scripts may call.
-struct Remote {
-    address: SocketAddr,
+pub(crate) struct Remote {
+    pub(crate) address: SocketAddr,
     /// Heads and bodies of the requests.
     requests: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Remote {
     /// Answers each request with what `answer` makes of its head and its body.
-    fn start(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 9), 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let requests: Arc<Mutex<Vec<_>>> = Arc::default();
@@ -35,11 +35,11 @@ impl Remote {
         Self { address, requests }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn requests(&self) -> Vec<(String, String)> {
+    pub(crate) fn requests(&self) -> Vec<(String, String)> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -71,7 +71,7 @@ fn serve(
     }
 }
 
-fn response(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }
 

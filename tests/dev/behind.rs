@@ -1,9 +1,12 @@
 //! What pages learn about their run and their sources under `sluice dev`.
 
+use std::net::{Ipv4Addr, TcpListener};
+
 use serde_json::{Value, json};
 
 use super::start;
-use crate::harness::{Answer, Server, TestSite};
+use crate::harness::{Answer, Server, ServerOptions, TestSite};
+use crate::http_calls::{Remote, response};
 
 /// What `data-run` of the page's element names.
 fn run_of(answer: &Answer) -> String {
@@ -81,4 +84,107 @@ fn pages_find_their_run_and_their_sources() {
     for path in ["/.sluice/sources/pages/index.html", "/.sluice/runs/1", "/.sluice/client.js"] {
         assert_eq!(public.get("localhost", path).status, 404, "{path}");
     }
+}
+
+/// An address where nobody listens.
+pub(crate) fn nobody() -> String {
+    let free = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 9), 0)).unwrap();
+    free.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn calls_are_shown_without_paths_headers_and_bodies() {
+    let remote = Remote::start(|head, _| match head.contains("/never") {
+        true => loop {
+            std::thread::park();
+        },
+        false => response("201 Created", "x-answered: hidden\r\n", "hidden answer"),
+    });
+    let (host, nobody) = (remote.address.to_string(), nobody());
+    let calls = "
+        http.post('http://HOST/hidden?token=hidden', 'hidden body', { 'x-own': 'hidden' });
+        http.get('http://NOBODY/hidden');
+        storage.set('shown', { a: 1 });
+        try { storage.increment('shown') } catch {}
+        files.list({ prefix: 'cups/' });
+        try { files.delete('nothing') } catch {}";
+    let page = |script: &str| {
+        let script = script.replace("HOST", &host).replace("NOBODY", &nobody);
+        format!("<script scope=\"backend\">{script}</script><p>shown")
+    };
+    let site = TestSite::with(&[
+        (
+            "brand.toml",
+            &format!(
+                "default = true\n[http]\nallow = [\"{host}\", \"{nobody}\"]\n[[page]]\npath = \"/late\"\n\
+                 limits = {{ wall_ms_max = 200 }}\n"
+            ),
+        ),
+        ("pages/index.html", &page(calls)),
+        ("pages/late.html", &page("http.get('http://HOST/never')")),
+        ("pages/forgotten.html", &page("fetch('http://HOST/never')")),
+    ]);
+    let server =
+        ServerOptions::dev(site.path()).env("SLUICE_HTTP__PRIVATE_NETWORKS", "[\"127.0.0.9/32\"]").start();
+    let run = |path: &str| -> Value {
+        let id = run_of(&server.get("localhost", path));
+        serde_json::from_str(&server.get("localhost", &format!("/.sluice/runs/{id}")).body).unwrap()
+    };
+    let mut ran = run("/");
+    for call in ran["http"].as_array_mut().unwrap() {
+        assert!(call["ms"].take().as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(
+        ran["http"],
+        json!([
+            { "method": "POST", "host": host, "status": 201, "ms": null, "bytes_sent": 11, "bytes_received": 13, "error": null },
+            { "method": "GET", "host": nobody, "status": null, "ms": null, "bytes_sent": 0, "bytes_received": 0,
+              "error": "127.0.0.9 cannot be reached: connection refused" },
+        ])
+    );
+    assert!(!ran.to_string().contains("hidden"), "{ran}");
+    assert_eq!(
+        ran["storage"],
+        json!([
+            { "call": "storage.set", "arguments": ["shown", { "a": 1 }], "result": true },
+            { "call": "storage.increment", "arguments": ["shown"],
+              "error": "TypeError: storage.increment: the value of \"shown\" is not a number" },
+        ])
+    );
+    assert_eq!(
+        (
+            &ran["files"][0]["call"],
+            &ran["files"][0]["options"]["prefix"],
+            &ran["files"][0]["result"]["files"]
+        ),
+        (&json!("files.list"), &json!("cups/"), &json!([]))
+    );
+    assert_eq!(ran["files"][1]["error"], "TypeError: \"nothing\" is not the id of a kept file");
+    assert_eq!(
+        (&ran["limits"]["http_calls_max"], &ran["limits"]["files_calls_max"]),
+        (&json!(5), &json!(20))
+    );
+
+    // A call that was under way when its run ended is shown, too.
+    let ended = "the run ended before the server answered";
+    assert_eq!(
+        (&run("/late")["http"][0]["error"], &run("/late")["run"]["outcome"]),
+        (&json!(ended), &json!("timeout"))
+    );
+    let forgotten = run("/forgotten");
+    assert_eq!(
+        (&forgotten["http"][0]["host"], &forgotten["http"][0]["error"]),
+        (&json!(host), &json!(ended))
+    );
+    let advice = |ran: &Value| ran["console"].to_string().contains("write `await` before `fetch`");
+    assert_eq!((advice(&forgotten), advice(&run("/late"))), (true, false));
+
+    // The terminal has a line for each.
+    let printed = server.wait_printed(&format!("GET {nobody}: no response after "));
+    assert!(
+        printed.contains(&format!("POST {host}: 201 in ")) && printed.contains(" ms, 13 bytes"),
+        "{printed}"
+    );
+    assert!(!printed.contains("hidden"), "{printed}");
+    server.wait_printed(ended);
 }

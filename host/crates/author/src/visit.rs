@@ -14,12 +14,13 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLog, Failure, Level};
 use sluice_session::Session;
 
-use crate::watch::{CrmCall, Seen, SeenPage, StorageCall};
+use crate::watch::{CrmCall, FileCall, HttpCall, Seen, SeenPage, StorageCall};
 
 /// The rest of a larger file in `public/` is left out of [`Visit::body`].
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// One request's response and what the request caused.
+#[derive(Default)]
 pub struct Visit {
     /// The HTTP status.
     pub status: u16,
@@ -35,6 +36,10 @@ pub struct Visit {
     pub crm_calls: Vec<CrmCall>,
     /// The script's calls of `storage` and `cache`, in order.
     pub storage_calls: Vec<StorageCall>,
+    /// The script's calls to other servers, in the order in which they ended.
+    pub http_calls: Vec<HttpCall>,
+    /// The script's calls of `files`, in order.
+    pub file_calls: Vec<FileCall>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub warnings: Vec<String>,
 }
@@ -67,10 +72,23 @@ impl Visit {
             // Tools keep files in a folder.
             ReplyBody::Incoming(_) => Vec::new(),
         };
-        let Seen { page, crm_calls, storage_calls, template_failure, warnings } = seen;
-        let run = page.map(|page| PageRun::new(page, template_failure));
         let body = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Self { status, headers, cookies, body, run, crm_calls, storage_calls, warnings })
+        Ok(Self { status, headers, cookies, body, ..Self::of(seen) })
+    }
+
+    /// What a request did, without its response.
+    pub(crate) fn of(seen: Seen) -> Self {
+        let Seen { page, crm_calls, storage_calls, http_calls, file_calls, template_failure, warnings } =
+            seen;
+        Self {
+            run: page.map(|page| PageRun::new(page, template_failure)),
+            crm_calls,
+            storage_calls,
+            http_calls,
+            file_calls,
+            warnings,
+            ..Self::default()
+        }
     }
 
     /// Whether the page's script or template failed.
@@ -88,37 +106,28 @@ impl Visit {
             "cookies": self.cookies,
             "body": self.body,
         });
-        let mut visit = did(self.run.as_ref(), &self.crm_calls, &self.storage_calls, &self.warnings);
+        let mut visit = self.did();
         if let Value::Object(keys) = &mut visit {
             keys.insert("response".into(), response);
         }
         visit
     }
-}
 
-/// What a request did besides its response, under the keys of [`Visit::as_json`].
-pub(crate) fn seen_as_json(seen: Seen) -> Value {
-    let Seen { page, crm_calls, storage_calls, template_failure, warnings } = seen;
-    let run = page.map(|page| PageRun::new(page, template_failure));
-    did(run.as_ref(), &crm_calls, &storage_calls, &warnings)
-}
-
-fn did(
-    run: Option<&PageRun>,
-    crm_calls: &[CrmCall],
-    storage_calls: &[StorageCall],
-    warnings: &[String],
-) -> Value {
-    let report = run.map(|run| &run.report);
-    json!({
-        "run": run.map(PageRun::as_json),
-        "variables": report.map(|report| &report.effects.variables),
-        "session": report.map(|report| session(report.session.loaded())),
-        "console": report.map(|report| console(&report.effects.console)),
-        "crm": crm_calls.iter().map(CrmCall::as_json).collect::<Vec<_>>(),
-        "storage": storage_calls.iter().map(StorageCall::as_json).collect::<Vec<_>>(),
-        "warnings": warnings,
-    })
+    /// What the request did besides its response.
+    pub(crate) fn did(&self) -> Value {
+        let report = self.run.as_ref().map(|run| &run.report);
+        json!({
+            "run": self.run.as_ref().map(PageRun::as_json),
+            "variables": report.map(|report| &report.effects.variables),
+            "session": report.map(|report| session(report.session.loaded())),
+            "console": report.map(|report| console(&report.effects.console)),
+            "crm": self.crm_calls.iter().map(CrmCall::as_json).collect::<Vec<_>>(),
+            "storage": self.storage_calls.iter().map(StorageCall::as_json).collect::<Vec<_>>(),
+            "http": self.http_calls.iter().map(HttpCall::as_json).collect::<Vec<_>>(),
+            "files": self.file_calls.iter().map(FileCall::as_json).collect::<Vec<_>>(),
+            "warnings": self.warnings,
+        })
+    }
 }
 
 fn read(part: FilePart) -> io::Result<Vec<u8>> {
@@ -184,7 +193,7 @@ fn console(log: &ConsoleLog) -> Value {
     lines.chain(dropped).collect()
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     // The clock is not precise below a microsecond.
     (time.as_secs_f64() * 1e6).round() / 1e3
 }

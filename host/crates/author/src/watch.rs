@@ -1,17 +1,21 @@
 //! Records what one request did, for tools that show it to the page's author. The server never
 //! records requests of real visitors this way.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
 use sluice_app::observe::{Event, RequestObserver};
 use sluice_crm::CrmError;
+use sluice_fetch::Record;
 use sluice_kit::value::{self, Room};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::observer::RunObserver;
 use sluice_sandbox::outcome::Failure;
 use sluice_storage::{Answer, StorageError};
+
+use crate::visit::milliseconds;
 
 /// The memory that a shown value may take.
 const STORED_BYTES_MAX: usize = 16 << 20;
@@ -29,6 +33,8 @@ pub(crate) struct Seen {
     pub(crate) page: Option<SeenPage>,
     pub(crate) crm_calls: Vec<CrmCall>,
     pub(crate) storage_calls: Vec<StorageCall>,
+    pub(crate) http_calls: Vec<HttpCall>,
+    pub(crate) file_calls: Vec<FileCall>,
     pub(crate) template_failure: Option<Failure>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub(crate) warnings: Vec<String>,
@@ -75,6 +81,66 @@ pub struct StorageCall {
     pub answer: Result<Value, String>,
 }
 
+/// A call to another server: never its path, its headers or a body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpCall {
+    /// What may be shown of it.
+    pub record: Record,
+    /// Why there is no response.
+    pub error: Option<String>,
+}
+
+impl HttpCall {
+    /// `{method, host, status, ms, bytes_sent, bytes_received, error}`; `status` or `error` is null.
+    pub(crate) fn as_json(&self) -> Value {
+        let Record { method, host, status, wall, bytes_sent, bytes_received } = &self.record;
+        json!({
+            "method": method,
+            "host": host,
+            "status": status,
+            "ms": milliseconds(*wall),
+            "bytes_sent": bytes_sent,
+            "bytes_received": bytes_received,
+            "error": self.error,
+        })
+    }
+}
+
+impl fmt::Display for HttpCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Record { method, host, status, wall, bytes_received, .. } = &self.record;
+        let ms = milliseconds(*wall);
+        match &self.error {
+            Some(error) => write!(f, "{method} {host} -> no response after {ms} ms: {error}"),
+            None => {
+                let status = status.unwrap_or_default();
+                write!(f, "{method} {host} -> {status} in {ms} ms, {bytes_received} bytes")
+            }
+        }
+    }
+}
+
+/// A call of `files` as the script made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileCall {
+    /// The function's name, such as `files.keep`.
+    pub name: &'static str,
+    /// Its arguments, as an object.
+    pub options: Value,
+    /// What the call returned, or the error that it threw.
+    pub answer: Result<Value, String>,
+}
+
+impl FileCall {
+    /// `{call, options}` with one of `result` and `error`.
+    pub(crate) fn as_json(&self) -> Value {
+        match &self.answer {
+            Ok(result) => json!({ "call": self.name, "options": self.options, "result": result }),
+            Err(error) => json!({ "call": self.name, "options": self.options, "error": error }),
+        }
+    }
+}
+
 impl StorageCall {
     /// `{call, arguments}` with one of `result` and `error`.
     pub(crate) fn as_json(&self) -> Value {
@@ -101,8 +167,8 @@ impl CrmCall {
     }
 }
 
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Watch(…)")
     }
 }
@@ -173,5 +239,15 @@ impl RunObserver for Watch {
             Err(error @ StorageError::Store(_)) => Err(format!("Error: {error}")),
         };
         self.seen().storage_calls.push(StorageCall { name, arguments: arguments.clone(), answer });
+    }
+
+    fn http_called(&self, record: &Record, error: Option<&str>) {
+        let (record, error) = (record.clone(), error.map(str::to_owned));
+        self.seen().http_calls.push(HttpCall { record, error });
+    }
+
+    fn files_called(&self, name: &'static str, options: &Value, answer: Result<&Value, String>) {
+        let (options, answer) = (options.clone(), answer.cloned());
+        self.seen().file_calls.push(FileCall { name, options, answer });
     }
 }

@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sluice_fetch::{Call, CallError, CallLimits, Client, Ended, Rules};
+use sluice_fetch::{Call, CallError, CallLimits, Client, Ended, Record, Rules};
 use sluice_telemetry::trace::Trace;
 
 use crate::secrets::BrandSecrets;
@@ -77,4 +77,7 @@ pub(crate) struct RunningCall {
     pub(crate) held: usize,
     /// Its part of the request's trace.
     pub(crate) trace: Trace,
+    /// What may be shown of the call if the run ends before it.
+    pub(crate) record: Option<Record>,
+    pub(crate) began: Instant,
 }

@@ -395,7 +395,8 @@ impl Sandbox {
             let fuel_left = store.get_fuel();
             // Frees the sandbox on this thread, and only then its place.
             let mut state = store.into_data();
-            state.end_http_calls();
+            let has_returned = matches!(end, Some(Ok(Ok(_)))) && state.effects.stop.is_none();
+            state.end_http_calls(has_returned);
             let place = state.place.take().map(|place| place.slot);
             let place = place.filter(|_| keeps_place || !state.queued.is_empty());
             (end, fuel_left, state, place)

@@ -64,6 +64,14 @@ pub(crate) fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) 
             format!("{}({arguments}) {how} {what}", call.name)
         }),
     );
+    out.section("calls to other servers", visit.http_calls.iter().map(ToString::to_string));
+    out.section(
+        "calls of files",
+        visit.file_calls.iter().map(|call| match &call.answer {
+            Ok(value) => format!("{}({}) -> {value}", call.name, call.options),
+            Err(message) => format!("{}({}) threw {message}", call.name, call.options),
+        }),
+    );
     out.section("warnings", visit.warnings.iter().cloned());
     if let Some(run) = &visit.run {
         costs(&mut out, run, brand);

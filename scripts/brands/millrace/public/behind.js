@@ -102,7 +102,18 @@ function table(caption, rows, empty) {
   return section;
 }
 
-function ran({ request, response, run, limits, variables, session, crm, console: lines, warnings }) {
+// A call to another server. Its path, headers and bodies are not part of the data.
+const sent = ({ method, host, status, ms, bytes_sent, bytes_received, error }) => [
+  `${method} ${host}`,
+  `${error ?? status}\n${ms.toFixed(1)} ms, ${count(bytes_sent)} bytes sent, ${count(bytes_received)} received`,
+];
+
+const called = ({ call, arguments: values, options, result, refused, error }) => [
+  call,
+  `${values ? values.map(json).join(", ") : json(options)}\n→ ${refused ?? error ?? json(result)}`,
+];
+
+function ran({ request, response, run, limits, variables, session, crm, storage, http, files, console: lines, warnings }) {
   const shown = element("div", { className: "behind-run" });
   const ms = (time) => `${time.toFixed(2)} ms`;
   shown.append(
@@ -113,7 +124,7 @@ function ran({ request, response, run, limits, variables, session, crm, console:
       gauge("Fuel", `${count(run.fuel)} of ${count(limits.fuel)} (${share(run.fuel, limits.fuel)})`, run.fuel, limits.fuel),
       gauge("Memory", `${count(Math.round(run.memory_bytes / 1024))} KB; the script may have ${count(Math.round(limits.heap_bytes_max / 1024))} KB`, run.memory_bytes, limits.heap_bytes_max),
       gauge("Time", `${ms(run.wall_ms)}, ${ms(run.host_ms)} of it waiting for the host`, run.wall_ms, limits.wall_ms_max),
-      gauge("CRM calls", `${crm.length} of ${limits.crm_calls_max}`, crm.length, limits.crm_calls_max),
+      gauge("CRM calls", `${crm?.length ?? "many"} of ${limits.crm_calls_max}`, crm?.length ?? 0, limits.crm_calls_max),
     ),
   );
   if (run.failure) {
@@ -128,11 +139,10 @@ function ran({ request, response, run, limits, variables, session, crm, console:
       values.map(([name, value]) => [changed.has(name) ? `${name} (changed)` : name, json(value)]),
       "Empty, or not asked for.",
     ),
-    table(
-      "CRM calls",
-      (crm ?? []).map((call) => [call.call, `${json(call.options)}\n→ ${call.refused ?? call.error ?? json(call.result)}`]),
-      "None.",
-    ),
+    table("CRM calls", (crm ?? []).map(called), "None."),
+    table("Calls to other servers", http.map(sent), "None."),
+    table("Storage calls", (storage ?? []).map(called), "None."),
+    table("Calls of files", (files ?? []).map(called), "None."),
     table("Console", (lines ?? []).map((line) => [line.level, line.text]), "The script logged nothing."),
     table("Variables", Object.entries(variables ?? {}).map(([name, value]) => [name, json(value)]), "The script set none."),
   );

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sluice_app::request::Method;
 use sluice_limits::Limits;
 
-use crate::visit;
+use crate::visit::Visit;
 use crate::watch::Seen;
 
 /// How many runs are kept.
@@ -67,7 +67,8 @@ impl LastRuns {
 /// The keys of `sluice run --json`, without the response's headers and body, and with the quotas.
 fn describe(asked: &Asked<'_>, seen: Seen) -> String {
     let Limits { fuel, template_fuel, heap_bytes_max, wall_ms_max, crm_calls_max, .. } = asked.limits;
-    let mut described = visit::seen_as_json(seen);
+    let Limits { http_calls_max, storage_calls_max, cache_calls_max, files_calls_max, .. } = asked.limits;
+    let mut described = Visit::of(seen).did();
     let Value::Object(keys) = &mut described else { return String::new() };
     keys.insert("request".into(), json!({"method": asked.method.name(), "address": asked.path}));
     keys.insert("response".into(), json!({"status": asked.status}));
@@ -77,13 +78,17 @@ fn describe(asked: &Asked<'_>, seen: Seen) -> String {
         "heap_bytes_max": heap_bytes_max,
         "wall_ms_max": wall_ms_max,
         "crm_calls_max": crm_calls_max,
+        "http_calls_max": http_calls_max,
+        "storage_calls_max": storage_calls_max,
+        "cache_calls_max": cache_calls_max,
+        "files_calls_max": files_calls_max,
     });
     keys.insert("limits".into(), limits);
     let text = serde_json::to_string(keys).unwrap_or_default();
     if text.len() <= RUN_BYTES_MAX {
         return text;
     }
-    for key in ["variables", "session", "console", "crm"] {
+    for key in ["variables", "session", "console", "crm", "storage", "files"] {
         keys.insert(key.into(), Value::Null);
     }
     let warning = "The run used more data than can be shown here; use `sluice run`.";

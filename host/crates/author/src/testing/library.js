@@ -121,6 +121,9 @@ class Visit {
     this.customer = answer.session?.customer ?? null;
     this.console = answer.console ?? [];
     this.crm = answer.crm;
+    this.storage = answer.storage;
+    this.http = answer.http;
+    this.files = answer.files;
     this.cookies = answer.cookies;
   }
 

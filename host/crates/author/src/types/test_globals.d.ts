@@ -39,6 +39,12 @@ interface SluiceVisit {
   readonly console: readonly { readonly level: string; readonly text: string }[];
   /** The script's CRM calls, in order. */
   readonly crm: readonly { readonly call: string; readonly options: any; readonly result?: any; readonly refused?: string; readonly error?: string }[];
+  /** The script's calls of `storage` and `cache`, in order. */
+  readonly storage: readonly { readonly call: string; readonly arguments: any; readonly result?: any; readonly error?: string }[];
+  /** The script's calls to other servers, in the order in which they ended. */
+  readonly http: readonly { readonly method: string; readonly host: string; readonly status: number | null; readonly ms: number; readonly bytes_sent: number; readonly bytes_received: number; readonly error: string | null }[];
+  /** The script's calls of `files`, in order. */
+  readonly files: readonly { readonly call: string; readonly options: any; readonly result?: any; readonly error?: string }[];
   /** The visitor's cookies after the request. */
   readonly cookies: Readonly<Record<string, string>>;
 }

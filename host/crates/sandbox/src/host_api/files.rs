@@ -30,6 +30,29 @@ enum Thrown {
     Store(FilesError),
 }
 
+/// What a script is told when the store fails.
+const NOT_AVAILABLE: &str = "the store of files is not available at the moment";
+
+impl Thrown {
+    /// The exception as the script sees it.
+    fn as_seen(&self) -> String {
+        match self {
+            Self::Mistake(message) => format!("TypeError: {message}"),
+            Self::Quota(message) => format!("RangeError: {message}"),
+            Self::Store(_) => format!("Error: {NOT_AVAILABLE}"),
+        }
+    }
+}
+
+fn name_of(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Keep => "files.keep",
+        Operation::Address => "files.url",
+        Operation::Delete => "files.delete",
+        Operation::List => "files.list",
+    }
+}
+
 impl From<FilesError> for Thrown {
     fn from(error: FilesError) -> Self {
         match error {
@@ -71,6 +94,10 @@ impl Host for RunState {
             // The engine learns at its next checkpoint that the run is over.
             return Ok(Err(plain_error("the time of the run is up")));
         };
+        if let Some(observer) = &self.context.observer {
+            let answer = answered.as_ref().map_err(Thrown::as_seen);
+            observer.files_called(name_of(operation), &options, answer);
+        }
         Ok(match answered {
             Ok(value) => Ok(self.give(&value)),
             Err(Thrown::Mistake(message)) => Err(type_error(message)),
@@ -81,7 +108,7 @@ impl Host for RunState {
             Err(Thrown::Store(error)) => {
                 tracing::error!(brand = self.context.brand, %error, "a call of the store of files failed");
                 self.has_failed_host = true;
-                Err(plain_error("the store of files is not available at the moment"))
+                Err(plain_error(NOT_AVAILABLE))
             }
         })
     }

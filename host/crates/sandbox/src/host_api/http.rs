@@ -2,12 +2,13 @@
 //! crate `fetch`.
 
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use sluice_fetch::{
-    Call, CallError, CallLimits, Ended as EndedCall, ErrorKind, HEAD_BYTES_MAX, Record, Redirects, Response,
+    Call, CallError, CallLimits, Ended as EndedCall, ErrorKind, Examined, HEAD_BYTES_MAX, Record, Redirects,
+    Response, examine,
 };
 use sluice_kit::value::{self, Room};
 
@@ -18,6 +19,9 @@ use crate::http_calls::RunningCall;
 use crate::outcome::Level;
 use crate::waited::Waited;
 use crate::{RunContext, RunState};
+
+/// What an author reads of a call that was under way when its run ended.
+const RUN_ENDED: &str = "the run ended before the server answered";
 
 impl Host for RunState {
     async fn begin(
@@ -59,10 +63,10 @@ impl Host for RunState {
 }
 
 impl RunState {
-    /// Ends the calls whose end the script has not awaited.
-    pub(crate) fn end_http_calls(&mut self) {
+    /// Ends the calls that the script has not awaited, or that were under way when the run was stopped.
+    pub(crate) fn end_http_calls(&mut self, has_returned: bool) {
         let left = std::mem::take(&mut self.http.running);
-        if !left.is_empty() && self.effects.stop.is_none() {
+        if !left.is_empty() && has_returned {
             self.warn(&format!(
                 "{} of the run's calls to other servers were ended with the run: write `await` before `fetch`",
                 left.len()
@@ -70,6 +74,9 @@ impl RunState {
         }
         for call in left {
             self.limiter.let_go(call.held);
+            if let Some(record) = call.record {
+                self.show_http_call(&Record { wall: call.began.elapsed(), ..record }, Some(RUN_ENDED));
+            }
             call.trace.failed("not awaited");
             call.trace.end();
         }
@@ -106,13 +113,20 @@ impl RunState {
             response_bytes_max: limits.http_response_bytes_max.min(for_response),
         };
         let RunContext { brand, http_rules, secrets, .. } = &self.context;
+        let examined = examine(http_rules, &call, limits, secrets.as_ref()).ok();
+        let record = examined.map(|Examined { method, host, .. }| Record {
+            method,
+            host,
+            bytes_sent: bytes,
+            ..Record::default()
+        });
         let begun = http.begin(brand, http_rules, call, limits, secrets);
         let ended = begun.map_err(|error| self.refused(&error))?;
         self.use_network();
         let held = bytes.saturating_add(HEAD_BYTES_MAX).saturating_add(limits.response_bytes_max);
         self.limiter.hold(held);
         let trace = self.context.trace.client_step("http.call");
-        self.http.running.push(RunningCall { number, ended, held, trace });
+        self.http.running.push(RunningCall { number, ended, held, trace, record, began: Instant::now() });
         Ok(number)
     }
 
@@ -144,6 +158,20 @@ impl RunState {
 
     /// Notes a call in the log, the trace and the metrics: never its path, its headers or a body.
     fn note_http_call(&mut self, call: &RunningCall, record: &Record, error: Option<&CallError>) {
+        let Record { method, host, status, wall, .. } = record;
+        self.show_http_call(record, error.map(ToString::to_string).as_deref());
+        call.trace.http_called(method, host, *status);
+        if let Some(error) = error {
+            call.trace.failed(kind_of(error));
+        }
+        call.trace.end();
+        if let Some(metrics) = call.trace.metrics() {
+            metrics.http_called(&self.context.brand, *status, *wall);
+        }
+    }
+
+    /// Writes a call into the run's console, and shows it to an observer.
+    fn show_http_call(&mut self, record: &Record, error: Option<&str>) {
         let Record { method, host, status, wall, bytes_received, .. } = record;
         let ms = wall.as_millis();
         let line = match error {
@@ -154,13 +182,8 @@ impl RunState {
             Some(error) => format!("{method} {host}: no response after {ms} ms: {error}"),
         };
         self.say(Level::Debug, &line);
-        call.trace.http_called(method, host, *status);
-        if let Some(error) = error {
-            call.trace.failed(kind_of(error));
-        }
-        call.trace.end();
-        if let Some(metrics) = call.trace.metrics() {
-            metrics.http_called(&self.context.brand, *status, *wall);
+        if let Some(observer) = &self.context.observer {
+            observer.http_called(record, error);
         }
     }
 }

@@ -16,6 +16,7 @@ mod author_docs;
 mod author_run;
 mod author_tests;
 mod author_types;
+mod bodies;
 mod brands;
 mod browser;
 mod build;

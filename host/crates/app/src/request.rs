@@ -4,6 +4,8 @@ mod accept;
 mod body;
 pub mod conditions;
 pub mod described;
+mod fault;
+mod files;
 mod forwarded;
 mod pairs;
 mod parts;
@@ -31,15 +33,16 @@ use sluice_site::table::RouteMatch;
 
 pub use sluice_http::method::Method;
 
-pub use body::{Body, BodyFault};
+pub use body::Body;
+pub use fault::BodyFault;
 pub use parts::TooManyParts;
 pub use target::requested_host;
-pub use upload::UploadPlace;
+pub use upload::{Upcoming, UploadPlace};
 
 use body::read_body;
 use conditions::Conditions;
 use pairs::{form_pairs, last_and_all, last_and_all_of};
-use upload::{boundary_of, read_upload};
+use upload::{Announced, boundary_of};
 
 /// Query parameters that contain a handoff token. The first overrides the second.
 const URL_TOKENS: [&str; 2] = ["ef_session", "setSessionToken"];
@@ -85,6 +88,16 @@ pub struct PageRequest {
     pub conditions: Conditions,
     /// Whether the client asks for JSON and not for HTML.
     pub prefers_json: bool,
+}
+
+/// A request, and what belongs to its connection.
+pub struct Read {
+    /// The request.
+    pub request: PageRequest,
+    /// The memory that its body takes.
+    pub memory: Option<Reserved>,
+    /// The files that the request has announced.
+    pub files: Option<Upcoming>,
 }
 
 /// The request line and the headers of a request.
@@ -143,13 +156,11 @@ impl Client {
 }
 
 impl PageRequest {
-    /// Reads `request` and its body, if the method has one. `page_at` finds the page that answers a
-    /// host and a path: it decides which headers and how much of a body are kept. Returns the memory
-    /// that the body takes, too.
+    /// Reads `request` and its body, if the method has one. Files are announced only. `page_at` finds the page
+    /// that answers a host and a path: it decides which headers and how much of a body are kept.
     ///
     /// # Errors
-    /// The body is incomplete, or the page does not take its files. The request must be rejected, because
-    /// scripts never see a part of a body.
+    /// The body is incomplete. The request must be rejected, because scripts never see a part of a body.
     pub async fn read(
         method: Method,
         request: &HttpRequest,
@@ -158,7 +169,7 @@ impl PageRequest {
         page_at: impl FnOnce(&str, &str) -> Option<(Arc<Brand>, Arc<Page>)>,
         memory: &Arc<Memory>,
         uploads: &UploadPlace,
-    ) -> Result<(Self, Option<Reserved>), BodyFault> {
+    ) -> Result<Read, BodyFault> {
         let headers = request.headers();
         let uri = request.uri();
         let peer = request.peer_addr().map(|address| address.ip());
@@ -176,29 +187,27 @@ impl PageRequest {
             read.named_headers = page.headers.iter().filter_map(|name| named_header(headers, name)).collect();
         }
         if !method.may_change() {
-            return Ok((read, None));
+            return Ok(Read { request: read, memory: None, files: None });
         }
         // Nothing but a page that accepts the method reads a body.
         let found = found.filter(|(_, page)| page.methods.accept(method));
         if let Some((brand, page)) = &found
             && let (Some(takes), Some(boundary)) = (&page.uploads, boundary_of(headers))
         {
-            let of_page = (brand.id.as_str(), takes.as_ref());
-            let places = (uploads, memory);
-            let body = read_upload(headers, payload, &boundary, of_page, places, rules.body_timeout);
-            let (body, reserved) = body.await?;
-            read.body = body;
-            return Ok((read, Some(reserved)));
+            let (announced, upcoming) = Announced::of(headers, payload, boundary, (&brand.id, takes));
+            read.body = Body::Announced(announced);
+            return Ok(Read { request: read, memory: None, files: Some(upcoming) });
         }
+        let of_brand = uploads.room.enter(found.as_ref().map_or("", |(brand, _)| &brand.id));
         let page = found.map(|(_, page)| page);
         let bytes_max = page.as_ref().map_or(0, |page| page.limits.body_bytes_max);
-        let (body, mut reserved) = read_body(headers, payload, bytes_max, rules, memory).await?;
+        let (body, mut reserved) = read_body(headers, payload, bytes_max, rules, memory, of_brand).await?;
         read.body = body;
         if matches!(read.body, Body::Other(_)) && !page.is_some_and(|page| page.raw_body) {
             read.body = Body::OtherType;
             reserved.shrink_to(0);
         }
-        Ok((read, Some(reserved)))
+        Ok(Read { request: read, memory: Some(reserved), files: None })
     }
 
     /// A request whose body was read. It has no conditions.
@@ -378,7 +387,12 @@ impl PageRequest {
                  a page with `raw_body = true` reads it with `request.text()`, and one with `uploads` takes files",
             ),
             Body::Dropped => Some("the request's body was not read: it is larger than the page allows"),
-            Body::None | Body::Form(_) | Body::Other(_) | Body::OtherType | Body::Upload(_) => None,
+            Body::None
+            | Body::Form(_)
+            | Body::Other(_)
+            | Body::OtherType
+            | Body::Announced(_)
+            | Body::Upload(_) => None,
         }
     }
 
@@ -394,9 +408,12 @@ impl PageRequest {
                 let (last, all) = last_and_all_of(received.fields.iter().cloned());
                 (Value::Object(last), Value::Object(all))
             }
-            Body::None | Body::Form(_) | Body::Other(_) | Body::OtherType | Body::Dropped => {
-                (Value::Null, Value::Null)
-            }
+            Body::None
+            | Body::Form(_)
+            | Body::Other(_)
+            | Body::OtherType
+            | Body::Announced(_)
+            | Body::Dropped => (Value::Null, Value::Null),
         }
     }
 }

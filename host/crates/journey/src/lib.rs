@@ -26,7 +26,7 @@ use sluice_app::app::App;
 use sluice_app::app::service::Service;
 use sluice_app::load::Live;
 use sluice_app::observe::{Event, Observation};
-use sluice_app::request::{PageRequest, View};
+use sluice_app::request::{BodyFault, PageRequest, View};
 use sluice_app::response::Reply;
 use sluice_http::compress;
 use sluice_http::path::CanonicalPath;
@@ -147,8 +147,17 @@ async fn serve_page(
     observation.tell(Event::PageFound { brand: &matched.brand, page: &matched.page });
     cors::answer_preflight(&matched.page, request)?;
     let content = app.content(&matched.brand, &matched.page).await;
-    let mut journey =
-        Journey { app, live, matched, content: &content, request, observation, memory: None, place: None };
+    let mut journey = Journey {
+        app,
+        live,
+        matched,
+        content: &content,
+        request,
+        observation,
+        memory: None,
+        files_memory: None,
+        place: None,
+    };
     admit(&mut journey).await?;
     reject_cross_origin(&journey)?;
     journey.request.bound_body(matched.page.limits.body_bytes_max);
@@ -158,6 +167,7 @@ async fn serve_page(
     check_access(&matched.brand, &matched.path, &mut session, journey.observation).await?;
     // After the access rules, because the methods of a page tell that it exists.
     reject_method(&journey)?;
+    receive_files(&mut journey, &mut session).await?;
     load_if_shown(&journey, &mut session).await;
     // What follows takes memory, so it waits until the memory is reserved.
     let admitted = admit_run(&mut journey).await?;
@@ -174,6 +184,20 @@ async fn serve_page(
     };
     journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)
+}
+
+/// Takes the files that the visitor sends. That can take minutes, so what was known about the visitor before is
+/// looked up again.
+async fn receive_files(journey: &mut Journey<'_>, session: &mut LazySession) -> Result<(), Reply> {
+    let received = journey.request.receive_files().await;
+    journey.files_memory = received.map_err(BodyFault::reply)?;
+    if journey.files_memory.is_some() {
+        let (app, MatchedPage { brand, path, .. }) = (journey.app, journey.matched);
+        reject_too_many_parts(journey)?;
+        *session = session_of(app, brand, journey.request);
+        check_access(brand, path, session, journey.observation).await?;
+    }
+    Ok(())
 }
 
 /// Everything that can still go wrong with the reply to a run, so that nothing does after the changes of

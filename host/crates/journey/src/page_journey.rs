@@ -27,6 +27,8 @@ pub(super) struct Journey<'a> {
     pub(super) observation: &'a mut Observation,
     /// The memory that is reserved for the run and for rendering the page.
     pub(super) memory: Option<Reserved>,
+    /// The memory that the visitor's files take besides the disk.
+    pub(super) files_memory: Option<Reserved>,
     /// The place among the running sandboxes, while the request may wait for the database and has no
     /// sandbox. It counts toward the database's share.
     pub(super) place: Option<Slot>,

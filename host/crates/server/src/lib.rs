@@ -30,7 +30,7 @@ use sluice_app::app::App;
 use sluice_app::jobs::Workers;
 use sluice_app::observe::Observation;
 use sluice_app::reload::reload_and_log;
-use sluice_app::request::{BodyFault, Method, PageRequest};
+use sluice_app::request::{Method, PageRequest, Read};
 use sluice_app::response::Reply;
 use sluice_app::stall::measured;
 use sluice_app::uncancelled::Uncancelled;
@@ -261,11 +261,16 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
     let (rules, memory) = (&live.read_rules, &app.sandbox.memory);
     let (mut reply, is_https) =
         match PageRequest::read(method, &request, payload, rules, page_at, memory, &app.uploads).await {
-            Ok((request, body_memory)) => {
+            Ok(Read { request, memory: body_memory, files }) => {
                 let is_https = request.is_https;
-                (travel(app.clone(), request, body_memory, trace.clone()).await, is_https)
+                let journey = travel(app.clone(), request, body_memory, trace.clone());
+                let reply = match files {
+                    None => journey.await,
+                    Some(files) => files.read_during(journey, &app.uploads, memory, rules.body_timeout).await,
+                };
+                (reply, is_https)
             }
-            Err(fault) => (unread(fault), false),
+            Err(fault) => (fault.reply(), false),
         };
     if let Some(turns) = turns {
         turns.note(reply.status);
@@ -277,14 +282,6 @@ async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload)
         reply.set_header("traceparent", traceparent);
     }
     reply.into_response()
-}
-
-/// The response to a request whose body was not read to its end. The server reads nothing more from
-/// the connection.
-fn unread(fault: BodyFault) -> Reply {
-    let mut reply = fault.reply();
-    reply.set_header("connection", "close".into());
-    reply
 }
 
 /// Serves the request to its end: a visitor who disconnects cancels neither the run nor the

@@ -7,15 +7,12 @@ use actix_web::web;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use sluice_files::Received;
+use sluice_files::{Received, Taken};
 use sluice_sandbox::memory::{Memory, Reserved};
 
 use super::ReadRules;
-use crate::response::Reply;
-
-/// The server reads this much of a body that is too large, so that the client can receive the
-/// reply. Then it closes the connection.
-pub(super) const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
+use super::fault::BodyFault;
+use super::upload::{Announced, BODY_DRAIN_BYTES_MAX};
 
 /// A request body.
 #[derive(Debug, Clone)]
@@ -30,44 +27,12 @@ pub enum Body {
     Other(Bytes),
     /// A body of another type, for other pages.
     OtherType,
-    /// Files and the fields of their form, for pages with `uploads`.
+    /// Files that were not read yet, for pages with `uploads`.
+    Announced(Announced),
+    /// Files and the fields of their form.
     Upload(Arc<Received>),
     /// A body that is too large. Scripts see `null`.
     Dropped,
-}
-
-/// Why a request is rejected because of its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyFault {
-    /// The connection ended before the body, or the chunks of the body are invalid.
-    Broken,
-    /// The body took longer than `server.body_timeout`.
-    TooSlow,
-    /// The memory of the process (`server.memory_max`) has no room for the body.
-    NoMemory,
-    /// The disk has no room for the files that are arriving (`files.uploads_bytes_max`).
-    NoRoom,
-    /// A file, or the form, is larger than the page takes, or there are more files.
-    TooLarge,
-    /// The page takes no files of this type.
-    WrongType,
-}
-
-impl BodyFault {
-    /// The response to the request.
-    pub fn reply(self) -> Reply {
-        match self {
-            Self::NoMemory | Self::NoRoom => {
-                let mut reply = Reply::plain(503, "Too busy at the moment");
-                reply.set_header("retry-after", "1".into());
-                reply
-            }
-            Self::Broken => Reply::plain(400, "The request body is incomplete or malformed"),
-            Self::TooLarge => Reply::plain(413, "The upload is too large"),
-            Self::WrongType => Reply::plain(415, "Files of this type are not accepted"),
-            Self::TooSlow => Reply::plain(408, "The request body took too long to arrive"),
-        }
-    }
 }
 
 impl Body {
@@ -98,21 +63,23 @@ impl Body {
         match self {
             Self::None => Some(Bytes::new()),
             Self::Json(bytes) | Self::Form(bytes) | Self::Other(bytes) => Some(bytes.clone()),
-            Self::OtherType | Self::Upload(_) | Self::Dropped => None,
+            Self::OtherType | Self::Announced(_) | Self::Upload(_) | Self::Dropped => None,
         }
     }
 }
 
 /// Reads the body of a request for a page, at most `bytes_max` of it. Returns the memory that it takes, too.
+/// `of_brand` is the brand's share in the memory of arriving bodies.
 pub(super) async fn read_body(
     headers: &HeaderMap,
     payload: web::Payload,
     bytes_max: usize,
     rules: &ReadRules,
     memory: &Arc<Memory>,
+    mut of_brand: Taken,
 ) -> Result<(Body, Reserved), BodyFault> {
     let mut reserved = memory.try_reserve(0).ok_or(BodyFault::NoMemory)?;
-    let collected = collect(payload, bytes_max, &mut reserved);
+    let collected = collect(payload, bytes_max, &mut reserved, &mut of_brand);
     let body = tokio::time::timeout(rules.body_timeout, collected).await;
     let body = body.map_err(|_| BodyFault::TooSlow)??;
     Ok((body.map_or(Body::Dropped, |bytes| Body::of_type(headers, bytes.into())), reserved))
@@ -123,6 +90,7 @@ async fn collect(
     mut payload: web::Payload,
     bytes_max: usize,
     reserved: &mut Reserved,
+    of_brand: &mut Taken,
 ) -> Result<Option<Vec<u8>>, BodyFault> {
     let mut body = Vec::new();
     let mut total = 0usize;
@@ -134,7 +102,8 @@ async fn collect(
         }
         if total <= bytes_max {
             // The vector doubles its memory when it is full.
-            if !reserved.grow(chunk.len().saturating_mul(2)) {
+            let more = chunk.len().saturating_mul(2);
+            if !of_brand.grow_memory(more as u64) || !reserved.grow(more) {
                 return Err(BodyFault::NoMemory);
             }
             body.extend_from_slice(&chunk);

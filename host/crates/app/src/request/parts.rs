@@ -24,7 +24,7 @@ pub enum TooManyParts {
 }
 
 impl PageRequest {
-    /// Counts the query parameters, the cookies and the values of the body. `form_bodies` is the
+    /// Counts the query parameters, the cookies and the values of the body as far as it was read. `form_bodies` is the
     /// brand's setting: whether scripts see the bodies of HTML forms.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl PageRequest {
             Body::Json(bytes) => has_more_nodes(bytes, nodes_max),
             Body::Form(bytes) => form_bodies && has_more(pairs(bytes), nodes_max),
             Body::Upload(received) => has_more(received.fields.iter(), nodes_max),
-            Body::None | Body::Other(_) | Body::OtherType | Body::Dropped => false,
+            Body::None | Body::Other(_) | Body::OtherType | Body::Announced(_) | Body::Dropped => false,
         };
         if is_too_much { Err(TooManyParts::BodyNodes) } else { Ok(()) }
     }

@@ -1,28 +1,36 @@
-//! Takes the files of a request to the disk, within bounds.
+//! Takes the files of a request to the disk, within bounds, when the request asks for them.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web;
 use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
 use futures_util::stream;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use sluice_files::multipart::boundary;
-use sluice_files::{Taken, UploadFault, UploadRoom, UploadRules, receive};
-use sluice_page::Page;
+use sluice_files::{Received, Taken, UploadFault, UploadRoom, UploadRules, receive};
 use sluice_sandbox::memory::{Memory, Reserved};
 
-use super::PageRequest;
-use super::body::{BODY_DRAIN_BYTES_MAX, Body, BodyFault};
+use super::fault::BodyFault;
+use crate::response::Reply;
 
+/// The server reads this much of a body that is too large, so that the client can receive the
+/// reply. Then it closes the connection.
+pub(super) const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
 /// The most memory that one upload takes besides its fields: what has arrived and is not on the disk yet.
 const UPLOAD_BYTES: usize = 512 << 10;
 /// How often what has arrived may be in the memory: as a chunk, unread, and in vectors that double when they are
 /// full.
 const COPIES: u64 = 4;
+/// A client that has sent nothing for this long is waiting for the reply.
+const DRAIN_SILENCE: Duration = Duration::from_millis(200);
 /// After `server.body_timeout`, a visitor must send this many bytes in a millisecond.
 const BYTES_PER_MS_MIN: u64 = 16;
 
@@ -41,71 +49,125 @@ pub(super) fn boundary_of(headers: &HeaderMap) -> Option<String> {
     boundary(content_type).map(str::to_owned)
 }
 
-/// Reads a body with files. Nothing is written before room is taken for it.
-pub(super) async fn read_upload(
-    headers: &HeaderMap,
-    mut payload: web::Payload,
-    boundary: &str,
-    (brand, rules): (&str, &UploadRules),
-    (place, memory): (&UploadPlace, &Arc<Memory>),
-    body_timeout: Duration,
-) -> Result<(Body, Reserved), BodyFault> {
-    let announced =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let bytes_max = UPLOAD_BYTES.saturating_add(rules.fields_bytes_max.saturating_mul(2));
-    let received = match announced.is_some_and(|bytes| bytes > rules.body_bytes_max()) {
-        true => Err(BodyFault::TooLarge),
-        false => match memory.try_reserve(0) {
-            None => Err(BodyFault::NoMemory),
-            Some(mut reserved) => {
-                let memory = ArrivingMemory {
-                    reserved: &mut reserved,
-                    of_brand: place.room.enter(brand),
-                    bytes: 0,
-                    bytes_max: bytes_max as u64,
-                };
-                let began = Instant::now();
-                let arriving = Arriving { payload: &mut payload, memory, total: 0, began, body_timeout };
-                let room = place.room.enter(brand);
-                let received = receive(arriving.chunks(), boundary, rules, &place.folder, room).await;
-                received.map_err(fault).map(|received| (Body::Upload(Arc::new(received)), reserved))
-            }
-        },
-    };
-    if received.is_err() {
-        drain(payload, body_timeout).await;
-    }
-    received
+type Outcome = Result<(Received, Reserved), BodyFault>;
+
+/// Files that a visitor wants to send and of which nothing has been read. A request asks for them once nothing can
+/// reject it any more, so a visitor who may not see a page cannot send it anything.
+#[derive(Debug, Clone)]
+pub struct Announced(Arc<Mutex<Option<oneshot::Sender<oneshot::Sender<Outcome>>>>>);
+
+/// The connection's side of [`Announced`].
+pub struct Upcoming {
+    asked: oneshot::Receiver<oneshot::Sender<Outcome>>,
+    payload: web::Payload,
+    boundary: String,
+    /// `Content-Length`.
+    announced: Option<u64>,
+    brand: String,
+    rules: Arc<UploadRules>,
 }
 
-impl PageRequest {
-    /// Takes the files of a described request of a page, as the server does while it reads a request.
-    ///
-    /// # Errors
-    /// The page does not take its files.
-    pub async fn take_uploads(
-        &mut self,
-        brand: &str,
-        page: &Page,
+impl Announced {
+    /// The files that the body of a request has, for a page of `brand` that takes files.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        payload: web::Payload,
+        boundary: String,
+        (brand, rules): (&str, &Arc<UploadRules>),
+    ) -> (Self, Upcoming) {
+        let (ask, asked) = oneshot::channel();
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let (brand, rules) = (brand.to_owned(), Arc::clone(rules));
+        let upcoming = Upcoming { asked, payload, boundary, announced, brand, rules };
+        (Self(Arc::new(Mutex::new(Some(ask)))), upcoming)
+    }
+
+    /// Waits for the files. The connection has to read them meanwhile ([`Upcoming::read_during`]).
+    pub(super) async fn receive(&self) -> Outcome {
+        let (answer, received) = oneshot::channel();
+        let ask = self.0.lock().take().ok_or(BodyFault::Broken)?;
+        // A visitor who leaves takes the connection's side along.
+        ask.send(answer).map_err(|_| BodyFault::Broken)?;
+        received.await.unwrap_or(Err(BodyFault::Broken))
+    }
+}
+
+impl Upcoming {
+    /// Waits for `reply`, the reply to the request, and reads the files when the request asks for them. Files that
+    /// were not read to their end close the connection.
+    pub async fn read_during(
+        mut self,
+        reply: impl Future<Output = Reply>,
         place: &UploadPlace,
-    ) -> Result<(), BodyFault> {
-        let content_type = self.named_headers.iter().find(|(name, _)| name == "content-type");
-        let boundary = content_type.and_then(|(_, value)| boundary(value));
-        if let (Body::Other(bytes), Some(rules), Some(boundary)) = (&self.body, &page.uploads, boundary) {
-            let whole = stream::iter([Ok(bytes.clone())]);
-            let received = receive(whole, boundary, rules, &place.folder, place.room.enter(brand)).await;
-            self.body = Body::Upload(Arc::new(received.map_err(fault)?));
+        memory: &Arc<Memory>,
+        body_timeout: Duration,
+    ) -> Reply {
+        let mut is_read = false;
+        let mut reply = {
+            let (reply, reading) = (pin!(reply), pin!(self.read_when_asked(place, memory, body_timeout)));
+            match select(reply, reading).await {
+                Either::Left((reply, _)) => reply,
+                Either::Right((was_read, reply)) => {
+                    is_read = was_read;
+                    reply.await
+                }
+            }
+        };
+        if !is_read {
+            drain(self.payload, body_timeout).await;
+            reply.set_header("connection", "close".into());
         }
-        Ok(())
+        reply
+    }
+
+    /// Returns false if the files were not read to their end.
+    async fn read_when_asked(
+        &mut self,
+        place: &UploadPlace,
+        memory: &Arc<Memory>,
+        body_timeout: Duration,
+    ) -> bool {
+        let Ok(answer) = (&mut self.asked).await else { return false };
+        let received = self.read(place, memory, body_timeout).await;
+        let is_read = received.is_ok();
+        // If the request has ended meanwhile, this deletes the files.
+        drop(answer.send(received));
+        is_read
+    }
+
+    /// Reads a body with files. Nothing is written before room is taken for it.
+    async fn read(&mut self, place: &UploadPlace, memory: &Arc<Memory>, body_timeout: Duration) -> Outcome {
+        let rules = &*self.rules;
+        let bytes_max = UPLOAD_BYTES.saturating_add(rules.fields_bytes_max.saturating_mul(2));
+        if self.announced.is_some_and(|bytes| bytes > rules.body_bytes_max()) {
+            return Err(BodyFault::TooLarge);
+        }
+        let mut reserved = memory.try_reserve(0).ok_or(BodyFault::NoMemory)?;
+        let arriving_memory = ArrivingMemory {
+            reserved: &mut reserved,
+            of_brand: place.room.enter(&self.brand),
+            bytes: 0,
+            bytes_max: bytes_max as u64,
+        };
+        let began = Instant::now();
+        let payload = &mut self.payload;
+        let arriving = Arriving { payload, memory: arriving_memory, total: 0, began, body_timeout };
+        let room = place.room.enter(&self.brand);
+        let received = receive(arriving.chunks(), &self.boundary, rules, &place.folder, room).await;
+        let received = received.map_err(fault)?;
+        Ok((received, reserved))
     }
 }
 
-/// Reads a little more, so that the client can receive the reply.
+/// Reads what is on its way, so that the client can receive the reply. A client that waits for the reply before it
+/// sends anything gets it soon.
 async fn drain(mut payload: web::Payload, body_timeout: Duration) {
     let until = Instant::now() + body_timeout;
     let mut total = 0_usize;
     while total < BODY_DRAIN_BYTES_MAX
-        && let Ok(Some(Ok(chunk))) = timeout_at(until, payload.next()).await
+        && let Ok(Some(Ok(chunk))) =
+            timeout_at(until.min(Instant::now() + DRAIN_SILENCE), payload.next()).await
     {
         total = total.saturating_add(chunk.len());
     }
@@ -164,7 +226,8 @@ impl<'a> Arriving<'a> {
     }
 }
 
-fn fault(fault: UploadFault) -> BodyFault {
+/// Why a request is rejected whose files were not taken.
+pub(super) fn fault(fault: UploadFault) -> BodyFault {
     match fault {
         UploadFault::Broken | UploadFault::Malformed(_) => BodyFault::Broken,
         UploadFault::TooManyFiles(_) | UploadFault::TooLarge(_) | UploadFault::FieldsTooLarge => {

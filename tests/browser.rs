@@ -1,13 +1,13 @@
 //! The sample site in Chromium: the walk through all its steps, and how good its pages are.
 
+mod flows;
+
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
 
-use crate::dev::behind::nobody;
-use crate::harness::{Server, ServerOptions, folders};
-use crate::http_calls::{Remote, response};
+use crate::harness::{Server, ServerOptions};
 pub(crate) use sluice_test_support::webdriver::Browser;
 
 const AUDIT: &str = include_str!("browser/audit.js");
@@ -22,17 +22,20 @@ const WATCH_SHIFTS: &str = "(() => {
 })()";
 
 /// Pages that answer 200 to everybody.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 16] = [
     "/",
     "/shop",
     "/shop/weir",
     "/cart",
     "/checkout",
+    "/pay",
     "/mix",
     "/quiz",
     "/login",
+    "/sso",
     "/outbox",
     "/weight/checkin",
+    "/grain",
     "/links",
     "/fails",
     "/brands",
@@ -368,52 +371,4 @@ fn sample_site_shows_what_is_behind_a_page() {
     walk.go("/shop");
     walk.browser.wait_for("document.readyState", &json!("complete"));
     walk.browser.wait_for("document.querySelector('.behind-open').hidden", &json!(true));
-}
-
-/// The drawer shows what a page asked other servers and storage: hosts and times, and no contents.
-#[test]
-fn sample_site_shows_calls_to_other_servers() {
-    let folder = tempfile::tempdir().unwrap();
-    folders::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts"), folder.path());
-    let (remote, nobody) = (Remote::start(|_, _| response("200 OK", "", "hidden")), nobody());
-    let brand = folder.path().join("brands/millrace");
-    let settings = std::fs::read_to_string(brand.join("brand.toml")).unwrap();
-    let allow = format!("[http]\nallow = [\"{}\", \"{nobody}\"]\n", remote.address);
-    std::fs::write(brand.join("brand.toml"), format!("{settings}\n{allow}")).unwrap();
-    let page = format!(
-        "<script scope=\"backend\">\nimport {{ open }} from \"tour\";\nopen(\"/\");\n\
-         http.get(\"http://{}/hidden\");\nhttp.get(\"http://{nobody}/\");\nstorage.set(\"cups\", 3);\nfiles.list();\n\
-         </script>\n@extends(\"main\")\n@block(\"content\")<h1>Calls</h1>@endblock\n",
-        remote.address
-    );
-    std::fs::write(brand.join("pages/calls.html"), page).unwrap();
-    let server =
-        ServerOptions::dev(folder.path()).env("SLUICE_HTTP__PRIVATE_NETWORKS", "[\"127.0.0.9/32\"]").start();
-    let mut walk = Walk::begin(&server);
-    walk.go("/calls");
-    walk.browser.wait_for("document.querySelector('.behind-open').hidden", &json!(false));
-    walk.click(".behind-open");
-    let section = |name: &str| {
-        format!(
-            "[...document.querySelectorAll('.behind-run section')].find((one) => one.querySelector('h3').textContent === \
-             {}).innerText.replace(/[\\d.]+ ms/g, 'N ms').split('\\n').slice(1).filter((line) => line.trim() !== '')",
-            json!(name)
-        )
-    };
-    walk.shows(".behind-line", "GET /calls → 200, ok");
-    walk.browser.wait_for(
-        &section("Calls to other servers"),
-        &json!([
-            format!("GET {}", remote.address),
-            "200",
-            "N ms, 0 bytes sent, 6 received",
-            format!("GET {nobody}"),
-            "127.0.0.9 cannot be reached: connection refused",
-            "N ms, 0 bytes sent, 0 received",
-        ]),
-    );
-    walk.browser.wait_for(&section("Storage calls"), &json!(["storage.set", "\"cups\", 3", "→ true"]));
-    walk.browser.wait_for(&format!("{}[0]", section("Calls of files")), &json!("files.list"));
-    walk.audit_answer();
-    assert_eq!(walk.found, Vec::<String>::new());
 }

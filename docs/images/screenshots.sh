@@ -187,7 +187,7 @@ go() {
 
 # is_true EXPRESSION: whether the JavaScript expression, which has no double quotes, is true in the page.
 is_true() {
-  browser POST /execute/sync "{\"script\": \"return !!($1)\", \"args\": []}" | grep --quiet '"value":true'
+  browser POST /execute/sync "{\"script\": \"return !!(${1//$'\n'/ })\", \"args\": []}" | grep --quiet '"value":true'
 }
 
 # picture FILE: the window.
@@ -252,17 +252,58 @@ log_in_to_the_shop() {
   wait_for "the members' page" is_true "location.pathname === '/members'"
 }
 
+order_what_is_in_the_cart() {
+  go "$visitors/checkout"
+  run "(Object.entries({ name: 'Ann', email: 'ann@example.com', street: 'Weg 1', zip: '89073', city: 'Ulm' }).forEach(([field, text]) => { document.getElementById(field).value = text }), document.querySelector('main form').submit(), true)"
+  wait_for "the order" is_true "location.pathname === '/thanks'"
+}
+
+# A cup that is on the shelf, and one that only its member sees. The photos are drawn in the browser.
+put_a_cup_on_the_shelf() {
+  local caption number=0
+  for caption in 'The blue one, with a chip' 'Oat milk, of course' ''; do
+    number=$((number + 1))
+    go "$visitors/members/cups"
+    run "(async () => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 480 });
+      const draw = canvas.getContext('2d');
+      const fill = (colour, ...box) => { draw.fillStyle = colour; draw.beginPath(); draw.roundRect(...box); draw.fill(); };
+      fill(['#d8c8a8', '#b9c9b4', '#cdb4ae'][$number % 3], 0, 0, 640, 480, 0);
+      fill('#7a5a3a', 0, 380, 640, 100, 0);
+      fill(['#35524d', '#1f6468', '#a0390d'][$number % 3], 210, 180, 200, 220, [12, 12, 70, 70]);
+      fill('#3d2812', 226, 186, 168, 26, 12);
+      draw.lineWidth = 22; draw.strokeStyle = draw.fillStyle = ['#35524d', '#1f6468', '#a0390d'][$number % 3];
+      draw.beginPath(); draw.arc(415, 270, 48, -1.4, 1.5); draw.stroke();
+      const chosen = new DataTransfer();
+      chosen.items.add(new File([await new Promise((done) => canvas.toBlob(done))], 'cup.png', { type: 'image/png' }));
+      document.getElementById('photo').files = chosen.files;
+      document.querySelector('main form').submit();
+    })()"
+    wait_for "the photo" is_true "document.querySelector('.split .photo')?.naturalWidth"
+    [[ -n $caption ]] || return 0
+    run "(document.querySelector('#caption').value = '$caption', document.querySelector('[value=publish]').click(), true)"
+    wait_for "the shelf" is_true "[...document.querySelectorAll('.cup')].some((cup) => cup.innerText.includes('$caption'))"
+  done
+}
+
 take_sample() {
   local path
   go "$visitors/go/spring"
   go "$visitors/shop/weir"
   run "document.querySelector('main form').submit()"
   wait_for "the cart" is_true "location.pathname === '/cart'"
-  for path in / /shop /shop/weir /cart /checkout /mix /quiz /login /outbox /weight/checkin /links /fails /fails/throws /brands /nothing; do
+  for path in / /shop /shop/weir /cart /checkout /mix /quiz /login /outbox /weight/checkin /links /fails /fails/throws /brands /sso /grain /nothing; do
     shoot "sample-$(name_of "$path")" "$visitors$path"
   done
+  order_what_is_in_the_cart
+  for path in /thanks /pay; do
+    shoot "sample-$(name_of "$path")" "$visitors$path"
+  done
+  shoot sample-sso-provider "$visitors/sso/start"
+  shoot sample-sso-callback "$visitors/sso/callback?code=1&state=1"
   log_in_to_the_shop
-  for path in /members /members/recipes/slow-pan /dashboard /logout; do
+  put_a_cup_on_the_shelf
+  for path in /members /members/cups /members/recipes/slow-pan /dashboard /logout; do
     shoot "sample-$(name_of "$path")" "$visitors$path"
   done
   shoot sample-tailrace "${visitors/127.0.0.1/tailrace.localhost}/"

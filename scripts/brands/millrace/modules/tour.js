@@ -27,6 +27,12 @@ export const steps = [
     calls: ["Schema.object", "validate", "response.status(422)", "setCrmField"],
   },
   {
+    path: "/pay",
+    name: "A payment that reports itself",
+    text: "A payment service sends signed bytes to a page. The script checks the signature over exactly these bytes, and marks the order as paid, once.",
+    calls: ["raw_body = true", "request.text", "crypto.subtle.verify", "moveCrmToPipeline"],
+  },
+  {
     path: "/mix",
     name: "JSON for a script in the browser",
     text: "The sliders ask /api/price, a page that answers with JSON. Without JavaScript, the button sends the form, and the server calculates with the same module.",
@@ -41,14 +47,26 @@ export const steps = [
   {
     path: "/login",
     name: "A link instead of a password",
-    text: "The mail goes to a local outbox that only you see. Its link works once. It logs you in, and your quiz answers become those of a customer.",
-    calls: ["crypto.subtle", "clearCrmEntries", "session.setCustomer", "reassignCrmReference"],
+    text: "The mail goes to a local outbox that only you see, or through the HTTP API that brand.toml names. Its link works once. It logs you in, and your quiz answers become those of a customer.",
+    calls: ["crypto.subtle", "fetch", "clearCrmEntries", "session.setCustomer", "reassignCrmReference"],
+  },
+  {
+    path: "/sso",
+    name: "An account from elsewhere",
+    text: "OpenID Connect in three small pages: ask the provider, come back with a code, exchange it, and check what the token says. Without a provider in brand.toml, this site plays one.",
+    calls: ["fetch", "secrets.ref", "session.delete", "session.setCustomer"],
   },
   {
     path: "/members",
     name: "A page for members",
     text: "An access rule in brand.toml guards everything below /members. The server applies it before any script runs, so a mistake in a script cannot open the door.",
     calls: ["[[access]]", "customer", "getCrmEntries"],
+  },
+  {
+    path: "/members/cups",
+    name: "A photo, first for you, then for all",
+    text: "The server takes the file outside of the sandbox and looks at its bytes. The script keeps it, shows it only to you with a signed address, and publishes it when you say so.",
+    calls: ["request.files", "files.keep", "files.url", "storage.list"],
   },
   {
     path: "/weight/checkin",
@@ -61,6 +79,12 @@ export const steps = [
     name: "A chart of stored values",
     text: "The script reads your check-ins and computes the points. The template draws them as SVG, so the chart needs no library and no JavaScript.",
     calls: ["getCrmFieldValues", "getCrmFields", "<svg>"],
+  },
+  {
+    path: "/grain",
+    name: "A token that rotates",
+    text: "The grain exchange gives keys that work once. Whichever server your visit reaches, only one run at a time renews the token, and the others keep using the stored one.",
+    calls: ["storage.setIfAbsent", "storage.compareAndSet", "storage.mutate", "fetch"],
   },
   {
     path: "/links",

@@ -4,7 +4,6 @@
 //! `docs/testing.md` lists the keys.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +13,7 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLog, Failure, Level};
 use sluice_session::Session;
 
-use crate::watch::{CrmCall, FileCall, HttpCall, Seen, SeenPage, StorageCall};
+use crate::watch::{CrmCall, FileCall, HttpCall, Seen, SeenPage, StorageCall, milliseconds};
 
 /// The rest of a larger file in `public/` is left out of [`Visit::body`].
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -174,7 +173,7 @@ fn failure(failure: &Failure) -> Value {
 }
 
 /// `{values, customer, changed}`.
-fn session(session: Option<&Session>) -> Value {
+pub(crate) fn session(session: Option<&Session>) -> Value {
     let nothing = Session::default();
     let session = session.unwrap_or(&nothing);
     json!({
@@ -191,9 +190,4 @@ fn console(log: &ConsoleLog) -> Value {
         || json!({ "level": Level::Warn.name(), "text": format!("{} more lines were dropped", log.dropped) }),
     );
     lines.chain(dropped).collect()
-}
-
-pub(crate) fn milliseconds(time: Duration) -> f64 {
-    // The clock is not precise below a microsecond.
-    (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,8 +15,6 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::observer::RunObserver;
 use sluice_sandbox::outcome::Failure;
 use sluice_storage::{Answer, StorageError};
-
-use crate::visit::milliseconds;
 
 /// The memory that a shown value may take.
 const STORED_BYTES_MAX: usize = 16 << 20;
@@ -250,4 +249,9 @@ impl RunObserver for Watch {
         let (options, answer) = (options.clone(), answer.cloned());
         self.seen().file_calls.push(FileCall { name, options, answer });
     }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    // The clock is not precise below a microsecond.
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -271,6 +271,38 @@ fn base64(text: &str) -> String {
     out
 }
 
+/// With the operator's word, visitors open the drawer, too. It has no values of storage and the CRM.
+#[test]
+fn visitors_open_the_drawer_of_the_sample_site_if_the_operator_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    folders::copy(&sample(), folder.path());
+    let settings = std::fs::read_to_string(folder.path().join("sluice.toml")).unwrap();
+    std::fs::write(
+        folder.path().join("sluice.toml"),
+        format!("{settings}\n[brands.millrace]\nbehind_pages = true\n"),
+    )
+    .unwrap();
+    let server = Server::start(folder.path());
+    let mut walk = Walk::begin(&server);
+    walk.go("/grain");
+    walk.browser.wait_for("document.querySelector('.behind-open').hidden", &json!(false));
+    walk.click(".behind-open");
+    walk.shows(".behind-line", "GET /grain → 200, ok");
+    walk.browser.wait_for(
+        "[...document.querySelectorAll('.behind-run h3')].map((one) => one.textContent)",
+        &json!(["Session after the run"]),
+    );
+    walk.browser.wait_for(
+        "[...document.querySelectorAll('.behind [role=tab]')].map((tab) => tab.textContent).slice(0, 2)",
+        &json!(["What it did", "pages/grain.html"]),
+    );
+    walk.audit_answer();
+    walk.browser.go(&format!("http://tailrace.localhost:{}/", server.address.port()));
+    walk.browser.wait_for("document.readyState", &json!("complete"));
+    walk.browser.wait_for("window.sluiceDev === undefined", &json!(true));
+    assert_eq!(walk.found, Vec::<String>::new());
+}
+
 /// The drawer shows what a page asked other servers and storage: hosts and times, and no contents.
 #[test]
 fn sample_site_shows_calls_to_other_servers() {

@@ -188,3 +188,77 @@ fn calls_are_shown_without_paths_headers_and_bodies() {
     assert!(!printed.contains("hidden"), "{printed}");
     server.wait_printed(ended);
 }
+
+/// Everything that `sluice dev` shows and visitors must not see is `hidden` here.
+#[test]
+fn visitors_see_what_is_behind_a_page_if_the_operator_says_so() {
+    let script = "<script scope=\"backend\">
+  session.set('seen', (session.get('seen') ?? 0) + 1);
+  console.log('hidden line');
+  storage.set('a', 'hidden value');
+  setVariable('a', 'hidden variable');
+  setCrmField({ slug: 'notes', referenceId: '7', fieldKey: 'text', value: 'hidden field' });
+  if (request.query.fail) throw new Error('hidden reason');
+</script><!doctype html><p>page";
+    let cached =
+        "<script scope=\"backend\">setHeader('cache-control', 'public, max-age=60')</script><p>cached";
+    let site = TestSite::with(&[
+        ("pages/index.html", script),
+        ("pages/index.test.js", "// hidden test"),
+        ("pages/cached.html", cached),
+        ("pages/plain.html", "<p>plain"),
+        ("modules/words.js", "export const word = 'one';"),
+        ("public/file.html", "<p>file"),
+        ("crm.toml", "[[entity]]\nslug = \"notes\"\nmode = \"data\"\n"),
+    ]);
+    site.write("brands/other/brand.toml", "domains = [\"other.localhost\"]\n");
+    site.write("brands/other/pages/index.html", script);
+    site.write("brands/other/pages/cached.html", cached);
+    site.write("sluice.toml", "[brands.demo]\nbehind_pages = true\n");
+    let server = Server::start(site.path());
+    server.wait_told("everybody can read the sources of its pages");
+    let run = |answer: &Answer| -> Value {
+        let found = server.get("localhost", &format!("/.sluice/runs/{}", run_of(answer)));
+        assert_eq!(found.status, 200);
+        assert!(!found.body.contains("hidden"), "{}", found.body);
+        serde_json::from_str(&found.body).unwrap()
+    };
+    let answer = server.get("localhost", "/");
+    // A cache would give this visitor's run to others.
+    let cache_control = |host: &str| server.get(host, "/cached").header("cache-control").unwrap();
+    assert_eq!(
+        (cache_control("localhost"), cache_control("other.localhost")),
+        ("no-store".into(), "public, max-age=60".into())
+    );
+    let ran = run(&answer);
+    assert_eq!(ran["session"]["values"], json!({ "seen": 1 }));
+    assert_eq!((&ran["run"]["outcome"], &ran["run"]["crm_calls"]), (&json!("ok"), &json!(1)));
+    assert!(ran["run"]["fuel"].as_u64().unwrap() < ran["limits"]["fuel"].as_u64().unwrap());
+    for key in ["variables", "console", "crm", "storage", "http", "files"] {
+        assert_eq!(ran[key], Value::Null, "{key}");
+    }
+    let failed = run(&server.get("localhost", "/?fail=1"));
+    assert_eq!((&failed["run"]["outcome"], &failed["run"]["failure"]), (&json!("error"), &Value::Null));
+    // Each visitor has an address of their own, which is long and random.
+    let other = server.get("localhost", "/");
+    assert_ne!(run_of(&answer), run_of(&other));
+    assert_eq!(run_of(&other).len(), 32);
+    assert_eq!(run(&other)["session"]["values"], json!({ "seen": 1 }));
+
+    let source = |host: &str, file: &str| server.get(host, &format!("/.sluice/sources/{file}"));
+    assert_eq!(source("localhost", "pages/index.html").body, script);
+    assert_eq!(source("localhost", "modules/words.js").status, 200);
+    for file in ["pages/index.test.js", "brand.toml", "crm.toml", "..%2fother/pages/index.html"] {
+        assert!(source("localhost", file).status >= 400, "{file}");
+    }
+    // Other brands, and what is no page with a run, have none of it.
+    let of_other = server.get("other.localhost", "/");
+    assert!(!of_other.body.contains(".sluice"), "{}", of_other.body);
+    assert_eq!(source("other.localhost", "pages/index.html").status, 404);
+    let id = run_of(&server.get("localhost", "/"));
+    for path in [format!("/.sluice/runs/{id}"), "/.sluice/behind.js".into(), "/.sluice/events".into()] {
+        assert_eq!(server.get("other.localhost", &path).status, 404, "{path}");
+    }
+    assert_eq!(server.get("localhost", "/.sluice/events").status, 404);
+    assert!(!server.get("localhost", "/file.html").body.contains(".sluice"));
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sluice_app::app::App;
+use sluice_author::behind::Behind;
 use sluice_journey::JourneyService;
 use sluice_kit::terminal::announce;
 use sluice_server::{self as server, Bound};
@@ -42,12 +43,15 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     let places = Places::of(&args.site_dir, &config, args.data.as_deref())?;
     let progress = output.progress(Lines::Log);
     let service = Arc::new(JourneyService::default());
-    let app = App::start(args.site_dir.clone(), &config, places, telemetry, progress.shared(), None, service)
-        .await?;
+    let behind = Behind::of(&config.brands);
+    let observer = behind.as_ref().map(Behind::observer);
+    let app =
+        App::start(args.site_dir.clone(), &config, places, telemetry, progress.shared(), observer, service)
+            .await?;
     drop(progress);
     // Listen only now: monitors take a server that accepts connections for ready.
     let bound = Bound::new(&config)?;
-    let running = server::start(app, bound, &config, &args.site_dir, None)?;
+    let running = server::start(app, bound, &config, &args.site_dir, None, behind)?;
     // Scripts and tests read these lines to learn the ports.
     announce(&format!("sluice: serving on http://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));

@@ -3,11 +3,11 @@
 
 pub mod check;
 mod csp;
-mod inject;
+pub(crate) mod inject;
 mod mistake;
 mod observer;
 mod report;
-mod runs;
+pub(crate) mod runs;
 mod snapshot;
 pub mod watch;
 
@@ -106,7 +106,7 @@ impl Dev {
             findings: Mutex::default(),
             known_findings: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_WAITING_MAX),
-            runs: LastRuns::default(),
+            runs: LastRuns::new(runs::RUNS_MAX),
             stopping: CancellationToken::new(),
             reporter: Reporter::new(quiet),
             hosts,

@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod behind;
 pub mod dev;
 pub mod scratch;
 pub mod testing;

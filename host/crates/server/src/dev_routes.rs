@@ -87,13 +87,13 @@ async fn get_source(
     found("text/plain", read.ok().flatten())
 }
 
-fn brand_of(app: &App, request: &HttpRequest) -> Option<Arc<Brand>> {
+pub(crate) fn brand_of(app: &App, request: &HttpRequest) -> Option<Arc<Brand>> {
     let host = requested_host(request.uri(), request.headers()).unwrap_or_default();
     app.live().site.brand(&host).cloned()
 }
 
 /// A response that only pages of the same origin can read.
-fn found(kind: &'static str, body: Option<String>) -> HttpResponse {
+pub(crate) fn found(kind: &'static str, body: Option<String>) -> HttpResponse {
     let Some(body) = body else { return HttpResponse::NotFound().finish() };
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, format!("{kind}; charset=utf-8")))

@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod admin;
+mod behind_routes;
 mod descriptors;
 mod dev_routes;
 mod error;
@@ -34,6 +35,7 @@ use sluice_app::request::{Method, PageRequest, Read};
 use sluice_app::response::Reply;
 use sluice_app::stall::measured;
 use sluice_app::uncancelled::Uncancelled;
+use sluice_author::behind::Behind;
 use sluice_author::dev::Dev;
 use sluice_kit::StoreError;
 use sluice_kit::clock::now_ms;
@@ -112,6 +114,7 @@ impl Bound {
 }
 
 /// Starts to serve. `dev` is what `sluice dev` shares with the browsers; `sluice serve` has none.
+/// `behind` is what it shows visitors of brands with `behind_pages`.
 ///
 /// # Errors
 /// A listener cannot be used, signals cannot be watched, or the operators' token is invalid.
@@ -121,6 +124,7 @@ pub fn start(
     config: &SiteConfig,
     site_dir: &Path,
     dev: Option<Arc<Dev>>,
+    behind: Option<Arc<Behind>>,
 ) -> Result<Running, ServerError> {
     // From here on, a signal stops the server in order instead of killing the process.
     let signals = Signals::new().map_err(ServerError::Signals)?;
@@ -129,6 +133,9 @@ pub fn start(
     let routes = move |config: &mut web::ServiceConfig| {
         if let Some(dev) = &dev_of_routes {
             dev_routes::routes(config, dev);
+        }
+        if let Some(behind) = &behind {
+            behind_routes::routes(config, behind);
         }
     };
     let workers = config.server.workers.unwrap_or_else(available_workers);

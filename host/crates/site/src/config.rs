@@ -149,6 +149,10 @@ pub struct OperatorBrand {
     /// claim them. Set this for every brand if you do not trust all authors.
     #[schemars(example = ["shop.example", "*.shop.example"])]
     pub domains: Option<Vec<Domain>>,
+    /// Whether the pages of this brand may show visitors what is behind them: **everybody can then read the
+    /// sources** of its pages, modules, layouts and components, and visitors the session, fuel, memory and time
+    /// of their own runs. For demonstrations only. `sluice dev` shows this and more, without this setting.
+    pub behind_pages: bool,
 }
 
 /// A header in which proxies name the host that the visitor asked for.

@@ -1,5 +1,6 @@
 // "Behind this page": shows the files that made the page, and what its run did. Only `sluice dev` has
-// these (see window.sluiceDev in docs/sites.md); without them, the button stays hidden.
+// these, and `sluice serve` a part of them if the operator says so (see window.sluiceDev in docs/sites.md).
+// Without them, the button stays hidden.
 const opener = document.querySelector(".behind-open");
 
 const element = (name, properties = {}, ...children) => {
@@ -115,6 +116,7 @@ const called = ({ call, arguments: values, options, result, refused, error }) =>
 
 function ran({ request, response, run, limits, variables, session, crm, storage, http, files, console: lines, warnings }) {
   const shown = element("div", { className: "behind-run" });
+  const calls = crm?.length ?? run.crm_calls ?? 0;
   const ms = (time) => `${time.toFixed(2)} ms`;
   shown.append(
     element("p", { className: "behind-line" }, `${request.method} ${request.address} → ${response.status}, ${run.outcome}`),
@@ -124,7 +126,7 @@ function ran({ request, response, run, limits, variables, session, crm, storage,
       gauge("Fuel", `${count(run.fuel)} of ${count(limits.fuel)} (${share(run.fuel, limits.fuel)})`, run.fuel, limits.fuel),
       gauge("Memory", `${count(Math.round(run.memory_bytes / 1024))} KB; the script may have ${count(Math.round(limits.heap_bytes_max / 1024))} KB`, run.memory_bytes, limits.heap_bytes_max),
       gauge("Time", `${ms(run.wall_ms)}, ${ms(run.host_ms)} of it waiting for the host`, run.wall_ms, limits.wall_ms_max),
-      gauge("CRM calls", `${crm?.length ?? "many"} of ${limits.crm_calls_max}`, crm?.length ?? 0, limits.crm_calls_max),
+      gauge("CRM calls", `${calls} of ${limits.crm_calls_max}`, calls, limits.crm_calls_max),
     ),
   );
   if (run.failure) {
@@ -139,13 +141,17 @@ function ran({ request, response, run, limits, variables, session, crm, storage,
       values.map(([name, value]) => [changed.has(name) ? `${name} (changed)` : name, json(value)]),
       "Empty, or not asked for.",
     ),
-    table("CRM calls", (crm ?? []).map(called), "None."),
-    table("Calls to other servers", http.map(sent), "None."),
-    table("Storage calls", (storage ?? []).map(called), "None."),
-    table("Calls of files", (files ?? []).map(called), "None."),
-    table("Console", (lines ?? []).map((line) => [line.level, line.text]), "The script logged nothing."),
-    table("Variables", Object.entries(variables ?? {}).map(([name, value]) => [name, json(value)]), "The script set none."),
   );
+  // What is null is not shown to visitors, or was too large.
+  const lists = [
+    ["CRM calls", crm?.map(called), "None."],
+    ["Calls to other servers", http?.map(sent), "None."],
+    ["Storage calls", storage?.map(called), "None."],
+    ["Calls of files", files?.map(called), "None."],
+    ["Console", lines?.map((line) => [line.level, line.text]), "The script logged nothing."],
+    ["Variables", variables && Object.entries(variables).map(([name, value]) => [name, json(value)]), "The script set none."],
+  ];
+  for (const [caption, rows, empty] of lists) if (rows) shown.append(table(caption, rows, empty));
   if (warnings?.length) shown.append(table("Warnings", warnings.map((text) => ["warning", text])));
   return shown;
 }

@@ -9,7 +9,7 @@ use super::{CLIENT_JS, CLIENT_PATH, csp};
 const POLICY: &str = "content-security-policy";
 
 /// Whether the browser will show the reply as a page. Replies to scripts are not shown.
-pub(super) fn is_shown(reply: &Reply, request: &PageRequest) -> bool {
+pub(crate) fn is_shown(reply: &Reply, request: &PageRequest) -> bool {
     let is_html = reply.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
     let dest = request.origin.sec_fetch_dest.as_deref();
     let is_navigation = dest.is_none_or(|dest| matches!(dest, "document" | "iframe" | "frame"));
@@ -48,6 +48,17 @@ pub(super) fn inject(reply: &mut Reply, method: Method, generation: u64, shown: 
         mistakes = escaped(&Mistake::to_json(shown.mistakes)),
         findings = escaped(&Mistake::to_json(shown.findings)),
     );
+    let (before, after) = html.split_at(prelude_bytes(html));
+    reply.body = [before, &element, after].concat().into();
+}
+
+/// Adds the script with which a visitor's page finds its run.
+pub(crate) fn inject_run(reply: &mut Reply, script: &str, run: &str) {
+    let ReplyBody::Bytes(body) = &reply.body else { return };
+    let body = body.clone();
+    let Ok(html) = std::str::from_utf8(&body) else { return };
+    let nonce = allow(reply).map(|nonce| format!(" nonce=\"{nonce}\"")).unwrap_or_default();
+    let element = format!("<script async src=\"{}\" data-run=\"{}\"{nonce}></script>", script, escaped(run));
     let (before, after) = html.split_at(prelude_bytes(html));
     reply.body = [before, &element, after].concat().into();
 }

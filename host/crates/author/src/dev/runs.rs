@@ -12,7 +12,7 @@ use crate::visit::Visit;
 use crate::watch::Seen;
 
 /// How many runs are kept.
-const RUNS_MAX: usize = 32;
+pub(super) const RUNS_MAX: usize = 32;
 /// A larger description is kept without the values that make it large.
 const RUN_BYTES_MAX: usize = 512 << 10;
 
@@ -20,8 +20,8 @@ const RUN_BYTES_MAX: usize = 512 << 10;
 const SOURCES: [&str; 4] = ["pages/", "modules/", "layouts/", "components/"];
 
 /// The last runs.
-#[derive(Default)]
-pub(super) struct LastRuns {
+pub(crate) struct LastRuns {
+    runs_max: usize,
     /// The newest is the last.
     kept: Mutex<VecDeque<Kept>>,
 }
@@ -41,15 +41,24 @@ pub(super) struct Asked<'a> {
 }
 
 impl LastRuns {
+    /// Keeps so many runs.
+    pub(crate) fn new(runs_max: usize) -> Self {
+        Self { runs_max, kept: Mutex::default() }
+    }
+
     /// Keeps what a run did. Returns its id, or none if no page ran.
     pub(super) fn keep(&self, asked: &Asked<'_>, seen: Seen) -> Option<String> {
         let brand = seen.page.as_ref()?.brand.clone();
-        let described = describe(asked, seen);
+        self.add(brand, describe(asked, seen))
+    }
+
+    /// Keeps the description of a run, under a random id that nobody can guess.
+    pub(crate) fn add(&self, brand: String, described: String) -> Option<String> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).ok()?;
         let id = sluice_kit::hex::hex(&bytes);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == RUNS_MAX {
+        if kept.len() >= self.runs_max {
             kept.pop_front();
         }
         kept.push_back(Kept { id: id.clone(), brand, described: described.into() });
@@ -57,7 +66,7 @@ impl LastRuns {
     }
 
     /// The description of a run of this brand, as JSON.
-    pub(super) fn find(&self, brand: &str, id: &str) -> Option<Arc<str>> {
+    pub(crate) fn find(&self, brand: &str, id: &str) -> Option<Arc<str>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.iter().find(|one| one.id == id && one.brand == brand)?;
         Some(Arc::clone(&found.described))
@@ -66,24 +75,11 @@ impl LastRuns {
 
 /// The keys of `sluice run --json`, without the response's headers and body, and with the quotas.
 fn describe(asked: &Asked<'_>, seen: Seen) -> String {
-    let Limits { fuel, template_fuel, heap_bytes_max, wall_ms_max, crm_calls_max, .. } = asked.limits;
-    let Limits { http_calls_max, storage_calls_max, cache_calls_max, files_calls_max, .. } = asked.limits;
     let mut described = Visit::of(seen).did();
     let Value::Object(keys) = &mut described else { return String::new() };
     keys.insert("request".into(), json!({"method": asked.method.name(), "address": asked.path}));
     keys.insert("response".into(), json!({"status": asked.status}));
-    let limits = json!({
-        "fuel": fuel,
-        "template_fuel": template_fuel,
-        "heap_bytes_max": heap_bytes_max,
-        "wall_ms_max": wall_ms_max,
-        "crm_calls_max": crm_calls_max,
-        "http_calls_max": http_calls_max,
-        "storage_calls_max": storage_calls_max,
-        "cache_calls_max": cache_calls_max,
-        "files_calls_max": files_calls_max,
-    });
-    keys.insert("limits".into(), limits);
+    keys.insert("limits".into(), limits_as_json(asked.limits));
     let text = serde_json::to_string(keys).unwrap_or_default();
     if text.len() <= RUN_BYTES_MAX {
         return text;
@@ -96,8 +92,25 @@ fn describe(asked: &Asked<'_>, seen: Seen) -> String {
     described.to_string()
 }
 
+/// The quotas that a page can show beside what its run used.
+pub(crate) fn limits_as_json(limits: &Limits) -> Value {
+    let Limits { fuel, template_fuel, heap_bytes_max, wall_ms_max, crm_calls_max, .. } = limits;
+    let Limits { http_calls_max, storage_calls_max, cache_calls_max, files_calls_max, .. } = limits;
+    json!({
+        "fuel": fuel,
+        "template_fuel": template_fuel,
+        "heap_bytes_max": heap_bytes_max,
+        "wall_ms_max": wall_ms_max,
+        "crm_calls_max": crm_calls_max,
+        "http_calls_max": http_calls_max,
+        "storage_calls_max": storage_calls_max,
+        "cache_calls_max": cache_calls_max,
+        "files_calls_max": files_calls_max,
+    })
+}
+
 /// Whether a page may read this file of its brand: a page, module, layout or component.
-pub(super) fn is_source(file: &str) -> bool {
+pub(crate) fn is_source(file: &str) -> bool {
     let is_plain = file.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
     let is_script = file.ends_with(".html") || file.ends_with(".js");
     is_plain && is_script && SOURCES.iter().any(|folder| file.starts_with(folder))

@@ -362,6 +362,9 @@ take_console() {
   shoot console-run "$operators$path"
   shoot console-crm "$operators$of/crm"
   shoot console-entity "$operators$of/crm/quiz-tracker"
+  go "$operators$of/crm/quiz-tracker"
+  path=$(browser POST /execute/sync '{"script": "return document.querySelector(\"tbody a\").pathname", "args": []}' | sed 's/.*"value":"\([^"]*\)".*/\1/')
+  shoot console-entry "$operators$path"
   shoot console-jobs "$operators$of/jobs"
   shoot console-problem "$operators/brands/nobody"
   resize "$width" 900

@@ -190,4 +190,8 @@ impl Store for FailingStore {
     fn pool_usage(&self) -> PoolUsage {
         self.own.pool_usage()
     }
+
+    fn size_bytes(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.own.size_bytes()
+    }
 }

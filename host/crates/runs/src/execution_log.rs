@@ -93,6 +93,12 @@ pub struct Execution {
     pub console_dropped: u64,
     /// Why the run failed.
     pub error: Option<StoredError>,
+    /// How long the request waited for a sandbox before the run, in microseconds.
+    #[serde(default)]
+    pub waited_us: u64,
+    /// The part of the run in which it was ready while other work took the processors, in microseconds.
+    #[serde(default)]
+    pub cpu_wait_us: u64,
 }
 
 /// A stored console line.
@@ -177,6 +183,10 @@ pub struct FinishedRun {
     pub console: ConsoleLog,
     /// Why the run or the template failed.
     pub failure: Option<Failure>,
+    /// How long the request waited for a sandbox.
+    pub waited: Duration,
+    /// How long the run waited for a processor.
+    pub cpu_wait: Duration,
 }
 
 impl FinishedRun {
@@ -192,6 +202,8 @@ impl FinishedRun {
             cost: report.cost(),
             console: report.effects.console.copy_within(TEXT_BYTES_MAX.saturating_sub(taken)),
             failure,
+            waited: report.waited,
+            cpu_wait: report.cpu_wait,
         }
     }
 
@@ -375,7 +387,13 @@ fn execution(request: RequestInfo<'_>, run: FinishedRun, status: u16, at_ms: i64
         console: run.console.lines.into_iter().map(line).collect(),
         console_dropped: run.console.dropped as u64,
         error: run.failure.as_ref().map(StoredError::from),
+        waited_us: microseconds(run.waited),
+        cpu_wait_us: microseconds(run.cpu_wait),
     }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

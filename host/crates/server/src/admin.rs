@@ -10,6 +10,7 @@ mod console;
 mod error;
 mod load;
 mod logouts;
+mod phases;
 mod probes;
 mod templates;
 mod throttle;

@@ -89,6 +89,55 @@ pub fn set_page_limit(
     }
 }
 
+/// A line of `brand.toml` as a change leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ChangedLine {
+    /// `+`, `-`, or a space for a line that stays.
+    pub sign: char,
+    /// The line.
+    pub text: String,
+}
+
+/// What [`set_page_limit`] would change: the lines, after the beginning of the table that they are in.
+///
+/// # Errors
+/// There is no such limit, or the file cannot be read or edited.
+pub fn preview_page_limit(
+    brand_dir: &FolderPath,
+    path: &str,
+    limit: &str,
+    new: u64,
+) -> Result<Vec<ChangedLine>, ApplyError> {
+    let text = match files::read(brand_dir, FILE) {
+        Err(error) if error.is_missing() => String::new(),
+        read => read?.text,
+    };
+    Ok(changed_lines(&text, &edit(&text, path, limit, new)?))
+}
+
+/// An edit changes one place, so everything before and after it is the same.
+fn changed_lines(before: &str, after: &str) -> Vec<ChangedLine> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let same = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let left = old.len().min(new.len()) - same;
+    let same_end =
+        old.iter().rev().zip(new.iter().rev()).take(left).take_while(|(old, new)| old == new).count();
+    let begins = |line: &&str| line.trim_start().starts_with('[');
+    let kept = old.get(..same).unwrap_or_default();
+    let table = kept.iter().rposition(begins).unwrap_or(same).max(same.saturating_sub(CONTEXT_LINES));
+    let part = |sign: char, lines: &[&str], from: usize, to: usize| -> Vec<ChangedLine> {
+        let lines = lines.get(from..to).unwrap_or_default().iter();
+        lines.map(|text| ChangedLine { sign, text: (*text).to_owned() }).collect()
+    };
+    let mut all = part(' ', &old, table, same);
+    all.extend(part('-', &old, same, old.len() - same_end));
+    all.extend(part('+', &new, same, new.len() - same_end));
+    all
+}
+
+/// At most this many lines are shown before a change.
+const CONTEXT_LINES: usize = 12;
+
 /// Returns `text` with the limit set.
 fn edit(text: &str, path: &str, limit: &str, new: u64) -> Result<String, ApplyError> {
     if !KINDS.iter().any(|kind| kind.name == limit) {
@@ -133,6 +182,25 @@ mod tests {
             (config.page[0].path.as_str(), config.page[0].limits.fuel),
             ("/weight/checkin", Some(5_000))
         );
+    }
+
+    #[test]
+    fn shows_what_an_edit_changes() {
+        let shown = |text: &str, path: &str| {
+            let lines = changed_lines(text, &edit(text, path, "fuel", 7).unwrap());
+            lines.iter().map(|line| format!("{}{}", line.sign, line.text)).collect::<Vec<_>>()
+        };
+        let text =
+            "default = true\n\n[[page]]\npath = \"/a\"\nlimits = { fuel = 3 }\n\n[[page]]\npath = \"/b\"\n";
+        assert_eq!(
+            shown(text, "/a"),
+            [" [[page]]", " path = \"/a\"", "-limits = { fuel = 3 }", "+limits = { fuel = 7 }"]
+        );
+        assert_eq!(shown(text, "/b"), [" [[page]]", " path = \"/b\"", "+limits = { fuel = 7 }"]);
+        let added = ["+[[page]]", "+path = \"/c\"", "+limits = { fuel = 7 }"];
+        assert!(shown(text, "/c").ends_with(&added.map(str::to_owned)), "{:?}", shown(text, "/c"));
+        assert_eq!(shown("", "/c"), added);
+        assert_eq!(shown(text, "/a").len(), 4, "the other page is not shown");
     }
 
     #[test]

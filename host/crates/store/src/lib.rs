@@ -21,7 +21,7 @@ mod storage_rows;
 pub mod transfer;
 
 use sluice_crm::{BrowseStore, CrmDatabase};
-use sluice_kit::BoxFuture;
+use sluice_kit::{BoxFuture, StoreError};
 use sluice_session::rate::RateStore;
 use sluice_session::{SessionStore, TokenStore};
 use sluice_storage::StorageStore;
@@ -57,4 +57,7 @@ pub trait Store:
     /// How many connections are in use, at this moment. With SQLite, these are the connections that
     /// read.
     fn pool_usage(&self) -> PoolUsage;
+
+    /// How large the database is, in bytes. With SQLite, without the log of writes beside it.
+    fn size_bytes(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 }

@@ -33,12 +33,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use sluice_crm::CrmSchema;
-use sluice_kit::{BoxFuture, Cause, NoAnswer, StoreError};
+use sluice_kit::{BadRow, BoxFuture, Cause, NoAnswer, StoreError};
 
 pub use self::options::{PostgresOptions, UrlError};
 pub use self::tls::{CertificateError, TlsError};
 
+use self::batch::query;
 use self::database::Database;
+use self::error::corrupt;
 use self::storage::KeyTurns;
 use super::{PoolUsage, Store};
 
@@ -164,6 +166,16 @@ impl Store for PostgresStore {
 
     fn pool_usage(&self) -> PoolUsage {
         self.database.pool_usage()
+    }
+
+    fn size_bytes(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.database.run(|conn| {
+            Box::pin(async move {
+                let rows = query(conn, "SELECT pg_database_size(current_database())", []).await?;
+                let row = rows.first().ok_or_else(|| corrupt("database size", BadRow::Missing))?;
+                Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
+            })
+        })
     }
 }
 

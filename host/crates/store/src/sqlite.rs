@@ -101,6 +101,14 @@ impl Store for SqliteStore {
     fn pool_usage(&self) -> PoolUsage {
         self.readers.pool_usage()
     }
+
+    fn size_bytes(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.readers.read(|conn| {
+            let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+            let bytes: i64 = conn.query_row(sql, [], |row| row.get(0))?;
+            Ok::<_, SqlError>(bytes.unsigned_abs())
+        })
+    }
 }
 
 #[cfg(test)]

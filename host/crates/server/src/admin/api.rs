@@ -126,8 +126,13 @@ async fn put_limit(
         change.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(AdminError::NotAString(name))
     };
     let value = change.get("value").and_then(Value::as_u64).ok_or(AdminError::NotANumber)?;
-    let change =
-        limits::Change { page: text("page")?, limit: text("limit")?, value: value.to_string(), seen };
+    let change = limits::Change {
+        page: text("page")?,
+        limit: text("limit")?,
+        value: value.to_string(),
+        seen,
+        act: None,
+    };
     let value = limits::apply(&state, &brand, &change).await?;
     Ok(HttpResponse::Ok().json(json!({ "page": change.page, "limit": change.limit, "value": value })))
 }

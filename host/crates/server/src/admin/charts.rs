@@ -351,12 +351,12 @@ pub(crate) fn trend(counts: &[u64]) -> String {
     format!("<svg class=\"trend\" viewBox=\"0 0 {width} 20\" aria-hidden=\"true\">{columns}</svg>")
 }
 
-/// A bar with p50, p99 and the maximum on a logarithmic scale that ends at the quota. Empty if
-/// nothing was used.
+/// A bar with p50, p99 and the maximum on a logarithmic scale from a thousandth of the quota to the quota.
+/// Empty if nothing was used.
 pub(crate) fn share_of_quota(used: Quantiles, quota: u64) -> String {
     let share = |value: u64| {
-        let (value, quota) = ((value.max(1) as f64).log10(), (quota.max(10) as f64).log10());
-        (value / quota * 100.0).clamp(0.0, 100.0)
+        let part = value.max(1) as f64 / quota.max(1) as f64;
+        ((part.log10() + 3.0) / 3.0 * 100.0).clamp(1.0, 100.0)
     };
     if used.max == 0 {
         return String::new();

@@ -1,6 +1,8 @@
 //! The console: pages that the server renders and that work without JavaScript. Every page renders
 //! data that the API also returns as JSON.
 
+mod crm;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Form, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,15 +12,16 @@ use serde_json::{Value, json};
 use sluice_app::request::Client;
 use sluice_kit::clock::now_ms;
 use sluice_limits::advice::LimitUse;
+use sluice_site::apply::ChangedLine;
 
 use super::access::{console_session, session_cookie};
 use super::error::AdminError;
-use super::templates::{encode_query, text};
+use super::templates::encode_query;
 use super::throttle::Attempt;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{crm, failures, find_brand, find_page, jobs, limits, overview, pages, runs};
-use super::{AdminState, charts};
+use super::views::{failures, find_brand, find_page, jobs, limits, overview, pages, runs};
+use super::{AdminState, charts, phases};
 
 const CSS: &str = include_str!("console/console.css");
 const JS: &str = include_str!("console/console.js");
@@ -27,8 +30,6 @@ const CHARTS_JS: &str = include_str!("console/charts.js");
 const UPLOT_JS: &str = include_str!("console/uplot/uPlot.iife.min.js");
 const UPLOT_CSS: &str = include_str!("console/uplot/uPlot.min.css");
 const ICON: &str = include_str!("console/icon.svg");
-/// Columns for values in a table of entries.
-const COLUMNS_MAX: usize = 16;
 /// Runs on one page of the list.
 const RUNS: u32 = 25;
 
@@ -43,12 +44,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/page", web::get().to(page))
         .route("/brands/{brand}/runs", web::get().to(runs))
         .route("/brands/{brand}/runs/{id}", web::get().to(run))
-        .route("/brands/{brand}/crm", web::get().to(entities))
-        .route("/brands/{brand}/crm/{entity}", web::get().to(entity))
+        .configure(crm::routes)
         .route("/brands/{brand}/jobs", web::get().to(jobs))
         .route("/brands/{brand}/jobs/parked/{action}", web::post().to(act_on_parked))
         .route("/brands/{brand}/jobs/{id}/{action}", web::post().to(act_on_job))
         .route("/brands/{brand}/limits", web::post().to(set_limit))
+        .route("/brands/{brand}/limits/preview", web::get().to(preview_limit))
         .route("/assets/console.css", web::get().to(|| asset("text/css; charset=utf-8", CSS)))
         .route("/assets/console.js", web::get().to(|| asset("text/javascript; charset=utf-8", JS)))
         .route("/assets/charts.js", web::get().to(|| asset("text/javascript; charset=utf-8", CHARTS_JS)))
@@ -219,13 +220,16 @@ async fn page(
     range: Query<Range>,
 ) -> HttpResponse {
     let PageQuery { path, set } = query.into_inner();
-    or_error_page(&state, show_page(&state, &brand, &path, *range, &Edit { set, wrong: None }).await)
+    or_error_page(&state, show_page(&state, &brand, &path, *range, &Edit { set, ..Edit::default() }).await)
 }
 
 /// What an operator has just done to a limit of the page that is shown.
+#[derive(Default)]
 struct Edit {
     /// The limit that was set.
     set: Option<String>,
+    /// A change that is shown before it is made: the limit, what was typed, and the lines.
+    preview: Option<(String, String, Vec<ChangedLine>)>,
     /// A change that was rejected: the limit, what was typed, and why.
     wrong: Option<(String, String, String)>,
 }
@@ -272,12 +276,24 @@ fn limit_row(state: &AdminState, row: &limits::LimitRow, uses: &[LimitUse], edit
     let name = row.limit.kind.name;
     let used = uses.iter().find(|used| used.limit == name);
     let wrong = edit.wrong.as_ref().filter(|(limit, ..)| limit == name);
+    let preview = edit.preview.as_ref().filter(|(limit, ..)| limit == name);
+    let typed = wrong.map(|(_, typed, _)| typed).or(preview.map(|(_, typed, _)| typed));
     let suggested = used.and_then(|used| used.suggested);
     let proposed = sluice_limits::grouped(suggested.unwrap_or(row.limit.value));
     json!({
         "row": row, "used": used, "most": state.app.live().limits.most(name),
-        "field": wrong.map_or(&proposed, |(_, typed, _)| typed), "is_wrong": wrong.is_some(),
+        "field": typed.unwrap_or(&proposed), "is_wrong": wrong.is_some(),
+        "change": preview.map(|(_, _, lines)| lines.iter().map(changed_line).collect::<Vec<_>>()),
     })
+}
+
+fn changed_line(changed: &ChangedLine) -> Value {
+    let kind = match changed.sign {
+        '+' => "new",
+        '-' => "old",
+        _ => "same",
+    };
+    json!({ "kind": kind, "line": format!("{}{}", changed.sign, changed.text) })
 }
 
 async fn set_limit(
@@ -285,6 +301,13 @@ async fn set_limit(
     brand: Path<String>,
     change: Form<limits::Change>,
 ) -> HttpResponse {
+    if change.act.as_deref() == Some("preview")
+        && let Ok(lines) = limits::preview(&state, &brand, &change)
+    {
+        let preview = Some((change.limit.clone(), change.value.clone(), lines));
+        let edit = Edit { preview, ..Edit::default() };
+        return or_error_page(&state, show_page(&state, &brand, &change.page, Range::default(), &edit).await);
+    }
     let error = match limits::apply(&state, &brand, &change).await {
         Ok(_) => {
             let path = encode_query(&change.page);
@@ -295,7 +318,7 @@ async fn set_limit(
     };
     // The page again, with what was typed and why it was rejected.
     let wrong = Some((change.limit.clone(), change.value.clone(), error.to_string()));
-    let edit = Edit { set: None, wrong };
+    let edit = Edit { wrong, ..Edit::default() };
     match show_page(&state, &brand, &change.page, Range::default(), &edit).await {
         Ok(mut response) => {
             *response.status_mut() = error.status();
@@ -303,6 +326,15 @@ async fn set_limit(
         }
         Err(_) => or_error_page(&state, Err(error)),
     }
+}
+
+/// The lines of `brand.toml` that a change would make, for the script of the page.
+async fn preview_limit(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    change: Query<limits::Change>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(limits::preview(&state, &brand, &change)?))
 }
 
 async fn runs(state: Data<AdminState>, brand: Path<String>, query: Query<runs::Query>) -> HttpResponse {
@@ -320,7 +352,7 @@ async fn runs(state: Data<AdminState>, brand: Path<String>, query: Query<runs::Q
         let view = json!({
             "title": "Runs", "brand": *brand, "section_runs": true, "runs": found.runs, "paths": paths,
             "outcomes": outcomes, "only_failed": query.only_failed(), "status": query.status,
-            "text": query.text, "older": found.next, "asked": query.asked(), "scanned": found.scanned,
+            "text": query.text, "older": found.next, "asked": query.asked(), "scanned": found.scanned, "before": query.before,
         });
         render(&state, "runs", &view)
     };
@@ -335,49 +367,11 @@ async fn run(state: Data<AdminState>, at: Path<(String, i64)>) -> HttpResponse {
         let source = runs::source(&*find_brand(&state, &at.0)?, &run);
         let others = failures::like(&state, &run).await?;
         let view = json!({
-            "title": format!("Run {}", run.id), "brand": at.0, "section_runs": true, "run": run,
+            "title": format!("Run {}", run.id), "brand": at.0, "section_runs": true,
             "path": is_there.then_some(path), "source": source, "others": others,
+            "phases": phases::of(&run), "run": run,
         });
         render(&state, "run", &view)
-    };
-    or_error_page(&state, page.await)
-}
-
-async fn entities(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
-    let page = async {
-        let entities = crm::entities(&state, &brand).await?;
-        render(
-            &state,
-            "crm",
-            &json!({ "title": "CRM", "brand": *brand, "section_crm": true, "entities": entities }),
-        )
-    };
-    or_error_page(&state, page.await)
-}
-
-async fn entity(
-    state: Data<AdminState>,
-    at: Path<(String, String)>,
-    query: Query<crm::Query>,
-) -> HttpResponse {
-    let page = async {
-        let (brand, slug) = at.into_inner();
-        let entity = crm::entity(&state, &brand, &slug).await?;
-        let boards = crm::boards(&state, &brand, &entity).await?;
-        let entries = crm::entries(&state, &brand, &slug, &query).await?;
-        let columns = columns(&entity, &entries);
-        let cells = |entry: &crm::EntryView| -> Vec<String> {
-            let values = columns.iter().map(|(key, _)| entry.values.get(key).map(text).unwrap_or_default());
-            values.collect()
-        };
-        let rows: Vec<Value> =
-            entries.iter().map(|entry| json!({ "entry": entry, "cells": cells(entry) })).collect();
-        let labels: Vec<Value> = columns.iter().map(|(_, label)| json!({ "label": label })).collect();
-        let view = json!({
-            "title": entity.name, "brand": brand, "section_crm": true, "entity": entity, "boards": boards,
-            "columns": labels, "rows": rows, "older": entries.last().filter(|_| entries.len() == crm::ENTRIES as usize).map(|entry| entry.id.clone()),
-        });
-        render(&state, "entity", &view)
     };
     or_error_page(&state, page.await)
 }
@@ -402,18 +396,4 @@ async fn act_on_job(state: Data<AdminState>, at: Path<(String, i64, jobs::Action
 async fn act_on_parked(state: Data<AdminState>, at: Path<(String, jobs::Action)>) -> HttpResponse {
     let done = jobs::act_on_parked(&state, &at.0, at.1).await;
     or_error_page(&state, done.map(|_| redirect_to(&format!("/brands/{}/jobs", at.0))))
-}
-
-/// The keys and labels of a table's columns: declared fields first, then the other keys of the
-/// entries.
-fn columns(entity: &crm::EntityView, entries: &[crm::EntryView]) -> Vec<(String, String)> {
-    let mut columns: Vec<(String, String)> =
-        entity.fields.iter().map(|field| (field.key.clone(), field.label.clone())).collect();
-    for key in entries.iter().flat_map(|entry| entry.values.keys()) {
-        if !columns.iter().any(|(known, _)| known == key) {
-            columns.push((key.clone(), key.clone()));
-        }
-    }
-    columns.truncate(COLUMNS_MAX);
-    columns
 }

@@ -27,6 +27,8 @@ pub(crate) enum AdminError {
     NoRun { brand: String, id: i64 },
     #[error("brand {brand} has no entity {slug}")]
     NoEntity { brand: String, slug: String },
+    #[error("there is no entry {0}")]
+    NoEntry(String),
     #[error("brand {brand} has no unfinished job {id}")]
     NoJob { brand: String, id: i64 },
     #[error("there is no limit {0}")]
@@ -91,6 +93,7 @@ impl AdminError {
             | Self::NoPage { .. }
             | Self::NoRun { .. }
             | Self::NoEntity { .. }
+            | Self::NoEntry(_)
             | Self::NoJob { .. }
             | Self::NoLimit(_)
             | Self::Crm(CrmFault::UnknownSlug(_)) => StatusCode::NOT_FOUND,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use sluice_kit::clock::iso_utc;
 
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 16] = [
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
@@ -20,6 +20,7 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("run", include_str!("console/run.hbs")),
     ("crm", include_str!("console/crm.hbs")),
     ("entity", include_str!("console/entity.hbs")),
+    ("entry", include_str!("console/entry.hbs")),
     ("jobs", include_str!("console/jobs.hbs")),
     ("range", include_str!("console/range.hbs")),
     ("failures", include_str!("console/failures.hbs")),

@@ -1,5 +1,6 @@
 "use strict";
 // Replaces the charts that the server drew with charts that show their values under the pointer.
+// The arrow keys move from value to value, and Home and End to the first and the last one.
 // Without JavaScript, the server's charts stay.
 {
   const threeDigits = (value) =>
@@ -16,11 +17,30 @@
     bytes: (value) => scaled(value, [[1048576, " MB"], [1024, " KB"], [1, " B"]]),
   };
 
+  // What is selected with the pointer becomes the range of the whole page. Runs are counted in quarters of an hour.
+  const QUARTER = 900;
+  const choose = (plot) => {
+    if (plot.select.width < 5) return;
+    const at = (left) => plot.posToVal(left, "x");
+    const from = Math.floor(at(plot.select.left) / QUARTER) * QUARTER;
+    const to = Math.ceil(at(plot.select.left + plot.select.width) / QUARTER) * QUARTER;
+    const address = new URL(location.href);
+    address.searchParams.delete("hours");
+    for (const [name, seconds] of [["from", from], ["to", to]]) {
+      address.searchParams.set(name, new Date(seconds * 1000).toISOString().slice(0, 16));
+    }
+    location.assign(address);
+  };
+
   const draw = (figure) => {
     const { quantity, times_ms: times, lines, from_ms: from, to_ms: to, quota } = JSON.parse(figure.dataset.chart);
     const fixed = figure.querySelector("svg");
     const legend = figure.querySelector(".legend");
-    const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    const color = style;
+    const width = Number(style("wide")) || 2;
+    // Lines of one colour differ by their dashes.
+    const dashes = style("dashed") ? { b: [8, 4], c: [2, 4], bad: [12, 3, 2, 3] } : {};
     const shown = (plot, value) => (value == null ? "–" : write[quantity](value));
     const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false } };
     // Days if the labels are days apart, otherwise times, as ISO 8601 writes them.
@@ -32,29 +52,61 @@
     const options = {
       width: figure.clientWidth - 32,
       height: 190,
-      cursor: { sync: { key: "console" }, drag: { x: true, y: false } },
-      hooks: { setSelect: [(plot) => { plot.isSelected = plot.select.width > 0; }] },
+      cursor: { sync: { key: "console" }, drag: { x: true, y: false, setScale: false } },
+      hooks: { setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: times.length - 1 }, false)], setSelect: [choose] },
       scales: {
-        // The whole range that the operator chose, unless a part of it is selected with the pointer.
-        x: { range: (plot, first, last) => (plot.isSelected ? [first, last] : [from / 1000, to / 1000]) },
+        // The whole range that the operator chose.
+        x: { range: () => [from / 1000, to / 1000] },
         y: { range: (plot, least, most) => [0, Math.max(most, quota ?? 0) > 0 ? Math.max(most, quota ?? 0) * 1.05 : 1] },
       },
       // The last time is wider than the room that uPlot leaves for half of it.
       padding: [null, 28, null, null],
-      axes: [{ ...axis, space: 90, values: dates }, { ...axis, size: 72, values: (plot, values) => values.map(write[quantity]) }],
+      axes: [{ ...axis, space: 90, gap: 10, values: dates }, { ...axis, size: 72, values: (plot, values) => values.map(write[quantity]) }],
       series: [
         { label: "at", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...lines.map(({ name, color: of }) => ({
-          label: name, stroke: color(of), width: 2, value: shown, points: { show: true, size: 7, fill: color(of), filter: (plot, index) => alone(plot.data[index]) },
+          label: name, stroke: color(of), width, dash: dashes[of], value: shown, points: { show: true, size: 7, fill: color(of), filter: (plot, index) => alone(plot.data[index]) },
         })),
         ...(quota ? [{ label: "quota", stroke: color("bad"), width: 1, dash: [6, 4], value: shown, points: { show: false } }] : []),
       ],
     };
     const holder = document.createElement("div");
-    holder.setAttribute("role", "img");
+    holder.className = "u-holder";
+    holder.tabIndex = 0;
+    holder.setAttribute("role", "slider");
     holder.setAttribute("aria-label", fixed.getAttribute("aria-label"));
+    holder.setAttribute("aria-valuemin", "1");
+    // The values that the keys lead to: every time that has one.
+    const stops = times.flatMap((_, at) => (lines.some(({ values }) => values[at] !== null) ? [at] : []));
+    holder.setAttribute("aria-valuemax", String(stops.length));
+    let stop = stops.length - 1;
+    const moment = (at) => uPlot.fmtDate("{YYYY}-{MM}-{DD} {HH}:{mm}")(new Date(at));
+    const say = () => {
+      const at = stops[stop];
+      holder.setAttribute("aria-valuenow", String(stop + 1));
+      holder.setAttribute("aria-valuetext", `${moment(times[at])}: ${lines.map(({ name, values }) => `${name} ${shown(null, values[at])}`).join(", ")}`);
+    };
+    const show = () => {
+      const at = stops[stop];
+      say();
+      const top = lines.map(({ values }) => values[at]).find((value) => value !== null) ?? 0;
+      plot.setCursor({ left: plot.valToPos(times[at] / 1000, "x"), top: plot.valToPos(top, "y") });
+    };
+    say();
+    holder.addEventListener("focus", () => holder.matches(":focus-visible") && show());
+    holder.addEventListener("blur", () => plot.setCursor({ left: -10, top: -10 }));
+    holder.addEventListener("keydown", (event) => {
+      const last = stops.length - 1;
+      const to = { ArrowLeft: stop - 1, ArrowDown: stop - 1, ArrowRight: stop + 1, ArrowUp: stop + 1, Home: 0, End: last, PageDown: stop - 10, PageUp: stop + 10 }[event.key];
+      if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      stop = Math.min(Math.max(to, 0), last);
+      show();
+    });
     const plot = new uPlot(options, [times.map((at) => at / 1000), ...lines.map((line) => line.values), ...(quota ? [times.map(() => quota)] : [])], holder);
     holder.querySelectorAll("th").forEach((head) => { head.scope = "row"; });
+    // Without a pointer, the legend has the newest values.
+    plot.setLegend({ idx: times.length - 1 }, false);
     fixed.toggleAttribute("hidden", true);
     legend.hidden = true;
     fixed.after(holder);
@@ -75,7 +127,9 @@
     drawn = [...document.querySelectorAll("figure[data-chart]")].map(draw);
   };
   // Canvases do not follow the page's colours, so they are drawn again when the colours change.
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  for (const asked of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)", "(forced-colors: active)"]) {
+    window.matchMedia(asked).addEventListener("change", drawAll);
+  }
   addEventListener("sluice:refreshed", () => {
     drawn = [];
     drawAll();

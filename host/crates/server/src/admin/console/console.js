@@ -55,7 +55,50 @@ const prepare = (root) => {
       location.assign(address);
     });
   }
+  for (const form of root.querySelectorAll("form.set")) previewChange(form);
+  // Only a page that is loaded from localhost or over https may use the clipboard.
+  for (const button of navigator.clipboard ? root.querySelectorAll("[data-copy]") : []) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "copied";
+      setTimeout(() => (button.textContent = "copy"), 2_000);
+    });
+  }
   offerLive(root);
+};
+
+// Shows what a new limit changes in brand.toml while it is typed, before it is saved.
+const previewChange = (form) => {
+  const field = form.elements.value;
+  const shown = form.parentElement.querySelector(".change");
+  if (!shown) return;
+  let asked = 0;
+  const ask = async () => {
+    const own = ++asked;
+    await new Promise((done) => setTimeout(done, 150));
+    if (own !== asked) return;
+    const { page, limit } = form.elements;
+    const query = new URLSearchParams({ page: page.value, limit: limit.value, value: field.value });
+    const answer = await fetch(`${form.getAttribute("action")}/preview?${query}`).catch(() => null);
+    const found = await answer?.json().catch(() => null);
+    if (own !== asked || !found) return;
+    const line = ({ sign, text }) => Object.assign(document.createElement("span"), {
+      className: `line-${{ "+": "new", "-": "old" }[sign] ?? "same"}`, textContent: `${sign}${text}\n`,
+    });
+    const note = document.createElement("small");
+    note.textContent = answer.ok ? "brand.toml will be:" : found.error;
+    note.className = answer.ok ? "" : "bad";
+    shown.replaceChildren(note);
+    if (answer.ok) {
+      const lines = Object.assign(document.createElement("pre"), { tabIndex: 0, ariaLabel: "change of brand.toml" });
+      lines.append(...found.map(line));
+      shown.append(lines);
+    }
+    shown.hidden = false;
+  };
+  field.addEventListener("focus", ask);
+  field.addEventListener("input", ask);
 };
 
 // Loads the page again every ten seconds, while it is visible and nobody has paused it. What somebody is

@@ -9,6 +9,7 @@ use sluice_kit::clock::iso_utc;
 use super::find_brand;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
+use crate::admin::templates::encode_query;
 
 /// Entries on one page of the table.
 pub(crate) const ENTRIES: u32 = 50;
@@ -71,11 +72,52 @@ pub(crate) struct EntryView {
     pub(crate) updated_at: String,
 }
 
-/// `?before=…`: only entries that are older than the one with this id.
+/// `?before=…&text=ann&stage=sales/won`: which entries to list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Query {
+    /// Only entries that are older than the one with this id.
     pub(crate) before: Option<String>,
+    /// Only entries that have this text in their reference or values, in capitals or not.
+    pub(crate) text: Option<String>,
+    /// Only entries in this stage of this pipeline. `none` stands for entries that are in no stage.
+    pub(crate) stage: Option<String>,
+}
+
+impl Query {
+    /// The query without its cursor, for links: `text=ann&stage=sales/won`.
+    pub(crate) fn asked(&self) -> String {
+        let given = [("text", &self.text), ("stage", &self.stage)];
+        let given = given.into_iter().filter_map(|(name, value)| {
+            let value = value.as_deref().filter(|value| !value.is_empty())?;
+            Some(format!("{name}={}", encode_query(value)))
+        });
+        given.collect::<Vec<_>>().join("&")
+    }
+
+    /// Whether an entry has the text. `text` is in small letters.
+    fn admits(text: &str, entry: &EntryView) -> bool {
+        let has = |part: &str| part.to_lowercase().contains(text);
+        text.is_empty()
+            || has(&format!("{} {}", entry.reference_type, entry.reference_id))
+            || entry.values.values().any(|value| match value {
+                Value::String(value) => has(value),
+                value => has(&value.to_string()),
+            })
+    }
+}
+
+/// Entries that a search for a text looks at for one response.
+const SCANNED_MAX: usize = 2_000;
+
+/// The entries that match a query.
+pub(crate) struct Found {
+    /// Newest first.
+    pub(crate) entries: Vec<EntryView>,
+    /// The id before which older entries begin. None if there are no more.
+    pub(crate) next: Option<String>,
+    /// How many entries were looked at, if the search stopped before the response was full.
+    pub(crate) scanned: Option<usize>,
 }
 
 /// A column of a board: a stage with its newest entries.
@@ -109,16 +151,92 @@ pub(crate) async fn entity(state: &AdminState, brand: &str, slug: &str) -> Resul
     found.as_ref().map(view).ok_or_else(|| no_entity(&brand.id, slug))
 }
 
-/// The entries of an entity, newest first.
+/// The entries of an entity that match a query, newest first.
+///
+/// # Errors
+/// There is no such brand, entity or stage, or the database does not answer.
+pub(crate) async fn search(
+    state: &AdminState,
+    brand: &str,
+    entity: &EntityView,
+    query: &Query,
+) -> Result<Found, AdminError> {
+    let stage = stage_of(entity, query.stage.as_deref().unwrap_or_default())?;
+    let text = query.text.as_deref().unwrap_or_default().trim().to_lowercase();
+    let mut before = query.before.as_deref().filter(|text| !text.is_empty()).map(parse_id).transpose()?;
+    let mut found = Found { entries: Vec::new(), next: None, scanned: None };
+    let mut scanned = 0;
+    loop {
+        let batch = browse(state, brand, &entity.slug, stage, before, ENTRIES).await?;
+        if batch.is_empty() {
+            return Ok(found);
+        }
+        for entry in batch {
+            if found.entries.len() == ENTRIES as usize {
+                found.next = found.entries.last().map(|entry| entry.id.clone());
+                return Ok(found);
+            }
+            scanned += 1;
+            before = Some(parse_id(&entry.id)?);
+            if Query::admits(&text, &entry) {
+                found.entries.push(entry);
+            }
+        }
+        if scanned >= SCANNED_MAX {
+            found.next = before.map(|id| id.to_string());
+            found.scanned = Some(scanned);
+            return Ok(found);
+        }
+    }
+}
+
+/// The entries of an entity that match a query, newest first.
+///
+/// # Errors
+/// As [`search`].
 pub(crate) async fn entries(
     state: &AdminState,
     brand: &str,
     slug: &str,
     query: &Query,
 ) -> Result<Vec<EntryView>, AdminError> {
-    entity(state, brand, slug).await?;
-    let before = query.before.as_deref().filter(|text| !text.is_empty()).map(parse_id).transpose()?;
-    browse(state, brand, slug, StageChoice::Any, before, ENTRIES).await
+    let entity = entity(state, brand, slug).await?;
+    Ok(search(state, brand, &entity, query).await?.entries)
+}
+
+/// One entry of an entity.
+///
+/// # Errors
+/// There is no such brand, entity or entry, or the database does not answer.
+pub(crate) async fn find_entry(
+    state: &AdminState,
+    brand: &str,
+    slug: &str,
+    id: &str,
+) -> Result<EntryView, AdminError> {
+    let missing = || AdminError::NoEntry(id.to_owned());
+    let own = u128::from_be_bytes(*parse_id(id)?.as_bytes());
+    // The newest entry that is older than the next id.
+    let next = EntryId::from_bytes(own.checked_add(1).ok_or_else(missing)?.to_be_bytes());
+    let found = browse(state, brand, slug, StageChoice::Any, Some(next), 1).await?.pop();
+    found
+        .filter(|entry| parse_id(&entry.id).is_ok_and(|id| u128::from_be_bytes(*id.as_bytes()) == own))
+        .ok_or_else(missing)
+}
+
+/// The choice that `sales/won`, `none` or nothing stands for.
+fn stage_of(entity: &EntityView, asked: &str) -> Result<StageChoice, AdminError> {
+    match asked {
+        "" => return Ok(StageChoice::Any),
+        "none" => return Ok(StageChoice::None),
+        _ => {}
+    }
+    let of_pipeline = |pipeline: &PipelineView| {
+        let stage = asked.strip_prefix(&pipeline.slug)?.strip_prefix('/')?.to_owned();
+        pipeline.stages.iter().find(|one| one.slug == stage).map(|one| StageChoice::In(one.id))
+    };
+    let found = entity.pipelines.iter().find_map(of_pipeline);
+    found.ok_or_else(|| AdminError::InvalidRequest(format!("{} has no stage {asked:?}", entity.slug)))
 }
 
 /// The pipelines of an entity as boards.

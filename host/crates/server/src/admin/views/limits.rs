@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use sluice_app::reload::reload_and_log;
 use sluice_limits::policy::EffectiveLimit;
-use sluice_site::{apply, brand_dir, config, limit_layers};
+use sluice_site::{Brand, apply, brand_dir, config, limit_layers};
 
 use super::{find_brand, find_page};
 use crate::admin::AdminState;
@@ -59,17 +59,28 @@ pub(crate) struct Change {
     pub(crate) value: String,
     /// The version of `brand.toml` that the operator saw.
     pub(crate) seen: Option<String>,
+    /// `preview`: only show what the change would be.
+    pub(crate) act: Option<String>,
 }
 
-/// Writes the limit into the brand's `brand.toml`, reloads the site and returns the value.
+/// What setting the limit would change in the brand's `brand.toml`.
 ///
 /// # Errors
-/// There is no such brand, page or limit, the value is not allowed, or `brand.toml` was changed
-/// since the operator saw it, or cannot be written. [`AdminError::NotInForce`] if the limit was written
-/// and the brand could not be reloaded.
-pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
+/// There is no such brand, page or limit, the value is not allowed, or `brand.toml` cannot be read or edited.
+pub(crate) fn preview(
+    state: &AdminState,
+    brand: &str,
+    change: &Change,
+) -> Result<Vec<apply::ChangedLine>, AdminError> {
     let brand = find_brand(state, brand)?;
-    find_page(&brand, &change.page)?;
+    let value = checked(state, &brand, change)?;
+    let dir = brand_dir(&state.site_dir, &brand.id);
+    Ok(apply::preview_page_limit(&dir, &change.page, &change.limit, value)?)
+}
+
+/// The value of a change, if the page may have it.
+fn checked(state: &AdminState, brand: &Brand, change: &Change) -> Result<u64, AdminError> {
+    find_page(brand, &change.page)?;
     let digits: String = change.value.chars().filter(|c| !matches!(c, '_' | ' ' | ',')).collect();
     let value: u64 = digits
         .parse()
@@ -83,6 +94,18 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
     if let Some(max) = state.app.live().limits.most(&change.limit).filter(|max| value > *max) {
         return Err(AdminError::AboveMax { limit: change.limit.clone(), value, max });
     }
+    Ok(value)
+}
+
+/// Writes the limit into the brand's `brand.toml`, reloads the site and returns the value.
+///
+/// # Errors
+/// There is no such brand, page or limit, the value is not allowed, or `brand.toml` was changed
+/// since the operator saw it, or cannot be written. [`AdminError::NotInForce`] if the limit was written
+/// and the brand could not be reloaded.
+pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
+    let brand = find_brand(state, brand)?;
+    let value = checked(state, &brand, change)?;
     let dir = brand_dir(&state.site_dir, &brand.id);
     apply::set_page_limit(&dir, change.seen.as_deref(), &change.page, &change.limit, value)?;
     tracing::info!(

@@ -28,7 +28,7 @@ const FAILURES: u32 = 10;
 /// Groups in `failure_groups`.
 const GROUPS: usize = 50;
 /// The overview does not wait longer for the database.
-const JOBS_WAIT: Duration = Duration::from_secs(1);
+const DATABASE_WAIT: Duration = Duration::from_secs(1);
 /// Pages in `broken`.
 const BROKEN_MAX: usize = 100;
 
@@ -49,6 +49,8 @@ pub(crate) struct Overview {
     pub(crate) memory_reset: String,
     pub(crate) runs: u64,
     pub(crate) failures: u64,
+    /// The runs and failures of the time before the range, which is as long as the range.
+    pub(crate) before: Before,
     pub(crate) history: Vec<Interval>,
     pub(crate) brands: Vec<BrandRow>,
     /// The pages of all brands that used the most fuel.
@@ -67,6 +69,13 @@ pub(crate) struct Overview {
     pub(crate) jobs: Option<JobsRow>,
     pub(crate) database: DatabaseRow,
     pub(crate) rejected: RejectedRow,
+}
+
+/// The time before the range.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Before {
+    pub(crate) runs: u64,
+    pub(crate) failures: u64,
 }
 
 /// How many runs ended with one outcome.
@@ -110,6 +119,8 @@ pub(crate) struct RejectedRow {
 pub(crate) struct DatabaseRow {
     /// Why it does not answer.
     pub(crate) outage: Option<String>,
+    /// Its size, if it answered in time.
+    pub(crate) size_bytes: Option<u64>,
     pub(crate) connections: usize,
     pub(crate) connections_in_use: usize,
     pub(crate) connections_max: usize,
@@ -142,13 +153,19 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
     let failed = Filter { only_failed: true, limit: FAILURES, ..Filter::default() };
     let grouped = FailureFilter { from_ms, to_ms, parts: PARTS, limit: GROUPS, ..FailureFilter::default() };
     let (rows, last_failures, failures) = read_log(state, move |log| {
-        let rows = log.intervals(from_ms)?;
+        let rows = log.intervals(from_ms - (to_ms - from_ms))?;
         Ok((rows, log.list(&failed)?, log.failures(&grouped)?))
     })
     .await?;
     let mut times: BTreeMap<i64, PageStats> = BTreeMap::new();
     let mut pages: BTreeMap<(String, String), PageStats> = BTreeMap::new();
+    let mut before = Before::default();
     for (brand, page, at_ms, stats) in rows.into_iter().filter(|(_, _, at_ms, _)| *at_ms < to_ms) {
+        if at_ms < from_ms {
+            before.runs += stats.runs;
+            before.failures += stats.failures;
+            continue;
+        }
         times.entry(at_ms).or_default().merge(&stats);
         pages.entry((brand, page)).or_default().merge(&stats);
     }
@@ -156,9 +173,15 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
     let failed: u64 = times.values().map(|stats| stats.failures).sum();
     let (rate, overload) = state.app.executions.rejected();
     let outage = state.app.store.outage();
-    let jobs = match outage {
-        Some(_) => None,
-        None => tokio::time::timeout(JOBS_WAIT, state.app.store.count_jobs()).await.ok().and_then(Result::ok),
+    let (jobs, size_bytes) = match outage {
+        Some(_) => (None, None),
+        None => {
+            let store = &state.app.store;
+            let jobs = tokio::time::timeout(DATABASE_WAIT, store.count_jobs());
+            let size = tokio::time::timeout(DATABASE_WAIT, store.size_bytes());
+            let (jobs, size) = tokio::join!(jobs, size);
+            (jobs.ok().and_then(Result::ok), size.ok().and_then(Result::ok))
+        }
     };
     let pool = state.app.store.pool_usage();
     let usage = state.app.sandbox.slots.usage();
@@ -175,6 +198,7 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
         ),
         runs,
         failures: failed,
+        before,
         history: times.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
         brands: brands(state, &pages),
         heaviest: largest(state, &pages, |row| row.fuel_total),
@@ -192,6 +216,7 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
         rejected: RejectedRow { rate, overload },
         database: DatabaseRow {
             outage,
+            size_bytes,
             connections: pool.open,
             connections_in_use: pool.in_use,
             connections_max: pool.limit,

@@ -1,0 +1,141 @@
+//! The pages of the CRM: entities, the entries of one, and one entry.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Path, Query};
+use serde_json::{Value, json};
+
+use super::{or_error_page, render};
+use crate::admin::AdminState;
+use crate::admin::error::AdminError;
+use crate::admin::templates::text;
+use crate::admin::views::crm;
+
+/// Columns for values in a table of entries.
+const COLUMNS_MAX: usize = 16;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/brands/{brand}/crm", web::get().to(entities))
+        .route("/brands/{brand}/crm/{entity}", web::get().to(entity))
+        .route("/brands/{brand}/crm/{entity}/{entry}", web::get().to(entry));
+}
+
+async fn entities(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
+    let page = async {
+        let entities = crm::entities(&state, &brand).await?;
+        let view = json!({ "title": "CRM", "brand": *brand, "section_crm": true, "entities": entities });
+        render(&state, "crm", &view)
+    };
+    or_error_page(&state, page.await)
+}
+
+async fn entity(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    query: Query<crm::Query>,
+) -> HttpResponse {
+    let page = async {
+        let (brand, slug) = at.into_inner();
+        let entity = crm::entity(&state, &brand, &slug).await?;
+        let found = crm::search(&state, &brand, &entity, &query).await?;
+        let asked = query.asked();
+        // A search is about the table. The boards would show entries that it does not mean.
+        let boards = match asked.is_empty() && query.before.is_none() {
+            true => crm::boards(&state, &brand, &entity).await?,
+            false => Vec::new(),
+        };
+        let columns = columns(&entity, &found.entries);
+        let cells = |entry: &crm::EntryView| -> Vec<String> {
+            let values = columns.iter().map(|(key, _)| entry.values.get(key).map(text).unwrap_or_default());
+            values.collect()
+        };
+        let rows: Vec<Value> =
+            found.entries.iter().map(|entry| json!({ "entry": entry, "cells": cells(entry) })).collect();
+        let labels: Vec<Value> = columns.iter().map(|(_, label)| json!({ "label": label })).collect();
+        let view = json!({
+            "title": entity.name, "brand": brand, "section_crm": true, "entity": entity, "boards": boards,
+            "columns": labels, "rows": rows, "older": found.next, "scanned": found.scanned, "asked": asked,
+            "text": query.text, "fields": fields(&entity)?, "stages": stages(&entity, query.stage.as_deref().unwrap_or_default()),
+        });
+        render(&state, "entity", &view)
+    };
+    or_error_page(&state, page.await)
+}
+
+async fn entry(state: Data<AdminState>, at: Path<(String, String, String)>) -> HttpResponse {
+    let page = async {
+        let (brand, slug, id) = at.into_inner();
+        let entity = crm::entity(&state, &brand, &slug).await?;
+        let entry = crm::find_entry(&state, &brand, &slug, &id).await?;
+        let label = |key: &str| entity.fields.iter().find(|field| field.key == key);
+        let values: Vec<Value> = entry
+            .values
+            .iter()
+            .map(|(key, value)| {
+                let (label, kind) = label(key).map(|field| (field.label.clone(), field.kind)).unzip();
+                let shown = match value {
+                    Value::String(text) => text.clone(),
+                    value => format!("{value:#}"),
+                };
+                json!({ "key": key, "label": label, "kind": kind, "value": shown })
+            })
+            .collect();
+        let title = format!("{} {}", entry.reference_type, entry.reference_id);
+        let view = json!({
+            "title": title, "brand": brand, "section_crm": true, "entity": entity, "entry": entry,
+            "values": values,
+        });
+        render(&state, "entry", &view)
+    };
+    or_error_page(&state, page.await)
+}
+
+/// The declared fields, with those settings that say something.
+fn fields(entity: &crm::EntityView) -> Result<Vec<Value>, AdminError> {
+    let row = |field: &crm::FieldView| {
+        let all =
+            serde_json::to_value(field).map_err(|error| AdminError::InvalidRequest(error.to_string()))?;
+        let is_own = |name: &str| matches!(name, "key" | "label" | "type");
+        let says = |value: &Value| !value.is_null() && *value != json!([]) && *value != json!({});
+        let settings: Vec<Value> = all
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, value)| !is_own(name) && says(value))
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        Ok(json!({ "label": field.label, "key": field.key, "kind": field.kind, "settings": settings }))
+    };
+    entity.fields.iter().map(row).collect()
+}
+
+/// The stages that can be chosen: `sales/won`, and `none` if there is a pipeline.
+fn stages(entity: &crm::EntityView, asked: &str) -> Vec<Value> {
+    let choice =
+        |value: String, label: String| json!({ "is_chosen": value == asked, "value": value, "label": label });
+    let mut all: Vec<Value> = Vec::new();
+    for pipeline in &entity.pipelines {
+        for stage in &pipeline.stages {
+            let label = format!("{} / {}", pipeline.name, stage.name);
+            all.push(choice(format!("{}/{}", pipeline.slug, stage.slug), label));
+        }
+    }
+    if !all.is_empty() {
+        all.push(choice("none".to_owned(), "no stage".to_owned()));
+    }
+    all
+}
+
+/// The keys and labels of a table's columns: declared fields first, then the other keys of the
+/// entries.
+fn columns(entity: &crm::EntityView, entries: &[crm::EntryView]) -> Vec<(String, String)> {
+    let mut columns: Vec<(String, String)> =
+        entity.fields.iter().map(|field| (field.key.clone(), field.label.clone())).collect();
+    for key in entries.iter().flat_map(|entry| entry.values.keys()) {
+        if !columns.iter().any(|(known, _)| known == key) {
+            columns.push((key.clone(), key.clone()));
+        }
+    }
+    columns.truncate(COLUMNS_MAX);
+    columns
+}

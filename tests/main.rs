@@ -40,6 +40,7 @@ mod harness;
 mod health;
 mod http_calls;
 mod http_syntax;
+mod https;
 mod kept_files;
 mod limits;
 mod log_floods;

@@ -193,7 +193,7 @@ impl Server {
             let line = addresses.next().unwrap_or_else(|| {
                 panic!("the server did not start: {:#?}", log.lock().unwrap());
             });
-            line.rsplit_once("http://").unwrap().1.parse().unwrap()
+            line.rsplit_once("://").unwrap().1.parse().unwrap()
         };
         let (address, admin_address) = (address(), address());
         let printed = Arc::new(Mutex::new(Vec::new()));

@@ -140,6 +140,7 @@ fn settings(args: &Args) -> anyhow::Result<SiteConfig> {
              somebody else: set SLUICE_{variable} instead"
         );
     }
+    config.server.https = false;
     if let Some(listen) = args.listen {
         config.server.listen = listen;
     }

@@ -53,7 +53,11 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     let bound = Bound::new(&config)?;
     let running = server::start(app, bound, &config, &args.site_dir, None, behind)?;
     // Scripts and tests read these lines to learn the ports.
-    announce(&format!("sluice: serving on http://{}", running.address));
+    let scheme = if running.is_https { "https" } else { "http" };
+    announce(&format!("sluice: serving on {scheme}://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));
+    if let Some(address) = running.redirect_address {
+        announce(&format!("sluice: redirecting to https from http://{address}"));
+    }
     Ok(running.until_stopped().await?)
 }

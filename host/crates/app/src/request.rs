@@ -80,7 +80,7 @@ pub struct PageRequest {
     pub body: Body,
     /// The visitor's address, if it is known.
     pub ip: Option<IpAddr>,
-    /// Whether the visitor uses https, according to a trusted proxy.
+    /// Whether the visitor uses https, according to the connection or a trusted proxy.
     pub is_https: bool,
     /// What the browser says about the origin of the request.
     pub origin: Origin,
@@ -137,6 +137,14 @@ pub struct View<'a> {
     pub headers: &'a NamedHeaders,
 }
 
+/// Marks the connections that the server itself encrypts (`Extensions` of the connection).
+#[derive(Debug, Clone, Copy)]
+pub struct OverTls;
+
+fn is_over_tls(request: &HttpRequest) -> bool {
+    request.conn_data::<OverTls>().is_some()
+}
+
 /// The client of a request, as far as the connection and trusted proxies tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
@@ -151,7 +159,7 @@ impl Client {
     pub fn of(request: &HttpRequest, rules: &ReadRules) -> Self {
         let peer = request.peer_addr().map(|address| address.ip());
         let client = forwarded::client(peer, request.headers(), rules);
-        Self { ip: client.ip, is_https: client.is_https }
+        Self { ip: client.ip, is_https: client.is_https || is_over_tls(request) }
     }
 }
 
@@ -182,6 +190,7 @@ impl PageRequest {
             peer,
         };
         let mut read = Self { conditions: Conditions::read(request), ..Self::of(head, Body::None, rules) };
+        read.is_https |= is_over_tls(request);
         let found = page_at(&read.host, &read.raw_path);
         if let Some((_, page)) = &found {
             read.named_headers = page.headers.iter().filter_map(|name| named_header(headers, name)).collect();

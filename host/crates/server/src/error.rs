@@ -2,6 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use sluice_kit::operator_dir::OperatorDirError;
 
 use crate::admin::AdminStartError;
 
@@ -32,6 +35,19 @@ pub enum ServerError {
     /// The system does not deliver signals to this process.
     #[error("signals cannot be watched")]
     Signals(#[source] io::Error),
+    /// HTTPS is on, and there is no certificate.
+    #[error(
+        "server.https is on, but there is no certificate that can be used in {}: put one there as NAME.crt, with \
+         the certificates that lead to its authority, and its private key as NAME.key",
+        .0.display()
+    )]
+    NoCertificate(PathBuf),
+    /// The folder of certificates is a link into the site.
+    #[error(transparent)]
+    Place(#[from] OperatorDirError),
+    /// TLS cannot be used.
+    #[error("TLS")]
+    Tls(#[source] rustls::Error),
     /// The admin listener cannot start.
     #[error(transparent)]
     Admin(#[from] AdminStartError),

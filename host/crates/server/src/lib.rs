@@ -7,6 +7,7 @@ mod behind_routes;
 mod descriptors;
 mod dev_routes;
 mod error;
+mod https;
 mod lines;
 mod listener;
 mod own_host;
@@ -49,6 +50,7 @@ pub use crate::error::ServerError;
 
 use crate::admin::AdminState;
 use crate::descriptors::connections_a_worker;
+use crate::https::{Https, HttpsPort};
 use crate::listener::Listening;
 use crate::signals::{Signals, StopRequest};
 use crate::turns::TurnsOwed;
@@ -72,11 +74,17 @@ const CLEANUP_ROWS: u32 = 500;
 pub struct Running {
     /// The visitors' address. Its port is the one that the system chose if the settings say 0.
     pub address: SocketAddr,
+    /// Whether visitors reach their address over HTTPS.
+    pub is_https: bool,
+    /// The address that redirects to HTTPS, if there is one.
+    pub redirect_address: Option<SocketAddr>,
     /// The operators' address. Its port is the one that the system chose if the settings say 0.
     pub admin_address: SocketAddr,
-    visitors: Server,
+    /// The visitors' listener, and the one that redirects to it if there is one.
+    visitors: Vec<Server>,
     /// The admin listener, and the listener of `admin.probes` if there is one.
     operators: Vec<Server>,
+    https: Option<Arc<Https>>,
     workers: Workers,
     signals: Signals,
     app: Arc<App>,
@@ -88,6 +96,8 @@ pub struct Running {
 /// The bound addresses. A client that connects before [`start`] waits.
 pub struct Bound {
     visitors: (TcpListener, SocketAddr),
+    /// The listener that redirects to HTTPS.
+    redirect: Option<(TcpListener, SocketAddr)>,
     admin: (TcpListener, SocketAddr),
     probes: Option<(TcpListener, SocketAddr)>,
 }
@@ -100,6 +110,8 @@ impl Bound {
     pub fn new(config: &SiteConfig) -> Result<Self, ServerError> {
         let probes = config.admin.probes.map(|address| bind(address, "admin.probes in sluice.toml"));
         let visitors = bind(config.server.listen, "--listen")?;
+        let redirect = config.server.http_listen.filter(|_| config.server.https);
+        let redirect = redirect.map(|address| bind(address, "server.http_listen in sluice.toml"));
         // Connections inherit the timeout from the listener. It closes a connection when the client
         // does not acknowledge data that was sent, or keeps its receive window closed.
         SockRef::from(&visitors.0)
@@ -107,6 +119,7 @@ impl Bound {
             .map_err(ServerError::WriteTimeout)?;
         Ok(Self {
             visitors,
+            redirect: redirect.transpose()?,
             admin: bind(config.admin.listen, "--admin-listen")?,
             probes: probes.transpose()?,
         })
@@ -117,7 +130,8 @@ impl Bound {
 /// `behind` is what it shows visitors of brands with `behind_pages`.
 ///
 /// # Errors
-/// A listener cannot be used, signals cannot be watched, or the operators' token is invalid.
+/// A listener cannot be used, signals cannot be watched, the operators' token is invalid, or there is no
+/// certificate for HTTPS.
 pub fn start(
     app: Arc<App>,
     bound: Bound,
@@ -138,6 +152,7 @@ pub fn start(
             behind_routes::routes(config, behind);
         }
     };
+    let https = if config.server.https { Some(Arc::new(Https::load(&app)?)) } else { None };
     let workers = config.server.workers.unwrap_or_else(available_workers);
     let of_visitors = Listening {
         workers: Some(workers),
@@ -145,11 +160,23 @@ pub fn start(
         headers_timeout: config.server.headers_timeout,
         keep_alive: KEEP_ALIVE,
         shutdown_seconds: SHUTDOWN_SECONDS,
+        tls: https.as_deref().map(Https::server_config).transpose()?,
     };
-    let Bound { visitors: (listener, address), admin: (admin_listener, admin_address), probes } = bound;
-    let visitors = of_visitors.serve(listener, move || {
-        ActixApp::new().app_data(data.clone()).configure(&routes).default_service(web::to(visit))
-    })?;
+    let Bound { visitors: (listener, address), redirect, admin: (admin_listener, admin_address), probes } =
+        bound;
+    let of_redirect = Listening { workers: Some(1), tls: None, ..of_visitors.clone() };
+    let of_app = data.clone();
+    let mut visitors = vec![of_visitors.serve(listener, move || {
+        ActixApp::new().app_data(of_app.clone()).configure(&routes).default_service(web::to(visit))
+    })?];
+    let redirect_address = redirect.as_ref().map(|(_, address)| *address);
+    if let Some((listener, _)) = redirect {
+        let port = web::Data::new(HttpsPort(config.server.https_port.unwrap_or(address.port())));
+        visitors.push(of_redirect.serve(listener, move || {
+            let app = ActixApp::new().app_data(data.clone()).app_data(port.clone());
+            app.default_service(web::to(https::redirect))
+        })?);
+    }
     let state = web::Data::new(AdminState::new(Arc::clone(&app), config, site_dir)?);
     let probe_state = state.clone();
     let admin = Listening::for_operators()
@@ -164,9 +191,12 @@ pub fn start(
     let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
     Ok(Running {
         address,
+        is_https: https.is_some(),
+        redirect_address,
         admin_address,
         visitors,
         operators,
+        https,
         workers,
         signals,
         app,
@@ -201,16 +231,25 @@ impl Running {
     /// A listener failed.
     pub async fn until_stopped(self) -> Result<(), ServerError> {
         let Self {
-            visitors, operators, workers, signals: Signals { mut stop, hangup }, app, dev, drain, ..
+            visitors,
+            operators,
+            workers,
+            signals: Signals { mut stop, hangup },
+            app,
+            dev,
+            drain,
+            https,
+            ..
         } = self;
-        // The visitors' listener stops first, so that operators can watch the shutdown.
-        let handles: Vec<_> = [&visitors].into_iter().chain(&operators).map(Server::handle).collect();
+        // The visitors' listeners stop first, so that operators can watch the shutdown.
+        let handles: Vec<_> = visitors.iter().chain(&operators).map(Server::handle).collect();
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
         let session_limit = tokio::spawn(limit_sessions(Arc::clone(&app)));
         let idle = tokio::spawn(release_idle_sandboxes(Arc::clone(&app)));
         let confirmations = tokio::spawn(confirm_sessions(Arc::clone(&app)));
-        let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app)));
+        let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app), https.clone()));
+        let certificates = https.map(|https| tokio::spawn(https.watch()));
         tokio::spawn(async move {
             let request = stop.recv().await;
             stopping.stopping.store(true, Ordering::Relaxed);
@@ -233,12 +272,15 @@ impl Running {
                 handle.stop(true).await;
             }
         });
-        let (visitors, operators) = tokio::join!(visitors, join_all(operators));
+        let stopped = join_all(visitors.into_iter().chain(operators)).await;
         cleanup.abort();
         session_limit.abort();
         idle.abort();
         confirmations.abort();
         reloads.abort();
+        if let Some(certificates) = certificates {
+            certificates.abort();
+        }
         workers.stop().await;
         // The first round takes the cookies of the last second into the second one.
         confirm_returning(&app).await;
@@ -246,7 +288,7 @@ impl Running {
         app.executions.flush().await;
         app.store.close().await;
         tracing::info!("stopped");
-        operators.into_iter().fold(visitors, Result::and).map_err(Into::into)
+        stopped.into_iter().fold(Ok(()), Result::and).map_err(Into::into)
     }
 }
 
@@ -323,12 +365,15 @@ async fn travel(
     })
 }
 
-/// Reloads the site at each SIGHUP.
-async fn reload_on(mut hangup: Signal, app: Arc<App>) {
+/// Reloads the site and the certificates at each SIGHUP.
+async fn reload_on(mut hangup: Signal, app: Arc<App>, https: Option<Arc<Https>>) {
     while hangup.recv().await.is_some() {
-        let app = Arc::clone(&app);
+        let (app, https) = (Arc::clone(&app), https.clone());
         // A brand that takes long to load must not keep later changes of others waiting.
         tokio::spawn(async move {
+            if let Some(https) = https {
+                https.look().await;
+            }
             // `reload_and_log` has already logged what failed.
             drop(reload_and_log(&app).await);
         });

@@ -1,13 +1,15 @@
-//! Listeners of HTTP/1.1. They differ from actix-web's `HttpServer` only in that [`Lines`] checks what
-//! clients send.
+//! Listeners of HTTP/1.1, with and without TLS. They differ from actix-web's `HttpServer` only in that
+//! [`Lines`] checks what clients send, and in the choice of certificates.
 
 use std::fmt::Debug;
 use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request, Response};
 use actix_server::Server;
 use actix_service::{
@@ -17,6 +19,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::AppConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use sluice_app::request::OverTls;
+use sluice_tls::ACME_PROTOCOL;
 
 use crate::lines::Lines;
 use crate::turns::TurnsOwed;
@@ -35,6 +43,8 @@ pub(crate) struct Listening {
     pub(crate) keep_alive: Duration,
     /// Requests that are in progress when the server stops may take this long to finish.
     pub(crate) shutdown_seconds: u64,
+    /// How connections are encrypted. `None` if they are not.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Listening {
@@ -46,6 +56,7 @@ impl Listening {
             headers_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
             shutdown_seconds: 30,
+            tls: None,
         }
     }
 
@@ -65,7 +76,7 @@ impl Listening {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let Self { workers, connections_a_worker, headers_timeout, keep_alive, shutdown_seconds } = self;
+        let Self { workers, connections_a_worker, headers_timeout, keep_alive, shutdown_seconds, tls } = self;
         let address = listener.local_addr()?;
         let mut builder = Server::build().disable_signals().shutdown_timeout(shutdown_seconds);
         builder = builder.max_concurrent_connections(connections_a_worker);
@@ -86,16 +97,27 @@ impl Listening {
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                 .h1_allow_half_closed(true)
                 .local_addr(address)
-                .on_connect_ext(|_: &CheckedStream, connection| {
+                .on_connect_ext(|stream: &CheckedStream, connection| {
                     connection.insert(TurnsOwed::default());
+                    if let Transport::Tls(_) = stream.transport {
+                        connection.insert(OverTls);
+                    }
                 })
                 .h1(map_config(app, |()| AppConfig::default()));
-            fn_service(|stream: TcpStream| async move {
-                // An answer's head and body may be two segments; the second must not wait until the
-                // client acknowledges the first. A connection that was reset needs no such setting.
-                let _ = stream.set_nodelay(true);
-                let peer = stream.peer_addr().ok();
-                Ok((CheckedStream { stream, lines: Lines::default() }, peer))
+            let tls = tls.clone();
+            fn_service(move |stream: TcpStream| {
+                let tls = tls.clone();
+                async move {
+                    // An answer's head and body may be two segments; the second must not wait until the
+                    // client acknowledges the first. A connection that was reset needs no such setting.
+                    let _ = stream.set_nodelay(true);
+                    let peer = stream.peer_addr().ok();
+                    let transport = match tls {
+                        None => Transport::Plain(stream),
+                        Some(tls) => Transport::Tls(Box::new(encrypt(stream, tls, headers_timeout).await?)),
+                    };
+                    Ok((CheckedStream { transport, lines: Lines::default() }, peer))
+                }
             })
             .and_then(http)
         })?;
@@ -103,10 +125,43 @@ impl Listening {
     }
 }
 
+/// Agrees on keys with the client, which has `patience` for that. A connection that does not get so far is closed
+/// without a word.
+async fn encrypt(
+    stream: TcpStream,
+    tls: Arc<rustls::ServerConfig>,
+    patience: Duration,
+) -> Result<TlsStream<TcpStream>, DispatchError> {
+    let handshake = timeout(patience, TlsAcceptor::from(tls).accept(stream));
+    let stream =
+        handshake.await.map_err(|_| DispatchError::SlowRequestTimeout)?.map_err(DispatchError::Io)?;
+    let (_, connection) = stream.get_ref();
+    match connection.alpn_protocol() {
+        // The certificate was all that the authority wanted to see.
+        Some(ACME_PROTOCOL) => Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into())),
+        _ => Ok(stream),
+    }
+}
+
 /// A connection whose lines are checked.
 struct CheckedStream {
-    stream: TcpStream,
+    transport: Transport,
     lines: Lines,
+}
+
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Calls a function of the stream, whatever its type is.
+macro_rules! on_stream {
+    ($transport:expr, $stream:ident => $call:expr) => {
+        match $transport {
+            Transport::Plain($stream) => $call,
+            Transport::Tls($stream) => $call,
+        }
+    };
 }
 
 impl AsyncRead for CheckedStream {
@@ -117,7 +172,7 @@ impl AsyncRead for CheckedStream {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let this = &mut *self;
-        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let polled = on_stream!(&mut this.transport, stream => Pin::new(stream).poll_read(context, buffer));
         if let Some(read) = buffer.filled_mut().get_mut(before..) {
             this.lines.check(read);
         }
@@ -131,15 +186,15 @@ impl AsyncWrite for CheckedStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        on_stream!(&mut self.transport, stream => Pin::new(stream).poll_write(context, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        on_stream!(&mut self.transport, stream => Pin::new(stream).poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        on_stream!(&mut self.transport, stream => Pin::new(stream).poll_shutdown(context))
     }
 
     fn poll_write_vectored(
@@ -147,10 +202,10 @@ impl AsyncWrite for CheckedStream {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        on_stream!(&mut self.transport, stream => Pin::new(stream).poll_write_vectored(context, parts))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        on_stream!(&self.transport, stream => stream.is_write_vectored())
     }
 }

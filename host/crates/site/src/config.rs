@@ -85,10 +85,18 @@ pub struct SiteConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
-    /// The address and port on which the server accepts requests of visitors. The server does not
-    /// terminate TLS; put a reverse proxy in front of it.
+    /// The address and port on which the server accepts requests of visitors.
     #[schemars(example = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Whether visitors reach `listen` over HTTPS. The certificates are in the folder `tls` of the data
+    /// folder. Otherwise, put a reverse proxy that terminates TLS in front of the server.
+    pub https: bool,
+    /// The address and port on which the server redirects requests to HTTPS, if `https` is on.
+    #[schemars(example = "0.0.0.0:80")]
+    pub http_listen: Option<SocketAddr>,
+    /// The port to which `http_listen` redirects. Defaults to the port of `listen`.
+    #[schemars(range(min = 1), example = 443)]
+    pub https_port: Option<u16>,
     /// The number of threads that serve visitors. Defaults to the number of cores.
     #[serde(deserialize_with = "threads")]
     #[schemars(range(min = 1), example = 4)]
@@ -171,6 +179,9 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            https: false,
+            http_listen: None,
+            https_port: None,
             workers: None,
             queue_requests_max: 1_024,
             queue_wait: Duration::from_secs(10),

@@ -181,6 +181,7 @@ impl Places {
             ("the list of logouts", data.join("admin.logouts")),
             ("the folder of kept files", data.join("files")),
             ("the folder of files that are arriving", data.join("uploads")),
+            ("the folder of certificates", data.join("tls")),
         ];
         if let Some(database) = self.database.strip_prefix("sqlite:") {
             known.extend(database_files(Path::new(database)).map(|file| ("the file of database.url", file)));

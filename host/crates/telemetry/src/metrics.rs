@@ -217,6 +217,24 @@ impl Metrics {
         });
     }
 
+    /// Publishes when the certificates of host names expire, in seconds since 1970. `expiries` is called when
+    /// metrics are read.
+    pub fn observe_certificates(
+        meter: &Meter,
+        expiries: impl Fn() -> Vec<(String, i64)> + Send + Sync + 'static,
+    ) {
+        meter
+            .i64_observable_gauge("sluice.tls.certificate.expiry")
+            .with_description("When the certificate of a host name expires, as a Unix time")
+            .with_unit("s")
+            .with_callback(move |observer| {
+                for (name, at_s) in expiries() {
+                    observer.observe(at_s, &[KeyValue::new("server.address", name)]);
+                }
+            })
+            .build();
+    }
+
     /// Publishes how many compiled pages are in memory. `loaded` is called when metrics are read.
     pub fn observe_pages(meter: &Meter, loaded: impl Fn() -> usize + Send + Sync + 'static) {
         meter

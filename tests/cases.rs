@@ -39,7 +39,7 @@ folder_tests! { "cases", holds:
     crm_second_names crm_seeds crm_shapes crm_to_entity crm_unknown_slug cross_origin crypto encoding error_position error_stacks exact_values forms
     forms_off fuel_quota header_limits headers_and_status heap_quota import_limits limit_positions_fuel limit_positions_memory limit_positions_time link_probe
     live_customer memory_quota methods missing_await module_forms module_mistakes modules not_there on_error
-    one_module page_cycles page_methods paths random_differs read_only_globals redirect request_headers
+    one_module page_cycles page_methods paths queue_arguments queue_limits random_differs read_only_globals redirect request_headers
     request_object schema
     schema_linear schema_missing_objects schema_values script_blocks session_limits session_values set_customer
     stop_inside_import storage_arguments storage_limits storage_mutate storage_values structured_clone structured_clone_errors template_comments template_crm
@@ -94,7 +94,7 @@ fn get() -> String {
 /// must hold on both databases.
 fn holds(folder: &Path) {
     holds_on(folder, |options| options);
-    let stores_data = ["cache", "crm", "session", "storage", "set-customer", "live-customer"];
+    let stores_data = ["cache", "crm", "queue", "session", "storage", "set-customer", "live-customer"];
     if stores_data.iter().any(|start| folders::name(folder).starts_with(start)) {
         let database = Database::create();
         let url = database.url();

@@ -13,6 +13,7 @@ use sluice_crm::CrmSchema;
 use sluice_crm::access::CrmAccess;
 use sluice_fetch::{Client, HostPattern, Rules, SystemResolver};
 use sluice_kit::keys::Keys;
+use sluice_queue::{QueueAccess, TargetFault, Targets};
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig};
 use sluice_session::handoff::Handoff;
@@ -23,6 +24,19 @@ use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 use crate::sandbox::block_on;
 use component::component;
 use functions::{Arg, functions, out_of_bounds, text, value};
+
+/// A brand that has one function, `m.default`.
+struct OneFunction;
+
+impl Targets for OneFunction {
+    fn find(&self, module: &str, function: &str) -> Result<String, TargetFault> {
+        let (module, help) = (module.to_owned(), String::new());
+        match (module.as_str(), function) {
+            ("m", "default") => Ok(module),
+            _ => Err(TargetFault::NoModule { module, help }),
+        }
+    }
+}
 
 struct World {
     sandbox: Sandbox,
@@ -58,6 +72,7 @@ impl World {
         let context = RunContext {
             crm: Some(crm),
             storage: Some(storage),
+            queue: Some(QueueAccess::new(Arc::clone(&self.store) as _, Arc::new(OneFunction), "a")),
             handoff: Some(handoff),
             http: Some(Arc::new(http)),
             http_rules: Arc::new(Rules::new(Arc::default(), allow.to_vec())),
@@ -91,6 +106,7 @@ fn rejects_forbidden_arguments() {
                     effects.cookies.is_empty() && effects.headers.is_empty() && effects.variables.is_empty(),
                     "{name}, call {index}"
                 );
+                assert!(report.pushes.is_empty(), "{name}, call {index}");
                 assert_eq!((effects.stop, effects.status), (None, None), "{name}, call {index}");
                 assert!(report.session.loaded().unwrap().changes().is_empty(), "{name}, call {index}");
             }
@@ -111,6 +127,7 @@ fn accepts_allowed_arguments() {
             ("response", "status", vec![Arg::Number(201.0)]),
             ("variables", "set", vec![text("a"), value("1")]),
             ("storage", "call", vec![Arg::Case(0), Arg::Case(1), value("[\"k\", 1]")]),
+            ("queue", "call", vec![Arg::Case(0), value("[\"m\", 1, {\"delay\": 7}]")]),
         ] {
             let function = functions()
                 .into_iter()

@@ -54,6 +54,7 @@ mod overload;
 mod postgres;
 mod proxies;
 mod public;
+mod queue;
 mod reference;
 mod reload;
 mod reports;

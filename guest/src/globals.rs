@@ -11,6 +11,8 @@ mod crm;
 mod crypto;
 mod files;
 pub mod http;
+pub mod job;
+mod queue;
 mod request;
 mod response;
 mod secrets;
@@ -27,7 +29,7 @@ use crate::sluice::page::types::{ErrorClass, Exception as HostException};
 use crate::value::Refusal;
 use crate::{checkpoint, failure, random, value};
 
-const SOURCES: [(&str, &str); 20] = [
+const SOURCES: [(&str, &str); 22] = [
     ("sluice:format.js", include_str!("js/format.js")),
     ("sluice:dom_exception.js", include_str!("js/dom_exception.js")),
     ("sluice:promise.js", include_str!("js/promise.js")),
@@ -48,6 +50,8 @@ const SOURCES: [(&str, &str); 20] = [
     ("sluice:http.js", include_str!("js/http.js")),
     ("sluice:files.js", include_str!("js/files.js")),
     ("sluice:storage.js", include_str!("js/storage.js")),
+    ("sluice:queue.js", include_str!("js/queue.js")),
+    ("sluice:job.js", include_str!("js/job.js")),
 ];
 
 /// Installs every global into the context of the snapshot.
@@ -60,6 +64,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     crypto::install(&host)?;
     files::install(&host)?;
     http::install(&host)?;
+    queue::install(&host)?;
     request::install(&host)?;
     response::install(&host)?;
     secrets::install(&host)?;
@@ -82,6 +87,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     }
     failure::format_with(ctx, host.get("format")?);
     http::settle_with(ctx, host.get("httpSettle")?);
+    job::enter_with(ctx, host.get("enterJob")?);
     Ok(())
 }
 

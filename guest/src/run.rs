@@ -4,7 +4,7 @@ use rquickjs::promise::PromiseState;
 use rquickjs::{CatchResultExt, Ctx, Promise, Value};
 
 use crate::exports::sluice::page::script::Failure;
-use crate::globals::http;
+use crate::globals::{http, job};
 use crate::modules::{Body, start, with_graph};
 use crate::runtime::{limit_heap, with_runtime};
 use crate::{bytecode, checkpoint, failure, rejections};
@@ -12,6 +12,7 @@ use crate::{bytecode, checkpoint, failure, rejections};
 pub fn run(heap_bytes_max: u32) -> Result<u32, Failure> {
     let units = bytecode::units().map_err(failure::internal)?;
     let page = units.first().map(|page| page.bytecode).unwrap_or_default();
+    let is_job = units.first().is_some_and(|page| page.file == job::PAGE);
     with_graph(|graph| {
         for unit in units {
             graph.add(unit.code, unit.file, Body::Bytecode(unit.bytecode));
@@ -22,6 +23,9 @@ pub fn run(heap_bytes_max: u32) -> Result<u32, Failure> {
     with_runtime(|runtime| {
         runtime.context().with(|ctx| {
             checkpoint::begin(&ctx);
+            if is_job {
+                job::enter(&ctx).catch(&ctx).map_err(|caught| failure::of_caught(&ctx, caught))?;
+            }
             evaluate(&ctx, page).map(|()| checkpoint::heap_bytes()).inspect_err(|_| {
                 // For the size of the heap. Other runs return it, which costs no call to the host.
                 checkpoint::report();

@@ -13,6 +13,9 @@ use sluice_crm::{
     JobState, JobStore, Reference, Slug,
 };
 use sluice_kit::{BoxFuture, NoAnswer, StoreError, database_time};
+use sluice_queue::{
+    Claim, ClaimedJob, Ending, JobId, QueueChoice, QueueCounts, QueueStore, QueuedJob, State, Status,
+};
 use sluice_session::rate::{RateStore, RateWindow};
 use sluice_session::storage::SessionError;
 use sluice_session::{
@@ -170,6 +173,21 @@ failing! { StorageStore:
     fn list(&self, at: &Place, listing: Listing, now_ms: i64) -> Result<Listed, StoreError>;
     fn forget(&self, area: Area, brand: &str, expired_by: i64, rows_max: u32) -> Result<u32, StoreError>;
     fn delete_expired_values(&self, area: Area, now_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+failing! { QueueStore:
+    fn queued_jobs_of(&self, brand: &str, count_max: u64) -> Result<u64, StoreError>;
+    fn cancel_queued(&self, brand: &str, tag: &str) -> Result<u32, StoreError>;
+    fn queued_status(&self, brand: &str, id: &JobId) -> Result<Option<Status>, StoreError>;
+    fn due_brands(&self, now_ms: i64) -> Result<Vec<String>, StoreError>;
+    fn claim_queued(&self, brand: &str, now_ms: i64, until_ms: i64) -> Result<Option<ClaimedJob>, StoreError>;
+    fn renew_claims(&self, claims: Vec<Claim>, until_ms: i64) -> Result<(), StoreError>;
+    fn end_claim(&self, claim: Claim, ending: Ending, now_ms: i64) -> Result<bool, StoreError>;
+    fn list_queued(&self, brand: Option<&str>, state: Option<State>, jobs_max: u32) -> Result<Vec<QueuedJob>, StoreError>;
+    fn count_queued(&self, now_ms: i64) -> Result<QueueCounts, StoreError>;
+    fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> Result<u32, StoreError>;
+    fn drop_queued(&self, which: QueueChoice) -> Result<u32, StoreError>;
+    fn delete_finished_queued(&self, before_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 
 impl TransferStore for FailingStore {

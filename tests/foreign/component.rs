@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::functions::{Arg, Function, Gives, OPERATIONS, STORAGE_OPERATIONS};
+use super::functions::{Arg, Function, Gives, OPERATIONS, QUEUE_OPERATIONS, STORAGE_OPERATIONS};
 
 /// A component that imports one function and calls it once. Its run fails with the name
 /// `Through` if the call was accepted.
@@ -60,6 +60,7 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
     let operations: &[&str] = match interface {
         "files" => &["keep", "address", "delete", "list"],
         "storage" => &STORAGE_OPERATIONS,
+        "queue" => &QUEUE_OPERATIONS,
         _ => &OPERATIONS,
     };
     let wat = format!(
@@ -136,7 +137,7 @@ pub(super) fn component(function: &Function, args: &[Arg]) -> Vec<u8> {
                 || (has(&["$level'"]) && interface != "console")
                 || (has(&["$ended'"]) && function.name != "wait")
                 || (has(&["$area'"]) && interface != "storage")
-                || (has(&["$operation'"]) && !["crm", "files", "storage"].contains(&interface)))
+                || (has(&["$operation'"]) && !["crm", "files", "storage", "queue"].contains(&interface)))
     };
     let wat: String = wat.lines().filter(|line| !unused(line)).map(|line| format!("{line}\n")).collect();
     wat::parse_str(&wat).unwrap_or_else(|error| panic!("{interface}.{name}: {error}\n{wat}"))

@@ -402,6 +402,38 @@ fn storage() -> Vec<Function> {
     }]
 }
 
+pub(super) const QUEUE_OPERATIONS: [&str; 3] = ["push", "cancel", "status"];
+
+fn queue() -> Vec<Function> {
+    let large = format!("[\"m\", \"{}\"]", "x".repeat(65_536));
+    let pushes = [
+        "[\"n\", 1]",
+        "[\"../m\", 1]",
+        "[\"m\", 1, {\"fn\": \"toString\"}]",
+        "[\"m\", 1, 7]",
+        "[\"m\", 1, {\"delay\": -1}]",
+        "[\"m\", 1, {\"delay\": 2592001}]",
+        "[\"m\", 1, {\"delay\": 0.5}]",
+        "[\"m\", 1, {\"at\": \"2100-01-01\"}]",
+        "[\"m\", 1, {\"at\": 1e300}]",
+        "[\"m\", 1, {\"at\": 1, \"delay\": 1}]",
+        "[\"m\", 1, {\"tag\": \"\"}]",
+        "[\"m\", 1, {\"key\": \"a\\u0000\"}]",
+        "[\"m\", 1, {\"dealy\": 1}]",
+        large.as_str(),
+    ];
+    let mut forbidden: Vec<Vec<Arg>> =
+        pushes.iter().map(|arguments| vec![Arg::Case(0), value(arguments)]).collect();
+    for operation in 0..QUEUE_OPERATIONS.len() as u32 {
+        let wrong =
+            ["null", "[]", "[7]", "[\"\"]", "[\"a\\u0001\"]"].map(value).into_iter().chain(malformed());
+        forbidden.extend(wrong.map(|arguments| vec![Arg::Case(operation), arguments]));
+    }
+    forbidden.push(vec![Arg::Case(99), value("[\"m\"]")]);
+    let params = &[("operation", "$operation"), ("arguments", "(list u8)")];
+    vec![Function { interface: "queue", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
+}
+
 pub(super) fn functions() -> Vec<Function> {
     let read = Function {
         interface: "request",
@@ -417,7 +449,7 @@ pub(super) fn functions() -> Vec<Function> {
         gives: Gives::Option("(list u8)"),
         forbidden: vec![vec![]],
     };
-    [session(), browser(), crm(), http(), files(), storage(), vec![read, raw_body]]
+    [session(), browser(), crm(), http(), files(), storage(), queue(), vec![read, raw_body]]
         .into_iter()
         .flatten()
         .collect()

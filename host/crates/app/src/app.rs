@@ -20,15 +20,13 @@ use sluice_fetch::TlsError;
 use sluice_files::{FileStore, FilesError};
 use sluice_kit::clock::Clock;
 use sluice_kit::keys::{KEY_FILE, KeyError, Keys};
-use sluice_kit::operator_dir::OperatorDir;
 use sluice_kit::progress::Progress;
-use sluice_limits::Limits;
 use sluice_page::store::PageStore;
 use sluice_page::{Page, PageContent};
+use sluice_queue::QueueAccess;
 use sluice_runs::execution_log::ExecutionLog;
 use sluice_sandbox::cache::CodeCache;
 use sluice_sandbox::http_calls::HttpCalls;
-use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::memory;
 use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use sluice_session::ReturningCookies;
@@ -42,11 +40,10 @@ use sluice_storage::StorageAccess;
 use sluice_store::Store;
 use sluice_store::location::{Location, LocationError, OpenError};
 use sluice_telemetry::Telemetry;
-use sluice_telemetry::metrics::{BrandState, MemoryUsage, Metrics};
+use sluice_telemetry::metrics::{BrandState, Metrics};
 use sluice_telemetry::process;
-use sluice_text::printable::printable;
 
-use crate::load::{self as loading, Live, LoadContext, LoadError, ReloadReport};
+use crate::load::{self as loading, Live, LoadContext, LoadError};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::reloads::Reloads;
 use crate::request::{PageRequest, UploadPlace};
@@ -54,7 +51,7 @@ use crate::response::Reply;
 use crate::settings::Settings;
 use crate::{job_metrics, pool_metrics};
 use emptied::refuse_emptied;
-use parts::{http_calls, start_execution_log};
+use parts::{http_calls, log_load, open_cache, start_execution_log, warn_of_little_memory};
 use service::Service;
 
 /// The running program. All workers share it.
@@ -76,8 +73,10 @@ pub struct App {
     /// The database.
     pub store: Arc<dyn Store>,
     crm_slugs: Arc<KnownSlugs>,
-    /// Notified when this host queues a job.
+    /// Notified when this host queues a CRM write.
     pub bell: Arc<Notify>,
+    /// Notified when this host stores a job of a script.
+    pub queue_bell: Arc<Notify>,
     /// Counts requests for pages with a rate.
     pub rates: Rates,
     /// Where runs are recorded.
@@ -283,7 +282,8 @@ impl App {
             rates: Rates::new(Arc::clone(&store) as _),
             store,
             crm_slugs: Arc::default(),
-            bell: Arc::new(Notify::new()),
+            bell: Arc::default(),
+            queue_bell: Arc::default(),
             executions,
             service,
             telemetry,
@@ -318,7 +318,8 @@ impl App {
             rates: Rates::new(Arc::clone(&store) as _),
             store,
             crm_slugs: Arc::default(),
-            bell: Arc::new(Notify::new()),
+            bell: Arc::default(),
+            queue_bell: Arc::default(),
             executions: Arc::clone(&self.executions),
             service: Arc::clone(&self.service),
             telemetry: Arc::clone(&self.telemetry),
@@ -421,6 +422,17 @@ impl App {
         StorageAccess::new(Arc::clone(&self.store) as _, brand)
     }
 
+    /// The jobs of `brand`, for one run.
+    pub fn queue_access(&self, brand: &Brand) -> QueueAccess {
+        QueueAccess::new(Arc::clone(&self.store) as _, Arc::clone(&brand.jobs) as _, &brand.id)
+    }
+
+    /// Wakes what works in the background.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+        self.queue_bell.notify_one();
+    }
+
     /// The CRM quotas of each brand. Jobs use them, because they run without a page.
     pub fn caps_of_brand(self: &Arc<Self>) -> CapsOfBrand {
         let app = Arc::clone(self);
@@ -458,43 +470,4 @@ async fn prepare_engine(
         sandbox.memory_reset_reason
     );
     Ok((sandbox, cache))
-}
-
-/// Logs a warning if fewer runs than sandboxes fit into the memory of the process.
-fn warn_of_little_memory(usage: MemoryUsage, config: &SiteConfig) {
-    let run = Limiter::reservation(config.limits.heap_bytes_max.unwrap_or(Limits::default().heap_bytes_max));
-    let runs = usage.limit.saturating_sub(usage.reserved) / run.max(1);
-    let sandboxes = config.limits.max.concurrent_runs();
-    tracing::info!(bytes = usage.limit, runs, "memory for the process, and for runs at the same time");
-    if runs < sandboxes as usize {
-        tracing::warn!(
-            sandboxes,
-            runs,
-            "there is not enough memory to use every sandbox: set server.memory_max if the machine has more, \
-             or lower limits.heap_bytes_max or limits.max.concurrent_runs"
-        );
-    }
-}
-
-fn log_load(report: &ReloadReport) {
-    for problem in &report.problems {
-        tracing::error!("{}", printable(&problem.to_string()));
-    }
-    let ReloadReport { brands, pages, pages_compiled, .. } = *report;
-    tracing::info!(brands, pages, pages_compiled, "the site is loaded");
-}
-
-/// Opens the code cache. Returns `None` if its folder cannot be used; pages then stay in memory.
-fn open_cache(config: &SiteConfig, dir: &OperatorDir, keys: &Keys) -> Option<CodeCache> {
-    match CodeCache::open(dir, keys, config.cache.bytes_max) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            tracing::warn!(
-                folder = %dir.path().display(),
-                %error,
-                "compiled code cannot be stored, so every start compiles all pages"
-            );
-            None
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Metrics of the waiting jobs. A task counts them in the database at an interval, because
+//! Metrics of the waiting CRM writes and of the jobs of scripts. A task counts them in the database at an interval, because
 //! metrics must be readable without waiting for the database.
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
+use sluice_kit::StoreError;
 use sluice_kit::clock::now_ms;
 use sluice_store::Store;
 
@@ -19,6 +20,35 @@ struct Counts {
     parked: AtomicU64,
     /// When the oldest waiting job was queued, in Unix milliseconds. 0 if no job waits.
     oldest_at: AtomicI64,
+    /// Jobs of scripts by state.
+    pending: AtomicU64,
+    running: AtomicU64,
+    parked_scripts: AtomicU64,
+    /// When the job became due that has been due the longest. 0 if none is due.
+    oldest_due_at: AtomicI64,
+}
+
+impl Counts {
+    async fn ask(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let found = store.count_jobs().await?;
+        self.waiting.store(found.waiting, Ordering::Relaxed);
+        self.parked.store(found.parked, Ordering::Relaxed);
+        self.oldest_at.store(found.oldest_waiting_at.unwrap_or(0), Ordering::Relaxed);
+        let found = store.count_queued(now_ms()).await?;
+        self.pending.store(found.pending, Ordering::Relaxed);
+        self.running.store(found.running, Ordering::Relaxed);
+        self.parked_scripts.store(found.parked, Ordering::Relaxed);
+        self.oldest_due_at.store(found.oldest_due_at.unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// How long ago a time is, in seconds. 0 stands for no time.
+fn age(at: &AtomicI64) -> f64 {
+    match at.load(Ordering::Relaxed) {
+        0 => 0.0,
+        at => now_ms().saturating_sub(at).max(0) as f64 / 1e3,
+    }
 }
 
 /// Counts the jobs of `store` on the current Tokio runtime until the runtime stops.
@@ -41,22 +71,35 @@ pub(crate) fn watch(meter: &Meter, store: Arc<dyn Store>) {
         .with_description("How long the oldest waiting job has waited")
         .with_unit("s")
         .with_callback(move |observer| {
-            let oldest_at = seen.oldest_at.load(Ordering::Relaxed);
-            let lag_ms = if oldest_at == 0 { 0 } else { now_ms().saturating_sub(oldest_at).max(0) };
-            observer.observe(lag_ms as f64 / 1e3, &[]);
+            observer.observe(age(&seen.oldest_at), &[]);
         })
+        .build();
+    let seen = Arc::clone(&counts);
+    meter
+        .u64_observable_gauge("sluice.queue.jobs")
+        .with_description("Jobs of scripts that are not done, by state")
+        .with_unit("{job}")
+        .with_callback(move |observer| {
+            let states =
+                [("pending", &seen.pending), ("running", &seen.running), ("parked", &seen.parked_scripts)];
+            for (state, count) in states {
+                observer.observe(count.load(Ordering::Relaxed), &[KeyValue::new("state", state)]);
+            }
+        })
+        .build();
+    let seen = Arc::clone(&counts);
+    meter
+        .f64_observable_gauge("sluice.queue.lag")
+        .with_description("How long the job of a script has been due that has been due the longest")
+        .with_unit("s")
+        .with_callback(move |observer| observer.observe(age(&seen.oldest_due_at), &[]))
         .build();
     tokio::spawn(async move {
         loop {
-            match store.count_jobs().await {
-                Ok(found) => {
-                    counts.waiting.store(found.waiting, Ordering::Relaxed);
-                    counts.parked.store(found.parked, Ordering::Relaxed);
-                    counts.oldest_at.store(found.oldest_waiting_at.unwrap_or(0), Ordering::Relaxed);
-                }
-                // The metrics keep their old values. Calls of requests count the database's
-                // failures.
-                Err(error) => tracing::debug!(%error, "the jobs cannot be counted at the moment"),
+            // If it fails, the metrics keep their old values. Calls of requests count the database's
+            // failures.
+            if let Err(error) = counts.ask(&*store).await {
+                tracing::debug!(%error, "the jobs cannot be counted at the moment");
             }
             tokio::time::sleep(ASK_EVERY).await;
         }

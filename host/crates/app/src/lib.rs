@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod load;
 pub mod observe;
 mod pool_metrics;
+pub mod queue;
 pub mod reload;
 mod reloads;
 pub mod request;

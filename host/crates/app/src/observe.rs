@@ -19,6 +19,7 @@ use crate::request::PageRequest;
 use crate::response::Reply;
 pub(crate) use executions::ExecutionObserver;
 pub(crate) use run_log::RunLogObserver;
+pub(crate) use trace::job_ended;
 
 /// Observes requests as long as the process lives.
 pub trait Observer: Send + Sync {

@@ -31,6 +31,7 @@ impl Settings {
             ("[log]", fresh.log != old.log),
             ("[http]", fresh.http != old.http),
             ("[files]", fresh.files != old.files),
+            ("[jobs]", fresh.jobs != old.jobs),
             ("limits.max.memory", fresh.limits.max.memory_bytes() != old.limits.max.memory_bytes()),
             (
                 "limits.max.concurrent_runs",

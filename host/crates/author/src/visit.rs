@@ -39,6 +39,8 @@ pub struct Visit {
     pub http_calls: Vec<HttpCall>,
     /// The script's calls of `files`, in order.
     pub file_calls: Vec<FileCall>,
+    /// The script's calls of `queue`, in order.
+    pub queue_calls: Vec<StorageCall>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub warnings: Vec<String>,
 }
@@ -77,12 +79,21 @@ impl Visit {
 
     /// What a request did, without its response.
     pub(crate) fn of(seen: Seen) -> Self {
-        let Seen { page, crm_calls, storage_calls, http_calls, file_calls, template_failure, warnings } =
-            seen;
+        let Seen {
+            page,
+            crm_calls,
+            storage_calls,
+            queue_calls,
+            http_calls,
+            file_calls,
+            template_failure,
+            warnings,
+        } = seen;
         Self {
             run: page.map(|page| PageRun::new(page, template_failure)),
             crm_calls,
             storage_calls,
+            queue_calls,
             http_calls,
             file_calls,
             warnings,
@@ -122,6 +133,7 @@ impl Visit {
             "console": report.map(|report| console(&report.effects.console)),
             "crm": self.crm_calls.iter().map(CrmCall::as_json).collect::<Vec<_>>(),
             "storage": self.storage_calls.iter().map(StorageCall::as_json).collect::<Vec<_>>(),
+            "queue": self.queue_calls.iter().map(StorageCall::as_json).collect::<Vec<_>>(),
             "http": self.http_calls.iter().map(HttpCall::as_json).collect::<Vec<_>>(),
             "files": self.file_calls.iter().map(FileCall::as_json).collect::<Vec<_>>(),
             "warnings": self.warnings,

@@ -13,6 +13,7 @@ use sluice_check as check;
 use sluice_crm::QueuedWrites;
 use sluice_http::cookies::{self, KeptCookie};
 use sluice_kit::StoreError;
+use sluice_queue::Pushes;
 use sluice_sandbox::outcome::Outcome;
 use sluice_session::cookie::{self, SessionId};
 use sluice_session::storage::SessionError;
@@ -102,8 +103,8 @@ impl Visitor {
             let (from, to) = (owner.email_owner(), &owner.customer_id);
             crm.adopt_customer(&from, to, &mut QueuedWrites::default(), now_ms).await?;
         }
-        let queued = QueuedWrites::default();
-        let issued = app.sessions.commit(&brand.id, &session, queued, &brand.limits, now_ms).await?;
+        let nothing = (QueuedWrites::default(), Pushes::default());
+        let issued = app.sessions.commit(&brand.id, &session, nothing, &brand.limits, now_ms).await?;
         if let Some(issued) = issued {
             self.set_cookie(KeptCookie {
                 name: cookie::name(self.is_https).to_owned(),

@@ -11,6 +11,7 @@ use sluice_app::observe::{Event, RequestObserver};
 use sluice_crm::CrmError;
 use sluice_fetch::Record;
 use sluice_kit::value::{self, Room};
+use sluice_queue::QueueError;
 use sluice_sandbox::RunReport;
 use sluice_sandbox::observer::RunObserver;
 use sluice_sandbox::outcome::Failure;
@@ -34,6 +35,7 @@ pub(crate) struct Seen {
     pub(crate) storage_calls: Vec<StorageCall>,
     pub(crate) http_calls: Vec<HttpCall>,
     pub(crate) file_calls: Vec<FileCall>,
+    pub(crate) queue_calls: Vec<StorageCall>,
     pub(crate) template_failure: Option<Failure>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub(crate) warnings: Vec<String>,
@@ -248,6 +250,15 @@ impl RunObserver for Watch {
     fn files_called(&self, name: &'static str, options: &Value, answer: Result<&Value, String>) {
         let (options, answer) = (options.clone(), answer.cloned());
         self.seen().file_calls.push(FileCall { name, options, answer });
+    }
+
+    fn queue_called(&self, name: &'static str, arguments: &Value, answer: &Result<Value, QueueError>) {
+        let answer = answer.clone().map_err(|error| match &error {
+            QueueError::Type { .. } => format!("TypeError: {error}"),
+            QueueError::Range { .. } => format!("RangeError: {error}"),
+            QueueError::Store(_) => format!("Error: {error}"),
+        });
+        self.seen().queue_calls.push(StorageCall { name, arguments: arguments.clone(), answer });
     }
 }
 

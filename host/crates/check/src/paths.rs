@@ -81,7 +81,7 @@ fn meets<'a>(pattern: &str, mut paths: impl Iterator<Item = &'a str>) -> bool {
 
 /// Limits of `brand.toml` above the host's maximum.
 fn limits(brand: &Brand<'_>) -> Vec<Diagnostic> {
-    let own = BrandLayers { brand: brand.id, own: &brand.config.limits, page: None };
+    let own = BrandLayers { brand: brand.id, own: &brand.config.limits.own, page: None };
     let of_brand =
         brand.policy.explain(own).into_iter().filter(|limit| matches!(limit.origin, Origin::Brand(_)));
     let of_pages = brand.config.page.iter().flat_map(|page| {

@@ -213,8 +213,8 @@ async fn ready_to_send(
     if !reply.reserve_body(&journey.app.sandbox.memory) {
         return Err(too_busy(journey.observation));
     }
-    // A request with queued writes keeps its memory and its place until they are stored.
-    if changes.queued.is_empty() {
+    // A request with queued writes or jobs keeps its memory and its place until they are stored.
+    if !changes.has_jobs() {
         reply.keep_memory(changes.session.held_bytes().saturating_mul(SESSION_COPIES));
         journey.place = None;
     }

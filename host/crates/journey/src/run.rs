@@ -112,6 +112,8 @@ fn run_context(journey: &Journey<'_>, trace: &Trace, seen: &Arc<Value>, session:
             received: journey.request.body.received(),
         }),
         storage: Some(app.storage_access(&brand.id)),
+        queue: Some(app.queue_access(brand)),
+        is_job: false,
         handoff: Some(app.handoff(&brand.id)),
         secrets: journey.live.secrets.of(&brand.id),
         limits: journey.page().limits.clone(),

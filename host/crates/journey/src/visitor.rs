@@ -7,6 +7,7 @@ use sluice_app::request::{Method, PageRequest};
 use sluice_app::response::Reply;
 use sluice_crm::QueuedWrites;
 use sluice_kit::{StoreError, database_time};
+use sluice_queue::Pushes;
 use sluice_sandbox::{RunReport, visitor};
 use sluice_session::cookie::SessionId;
 use sluice_session::handoff::HandoffRefusal;
@@ -73,7 +74,7 @@ pub(super) async fn take_url_token(
         }
     };
     let mut reply = Reply::redirect(303, &journey.request.address());
-    match save(journey, &session, QueuedWrites::default()).await {
+    match save(journey, &session, (QueuedWrites::default(), Pushes::default())).await {
         Ok(issued) => {
             set_cookie(&mut reply, issued, journey.request.is_https);
             Err(reply)
@@ -113,16 +114,26 @@ async fn log_in(journey: &Journey<'_>, token: &str, mut session: Session) -> Res
     Ok(session)
 }
 
-/// What a request changes: the session, and the CRM writes that it queued.
+/// What a request changes: the session, the CRM writes that it queued, and the jobs that it pushed.
 pub(super) struct Changes {
     pub(super) session: LazySession,
     pub(super) queued: QueuedWrites,
+    pub(super) pushes: Pushes,
 }
 
 impl Changes {
     /// The changes of a run.
     pub(super) fn take_from(report: &mut RunReport) -> Self {
-        Self { session: std::mem::take(&mut report.session), queued: std::mem::take(&mut report.queued) }
+        Self {
+            session: std::mem::take(&mut report.session),
+            queued: std::mem::take(&mut report.queued),
+            pushes: std::mem::take(&mut report.pushes),
+        }
+    }
+
+    /// Whether something is left to do when the request has ended.
+    pub(super) fn has_jobs(&self) -> bool {
+        !self.queued.is_empty() || !self.pushes.is_empty()
     }
 }
 
@@ -131,7 +142,8 @@ impl Changes {
 /// does not take the changes, `reply` would claim changes that were not made, so the visitor gets
 /// 503 without cookies instead.
 pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut reply: Reply) -> Reply {
-    let Changes { session, queued } = changes;
+    let has_jobs = changes.has_jobs();
+    let Changes { session, queued, pushes } = changes;
     // A session that nobody asked for has not changed.
     let nothing = Session::default();
     let session = session.loaded().unwrap_or(&nothing);
@@ -139,14 +151,13 @@ pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut 
     if session.has_lost_logout() {
         return not_saved(journey, &SessionError::LogoutLost);
     }
-    let has_jobs = !queued.is_empty();
     if !has_jobs && session.changes().is_empty() {
         return reply;
     }
-    match save(journey, session, queued).await {
+    match save(journey, session, (queued, pushes)).await {
         Ok(issued) => {
             if has_jobs {
-                journey.app.bell.notify_one();
+                journey.app.ring();
             }
             set_cookie(&mut reply, issued, journey.request.is_https);
             reply
@@ -158,11 +169,11 @@ pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut 
 async fn save(
     journey: &Journey<'_>,
     session: &Session,
-    queued: QueuedWrites,
+    (queued, pushes): (QueuedWrites, Pushes),
 ) -> Result<Option<IssuedCookie>, SessionError> {
     let (app, brand, limits) = (journey.app, &journey.brand().id, &journey.page().limits);
     database_time::begin_commit();
-    let saved = app.sessions.commit(brand, session, queued, limits, app.now_ms());
+    let saved = app.sessions.commit(brand, session, (queued, pushes), limits, app.now_ms());
     let issued = journey.observation.trace().ask("session.save", |_| true, saved).await?;
     app.returning.saved(brand, session);
     Ok(issued)
@@ -177,7 +188,7 @@ fn set_cookie(reply: &mut Reply, issued: Option<IssuedCookie>, is_https: bool) {
 /// The reply if what the run changed could not be stored.
 fn not_saved(journey: &mut Journey<'_>, error: &SessionError) -> Reply {
     let (brand, page) = (&journey.brand().id, &journey.page().file);
-    if let SessionError::TokenUsed | SessionError::Job(_) = error {
+    if let SessionError::TokenUsed | SessionError::Job(_) | SessionError::QueueFull = error {
         tracing::warn!(
             brand,
             page,

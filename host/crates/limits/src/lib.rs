@@ -7,10 +7,13 @@
 #![deny(unsafe_code)]
 
 pub mod advice;
+mod job;
 pub mod policy;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use job::JobLimits;
 
 /// One limit, without a page's value for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +51,17 @@ macro_rules! limits {
             /// sandboxes. A higher value in `brand.toml` is reduced to the maximum, and the log
             /// contains a warning.
             pub max: MaxLimits,
+            /// The limits of jobs that differ from those of pages.
+            pub job: JobLimits,
+        }
+
+        /// `[limits]` of `brand.toml`, with `[limits.job]` in it.
+        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct BrandLimitsTable {
+            $($(#[$doc])* pub $name: Option<$type>,)+
+            /// The limits of jobs of this brand that differ from those of pages.
+            pub job: JobLimits,
         }
 
         /// `[limits.max]`: the highest values that brands and pages can set, and the size of the
@@ -118,6 +132,12 @@ macro_rules! limits {
             }
         }
 
+        impl From<BrandLimitsTable> for BrandLimits {
+            fn from(table: BrandLimitsTable) -> Self {
+                Self { own: LimitOverrides { $($name: table.$name,)+ }, job: table.job }
+            }
+        }
+
         impl MaxLimits {
             /// Returns the largest values that brands and pages may set.
             fn caps(&self) -> LimitOverrides {
@@ -125,6 +145,16 @@ macro_rules! limits {
             }
         }
     };
+}
+
+/// `[limits]` of `brand.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "BrandLimitsTable")]
+pub struct BrandLimits {
+    /// The limits of its pages.
+    pub own: LimitOverrides,
+    /// `[limits.job]`.
+    pub job: JobLimits,
 }
 
 limits! {
@@ -218,6 +248,15 @@ limits! {
     cache_value_bytes_max: usize = 64 << 10, "bytes each";
     /// Number of keys of a brand in `cache`. Beyond it, the cache forgets those that expire first.
     cache_keys_max: u64 = 50_000, "keys";
+    /// Number of calls of `queue` of a run. A further call throws a `RangeError`.
+    queue_calls_max: u32 = 50, "calls";
+    /// Number of jobs that a run can push. A further `queue.push` throws a `RangeError`.
+    queue_pushes_max: u32 = 20, "jobs";
+    /// Size of the payload of a job, in bytes. `queue.push` with a larger one throws a `RangeError`.
+    queue_payload_bytes_max: usize = 64 << 10, "bytes each";
+    /// Number of jobs of a brand that are not done, parked ones included. Beyond it, `queue.push` throws a
+    /// `RangeError`.
+    queue_jobs_max: u64 = 25_000, "jobs";
     /// Number of modules that one page or module can import. Beyond it, the page does not compile.
     imports_max: usize = 10, "modules";
     /// Depth to which imports can be nested, in levels. Beyond it, the page does not compile.

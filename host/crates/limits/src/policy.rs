@@ -6,12 +6,14 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{KINDS, LimitKind, LimitOverrides, Limits, MaxLimits, SiteLimits};
+use super::{JobLimits, KINDS, LimitKind, LimitOverrides, Limits, MaxLimits, SiteLimits};
 
 /// The limits that the operator set for the whole site.
 #[derive(Debug, Clone)]
 pub struct LimitPolicy {
     site: LimitOverrides,
+    /// `[limits.job]` of the site.
+    job: JobLimits,
     /// Names of the limits in `site` that environment variables set.
     from_environment: Vec<String>,
     max: MaxLimits,
@@ -87,6 +89,7 @@ impl LimitPolicy {
     pub fn new(site: &SiteLimits, from_environment: &[String], heap_bytes_fit: u32) -> Self {
         Self {
             site: site.own(),
+            job: site.job.clone(),
             from_environment: from_environment.to_vec(),
             max: site.max.clone(),
             heap_bytes_fit,
@@ -98,6 +101,24 @@ impl LimitPolicy {
         let mut limits = Limits::default();
         for limit in self.explain(layers) {
             limits.set(limit.kind.name, limit.value);
+        }
+        limits
+    }
+
+    /// Returns the limits of the jobs of a brand whose `[limits.job]` is `own`.
+    pub fn of_jobs(&self, layers: BrandLayers<'_>, own: &JobLimits) -> Limits {
+        let (own, site) = (own.overrides(), self.job.overrides());
+        let built_in = JobLimits::built_in().overrides();
+        let mut limits = Limits::default();
+        for kind in KINDS {
+            let of_job = [&own, &site, &built_in].into_iter().find_map(|level| level.get(kind.name));
+            // What the operator sets for the whole site needs no other maximum.
+            let most = self.most_of(kind).max(site.get(kind.name).unwrap_or(0));
+            let value = match of_job {
+                Some(value) => value.min(most),
+                None => self.one(*kind, layers).value,
+            };
+            limits.set(kind.name, value);
         }
         limits
     }
@@ -254,6 +275,26 @@ mod tests {
         let set = policy("fuel = 20_000_000_000");
         assert_eq!(values(&set, BrandLayers { page: None, ..layers }).0, 20_000_000_000);
         assert_eq!(values(&set, layers).0, 20_000_000_000);
+    }
+
+    #[test]
+    fn jobs_have_limits_of_their_own_below_the_maximum() {
+        let none = LimitOverrides::default();
+        let of = |text: &str, brand: &str, job: &str| {
+            let (brand, job) = (overrides(brand), toml::from_str::<JobLimits>(job).unwrap());
+            let layers = BrandLayers { brand: "demo", own: &brand, page: None };
+            let limits = policy(text).of_jobs(layers, &job);
+            (limits.fuel, limits.wall_ms_max, limits.crm_calls_max)
+        };
+        assert_eq!(of("", "", ""), (5_000_000_000, 60_000, 100));
+        assert_eq!(of("fuel = 1", "fuel = 2\ncrm_calls_max = 7", ""), (5_000_000_000, 60_000, 7));
+        assert_eq!(of("[job]\nfuel = 3\nwall_ms_max = 900_000", "", ""), (3, 900_000, 100));
+        assert_eq!(of("[job]\nfuel = 3", "", "fuel = 4\nwall_ms_max = 5"), (4, 5, 100));
+        assert_eq!(of("[max]\nfuel = 9", "", "fuel = 10"), (9, 60_000, 100));
+        let layers = BrandLayers { brand: "demo", own: &none, page: None };
+        let site = policy("[max]\nheap_bytes_max = 1000");
+        let greedy = toml::from_str("heap_bytes_max = 1001").unwrap();
+        assert_eq!(site.of_jobs(layers, &greedy).heap_bytes_max, 1_000);
     }
 
     #[test]

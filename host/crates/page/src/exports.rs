@@ -1,5 +1,24 @@
-//! The names that a module exports, read from its text. They serve messages only: QuickJS
-//! decides what is exported, but does not list it.
+//! The names that a module exports, read from its text. QuickJS decides what is exported, but does not
+//! list it.
+
+/// What a module exports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exports {
+    /// In the order of the text, without those that `export *` passes on.
+    pub names: Vec<String>,
+    /// Whether it passes on the names of other modules with `export *`.
+    pub passes_on: bool,
+}
+
+/// What a script exports.
+pub fn exports(script: &str) -> Exports {
+    let tokens = tokens(script);
+    let passes_on = tokens.windows(3).any(|three| {
+        matches!(three, [one, two, three]
+        if one == "export" && two == "*" && three != "as")
+    });
+    Exports { names: exported_names(script), passes_on }
+}
 
 /// Keywords that stand before the name that they declare.
 const DECLARES: [&str; 5] = ["function", "class", "var", "let", "const"];

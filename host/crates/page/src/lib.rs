@@ -5,10 +5,11 @@
 
 pub mod bundle;
 pub mod diagnostic;
-mod exports;
+pub mod exports;
 pub mod extract;
 pub mod failures;
 pub mod globals;
+pub mod job;
 pub mod modules;
 mod places;
 pub mod reports;

@@ -104,6 +104,20 @@ impl PageStore {
         content
     }
 
+    /// The content of the page that runs jobs of a module. It is kept in memory only, and not at all if it
+    /// does not compile.
+    pub async fn of_job<F>(&self, key: CacheKey, compile: impl FnOnce() -> F) -> Arc<PageContent>
+    where
+        F: Future<Output = PageContent>,
+    {
+        let compile = async {
+            let content = Arc::new(compile().await);
+            if content.script.is_ready() { Ok(content) } else { Err(content) }
+        };
+        let (Ok(content) | Err(content)) = self.loaded.get_or_insert_async(&key, compile).await;
+        content
+    }
+
     /// How many contents are in memory.
     pub fn loaded(&self) -> usize {
         self.loaded.len()

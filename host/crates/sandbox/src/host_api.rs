@@ -12,6 +12,7 @@ mod cookie;
 mod crm;
 mod files;
 mod http;
+mod queue;
 mod request;
 mod response;
 mod secrets;
@@ -62,6 +63,7 @@ pub(crate) mod engine {
             "sluice:page/http": super::page::sluice::page::http,
             "sluice:page/files": super::page::sluice::page::files,
             "sluice:page/storage": super::page::sluice::page::storage,
+            "sluice:page/queue": super::page::sluice::page::queue,
         },
     });
 }

@@ -44,6 +44,7 @@ use sluice_kit::database_time;
 use sluice_kit::page_stats::RunCost;
 use sluice_kit::value;
 use sluice_limits::Limits;
+use sluice_queue::{Pushes, QueueAccess};
 use sluice_session::LazySession;
 use sluice_session::handoff::Handoff;
 use sluice_storage::StorageAccess;
@@ -88,6 +89,10 @@ pub enum SandboxError {
     Busy,
 }
 
+/// The page of a job reads what it has to do as the variable with this name. An interface of its own would
+/// cost every page. No variable can have such a name.
+pub const JOB_CALL: &str = "sluice:job";
+
 /// What a run may see and change.
 #[derive(Default)]
 pub struct RunContext {
@@ -116,6 +121,10 @@ pub struct RunContext {
     pub files: Option<FilesAccess>,
     /// The brand's values; `None` makes every call of `storage` and `cache` throw.
     pub storage: Option<StorageAccess>,
+    /// The brand's jobs; `None` makes every call of `queue` throw.
+    pub queue: Option<QueueAccess>,
+    /// Whether the run is a job. `request` is then what the page of the job asks for with [`JOB_CALL`].
+    pub is_job: bool,
     /// Makes and takes handoff tokens; `None` rejects both.
     pub handoff: Option<Handoff>,
     /// What `secrets.get` reads.
@@ -150,6 +159,8 @@ pub(crate) struct RunState {
     pub(crate) effects: Effects,
     /// The CRM writes with `async: true`.
     pub(crate) queued: QueuedWrites,
+    /// The jobs that the run has pushed.
+    pub(crate) pushes: Pushes,
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
     pub(crate) checkpoints: Checkpoints,
@@ -160,6 +171,7 @@ pub(crate) struct RunState {
     pub(crate) files_calls: u32,
     pub(crate) storage_calls: u32,
     pub(crate) cache_calls: u32,
+    pub(crate) queue_calls: u32,
     /// Handoff tokens that the run has made and taken.
     pub(crate) tokens: u32,
     pub(crate) waited: Waited,
@@ -209,6 +221,7 @@ impl RunState {
             context,
             effects: Effects::default(),
             queued: QueuedWrites::default(),
+            pushes: Pushes::default(),
             limiter,
             meter,
             checkpoints,
@@ -218,6 +231,7 @@ impl RunState {
             files_calls: 0,
             storage_calls: 0,
             cache_calls: 0,
+            queue_calls: 0,
             tokens: 0,
             waited: Waited::default(),
             has_exceeded: false,
@@ -242,6 +256,8 @@ pub struct RunReport {
     pub session: LazySession,
     /// The CRM writes that the script queued. They are stored together with the session.
     pub queued: QueuedWrites,
+    /// The jobs that the script pushed. They are stored together with the session, too.
+    pub pushes: Pushes,
     /// The number of CRM calls.
     pub crm_calls: u32,
     /// How many of them were `ensureCrmEntity`.
@@ -294,6 +310,7 @@ impl RunReport {
             effects: Effects::default(),
             session: session.into(),
             queued: QueuedWrites::default(),
+            pushes: Pushes::default(),
             crm_calls: 0,
             crm_ensure_calls: 0,
             fuel: 0,
@@ -363,7 +380,7 @@ impl Sandbox {
     /// the threads of [`Sandbox::long_runs`]. `wall_ms_max` goes on while it waits for one of them.
     ///
     /// Also returns the place of the run if the request is going to wait for the database again: the run
-    /// has queued writes, or the caller wants to keep it ([`Admitted::keep_place`]). The sandbox itself is
+    /// has queued writes or pushed jobs, or the caller wants to keep it ([`Admitted::keep_place`]). The sandbox itself is
     /// free.
     ///
     /// # Errors
@@ -398,7 +415,7 @@ impl Sandbox {
             let has_returned = matches!(end, Some(Ok(Ok(_)))) && state.effects.stop.is_none();
             state.end_http_calls(has_returned);
             let place = state.place.take().map(|place| place.slot);
-            let place = place.filter(|_| keeps_place || !state.queued.is_empty());
+            let place = place.filter(|_| keeps_place || !state.queued.is_empty() || !state.pushes.is_empty());
             (end, fuel_left, state, place)
         };
         let run = database_time::carried(trace.with_context(run.in_current_span()));
@@ -425,6 +442,7 @@ impl Sandbox {
             effects: state.effects,
             session: state.context.session,
             queued: state.queued,
+            pushes: state.pushes,
             crm_calls: state.crm_calls,
             crm_ensure_calls: state.crm_ensure_calls,
             fuel,

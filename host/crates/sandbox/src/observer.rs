@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use sluice_crm::CrmError;
 use sluice_fetch::Record;
+use sluice_queue::QueueError;
 use sluice_storage::{Answer, StorageError};
 
 /// Is notified of what a run does. Runs of visitors have no observer.
@@ -19,4 +20,7 @@ pub trait RunObserver: Send + Sync {
 
     /// The run made the call `name` of `files` with `options`, and `answer` is the result, or the exception.
     fn files_called(&self, name: &'static str, options: &Value, answer: Result<&Value, String>);
+
+    /// The run made the call `name` of `queue` with `arguments`, and `answer` is the result.
+    fn queue_called(&self, name: &'static str, arguments: &Value, answer: &Result<Value, QueueError>);
 }

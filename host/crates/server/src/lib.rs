@@ -31,6 +31,7 @@ use tracing::Instrument as _;
 use sluice_app::app::App;
 use sluice_app::jobs::Workers;
 use sluice_app::observe::Observation;
+use sluice_app::queue::JobRunners;
 use sluice_app::reload::reload_and_log;
 use sluice_app::request::{Method, PageRequest, Read};
 use sluice_app::response::Reply;
@@ -86,6 +87,7 @@ pub struct Running {
     operators: Vec<Server>,
     https: Option<Arc<Https>>,
     workers: Workers,
+    job_runners: JobRunners,
     signals: Signals,
     app: Arc<App>,
     dev: Option<Arc<Dev>>,
@@ -189,6 +191,7 @@ pub fn start(
         })?);
     }
     let workers = Workers::start(&app.store, &app.caps_of_brand(), &app.bell);
+    let job_runners = JobRunners::start(&app, &config.jobs);
     Ok(Running {
         address,
         is_https: https.is_some(),
@@ -198,6 +201,7 @@ pub fn start(
         operators,
         https,
         workers,
+        job_runners,
         signals,
         app,
         // Under `sluice dev` there is no load balancer that has to notice.
@@ -234,6 +238,7 @@ impl Running {
             visitors,
             operators,
             workers,
+            job_runners,
             signals: Signals { mut stop, hangup },
             app,
             dev,
@@ -281,6 +286,7 @@ impl Running {
         if let Some(certificates) = certificates {
             certificates.abort();
         }
+        job_runners.stop().await;
         workers.stop().await;
         // The first round takes the cookies of the last second into the second one.
         confirm_returning(&app).await;

@@ -8,6 +8,7 @@ use sluice_crm::{CrmCaps, CrmFault, QueuedWrites};
 use sluice_kit::StoreError;
 use sluice_kit::keys::{self, KeyError, Keys};
 use sluice_limits::Limits;
+use sluice_queue::{Pushes, QueueCommit};
 
 use super::cookie::SessionId;
 use super::{Session, SessionChanges, SessionData};
@@ -48,6 +49,12 @@ pub enum SessionError {
     /// A write that the run queued was rejected.
     #[error("a queued write was rejected: {0}")]
     Job(CrmFault),
+    /// The brand has too many jobs.
+    #[error("the brand has too many jobs that are not done (queue_jobs_max)")]
+    QueueFull,
+    /// Another host has taken over the job that was run.
+    #[error("another host has taken over the job")]
+    ClaimLost,
     /// The content could not be written as MessagePack.
     #[error("the session could not be encrypted: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
@@ -138,7 +145,8 @@ impl Sessions {
     }
 
     /// Stores what one request changes, in one transaction: applies the session's changes to its
-    /// current row, uses up handoff tokens, and makes jobs of the queued writes. Returns the cookie
+    /// current row, uses up handoff tokens, makes jobs of the queued writes, and
+    /// stores the jobs that were pushed. Returns the cookie
     /// to set if the session has a new id.
     ///
     /// # Errors
@@ -148,12 +156,12 @@ impl Sessions {
         &self,
         brand: &str,
         session: &Session,
-        queued: QueuedWrites,
+        (queued, pushes): (QueuedWrites, Pushes),
         limits: &Limits,
         now_ms: i64,
     ) -> Result<Option<IssuedCookie>, SessionError> {
         let edit = self.edit(brand, session, limits, now_ms)?;
-        if edit.is_none() && queued.is_empty() {
+        if edit.is_none() && queued.is_empty() && pushes.is_empty() {
             return Ok(None);
         }
         let (session_commit, pending) = edit.unzip();
@@ -163,6 +171,7 @@ impl Sessions {
             tokens: session.used_tokens().to_vec(),
             jobs: queued.into_writes(),
             caps: CrmCaps::from(limits),
+            queue: QueueCommit { jobs: pushes.into_jobs(), jobs_max: limits.queue_jobs_max, done: None },
         };
         let committed = self.store.commit_run(commit, now_ms).await?;
         Ok(pending.and_then(|pending| pending.issued(brand, committed.session, self.lifetime)))

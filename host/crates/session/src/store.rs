@@ -5,6 +5,7 @@ use std::fmt;
 
 use sluice_crm::{CrmCaps, CrmWrite};
 use sluice_kit::{BoxFuture, Cause, StoreError, StoreFault};
+use sluice_queue::QueueCommit;
 
 use crate::storage::SessionError;
 use crate::token::UsedToken;
@@ -192,6 +193,8 @@ pub struct RunCommit {
     pub jobs: Vec<CrmWrite>,
     /// The quotas for the jobs.
     pub caps: CrmCaps,
+    /// The jobs of scripts that the run pushed, and the one that it was.
+    pub queue: QueueCommit,
 }
 
 /// The change of one session.
@@ -205,8 +208,14 @@ pub struct SessionCommit {
 impl RunCommit {
     /// A commit that changes nothing.
     pub fn new(brand: impl Into<String>) -> Self {
-        let (tokens, jobs) = (Vec::new(), Vec::new());
-        Self { brand: brand.into(), session: None, tokens, jobs, caps: CrmCaps::default() }
+        Self {
+            brand: brand.into(),
+            session: None,
+            tokens: Vec::new(),
+            jobs: Vec::new(),
+            caps: CrmCaps::default(),
+            queue: QueueCommit::default(),
+        }
     }
 
     /// A commit that changes only a session.

@@ -5,6 +5,7 @@
 
 mod files;
 mod http;
+mod jobs;
 mod page;
 mod read;
 mod values;
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use sluice_limits::policy::LimitPolicy;
-use sluice_limits::{LimitOverrides, SiteLimits};
+use sluice_limits::{BrandLimits, BrandLimitsTable, SiteLimits};
 use sluice_page::OnError;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::memory_reset::MemoryResetChoice;
@@ -33,6 +34,7 @@ use crate::public::PublicConfig;
 
 pub use files::{FilesConfig, S3Config, UploadConfig};
 pub use http::{BrandHttp, HttpConfig, SecretUse};
+pub use jobs::JobsConfig;
 pub use page::PageConfig;
 pub(crate) use read::version;
 pub use read::{
@@ -60,6 +62,8 @@ pub struct SiteConfig {
     pub http: HttpConfig,
     /// The files that visitors send and scripts keep.
     pub files: FilesConfig,
+    /// The jobs that scripts push.
+    pub jobs: JobsConfig,
     /// The execution log, which contains runs of scripts.
     pub log: LogConfig,
     /// The cache of compiled code.
@@ -436,7 +440,8 @@ pub struct BrandConfig {
     /// Limits of the pages of this brand. They override `[limits]` in `sluice.toml`, and `limits`
     /// of a page overrides them. A value above `[limits.max]` in `sluice.toml` is reduced to that
     /// maximum.
-    pub limits: LimitOverrides,
+    #[schemars(with = "BrandLimitsTable")]
+    pub limits: BrandLimits,
     /// Settings of single pages.
     pub page: Vec<PageConfig>,
 }
@@ -457,7 +462,7 @@ impl Default for BrandConfig {
             translations: BTreeMap::new(),
             http: BrandHttp::default(),
             secrets: BTreeMap::new(),
-            limits: LimitOverrides::default(),
+            limits: BrandLimits::default(),
             page: Vec::new(),
         }
     }

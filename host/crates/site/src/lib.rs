@@ -12,6 +12,7 @@ pub mod files;
 pub mod folder;
 pub mod headers;
 pub mod hosts;
+pub mod jobs;
 pub mod languages;
 pub mod load;
 pub mod pattern;
@@ -41,6 +42,7 @@ use config::{BrandConfig, ConfigError};
 use files::FileError;
 use headers::StandingHeaders;
 use hosts::{HostClash, Hosts};
+use jobs::JobTargets;
 use languages::Languages;
 use load::{CompileIndex, PageProblem};
 use public::{PublicFile, PublicFiles};
@@ -143,6 +145,10 @@ pub struct Brand {
     pub secret_hosts: BTreeMap<String, Vec<HostPattern>>,
     /// The limits of the brand, without the settings of single pages.
     pub limits: Limits,
+    /// The limits of its jobs.
+    pub job_limits: Limits,
+    /// The functions that can be jobs.
+    pub jobs: Arc<JobTargets>,
     /// The brand's folder.
     pub dir: FolderPath,
     index: CompileIndex,
@@ -293,5 +299,9 @@ pub fn linked_brands(site_dir: &Path) -> Vec<String> {
 /// those of the page itself.
 pub fn limit_layers<'a>(id: &'a str, config: &'a BrandConfig, path: &str) -> BrandLayers<'a> {
     let own = config.page.iter().find(|page| page.path == path);
-    BrandLayers { brand: id, own: &config.limits, page: own.map(|page| (page.path.as_str(), &page.limits)) }
+    BrandLayers {
+        brand: id,
+        own: &config.limits.own,
+        page: own.map(|page| (page.path.as_str(), &page.limits)),
+    }
 }

@@ -12,7 +12,7 @@ use sluice_files::UploadRules;
 use sluice_kit::folder::FolderPath;
 use sluice_kit::progress::Progress;
 use sluice_limits::policy::{BrandLayers, ClampedLimit, LimitPolicy, Origin};
-use sluice_limits::{LimitOverrides, Limits};
+use sluice_limits::{JobLimits, LimitOverrides, Limits};
 use sluice_page::store::PageStore;
 use sluice_page::{self as page, CompiledPage, ContentRef, Page, PageContent};
 use sluice_sandbox::Sandbox;
@@ -29,6 +29,7 @@ use crate::files::{self, FileError};
 use crate::folder::{BrandFolder, Dependency, content_key};
 use crate::headers::StandingHeaders;
 use crate::hosts::Hosts;
+use crate::jobs::JobTargets;
 use crate::languages::Languages;
 use crate::public::PublicFiles;
 use crate::table::{PageTable, url_path};
@@ -131,7 +132,8 @@ impl Loader<'_> {
         for problem in problems {
             tracing::error!(brand = id, "{}", printable(&problem.to_string()));
         }
-        let BrandLoad { known, fresh, problems, compiled, .. } = loading;
+        let BrandLoad { folder, known, fresh, problems, compiled, .. } = loading;
+        let layers = BrandLayers { brand: id, own: &config.limits.own, page: None };
         if old.is_some() || !compiled.is_empty() || known.0.len() != fresh.0.len() {
             self.store_index(dir, &fresh);
         }
@@ -151,7 +153,9 @@ impl Loader<'_> {
             crm_toml,
             http: Arc::new(Rules::new(Arc::clone(self.http), config.http.allow)),
             secret_hosts: config.secrets.into_iter().map(|(name, used)| (name, used.hosts)).collect(),
-            limits: self.limits.effective(BrandLayers { brand: id, own: &config.limits, page: None }),
+            limits: self.limits.effective(layers),
+            job_limits: self.limits.of_jobs(layers, &config.limits.job),
+            jobs: Arc::new(JobTargets::of(&folder)),
             index: fresh,
             problems,
             compiled,
@@ -180,6 +184,10 @@ impl Loader<'_> {
             http: Arc::default(),
             secret_hosts: BTreeMap::new(),
             limits: self.limits.effective(BrandLayers { brand: id, own: &own, page: None }),
+            job_limits: self
+                .limits
+                .of_jobs(BrandLayers { brand: id, own: &own, page: None }, &JobLimits::default()),
+            jobs: Arc::default(),
             index: CompileIndex::default(),
             problems: Vec::new(),
             compiled: Vec::new(),
@@ -395,7 +403,7 @@ pub fn index_key(dir: &FolderPath) -> CacheKey {
 
 /// Logs settings of `brand.toml` that are ignored or reduced.
 fn log_setting_warnings(limits: &LimitPolicy, id: &str, config: &BrandConfig, folder: &BrandFolder) {
-    let brand = BrandLayers { brand: id, own: &config.limits, page: None };
+    let brand = BrandLayers { brand: id, own: &config.limits.own, page: None };
     let sentence = |clamped: ClampedLimit| format!("{}: {clamped}", clamped.origin);
     let mut warnings: Vec<String> = limits.clamped(brand).into_iter().map(sentence).collect();
     let paths: Vec<String> = folder.pages.iter().map(|file| url_path(file)).collect();

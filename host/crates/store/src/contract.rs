@@ -10,6 +10,7 @@ pub(crate) mod commit;
 pub(crate) mod crm;
 pub(crate) mod entries;
 pub(crate) mod jobs;
+pub(crate) mod queue;
 pub(crate) mod rate;
 pub(crate) mod schema;
 pub(crate) mod session;
@@ -75,6 +76,12 @@ macro_rules! contract_tests {
             a_listing_is_bounded_by_bytes script_values_of_brands_namespaces_and_areas_are_separate
             rejects_script_values_over_the_quotas usage_follows_parallel_changes
             expired_script_values_are_deleted_in_batches a_cache_forgets_what_expires_first);
+        $crate::contract::contract_tests!(@ $backend, queue: a_queued_job_is_claimed_when_it_is_due_and_done_once
+            one_of_many_parallel_claims_gets_a_job a_claim_that_is_not_prolonged_goes_to_another_host
+            a_job_is_done_together_with_what_it_changes a_key_replaces_the_pending_job
+            parallel_pushes_of_a_key_leave_one_job failed_jobs_wait_and_are_parked_for_an_operator
+            operators_choose_jobs_of_a_brand a_tag_cancels_pending_jobs_of_its_brand
+            due_brands_are_found_behind_a_flood finished_script_jobs_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_reported ids_are_stable parallel_declarations_agree

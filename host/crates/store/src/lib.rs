@@ -16,12 +16,14 @@ mod error;
 mod health;
 pub mod location;
 pub mod postgres;
+mod queue_rows;
 pub mod sqlite;
 mod storage_rows;
 pub mod transfer;
 
 use sluice_crm::{BrowseStore, CrmDatabase};
 use sluice_kit::{BoxFuture, StoreError};
+use sluice_queue::QueueStore;
 use sluice_session::rate::RateStore;
 use sluice_session::{SessionStore, TokenStore};
 use sluice_storage::StorageStore;
@@ -43,7 +45,7 @@ pub struct PoolUsage {
 
 /// One database with everything in it. Used as `Arc<dyn Store>`.
 pub trait Store:
-    SessionStore + CrmDatabase + TokenStore + RateStore + BrowseStore + StorageStore + TransferStore
+    SessionStore + CrmDatabase + TokenStore + RateStore + BrowseStore + StorageStore + QueueStore + TransferStore
 {
     /// Finishes the work that was started, then closes the database. Later calls fail with
     /// [`sluice_kit::StoreError::Unavailable`].

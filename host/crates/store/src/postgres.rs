@@ -18,6 +18,7 @@ mod job_queue;
 mod jobs;
 mod migrate;
 mod options;
+mod queue;
 mod rate;
 mod session;
 mod storage;

@@ -13,6 +13,8 @@ mod direct;
 mod job_queue;
 mod jobs;
 mod migrate;
+mod queue;
+mod queue_operators;
 mod rate;
 mod readers;
 mod session;

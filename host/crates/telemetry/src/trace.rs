@@ -119,6 +119,32 @@ impl Trace {
         Self { shared: Some(Arc::new(shared)), span }
     }
 
+    /// Begins the trace of a job, which is not part of a request.
+    pub fn begin_job(telemetry: &Arc<Telemetry>, brand: &str, what: &str) -> Self {
+        let span = telemetry.tracer.as_ref().map(|tracer| {
+            let attributes = [
+                KeyValue::new("sluice.brand", brand.to_owned()),
+                KeyValue::new("sluice.job", bounded(what, PATH_BYTES_MAX).into_owned()),
+            ];
+            let builder =
+                tracer.span_builder("job").with_kind(SpanKind::Consumer).with_attributes(attributes);
+            Context::new().with_span(tracer.build_with_context(builder, &Context::new()))
+        });
+        let id = match &span {
+            Some(span) => span.span().span_context().trace_id(),
+            None => RandomIdGenerator::default().new_trace_id(),
+        };
+        let shared = Shared {
+            telemetry: Arc::clone(telemetry),
+            id,
+            method: "JOB",
+            began: Instant::now(),
+            has_parent: false,
+            page: OnceLock::new(),
+        };
+        Self { shared: Some(Arc::new(shared)), span }
+    }
+
     /// The trace's id as 32 hexadecimal digits, or an empty text if there is no request.
     pub fn id(&self) -> String {
         self.shared.as_ref().map(|shared| shared.id.to_string()).unwrap_or_default()

@@ -8,7 +8,7 @@ use sluice_app::request::Method;
 use sluice_app::response::reason;
 use sluice_author::source_line;
 use sluice_author::visit::{PageRun, Visit};
-use sluice_author::watch::CrmAnswer;
+use sluice_author::watch::{CrmAnswer, StorageCall};
 use sluice_sandbox::outcome::Stop;
 use sluice_session::IdentityChange;
 use sluice_site::Brand;
@@ -52,18 +52,8 @@ pub(crate) fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) 
             format!("{}({}) {how} {what}", call.name, call.options)
         }),
     );
-    out.section(
-        "storage calls",
-        visit.storage_calls.iter().map(|call| {
-            let (how, what) = match &call.answer {
-                Ok(value) => ("->", value.to_string()),
-                Err(message) => ("threw", message.clone()),
-            };
-            let arguments = call.arguments.as_array().map_or(&[][..], Vec::as_slice);
-            let arguments = arguments.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("{}({arguments}) {how} {what}", call.name)
-        }),
-    );
+    out.section("storage calls", visit.storage_calls.iter().map(call_line));
+    out.section("queue calls", visit.queue_calls.iter().map(call_line));
     out.section("calls to other servers", visit.http_calls.iter().map(ToString::to_string));
     out.section(
         "calls of files",
@@ -181,6 +171,17 @@ impl Out {
             lines.for_each(|line| self.block(&line, "  "));
         }
     }
+}
+
+/// A call with its arguments and its result.
+fn call_line(call: &StorageCall) -> String {
+    let (how, what) = match &call.answer {
+        Ok(value) => ("->", value.to_string()),
+        Err(message) => ("threw", message.clone()),
+    };
+    let arguments = call.arguments.as_array().map_or(&[][..], Vec::as_slice);
+    let arguments = arguments.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("{}({arguments}) {how} {what}", call.name)
 }
 
 #[cfg(test)]

@@ -7,14 +7,21 @@ use tokio::runtime::Handle;
 use sluice_fetch::endpoint::Endpoint;
 use sluice_fetch::{Client, SystemResolver, TlsError};
 use sluice_files::{FileQuota, FileStore, FilesError, S3Options, UploadRoom};
-use sluice_kit::operator_dir::OperatorFile;
+use sluice_kit::keys::Keys;
+use sluice_kit::operator_dir::{OperatorDir, OperatorFile};
+use sluice_limits::Limits;
 use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
+use sluice_sandbox::cache::CodeCache;
 use sluice_sandbox::http_calls::{HttpCalls, Offline};
+use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::memory::Memory;
 use sluice_site::config::{Reader, SiteConfig};
 use sluice_site::places::Places;
+use sluice_telemetry::metrics::MemoryUsage;
+use sluice_text::printable::printable;
 
 use super::StartError;
+use crate::load::ReloadReport;
 use crate::request::UploadPlace;
 
 /// The store of files, and where they are while they arrive.
@@ -83,4 +90,43 @@ pub(super) fn start_execution_log(
         sample: config.log.sample,
     };
     ExecutionLog::start(options).map_err(StartError::ExecutionLog)
+}
+
+/// Logs a warning if fewer runs than sandboxes fit into the memory of the process.
+pub(super) fn warn_of_little_memory(usage: MemoryUsage, config: &SiteConfig) {
+    let run = Limiter::reservation(config.limits.heap_bytes_max.unwrap_or(Limits::default().heap_bytes_max));
+    let runs = usage.limit.saturating_sub(usage.reserved) / run.max(1);
+    let sandboxes = config.limits.max.concurrent_runs();
+    tracing::info!(bytes = usage.limit, runs, "memory for the process, and for runs at the same time");
+    if runs < sandboxes as usize {
+        tracing::warn!(
+            sandboxes,
+            runs,
+            "there is not enough memory to use every sandbox: set server.memory_max if the machine has more, \
+             or lower limits.heap_bytes_max or limits.max.concurrent_runs"
+        );
+    }
+}
+
+pub(super) fn log_load(report: &ReloadReport) {
+    for problem in &report.problems {
+        tracing::error!("{}", printable(&problem.to_string()));
+    }
+    let ReloadReport { brands, pages, pages_compiled, .. } = *report;
+    tracing::info!(brands, pages, pages_compiled, "the site is loaded");
+}
+
+/// Opens the code cache. Returns `None` if its folder cannot be used; pages then stay in memory.
+pub(super) fn open_cache(config: &SiteConfig, dir: &OperatorDir, keys: &Keys) -> Option<CodeCache> {
+    match CodeCache::open(dir, keys, config.cache.bytes_max) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            tracing::warn!(
+                folder = %dir.path().display(),
+                %error,
+                "compiled code cannot be stored, so every start compiles all pages"
+            );
+            None
+        }
+    }
 }

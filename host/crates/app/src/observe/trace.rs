@@ -37,6 +37,18 @@ pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
     }
 }
 
+/// Records the run of a job in its trace and in the metrics.
+pub(crate) fn job_ended(trace: &Trace, run: &Trace, brand: &str, report: &RunReport) {
+    end_run(run, brand, report);
+    if let Some(metrics) = trace.metrics() {
+        metrics.run_outcome(brand, report.outcome.name());
+    }
+    if report.outcome.is_failure() {
+        trace.failed(report.outcome.name());
+    }
+    trace.end();
+}
+
 /// Ends the run's part of the trace and counts the run.
 fn end_run(run: &Trace, brand: &str, report: &RunReport) {
     if let Some(metrics) = run.metrics() {

@@ -583,6 +583,51 @@ declare const cache: {
   increment(key: string, amount?: number, ttlSeconds?: number): number;
 };
 
+// --- queue ------------------------------------------------------------------------------
+
+interface SluicePushOptions {
+  /** The exported function of the module. `"default"` if left out. */
+  fn?: string;
+  /** In how many seconds the job runs: a whole number up to 2,592,000 (30 days). */
+  delay?: number;
+  /** When the job runs: a time such as `"2026-07-01T09:00:00Z"`, a Date or Unix milliseconds. */
+  at?: string | Date | number;
+  /** Jobs with the same tag can be cancelled together. */
+  tag?: string;
+  /** A job that is still pending with the same key is replaced. */
+  key?: string;
+}
+
+/** The second argument of a function that runs as a job. */
+interface SluiceJob {
+  jobId: string;
+  /** The number of this try, from 1. */
+  attempt: number;
+  /** When the job was first due, in Unix milliseconds. */
+  scheduledFor: number;
+}
+
+interface SluiceJobStatus {
+  state: "pending" | "running" | "parked" | "done";
+  /** The tries so far. */
+  attempts: number;
+  /** When the job was first due, in Unix milliseconds. */
+  scheduledFor: number;
+}
+
+/** Functions of modules that run later, at least once and without a visitor. */
+declare const queue: {
+  /**
+   * Runs an exported function of a module in `modules/` with a payload of at most 64 KB. The job is stored
+   * when the run ends.
+   */
+  push(module: string, payload?: unknown, options?: SluicePushOptions): { ok: true; jobId: string };
+  /** Removes the pending jobs of the brand that have this tag. */
+  cancel(tag: string): { ok: true; cancelled: number };
+  /** Looks a job up; `null` if there is no such job, or an hour after it was done. */
+  status(jobId: string): SluiceJobStatus | null;
+};
+
 // --- log, secrets -----------------------------------------------------------------------
 
 interface SluiceConsole {

@@ -1,11 +1,13 @@
 //! Template variables: `setVariable` and `getVariable`.
 
+use std::sync::Arc;
+
 use sluice_kit::value::{self, ValueError};
 
 use super::page::sluice::page::variables::Host;
 use super::{EscapedName, checkpoint};
-use crate::RunState;
 use crate::test_calls::TEST_CALL;
+use crate::{JOB_CALL, RunState};
 
 /// Why a variable is not set, in the author's terms.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,10 @@ impl Host for RunState {
         self.enter(name.len()).await;
         if let Some((test_calls, call)) = self.context.test_calls.clone().zip(name.strip_prefix(TEST_CALL)) {
             return Ok(Some(self.give(&test_calls.call(call).await)));
+        }
+        if self.context.is_job && name == JOB_CALL {
+            let asked = Arc::clone(&self.context.request);
+            return Ok(Some(self.give(&asked)));
         }
         let own = self.effects.variables.get(&name);
         let value = own.or_else(|| self.context.brand_variables.get(&name)).map(value::encode);

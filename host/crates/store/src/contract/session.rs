@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use sluice_crm::QueuedWrites;
 use sluice_kit::keys::Keys;
 use sluice_session::cookie::SessionId;
 use sluice_session::quota::SessionQuota;
@@ -284,7 +283,7 @@ pub(crate) async fn a_visitor_s_session_lasts_from_the_second_request_on(open: &
         let mut session = sluice_session::Session::default();
         session.set("a", value.into(), &limits).unwrap();
         let issued =
-            sessions.commit(&brand, &session, QueuedWrites::default(), &limits, NOW).await.unwrap().unwrap();
+            sessions.commit(&brand, &session, Default::default(), &limits, NOW).await.unwrap().unwrap();
         assert_eq!(issued.max_age, sessions.lifetime, "the browser keeps the cookie for the whole time");
         issued.id
     };

@@ -17,7 +17,7 @@ use super::batch::{Batch, bytes, execute, int, query, text};
 use super::error::corrupt;
 use super::job_queue::StoredJob;
 use super::usage::{UsageSlot, add_usage, check_usage};
-use super::{PostgresStore, session, token};
+use super::{PostgresStore, queue, session, token};
 use crate::error::{CommitSqlError, SqlError};
 
 /// How long counting all sessions may take.
@@ -93,7 +93,7 @@ impl SessionStore for PostgresStore {
 }
 
 async fn run(conn: &Client, commit: RunCommit, now_ms: i64) -> Result<Committed, CommitSqlError> {
-    let RunCommit { brand, session, tokens, jobs, caps } = commit;
+    let RunCommit { brand, session, tokens, jobs, caps, queue } = commit;
     let row_id = session.as_ref().map(|session| session.row_id);
     let row = begin(conn, &brand, row_id, &tokens, now_ms).await?;
     let change = session.map(|SessionCommit { row_id, edit }| (row_id, edit(row.as_ref())));
@@ -107,13 +107,15 @@ async fn run(conn: &Client, commit: RunCommit, now_ms: i64) -> Result<Committed,
         None => None,
     };
     let changes = batch.queries();
+    queue::add_commit(&mut batch, &brand, &queue, now_ms);
+    let queue_answers = batch.queries() - changes;
     for job in &jobs {
         job.add(&mut batch, &brand, now_ms);
     }
     let bytes = jobs.iter().map(StoredJob::bytes).fold(0, i64::saturating_add);
     let slot = UsageSlot::of_line(jobs.first().and_then(StoredJob::first_line));
     add_usage(&mut batch, &brand, slot, bytes);
-    let is_session_only = jobs.is_empty() && tokens.is_empty();
+    let is_session_only = jobs.is_empty() && tokens.is_empty() && queue.is_empty();
     let batch = if is_session_only { batch.commit() } else { batch };
     let answers = batch.run(conn).await?;
 
@@ -121,6 +123,8 @@ async fn run(conn: &Client, commit: RunCommit, now_ms: i64) -> Result<Committed,
     if let Some((_, change)) = change {
         session::check_change(change, changed.first())?;
     }
+    let (queued, made) = made.split_at_checked(queue_answers).unwrap_or_default();
+    queue::check_commit(queued, &queue)?;
     let ids = made.iter().take(jobs.len()).map(|rows| job_id(rows)).collect::<Result<_, _>>()?;
     if !jobs.is_empty() {
         check_usage(made.last().and_then(|rows| rows.first()), bytes, caps)?;

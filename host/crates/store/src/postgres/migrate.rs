@@ -17,6 +17,7 @@ const MIGRATIONS: &[Migration] = &[
     (5, "0005_session_kind", include_str!("../migrations/postgres/0005_session_kind.sql")),
     (6, "0006_crm_settings", include_str!("../migrations/postgres/0006_crm_settings.sql")),
     (7, "0007_storage", include_str!("../migrations/postgres/0007_storage.sql")),
+    (8, "0008_queue", include_str!("../migrations/postgres/0008_queue.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations, and how long its own

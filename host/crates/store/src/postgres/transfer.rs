@@ -104,9 +104,9 @@ async fn import(conn: &Client, mut from: mpsc::Receiver<Part>) -> Result<(), Imp
     }
     for table in TABLES.iter().filter(|table| table.counts) {
         // The next new id must be greater than all imported ids.
-        let name = table.name;
+        let Table { name, key, .. } = table;
         let sql = format!(
-            "SELECT setval(pg_get_serial_sequence('{name}', 'id'), coalesce(max(id), 0) + 1, false) FROM {name}"
+            "SELECT setval(pg_get_serial_sequence('{name}', '{key}'), coalesce(max({key}), 0) + 1, false) FROM {name}"
         );
         query(conn, &sql, []).await?;
     }

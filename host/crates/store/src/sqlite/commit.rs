@@ -9,7 +9,7 @@ use sluice_session::{
     Committed, RunCommit, SessionAddress, SessionKey, SessionRow, SessionStore, SessionUsage,
 };
 
-use super::{SqliteStore, job_queue, session, token};
+use super::{SqliteStore, job_queue, queue, session, token};
 use crate::error::CommitSqlError;
 
 impl SessionStore for SqliteStore {
@@ -73,7 +73,7 @@ impl SessionStore for SqliteStore {
 }
 
 fn run(conn: &Connection, commit: RunCommit, now_ms: i64) -> Result<Committed, CommitSqlError> {
-    let RunCommit { brand, session, tokens, jobs, caps } = commit;
+    let RunCommit { brand, session, tokens, jobs, caps, queue } = commit;
     for used in &tokens {
         if !token::spend(conn, &brand, used)? {
             return Err(SessionError::TokenUsed.into());
@@ -87,5 +87,6 @@ fn run(conn: &Connection, commit: RunCommit, now_ms: i64) -> Result<Committed, C
     for write in &jobs {
         ids.push(job_queue::insert(conn, &brand, write, caps, now_ms)?);
     }
+    queue::commit(conn, &brand, queue, now_ms)?;
     Ok(Committed { session, jobs: ids })
 }

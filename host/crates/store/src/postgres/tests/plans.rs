@@ -3,7 +3,7 @@
 use super::*;
 use sluice_storage::Area;
 
-use crate::postgres::{crm, job_queue, jobs, rate, session, storage, token};
+use crate::postgres::{crm, job_queue, jobs, queue, rate, session, storage, token};
 use crate::storage_rows::for_area;
 
 /// Inserts a million entries with one value each, and rows into every other table that grows. One
@@ -24,6 +24,12 @@ const FILL: &str = "
     INSERT INTO rate SELECT decode(md5(n::text), 'hex'), 0, n, 1 FROM generate_series(1, 100000) AS n;
     INSERT INTO job (brand, what, write, state, created_at, due_at, ended_at)
         SELECT 'acme', 'x', '', CASE WHEN n % 10 = 0 THEN 'waiting' ELSE 'done' END, 0, 0, n
+        FROM generate_series(1, 100000) AS n;
+    INSERT INTO queue (id, brand, module, function, payload, state, tag, key, scheduled_for, due_at, created_at,
+            ended_at)
+        SELECT n::text, CASE WHEN n % 4 = 0 THEN 'acme' ELSE 'brand' || n % 50 END, 'm', 'f', '',
+            CASE WHEN n % 4 = 3 THEN 'done' ELSE 'pending' END, (n % 1000)::text, n::text, n,
+            CASE WHEN n % 4 <> 3 THEN n END, n, CASE WHEN n % 4 = 3 THEN n END
         FROM generate_series(1, 100000) AS n;
     INSERT INTO storage SELECT 'acme', 'default', n::text, '', '', n, 80, n FROM generate_series(1, 100000) AS n;
     INSERT INTO cache SELECT 'acme', 'default', n::text, '', '', n, 80, n FROM generate_series(1, 50000) AS n;
@@ -53,6 +59,16 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("the next job", jobs::NEXT, vec!["1", "1"]),
         ("waiting in a line", job_queue::WAITED_FOR, vec!["ARRAY['\\x00'::bytea]"]),
         ("finished jobs", jobs::DELETE_FINISHED, vec!["100", "500"]),
+        ("jobs of a brand", queue::COUNT_OF_BRAND, vec!["'acme'", "25001"]),
+        ("queue.push", queue::INSERT, vec!["'x'", "'acme'", "'m'", "'f'", "''", "'t'", "'k'", "1", "1"]),
+        ("queue.cancel", queue::CANCEL, vec!["'acme'", "'7'"]),
+        ("queue.status", queue::STATUS, vec!["'7'", "'acme'"]),
+        ("brands with due jobs", queue::DUE_BRANDS, vec!["100000"]),
+        ("claiming a job", queue::CLAIM, vec!["'acme'", "100000", "100001"]),
+        ("the end of a job", queue::DONE, vec!["7", "1", "1"]),
+        ("the end of a claim", queue::END, vec!["7", "1", "'parked'", "NULL", "1", "0", "'a'", "'b'", "'c'"]),
+        ("a replaced job", queue::REPLACED, vec!["7", "1", "true"]),
+        ("finished script jobs", queue::DELETE_DONE, vec!["100", "500"]),
     ]
     .into_iter()
     .chain(crm_write_statements(&line))
@@ -131,6 +147,7 @@ async fn every_statement_of_a_page_uses_an_index() {
         "rate",
         "job",
         "job_line",
+        "queue",
         "storage",
         "cache",
     ];

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use sluice_queue::{Ending, JobId, NewJob, QueueCommit};
 use sluice_session::UsedToken;
 use sluice_storage::{
     Area, Condition, Key as StorageKey, Namespace, Place, Put, PutDone, StorageCaps, StoredValue,
@@ -51,6 +52,20 @@ async fn fill(store: &dyn Store) {
         let put = Put { key, value, expires_at: (index > 2).then_some(i64::MAX), condition };
         assert_eq!(store.put(&place, put, caps, 5).await, Ok(PutDone::Stored));
     }
+    let job = |due_at, key: Option<&str>| NewJob {
+        id: JobId::random().unwrap(),
+        module: "mail".to_owned(),
+        function: "default".to_owned(),
+        payload: vec![0xc0],
+        due_at,
+        tag: key.map(str::to_owned),
+        key: key.map(str::to_owned),
+    };
+    let pushed = QueueCommit { jobs: vec![job(1, None), job(i64::MAX, Some("é"))], jobs_max: 9, done: None };
+    store.commit_run(RunCommit { queue: pushed, ..RunCommit::new("acme") }, 1).await.unwrap();
+    let claimed = store.claim_queued("acme", 1, 2).await.unwrap().unwrap();
+    let parked = Ending::Parked { outcome: "error", error: "no".to_owned(), console: "[log] é".to_owned() };
+    assert_eq!(store.end_claim(claimed.claim, parked, 3).await, Ok(true));
     let tokens = vec![UsedToken { token_id: [9; 16], remember_until: 99 }];
     store.commit_run(RunCommit { tokens, ..RunCommit::new("acme") }, 1).await.unwrap();
     let row_id = SessionRowId::random().unwrap();

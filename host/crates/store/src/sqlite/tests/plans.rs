@@ -7,7 +7,7 @@ use super::super::migrate;
 use crate::storage_rows::for_area;
 
 /// The files with the statements that pages cause. Those of operators are in other files.
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 12] = [
     ("session.rs", include_str!("../session.rs")),
     ("token.rs", include_str!("../token.rs")),
     ("rate.rs", include_str!("../rate.rs")),
@@ -17,12 +17,14 @@ const SOURCES: [(&str, &str); 11] = [
     ("crm/schema.rs", include_str!("../crm/schema.rs")),
     ("crm/write.rs", include_str!("../crm/write.rs")),
     ("job_queue.rs", include_str!("../job_queue.rs")),
+    ("queue.rs", include_str!("../queue.rs")),
     ("storage.rs", include_str!("../storage.rs")),
     ("jobs/run.rs", include_str!("../jobs/run.rs")),
 ];
 
-/// What a step may scan: the keys of a call, and the index of the jobs that are not done.
-const SHORT: [&str; 2] = ["asked", "job_waiting"];
+/// What a step may scan: the keys of a call, the index of the writes that are not done, the brands that have
+/// jobs, the first of them, and the jobs of a brand up to its quota.
+const SHORT: [&str; 6] = ["asked", "job_waiting", "step", "subquery", "CONSTANT ROW", "queue_due"];
 
 /// The string literals of a Rust source that are SQL statements.
 fn statements(source: &str) -> Vec<String> {

@@ -73,10 +73,10 @@ function paintFile({ file, text }) {
   return element("pre", { className: "behind-source", tabIndex: 0 }, code);
 }
 
-// On one line, if it is short.
+// Without line breaks, unless it is long. Spaces let it wrap.
 function json(value) {
-  const short = JSON.stringify(value) ?? "undefined";
-  return short.length <= 100 ? short : JSON.stringify(value, null, 2);
+  const pretty = JSON.stringify(value, null, 2) ?? "undefined";
+  return pretty.length <= 600 ? pretty.replace(/\n\s*/g, " ") : pretty;
 }
 const count = (number) => number.toLocaleString("en-US");
 const share = (part, all) => {

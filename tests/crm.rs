@@ -1,6 +1,8 @@
 //! CRM data: over HTTP and on the command line.
 
 mod commands;
+mod database;
+mod entries;
 pub(crate) mod jobs;
 pub(crate) mod kill;
 mod parallel;

@@ -166,6 +166,7 @@ const OPEN_BY_PATH: &[(&str, &str)] = &[
     ("host/crates/store/src/sqlite/connection.rs", "the database"),
     ("host/crates/telemetry/src/process.rs", "/proc"),
     ("host/src/cli/backup.rs", "a file that the operator names"),
+    ("host/src/cli/crm_entries.rs", "the file that the operator names"),
     ("host/src/cli/export.rs", "a file that the operator names"),
     ("host/src/cli/import.rs", "a file that the operator names"),
     ("host/src/cli/limits.rs", "whether the execution log exists"),

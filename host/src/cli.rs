@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod completions;
 mod crm;
+mod crm_entries;
 mod database;
 mod dev;
 mod export;

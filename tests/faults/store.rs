@@ -9,8 +9,8 @@ use fastrand::Rng;
 use serde_json::Value;
 use sluice_crm::{
     Address, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmCaps, CrmFault, CrmSchema, CrmStore,
-    CrmWrite, CrmWritten, Ensured, Entity, EntitySpec, Entry, FieldKey, Job, JobChoice, JobCounts, JobRun,
-    JobState, JobStore, Reference, Slug,
+    CrmWrite, CrmWritten, Ensured, Entity, EntitySpec, Entry, EntryId, FieldKey, Found, IndexStep, Job,
+    JobChoice, JobCounts, JobRun, JobState, JobStore, Reference, Search, Slug,
 };
 use sluice_kit::{BoxFuture, NoAnswer, StoreError, database_time};
 use sluice_queue::{
@@ -146,6 +146,10 @@ failing! { CrmStore:
     fn get_fields(&self, at: &Address, keys: &[FieldKey], bytes_max: usize) -> Result<Vec<Option<Value>>, CrmFault>;
     fn get_values(&self, at: &Address, key: &FieldKey, limit: u32, bytes_max: usize) -> Result<Vec<Value>, CrmFault>;
     fn get_entries(&self, at: &Address, limit: u32, bytes_max: usize) -> Result<Vec<Entry>, CrmFault>;
+    fn get_entry(&self, brand: &str, slug: Slug, id: EntryId, bytes_max: usize) -> Result<Option<BrowsedEntry>, CrmFault>;
+    fn entry_reference(&self, brand: &str, slug: Slug, id: EntryId) -> Result<Option<Reference>, CrmFault>;
+    fn search_entries(&self, brand: &str, search: Search) -> Result<Found, CrmFault>;
+    fn build_index(&self, brand: Option<&str>) -> Result<Option<IndexStep>, StoreError>;
     fn write_crm(&self, brand: &str, write: CrmWrite, caps: CrmCaps, now_ms: i64) -> Result<CrmWritten, CrmFault>;
     fn adopt_reference(&self, brand: &str, from: Reference, to: Reference, now_ms: i64) -> Result<u64, StoreError>;
 }

@@ -5,14 +5,22 @@ use super::{decoded, refused, thrown};
 use crate::sluice::page::crm::{self, Operation};
 use crate::{checkpoint, value};
 
-const CALLS: [(&str, Operation); 14] = [
+const CALLS: [(&str, Operation); 22] = [
     ("getCrmField", Operation::GetField),
     ("getCrmFields", Operation::GetFields),
     ("getCrmEntries", Operation::GetEntries),
     ("getCrmFieldValues", Operation::GetValues),
+    ("getCrmEntry", Operation::GetEntry),
+    ("findCrmEntries", Operation::FindEntries),
+    ("countCrmEntries", Operation::CountEntries),
     ("setCrmField", Operation::SetField),
     ("setCrmFields", Operation::SetFields),
     ("addCrmFieldValue", Operation::AddValue),
+    ("createCrmEntry", Operation::CreateEntry),
+    ("updateCrmEntry", Operation::UpdateEntry),
+    ("deleteCrmEntry", Operation::DeleteEntry),
+    ("setCrmRelation", Operation::SetRelation),
+    ("removeCrmRelation", Operation::RemoveRelation),
     ("clearCrmEntries", Operation::Clear),
     ("moveCrmToStage", Operation::MoveToStage),
     ("moveCrmToPipeline", Operation::MoveToPipeline),

@@ -1,12 +1,13 @@
 //! `sluice crm`: compares the entities that brands declare with those in the database.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use sluice_crm::{CrmSchema, Entity, Settings, export, plan};
+use sluice_crm::{CrmSchema, Entity, Indexing, Settings, export, index, plan};
 use sluice_site::{brand_dir, files};
 use sluice_store::Store;
 use sluice_text::printable::printable;
 
+use super::crm_entries;
 use super::database::DatabaseArgs;
 use super::output::{out, outln};
 
@@ -20,7 +21,8 @@ pub(crate) struct Args {
 enum Action {
     /// Add to the database what crm.toml declares, and update it
     ///
-    /// Nothing is ever deleted. If a crm.toml has a mistake, no brand is changed.
+    /// No data are ever deleted. If a crm.toml has a mistake, no brand is changed. Indexes are built while hosts
+    /// serve the brand; entries that break `unique` are listed.
     Apply {
         #[command(flatten)]
         at: BrandArgs,
@@ -38,6 +40,14 @@ enum Action {
         #[command(flatten)]
         at: BrandArgs,
     },
+    /// Print the entries of an entity as CSV, oldest first
+    ///
+    /// Texts that a spreadsheet would take for formulas begin with an apostrophe.
+    ExportEntries(crm_entries::ExportArgs),
+    /// Create and change the entries in a CSV file
+    ///
+    /// The whole file is checked first. A record with an "entry id" changes that entry.
+    ImportEntries(crm_entries::ImportArgs),
 }
 
 #[derive(clap::Args)]
@@ -60,6 +70,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Action::Apply { at, dry_run } => apply(&at, dry_run).await,
         Action::Show { at } => show(&at).await,
         Action::Export { at } => export_brand(&at).await,
+        Action::ExportEntries(args) => crm_entries::export(args).await,
+        Action::ImportEntries(args) => crm_entries::import(args).await,
     }
 }
 
@@ -71,6 +83,7 @@ async fn apply(at: &BrandArgs, dry_run: bool) -> anyhow::Result<()> {
         declared.push((brand, schema));
     }
     let store = at.database.open().await?;
+    let brands: Vec<String> = declared.iter().map(|(brand, _)| brand.clone()).collect();
     for (brand, schema) in declared {
         let changes = match dry_run {
             true => changes(store.as_ref(), &brand, &schema).await?,
@@ -90,8 +103,54 @@ async fn apply(at: &BrandArgs, dry_run: bool) -> anyhow::Result<()> {
             outln!("  {}", printable(&change));
         }
     }
+    let mut violated = 0;
+    for brand in brands.iter().filter(|_| !dry_run) {
+        violated += build_indexes(store.as_ref(), brand).await?;
+    }
     store.close().await;
-    Ok(())
+    match violated {
+        0 => Ok(()),
+        1 => bail!("a field is not unique; change the entries that are listed, and run this command again"),
+        count => {
+            bail!(
+                "{count} fields are not unique; change the entries that are listed, and run this command again"
+            )
+        }
+    }
+}
+
+/// Builds the indexes that a brand declares, while hosts serve it. Returns how many unique fields have values
+/// that two entries have.
+async fn build_indexes(store: &dyn Store, brand: &str) -> anyhow::Result<u32> {
+    let (mut violated, mut entries) = (0, 0);
+    let mut violations = Vec::new();
+    while let Some(step) = store.build_index(Some(brand)).await? {
+        entries += step.entries;
+        let field = format!("field {:?} of entity {:?}", step.key, step.slug);
+        let room = index::VIOLATIONS_SHOWN.saturating_sub(violations.len());
+        violations.extend(step.violations.into_iter().take(room));
+        if !step.is_finished {
+            continue;
+        }
+        match step.violations_total {
+            0 => outln!("{brand}: the index of {} is complete ({entries} entries read)", printable(&field)),
+            total => {
+                violated += 1;
+                outln!(
+                    "{brand}: {} is not unique: {total} entries have the value of another",
+                    printable(&field)
+                );
+                for index::Violation { entry, reference, other } in &violations {
+                    outln!(
+                        "  entry {entry} of {} has the value of entry {other}",
+                        printable(&reference.to_string())
+                    );
+                }
+            }
+        }
+        (entries, violations) = (0, Vec::new());
+    }
+    Ok(violated)
 }
 
 fn read(at: &BrandArgs, brand: &str) -> anyhow::Result<CrmSchema> {
@@ -139,7 +198,11 @@ fn show_entity(entity: &Entity) {
     outln!("  entity {slug} (id {id}), {name:?}, mode {}{}", mode.as_str(), shown(settings));
     for (_, field) in fields {
         let settings = shown(&field.settings);
-        outln!("    field {}, {:?}, {}{settings}", field.key, field.label, field.kind.as_str());
+        let indexing = match field.indexing() {
+            Indexing::None => String::new(),
+            indexing => format!(", {}", indexing.as_str()),
+        };
+        outln!("    field {}, {:?}, {}{indexing}{settings}", field.key, field.label, field.kind.as_str());
     }
     for pipeline in pipelines {
         outln!("    pipeline {} (id {}), {:?}", pipeline.slug, pipeline.id, pipeline.name);

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinError;
 
 use sluice_crm::access::CrmAccess;
-use sluice_crm::{CapsOfBrand, CrmCaps, KnownSlugs};
+use sluice_crm::{CapsOfBrand, CrmCaps, CrmShared};
 use sluice_fetch::TlsError;
 use sluice_files::{FileStore, FilesError};
 use sluice_kit::clock::Clock;
@@ -72,7 +72,8 @@ pub struct App {
     pub returning: Arc<ReturningCookies>,
     /// The database.
     pub store: Arc<dyn Store>,
-    crm_slugs: Arc<KnownSlugs>,
+    /// What all CRM calls share.
+    pub crm: Arc<CrmShared>,
     /// Notified when this host queues a CRM write.
     pub bell: Arc<Notify>,
     /// Notified when this host stores a job of a script.
@@ -254,7 +255,6 @@ impl App {
         // The log creates its file now. If it cannot, it says so in the server's log at start.
         executions.flush().await;
         executions.observe(&telemetry.meter());
-        job_metrics::watch(&telemetry.meter(), Arc::clone(&store));
         pool_metrics::observe(&telemetry.meter(), &store);
         let slots = sandbox.slots.clone();
         Metrics::observe_sandboxes(&telemetry.meter(), move || slots.usage());
@@ -280,8 +280,8 @@ impl App {
             sessions: Arc::new(sessions),
             returning: Arc::new(ReturningCookies::new(config.session.unconfirmed_lifetime)),
             rates: Rates::new(Arc::clone(&store) as _),
+            crm: job_metrics::watch(&telemetry.meter(), Arc::clone(&store)),
             store,
-            crm_slugs: Arc::default(),
             bell: Arc::default(),
             queue_bell: Arc::default(),
             executions,
@@ -317,7 +317,7 @@ impl App {
             returning: Arc::new(ReturningCookies::new(self.sessions.unconfirmed_lifetime)),
             rates: Rates::new(Arc::clone(&store) as _),
             store,
-            crm_slugs: Arc::default(),
+            crm: Arc::default(),
             bell: Arc::default(),
             queue_bell: Arc::default(),
             executions: Arc::clone(&self.executions),
@@ -414,7 +414,7 @@ impl App {
 
     /// Access to the CRM of `brand` for one run.
     pub fn crm_access(&self, brand: &str) -> CrmAccess {
-        CrmAccess::new(Arc::clone(&self.store) as _, Arc::clone(&self.crm_slugs), brand)
+        CrmAccess::new(Arc::clone(&self.store) as _, Arc::clone(&self.crm), brand)
     }
 
     /// The values of `brand`, for one run.

@@ -1,4 +1,5 @@
-//! Metrics of the waiting CRM writes and of the jobs of scripts. A task counts them in the database at an interval, because
+//! Metrics of CRM writes, of those that limits refused, and of the jobs of scripts. A task counts the waiting ones in the
+//! database at an interval, because
 //! metrics must be readable without waiting for the database.
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
+use sluice_crm::CrmShared;
 use sluice_kit::StoreError;
 use sluice_kit::clock::now_ms;
 use sluice_store::Store;
@@ -51,8 +53,22 @@ fn age(at: &AtomicI64) -> f64 {
     }
 }
 
-/// Counts the jobs of `store` on the current Tokio runtime until the runtime stops.
-pub(crate) fn watch(meter: &Meter, store: Arc<dyn Store>) {
+/// Publishes how many CRM writes limits have refused. There is no label for the brand, so that the series
+/// begins at 0 and `increase()` sees the first one.
+fn observe_refused(meter: &Meter, crm: Arc<CrmShared>) {
+    meter
+        .u64_observable_counter("sluice.crm.writes.refused")
+        .with_description("CRM writes that a limit refused")
+        .with_unit("{write}")
+        .with_callback(move |observer| observer.observe(crm.refused.total(), &[]))
+        .build();
+}
+
+/// Counts the jobs of `store` on the current Tokio runtime until the runtime stops. Returns what its CRM calls
+/// share, whose refused writes are published.
+pub(crate) fn watch(meter: &Meter, store: Arc<dyn Store>) -> Arc<CrmShared> {
+    let crm: Arc<CrmShared> = Arc::default();
+    observe_refused(meter, Arc::clone(&crm));
     let counts = Arc::new(Counts::default());
     let seen = Arc::clone(&counts);
     meter
@@ -104,4 +120,5 @@ pub(crate) fn watch(meter: &Meter, store: Arc<dyn Store>) {
             tokio::time::sleep(ASK_EVERY).await;
         }
     });
+    crm
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sluice_kit::StoreError;
 use sluice_limits::Limits;
 
-use super::{Call, Caller, CrmCaps, CrmError, KnownSlugs, Reference};
+use super::{Call, Caller, CrmCaps, CrmError, CrmShared, Reference};
 use crate::{CrmDatabase, QueuedWrites};
 
 /// The CRM of one brand.
@@ -16,7 +16,7 @@ use crate::{CrmDatabase, QueuedWrites};
 pub struct CrmAccess {
     store: Arc<dyn CrmDatabase>,
     brand: String,
-    slugs: Arc<KnownSlugs>,
+    shared: Arc<CrmShared>,
     at_once: bool,
 }
 
@@ -30,9 +30,9 @@ pub struct Visitor {
 }
 
 impl CrmAccess {
-    /// Makes the access to `brand`. `slugs` has entities that are known to exist in `store`.
-    pub fn new(store: Arc<dyn CrmDatabase>, slugs: Arc<KnownSlugs>, brand: &str) -> Self {
-        Self { store, brand: brand.to_owned(), slugs, at_once: false }
+    /// Makes the access to `brand`. `shared` is what all calls on `store` share.
+    pub fn new(store: Arc<dyn CrmDatabase>, shared: Arc<CrmShared>, brand: &str) -> Self {
+        Self { store, brand: brand.to_owned(), shared, at_once: false }
     }
 
     /// Lets writes with `async: true` happen at once. A test has no request whose end would
@@ -76,7 +76,13 @@ impl CrmAccess {
         queued: &mut QueuedWrites,
     ) -> Result<Value, CrmError> {
         let caller = self.caller(visitor, caps, now_ms);
-        super::call(self.store.as_ref(), &caller, call, options, queued).await
+        let answer = super::call(self.store.as_ref(), &caller, call, options, queued).await;
+        if let Err(error) = &answer
+            && error.limit().is_some()
+        {
+            self.shared.refused.note(&self.brand, now_ms, error.to_string());
+        }
+        answer
     }
 
     /// The error of a call of which some options could not be encoded. `options` are the others.
@@ -89,7 +95,7 @@ impl CrmAccess {
     fn caller<'a>(&'a self, visitor: &'a Visitor, caps: CrmCaps, now_ms: i64) -> Caller<'a> {
         Caller {
             brand: &self.brand,
-            slugs: &self.slugs,
+            slugs: &self.shared.slugs,
             customer_id: visitor.customer_id.as_deref(),
             quiz_visitor_id: visitor.quiz_visitor_id.as_deref(),
             caps,

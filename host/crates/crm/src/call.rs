@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use sluice_kit::clock::iso_utc;
+
 use super::{CrmCaps, CrmError, CrmWritten, KnownSlugs, OptionMistake, Refusal, RefusalReason};
 
 /// A CRM call of a script.
@@ -15,12 +17,28 @@ pub enum Call {
     GetEntries,
     /// `getCrmFieldValues`
     GetValues,
+    /// `getCrmEntry`
+    GetEntry,
+    /// `findCrmEntries`
+    FindEntries,
+    /// `countCrmEntries`
+    CountEntries,
     /// `setCrmField`
     SetField,
     /// `setCrmFields`
     SetFields,
     /// `addCrmFieldValue`
     AddValue,
+    /// `createCrmEntry`
+    CreateEntry,
+    /// `updateCrmEntry`
+    UpdateEntry,
+    /// `deleteCrmEntry`
+    DeleteEntry,
+    /// `setCrmRelation`
+    SetRelation,
+    /// `removeCrmRelation`
+    RemoveRelation,
     /// `clearCrmEntries`
     Clear,
     /// `moveCrmToStage`
@@ -39,14 +57,22 @@ pub enum Call {
 
 impl Call {
     /// All calls.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 22] = [
         Self::GetField,
         Self::GetFields,
         Self::GetEntries,
         Self::GetValues,
+        Self::GetEntry,
+        Self::FindEntries,
+        Self::CountEntries,
         Self::SetField,
         Self::SetFields,
         Self::AddValue,
+        Self::CreateEntry,
+        Self::UpdateEntry,
+        Self::DeleteEntry,
+        Self::SetRelation,
+        Self::RemoveRelation,
         Self::Clear,
         Self::MoveToStage,
         Self::MoveToPipeline,
@@ -63,9 +89,17 @@ impl Call {
             Self::GetFields => "getCrmFields",
             Self::GetEntries => "getCrmEntries",
             Self::GetValues => "getCrmFieldValues",
+            Self::GetEntry => "getCrmEntry",
+            Self::FindEntries => "findCrmEntries",
+            Self::CountEntries => "countCrmEntries",
             Self::SetField => "setCrmField",
             Self::SetFields => "setCrmFields",
             Self::AddValue => "addCrmFieldValue",
+            Self::CreateEntry => "createCrmEntry",
+            Self::UpdateEntry => "updateCrmEntry",
+            Self::DeleteEntry => "deleteCrmEntry",
+            Self::SetRelation => "setCrmRelation",
+            Self::RemoveRelation => "removeCrmRelation",
             Self::Clear => "clearCrmEntries",
             Self::MoveToStage => "moveCrmToStage",
             Self::MoveToPipeline => "moveCrmToPipeline",
@@ -88,9 +122,16 @@ impl Call {
     /// The result for the script if the call was refused.
     pub fn refused_value(self, refusal: Refusal) -> Value {
         match self {
-            Self::GetField | Self::GetFields => Value::Null,
+            Self::GetField | Self::GetFields | Self::GetEntry => Value::Null,
             Self::GetEntries | Self::GetValues => Value::Array(Vec::new()),
             Self::SetField | Self::SetFields | Self::AddValue => Value::Bool(false),
+            Self::FindEntries => json!({ "entries": [], "next": null, "error": refusal.code() }),
+            Self::CountEntries => json!({ "count": 0, "complete": true, "error": refusal.code() }),
+            Self::CreateEntry => json!({ "ok": false, "id": null, "error": refusal.code() }),
+            Self::SetRelation | Self::RemoveRelation => {
+                json!({ "ok": false, "changed": false, "error": refusal.code() })
+            }
+            Self::UpdateEntry | Self::DeleteEntry => json!({ "ok": false, "error": refusal.code() }),
             Self::Clear => json!({ "ok": false, "deleted": 0, "error": refusal.code() }),
             Self::MoveToStage
             | Self::MoveToPipeline
@@ -129,6 +170,9 @@ impl CrmWritten {
     pub(super) fn into_json(self) -> Value {
         match self {
             Self::Fields => Value::Bool(true),
+            Self::Created { id } => json!({ "ok": true, "id": id.to_string() }),
+            Self::Updated { updated_at } => json!({ "ok": true, "updated_at": iso_utc(updated_at) }),
+            Self::Deleted => json!({ "ok": true }),
             Self::Cleared { deleted } => json!({ "ok": true, "deleted": deleted }),
             Self::Moved { moved, matched, pipeline_id, stage_id } => json!({
                 "ok": true,

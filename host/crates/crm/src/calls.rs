@@ -1,13 +1,19 @@
 //! Executes the calls, from options to result. The store is called after all checks.
 
+mod by_id;
 mod reads;
+mod relations;
+mod search;
 mod slugs;
 mod writes;
 
 use serde_json::{Value, json};
 
+use reads::bounded;
+
+use super::names::shown;
 use super::options::{self, Options};
-use super::{Call, Caller, CrmError, RefusalReason};
+use super::{Call, Caller, CrmError, OptionMistake, RefusalReason};
 use crate::{CrmDatabase, CrmFault, CrmWrite, QueuedWrites};
 
 /// Makes a call. A write with `async: true` is added to `queued`.
@@ -52,6 +58,10 @@ async fn made(
         Call::GetFields => reads::fields(store, caller, options).await,
         Call::GetEntries => reads::entries(store, caller, options).await,
         Call::GetValues => reads::values(store, caller, options).await,
+        Call::FindEntries | Call::CountEntries => search::search(store, caller, options, queued).await,
+        Call::GetEntry => by_id::get(store, caller, options).await,
+        Call::UpdateEntry | Call::DeleteEntry => by_id::write(store, caller, options, queued).await,
+        Call::SetRelation | Call::RemoveRelation => relations::change(store, caller, options).await,
         Call::EnsureEntity => ensure_entity(store, caller, options).await,
         _ => {
             let write = writes::checked(caller, options)?;
@@ -116,6 +126,13 @@ impl CrmFault {
             Self::UnknownSlug(slug) => options::unknown_slug(call, "slug", &slug, String::new()),
             Self::Cap(reached) => call.refused(RefusalReason::Cap { reached, caps: caller.caps }),
             Self::Refused(refusal) => call.refused(RefusalReason::Rule(refusal)),
+            Self::NotIndexed { slug, field, is_building } => {
+                call.type_error(OptionMistake::NotIndexed { slug, field, is_building })
+            }
+            Self::OrderNotDeclared { field, declared } => {
+                let help = options::field_help(&field, &declared);
+                call.type_error(OptionMistake::OrderNotDeclared { field: shown(&field), help })
+            }
             Self::ResultTooLarge => too_large(call, caller),
             Self::Store(error) => CrmError::Store(error),
         }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 const MS_MAX: u64 = (1 << 48) - 1;
 const TAIL_BITS: u32 = 74;
 const TAIL_MAX: u128 = (1 << TAIL_BITS) - 1;
@@ -10,7 +12,8 @@ const TAIL_MAX: u128 = (1 << TAIL_BITS) - 1;
 /// 48 bits of Unix milliseconds and 74 bits that distinguish ids of one millisecond. The ids of
 /// one reference ascend in the order in which its entries were made ([`EntryId::after`]), so
 /// that the newest entry has the greatest id and one index finds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EntryId([u8; 16]);
 
 impl EntryId {
@@ -47,6 +50,21 @@ impl EntryId {
         Self(bytes)
     }
 
+    /// Reads the text of an id, as `Display` writes it. `None` if no id has such a text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0u8; 16];
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();
+        if digits.len() != 32 {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |index: usize| char::from(*pair.get(index)?).to_digit(16);
+            *byte = u8::try_from(digit(0)? << 4 | digit(1)?).ok()?;
+        }
+        let id = Self(bytes);
+        (id.to_string() == text).then_some(id)
+    }
+
     /// The id's bytes, which sort like the ids and like their text.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -66,6 +84,25 @@ impl EntryId {
         let (high, low) = (tail >> 62, tail & ((1 << 62) - 1));
         let id = u128::from(ms & MS_MAX) << 80 | 7 << 76 | high << 64 | 0b10 << 62 | low;
         Self(id.to_be_bytes())
+    }
+}
+
+/// The text is not an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the id of an entry")]
+pub struct EntryIdError;
+
+impl TryFrom<String> for EntryId {
+    type Error = EntryIdError;
+
+    fn try_from(text: String) -> Result<Self, EntryIdError> {
+        Self::parse(&text).ok_or(EntryIdError)
+    }
+}
+
+impl From<EntryId> for String {
+    fn from(id: EntryId) -> Self {
+        id.to_string()
     }
 }
 
@@ -116,6 +153,10 @@ mod tests {
         }
         let id = EntryId::build(0x0123_4567_89ab, 0);
         assert_eq!(id.to_string(), "01234567-89ab-7000-8000-000000000000");
+        assert_eq!(EntryId::parse(&id.to_string()), Some(id));
+        for other in ["", "0123456789ab70008000000000000000", "01234567-89AB-7000-8000-000000000000", "é"] {
+            assert_eq!(EntryId::parse(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use sluice_kit::StoreError;
 
 use super::names::{quoted, shown};
 use super::schema::EntityError;
+use super::search::{CONDITIONS_MAX, FILTER_DEPTH_MAX, IN_VALUES_MAX, UNINDEXED_ENTRIES_MAX};
 use super::{
     Call, CapReached, CrmCaps, FieldKeyError, KEYS_A_CALL_MAX, LIMIT_MAX, OBJECT_BYTES_MAX, QUEUED_BYTES_MAX,
     ReferenceError, Refusal, STRING_CHARS_MAX,
@@ -45,6 +46,23 @@ pub enum CrmError {
     Store(StoreError),
 }
 
+impl CrmError {
+    /// The limit that refused a write.
+    pub fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { reason: RefusalReason::Cap { reached, .. }, .. } => Some(match reached {
+                CapReached::KeysAnEntry => "crm_entry_keys_max",
+                CapReached::EntriesAReference => "crm_reference_entries_max",
+                CapReached::BrandBytes => "crm_brand_bytes_max",
+                CapReached::Schema => "entities and fields of ensureCrmEntity",
+                CapReached::Settings => "settings of ensureCrmEntity",
+            }),
+            Self::Refused { reason: RefusalReason::QueueFull, .. } => Some("queued writes of a run"),
+            _ => None,
+        }
+    }
+}
+
 /// Why a call was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusalReason {
@@ -61,6 +79,12 @@ pub enum RefusalReason {
         /// The code for the script.
         refusal: Refusal,
     },
+    /// The entity has no entry with the given id.
+    #[error("the entity has no entry with this id")]
+    NoSuchEntry,
+    /// The entry to which a relation is to lead does not exist.
+    #[error("there is no entry with the id in targetId")]
+    NoSuchTarget,
     /// Only a customer can get the entries of a visitor.
     #[error("nobody is logged in")]
     NobodyLoggedIn,
@@ -98,6 +122,8 @@ impl RefusalReason {
         match self {
             Self::Option(_) | Self::NotEncoded => Refusal::InvalidInput,
             Self::NoSuchPlace { refusal, .. } | Self::Rule(refusal) => *refusal,
+            Self::NoSuchEntry => Refusal::NoEntry,
+            Self::NoSuchTarget => Refusal::NoTarget,
             Self::TooManyEnsures(_) => Refusal::RateLimited,
             Self::NobodyLoggedIn
             | Self::OtherVisitor
@@ -211,6 +237,9 @@ pub enum OptionMistake {
     /// An array or object has too many levels to be stored.
     #[error("{0} has more than {1} levels of arrays and objects")]
     TooDeep(OptionName, usize),
+    /// A script cannot declare this.
+    #[error("{0} can be declared only in crm.toml")]
+    OnlyInCrmToml(OptionName),
     /// `fieldMap` is empty or too large.
     #[error("fieldMap has {0} keys; it may have 1 to {KEYS_A_CALL_MAX}")]
     MapSize(usize),
@@ -220,9 +249,86 @@ pub enum OptionMistake {
     /// Entries would move to the entity that has them.
     #[error("fromSlug and toSlug are the same entity")]
     SameEntity,
+    /// `where`, `orderBy` or `after` is invalid.
+    #[error("{at} {why}")]
+    Search {
+        /// The part of the option, such as `where.score.gte`.
+        at: String,
+        /// What is wrong with it.
+        why: SearchMistake,
+    },
+    /// An entity with many entries is filtered or ordered by a field without an index.
+    #[error("{}", not_indexed(slug, field, *is_building))]
+    NotIndexed {
+        /// The entity.
+        slug: String,
+        /// The field.
+        field: String,
+        /// The index is declared and being built.
+        is_building: bool,
+    },
+    /// The order is that of a field that is not declared.
+    #[error("orderBy names no declared field: {}; {help}", quoted(field))]
+    OrderNotDeclared {
+        /// The field.
+        field: String,
+        /// What the script probably meant, or the fields that there are.
+        help: String,
+    },
+    /// The field of a relation has another type.
+    #[error("fieldKey {} is not declared with the type reference or multi_reference", quoted(.0))]
+    NoRelation(String),
     /// The options do not declare an entity.
     #[error(transparent)]
     Entity(#[from] Box<EntityError>),
+}
+
+fn not_indexed(slug: &str, field: &str, is_building: bool) -> String {
+    match is_building {
+        true => format!(
+            "the index of the field {field:?} of the entity {slug:?} is still being built; `sluice crm apply` \
+             builds it and says what is in its way"
+        ),
+        false => format!(
+            "the entity {slug:?} has more than {UNINDEXED_ENTRIES_MAX} entries, so the field {field:?} needs an \
+             index: write `index = true` below `key = {field:?}` in crm.toml"
+        ),
+    }
+}
+
+/// What is wrong with a filter, an order or a cursor. `Display` writes a sentence without its subject.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SearchMistake {
+    /// A value of another kind was given.
+    #[error("must be {0}, got {1}")]
+    Kind(&'static str, Given),
+    /// A field has a value instead of conditions.
+    #[error("needs an operator, such as {{ eq: … }}, got {0}")]
+    NoOperator(Given),
+    /// A field has no condition, or a part of `and` or `or` has none.
+    #[error("has no condition; undefined values are left out")]
+    Empty,
+    /// There is no such operator.
+    #[error("is not an operator; {0}")]
+    UnknownOperator(String),
+    /// `and` and `or` are in each other too often.
+    #[error("has more than {FILTER_DEPTH_MAX} levels of and and or")]
+    TooDeep,
+    /// There are too many conditions.
+    #[error("has more conditions than a filter may have, which is {CONDITIONS_MAX}")]
+    TooMany,
+    /// `in` has too many values.
+    #[error("has {0} values; at most {IN_VALUES_MAX} can be given")]
+    TooManyValues(usize),
+    /// A text is longer than any stored one.
+    #[error("is longer than {STRING_CHARS_MAX} characters")]
+    LongText,
+    /// A field key is invalid.
+    #[error("{0}")]
+    Field(FieldKeyError),
+    /// The text is no cursor, or one of another search.
+    #[error("is not the next of an earlier result of this search")]
+    Cursor,
 }
 
 /// The name of an option in messages.
@@ -236,6 +342,8 @@ pub enum OptionName {
     OfField(usize, &'static str),
     /// `fieldMap["weight"]`
     Mapped(String),
+    /// `fields["weight"]`
+    Keyed(String),
 }
 
 impl fmt::Display for OptionName {
@@ -244,6 +352,7 @@ impl fmt::Display for OptionName {
             Self::Plain(name) => f.write_str(name),
             Self::Item(list, index) => write!(f, "{list}[{index}]"),
             Self::OfField(index, name) => write!(f, "fields[{index}].{name}"),
+            Self::Keyed(key) => write!(f, "fields[{}]", quoted(key)),
             Self::Mapped(key) => write!(f, "fieldMap[{}]", quoted(key)),
         }
     }
@@ -266,6 +375,8 @@ pub enum Expected {
     Object,
     /// An item of `fields`.
     Field,
+    /// `fields` of an entry.
+    Fields,
     /// A declaration in the `fields` of `ensureCrmEntity`.
     Declaration,
 }
@@ -280,6 +391,7 @@ impl fmt::Display for Expected {
             Self::Array => f.write_str("an array"),
             Self::Object => f.write_str("an object"),
             Self::Field => f.write_str("an object with fieldKey and value"),
+            Self::Fields => f.write_str("an object of values by key"),
             Self::Declaration => f.write_str("a key or an object with key"),
         }
     }

@@ -17,6 +17,24 @@ pub enum CrmFault {
     /// The write was refused. Nothing was written.
     #[error("{0}")]
     Refused(Refusal),
+    /// An entity with many entries is filtered or ordered by a field without an index.
+    #[error("the field {field:?} of {slug:?} has no index")]
+    NotIndexed {
+        /// The entity.
+        slug: String,
+        /// The field.
+        field: String,
+        /// The index is declared and being built.
+        is_building: bool,
+    },
+    /// The order is that of a field that is not declared.
+    #[error("the entity has no declared field {field:?}")]
+    OrderNotDeclared {
+        /// The field.
+        field: String,
+        /// The declared fields.
+        declared: Vec<String>,
+    },
     /// The result is larger than it may be. Reading stopped there.
     #[error("the result is too large")]
     ResultTooLarge,
@@ -41,7 +59,11 @@ impl CrmFault {
             Self::Refused(refusal) => {
                 matches!(refusal, Refusal::NoEntry | Refusal::NothingToMove | Refusal::AmbiguousStage)
             }
-            Self::UnknownSlug(_) | Self::ResultTooLarge | Self::Store(_) => false,
+            Self::UnknownSlug(_)
+            | Self::NotIndexed { .. }
+            | Self::OrderNotDeclared { .. }
+            | Self::ResultTooLarge
+            | Self::Store(_) => false,
         }
     }
 }
@@ -91,6 +113,12 @@ pub enum Refusal {
     NothingToMove,
     /// The run has made the call too often.
     RateLimited,
+    /// The entry to which a relation is to lead does not exist.
+    NoTarget,
+    /// Another write changed the entry first.
+    Conflict,
+    /// Another entry has the value of a unique field.
+    Duplicate,
 }
 
 impl Refusal {
@@ -108,6 +136,9 @@ impl Refusal {
             Self::NotCrmMode => "not_crm_mode",
             Self::NothingToMove => "nothing_to_move",
             Self::RateLimited => "rate_limited",
+            Self::NoTarget => "no_target",
+            Self::Conflict => "conflict",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -127,6 +158,9 @@ impl fmt::Display for Refusal {
             Self::NotCrmMode => "the entity has mode \"data\" and therefore no pipelines",
             Self::NothingToMove => "the entries have none of the fields",
             Self::RateLimited => "the run has made this call too often",
+            Self::NoTarget => "there is no such target",
+            Self::Conflict => "the entry was changed after the time in ifUpdatedAt",
+            Self::Duplicate => "another entry has the same value in a unique field",
         })
     }
 }

@@ -16,11 +16,13 @@ mod browse;
 mod call;
 mod calls;
 mod check;
+pub mod csv;
 mod database;
 mod entry;
 mod entry_id;
 mod error;
 mod fault;
+pub mod index;
 mod jobs;
 mod missing;
 mod names;
@@ -28,6 +30,8 @@ mod options;
 mod plan;
 mod queued;
 mod schema;
+pub mod search;
+mod shared;
 mod size;
 mod slugs;
 mod store;
@@ -38,9 +42,10 @@ pub use call::{Call, Caller};
 pub use calls::{call, reject};
 pub use database::CrmDatabase;
 pub use entry::{Entry, Placement};
-pub use entry_id::EntryId;
-pub use error::{CrmError, Expected, Given, OptionMistake, OptionName, RefusalReason};
+pub use entry_id::{EntryId, EntryIdError};
+pub use error::{CrmError, Expected, Given, OptionMistake, OptionName, RefusalReason, SearchMistake};
 pub use fault::{CapReached, CrmFault, Refusal};
+pub use index::{IndexRow, IndexStep, Indexing, UniqueRow, Violation};
 pub use jobs::{
     CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore,
     RETRY_WAIT_MS_MAX,
@@ -53,6 +58,8 @@ pub use schema::{
     CrmSchema, EntityError, EntityMode, EntitySpec, FieldSpec, FieldType, PipelineSpec, SchemaError,
     SchemaMistake, Settings, StageSpec, export,
 };
+pub use search::{FieldIndex, Filter, Found, Search};
+pub use shared::{CrmShared, RefusedOfBrand, RefusedWrites};
 pub use size::{entry_bytes, value_bytes, values_bytes};
 pub use slugs::KnownSlugs;
 pub use store::{CrmStore, Ensured, ResultMemory};
@@ -74,6 +81,11 @@ pub(crate) const STRING_CHARS_MAX: usize = 10_000;
 /// The memory that a result may take on the host for each byte of `crm_result_bytes_max`. Records
 /// with short fields take about 10.
 pub const RESULT_MEMORY_PER_BYTE: usize = 16;
+/// A row that a search examines costs a run as much as this many bytes that a call passes.
+pub const EXAMINED_ROW_BYTES: usize = 200;
+/// The most memory that a search takes on the host besides its result: the places of all rows that it may
+/// examine, and the values of one batch.
+pub const SEARCH_MEMORY_BYTES: usize = 4 << 20;
 /// Largest object or array value, in bytes of its `JSON.stringify`.
 pub(crate) const OBJECT_BYTES_MAX: usize = 10 * 1024;
 /// Most levels of arrays and objects in a value. Every reader recurses once for each level,

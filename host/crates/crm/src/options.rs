@@ -2,7 +2,9 @@
 //! one is refused. All missing properties are reported before invalid ones.
 
 mod entity;
+mod entries;
 mod moves;
+mod search;
 mod table;
 
 use serde_json::{Map, Value};
@@ -50,7 +52,14 @@ impl Call {
     /// reference that it does not name is the customer who is logged in.
     pub fn needs_visitor(self, options: &Value) -> bool {
         match self {
-            Self::EnsureEntity => false,
+            Self::EnsureEntity
+            | Self::GetEntry
+            | Self::FindEntries
+            | Self::CountEntries
+            | Self::UpdateEntry
+            | Self::DeleteEntry
+            | Self::SetRelation
+            | Self::RemoveRelation => false,
             Self::Reassign => true,
             _ => match options {
                 Value::Object(map) => find(map, REFERENCE_ID).is_none_or(Value::is_null),
@@ -92,6 +101,7 @@ impl<'a> Options<'a> {
             // It creates the entity.
             Call::EnsureEntity => &[],
             Call::MoveToEntity => &[FROM_SLUG, TO_SLUG],
+            Call::SetRelation => &[SLUG, entries::TARGET_SLUG],
             _ => &[SLUG],
         };
         names.iter().filter_map(|name| Some((name.0, find(self.map, *name)?.as_str()?)))
@@ -246,6 +256,18 @@ fn no_such_option(call: Call, name: &str) -> OptionMistake {
     OptionMistake::Unknown { name, help }
 }
 
+/// Names the declared field that a script probably meant.
+pub(super) fn field_help(field: &str, declared: &[String]) -> String {
+    /// How many fields a message lists.
+    const LISTED_MAX: usize = 10;
+    let names = || declared.iter().map(String::as_str);
+    match nearest(field, names()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if declared.is_empty() => "declare it in crm.toml".to_owned(),
+        None => format!("it declares {}", names().take(LISTED_MAX).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Returns the first spelling with a value. If there is none, returns a `null` that was given,
 /// because messages distinguish it from a property that is missing.
 fn find(map: &Map<String, Value>, name: Name) -> Option<&Value> {
@@ -274,7 +296,18 @@ mod tests {
     #[test]
     fn calls_that_name_their_reference_do_not_need_the_visitor() {
         for call in Call::ALL {
-            let (always, never) = (call == Call::Reassign, call == Call::EnsureEntity);
+            let always = call == Call::Reassign;
+            let never = matches!(
+                call,
+                Call::EnsureEntity
+                    | Call::GetEntry
+                    | Call::FindEntries
+                    | Call::CountEntries
+                    | Call::UpdateEntry
+                    | Call::DeleteEntry
+                    | Call::SetRelation
+                    | Call::RemoveRelation
+            );
             for (options, needs) in [
                 (json!({}), true),
                 (json!({"referenceType": "lead"}), true),

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use super::schema::{SETTINGS, settings_bytes};
-use super::{Entity, EntitySpec, FieldSpec, Pipeline, PipelineSpec, Settings, Stage, StageSpec};
+use super::{Entity, EntitySpec, FieldSpec, Indexing, Pipeline, PipelineSpec, Settings, Stage, StageSpec};
 
 /// One change, and the sentence that reports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,15 @@ pub enum Write {
         position: i64,
         /// The new values.
         spec: FieldSpec,
+    },
+    /// The index of a field.
+    Index {
+        /// Slug of its entity.
+        entity: String,
+        /// The field's key.
+        key: String,
+        /// What it is to have.
+        to: Indexing,
     },
     /// A pipeline without its stages.
     Pipeline {
@@ -58,7 +67,7 @@ impl Write {
         match self {
             Self::Entity(spec) => settings_bytes(&spec.settings),
             Self::Field { spec, .. } => spec.settings_bytes(),
-            Self::Pipeline { .. } | Self::Stage { .. } => 0,
+            Self::Index { .. } | Self::Pipeline { .. } | Self::Stage { .. } => 0,
         }
     }
 }
@@ -118,6 +127,13 @@ fn plan_field(
         position,
         spec: spec.clone(),
     });
+    let was = stored.map_or(Indexing::None, |(_, stored)| stored.indexing());
+    let to = was.declared(spec.index, spec.unique);
+    if was != to {
+        let sentence = format!("changed {title} of {place}: {} → {}", was.as_str(), to.as_str());
+        let write = Write::Index { entity: entity.slug.clone(), key: spec.key.clone(), to };
+        steps.push(Step { sentence, write });
+    }
 }
 
 fn plan_pipeline(

@@ -9,14 +9,25 @@ use crate::{CrmFault, CrmWrite, Line, Reference, Slug};
 /// ends.
 pub const QUEUED_BYTES_MAX: u64 = 4 << 20;
 
-/// The writes that one run has queued, in order.
+/// The writes that one run has queued, in order; and what the run owes for its searches.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueuedWrites {
     writes: Vec<CrmWrite>,
     bytes: u64,
+    examined: u32,
 }
 
 impl QueuedWrites {
+    /// Notes how many rows a search has examined.
+    pub(crate) fn note_examined(&mut self, rows: u32) {
+        self.examined = self.examined.saturating_add(rows);
+    }
+
+    /// The rows that searches have examined since this was asked last. The run pays for them.
+    pub fn take_examined(&mut self) -> u32 {
+        std::mem::take(&mut self.examined)
+    }
+
     /// Whether the run has queued nothing.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()

@@ -17,6 +17,7 @@ pub use field_type::FieldType;
 pub use spec::{CrmSchema, EntityMode, EntitySpec, FieldSpec, PipelineSpec, Settings, StageSpec};
 pub(crate) use spec::{SETTINGS, settings_bytes};
 
+use super::index::INDEXES_MAX;
 use super::names::{chars, shown};
 use super::{FieldKey, Slug};
 use error::Source;
@@ -54,6 +55,8 @@ struct RawField {
     #[serde(rename = "type")]
     kind: Option<FieldType>,
     options: Option<toml::Value>,
+    index: Option<Spanned<bool>>,
+    unique: Option<Spanned<bool>>,
     ui_editable: Option<toml::Value>,
     reporting_config: Option<toml::Value>,
     validation_rules: Option<toml::Value>,
@@ -161,6 +164,10 @@ fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec
     {
         return Err(source.at(mode.span(), SchemaMistake::PipelinesOfData(slug)));
     }
+    let indexed = |raw: &&RawField| is_true(&raw.index) || is_true(&raw.unique);
+    if let Some(over) = raw.field.iter().filter(indexed).nth(INDEXES_MAX) {
+        return Err(source.at(over.key.span(), SchemaMistake::TooManyIndexes(slug)));
+    }
     let (mut keys, mut pipelines) = (Seen::new(), Seen::new());
     Ok(EntitySpec {
         name: name(source, raw.name, &slug, "name")?,
@@ -183,7 +190,14 @@ fn field(source: &Source, raw: RawField, seen: &mut Seen) -> Result<FieldSpec, S
     let key =
         FieldKey::new(raw.key.get_ref()).map_err(|why| source.at(raw.key.span(), SchemaMistake::Key(why)))?;
     unseen(source, &raw.key, "field", seen)?;
+    if let Some(index) = raw.index.as_ref().filter(|index| !index.get_ref())
+        && is_true(&raw.unique)
+    {
+        return Err(source.at(index.span(), SchemaMistake::UniqueWithoutIndex));
+    }
     Ok(FieldSpec {
+        index: raw.index.map(Spanned::into_inner),
+        unique: raw.unique.map(Spanned::into_inner),
         label: name(source, raw.label, key.as_str(), "label")?,
         key: key.as_str().to_owned(),
         kind: raw.kind.unwrap_or(FieldType::Text),
@@ -195,6 +209,10 @@ fn field(source: &Source, raw: RawField, seen: &mut Seen) -> Result<FieldSpec, S
             raw.visible_to_team_ids,
         ]),
     })
+}
+
+fn is_true(flag: &Option<Spanned<bool>>) -> bool {
+    flag.as_ref().is_some_and(|flag| *flag.get_ref())
 }
 
 fn pipeline(source: &Source, raw: RawPipeline, seen: &mut Seen) -> Result<PipelineSpec, SchemaError> {

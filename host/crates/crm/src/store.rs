@@ -6,8 +6,8 @@ use sluice_kit::value;
 use sluice_kit::{BoxFuture, StoreError};
 
 use crate::{
-    Address, CrmCaps, CrmFault, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry, FieldKey,
-    RESULT_MEMORY_PER_BYTE, Reference, Slug,
+    Address, BrowsedEntry, CrmCaps, CrmFault, CrmSchema, CrmWrite, CrmWritten, Entity, EntitySpec, Entry,
+    EntryId, FieldKey, Found, IndexStep, RESULT_MEMORY_PER_BYTE, Reference, Search, Slug,
 };
 
 /// The memory that the values of one result may take on the host. Stored values are small, so a
@@ -107,6 +107,27 @@ pub trait CrmStore: Send + Sync {
         bytes_max: usize,
     ) -> BoxFuture<'_, Result<Vec<Entry>, CrmFault>>;
 
+    /// Loads an entry of an entity, whichever reference has it. `bytes_max` is as in
+    /// [`CrmStore::get_fields`].
+    fn get_entry(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Option<BrowsedEntry>, CrmFault>>;
+
+    /// The reference that has an entry of an entity.
+    fn entry_reference(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+    ) -> BoxFuture<'_, Result<Option<Reference>, CrmFault>>;
+
+    /// Searches the entries of an entity in one snapshot.
+    fn search_entries(&self, brand: &str, search: Search) -> BoxFuture<'_, Result<Found, CrmFault>>;
+
     /// Executes `write` in one transaction: locks its [`lines`](CrmWrite::lines), loads the rows
     /// that it [`wants`](CrmWrite::wants), and carries out its [`plan`](CrmWrite::plan).
     fn write_crm(
@@ -116,6 +137,10 @@ pub trait CrmStore: Send + Sync {
         caps: CrmCaps,
         now_ms: i64,
     ) -> BoxFuture<'_, Result<CrmWritten, CrmFault>>;
+
+    /// Builds a part of an index that is declared and not complete, of any brand or of one. Returns `None` if
+    /// there is none. Hosts can do this at the same time.
+    fn build_index(&self, brand: Option<&str>) -> BoxFuture<'_, Result<Option<IndexStep>, StoreError>>;
 
     /// Gives the entries of `from` in all entities of the brand to `to`, in one transaction and
     /// regardless of quotas. Returns the number of entries. If waiting jobs write to `from`,

@@ -26,7 +26,7 @@ pub use line::{Line, LineKey};
 pub use place::{Destination, Named};
 pub use rows::{EntryRow, Held, LineRows, Want};
 
-use super::{FieldKey, Reference, Slug};
+use super::{EntryId, FieldKey, Reference, Slug};
 
 /// One write. A job stores it serialized, so variants and fields must keep their names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,31 @@ pub enum CrmWrite {
         fields: Vec<(FieldKey, Value)>,
         /// The entry to write to.
         into: WriteInto,
+    },
+    /// Adds an entry, even without any field.
+    CreateEntry {
+        /// The line of the entry.
+        at: Line,
+        /// Each key once.
+        fields: Vec<(FieldKey, Value)>,
+    },
+    /// Changes fields of one entry.
+    UpdateEntry {
+        /// The line of the entry when the call was made.
+        at: Line,
+        /// The entry.
+        id: EntryId,
+        /// Each key once. `None` removes the field.
+        fields: Vec<(FieldKey, Option<Value>)>,
+        /// The entry is changed only if it was last updated at this time.
+        if_updated_at: Option<String>,
+    },
+    /// Deletes one entry.
+    DeleteEntry {
+        /// The line of the entry when the call was made.
+        at: Line,
+        /// The entry.
+        id: EntryId,
     },
     /// Deletes all entries.
     Clear {
@@ -97,6 +122,18 @@ pub enum WriteInto {
 pub enum CrmWritten {
     /// All fields were written.
     Fields,
+    /// An entry was added.
+    Created {
+        /// The entry.
+        id: EntryId,
+    },
+    /// An entry was changed.
+    Updated {
+        /// The time of the change in Unix milliseconds, which is later than that of the one before.
+        updated_at: i64,
+    },
+    /// An entry was deleted.
+    Deleted,
     /// Entries were deleted.
     Cleared {
         /// The number of entries.
@@ -134,6 +171,9 @@ impl CrmWrite {
             Self::SetFields { into: WriteInto::New, .. } => "addCrmFieldValue",
             Self::SetFields { fields, .. } if fields.len() == 1 => "setCrmField",
             Self::SetFields { .. } => "setCrmFields",
+            Self::CreateEntry { .. } => "createCrmEntry",
+            Self::UpdateEntry { .. } => "updateCrmEntry",
+            Self::DeleteEntry { .. } => "deleteCrmEntry",
             Self::Clear { .. } => "clearCrmEntries",
             Self::Move { .. } => "moveCrmToStage",
             Self::MoveToEntity { .. } => "moveCrmToEntity",
@@ -150,6 +190,21 @@ impl CrmWrite {
         lines
     }
 
+    /// The entity's slug and the entry, if the write is to one entry, wherever that is.
+    pub fn entry(&self) -> Option<(&Slug, EntryId)> {
+        match self {
+            Self::UpdateEntry { at, id, .. } | Self::DeleteEntry { at, id } => Some((&at.slug, *id)),
+            _ => None,
+        }
+    }
+
+    /// Tells a write to one entry which reference the entry belongs to now.
+    pub fn follow(&mut self, reference: Reference) {
+        if let Self::UpdateEntry { at, .. } | Self::DeleteEntry { at, .. } = self {
+            at.reference = reference;
+        }
+    }
+
     /// Returns the rows that [`plan`](Self::plan) needs, line by line.
     pub fn wants(&self) -> Vec<Want> {
         match self {
@@ -162,6 +217,13 @@ impl CrmWrite {
                 }
                 vec![want.with_unique_keys()]
             }
+            Self::CreateEntry { at, .. } => vec![Want { count: true, ..Want::of(at.clone()) }],
+            Self::UpdateEntry { at, id, fields, .. } => {
+                let keys = fields.iter().map(|(key, _)| key.clone()).collect();
+                let want = Want { keys, entry: Some(*id), ..Want::of(at.clone()) };
+                vec![want.with_unique_keys()]
+            }
+            Self::DeleteEntry { at, id } => vec![Want { entry: Some(*id), ..Want::of(at.clone()) }],
             Self::Clear { at } => vec![Want { all: true, ..Want::of(at.clone()) }],
             Self::Move { at, all_entries, .. } => {
                 vec![Want { all: *all_entries, pipelines: true, ..Want::of(at.clone()) }]
@@ -190,7 +252,12 @@ impl fmt::Display for CrmWrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name();
         match self {
-            Self::SetFields { at, .. } | Self::Clear { at } | Self::Move { at, .. } => {
+            Self::SetFields { at, .. }
+            | Self::CreateEntry { at, .. }
+            | Self::UpdateEntry { at, .. }
+            | Self::DeleteEntry { at, .. }
+            | Self::Clear { at }
+            | Self::Move { at, .. } => {
                 write!(f, "{name} {at}")
             }
             Self::MoveToEntity { reference, from, to, .. } => {

@@ -13,7 +13,8 @@ use tokio::time::timeout_at;
 
 use sluice_crm::access::Visitor;
 use sluice_crm::{
-    Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, QueuedWrites, RESULT_MEMORY_PER_BYTE, RefusalReason,
+    Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, EXAMINED_ROW_BYTES, QueuedWrites, RESULT_MEMORY_PER_BYTE,
+    RefusalReason,
 };
 use sluice_kit::value;
 use sluice_page::Page;
@@ -145,6 +146,7 @@ impl CrmCalls<'_> {
         if let Some(observer) = journey.observation.run_observer() {
             observer.crm_called(call.name(), &pending.options, &answer);
         }
+        let examined = self.queued.take_examined() as usize;
         // A queued write is kept until the request ends, and then copied for the database.
         let queued = match self.queued.len() > before {
             true => value::held(&pending.options).saturating_mul(2),
@@ -153,6 +155,10 @@ impl CrmCalls<'_> {
         let value = match answer {
             Ok(value) => value,
             Err(ref error @ CrmError::Refused { ref reason, .. }) => {
+                if let Some(limit) = error.limit() {
+                    let (brand, reason) = (&*journey.brand().id, error.to_string());
+                    tracing::warn!(brand, call = call.name(), limit, reason, "a limit refuses a CRM write");
+                }
                 self.warnings.push(format!("{place}: {error}"));
                 call.refused_value(reason.refusal())
             }
@@ -165,7 +171,12 @@ impl CrmCalls<'_> {
             }
             Err(error) => return Err(CallError::Failed(error.to_string())),
         };
-        Ok(queued.saturating_add(keep(calls, value)))
+        let kept = keep(calls, value);
+        if let Some(answer) = calls.answers.last_mut() {
+            // The template pays for what a search has read.
+            answer.bytes = answer.bytes.saturating_add(examined.saturating_mul(EXAMINED_ROW_BYTES));
+        }
+        Ok(queued.saturating_add(kept))
     }
 }
 

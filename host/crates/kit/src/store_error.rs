@@ -108,6 +108,9 @@ pub enum StoreFault {
     /// The system gave no random bytes for an id.
     #[error("no random bytes: {0}")]
     NoRandom(Cause),
+    /// A search of the embedded database waited for something.
+    #[error("a search did not end")]
+    Unfinished,
     /// A value cannot be written as MessagePack.
     #[error("a value cannot be stored: {0}")]
     Value(Cause),

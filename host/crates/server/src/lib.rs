@@ -8,6 +8,7 @@ mod descriptors;
 mod dev_routes;
 mod error;
 mod https;
+mod indexes;
 mod lines;
 mod listener;
 mod own_host;
@@ -255,6 +256,7 @@ impl Running {
         let confirmations = tokio::spawn(confirm_sessions(Arc::clone(&app)));
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app), https.clone()));
         let certificates = https.map(|https| tokio::spawn(https.watch()));
+        let indexes = tokio::spawn(indexes::build_declared(Arc::clone(&app)));
         tokio::spawn(async move {
             let request = stop.recv().await;
             stopping.stopping.store(true, Ordering::Relaxed);
@@ -282,6 +284,7 @@ impl Running {
         session_limit.abort();
         idle.abort();
         confirmations.abort();
+        indexes.abort();
         reloads.abort();
         if let Some(certificates) = certificates {
             certificates.abort();

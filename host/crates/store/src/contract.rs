@@ -5,14 +5,17 @@
 //! Each rule uses brands of its own, so that all rules can share a database.
 
 pub(crate) mod browse;
+pub(crate) mod by_id;
 pub(crate) mod caps;
 pub(crate) mod commit;
 pub(crate) mod crm;
 pub(crate) mod entries;
+pub(crate) mod indexes;
 pub(crate) mod jobs;
 pub(crate) mod queue;
 pub(crate) mod rate;
 pub(crate) mod schema;
+pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod storage;
 pub(crate) mod token;
@@ -52,6 +55,18 @@ macro_rules! contract_tests {
         $crate::contract::contract_tests!(@ $backend, entries: entries_are_returned_newest_first
             order_is_kept_when_the_clock_goes_back rejects_a_result_over_the_limit
             a_read_shows_one_moment);
+        $crate::contract::contract_tests!(@ $backend, by_id: an_entry_is_changed_and_deleted_by_its_id
+            an_entry_of_another_brand_or_entity_is_not_there one_of_two_changes_of_the_same_version_wins
+            a_change_by_id_follows_its_entry the_time_of_a_change_is_later_than_that_of_the_one_before);
+        $crate::contract::contract_tests!(@ $backend, search: filters_compare_values_of_every_type
+            orders_values_of_every_type_and_ends_with_missing_ones cursors_reach_every_entry_once
+            an_index_finds_what_examining_all_entries_finds a_search_is_bounded_by_bytes_and_limit
+            a_search_stays_in_its_brand_entity_and_reference many_entries_need_an_index
+            a_search_examines_a_bounded_number_of_entries);
+        $crate::contract::contract_tests!(@ $backend, indexes: an_index_is_declared_built_and_removed
+            writers_keep_an_index_complete_while_it_is_built one_of_many_parallel_writers_gets_a_unique_value
+            opposite_writers_of_two_unique_fields_do_not_deadlock a_unique_value_becomes_free_again
+            existing_duplicates_are_reported_and_block_the_index every_write_respects_unique_fields);
         $crate::contract::contract_tests!(@ $backend, caps: rejects_more_keys_than_the_quota rejects_more_entries_than_the_quota
             brand_bytes_follow_the_stored_data a_rejected_write_changes_nothing);
         $crate::contract::contract_tests!(@ $backend, writes: clearing_deletes_entries_and_frees_their_bytes returns_the_values_of_a_key_newest_first

@@ -22,6 +22,13 @@ const SCHEMA: &str = "
 [[entity]]
 slug = 'leads'
 mode = 'data'
+[[entity.field]]
+key = 'friend'
+type = 'reference'
+[[entity.field]]
+key = 'friends'
+type = 'multi_reference'
+options = { entity = 'deals' }
 [[entity]]
 slug = 'deals'
 [[entity.pipeline]]
@@ -144,6 +151,14 @@ fn valid_options(call: Call) -> Value {
         Call::GetField | Call::GetValues => json!({"slug": "leads", "fieldKey": "a"}),
         Call::GetFields => json!({"slug": "leads", "fieldKeys": ["a"]}),
         Call::GetEntries | Call::Clear => json!({"slug": "leads"}),
+        Call::GetEntry | Call::DeleteEntry => json!({"slug": "leads", "id": NO_ENTRY}),
+        Call::FindEntries | Call::CountEntries => json!({"slug": "leads", "where": {"a": {"eq": 1}}}),
+        Call::CreateEntry => json!({"slug": "leads", "fields": {"a": 1}}),
+        Call::UpdateEntry => json!({"slug": "leads", "id": NO_ENTRY, "fields": {"a": 1}}),
+        Call::SetRelation => {
+            json!({"slug": "leads", "id": NO_ENTRY, "fieldKey": "friend", "targetId": NO_ENTRY})
+        }
+        Call::RemoveRelation => json!({"slug": "leads", "id": NO_ENTRY, "fieldKey": "friend"}),
         Call::SetField | Call::AddValue => json!({"slug": "leads", "fieldKey": "a", "value": 1}),
         Call::SetFields => json!({"slug": "leads", "fields": [{"fieldKey": "a", "value": 1}]}),
         Call::MoveToStage => json!({"slug": "deals", "stageSlug": "new"}),
@@ -157,14 +172,25 @@ fn valid_options(call: Call) -> Value {
     }
 }
 
-const CALLS: [Call; 14] = [
+/// The id of no entry.
+const NO_ENTRY: &str = "01234567-89ab-7000-8000-000000000000";
+
+const CALLS: [Call; 22] = [
     Call::GetField,
     Call::GetFields,
     Call::GetEntries,
     Call::GetValues,
+    Call::GetEntry,
+    Call::FindEntries,
+    Call::CountEntries,
     Call::SetField,
     Call::SetFields,
     Call::AddValue,
+    Call::CreateEntry,
+    Call::UpdateEntry,
+    Call::DeleteEntry,
+    Call::SetRelation,
+    Call::RemoveRelation,
     Call::Clear,
     Call::MoveToStage,
     Call::MoveToPipeline,

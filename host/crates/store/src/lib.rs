@@ -17,6 +17,7 @@ mod health;
 pub mod location;
 pub mod postgres;
 mod queue_rows;
+mod rows;
 pub mod sqlite;
 mod storage_rows;
 pub mod transfer;

@@ -41,11 +41,16 @@ const FUNCTIONS: &[(&str, Function, usize, usize)] = &[
 
 /// The CRM calls, by their names in scripts. Each has a second name with a capital letter at its
 /// beginning: `getCrmField` and `GetCrmField`. A call takes one record of options.
-const CRM_CALLS: [&str; 14] = [
+const CRM_CALLS: [&str; 22] = [
     "addCrmFieldValue",
     "clearCrmEntries",
+    "countCrmEntries",
+    "createCrmEntry",
+    "deleteCrmEntry",
     "ensureCrmEntity",
+    "findCrmEntries",
     "getCrmEntries",
+    "getCrmEntry",
     "getCrmField",
     "getCrmFieldValues",
     "getCrmFields",
@@ -54,8 +59,11 @@ const CRM_CALLS: [&str; 14] = [
     "moveCrmToPipeline",
     "moveCrmToStage",
     "reassignCrmReference",
+    "removeCrmRelation",
     "setCrmField",
     "setCrmFields",
+    "setCrmRelation",
+    "updateCrmEntry",
 ];
 
 impl Function {

@@ -280,6 +280,102 @@ declare function getCrmFieldValues<S extends CrmSlug>(
   options: { slug: S; fieldKey: CrmFieldKey<S>; /** Defaults to 50, at most 200. */ limit?: number } & SluiceReference,
 ): any[];
 
+/** Returns the entry with this id, of any reference; `null` if the entity does not have it. */
+declare function getCrmEntry(options: { slug: CrmSlug; id: string }): SluiceEntry | null;
+
+/** A value that filters compare with. */
+type SluiceScalar = string | number | boolean;
+
+/** Conditions for a field, which all have to hold. Values of another type never match, except with `ne`. */
+interface SluiceConditions {
+  eq?: SluiceScalar;
+  /** Also entries that do not have the field. */
+  ne?: SluiceScalar;
+  lt?: string | number;
+  lte?: string | number;
+  gt?: string | number;
+  gte?: string | number;
+  /** At most 100 values. */
+  in?: SluiceScalar[];
+  startsWith?: string;
+  exists?: boolean;
+}
+
+/** Conditions for fields, which all have to hold. At most 32 conditions in 8 levels of `and` and `or`. */
+interface SluiceFilter {
+  [fieldKey: string]: SluiceConditions | SluiceFilter[];
+}
+
+interface SluiceSearch {
+  slug: CrmSlug;
+  /** A field with more than 1,000 entries needs `index = true` in crm.toml. */
+  where?: SluiceFilter;
+  /** Only entries of this reference. Defaults to all references. */
+  referenceId?: string | null;
+  /** Defaults to `"customer"` if `referenceId` is given. */
+  referenceType?: string | null;
+}
+
+/**
+ * Searches the entries of all references. Newest first, unless `orderBy` names `created_at` or a declared field.
+ * `next` is the value of `after` for the next page, and `null` on the last one. A page can have fewer entries than
+ * `limit` although others follow.
+ * @throws {TypeError} if the filter, the order or the cursor is invalid, or if a field needs an index
+ */
+declare function findCrmEntries(
+  options: SluiceSearch & {
+    orderBy?: { [fieldKey: string]: "asc" | "desc" };
+    /** Defaults to 50, at most 200. */
+    limit?: number;
+    /** `next` of the page before. */
+    after?: string | null;
+  },
+): { entries: SluiceEntry[]; next: string | null; error?: string };
+
+/** Counts entries. If `complete` is false, there are more than `count`. */
+declare function countCrmEntries(options: SluiceSearch): { count: number; complete: boolean; error?: string };
+
+/** Creates an entry. A field with the value `null` is left out. */
+declare function createCrmEntry(
+  options: { slug: CrmSlug; fields: Record<string, SluiceValue | null> } & SluiceReference & SluiceAsync,
+): { ok: boolean; id?: string | null; queued?: true; error?: string };
+
+/** Changes fields of the entry with this id. `null` removes a field. */
+declare function updateCrmEntry(
+  options: {
+    slug: CrmSlug;
+    id: string;
+    fields: Record<string, SluiceValue | null>;
+    /** `updated_at` of the entry that you have read. If it was changed since, the `error` is `"conflict"`. */
+    ifUpdatedAt?: string;
+  } & SluiceAsync,
+): { ok: boolean; updated_at?: string; queued?: true; error?: string };
+
+/** Deletes the entry with this id. */
+declare function deleteCrmEntry(
+  options: { slug: CrmSlug; id: string } & SluiceAsync,
+): { ok: boolean; queued?: true; error?: string };
+
+/**
+ * Lets a field of the type `reference` or `multi_reference` lead to an entry. `changed` is false if it did already.
+ * @throws {TypeError} if the field is declared with another type
+ */
+declare function setCrmRelation<S extends CrmSlug>(
+  options: {
+    slug: S;
+    id: string;
+    fieldKey: CrmFieldKey<S>;
+    targetId: string;
+    /** The entity of the target. Defaults to that in the field's `options`, or to `slug`. */
+    targetSlug?: CrmSlug;
+  },
+): { ok: boolean; changed: boolean; error?: string };
+
+/** Removes a relation, or all relations of the field if `targetId` is missing. */
+declare function removeCrmRelation<S extends CrmSlug>(
+  options: { slug: S; id: string; fieldKey: CrmFieldKey<S>; targetId?: string },
+): { ok: boolean; changed: boolean; error?: string };
+
 /**
  * Writes a field into the newest entry that has it. If no entry has it, writes it into the
  * newest entry; if there is none, into a new one. Returns `false`, and logs a warning, if the
@@ -400,6 +496,14 @@ declare const GetCrmField: typeof getCrmField;
 declare const GetCrmFields: typeof getCrmFields;
 declare const GetCrmEntries: typeof getCrmEntries;
 declare const GetCrmFieldValues: typeof getCrmFieldValues;
+declare const GetCrmEntry: typeof getCrmEntry;
+declare const FindCrmEntries: typeof findCrmEntries;
+declare const CountCrmEntries: typeof countCrmEntries;
+declare const CreateCrmEntry: typeof createCrmEntry;
+declare const UpdateCrmEntry: typeof updateCrmEntry;
+declare const DeleteCrmEntry: typeof deleteCrmEntry;
+declare const SetCrmRelation: typeof setCrmRelation;
+declare const RemoveCrmRelation: typeof removeCrmRelation;
 declare const SetCrmField: typeof setCrmField;
 declare const SetCrmFields: typeof setCrmFields;
 declare const AddCrmFieldValue: typeof addCrmFieldValue;

@@ -5,6 +5,7 @@ use oxc_ast::ast::{
 };
 use oxc_span::{GetSpan as _, Span};
 
+use sluice_crm::search::FILTER_DEPTH_MAX;
 use sluice_crm::{Call, FieldKey};
 use sluice_page::diagnostic::Rule;
 
@@ -116,7 +117,15 @@ impl<'a> Script<'_, 'a> {
         for option in given {
             match option.name.as_str() {
                 "fieldKeys" if call != Call::EnsureEntity => used.keys.extend(self.items(option.value)),
+                "fields" if matches!(call, Call::CreateEntry | Call::UpdateEntry) => {
+                    used.keys.extend(self.keys_of(option.value));
+                }
                 "fields" if call != Call::EnsureEntity => used.keys.extend(self.field_items(option.value)),
+                "where" => self.filter_keys(option.value, &mut used.keys, 0),
+                "orderBy" => {
+                    let keys = self.keys_of(option.value).into_iter();
+                    used.keys.extend(keys.filter(|key| key.name != "created_at"));
+                }
                 "fieldMap" => self.field_map(option.value, &mut used),
                 _ => {}
             }
@@ -157,6 +166,48 @@ impl<'a> Script<'_, 'a> {
             }
         }
         keys
+    }
+
+    /// The constant keys of an object.
+    fn keys_of(&self, object: &'a Expression<'a>) -> Vec<Named> {
+        let properties = self.properties(object);
+        properties.map(|(name, span, _)| Named { name, span: range(span) }).collect()
+    }
+
+    fn properties(
+        &self,
+        object: &'a Expression<'a>,
+    ) -> impl Iterator<Item = (String, Span, &'a Expression<'a>)> {
+        let properties = match self.constant(object) {
+            Some(Expression::ObjectExpression(object)) => object.properties.as_slice(),
+            _ => &[],
+        };
+        properties.iter().filter_map(|property| match property {
+            ObjectPropertyKind::ObjectProperty(property) if !property.computed => {
+                let name = property.key.static_name()?.to_string();
+                Some((name, property.key.span(), &property.value))
+            }
+            _ => None,
+        })
+    }
+
+    /// The fields of a filter, also those within `and` and `or`.
+    fn filter_keys(&self, filter: &'a Expression<'a>, keys: &mut Vec<Named>, depth: usize) {
+        if depth > FILTER_DEPTH_MAX {
+            return;
+        }
+        for (name, span, value) in self.properties(filter) {
+            let is_group = matches!(name.as_str(), "and" | "or")
+                && matches!(self.constant(value), Some(Expression::ArrayExpression(_)));
+            match is_group {
+                true => {
+                    for part in self.elements(value) {
+                        self.filter_keys(part, keys, depth + 1);
+                    }
+                }
+                false => keys.push(Named { name, span: range(span) }),
+            }
+        }
     }
 
     fn elements(&self, list: &'a Expression<'a>) -> Vec<&'a Expression<'a>> {

@@ -87,7 +87,7 @@ fn key_and_address(caller: &Caller<'_>, options: &Options<'_>) -> Result<(FieldK
 }
 
 /// Returns `result` if it is within the limit of a result's size.
-fn bounded(caller: &Caller<'_>, options: &Options<'_>, result: Value) -> Result<Value, CrmError> {
+pub(super) fn bounded(caller: &Caller<'_>, options: &Options<'_>, result: Value) -> Result<Value, CrmError> {
     let mut room = Room(caller.caps.result_bytes_max);
     // `Room` fails only if there is no room left.
     match rmp_serde::encode::write(&mut room, &result) {

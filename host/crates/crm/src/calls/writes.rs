@@ -13,6 +13,7 @@ pub(super) fn checked(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmW
     match options.call {
         Call::SetFields => set_fields(caller, options),
         Call::AddValue => one_field(caller, options, |_| Ok(WriteInto::New)),
+        Call::CreateEntry => create_entry(caller, options),
         Call::Clear => {
             let at = options.address(options.slug()?, caller)?.line();
             Ok(CrmWrite::Clear { at })
@@ -58,6 +59,15 @@ fn set_fields(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite, Cr
     let into = into(options)?;
     let at = options.address(slug, caller)?.line();
     Ok(CrmWrite::SetFields { at, fields, into })
+}
+
+/// `createCrmEntry({slug, fields})`: always a new entry. A field whose value is `null` is left out.
+fn create_entry(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite, CrmError> {
+    let (slug, fields) = (options.slug()?, options.required_entry_fields()?);
+    let fields = options.entry_fields(fields)?;
+    let fields = fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let at = options.address(slug, caller)?.line();
+    Ok(CrmWrite::CreateEntry { at, fields })
 }
 
 fn into(options: &Options<'_>) -> Result<WriteInto, CrmError> {

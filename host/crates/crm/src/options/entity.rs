@@ -76,6 +76,11 @@ impl Options<'_> {
                         || FIELD_KEY.1.contains(&name)
                         || SETTINGS.iter().any(|(snake, camel)| name == *snake || name == *camel)
                 };
+                // Only `crm.toml` declares indexes, which can take long to build.
+                if let Some(name) = ["index", "unique"].into_iter().find(|name| map.contains_key(*name)) {
+                    let option = OptionName::OfField(index, name);
+                    return Err(self.call.refused(OptionMistake::OnlyInCrmToml(option)));
+                }
                 let rest = map.iter().filter(|(name, _)| !own(name));
                 let mut rest: Map<_, _> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
                 if let Some(key) = find(map, KEY) {

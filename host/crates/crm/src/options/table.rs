@@ -5,6 +5,8 @@ use crate::Call;
 /// The options that say whose data a call reads or writes.
 const REFERENCE: &[&str] = &["referenceType", "referenceId"];
 const LIST: &[&str] = &["limit", "referenceType", "referenceId"];
+const FIND: &[&str] = &["where", "orderBy", "limit", "after", "referenceType", "referenceId"];
+const COUNT: &[&str] = &["where", "referenceType", "referenceId"];
 const WRITE: &[&str] = &["async", "referenceType", "referenceId"];
 const SET: &[&str] = &["force", "async", "referenceType", "referenceId"];
 const MOVE: &[&str] = &[
@@ -48,6 +50,14 @@ impl Call {
             Self::GetFields => (&["slug", "fieldKeys"], REFERENCE),
             Self::GetEntries => (&["slug"], LIST),
             Self::GetValues => (&["slug", "fieldKey"], LIST),
+            Self::GetEntry => (&["slug", "id"], &[]),
+            Self::FindEntries => (&["slug"], FIND),
+            Self::CountEntries => (&["slug"], COUNT),
+            Self::CreateEntry => (&["slug", "fields"], WRITE),
+            Self::UpdateEntry => (&["slug", "id", "fields"], &["ifUpdatedAt", "async"]),
+            Self::DeleteEntry => (&["slug", "id"], &["async"]),
+            Self::SetRelation => (&["slug", "id", "fieldKey", "targetId"], &["targetSlug"]),
+            Self::RemoveRelation => (&["slug", "id", "fieldKey"], &["targetId"]),
             Self::SetField => (&["slug", "fieldKey", "value"], SET),
             Self::SetFields => (&["slug", "fields"], SET),
             Self::AddValue => (&["slug", "fieldKey", "value"], WRITE),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use sluice_text::suggest::nearest;
 
-use super::NAME_CHARS_MAX;
+use super::{INDEXES_MAX, NAME_CHARS_MAX};
 use crate::FieldKeyError;
 use crate::names::quoted;
 
@@ -70,6 +70,12 @@ pub enum SchemaMistake {
         /// Its slug or key.
         name: String,
     },
+    /// A field is unique, but has no index.
+    #[error("a unique field needs its index; leave out \"index\", or set both to false")]
+    UniqueWithoutIndex,
+    /// An entity has too many indexes.
+    #[error("entity {0:?} declares more than {INDEXES_MAX} fields with \"index\" or \"unique\"")]
+    TooManyIndexes(String),
     /// A name or label is empty, too long, or has several lines.
     #[error("{0} must be one line of 1 to {NAME_CHARS_MAX} characters")]
     Name(&'static str),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::toml_of_json;
-use crate::{Entity, EntityMode, FieldSpec, Pipeline, Settings};
+use crate::{Entity, EntityMode, FieldSpec, Indexing, Pipeline, Settings};
 
 #[derive(Serialize)]
 struct File<'a> {
@@ -30,6 +30,10 @@ struct FieldOut<'a> {
     kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<toml::Value>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    index: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unique: bool,
     #[serde(flatten)]
     settings: toml::Table,
 }
@@ -82,6 +86,8 @@ fn field_out(field: &FieldSpec) -> FieldOut<'_> {
         label: &field.label,
         kind: field.kind.as_str(),
         options: Some(&field.options).filter(|options| !is_default(options)).and_then(toml_of_json),
+        index: field.indexing() == Indexing::Plain,
+        unique: field.indexing() == Indexing::Unique,
         settings: settings_out(&field.settings),
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::FieldType;
+use crate::Indexing;
 use crate::size::json_bytes;
 
 /// The declarations in a brand's `crm.toml`.
@@ -43,6 +44,11 @@ pub(crate) const SETTINGS: [(&str, &str); 4] = [
 ];
 
 impl FieldSpec {
+    /// The index of a stored field.
+    pub fn indexing(&self) -> Indexing {
+        Indexing::None.declared(self.index, self.unique)
+    }
+
     /// The bytes of `options` and `settings` as JSON. 0 if it has none.
     pub(crate) fn settings_bytes(&self) -> usize {
         let options = if has_content(&self.options) { json_bytes(&self.options) } else { 0 };
@@ -93,6 +99,10 @@ pub struct FieldSpec {
     pub label: String,
     /// How the console shows its values.
     pub kind: FieldType,
+    /// Whether it has an index. `None` leaves that as it is.
+    pub index: Option<bool>,
+    /// Whether two entries can have the same value. `None` leaves that as it is.
+    pub unique: Option<bool>,
     /// Choices, such as strings or `{value, label}`: any JSON.
     pub options: Value,
     /// Its further settings.

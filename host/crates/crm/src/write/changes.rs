@@ -1,7 +1,7 @@
 //! The row changes of a planned write, which a store carries out.
 
 use super::CrmWritten;
-use crate::{EntryId, FieldKey};
+use crate::{EntryId, FieldKey, IndexRow, UniqueRow};
 
 /// Row changes, to be carried out in the order of the fields. `line` is an index into
 /// the write's [`wants`](super::CrmWrite::wants).
@@ -23,6 +23,13 @@ pub struct Plan {
     pub touched: Vec<EntryId>,
     /// Lines that may have no entry left.
     pub emptied: Vec<usize>,
+    /// Rows of indexes to add or to replace.
+    pub index_rows: Vec<IndexRow>,
+    /// Values of unique fields that entries take, to be taken in this order. If another entry has one of
+    /// them, the write is refused as [`Duplicate`](crate::Refusal::Duplicate).
+    pub unique_taken: Vec<UniqueRow>,
+    /// Indexes and entries whose other values become free.
+    pub unique_freed: Vec<(i64, EntryId)>,
     /// By how many bytes the brand's data grow.
     pub bytes: i64,
     /// The result for the caller.
@@ -62,6 +69,9 @@ impl Plan {
             reassigned: None,
             touched: Vec::new(),
             emptied: Vec::new(),
+            index_rows: Vec::new(),
+            unique_taken: Vec::new(),
+            unique_freed: Vec::new(),
             bytes: 0,
             written,
         }

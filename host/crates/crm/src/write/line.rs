@@ -21,19 +21,30 @@ pub struct Line {
 /// for each other without need.
 pub type LineKey = [u8; 16];
 
+impl Slug {
+    /// A hash of the entity and its brand, which is no key of a line.
+    pub fn key(&self, brand: &str) -> LineKey {
+        key_of(&[brand, self.as_str()])
+    }
+}
+
+fn key_of(parts: &[&str]) -> LineKey {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With lengths, so that two different lists of parts never give the same bytes.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    let mut key = LineKey::default();
+    key.copy_from_slice(hash.split_at(16).0);
+    key
+}
+
 impl Line {
     /// The line's key in `brand`.
     pub fn key(&self, brand: &str) -> LineKey {
-        let mut hash = Sha256::new();
-        for part in [brand, self.slug.as_str(), self.reference.kind(), self.reference.id()] {
-            // With lengths, so that two different lists of parts never give the same bytes.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let hash: [u8; 32] = hash.finalize().into();
-        let mut key = LineKey::default();
-        key.copy_from_slice(hash.split_at(16).0);
-        key
+        key_of(&[brand, self.slug.as_str(), self.reference.kind(), self.reference.id()])
     }
 }
 

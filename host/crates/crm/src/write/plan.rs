@@ -1,11 +1,12 @@
 //! Plans a write: decides from the rows that a store loaded which rows it has to change.
 
-use sluice_kit::{Cause, StoreError, StoreFault};
+use sluice_kit::clock::iso_utc;
+use sluice_kit::{StoreError, StoreFault};
 
 use super::changes::signed;
 use super::place::{Spot, choose};
-use super::state::LineState;
-use super::{CrmWrite, CrmWritten, Destination, LineRows, Plan, Want, WriteInto};
+use super::state::{LineState, stored};
+use super::{CrmWrite, CrmWritten, Destination, EntryRow, LineRows, Plan, Want, WriteInto};
 use crate::{CrmCaps, CrmFault, EntityMode, FieldKey, Refusal};
 
 impl CrmWrite {
@@ -14,6 +15,12 @@ impl CrmWrite {
     /// # Errors
     /// The write was refused or would exceed a quota. Nothing may be written then.
     pub fn plan(&self, rows: &[LineRows], caps: CrmCaps, now_ms: i64) -> Result<Plan, CrmFault> {
+        let mut plan = self.planned(rows, caps, now_ms)?;
+        plan.add_index_changes(rows);
+        Ok(plan)
+    }
+
+    fn planned(&self, rows: &[LineRows], caps: CrmCaps, now_ms: i64) -> Result<Plan, CrmFault> {
         let wants = self.wants();
         match (self, wants.as_slice(), rows) {
             (Self::SetFields { fields, into, .. }, [want], [rows]) => {
@@ -22,6 +29,27 @@ impl CrmWrite {
                 let fields = fields.iter().map(|(key, value)| Ok((key.clone(), stored(value)?)));
                 let fields = fields.collect::<Result<Vec<_>, StoreError>>()?;
                 line.set_fields(&mut plan, fields, *into)?;
+                Ok(plan)
+            }
+            (Self::CreateEntry { fields, .. }, [want], [rows]) => {
+                let mut plan = Plan::new(CrmWritten::Fields);
+                LineState::new(0, want, rows, caps, now_ms).create(&mut plan, fields)?;
+                Ok(plan)
+            }
+            (Self::UpdateEntry { id, fields, if_updated_at, .. }, [want], [rows]) => {
+                let entry = rows.entries.iter().find(|entry| entry.id == *id).ok_or(Refusal::NoEntry)?;
+                if if_updated_at.as_ref().is_some_and(|time| *time != iso_utc(entry.updated_at)) {
+                    return Err(Refusal::Conflict.into());
+                }
+                let updated_at = now_ms.max(entry.updated_at.saturating_add(1));
+                let mut plan = Plan::new(CrmWritten::Updated { updated_at });
+                LineState::new(0, want, rows, caps, now_ms).update(&mut plan, *id, fields)?;
+                Ok(plan)
+            }
+            (Self::DeleteEntry { id, .. }, [want], [rows]) => {
+                let entry = rows.entries.iter().find(|entry| entry.id == *id).ok_or(Refusal::NoEntry)?;
+                let mut plan = Plan::new(CrmWritten::Deleted);
+                plan.delete(want, entry);
                 Ok(plan)
             }
             (Self::Clear { .. }, [want], [rows]) => Ok(clear(want, rows)),
@@ -78,12 +106,20 @@ impl CrmWrite {
     }
 }
 
+impl Plan {
+    /// Deletes an entry of the only line.
+    fn delete(&mut self, want: &Want, entry: &EntryRow) {
+        let bytes = crate::entry_bytes(&want.line.reference).saturating_add(entry.bytes);
+        self.bytes = self.bytes.saturating_sub(signed(bytes));
+        self.deleted_entries.push(entry.id);
+        self.emptied = vec![0];
+    }
+}
+
 fn clear(want: &Want, rows: &LineRows) -> Plan {
     let deleted = rows.entries.len() as u64;
     let mut plan = Plan::new(CrmWritten::Cleared { deleted });
-    plan.deleted_entries = rows.entries.iter().map(|entry| entry.id).collect();
-    let each = crate::entry_bytes(&want.line.reference);
-    plan.bytes = -rows.entries.iter().map(|entry| signed(each.saturating_add(entry.bytes))).sum::<i64>();
+    rows.entries.iter().for_each(|entry| plan.delete(want, entry));
     plan.emptied.push(0);
     plan
 }
@@ -138,9 +174,4 @@ fn reassign(
     plan.reassigned = Some((0, 1));
     plan.emptied.push(0);
     Ok(plan)
-}
-
-/// Encodes a value for storage.
-fn stored(value: &serde_json::Value) -> Result<Vec<u8>, StoreError> {
-    rmp_serde::to_vec(value).map_err(|error| StoreError::Failed(StoreFault::Value(Cause::of(error))))
 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use sluice_kit::{Cause, StoreError, StoreFault};
 
 use super::changes::signed;
-use super::{LineRows, NewEntry, NewValue, Plan, Want, WriteInto};
+use super::{CrmWritten, LineRows, NewEntry, NewValue, Plan, Want, WriteInto};
 use crate::{CapReached, CrmCaps, CrmFault, EntryId, FieldKey, entry_bytes, value_bytes};
 
 pub(super) struct LineState {
@@ -65,6 +67,27 @@ impl LineState {
             self.put(plan, entry, key, value)?;
         }
         Ok(())
+    }
+
+    /// Plans to add an entry with `fields`.
+    pub(super) fn create(&mut self, plan: &mut Plan, fields: &[(FieldKey, Value)]) -> Result<(), CrmFault> {
+        let id = self.add_entry(plan)?;
+        plan.written = CrmWritten::Created { id };
+        fields.iter().try_for_each(|(key, value)| self.put(plan, id, key.clone(), stored(value)?))
+    }
+
+    /// Plans to change fields of `entry`. What it has is known for each of the keys.
+    pub(super) fn update(
+        &mut self,
+        plan: &mut Plan,
+        entry: EntryId,
+        fields: &[(FieldKey, Option<Value>)],
+    ) -> Result<(), CrmFault> {
+        plan.touch(entry);
+        // Keys that are removed make room for others.
+        fields.iter().filter(|(_, value)| value.is_none()).for_each(|(key, _)| self.remove(plan, key));
+        let mut kept = fields.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        kept.try_for_each(|(key, value)| self.put(plan, entry, key.clone(), stored(value)?))
     }
 
     fn add_entry(&mut self, plan: &mut Plan) -> Result<EntryId, CrmFault> {
@@ -137,4 +160,9 @@ impl LineState {
             plan.emptied.push(self.line);
         }
     }
+}
+
+/// Encodes a value for storage.
+pub(super) fn stored(value: &Value) -> Result<Vec<u8>, StoreError> {
+    rmp_serde::to_vec(value).map_err(|error| StoreError::Failed(StoreFault::Value(Cause::of(error))))
 }

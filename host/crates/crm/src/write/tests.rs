@@ -20,7 +20,7 @@ fn line(slug: &str) -> Line {
 }
 
 fn entry(n: u8, keys: u32) -> EntryRow {
-    EntryRow { id: id(n), stage_id: None, keys, bytes: u64::from(keys) * value_bytes("a", 1) }
+    EntryRow { id: id(n), stage_id: None, updated_at: 0, keys, bytes: u64::from(keys) * value_bytes("a", 1) }
 }
 
 fn held(text: &str, entry: u8) -> Held {
@@ -31,6 +31,7 @@ fn rows(entries: &[EntryRow], held: &[Held]) -> LineRows {
     LineRows {
         mode: EntityMode::Crm,
         pipelines: Vec::new(),
+        indexes: Vec::new(),
         count: entries.len() as u32,
         entries: entries.to_vec(),
         held: held.to_vec(),

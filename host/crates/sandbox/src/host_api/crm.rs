@@ -1,7 +1,10 @@
 //! CRM calls: counts them, passes them to the brand's CRM and translates the answers.
 
 use sluice_crm::access::Visitor;
-use sluice_crm::{Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, RESULT_MEMORY_PER_BYTE, RefusalReason};
+use sluice_crm::{
+    Call, CrmCaps, CrmError, ENSURE_CALLS_MAX, EXAMINED_ROW_BYTES, RESULT_MEMORY_PER_BYTE, RefusalReason,
+    SEARCH_MEMORY_BYTES,
+};
 use sluice_kit::value::{self, Room};
 
 use super::page::sluice::page::crm::{Host, Operation};
@@ -43,7 +46,14 @@ impl Host for RunState {
             false => Visitor::default(),
         };
         let mut caps = CrmCaps::from(&self.context.limits);
-        let for_result = self.limiter.room().bytes_max().saturating_sub(4 * for_options.taken());
+        let mut for_result = self.limiter.room().bytes_max().saturating_sub(4 * for_options.taken());
+        if matches!(call, Call::FindEntries | Call::CountEntries) {
+            let Some(rest) = for_result.checked_sub(SEARCH_MEMORY_BYTES) else {
+                self.has_exceeded = true;
+                return Ok(Err(range_error(format!("{}: the run has too little memory left", call.name()))));
+            };
+            for_result = rest;
+        }
         caps.result_bytes_max = caps.result_bytes_max.min(for_result / RESULT_MEMORY_PER_BYTE);
         let trace = self.context.trace.clone();
         self.use_database();
@@ -61,6 +71,8 @@ impl Host for RunState {
             // The engine learns at its next checkpoint that the run is over.
             return Ok(Err(plain_error(format!("{}: the time of the run is up", call.name()))));
         };
+        // A search reads rows for which it returns nothing.
+        self.meter.note_bytes(EXAMINED_ROW_BYTES.saturating_mul(self.queued.take_examined() as usize));
         if self.queued.len() > before {
             // The write is kept until the run ends, and then copied for the database.
             self.limiter.hold(for_options.taken().saturating_mul(2));
@@ -79,6 +91,10 @@ impl Host for RunState {
                 // The engine has said which value cannot be encoded.
                 if is_whole {
                     self.warn(&error.to_string());
+                }
+                if let Some(limit) = error.limit() {
+                    let (brand, reason) = (&*self.context.brand, error.to_string());
+                    tracing::warn!(brand, call = call.name(), limit, reason, "a limit refuses a CRM write");
                 }
                 Ok(Ok(self.give(&call.refused_value(reason.refusal()))))
             }
@@ -118,9 +134,17 @@ impl From<Operation> for Call {
             Operation::GetFields => Self::GetFields,
             Operation::GetEntries => Self::GetEntries,
             Operation::GetValues => Self::GetValues,
+            Operation::GetEntry => Self::GetEntry,
+            Operation::FindEntries => Self::FindEntries,
+            Operation::CountEntries => Self::CountEntries,
             Operation::SetField => Self::SetField,
             Operation::SetFields => Self::SetFields,
             Operation::AddValue => Self::AddValue,
+            Operation::CreateEntry => Self::CreateEntry,
+            Operation::UpdateEntry => Self::UpdateEntry,
+            Operation::DeleteEntry => Self::DeleteEntry,
+            Operation::SetRelation => Self::SetRelation,
+            Operation::RemoveRelation => Self::RemoveRelation,
             Operation::Clear => Self::Clear,
             Operation::MoveToStage => Self::MoveToStage,
             Operation::MoveToPipeline => Self::MoveToPipeline,

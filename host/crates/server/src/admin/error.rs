@@ -104,7 +104,12 @@ impl AdminError {
             | Self::InvalidEntryId(_)
             | Self::AboveMax { .. }
             | Self::Apply(ApplyError::UnknownLimit(_) | ApplyError::Unreadable(EditFault::Number(_)))
-            | Self::Crm(CrmFault::Refused(_) | CrmFault::Cap(_)) => StatusCode::BAD_REQUEST,
+            | Self::Crm(
+                CrmFault::Refused(_)
+                | CrmFault::Cap(_)
+                | CrmFault::NotIndexed { .. }
+                | CrmFault::OrderNotDeclared { .. },
+            ) => StatusCode::BAD_REQUEST,
             // The request is valid. The site's files must be changed first.
             Self::BrandFile(ConfigError::Unreadable(_))
             | Self::Apply(ApplyError::File(_) | ApplyError::Unwritable { .. })

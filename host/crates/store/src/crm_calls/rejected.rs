@@ -16,6 +16,11 @@ async fn rejection_of(call: Call, changes: Value) -> (&'static str, String) {
     }
 }
 
+/// Whether the call is about the entries of one reference, which defaults to the customer.
+fn takes_reference(call: Call) -> bool {
+    call.needs_visitor(&json!({})) && call != Call::Reassign
+}
+
 #[tokio::test]
 async fn accepts_valid_options() {
     let mut crm = Crm::new().await;
@@ -26,6 +31,16 @@ async fn accepts_valid_options() {
     for call in CALLS {
         if call == Call::MoveToEntity {
             crm.set("leads", "a", json!(1)).await;
+        }
+        if call == Call::SetRelation {
+            let message = "setCrmRelation: there is no entry with the id in targetId".to_owned();
+            assert_eq!(crm.rejection(call, valid_options(call)).await, (Refusal::NoTarget, message));
+            continue;
+        }
+        if matches!(call, Call::UpdateEntry | Call::DeleteEntry | Call::RemoveRelation) {
+            let message = format!("{}: the entity has no entry with this id", call.name());
+            assert_eq!(crm.rejection(call, valid_options(call)).await, (Refusal::NoEntry, message));
+            continue;
         }
         crm.succeed(call, valid_options(call)).await;
     }
@@ -95,7 +110,7 @@ async fn an_unknown_slug_takes_precedence_over_everything_that_is_refused() {
         options[name] = json!(if call == Call::MoveToEntity { "daels" } else { "laeds" });
         for (changes, customer_id) in [
             (json!({}), None),
-            (json!({"async": true}), None),
+            (json!({"async": true, "id": "no id"}), None),
             (json!({"referenceId": "{"}), Some("7")),
             (json!({"fieldKey": "a b", "stageSlug": 5, "limit": 0, "force": 1}), Some("7")),
         ] {
@@ -119,11 +134,11 @@ async fn an_unknown_slug_takes_precedence_over_everything_that_is_refused() {
 #[tokio::test]
 async fn a_known_slug_is_looked_up_once() {
     let crm = Crm { customer_id: None, ..Crm::new().await };
-    for call in CALLS.into_iter().filter(|call| !matches!(call, Call::EnsureEntity | Call::Reassign)) {
+    for call in CALLS.into_iter().filter(|call| takes_reference(*call)) {
         assert_eq!(crm.rejection(call, valid_options(call)).await.0, Refusal::NoReference);
     }
     crm.store.close().await;
-    for call in CALLS.into_iter().filter(|call| !matches!(call, Call::EnsureEntity | Call::Reassign)) {
+    for call in CALLS.into_iter().filter(|call| takes_reference(*call)) {
         assert_eq!(crm.rejection(call, valid_options(call)).await.0, Refusal::NoReference);
     }
 }
@@ -165,6 +180,11 @@ async fn a_missing_option_is_a_type_error() {
         (Call::GetFields, json!({"fieldKeys": null}), "fieldKeys is required, got null"),
         (Call::SetField, json!({"fieldKey": null}), "fieldKey is required, got null"),
         (Call::SetField, json!({"value": null}), "value is required, got null"),
+        (Call::GetEntry, json!({"id": null}), "id is required, got null"),
+        (Call::DeleteEntry, json!({"id": null}), "id is required, got null"),
+        (Call::UpdateEntry, json!({"id": 5, "fields": null}), "fields is required, got null"),
+        (Call::CreateEntry, json!({"fields": null}), "fields is required, got null"),
+        (Call::SetRelation, json!({"targetId": null}), "targetId is required, got null"),
         (Call::AddValue, json!({"value": null}), "value is required, got null"),
         (Call::MoveToEntity, json!({"fieldMap": null}), "fieldMap is required, got null"),
         // Missing options are reported before invalid ones.
@@ -212,6 +232,18 @@ async fn rejects_invalid_options() {
             json!({"fields": [{"fieldKey": "a", "value": "x".repeat(10_001)}]}),
             "fields[0].value is a string of 10001",
         ),
+        (Call::GetEntry, json!({"id": 5}), "id must be a string, got 5"),
+        (Call::CreateEntry, json!({"fields": []}), "fields must be an object of values by key, got an array"),
+        (Call::CreateEntry, json!({"fields": {"a b": 1}}), r#"a key of fields "a b" does not match"#),
+        (
+            Call::CreateEntry,
+            json!({"fields": {"a": "x".repeat(10_001)}}),
+            r#"fields["a"] is a string of 10001 characters"#,
+        ),
+        (Call::RemoveRelation, json!({"targetId": 5}), "targetId must be a string, got 5"),
+        (Call::UpdateEntry, json!({"ifUpdatedAt": 5}), "ifUpdatedAt must be a string, got 5"),
+        (Call::FindEntries, json!({"limit": 0}), "limit must be a number from 1 to 200, got 0"),
+        (Call::FindEntries, json!({"referenceId": "{"}), "referenceId must not contain"),
         (Call::GetEntries, json!({"limit": 0}), "limit must be a number from 1 to 200, got 0"),
         (Call::GetValues, json!({"limit": "5"}), r#"limit must be a number from 1 to 200, got "5""#),
         (Call::MoveToStage, json!({"stageSlug": null}), "stageId or stageSlug is required"),
@@ -269,8 +301,7 @@ async fn async_must_be_a_boolean_and_is_checked_before_the_store_is_used() {
 
 #[tokio::test]
 async fn rejects_invalid_and_missing_references() {
-    let with_reference = |call: &Call| !matches!(call, Call::Reassign | Call::EnsureEntity);
-    for call in CALLS.into_iter().filter(with_reference) {
+    for call in CALLS.into_iter().filter(|call| takes_reference(*call)) {
         for (changes, message) in [
             (json!({"referenceId": 5}), "referenceId must be a string, got 5"),
             (json!({"referenceId": "a{b"}), "referenceId must not contain"),
@@ -294,7 +325,12 @@ fn rejected_calls_return_their_failure_value() {
     for call in CALLS {
         let value = call.refused_value(Refusal::NoEntry).to_string();
         let expected = match call {
-            Call::GetField | Call::GetFields => "null",
+            Call::GetField | Call::GetFields | Call::GetEntry => "null",
+            Call::FindEntries => r#"{"entries":[],"next":null,"error":"no_entry"}"#,
+            Call::CountEntries => r#"{"count":0,"complete":true,"error":"no_entry"}"#,
+            Call::CreateEntry => r#"{"ok":false,"id":null,"error":"no_entry"}"#,
+            Call::SetRelation | Call::RemoveRelation => r#"{"ok":false,"changed":false,"error":"no_entry"}"#,
+            Call::UpdateEntry | Call::DeleteEntry => r#"{"ok":false,"error":"no_entry"}"#,
             Call::GetEntries | Call::GetValues => "[]",
             Call::SetField | Call::SetFields | Call::AddValue => "false",
             Call::Clear => r#"{"ok":false,"deleted":0,"error":"no_entry"}"#,
@@ -303,4 +339,99 @@ fn rejected_calls_return_their_failure_value() {
         };
         assert_eq!(value, expected);
     }
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_search_is_a_type_error() {
+    let many: Vec<Value> = (0..33).map(|n| json!({"a": {"eq": n}})).collect();
+    let deep = (0..9).fold(json!({"a": {"eq": 1}}), |inner, _| json!({"or": [inner]}));
+    let deepest = (0..8).fold(json!({"a": {"eq": 1}}), |inner, _| json!({"or": [inner]}));
+    let values: Vec<Value> = (0..101).map(|n| json!(n)).collect();
+    for (filter, message) in [
+        (json!([]), "where must be an object of conditions, got an array"),
+        (json!("a"), r#"where must be an object of conditions, got "a""#),
+        (json!({"a": 1}), "where.a needs an operator, such as { eq: … }, got 1"),
+        (json!({"a": null}), "where.a needs an operator, such as { eq: … }, got null"),
+        (json!({"and": {"eq": 1, "or": 2}}), "where.and.or is not an operator; the operators are eq, ne,"),
+        (json!({"a": {}}), "where.a has no condition; undefined values are left out"),
+        (json!({"or": [{}]}), "where.or[0] has no condition"),
+        (json!({"or": [5]}), "where.or[0] must be an object of conditions, got 5"),
+        (json!({"a b": {"eq": 1}}), r#"where.a b "a b" does not match"#),
+        (json!({"a": {"equals": 1}}), "where.a.equals is not an operator; the operators are eq"),
+        (
+            json!({"a": {"startswith": ""}}),
+            r#"where.a.startswith is not an operator; did you mean "startsWith"?"#,
+        ),
+        (json!({"a": {"eq": null}}), "where.a.eq must be a string, a number, true or false; to look for"),
+        (json!({"a": {"eq": {"exists": true}}}), "where.a.eq must be a string, a number, true or false;"),
+        (json!({"a": {"lt": true}}), "where.a.lt must be a number or a string, got true"),
+        (json!({"a": {"in": 1}}), "where.a.in must be an array, got 1"),
+        (json!({"a": {"in": [[1]]}}), "where.a.in must be a string, a number"),
+        (json!({"a": {"in": values}}), "where.a.in has 101 values; at most 100 can be given"),
+        (json!({"a": {"startsWith": 1}}), "where.a.startsWith must be a string, got 1"),
+        (json!({"a": {"exists": 1}}), "where.a.exists must be true or false, got 1"),
+        (json!({"a": {"eq": "x".repeat(10_001)}}), "where.a.eq is longer than 10000 characters"),
+        (json!({"and": many}), "where.and[32].a has more conditions than a filter may have, which is 32"),
+        (deep, "where.or[0].or[0].or[0].or[0].or[0].or[0].or[0].or[0].or[0] has more than 8 levels"),
+    ] {
+        for call in [Call::FindEntries, Call::CountEntries] {
+            let (kind, got) = rejection_of(call, json!({"where": filter})).await;
+            assert_eq!(kind, "type", "{got}");
+            assert!(got.starts_with(message), "{got}");
+        }
+    }
+    let crm = Crm::new().await;
+    for filter in [deepest, json!({"and": []}), json!({"in": {"in": []}, "or": {"exists": false}})] {
+        crm.succeed(Call::CountEntries, json!({"slug": "leads", "where": filter})).await;
+    }
+    for (order, message) in [
+        (json!("a"), r#"orderBy must be an object with one field and "asc" or "desc", got "a""#),
+        (json!({"a": "asc", "b": "asc"}), "orderBy must be an object with one field"),
+        (json!({"a": "down"}), "orderBy must be an object with one field"),
+        (json!({"a b": "asc"}), r#"orderBy "a b" does not match"#),
+    ] {
+        let (kind, got) = rejection_of(Call::FindEntries, json!({"orderBy": order})).await;
+        assert_eq!(kind, "type", "{got}");
+        assert!(got.starts_with(message), "{got}");
+    }
+    let undeclared = json!({"slug": "leads", "orderBy": {"a": "asc"}});
+    let message = crm.type_error(Call::FindEntries, undeclared).await;
+    assert_eq!(
+        message,
+        r#"findCrmEntries: orderBy names no declared field: "a"; it declares friend, friends"#
+    );
+}
+
+#[tokio::test]
+async fn a_forged_cursor_is_a_type_error_and_reads_nothing_else() {
+    let crm = Crm::new().await;
+    for n in 0..3 {
+        crm.add("leads", "a", json!(n)).await;
+    }
+    crm.add("deals", "a", json!(9)).await;
+    let asked =
+        |after: Value| json!({"slug": "leads", "where": {"a": {"gte": 0}}, "limit": 2, "after": after});
+    let first = crm.succeed(Call::FindEntries, asked(json!(null))).await;
+    let cursor = first["next"].as_str().unwrap();
+    let rest = crm.succeed(Call::FindEntries, asked(json!(cursor))).await;
+    assert_eq!((&rest["entries"][0]["values_flat"], &rest["next"]), (&json!({"a": 0}), &json!(null)));
+    let other_key = format!("{}{}", if cursor.starts_with('0') { '1' } else { '0' }, &cursor[1..]);
+    for forged in
+        ["", "x", "00", "é", "ffff", &cursor[..46], &cursor.to_uppercase(), &other_key, &"0".repeat(1_000)]
+    {
+        let message = crm.type_error(Call::FindEntries, asked(json!(forged))).await;
+        assert_eq!(
+            message, "findCrmEntries: after is not the next of an earlier result of this search",
+            "{forged}"
+        );
+    }
+    let message = crm.type_error(Call::FindEntries, asked(json!(5))).await;
+    assert_eq!(message, "findCrmEntries: after must be the next of an earlier result, got 5");
+    // A cursor belongs to one search.
+    let other = json!({"slug": "leads", "where": {"a": {"gte": 1}}, "limit": 2, "after": cursor});
+    crm.type_error(Call::FindEntries, other).await;
+    // The part of a cursor that is not checked is a position in the same entity.
+    let moved = format!("{}{}", &cursor[..16], "f".repeat(400));
+    let all = crm.succeed(Call::FindEntries, asked(json!(moved))).await;
+    assert_eq!(all["entries"].as_array().unwrap().len(), 2);
 }

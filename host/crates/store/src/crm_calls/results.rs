@@ -220,3 +220,76 @@ async fn ensuring_entities_is_bounded_by_quotas() {
     let stages = json!([{"slug": "sales", "stages": [{"slug": "third"}]}]);
     crm.rejection(Call::EnsureEntity, json!({"slug": "deals", "pipelines": stages})).await;
 }
+
+#[tokio::test]
+async fn entries_are_made_found_changed_and_deleted() {
+    let crm = Crm::new().await;
+    let make = |fields: Value| json!({"slug": "leads", "fields": fields, "referenceType": "order", "referenceId": "1"});
+    let made = crm.succeed(Call::CreateEntry, make(json!({"name": "Ann", "score": 1, "none": null}))).await;
+    let id = &made["id"];
+    assert_eq!(made, json!({"ok": true, "id": id}));
+    let one = json!({"slug": "leads", "id": id});
+    let entry = crm.succeed(Call::GetEntry, one.clone()).await;
+    assert_eq!((&entry["title"], &entry["reference_id"]), (&json!("Ann"), &json!("1")));
+    assert_eq!(entry["values_flat"], json!({"name": "Ann", "score": 1}));
+    let update = |fields: Value, version: &Value| json!({"slug": "leads", "id": id, "fields": fields, "ifUpdatedAt": version});
+    let updated =
+        crm.succeed(Call::UpdateEntry, update(json!({"name": null, "score": 2}), &entry["updated_at"])).await;
+    let conflict = crm.rejection(Call::UpdateEntry, update(json!({"score": 3}), &entry["updated_at"])).await;
+    assert_eq!(conflict.0, Refusal::Conflict);
+    let after = crm.succeed(Call::GetEntry, one.clone()).await;
+    assert_eq!(updated, json!({"ok": true, "updated_at": after["updated_at"]}));
+    assert_eq!(after["values_flat"], json!({"score": 2}));
+    let search = json!({"slug": "leads", "where": {"score": {"gt": 1}}});
+    let found = crm.succeed(Call::FindEntries, search.clone()).await;
+    assert_eq!(found, json!({"entries": [after], "next": null}));
+    assert_eq!(crm.succeed(Call::CountEntries, search).await, json!({"count": 1, "complete": true}));
+    assert_eq!(crm.succeed(Call::DeleteEntry, one.clone()).await, json!({"ok": true}));
+    assert_eq!(crm.succeed(Call::GetEntry, one).await, json!(null));
+    let text = json!({"slug": "leads", "id": "no id"});
+    assert_eq!(crm.rejection(Call::GetEntry, text).await.0, Refusal::NoEntry);
+}
+
+#[tokio::test]
+async fn relations_lead_to_entries_that_exist() {
+    let crm = Crm::new().await;
+    let make = |slug: &str| json!({"slug": slug, "fields": {}});
+    let mut ids = Vec::new();
+    for slug in ["leads", "leads", "deals", "deals"] {
+        ids.push(crm.succeed(Call::CreateEntry, make(slug)).await["id"].clone());
+    }
+    let relation = |key: &str, target: &Value| json!({"slug": "leads", "id": ids[0], "fieldKey": key, "targetId": target});
+    let values = || async {
+        crm.succeed(Call::GetEntry, json!({"slug": "leads", "id": ids[0]})).await["values_flat"].clone()
+    };
+    let changed = |is: bool| json!({"ok": true, "changed": is});
+
+    assert_eq!(crm.succeed(Call::SetRelation, relation("friend", &ids[1])).await, changed(true));
+    assert_eq!(crm.succeed(Call::SetRelation, relation("friend", &ids[1])).await, changed(false));
+    for target in [&ids[2], &ids[3], &ids[2]] {
+        crm.succeed(Call::SetRelation, relation("friends", target)).await;
+    }
+    assert_eq!(values().await, json!({"friend": ids[1], "friends": [ids[2], ids[3]]}));
+    // The target must be in the entity that the field or the call names.
+    for (key, target) in [("friend", &ids[2]), ("friends", &ids[1]), ("friend", &json!("no id"))] {
+        assert_eq!(crm.rejection(Call::SetRelation, relation(key, target)).await.0, Refusal::NoTarget);
+    }
+    let mut other = relation("friend", &ids[2]);
+    other["targetSlug"] = json!("deals");
+    assert_eq!(crm.succeed(Call::SetRelation, other.clone()).await, changed(true));
+    other["targetSlug"] = json!("daels");
+    assert!(crm.type_error(Call::SetRelation, other).await.ends_with("did you mean \"deals\"?"));
+    let message = crm.type_error(Call::SetRelation, relation("name", &ids[1])).await;
+    let expected =
+        "setCrmRelation: fieldKey \"name\" is not declared with the type reference or multi_reference";
+    assert_eq!(message, expected);
+
+    assert_eq!(crm.succeed(Call::RemoveRelation, relation("friend", &ids[1])).await, changed(false));
+    assert_eq!(crm.succeed(Call::RemoveRelation, relation("friends", &ids[2])).await, changed(true));
+    assert_eq!(values().await, json!({"friend": ids[2], "friends": [ids[3]]}));
+    crm.succeed(Call::RemoveRelation, relation("friends", &ids[3])).await;
+    crm.succeed(Call::RemoveRelation, json!({"slug": "leads", "id": ids[0], "fieldKey": "friend"})).await;
+    assert_eq!(values().await, json!({}));
+    crm.succeed(Call::DeleteEntry, json!({"slug": "leads", "id": ids[0]})).await;
+    assert_eq!(crm.rejection(Call::SetRelation, relation("friend", &ids[1])).await.0, Refusal::NoEntry);
+}

@@ -1,16 +1,12 @@
 //! Entries of all references of an entity, in one statement.
 
-use tokio_postgres::Row;
-
-use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, EntryId, StageChoice};
-use sluice_kit::{BoxFuture, Cause};
+use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, StageChoice};
+use sluice_kit::BoxFuture;
 
 use super::PostgresStore;
 use super::batch::{flag, int, optional_bytes, optional_int, query, text};
-use super::crm::read_entry;
+use super::crm::by_id::read_browsed;
 use super::decode;
-use super::error::corrupt;
-use crate::error::SqlError;
 
 /// Returns no row if the entity does not exist, and one row with a `NULL` id if it has no entry.
 /// Otherwise returns a row for each value of each entry, and one row for an entry without values.
@@ -65,7 +61,7 @@ impl BrowseStore for PostgresStore {
                     let Some(id) = row.try_get::<_, Option<&[u8]>>(0)? else { break };
                     let id = decode::entry_id(id)?;
                     if entries.last().is_none_or(|last| last.entry.id != id) {
-                        entries.push(read(row, id)?);
+                        entries.push(read_browsed(row, id)?);
                     }
                     let key: Option<String> = row.try_get(9)?;
                     if let (Some(browsed), Some(key)) = (entries.last_mut(), key) {
@@ -76,10 +72,4 @@ impl BrowseStore for PostgresStore {
             })
         })
     }
-}
-
-fn read(row: &Row, id: EntryId) -> Result<BrowsedEntry, SqlError> {
-    let reference_id = std::str::from_utf8(row.try_get(8)?);
-    let reference_id = reference_id.map_err(|error| corrupt("CRM reference", Cause::of(error)))?.to_owned();
-    Ok(BrowsedEntry { reference_type: row.try_get(7)?, reference_id, entry: read_entry(row, id)? })
 }

@@ -2,22 +2,27 @@
 //! takes one round trip and sees one snapshot. The server leaves out values that would make the
 //! result too large. The submodules contain the code for writes and declarations.
 
-mod load;
+pub(super) mod by_id;
+pub(super) mod index;
+pub(super) mod load;
 mod schema;
+pub(super) mod search;
 pub(super) mod write;
 
 use serde_json::Value;
 use tokio_postgres::{Client, Row};
 
 use sluice_crm::{
-    Address, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity, EntitySpec,
-    Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, ResultMemory, Slug, plan,
+    Address, BrowsedEntry, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity,
+    EntitySpec, Entry, EntryId, FieldKey, Found, IndexStep, Line, Missing, Placement, Reference,
+    ResultMemory, SchemaWrite, Search, Slug, plan,
 };
 use sluice_kit::{BoxFuture, StoreError};
 
 #[cfg(test)]
 pub(super) use self::load::{ENTRIES, HELD, LINE};
 
+use self::search::PostgresRows;
 use super::PostgresStore;
 use super::batch::{Batch, Param, bytes, execute, int, query, text, texts};
 use super::database::Database;
@@ -248,6 +253,48 @@ impl CrmStore for PostgresStore {
         })
     }
 
+    fn get_entry(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Option<BrowsedEntry>, CrmFault>> {
+        let brand = brand.to_owned();
+        self.database.run(move |conn| {
+            Box::pin(async move { by_id::one_entry(conn, &brand, &slug, id, bytes_max).await })
+        })
+    }
+
+    fn entry_reference(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+    ) -> BoxFuture<'_, Result<Option<Reference>, CrmFault>> {
+        let brand = brand.to_owned();
+        self.database.run(move |conn| {
+            Box::pin(async move { by_id::reference_of(conn, &brand, slug.as_str(), id).await })
+        })
+    }
+
+    fn search_entries(&self, brand: &str, search: Search) -> BoxFuture<'_, Result<Found, CrmFault>> {
+        let brand = brand.to_owned();
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let mut rows = PostgresRows { conn, brand: &brand };
+                let found = sluice_crm::search::search(&mut rows, &search).await?;
+                execute(conn, "COMMIT").await?;
+                Ok(found)
+            })
+        })
+    }
+
+    fn build_index(&self, brand: Option<&str>) -> BoxFuture<'_, Result<Option<IndexStep>, StoreError>> {
+        let brand = brand.map(str::to_owned);
+        self.database.run(move |conn| Box::pin(async move { index::build(conn, brand.as_deref()).await }))
+    }
+
     fn write_crm(
         &self,
         brand: &str,
@@ -328,15 +375,21 @@ pub(super) async fn apply_schema(
 /// Applies a schema in one transaction. Returns a sentence for each change.
 async fn apply_declared(conn: &Client, brand: &str, schema: &CrmSchema) -> Result<Vec<String>, SqlError> {
     Batch::begin().plain(schema::LOCK).run(conn).await?;
-    let mut sentences = Vec::new();
+    let mut all = Vec::new();
     for declared in &schema.entities {
         let stored = schema::load(conn, Batch::new(), brand, &declared.slug).await?;
         let steps = plan(stored.as_ref(), declared);
         schema::write(conn, brand, steps.iter().map(|step| &step.write)).await?;
-        sentences.extend(steps.into_iter().map(|step| step.sentence));
+        all.extend(steps);
     }
     execute(conn, "COMMIT").await?;
-    Ok(sentences)
+    for step in &all {
+        if let SchemaWrite::Index { entity, key, to } = &step.write {
+            index::declare(conn, brand, entity, key, *to).await?;
+        }
+    }
+    index::try_again(conn, brand).await?;
+    Ok(all.into_iter().map(|step| step.sentence).collect())
 }
 
 /// Moves the entries of one entity from one reference to the other. Returns their number.

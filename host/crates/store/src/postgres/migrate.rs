@@ -18,10 +18,14 @@ const MIGRATIONS: &[Migration] = &[
     (6, "0006_crm_settings", include_str!("../migrations/postgres/0006_crm_settings.sql")),
     (7, "0007_storage", include_str!("../migrations/postgres/0007_storage.sql")),
     (8, "0008_queue", include_str!("../migrations/postgres/0008_queue.sql")),
+    (9, "0009_crm_index", include_str!("../migrations/postgres/0009_crm_index.sql")),
 ];
 
-/// How long a starting host waits for another one that applies migrations, and how long its own
-/// may take.
+/// How long a starting host waits for another one that applies migrations, and how long its own may take: some
+/// of them rewrite a table. A host that waits serves without the database meanwhile.
+const MIGRATING_MAX: std::time::Duration = std::time::Duration::from_secs(1_800);
+
+/// How long a host waits for another one that applies a declaration, and how long its own may take.
 pub(super) const WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The lock lasts until the end of the transaction, so a host that dies does not block others. The
@@ -33,7 +37,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
 /// Applies the missing migrations in one transaction.
 pub(super) async fn apply(database: &Database) -> Result<(), SqlError> {
     let applying: BoxFuture<'_, Result<_, StoreError>> =
-        database.run_first(WAIT, |conn| Box::pin(apply_list(conn, MIGRATIONS)));
+        database.run_first(MIGRATING_MAX, |conn| Box::pin(apply_list(conn, MIGRATIONS)));
     for name in applying.await? {
         tracing::info!(migration = name, "applied to the database");
     }

@@ -1,13 +1,13 @@
 //! Entries of all references of an entity.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, Entry, StageChoice};
 use sluice_kit::BoxFuture;
 
 use super::SqliteStore;
 use super::crm::schema::entity_id;
-use super::crm::{decode, read_entry};
+use super::crm::{VALUES, decode, read_browsed};
 use crate::error::CrmSqlError;
 
 /// Newest first, of any reference. CROSS JOIN makes SQLite read in this order, so that it
@@ -35,7 +35,7 @@ impl BrowseStore for SqliteStore {
             };
             let mut query = conn.prepare_cached(ENTRIES)?;
             let rows = query
-                .query_map(params![entity, before, has_stage, stage, browse.entries_max], read)?
+                .query_map(params![entity, before, has_stage, stage, browse.entries_max], read_browsed)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let mut bytes_left = browse.bytes_max;
             let mut entries: Vec<BrowsedEntry> = Vec::new();
@@ -52,15 +52,9 @@ impl BrowseStore for SqliteStore {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<BrowsedEntry> {
-    let reference_id = String::from_utf8_lossy(&row.get::<_, Vec<u8>>(8)?).into_owned();
-    Ok(BrowsedEntry { reference_type: row.get(7)?, reference_id, entry: read_entry(row)? })
-}
-
 /// Adds the stored values to the entry. Returns the bytes of its keys and stored values.
 fn read_values(conn: &Connection, entry: &mut Entry) -> Result<usize, CrmSqlError> {
-    let mut query =
-        conn.prepare_cached("SELECT key, value FROM crm_value WHERE entry_id = ?1 ORDER BY key")?;
+    let mut query = conn.prepare_cached(VALUES)?;
     let mut rows = query.query([entry.id.as_bytes()])?;
     let mut total = 0;
     while let Some(row) = rows.next()? {

@@ -1,22 +1,28 @@
 //! CRM data. This module has the reads. The submodules contain the code for writes and
 //! declarations.
 
+pub(super) mod by_id;
+mod index;
 mod load;
 pub(super) mod schema;
+mod search;
 pub(super) mod write;
 
-use rusqlite::{Connection, Row, Rows};
+use futures_util::FutureExt as _;
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows};
 use serde_json::Value;
 
 use sluice_crm::{
-    Address, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity, EntitySpec,
-    Entry, EntryId, FieldKey, Line, Missing, Placement, Reference, ResultMemory, Slug, plan,
+    Address, BrowsedEntry, CrmCaps, CrmFault, CrmSchema, CrmStore, CrmWrite, CrmWritten, Ensured, Entity,
+    EntitySpec, Entry, EntryId, FieldKey, Found, IndexStep, Line, Missing, Placement, Reference,
+    ResultMemory, SchemaWrite, Search, Slug, plan,
 };
-use sluice_kit::{BoxFuture, Cause, StoreError};
+use sluice_kit::{BoxFuture, Cause, StoreError, StoreFault};
 
 #[cfg(test)]
 pub(super) use self::load::{ENTRIES, NEWEST_HOLDER, VALUE_SIZES};
 
+use self::search::SqliteRows;
 use super::SqliteStore;
 use super::job_queue;
 use crate::error::{CrmSqlError, SqlError};
@@ -43,6 +49,25 @@ pub(super) const NEWEST_ENTRIES: &str = "SELECT e.id, e.created_at, e.updated_at
      LEFT JOIN crm_pipeline p ON p.id = s.pipeline_id
      WHERE e.reference = ?1 ORDER BY e.id DESC LIMIT ?2";
 
+const ENTRY: &str =
+    "SELECT e.id, e.created_at, e.updated_at, p.id, p.slug, s.id, s.slug, r.type, r.reference_id
+     FROM crm_entry e
+     JOIN crm_reference r ON r.id = e.reference
+     LEFT JOIN crm_stage s ON s.id = e.stage_id
+     LEFT JOIN crm_pipeline p ON p.id = s.pipeline_id
+     WHERE e.id = ?1 AND r.entity_id = ?2";
+
+/// An entry of any entity, which a search has found in its own.
+const ENTRY_OF_ANY: &str =
+    "SELECT e.id, e.created_at, e.updated_at, p.id, p.slug, s.id, s.slug, r.type, r.reference_id
+     FROM crm_entry e
+     JOIN crm_reference r ON r.id = e.reference
+     LEFT JOIN crm_stage s ON s.id = e.stage_id
+     LEFT JOIN crm_pipeline p ON p.id = s.pipeline_id
+     WHERE e.id = ?1";
+
+pub(super) const VALUES: &str = "SELECT key, value FROM crm_value WHERE entry_id = ?1 ORDER BY key";
+
 /// A read consists of several statements. Each runs in a transaction, so that all of its
 /// statements see the same data.
 impl CrmStore for SqliteStore {
@@ -59,10 +84,17 @@ impl CrmStore for SqliteStore {
             for declared in &schema.entities {
                 let stored = schema::load(conn, &brand, &declared.slug)?;
                 for step in plan(stored.as_ref(), declared) {
-                    schema::write(conn, &brand, &step.write)?;
+                    match &step.write {
+                        SchemaWrite::Index { entity, key, to } => {
+                            let entity = schema::entity_id(conn, &brand, entity).map_err(SqlError::from)?;
+                            index::declare(conn, entity, key, *to)?;
+                        }
+                        write => schema::write(conn, &brand, write)?,
+                    }
                     sentences.push(step.sentence);
                 }
             }
+            index::try_again(conn, &brand)?;
             Ok(sentences)
         })
     }
@@ -170,13 +202,57 @@ impl CrmStore for SqliteStore {
             let mut entries =
                 query.query_map((reference, limit), read_entry)?.collect::<rusqlite::Result<Vec<Entry>>>()?;
             let mut budget = ByteBudget::new(bytes_max);
-            let mut query =
-                conn.prepare_cached("SELECT key, value FROM crm_value WHERE entry_id = ?1 ORDER BY key")?;
+            let mut query = conn.prepare_cached(VALUES)?;
             for entry in &mut entries {
                 entry.values = read_values(query.query([entry.id.as_bytes()])?, &mut budget)?;
             }
             Ok(entries)
         })
+    }
+
+    fn get_entry(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Option<BrowsedEntry>, CrmFault>> {
+        let brand = brand.to_owned();
+        self.readers.read(move |conn| {
+            let conn = conn.transaction()?;
+            let entity = schema::entity_id(&conn, &brand, slug.as_str())?;
+            let row =
+                conn.prepare_cached(ENTRY)?.query_row((id.as_bytes(), entity), read_browsed).optional()?;
+            let Some(mut found) = row else { return Ok(None) };
+            let mut query = conn.prepare_cached(VALUES)?;
+            found.entry.values = read_values(query.query([id.as_bytes()])?, &mut ByteBudget::new(bytes_max))?;
+            Ok(Some(found))
+        })
+    }
+
+    fn entry_reference(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+    ) -> BoxFuture<'_, Result<Option<Reference>, CrmFault>> {
+        let brand = brand.to_owned();
+        self.readers.read_by_key(move |conn| by_id::reference_of(conn, &brand, slug.as_str(), id))
+    }
+
+    fn search_entries(&self, brand: &str, search: Search) -> BoxFuture<'_, Result<Found, CrmFault>> {
+        let brand = brand.to_owned();
+        self.readers.read(move |conn| {
+            let conn = conn.transaction()?;
+            let mut rows = SqliteRows { conn: &conn, brand: &brand };
+            let found = sluice_crm::search::search(&mut rows, &search).now_or_never();
+            Ok(found.ok_or(StoreError::Failed(StoreFault::Unfinished))??)
+        })
+    }
+
+    fn build_index(&self, brand: Option<&str>) -> BoxFuture<'_, Result<Option<IndexStep>, StoreError>> {
+        let brand = brand.map(str::to_owned);
+        self.writer.write(move |conn| index::build(conn, brand.as_deref()))
     }
 
     fn write_crm(
@@ -297,6 +373,12 @@ pub(super) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         created_at: row.get(1)?,
         updated_at: row.get(2)?,
     })
+}
+
+/// An entry with its reference, without its values. The columns are those of [`ENTRY`].
+pub(super) fn read_browsed(row: &Row<'_>) -> rusqlite::Result<BrowsedEntry> {
+    let reference_id = String::from_utf8_lossy(&row.get::<_, Vec<u8>>(8)?).into_owned();
+    Ok(BrowsedEntry { reference_type: row.get(7)?, reference_id, entry: read_entry(row)? })
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Value, SqlError> {

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "0006_crm_settings", include_str!("../migrations/sqlite/0006_crm_settings.sql")),
     (7, "0007_storage", include_str!("../migrations/sqlite/0007_storage.sql")),
     (8, "0008_queue", include_str!("../migrations/sqlite/0008_queue.sql")),
+    (9, "0009_crm_index", include_str!("../migrations/sqlite/0009_crm_index.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations.

@@ -4,6 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, Query};
 use serde_json::{Value, json};
 
+use sluice_kit::clock::iso_utc;
+
 use super::{or_error_page, render};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
@@ -23,7 +25,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 async fn entities(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
     let page = async {
         let entities = crm::entities(&state, &brand).await?;
-        let view = json!({ "title": "CRM", "brand": *brand, "section_crm": true, "entities": entities });
+        let refused = state.app.crm.refused.of(&brand).map(|refused| {
+            json!({ "count": refused.count, "last_at": iso_utc(refused.last_at), "last": refused.last })
+        });
+        let view = json!({
+            "title": "CRM", "brand": *brand, "section_crm": true, "entities": entities, "refused": refused,
+        });
         render(&state, "crm", &view)
     };
     or_error_page(&state, page.await)

@@ -8,6 +8,7 @@ use sluice_crm::{
 };
 use sluice_kit::Cause;
 
+use super::index::{INDEXES, lock_together, read_index};
 use super::schema::{PIPELINES, STAGES, read_pipelines, unknown};
 use crate::error::{CrmSqlError, SqlError};
 use crate::postgres::batch::{Batch, Param, bytes, flag, ints, optional_int, text, texts};
@@ -42,23 +43,40 @@ pub(in crate::postgres) const ENTRIES: &str = "WITH line AS (
         JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
         WHERE e.brand = $1 AND e.slug = $2),
     chosen AS (
-        SELECT n.id, n.stage_id FROM line CROSS JOIN LATERAL (
-            SELECT id, stage_id FROM crm_entry
+        SELECT n.id, n.stage_id, n.updated_at FROM line CROSS JOIN LATERAL (
+            SELECT id, stage_id, updated_at FROM crm_entry
             WHERE reference = line.id ORDER BY id DESC LIMIT $6) n
         UNION
-        SELECT h.id, h.stage_id FROM line
+        SELECT h.id, h.stage_id, h.updated_at FROM line
         CROSS JOIN unnest($5::text[]) AS asked (key)
         CROSS JOIN LATERAL (
             SELECT entry_id FROM crm_value
             WHERE reference = line.id AND key = asked.key
             ORDER BY entry_id DESC LIMIT 1) v
         JOIN crm_entry h ON h.id = v.entry_id)
-    SELECT c.id, c.stage_id, s.keys, s.key_bytes, s.value_bytes
+    SELECT c.id, c.stage_id, s.keys, s.key_bytes, s.value_bytes, c.updated_at
     FROM chosen c CROSS JOIN LATERAL (
         SELECT count(*) AS keys, coalesce(sum(octet_length(key)), 0) AS key_bytes,
             coalesce(sum(octet_length(value)), 0) AS value_bytes
         FROM crm_value WHERE entry_id = c.id) s
     ORDER BY c.id DESC";
+
+/// The entry `$5`, if the reference has it.
+pub(in crate::postgres) const OWN_ENTRY: &str = "SELECT c.id, c.stage_id, s.keys, s.key_bytes, s.value_bytes,
+        c.updated_at
+    FROM crm_entity e
+    JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
+    JOIN crm_entry c ON c.reference = r.id AND c.id = $5
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS keys, coalesce(sum(octet_length(key)), 0) AS key_bytes,
+            coalesce(sum(octet_length(value)), 0) AS value_bytes
+        FROM crm_value WHERE entry_id = c.id) s
+    WHERE e.brand = $1 AND e.slug = $2";
+
+/// What the entry `$1` has for the keys `$2`. It belongs to the line if [`OWN_ENTRY`] finds it.
+pub(in crate::postgres) const OWN_VALUES: &str = "SELECT key, entry_id, octet_length(value),
+        CASE WHEN $3 THEN value ELSE '' END
+    FROM crm_value WHERE entry_id = $1 AND key = ANY ($2)";
 
 /// Loads each wanted line in one round trip: the ids of the entities, and the rows. The
 /// statements of `batch`, such as the start of the transaction, are sent first; rows that they
@@ -77,7 +95,7 @@ pub(super) async fn lines(
     let mut answer = || answers.next().unwrap_or_default();
     let (mut entities, mut lines) = (Vec::new(), Vec::new());
     for want in wants {
-        let (line, entries, held) = (answer(), answer(), answer());
+        let (line, indexes, entries, held) = (answer(), answer(), answer(), answer());
         let (pipelines, stages) = if want.pipelines { (answer(), answer()) } else { Default::default() };
         let Some(line) = line.first() else {
             return Err(CrmFault::UnknownSlug(want.line.slug.as_str().to_owned()).into());
@@ -85,6 +103,7 @@ pub(super) async fn lines(
         entities.push(line.try_get(0)?);
         lines.push(LineRows {
             mode: EntityMode::from_name(line.try_get(1)?).ok_or_else(|| unknown("entity", "mode"))?,
+            indexes: indexes.iter().map(read_index).collect::<Result<_, _>>()?,
             pipelines: read_pipelines(&pipelines, &stages)?,
             count: u32::try_from(line.try_get::<_, i64>(2)?).unwrap_or(u32::MAX),
             entries: entries.iter().map(read_entry).collect::<Result<_, _>>()?,
@@ -104,6 +123,7 @@ pub(super) fn lock_lines(batch: &mut Batch<'_>, brand: &str, lines: &[Line]) {
     let mut numbers: Vec<i64> = lines.iter().map(|line| number(line, brand)).collect();
     numbers.sort_unstable();
     numbers.dedup();
+    lock_together(batch, brand, lines.iter().map(|line| &line.slug));
     batch.add(LOCK, [ints(numbers)]);
 }
 
@@ -129,8 +149,17 @@ fn add<'a>(batch: &mut Batch<'a>, brand: &'a str, want: &'a Want) {
     let keys = || texts(want.keys.iter().map(FieldKey::as_str).collect());
     let newest = if want.all { None } else { Some(1) };
     batch.add(LINE, at(&mut vec![flag(want.count)]));
-    batch.add(ENTRIES, at(&mut vec![keys(), optional_int(newest)]));
-    batch.add(HELD, at(&mut vec![keys(), flag(want.values)]));
+    batch.add(INDEXES, [text(brand), text(want.line.slug.as_str())]);
+    match &want.entry {
+        Some(id) => {
+            batch.add(OWN_ENTRY, at(&mut vec![bytes(id.as_bytes())]));
+            batch.add(OWN_VALUES, [bytes(id.as_bytes()), keys(), flag(want.values)]);
+        }
+        None => {
+            batch.add(ENTRIES, at(&mut vec![keys(), optional_int(newest)]));
+            batch.add(HELD, at(&mut vec![keys(), flag(want.values)]));
+        }
+    }
     if want.pipelines {
         for sql in [PIPELINES, STAGES] {
             batch.add(sql, [text(brand), text(want.line.slug.as_str())]);
@@ -144,6 +173,7 @@ fn read_entry(row: &Row) -> Result<EntryRow, SqlError> {
     Ok(EntryRow {
         id: entry_id(row.try_get(0)?)?,
         stage_id: row.try_get(1)?,
+        updated_at: row.try_get(5)?,
         keys,
         bytes: values_bytes(keys, key_bytes.unsigned_abs(), value_bytes.unsigned_abs()),
     })

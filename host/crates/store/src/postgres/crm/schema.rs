@@ -25,8 +25,9 @@ pub(super) const FIRST_SLUGS: &str =
 pub(super) const ENTITY: &str =
     "SELECT id, name, mode, settings FROM crm_entity WHERE brand = $1 AND slug = $2";
 
-const FIELDS: &str = "SELECT f.position, f.key, f.label, f.type, f.options, f.settings
+const FIELDS: &str = "SELECT f.position, f.key, f.label, f.type, f.options, f.settings, i.is_unique
     FROM crm_field f JOIN crm_entity e ON e.id = f.entity_id
+    LEFT JOIN crm_field_index i ON i.entity_id = e.id AND i.key = f.key AND NOT i.is_dropped
     WHERE e.brand = $1 AND e.slug = $2 ORDER BY f.position, f.key";
 
 pub(super) const PIPELINES: &str = "SELECT p.id, p.position, p.slug, p.name
@@ -65,7 +66,10 @@ pub(super) async fn load<'a>(
 }
 
 fn read_field(row: &Row) -> Result<(i64, FieldSpec), SqlError> {
+    let unique: Option<bool> = row.try_get(6)?;
     let spec = FieldSpec {
+        index: unique.map(|_| true),
+        unique,
         key: row.try_get(1)?,
         label: row.try_get(2)?,
         kind: FieldType::from_name(row.try_get(3)?).ok_or_else(|| unknown("field", "type"))?,
@@ -154,6 +158,8 @@ fn add_write<'a>(batch: &mut Batch<'a>, brand: &'a str, write: &'a SchemaWrite) 
             let rest = [text(spec.kind.as_str()), owned_text(spec.options.to_string()), settings];
             batch.add(PUT_FIELD, Vec::from_iter(own.into_iter().chain(rest)));
         }
+        // It has a transaction of its own.
+        SchemaWrite::Index { .. } => {}
         SchemaWrite::Pipeline { entity, position, spec } => batch.add(
             PUT_PIPELINE,
             [text(brand), text(entity), text(&spec.slug), int(*position), text(&spec.name)],

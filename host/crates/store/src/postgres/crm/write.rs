@@ -2,9 +2,9 @@
 
 use tokio_postgres::Client;
 
-use sluice_crm::{CrmCaps, CrmWrite, CrmWritten, EntryId, Plan, Reference, Want};
+use sluice_crm::{CrmCaps, CrmWrite, CrmWritten, EntryId, Plan, Reference, Refusal, Want};
 
-use super::load;
+use super::{index, load};
 use crate::error::CrmSqlError;
 use crate::postgres::batch::{Batch, Param, byte_arrays, bytes, int, ints, text, texts};
 use crate::postgres::usage::{WriteContext, add_usage, check_usage};
@@ -33,7 +33,8 @@ pub(in crate::postgres) const DELETE_ENTRIES: &str = "DELETE FROM crm_entry WHER
 pub(in crate::postgres) const PLACE: &str = "UPDATE crm_entry e SET stage_id = placed.stage_id
     FROM unnest($1::bytea[], $2::bigint[]) AS placed (id, stage_id) WHERE e.id = placed.id";
 
-pub(in crate::postgres) const TOUCH: &str = "UPDATE crm_entry SET updated_at = $2 WHERE id = ANY ($1)";
+pub(in crate::postgres) const TOUCH: &str = "UPDATE crm_entry
+    SET updated_at = greatest($2, updated_at + 1) WHERE id = ANY ($1)";
 
 pub(in crate::postgres) const REASSIGN_ENTRIES: &str = "UPDATE crm_entry SET reference = there.id
     FROM crm_reference here, crm_reference there
@@ -66,9 +67,14 @@ pub(in crate::postgres) async fn write_after(
     let keys: Vec<ReferenceKey<'_>> =
         entities.iter().zip(&wants).map(|(entity, want)| ReferenceKey::of(*entity, want)).collect();
     let mut changes = Batch::new();
-    add_changes(&mut changes, &keys, &plan, now_ms);
+    let taken = add_changes(&mut changes, &keys, &plan, now_ms);
     let has_usage = add_usage(&mut changes, brand, slot, plan.bytes);
     let answers = changes.run(conn).await?;
+    if let Some((answer, wanted)) = taken
+        && answers.get(answer).map_or(0, Vec::len) < wanted
+    {
+        return Err(Refusal::Duplicate.into());
+    }
     if has_usage {
         check_usage(answers.last().and_then(|rows| rows.first()), plan.bytes, caps)?;
     }
@@ -110,10 +116,17 @@ impl<'a> ReferenceKey<'a> {
     }
 }
 
-fn add_changes<'a>(batch: &mut Batch<'a>, keys: &[ReferenceKey<'a>], plan: &'a Plan, now_ms: i64) {
+/// Adds the changes of a plan. What it returns is that of [`index::add_changes`].
+fn add_changes<'a>(
+    batch: &mut Batch<'a>,
+    keys: &[ReferenceKey<'a>],
+    plan: &'a Plan,
+    now_ms: i64,
+) -> Option<(usize, usize)> {
     for (line, key) in keys.iter().enumerate() {
         add_to_line(batch, (line, key), plan, now_ms);
     }
+    let taken = index::add_changes(batch, plan);
     if !plan.removed_values.is_empty() {
         let (entries, keys) =
             plan.removed_values.iter().map(|(entry, key)| (slice(entry), key.as_str())).unzip();
@@ -138,6 +151,7 @@ fn add_changes<'a>(batch: &mut Batch<'a>, keys: &[ReferenceKey<'a>], plan: &'a P
     for key in plan.emptied.iter().filter_map(|line| keys.get(*line)) {
         batch.add(FORGET_REFERENCE, key.params());
     }
+    taken
 }
 
 fn add_to_line<'a>(

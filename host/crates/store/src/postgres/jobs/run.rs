@@ -7,6 +7,7 @@ use sluice_crm::{CapsOfBrand, CrmCaps, JobEnd, JobRun, RETRY_WAIT_MS_MAX};
 
 use crate::error::{CrmSqlError, SqlError};
 use crate::postgres::batch::{Batch, execute, int, text};
+use crate::postgres::crm::by_id::follow;
 use crate::postgres::crm::write::write_after;
 use crate::postgres::job_queue::{decode, job_bytes};
 use crate::postgres::usage::{UsageSlot, WriteContext, add_usage};
@@ -83,14 +84,19 @@ pub(super) async fn run_one(
 }
 
 async fn apply(conn: &Client, due: &DueJob, caps: CrmCaps, now_ms: i64) -> Result<(), CrmSqlError> {
-    let savepoint = Batch::new().plain("SAVEPOINT job");
-    let write = match decode(&due.write) {
+    let mut savepoint = Batch::new().plain("SAVEPOINT job");
+    let mut write = match decode(&due.write) {
         Ok(write) => write,
         Err(error) => {
             savepoint.run(conn).await?;
             return Err(error.into());
         }
     };
+    if write.entry().is_some() {
+        let savepoint = std::mem::take(&mut savepoint);
+        savepoint.run(conn).await?;
+        follow(conn, &due.brand, &mut write).await?;
+    }
     let context = WriteContext { brand: &due.brand, slot: due.slot(), caps, now_ms };
     write_after(conn, savepoint, &write, context).await.map(drop)
 }

@@ -13,9 +13,13 @@ const FILL: &str = "
     INSERT INTO crm_entity (brand, slug, name, mode) VALUES ('acme', 'leads', 'leads', 'crm');
     INSERT INTO crm_reference (entity_id, type, reference_id)
         SELECT 1, 'customer', convert_to(n::text, 'UTF8') FROM generate_series(1, 999001) AS n;
-    INSERT INTO crm_entry (id, reference, created_at, updated_at)
-        SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), greatest(n - 999, 1), 0, 0
+    INSERT INTO crm_entry (id, reference, created_at, updated_at, entity_id)
+        SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), greatest(n - 999, 1), 0, 0, 1
         FROM generate_series(1, 1000000) AS n;
+    INSERT INTO crm_field_index (entity_id, key, is_unique, is_ready) VALUES (1, 'a', true, true);
+    INSERT INTO crm_index (entry_id, index_id, value)
+        SELECT id, 1, decode(lpad(to_hex(row_number() OVER () % 1000), 4, '0'), 'hex') FROM crm_entry;
+    INSERT INTO crm_unique (index_id, digest, entry_id) SELECT 1, id, id FROM crm_entry LIMIT 100000;
     INSERT INTO crm_value (entry_id, key, reference, value)
         SELECT id, chr(97 + (row_number() OVER () % 3)::int), reference, '\\x01' FROM crm_entry;
     INSERT INTO session SELECT decode(md5(n::text), 'hex'), 'acme',
@@ -72,6 +76,7 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
     ]
     .into_iter()
     .chain(crm_write_statements(&line))
+    .chain(crm_search_statements(&line))
     .map(|(name, sql, params)| (name, sql.to_owned(), params))
     .chain(storage_statements())
     .collect()
@@ -104,7 +109,32 @@ fn storage_statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
     .collect()
 }
 
+fn crm_search_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    use crate::postgres::crm::search::*;
+    let id = "'\\x0007'::bytea";
+    let ids = "ARRAY['\\x00'::bytea, '\\x01'::bytea]";
+    vec![
+        ("getCrmEntry", crm::by_id::ENTRY, vec![line[0], line[1], id, "1000"]),
+        ("the reference of an entry", crm::by_id::REFERENCE_OF, vec![line[0], line[1], id]),
+        ("an entry of a write", crm::load::OWN_ENTRY, [&line[..], &[id]].concat()),
+        ("values of an entry of a write", crm::load::OWN_VALUES, vec![id, "ARRAY['a']", "true"]),
+        ("the place of a search", PLACE, [&line[..], &["1001"]].concat()),
+        ("entries from the first", UP_ENTITY, vec!["1", id, "50"]),
+        ("entries from the last", DOWN_ENTITY, vec!["1", id, "50"]),
+        ("entries of a reference from the first", UP_REFERENCE, vec!["1", id, "50"]),
+        ("entries of a reference from the last", DOWN_REFERENCE, vec!["1", id, "50"]),
+        ("an index from the first", UP_INDEX, vec!["1", id, id, "'\\x0100'", "50"]),
+        ("an index from the last", DOWN_INDEX, vec!["1", id, id, "'\\x0001'", "50"]),
+        ("a count of entries", COUNT_ENTITY, vec!["1", "100001"]),
+        ("a count of entries of a reference", COUNT_REFERENCE, vec!["1", "100001"]),
+        ("a count in an index", COUNT_INDEX, vec!["1", id, "'\\x0100'", "100001"]),
+        ("examined entries", EXAMINE, vec![ids, "ARRAY['a','b']", "100"]),
+        ("found entries", LOAD, vec![ids, "1000"]),
+    ]
+}
+
 fn crm_write_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    use crate::postgres::crm::index::*;
     use crate::postgres::crm::write::*;
     use crate::postgres::usage::ADD_USAGE;
     let place = ["1", line[2], line[3]];
@@ -112,6 +142,10 @@ fn crm_write_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static
     let ids = "ARRAY['\\x00'::bytea]";
     vec![
         ("a new entry", ADD_ENTRIES, with(&[ids, "0"])),
+        ("values of unique fields", TAKE_UNIQUE, vec!["ARRAY[1::bigint]", ids, ids]),
+        ("own values of unique fields", TAKEN, vec!["ARRAY[1::bigint]", ids, ids]),
+        ("free values of unique fields", FREE_UNIQUE, vec!["ARRAY[1::bigint]", ids, ids]),
+        ("rows of indexes", PUT_ROWS, vec![ids, "ARRAY[1::bigint]", ids]),
         ("values", PUT_VALUES, with(&[ids, "ARRAY['a']", ids])),
         ("removed values", REMOVE_VALUES, vec![ids, "ARRAY['a']"]),
         ("deleted entries", DELETE_ENTRIES, vec![ids]),
@@ -142,6 +176,8 @@ async fn every_statement_of_a_page_uses_an_index() {
         "crm_reference",
         "crm_entry",
         "crm_value",
+        "crm_index",
+        "crm_unique",
         "session",
         "used_token",
         "rate",

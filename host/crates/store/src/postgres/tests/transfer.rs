@@ -177,13 +177,16 @@ async fn every_table_is_transferred_or_listed_as_an_exception() {
     open(&database.url()).await.close().await;
     let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
     for table in database.sql(sql).lines() {
-        let is_exception = ["schema_migration", "rate", "cache", "cache_usage"].contains(&table);
+        let is_exception = ["schema_migration", "rate", "cache", "cache_usage"].contains(&table)
+            // They are built again.
+            || ["crm_field_index", "crm_index", "crm_unique"].contains(&table);
         assert!(is_exception != Table::named(table).is_some(), "{table}");
     }
     for table in TABLES {
         let sql = format!(
             "SELECT count(*) FROM information_schema.columns WHERE table_name = '{}'
-               AND column_name NOT IN ('slot', 'kind', 'lasts_until')",
+               AND column_name NOT IN ('slot', 'kind', 'lasts_until')
+               AND NOT (table_name = 'crm_entry' AND column_name = 'entity_id')",
             table.name
         );
         assert_eq!(database.sql(&sql), table.columns.len().to_string(), "{}", table.name);

@@ -1,18 +1,20 @@
 //! Loads the rows that a write's plan depends on. This runs in the writer's transaction, so
 //! the rows do not change before the plan is carried out.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use sluice_crm::{EntryId, EntryRow, FieldKey, Held, LineRows, Reference, Want, values_bytes};
 
-use super::schema;
+use super::{index, schema};
 use crate::error::{CrmSqlError, SqlError};
 
 pub(in crate::sqlite) const NEWEST_HOLDER: &str =
     "SELECT entry_id, length(value), iif(?3, value, x'') FROM crm_value
      WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT 1";
 pub(in crate::sqlite) const ENTRIES: &str =
-    "SELECT id, stage_id FROM crm_entry WHERE reference = ?1 ORDER BY id DESC LIMIT ?2";
+    "SELECT id, stage_id, updated_at FROM crm_entry WHERE reference = ?1 ORDER BY id DESC LIMIT ?2";
+const OWN_VALUE: &str =
+    "SELECT entry_id, length(value), iif(?3, value, x'') FROM crm_value WHERE entry_id = ?1 AND key = ?2";
 pub(in crate::sqlite) const VALUE_SIZES: &str =
     "SELECT count(*), coalesce(sum(length(key)), 0), coalesce(sum(length(value)), 0)
      FROM crm_value WHERE entry_id = ?1";
@@ -30,15 +32,26 @@ pub(super) fn line(conn: &Connection, brand: &str, want: &Want) -> Result<(LineI
     let reference = reference(conn, entity, &want.line.reference)?;
     let mut rows = LineRows {
         mode,
+        indexes: index::of_entity(conn, entity)?,
         pipelines: if want.pipelines { schema::pipelines(conn, entity)? } else { Vec::new() },
         count: 0,
         entries: Vec::new(),
         held: Vec::new(),
     };
     if let Some(reference) = reference {
-        rows.entries = entries(conn, reference, want.all)?;
-        rows.held = held(conn, reference, want)?;
-        add_holders(conn, &mut rows)?;
+        match want.entry {
+            Some(id) => {
+                rows.entries = one_entry(conn, reference, id)?;
+                if !rows.entries.is_empty() {
+                    rows.held = held(conn, OWN_VALUE, id.as_bytes(), want)?;
+                }
+            }
+            None => {
+                rows.entries = entries(conn, reference, want.all)?;
+                rows.held = held(conn, NEWEST_HOLDER, reference, want)?;
+                add_holders(conn, &mut rows)?;
+            }
+        }
         if want.count {
             rows.count = conn
                 .prepare_cached("SELECT count(*) FROM crm_entry WHERE reference = ?1")?
@@ -69,24 +82,43 @@ fn entries(conn: &Connection, reference: i64, all: bool) -> Result<Vec<EntryRow>
     let rows = conn
         .prepare_cached(ENTRIES)?
         .query_map((reference, if all { -1 } else { 1 }), |row| {
-            Ok((EntryId::from_bytes(row.get(0)?), row.get(1)?))
+            Ok((EntryId::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    rows.into_iter().map(|(id, stage_id)| entry(conn, id, stage_id)).collect()
+    rows.into_iter().map(|(id, stage_id, updated_at)| entry(conn, id, stage_id, updated_at)).collect()
 }
 
-fn entry(conn: &Connection, id: EntryId, stage_id: Option<i64>) -> Result<EntryRow, CrmSqlError> {
+/// The entry, if the reference has it.
+fn one_entry(conn: &Connection, reference: i64, id: EntryId) -> Result<Vec<EntryRow>, CrmSqlError> {
+    let row: Option<(Option<i64>, i64)> = conn
+        .prepare_cached("SELECT stage_id, updated_at FROM crm_entry WHERE id = ?1 AND reference = ?2")?
+        .query_row((id.as_bytes(), reference), |row| row.try_into())
+        .optional()?;
+    row.into_iter().map(|(stage_id, updated_at)| entry(conn, id, stage_id, updated_at)).collect()
+}
+
+fn entry(
+    conn: &Connection,
+    id: EntryId,
+    stage_id: Option<i64>,
+    updated_at: i64,
+) -> Result<EntryRow, CrmSqlError> {
     let (keys, key_bytes, stored_bytes): (u32, i64, i64) =
         conn.prepare_cached(VALUE_SIZES)?.query_row([id.as_bytes()], |row| row.try_into())?;
     let bytes = values_bytes(keys, key_bytes.unsigned_abs(), stored_bytes.unsigned_abs());
-    Ok(EntryRow { id, stage_id, keys, bytes })
+    Ok(EntryRow { id, stage_id, updated_at, keys, bytes })
 }
 
-fn held(conn: &Connection, reference: i64, want: &Want) -> Result<Vec<Held>, CrmSqlError> {
-    let mut query = conn.prepare_cached(NEWEST_HOLDER)?;
+fn held(
+    conn: &Connection,
+    sql: &str,
+    within: impl ToSql + Copy,
+    want: &Want,
+) -> Result<Vec<Held>, CrmSqlError> {
+    let mut query = conn.prepare_cached(sql)?;
     let mut held = Vec::new();
     for key in &want.keys {
-        let mut rows = query.query((reference, key.as_str(), want.values))?;
+        let mut rows = query.query((within, key.as_str(), want.values))?;
         if let Some(row) = rows.next()? {
             held.push(Held {
                 key: FieldKey::clone(key),
@@ -103,10 +135,10 @@ fn held(conn: &Connection, reference: i64, want: &Want) -> Result<Vec<Held>, Crm
 fn add_holders(conn: &Connection, rows: &mut LineRows) -> Result<(), CrmSqlError> {
     for held in &rows.held {
         if rows.entries.iter().all(|entry| entry.id != held.entry) {
-            let stage_id = conn
-                .prepare_cached("SELECT stage_id FROM crm_entry WHERE id = ?1")?
-                .query_row([held.entry.as_bytes()], |row| row.get(0))?;
-            rows.entries.push(entry(conn, held.entry, stage_id)?);
+            let (stage_id, updated_at) = conn
+                .prepare_cached("SELECT stage_id, updated_at FROM crm_entry WHERE id = ?1")?
+                .query_row([held.entry.as_bytes()], |row| row.try_into())?;
+            rows.entries.push(entry(conn, held.entry, stage_id, updated_at)?);
         }
     }
     rows.entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.id));

@@ -56,15 +56,19 @@ pub(super) fn load(conn: &Connection, brand: &str, slug: &str) -> Result<Option<
 
 fn fields(conn: &Connection, entity: i64) -> Result<Vec<(i64, FieldSpec)>, SqlError> {
     let mut query = conn.prepare_cached(
-        "SELECT position, key, label, type, options, settings FROM crm_field
-         WHERE entity_id = ?1 ORDER BY position, key",
+        "SELECT f.position, f.key, f.label, f.type, f.options, f.settings, i.is_unique FROM crm_field f
+         LEFT JOIN crm_field_index i ON i.entity_id = f.entity_id AND i.key = f.key AND NOT i.is_dropped
+         WHERE f.entity_id = ?1 ORDER BY f.position, f.key",
     )?;
     let mut rows = query.query([entity])?;
     let mut fields = Vec::new();
     while let Some(row) = rows.next()? {
         let kind: String = row.get(3)?;
         let (options, settings): (String, String) = (row.get(4)?, row.get(5)?);
+        let unique: Option<bool> = row.get(6)?;
         let spec = FieldSpec {
+            index: unique.map(|_| true),
+            unique,
             key: row.get(1)?,
             label: row.get(2)?,
             kind: FieldType::from_name(&kind).ok_or_else(|| unknown("field", "type"))?,
@@ -141,6 +145,8 @@ pub(super) fn write(conn: &Connection, brand: &str, write: &SchemaWrite) -> Resu
                 spec.options.to_string(),
                 text_of(&spec.settings),
             ))?,
+        // `index::declare` does this.
+        SchemaWrite::Index { .. } => 0,
         SchemaWrite::Pipeline { entity, position, spec } => conn
             .prepare_cached(
                 "INSERT INTO crm_pipeline (entity_id, slug, position, name)

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use sluice_crm::{CrmCaps, CrmWrite, CrmWritten, Line, LineRows, Plan, Want};
 use sluice_kit::{StoreError, StoreFault};
 
+use super::index;
 use super::load::{self, LineIds};
 use crate::error::CrmSqlError;
 use crate::sqlite::usage::add_usage;
@@ -61,6 +62,7 @@ fn apply(
         )?
         .execute((new.id.as_bytes(), reference, now_ms))?;
     }
+    index::apply(conn, plan)?;
     for new in &plan.values {
         let reference = reference(conn, wants, ids, new.line)?;
         conn.prepare_cached(
@@ -90,7 +92,7 @@ fn apply(
         }
     }
     for entry in &plan.touched {
-        conn.prepare_cached("UPDATE crm_entry SET updated_at = ?2 WHERE id = ?1")?
+        conn.prepare_cached("UPDATE crm_entry SET updated_at = max(?2, updated_at + 1) WHERE id = ?1")?
             .execute((entry.as_bytes(), now_ms))?;
     }
     for line in plan.emptied.iter().filter_map(|line| ids.get(*line)?.reference) {

@@ -7,6 +7,7 @@ use sluice_crm::{CrmCaps, JobEnd, JobRun, RETRY_WAIT_MS_MAX};
 
 use crate::error::{CrmSqlError, SqlError};
 use crate::sqlite::connection::first;
+use crate::sqlite::crm::by_id::follow;
 use crate::sqlite::crm::write::write_crm;
 use crate::sqlite::job_queue::{decode, leave_lines, release_usage};
 
@@ -67,9 +68,10 @@ pub(super) fn run(
 fn run_one(conn: &Connection, due: DueJob, caps: CrmCaps, now_ms: i64) -> Result<JobRun, SqlError> {
     let DueJob { id, brand, what, write, tries } = due;
     execute(conn, "SAVEPOINT crm_job")?;
-    let applied = decode(id, &write)
-        .map_err(CrmSqlError::from)
-        .and_then(|write| write_crm(conn, &brand, &write, caps, now_ms));
+    let applied = decode(id, &write).map_err(CrmSqlError::from).and_then(|mut write| {
+        follow(conn, &brand, &mut write)?;
+        write_crm(conn, &brand, &write, caps, now_ms)
+    });
     let end = match applied {
         Ok(_) => JobEnd::Done,
         Err(fault) => {

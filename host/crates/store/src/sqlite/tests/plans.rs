@@ -7,12 +7,15 @@ use super::super::migrate;
 use crate::storage_rows::for_area;
 
 /// The files with the statements that pages cause. Those of operators are in other files.
-const SOURCES: [(&str, &str); 12] = [
+const SOURCES: [(&str, &str); 15] = [
     ("session.rs", include_str!("../session.rs")),
     ("token.rs", include_str!("../token.rs")),
     ("rate.rs", include_str!("../rate.rs")),
     ("usage.rs", include_str!("../usage.rs")),
     ("crm.rs", include_str!("../crm.rs")),
+    ("crm/by_id.rs", include_str!("../crm/by_id.rs")),
+    ("crm/index.rs", include_str!("../crm/index.rs")),
+    ("crm/search.rs", include_str!("../crm/search.rs")),
     ("crm/load.rs", include_str!("../crm/load.rs")),
     ("crm/schema.rs", include_str!("../crm/schema.rs")),
     ("crm/write.rs", include_str!("../crm/write.rs")),
@@ -23,8 +26,10 @@ const SOURCES: [(&str, &str); 12] = [
 ];
 
 /// What a step may scan: the keys of a call, the index of the writes that are not done, the brands that have
-/// jobs, the first of them, and the jobs of a brand up to its quota.
-const SHORT: [&str; 6] = ["asked", "job_waiting", "step", "subquery", "CONSTANT ROW", "queue_due"];
+/// jobs, the first of them, the jobs of a brand up to its quota, the list of declared indexes, and rows that
+/// another step has found.
+const SHORT: [&str; 7] =
+    ["asked", "job_waiting", "step", "subquery", "CONSTANT ROW", "queue_due", "crm_field_index"];
 
 /// The string literals of a Rust source that are SQL statements.
 fn statements(source: &str) -> Vec<String> {

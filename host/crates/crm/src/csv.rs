@@ -1,0 +1,386 @@
+//! Entries as CSV (RFC 4180), for spreadsheets.
+//!
+//! A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return would be a formula in a spreadsheet. It
+//! is written with an apostrophe before it, as is a text that begins with an apostrophe; reading removes it.
+
+use std::io::{self, BufRead};
+
+use serde_json::Value;
+
+use sluice_kit::clock::iso_utc;
+
+use crate::names::shown;
+use crate::{BrowsedEntry, Call, CrmError, EntryId, FieldKey, FieldType, OptionName, Reference, check};
+
+/// The columns before those of the fields. A field's key has no space, so it is never one of these.
+pub const OWN_COLUMNS: [&str; 7] =
+    ["entry id", "reference type", "reference id", "pipeline slug", "stage slug", "created at", "updated at"];
+/// The most bytes of a record. An entry with the most keys and the largest values has more, but no spreadsheet
+/// would show it.
+const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// Writes a record.
+pub fn record<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
+    let mut line = String::new();
+    for (index, cell) in cells.into_iter().enumerate() {
+        if index > 0 {
+            line.push(',');
+        }
+        match cell.contains(['"', ',', '\n', '\r']) || cell.starts_with(' ') || cell.ends_with(' ') {
+            true => {
+                line.push('"');
+                line.push_str(&cell.replace('"', "\"\""));
+                line.push('"');
+            }
+            false => line.push_str(cell),
+        }
+    }
+    line.push_str("\r\n");
+    line
+}
+
+/// Writes the record of an entry, with the fields of `keys`.
+pub fn entry_record(found: &BrowsedEntry, keys: &[String]) -> String {
+    let entry = &found.entry;
+    let placement = entry.placement.as_ref();
+    let place = |slug: fn(&crate::Placement) -> &String| placement.map(slug).cloned().unwrap_or_default();
+    let own = [
+        entry.id.to_string(),
+        guarded(&found.reference_type),
+        guarded(&found.reference_id),
+        place(|at| &at.pipeline_slug),
+        place(|at| &at.stage_slug),
+        iso_utc(entry.created_at),
+        iso_utc(entry.updated_at),
+    ];
+    let value =
+        |key: &String| entry.values.iter().find(|(known, _)| known == key).map(|(_, value)| cell(value));
+    let cells: Vec<String> =
+        own.into_iter().chain(keys.iter().map(|key| value(key).unwrap_or_default())).collect();
+    record(cells.iter().map(String::as_str))
+}
+
+/// Writes a value: texts as they are, all others as JSON.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => guarded(text),
+        other => other.to_string(),
+    }
+}
+
+fn guarded(text: &str) -> String {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) {
+        true => format!("'{text}"),
+        false => text.to_owned(),
+    }
+}
+
+fn unguarded(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if guarded(text) == cell => text,
+        _ => cell,
+    }
+}
+
+/// A cell, and where it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The text, without quotes.
+    pub text: String,
+    /// Counted from 1.
+    pub line: u64,
+    /// Counted from 1, in characters.
+    pub column: u64,
+}
+
+/// What is wrong in a file, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{line}:{column}: {mistake}")]
+pub struct CsvError {
+    /// Counted from 1.
+    pub line: u64,
+    /// Counted from 1, in characters.
+    pub column: u64,
+    /// What is wrong.
+    pub mistake: CsvMistake,
+}
+
+/// What is wrong in a file. `Display` writes one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvMistake {
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    File(#[from] io::Error),
+    /// The file is not UTF-8.
+    #[error("the record is not UTF-8; save the file as \"CSV UTF-8\"")]
+    Encoding,
+    /// A quote is not closed.
+    #[error("the quotation mark is not closed")]
+    OpenQuote,
+    /// Text follows a closing quote.
+    #[error("a comma must follow the closing quotation mark; write \"\" for a quotation mark in a text")]
+    AfterQuote,
+    /// A record is too long.
+    #[error("the record is longer than {RECORD_BYTES_MAX} bytes")]
+    TooLong,
+    /// A record has another number of cells than the first one.
+    #[error("the record has {found} cells, but the first line has {wanted}")]
+    Count {
+        /// In the record.
+        found: usize,
+        /// In the first line.
+        wanted: usize,
+    },
+    /// The file is empty.
+    #[error("the first line must name the columns")]
+    NoColumns,
+    /// A column is neither a field key nor one of the own columns.
+    #[error("{0:?} is neither a field key nor one of the columns {own}", own = OWN_COLUMNS.join(", "))]
+    Column(String),
+    /// A column is there twice.
+    #[error("the column {0:?} is there twice")]
+    Twice(String),
+    /// A value does not fit the type of its field.
+    #[error("{text:?} is no {kind}")]
+    Value {
+        /// The cell.
+        text: String,
+        /// The declared type of the field.
+        kind: &'static str,
+    },
+    /// A value or a key cannot be stored.
+    #[error("{0}")]
+    Refused(String),
+    /// An id is not one.
+    #[error("{0:?} is not the id of an entry; leave the cell empty to create one")]
+    Id(String),
+    /// There is no reference for a new entry.
+    #[error("a new entry needs a \"reference type\" and a \"reference id\"")]
+    NoReference,
+    /// A reference is invalid.
+    #[error(transparent)]
+    Reference(#[from] crate::ReferenceError),
+}
+
+/// Reads records, one at a time.
+pub struct Reader<R> {
+    from: R,
+    line: u64,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads from `from`. A byte order mark is skipped.
+    pub fn new(from: R) -> Self {
+        Self { from, line: 0 }
+    }
+
+    /// The next record that is not empty. `None` at the end.
+    ///
+    /// # Errors
+    /// The record is not valid.
+    pub fn record(&mut self) -> Result<Option<Vec<Cell>>, CsvError> {
+        loop {
+            let first = self.line + 1;
+            let mut text = String::new();
+            // A record goes on in the next line while a quotation mark is open.
+            let mut is_open = false;
+            loop {
+                let before = text.len();
+                let is_end = !self.append_line(first, &mut text)?;
+                let added = text.get(before..).unwrap_or_default();
+                is_open ^= added.matches('"').count() % 2 == 1;
+                if is_end || !is_open {
+                    break;
+                }
+            }
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let text = if first == 1 { text.trim_start_matches('\u{feff}') } else { text.as_str() };
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            if !text.is_empty() {
+                return cells(text, first).map(Some);
+            }
+        }
+    }
+
+    /// Appends a line with its end. Returns false at the end of the file.
+    fn append_line(&mut self, first: u64, text: &mut String) -> Result<bool, CsvError> {
+        let at = |mistake| CsvError { line: first, column: 1, mistake };
+        let mut bytes = Vec::new();
+        let room = RECORD_BYTES_MAX.saturating_sub(text.len()).saturating_add(1);
+        let limit = u64::try_from(room).unwrap_or(u64::MAX);
+        let read = io::Read::take(&mut self.from, limit).read_until(b'\n', &mut bytes);
+        let read = read.map_err(|error| at(error.into()))?;
+        if read == room {
+            return Err(at(CsvMistake::TooLong));
+        }
+        self.line += u64::from(read > 0);
+        text.push_str(std::str::from_utf8(&bytes).map_err(|_| at(CsvMistake::Encoding))?);
+        Ok(read > 0)
+    }
+}
+
+/// The cells of a record, which can have several lines.
+fn cells(text: &str, first: u64) -> Result<Vec<Cell>, CsvError> {
+    let (mut line, mut column) = (first, 0);
+    let mut cells = Vec::new();
+    let mut chars = text.chars().peekable();
+    let mut cell = Cell { text: String::new(), line, column: 1 };
+    // Within quotation marks, and whether they were closed.
+    let (mut quoted, mut closed) = (false, false);
+    while let Some(char) = chars.next() {
+        column += 1;
+        match char {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                column += 1;
+                cell.text.push('"');
+            }
+            '"' if quoted => (quoted, closed) = (false, true),
+            '"' if cell.text.is_empty() && !closed => quoted = true,
+            ',' if !quoted => {
+                let next = Cell { text: String::new(), line, column: column + 1 };
+                cells.push(std::mem::replace(&mut cell, next));
+                closed = false;
+            }
+            _ if closed => return Err(CsvError { line, column, mistake: CsvMistake::AfterQuote }),
+            char => cell.text.push(char),
+        }
+        if char == '\n' {
+            (line, column) = (line + 1, 0);
+        }
+    }
+    if quoted {
+        let Cell { line, column, .. } = cell;
+        return Err(CsvError { line, column, mistake: CsvMistake::OpenQuote });
+    }
+    cells.push(cell);
+    Ok(cells)
+}
+
+impl Cell {
+    fn wrong(&self, mistake: impl Into<CsvMistake>) -> CsvError {
+        CsvError { line: self.line, column: self.column, mistake: mistake.into() }
+    }
+}
+
+/// The columns of a file.
+#[derive(Debug)]
+pub struct Columns(Vec<Column>);
+
+#[derive(Debug)]
+enum Column {
+    Own(&'static str),
+    Field(FieldKey, Option<FieldType>),
+}
+
+/// A record that was read: an entry to create or to change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The line on which the record begins.
+    pub line: u64,
+    /// The entry to change. `None` creates one.
+    pub id: Option<EntryId>,
+    /// Whose entry it is. Only a new one needs it.
+    pub reference: Option<Reference>,
+    /// Each key once. Empty cells are not here.
+    pub fields: Vec<(FieldKey, Value)>,
+}
+
+impl Columns {
+    /// Reads the first record. `kind` returns the declared type of a field.
+    ///
+    /// # Errors
+    /// A column is unknown or there twice.
+    pub fn read(
+        cells: Option<Vec<Cell>>,
+        kind: impl Fn(&str) -> Option<FieldType>,
+    ) -> Result<Self, CsvError> {
+        let none = || CsvError { line: 1, column: 1, mistake: CsvMistake::NoColumns };
+        let cells = cells.ok_or_else(none)?;
+        let mut columns = Vec::new();
+        for (index, cell) in cells.iter().enumerate() {
+            if cells.iter().take(index).any(|earlier| earlier.text == cell.text) {
+                return Err(cell.wrong(CsvMistake::Twice(shown(&cell.text))));
+            }
+            columns.push(match OWN_COLUMNS.into_iter().find(|own| *own == cell.text) {
+                Some(own) => Column::Own(own),
+                None => {
+                    let key = FieldKey::new(&cell.text);
+                    let key = key.map_err(|_| cell.wrong(CsvMistake::Column(shown(&cell.text))))?;
+                    let kind = kind(key.as_str());
+                    Column::Field(key, kind)
+                }
+            });
+        }
+        Ok(Self(columns))
+    }
+
+    /// Checks a record.
+    ///
+    /// # Errors
+    /// A cell is invalid.
+    pub fn row(&self, cells: &[Cell]) -> Result<Row, CsvError> {
+        let Some(first) = cells.first() else {
+            return Err(CsvError { line: 0, column: 1, mistake: CsvMistake::NoColumns });
+        };
+        if cells.len() != self.0.len() {
+            return Err(first.wrong(CsvMistake::Count { found: cells.len(), wanted: self.0.len() }));
+        }
+        let mut row = Row { line: first.line, id: None, reference: None, fields: Vec::new() };
+        let (mut kind, mut id) = (None, None);
+        for (cell, column) in cells.iter().zip(&self.0).filter(|(cell, _)| !cell.text.is_empty()) {
+            match column {
+                Column::Own("entry id") => {
+                    let wrong = || cell.wrong(CsvMistake::Id(shown(&cell.text)));
+                    row.id = Some(EntryId::parse(&cell.text).ok_or_else(wrong)?);
+                }
+                Column::Own("reference type") => kind = Some(cell),
+                Column::Own("reference id") => id = Some(cell),
+                // An entry gets its times and its stage otherwise.
+                Column::Own(_) => {}
+                Column::Field(key, kind) => row.fields.push((key.clone(), value(cell, *kind)?)),
+            }
+        }
+        row.reference = match (kind, id) {
+            (Some(kind), Some(id)) => {
+                let reference = Reference::new(unguarded(&kind.text), unguarded(&id.text));
+                Some(reference.map_err(|why| id.wrong(why))?)
+            }
+            _ => None,
+        };
+        match row.id.is_none() && row.reference.is_none() {
+            true => Err(first.wrong(CsvMistake::NoReference)),
+            false => Ok(row),
+        }
+    }
+}
+
+/// The value of a cell. The declared type of the field decides what it is; a field that is not declared has
+/// texts.
+fn value(cell: &Cell, kind: Option<FieldType>) -> Result<Value, CsvError> {
+    use FieldType::{
+        Boolean, Checkbox, Currency, Decimal, Integer, Json, MultiReference, Multiselect, Number,
+    };
+    let text = unguarded(&cell.text);
+    let json = |fits: fn(&Value) -> bool| serde_json::from_str::<Value>(&cell.text).ok().filter(fits);
+    let found = match kind {
+        Some(Number | Integer | Decimal | Currency) => json(Value::is_number),
+        Some(Boolean | Checkbox) => json(Value::is_boolean),
+        Some(Json) => json(|value| !value.is_null()),
+        Some(Multiselect | MultiReference) => json(Value::is_array),
+        _ => Some(Value::String(text.to_owned())),
+    };
+    let kind = kind.map_or("text", FieldType::as_str);
+    let found = found.ok_or_else(|| cell.wrong(CsvMistake::Value { text: shown(text), kind }))?;
+    match check::value(Call::CreateEntry, &OptionName::Plain("the value"), &found) {
+        Ok(()) => Ok(found),
+        Err(CrmError::Refused { reason, .. }) => Err(cell.wrong(CsvMistake::Refused(reason.to_string()))),
+        Err(error) => Err(cell.wrong(CsvMistake::Refused(error.to_string()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

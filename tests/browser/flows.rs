@@ -271,6 +271,41 @@ fn base64(text: &str) -> String {
     out
 }
 
+/// Jobs remind somebody who asked for a link, and stop as soon as they come.
+#[test]
+fn sample_site_reminds_until_the_visitor_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    folders::copy(&sample(), folder.path());
+    let file = folder.path().join("brands/millrace/brand.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    assert!(settings.contains("reminder_seconds = \"60\""));
+    std::fs::write(&file, settings.replace("reminder_seconds = \"60\"", "reminder_seconds = \"0\"")).unwrap();
+    let server = Server::start(folder.path());
+    let walk = Walk::begin(&server);
+    let ask = || {
+        walk.go("/quiz");
+        for answer in ["long", "salt", "bite"] {
+            walk.click(&format!("[type=radio][value={answer}]"));
+            walk.send("main form");
+        }
+        walk.is_at("/quiz/result");
+        walk.browser.fill("#email", "ann@example.com");
+        walk.send("main form.form");
+        walk.is_at("/outbox");
+    };
+    ask();
+    let subjects = "[...document.querySelectorAll('.mail h2')].map((one) => one.textContent)";
+    server.wait_until("both reminders are in the outbox", || {
+        walk.go("/outbox");
+        walk.browser.eval(subjects)
+            == json!(["Your bowl, for the last time", "Your bowl is still here", "Your link to Millrace"])
+    });
+    // The link of a reminder works as the first one does.
+    walk.click(".mail .button");
+    walk.send("main form");
+    walk.is_at("/members");
+}
+
 /// With the operator's word, visitors open the drawer, too. It has no values of storage and the CRM.
 #[test]
 fn visitors_open_the_drawer_of_the_sample_site_if_the_operator_says_so() {

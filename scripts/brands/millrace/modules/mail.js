@@ -8,14 +8,20 @@ export const EmailSchema = Schema.string().required().email().max(200).label("Em
 // Whether mails leave this machine.
 export const hasMailServer = () => getVariable("mail_api") !== "";
 
-// Sends a link for `email`. Returns the path that says where the mail is, or null if it could not be sent.
+// Sends a link for `email` to the browser that asked for it. Returns the path that says where the mail is, or null
+// if it could not be sent.
 export async function sendLink(email) {
+  return sendLinkTo(email, outboxId(), "Your link to Millrace");
+}
+
+// The same, also for jobs, which have no session.
+export async function sendLinkTo(email, outbox, subject) {
   const token = crypto.randomUUID();
   const expires = Date.now() + minutes * 60_000;
   const stored = setCrmField({ slug: "login-links", ...(await linkOf(token)), fieldKey: "link", value: { email, expires } });
   if (!stored) return null;
-  const mail = { to: email, subject: "Your link to Millrace", path: `/enter?link=${token}`, minutes };
-  if (!hasMailServer()) return keepInOutbox(mail) ? "/outbox" : null;
+  const mail = { to: email, subject, path: `/enter?link=${token}`, minutes };
+  if (!hasMailServer()) return keepInOutbox(mail, outbox) ? "/outbox" : null;
   try {
     await sendByApi(getVariable("mail_api"), secrets.ref("MAIL_KEY"), getVariable("site_url"), mail);
     return "/login?sent=yes";
@@ -37,15 +43,15 @@ export async function sendByApi(api, key, site, mail) {
   if (!answer.ok) throw new Error(`the mail service answered with status ${answer.status}`);
 }
 
-function keepInOutbox(mail) {
+function keepInOutbox(mail, outbox) {
   const value = { ...mail, sent: new Date().toISOString() };
-  return addCrmFieldValue({ slug: "outbox", ...ownOutbox(), fieldKey: "mail", value });
+  return addCrmFieldValue({ slug: "outbox", ...outboxOf(outbox), fieldKey: "mail", value });
 }
 
 // The mails that this visitor asked for, newest first.
 export function mails() {
   if (!session.get("outbox_id")) return [];
-  return getCrmFieldValues({ slug: "outbox", ...ownOutbox(), fieldKey: "mail", limit: 20 });
+  return getCrmFieldValues({ slug: "outbox", ...outboxOf(outboxId()), fieldKey: "mail", limit: 20 });
 }
 
 // Whose link it is, or null if nobody's.
@@ -63,11 +69,14 @@ export async function useLink(token) {
   return ok && deleted === 1 ? email : null;
 }
 
-function ownOutbox() {
+// The outbox of this browser.
+export function outboxId() {
   const id = session.get("outbox_id") ?? crypto.randomUUID();
   session.set("outbox_id", id);
-  return { referenceType: "browser", referenceId: id };
+  return id;
 }
+
+const outboxOf = (id) => ({ referenceType: "browser", referenceId: id });
 
 // Whoever reads the database learns no token that still works.
 async function linkOf(token) {

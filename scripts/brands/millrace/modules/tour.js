@@ -41,8 +41,8 @@ export const steps = [
   {
     path: "/quiz",
     name: "A funnel",
-    text: "Each answer is stored in the CRM under a random id, and moves you through a pipeline: started, answered, lead. Nobody knows your name yet.",
-    calls: ["setCrmFields", "moveCrmToPipeline", "moveCrmToStage"],
+    text: "Each answer is stored in the CRM under a random id, and moves you through a pipeline: started, answered, lead. If you ask for a link and do not come, two jobs remind you, and none as soon as you come.",
+    calls: ["setCrmFields", "moveCrmToPipeline", "queue.push", "queue.cancel"],
   },
   {
     path: "/login",

@@ -45,7 +45,7 @@ async function filesOf(page) {
 }
 
 // Colours for a script and for a template. Text is only ever put into the page as text.
-const SCRIPT = /(?<note>\/\/[^\n]*|\/\*[\s\S]*?\*\/)|(?<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|(?<word>\b(?:await|async|break|const|continue|default|else|export|for|from|function|if|import|in|let|new|null|of|return|throw|true|false|typeof|var|while)\b)|(?<call>\b(?:session|cookie|response|request|crypto|console|Schema|customer|is_customer|redirect|setVariable|getVariable|setHeader|secrets|storage|cache|files|fetch|http|(?:get|set|add|clear|move|reassign|ensure)Crm\w+)\b)|(?<number>\b\d[\d_.]*\b)/g;
+const SCRIPT = /(?<note>\/\/[^\n]*|\/\*[\s\S]*?\*\/)|(?<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|(?<word>\b(?:await|async|break|const|continue|default|else|export|for|from|function|if|import|in|let|new|null|of|return|throw|true|false|typeof|var|while)\b)|(?<call>\b(?:session|cookie|response|request|crypto|console|Schema|customer|is_customer|redirect|setVariable|getVariable|setHeader|secrets|storage|cache|files|fetch|http|queue|(?:get|set|add|clear|move|reassign|ensure)Crm\w+)\b)|(?<number>\b\d[\d_.]*\b)/g;
 const TEMPLATE = /(?<note>\{\{--[\s\S]*?--\}\}|<!--[\s\S]*?-->)|(?<call>\{\{\{?[\s\S]*?\}?\}\}|@(?:extends|block|endblock|yield|if|elseif|else|endif|foreach|endforeach|set|component)\b)|(?<word><\/?[a-zA-Z][\w-]*|\/?>)|(?<text>"[^"<>]*")/g;
 
 function coloured(text, rules) {

@@ -224,14 +224,22 @@ fn browser() -> Vec<Function> {
     ]
 }
 
-pub(super) const OPERATIONS: [&str; 14] = [
+pub(super) const OPERATIONS: [&str; 22] = [
     "get-field",
     "get-fields",
     "get-entries",
     "get-values",
+    "get-entry",
+    "find-entries",
+    "count-entries",
     "set-field",
     "set-fields",
     "add-value",
+    "create-entry",
+    "update-entry",
+    "delete-entry",
+    "set-relation",
+    "remove-relation",
     "clear",
     "move-to-stage",
     "move-to-pipeline",

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::Value;
+use sluice_acme::{
+    Answer, CertificateStore, Challenge, Holder, NameKey, NameState, OrderWindow, StoredCertificate,
+};
 use sluice_crm::{
     Address, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmCaps, CrmFault, CrmSchema, CrmStore,
     CrmWrite, CrmWritten, Ensured, Entity, EntitySpec, Entry, EntryId, FieldKey, Found, IndexStep, Job,
@@ -192,6 +195,22 @@ failing! { QueueStore:
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> Result<u32, StoreError>;
     fn drop_queued(&self, which: QueueChoice) -> Result<u32, StoreError>;
     fn delete_finished_queued(&self, before_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+failing! { CertificateStore:
+    fn acme_account(&self, directory: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    fn replace_acme_account(&self, directory: &str, old: Option<Vec<u8>>, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError>;
+    fn acme_names(&self) -> Result<Vec<NameState>, StoreError>;
+    fn certificate(&self, key: &NameKey) -> Result<Option<StoredCertificate>, StoreError>;
+    fn lease_name(&self, key: &NameKey, holder: Holder, until: i64, seen: Option<i64>, now_ms: i64) -> Result<bool, StoreError>;
+    fn save_certificate(&self, key: &NameKey, holder: Holder, certificate: StoredCertificate) -> Result<bool, StoreError>;
+    fn postpone_name(&self, key: &NameKey, holder: Holder, failures: u32, next_at: i64) -> Result<bool, StoreError>;
+    fn pause_authority(&self, directory: &str, failures: u32, next_at: i64) -> Result<(), StoreError>;
+    fn put_answer(&self, answer: Answer) -> Result<(), StoreError>;
+    fn remove_answer(&self, challenge: Challenge, asked: &str) -> Result<(), StoreError>;
+    fn answers(&self, now_ms: i64, rows_max: u32) -> Result<Vec<Answer>, StoreError>;
+    fn count_order(&self, window: OrderWindow) -> Result<u32, StoreError>;
+    fn delete_unused_names(&self, before: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 
 impl TransferStore for FailingStore {

@@ -167,7 +167,7 @@ impl Client {
         resolver: Box<dyn Resolve>,
         ca_file: Option<&Path>,
     ) -> Result<Self, TlsError> {
-        let tls = tls::config(ca_file)?;
+        let tls = tls::config("http.ca_file", ca_file)?;
         Ok(Self { inner: Arc::new(Inner { runtime, resolver, tls, brands: Mutex::default() }) })
     }
 

@@ -68,6 +68,8 @@ pub struct Endpoint {
 pub enum Outgoing {
     /// Nothing.
     Nothing,
+    /// These bytes.
+    Bytes(Bytes),
     /// A file from its position on, and how many bytes of it.
     File(File, u64),
 }
@@ -88,7 +90,15 @@ impl Endpoint {
     /// # Errors
     /// The certificates cannot be used.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
-        Ok(Self { tls: tls::config(ca_file)? })
+        Self::trusting("http.ca_file", ca_file)
+    }
+
+    /// The same. `setting` is the name of the setting that names the file.
+    ///
+    /// # Errors
+    /// The certificates cannot be used.
+    pub fn trusting(setting: &'static str, ca_file: Option<&Path>) -> Result<Self, TlsError> {
+        Ok(Self { tls: tls::config(setting, ca_file)? })
     }
 
     /// Sends a request on a connection of its own.
@@ -202,13 +212,18 @@ impl Answer {
 /// The body of a request.
 enum Sent {
     Nothing,
+    Bytes(Bytes),
     /// Blocks of a file, which another thread reads, and the bytes that are still to come.
     Blocks(mpsc::Receiver<io::Result<Bytes>>, u64),
 }
 
 impl Sent {
     fn of(outgoing: Outgoing) -> Self {
-        let Outgoing::File(file, bytes) = outgoing else { return Self::Nothing };
+        let (file, bytes) = match outgoing {
+            Outgoing::Nothing => return Self::Nothing,
+            Outgoing::Bytes(bytes) => return Self::Bytes(bytes),
+            Outgoing::File(file, bytes) => (file, bytes),
+        };
         let (sender, receiver) = mpsc::channel(1);
         tokio::task::spawn_blocking(move || {
             let mut rest = file.take(bytes);
@@ -238,7 +253,14 @@ impl Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Self::Blocks(blocks, left) = &mut *self else { return Poll::Ready(None) };
+        let (blocks, left) = match &mut *self {
+            Self::Nothing => return Poll::Ready(None),
+            Self::Bytes(bytes) => {
+                let bytes = std::mem::take(bytes);
+                return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
+            }
+            Self::Blocks(blocks, left) => (blocks, left),
+        };
         let Some(block) = ready!(blocks.poll_recv(context)) else { return Poll::Ready(None) };
         Poll::Ready(Some(block.map(|block| {
             *left = left.saturating_sub(block.len() as u64);
@@ -247,12 +269,17 @@ impl Body for Sent {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Nothing | Self::Blocks(_, 0))
+        match self {
+            Self::Nothing | Self::Blocks(_, 0) => true,
+            Self::Bytes(bytes) => bytes.is_empty(),
+            Self::Blocks(..) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match self {
             Self::Nothing => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
             Self::Blocks(_, left) => *left,
         })
     }

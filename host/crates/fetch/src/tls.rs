@@ -12,32 +12,40 @@ use rustls::{ClientConfig, RootCertStore};
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file cannot be read.
-    #[error("http.ca_file: {}: {error}", path.display())]
+    #[error("{setting}: {}: {error}", path.display())]
     File {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         error: pem::Error,
     },
     /// The file has no certificate.
-    #[error("http.ca_file: {}: there is no certificate in it", .0.display())]
-    Empty(PathBuf),
+    #[error("{setting}: {}: there is no certificate in it", path.display())]
+    Empty {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// rustls does not take the settings.
     #[error("TLS: {0}")]
     Setup(#[from] rustls::Error),
 }
 
-/// The settings of TLS. Reads the certificates of the system, which takes a few milliseconds.
-pub(crate) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+/// The settings of TLS. Reads the certificates of the system, which takes a few milliseconds, and those in a
+/// file that a setting names.
+pub(crate) fn config(setting: &'static str, ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
     if roots.is_empty() {
         tracing::warn!(
-            "this machine has no certificates of authorities, so scripts can call only hosts of http.ca_file over https"
+            "this machine has no certificates of authorities: only servers with a certificate of {setting} can be called over https"
         );
     }
-    for certificate in ca_file.map(read).transpose()?.unwrap_or_default() {
+    for certificate in ca_file.map(|path| read(setting, path)).transpose()?.unwrap_or_default() {
         roots.add(certificate)?;
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -51,9 +59,9 @@ pub(crate) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsErr
 ///
 /// # Errors
 /// The file cannot be read, or has none.
-pub(crate) fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |error| TlsError::File { path: path.to_owned(), error };
+pub(crate) fn read(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let failed = |error| TlsError::File { setting, path: path.to_owned(), error };
     let all = CertificateDer::pem_file_iter(path).map_err(failed)?;
     let all: Vec<_> = all.collect::<Result<_, _>>().map_err(failed)?;
-    if all.is_empty() { Err(TlsError::Empty(path.to_owned())) } else { Ok(all) }
+    if all.is_empty() { Err(TlsError::Empty { setting, path: path.to_owned() }) } else { Ok(all) }
 }

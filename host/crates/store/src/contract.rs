@@ -7,6 +7,7 @@
 pub(crate) mod browse;
 pub(crate) mod by_id;
 pub(crate) mod caps;
+pub(crate) mod certificate;
 pub(crate) mod commit;
 pub(crate) mod crm;
 pub(crate) mod entries;
@@ -97,6 +98,11 @@ macro_rules! contract_tests {
             parallel_pushes_of_a_key_leave_one_job failed_jobs_wait_and_are_parked_for_an_operator
             operators_choose_jobs_of_a_brand a_tag_cancels_pending_jobs_of_its_brand
             due_brands_are_found_behind_a_flood finished_script_jobs_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, certificate: one_account_is_kept_for_all_hosts
+            one_host_works_on_a_name one_of_many_parallel_leases_is_granted
+            certificates_are_stored_exactly_and_replaced failures_are_remembered_and_keep_the_certificate
+            answers_are_known_on_every_host_until_they_expire hosts_count_orders_together
+            unused_names_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_reported ids_are_stable parallel_declarations_agree

@@ -8,6 +8,7 @@
 
 #![deny(unsafe_code)]
 
+mod certificate_rows;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub mod sqlite;
 mod storage_rows;
 pub mod transfer;
 
+use sluice_acme::CertificateStore;
 use sluice_crm::{BrowseStore, CrmDatabase};
 use sluice_kit::{BoxFuture, StoreError};
 use sluice_queue::QueueStore;
@@ -46,7 +48,15 @@ pub struct PoolUsage {
 
 /// One database with everything in it. Used as `Arc<dyn Store>`.
 pub trait Store:
-    SessionStore + CrmDatabase + TokenStore + RateStore + BrowseStore + StorageStore + QueueStore + TransferStore
+    SessionStore
+    + CrmDatabase
+    + TokenStore
+    + RateStore
+    + BrowseStore
+    + StorageStore
+    + QueueStore
+    + CertificateStore
+    + TransferStore
 {
     /// Finishes the work that was started, then closes the database. Later calls fail with
     /// [`sluice_kit::StoreError::Unavailable`].

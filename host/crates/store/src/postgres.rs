@@ -9,6 +9,7 @@
 mod batch;
 mod breaker;
 mod browse;
+mod certificate;
 mod commit;
 mod crm;
 mod database;

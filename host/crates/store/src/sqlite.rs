@@ -6,6 +6,7 @@
 
 mod backup;
 mod browse;
+mod certificate;
 mod commit;
 mod connection;
 mod crm;

@@ -1,4 +1,4 @@
-//! What several kinds of tests start and use: database servers, a browser and an HTTP client.
+//! What several kinds of tests start and use: database servers, an ACME server, a browser and an HTTP client.
 //! Only tests and benches depend on this crate.
 
 #![deny(unsafe_code)]
@@ -12,6 +12,7 @@
 
 pub mod http;
 pub mod moto;
+pub mod pebble;
 pub mod postgres;
 pub mod webdriver;
 

@@ -291,7 +291,7 @@ async fn certificates_are_verified_and_those_of_ca_file_are_trusted() {
     let (key, certificate) = (folder.path().join("server.key"), folder.path().join("server.crt"));
     let (port_known, port) = mpsc::channel();
     let key = rustls::pki_types::pem::PemObject::from_pem_file(key).unwrap();
-    let certificate = crate::tls::read(&certificate).unwrap();
+    let certificate = crate::tls::read("http.ca_file", &certificate).unwrap();
     let config =
         rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

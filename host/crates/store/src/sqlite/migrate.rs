@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "0007_storage", include_str!("../migrations/sqlite/0007_storage.sql")),
     (8, "0008_queue", include_str!("../migrations/sqlite/0008_queue.sql")),
     (9, "0009_crm_index", include_str!("../migrations/sqlite/0009_crm_index.sql")),
+    (10, "0010_acme", include_str!("../migrations/sqlite/0010_acme.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations.

@@ -26,7 +26,7 @@ fn sluice(data: &Path, args: &[&str]) -> Output {
 }
 
 /// The output of a command that succeeds.
-fn printed(data: &Path, args: &[&str]) -> String {
+pub(crate) fn printed(data: &Path, args: &[&str]) -> String {
     let done = sluice(data, args);
     assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()

@@ -19,7 +19,7 @@ use crate::harness::folders::{self, folder_tests};
 use crate::harness::{Server, ServerOptions, TestSite};
 
 folder_tests! { "mistakes", is_told_as_expected:
-    argument_cookie argument_customer argument_digest argument_redirect argument_redirect_script
+    argument_cookie argument_customer argument_digest argument_queue argument_redirect argument_redirect_script
     argument_status argument_storage argument_variable await_missing await_missing_crm browser_script crm_entity crm_field
     crm_no_entity crm_options crm_stage file_not_text file_same_path form_encoding guard http_unallowed import_dynamic import_no_default import_nothing_exported
     import_package import_too_deep import_too_many import_unknown_export import_unknown_module

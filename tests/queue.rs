@@ -12,6 +12,7 @@ use sluice_store::Store as _;
 use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 use sluice_test_support::postgres::Database;
 
+use crate::crm::printed;
 use crate::harness::site::TestSite;
 use crate::harness::{Request, Server, ServerOptions};
 use crate::sandbox::block_on;
@@ -176,6 +177,64 @@ fn jobs_that_fail_are_parked_with_outcome_console_and_position() {
         assert!(last_error.contains(error), "{name}: {last_error}");
         assert_eq!(job.console.as_deref(), Some(console), "{name}");
     }
+}
+
+#[test]
+fn operators_list_show_retry_and_drop_jobs() {
+    let site = site(&[(
+        "modules/bad.js",
+        "export default () => { console.log('a\\u001b', 1); throw new Error('no\\u001b'); };",
+    )]);
+    let dir = site.path().to_str().unwrap().to_owned();
+    let data = tempfile::tempdir().unwrap();
+    let options = || ServerOptions::of(site.path()).data(data.path()).env("SLUICE_JOBS__RETRY_WAIT", "0s");
+    let mut server = options().start();
+    let parked = push(&server, &json!({ "module": "bad", "payload": "secret", "tag": "t" }));
+    let parked = parked["jobId"].as_str().unwrap().to_owned();
+    let later = push(&server, &json!({ "module": "bad", "delay": 3_600 }));
+    let later = later["jobId"].as_str().unwrap().to_owned();
+    server.wait_for_metric("sluice_queue_jobs", &["state=\"parked\""], 1.0);
+
+    let api = |path: &str| -> Value {
+        serde_json::from_str(&server.admin(&format!("/api/brands/demo/queue{path}")).body).unwrap()
+    };
+    let listed = api("");
+    let [first, second] = listed.as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!(
+        (&first["id"], &first["state"], &first["attempts"]),
+        (&json!(parked), &json!("parked"), &json!(3))
+    );
+    assert_eq!(first["console"], json!(["[log] a\u{1b} 1"]));
+    assert_eq!(first["payload_bytes"], 7);
+    assert_eq!((&second["id"], &second["state"]), (&json!(later), &json!("pending")));
+    assert!(!listed.to_string().contains("secret"), "{listed}");
+    let act = |path: &str| Request::new("POST", path).operator().send(server.admin_address).status;
+    assert_eq!(act(&format!("/api/brands/demo/queue/{later}/drop")), 200);
+    assert_eq!(act(&format!("/api/brands/demo/queue/{later}/drop")), 404);
+    assert_eq!(act("/api/brands/demo/queue/1/drop"), 404);
+    assert_eq!(act(&format!("/api/brands/other/queue/{parked}/drop")), 404);
+    assert_eq!(api("").as_array().unwrap().len(), 1);
+    let page = Request::get("/brands/demo/jobs").operator().send(server.admin_address).body;
+    assert!(page.contains(&parked) && page.contains("bad.default") && page.contains("[log] a"), "{page}");
+    server.terminate();
+
+    let command = |args: &[&str]| printed(data.path(), &[&["jobs"], args].concat());
+    let table = command(&["list", &dir]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("ID") && lines[1].starts_with(&parked), "{table}");
+    assert!(lines[1].contains("parked") && lines[1].ends_with("demo  bad.default"), "{table}");
+    assert!(lines[2].contains("modules/bad.js:1:") && !table.contains('\u{1b}'), "{table}");
+    let shown = command(&["show", &parked, &dir]);
+    for text in
+        ["state          parked", "tries          3", "tag            t", "outcome        error", "  [log] a"]
+    {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert!(!shown.contains('\u{1b}') && !shown.contains("secret"), "{shown}");
+    assert_eq!(command(&["retry", &parked, &dir]), "1 job will be tried again\n");
+    assert_eq!(command(&["drop", "parked", &dir]), "0 jobs dropped\n");
+    assert_eq!(command(&["drop", "all", &dir, "--brand", "demo"]), "1 job dropped\n");
+    assert_eq!(command(&["list", &dir]), "no jobs\n");
 }
 
 #[test]

@@ -33,7 +33,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("runs", &["sandbox"]),
     ("page", &["sandbox", "template", "limits", "session", "files"]),
     ("site", &["page", "sandbox", "queue", "session", "limits", "template", "fetch", "files"]),
-    ("check", &["site", "page", "sandbox", "crm", "session", "storage", "template", "limits", "fetch"]),
+    (
+        "check",
+        &["site", "page", "sandbox", "crm", "session", "storage", "queue", "template", "limits", "fetch"],
+    ),
     (
         "app",
         &[

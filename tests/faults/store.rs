@@ -191,6 +191,7 @@ failing! { QueueStore:
     fn renew_claims(&self, claims: Vec<Claim>, until_ms: i64) -> Result<(), StoreError>;
     fn end_claim(&self, claim: Claim, ending: Ending, now_ms: i64) -> Result<bool, StoreError>;
     fn list_queued(&self, brand: Option<&str>, state: Option<State>, jobs_max: u32) -> Result<Vec<QueuedJob>, StoreError>;
+    fn find_queued(&self, id: &JobId) -> Result<Option<QueuedJob>, StoreError>;
     fn count_queued(&self, now_ms: i64) -> Result<QueueCounts, StoreError>;
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> Result<u32, StoreError>;
     fn drop_queued(&self, which: QueueChoice) -> Result<u32, StoreError>;

@@ -1,5 +1,7 @@
-//! `sluice jobs`: background writes that are waiting, and those that were parked because they
-//! failed.
+//! `sluice jobs`: jobs of scripts and background writes that are not done, and those that were parked because
+//! they failed.
+
+mod queue;
 
 use std::str::FromStr;
 
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use sluice_crm::{Job, JobChoice, JobState};
 use sluice_kit::clock::{iso_utc, now_ms};
+use sluice_queue::{JobId, QueueChoice, State};
 use sluice_store::Store;
 use sluice_text::printable::printable;
 
@@ -21,7 +24,8 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Print the jobs that are not done: parked jobs with their last error, then waiting jobs
+    /// Print the jobs that are not done, of scripts and then background writes: parked jobs with their last
+    /// error, then the others
     List {
         #[command(flatten)]
         database: DatabaseArgs,
@@ -38,57 +42,93 @@ enum Action {
         #[arg(long, value_name = "JOBS", default_value_t = 1_000)]
         limit: u32,
     },
+    /// Print all that is known about a job of a script: its last error and the lines that it logged
+    Show {
+        /// The job's id, 32 hexadecimal digits
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Try jobs again now
     Retry(Choice),
-    /// Delete jobs without doing their writes, which are lost
+    /// Delete jobs without doing their work, which is lost
     Drop(Choice),
 }
 
 #[derive(clap::Args)]
 struct Choice {
-    /// A job's id, or "parked" for all parked jobs
-    #[arg(value_name = "ID|parked")]
+    /// A job's id, "parked" for all parked jobs, or "all" for all jobs of scripts of a brand
+    #[arg(value_name = "ID|parked|all")]
     which: Which,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// With "parked": only jobs of this brand
+    /// With "parked" and "all": only jobs of this brand
     #[arg(long)]
     brand: Option<String>,
 }
 
 #[derive(Clone)]
 enum Which {
-    One(i64),
+    /// A background write.
+    Write(i64),
+    /// A job of a script.
+    Script(JobId),
     Parked,
+    All,
 }
 
 impl FromStr for Which {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        match text.parse() {
-            Ok(id) => Ok(Self::One(id)),
-            Err(_) if text == "parked" => Ok(Self::Parked),
-            Err(_) => anyhow::bail!("write a job's id or \"parked\""),
+        match (JobId::parse(text), text.parse()) {
+            (Some(id), _) => Ok(Self::Script(id)),
+            (None, Ok(id)) => Ok(Self::Write(id)),
+            _ if text == "parked" => Ok(Self::Parked),
+            _ if text == "all" => Ok(Self::All),
+            _ => anyhow::bail!("write a job's id, \"parked\" or \"all\""),
         }
     }
 }
 
+/// The chosen jobs of each kind.
+struct Chosen {
+    writes: Option<JobChoice>,
+    scripts: Option<QueueChoice>,
+}
+
 impl Choice {
-    fn jobs(&self) -> anyhow::Result<JobChoice> {
-        match (&self.which, &self.brand) {
-            (Which::One(_), Some(_)) => {
-                anyhow::bail!("--brand can only be used with \"parked\", not with a job's id")
+    fn jobs(&self) -> anyhow::Result<Chosen> {
+        match (&self.which, self.brand.clone()) {
+            (Which::Write(_) | Which::Script(_), Some(_)) => {
+                anyhow::bail!("--brand can only be used with \"parked\" and \"all\", not with a job's id")
             }
-            (Which::One(id), None) => Ok(JobChoice::One(*id)),
-            (Which::Parked, brand) => Ok(JobChoice::Parked { brand: brand.clone() }),
+            (Which::Write(id), None) => Ok(Chosen { writes: Some(JobChoice::One(*id)), scripts: None }),
+            (Which::Script(id), None) => {
+                Ok(Chosen { writes: None, scripts: Some(QueueChoice::One(id.clone())) })
+            }
+            (Which::Parked, brand) => Ok(Chosen {
+                writes: Some(JobChoice::Parked { brand: brand.clone() }),
+                scripts: Some(QueueChoice::Parked { brand }),
+            }),
+            (Which::All, Some(brand)) => {
+                Ok(Chosen { writes: None, scripts: Some(QueueChoice::All { brand }) })
+            }
+            (Which::All, None) => anyhow::bail!("\"all\" needs --brand: the jobs of which brand?"),
         }
     }
 
     /// Fails if the operator named one job and there is no such job.
     fn check(&self, count: u32) -> anyhow::Result<()> {
-        match self.which {
-            Which::One(id) if count == 0 => anyhow::bail!("there is no job {id} that is waiting or parked"),
+        match &self.which {
+            Which::Write(id) if count == 0 => anyhow::bail!("there is no job {id} that is waiting or parked"),
+            Which::Script(id) if count == 0 => {
+                anyhow::bail!("there is no job {id} that is pending or parked")
+            }
             _ => Ok(()),
         }
     }
@@ -104,23 +144,65 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             for state in states {
                 jobs.extend(store.list_jobs(brand.as_deref(), Some(*state), limit).await?);
             }
+            let states = [State::Parked, State::Running, State::Pending, State::Done];
+            let states = if all { &states[..] } else { states.split_at(3).0 };
+            let mut scripts = Vec::new();
+            for state in states {
+                scripts.extend(store.list_queued(brand.as_deref(), Some(*state), limit).await?);
+            }
             store.close().await;
+            if json {
+                let all = scripts.iter().map(queue::as_json).chain(jobs.iter().map(as_json));
+                outln!("{}", Value::Array(all.collect()));
+                return Ok(());
+            }
+            queue::print_table(&scripts);
+            if !scripts.is_empty() && !jobs.is_empty() {
+                outln!("");
+            }
+            if scripts.is_empty() || !jobs.is_empty() {
+                print_table(&jobs);
+            }
+            Ok(())
+        }
+        Action::Show { id, database, json } => {
+            let Some(id) = JobId::parse(&id) else {
+                anyhow::bail!(
+                    "write the id of a job of a script, 32 hexadecimal digits; `sluice jobs list` shows it"
+                )
+            };
+            let store = database.open().await?;
+            let found = store.find_queued(&id).await?;
+            store.close().await;
+            let Some(job) = found else { anyhow::bail!("there is no job {id}") };
             match json {
-                true => outln!("{}", Value::Array(jobs.iter().map(as_json).collect())),
-                false => print_table(&jobs),
+                true => outln!("{}", queue::as_json(&job)),
+                false => queue::print(&job),
             }
             Ok(())
         }
         Action::Retry(choice) => {
-            let jobs = choice.jobs()?;
+            let Chosen { writes, scripts } = choice.jobs()?;
             let store = choice.database.open().await?;
-            let count = store.retry_jobs(jobs, now_ms()).await?;
+            let mut count = 0;
+            if let Some(scripts) = scripts {
+                count += store.retry_queued(scripts, now_ms()).await?;
+            }
+            if let Some(writes) = writes {
+                count += store.retry_jobs(writes, now_ms()).await?;
+            }
             finish(store.as_ref(), &choice, count, "will be tried again").await
         }
         Action::Drop(choice) => {
-            let jobs = choice.jobs()?;
+            let Chosen { writes, scripts } = choice.jobs()?;
             let store = choice.database.open().await?;
-            let count = store.drop_jobs(jobs).await?;
+            let mut count = 0;
+            if let Some(scripts) = scripts {
+                count += store.drop_queued(scripts).await?;
+            }
+            if let Some(writes) = writes {
+                count += store.drop_jobs(writes).await?;
+            }
             finish(store.as_ref(), &choice, count, "dropped").await
         }
     }

@@ -30,6 +30,8 @@ pub use run::{JobEnd, run_job};
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The pause after the database failed to answer.
 const FAULT_WAIT: Duration = Duration::from_secs(5);
+/// Jobs take at most one in so many sandboxes.
+const JOBS_OF_SANDBOXES: usize = 4;
 /// How often claims are prolonged while they last.
 const RENEWALS: u32 = 6;
 /// Claims last at least this long.
@@ -78,7 +80,7 @@ impl JobRunners {
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             app: Arc::clone(app),
-            config: config.clone(),
+            config: JobsConfig { runs_max: runs_max(app, config), ..config.clone() },
             running: Mutex::default(),
             ended: Notify::new(),
         });
@@ -119,6 +121,12 @@ impl JobRunners {
         }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// How many jobs may run. They leave most sandboxes to visitors, also on a host that has few.
+fn runs_max(app: &App, config: &JobsConfig) -> usize {
+    let sandboxes = app.sandbox.slots.usage().limit;
+    config.runs_max.min((sandboxes / JOBS_OF_SANDBOXES).max(1))
 }
 
 async fn dispatch(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {

@@ -66,6 +66,14 @@ pub(crate) struct Named {
     pub(crate) span: Range<usize>,
 }
 
+/// A call of `queue.push`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Push {
+    pub(crate) module: Named,
+    /// `None` if it is only known at run time.
+    pub(crate) function: Option<Named>,
+}
+
 /// A CRM call. Options whose values are only known at run time are missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CrmUse {
@@ -139,6 +147,8 @@ pub(crate) struct Facts {
     pub(crate) headers: Vec<HeaderUse>,
     /// The constant URLs that the script calls.
     pub(crate) urls: Vec<Named>,
+    /// The jobs that the script pushes with a constant module.
+    pub(crate) pushes: Vec<Push>,
     /// The first use of the bytes of a body: `rawBody` or `text`.
     pub(crate) raw_body: Option<Named>,
     /// The first use of the files of a request.

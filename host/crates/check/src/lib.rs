@@ -25,6 +25,7 @@ mod guards;
 mod headers;
 mod http;
 mod imports;
+mod jobs;
 mod nesting;
 mod pages;
 mod paths;

@@ -9,6 +9,7 @@ mod guard;
 mod names;
 mod of_tests;
 mod promises;
+mod queue;
 mod schema;
 mod storage;
 mod syntax;

@@ -12,13 +12,14 @@ use sluice_sandbox::compile::{CompileQuota, Compiled, Unit};
 use sluice_sandbox::outcome::{Failure, ImportFault};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_site::TEST_SUFFIX;
+use sluice_site::jobs::JobTargets;
 use sluice_text::source::Source;
 
 use super::context::{Brand, path_of};
 use super::crm::Declared;
 use super::facts::{Facts, Finding};
 use super::script::Purpose;
-use super::{headers, http, imports, script, unreadable};
+use super::{headers, http, imports, jobs, script, unreadable};
 
 /// A page or a module.
 pub(crate) struct Scripted {
@@ -157,11 +158,13 @@ impl Scripts {
         let declared = self.declared(crm);
         let by_code = self.by_code();
         let codes = brand.folder.module_codes();
+        let targets = JobTargets::of(brand.folder);
         for script in self.all.iter().filter(|script| !script.is_broken) {
             let limits = brand.limits(&path_of(&script.file.source.file));
             let mut own = script.facts.findings.clone();
             own.extend(imports::findings(&script.facts, &by_code, &codes, &limits));
             own.extend(imports::promises(&script.facts, &by_code));
+            own.extend(jobs::findings(&script.facts, &targets));
             // What an invalid brand.toml names is not known.
             if is_known {
                 let file = &script.file.source.file;

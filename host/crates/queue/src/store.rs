@@ -89,6 +89,9 @@ pub trait QueueStore: Send + Sync {
         jobs_max: u32,
     ) -> BoxFuture<'_, Result<Vec<QueuedJob>, StoreError>>;
 
+    /// Looks up a job of any brand.
+    fn find_queued(&self, id: &JobId) -> BoxFuture<'_, Result<Option<QueuedJob>, StoreError>>;
+
     /// Counts the jobs that are not done.
     fn count_queued(&self, now_ms: i64) -> BoxFuture<'_, Result<QueueCounts, StoreError>>;
 

@@ -30,7 +30,7 @@ pub struct JobTargets {
 
 impl JobTargets {
     /// Reads the exports of all modules. A module that cannot be read has none.
-    pub(crate) fn of(folder: &BrandFolder) -> Self {
+    pub fn of(folder: &BrandFolder) -> Self {
         let read = |file: String| {
             let source = folder.source(&file).ok()?;
             let script = script_file(source).ok()?.script;

@@ -23,6 +23,7 @@ impl<'a> Script<'_, 'a> {
             "setHeader" => self.header(call),
             "crypto.subtle.digest" => self.digest(call),
             "fetch" | "http.get" | "http.post" | "http.put" | "http.patch" | "http.delete" => self.url(call),
+            "queue.push" => self.push(call),
             _ => self.storage(path, call),
         }
     }

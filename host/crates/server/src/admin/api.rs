@@ -11,7 +11,7 @@ use super::AdminState;
 use super::error::AdminError;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{crm, jobs, limits, overview, pages, runs};
+use super::views::{crm, jobs, limits, overview, pages, queue, runs};
 
 /// Adds the routes of the API.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -23,6 +23,9 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/runs/{id}", web::get().to(get_run))
         .route("/api/brands/{brand}/crm", web::get().to(get_entities))
         .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
+        .route("/api/brands/{brand}/queue", web::get().to(get_queue))
+        .route("/api/brands/{brand}/queue/parked/{action}", web::post().to(post_parked_queued))
+        .route("/api/brands/{brand}/queue/{id}/{action}", web::post().to(post_queued))
         .route("/api/brands/{brand}/jobs", web::get().to(get_jobs))
         .route("/api/brands/{brand}/jobs/parked/{action}", web::post().to(post_parked))
         .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
@@ -99,6 +102,26 @@ async fn post_parked(
     at: Path<(String, jobs::Action)>,
 ) -> Result<HttpResponse, AdminError> {
     let count = jobs::act_on_parked(&state, &at.0, at.1).await?;
+    Ok(HttpResponse::Ok().json(json!({ "jobs": count })))
+}
+
+async fn get_queue(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(queue::list(&state, &brand).await?))
+}
+
+async fn post_queued(
+    state: Data<AdminState>,
+    at: Path<(String, String, jobs::Action)>,
+) -> Result<HttpResponse, AdminError> {
+    queue::act(&state, &at.0, &at.1, at.2).await?;
+    Ok(HttpResponse::Ok().json(json!({ "jobs": 1 })))
+}
+
+async fn post_parked_queued(
+    state: Data<AdminState>,
+    at: Path<(String, jobs::Action)>,
+) -> Result<HttpResponse, AdminError> {
+    let count = queue::act_on_parked(&state, &at.0, at.1).await?;
     Ok(HttpResponse::Ok().json(json!({ "jobs": count })))
 }
 

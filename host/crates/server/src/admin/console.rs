@@ -20,7 +20,7 @@ use super::templates::encode_query;
 use super::throttle::Attempt;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{failures, find_brand, find_page, jobs, limits, overview, pages, runs};
+use super::views::{failures, find_brand, find_page, jobs, limits, overview, pages, queue, runs};
 use super::{AdminState, charts, phases};
 
 const CSS: &str = include_str!("console/console.css");
@@ -46,6 +46,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/runs/{id}", web::get().to(run))
         .configure(crm::routes)
         .route("/brands/{brand}/jobs", web::get().to(jobs))
+        .route("/brands/{brand}/queue/parked/{action}", web::post().to(act_on_parked_queued))
+        .route("/brands/{brand}/queue/{id}/{action}", web::post().to(act_on_queued))
         .route("/brands/{brand}/jobs/parked/{action}", web::post().to(act_on_parked))
         .route("/brands/{brand}/jobs/{id}/{action}", web::post().to(act_on_job))
         .route("/brands/{brand}/limits", web::post().to(set_limit))
@@ -380,8 +382,11 @@ async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
     let page = async {
         let jobs = jobs::list(&state, &brand).await?;
         let has_parked = jobs.iter().any(|job| job.is_parked);
+        let queued = queue::list(&state, &brand).await?;
+        let has_parked_queued = queued.iter().any(|job| job.is_parked);
         let view = json!({
             "title": "Jobs", "brand": *brand, "section_jobs": true, "jobs": jobs, "has_parked": has_parked,
+            "queued": queued, "has_parked_queued": has_parked_queued,
         });
         render(&state, "jobs", &view)
     };
@@ -391,6 +396,16 @@ async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
 async fn act_on_job(state: Data<AdminState>, at: Path<(String, i64, jobs::Action)>) -> HttpResponse {
     let done = jobs::act(&state, &at.0, at.1, at.2).await;
     or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{}/jobs", at.0))))
+}
+
+async fn act_on_queued(state: Data<AdminState>, at: Path<(String, String, jobs::Action)>) -> HttpResponse {
+    let done = queue::act(&state, &at.0, &at.1, at.2).await;
+    or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{}/jobs", at.0))))
+}
+
+async fn act_on_parked_queued(state: Data<AdminState>, at: Path<(String, jobs::Action)>) -> HttpResponse {
+    let done = queue::act_on_parked(&state, &at.0, at.1).await;
+    or_error_page(&state, done.map(|_| redirect_to(&format!("/brands/{}/jobs", at.0))))
 }
 
 async fn act_on_parked(state: Data<AdminState>, at: Path<(String, jobs::Action)>) -> HttpResponse {

@@ -31,6 +31,8 @@ pub(crate) enum AdminError {
     NoEntry(String),
     #[error("brand {brand} has no unfinished job {id}")]
     NoJob { brand: String, id: i64 },
+    #[error("brand {brand} has no job {id} that is pending or parked")]
+    NoQueuedJob { brand: String, id: String },
     #[error("there is no limit {0}")]
     NoLimit(String),
     /// What actix reports about a query, a JSON body or a form.
@@ -95,6 +97,7 @@ impl AdminError {
             | Self::NoEntity { .. }
             | Self::NoEntry(_)
             | Self::NoJob { .. }
+            | Self::NoQueuedJob { .. }
             | Self::NoLimit(_)
             | Self::Crm(CrmFault::UnknownSlug(_)) => StatusCode::NOT_FOUND,
             Self::InvalidRequest(_)

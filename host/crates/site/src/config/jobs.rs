@@ -12,7 +12,7 @@ use super::values::{DurationText, duration, write_duration};
 #[serde(deny_unknown_fields, default)]
 pub struct JobsConfig {
     /// The number of jobs of scripts that this host runs at the same time. A brand gets a further one only
-    /// while it runs fewer than are free. 0 leaves all jobs to other hosts.
+    /// while it runs fewer than are free. Jobs take at most a quarter of the sandboxes. 0 leaves all jobs to other hosts.
     pub runs_max: usize,
     /// How long a job that failed waits until it is tried again. The second wait is four times as long;
     /// after the third try, the job is parked.

@@ -187,6 +187,7 @@ pub(crate) async fn failed_jobs_wait_and_are_parked_for_an_operator(open: &OpenS
     assert_eq!(job.last_error.as_deref(), Some("modules/a.js:1:2: it\u{fffd}"));
     assert_eq!((job.outcome.as_deref(), job.console.as_deref()), (Some("fuel"), Some("[log] x")));
     assert_eq!((job.tag.as_deref(), job.module.as_str()), (Some("t"), "a"));
+    assert_eq!(store.find_queued(&claimed.id).await, Ok(Some(job.clone())));
     let one = || QueueChoice::One(claimed.id.clone());
     assert_eq!(store.retry_queued(one(), NOW + 80).await, Ok(1));
     assert_eq!(claim(&*store, &brand, NOW + 80).await.unwrap().attempt, 1);

@@ -97,6 +97,11 @@ const LIST: &str = "SELECT id, brand, module, function, state, tag, key, attempt
     FROM queue WHERE ($1::text IS NULL OR brand = $1) AND ($2::text IS NULL OR state = $2)
     ORDER BY seq LIMIT $3";
 
+const FIND: &str = "SELECT id, brand, module, function, state, tag, key, attempts,
+        length(payload) AS payload_bytes, created_at, scheduled_for, due_at, ended_at, outcome, last_error,
+        console
+    FROM queue WHERE id = $1";
+
 const RETRY: &str = "UPDATE queue SET state = 'pending', due_at = $4, ended_at = NULL, attempts = 0
     WHERE ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR brand = $2)
     AND (state = 'parked' OR ($3 AND state = 'pending'))
@@ -269,6 +274,16 @@ impl QueueStore for PostgresStore {
                 let state = optional_text(state.map(State::as_str));
                 let params = [optional_text(brand.as_deref()), state, int(jobs_max.into())];
                 query(conn, LIST, params).await?.iter().map(read_job).collect()
+            })
+        })
+    }
+
+    fn find_queued(&self, id: &JobId) -> BoxFuture<'_, Result<Option<QueuedJob>, StoreError>> {
+        let id = id.clone();
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let rows = query(conn, FIND, [text(id.as_str())]).await?;
+                rows.first().map(read_job).transpose()
             })
         })
     }

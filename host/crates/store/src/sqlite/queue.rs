@@ -11,7 +11,7 @@ use sluice_session::storage::SessionError;
 
 use super::SqliteStore;
 use super::connection::first;
-use super::queue_operators::{COUNT_STATE, DROP, LIST, RETRY};
+use super::queue_operators::{COUNT_STATE, DROP, FIND, LIST, RETRY};
 use crate::error::{CommitSqlError, SqlError};
 use crate::queue_rows::{Ended, chosen, state};
 
@@ -222,6 +222,14 @@ impl QueueStore for SqliteStore {
             let mut query = conn.prepare_cached(LIST)?;
             let rows = query.query_map((brand, state.map(State::as_str), jobs_max), read_job)?;
             rows.map(|row| row?).collect()
+        })
+    }
+
+    fn find_queued(&self, id: &JobId) -> BoxFuture<'_, Result<Option<QueuedJob>, StoreError>> {
+        let id = id.clone();
+        self.readers.read(move |conn| {
+            let row = conn.prepare_cached(FIND)?.query_row([id.as_str()], read_job).optional()?;
+            row.transpose()
         })
     }
 

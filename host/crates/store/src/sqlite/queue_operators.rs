@@ -5,6 +5,11 @@ pub(super) const LIST: &str = "SELECT id, brand, module, function, state, tag, k
          console
      FROM queue WHERE (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR state = ?2) ORDER BY seq LIMIT ?3";
 
+pub(super) const FIND: &str = "SELECT id, brand, module, function, state, tag, key, attempts,
+         length(payload) AS payload_bytes, created_at, scheduled_for, due_at, ended_at, outcome, last_error,
+         console
+     FROM queue WHERE id = ?1";
+
 pub(super) const COUNT_STATE: &str = "SELECT count(*) FROM queue WHERE state = ?1";
 
 pub(super) const RETRY: &str =

@@ -1,0 +1,116 @@
+//! Jobs of scripts that are not done, or that are parked until an operator acts on them.
+
+use serde::Serialize;
+
+use sluice_kit::clock::{iso_utc, now_ms};
+use sluice_queue::{JobId, QueueChoice, QueuedJob, State};
+
+use super::find_brand;
+use super::jobs::Action;
+use crate::admin::AdminState;
+use crate::admin::error::AdminError;
+
+/// Jobs of each state that the list contains at most.
+const JOBS: u32 = 200;
+
+/// A job of a script.
+#[derive(Debug, Serialize)]
+pub(crate) struct QueuedView {
+    pub(crate) id: String,
+    pub(crate) module: String,
+    pub(crate) function: String,
+    /// `pending`, `running` or `parked`.
+    pub(crate) state: &'static str,
+    pub(crate) is_parked: bool,
+    pub(crate) is_running: bool,
+    pub(crate) tag: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) attempts: u32,
+    pub(crate) payload_bytes: u64,
+    pub(crate) outcome: Option<String>,
+    pub(crate) last_error: Option<String>,
+    /// The lines that the last try logged.
+    pub(crate) console: Vec<String>,
+    pub(crate) created_at: String,
+    /// When it is tried next.
+    pub(crate) due_at: Option<String>,
+}
+
+impl From<QueuedJob> for QueuedView {
+    fn from(job: QueuedJob) -> Self {
+        let console = job.console.unwrap_or_default();
+        Self {
+            id: job.id,
+            module: job.module,
+            function: job.function,
+            state: job.state.as_str(),
+            is_parked: job.state == State::Parked,
+            is_running: job.state == State::Running,
+            tag: job.tag,
+            key: job.key,
+            attempts: job.attempts,
+            payload_bytes: job.payload_bytes,
+            outcome: job.outcome,
+            last_error: job.last_error,
+            console: console.lines().map(str::to_owned).collect(),
+            created_at: iso_utc(job.created_at),
+            due_at: job.due_at.map(iso_utc),
+        }
+    }
+}
+
+/// The brand's jobs that are not done: parked jobs first, then running and pending ones, each from the oldest.
+pub(crate) async fn list(state: &AdminState, brand: &str) -> Result<Vec<QueuedView>, AdminError> {
+    let brand = &find_brand(state, brand)?.id;
+    let mut views = Vec::new();
+    for wanted in [State::Parked, State::Running, State::Pending] {
+        let jobs = state.app.store.list_queued(Some(brand), Some(wanted), JOBS).await?;
+        views.extend(jobs.into_iter().map(QueuedView::from));
+    }
+    Ok(views)
+}
+
+/// Applies the action to one job of the brand.
+///
+/// # Errors
+/// The brand has no such job, it runs at the moment, or the database does not answer.
+pub(crate) async fn act(state: &AdminState, brand: &str, id: &str, action: Action) -> Result<(), AdminError> {
+    let brand = find_brand(state, brand)?.id.clone();
+    let no_job = || AdminError::NoQueuedJob { brand: brand.clone(), id: id.to_owned() };
+    let id = JobId::parse(id).ok_or_else(no_job)?;
+    // The job may belong to another brand.
+    state.app.store.queued_status(&brand, &id).await?.ok_or_else(no_job)?;
+    match act_on(state, &brand, QueueChoice::One(id), action).await? {
+        0 => Err(no_job()),
+        _ => Ok(()),
+    }
+}
+
+/// Applies the action to all parked jobs of the brand and returns their number.
+pub(crate) async fn act_on_parked(
+    state: &AdminState,
+    brand: &str,
+    action: Action,
+) -> Result<u32, AdminError> {
+    let brand = find_brand(state, brand)?.id.clone();
+    act_on(state, &brand, QueueChoice::Parked { brand: Some(brand.clone()) }, action).await
+}
+
+async fn act_on(
+    state: &AdminState,
+    brand: &str,
+    which: QueueChoice,
+    action: Action,
+) -> Result<u32, AdminError> {
+    tracing::info!(brand, ?which, ?action, "an operator retries or drops jobs of scripts");
+    let store = &state.app.store;
+    let count = match action {
+        Action::Retry => {
+            let count = store.retry_queued(which, now_ms()).await?;
+            state.app.queue_bell.notify_one();
+            count
+        }
+        Action::Drop => store.drop_queued(which).await?,
+    };
+    Ok(count)
+}

@@ -62,6 +62,7 @@ mod requests;
 mod sandbox;
 mod secrecy;
 mod secrets;
+mod service_manager;
 mod session_loads;
 mod sessions;
 mod shell;

@@ -112,6 +112,12 @@ impl ServerOptions {
         self.limited(&format!("ulimit -n {files}"))
     }
 
+    /// Starts the server as systemd does a service that has to say every 100 ms that it is alive.
+    pub(crate) fn watched_service(mut self, socket: &Path) -> Self {
+        self.command.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", "100000");
+        self.limited("export WATCHDOG_PID=$$")
+    }
+
     /// Runs `limit` in the shell that starts the server.
     fn limited(mut self, limit: &str) -> Self {
         let limit = format!("{limit}; exec \"$0\" \"$@\"");

@@ -12,6 +12,7 @@ mod indexes;
 mod lines;
 mod listener;
 mod own_host;
+mod service_manager;
 mod signals;
 mod turns;
 
@@ -54,10 +55,13 @@ use crate::admin::AdminState;
 use crate::descriptors::connections_a_worker;
 use crate::https::{Https, HttpsPort};
 use crate::listener::Listening;
+use crate::service_manager::{feed_watchdog, tell_ready, tell_stopping};
 use crate::signals::{Signals, StopRequest};
 use crate::turns::TurnsOwed;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections that the listener that redirects to HTTPS may have. Each request on them takes no time.
+const REDIRECT_CONNECTIONS: usize = 512;
 /// Requests that are in progress when the server stops may take this long to finish.
 const SHUTDOWN_SECONDS: u64 = 40;
 const CLEANUP_EVERY: Duration = Duration::from_secs(60);
@@ -155,19 +159,26 @@ pub fn start(
             behind_routes::routes(config, behind);
         }
     };
+    let Bound { visitors: (listener, address), redirect, admin: (admin_listener, admin_address), probes } =
+        bound;
     let https = if config.server.https { Some(Arc::new(Https::load(&app)?)) } else { None };
     let workers = config.server.workers.unwrap_or_else(available_workers);
+    let of_redirect = redirect.as_ref().map_or(0, |_| REDIRECT_CONNECTIONS);
+    let kept = config.database.connections_max.saturating_add(of_redirect);
     let of_visitors = Listening {
         workers: Some(workers),
-        connections_a_worker: connections_a_worker(workers, config.database.connections_max),
+        connections_a_worker: connections_a_worker(workers, kept),
         headers_timeout: config.server.headers_timeout,
         keep_alive: KEEP_ALIVE,
         shutdown_seconds: SHUTDOWN_SECONDS,
         tls: https.as_deref().map(Https::server_config).transpose()?,
     };
-    let Bound { visitors: (listener, address), redirect, admin: (admin_listener, admin_address), probes } =
-        bound;
-    let of_redirect = Listening { workers: Some(1), tls: None, ..of_visitors.clone() };
+    let of_redirect = Listening {
+        workers: Some(1),
+        connections_a_worker: REDIRECT_CONNECTIONS,
+        tls: None,
+        ..of_visitors.clone()
+    };
     let of_app = data.clone();
     let mut visitors = vec![of_visitors.serve(listener, move || {
         ActixApp::new().app_data(of_app.clone()).configure(&routes).default_service(web::to(visit))
@@ -257,9 +268,12 @@ impl Running {
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app), https.clone()));
         let certificates = https.map(|https| tokio::spawn(https.watch()));
         let indexes = tokio::spawn(indexes::build_declared(Arc::clone(&app)));
+        let watchdog = tokio::spawn(feed_watchdog());
+        tell_ready();
         tokio::spawn(async move {
             let request = stop.recv().await;
             stopping.stopping.store(true, Ordering::Relaxed);
+            tell_stopping();
             if let Some(dev) = &dev {
                 dev.stopping.cancel();
             }
@@ -296,6 +310,7 @@ impl Running {
         confirm_returning(&app).await;
         app.executions.flush().await;
         app.store.close().await;
+        watchdog.abort();
         tracing::info!("stopped");
         stopped.into_iter().fold(Ok(()), Result::and).map_err(Into::into)
     }

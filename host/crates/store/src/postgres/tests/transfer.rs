@@ -179,7 +179,9 @@ async fn every_table_is_transferred_or_listed_as_an_exception() {
     for table in database.sql(sql).lines() {
         let is_exception = ["schema_migration", "rate", "cache", "cache_usage"].contains(&table)
             // They are built again.
-            || ["crm_field_index", "crm_index", "crm_unique"].contains(&table);
+            || ["crm_field_index", "crm_index", "crm_unique"].contains(&table)
+            // Certificates are ordered again.
+            || ["acme_account", "acme_name", "acme_answer"].contains(&table);
         assert!(is_exception != Table::named(table).is_some(), "{table}");
     }
     for table in TABLES {

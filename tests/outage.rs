@@ -31,15 +31,29 @@ fn row(server: &Server, brand: &str) -> Value {
     overview["brands"].as_array().unwrap().iter().find(|row| row["id"] == brand).unwrap().clone()
 }
 
+/// A value of 12 KB in so many tables that whoever reads it table by table overflows the stack.
+fn deep() -> String {
+    let key = vec!["a"; 75].join(".");
+    (0..78).fold("1".to_owned(), |value, _| format!("{{ {key} = {value} }}"))
+}
+
 #[test]
 fn brand_with_a_broken_file_answers_503_and_the_others_are_served_from_the_start() {
     type Break = fn(&TestSite);
-    let breaks: [(&str, Break); 4] = [
+    let breaks: [(&str, Break); 6] = [
         ("did you mean", |site| {
             site.write("brands/two/brand.toml", "domains = [\"two.test\"]\nvariabels = {}\n")
         }),
         ("brand.toml", |site| site.write("brands/two/brand.toml", "domains = [\"two.test\"]\n[[page\n")),
         ("crm.toml", |site| site.write("brands/two/crm.toml", "[[entity]]\nslg = 1\n")),
+        ("line 3 nests tables", |site| {
+            let settings = format!("domains = [\"two.test\"]\n[variables]\nx = {}\n", deep());
+            site.write("brands/two/brand.toml", &settings);
+        }),
+        ("line 5 nests tables", |site| {
+            let field = format!("[[entity.field]]\nkey = \"k\"\noptions = {}\n", deep());
+            site.write("brands/two/crm.toml", &format!("[[entity]]\nslug = \"a\"\n{field}"));
+        }),
         ("symbolic link", |site| {
             symlink("/etc/passwd", site.brand_dir("two").join("pages/link.html")).unwrap();
         }),

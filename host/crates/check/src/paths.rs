@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use sluice_kit::toml_text;
 use sluice_limits::policy::{BrandLayers, EffectiveLimit, Origin};
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_site::limit_layers;
@@ -29,7 +30,7 @@ struct Entry {
 /// Checks the paths and limits in `brand.toml`, which must be valid.
 pub(crate) fn findings(source: &Source, brand: &Brand<'_>, public: &PublicFiles) -> Vec<Diagnostic> {
     // The file is known to be valid, so this cannot fail.
-    let written: Written = toml::from_str(&source.text).unwrap_or_default();
+    let written: Written = toml_text::parse(&source.text).unwrap_or_default();
     let pages: Vec<String> = brand.folder.pages.iter().map(|file| path_of(file)).collect();
     let files: Vec<&str> = public.paths().collect();
     let mut found = Vec::new();

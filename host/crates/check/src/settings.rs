@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde::de::DeserializeOwned;
 
 use sluice_crm::{CrmSchema, SchemaMistake};
+use sluice_kit::toml_text;
 use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_text::source::{Position, Source};
 use sluice_text::suggest::nearest;
@@ -27,7 +28,7 @@ struct Mistake {
 /// are ignored: if the file is valid TOML, its other settings are usable.
 pub(crate) fn read<T: DeserializeOwned>(source: &Source) -> (Option<T>, Vec<Diagnostic>) {
     collect(Rule::Settings, source, |source| {
-        toml::from_str(&source.text).map_err(|error| of_toml(source, &error))
+        toml_text::parse(&source.text).map_err(|error| of_toml(source, &error))
     })
 }
 
@@ -74,7 +75,7 @@ fn collect<T>(
         }
         let before = rest.text.len();
         rest.text = without(&rest.text, &lines);
-        if rest.text.len() == before || rest.text.parse::<toml::Table>().is_err() {
+        if rest.text.len() == before || toml_text::parse::<toml::Table>(&rest.text).is_err() {
             break;
         }
     }
@@ -103,7 +104,7 @@ fn of_toml(source: &Source, error: &toml::de::Error) -> Mistake {
     let place = source.position(span.start);
     let last_line = source.position(span.end.saturating_sub(1).max(span.start)).line;
     // Without a line that is no TOML, the lines after it may mean something else.
-    let can_go_on = source.text.parse::<toml::Table>().is_ok();
+    let can_go_on = toml_text::parse::<toml::Table>(&source.text).is_ok();
     let text = error.message().trim().replace('\n', "; ");
     let is_missing_key = text.starts_with("missing field");
     let (message, help) = match Complaint::of_serde(&text) {

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+use sluice_kit::toml_text;
+
 pub use error::{EntityError, SchemaError, SchemaMistake};
 pub use export::export;
 pub use field_type::FieldType;
@@ -90,7 +92,7 @@ impl CrmSchema {
     /// The text is not TOML, or breaks a rule.
     pub fn parse(text: &str, file: &str) -> Result<Self, SchemaError> {
         let source = Source { text, file };
-        let raw: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
+        let raw: File = toml_text::parse(text).map_err(|error| source.toml(&error))?;
         let mut slugs = HashSet::new();
         let entities =
             raw.entity.into_iter().map(|raw| entity(&source, raw, &mut slugs)).collect::<Result<_, _>>()?;

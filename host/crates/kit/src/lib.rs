@@ -19,6 +19,7 @@ pub mod release;
 mod store_error;
 pub mod terminal;
 pub mod thread;
+pub mod toml_text;
 pub mod value;
 
 pub use future::BoxFuture;

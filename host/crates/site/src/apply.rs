@@ -4,6 +4,7 @@
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use sluice_kit::folder::{FolderPath, OpenError, ReplaceError};
+use sluice_kit::toml_text;
 use sluice_limits::KINDS;
 
 use crate::config::{BrandConfig, version};
@@ -147,6 +148,7 @@ fn edit(text: &str, path: &str, limit: &str, new: u64) -> Result<String, ApplyEr
 }
 
 fn edit_document(text: &str, path: &str, limit: &str, new: u64) -> Result<String, EditFault> {
+    toml_text::parse::<toml::Table>(text)?;
     let mut document: DocumentMut = text.parse()?;
     let number = i64::try_from(new)?;
     let pages = document.entry("page").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
@@ -164,7 +166,7 @@ fn edit_document(text: &str, path: &str, limit: &str, new: u64) -> Result<String
     limits.insert(limit, value(number));
     let edited = document.to_string();
     // A file that the server could not read must never be written.
-    toml::from_str::<BrandConfig>(&edited)?;
+    toml_text::parse::<BrandConfig>(&edited)?;
     Ok(edited)
 }
 

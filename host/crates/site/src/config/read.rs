@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use sluice_kit::folder::FolderPath;
 use sluice_kit::hex::hex;
+use sluice_kit::toml_text;
 use sluice_text::printable::{printable, printable_lines};
 use sluice_text::suggest;
 
@@ -206,6 +207,9 @@ pub(crate) fn version(content: &[u8]) -> String {
 pub fn salvage_hosts(brand_dir: &FolderPath) -> (Vec<Domain>, bool) {
     let mut text = read_optional(brand_dir, "brand.toml").unwrap_or_default();
     let mut table = toml::Table::new();
+    if let Some(at) = toml_text::too_deep_at(&text) {
+        text.truncate(at);
+    }
     // A mistake in a value of several lines may be found only at the end of the file.
     for _ in 0..SALVAGE_ATTEMPTS {
         match toml::from_str(&text) {
@@ -227,7 +231,7 @@ pub fn salvage_hosts(brand_dir: &FolderPath) -> (Vec<Domain>, bool) {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {
-    toml::from_str(text)
+    toml_text::parse(text)
         .map_err(|error| ConfigError::Invalid { file: file.to_owned(), error: Box::new(error) })
 }
 

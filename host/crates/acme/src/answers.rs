@@ -19,7 +19,7 @@ pub const HTTP_PATH: &str = "/.well-known/acme-challenge/";
 pub(crate) const AGE_MAX: Duration = Duration::from_secs(1);
 /// A host knows at most this many answers. There is one for each order that is in progress.
 const ANSWERS_MAX: u32 = 1_000;
-/// A token is not longer. Those of Let's Encrypt have 43 characters.
+/// The longest token, in bytes. Those of Let's Encrypt have 43.
 const TOKEN_BYTES_MAX: usize = 128;
 
 /// The answers of all hosts of the database.

@@ -8,7 +8,7 @@ use x509_cert::time::Validity;
 
 use crate::store::Issue;
 
-/// A chain is not longer.
+/// The most certificates of a chain that are read.
 const CHAIN_MAX: usize = 10;
 
 /// A certificate with its private key. `Debug` does not show the key.

@@ -17,7 +17,7 @@ use crate::net::Net;
 
 /// How long a check may take.
 const CHECK_MAX: Duration = Duration::from_secs(15);
-/// No more of a response is read.
+/// The most that is read of a response, in bytes.
 const RESPONSE_BYTES_MAX: u64 = 16 << 10;
 
 /// Asks a name for a token. Returns what is wrong if the answer is not `expected`.

@@ -159,7 +159,7 @@ pub trait CertificateStore: Send + Sync {
     /// Lets every host give an answer.
     fn put_answer(&self, answer: Answer) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Ends that.
+    /// Removes an answer.
     fn remove_answer(&self, challenge: Challenge, asked: &str) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// At most `rows_max` answers that have not expired.

@@ -17,7 +17,7 @@ use sluice_fetch::endpoint::{Endpoint, Outgoing};
 
 use crate::failure::Seen;
 
-/// A response is not larger. Chains of certificates have a few kilobytes.
+/// The largest response that is accepted, in bytes. Chains of certificates have a few kilobytes.
 const RESPONSE_BYTES_MAX: usize = 256 << 10;
 /// A longer `Retry-After` counts as this one.
 const RETRY_AFTER_MAX_S: u64 = 7 * 24 * 60 * 60;

@@ -1,6 +1,6 @@
-//! Metrics of CRM writes, of those that limits refused, and of the jobs of scripts. A task counts the waiting ones in the
-//! database at an interval, because
-//! metrics must be readable without waiting for the database.
+//! Metrics of queued CRM writes, of CRM writes that limits refused, and of the jobs of scripts. A task counts
+//! writes and jobs in the database at an interval, because metrics must be readable without waiting for the
+//! database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -26,7 +26,7 @@ struct Counts {
     pending: AtomicU64,
     running: AtomicU64,
     parked_scripts: AtomicU64,
-    /// When the job became due that has been due the longest. 0 if none is due.
+    /// When the oldest due job became due, in Unix milliseconds. 0 if none is due.
     oldest_due_at: AtomicI64,
 }
 

@@ -4,8 +4,8 @@
 //! job or one has ended, and every second, because other hosts store jobs, too. Another task prolongs the
 //! claims. All state is in the database, so other hosts run the jobs of a host that crashed.
 //!
-//! A brand gets a further run only while it has fewer than are free, so that the jobs of one brand leave half
-//! of them to others.
+//! A brand starts another job only while it has fewer running than there are free places, so that the jobs of
+//! one brand leave half of the places to others.
 
 mod run;
 
@@ -30,9 +30,9 @@ pub use run::{JobEnd, run_job};
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The pause after the database failed to answer.
 const FAULT_WAIT: Duration = Duration::from_secs(5);
-/// Jobs take at most one in so many sandboxes.
+/// Jobs take at most one sandbox in this many.
 const JOBS_OF_SANDBOXES: usize = 4;
-/// How often claims are prolonged while they last.
+/// How many times a claim is prolonged in the time for which it lasts.
 const RENEWALS: u32 = 6;
 /// Claims last at least this long.
 const TAKEOVER_MIN: Duration = Duration::from_secs(1);

@@ -208,6 +208,6 @@ pub struct QueueCounts {
     pub running: u64,
     /// Parked jobs.
     pub parked: u64,
-    /// Unix milliseconds: when the job became due that has been due the longest.
+    /// Unix milliseconds: when the oldest due job became due.
     pub oldest_due_at: Option<i64>,
 }

@@ -14,7 +14,7 @@ pub(crate) fn tell_stopping() {
     tell(NotifyState::Stopping);
 }
 
-/// Says at half of the time of `WatchdogSec` that the server still runs, until it is dropped.
+/// Tells systemd twice within each `WatchdogSec` that the server still runs, until it is dropped.
 pub(crate) async fn feed_watchdog() {
     let mut microseconds = 0;
     if !sd_notify::watchdog_enabled(false, &mut microseconds) || microseconds == 0 {

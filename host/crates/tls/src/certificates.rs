@@ -28,7 +28,7 @@ pub struct Certificates {
 struct Known {
     of_files: HashMap<String, Certificate>,
     issued: HashMap<String, Certificate>,
-    /// What an authority gets that checks who answers for a name.
+    /// For each name, the certificate for an authority that checks who answers for it.
     answers: HashMap<String, Arc<CertifiedKey>>,
 }
 
@@ -60,7 +60,7 @@ impl Certificates {
         });
     }
 
-    /// Sets or removes what an authority gets that checks who answers for `name`.
+    /// Sets or removes the certificate for an authority that checks who answers for `name`.
     pub fn answer(&self, name: &str, certificate: Option<&Certificate>) {
         let name = name.to_ascii_lowercase();
         self.change(|known| {

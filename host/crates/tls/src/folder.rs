@@ -13,7 +13,7 @@ use sluice_kit::operator_dir::OperatorDir;
 use crate::certificate::{Certificate, CertificateError};
 use crate::certificates::Certificates;
 
-/// A longer file is no certificate.
+/// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A folder of certificates: `NAME.crt` with a chain and `NAME.key` with its private key. The names of the
@@ -40,7 +40,7 @@ type Stamp = Option<(u64, u64, u64, i64, i64)>;
 pub struct Refreshed {
     /// The chains that were read and can be used.
     pub loaded: Vec<PathBuf>,
-    /// What cannot be used, and why. The certificate that the file had before is used further.
+    /// What cannot be used, and why. The certificate that the file had before stays in use.
     pub failed: Vec<(PathBuf, FileError)>,
 }
 

@@ -28,14 +28,14 @@ use crate::observe::job_ended;
 
 /// The wait before the third try is this many times as long as that before the second.
 const BACKOFF: u32 = 4;
-/// How long a job waits that found no sandbox, in milliseconds. This is no try.
+/// How long a job that found no sandbox waits, in milliseconds. This does not count as a try.
 const BUSY_WAIT_MS: i64 = 1_000;
 /// The most bytes of an error that are stored.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 /// The most bytes of console lines that are stored.
 const CONSOLE_BYTES_MAX: usize = 16 << 10;
-/// How often the end of a job is stored again if the database does not answer, once a second. By then, another
-/// host can have taken over the job.
+/// How many times the host tries to store the end of a job, once a second, while the database does not answer.
+/// By then, another host can have taken over the job.
 const STORE_TRIES: u32 = 60;
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 

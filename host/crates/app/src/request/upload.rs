@@ -26,12 +26,12 @@ use crate::response::Reply;
 pub(super) const BODY_DRAIN_BYTES_MAX: usize = 1 << 20;
 /// The most memory that one upload takes besides its fields: what has arrived and is not on the disk yet.
 const UPLOAD_BYTES: usize = 512 << 10;
-/// How often what has arrived may be in the memory: as a chunk, unread, and in vectors that double when they are
-/// full.
+/// How many copies of what has arrived may be in memory: as a chunk, unread, and in vectors that double when they
+/// are full.
 const COPIES: u64 = 4;
 /// A client that has sent nothing for this long is waiting for the reply.
 const DRAIN_SILENCE: Duration = Duration::from_millis(200);
-/// After `server.body_timeout`, a visitor must send this many bytes in a millisecond.
+/// For each so many bytes that have arrived, `server.body_timeout` is a millisecond longer.
 const BYTES_PER_MS_MIN: u64 = 16;
 
 /// Where files are while they arrive.

@@ -7,7 +7,7 @@ use super::super::{Call, Caller, CrmError, EntryId, Line, Reference, RefusalReas
 use super::queue;
 use crate::{CrmDatabase, CrmFault, CrmWrite, QueuedWrites, Refusal};
 
-/// How often a write looks for an entry that is given to another reference meanwhile.
+/// How many times a write looks for an entry that other writes give to another reference meanwhile.
 const TRIES_MAX: u32 = 5;
 
 /// `getCrmEntry({slug, id})`: the entry, or `null`.

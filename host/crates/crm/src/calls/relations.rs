@@ -12,7 +12,7 @@ use super::super::options::Options;
 use super::super::{Call, Caller, CrmError, EntryId, FieldKey, Line, Refusal, RefusalReason, Slug};
 use crate::{CrmDatabase, CrmFault, CrmWrite, FieldType, Reference};
 
-/// How often a call reads the entry again that another write has changed meanwhile.
+/// How many times a call reads an entry that another write has changed meanwhile.
 const TRIES_MAX: u32 = 20;
 
 /// A relation that a script asked for.

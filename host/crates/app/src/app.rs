@@ -427,10 +427,14 @@ impl App {
         QueueAccess::new(Arc::clone(&self.store) as _, Arc::clone(&brand.jobs) as _, &brand.id)
     }
 
-    /// Wakes what works in the background.
-    pub fn ring(&self) {
-        self.bell.notify_one();
-        self.queue_bell.notify_one();
+    /// Wakes what applies CRM writes and what runs jobs, if a request has stored some.
+    pub fn ring(&self, has_writes: bool, has_pushes: bool) {
+        if has_writes {
+            self.bell.notify_one();
+        }
+        if has_pushes {
+            self.queue_bell.notify_one();
+        }
     }
 
     /// The CRM quotas of each brand. Jobs use them, because they run without a page.

@@ -107,16 +107,18 @@ impl JobRunners {
         };
         // If it takes longer, the others are released.
         let _ = tokio::time::timeout(self.shared.config.stop_wait, all_ended).await;
-        let left: Vec<(Claim, AbortHandle)> =
-            self.shared.running.lock().iter().map(|(claim, job)| (*claim, job.task.clone())).collect();
-        for (claim, task) in left {
+        let of_job = |(claim, job): (&Claim, &RunningJob)| (*claim, job.brand.clone(), job.task.clone());
+        let left: Vec<_> = self.shared.running.lock().iter().map(of_job).collect();
+        for (claim, brand, task) in left {
             task.abort();
             let now_ms = self.shared.app.now_ms();
             let released =
                 self.shared.app.store.end_claim(claim, Ending::Released { due_at: now_ms }, now_ms);
             match released.await {
-                Ok(_) => tracing::info!("a job that still runs is given to another host"),
-                Err(error) => tracing::warn!(%error, "a job that still runs is taken over later"),
+                Ok(true) => tracing::info!(brand, "a job that still runs is given to another host"),
+                // It has just ended.
+                Ok(false) => {}
+                Err(error) => tracing::warn!(brand, %error, "a job that still runs is taken over later"),
             }
         }
         self.tasks.iter().for_each(JoinHandle::abort);

@@ -142,8 +142,8 @@ impl Changes {
 /// does not take the changes, `reply` would claim changes that were not made, so the visitor gets
 /// 503 without cookies instead.
 pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut reply: Reply) -> Reply {
-    let has_jobs = changes.has_jobs();
     let Changes { session, queued, pushes } = changes;
+    let (has_writes, has_pushes) = (!queued.is_empty(), !pushes.is_empty());
     // A session that nobody asked for has not changed.
     let nothing = Session::default();
     let session = session.loaded().unwrap_or(&nothing);
@@ -151,14 +151,12 @@ pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut 
     if session.has_lost_logout() {
         return not_saved(journey, &SessionError::LogoutLost);
     }
-    if !has_jobs && session.changes().is_empty() {
+    if !has_writes && !has_pushes && session.changes().is_empty() {
         return reply;
     }
     match save(journey, session, (queued, pushes)).await {
         Ok(issued) => {
-            if has_jobs {
-                journey.app.ring();
-            }
+            journey.app.ring(has_writes, has_pushes);
             set_cookie(&mut reply, issued, journey.request.is_https);
             reply
         }

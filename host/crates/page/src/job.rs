@@ -14,13 +14,16 @@ use crate::{PageContent, PageScript, template_failure};
 const FILE: &str = JOB_CALL;
 
 /// Compiles the page for a module. `limits` are those of the job.
+///
+/// # Errors
+/// The host has no room for the compilation at the moment, or its engine failed. The author can do nothing about it.
 pub async fn compile<F>(
     sandbox: &Sandbox,
     module: &str,
     files: &F,
     limits: &Limits,
     brand: &str,
-) -> PageContent
+) -> Result<PageContent, SandboxError>
 where
     F: ModuleSource + Includes + Sync,
 {
@@ -36,18 +39,15 @@ where
     let mut quota = CompileQuota::new(&limits, brand);
     let graph = match modules::compile(sandbox, page, files, &limits, &mut quota).await {
         Ok(graph) => graph,
-        Err(CompileError::Author(failure)) => return broken(in_author_terms(failure)),
-        Err(CompileError::Host(error)) => return broken(Failure::new("HostError", error.to_string())),
+        Err(CompileError::Author(failure)) => return Ok(broken(in_author_terms(failure))),
+        Err(CompileError::Host(error)) => return Err(error),
     };
-    let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash).map_err(SandboxError::from);
-    match component.and_then(|component| sandbox.load(&component)) {
-        Ok(script) => PageContent {
-            script: PageScript::Ready { script, files: graph.files },
-            template: Template::compile(FILE, "", files).map_err(template_failure),
-            has_markup: false,
-        },
-        Err(error) => broken(Failure::new("HostError", error.to_string())),
-    }
+    let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash)?;
+    Ok(PageContent {
+        script: PageScript::Ready { script: sandbox.load(&component)?, files: graph.files },
+        template: Template::compile(FILE, "", files).map_err(template_failure),
+        has_markup: false,
+    })
 }
 
 /// A page that cannot run, for this reason.

@@ -106,16 +106,24 @@ impl PageStore {
 
     /// The content of the page that runs jobs of a module. It is kept in memory only, and not at all if it
     /// does not compile.
-    pub async fn of_job<F>(&self, key: CacheKey, compile: impl FnOnce() -> F) -> Arc<PageContent>
+    ///
+    /// # Errors
+    /// Those of `compile`.
+    pub async fn of_job<F, E>(
+        &self,
+        key: CacheKey,
+        compile: impl FnOnce() -> F,
+    ) -> Result<Arc<PageContent>, E>
     where
-        F: Future<Output = PageContent>,
+        F: Future<Output = Result<PageContent, E>>,
     {
         let compile = async {
-            let content = Arc::new(compile().await);
-            if content.script.is_ready() { Ok(content) } else { Err(content) }
+            match compile().await {
+                Ok(content) if content.script.is_ready() => Ok(Arc::new(content)),
+                other => Err(other.map(Arc::new)),
+            }
         };
-        let (Ok(content) | Err(content)) = self.loaded.get_or_insert_async(&key, compile).await;
-        content
+        self.loaded.get_or_insert_async(&key, compile).await.or_else(|not_kept| not_kept)
     }
 
     /// How many contents are in memory.

@@ -8,7 +8,7 @@ use sluice_kit::value;
 use sluice_limits::Limits;
 
 use crate::arguments::{self, Options};
-use crate::{Call, JobId, Mistake, NewJob, Pushes, QueueError, QueueStore, Reached, State, Status};
+use crate::{Call, JobId, NewJob, Pushes, QueueError, QueueStore, Reached, State, Status};
 
 /// The quotas of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,10 +160,4 @@ impl QueueAccess {
 
 fn reached(reached: Reached) -> QueueError {
     QueueError::Range { call: Call::Push, reached }
-}
-
-impl From<TargetFault> for QueueError {
-    fn from(fault: TargetFault) -> Self {
-        Self::Type { call: Call::Push, mistake: Mistake::Target(fault) }
-    }
 }

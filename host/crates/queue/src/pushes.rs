@@ -32,11 +32,6 @@ impl Pushes {
         self.jobs
     }
 
-    /// The jobs, in the order in which they were pushed.
-    pub fn jobs(&self) -> &[NewJob] {
-        &self.jobs
-    }
-
     /// Whether the run has pushed this job.
     pub(crate) fn has(&self, id: &JobId) -> Option<&NewJob> {
         self.jobs.iter().find(|job| job.id == *id)

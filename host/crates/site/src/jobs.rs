@@ -8,9 +8,9 @@ use sluice_page::exports::{Exports, exports};
 use sluice_page::job;
 use sluice_page::modules::script_file;
 use sluice_queue::{TargetFault, Targets};
-use sluice_sandbox::Sandbox;
 use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::outcome::Failure;
+use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_text::suggest::nearest;
 
 use crate::{Brand, BrandFolder};
@@ -87,10 +87,13 @@ fn help<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone, lead: &str
 }
 
 /// Compiles the page that runs the functions of a module, from the files of the brand as they are now.
-pub async fn page(sandbox: &Sandbox, brand: &Brand, module: &str) -> PageContent {
+///
+/// # Errors
+/// The host cannot compile it at the moment.
+pub async fn page(sandbox: &Sandbox, brand: &Brand, module: &str) -> Result<PageContent, SandboxError> {
     match BrandFolder::new(&brand.dir) {
         Ok(folder) => job::compile(sandbox, module, &folder, &brand.job_limits, &brand.id).await,
-        Err(error) => job::broken(Failure::of_file(&error.file, error.fault.to_string())),
+        Err(error) => Ok(job::broken(Failure::of_file(&error.file, error.fault.to_string()))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,7 +10,7 @@ use serde_json::json;
 use sluice_crm::{CrmCaps, QueuedWrites};
 use sluice_kit::value::{self, Room};
 use sluice_page::{PageContent, PageScript, job as job_page};
-use sluice_queue::{Claim, ClaimedJob, Ending, Pushes, QueueCommit, TRIES_MAX};
+use sluice_queue::{ClaimedJob, Ending, Pushes, QueueCommit, TRIES_MAX};
 use sluice_runs::execution_log::{FinishedRun, RequestInfo};
 use sluice_runs::run_log;
 use sluice_sandbox::files::FilesAccess;
@@ -28,8 +29,8 @@ use crate::observe::job_ended;
 
 /// The wait before the third try is this many times as long as that before the second.
 const BACKOFF: u32 = 4;
-/// How long a job that found no sandbox waits, in milliseconds. This does not count as a try.
-const BUSY_WAIT_MS: i64 = 1_000;
+/// How long a job that found no sandbox waits. This does not count as a try.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
 /// The most bytes of an error that are stored.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 /// The most bytes of console lines that are stored.
@@ -69,14 +70,24 @@ struct Changes {
 pub async fn run_job(app: &Arc<App>, job: ClaimedJob, retry_wait: Duration) -> JobEnd {
     let live = app.live();
     let Some(brand) = live.site.brands().find(|brand| brand.id == job.brand) else {
-        return release(app, job.claim, app.now_ms().saturating_add(BUSY_WAIT_MS)).await;
+        return release(app, &job).await;
     };
     if job.attempt > TRIES_MAX {
-        let error = format!("the host that ran it stopped, {TRIES_MAX} times");
+        let error = format!(
+            "no end was stored for {TRIES_MAX} tries: its host stopped, or the database did not answer"
+        );
         return fail(app, &job, Failed::of("host", error), retry_wait).await;
     }
-    match try_job(app, &live, brand, &job).await {
-        Ok(Ok(changes)) => match store_end(app, brand, job.claim, changes).await {
+    let mut tried = try_job(app, &live, brand, &job).await;
+    // The job keeps its claim, so that a busy host does not claim one job after the other in vain.
+    while let Err(SandboxError::Busy) = tried
+        && !app.stopping.load(Ordering::Relaxed)
+    {
+        tokio::time::sleep(BUSY_WAIT).await;
+        tried = try_job(app, &live, brand, &job).await;
+    }
+    match tried {
+        Ok(Ok(changes)) => match store_end(app, brand, &job, changes).await {
             Ok(end) => end,
             Err(failed) => fail(app, &job, failed, retry_wait).await,
         },
@@ -85,7 +96,7 @@ pub async fn run_job(app: &Arc<App>, job: ClaimedJob, retry_wait: Duration) -> J
             if !matches!(error, SandboxError::Busy) {
                 tracing::error!(brand = job.brand, job = %job.id, %error, "no sandbox could be made for a job");
             }
-            release(app, job.claim, app.now_ms().saturating_add(BUSY_WAIT_MS)).await
+            release(app, &job).await
         }
     }
 }
@@ -97,7 +108,7 @@ async fn try_job(
     brand: &Arc<Brand>,
     job: &ClaimedJob,
 ) -> Result<Result<Changes, Failed>, SandboxError> {
-    let content = content(app, brand, &job.module).await;
+    let content = content(app, brand, &job.module).await?;
     let (script, files) = match &content.script {
         PageScript::Ready { script, files } => (script, files),
         PageScript::Broken(failure) => {
@@ -137,7 +148,7 @@ async fn try_job(
 }
 
 /// The compiled page of a module.
-async fn content(app: &Arc<App>, brand: &Arc<Brand>, module: &str) -> Arc<PageContent> {
+async fn content(app: &Arc<App>, brand: &Arc<Brand>, module: &str) -> Result<Arc<PageContent>, SandboxError> {
     let compile = || async {
         let (sandbox, of_thread, code) = (Arc::clone(&app.sandbox), Arc::clone(brand), module.to_owned());
         let work = async move { jobs::page(&sandbox, &of_thread, &code).await };
@@ -198,10 +209,10 @@ impl Failed {
 async fn store_end(
     app: &App,
     brand: &Brand,
-    claim: Claim,
+    job: &ClaimedJob,
     Changes { queued, pushes }: Changes,
 ) -> Result<JobEnd, Failed> {
-    let has_jobs = !queued.is_empty() || !pushes.is_empty();
+    let (has_writes, has_pushes) = (!queued.is_empty(), !pushes.is_empty());
     for _ in 0..STORE_TRIES {
         let commit = RunCommit {
             jobs: queued.clone().into_writes(),
@@ -209,20 +220,19 @@ async fn store_end(
             queue: QueueCommit {
                 jobs: pushes.clone().into_jobs(),
                 jobs_max: brand.job_limits.queue_jobs_max,
-                done: Some(claim),
+                done: Some(job.claim),
             },
             ..RunCommit::new(brand.id.as_str())
         };
         match app.store.commit_run(commit, app.now_ms()).await {
             Ok(_) => {
-                if has_jobs {
-                    app.ring();
-                }
+                app.ring(has_writes, has_pushes);
                 return Ok(JobEnd::Done);
             }
             Err(SessionError::ClaimLost) => {
                 tracing::warn!(
                     brand = brand.id,
+                    job = %job.id,
                     "another host has taken over a job, so its end was not stored"
                 );
                 return Ok(JobEnd::Released);
@@ -232,12 +242,12 @@ async fn store_end(
                 return Err(Failed::of(Outcome::Error.name(), error));
             }
             Err(error) => {
-                tracing::warn!(brand = brand.id, %error, "the end of a job could not be stored yet")
+                tracing::warn!(brand = brand.id, job = %job.id, %error, "the end of a job could not be stored yet")
             }
         }
         tokio::time::sleep(STORE_PAUSE).await;
     }
-    tracing::error!(brand = brand.id, "the end of a job could not be stored, so it will run again");
+    log_lost_end(job);
     Ok(JobEnd::Released)
 }
 
@@ -247,32 +257,45 @@ async fn fail(app: &App, job: &ClaimedJob, failed: Failed, retry_wait: Duration)
     let error = bounded(&error, ERROR_BYTES_MAX).into_owned();
     let (brand, what, id) = (&job.brand, job.what(), &job.id);
     if job.attempt < TRIES_MAX {
-        tracing::warn!(brand, what, job = %id, outcome, "a job failed and will be tried again");
+        tracing::warn!(brand, what, job = %id, outcome, error, "a job failed and will be tried again");
         let wait = retry_wait.saturating_mul(BACKOFF.saturating_pow(job.attempt.saturating_sub(1)));
         let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         let due_at = app.now_ms().saturating_add(wait_ms);
         let ending = Ending::Retry { outcome, error: error.clone(), console, due_at };
-        return end(app, job.claim, ending, JobEnd::Retry(error)).await;
+        return end(app, job, ending, JobEnd::Retry(error)).await;
     }
-    tracing::error!(brand, what, job = %id, outcome, "a job is parked; see `sluice jobs list`");
+    tracing::error!(brand, what, job = %id, outcome, error, "a job is parked; see `sluice jobs list`");
     let ending = Ending::Parked { outcome, error: error.clone(), console };
-    end(app, job.claim, ending, JobEnd::Parked(error)).await
+    end(app, job, ending, JobEnd::Parked(error)).await
 }
 
-async fn release(app: &App, claim: Claim, due_at: i64) -> JobEnd {
-    end(app, claim, Ending::Released { due_at }, JobEnd::Released).await
+async fn release(app: &App, job: &ClaimedJob) -> JobEnd {
+    let wait_ms = i64::try_from(BUSY_WAIT.as_millis()).unwrap_or(i64::MAX);
+    let ending = Ending::Released { due_at: app.now_ms().saturating_add(wait_ms) };
+    end(app, job, ending, JobEnd::Released).await
 }
 
-async fn end(app: &App, claim: Claim, ending: Ending, done: JobEnd) -> JobEnd {
+async fn end(app: &App, job: &ClaimedJob, ending: Ending, done: JobEnd) -> JobEnd {
     for _ in 0..STORE_TRIES {
-        match app.store.end_claim(claim, ending.clone(), app.now_ms()).await {
+        match app.store.end_claim(job.claim, ending.clone(), app.now_ms()).await {
             Ok(true) => return done,
             Ok(false) => return JobEnd::Released,
-            Err(error) => tracing::warn!(%error, "the end of a job could not be stored yet"),
+            Err(error) => {
+                tracing::warn!(brand = job.brand, job = %job.id, %error, "the end of a job could not be stored yet")
+            }
         }
         tokio::time::sleep(STORE_PAUSE).await;
     }
+    log_lost_end(job);
     JobEnd::Released
+}
+
+fn log_lost_end(job: &ClaimedJob) {
+    tracing::error!(
+        brand = job.brand,
+        job = %job.id,
+        "the end of a job could not be stored, so it will run again when its claim ends"
+    );
 }
 
 /// The lines of the console as one text.

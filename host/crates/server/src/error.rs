@@ -46,8 +46,8 @@ pub enum ServerError {
     #[error(transparent)]
     Place(#[from] OperatorDirError),
     /// TLS cannot be used.
-    #[error("TLS")]
-    Tls(#[source] rustls::Error),
+    #[error("server.https: TLS cannot be set up: {0}")]
+    Tls(rustls::Error),
     /// The admin listener cannot start.
     #[error(transparent)]
     Admin(#[from] AdminStartError),

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use sluice_app::app::App;
 use sluice_app::request::requested_host;
+use sluice_site::canonical_host;
 use sluice_telemetry::metrics::Metrics;
 use sluice_tls::{CertificateFolder, Certificates};
 
@@ -72,6 +73,9 @@ impl Https {
                 for file in refreshed.loaded {
                     tracing::info!(file = %file.display(), "the certificate was loaded");
                 }
+                for file in refreshed.removed {
+                    tracing::warn!(file = %file.display(), "the certificate is gone, so it is no longer used");
+                }
                 for (file, error) in refreshed.failed {
                     tracing::error!(
                         file = %file.display(),
@@ -100,42 +104,19 @@ pub(crate) async fn redirect(
     request: HttpRequest,
 ) -> HttpResponse {
     let host = requested_host(request.uri(), request.headers()).unwrap_or_default();
-    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte)) {
+    let name = canonical_host(&host);
+    let address = request.uri().path_and_query().map_or("/", |address| address.as_str());
+    let is_valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
+    if !is_valid || !address.starts_with('/') {
         return HttpResponse::BadRequest().body("This address is not valid");
     }
-    if app.live().site.brand(&host).is_none() {
+    if app.live().site.brand(&name).is_none() {
         return HttpResponse::MisdirectedRequest().body("This server has no site with this name");
     }
-    let name = without_port(&host);
-    let address = request.uri().path_and_query().map_or("/", |address| address.as_str());
+    let name = if name.contains(':') { format!("[{name}]") } else { name };
     let target = match port.0 {
         443 => format!("https://{name}{address}"),
         port => format!("https://{name}:{port}{address}"),
     };
     HttpResponse::PermanentRedirect().insert_header((LOCATION, target)).finish()
-}
-
-/// A host without its port.
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_of_hosts_are_left_out() {
-        for (host, name) in [
-            ("shop.example", "shop.example"),
-            ("shop.example:80", "shop.example"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-        ] {
-            assert_eq!(without_port(host), name);
-        }
-    }
 }

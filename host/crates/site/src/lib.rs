@@ -232,8 +232,8 @@ impl Brand {
     }
 }
 
-/// `host` in lower case, without port and trailing dot.
-fn canonical_host(host: &str) -> String {
+/// `host` in lower case, without port, trailing dot and the brackets of an address.
+pub fn canonical_host(host: &str) -> String {
     let name = match host.strip_prefix('[') {
         Some(literal) => literal.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),

@@ -40,6 +40,8 @@ type Stamp = Option<(u64, u64, u64, i64, i64)>;
 pub struct Refreshed {
     /// The chains that were read and can be used.
     pub loaded: Vec<PathBuf>,
+    /// The chains that were there before.
+    pub removed: Vec<PathBuf>,
     /// What cannot be used, and why. The certificate that the file had before stays in use.
     pub failed: Vec<(PathBuf, FileError)>,
 }
@@ -60,6 +62,12 @@ pub enum FileError {
     Certificate(#[from] CertificateError),
 }
 
+impl FileError {
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() != io::ErrorKind::NotFound)
+    }
+}
+
 impl CertificateFolder {
     /// The certificates in `dir`, which need not exist. Nothing is read yet.
     pub fn new(dir: OperatorDir) -> Self {
@@ -76,15 +84,15 @@ impl CertificateFolder {
     /// # Errors
     /// The folder cannot be read. Nothing changes then.
     pub fn refresh(&self, certificates: &Certificates) -> io::Result<Refreshed> {
-        let chains = self.chains()?;
         let mut known = self.known.lock();
+        let chains = self.chains()?;
         let mut refreshed = Refreshed::default();
-        let before = known.len();
+        refreshed.removed.extend(known.keys().filter(|path| !chains.contains(path)).cloned());
         known.retain(|path, _| chains.contains(path));
-        let mut has_changed = known.len() != before;
+        let mut has_changed = !refreshed.removed.is_empty();
         for chain in chains {
             let key = chain.with_extension("key");
-            let stamps = [stamp(&chain), stamp(&key)];
+            let mut stamps = [stamp(&chain), stamp(&key)];
             if known.get(&chain).is_some_and(|pair| pair.stamps == stamps) {
                 continue;
             }
@@ -96,6 +104,10 @@ impl CertificateFolder {
                     Some(read)
                 }
                 Err(error) => {
+                    // What the system refuses now may work later, although the files stay as they are.
+                    if error.may_pass() {
+                        stamps = [None, None];
+                    }
                     refreshed.failed.push((chain.clone(), error));
                     last
                 }

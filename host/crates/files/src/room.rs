@@ -100,7 +100,10 @@ impl Taken {
         let has_room = all.fits(self.room.max) && of_brand.fits(self.room.max.half());
         if has_room {
             state.all = all;
-            state.brands.insert(self.brand.clone(), of_brand);
+            match state.brands.get_mut(&self.brand) {
+                Some(share) => *share = of_brand,
+                None => drop(state.brands.insert(self.brand.clone(), of_brand)),
+            }
             self.share = self.share.plus(more);
         }
         has_room

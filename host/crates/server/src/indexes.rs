@@ -9,12 +9,28 @@ use sluice_kit::StoreError;
 /// How often the host looks for an index that is not complete. Each host builds, in turns.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Builds in small steps, until the server stops.
+/// Builds in small steps, until the server stops. A failure that repeats is logged once.
 pub(crate) async fn build_declared(app: Arc<App>) {
+    let mut logged = String::new();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        // The database's health is logged where its calls fail.
-        while let Ok(true) = build_step(&app).await {}
+        loop {
+            match build_step(&app).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    logged.clear();
+                    break;
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if text != logged {
+                        tracing::error!(%error, "crm: an index cannot be built; it is tried again every 5 seconds");
+                        logged = text;
+                    }
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sluice_kit::StoreError;
+
 use super::{Keeper, Wanted};
 use crate::certificate::{self, Certificate};
 use crate::seal;
@@ -55,9 +57,10 @@ impl Keeper {
                 continue;
             }
             match self.load(&state.key).await {
-                Some(certificate) => self.use_certificate(name, certificate),
+                Ok(Some(certificate)) => self.use_certificate(name, certificate),
                 // It is reported once, not at every pass.
-                None => drop(self.known.lock().installed.insert(name.to_owned(), issue.revision)),
+                Ok(None) => drop(self.known.lock().installed.insert(name.to_owned(), issue.revision)),
+                Err(error) => tracing::warn!(name, %error, "a certificate cannot be read yet"),
             }
         }
         let retired: Vec<String> = {
@@ -95,29 +98,23 @@ impl Keeper {
         self.known.lock().installed.insert(name.to_owned(), revision);
     }
 
-    async fn load(&self, key: &NameKey) -> Option<Certificate> {
+    async fn load(&self, key: &NameKey) -> Result<Option<Certificate>, StoreError> {
         let name = &key.name;
-        let stored = match self.options.store.certificate(key).await {
-            Ok(stored) => stored?,
-            Err(error) => {
-                tracing::warn!(name, %error, "a certificate cannot be read");
-                return None;
-            }
-        };
+        let Some(stored) = self.options.store.certificate(key).await? else { return Ok(None) };
         let Some(private) = seal::open(&self.options.keys, key, &stored.sealed_key) else {
             tracing::error!(
                 name,
                 "the private key of a certificate was sealed with another application key: add that key to \
                  APP_KEYS_PREVIOUS, or delete the row of this name in the table acme_name to get a new certificate"
             );
-            return None;
+            return Ok(None);
         };
-        match certificate::read(&stored.chain, private, name, stored.issue.revision) {
+        Ok(match certificate::read(&stored.chain, private, name, stored.issue.revision) {
             Ok(certificate) => Some(certificate),
             Err(error) => {
                 tracing::error!(name, %error, "a stored certificate cannot be used");
                 None
             }
-        }
+        })
     }
 }

@@ -20,6 +20,8 @@ const AFTER: Name = Name("after", &[]);
 const OPERATORS: [&str; 9] = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "startsWith", "exists"];
 /// The name of the order of creation.
 const CREATED_AT: &str = "created_at";
+/// A filter whose items all have a condition has no more.
+const ITEMS_MAX: usize = CONDITIONS_MAX * FILTER_DEPTH_MAX;
 
 type Parsed<T> = Result<T, (String, SearchMistake)>;
 
@@ -97,13 +99,15 @@ fn field_key(at: &str, name: &str) -> Parsed<FieldKey> {
 }
 
 fn parse_where(filter: &Value) -> Parsed<Filter> {
-    let mut parser = Parser { conditions: 0 };
+    let mut parser = Parser { conditions: 0, items: 0 };
     parser.group(WHERE.0, filter, 0)
 }
 
-/// Counts the conditions of a filter while it is read.
+/// Counts the conditions of a filter, and the items of its `and` and `or`, while it is read. Each costs time for every
+/// entry that is examined.
 struct Parser {
     conditions: usize,
+    items: usize,
 }
 
 impl Parser {
@@ -122,6 +126,10 @@ impl Parser {
             match (name.as_str(), value) {
                 // A field can have these names, too, but a condition is never an array.
                 ("and" | "or", Value::Array(items)) => {
+                    self.items += items.len();
+                    if self.items > ITEMS_MAX {
+                        return Err((at, SearchMistake::TooMany));
+                    }
                     let parts = items.iter().enumerate();
                     let parts =
                         parts.map(|(index, item)| self.part(&format!("{at}[{index}]"), item, depth + 1));

@@ -56,7 +56,7 @@ type Outcome = Result<(Received, Reserved), BodyFault>;
 #[derive(Debug, Clone)]
 pub struct Announced(Arc<Mutex<Option<oneshot::Sender<oneshot::Sender<Outcome>>>>>);
 
-/// The connection's side of [`Announced`].
+/// The connection's side of files that a visitor wants to send.
 pub struct Upcoming {
     asked: oneshot::Receiver<oneshot::Sender<Outcome>>,
     payload: web::Payload,

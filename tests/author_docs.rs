@@ -207,7 +207,7 @@ fn examples_of_the_testing_document_work() {
     }
     assert_eq!(count, 10);
     let done = sluice(site.path(), &["test"]).output().unwrap();
-    assert!(out(&done).contains("6 passed in"), "{}", out(&done));
+    assert!(out(&done).contains("8 passed in"), "{}", out(&done));
 }
 
 #[test]

@@ -41,6 +41,131 @@ const COUNTER: &str = "<script scope=\"backend\">
 </script>{{ var.visits }}";
 
 #[test]
+fn tests_see_and_run_the_jobs_that_pages_push() {
+    let site = TestSite::with(&[
+        (
+            "pages/cart.html",
+            "<script scope=\"backend\">response.json(queue.push('mail', { cart: 7 }, { fn: request.query.fn, delay: 3600, tag: 'cart' }).ok)</script>",
+        ),
+        (
+            "modules/mail.js",
+            "export const remind = ({ cart }, { attempt }) => {
+               storage.set('reminded', [cart, attempt]);
+               queue.push('mail', null, { fn: 'done' });
+             };
+             export const done = () => setCrmField({ slug: 'orders', referenceId: '7', fieldKey: 'total', value: 5, async: true });
+             export const fails = () => { throw new Error('no server'); };
+             export const again = () => queue.push('mail', null, { fn: 'again' });",
+        ),
+        ("crm.toml", "[[entity]]\nslug = \"orders\"\n"),
+        (
+            "pages/cart.test.js",
+            r#"
+          test("a reminder is sent after an hour", () => {
+            expect(visit("/cart", { query: { fn: "remind" } }).json()).toBe(true);
+            const [job] = queue.pushed();
+            expect(job).toMatchObject({ module: "mail", fn: "remind", payload: { cart: 7 }, tag: "cart", key: null });
+            expect(job.at).toBe(Date.now() + 3_600_000);
+            expect(queue.run()).toBe(0);
+            clock.advance(3599);
+            expect(queue.run()).toBe(0);
+            clock.advance("1s");
+            expect(queue.run()).toBe(2);
+            expect(storage.get("reminded")).toEqual([7, 1]);
+            expect(getCrmField({ slug: "orders", referenceId: "7", fieldKey: "total" })).toBe(5);
+            expect(queue.pushed()).toHaveLength(0);
+          });
+          test("a cancelled reminder is not sent", () => {
+            visit("/cart", { query: { fn: "remind" } });
+            expect(queue.cancel("cart").cancelled).toBe(1);
+            clock.advance("1h");
+            expect(queue.run()).toBe(0);
+          });
+          test("a job that fails is told, and tried again", () => {
+            queue.push("mail", { cart: 7 }, { fn: "fails" });
+            for (const attempt of [1, 2, 3]) {
+              expect(queue.pushed()).toHaveLength(1);
+              expect(() => queue.run()).toThrow("the job mail.fails failed: modules/mail.js:6:");
+            }
+            expect(queue.pushed()).toHaveLength(0);
+            expect(queue.run()).toBe(0);
+          });
+          test("jobs without an end are told", () => {
+            queue.push("mail", null, { fn: "again" });
+            expect(() => queue.run()).toThrow("does a job push itself?");
+          });
+          test("a job that a test pushes is stored at once", () => {
+            const { jobId } = queue.push("mail", { cart: 8 }, { fn: "remind", at: "2026-01-01T02:00:00Z" });
+            expect(queue.status(jobId).state).toBe("pending");
+            clock.set("2026-01-01T02:00:00Z");
+            expect(queue.run()).toBe(2);
+            expect(queue.status(jobId).state).toBe("done");
+          });
+          test("run takes no time", () => {
+            expect(() => queue.run({ within: 60 })).toThrow("queue.run takes no arguments; clock.advance moves the time");
+          });
+        "#,
+        ),
+    ]);
+    let done = test(&site, &[]);
+    assert_says(&done, 0, &["6 passed"]);
+}
+
+#[test]
+fn test_moves_the_time_that_scripts_see() {
+    let site = TestSite::with(&[
+        (
+            "pages/now.html",
+            "<script scope=\"backend\">
+               if (request.query.keep) storage.set('code', 1, { ttl: 60 });
+               session.set('visited', true);
+               response.json([Date.now(), storage.has('code')]);
+             </script>",
+        ),
+        (
+            "pages/now.test.js",
+            r#"
+          const START = Date.parse("2026-01-01T00:00:00Z");
+          test("time stands still until it is moved", () => {
+            expect(visit("/now", { query: { keep: 1 } }).json()).toEqual([START, true]);
+            expect(clock.advance("59s")).toBe(START + 59_000);
+            expect(Date.now()).toBe(START + 59_000);
+            expect(visit("/now").json()).toEqual([START + 59_000, true]);
+            clock.advance(1);
+            expect(visit("/now").json()).toEqual([START + 60_000, false]);
+          });
+          test("each test starts at the same time", () => {
+            expect(Date.now()).toBe(START);
+            expect(clock.set("2026-07-01T09:00:00+02:00")).toBe(Date.parse("2026-07-01T07:00:00Z"));
+            expect(clock.set(new Date(START))).toBe(START);
+            expect(clock.advance("2h")).toBe(START + 7_200_000);
+            expect(clock.advance("30d")).toBe(START + 2_599_200_000);
+          });
+          test("times that cannot be are refused", () => {
+            for (const wrong of ["soon", -1, 1.5, "-3h", "2 h", null, undefined, {}]) {
+              expect(() => clock.advance(wrong)).toThrow("clock.advance needs a duration such as");
+            }
+            for (const wrong of ["soon", 1.5, null, undefined, new Date(NaN)]) {
+              expect(() => clock.set(wrong)).toThrow("clock.set needs a time such as");
+            }
+            expect(() => clock.set(-1)).toThrow("from 1970 to 9999");
+            expect(() => clock.advance("99999999d")).toThrow("from 1970 to 9999");
+            expect(Date.now()).toBe(START);
+          });
+          test("sessions expire", () => {
+            const ann = visitor({ session: { cart: 1 } });
+            expect(ann.visit("/now").session.cart).toBe(1);
+            clock.advance("400d");
+            expect(ann.visit("/now").session.cart).toBeUndefined();
+          });
+        "#,
+        ),
+    ]);
+    let done = test(&site, &[]);
+    assert_says(&done, 0, &["4 passed"]);
+}
+
+#[test]
 fn each_test_has_its_own_visitor_database_and_clock() {
     let site = TestSite::with(&[
         ("pages/index.html", COUNTER),

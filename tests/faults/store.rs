@@ -17,7 +17,7 @@ use sluice_crm::{
 };
 use sluice_kit::{BoxFuture, NoAnswer, StoreError, database_time};
 use sluice_queue::{
-    Claim, ClaimedJob, Ending, JobId, QueueChoice, QueueCounts, QueueStore, QueuedJob, State, Status,
+    Claim, ClaimedJob, Ending, JobId, NewJob, QueueChoice, QueueCounts, QueueStore, QueuedJob, State, Status,
 };
 use sluice_session::rate::{RateStore, RateWindow};
 use sluice_session::storage::SessionError;
@@ -189,9 +189,11 @@ failing! { QueueStore:
     fn due_brands(&self, now_ms: i64) -> Result<Vec<String>, StoreError>;
     fn claim_queued(&self, brand: &str, now_ms: i64, until_ms: i64) -> Result<Option<ClaimedJob>, StoreError>;
     fn renew_claims(&self, claims: Vec<Claim>, until_ms: i64) -> Result<(), StoreError>;
+    fn add_queued(&self, brand: &str, job: NewJob, jobs_max: u64, now_ms: i64) -> Result<bool, StoreError>;
     fn end_claim(&self, claim: Claim, ending: Ending, now_ms: i64) -> Result<bool, StoreError>;
     fn list_queued(&self, brand: Option<&str>, state: Option<State>, jobs_max: u32) -> Result<Vec<QueuedJob>, StoreError>;
     fn find_queued(&self, id: &JobId) -> Result<Option<QueuedJob>, StoreError>;
+    fn queued_payload(&self, id: &JobId) -> Result<Option<Vec<u8>>, StoreError>;
     fn count_queued(&self, now_ms: i64) -> Result<QueueCounts, StoreError>;
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> Result<u32, StoreError>;
     fn drop_queued(&self, which: QueueChoice) -> Result<u32, StoreError>;

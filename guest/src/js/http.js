@@ -275,12 +275,12 @@
   };
   // `post(url, {headers, body})` is understood, too.
   const isOptions = (body) => isPlain(body) && "headers" in body && keys(body).every((key) => key === "headers" || key === "body");
-  const asTest = (name, asked) => {
+  const asTest = (host.asTest = (name, asked) => {
     const answer = host.variablesGet(`sluice:test ${stringify(asked)}`);
     if (answer === null) throw new TypeError(`${name} works only under \`sluice test\``);
     if (answer.error !== undefined) throw new TypeError(`${name}: ${answer.error}`);
     return answer.value;
-  };
+  });
   const sending = (method) => {
     const name = `http.${method.toLowerCase()}`;
     return (url, body, headers) => {

@@ -41,5 +41,11 @@
     },
     cancel: (...args) => host.queueCall("cancel", checked("cancel", 1, args)),
     status: (...args) => host.queueCall("status", checked("status", 1, args)),
+    // For tests: the jobs that are not done, and running those that are due.
+    pushed: () => host.asTest("queue.pushed", { call: "pushed" }),
+    run: (...args) => {
+      if (args.length > 0) throw new TypeError("queue.run takes no arguments; clock.advance moves the time of a test");
+      return host.asTest("queue.run", { call: "run" });
+    },
   });
 };

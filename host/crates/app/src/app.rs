@@ -328,7 +328,7 @@ impl App {
             runtime: self.runtime.clone(),
             stopping: AtomicBool::new(false),
             database_wait: self.database_wait,
-            clock: self.clock,
+            clock: self.clock.clone(),
             seed: self.seed,
             http: Arc::clone(&self.http),
             files: Arc::clone(&self.files),

@@ -35,7 +35,7 @@ use crate::Cause;
 const CONCURRENT_RUNS: u32 = 4;
 
 /// Replaces the clock and the random numbers of the runs, so that results repeat.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Fixed {
     /// The time that scripts see.
     pub clock: Clock,
@@ -181,7 +181,7 @@ impl Scratch {
         Ok(Arc::new(self.base.on_store(open(&database).await?)))
     }
 
-    /// The same, with `http` instead of calls to other servers.
+    /// The same for a test: with `http` instead of calls to other servers, and with a clock that can be set.
     ///
     /// # Errors
     /// As [`Self::host`].
@@ -190,6 +190,7 @@ impl Scratch {
         // Nobody else has it yet.
         let mut host = Arc::into_inner(host).ok_or(ScratchError::InUse)?;
         host.http = http;
+        host.clock = self.base.clock.movable();
         host.files = self.files();
         Ok(Arc::new(host))
     }

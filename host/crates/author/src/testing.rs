@@ -8,6 +8,7 @@ mod calls;
 mod collected;
 mod compile;
 mod fakes;
+mod jobs;
 pub mod outcome;
 pub mod report;
 mod shown;
@@ -147,10 +148,11 @@ impl<'a> TestFile<'a> {
             http: Some(Arc::clone(fakes) as _),
             http_rules: Arc::clone(&self.brand.http),
             storage: Some(host.storage_access(brand)),
+            queue: Some(host.queue_access(&self.brand).at_once()),
             handoff: Some(host.handoff(brand)),
             secrets: host.live().secrets.of(brand),
             limits: limits(&self.brand),
-            clock: host.clock,
+            clock: host.clock.clone(),
             seed: host.seed,
             test_calls: Some(Arc::clone(&calls) as _),
             ..RunContext::default()

@@ -117,7 +117,7 @@ fn run_context(journey: &Journey<'_>, trace: &Trace, seen: &Arc<Value>, session:
         handoff: Some(app.handoff(&brand.id)),
         secrets: journey.live.secrets.of(&brand.id),
         limits: journey.page().limits.clone(),
-        clock: app.clock,
+        clock: app.clock.clone(),
         seed: app.seed,
         observer: journey.observation.run_observer(),
         test_calls: None,

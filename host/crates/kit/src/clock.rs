@@ -2,25 +2,30 @@
 //! stores or shows a moment uses it. `sluice run` and `sluice test` fix the time that
 //! scripts see.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 
 /// Where the time comes from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum Clock {
     /// The host's clock.
     #[default]
     Host,
     /// Always this Unix time, in milliseconds.
     Fixed(i64),
+    /// A Unix time in milliseconds that only [`Clock::set`] changes. Clones show the same time.
+    Movable(Arc<AtomicI64>),
 }
 
 impl Clock {
     /// Returns the Unix time in milliseconds. A host clock before 1970 reads as 0.
-    pub fn now_ms(self) -> i64 {
+    pub fn now_ms(&self) -> i64 {
         match self {
-            Self::Fixed(now_ms) => now_ms,
+            Self::Fixed(now_ms) => *now_ms,
+            Self::Movable(now_ms) => now_ms.load(Ordering::Relaxed),
             Self::Host => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -29,10 +34,22 @@ impl Clock {
     }
 
     /// Returns the time as the standard library's type. A fixed time before 1970 reads as 1970.
-    pub fn now(self) -> SystemTime {
+    pub fn now(&self) -> SystemTime {
         match self {
             Self::Host => SystemTime::now(),
-            Self::Fixed(now_ms) => UNIX_EPOCH + since_1970(now_ms),
+            Self::Fixed(_) | Self::Movable(_) => UNIX_EPOCH + since_1970(self.now_ms()),
+        }
+    }
+
+    /// Returns a clock that shows this time until it is set.
+    pub fn movable(&self) -> Self {
+        Self::Movable(Arc::new(AtomicI64::new(self.now_ms())))
+    }
+
+    /// Sets a movable clock. Has no effect on others.
+    pub fn set(&self, now_ms: i64) {
+        if let Self::Movable(time) = self {
+            time.store(now_ms, Ordering::Relaxed);
         }
     }
 }

@@ -93,7 +93,7 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
     ("Schema", &["any", "array", "boolean", "number", "object", "string"]),
     ("secrets", &["get", "ref"]),
     ("cache", &["del", "get", "has", "increment", "set", "setIfAbsent"]),
-    ("queue", &["cancel", "push", "status"]),
+    ("queue", &["cancel", "push", "pushed", "run", "status"]),
     ("storage", &["compareAndSet", "del", "get", "has", "increment", "list", "mutate", "set", "setIfAbsent"]),
     ("session", &["clearCustomer", "delete", "get", "getToken", "set", "setCustomer", "setFromToken"]),
 ];

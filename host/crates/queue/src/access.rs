@@ -69,12 +69,20 @@ pub struct QueueAccess {
     store: Arc<dyn QueueStore>,
     targets: Arc<dyn Targets>,
     brand: String,
+    /// Whether jobs are stored at once, and not when the run ends.
+    at_once: bool,
 }
 
 impl QueueAccess {
     /// Makes the access to the jobs of `brand`, whose functions are `targets`.
     pub fn new(store: Arc<dyn QueueStore>, targets: Arc<dyn Targets>, brand: &str) -> Self {
-        Self { store, targets, brand: brand.to_owned() }
+        Self { store, targets, brand: brand.to_owned(), at_once: false }
+    }
+
+    /// Stores jobs at once, for a test, which goes on after it has pushed some.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
     }
 
     /// Makes a call. `arguments` are those of the script, as an array. A job is added to `pushes`.
@@ -118,6 +126,17 @@ impl QueueAccess {
         if bytes > payload_bytes_max {
             return Err(reached(Reached::PayloadBytes { bytes, bytes_max: payload_bytes_max }));
         }
+        let id = JobId::random().map_err(QueueError::Store)?;
+        let answer = json!({ "ok": true, "jobId": id.as_str() });
+        let job = NewJob { id, module, function, payload, due_at, tag, key };
+        if self.at_once {
+            pushes.pushed += 1;
+            let is_stored = self.store.add_queued(&self.brand, job, jobs_max, now_ms).await;
+            return match is_stored.map_err(QueueError::Store)? {
+                true => Ok(answer),
+                false => Err(reached(Reached::Jobs { jobs_max })),
+            };
+        }
         let room = match pushes.room {
             Some(room) => room,
             None => {
@@ -129,9 +148,7 @@ impl QueueAccess {
         if pushes.len() as u64 >= room {
             return Err(reached(Reached::Jobs { jobs_max }));
         }
-        let id = JobId::random().map_err(QueueError::Store)?;
-        let answer = json!({ "ok": true, "jobId": id.as_str() });
-        pushes.add(NewJob { id, module, function, payload, due_at, tag, key });
+        pushes.add(job);
         Ok(answer)
     }
 

@@ -55,6 +55,16 @@ pub trait QueueStore: Send + Sync {
     /// How many jobs of a brand are not done, counted up to `count_max`.
     fn queued_jobs_of(&self, brand: &str, count_max: u64) -> BoxFuture<'_, Result<u64, StoreError>>;
 
+    /// Stores a job of a brand, unless the brand already has `jobs_max` jobs that are not done. Returns whether
+    /// it is stored.
+    fn add_queued(
+        &self,
+        brand: &str,
+        job: NewJob,
+        jobs_max: u64,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
     /// Removes the pending jobs of a brand with this tag. Returns how many.
     fn cancel_queued(&self, brand: &str, tag: &str) -> BoxFuture<'_, Result<u32, StoreError>>;
 
@@ -91,6 +101,9 @@ pub trait QueueStore: Send + Sync {
 
     /// Looks up a job of any brand.
     fn find_queued(&self, id: &JobId) -> BoxFuture<'_, Result<Option<QueuedJob>, StoreError>>;
+
+    /// The payload of a job of any brand, as MessagePack.
+    fn queued_payload(&self, id: &JobId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
 
     /// Counts the jobs that are not done.
     fn count_queued(&self, now_ms: i64) -> BoxFuture<'_, Result<QueueCounts, StoreError>>;

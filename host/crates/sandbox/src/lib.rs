@@ -217,7 +217,7 @@ impl RunState {
 
     fn new(context: RunContext, limiter: Limiter, meter: Meter, checkpoints: Checkpoints) -> Self {
         Self {
-            wasi: RunWasi::new(context.clock, context.seed),
+            wasi: RunWasi::new(context.clock.clone(), context.seed),
             context,
             effects: Effects::default(),
             queued: QueuedWrites::default(),

@@ -93,6 +93,7 @@ macro_rules! contract_tests {
             rejects_script_values_over_the_quotas usage_follows_parallel_changes
             expired_script_values_are_deleted_in_batches a_cache_forgets_what_expires_first);
         $crate::contract::contract_tests!(@ $backend, queue: a_queued_job_is_claimed_when_it_is_due_and_done_once
+            an_added_job_counts_towards_the_jobs_of_its_brand
             one_of_many_parallel_claims_gets_a_job a_claim_that_is_not_prolonged_goes_to_another_host
             a_job_is_done_together_with_what_it_changes a_key_replaces_the_pending_job
             parallel_pushes_of_a_key_leave_one_job failed_jobs_wait_and_are_parked_for_an_operator

@@ -184,7 +184,7 @@ fn context(app: &App, live: &Live, brand: &Arc<Brand>, job: &ClaimedJob) -> Opti
         queue: Some(app.queue_access(brand)),
         secrets: live.secrets.of(&brand.id),
         limits: brand.job_limits.clone(),
-        clock: app.clock,
+        clock: app.clock.clone(),
         seed: app.seed,
         ..RunContext::default()
     })

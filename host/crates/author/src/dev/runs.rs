@@ -84,7 +84,7 @@ fn describe(asked: &Asked<'_>, seen: Seen) -> String {
     if text.len() <= RUN_BYTES_MAX {
         return text;
     }
-    for key in ["variables", "session", "console", "crm", "storage", "files"] {
+    for key in ["variables", "session", "console", "crm", "storage", "queue", "files"] {
         keys.insert(key.into(), Value::Null);
     }
     let warning = "The run used more data than can be shown here; use `sluice run`.";
@@ -96,6 +96,7 @@ fn describe(asked: &Asked<'_>, seen: Seen) -> String {
 pub(crate) fn limits_as_json(limits: &Limits) -> Value {
     let Limits { fuel, template_fuel, heap_bytes_max, wall_ms_max, crm_calls_max, .. } = limits;
     let Limits { http_calls_max, storage_calls_max, cache_calls_max, files_calls_max, .. } = limits;
+    let Limits { queue_calls_max, .. } = limits;
     json!({
         "fuel": fuel,
         "template_fuel": template_fuel,
@@ -106,6 +107,7 @@ pub(crate) fn limits_as_json(limits: &Limits) -> Value {
         "storage_calls_max": storage_calls_max,
         "cache_calls_max": cache_calls_max,
         "files_calls_max": files_calls_max,
+        "queue_calls_max": queue_calls_max,
     })
 }
 

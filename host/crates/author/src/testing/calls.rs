@@ -21,6 +21,7 @@ use crate::Cause;
 use crate::visitor::{VisitError, Visitor};
 
 use super::fakes::{FakeResponse, Fakes};
+use super::jobs::{self, JobsError};
 
 /// How many visitors a test may have.
 const VISITORS_MAX: usize = 100;
@@ -79,6 +80,8 @@ enum CallError {
     #[error("crm.entries: there is no entity \"{0}\"{1}")]
     NoEntity(String, String),
     #[error(transparent)]
+    Jobs(#[from] JobsError),
+    #[error(transparent)]
     Visit(#[from] VisitError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,6 +114,14 @@ enum Call {
     },
     /// Asks for the calls that pages have made to other servers.
     Calls,
+    /// Asks for the jobs that pages have pushed.
+    Pushed,
+    /// Runs the jobs that are due.
+    Run,
+    /// Sets the clock, in Unix milliseconds.
+    Clock {
+        now_ms: i64,
+    },
     Entries {
         slug: String,
         reference_type: Option<String>,
@@ -209,6 +220,9 @@ impl Calls {
                 }
             }
             Call::Calls => return Ok(self.fakes.calls()),
+            Call::Pushed => return Ok(jobs::pushed(&self.app, &self.brand.id).await?),
+            Call::Run => return Ok(jobs::run(&self.app, &self.brand).await?),
+            Call::Clock { now_ms } => self.app.clock.set(now_ms),
             Call::Visit(call) => return self.visit(*call).await,
             Call::Entries { slug, reference_type, reference_id } => {
                 return self.entries(&slug, reference_type.as_deref(), reference_id.as_deref()).await;

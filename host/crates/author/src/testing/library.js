@@ -1,4 +1,4 @@
-// The globals of test files: test, beforeEach, expect, visit, visitor, crm. This library runs in
+// The globals of test files: test, beforeEach, expect, visit, visitor, crm, clock. This library runs in
 // the same sandbox as the test. It asks the host for everything else, such as requests.
 
 const { stringify } = JSON;
@@ -122,6 +122,7 @@ class Visit {
     this.console = answer.console ?? [];
     this.crm = answer.crm;
     this.storage = answer.storage;
+    this.queue = answer.queue;
     this.http = answer.http;
     this.files = answer.files;
     this.cookies = answer.cookies;
@@ -190,6 +191,37 @@ export const crm = {
     knownOnly(options, ["referenceType", "referenceId"], "crm.entries");
     const { referenceType = null, referenceId = null } = options;
     return ask({ call: "entries", slug: String(slug), reference_type: referenceType, reference_id: referenceId });
+  },
+};
+
+// --- time -------------------------------------------------------------------
+
+const { isSafeInteger } = Number;
+const UNITS = { s: 1, m: 60, h: 3_600, d: 86_400 };
+// The last moment of the year 9999.
+const LATEST = 253_402_300_799_999;
+
+const moveTo = (call, now_ms) => {
+  if (!(now_ms >= 0 && now_ms <= LATEST)) refuse(`${call}: the time of a test can be from 1970 to 9999`);
+  ask({ call: "clock", now_ms });
+  return now_ms;
+};
+
+export const clock = {
+  set: (time) => {
+    const ms = time instanceof Date ? time.getTime() : typeof time === "string" ? Date.parse(time) : time;
+    if (!isSafeInteger(ms)) {
+      refuse(`clock.set needs a time such as "2026-07-01T09:00:00Z", a Date or a number of milliseconds, got ${show(time)}`);
+    }
+    return moveTo("clock.set", ms);
+  },
+  advance: (duration) => {
+    const [, count, unit] = (typeof duration === "string" && /^(\d+)([smhd])$/.exec(duration)) || [];
+    const seconds = unit === undefined ? duration : Number(count) * UNITS[unit];
+    if (!isSafeInteger(seconds) || seconds < 0) {
+      refuse(`clock.advance needs a duration such as "90s", "15m", "2h" or "30d", or a number of seconds, got ${show(duration)}`);
+    }
+    return moveTo("clock.advance", Date.now() + seconds * 1_000);
   },
 };
 
@@ -348,6 +380,6 @@ const matchersOf = (received, negated) => {
 export const expect = (received) => ({ ...matchersOf(received, false), not: matchersOf(received, true) });
 
 // Test files can use these without an import.
-for (const [name, value] of Object.entries({ test, beforeEach, expect, visit, visitor, crm })) {
+for (const [name, value] of Object.entries({ test, beforeEach, expect, visit, visitor, crm, clock })) {
   Object.defineProperty(globalThis, name, { value, enumerable: true });
 }

@@ -719,8 +719,7 @@ interface SluiceJobStatus {
   scheduledFor: number;
 }
 
-/** Functions of modules that run later, at least once and without a visitor. */
-declare const queue: {
+interface SluiceQueue {
   /**
    * Runs an exported function of a module in `modules/` with a payload of at most 64 KB. The job is stored
    * when the run ends.
@@ -730,7 +729,10 @@ declare const queue: {
   cancel(tag: string): { ok: true; cancelled: number };
   /** Looks a job up; `null` if there is no such job, or an hour after it was done. */
   status(jobId: string): SluiceJobStatus | null;
-};
+}
+
+/** Functions of modules that run later, at least once and without a visitor. */
+declare const queue: SluiceQueue;
 
 // --- log, secrets -----------------------------------------------------------------------
 

@@ -41,6 +41,8 @@ interface SluiceVisit {
   readonly crm: readonly { readonly call: string; readonly options: any; readonly result?: any; readonly refused?: string; readonly error?: string }[];
   /** The script's calls of `storage` and `cache`, in order. */
   readonly storage: readonly { readonly call: string; readonly arguments: any; readonly result?: any; readonly error?: string }[];
+  /** The script's calls of `queue`, in order. */
+  readonly queue: readonly { readonly call: string; readonly arguments: any; readonly result?: any; readonly error?: string }[];
   /** The script's calls to other servers, in the order in which they ended. */
   readonly http: readonly { readonly method: string; readonly host: string; readonly status: number | null; readonly ms: number; readonly bytes_sent: number; readonly bytes_received: number; readonly error: string | null }[];
   /** The script's calls of `files`, in order. */
@@ -83,6 +85,17 @@ declare function visitor(options?: { customer?: SluiceCustomerFields; session?: 
 declare const crm: {
   /** Returns the entries of all references, or of one, newest first. */
   entries(slug: CrmSlug, options?: { referenceType?: string; referenceId?: string }): SluiceEntry[];
+};
+
+/**
+ * The time of the test, which pages, jobs and the test itself see. It starts at 2026-01-01T00:00:00Z and stands
+ * still. Both functions return the new time in Unix milliseconds.
+ */
+declare const clock: {
+  /** Sets the time: a text such as `"2026-07-01T09:00:00Z"`, a `Date` or a number of milliseconds. */
+  set(time: string | number | Date): number;
+  /** Moves the time on, by a duration such as `"90s"`, `"15m"`, `"2h"` or `"30d"`, or by a number of seconds. */
+  advance(duration: string | number): number;
 };
 
 interface SluiceTest {
@@ -145,6 +158,7 @@ declare module "sluice:testing" {
     visit: typeof visit;
     visitor: typeof visitor;
     crm: typeof crm;
+    clock: typeof clock;
   };
   export const test: typeof named.test;
   export const beforeEach: typeof named.beforeEach;
@@ -152,6 +166,26 @@ declare module "sluice:testing" {
   export const visit: typeof named.visit;
   export const visitor: typeof named.visitor;
   export const crm: typeof named.crm;
+  export const clock: typeof named.clock;
+}
+
+interface SluiceQueue {
+  /** For tests: the jobs that are still to run, in the order in which they are due. */
+  pushed(): {
+    jobId: string;
+    module: string;
+    fn: string;
+    payload: any;
+    tag: string | null;
+    key: string | null;
+    /** When it is due, in Unix milliseconds. */
+    at: number;
+  }[];
+  /**
+   * For tests: runs the jobs that are due at the time of the test, and those that they push, in the order in
+   * which they are due. Returns how many have run. A job that fails makes it throw.
+   */
+  run(): number;
 }
 
 interface SluiceHttp {

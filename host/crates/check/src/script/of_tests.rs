@@ -9,7 +9,7 @@ use sluice_page::diagnostic::Rule;
 use super::{Purpose, Script, did_you_mean};
 
 /// The globals of tests.
-pub(super) const GLOBALS: [&str; 6] = ["beforeEach", "crm", "expect", "test", "visit", "visitor"];
+pub(super) const GLOBALS: [&str; 7] = ["beforeEach", "clock", "crm", "expect", "test", "visit", "visitor"];
 
 /// The index of the options among the arguments of each call, and their names.
 const OPTIONS: [(&str, usize, &[&str]); 3] = [

@@ -56,9 +56,8 @@ impl RunWasi {
     pub(crate) fn new(clock: Clock, seed: Option<u64>) -> Self {
         let mut builder = WasiCtx::builder();
         builder.max_random_size(u64::from(RANDOM_BYTES_MAX));
-        if let Clock::Fixed(now_ms) = clock {
-            let now = FixedClock(since_1970(now_ms));
-            builder.wall_clock(now).monotonic_clock(now);
+        if !matches!(clock, Clock::Host) {
+            builder.wall_clock(TestClock(clock)).monotonic_clock(StoppedClock);
         }
         if let Some(seed) = seed {
             builder.secure_random(Seeded(Rng::with_seed(seed)));
@@ -69,21 +68,23 @@ impl RunWasi {
     }
 }
 
-/// A clock that stands still at a time since 1970.
-#[derive(Clone, Copy)]
-struct FixedClock(Duration);
+/// A time that does not pass by itself.
+struct TestClock(Clock);
 
-impl HostWallClock for FixedClock {
+impl HostWallClock for TestClock {
     fn resolution(&self) -> Duration {
         Duration::from_nanos(1)
     }
 
     fn now(&self) -> Duration {
-        self.0
+        since_1970(self.0.now_ms())
     }
 }
 
-impl HostMonotonicClock for FixedClock {
+/// The duration of a run in which no time passes.
+struct StoppedClock;
+
+impl HostMonotonicClock for StoppedClock {
     fn resolution(&self) -> u64 {
         1
     }

@@ -76,6 +76,19 @@ pub(crate) async fn a_queued_job_is_claimed_when_it_is_due_and_done_once(open: &
     assert_eq!(state(&*store, "another", &first.id).await, None);
 }
 
+pub(crate) async fn an_added_job_counts_towards_the_jobs_of_its_brand(open: &OpenStore) {
+    let (store, brand) = (open().await, brand("queue-add"));
+    let keyed = NewJob { key: Some("k".to_owned()), ..job("a", NOW) };
+    assert_eq!(store.add_queued(&brand, job("a", NOW), 2, NOW).await, Ok(true));
+    assert_eq!(store.add_queued(&brand, keyed.clone(), 2, NOW).await, Ok(true));
+    assert_eq!(store.add_queued(&brand, job("a", NOW), 2, NOW).await, Ok(false));
+    assert_eq!(store.add_queued("another", job("a", NOW), 0, NOW).await, Ok(false));
+    let again = NewJob { id: JobId::random().unwrap(), ..keyed };
+    assert_eq!(store.add_queued(&brand, again, 3, NOW).await, Ok(true));
+    assert_eq!(store.queued_jobs_of(&brand, 9).await, Ok(2), "a key replaces the pending job");
+    assert_eq!(claim(&*store, &brand, NOW).await.unwrap().scheduled_for, NOW);
+}
+
 pub(crate) async fn one_of_many_parallel_claims_gets_a_job(open: &OpenStore) {
     let (one, other, brand) = (open().await, open().await, brand("queue-race"));
     let jobs: Vec<NewJob> = (0..10).map(|_| job("a", NOW)).collect();
@@ -188,6 +201,7 @@ pub(crate) async fn failed_jobs_wait_and_are_parked_for_an_operator(open: &OpenS
     assert_eq!((job.outcome.as_deref(), job.console.as_deref()), (Some("fuel"), Some("[log] x")));
     assert_eq!((job.tag.as_deref(), job.module.as_str()), (Some("t"), "a"));
     assert_eq!(store.find_queued(&claimed.id).await, Ok(Some(job.clone())));
+    assert_eq!(store.queued_payload(&claimed.id).await, Ok(Some(vec![0xc0])));
     let one = || QueueChoice::One(claimed.id.clone());
     assert_eq!(store.retry_queued(one(), NOW + 80).await, Ok(1));
     assert_eq!(claim(&*store, &brand, NOW + 80).await.unwrap().attempt, 1);

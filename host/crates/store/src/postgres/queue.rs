@@ -4,13 +4,13 @@ use tokio_postgres::Row;
 
 use sluice_kit::{BadRow, BoxFuture, StoreError};
 use sluice_queue::{
-    Claim, ClaimedJob, Ending, JobId, QueueChoice, QueueCommit, QueueCounts, QueueStore, QueuedJob, State,
-    Status,
+    Claim, ClaimedJob, Ending, JobId, NewJob, QueueChoice, QueueCommit, QueueCounts, QueueStore, QueuedJob,
+    State, Status,
 };
 use sluice_session::storage::SessionError;
 
 use super::PostgresStore;
-use super::batch::{Batch, bytes, flag, int, ints, optional_int, optional_text, query, text};
+use super::batch::{Batch, Param, bytes, flag, int, ints, optional_int, optional_text, query, text};
 use super::error::corrupt;
 use crate::error::{CommitSqlError, SqlError};
 use crate::queue_rows::{Ended, chosen, state};
@@ -24,6 +24,19 @@ pub(super) const INSERT: &str =
     "INSERT INTO queue (id, brand, module, function, payload, state, tag, key, scheduled_for,
         due_at, created_at)
     VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $8, $9)
+    ON CONFLICT (brand, key) WHERE state = 'pending' AND key IS NOT NULL DO UPDATE SET id = excluded.id,
+        module = excluded.module, function = excluded.function, payload = excluded.payload,
+        tag = excluded.tag, attempts = 0, scheduled_for = excluded.scheduled_for, due_at = excluded.due_at,
+        created_at = excluded.created_at, outcome = NULL, last_error = NULL, console = NULL
+    RETURNING true";
+
+/// As [`INSERT`], if the brand has room.
+pub(super) const ADD: &str =
+    "INSERT INTO queue (id, brand, module, function, payload, state, tag, key, scheduled_for,
+        due_at, created_at)
+    SELECT $1, $2, $3, $4, $5, 'pending', $6, $7, $8, $8, $9
+    WHERE (SELECT count(*) FROM (SELECT 1 FROM queue
+        WHERE state IN ('pending', 'running', 'parked') AND brand = $2 LIMIT $10) AS jobs) < $10
     ON CONFLICT (brand, key) WHERE state = 'pending' AND key IS NOT NULL DO UPDATE SET id = excluded.id,
         module = excluded.module, function = excluded.function, payload = excluded.payload,
         tag = excluded.tag, attempts = 0, scheduled_for = excluded.scheduled_for, due_at = excluded.due_at,
@@ -128,25 +141,27 @@ pub(super) fn add_commit<'a>(batch: &mut Batch<'a>, brand: &'a str, queue: &'a Q
     let mut jobs: Vec<_> = queue.jobs.iter().collect();
     jobs.sort_by_key(|job| job.key.as_deref());
     for job in jobs {
-        batch.add(
-            INSERT,
-            [
-                text(job.id.as_str()),
-                text(brand),
-                text(&job.module),
-                text(&job.function),
-                bytes(&job.payload),
-                optional_text(job.tag.as_deref()),
-                optional_text(job.key.as_deref()),
-                int(job.due_at),
-                int(now_ms),
-            ],
-        );
+        batch.add(INSERT, columns(job, brand, now_ms));
     }
     if !queue.jobs.is_empty() {
         let count_max = i64::try_from(queue.jobs_max.saturating_add(1)).unwrap_or(i64::MAX);
         batch.add(COUNT_OF_BRAND, [text(brand), int(count_max)]);
     }
+}
+
+/// The parameters of [`INSERT`].
+fn columns<'a>(job: &'a NewJob, brand: &'a str, now_ms: i64) -> Vec<Param<'a>> {
+    vec![
+        text(job.id.as_str()),
+        text(brand),
+        text(&job.module),
+        text(&job.function),
+        bytes(&job.payload),
+        optional_text(job.tag.as_deref()),
+        optional_text(job.key.as_deref()),
+        int(job.due_at),
+        int(now_ms),
+    ]
 }
 
 /// Checks the answers of the statements of [`add_commit`].
@@ -167,6 +182,23 @@ impl QueueStore for PostgresStore {
             Box::pin(async move {
                 let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
                 count(&query(conn, COUNT_OF_BRAND, [text(&brand), int(count_max)]).await?)
+            })
+        })
+    }
+
+    fn add_queued(
+        &self,
+        brand: &str,
+        job: NewJob,
+        jobs_max: u64,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let brand = brand.to_owned();
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let mut params = columns(&job, &brand, now_ms);
+                params.push(int(i64::try_from(jobs_max).unwrap_or(i64::MAX)));
+                Ok(!query(conn, ADD, params).await?.is_empty())
             })
         })
     }
@@ -284,6 +316,17 @@ impl QueueStore for PostgresStore {
             Box::pin(async move {
                 let rows = query(conn, FIND, [text(id.as_str())]).await?;
                 rows.first().map(read_job).transpose()
+            })
+        })
+    }
+
+    fn queued_payload(&self, id: &JobId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        let id = id.clone();
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let rows =
+                    query(conn, "SELECT payload FROM queue WHERE id = $1", [text(id.as_str())]).await?;
+                rows.first().map(|row| Ok(row.try_get(0)?)).transpose()
             })
         })
     }

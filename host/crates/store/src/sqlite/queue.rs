@@ -128,6 +128,23 @@ impl QueueStore for SqliteStore {
         self.readers.read(move |conn| count(conn, &brand, count_max))
     }
 
+    fn add_queued(
+        &self,
+        brand: &str,
+        job: NewJob,
+        jobs_max: u64,
+        now_ms: i64,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let brand = brand.to_owned();
+        self.writer.write(move |conn| {
+            if count(conn, &brand, jobs_max)? >= jobs_max {
+                return Ok(false);
+            }
+            insert(conn, &brand, &job, now_ms)?;
+            Ok(true)
+        })
+    }
+
     fn cancel_queued(&self, brand: &str, tag: &str) -> BoxFuture<'_, Result<u32, StoreError>> {
         let (brand, tag) = (brand.to_owned(), tag.to_owned());
         self.writer.write(move |conn| Ok(rows(conn.prepare_cached(CANCEL)?.execute((brand, tag))?)))
@@ -231,6 +248,12 @@ impl QueueStore for SqliteStore {
             let row = conn.prepare_cached(FIND)?.query_row([id.as_str()], read_job).optional()?;
             row.transpose()
         })
+    }
+
+    fn queued_payload(&self, id: &JobId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        let id = id.clone();
+        let sql = "SELECT payload FROM queue WHERE id = ?1";
+        self.readers.read(move |conn| Ok(first(conn, sql, [id.as_str()])?))
     }
 
     fn count_queued(&self, now_ms: i64) -> BoxFuture<'_, Result<QueueCounts, StoreError>> {

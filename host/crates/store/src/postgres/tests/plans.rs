@@ -65,6 +65,7 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("finished jobs", jobs::DELETE_FINISHED, vec!["100", "500"]),
         ("jobs of a brand", queue::COUNT_OF_BRAND, vec!["'acme'", "25001"]),
         ("queue.push", queue::INSERT, vec!["'x'", "'acme'", "'m'", "'f'", "''", "'t'", "'k'", "1", "1"]),
+        ("an added job", queue::ADD, vec!["'x'", "'acme'", "'m'", "'f'", "''", "'t'", "'k'", "1", "1", "9"]),
         ("queue.cancel", queue::CANCEL, vec!["'acme'", "'7'"]),
         ("queue.status", queue::STATUS, vec!["'7'", "'acme'"]),
         ("brands with due jobs", queue::DUE_BRANDS, vec!["100000"]),

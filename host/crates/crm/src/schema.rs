@@ -8,7 +8,7 @@ mod spec;
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use toml::Spanned;
 
 use sluice_kit::toml_text;
@@ -39,10 +39,10 @@ struct RawEntity {
     slug: Spanned<String>,
     name: Option<Spanned<String>>,
     mode: Option<Spanned<EntityMode>>,
-    ui_editable: Option<toml::Value>,
-    reporting_config: Option<toml::Value>,
-    validation_rules: Option<toml::Value>,
-    visible_to_team_ids: Option<toml::Value>,
+    ui_editable: Option<Spanned<toml::Value>>,
+    reporting_config: Option<Spanned<toml::Value>>,
+    validation_rules: Option<Spanned<toml::Value>>,
+    visible_to_team_ids: Option<Spanned<toml::Value>>,
     #[serde(default)]
     field: Vec<RawField>,
     #[serde(default)]
@@ -56,13 +56,13 @@ struct RawField {
     label: Option<Spanned<String>>,
     #[serde(rename = "type")]
     kind: Option<FieldType>,
-    options: Option<toml::Value>,
+    options: Option<Spanned<toml::Value>>,
     index: Option<Spanned<bool>>,
     unique: Option<Spanned<bool>>,
-    ui_editable: Option<toml::Value>,
-    reporting_config: Option<toml::Value>,
-    validation_rules: Option<toml::Value>,
-    visible_to_team_ids: Option<toml::Value>,
+    ui_editable: Option<Spanned<toml::Value>>,
+    reporting_config: Option<Spanned<toml::Value>>,
+    validation_rules: Option<Spanned<toml::Value>>,
+    visible_to_team_ids: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -113,24 +113,38 @@ impl CrmSchema {
 }
 
 /// The settings with these values, in the order of [`SETTINGS`].
-fn settings(values: [Option<toml::Value>; SETTINGS.len()]) -> Settings {
-    let named = SETTINGS.iter().zip(values);
-    named.filter_map(|((name, _), value)| Some(((*name).to_owned(), json_of_toml(value?)))).collect()
+fn settings(
+    source: &Source,
+    values: [Option<Spanned<toml::Value>>; SETTINGS.len()],
+) -> Result<Settings, SchemaError> {
+    let named = SETTINGS.iter().zip(values).filter_map(|((name, _), value)| Some((name, value?)));
+    named.map(|(name, value)| Ok(((*name).to_owned(), json_of_toml(source, name, value)?))).collect()
 }
 
-/// Converts TOML to JSON. JSON has no dates, so they become text.
-fn json_of_toml(value: toml::Value) -> Value {
-    match value {
+/// Converts TOML to JSON, which has no dates, so they become text.
+fn json_of_toml(
+    source: &Source,
+    name: &'static str,
+    value: Spanned<toml::Value>,
+) -> Result<Value, SchemaError> {
+    let span = value.span();
+    json_of(value.into_inner()).ok_or_else(|| source.at(span, SchemaMistake::NotFinite(name)))
+}
+
+/// None if a number in it is not finite: JSON has none of these.
+fn json_of(value: toml::Value) -> Option<Value> {
+    Some(match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
+        toml::Value::Float(number) => Number::from_f64(number)?.into(),
         toml::Value::Boolean(flag) => flag.into(),
         toml::Value::Datetime(time) => time.to_string().into(),
-        toml::Value::Array(items) => items.into_iter().map(json_of_toml).collect(),
+        toml::Value::Array(items) => Value::Array(items.into_iter().map(json_of).collect::<Option<_>>()?),
         toml::Value::Table(table) => {
-            table.into_iter().map(|(name, value)| (name, json_of_toml(value))).collect()
+            let entries = table.into_iter().map(|(name, value)| Some((name, json_of(value)?)));
+            Value::Object(entries.collect::<Option<_>>()?)
         }
-    }
+    })
 }
 
 /// Converts JSON to TOML. TOML has no `null`, so it is left out.
@@ -174,12 +188,10 @@ fn entity(source: &Source, raw: RawEntity, seen: &mut Seen) -> Result<EntitySpec
     Ok(EntitySpec {
         name: name(source, raw.name, &slug, "name")?,
         mode: raw.mode.map_or(derived, Spanned::into_inner),
-        settings: settings([
-            raw.ui_editable,
-            raw.reporting_config,
-            raw.validation_rules,
-            raw.visible_to_team_ids,
-        ]),
+        settings: settings(
+            source,
+            [raw.ui_editable, raw.reporting_config, raw.validation_rules, raw.visible_to_team_ids],
+        )?,
         fields: (raw.field.into_iter()).map(|raw| field(source, raw, &mut keys)).collect::<Result<_, _>>()?,
         pipelines: (raw.pipeline.into_iter())
             .map(|raw| pipeline(source, raw, &mut pipelines))
@@ -203,13 +215,14 @@ fn field(source: &Source, raw: RawField, seen: &mut Seen) -> Result<FieldSpec, S
         label: name(source, raw.label, key.as_str(), "label")?,
         key: key.as_str().to_owned(),
         kind: raw.kind.unwrap_or(FieldType::Text),
-        options: raw.options.map_or_else(|| Value::Array(Vec::new()), json_of_toml),
-        settings: settings([
-            raw.ui_editable,
-            raw.reporting_config,
-            raw.validation_rules,
-            raw.visible_to_team_ids,
-        ]),
+        options: match raw.options {
+            Some(options) => json_of_toml(source, "options", options)?,
+            None => Value::Array(Vec::new()),
+        },
+        settings: settings(
+            source,
+            [raw.ui_editable, raw.reporting_config, raw.validation_rules, raw.visible_to_team_ids],
+        )?,
     })
 }
 

@@ -76,6 +76,9 @@ pub enum SchemaMistake {
     /// An entity has too many indexes.
     #[error("entity {0:?} declares more than {INDEXES_MAX} fields with \"index\" or \"unique\"")]
     TooManyIndexes(String),
+    /// A value has a number that JSON does not have.
+    #[error("{0} must not contain nan or inf; write a number, or the word in quotes")]
+    NotFinite(&'static str),
     /// A name or label is empty, too long, or has several lines.
     #[error("{0} must be one line of 1 to {NAME_CHARS_MAX} characters")]
     Name(&'static str),

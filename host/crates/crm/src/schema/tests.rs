@@ -98,6 +98,11 @@ fn wrong_values_have_a_place() {
             "3:45: color \"red;x\"",
         ),
         (
+            "[[entity]]\nslug='a'\nui_editable=[1, nan]",
+            "3:13: ui_editable must not contain nan or inf; write",
+        ),
+        ("[[entity]]\nslug='a'\nfield=[{key='k',options={a=[-inf]}}]", "3:25: options must not contain nan"),
+        (
             "[[entity]]\nslug='a'\npipeline=[{slug='p',stages=[{slug='s'},{slug='s'}]}]",
             "3:46: stage \"s\" is declared twice",
         ),

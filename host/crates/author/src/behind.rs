@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use sluice_app::observe::{self, Event, RequestObserver};
 use sluice_app::request::PageRequest;
-use sluice_app::response::Reply;
+use sluice_app::response::{FilePart, Reply};
 use sluice_limits::Limits;
 use sluice_sandbox::RunReport;
 use sluice_site::config::OperatorBrand;
-use sluice_site::{Brand, TEST_SUFFIX, files};
+use sluice_site::{Brand, TEST_SUFFIX};
 use sluice_telemetry::trace::Trace;
 
 use crate::dev::inject;
@@ -29,8 +29,8 @@ pub const CLIENT_PATH: &str = "/.sluice/behind.js";
 /// The script.
 pub const CLIENT_JS: &str = include_str!("behind.js");
 
-/// How many runs are kept, of all brands together.
-const RUNS_MAX: usize = 512;
+/// How many runs of a brand are kept.
+const RUNS_MAX: usize = 256;
 /// A larger description is kept without the session.
 const RUN_BYTES_MAX: usize = 16 << 10;
 
@@ -69,12 +69,14 @@ impl Behind {
         self.shows(brand).then(|| self.runs.find(&brand.id, id))?
     }
 
-    /// The text of a page, module, layout or component of the brand. Tests are none.
-    pub fn source(&self, brand: &Brand, file: &str) -> Option<String> {
+    /// A page, module, layout or component of the brand, open for reading. Tests are none.
+    pub fn source(&self, brand: &Brand, file: &str) -> Option<FilePart> {
         if !self.shows(brand) || !runs::is_source(file) || file.ends_with(TEST_SUFFIX) {
             return None;
         }
-        files::read(&brand.dir, file).ok().map(|source| source.text)
+        let file = brand.dir.file(file).ok()?;
+        let bytes = file.metadata().ok()?.len();
+        Some(FilePart { file, start: 0, bytes })
     }
 }
 
@@ -86,7 +88,6 @@ struct BehindRequest {
     asked: Option<(&'static str, String)>,
     limits: Option<Limits>,
     described: Option<(String, Value)>,
-    kept: Option<String>,
 }
 
 impl observe::Observer for BehindObserver {
@@ -96,7 +97,6 @@ impl observe::Observer for BehindObserver {
             asked: Some((request.method.name(), request.raw_path.clone())),
             limits: None,
             described: None,
-            kept: None,
         })
     }
 }
@@ -109,27 +109,30 @@ impl RequestObserver for BehindRequest {
             Event::RunEnded { brand, page, report, .. } if self.asked.is_some() => {
                 self.described = Some((brand.id.clone(), describe(&page.file, report)));
             }
-            Event::PageAnswered { reply } => self.keep(reply),
             _ => {}
         }
     }
 
     fn finish(&mut self, request: &PageRequest, reply: &mut Reply) {
-        let Some(run) = self.kept.as_deref().filter(|_| inject::is_shown(reply, request)) else { return };
-        inject::inject_run(reply, CLIENT_PATH, run);
+        if !inject::is_shown(reply, request) {
+            return;
+        }
+        let Some(run) = self.keep(reply) else { return };
+        inject::inject_run(reply, CLIENT_PATH, &run);
         // Whoever gets the page from a cache would get the run of somebody else.
         reply.set_header("cache-control", "no-store".into());
     }
 }
 
 impl BehindRequest {
-    fn keep(&mut self, reply: &Reply) {
+    /// Keeps what the run used. Returns its id, or none if no run was described.
+    fn keep(&mut self, reply: &Reply) -> Option<String> {
         let (Some((brand, mut described)), Some((method, path)), Some(limits)) =
             (self.described.take(), self.asked.take(), self.limits.take())
         else {
-            return;
+            return None;
         };
-        let Value::Object(keys) = &mut described else { return };
+        let Value::Object(keys) = &mut described else { return None };
         keys.insert("request".into(), json!({ "method": method, "address": path }));
         keys.insert("response".into(), json!({ "status": reply.status }));
         keys.insert("limits".into(), limits_as_json(&limits));
@@ -137,7 +140,7 @@ impl BehindRequest {
             keys.insert("session".into(), Value::Null);
         }
         let text = described.to_string();
-        self.kept = self.behind.runs.add(brand, text);
+        self.behind.runs.add(brand, text)
     }
 }
 

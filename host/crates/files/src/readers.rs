@@ -1,63 +1,119 @@
 //! Bounds how many visitors read files of a service at a time. Each of them has a connection to it, and a service
-//! that hangs keeps them waiting.
+//! that hangs, or a visitor who reads slowly, keeps it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use sluice_kit::client_network;
 
 /// How many visitors read at a time. A brand has at most half of them.
 const READERS_MAX: usize = 128;
+const BRAND_READERS_MAX: usize = READERS_MAX / 2;
+/// How many of a brand's readers may be in one network of visitors.
+const NETWORK_READERS_MAX: usize = BRAND_READERS_MAX / 2;
 
 /// The readers of all brands.
-pub(crate) struct Readers {
-    all: Arc<Semaphore>,
-    brands: Mutex<HashMap<String, Arc<Semaphore>>>,
+#[derive(Default)]
+pub(crate) struct Readers(Arc<Mutex<Places>>);
+
+/// Places that are taken. What nobody takes has no entry.
+#[derive(Default)]
+struct Places {
+    all: usize,
+    brands: HashMap<String, HashMap<IpAddr, usize>>,
 }
 
 /// The place of one visitor, until this is dropped.
 pub struct Reader {
-    _places: Option<[OwnedSemaphorePermit; 2]>,
+    place: Option<Place>,
+}
+
+struct Place {
+    places: Arc<Mutex<Places>>,
+    brand: String,
+    network: IpAddr,
 }
 
 impl Readers {
-    pub(crate) fn new() -> Self {
-        Self { all: Arc::new(Semaphore::new(READERS_MAX)), brands: Mutex::default() }
-    }
-
-    /// A place, or `None` if all are taken.
-    pub(crate) fn enter(&self, brand: &str) -> Option<Reader> {
-        let mut brands = self.brands.lock();
-        let of_brand =
-            brands.entry(brand.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(READERS_MAX / 2)));
-        let of_brand = Arc::clone(of_brand).try_acquire_owned().ok()?;
-        let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        Some(Reader { _places: Some([of_brand, of_all]) })
+    /// A place for a visitor of `brand`, or `None` if all that the visitor may have are taken.
+    pub(crate) fn enter(&self, brand: &str, visitor: IpAddr) -> Option<Reader> {
+        let network = client_network(visitor);
+        let mut places = self.0.lock();
+        let of_brand = places.brands.get(brand);
+        let in_brand = of_brand.map_or(0, |networks| networks.values().sum());
+        let in_network = of_brand.and_then(|networks| networks.get(&network)).map_or(0, |count| *count);
+        if places.all >= READERS_MAX || in_brand >= BRAND_READERS_MAX || in_network >= NETWORK_READERS_MAX {
+            return None;
+        }
+        places.all += 1;
+        *places.brands.entry(brand.to_owned()).or_default().entry(network).or_default() += 1;
+        let place = Place { places: Arc::clone(&self.0), brand: brand.to_owned(), network };
+        Some(Reader { place: Some(place) })
     }
 }
 
 impl Reader {
     /// A visitor who reads a file of this machine, and needs no place.
     pub(crate) fn without_place() -> Self {
-        Self { _places: None }
+        Self { place: None }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let Some(Place { places, brand, network }) = self.place.take() else { return };
+        let mut places = places.lock();
+        places.all = places.all.saturating_sub(1);
+        let Some(networks) = places.brands.get_mut(&brand) else { return };
+        if let Some(count) = networks.get_mut(&network) {
+            *count = count.saturating_sub(1);
+        }
+        networks.retain(|_, count| *count > 0);
+        if networks.is_empty() {
+            places.brands.remove(&brand);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    /// Takes all places that a brand has, from many addresses.
+    fn fill(readers: &Readers, brand: &str) -> Vec<Reader> {
+        (0..).map_while(|n| readers.enter(brand, Ipv4Addr::from(n).into())).collect()
+    }
 
     #[test]
     fn one_brand_leaves_half_of_the_places_to_others() {
-        let readers = Readers::new();
-        let first: Vec<_> = (0..READERS_MAX / 2).map(|_| readers.enter("a").unwrap()).collect();
-        assert!(readers.enter("a").is_none());
-        let second: Vec<_> = (0..READERS_MAX / 2).map(|_| readers.enter("b").unwrap()).collect();
-        assert!(readers.enter("c").is_none());
+        let readers = Readers::default();
+        let visitor = Ipv4Addr::LOCALHOST.into();
+        let first = fill(&readers, "a");
+        assert_eq!(first.len(), BRAND_READERS_MAX);
+        let second = fill(&readers, "b");
+        assert_eq!(second.len(), BRAND_READERS_MAX);
+        assert!(readers.enter("c", visitor).is_none());
         drop(first);
-        assert!(readers.enter("a").is_some() && readers.enter("b").is_none());
+        assert!(readers.enter("a", visitor).is_some() && readers.enter("b", visitor).is_none());
         drop(second);
-        assert!(readers.enter("b").is_some());
+        assert!(readers.enter("b", visitor).is_some());
+        assert!(readers.0.lock().brands.is_empty());
+    }
+
+    #[test]
+    fn one_network_leaves_half_of_a_brands_places_to_others() {
+        let readers = Readers::default();
+        let of = |n: usize| readers.enter("a", format!("2001:db8::{n:x}").parse().unwrap());
+        let taken: Vec<_> = (0..).map_while(of).collect();
+        assert_eq!(taken.len(), NETWORK_READERS_MAX);
+        assert!(readers.enter("a", "2001:db8:0:1::1".parse().unwrap()).is_some());
+        assert!(readers.enter("b", "2001:db8::1".parse().unwrap()).is_some());
+        drop(taken);
+        assert!(of(1).is_some());
     }
 }

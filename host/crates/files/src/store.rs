@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,6 +20,9 @@ use crate::readers::{Reader, Readers};
 use crate::s3::{S3Body, S3Options, S3Store};
 use crate::upload::Upload;
 use crate::usage::{FileQuota, Usage};
+
+/// Visitors whose address nobody knows count as one network.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Where the bytes of a file come from.
 pub enum Content {
@@ -58,7 +62,7 @@ impl FileStore {
     }
 
     fn of(backend: Backend, quota: FileQuota) -> Self {
-        Self { backend, quota, usage: Mutex::default(), readers: Readers::new() }
+        Self { backend, quota, usage: Mutex::default(), readers: Readers::default() }
     }
 
     /// How much the files of each brand may take.
@@ -71,10 +75,11 @@ impl FileStore {
         matches!(self.backend, Backend::S3(_))
     }
 
-    /// Lets a visitor read a file of a brand. `None` if too many visitors wait for the service.
-    pub fn enter(&self, brand: &str) -> Option<Reader> {
+    /// Lets a visitor read a file of a brand. `None` if too many visitors, or too many of the visitor's network,
+    /// read files of the service.
+    pub fn enter(&self, brand: &str, visitor: Option<IpAddr>) -> Option<Reader> {
         match self.is_remote() {
-            true => self.readers.enter(brand),
+            true => self.readers.enter(brand, visitor.unwrap_or(UNKNOWN)),
             false => Some(Reader::without_place()),
         }
     }

@@ -60,6 +60,14 @@ pub struct Received {
     pub room: Option<Taken>,
 }
 
+impl Received {
+    /// What the fields take in memory. The files are on the disk.
+    pub fn fields_bytes(&self) -> usize {
+        let pairs = self.fields.iter().map(|(name, value)| name.capacity().saturating_add(value.capacity()));
+        pairs.fold(self.fields.capacity() * size_of::<(String, String)>(), usize::saturating_add)
+    }
+}
+
 /// Why a request is rejected. Nothing of it is left.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadFault {

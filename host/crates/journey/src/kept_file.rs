@@ -43,7 +43,7 @@ pub(super) async fn answer(
             None => return not_found(),
         },
     };
-    let Some(reader) = app.files.enter(&brand.id) else { return too_busy(observation) };
+    let Some(reader) = app.files.enter(&brand.id, request.ip) else { return too_busy(observation) };
     let failed = |error: FilesError| {
         tracing::error!(brand = brand.id, %error, "a kept file cannot be sent");
         try_again(503, "Please try again in a moment", 1)

@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod bar;
+mod client_network;
 pub mod clock;
 pub mod database_time;
 pub mod folder;
@@ -22,5 +23,6 @@ pub mod thread;
 pub mod toml_text;
 pub mod value;
 
+pub use client_network::client_network;
 pub use future::BoxFuture;
 pub use store_error::{BadRow, Cause, NoAnswer, StoreError, StoreFault};

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 use sluice_app::app::App;
+use sluice_app::response::{Reply, ReplyBody};
 use sluice_author::behind::{Behind, CLIENT_JS, CLIENT_PATH};
 use sluice_author::dev::{RUNS_PATH, SOURCES_PATH};
 
@@ -47,7 +48,21 @@ async fn get_source(
     request: HttpRequest,
     file: Path<String>,
 ) -> HttpResponse {
-    let Some(brand) = brand_of(&app, &request) else { return found("text/plain", None) };
-    let read = web::block(move || behind.source(&brand, &file)).await;
-    found("text/plain", read.ok().flatten())
+    let Some(brand) = brand_of(&app, &request) else { return HttpResponse::NotFound().finish() };
+    let Ok(Some(source)) = web::block(move || behind.source(&brand, &file)).await else {
+        return HttpResponse::NotFound().finish();
+    };
+    // A client that reads slowly holds a part of the file in memory, not all of it.
+    let mut reply = Reply::of_body(200, ReplyBody::File(source));
+    if !reply.reserve_body(&app.sandbox.memory) {
+        return HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).finish();
+    }
+    for (name, value) in [
+        ("content-type", "text/plain; charset=utf-8"),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        reply.set_header(name, value.into());
+    }
+    reply.into_response()
 }

@@ -8,7 +8,7 @@
 mod store;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
+
+use sluice_kit::client_network;
 
 pub use store::{RateStore, RateWindow};
 
@@ -167,19 +169,17 @@ impl Requester<'_> {
         for part in [self.brand.as_bytes(), b"\0", self.page.as_bytes(), b"\0"] {
             hash.update(part);
         }
-        match self.address.to_canonical() {
+        match client_network(self.address) {
             IpAddr::V4(address) => hash.update(address.octets()),
-            IpAddr::V6(address) => hash.update(network(address)),
+            IpAddr::V6(network) => {
+                let prefix = u64::try_from(u128::from(network) >> 64).unwrap_or(0);
+                hash.update(prefix.to_be_bytes());
+            }
         }
         let mut key = [0; 16];
         key.copy_from_slice(hash.finalize().get(..16).unwrap_or(&[0; 16]));
         key
     }
-}
-
-/// The /64 network of an address. One visitor usually has all addresses of it.
-fn network(address: Ipv6Addr) -> [u8; 8] {
-    (u64::try_from(u128::from(address) >> 64).unwrap_or(0)).to_be_bytes()
 }
 
 #[cfg(test)]

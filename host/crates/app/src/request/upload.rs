@@ -156,6 +156,8 @@ impl Upcoming {
         let room = place.room.enter(&self.brand);
         let received = receive(arriving.chunks(), &self.boundary, rules, &place.folder, room).await;
         let received = received.map_err(fault)?;
+        // The request can wait for a long time for its run.
+        reserved.shrink_to(received.fields_bytes());
         Ok((received, reserved))
     }
 }

@@ -11,7 +11,7 @@ use sluice_limits::Limits;
 use crate::visit::Visit;
 use crate::watch::Seen;
 
-/// How many runs are kept.
+/// How many runs of a brand are kept.
 pub(super) const RUNS_MAX: usize = 32;
 /// A larger description is kept without the values that make it large.
 const RUN_BYTES_MAX: usize = 512 << 10;
@@ -41,7 +41,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl LastRuns {
-    /// Keeps so many runs.
+    /// Keeps so many runs of each brand.
     pub(crate) fn new(runs_max: usize) -> Self {
         Self { runs_max, kept: Mutex::default() }
     }
@@ -58,8 +58,11 @@ impl LastRuns {
         getrandom::fill(&mut bytes).ok()?;
         let id = sluice_kit::hex::hex(&bytes);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= self.runs_max {
-            kept.pop_front();
+        // A brand with many visitors does not push out the runs of another one.
+        let mut of_brand = kept.iter().enumerate().filter(|(_, one)| one.brand == brand).map(|(at, _)| at);
+        let oldest = of_brand.next();
+        if oldest.is_some() && of_brand.count().saturating_add(1) >= self.runs_max {
+            oldest.and_then(|at| kept.remove(at));
         }
         kept.push_back(Kept { id: id.clone(), brand, described: described.into() });
         Some(id)

@@ -3,10 +3,12 @@
 //! and clients on this machine or with a recent correct token do not depend on what others do.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+
+use sluice_kit::client_network;
 
 /// Wrong tokens of one client: 10 at once, then one each 6 seconds.
 const OF_CLIENT: Pace = Pace { at_once: 10, interval: Duration::from_secs(6) };
@@ -81,7 +83,7 @@ impl Throttle {
         now: Instant,
         is_correct: impl FnOnce() -> bool,
     ) -> Attempt {
-        let client = group(client);
+        let client = client.map_or_else(|| Ipv4Addr::UNSPECIFIED.into(), client_network);
         let mut state = self.0.lock();
         let spent = state.clients.get(&client).copied().unwrap_or_default();
         let is_known = client.is_loopback()
@@ -132,20 +134,10 @@ impl State {
     }
 }
 
-/// The address that counts for a client. A client with IPv6 usually has a whole /64 network.
-fn group(client: Option<IpAddr>) -> IpAddr {
-    match client {
-        Some(IpAddr::V6(address)) if !address.is_loopback() => {
-            let network = u128::from(address) >> 64 << 64;
-            Ipv6Addr::from(network).into()
-        }
-        Some(address) => address,
-        None => Ipv4Addr::UNSPECIFIED.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn ip(text: &str) -> Option<IpAddr> {

@@ -486,6 +486,10 @@ fn api_shows_only_the_brands_own_crm_data() {
     let mut references: Vec<u32> = of_all("reference_id").iter().map(|id| id.parse().unwrap()).collect();
     references.sort_unstable();
     assert_eq!(references, (0..52).collect::<Vec<_>>());
+    let id = of_two[0]["id"].as_str().unwrap();
+    let one = |brand: &str| server.admin(&format!("/api/brands/{brand}/crm/leads/{id}"));
+    assert_eq!((one("one").status, one("two").status), (404, 200));
+    assert_eq!(json(&one("two"))["stage_history"], json!([]));
     assert_eq!(server.admin("/api/brands/one/crm/nothing").status, 404);
     assert_eq!(server.admin("/api/brands/one/crm/leads?before=x").status, 400);
 }

@@ -51,6 +51,59 @@ fn entries_are_found_and_shown_whole() {
 }
 
 #[test]
+fn entry_shows_the_history_of_its_stages() {
+    let (_site, server, _data) = visited();
+    for stage in ["new", "won", "won"] {
+        server.get("localhost", &format!("/deal?customer=ann&stage={stage}"));
+    }
+    let entry_of = |customer: &str| -> Value {
+        let found = server.admin(&format!("/api/brands/demo/crm/deals?text={customer}")).body;
+        let found: Vec<Value> = serde_json::from_str(&found).unwrap();
+        let id = found[0]["id"].as_str().unwrap();
+        serde_json::from_str(&server.admin(&format!("/api/brands/demo/crm/deals/{id}")).body).unwrap()
+    };
+    let ann = entry_of("ann");
+    assert_eq!(
+        (&ann["stage_moves"], &ann["stage"], &ann["reference_id"]),
+        (&json!(2), &json!("won"), &json!("ann"))
+    );
+    let stages = |entry: &Value| -> Vec<Value> {
+        let lines = entry["stage_history"].as_array().unwrap().iter();
+        lines.map(|line| json!([line["from"], line["to"]])).collect()
+    };
+    assert_eq!(stages(&ann), [json!(["sales/new", "sales/won"]), json!([null, "sales/new"])]);
+    let moved_at = ann["stage_history"][0]["moved_at"].clone();
+    assert!(
+        moved_at.as_str() >= ann["created_at"].as_str() && moved_at.as_str() <= ann["updated_at"].as_str()
+    );
+
+    let (browser, console) = logged_in(&server);
+    let section = "document.querySelector('section[aria-labelledby=history]')";
+    let show = |entry: &Value| {
+        browser.go(&format!("{console}/brands/demo/crm/deals/{}", entry["id"].as_str().unwrap()));
+        browser.eval(&format!("{section}.innerText")).as_str().unwrap().to_owned()
+    };
+    show(&ann);
+    let rows = format!(
+        "[...{section}.querySelectorAll('tbody tr')].map((row) => [...row.cells].slice(0, 2).map((cell) => cell.textContent))"
+    );
+    assert_eq!(browser.eval(&rows), json!([["sales/won", "sales/new"], ["sales/new", "no stage"]]));
+    let shown = browser.eval(&format!("{section}.querySelector('time').dateTime"));
+    assert_eq!(shown, moved_at);
+    // The line leads to the entries that are in the stage now.
+    browser.click("section[aria-labelledby=history] tbody a");
+    browser.wait_for("document.querySelector('[name=stage]')?.value", &json!("sales/won"));
+    assert!(show(&entry_of("cy")).contains("It was never moved to a stage."));
+
+    for number in 0..100 {
+        let stage = ["new", "won"][number % 2];
+        server.get("localhost", &format!("/deal?customer=ann&stage={stage}"));
+    }
+    let said = show(&entry_of("ann"));
+    assert!(said.contains("These are the newest 100 of 102 moves, back to "), "{said}");
+}
+
+#[test]
 fn change_of_a_limit_is_shown_before_it_is_made() {
     let (site, server, _data) = visited();
     let (browser, console) = logged_in(&server);

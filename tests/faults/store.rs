@@ -13,7 +13,7 @@ use sluice_acme::{
 use sluice_crm::{
     Address, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmCaps, CrmFault, CrmSchema, CrmStore,
     CrmWrite, CrmWritten, Ensured, Entity, EntitySpec, Entry, EntryId, FieldKey, Found, IndexStep, Job,
-    JobChoice, JobCounts, JobRun, JobState, JobStore, Reference, Search, Slug,
+    JobChoice, JobCounts, JobRun, JobState, JobStore, Reference, Search, Slug, StageHistory,
 };
 use sluice_kit::{BoxFuture, NoAnswer, StoreError, database_time};
 use sluice_queue::{
@@ -169,6 +169,7 @@ failing! { JobStore:
 
 failing! { BrowseStore:
     fn browse_entries(&self, browse: Browse) -> Result<Vec<BrowsedEntry>, CrmFault>;
+    fn stage_history(&self, brand: &str, slug: Slug, id: EntryId) -> Result<Option<StageHistory>, CrmFault>;
 }
 
 failing! { StorageStore:

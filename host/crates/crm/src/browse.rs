@@ -3,7 +3,7 @@
 
 use sluice_kit::BoxFuture;
 
-use crate::{CrmFault, Entry, EntryId, Slug};
+use crate::{CrmFault, Entry, EntryId, Slug, StageHistory};
 
 /// Selects entries of an entity, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,4 +49,12 @@ pub trait BrowseStore: Send + Sync {
     /// Reads the entries in one snapshot. It never returns entries of another brand, not even if
     /// the stage belongs to one.
     fn browse_entries(&self, browse: Browse) -> BoxFuture<'_, Result<Vec<BrowsedEntry>, CrmFault>>;
+
+    /// Reads through which stages an entry was moved. Returns `None` if the entity does not have the entry.
+    fn stage_history(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+    ) -> BoxFuture<'_, Result<Option<StageHistory>, CrmFault>>;
 }

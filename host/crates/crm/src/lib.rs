@@ -34,6 +34,7 @@ pub mod search;
 mod shared;
 mod size;
 mod slugs;
+mod stage_history;
 mod store;
 mod write;
 
@@ -62,6 +63,7 @@ pub use search::{FieldIndex, Filter, Found, Search};
 pub use shared::{CrmShared, RefusedOfBrand, RefusedWrites};
 pub use size::{entry_bytes, value_bytes, values_bytes};
 pub use slugs::KnownSlugs;
+pub use stage_history::{STAGE_MOVES_MAX, StageHistory, StageMove, stage_history_bytes};
 pub use store::{CrmStore, Ensured, ResultMemory};
 pub use write::{
     CrmWrite, CrmWritten, Destination, EntryRow, Held, Line, LineKey, LineRows, Named, NewEntry, NewValue,

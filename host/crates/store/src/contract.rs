@@ -11,6 +11,7 @@ pub(crate) mod certificate;
 pub(crate) mod commit;
 pub(crate) mod crm;
 pub(crate) mod entries;
+pub(crate) mod history;
 pub(crate) mod indexes;
 pub(crate) mod jobs;
 pub(crate) mod queue;
@@ -56,6 +57,9 @@ macro_rules! contract_tests {
         $crate::contract::contract_tests!(@ $backend, entries: entries_are_returned_newest_first
             order_is_kept_when_the_clock_goes_back rejects_a_result_over_the_limit
             a_read_shows_one_moment);
+        $crate::contract::contract_tests!(@ $backend, history: each_move_to_another_stage_is_a_line_of_history
+            the_newest_moves_are_kept_and_all_are_counted a_history_counts_in_the_quota_and_ends_with_its_entry
+            parallel_moves_are_all_in_the_history a_brand_cannot_read_the_history_of_another);
         $crate::contract::contract_tests!(@ $backend, by_id: an_entry_is_changed_and_deleted_by_its_id
             an_entry_of_another_brand_or_entity_is_not_there one_of_two_changes_of_the_same_version_wins
             a_change_by_id_follows_its_entry the_time_of_a_change_is_later_than_that_of_the_one_before);

@@ -168,8 +168,21 @@ pub(crate) const TABLES: &[Table] = &[
             ("stage_id", Int),
             ("created_at", Int),
             ("updated_at", Int),
+            ("stage_moves", Int),
         ],
         key: "id",
+        counts: false,
+    },
+    Table {
+        name: "crm_stage_move",
+        columns: &[
+            ("entry_id", Bytes),
+            ("number", Int),
+            ("from_stage", Int),
+            ("to_stage", Int),
+            ("moved_at", Int),
+        ],
+        key: "entry_id, number",
         counts: false,
     },
     Table {
@@ -279,8 +292,11 @@ impl Table {
     /// The value of a column that export files of earlier versions do not have. `None` if every file
     /// has the column.
     pub(crate) fn default_of(&self, column: &str) -> Option<Cell> {
-        let is_new = matches!((self.name, column), ("crm_entity" | "crm_field", "settings"));
-        is_new.then(|| Cell::Text("{}".to_owned()))
+        match (self.name, column) {
+            ("crm_entity" | "crm_field", "settings") => Some(Cell::Text("{}".to_owned())),
+            ("crm_entry", "stage_moves") => Some(Cell::Int(0)),
+            _ => None,
+        }
     }
 
     /// The columns' names, as in `id, brand, slug`.

@@ -1,7 +1,7 @@
 //! The row changes of a planned write, which a store carries out.
 
 use super::CrmWritten;
-use crate::{EntryId, FieldKey, IndexRow, UniqueRow};
+use crate::{EntryId, FieldKey, IndexRow, UniqueRow, stage_history_bytes};
 
 /// Row changes, to be carried out in the order of the fields. `line` is an index into
 /// the write's [`wants`](super::CrmWrite::wants).
@@ -15,7 +15,7 @@ pub struct Plan {
     pub removed_values: Vec<(EntryId, FieldKey)>,
     /// Entries to delete with all their values.
     pub deleted_entries: Vec<EntryId>,
-    /// Entries to move, and the ids of their new stages.
+    /// Entries to move, and the ids of their new stages. Each move is a line of the entry's history.
     pub placed: Vec<(EntryId, i64)>,
     /// All entries and values of the first line are given to the second.
     pub reassigned: Option<(usize, usize)>,
@@ -75,6 +75,12 @@ impl Plan {
             bytes: 0,
             written,
         }
+    }
+
+    /// Moves `entry`, which is in another stage and was moved `moves` times before.
+    pub(super) fn place(&mut self, entry: EntryId, moves: u64, stage_id: i64) {
+        self.placed.push((entry, stage_id));
+        self.bytes += signed(stage_history_bytes(moves.saturating_add(1)) - stage_history_bytes(moves));
     }
 
     /// Records that `entry` changes.

@@ -87,9 +87,12 @@ impl CrmWrite {
         let values = copied.iter().map(|(held, to)| ((*to).clone(), held.value.clone())).collect();
         target.set_fields(&mut plan, values, WriteInto::Holder)?;
         if let (Some(spots), Some(newest)) = (spot, target.newest()) {
-            let stands = to.entries.iter().find(|entry| entry.id == newest).and_then(|entry| entry.stage_id);
+            let before = to.entries.iter().find(|entry| entry.id == newest);
+            let stands = before.and_then(|entry| entry.stage_id);
             let spot = choose(&spots, stands, &to.pipelines)?;
-            plan.placed.push((newest, spot.stage_id));
+            if stands != Some(spot.stage_id) {
+                plan.place(newest, before.map_or(0, |entry| entry.stage_moves), spot.stage_id);
+            }
             plan.touch(newest);
         }
         let mut removed = 0;
@@ -109,7 +112,9 @@ impl CrmWrite {
 impl Plan {
     /// Deletes an entry of the only line.
     fn delete(&mut self, want: &Want, entry: &EntryRow) {
-        let bytes = crate::entry_bytes(&want.line.reference).saturating_add(entry.bytes);
+        let history = crate::stage_history_bytes(entry.stage_moves);
+        let bytes =
+            crate::entry_bytes(&want.line.reference).saturating_add(entry.bytes).saturating_add(history);
         self.bytes = self.bytes.saturating_sub(signed(bytes));
         self.deleted_entries.push(entry.id);
         self.emptied = vec![0];
@@ -141,15 +146,15 @@ fn move_entries(rows: &LineRows, to: &Destination, all_entries: bool) -> Result<
         let spot = choose(&candidates, entry.stage_id, &rows.pipelines)?;
         first.get_or_insert(spot);
         if entry.stage_id != Some(spot.stage_id) {
-            placed.push((entry.id, spot.stage_id));
+            placed.push((entry, spot.stage_id));
         }
     }
     let Spot { pipeline_id, stage_id } = first.ok_or(Refusal::NoEntry)?;
     // An entry that is in the stage already counts as moved, but is not changed.
     let matched = matched as u64;
     let mut plan = Plan::new(CrmWritten::Moved { moved: matched, matched, pipeline_id, stage_id });
-    plan.touched = placed.iter().map(|(entry, _)| *entry).collect();
-    plan.placed = placed;
+    plan.touched = placed.iter().map(|(entry, _)| entry.id).collect();
+    placed.into_iter().for_each(|(entry, stage)| plan.place(entry.id, entry.stage_moves, stage));
     Ok(plan)
 }
 

@@ -61,6 +61,8 @@ pub struct EntryRow {
     pub id: EntryId,
     /// The id of its stage, if it is in one.
     pub stage_id: Option<i64>,
+    /// How often it was moved to another stage.
+    pub stage_moves: u64,
     /// Unix milliseconds of the last change.
     pub updated_at: i64,
     /// The number of its keys.

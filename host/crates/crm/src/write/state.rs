@@ -9,7 +9,9 @@ use sluice_kit::{Cause, StoreError, StoreFault};
 
 use super::changes::signed;
 use super::{CrmWritten, LineRows, NewEntry, NewValue, Plan, Want, WriteInto};
-use crate::{CapReached, CrmCaps, CrmFault, EntryId, FieldKey, entry_bytes, value_bytes};
+use crate::{
+    CapReached, CrmCaps, CrmFault, EntryId, FieldKey, entry_bytes, stage_history_bytes, value_bytes,
+};
 
 pub(super) struct LineState {
     /// Index of the line.
@@ -22,6 +24,8 @@ pub(super) struct LineState {
     count: u32,
     /// The number of keys in each known entry.
     keys: BTreeMap<EntryId, u32>,
+    /// How often each loaded entry was moved.
+    stage_moves: BTreeMap<EntryId, u64>,
     /// For each known key, the newest entry that has it and the length of its value.
     held: BTreeMap<FieldKey, (EntryId, usize)>,
 }
@@ -37,6 +41,7 @@ impl LineState {
             newest: rows.entries.first().map(|entry| entry.id),
             count: rows.count,
             keys: rows.entries.iter().map(|entry| (entry.id, entry.keys)).collect(),
+            stage_moves: rows.entries.iter().map(|entry| (entry.id, entry.stage_moves)).collect(),
             held: held.collect(),
         }
     }
@@ -151,7 +156,8 @@ impl LineState {
         for entry in entries {
             if self.keys.get(&entry) == Some(&0) {
                 plan.deleted_entries.push(entry);
-                plan.bytes -= signed(self.entry_bytes);
+                let moves = self.stage_moves.get(&entry).copied().unwrap_or(0);
+                plan.bytes -= signed(self.entry_bytes + stage_history_bytes(moves));
             } else {
                 plan.touch(entry);
             }

@@ -20,7 +20,8 @@ fn line(slug: &str) -> Line {
 }
 
 fn entry(n: u8, keys: u32) -> EntryRow {
-    EntryRow { id: id(n), stage_id: None, updated_at: 0, keys, bytes: u64::from(keys) * value_bytes("a", 1) }
+    let bytes = u64::from(keys) * value_bytes("a", 1);
+    EntryRow { id: id(n), stage_id: None, stage_moves: 0, updated_at: 0, keys, bytes }
 }
 
 fn held(text: &str, entry: u8) -> Held {

@@ -23,6 +23,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/runs/{id}", web::get().to(get_run))
         .route("/api/brands/{brand}/crm", web::get().to(get_entities))
         .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
+        .route("/api/brands/{brand}/crm/{entity}/{entry}", web::get().to(get_entry))
         .route("/api/brands/{brand}/queue", web::get().to(get_queue))
         .route("/api/brands/{brand}/queue/parked/{action}", web::post().to(post_parked_queued))
         .route("/api/brands/{brand}/queue/{id}/{action}", web::post().to(post_queued))
@@ -83,6 +84,13 @@ async fn get_entries(
     query: Query<crm::Query>,
 ) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(crm::entries(&state, &at.0, &at.1, &query).await?))
+}
+
+async fn get_entry(
+    state: Data<AdminState>,
+    at: Path<(String, String, String)>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(crm::find_entry(&state, &at.0, &at.1, &at.2).await?))
 }
 
 async fn get_jobs(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {

@@ -41,7 +41,12 @@ pub(super) fn to_stage(slug: &str) -> Destination {
 }
 
 /// `leads.a` to `deals.b`.
-fn copy(from: &Address, to: &Address, place: Option<Destination>, remove_from_old: bool) -> CrmWrite {
+pub(super) fn copy(
+    from: &Address,
+    to: &Address,
+    place: Option<Destination>,
+    remove_from_old: bool,
+) -> CrmWrite {
     CrmWrite::MoveToEntity {
         reference: from.reference.clone(),
         from: from.slug.clone(),

@@ -1,11 +1,12 @@
 //! Entries of all references of an entity, in one statement.
 
-use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, StageChoice};
+use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, EntryId, Slug, StageChoice, StageHistory};
 use sluice_kit::BoxFuture;
 
 use super::PostgresStore;
 use super::batch::{flag, int, optional_bytes, optional_int, query, text};
 use super::crm::by_id::read_browsed;
+use super::crm::history;
 use super::decode;
 
 /// Returns no row if the entity does not exist, and one row with a `NULL` id if it has no entry.
@@ -71,5 +72,16 @@ impl BrowseStore for PostgresStore {
                 Ok(entries)
             })
         })
+    }
+
+    fn stage_history(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+    ) -> BoxFuture<'_, Result<Option<StageHistory>, CrmFault>> {
+        let brand = brand.to_owned();
+        self.database
+            .run(move |conn| Box::pin(async move { history::of_entry(conn, &brand, &slug, id).await }))
     }
 }

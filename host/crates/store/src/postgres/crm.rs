@@ -3,6 +3,7 @@
 //! result too large. The submodules contain the code for writes and declarations.
 
 pub(super) mod by_id;
+pub(super) mod history;
 pub(super) mod index;
 pub(super) mod load;
 mod schema;

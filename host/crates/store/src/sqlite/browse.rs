@@ -2,12 +2,14 @@
 
 use rusqlite::{Connection, params};
 
-use sluice_crm::{Browse, BrowseStore, BrowsedEntry, CrmFault, Entry, StageChoice};
+use sluice_crm::{
+    Browse, BrowseStore, BrowsedEntry, CrmFault, Entry, EntryId, Slug, StageChoice, StageHistory,
+};
 use sluice_kit::BoxFuture;
 
 use super::SqliteStore;
 use super::crm::schema::entity_id;
-use super::crm::{VALUES, decode, read_browsed};
+use super::crm::{VALUES, decode, history, read_browsed};
 use crate::error::CrmSqlError;
 
 /// Newest first, of any reference. CROSS JOIN makes SQLite read in this order, so that it
@@ -49,6 +51,16 @@ impl BrowseStore for SqliteStore {
             }
             Ok(entries)
         })
+    }
+
+    fn stage_history(
+        &self,
+        brand: &str,
+        slug: Slug,
+        id: EntryId,
+    ) -> BoxFuture<'_, Result<Option<StageHistory>, CrmFault>> {
+        let brand = brand.to_owned();
+        self.readers.read(move |conn| history::of_entry(&*conn.transaction()?, &brand, slug.as_str(), id))
     }
 }
 

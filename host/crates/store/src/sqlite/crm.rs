@@ -2,6 +2,7 @@
 //! declarations.
 
 pub(super) mod by_id;
+pub(super) mod history;
 mod index;
 mod load;
 pub(super) mod schema;

@@ -292,7 +292,8 @@ mod tests {
         let table = Table::named("crm_entry").unwrap();
         let entry = |id: u8| {
             let times = [Cell::Int(i64::MIN), Cell::Int(i64::MAX)];
-            [vec![Cell::Bytes(vec![id; 16]), Cell::Int(7), Cell::Null], times.to_vec()].concat()
+            let moves = vec![Cell::Int(0)];
+            [vec![Cell::Bytes(vec![id; 16]), Cell::Int(7), Cell::Null], times.to_vec(), moves].concat()
         };
         let rows: Vec<_> = (0..=255).cycle().take(ROWS_MAX + 1).map(entry).collect();
         let usage = Table::named("crm_usage").unwrap();
@@ -316,6 +317,11 @@ mod tests {
         let parts = read(&[FIRST, old, r#"{"end":1}"#]).unwrap();
         let [Part::Rows(_, rows), Part::End] = &parts[..] else { panic!("{parts:?}") };
         assert_eq!(rows[0].last(), Some(&Cell::Text("{}".to_owned())));
+        let old =
+            r#"{"table":"crm_entry","id":"AAAA","reference":1,"stage_id":2,"created_at":3,"updated_at":4}"#;
+        let parts = read(&[FIRST, old, r#"{"end":1}"#]).unwrap();
+        let [Part::Rows(_, rows), Part::End] = &parts[..] else { panic!("{parts:?}") };
+        assert_eq!(rows[0].last(), Some(&Cell::Int(0)));
     }
 
     #[test]

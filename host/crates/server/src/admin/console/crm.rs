@@ -73,7 +73,8 @@ async fn entry(state: Data<AdminState>, at: Path<(String, String, String)>) -> H
     let page = async {
         let (brand, slug, id) = at.into_inner();
         let entity = crm::entity(&state, &brand, &slug).await?;
-        let entry = crm::find_entry(&state, &brand, &slug, &id).await?;
+        let crm::OneEntry { entry, stage_moves, stage_history } =
+            crm::find_entry(&state, &brand, &slug, &id).await?;
         let label = |key: &str| entity.fields.iter().find(|field| field.key == key);
         let values: Vec<Value> = entry
             .values
@@ -90,11 +91,25 @@ async fn entry(state: Data<AdminState>, at: Path<(String, String, String)>) -> H
         let title = format!("{} {}", entry.reference_type, entry.reference_id);
         let view = json!({
             "title": title, "brand": brand, "section_crm": true, "entity": entity, "entry": entry,
-            "values": values,
+            "values": values, "has_stages": !entity.pipelines.is_empty() || stage_moves > 0,
+            "history": history(stage_moves, &stage_history),
         });
         render(&state, "entry", &view)
     };
     or_error_page(&state, page.await)
+}
+
+/// The history of an entry's stages, and what it does not show.
+fn history(total: u64, moves: &[crm::MoveView]) -> Value {
+    let shown = moves.len();
+    let oldest = moves.last();
+    let is_cut = u64::try_from(shown).is_ok_and(|shown| shown < total);
+    // Moves by versions that kept no history are missing.
+    let begins_late = !is_cut && oldest.is_some_and(|oldest| oldest.from.is_some());
+    json!({
+        "moves": moves, "total": total, "shown": shown, "is_cut": is_cut, "begins_late": begins_late,
+        "oldest": oldest.map(|oldest| &oldest.moved_at),
+    })
 }
 
 /// The declared fields, with those settings that say something.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use sluice_crm::{Browse, BrowsedEntry, Entity, EntryId, Settings, Slug, StageChoice};
+use sluice_crm::{
+    Browse, BrowsedEntry, Entity, EntryId, Placement, Settings, Slug, StageChoice, StageHistory, StageMove,
+};
 use sluice_kit::clock::iso_utc;
 
 use super::find_brand;
@@ -70,6 +72,25 @@ pub(crate) struct EntryView {
     pub(crate) values: serde_json::Map<String, Value>,
     pub(crate) created_at: String,
     pub(crate) updated_at: String,
+}
+
+/// One entry with the history of its stages.
+#[derive(Debug, Serialize)]
+pub(crate) struct OneEntry {
+    #[serde(flatten)]
+    pub(crate) entry: EntryView,
+    /// How often it was moved to another stage. Only the newest moves are kept.
+    pub(crate) stage_moves: u64,
+    /// Newest first.
+    pub(crate) stage_history: Vec<MoveView>,
+}
+
+/// A move of an entry. The stages are `sales/won`.
+#[derive(Debug, Serialize)]
+pub(crate) struct MoveView {
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
+    pub(crate) moved_at: String,
 }
 
 /// `?before=…&text=ann&stage=sales/won`: which entries to list.
@@ -204,7 +225,7 @@ pub(crate) async fn entries(
     Ok(search(state, brand, &entity, query).await?.entries)
 }
 
-/// One entry of an entity.
+/// One entry of an entity, with the history of its stages.
 ///
 /// # Errors
 /// There is no such brand, entity or entry, or the database does not answer.
@@ -213,15 +234,25 @@ pub(crate) async fn find_entry(
     brand: &str,
     slug: &str,
     id: &str,
-) -> Result<EntryView, AdminError> {
+) -> Result<OneEntry, AdminError> {
     let missing = || AdminError::NoEntry(id.to_owned());
-    let own = u128::from_be_bytes(*parse_id(id)?.as_bytes());
+    let asked = parse_id(id)?;
+    let own = u128::from_be_bytes(*asked.as_bytes());
     // The newest entry that is older than the next id.
     let next = EntryId::from_bytes(own.checked_add(1).ok_or_else(missing)?.to_be_bytes());
     let found = browse(state, brand, slug, StageChoice::Any, Some(next), 1).await?.pop();
-    found
-        .filter(|entry| parse_id(&entry.id).is_ok_and(|id| u128::from_be_bytes(*id.as_bytes()) == own))
-        .ok_or_else(missing)
+    let found = found.filter(|entry| parse_id(&entry.id).is_ok_and(|id| id == asked));
+    let entry = found.ok_or_else(missing)?;
+    let slug = Slug::new(slug).ok_or_else(|| no_entity(brand, slug))?;
+    let StageHistory { total, newest } =
+        state.app.store.stage_history(brand, slug, asked).await?.ok_or_else(missing)?;
+    let stage_history = newest.iter().map(move_view).collect();
+    Ok(OneEntry { entry, stage_moves: total, stage_history })
+}
+
+fn move_view(line: &StageMove) -> MoveView {
+    let name = |at: &Placement| format!("{}/{}", at.pipeline_slug, at.stage_slug);
+    MoveView { from: line.from.as_ref().map(name), to: name(&line.to), moved_at: iso_utc(line.moved_at) }
 }
 
 /// The choice that `sales/won`, `none` or nothing stands for.

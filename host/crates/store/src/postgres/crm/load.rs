@@ -43,18 +43,18 @@ pub(in crate::postgres) const ENTRIES: &str = "WITH line AS (
         JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
         WHERE e.brand = $1 AND e.slug = $2),
     chosen AS (
-        SELECT n.id, n.stage_id, n.updated_at FROM line CROSS JOIN LATERAL (
-            SELECT id, stage_id, updated_at FROM crm_entry
+        SELECT n.id, n.stage_id, n.updated_at, n.stage_moves FROM line CROSS JOIN LATERAL (
+            SELECT id, stage_id, updated_at, stage_moves FROM crm_entry
             WHERE reference = line.id ORDER BY id DESC LIMIT $6) n
         UNION
-        SELECT h.id, h.stage_id, h.updated_at FROM line
+        SELECT h.id, h.stage_id, h.updated_at, h.stage_moves FROM line
         CROSS JOIN unnest($5::text[]) AS asked (key)
         CROSS JOIN LATERAL (
             SELECT entry_id FROM crm_value
             WHERE reference = line.id AND key = asked.key
             ORDER BY entry_id DESC LIMIT 1) v
         JOIN crm_entry h ON h.id = v.entry_id)
-    SELECT c.id, c.stage_id, s.keys, s.key_bytes, s.value_bytes, c.updated_at
+    SELECT c.id, c.stage_id, s.keys, s.key_bytes, s.value_bytes, c.updated_at, c.stage_moves
     FROM chosen c CROSS JOIN LATERAL (
         SELECT count(*) AS keys, coalesce(sum(octet_length(key)), 0) AS key_bytes,
             coalesce(sum(octet_length(value)), 0) AS value_bytes
@@ -63,7 +63,7 @@ pub(in crate::postgres) const ENTRIES: &str = "WITH line AS (
 
 /// The entry `$5`, if the reference has it.
 pub(in crate::postgres) const OWN_ENTRY: &str = "SELECT c.id, c.stage_id, s.keys, s.key_bytes, s.value_bytes,
-        c.updated_at
+        c.updated_at, c.stage_moves
     FROM crm_entity e
     JOIN crm_reference r ON r.entity_id = e.id AND r.type = $3 AND r.reference_id = $4
     JOIN crm_entry c ON c.reference = r.id AND c.id = $5
@@ -173,6 +173,7 @@ fn read_entry(row: &Row) -> Result<EntryRow, SqlError> {
     Ok(EntryRow {
         id: entry_id(row.try_get(0)?)?,
         stage_id: row.try_get(1)?,
+        stage_moves: row.try_get::<_, i64>(6)?.unsigned_abs(),
         updated_at: row.try_get(5)?,
         keys,
         bytes: values_bytes(keys, key_bytes.unsigned_abs(), value_bytes.unsigned_abs()),

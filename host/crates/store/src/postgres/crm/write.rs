@@ -4,9 +4,9 @@ use tokio_postgres::Client;
 
 use sluice_crm::{CrmCaps, CrmWrite, CrmWritten, EntryId, Plan, Reference, Refusal, Want};
 
-use super::{index, load};
+use super::{history, index, load};
 use crate::error::CrmSqlError;
-use crate::postgres::batch::{Batch, Param, byte_arrays, bytes, int, ints, text, texts};
+use crate::postgres::batch::{Batch, Param, byte_arrays, bytes, int, text, texts};
 use crate::postgres::usage::{WriteContext, add_usage, check_usage};
 
 const ADD_REFERENCE: &str = "INSERT INTO crm_reference (entity_id, type, reference_id)
@@ -29,9 +29,6 @@ pub(in crate::postgres) const REMOVE_VALUES: &str = "DELETE FROM crm_value v
     WHERE v.entry_id = gone.entry_id AND v.key = gone.key";
 
 pub(in crate::postgres) const DELETE_ENTRIES: &str = "DELETE FROM crm_entry WHERE id = ANY ($1)";
-
-pub(in crate::postgres) const PLACE: &str = "UPDATE crm_entry e SET stage_id = placed.stage_id
-    FROM unnest($1::bytea[], $2::bigint[]) AS placed (id, stage_id) WHERE e.id = placed.id";
 
 pub(in crate::postgres) const TOUCH: &str = "UPDATE crm_entry
     SET updated_at = greatest($2, updated_at + 1) WHERE id = ANY ($1)";
@@ -137,7 +134,7 @@ fn add_changes<'a>(
     }
     if !plan.placed.is_empty() {
         let (entries, stages) = plan.placed.iter().map(|(entry, stage)| (slice(entry), *stage)).unzip();
-        batch.add(PLACE, [byte_arrays(entries), ints(stages)]);
+        history::place(batch, entries, stages, now_ms);
     }
     let ends = plan.reassigned.and_then(|(from, to)| Some((keys.get(from)?, keys.get(to)?)));
     if let Some((from, to)) = ends {

@@ -20,6 +20,8 @@ const FILL: &str = "
     INSERT INTO crm_index (entry_id, index_id, value)
         SELECT id, 1, decode(lpad(to_hex(row_number() OVER () % 1000), 4, '0'), 'hex') FROM crm_entry;
     INSERT INTO crm_unique (index_id, digest, entry_id) SELECT 1, id, id FROM crm_entry LIMIT 100000;
+    INSERT INTO crm_stage_move SELECT id, n, n, n + 1, 0 FROM crm_entry CROSS JOIN generate_series(1, 5) AS n
+        WHERE id < '\\x00000000000000000000000000004000';
     INSERT INTO crm_value (entry_id, key, reference, value)
         SELECT id, chr(97 + (row_number() OVER () % 3)::int), reference, '\\x01' FROM crm_entry;
     INSERT INTO session SELECT decode(md5(n::text), 'hex'), 'acme',
@@ -135,6 +137,7 @@ fn crm_search_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'stati
 }
 
 fn crm_write_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    use crate::postgres::crm::history::*;
     use crate::postgres::crm::index::*;
     use crate::postgres::crm::write::*;
     use crate::postgres::usage::ADD_USAGE;
@@ -150,7 +153,10 @@ fn crm_write_statements(line: &[&'static str; 4]) -> Vec<(&'static str, &'static
         ("values", PUT_VALUES, with(&[ids, "ARRAY['a']", ids])),
         ("removed values", REMOVE_VALUES, vec![ids, "ARRAY['a']"]),
         ("deleted entries", DELETE_ENTRIES, vec![ids]),
+        ("a line of history", RECORD, vec![ids, "ARRAY[1::bigint]", "0"]),
         ("a stage", PLACE, vec![ids, "ARRAY[1::bigint]"]),
+        ("old lines of history", FORGET, vec![ids, "100"]),
+        ("the history of an entry", HISTORY, vec![line[0], line[1], "'\\x0007'::bytea"]),
         ("touched entries", TOUCH, vec![ids, "0"]),
         ("reassigned entries", REASSIGN_ENTRIES, with(&place)),
         ("reassigned values", REASSIGN_VALUES, with(&place)),
@@ -179,6 +185,7 @@ async fn every_statement_of_a_page_uses_an_index() {
         "crm_value",
         "crm_index",
         "crm_unique",
+        "crm_stage_move",
         "session",
         "used_token",
         "rate",

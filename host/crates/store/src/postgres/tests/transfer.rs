@@ -3,6 +3,7 @@
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use sluice_crm::{Destination, Named};
 use sluice_queue::{Ending, JobId, NewJob, QueueCommit};
 use sluice_session::UsedToken;
 use sluice_storage::{
@@ -23,6 +24,10 @@ const SCHEMA: &str = "
     slug = 'sales'
     stages = [{ slug = 'new' }, { slug = 'won', color = '#0f0' }]";
 
+fn to_stage(slug: &str) -> Destination {
+    Destination { pipeline: None, stage: Some(Named { id: None, slug: Slug::new(slug) }) }
+}
+
 /// Writes rows into every table.
 async fn fill(store: &dyn Store) {
     let schema = CrmSchema::parse(SCHEMA, "crm.toml").unwrap();
@@ -41,6 +46,10 @@ async fn fill(store: &dyn Store) {
         let write =
             CrmWrite::SetFields { at: line, fields: vec![(key("n"), json!(n))], into: WriteInto::Holder };
         store.write_crm("acme", write, CrmCaps::default(), n).await.unwrap();
+    }
+    for stage in ["new", "won"] {
+        let to = CrmWrite::Move { at: at.line(), to: to_stage(stage), all_entries: true };
+        store.write_crm("acme", to, CrmCaps::default(), 6).await.unwrap();
     }
     queue(store, "acme", CrmWrite::Clear { at: at.line() }, CrmCaps::default(), 7).await.unwrap();
     let place = Place { area: Area::Storage, brand: "acme".to_owned(), namespace: Namespace::default() };

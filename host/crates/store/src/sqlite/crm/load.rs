@@ -11,8 +11,7 @@ use crate::error::{CrmSqlError, SqlError};
 pub(in crate::sqlite) const NEWEST_HOLDER: &str =
     "SELECT entry_id, length(value), iif(?3, value, x'') FROM crm_value
      WHERE reference = ?1 AND key = ?2 ORDER BY entry_id DESC LIMIT 1";
-pub(in crate::sqlite) const ENTRIES: &str =
-    "SELECT id, stage_id, updated_at FROM crm_entry WHERE reference = ?1 ORDER BY id DESC LIMIT ?2";
+pub(in crate::sqlite) const ENTRIES: &str = "SELECT id, stage_id, stage_moves, updated_at FROM crm_entry WHERE reference = ?1 ORDER BY id DESC LIMIT ?2";
 const OWN_VALUE: &str =
     "SELECT entry_id, length(value), iif(?3, value, x'') FROM crm_value WHERE entry_id = ?1 AND key = ?2";
 pub(in crate::sqlite) const VALUE_SIZES: &str =
@@ -82,31 +81,35 @@ fn entries(conn: &Connection, reference: i64, all: bool) -> Result<Vec<EntryRow>
     let rows = conn
         .prepare_cached(ENTRIES)?
         .query_map((reference, if all { -1 } else { 1 }), |row| {
-            Ok((EntryId::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?))
+            Ok((EntryId::from_bytes(row.get(0)?), (row.get(1)?, row.get(2)?, row.get(3)?)))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    rows.into_iter().map(|(id, stage_id, updated_at)| entry(conn, id, stage_id, updated_at)).collect()
+    rows.into_iter().map(|(id, stored)| entry(conn, id, stored)).collect()
 }
 
 /// The entry, if the reference has it.
 fn one_entry(conn: &Connection, reference: i64, id: EntryId) -> Result<Vec<EntryRow>, CrmSqlError> {
-    let row: Option<(Option<i64>, i64)> = conn
-        .prepare_cached("SELECT stage_id, updated_at FROM crm_entry WHERE id = ?1 AND reference = ?2")?
+    let row: Option<Stored> = conn
+        .prepare_cached(
+            "SELECT stage_id, stage_moves, updated_at FROM crm_entry WHERE id = ?1 AND reference = ?2",
+        )?
         .query_row((id.as_bytes(), reference), |row| row.try_into())
         .optional()?;
-    row.into_iter().map(|(stage_id, updated_at)| entry(conn, id, stage_id, updated_at)).collect()
+    row.into_iter().map(|stored| entry(conn, id, stored)).collect()
 }
+
+/// The stage of an entry, how often it was moved, and when it was last updated.
+type Stored = (Option<i64>, i64, i64);
 
 fn entry(
     conn: &Connection,
     id: EntryId,
-    stage_id: Option<i64>,
-    updated_at: i64,
+    (stage_id, stage_moves, updated_at): Stored,
 ) -> Result<EntryRow, CrmSqlError> {
     let (keys, key_bytes, stored_bytes): (u32, i64, i64) =
         conn.prepare_cached(VALUE_SIZES)?.query_row([id.as_bytes()], |row| row.try_into())?;
     let bytes = values_bytes(keys, key_bytes.unsigned_abs(), stored_bytes.unsigned_abs());
-    Ok(EntryRow { id, stage_id, updated_at, keys, bytes })
+    Ok(EntryRow { id, stage_id, stage_moves: stage_moves.unsigned_abs(), updated_at, keys, bytes })
 }
 
 fn held(
@@ -135,10 +138,10 @@ fn held(
 fn add_holders(conn: &Connection, rows: &mut LineRows) -> Result<(), CrmSqlError> {
     for held in &rows.held {
         if rows.entries.iter().all(|entry| entry.id != held.entry) {
-            let (stage_id, updated_at) = conn
-                .prepare_cached("SELECT stage_id, updated_at FROM crm_entry WHERE id = ?1")?
+            let stored = conn
+                .prepare_cached("SELECT stage_id, stage_moves, updated_at FROM crm_entry WHERE id = ?1")?
                 .query_row([held.entry.as_bytes()], |row| row.try_into())?;
-            rows.entries.push(entry(conn, held.entry, stage_id, updated_at)?);
+            rows.entries.push(entry(conn, held.entry, stored)?);
         }
     }
     rows.entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.id));

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use sluice_crm::{CrmCaps, CrmWrite, CrmWritten, Line, LineRows, Plan, Want};
 use sluice_kit::{StoreError, StoreFault};
 
+use super::history;
 use super::index;
 use super::load::{self, LineIds};
 use crate::error::CrmSqlError;
@@ -79,8 +80,7 @@ fn apply(
         conn.prepare_cached("DELETE FROM crm_entry WHERE id = ?1")?.execute([entry.as_bytes()])?;
     }
     for (entry, stage) in &plan.placed {
-        conn.prepare_cached("UPDATE crm_entry SET stage_id = ?2 WHERE id = ?1")?
-            .execute((entry.as_bytes(), stage))?;
+        history::place(conn, *entry, *stage, now_ms)?;
     }
     if let Some((from, to)) = plan.reassigned {
         let (from, to) = (reference(conn, wants, ids, from)?, reference(conn, wants, ids, to)?);

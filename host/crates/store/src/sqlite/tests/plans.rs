@@ -7,13 +7,14 @@ use super::super::migrate;
 use crate::storage_rows::for_area;
 
 /// The files with the statements that pages cause. Those of operators are in other files.
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 16] = [
     ("session.rs", include_str!("../session.rs")),
     ("token.rs", include_str!("../token.rs")),
     ("rate.rs", include_str!("../rate.rs")),
     ("usage.rs", include_str!("../usage.rs")),
     ("crm.rs", include_str!("../crm.rs")),
     ("crm/by_id.rs", include_str!("../crm/by_id.rs")),
+    ("crm/history.rs", include_str!("../crm/history.rs")),
     ("crm/index.rs", include_str!("../crm/index.rs")),
     ("crm/search.rs", include_str!("../crm/search.rs")),
     ("crm/load.rs", include_str!("../crm/load.rs")),

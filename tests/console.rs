@@ -1,6 +1,7 @@
 //! The console in Chromium.
 
 mod looks;
+mod reloads;
 
 use serde_json::json;
 
@@ -124,6 +125,9 @@ fn operator_finds_the_heaviest_page_and_raises_its_limit_in_three_clicks() {
 fn every_page_fits_desktop_and_phone_screens() {
     let (_site, server, _data) = visited();
     let (browser, console) = logged_in(&server);
+    let entries: Vec<serde_json::Value> =
+        serde_json::from_str(&server.admin("/api/brands/demo/crm/deals").body).unwrap();
+    let entry = format!("/brands/demo/crm/deals/{}", entries[0]["id"].as_str().unwrap());
     let pages = [
         ("overview", "/"),
         ("pages", "/brands/demo"),
@@ -132,6 +136,7 @@ fn every_page_fits_desktop_and_phone_screens() {
         ("run", "/brands/demo/runs/1"),
         ("crm", "/brands/demo/crm"),
         ("entity", "/brands/demo/crm/deals"),
+        ("entry", &entry),
         ("jobs", "/brands/demo/jobs"),
         ("problem", "/brands/nobody"),
     ];
@@ -147,6 +152,11 @@ fn every_page_fits_desktop_and_phone_screens() {
             }
             let overflow = browser.eval("document.documentElement.scrollWidth - window.innerWidth");
             assert!(overflow.as_i64().unwrap() <= 0, "{path} is {overflow} wider than {width} pixels");
+            // No column of a table is beyond the edge.
+            let cut = browser.eval(
+                "[...document.querySelectorAll('.wide, .board')].filter(e => e.scrollWidth > e.clientWidth + 1).length",
+            );
+            assert_eq!(cut, json!(0), "{path} at {width}");
             let unnamed = browser.eval(
                 "[...document.querySelectorAll('input:not([type=hidden]),select,button')]\
                  .filter(e => !e.labels?.length && !e.ariaLabel && !e.textContent.trim()).length",

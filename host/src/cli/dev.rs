@@ -159,7 +159,7 @@ async fn follow(app: Arc<App>, dev: Arc<Dev>, mut changes: UnboundedReceiver<Vec
     checker.begin();
     while let Some(changed) = changes.recv().await {
         let started = Instant::now();
-        match reload::reload(&app).await {
+        match reload::reload(&app, reload::ReloadCause::Files).await {
             Ok(report) => {
                 let live = app.live();
                 dev.loaded(&changed, &app.site_dir, &live.site, &report, started.elapsed());

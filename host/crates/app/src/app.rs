@@ -45,7 +45,7 @@ use sluice_telemetry::process;
 
 use crate::load::{self as loading, Live, LoadContext, LoadError};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
-use crate::reloads::Reloads;
+use crate::reloads::{PastReload, Reloads};
 use crate::request::{PageRequest, UploadPlace};
 use crate::response::Reply;
 use crate::settings::Settings;
@@ -339,6 +339,11 @@ impl App {
     /// The state that is served now. A caller that holds it keeps it when the site is reloaded.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
+    }
+
+    /// The start of the process and the reloads since, oldest first. Old ones are forgotten.
+    pub fn past_reloads(&self) -> Vec<PastReload> {
+        self.reloads.past()
     }
 
     /// Whether each brand is served, and as its files are.

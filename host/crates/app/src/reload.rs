@@ -10,6 +10,8 @@ use sluice_site::config::{self, ConfigError, SiteConfig};
 use sluice_text::printable::printable;
 
 use crate::app::App;
+pub use crate::reloads::{PastReload, ReloadCause};
+
 use crate::load::{Live, LoadError, Loaded, ReloadReport, cache_keys, find_brands, load_brand, report_pages};
 
 /// Why nothing was reloaded. The text names the cause.
@@ -38,14 +40,17 @@ impl ReloadError {
 }
 
 /// Reloads the site from its files, for a signal or an operator. Parts that are invalid keep their
-/// last good version, and the report names them.
+/// last good version, and the report names them. `cause` is what the list of past reloads says.
 ///
 /// # Errors
 /// Nothing could be reloaded. Everything is served as before.
-pub async fn reload(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
+pub async fn reload(app: &Arc<App>, cause: ReloadCause) -> Result<ReloadReport, ReloadError> {
     // Compiling blocks its thread, so it must not run on a thread that serves a listener.
     let of_task = Arc::clone(app);
-    app.runtime.spawn(async move { reload_here(&of_task).await }).await.map_err(ReloadError::Task)?
+    let done = app.runtime.spawn(async move { reload_here(&of_task).await }).await;
+    let report = done.map_err(ReloadError::Task)??;
+    app.reloads.remember(cause, &report);
+    Ok(report)
 }
 
 /// Brands are loaded at the same time, each by a task of its own. A brand whose pages take long to
@@ -128,8 +133,8 @@ fn commit(app: &App, report: &mut ReloadReport) -> Result<Arc<Live>, LoadError> 
 ///
 /// # Errors
 /// The same as those of [`reload`].
-pub async fn reload_and_log(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
-    let done = reload(app).await;
+pub async fn reload_and_log(app: &Arc<App>, cause: ReloadCause) -> Result<ReloadReport, ReloadError> {
+    let done = reload(app, cause).await;
     match &done {
         Ok(report) => {
             for problem in &report.problems {

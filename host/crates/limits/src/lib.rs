@@ -24,14 +24,17 @@ pub struct LimitKind {
     pub unit: &'static str,
     /// The value if no settings file names the limit.
     pub default: u64,
+    /// What it limits, in sentences. The first one can stand alone.
+    #[serde(skip)]
+    pub about: &'static str,
 }
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $unit:literal;)+) => {
+    ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $default:expr, $unit:literal;)+) => {
         /// The limits of one page and its runs, after all settings files were applied.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
-            $($(#[$doc])* pub $name: $type,)+
+            $($(#[doc = $doc])* pub $name: $type,)+
         }
 
         /// Limits that override those of the level above: of the brand for a page, and of
@@ -39,14 +42,14 @@ macro_rules! limits {
         #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct LimitOverrides {
-            $($(#[$doc])* pub $name: Option<$type>,)+
+            $($(#[doc = $doc])* pub $name: Option<$type>,)+
         }
 
         /// `[limits]` of `sluice.toml`, with `[limits.max]` in it.
         #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct SiteLimits {
-            $($(#[$doc])* pub $name: Option<$type>,)+
+            $($(#[doc = $doc])* pub $name: Option<$type>,)+
             /// The highest values that brands and pages can set, and the size of the pool of
             /// sandboxes. A higher value in `brand.toml` is reduced to the maximum, and the log
             /// contains a warning.
@@ -59,7 +62,7 @@ macro_rules! limits {
         #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct BrandLimitsTable {
-            $($(#[$doc])* pub $name: Option<$type>,)+
+            $($(#[doc = $doc])* pub $name: Option<$type>,)+
             /// The limits of jobs of this brand that differ from those of pages.
             pub job: JobLimits,
         }
@@ -87,7 +90,12 @@ macro_rules! limits {
 
         /// Every limit, in the order of the fields.
         pub const KINDS: &[LimitKind] = &[
-            $(LimitKind { name: stringify!($name), unit: $unit, default: $default },)+
+            $(LimitKind {
+                name: stringify!($name),
+                unit: $unit,
+                default: $default,
+                about: concat!($($doc),*),
+            },)+
         ];
 
         impl Default for Limits {

@@ -34,7 +34,7 @@ use sluice_app::app::App;
 use sluice_app::jobs::Workers;
 use sluice_app::observe::Observation;
 use sluice_app::queue::JobRunners;
-use sluice_app::reload::reload_and_log;
+use sluice_app::reload::{ReloadCause, reload_and_log};
 use sluice_app::request::{Method, PageRequest, Read};
 use sluice_app::response::Reply;
 use sluice_app::stall::measured;
@@ -399,7 +399,7 @@ async fn reload_on(mut hangup: Signal, app: Arc<App>, https: Option<Arc<Https>>)
                 https.look().await;
             }
             // `reload_and_log` has already logged what failed.
-            drop(reload_and_log(&app).await);
+            drop(reload_and_log(&app, ReloadCause::Files).await);
         });
     }
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use sluice_app::reload::reload_and_log;
+use sluice_app::reload::{ReloadCause, reload_and_log};
 
 use super::AdminState;
 use super::error::AdminError;
@@ -170,5 +170,5 @@ async fn put_limit(
 
 /// Reloads the site from its files. The report lists what could not be reloaded.
 async fn post_reload(state: Data<AdminState>) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(reload_and_log(&state.app).await?))
+    Ok(HttpResponse::Ok().json(reload_and_log(&state.app, ReloadCause::Files).await?))
 }

@@ -6,10 +6,13 @@
 //! chart, and in the attribute `data-chart`, from which `charts.js` draws a chart that shows values
 //! under the pointer. Charts contain only numbers and constant texts, so only `data-chart` is escaped.
 
+mod small;
+
 use serde_json::json;
 
 use sluice_kit::clock::iso_utc;
 
+pub(crate) use self::small::{fuel_distribution, share_of_quota, trend};
 use super::load::Sample;
 use super::templates::{bytes, duration, number};
 use super::views::pages::{Interval, PageDetail, Quantiles};
@@ -30,8 +33,14 @@ struct Line<'a> {
     values: Vec<Option<f64>>,
 }
 
-/// The range of a chart in Unix milliseconds: its first moment, and the one after the last.
-pub(crate) type Bounds = (i64, i64);
+/// The time that a chart shows.
+#[derive(Clone, Copy)]
+pub(crate) struct Span<'a> {
+    /// Its first moment, and the one after the last, in Unix milliseconds.
+    pub(crate) bounds: (i64, i64),
+    /// Moments that a line marks: starts, reloads and changes of limits.
+    pub(crate) marks: &'a [i64],
+}
 
 /// What a chart measures. It decides how values are formatted.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +84,7 @@ impl Quantity {
 struct Chart<'a> {
     title: &'a str,
     quantity: Quantity,
-    bounds: Bounds,
+    span: Span<'a>,
     /// The length of the time that a value is about.
     step_ms: i64,
     /// The time of each value in Unix milliseconds.
@@ -86,9 +95,9 @@ struct Chart<'a> {
 }
 
 /// All runs and failed runs over time.
-pub(crate) fn runs(history: &[Interval], bounds: Bounds) -> String {
+pub(crate) fn runs(history: &[Interval], span: Span<'_>) -> String {
     over_time(
-        (history, bounds),
+        (history, span),
         "Runs per 15 minutes",
         (Quantity::Count, None),
         &[("runs", "a", |at| at.runs), ("failed", "bad", |at| at.failures)],
@@ -96,9 +105,9 @@ pub(crate) fn runs(history: &[Interval], bounds: Bounds) -> String {
 }
 
 /// The wall time of runs, and their time in host calls, over time.
-pub(crate) fn latency(history: &[Interval], bounds: Bounds) -> String {
+pub(crate) fn latency(history: &[Interval], span: Span<'_>) -> String {
     over_time(
-        (history, bounds),
+        (history, span),
         "Time per run",
         (Quantity::Microseconds, None),
         &[
@@ -109,20 +118,27 @@ pub(crate) fn latency(history: &[Interval], bounds: Bounds) -> String {
     )
 }
 
-/// The memory of runs over time.
-pub(crate) fn memory(history: &[Interval], bounds: Bounds) -> String {
+/// The memory of the scripts of a page's runs over time, without that of the engine.
+pub(crate) fn memory(page: &PageDetail, span: Span<'_>) -> String {
+    let own = |used: u64| used.saturating_sub(page.memory_bytes_base);
+    let of_scripts = page.history.iter().map(|at| {
+        let used = &at.memory_bytes;
+        let used =
+            Quantiles { p50: own(used.p50), p95: own(used.p95), p99: own(used.p99), max: own(used.max) };
+        Interval { memory_bytes: used, ..*at }
+    });
     over_time(
-        (history, bounds),
-        "Memory per run",
-        (Quantity::Bytes, None),
+        (&of_scripts.collect::<Vec<_>>(), span),
+        "Memory of the script per run",
+        (Quantity::Bytes, Some(page.memory_quota)),
         &[("p50", "a", |at| at.memory_bytes.p50), ("max", "b", |at| at.memory_bytes.max)],
     )
 }
 
 /// The fuel of a page's runs over time.
-pub(crate) fn fuel(page: &PageDetail, bounds: Bounds) -> String {
+pub(crate) fn fuel(page: &PageDetail, span: Span<'_>) -> String {
     over_time(
-        (&page.history, bounds),
+        (&page.history, span),
         "Fuel per run",
         (Quantity::Count, Some(page.row.fuel_quota)),
         &[("p50", "a", |at| at.fuel.p50), ("p99", "b", |at| at.fuel.p99), ("max", "c", |at| at.fuel.max)],
@@ -136,14 +152,14 @@ type Read<T> = fn(&T) -> u64;
 const INTERVAL_MS: i64 = 15 * 60 * 1_000;
 
 fn over_time(
-    (history, bounds): (&[Interval], Bounds),
+    (history, span): (&[Interval], Span<'_>),
     title: &str,
     (quantity, quota): (Quantity, Option<u64>),
     lines: &[(&str, &str, Read<Interval>)],
 ) -> String {
     let rows: Vec<(i64, &Interval)> = history.iter().map(|at| (at.at_ms, at)).collect();
     let (times, lines) = with_gaps(&rows, INTERVAL_MS, lines);
-    Chart { title, quantity, bounds, step_ms: INTERVAL_MS, times, lines, quota }.draw()
+    Chart { title, quantity, span, step_ms: INTERVAL_MS, times, lines, quota }.draw()
 }
 
 /// The times of the rows, with an empty one in each gap between them, and the values of the lines.
@@ -170,11 +186,11 @@ fn with_gaps<'a, T>(
 }
 
 /// Sandboxes, memory and processors of the host over time: three charts.
-pub(crate) fn load((step_ms, samples): &(i64, Vec<Sample>), bounds: Bounds) -> [String; 3] {
+pub(crate) fn load((step_ms, samples): &(i64, Vec<Sample>), span: Span<'_>) -> [String; 3] {
     let rows: Vec<(i64, &Sample)> = samples.iter().map(|sample| (sample.at_ms, sample)).collect();
     let draw = |title, quantity, lines: &[(&str, &str, Read<Sample>)]| {
         let (times, lines) = with_gaps(&rows, *step_ms, lines);
-        Chart { title, quantity, bounds, step_ms: *step_ms, times, lines, quota: None }.draw()
+        Chart { title, quantity, span, step_ms: *step_ms, times, lines, quota: None }.draw()
     };
     [
         draw(
@@ -222,6 +238,12 @@ impl Chart<'_> {
                 self.quantity.write(value)
             ));
         }
+        for mark in self.span.marks {
+            let (x, base) = (self.x_at(*mark), HEIGHT - BOTTOM);
+            svg.push_str(&format!(
+                "<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{base}\"/>"
+            ));
+        }
         for line in &self.lines {
             svg.push_str(&self.line(line, top));
         }
@@ -256,17 +278,21 @@ impl Chart<'_> {
             .collect();
         let numbers = json!({
             "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines,
-            "from_ms": self.bounds.0, "to_ms": self.bounds.1,
-            "quota": self.quota.filter(|_| shows_quota),
+            "from_ms": self.span.bounds.0, "to_ms": self.span.bounds.1,
+            "quota": self.quota.filter(|_| shows_quota), "marks": self.span.marks,
         });
         handlebars::html_escape(&numbers.to_string())
     }
 
     fn x(&self, index: usize) -> f64 {
-        let (from, to) = self.bounds;
-        let at = self.times.get(index).copied().unwrap_or(from);
+        let at = self.times.get(index).copied().unwrap_or(self.span.bounds.0);
         // An interval is where its middle is.
-        let at = (at + self.step_ms / 2).clamp(from, to);
+        self.x_at(at + self.step_ms / 2)
+    }
+
+    fn x_at(&self, at: i64) -> f64 {
+        let (from, to) = self.span.bounds;
+        let at = at.clamp(from, to);
         let share = (at - from) as f64 / (to - from).max(1) as f64;
         LEFT + 6.0 + share * (WIDTH - LEFT - 12.0)
     }
@@ -306,7 +332,7 @@ impl Chart<'_> {
                 HEIGHT - 6.0
             )
         };
-        label(self.bounds.0, LEFT, "start") + &label(self.bounds.1, WIDTH, "end")
+        label(self.span.bounds.0, LEFT, "start") + &label(self.span.bounds.1, WIDTH, "end")
     }
 
     fn legend(&self) -> String {
@@ -334,96 +360,6 @@ impl Chart<'_> {
     }
 }
 
-/// Counts over time as small columns. They are said in words beside it, so it has no name.
-pub(crate) fn trend(counts: &[u64]) -> String {
-    let top = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
-    let columns: String = counts
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| **count > 0)
-        .map(|(at, count)| {
-            let height = (*count as f64 / top * 18.0).max(2.0);
-            let y = 20.0 - height;
-            format!("<rect x=\"{}\" y=\"{y:.1}\" width=\"3\" height=\"{height:.1}\"/>", at * 4)
-        })
-        .collect();
-    let width = counts.len() * 4;
-    format!("<svg class=\"trend\" viewBox=\"0 0 {width} 20\" aria-hidden=\"true\">{columns}</svg>")
-}
-
-/// A bar with p50, p99 and the maximum on a logarithmic scale from a thousandth of the quota to the quota.
-/// Empty if nothing was used.
-pub(crate) fn share_of_quota(used: Quantiles, quota: u64) -> String {
-    let share = |value: u64| {
-        let part = value.max(1) as f64 / quota.max(1) as f64;
-        ((part.log10() + 3.0) / 3.0 * 100.0).clamp(1.0, 100.0)
-    };
-    if used.max == 0 {
-        return String::new();
-    }
-    let (p50, p99, max) = (share(used.p50), share(used.p99), share(used.max));
-    let class = if used.max as f64 >= quota as f64 * 0.8 { "bar close" } else { "bar" };
-    format!(
-        "<svg class=\"{class}\" viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" role=\"img\" \
-         aria-label=\"at most {} of {}\"><rect class=\"room\" width=\"100\" height=\"10\"/>\
-         <rect class=\"p99\" width=\"{p99:.1}\" height=\"10\"/><rect class=\"p50\" width=\"{p50:.1}\" height=\"10\"/>\
-         <rect class=\"max\" x=\"{:.1}\" width=\"1\" height=\"10\"/></svg>",
-        number(used.max as f64),
-        number(quota as f64),
-        (max - 1.0).max(0.0)
-    )
-}
-
-/// The distribution of the fuel per run, as columns.
-pub(crate) fn fuel_distribution(page: &PageDetail) -> String {
-    let title = "Runs by fuel used";
-    let buckets = &page.fuel_buckets;
-    let (Some((min, _)), Some((max, _))) = (buckets.first(), buckets.last()) else {
-        return format!(
-            "<figure class=\"chart\"><figcaption>{title}</figcaption><p class=\"empty\">No data yet.</p></figure>"
-        );
-    };
-    let top = buckets.iter().map(|(_, count)| *count).max().unwrap_or(1);
-    let width = ((WIDTH - LEFT) / buckets.len() as f64).min(40.0);
-    let last = match buckets.len() {
-        1 => String::new(),
-        count => format!(
-            "<text class=\"scale\" x=\"{:.1}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-            (LEFT + width * count as f64).max(LEFT + 200.0),
-            HEIGHT - 6.0,
-            number(*max as f64)
-        ),
-    };
-    let columns: String = buckets
-        .iter()
-        .enumerate()
-        .map(|(index, (value, count))| {
-            let height = (HEIGHT - BOTTOM - TOP) * f64::from(*count) / f64::from(top);
-            format!(
-                "<rect class=\"column\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>up to {}: {count}</title></rect>",
-                LEFT + index as f64 * width,
-                HEIGHT - BOTTOM - height,
-                (width - 1.0).max(0.5),
-                number(*value as f64),
-            )
-        })
-        .collect();
-    format!(
-        "<figure class=\"chart\"><figcaption>{title}</figcaption>\
-         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {} to {}\">\
-         <line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{base}\" y2=\"{base}\"/>{columns}\
-         <text class=\"scale\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{top}</text>\
-         <text class=\"scale\" x=\"{LEFT}\" y=\"{low}\">{}</text>{last}</svg></figure>",
-        number(*min as f64),
-        number(*max as f64),
-        LEFT - 6.0,
-        TOP + 8.0,
-        number(*min as f64),
-        base = HEIGHT - BOTTOM,
-        low = HEIGHT - 6.0,
-    )
-}
-
 /// The end of a scale for values up to `value`: 1, 2 or 5 times a power of ten.
 fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
@@ -438,17 +374,19 @@ mod tests {
     use super::*;
 
     fn interval(at_ms: i64, runs: u64) -> Interval {
-        let used = Quantiles { p50: runs, p99: runs * 2, max: runs * 3 };
+        let used = Quantiles { p50: runs, p95: runs, p99: runs * 2, max: runs * 3 };
         Interval { at_ms, runs, failures: 1, fuel: used, wall_us: used, host_us: used, memory_bytes: used }
     }
 
     #[test]
     fn contains_its_numbers_as_a_table_and_as_json() {
-        let bounds = (0, 3_600_000);
+        let bounds = Span { bounds: (0, 3_600_000), marks: &[1_800_000] };
         let chart = runs(&[interval(0, 10), interval(900_000, 20)], bounds);
         let data = chart.split_once("data-chart=\"").unwrap().1.split_once('"').unwrap().0;
         let data: serde_json::Value = serde_json::from_str(&data.replace("&quot;", "\"")).unwrap();
         assert_eq!(data["lines"][0]["values"], json!([10.0, 20.0]));
+        assert_eq!(data["marks"], json!([1_800_000]));
+        assert!(chart.contains("<line class=\"mark\" x1=\"362.0\""), "{chart}");
         assert!(chart.contains("<polyline") && chart.contains("role=\"img\""), "{chart}");
         assert!(chart.contains("1970-01-01T00:15:00.000Z</time></th><td>20</td><td>1</td>"), "{chart}");
         assert!(runs(&[interval(0, 10)], bounds).contains("<circle"), "a single value is drawn as a dot");
@@ -458,7 +396,7 @@ mod tests {
     #[test]
     fn leaves_gaps_where_there_were_no_runs() {
         let history = [0, 1, 4, 9, 10, 11].map(|at| interval(at * 900_000, 10));
-        let chart = runs(&history, (0, 12 * 900_000));
+        let chart = runs(&history, Span { bounds: (0, 12 * 900_000), marks: &[] });
         // Two lines of two parts and a point each: 0 and 1, 4, and 9 to 11.
         assert_eq!((chart.matches("<polyline").count(), chart.matches("<circle").count()), (4, 2), "{chart}");
         assert_eq!(chart.matches("<th scope=\"row\">").count(), 6, "a gap is no row of the table");

@@ -2,6 +2,7 @@
 //! data that the API also returns as JSON.
 
 mod crm;
+mod reloads;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Form, Path, Query};
@@ -15,13 +16,14 @@ use sluice_limits::advice::LimitUse;
 use sluice_site::apply::ChangedLine;
 
 use super::access::{console_session, session_cookie};
+use super::charts::{self, Span};
 use super::error::AdminError;
 use super::templates::encode_query;
 use super::throttle::Attempt;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
 use super::views::{failures, find_brand, find_page, jobs, limits, overview, pages, queue, runs};
-use super::{AdminState, charts, phases};
+use super::{AdminState, phases};
 
 const CSS: &str = include_str!("console/console.css");
 const JS: &str = include_str!("console/console.js");
@@ -156,25 +158,24 @@ async fn overview(state: Data<AdminState>, range: Query<Range>) -> HttpResponse 
     let page = async {
         let view = overview::view(&state, *range).await?;
         let bounds = range.bounds();
+        let marks: Vec<i64> = view.reloads.iter().map(|reload| reload.at_ms).collect();
+        let span = Span { bounds, marks: &marks };
         let charts = json!({
-            "runs": charts::runs(&view.history, bounds),
-            "latency": charts::latency(&view.history, bounds),
-            "load": charts::load(&state.load.between(bounds.0, bounds.1), bounds),
+            "runs": charts::runs(&view.history, span),
+            "latency": charts::latency(&view.history, span),
+            "load": charts::load(&state.load.between(bounds.0, bounds.1), span),
         });
-        let failures = with_trends(&view.failure_groups);
+        let failures = reloads::with_trends(&view.failure_groups, &view.reloads);
+        let last = reloads::last(&view.reloads);
         let hidden = view.failure_groups_all.saturating_sub(view.failure_groups.len());
         let view = json!({
             "title": "Overview", "view": view, "charts": charts, "range": range.view(), "is_live": true,
-            "failures": failures, "failures_hidden": hidden,
+            "failures": failures, "failures_hidden": hidden, "last_load": last,
+            "has_marks": !marks.is_empty(),
         });
         render(&state, "overview", &view)
     };
     or_error_page(&state, page.await)
-}
-
-/// Failures with their trend as a chart.
-fn with_trends(groups: &[failures::FailureRow]) -> Vec<Value> {
-    groups.iter().map(|row| json!({ "row": row, "chart": charts::trend(&row.trend) })).collect()
 }
 
 /// `?sort=time`: which column orders the table of pages.
@@ -245,7 +246,9 @@ async fn show_page(
 ) -> Result<HttpResponse, AdminError> {
     let detail = pages::find(state, brand, path, range).await?;
     let groups = failures::of_page(state, brand, path, range).await?;
-    let bounds = range.bounds();
+    let reloads = overview::reloads(state, range.bounds());
+    let marks: Vec<i64> = reloads.iter().map(|reload| reload.at_ms).collect();
+    let span = Span { bounds: range.bounds(), marks: &marks };
     let PageLimits { rows, version } = limits::of_page(state, brand, path)?;
     let runs_of_page = |failed: Option<&str>, limit| runs::Query {
         page: Some(path.to_owned()),
@@ -256,9 +259,9 @@ async fn show_page(
     let last_failure = runs::list(state, brand, &runs_of_page(Some("true"), 1)).await?.pop();
     let last_runs = runs::list(state, brand, &runs_of_page(None, 10)).await?;
     let charts = json!({
-        "fuel": charts::fuel(&detail, bounds),
-        "time": charts::latency(&detail.history, bounds),
-        "memory": charts::memory(&detail.history, bounds),
+        "fuel": charts::fuel(&detail, span),
+        "time": charts::latency(&detail.history, span),
+        "memory": charts::memory(&detail, span),
         "distribution": charts::fuel_distribution(&detail),
     });
     let limits: Vec<Value> = rows.iter().map(|row| limit_row(state, row, &detail.uses, edit)).collect();
@@ -267,7 +270,7 @@ async fn show_page(
         "charts": charts, "last_failure": last_failure, "last_runs": last_runs, "set": edit.set,
         "waits_for_reload": rows.iter().any(|row| row.in_force != row.limit.value),
         "range": range.view(), "range_keep": [{ "name": "path", "value": path }], "seen": version,
-        "failures": with_trends(&groups),
+        "failures": reloads::with_trends(&groups, &reloads), "has_marks": !marks.is_empty(),
         "wrong": edit.wrong.as_ref().map(|(limit, _, reason)| json!({ "limit": limit, "reason": reason })),
     });
     render(state, "page", &view)
@@ -283,10 +286,16 @@ fn limit_row(state: &AdminState, row: &limits::LimitRow, uses: &[LimitUse], edit
     let suggested = used.and_then(|used| used.suggested);
     let proposed = sluice_limits::grouped(suggested.unwrap_or(row.limit.value));
     json!({
-        "row": row, "used": used, "most": state.app.live().limits.most(name),
+        "row": row, "about": first_sentence(row.limit.kind.about), "used": used, "most": state.app.live().limits.most(name),
         "field": typed.unwrap_or(&proposed), "is_wrong": wrong.is_some(),
         "change": preview.map(|(_, _, lines)| lines.iter().map(changed_line).collect::<Vec<_>>()),
     })
+}
+
+/// What a limit is about, in one sentence.
+fn first_sentence(text: &str) -> &str {
+    let text = text.trim();
+    text.find(". ").and_then(|end| text.get(..=end)).unwrap_or(text)
 }
 
 fn changed_line(changed: &ChangedLine) -> Value {

@@ -17,6 +17,9 @@
     bytes: (value) => scaled(value, [[1048576, " MB"], [1024, " KB"], [1, " B"]]),
   };
 
+  // Steps at which bytes are round numbers.
+  const powers = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
   // What is selected with the pointer becomes the range of the whole page. Runs are counted in quarters of an hour.
   const QUARTER = 900;
   const choose = (plot) => {
@@ -33,7 +36,7 @@
   };
 
   const draw = (figure) => {
-    const { quantity, times_ms: times, lines, from_ms: from, to_ms: to, quota } = JSON.parse(figure.dataset.chart);
+    const { quantity, times_ms: times, lines, from_ms: from, to_ms: to, quota, marks } = JSON.parse(figure.dataset.chart);
     const fixed = figure.querySelector("svg");
     const legend = figure.querySelector(".legend");
     const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -49,11 +52,26 @@
     // A value between two gaps has no line, so it is a point.
     const alone = (values) => values.flatMap((value, at) =>
       value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []);
+    // Starts, reloads and changes of limits.
+    const drawMarks = ({ ctx, bbox, valToPos }) => {
+      ctx.save();
+      ctx.strokeStyle = color("soft");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.setLineDash([2, 3].map((length) => length * devicePixelRatio));
+      for (const at of marks) {
+        const x = valToPos(at / 1000, "x", true);
+        ctx.beginPath();
+        ctx.moveTo(x, bbox.top);
+        ctx.lineTo(x, bbox.top + bbox.height);
+        ctx.stroke();
+      }
+      ctx.restore();
+    };
     const options = {
       width: figure.clientWidth - 32,
-      height: 190,
+      height: 175,
       cursor: { sync: { key: "console" }, drag: { x: true, y: false, setScale: false } },
-      hooks: { setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: times.length - 1 }, false)], setSelect: [choose] },
+      hooks: { setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: times.length - 1 }, false)], setSelect: [choose], draw: [drawMarks] },
       scales: {
         // The whole range that the operator chose.
         x: { range: () => [from / 1000, to / 1000] },
@@ -61,7 +79,7 @@
       },
       // The last time is wider than the room that uPlot leaves for half of it.
       padding: [null, 28, null, null],
-      axes: [{ ...axis, space: 90, gap: 10, values: dates }, { ...axis, size: 72, values: (plot, values) => values.map(write[quantity]) }],
+      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, { ...axis, size: 72, ...(quantity === "bytes" && { incrs: powers }), values: (plot, values) => values.map(write[quantity]) }],
       series: [
         { label: "at", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...lines.map(({ name, color: of }) => ({
@@ -110,7 +128,7 @@
     fixed.toggleAttribute("hidden", true);
     legend.hidden = true;
     fixed.after(holder);
-    const resized = new ResizeObserver(() => plot.setSize({ width: figure.clientWidth - 32, height: 190 }));
+    const resized = new ResizeObserver(() => plot.setSize({ width: figure.clientWidth - 32, height: 175 }));
     resized.observe(figure);
     return () => {
       resized.disconnect();

@@ -52,9 +52,9 @@ async fn entity(
             false => Vec::new(),
         };
         let columns = columns(&entity, &found.entries);
-        let cells = |entry: &crm::EntryView| -> Vec<String> {
-            let values = columns.iter().map(|(key, _)| entry.values.get(key).map(text).unwrap_or_default());
-            values.collect()
+        let cells = |entry: &crm::EntryView| -> Vec<Value> {
+            let text = |key: &String| entry.values.get(key).map(text).unwrap_or_default();
+            columns.iter().map(|(key, label)| json!({ "label": label, "text": text(key) })).collect()
         };
         let rows: Vec<Value> =
             found.entries.iter().map(|entry| json!({ "entry": entry, "cells": cells(entry) })).collect();

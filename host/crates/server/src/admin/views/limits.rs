@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use sluice_app::reload::reload_and_log;
+use sluice_app::reload::{ReloadCause, reload_and_log};
 use sluice_limits::policy::EffectiveLimit;
 use sluice_site::{Brand, apply, brand_dir, config, limit_layers};
 
@@ -116,7 +116,7 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
         "an operator set a limit"
     );
     // The edit itself keeps the file valid. What the reload rejects was wrong before.
-    let problem = match reload_and_log(&state.app).await {
+    let problem = match reload_and_log(&state.app, ReloadCause::Limit).await {
         Ok(report) => {
             report.problems.iter().find(|problem| problem.is_of_brand(&brand.id)).map(ToString::to_string)
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use sluice_app::reload::PastReload;
 use sluice_kit::clock::now_ms;
 use sluice_kit::page_stats::PageStats;
 use sluice_runs::execution_log::Execution;
@@ -69,6 +70,8 @@ pub(crate) struct Overview {
     pub(crate) jobs: Option<JobsRow>,
     pub(crate) database: DatabaseRow,
     pub(crate) rejected: RejectedRow,
+    /// The start of the process and the reloads since, of the range, newest first.
+    pub(crate) reloads: Vec<PastReload>,
 }
 
 /// The time before the range.
@@ -214,6 +217,7 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
             lag_ms: jobs.oldest_waiting_at.map_or(0, |at| (now_ms() - at).max(0)),
         }),
         rejected: RejectedRow { rate, overload },
+        reloads: reloads(state, (from_ms, to_ms)),
         database: DatabaseRow {
             outage,
             size_bytes,
@@ -223,6 +227,12 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
             calls_waiting: pool.waiting,
         },
     })
+}
+
+/// The start of the process and the reloads since that are in the range, newest first.
+pub(crate) fn reloads(state: &AdminState, (from_ms, to_ms): (i64, i64)) -> Vec<PastReload> {
+    let past = state.app.past_reloads().into_iter().rev();
+    past.filter(|reload| (from_ms..to_ms).contains(&reload.at_ms)).collect()
 }
 
 /// Successful runs are counted by the pages' statistics, because the log stores only some of them.

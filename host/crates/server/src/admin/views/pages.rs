@@ -19,13 +19,15 @@ use crate::admin::error::AdminError;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Quantiles {
     pub(crate) p50: u64,
+    pub(crate) p95: u64,
     pub(crate) p99: u64,
     pub(crate) max: u64,
 }
 
 impl From<&Histogram> for Quantiles {
     fn from(histogram: &Histogram) -> Self {
-        Self { p50: histogram.quantile(0.5), p99: histogram.quantile(0.99), max: histogram.max() }
+        let quantile = |share| histogram.quantile(share);
+        Self { p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99), max: histogram.max() }
     }
 }
 
@@ -50,6 +52,8 @@ pub(crate) struct PageRow {
     pub(crate) memory_bytes: Quantiles,
     /// At least one run used 80 % of a limit or more.
     pub(crate) is_close: bool,
+    /// The names of the limits of which at least one run used 80 % or more.
+    pub(crate) close_to: Vec<&'static str>,
 }
 
 /// What runs used in one interval of 15 minutes.
@@ -74,6 +78,9 @@ pub(crate) struct PageDetail {
     pub(crate) history: Vec<Interval>,
     /// The distribution of the fuel per run: the largest value of each bucket, and its number of runs.
     pub(crate) fuel_buckets: Vec<(u64, u32)>,
+    /// The part of `memory_bytes` that does not count for `heap_bytes_max`.
+    pub(crate) memory_bytes_base: u64,
+    pub(crate) memory_quota: u64,
 }
 
 /// A brand's pages. Those that used the most fuel come first.
@@ -117,6 +124,8 @@ pub(crate) async fn find(
         row: row(&brand, page, &all),
         uses: advice::advise(&all, &page.limits, advice::HEADROOM),
         fuel_buckets: all.fuel.buckets().collect(),
+        memory_bytes_base: all.memory_bytes_base,
+        memory_quota: page.limits.heap_bytes_max.into(),
         history: history.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
     })
 }
@@ -141,6 +150,7 @@ pub(crate) fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
         host_us: (&stats.host_us).into(),
         memory_bytes: (&stats.memory_bytes).into(),
         is_close: uses.iter().any(|usage| usage.is_close),
+        close_to: uses.iter().filter(|usage| usage.is_close).map(|usage| usage.limit).collect(),
     }
 }
 

@@ -115,15 +115,24 @@ fn a_file_that_is_kept_too_late_for_its_run_is_deleted() {
 #[test]
 fn visitors_of_a_bucket_that_hangs_are_bounded() {
     let (site, bucket) = (site(), Bucket::start());
+    site.write("sluice.toml", "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n");
     let server = bucket.serve(&site);
     let url: Value = serde_json::from_str(&send(&server).body).unwrap();
     let url = url.as_str().unwrap();
+    let get = |visitor: &str| Request::get(url).header("x-forwarded-for", visitor).send(server.address);
+    let is_refused = |visitor: &str| {
+        let refused = get(visitor);
+        (refused.status, refused.header("retry-after").as_deref()) == (503, Some("1"))
+    };
     bucket.hold(Some("HEAD"));
     std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..64).map(|_| scope.spawn(|| server.get("localhost", url))).collect();
-        server.wait_until("all read", || bucket.seen("HEAD") == 64);
-        let refused = server.get("localhost", url);
-        assert_eq!((refused.status, refused.header("retry-after").as_deref()), (503, Some("1")));
+        let mut readers = Vec::new();
+        for (visitor, seen) in [("203.0.113.1", 32), ("203.0.113.2", 64)] {
+            readers.extend((0..32).map(|_| scope.spawn(move || get(visitor))));
+            server.wait_until("all read", || bucket.seen("HEAD") == seen);
+            assert!(is_refused(visitor), "{visitor} takes more than half of the places");
+        }
+        assert!(is_refused("203.0.113.3"));
         assert_eq!(bucket.seen("HEAD"), 64);
         bucket.hold(None);
         for reader in readers {
@@ -132,7 +141,7 @@ fn visitors_of_a_bucket_that_hangs_are_bounded() {
         }
     });
     // Their places are free.
-    server.wait_until("the file is sent again", || server.get("localhost", url).status == 200);
+    server.wait_until("the file is sent again", || get("203.0.113.3").status == 200);
 }
 
 #[test]

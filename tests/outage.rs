@@ -256,6 +256,44 @@ fn brand_cannot_take_hosts_of_another_brand() {
     assert_eq!(seen(&server, "victim.example.com"), "200 two");
 }
 
+/// Whoever writes one `brand.toml` may wait for a restart.
+#[test]
+fn restart_gives_no_brand_what_another_one_served() {
+    let (site, data) = (site(), tempfile::tempdir().unwrap());
+    let start = || ServerOptions::of(site.path()).warm().data(data.path()).start();
+    let two = "default = true\ndomains = [\"*.example.com\", \"two.test\"]\n";
+    site.write("brands/two/brand.toml", two);
+    drop(start());
+    let greedy = "default = true\ndomains = [\"one.test\", \"victim.example.com\", \"two.test\"]\n";
+    for _ in 0..2 {
+        site.write("brands/one/brand.toml", greedy);
+        let server = start();
+        for host in ["victim.example.com", "two.test", "unknown.test"] {
+            assert_eq!(seen(&server, host), "200 two", "{host}");
+        }
+        assert_eq!(server.get("one.test", "/").status, 503, "the other brand's error is its own");
+        server.wait_told("claim victim.example.com, which *.example.com includes");
+
+        // A brand that is broken when the program starts loses nothing either.
+        drop(server);
+        site.write("brands/two/brand.toml", "domains =");
+        site.write("brands/one/brand.toml", "domains = [\"one.test\"]\n");
+        let server = start();
+        assert_eq!(seen(&server, "one.test"), "200 one");
+        site.write("brands/two/brand.toml", two);
+    }
+    // Without the file, nobody gets what both claim.
+    site.write("brands/one/brand.toml", greedy);
+    let file = data.path().join("hosts.json");
+    std::fs::write(&file, "{").unwrap();
+    let server = start();
+    assert_eq!(server.get("two.test", "/").status, 421);
+    server.wait_told("cannot read which brand served which hosts");
+    drop(server);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(start().get("two.test", "/").status, 421);
+}
+
 #[test]
 fn second_default_brand_is_an_error_of_its_own() {
     let site = site();

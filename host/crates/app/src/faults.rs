@@ -6,6 +6,8 @@ use std::sync::Arc;
 use sluice_site::hosts::{HostClash, Hosts};
 use sluice_site::{Brand, Outage, Site, SiteError};
 
+use crate::served_hosts::ServedHosts;
+
 /// Why the files of a brand are not in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrandFault {
@@ -39,10 +41,21 @@ pub(crate) enum Instead {
 /// The brands without claims to the same Hosts. The operator's decisions come first, then what a brand
 /// serves already. A brand that claims something of either keeps its last good version or, without one,
 /// answers 503 on the Hosts that it alone claims. Nobody serves what several brands claim and none of them
-/// has served, as at a start: whoever may write one `brand.toml` could otherwise take the Hosts of others.
-pub(crate) fn settle_hosts(mut brands: Vec<Arc<Brand>>, old: Option<&Site>) -> (Vec<Arc<Brand>>, Vec<Clash>) {
+/// has served: whoever may write one `brand.toml` could otherwise take the Hosts of others. At a start, what
+/// brands served before counts (`remembered`).
+pub(crate) fn settle_hosts(
+    mut brands: Vec<Arc<Brand>>,
+    old: Option<&Site>,
+    remembered: &ServedHosts,
+) -> (Vec<Arc<Brand>>, Vec<Clash>) {
     let served = |brand: &Brand| old.and_then(|old| old.brands().find(|known| known.id == brand.id));
-    let has = |brand: &Brand, claim: &HostClash| served(brand).is_some_and(|known| known.hosts.serve(claim));
+    let has = |brand: &Brand, claim: &HostClash| {
+        let hosts = match old {
+            Some(_) => served(brand).map(|known| &known.hosts),
+            None => remembered.of(&brand.id),
+        };
+        hosts.is_some_and(|hosts| hosts.serve(claim))
+    };
     brands.sort_by(|a, b| a.id.cmp(&b.id));
     let mut clashes = Vec::new();
     let (mut in_time, mut late) = (Vec::new(), Vec::new());

@@ -16,6 +16,7 @@ pub mod reload;
 mod reloads;
 pub mod request;
 pub mod response;
+mod served_hosts;
 mod settings;
 pub mod stall;
 pub mod uncancelled;

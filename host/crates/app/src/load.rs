@@ -28,6 +28,7 @@ use sluice_text::printable::printable;
 use crate::app::service::Service;
 use crate::faults::{BrandFault, Clash, Instead, settle_hosts};
 use crate::request::ReadRules;
+use crate::served_hosts::ServedHosts;
 
 /// The part of the program that a reload replaces as a whole.
 pub struct Live {
@@ -218,6 +219,7 @@ pub(crate) struct LoadContext<'a> {
     pub pages: &'a PageStore,
     pub store: &'a dyn Store,
     pub site_dir: &'a Path,
+    pub data_dir: &'a OperatorDir,
     pub secrets_dir: Option<&'a OperatorDir>,
     pub progress: &'a Progress,
     pub service: &'a dyn Service,
@@ -307,7 +309,11 @@ pub(crate) fn build(
     old: Option<&Live>,
     report: &mut ReloadReport,
 ) -> Result<Live, LoadError> {
-    let (mut brands, clashes) = settle_hosts(brands, old.map(|old| &old.site));
+    let remembered = match old {
+        Some(_) => ServedHosts::default(),
+        None => ServedHosts::read(context.data_dir),
+    };
+    let (mut brands, clashes) = settle_hosts(brands, old.map(|old| &old.site), &remembered);
     for Clash { brand, error, instead } in clashes {
         let (is_served, is_contested) = (instead != Instead::Nothing, instead == Instead::OtherHosts);
         let fault = faults.entry(brand.clone());
@@ -326,6 +332,7 @@ pub(crate) fn build(
         return Err(first_error(std::mem::take(report)));
     }
     let site = Site::new(brands).map_err(LoadError::Site)?;
+    ServedHosts::save(context.data_dir, &site);
     for brand in site.brands() {
         secrets.hide(&brand.id, &brand.secret_hosts);
     }

@@ -1,9 +1,11 @@
 //! The Hosts that a brand claims, and when two brands cannot have what they claim.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Domain, Fit};
 
 /// The Hosts that a brand claims.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hosts {
     domains: Vec<Domain>,
     is_default: bool,

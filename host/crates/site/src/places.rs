@@ -179,6 +179,7 @@ impl Places {
             ("the application key", data.join("app.key")),
             ("the operators' token", data.join("admin.token")),
             ("the list of logouts", data.join("admin.logouts")),
+            ("the list of the brands' hosts", data.join("hosts.json")),
             ("the folder of kept files", data.join("files")),
             ("the folder of files that are arriving", data.join("uploads")),
             ("the folder of certificates", data.join("tls")),

@@ -317,8 +317,8 @@ pub enum SearchMistake {
     /// There are too many conditions.
     #[error("has more conditions than a filter may have, which is {CONDITIONS_MAX}")]
     TooMany,
-    /// `in` has too many values.
-    #[error("has {0} values; at most {IN_VALUES_MAX} can be given")]
+    /// The `in` of a filter have too many values.
+    #[error("has {0} values with those before it; a filter can have {IN_VALUES_MAX} in all its `in`")]
     TooManyValues(usize),
     /// A text is longer than any stored one.
     #[error("is longer than {STRING_CHARS_MAX} characters")]

@@ -37,7 +37,7 @@ pub const UNINDEXED_ENTRIES_MAX: u32 = 1_000;
 pub const CONDITIONS_MAX: usize = 32;
 /// Most levels of `and` and `or` in each other.
 pub const FILTER_DEPTH_MAX: usize = 8;
-/// Most values of `in`.
+/// Most values of all `in` of a filter. Each can be a statement of the database.
 pub const IN_VALUES_MAX: usize = 100;
 
 /// The order of the entries that are found. Entries that are equal are in the order of their ids.

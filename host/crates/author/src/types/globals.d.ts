@@ -295,7 +295,7 @@ interface SluiceConditions {
   lte?: string | number;
   gt?: string | number;
   gte?: string | number;
-  /** At most 100 values. */
+  /** At most 100 values in all `in` of a filter. */
   in?: SluiceScalar[];
   startsWith?: string;
   exists?: boolean;

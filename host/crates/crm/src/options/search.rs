@@ -99,15 +99,17 @@ fn field_key(at: &str, name: &str) -> Parsed<FieldKey> {
 }
 
 fn parse_where(filter: &Value) -> Parsed<Filter> {
-    let mut parser = Parser { conditions: 0, items: 0 };
+    let mut parser = Parser { conditions: 0, items: 0, values: 0 };
     parser.group(WHERE.0, filter, 0)
 }
 
-/// Counts the conditions of a filter, and the items of its `and` and `or`, while it is read. Each costs time for every
-/// entry that is examined.
+/// Counts the conditions of a filter, its values, and the items of its `and` and `or`, while it is read. Each costs
+/// time for every entry that is examined.
 struct Parser {
     conditions: usize,
     items: usize,
+    /// Of all `in`.
+    values: usize,
 }
 
 impl Parser {
@@ -166,9 +168,51 @@ impl Parser {
             return Err((at.to_owned(), SearchMistake::TooMany));
         }
         for (operator, operand) in tests {
-            all.push(Filter::Field(key.clone(), test(at, operator, operand)?));
+            all.push(Filter::Field(key.clone(), self.test(at, operator, operand)?));
         }
         Ok(())
+    }
+
+    fn test(&mut self, at: &str, operator: &str, operand: &Value) -> Parsed<Test> {
+        let at = format!("{at}.{}", shown(operator));
+        let kind = |expected| (at.clone(), SearchMistake::Kind(expected, Given::of(Some(operand))));
+        let comparable = || match scalar(&at, operand)? {
+            Operand::Flag(_) => Err(kind("a number or a string")),
+            operand => Ok(operand),
+        };
+        Ok(match operator {
+            "eq" => Test::Eq(scalar(&at, operand)?),
+            "ne" => Test::Ne(scalar(&at, operand)?),
+            "lt" => Test::Lt(comparable()?),
+            "lte" => Test::Lte(comparable()?),
+            "gt" => Test::Gt(comparable()?),
+            "gte" => Test::Gte(comparable()?),
+            "in" => match operand {
+                Value::Array(items) => {
+                    self.values += items.len();
+                    if self.values > IN_VALUES_MAX {
+                        return Err((at, SearchMistake::TooManyValues(self.values)));
+                    }
+                    Test::In(items.iter().map(|item| scalar(&at, item)).collect::<Parsed<_>>()?)
+                }
+                _ => return Err(kind("an array")),
+            },
+            "startsWith" | "starts_with" => match scalar(&at, operand)? {
+                Operand::Text(start) => Test::StartsWith(start),
+                _ => return Err(kind("a string")),
+            },
+            "exists" => match operand {
+                Value::Bool(wanted) => Test::Exists(*wanted),
+                _ => return Err(kind("true or false")),
+            },
+            _ => {
+                let help = match nearest(operator, OPERATORS) {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None => format!("the operators are {}", OPERATORS.join(", ")),
+                };
+                return Err((at, SearchMistake::UnknownOperator(help)));
+            }
+        })
     }
 }
 
@@ -180,47 +224,6 @@ impl Filter {
             other => vec![other],
         }
     }
-}
-
-fn test(at: &str, operator: &str, operand: &Value) -> Parsed<Test> {
-    let at = format!("{at}.{}", shown(operator));
-    let kind = |expected| (at.clone(), SearchMistake::Kind(expected, Given::of(Some(operand))));
-    let comparable = || match scalar(&at, operand)? {
-        Operand::Flag(_) => Err(kind("a number or a string")),
-        operand => Ok(operand),
-    };
-    Ok(match operator {
-        "eq" => Test::Eq(scalar(&at, operand)?),
-        "ne" => Test::Ne(scalar(&at, operand)?),
-        "lt" => Test::Lt(comparable()?),
-        "lte" => Test::Lte(comparable()?),
-        "gt" => Test::Gt(comparable()?),
-        "gte" => Test::Gte(comparable()?),
-        "in" => match operand {
-            Value::Array(items) if items.len() > IN_VALUES_MAX => {
-                return Err((at, SearchMistake::TooManyValues(items.len())));
-            }
-            Value::Array(items) => {
-                Test::In(items.iter().map(|item| scalar(&at, item)).collect::<Parsed<_>>()?)
-            }
-            _ => return Err(kind("an array")),
-        },
-        "startsWith" | "starts_with" => match scalar(&at, operand)? {
-            Operand::Text(start) => Test::StartsWith(start),
-            _ => return Err(kind("a string")),
-        },
-        "exists" => match operand {
-            Value::Bool(wanted) => Test::Exists(*wanted),
-            _ => return Err(kind("true or false")),
-        },
-        _ => {
-            let help = match nearest(operator, OPERATORS) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("the operators are {}", OPERATORS.join(", ")),
-            };
-            return Err((at, SearchMistake::UnknownOperator(help)));
-        }
-    })
 }
 
 fn scalar(at: &str, value: &Value) -> Parsed<Operand> {

@@ -264,7 +264,7 @@ fn restart_gives_no_brand_what_another_one_served() {
     let two = "default = true\ndomains = [\"*.example.com\", \"two.test\"]\n";
     site.write("brands/two/brand.toml", two);
     drop(start());
-    let greedy = "default = true\ndomains = [\"one.test\", \"victim.example.com\", \"two.test\"]\n";
+    let greedy = "domains = [\"one.test\", \"victim.example.com\", \"two.test\"]\n";
     for _ in 0..2 {
         site.write("brands/one/brand.toml", greedy);
         let server = start();

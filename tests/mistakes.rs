@@ -26,7 +26,7 @@ folder_tests! { "mistakes", is_told_as_expected:
     misplaced_in_layout misplaced_in_public misplaced_in_textarea name_fetch name_cookies name_global_misspelt
     name_header name_header_of_page name_member name_other_servers name_platform name_property name_schema name_standard_member
     name_undeclared name_undefined no_uploads null_body option_unknown raw_body read_only reserved_cookie reserved_header reserved_session run_closure_property
-    run_destructuring run_fuel run_memory run_never_settles run_not_a_function
+    run_destructuring run_fuel run_memory run_memory_in_a_call run_memory_of_copies run_never_settles run_not_a_function
     run_not_a_function_given run_not_iterable run_null_property run_property_in_function
     run_read_only run_stack run_thrown run_thrown_as_import run_undefined settings_access settings_brand
     settings_brand_keys settings_crm settings_crm_values settings_goes_on settings_page settings_paths settings_syntax

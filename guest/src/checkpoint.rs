@@ -104,6 +104,16 @@ pub fn report() {
     unsafe { sluice_poll_after(run.context.as_ptr(), steps) };
 }
 
+/// Tells the host the place where the run ends.
+pub fn tell_end() {
+    // What follows allocates, too.
+    if let Some(run) = RUN.take()
+        && let Some(place) = place(run)
+    {
+        tell(run, Some(&place));
+    }
+}
+
 /// Makes the next checkpoint sooner, because a call to the host passed `bytes`.
 pub fn count_call(bytes: usize) {
     let Some(run) = RUN.get() else { return };

@@ -24,12 +24,21 @@ pub(crate) fn end_of(
     heap_was_full: bool,
 ) -> (Outcome, Option<Failure>) {
     let over = state.checkpoints.over().or_else(|| is_beyond.then_some(Over::Fuel));
+    let was_refused = state.limiter.is_beyond();
     let end = match (over, end) {
-        (None, Some(end)) => end,
-        (over, _) => {
+        (None, Some(end)) if !was_refused => end,
+        (over, end) => {
             // The script made the call when the run was over.
             state.effects.stop = None;
-            return limited(over.unwrap_or(Over::Time), limits, state.checkpoints.take_place());
+            let over = match (over, end) {
+                (None, Some(Ok(Err(failure)))) => {
+                    return (Outcome::Memory, thrown(failure, heap_was_full).1);
+                }
+                (None, Some(_)) => Over::Memory,
+                (None, None) => Over::Time,
+                (Some(over), _) => over,
+            };
+            return limited(over, limits, state.checkpoints.take_place());
         }
     };
     match end {
@@ -47,6 +56,7 @@ pub(crate) fn end_of(
 fn limited(over: Over, limits: &Limits, place: Option<Place>) -> (Outcome, Option<Failure>) {
     let (outcome, mut failure) = match over {
         Over::Fuel => (Outcome::Fuel, out_of_fuel(limits)),
+        Over::Memory => (Outcome::Memory, out_of_memory(limits)),
         Over::Time => (Outcome::Timeout, timed_out(limits)),
     };
     if let Some(Place { file, line, column, stack, is_end }) = place {
@@ -74,6 +84,15 @@ fn out_of_fuel(limits: &Limits) -> Failure {
         sluice_limits::grouped(limits.fuel / STEP_FUEL)
     );
     Failure::new("FuelLimit", message)
+}
+
+fn out_of_memory(limits: &Limits) -> Failure {
+    let message = format!(
+        "the script used more than its {} bytes of memory; keep less data at once, or ask the operator for a \
+         higher `heap_bytes_max`",
+        limits.heap_bytes_max
+    );
+    Failure::new("MemoryLimit", message)
 }
 
 /// The outcome of a script that threw. QuickJS throws `out of memory` when the heap quota is
@@ -153,12 +172,7 @@ pub(crate) fn ended_by(
     heap_was_full: bool,
 ) -> Option<(Outcome, Failure)> {
     if trap.is::<MemoryExceeded>() {
-        let message = format!(
-            "the script used more than its {} bytes of memory; keep less data at once, or ask the operator \
-             for a higher `heap_bytes_max`",
-            limits.heap_bytes_max
-        );
-        return Some((Outcome::Memory, Failure::new("MemoryLimit", message)));
+        return Some((Outcome::Memory, out_of_memory(limits)));
     }
     if trap.is::<PoolConcurrencyLimitError>() {
         return None;

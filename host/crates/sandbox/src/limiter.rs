@@ -13,6 +13,9 @@ const ENGINE_SHARE_BYTES: usize = 8 << 20;
 /// An array that grows needs memory for its old and its new copy at the same time, and leaves
 /// holes behind. So a full heap may take this many times its quota.
 const FRAGMENTATION_FACTOR: usize = 2;
+/// How often a run may ask for more memory than its cap. The engine throws an exception the first time, or tells where
+/// the script is, and ends.
+const REFUSALS_MAX: u32 = 64;
 
 /// The sandbox requested more memory than its cap. Ends the run.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +40,17 @@ pub struct Limiter {
     heap_bytes_peak: usize,
     /// The bytes of the values that the host holds for the run.
     host_bytes: usize,
+    /// How often the sandbox may ask for too much and go on.
+    refusals_left: u32,
+    /// Whether the run reached its cap.
+    is_beyond: bool,
 }
 
 impl Limiter {
     /// A limiter for a run whose JavaScript heap may hold `heap_bytes_max`.
     pub(crate) fn for_heap(heap_bytes_max: u32) -> Self {
         let heap = (heap_bytes_max as usize).saturating_mul(FRAGMENTATION_FACTOR);
-        Self::for_memory(ENGINE_SHARE_BYTES.saturating_add(heap))
+        Self { refusals_left: REFUSALS_MAX, ..Self::for_memory(ENGINE_SHARE_BYTES.saturating_add(heap)) }
     }
 
     /// The largest heap quota whose sandbox fits into `memory_bytes`.
@@ -86,17 +93,16 @@ impl Limiter {
         self.host_bytes = self.host_bytes.saturating_add(bytes);
     }
 
-    /// Charges `bytes` that the host holds from now on, and which the script did not send.
-    ///
-    /// # Errors
-    /// The run exceeds its cap.
-    pub(crate) fn hold_within(&mut self, bytes: usize) -> Result<(), MemoryExceeded> {
+    /// Charges `bytes` that the host holds from now on, and which the script did not send. If the run exceeds its cap
+    /// by this, it ends at its next checkpoint.
+    pub(crate) fn hold_loaded(&mut self, bytes: usize) {
         self.hold(bytes);
-        let (requested, host, cap) = (self.memory_bytes_peak, self.host_bytes, self.memory_bytes_max);
-        match requested.saturating_add(host) > cap {
-            true => Err(MemoryExceeded { requested, host, cap }),
-            false => Ok(()),
-        }
+        self.is_beyond |= self.memory_bytes_peak.saturating_add(self.host_bytes) > self.memory_bytes_max;
+    }
+
+    /// Whether the run reached its cap.
+    pub(crate) fn is_beyond(&self) -> bool {
+        self.is_beyond
     }
 
     /// Returns `bytes` that the host no longer holds.
@@ -115,7 +121,7 @@ impl Limiter {
         Room::new(self.memory_bytes_max.saturating_sub(used))
     }
 
-    /// A limiter for a sandbox whose memory may hold `memory_bytes_max`.
+    /// A limiter for a sandbox whose memory may hold `memory_bytes_max`, and which ends when it asks for more.
     pub(crate) fn for_memory(memory_bytes_max: usize) -> Self {
         Self {
             memory_bytes_max,
@@ -123,6 +129,8 @@ impl Limiter {
             memory_bytes_peak: 0,
             heap_bytes_peak: 0,
             host_bytes: 0,
+            refusals_left: 0,
+            is_beyond: false,
         }
     }
 
@@ -136,11 +144,11 @@ impl Limiter {
         self.memory_bytes_peak.max(self.memory_bytes_initial.saturating_add(self.heap_bytes_peak))
     }
 
-    /// Whether the memory grew so much that a heap with this quota must have been full. Part
-    /// of the heap is in memory that the engine had from the start.
+    /// Whether the run reached its cap, or the memory grew so much that a heap with this quota must have been full.
+    /// Part of the heap is in memory that the engine had from the start.
     pub(crate) fn heap_was_full(&self, heap_bytes_max: u32) -> bool {
         let grown = self.memory_bytes_peak.saturating_sub(self.memory_bytes_initial);
-        grown > heap_bytes_max as usize / 2
+        self.is_beyond || grown > heap_bytes_max as usize / 2
     }
 }
 
@@ -153,7 +161,12 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         let (host, cap) = (self.host_bytes, self.memory_bytes_max);
         if desired.saturating_add(host) > cap {
-            return Err(MemoryExceeded { requested: desired, host, cap }.into());
+            self.is_beyond = true;
+            self.refusals_left = match self.refusals_left.checked_sub(1) {
+                Some(left) => left,
+                None => return Err(MemoryExceeded { requested: desired, host, cap }.into()),
+            };
+            return Ok(false);
         }
         if current == 0 {
             self.memory_bytes_initial = desired;

@@ -7,7 +7,6 @@ use std::task::Poll;
 use sluice_session::{LazySession, Session};
 use sluice_telemetry::trace::Trace;
 
-use crate::limiter::MemoryExceeded;
 use crate::slots::Awaited;
 use crate::{RunContext, RunState};
 
@@ -29,14 +28,14 @@ pub async fn load<'s>(session: &'s mut LazySession, brand: &str, trace: &Trace) 
 
 impl RunState {
     /// The visitor's session. Every host call that needs it comes here, and the first one loads it.
-    pub(crate) async fn session(&mut self) -> Result<&mut Session, MemoryExceeded> {
+    pub(crate) async fn session(&mut self) -> &mut Session {
         if self.context.session.loaded().is_none() {
-            self.load_session().await?;
+            self.load_session().await;
         }
-        Ok(self.context.session.or_unavailable())
+        self.context.session.or_unavailable()
     }
 
-    async fn load_session(&mut self) -> Result<(), MemoryExceeded> {
+    async fn load_session(&mut self) {
         let is_test = self.context.test_calls.is_some();
         let RunContext { session, brand, trace, .. } = &mut self.context;
         let place = &self.place;
@@ -57,6 +56,6 @@ impl RunState {
             }
         };
         let held = self.waited.during(loading).await;
-        self.limiter.hold_within(held)
+        self.limiter.hold_loaded(held);
     }
 }

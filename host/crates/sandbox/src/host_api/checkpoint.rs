@@ -31,6 +31,7 @@ const STACK_BYTES_MAX: usize = 4 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     Fuel,
+    Memory,
     Time,
 }
 
@@ -105,10 +106,11 @@ impl Checkpoints {
         done
     }
 
-    fn note(&mut self, left: u64) {
+    fn note(&mut self, left: u64, has_memory: bool) {
         let is_late = || self.until.is_some_and(|until| Instant::now() >= until);
-        self.over = self.over.or_else(|| match left {
-            0 => Some(Over::Fuel),
+        self.over = self.over.or_else(|| match (left, has_memory) {
+            (0, _) => Some(Over::Fuel),
+            (_, false) => Some(Over::Memory),
             _ => is_late().then_some(Over::Time),
         });
     }
@@ -140,7 +142,7 @@ impl RunState {
         self.limiter.note_heap(heap.parse().unwrap_or(0));
         let left = self.meter.left_of_quota();
         let checkpoints = &mut self.checkpoints;
-        checkpoints.note(left);
+        checkpoints.note(left, !self.limiter.is_beyond());
         let is_over = checkpoints.over.is_some();
         checkpoints.place = Place::read(place, is_over);
         if is_over && checkpoints.place.is_some() {

@@ -42,7 +42,7 @@ impl Host for RunState {
             return Ok(Err(plain_error(format!("{}: the CRM is not available here", call.name()))));
         };
         let visitor = match call.needs_visitor(&options) {
-            true => self.session().await?.visitor(),
+            true => self.session().await.visitor(),
             false => Visitor::default(),
         };
         let mut caps = CrmCaps::from(&self.context.limits);

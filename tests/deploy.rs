@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::otlp::OtlpReceiver;
-use crate::harness::{Request, ServerOptions, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
+use crate::https::Authority;
 
 fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -68,8 +69,11 @@ fn alerts_and_dashboard_use_existing_metrics() {
     for path in ["/", "/rated", "/rated"] {
         server.get("localhost", path);
     }
-    let metrics = Request::get("/metrics").send(server.admin_address).body;
-    let there = metric_names(&metrics);
+    let authority = Authority::new();
+    authority.issue("demo", &["shop.test"], 1);
+    let secure = authority.options(&site).env("SLUICE_ACME__ENABLED", "true").start();
+    let metrics = |server: &Server| Request::get("/metrics").send(server.admin_address).body;
+    let there = metric_names(&(metrics(&server) + &metrics(&secure)));
     let rules: String = read("deploy/prometheus/sluice.rules.yml")
         .lines()
         .filter(|line| !line.contains("summary:") && !line.contains("runbook:"))

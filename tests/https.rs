@@ -16,13 +16,13 @@ const PAGE: &str = "<script scope=\"backend\">\n\
     response.send(`${request.headers.host} ${request.method} ${JSON.stringify(request.body)}`)\n</script>";
 
 /// An authority of the tests, and a data folder with certificates.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     data: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "Authority of the tests");
@@ -33,12 +33,17 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), data }
     }
 
-    fn ca_file(&self) -> PathBuf {
+    /// The data folder.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    pub(crate) fn ca_file(&self) -> PathBuf {
         self.data.path().join("ca.pem")
     }
 
     /// Puts a certificate for `names` into the data folder, under this serial number.
-    fn issue(&self, file: &str, names: &[&str], serial: u64) {
+    pub(crate) fn issue(&self, file: &str, names: &[&str], serial: u64) {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.serial_number = Some(serial.into());
@@ -53,7 +58,7 @@ impl Authority {
         self.options(site).start()
     }
 
-    fn options(&self, site: &TestSite) -> ServerOptions {
+    pub(crate) fn options(&self, site: &TestSite) -> ServerOptions {
         ServerOptions::of(site.path())
             .data(self.data.path())
             .env("SLUICE_SERVER__HTTPS", "true")

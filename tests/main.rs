@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod acme;
 mod admin;
 mod attacks;
 mod author_docs;

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fetch", &[]),
     ("tls", &[]),
     ("files", &["fetch"]),
-    ("acme", &["fetch"]),
+    ("acme", &["fetch", "tls"]),
     ("limits", &[]),
     ("telemetry", &[]),
     ("template", &[]),
@@ -107,7 +107,9 @@ const LAYERS: &[(&str, &[&str])] = &[
             "crm",
             "telemetry",
             "limits",
+            "fetch",
             "tls",
+            "acme",
         ],
     ),
 ];

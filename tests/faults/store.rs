@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::Value;
 use sluice_acme::{
-    Answer, CertificateStore, Challenge, Holder, NameKey, NameState, OrderWindow, StoredCertificate,
+    Answer, CertificateStore, Challenge, Holder, NameKey, NameState, OrderWindow, Pause, StoredCertificate,
 };
 use sluice_crm::{
     Address, Browse, BrowseStore, BrowsedEntry, CapsOfBrand, CrmCaps, CrmFault, CrmSchema, CrmStore,
@@ -208,12 +208,13 @@ failing! { CertificateStore:
     fn certificate(&self, key: &NameKey) -> Result<Option<StoredCertificate>, StoreError>;
     fn lease_name(&self, key: &NameKey, holder: Holder, until: i64, seen: Option<i64>, now_ms: i64) -> Result<bool, StoreError>;
     fn save_certificate(&self, key: &NameKey, holder: Holder, certificate: StoredCertificate) -> Result<bool, StoreError>;
-    fn postpone_name(&self, key: &NameKey, holder: Holder, failures: u32, next_at: i64) -> Result<bool, StoreError>;
-    fn pause_authority(&self, directory: &str, failures: u32, next_at: i64) -> Result<(), StoreError>;
+    fn postpone_name(&self, key: &NameKey, holder: Holder, pause: Pause) -> Result<bool, StoreError>;
+    fn pause_authority(&self, directory: &str, pause: Pause) -> Result<(), StoreError>;
     fn put_answer(&self, answer: Answer) -> Result<(), StoreError>;
     fn remove_answer(&self, challenge: Challenge, asked: &str) -> Result<(), StoreError>;
     fn answers(&self, now_ms: i64, rows_max: u32) -> Result<Vec<Answer>, StoreError>;
     fn count_order(&self, window: OrderWindow) -> Result<u32, StoreError>;
+    fn delete_expired_answers(&self, before: i64, rows_max: u32) -> Result<u32, StoreError>;
     fn delete_unused_names(&self, before: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 

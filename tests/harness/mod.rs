@@ -122,15 +122,21 @@ impl ServerOptions {
     fn limited(mut self, limit: &str) -> Self {
         let limit = format!("{limit}; exec \"$0\" \"$@\"");
         let mut command = Command::new("bash");
-        command.arg("-c").arg(limit).arg(self.command.get_program()).args(self.command.get_args());
+        command.arg("-c").arg(limit);
+        self.command = self.inside(command);
+        self
+    }
+
+    /// The command with what starts the server as its last arguments, and with its environment.
+    fn inside(&self, mut command: Command) -> Command {
+        command.arg(self.command.get_program()).args(self.command.get_args());
         for (name, value) in self.command.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
-        self.command = command;
-        self
+        command
     }
 
     /// Uses a data folder that is not deleted afterwards.
@@ -169,6 +175,23 @@ impl ServerOptions {
     pub(crate) fn start(self) -> Server {
         Server::run(self)
     }
+
+    /// What a server prints that does not start.
+    pub(crate) fn start_error(mut self) -> String {
+        let output = self.complete().output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// The command with all arguments.
+    fn complete(&mut self) -> &mut Command {
+        let [visitors, operators] = self.listen;
+        self.command.args(["--listen", &visitors.to_string(), "--admin-listen", &operators.to_string()]);
+        if !self.has_default_data {
+            self.command.arg("--data").arg(&self.data_dir);
+        }
+        &mut self.command
+    }
 }
 
 impl Server {
@@ -177,13 +200,8 @@ impl Server {
         ServerOptions::of(site_dir).start()
     }
 
-    fn run(options: ServerOptions) -> Self {
-        let ServerOptions { mut command, data_dir, data, has_default_data, listen: [visitors, operators] } =
-            options;
-        command.args(["--listen", &visitors.to_string(), "--admin-listen", &operators.to_string()]);
-        if !has_default_data {
-            command.arg("--data").arg(&data_dir);
-        }
+    fn run(mut options: ServerOptions) -> Self {
+        let command = options.complete();
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -205,6 +223,7 @@ impl Server {
         let printed = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&printed);
         std::thread::spawn(move || addresses.for_each(|line| sink.lock().unwrap().push(line)));
+        let ServerOptions { data_dir, data, .. } = options;
         Self { process, data_dir, address, admin_address, log, printed, _data: data }
     }
 

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     let dev = Dev::new(output.quiet, own_hosts(&args));
     let Started { app, bound, config, took } = start(&args, &telemetry, &dev, &mut changes, output).await?;
     let running =
-        server::start(Arc::clone(&app), bound, &config, &args.site_dir, Some(Arc::clone(&dev)), None)?;
+        server::start(Arc::clone(&app), bound, &config, &args.site_dir, Some(Arc::clone(&dev)), None).await?;
     // Scripts and tests read these lines to learn the ports.
     announce(&format!("sluice: serving on http://{}", running.address));
     announce(&format!("sluice: operators on http://{}", running.admin_address));

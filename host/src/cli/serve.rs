@@ -51,7 +51,7 @@ pub(crate) async fn run(args: Args, telemetry: Arc<Telemetry>, output: &Output) 
     drop(progress);
     // Listen only now: monitors take a server that accepts connections for ready.
     let bound = Bound::new(&config)?;
-    let running = server::start(app, bound, &config, &args.site_dir, None, behind)?;
+    let running = server::start(app, bound, &config, &args.site_dir, None, behind).await?;
     // Scripts and tests read these lines to learn the ports.
     let scheme = if running.is_https { "https" } else { "http" };
     announce(&format!("sluice: serving on {scheme}://{}", running.address));

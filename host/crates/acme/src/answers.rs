@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustls::ServerConfig;
 use tokio::time::Instant;
 
+use crate::alpn::challenge_config;
 use crate::keeper::Now;
 use crate::store::{Answer, CertificateStore, Challenge};
 
@@ -55,10 +57,13 @@ impl Answers {
         String::from_utf8(self.find(Challenge::Http01, token).await?).ok()
     }
 
-    /// The digest for [`challenge_certificate`](crate::challenge_certificate), in a handshake for `name` with
-    /// the protocol [`ACME_TLS`](crate::ACME_TLS).
-    pub async fn tls_alpn_01(&self, name: &str) -> Option<[u8; 32]> {
-        self.find(Challenge::TlsAlpn01, &name.to_ascii_lowercase()).await?.try_into().ok()
+    /// The settings that answer a handshake for `name` with the protocol
+    /// [`ACME_PROTOCOL`](crate::ACME_PROTOCOL).
+    pub async fn tls_alpn_01(&self, name: &str) -> Option<Arc<ServerConfig>> {
+        let name = name.to_ascii_lowercase();
+        let digest = self.find(Challenge::TlsAlpn01, &name).await?.try_into().ok()?;
+        let made = challenge_config(&name, &digest);
+        made.inspect_err(|error| tracing::error!(name, %error, "a certificate authority gets no answer")).ok()
     }
 
     async fn find(&self, challenge: Challenge, asked: &str) -> Option<Vec<u8>> {

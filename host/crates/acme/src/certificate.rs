@@ -1,30 +1,19 @@
-//! A certificate with its private key.
+//! Certificates as they are stored and as authorities issue them.
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::server::ParsedCertificate;
-use x509_cert::der::Decode as _;
-use x509_cert::time::Validity;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use sluice_tls::Certificate;
 
 use crate::store::Issue;
 
 /// The most certificates of a chain that are read.
 const CHAIN_MAX: usize = 10;
 
-/// A certificate with its private key. `Debug` does not show the key.
-pub struct Certificate {
-    /// The certificates, the name's own first.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The key of the first.
-    pub key: PrivateKeyDer<'static>,
-    /// When it is valid.
-    pub issue: Issue,
-}
-
-impl std::fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Certificate").field("issue", &self.issue).finish_non_exhaustive()
-    }
+/// A certificate with its private key, and when it is valid.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) certificate: Certificate,
+    pub(crate) issue: Issue,
 }
 
 /// Why a certificate cannot be used.
@@ -33,9 +22,9 @@ pub(crate) enum CertificateError {
     /// It is not a chain in PEM.
     #[error("it is not a chain of certificates in PEM")]
     Chain,
-    /// The first certificate cannot be parsed.
-    #[error("the certificate cannot be parsed")]
-    Unreadable,
+    /// It cannot be parsed, or the key is another one's.
+    #[error(transparent)]
+    Unusable(#[from] sluice_tls::CertificateError),
     /// It is for other names.
     #[error("the certificate is not for {0}")]
     OtherName(String),
@@ -47,24 +36,14 @@ pub(crate) fn read(
     key: Vec<u8>,
     name: &str,
     revision: i64,
-) -> Result<Certificate, CertificateError> {
+) -> Result<Issued, CertificateError> {
     let chain = CertificateDer::pem_slice_iter(chain).take(CHAIN_MAX).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|_| CertificateError::Chain)?;
-    let own = chain.first().ok_or(CertificateError::Chain)?;
-    let other = || CertificateError::OtherName(name.to_owned());
-    let server = ServerName::try_from(name).map_err(|_| other())?;
-    let parsed = ParsedCertificate::try_from(own).map_err(|_| CertificateError::Unreadable)?;
-    rustls::client::verify_server_name(&parsed, &server).map_err(|_| other())?;
-    let issue = issue(own, revision)?;
-    Ok(Certificate { chain, key: PrivatePkcs8KeyDer::from(key).into(), issue })
-}
-
-/// When a certificate is valid.
-fn issue(certificate: &CertificateDer<'_>, revision: i64) -> Result<Issue, CertificateError> {
-    let parsed = x509_cert::Certificate::from_der(certificate).map_err(|_| CertificateError::Unreadable)?;
-    let Validity { not_before, not_after } = parsed.tbs_certificate.validity;
-    let ms = |time: x509_cert::time::Time| {
-        i64::try_from(time.to_unix_duration().as_millis()).map_err(|_| CertificateError::Unreadable)
-    };
-    Ok(Issue { revision, not_before: ms(not_before)?, not_after: ms(not_after)? })
+    let certificate = Certificate::new(chain, PrivatePkcs8KeyDer::from(key).into())?;
+    if !certificate.names().iter().any(|own| own == name) {
+        return Err(CertificateError::OtherName(name.to_owned()));
+    }
+    let ms = |seconds: i64| seconds.saturating_mul(1_000);
+    let (not_before, not_after) = (ms(certificate.begins_s()), ms(certificate.expires_s()));
+    Ok(Issued { certificate, issue: Issue { revision, not_before, not_after } })
 }

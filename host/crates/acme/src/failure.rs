@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use instant_acme::{Error, Problem};
 
+use sluice_kit::StoreError;
 use sluice_text::printable::printable;
 
 /// A text from outside is cut after this many characters.
@@ -30,6 +31,33 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// The authority does not know the account.
     pub(crate) has_lost_account: bool,
+}
+
+/// Why an attempt ended without a certificate.
+#[derive(Debug)]
+pub(crate) enum Unmade {
+    /// The name does not lead to this host.
+    NotHere(String),
+    /// There were enough orders for now.
+    Enough { brand: String, until: i64, what: &'static str },
+    /// Another host is making the account.
+    Busy,
+    /// The authority, or this host, failed.
+    Failed(Failure),
+    /// The database does not answer.
+    Store(StoreError),
+}
+
+impl From<Failure> for Unmade {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<StoreError> for Unmade {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// What a transport has seen of the responses so far.

@@ -20,19 +20,13 @@ mod seal;
 mod store;
 mod transport;
 
-pub use alpn::{ACME_TLS, ChallengeError, challenge_certificate};
+pub use alpn::ACME_PROTOCOL;
 pub use answers::{Answers, HTTP_PATH};
-pub use certificate::Certificate;
-pub use keeper::{Installs, Keeper, KeeperOptions, Kept, Now, Report, Wanted};
+pub use keeper::{Keeper, KeeperOptions, NameReport, Now, OUTCOMES, Report, Wanted};
 pub use net::Net;
-pub use schedule::is_orderable;
 pub use seal::CERTIFICATE_KEY;
 pub use store::{
-    Answer, CertificateStore, Challenge, Holder, Issue, NameKey, NameState, OrderWindow, StoredCertificate,
+    Answer, CertificateStore, Challenge, Holder, Issue, NameKey, NameState, OrderWindow, Pause,
+    StoredCertificate,
 };
 pub use transport::Authority;
-
-/// The directory of Let's Encrypt.
-pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
-/// The directory for trying things out. No browser trusts its certificates.
-pub const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";

@@ -8,9 +8,10 @@ use instant_acme::{
     Order, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
+use sluice_kit::StoreError;
 
 use crate::answers::AGE_MAX;
-use crate::failure::{Failure, Scope, of_problem};
+use crate::failure::{Failure, Scope, Unmade, of_problem};
 use crate::store::{Answer, CertificateStore, Challenge};
 use crate::transport::{Authority, Transport};
 
@@ -25,11 +26,29 @@ const POLLING: RetryPolicy = RetryPolicy::new()
     .timeout(Duration::from_secs(90));
 
 /// What the authority issued.
-pub(crate) struct Issued {
+pub(crate) struct Ordered {
     /// In PEM.
     pub(crate) chain: String,
     /// In PKCS #8.
     pub(crate) key: Vec<u8>,
+}
+
+/// What hosts answer for one order.
+struct Answering<'a> {
+    store: &'a Arc<dyn CertificateStore>,
+    challenge: Challenge,
+    name: &'a str,
+    expires_at: i64,
+    /// What the authority asks for.
+    asked: Vec<String>,
+}
+
+impl Answering<'_> {
+    async fn give(&mut self, asked: String, value: Vec<u8>) -> Result<(), StoreError> {
+        self.asked.push(asked.clone());
+        let answer = Answer { challenge: self.challenge, asked, value, expires_at: self.expires_at };
+        self.store.put_answer(answer).await
+    }
 }
 
 /// An account at the authority, on a transport of its own.
@@ -73,68 +92,58 @@ impl Session {
         challenge: Challenge,
         name: &str,
         now_ms: i64,
-    ) -> Result<Issued, Failure> {
+    ) -> Result<Ordered, Unmade> {
         let identifiers = [Identifier::Dns(name.to_owned())];
         let ordered = self.account.new_order(&NewOrder::new(&identifiers)).await;
         let mut order = ordered.map_err(|error| self.failure(&error))?;
-        let answers = self.answer(store, challenge, name, now_ms, &mut order).await;
-        let ready = match &answers {
-            Ok(_) => self.wait_until_ready(challenge, &mut order).await,
-            Err(failure) => Err(failure.clone()),
+        let mut answers = Answering {
+            store,
+            challenge,
+            name,
+            expires_at: now_ms.saturating_add(ANSWER_MS),
+            asked: Vec::new(),
         };
-        for asked in answers.unwrap_or_default() {
+        let ready = match self.answer(&mut answers, &mut order).await {
+            Ok(()) => self.wait_until_ready(challenge, &mut order).await.map_err(Unmade::from),
+            Err(unmade) => Err(unmade),
+        };
+        for asked in answers.asked {
             // It expires by itself.
             let removed = store.remove_answer(challenge, &asked).await;
             removed.unwrap_or_else(|error| tracing::debug!(%error, "an answer was not removed"));
         }
         ready?;
-        self.finalize(name, &mut order).await
+        Ok(self.finalize(name, &mut order).await?)
     }
 
-    /// Answers every challenge of an order. Returns what the authority asks for.
-    async fn answer(
-        &self,
-        store: &Arc<dyn CertificateStore>,
-        challenge: Challenge,
-        name: &str,
-        now_ms: i64,
-        order: &mut Order,
-    ) -> Result<Vec<String>, Failure> {
-        let kind = kind(challenge);
-        let mut answered = Vec::new();
+    /// Answers every challenge of an order.
+    async fn answer(&self, answers: &mut Answering<'_>, order: &mut Order) -> Result<(), Unmade> {
+        let kind = kind(answers.challenge);
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = authorization.map_err(|error| self.failure(&error))?;
             match authorization.status {
                 AuthorizationStatus::Valid => continue,
                 AuthorizationStatus::Pending => {}
-                _ => return Err(Failure::of_name("an authorization of the order is not pending")),
+                _ => return Err(Failure::of_name("an authorization of the order is not pending").into()),
             }
             let offered = authorization.challenge(kind.clone());
             let mut handle = offered.ok_or_else(|| {
-                let name = challenge.as_str();
+                let name = answers.challenge.as_str();
                 Failure::of_name(&format!(
                     "the certificate authority does not offer {name}: set acme.challenge"
                 ))
             })?;
             let proof = handle.key_authorization();
-            let (asked, value) = match challenge {
+            let (asked, value) = match answers.challenge {
                 Challenge::Http01 => (handle.token.clone(), proof.as_str().as_bytes().to_vec()),
-                Challenge::TlsAlpn01 => (name.to_owned(), proof.digest().as_ref().to_vec()),
+                Challenge::TlsAlpn01 => (answers.name.to_owned(), proof.digest().as_ref().to_vec()),
             };
-            let answer = Answer {
-                challenge,
-                asked: asked.clone(),
-                value,
-                expires_at: now_ms.saturating_add(ANSWER_MS),
-            };
-            let put = store.put_answer(answer).await;
-            put.map_err(|error| Failure::of_name(&format!("the answer was not stored: {error}")))?;
-            answered.push(asked);
+            answers.give(asked, value).await?;
             tokio::time::sleep(ANSWER_READY).await;
             handle.set_ready().await.map_err(|error| self.failure(&error))?;
         }
-        Ok(answered)
+        Ok(())
     }
 
     async fn wait_until_ready(&self, challenge: Challenge, order: &mut Order) -> Result<(), Failure> {
@@ -166,11 +175,11 @@ impl Session {
         None
     }
 
-    async fn finalize(&self, name: &str, order: &mut Order) -> Result<Issued, Failure> {
+    async fn finalize(&self, name: &str, order: &mut Order) -> Result<Ordered, Failure> {
         let made = request(name).map_err(|error| Failure::of_name(&error.to_string()))?;
         order.finalize_csr(&made.request).await.map_err(|error| self.failure(&error))?;
         let chain = order.poll_certificate(&POLLING).await.map_err(|error| self.failure(&error))?;
-        Ok(Issued { chain, key: made.key })
+        Ok(Ordered { chain, key: made.key })
     }
 
     fn failure(&self, error: &Error) -> Failure {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::store::{Issue, NameState};
+use crate::store::{Issue, NameState, Pause};
 
 /// The first pause after a failure.
 const PAUSE_MIN: Duration = Duration::from_secs(60);
@@ -17,7 +17,7 @@ const SPREAD: i64 = 20;
 
 /// Whether certificate authorities issue certificates for a name by the challenges that Sluice answers.
 /// Wildcards and addresses are not such names.
-pub fn is_orderable(name: &str) -> bool {
+pub(crate) fn is_orderable(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -59,6 +59,15 @@ pub(crate) struct Due {
     /// The certificate that it has.
     pub(crate) issue: Option<Issue>,
     pub(crate) failures: u32,
+    /// Why the last attempt failed.
+    pub(crate) problem: String,
+}
+
+impl Due {
+    /// What is known of it, unchanged.
+    pub(crate) fn pause(&self, next_at: i64) -> Pause {
+        Pause { failures: self.failures, next_at, problem: self.problem.clone() }
+    }
 }
 
 /// Chooses the names that are tried now: one of each brand, and at most `most` of all. Of a brand, a
@@ -78,7 +87,9 @@ pub(crate) fn choose<'a>(
             continue;
         }
         let rank = (issue.is_none(), failures, issue.map_or(next_at, |issue| issue.not_after));
-        let due = || Due { brand: brand.to_owned(), name: name.to_owned(), issue, failures };
+        let problem = || state.map(|state| state.problem.clone()).unwrap_or_default();
+        let due =
+            || Due { brand: brand.to_owned(), name: name.to_owned(), issue, failures, problem: problem() };
         match chosen.get(brand) {
             Some((best, _)) if *best <= rank => {}
             _ => drop(chosen.insert(brand, (rank, due()))),
@@ -105,7 +116,7 @@ mod tests {
 
     fn state(name: &str, issue: Option<Issue>, failures: u32, next_at: i64) -> NameState {
         let key = NameKey { directory: "d".into(), name: name.into() };
-        NameState { key, issue, failures, next_at }
+        NameState { key, issue, failures, next_at, problem: String::new() }
     }
 
     fn chosen(wanted: &[(&str, &str)], states: &[NameState], now_ms: i64, most: usize) -> Vec<String> {

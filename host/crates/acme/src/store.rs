@@ -33,6 +33,26 @@ pub struct NameState {
     pub failures: u32,
     /// No host tries before this moment, in Unix milliseconds.
     pub next_at: i64,
+    /// Why the last attempt failed. Empty if it did not.
+    pub problem: String,
+}
+
+impl NameState {
+    /// When it is tried again.
+    pub(crate) fn pause(&self) -> Pause {
+        Pause { failures: self.failures, next_at: self.next_at, problem: self.problem.clone() }
+    }
+}
+
+/// When a host tries again after an attempt, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// How many attempts have failed in a row.
+    pub failures: u32,
+    /// No host tries before this moment, in Unix milliseconds.
+    pub next_at: i64,
+    /// Why the last attempt failed. Empty if it did not.
+    pub problem: String,
 }
 
 /// A certificate as it is stored. `Debug` does not show the key, although it is sealed.
@@ -144,17 +164,11 @@ pub trait CertificateStore: Send + Sync {
         &self,
         key: &NameKey,
         holder: Holder,
-        failures: u32,
-        next_at: i64,
+        pause: Pause,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Says until when no host asks the authority for anything.
-    fn pause_authority(
-        &self,
-        directory: &str,
-        failures: u32,
-        next_at: i64,
-    ) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn pause_authority(&self, directory: &str, pause: Pause) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Lets every host give an answer.
     fn put_answer(&self, answer: Answer) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -168,7 +182,10 @@ pub trait CertificateStore: Send + Sync {
     /// Counts an order. Returns how many there are in its window.
     fn count_order(&self, window: OrderWindow) -> BoxFuture<'_, Result<u32, StoreError>>;
 
-    /// Deletes at most `rows_max` answers that expired before `before`, and as many names that nobody has
-    /// tried since and whose certificates expired before. Returns how many rows it deleted.
+    /// Deletes at most `rows_max` answers that expired before a moment. Returns how many it deleted.
+    fn delete_expired_answers(&self, before: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
+
+    /// Deletes at most `rows_max` names that nobody has tried since `before` and whose certificates expired
+    /// before. Returns how many it deleted.
     fn delete_unused_names(&self, before: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 }

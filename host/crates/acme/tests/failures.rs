@@ -13,8 +13,11 @@ const NAME: &str = "shop.example";
 const REFUSED: &str = r#"{"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"not\nthis one"}"#;
 const LIMITED: &str = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}"#;
 
+/// The chain of a certificate.
+type Old = Vec<Vec<u8>>;
+
 /// A world with a certificate that has to be renewed.
-async fn with_old() -> (World, Host, i64) {
+async fn with_old() -> (World, Host, Old) {
     let world = World::new().await;
     let host = world.host(&[("a", NAME)]).await;
     let old = host.store_old(NAME, world.now() - 61 * DAY, world.now() + 29 * DAY).await;
@@ -23,12 +26,12 @@ async fn with_old() -> (World, Host, i64) {
 
 /// Checks that the failed attempt changed nothing, that nobody is asked meanwhile, and that the certificate
 /// is renewed afterwards.
-async fn check(world: &World, host: &Host, old: i64, outcome: &str, pause_min: i64) {
+async fn check(world: &World, host: &Host, old: Old, outcome: &str, pause_min: i64) {
     assert_eq!(host.keeper.pass().await, 0);
     assert_eq!(*host.outcomes.lock(), [outcome]);
-    assert_eq!(host.revision(NAME), Some(old), "the old certificate is in use");
+    assert_eq!(host.installed(NAME).as_ref(), Some(&old), "the old certificate is in use");
     let state = host.state(NAME).await.unwrap();
-    assert_eq!(state.issue.unwrap().revision, old, "and stored");
+    assert!(!state.problem.is_empty() && host.keeper.report().names[0].pause.problem == state.problem);
     let paused = host.state("").await.map_or(0, |authority| authority.next_at).max(state.next_at);
     assert!(paused >= world.now() + pause_min - MINUTE / 2, "{paused}");
     let asked = world.front.requests();
@@ -40,7 +43,7 @@ async fn check(world: &World, host: &Host, old: i64, outcome: &str, pause_min: i
     world.front.fail(None);
     world.pass_time(paused - world.now() + 1);
     assert_eq!(host.keeper.pass().await, 1);
-    assert_ne!(host.revision(NAME), Some(old));
+    assert_ne!(host.installed(NAME), Some(old));
     let authority = host.state("").await;
     assert!(authority.is_none_or(|authority| (authority.failures, authority.next_at) == (0, 0)));
 }
@@ -53,7 +56,7 @@ async fn an_authority_that_is_away_is_asked_later() {
         assert_eq!(host.keeper.pass().await, 0);
         assert_eq!(host.keeper.pass().await, 0);
         assert_eq!(*host.outcomes.lock(), ["unavailable"]);
-        assert_eq!(host.revision(NAME), Some(old));
+        assert_eq!(host.installed(NAME).as_ref(), Some(&old));
         assert_eq!(host.state(NAME).await.unwrap().failures, 0, "that is not the name's fault");
         for failures in 1..4 {
             let authority = host.state("").await.unwrap();
@@ -69,7 +72,7 @@ async fn an_authority_that_is_away_is_asked_later() {
     world.pebble.restart();
     world.pass_time(10 * MINUTE);
     assert_eq!(host.keeper.pass().await, 1);
-    assert_ne!(host.revision(NAME), Some(old));
+    assert_ne!(host.installed(NAME), Some(old));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,11 +125,39 @@ async fn a_name_that_the_authority_cannot_check_is_tried_later() {
     let log = log.await;
     assert_eq!(*host.outcomes.lock(), ["refused"]);
     assert!(log.contains("404") && log.contains("unauthorized"), "the log has the authority's reason: {log}");
-    assert_eq!(host.revision(NAME), Some(old));
+    assert_eq!(host.installed(NAME).as_ref(), Some(&old));
     assert_eq!(host.state(NAME).await.unwrap().failures, 1);
     world.lead_to(&[&host]);
     world.pass_time(2 * MINUTE);
     assert_eq!(host.keeper.pass().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_that_is_away_uses_up_no_quota() {
+    let world = World::new().await;
+    let host = world.host_with(&[("a", NAME)], |options| options.brand_orders_per_day_max = 1).await;
+    world.pebble.kill();
+    for _ in 0..2 {
+        assert_eq!(host.keeper.pass().await, 0);
+        world.pass_time(10 * MINUTE);
+    }
+    world.pebble.restart();
+    assert_eq!(host.keeper.pass().await, 1);
+    assert_eq!(*host.outcomes.lock(), ["unavailable", "unavailable", "issued"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_fails_is_not_the_names_fault() {
+    let world = World::new().await;
+    let host = world.host_with(&[("a", NAME)], |options| options.has_check = false).await;
+    let database = rusqlite::Connection::open(world.dir.path().join("sluice.db")).unwrap();
+    database.execute("ALTER TABLE acme_answer RENAME TO gone", []).unwrap();
+    assert_eq!(host.keeper.pass().await, 0);
+    assert_eq!(*host.outcomes.lock(), ["unavailable"]);
+    assert_eq!(host.state(NAME).await.unwrap().failures, 0);
+    assert!(host.state("").await.is_none_or(|authority| authority.failures == 0), "nor the authority's");
+    database.execute("ALTER TABLE gone RENAME TO acme_answer", []).unwrap();
+    assert_eq!(host.keeper.pass().await, 1, "it is tried at the next pass");
 }
 
 /// A limit that two brands meet is one of the account: the names of the others are not tried.
@@ -169,7 +200,7 @@ impl MakeWriter<'_> for Log {
 }
 
 /// What is logged, at every level, while `work` is done.
-async fn logged(work: impl Future<Output = ()>) -> String {
+pub(crate) async fn logged(work: impl Future<Output = ()>) -> String {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_writer(log.clone())
@@ -200,7 +231,7 @@ async fn private_keys_are_neither_in_the_database_nor_in_the_log() {
     });
     let log = log.await;
     assert!(log.contains("a certificate was issued") && log.contains(r"not\nthis one"), "{log}");
-    let key = host.installed.0.lock()[NAME].key.secret_der().to_vec();
+    let key = host.private_key(NAME).await;
     host.store.close().await;
     let mut files = Vec::new();
     for file in std::fs::read_dir(world.dir.path()).unwrap() {

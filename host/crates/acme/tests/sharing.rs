@@ -1,6 +1,6 @@
 //! Several hosts on one database.
 
-use sluice_acme::{Answer, Challenge, Holder};
+use sluice_acme::{Answer, Challenge, Holder, Pause};
 
 use crate::world::{DAY, MINUTE, World};
 
@@ -15,10 +15,17 @@ async fn two_hosts_get_one_certificate_between_them() {
     // The other one finds it in the database.
     assert_eq!(tokio::join!(one.keeper.pass(), other.keeper.pass()), (0, 0));
     assert_eq!(world.pebble.issued(), 1);
-    assert!(one.revision(NAME).is_some());
-    assert_eq!(one.revision(NAME), other.revision(NAME));
-    let key = |host: &crate::world::Host| host.installed.0.lock()[NAME].key.secret_der().to_vec();
-    assert_eq!(key(&one), key(&other));
+    assert!(one.installed(NAME).is_some());
+    assert_eq!(one.installed(NAME), other.installed(NAME));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_start_together_make_one_account() {
+    let world = World::new().await;
+    let one = world.host(&[("a", "a.example"), ("b", "b.example")]).await;
+    let other = world.host(&[("c", "c.example"), ("d", "d.example")]).await;
+    assert_eq!(tokio::join!(one.keeper.pass(), other.keeper.pass()), (2, 2));
+    assert_eq!(world.pebble.logged("POST /sign-me-up"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,8 +37,8 @@ async fn two_hosts_renew_a_certificate_once() {
     assert_eq!(got.0 + got.1, 1);
     tokio::join!(one.keeper.pass(), other.keeper.pass());
     assert_eq!(world.pebble.issued(), 1);
-    assert_ne!(one.revision(NAME), Some(old));
-    assert_eq!(one.revision(NAME), other.revision(NAME));
+    assert_ne!(one.installed(NAME), Some(old));
+    assert_eq!(one.installed(NAME), other.installed(NAME));
     let outcomes = [one.outcomes.lock().clone(), other.outcomes.lock().clone()].concat();
     assert_eq!(outcomes, ["renewed"]);
 }
@@ -42,7 +49,7 @@ async fn a_certificate_is_not_renewed_before_two_thirds() {
     let host = world.host(&[("a", NAME)]).await;
     let old = host.store_old(NAME, world.now() - 55 * DAY, world.now() + 35 * DAY).await;
     assert_eq!(host.keeper.pass().await, 0);
-    assert_eq!(host.revision(NAME), Some(old), "it is installed from the database");
+    assert_eq!(host.installed(NAME), Some(old), "it is installed from the database");
     assert_eq!(world.front.requests(), 0);
 }
 
@@ -65,8 +72,9 @@ async fn the_lease_of_a_host_that_was_killed_expires() {
     assert_eq!(world.front.requests(), 0);
     world.pass_time(8 * MINUTE);
     assert_eq!(host.keeper.pass().await, 1);
+    let pause = Pause { failures: 9, next_at: i64::MAX, problem: String::new() };
     assert_eq!(
-        host.store.postpone_name(&host.key(NAME), killed, 9, i64::MAX).await,
+        host.store.postpone_name(&host.key(NAME), killed, pause).await,
         Ok(false),
         "the killed host, which was only frozen, changes nothing any more"
     );

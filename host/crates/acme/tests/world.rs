@@ -1,6 +1,5 @@
 //! Hosts that share a database and use a real ACME server, and the names that lead to them.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,12 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::sign::SingleCertAndKey;
 use sluice_acme::{
-    ACME_TLS, Answers, Authority, Certificate, Challenge, HTTP_PATH, Installs, Issue, Keeper, KeeperOptions,
-    NameKey, NameState, Net, Now, StoredCertificate, Wanted, challenge_certificate,
+    ACME_PROTOCOL, Answers, Authority, Challenge, HTTP_PATH, Issue, Keeper, KeeperOptions, NameKey,
+    NameState, Net, Now, StoredCertificate, Wanted,
 };
 use sluice_fetch::endpoint::Endpoint;
 use sluice_fetch::{Resolve, Resolved};
@@ -22,6 +18,7 @@ use sluice_kit::keys::Keys;
 use sluice_store::Store;
 use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 use sluice_test_support::pebble::Pebble;
+use sluice_tls::Certificates;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -51,23 +48,9 @@ pub(crate) struct Host {
     pub(crate) keeper: Keeper,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) answers: Arc<Answers>,
-    pub(crate) installed: Arc<Installed>,
+    pub(crate) certificates: Arc<Certificates>,
     pub(crate) outcomes: Arc<Mutex<Vec<&'static str>>>,
     directory: String,
-}
-
-/// What a host has installed.
-#[derive(Default)]
-pub(crate) struct Installed(pub(crate) Mutex<BTreeMap<String, Certificate>>);
-
-impl Installs for Installed {
-    fn install(&self, name: &str, certificate: Certificate) {
-        self.0.lock().insert(name.to_owned(), certificate);
-    }
-
-    fn retire(&self, name: &str) {
-        self.0.lock().remove(name);
-    }
 }
 
 impl World {
@@ -113,7 +96,7 @@ impl World {
             .iter()
             .map(|(brand, name)| Wanted { brand: (*brand).to_owned(), name: (*name).to_owned() })
             .collect();
-        let (installed, outcomes) = (Arc::new(Installed::default()), Arc::new(Mutex::new(Vec::new())));
+        let (certificates, outcomes) = (Arc::new(Certificates::default()), Arc::new(Mutex::new(Vec::new())));
         let counted = Arc::clone(&outcomes);
         let endpoint = Endpoint::trusting("acme.ca_file", Some(&self.pebble.ca_file())).unwrap();
         let mut options = KeeperOptions {
@@ -128,7 +111,7 @@ impl World {
             authority: Authority { request_max: Duration::from_secs(5), ..Authority::new(endpoint) },
             net: Net::new(Arc::new(EveryName)).with_ports(self.http_port, self.tls_port),
             wanted: Box::new(move || wanted.clone()),
-            installs: Arc::clone(&installed) as _,
+            certificates: Arc::clone(&certificates),
             ended: Box::new(move |outcome| counted.lock().push(outcome)),
             now: Arc::clone(&now),
         };
@@ -137,7 +120,7 @@ impl World {
         let keeper = Keeper::new(options).unwrap();
         let answers = Arc::new(Answers::new(Arc::clone(&store) as _, now));
         self.reached.lock().push(Arc::clone(&answers));
-        Host { keeper, store, answers, installed, outcomes, directory }
+        Host { keeper, store, answers, certificates, outcomes, directory }
     }
 
     /// The names lead to these hosts from now on.
@@ -151,9 +134,18 @@ impl Host {
         NameKey { directory: self.directory.clone(), name: name.to_owned() }
     }
 
-    /// The revision of the certificate that is installed for a name.
-    pub(crate) fn revision(&self, name: &str) -> Option<i64> {
-        self.installed.0.lock().get(name).map(|certificate| certificate.issue.revision)
+    /// The chain of the certificate that is installed for a name.
+    pub(crate) fn installed(&self, name: &str) -> Option<Vec<Vec<u8>>> {
+        let key = self.certificates.of_name(name)?;
+        Some(key.cert.iter().map(|certificate| certificate.to_vec()).collect())
+    }
+
+    /// The private key of the certificate that is stored for a name.
+    pub(crate) async fn private_key(&self, name: &str) -> Vec<u8> {
+        let of = self.key(name);
+        let sealed = self.store.certificate(&of).await.unwrap().unwrap().sealed_key;
+        let keys = Keys::load(Some(APP_KEY), None, None).unwrap();
+        keys.open(sluice_acme::CERTIFICATE_KEY, name.as_bytes(), of.directory.as_bytes(), &sealed).unwrap()
     }
 
     pub(crate) async fn state(&self, name: &str) -> Option<NameState> {
@@ -162,12 +154,13 @@ impl Host {
     }
 
     /// Stores a certificate that was issued long ago.
-    pub(crate) async fn store_old(&self, name: &str, not_before: i64, not_after: i64) -> i64 {
+    pub(crate) async fn store_old(&self, name: &str, not_before: i64, not_after: i64) -> Vec<Vec<u8>> {
         let at = |ms: i64| time::OffsetDateTime::from_unix_timestamp(ms / 1_000).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (at(not_before), at(not_after));
-        let chain = params.self_signed(&key).unwrap().pem().into_bytes();
+        let made = params.self_signed(&key).unwrap();
+        let chain = made.pem().into_bytes();
         let keys = Keys::load(Some(APP_KEY), None, None).unwrap();
         let of = self.key(name);
         let sealed_key = keys.seal(
@@ -183,7 +176,7 @@ impl Host {
         assert!(self.store.lease_name(&of, holder, i64::MAX, None, i64::MAX - 1).await.unwrap());
         let stored = StoredCertificate { issue, chain, sealed_key: sealed_key.unwrap() };
         assert!(self.store.save_certificate(&of, holder, stored).await.unwrap());
-        revision
+        vec![made.der().to_vec()]
     }
 }
 
@@ -246,21 +239,15 @@ async fn serve_tls(listener: TcpListener, reached: Arc<Mutex<Vec<Arc<Answers>>>>
             let acceptor = LazyConfigAcceptor::new(Default::default(), stream);
             let Ok(start) = acceptor.await else { return };
             let hello = start.client_hello();
-            let is_challenge = hello.alpn().is_some_and(|mut all| all.any(|protocol| protocol == ACME_TLS));
+            let is_challenge =
+                hello.alpn().is_some_and(|mut all| all.any(|protocol| protocol == ACME_PROTOCOL));
             let name = hello.server_name().unwrap_or_default().to_owned();
-            let digest = match next(&reached).filter(|_| is_challenge) {
+            let config = match next(&reached).filter(|_| is_challenge) {
                 Some(answers) => answers.tls_alpn_01(&name).await,
                 None => None,
             };
-            let Some(digest) = digest else { return };
-            let certificate = challenge_certificate(&name, &digest).unwrap();
-            let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
-            config.alpn_protocols = vec![ACME_TLS.to_vec()];
-            if let Ok(mut stream) = start.into_stream(Arc::new(config)).await {
+            let Some(config) = config else { return };
+            if let Ok(mut stream) = start.into_stream(config).await {
                 drop(stream.shutdown().await);
             }
         });

@@ -23,6 +23,7 @@ impl Settings {
         let old = &self.in_file;
         let settings = [
             ("[server]", fresh.server != old.server),
+            ("[acme]", fresh.acme != old.acme),
             ("[admin]", fresh.admin != old.admin),
             ("[database]", fresh.database != old.database),
             ("[session]", fresh.session != old.session),

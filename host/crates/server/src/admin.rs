@@ -33,10 +33,13 @@ use templates::Templates;
 use throttle::{Attempt, Throttle};
 use token::Token;
 pub use token::TokenError;
+pub(crate) use views::certificates::CertificateSources;
 
 /// What the handlers of the admin listener share. It lives as long as the process.
 pub(crate) struct AdminState {
     app: Arc<App>,
+    /// Certificates, if visitors are served over HTTPS.
+    certificates: Option<CertificateSources>,
     site_dir: PathBuf,
     token: Token,
     throttle: Throttle,
@@ -60,8 +63,14 @@ pub enum AdminStartError {
 impl AdminState {
     /// # Errors
     /// The operators' token is invalid, or its file cannot be read or created.
-    pub(crate) fn new(app: Arc<App>, config: &SiteConfig, site_dir: &Path) -> Result<Self, AdminStartError> {
+    pub(crate) fn new(
+        app: Arc<App>,
+        certificates: Option<CertificateSources>,
+        config: &SiteConfig,
+        site_dir: &Path,
+    ) -> Result<Self, AdminStartError> {
         Ok(Self {
+            certificates,
             site_dir: site_dir.to_owned(),
             token: Token::load(config.admin.token.as_ref(), &app.places.data)?,
             throttle: Throttle::default(),

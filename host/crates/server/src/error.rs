@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use sluice_fetch::TlsError;
 use sluice_kit::operator_dir::OperatorDirError;
 
 use crate::admin::AdminStartError;
@@ -38,10 +39,26 @@ pub enum ServerError {
     /// HTTPS is on, and there is no certificate.
     #[error(
         "server.https is on, but there is no certificate that can be used in {}: put one there as NAME.crt, with \
-         the certificates that lead to its authority, and its private key as NAME.key",
+         the certificates that lead to its authority, and its private key as NAME.key, or let Sluice order one with \
+         acme.enabled",
         .0.display()
     )]
     NoCertificate(PathBuf),
+    /// Certificates are ordered, and nothing would use them.
+    #[error("acme.enabled is on, but server.https is not: set server.https = true, or remove acme.enabled")]
+    AcmeWithoutHttps,
+    /// No listener would answer the certificate authority.
+    #[error(
+        "acme.enabled is on, but no listener answers the certificate authority on port 80: set \
+         server.http_listen = \"0.0.0.0:80\", or acme.challenge = \"tls-alpn-01\""
+    )]
+    AcmeWithoutHttp,
+    /// The certificates of the authority's server cannot be used.
+    #[error(transparent)]
+    AcmeCa(TlsError),
+    /// The system gives no random numbers.
+    #[error("the system returned no random bytes")]
+    NoRandomNumbers,
     /// The folder of certificates is a link into the site.
     #[error(transparent)]
     Place(#[from] OperatorDirError),

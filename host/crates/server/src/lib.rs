@@ -2,11 +2,13 @@
 
 #![deny(unsafe_code)]
 
+mod acme;
 mod admin;
 mod behind_routes;
 mod descriptors;
 mod dev_routes;
 mod error;
+mod handshake;
 mod https;
 mod indexes;
 mod lines;
@@ -51,9 +53,10 @@ use sluice_telemetry::trace::{Incoming, Trace};
 pub use crate::admin::{AdminStartError, TokenError};
 pub use crate::error::ServerError;
 
+use crate::acme::Keeping;
 use crate::admin::AdminState;
 use crate::descriptors::connections_a_worker;
-use crate::https::{Https, HttpsPort};
+use crate::https::{Https, Redirecting};
 use crate::listener::Listening;
 use crate::service_manager::{feed_watchdog, tell_ready, tell_stopping};
 use crate::signals::{Signals, StopRequest};
@@ -139,7 +142,7 @@ impl Bound {
 /// # Errors
 /// A listener cannot be used, signals cannot be watched, the operators' token is invalid, or there is no
 /// certificate for HTTPS.
-pub fn start(
+pub async fn start(
     app: Arc<App>,
     bound: Bound,
     config: &SiteConfig,
@@ -161,7 +164,7 @@ pub fn start(
     };
     let Bound { visitors: (listener, address), redirect, admin: (admin_listener, admin_address), probes } =
         bound;
-    let https = if config.server.https { Some(Arc::new(Https::load(&app)?)) } else { None };
+    let https = Https::load(&app, config, redirect.is_some()).await?;
     let workers = config.server.workers.unwrap_or_else(available_workers);
     let of_redirect = redirect.as_ref().map_or(0, |_| REDIRECT_CONNECTIONS);
     let kept = config.database.connections_max.saturating_add(of_redirect);
@@ -171,7 +174,7 @@ pub fn start(
         headers_timeout: config.server.headers_timeout,
         keep_alive: KEEP_ALIVE,
         shutdown_seconds: SHUTDOWN_SECONDS,
-        tls: https.as_deref().map(Https::server_config).transpose()?,
+        tls: https.as_ref().map(|https| https.encryption(&app)).transpose()?,
     };
     let of_redirect = Listening {
         workers: Some(1),
@@ -185,13 +188,18 @@ pub fn start(
     })?];
     let redirect_address = redirect.as_ref().map(|(_, address)| *address);
     if let Some((listener, _)) = redirect {
-        let port = web::Data::new(HttpsPort(config.server.https_port.unwrap_or(address.port())));
+        let acme = https.as_ref().and_then(|https| https.acme.as_ref());
+        let to = web::Data::new(Redirecting {
+            port: config.server.https_port.unwrap_or(address.port()),
+            answers: acme.map(|acme| Arc::clone(&acme.answers)),
+        });
         visitors.push(of_redirect.serve(listener, move || {
-            let app = ActixApp::new().app_data(data.clone()).app_data(port.clone());
+            let app = ActixApp::new().app_data(data.clone()).app_data(to.clone());
             app.default_service(web::to(https::redirect))
         })?);
     }
-    let state = web::Data::new(AdminState::new(Arc::clone(&app), config, site_dir)?);
+    let certificates = https.as_ref().map(|https| https.sources());
+    let state = web::Data::new(AdminState::new(Arc::clone(&app), certificates, config, site_dir)?);
     let probe_state = state.clone();
     let admin = Listening::for_operators()
         .serve(admin_listener, move || ActixApp::new().app_data(state.clone()).configure(admin::routes))?;
@@ -266,6 +274,8 @@ impl Running {
         let idle = tokio::spawn(release_idle_sandboxes(Arc::clone(&app)));
         let confirmations = tokio::spawn(confirm_sessions(Arc::clone(&app)));
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app), https.clone()));
+        let keeping = https.as_ref().and_then(|https| https.acme.as_ref()).map(|acme| acme.keep());
+        let end_orders = keeping.as_ref().map(Keeping::ending);
         let certificates = https.map(|https| tokio::spawn(https.watch()));
         let indexes = tokio::spawn(indexes::build_declared(Arc::clone(&app)));
         let watchdog = tokio::spawn(feed_watchdog());
@@ -273,6 +283,9 @@ impl Running {
         tokio::spawn(async move {
             let request = stop.recv().await;
             stopping.stopping.store(true, Ordering::Relaxed);
+            if let Some(end_orders) = end_orders {
+                end_orders();
+            }
             tell_stopping();
             if let Some(dev) = &dev {
                 dev.stopping.cancel();
@@ -302,6 +315,9 @@ impl Running {
         reloads.abort();
         if let Some(certificates) = certificates {
             certificates.abort();
+        }
+        if let Some(keeping) = keeping {
+            keeping.stop().await;
         }
         job_runners.stop().await;
         workers.stop().await;
@@ -395,11 +411,14 @@ async fn reload_on(mut hangup: Signal, app: Arc<App>, https: Option<Arc<Https>>)
         let (app, https) = (Arc::clone(&app), https.clone());
         // A brand that takes long to load must not keep later changes of others waiting.
         tokio::spawn(async move {
-            if let Some(https) = https {
+            if let Some(https) = &https {
                 https.look().await;
             }
             // `reload_and_log` has already logged what failed.
             drop(reload_and_log(&app, ReloadCause::Files).await);
+            if let Some(https) = https {
+                https.wake();
+            }
         });
     }
 }

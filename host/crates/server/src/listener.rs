@@ -5,11 +5,9 @@ use std::fmt::Debug;
 use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request, Response};
 use actix_server::Server;
 use actix_service::{
@@ -19,13 +17,11 @@ use actix_web::body::MessageBody;
 use actix_web::dev::AppConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use sluice_app::request::OverTls;
-use sluice_tls::ACME_PROTOCOL;
 
+use crate::handshake::Encryption;
 use crate::lines::Lines;
 use crate::turns::TurnsOwed;
 
@@ -33,7 +29,7 @@ use crate::turns::TurnsOwed;
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The settings of a listener.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Listening {
     pub(crate) workers: Option<usize>,
     /// Connections that a worker may have. Further ones wait in the system's queue.
@@ -44,7 +40,7 @@ pub(crate) struct Listening {
     /// Requests that are in progress when the server stops may take this long to finish.
     pub(crate) shutdown_seconds: u64,
     /// How connections are encrypted. `None` if they are not.
-    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) tls: Option<Encryption>,
 }
 
 impl Listening {
@@ -114,7 +110,7 @@ impl Listening {
                     let peer = stream.peer_addr().ok();
                     let transport = match tls {
                         None => Transport::Plain(stream),
-                        Some(tls) => Transport::Tls(Box::new(encrypt(stream, tls, headers_timeout).await?)),
+                        Some(tls) => Transport::Tls(Box::new(tls.encrypt(stream, headers_timeout).await?)),
                     };
                     Ok((CheckedStream { transport, lines: Lines::default() }, peer))
                 }
@@ -122,24 +118,6 @@ impl Listening {
             .and_then(http)
         })?;
         Ok(builder.run())
-    }
-}
-
-/// Agrees on keys with the client, which has `patience` for that. A connection that does not get so far is closed
-/// without a word.
-async fn encrypt(
-    stream: TcpStream,
-    tls: Arc<rustls::ServerConfig>,
-    patience: Duration,
-) -> Result<TlsStream<TcpStream>, DispatchError> {
-    let handshake = timeout(patience, TlsAcceptor::from(tls).accept(stream));
-    let stream =
-        handshake.await.map_err(|_| DispatchError::SlowRequestTimeout)?.map_err(DispatchError::Io)?;
-    let (_, connection) = stream.get_ref();
-    match connection.alpn_protocol() {
-        // The certificate was all that the authority wanted to see.
-        Some(ACME_PROTOCOL) => Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into())),
-        _ => Ok(stream),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The comments on these types are the reference for operators and authors:
 //! `tests/reference/` writes `docs/configuration.md` and the schemas for editors from them.
 
+mod acme;
 mod files;
 mod http;
 mod jobs;
@@ -32,6 +33,7 @@ use crate::domain::Domain;
 use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
+pub use acme::{AcmeChallenge, AcmeConfig};
 pub use files::{FilesConfig, S3Config, UploadConfig};
 pub use http::{BrandHttp, HttpConfig, SecretUse};
 pub use jobs::JobsConfig;
@@ -50,6 +52,8 @@ use values::{DurationText, Network, duration, networks, operator_brands, share, 
 pub struct SiteConfig {
     /// The listener for visitors.
     pub server: ServerConfig,
+    /// The certificates that the host orders by itself.
+    pub acme: AcmeConfig,
     /// The listener for operators, probes and Prometheus.
     pub admin: AdminConfig,
     /// The database, which contains sessions, CRM data and jobs.
@@ -93,7 +97,8 @@ pub struct ServerConfig {
     #[schemars(example = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// Whether visitors reach `listen` over HTTPS. The certificates are in the folder `tls` of the data
-    /// folder. Otherwise, put a reverse proxy that terminates TLS in front of the server.
+    /// folder, or the host orders them (`[acme]`). Otherwise, put a reverse proxy that terminates TLS in front of
+    /// the server.
     pub https: bool,
     /// The address and port on which the server redirects requests to HTTPS, if `https` is on.
     #[schemars(example = "0.0.0.0:80")]

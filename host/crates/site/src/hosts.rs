@@ -53,6 +53,11 @@ impl Hosts {
         }
     }
 
+    /// The domains, also those that are contested.
+    pub(crate) fn domains(&self) -> &[Domain] {
+        &self.domains
+    }
+
     /// Whether the operator lists the domains.
     pub fn is_operators(&self) -> bool {
         self.is_operators

@@ -200,6 +200,16 @@ impl Site {
     pub fn brands(&self) -> impl Iterator<Item = &Arc<Brand>> {
         self.brands.iter()
     }
+
+    /// The domains that brands serve, each with the id of its brand: host names, and `*.` and a host name. A
+    /// domain that another brand claims, too, is served by nobody.
+    pub fn domains(&self) -> impl Iterator<Item = (&str, String)> {
+        let all =
+            self.brands.iter().flat_map(|brand| brand.hosts.domains().iter().map(move |own| (brand, own)));
+        let served = all
+            .filter(|(brand, own)| self.brand(&own.example()).is_some_and(|serving| serving.id == brand.id));
+        served.map(|(brand, own)| (brand.id.as_str(), own.to_string()))
+    }
 }
 
 impl Brand {

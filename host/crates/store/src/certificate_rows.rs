@@ -14,6 +14,7 @@ pub(crate) struct NameRow {
     pub(crate) issue: Option<Issue>,
     pub(crate) failures: i64,
     pub(crate) next_at: i64,
+    pub(crate) problem: String,
 }
 
 impl From<NameRow> for NameState {
@@ -23,6 +24,7 @@ impl From<NameRow> for NameState {
             issue: row.issue,
             failures: u32::try_from(row.failures).unwrap_or(u32::MAX),
             next_at: row.next_at,
+            problem: row.problem,
         }
     }
 }

@@ -86,6 +86,7 @@ pub struct Metrics {
     http_client: Histogram<f64>,
     files: Histogram<f64>,
     sessions_not_saved: Counter<u64>,
+    handshakes: Counter<u64>,
     worker_stall: Histogram<f64>,
 }
 
@@ -112,7 +113,13 @@ impl Metrics {
         );
         // Alerts need the metric before the first stall.
         worker_stall.record(0.0, &[]);
+        let handshakes = meter
+            .u64_counter("sluice.tls.handshakes")
+            .with_description("TLS handshakes of visitors, by outcome")
+            .with_unit("{handshake}")
+            .build();
         Self {
+            handshakes,
             request_duration: seconds(
                 "http.server.request.duration",
                 "Duration of HTTP server requests",
@@ -233,6 +240,46 @@ impl Metrics {
                 }
             })
             .build();
+    }
+
+    /// Publishes how many host names have a certificate by ACME, and how many have none yet. `counts` is called
+    /// when metrics are read.
+    pub fn observe_acme(
+        meter: &Meter,
+        counts: impl Fn() -> [(&'static str, usize); 2] + Send + Sync + 'static,
+    ) {
+        meter
+            .u64_observable_gauge("sluice.acme.names")
+            .with_description("Host names that get certificates by ACME, by state")
+            .with_unit("{name}")
+            .with_callback(move |observer| {
+                for (state, count) in counts() {
+                    observer.observe(count as u64, &[KeyValue::new("state", state)]);
+                }
+            })
+            .build();
+    }
+
+    /// Counts the attempts to get a certificate by ACME. Each outcome begins at 0, so that `increase()` sees the
+    /// first attempt.
+    pub fn acme_orders(
+        meter: &Meter,
+        outcomes: &[&'static str],
+    ) -> impl Fn(&'static str) + Send + Sync + use<> {
+        let orders = meter
+            .u64_counter("sluice.acme.orders")
+            .with_description("Attempts to get a certificate by ACME, by outcome")
+            .with_unit("{order}")
+            .build();
+        for outcome in outcomes {
+            orders.add(0, &[KeyValue::new("outcome", *outcome)]);
+        }
+        move |outcome| orders.add(1, &[KeyValue::new("outcome", outcome)])
+    }
+
+    /// Counts TLS handshakes of visitors.
+    pub fn count_handshakes(&self, outcome: &'static str, count: u64) {
+        self.handshakes.add(count, &[KeyValue::new("outcome", outcome)]);
     }
 
     /// Publishes how many compiled pages are in memory. `loaded` is called when metrics are read.

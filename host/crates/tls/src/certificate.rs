@@ -10,11 +10,15 @@ use x509_cert::der::oid::AssociatedOid as _;
 use x509_cert::der::{self, Decode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::time::Time;
+
+use sluice_kit::clock::now_ms;
 
 /// A certificate, those that lead from it to its authority, and its private key.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     pub(crate) names: Vec<String>,
+    begins_s: i64,
     pub(crate) expires_s: i64,
     pub(crate) key: Arc<CertifiedKey>,
 }
@@ -67,13 +71,11 @@ impl Certificate {
     ) -> Result<Self, CertificateError> {
         let own = x509_cert::Certificate::from_der(chain.first().ok_or(CertificateError::NoCertificate)?)?;
         let names = host_names(&own)?;
-        let expires = own.tbs_certificate.validity.not_after.to_unix_duration();
+        let validity = &own.tbs_certificate.validity;
+        let seconds = |time: &Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+        let (begins_s, expires_s) = (seconds(&validity.not_before), seconds(&validity.not_after));
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider())?;
-        Ok(Self {
-            names,
-            expires_s: i64::try_from(expires.as_secs()).unwrap_or(i64::MAX),
-            key: Arc::new(key),
-        })
+        Ok(Self { names, begins_s, expires_s, key: Arc::new(key) })
     }
 
     /// The host names that it is for, in lower case. One that begins with `*.` stands for every name with one
@@ -82,9 +84,19 @@ impl Certificate {
         &self.names
     }
 
+    /// When it begins to be valid, in seconds since 1970.
+    pub fn begins_s(&self) -> i64 {
+        self.begins_s
+    }
+
     /// When it expires, in seconds since 1970.
     pub fn expires_s(&self) -> i64 {
         self.expires_s
+    }
+
+    /// Whether it is still valid in so many seconds.
+    pub(crate) fn is_valid(&self, in_s: i64) -> bool {
+        self.expires_s.saturating_sub(in_s).saturating_mul(1_000) > now_ms()
     }
 }
 

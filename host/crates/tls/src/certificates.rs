@@ -1,6 +1,6 @@
 //! All certificates of the host, and the choice between them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,11 +12,11 @@ use rustls::sign::CertifiedKey;
 
 use crate::certificate::Certificate;
 
-/// The protocol in which an authority checks who answers for a name (RFC 8737).
-pub const ACME_PROTOCOL: &[u8] = b"acme-tls/1";
+/// A name gets no certificate from an authority while that of a file is valid for longer than this.
+const SPARE_S: i64 = 7 * 24 * 60 * 60;
 
-/// The certificates that connections get. A certificate from a file has precedence over one that was issued to
-/// the host, and a certificate for a name over one for `*.`.
+/// The certificates that connections get. A certificate from a file that is still valid has precedence over one
+/// that was issued to the host for the same name, and a certificate for a name over one for `*.`.
 #[derive(Debug, Default)]
 pub struct Certificates {
     known: ArcSwap<Known>,
@@ -28,8 +28,6 @@ pub struct Certificates {
 struct Known {
     of_files: HashMap<String, Certificate>,
     issued: HashMap<String, Certificate>,
-    /// For each name, the certificate for an authority that checks who answers for it.
-    answers: HashMap<String, Arc<CertifiedKey>>,
 }
 
 /// When the certificate of a name expires.
@@ -51,24 +49,30 @@ impl Certificates {
         self.change(|known| known.of_files = of_files);
     }
 
-    /// Adds a certificate that was issued to the host. It replaces those that its names had.
-    pub fn install(&self, certificate: &Certificate) {
+    /// Uses certificates that were issued to the host, each for its name, instead of those that the names had.
+    pub fn install(&self, issued: Vec<(String, Certificate)>) {
+        self.change(|known| known.issued.extend(issued));
+    }
+
+    /// Forgets the issued certificates of names. Connections that have one keep it.
+    pub fn retire(&self, names: &[String]) {
         self.change(|known| {
-            for name in &certificate.names {
-                known.issued.insert(name.clone(), certificate.clone());
+            for name in names {
+                known.issued.remove(name);
             }
         });
     }
 
-    /// Sets or removes the certificate for an authority that checks who answers for `name`.
-    pub fn answer(&self, name: &str, certificate: Option<&Certificate>) {
-        let name = name.to_ascii_lowercase();
-        self.change(|known| {
-            match certificate {
-                Some(certificate) => known.answers.insert(name, Arc::clone(&certificate.key)),
-                None => known.answers.remove(&name),
-            };
-        });
+    /// Whether a file has a certificate for `name`, or for `*.` that includes it, which is valid for some time.
+    pub fn is_of_file(&self, name: &str) -> bool {
+        let known = self.known.load();
+        let lasts = |name: &str| known.of_files.get(name).is_some_and(|of_file| of_file.is_valid(SPARE_S));
+        lasts(name) || wildcard_of(name).is_some_and(|wildcard| lasts(&wildcard))
+    }
+
+    /// Whether a connection that asks for `name` gets a certificate.
+    pub fn has(&self, name: Option<&str>) -> bool {
+        name.map_or_else(|| self.only(), |name| self.of_name(name)).is_some()
     }
 
     /// Whether there is no certificate at all.
@@ -80,18 +84,9 @@ impl Certificates {
     /// When the certificates that connections get expire, sorted by name.
     pub fn expiries(&self) -> Vec<Expiry> {
         let known = self.known.load();
-        let mut all: Vec<_> = known.issued.iter().chain(&known.of_files).collect();
-        // Those from files are the last of equal names.
-        all.sort_by_key(|(name, _)| *name);
-        let mut expiries: Vec<Expiry> = Vec::with_capacity(all.len());
-        for (name, certificate) in all {
-            let expiry = Expiry { name: name.clone(), at_s: certificate.expires_s };
-            match expiries.last_mut() {
-                Some(last) if last.name == *name => *last = expiry,
-                _ => expiries.push(expiry),
-            }
-        }
-        expiries
+        let names: BTreeSet<&String> = known.issued.keys().chain(known.of_files.keys()).collect();
+        let expiry = |name: &String| Some(Expiry { name: name.clone(), at_s: known.of(name)?.expires_s });
+        names.into_iter().filter_map(expiry).collect()
     }
 
     /// The settings of the listener.
@@ -103,7 +98,7 @@ impl Certificates {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as _);
-        config.alpn_protocols = vec![b"http/1.1".to_vec(), ACME_PROTOCOL.to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.ticketer = ring::Ticketer::new()?;
         Ok(Arc::new(config))
     }
@@ -115,18 +110,13 @@ impl Certificates {
         self.known.store(Arc::new(known));
     }
 
-    pub(crate) fn of_name(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+    /// The certificate of a connection that asks for `name`.
+    pub fn of_name(&self, name: &str) -> Option<Arc<CertifiedKey>> {
         let name = name.to_ascii_lowercase();
-        let wildcard = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        let wildcard = wildcard_of(&name);
         let known = self.known.load();
-        [Some(name), wildcard].into_iter().flatten().find_map(|name| {
-            let certificate = known.of_files.get(&name).or_else(|| known.issued.get(&name))?;
-            Some(Arc::clone(&certificate.key))
-        })
-    }
-
-    pub(crate) fn answer_for(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.known.load().answers.get(&name.to_ascii_lowercase()).cloned()
+        let found = [Some(name), wildcard].into_iter().flatten().find_map(|name| known.of(&name).cloned());
+        found.map(|certificate| certificate.key)
     }
 
     /// The only certificate, if there is one. Clients without a name get it.
@@ -136,6 +126,19 @@ impl Certificates {
         let first = all.next()?;
         all.all(|other| Arc::ptr_eq(&other.key, &first.key)).then(|| Arc::clone(&first.key))
     }
+}
+
+impl Known {
+    /// The certificate for exactly this name.
+    fn of(&self, name: &str) -> Option<&Certificate> {
+        let (of_file, issued) = (self.of_files.get(name), self.issued.get(name));
+        of_file.filter(|of_file| issued.is_none() || of_file.is_valid(0)).or(issued)
+    }
+}
+
+/// The name for every name with the same parent.
+fn wildcard_of(name: &str) -> Option<String> {
+    name.split_once('.').map(|(_, rest)| format!("*.{rest}"))
 }
 
 /// Adds a certificate for its names. The one that expires last counts.
@@ -150,12 +153,6 @@ fn add(to: &mut HashMap<String, Certificate>, certificate: &Certificate) {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let is_authority = client.alpn().is_some_and(|mut offered| offered.any(|name| name == ACME_PROTOCOL));
-        match (client.server_name(), is_authority) {
-            (Some(name), true) => self.answer_for(name),
-            (Some(name), false) => self.of_name(name),
-            (None, true) => None,
-            (None, false) => self.only(),
-        }
+        client.server_name().map_or_else(|| self.only(), |name| self.of_name(name))
     }
 }

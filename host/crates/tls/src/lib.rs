@@ -8,7 +8,7 @@ mod certificates;
 mod folder;
 
 pub use certificate::{Certificate, CertificateError};
-pub use certificates::{ACME_PROTOCOL, Certificates, Expiry};
+pub use certificates::{Certificates, Expiry};
 pub use folder::{CertificateFolder, Refreshed};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::ring;
@@ -27,6 +28,17 @@ fn make(names: &[&str]) -> Made {
 fn certificate(names: &[&str]) -> Certificate {
     let Made { chain, key } = make(names);
     Certificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap()
+}
+
+/// One that expires in so many days.
+fn lasting(names: &[&str], days: i64) -> Certificate {
+    let mut params =
+        CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.not_after = (SystemTime::now() + Duration::from_secs(1_000 * 86_400)).into();
+    params.not_after -= Duration::from_secs(u64::try_from(1_000 - days).unwrap() * 86_400);
+    let key = KeyPair::generate().unwrap();
+    let chain = params.self_signed(&key).unwrap().pem();
+    Certificate::from_pem(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap()
 }
 
 fn own(certificate: &Certificate) -> CertificateDer<'static> {
@@ -78,7 +90,7 @@ fn connections_get_the_certificate_of_the_name_that_they_ask_for() {
     let [shop, wild, other] =
         [&["shop.example", "www.shop.example"][..], &["*.wild.example"], &["other.example"]].map(certificate);
     certificates.set_files([shop.clone(), wild.clone()]);
-    certificates.install(&other);
+    certificates.install(vec![("other.example".into(), other.clone())]);
     for (name, expected) in [
         ("shop.example", Some(&shop)),
         ("WWW.shop.example", Some(&shop)),
@@ -102,7 +114,7 @@ fn connections_get_the_certificate_of_the_name_that_they_ask_for() {
 fn files_have_precedence_over_issued_certificates() {
     let certificates = Arc::new(Certificates::default());
     let [issued, of_file] = [certificate(&["shop.example"]), certificate(&["shop.example"])];
-    certificates.install(&issued);
+    certificates.install(vec![("shop.example".into(), issued.clone())]);
     assert_eq!(certificates.only().map(|key| key.cert[0].clone()), Some(own(&issued)));
     certificates.set_files([of_file.clone()]);
     assert_eq!(certificates.of_name("shop.example").unwrap().cert[0], own(&of_file));
@@ -113,17 +125,37 @@ fn files_have_precedence_over_issued_certificates() {
 }
 
 #[test]
-fn an_authority_gets_the_answer_for_the_name_and_nothing_else() {
+fn an_expired_file_gives_way_to_an_issued_certificate() {
     let certificates = Arc::new(Certificates::default());
-    let [shop, answer] = [certificate(&["shop.example"]), certificate(&["shop.example"])];
-    certificates.set_files([shop.clone()]);
-    assert_eq!(shown(&certificates, "shop.example", Some(ACME_PROTOCOL)), None);
-    certificates.answer("Shop.example", Some(&answer));
-    let got = certificates.answer_for("shop.example").unwrap().cert[0].clone();
-    assert_eq!(got, own(&answer));
-    assert_eq!(shown(&certificates, "shop.example", Some(b"http/1.1")), Some(own(&shop)));
-    certificates.answer("shop.example", None);
-    assert_eq!(shown(&certificates, "shop.example", Some(ACME_PROTOCOL)), None);
+    let issued = certificate(&["shop.example"]);
+    let [expired, soon] = [-1, 2].map(|days| lasting(&["shop.example", "*.wild.example"], days));
+    certificates.set_files([expired.clone()]);
+    let shown = || certificates.of_name("shop.example").unwrap().cert[0].clone();
+    assert_eq!(shown(), own(&expired), "it is better than none");
+    assert!(!certificates.is_of_file("shop.example"));
+    certificates.install(vec![("shop.example".into(), issued.clone())]);
+    assert_eq!(shown(), own(&issued));
+    assert_eq!(certificates.expiries()[1].at_s, issued.expires_s());
+    certificates.set_files([soon.clone()]);
+    assert_eq!(shown(), own(&soon));
+    assert!(!certificates.is_of_file("shop.example"), "a spare one can be ordered");
+    certificates.set_files([lasting(&["shop.example", "*.wild.example"], 8)]);
+    for (name, is_of_file) in
+        [("shop.example", true), ("a.wild.example", true), ("*.wild.example", true), ("wild.example", false)]
+    {
+        assert_eq!(certificates.is_of_file(name), is_of_file, "{name}");
+    }
+}
+
+#[test]
+fn retired_names_get_no_issued_certificate() {
+    let certificates = Arc::new(Certificates::default());
+    let [one, other] = [certificate(&["one.example"]), certificate(&["other.example"])];
+    certificates.install(vec![("one.example".into(), one), ("other.example".into(), other.clone())]);
+    assert!(certificates.has(Some("ONE.example")) && !certificates.has(None));
+    certificates.retire(&["one.example".into(), "unknown.example".into()]);
+    assert!(!certificates.has(Some("one.example")) && certificates.has(None));
+    assert_eq!(certificates.of_name("other.example").unwrap().cert[0], own(&other));
 }
 
 #[test]

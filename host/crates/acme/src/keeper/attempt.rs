@@ -1,24 +1,24 @@
 //! One attempt to get a certificate for a name.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use sluice_kit::StoreError;
 use sluice_kit::clock::iso_utc;
 use sluice_kit::hex::hex;
 
 use super::Keeper;
 use super::known::EVERY_BRAND;
-use crate::certificate::{self, Certificate};
+use crate::certificate::{self, Issued};
 use crate::check;
-use crate::failure::{Failure, Scope};
+use crate::failure::{Failure, Scope, Unmade};
 use crate::order::{ANSWER_MS, ANSWER_READY};
 use crate::schedule::{Due, pause_ms};
 use crate::seal;
-use crate::store::{Answer, Challenge, OrderWindow, StoredCertificate};
+use crate::store::{Answer, Challenge, OrderWindow, Pause, StoredCertificate};
 
 /// How long one attempt may take. The lease lasts longer, so that no other host begins before.
 const ATTEMPT_MAX: Duration = Duration::from_secs(5 * 60);
@@ -26,30 +26,6 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(5 * 60);
 const LEASE_MS: i64 = 8 * 60 * 1_000;
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
-
-/// Why an attempt ended without a certificate.
-enum Unmade {
-    /// The name does not reach this host.
-    NotHere(String),
-    /// There were enough orders for now.
-    Enough { brand: String, until: i64, what: &'static str },
-    /// The authority, or this host, failed.
-    Failed(Failure),
-    /// The database does not answer.
-    Store(StoreError),
-}
-
-impl From<Failure> for Unmade {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<StoreError> for Unmade {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
 
 /// The attempts of one pass.
 pub(super) struct Pass<'a> {
@@ -73,15 +49,12 @@ impl<'a> Pass<'a> {
 
     /// Tries one name. Returns whether there is a new certificate.
     pub(super) async fn attempt(&self, due: Due) -> bool {
-        if self.state.lock().is_over {
+        let keeper = self.keeper;
+        if self.state.lock().is_over || keeper.is_ending.load(Ordering::Relaxed) {
             return false;
         }
-        let keeper = self.keeper;
-        let now = (keeper.options.now)();
         let seen = due.issue.map(|issue| issue.revision);
-        let key = keeper.key(&due.name);
-        let store = &keeper.options.store;
-        match store.lease_name(&key, keeper.holder, now.saturating_add(LEASE_MS), seen, now).await {
+        match keeper.lease(&due.name, LEASE_MS, seen, due.pause(0)).await {
             Ok(true) => {}
             // Another host is about to get it, or has got it.
             Ok(false) => return false,
@@ -93,8 +66,8 @@ impl<'a> Pass<'a> {
         let made = tokio::time::timeout(ATTEMPT_MAX, keeper.make(&due)).await;
         let late = || Err(Failure::of_authority("the order took too long").into());
         match made.unwrap_or_else(|_| late()) {
-            Ok(certificate) => {
-                self.succeeded(&due, certificate).await;
+            Ok(issued) => {
+                self.succeeded(&due, issued).await;
                 true
             }
             Err(unmade) => {
@@ -104,21 +77,22 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn succeeded(&self, due: &Due, certificate: Certificate) {
+    async fn succeeded(&self, due: &Due, issued: Issued) {
         let keeper = self.keeper;
+        keeper.leased.lock().remove(&due.name);
         let is_renewed = due.issue.is_some();
         tracing::info!(
             brand = due.brand,
             name = due.name,
-            expires = iso_utc(certificate.issue.not_after),
+            expires = iso_utc(issued.issue.not_after),
             "{}",
             if is_renewed { "the certificate was renewed" } else { "a certificate was issued" }
         );
         (keeper.options.ended)(if is_renewed { "renewed" } else { "issued" });
-        keeper.use_certificate(&due.name, certificate);
+        keeper.use_certificates(vec![(due.name.clone(), issued)]);
         let had_failed = std::mem::take(&mut self.state.lock().failures) > 0;
         if had_failed {
-            self.pause(0, 0).await;
+            self.pause(Pause::default()).await;
         }
     }
 
@@ -130,7 +104,8 @@ impl<'a> Pass<'a> {
         match unmade {
             Unmade::NotHere(reason) => {
                 let next_at = pause(None);
-                self.postpone(due, more, next_at).await;
+                let problem = format!("the name does not lead to this host: {reason}");
+                self.keeper.postpone(&due.name, Pause { failures: more, next_at, problem }).await;
                 tracing::warn!(
                     brand = due.brand,
                     name = due.name,
@@ -144,7 +119,7 @@ impl<'a> Pass<'a> {
             Unmade::Enough { brand, until, what } => {
                 // Otherwise each of its names would be tried and postponed.
                 self.keeper.known.lock().wait(&brand, until);
-                self.postpone(due, due.failures, now).await;
+                self.keeper.postpone(&due.name, Pause { problem: what.to_owned(), ..due.pause(now) }).await;
                 let next = iso_utc(until);
                 tracing::warn!(
                     brand = due.brand,
@@ -154,6 +129,14 @@ impl<'a> Pass<'a> {
                 );
                 ended("postponed");
             }
+            // It will have an account at the next pass.
+            Unmade::Busy => {
+                self.keeper.postpone(&due.name, due.pause(now)).await;
+                tracing::info!(
+                    name = due.name,
+                    "no certificate was ordered yet: another host is making the account"
+                );
+            }
             Unmade::Failed(failure) => {
                 let (outcome, failures, next_at) = match failure.scope {
                     Scope::Name => ("refused", more, pause(failure.retry_after)),
@@ -161,7 +144,8 @@ impl<'a> Pass<'a> {
                     // That is not the name's fault. The authority is asked again later.
                     Scope::Authority => ("unavailable", due.failures, now),
                 };
-                self.postpone(due, failures, next_at).await;
+                let problem = failure.text.clone();
+                self.keeper.postpone(&due.name, Pause { failures, next_at, problem }).await;
                 if failure.scope == Scope::Limited {
                     self.keeper.known.lock().wait(&due.brand, next_at);
                 }
@@ -181,7 +165,8 @@ impl<'a> Pass<'a> {
                 ended(outcome);
             }
             Unmade::Store(error) => {
-                tracing::warn!(brand = due.brand, name = due.name, %error, "no certificate was ordered");
+                tracing::warn!(brand = due.brand, name = due.name, %error, "no certificate was ordered, because the database did not answer");
+                self.keeper.postpone(&due.name, due.pause(now)).await;
                 ended("unavailable");
             }
         }
@@ -201,55 +186,47 @@ impl<'a> Pass<'a> {
             state.is_over = true;
             state.failures = state.failures.saturating_add(1);
             let pause = pause_ms(state.failures, failure.retry_after, fastrand::f64());
-            (state.failures, now.saturating_add(pause))
+            let next_at = now.saturating_add(pause);
+            Pause { failures: state.failures, next_at, problem: failure.text.clone() }
         };
-        self.pause(pause.0, pause.1).await;
-        pause.1
+        let next_at = pause.next_at;
+        self.pause(pause).await;
+        next_at
     }
 
-    async fn pause(&self, failures: u32, next_at: i64) {
+    async fn pause(&self, pause: Pause) {
         let options = &self.keeper.options;
-        if let Err(error) = options.store.pause_authority(&options.directory, failures, next_at).await {
+        if let Err(error) = options.store.pause_authority(&options.directory, pause).await {
             tracing::warn!(%error, "other hosts do not know that the certificate authority failed");
-        }
-    }
-
-    async fn postpone(&self, due: &Due, failures: u32, next_at: i64) {
-        let keeper = self.keeper;
-        let key = keeper.key(&due.name);
-        let postponed = keeper.options.store.postpone_name(&key, keeper.holder, failures, next_at).await;
-        if let Err(error) = postponed {
-            // The lease expires by itself.
-            tracing::warn!(name = due.name, %error, "other hosts do not know that an order failed");
         }
     }
 }
 
 impl Keeper {
     /// Gets a certificate, and stores it.
-    async fn make(&self, due: &Due) -> Result<Certificate, Unmade> {
+    async fn make(&self, due: &Due) -> Result<Issued, Unmade> {
         let options = &self.options;
         if options.has_check {
             self.check(&due.name).await?;
         }
+        // Before the count, so that an authority that is away uses up nothing.
+        let session = self.session().await?;
         // A certificate that expires is never kept waiting.
         if due.issue.is_none() {
             self.count(&due.brand).await?;
         }
-        let session = self.session().await?;
         let now = (options.now)();
-        let issued = session.order(&options.store, options.challenge, &due.name, now).await?;
+        let ordered = session.order(&options.store, options.challenge, &due.name, now).await?;
         let key = self.key(&due.name);
-        let sealed = seal::seal(&options.keys, &key, &issued.key);
+        let sealed = seal::seal(&options.keys, &key, &ordered.key);
         let sealed_key = sealed.map_err(|error| Failure::of_name(&error.to_string()))?;
         let revision = i64::from_le_bytes(random()?);
-        let certificate = certificate::read(issued.chain.as_bytes(), issued.key, &due.name, revision);
-        let certificate = certificate.map_err(|error| Failure::of_name(&error.to_string()))?;
-        let stored =
-            StoredCertificate { issue: certificate.issue, chain: issued.chain.into_bytes(), sealed_key };
+        let issued = certificate::read(ordered.chain.as_bytes(), ordered.key, &due.name, revision);
+        let issued = issued.map_err(|error| Failure::of_name(&error.to_string()))?;
+        let stored = StoredCertificate { issue: issued.issue, chain: ordered.chain.into_bytes(), sealed_key };
         let is_saved = options.store.save_certificate(&key, self.holder, stored).await?;
         match is_saved {
-            true => Ok(certificate),
+            true => Ok(issued),
             false => Err(Failure::of_name("another host took over, because the order took too long").into()),
         }
     }
@@ -276,7 +253,9 @@ impl Keeper {
             Challenge::Http01 => check::over_http(&options.net, name, &asked, &hex(&digest)).await,
             Challenge::TlsAlpn01 => check::over_tls(&options.net, name, &digest).await,
         };
-        options.store.remove_answer(options.challenge, &asked).await?;
+        // It expires by itself.
+        let removed = options.store.remove_answer(options.challenge, &asked).await;
+        removed.unwrap_or_else(|error| tracing::debug!(%error, "an answer was not removed"));
         checked.map_err(Unmade::NotHere)
     }
 

@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_kit::StoreError;
+use sluice_tls::Certificate;
 
 use super::{Keeper, Wanted};
-use crate::certificate::{self, Certificate};
+use crate::certificate::{self, Issued};
 use crate::seal;
 use crate::store::{NameKey, NameState};
 
 /// The names without a certificate that were reported are forgotten when there are more.
 const SKIPPED_MAX: usize = 10_000;
+
+/// So many certificates are read before they are installed.
+const INSTALLED_AT_ONCE: usize = 100;
 
 /// Stands for all brands. No brand has this name.
 pub(super) const EVERY_BRAND: &str = "";
@@ -51,18 +55,23 @@ impl Keeper {
     /// Installs the certificates of wanted names that this host does not have yet, and retires the others.
     pub(super) async fn install(&self, states: &[NameState], wanted: &[Wanted]) {
         let names: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
+        let mut read = Vec::new();
         for (name, state) in self.newest(states) {
             let Some(issue) = state.issue.filter(|_| names.contains(name)) else { continue };
             if self.known.lock().installed.get(name) == Some(&issue.revision) {
                 continue;
             }
             match self.load(&state.key).await {
-                Ok(Some(certificate)) => self.use_certificate(name, certificate),
+                Ok(Some(issued)) => read.push((name.to_owned(), issued)),
                 // It is reported once, not at every pass.
                 Ok(None) => drop(self.known.lock().installed.insert(name.to_owned(), issue.revision)),
                 Err(error) => tracing::warn!(name, %error, "a certificate cannot be read yet"),
             }
+            if read.len() >= INSTALLED_AT_ONCE {
+                self.use_certificates(std::mem::take(&mut read));
+            }
         }
+        self.use_certificates(read);
         let retired: Vec<String> = {
             let mut known = self.known.lock();
             let gone = known.installed.keys().filter(|name| !names.contains(name.as_str()));
@@ -70,8 +79,8 @@ impl Keeper {
             known.installed.retain(|name, _| names.contains(name.as_str()));
             gone
         };
-        for name in retired {
-            self.options.installs.retire(&name);
+        if !retired.is_empty() {
+            self.options.certificates.retire(&retired);
         }
     }
 
@@ -92,13 +101,18 @@ impl Keeper {
         newest
     }
 
-    pub(super) fn use_certificate(&self, name: &str, certificate: Certificate) {
-        let revision = certificate.issue.revision;
-        self.options.installs.install(name, certificate);
-        self.known.lock().installed.insert(name.to_owned(), revision);
+    pub(super) fn use_certificates(&self, issued: Vec<(String, Issued)>) {
+        if issued.is_empty() {
+            return;
+        }
+        let revisions = issued.iter().map(|(name, issued)| (name.clone(), issued.issue.revision));
+        self.known.lock().installed.extend(revisions);
+        let certificates: Vec<(String, Certificate)> =
+            issued.into_iter().map(|(name, issued)| (name, issued.certificate)).collect();
+        self.options.certificates.install(certificates);
     }
 
-    async fn load(&self, key: &NameKey) -> Result<Option<Certificate>, StoreError> {
+    async fn load(&self, key: &NameKey) -> Result<Option<Issued>, StoreError> {
         let name = &key.name;
         let Some(stored) = self.options.store.certificate(key).await? else { return Ok(None) };
         let Some(private) = seal::open(&self.options.keys, key, &stored.sealed_key) else {
@@ -110,7 +124,7 @@ impl Keeper {
             return Ok(None);
         };
         Ok(match certificate::read(&stored.chain, private, name, stored.issue.revision) {
-            Ok(certificate) => Some(certificate),
+            Ok(issued) => Some(issued),
             Err(error) => {
                 tracing::error!(name, %error, "a stored certificate cannot be used");
                 None

@@ -1,6 +1,7 @@
 //! The data that operators see. The API returns it as it is, and the console renders it. Data about
 //! a brand is looked up by the brand's id and contains nothing of other brands.
 
+pub(crate) mod certificates;
 pub(crate) mod crm;
 pub(crate) mod failures;
 pub(crate) mod jobs;

@@ -160,6 +160,7 @@ fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigEr
         ("cache.dir", "SLUICE_CACHE__DIR", Some("cache"), config.cache.dir.as_deref()),
         ("log.path", "SLUICE_LOG__PATH", Some("runs.db"), config.log.path.as_deref()),
         ("http.ca_file", "SLUICE_HTTP__CA_FILE", None, config.http.ca_file.as_deref()),
+        ("acme.ca_file", "SLUICE_ACME__CA_FILE", None, config.acme.ca_file.as_deref()),
     ];
     for (setting, variable, default, path) in settings {
         if let Some(path) = path.filter(|path| Some(*path) != default.map(Path::new)) {

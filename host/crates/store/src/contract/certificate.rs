@@ -1,6 +1,6 @@
 //! Certificates by ACME.
 
-use sluice_acme::{Answer, Challenge, Holder, Issue, NameKey, OrderWindow, StoredCertificate};
+use sluice_acme::{Answer, Challenge, Holder, Issue, NameKey, OrderWindow, Pause, StoredCertificate};
 
 use super::{NOW, OpenStore, brand};
 use crate::Store;
@@ -20,6 +20,10 @@ fn certificate(revision: i64, not_after: i64) -> StoredCertificate {
 
 async fn lease(store: &dyn Store, key: &NameKey, holder: Holder, seen: Option<i64>, now_ms: i64) -> bool {
     store.lease_name(key, holder, now_ms + 100, seen, now_ms).await.unwrap()
+}
+
+fn pause(failures: u32, next_at: i64, problem: &str) -> Pause {
+    Pause { failures, next_at, problem: problem.into() }
 }
 
 async fn states(store: &dyn Store, key: &NameKey) -> Vec<(String, Option<Issue>, u32, i64)> {
@@ -50,7 +54,7 @@ pub(crate) async fn one_host_works_on_a_name(open: &OpenStore) {
     assert!(lease(&*store, &key, US, None, NOW).await);
     assert!(!lease(&*other, &key, THEM, None, NOW + 99).await);
     assert!(!other.save_certificate(&key, THEM, certificate(1, NOW + 9)).await.unwrap());
-    assert!(!other.postpone_name(&key, THEM, 1, NOW + 9).await.unwrap());
+    assert!(!other.postpone_name(&key, THEM, pause(1, NOW + 9, "")).await.unwrap());
     assert_eq!(states(&*store, &key).await, [("shop.example".into(), None, 0, 0)]);
     assert!(lease(&*other, &key, THEM, None, NOW + 100).await, "it expires by itself");
     assert!(!store.save_certificate(&key, US, certificate(1, NOW + 9)).await.unwrap());
@@ -99,14 +103,23 @@ pub(crate) async fn failures_are_remembered_and_keep_the_certificate(open: &Open
     assert!(lease(&*store, &key, US, None, NOW).await);
     assert!(store.save_certificate(&key, US, certificate(5, NOW + 90)).await.unwrap());
     assert!(lease(&*store, &key, US, Some(5), NOW).await);
-    assert!(store.postpone_name(&key, US, 3, NOW + 50).await.unwrap());
+    assert!(store.postpone_name(&key, US, pause(3, NOW + 50, "no 💥")).await.unwrap());
+    let problems = async || {
+        let all = store.acme_names().await.unwrap().into_iter();
+        all.filter(|state| state.key.directory == key.directory)
+            .map(|state| state.problem)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(problems().await, ["no 💥"]);
     let issue = certificate(5, NOW + 90).issue;
     assert_eq!(states(&*store, &key).await, [("shop.example".into(), Some(issue), 3, NOW + 50)]);
     assert!(!lease(&*store, &key, THEM, Some(5), NOW + 49).await, "it is not time to try again");
     assert!(lease(&*store, &key, THEM, Some(5), NOW + 50).await);
     assert!(store.save_certificate(&key, THEM, certificate(6, NOW + 95)).await.unwrap());
-    store.pause_authority(&key.directory, 2, NOW + 7).await.unwrap();
-    store.pause_authority(&key.directory, 3, NOW + 9).await.unwrap();
+    assert_eq!(problems().await, [""]);
+    store.pause_authority(&key.directory, pause(2, NOW + 7, "away")).await.unwrap();
+    store.pause_authority(&key.directory, pause(3, NOW + 9, "still away")).await.unwrap();
+    assert!(problems().await.contains(&"still away".to_owned()));
     let issue = certificate(6, NOW + 95).issue;
     let expected = [(String::new(), None, 3, NOW + 9), ("shop.example".into(), Some(issue), 0, 0)];
     assert_eq!(states(&*store, &key).await, expected);
@@ -158,14 +171,16 @@ pub(crate) async fn unused_names_are_deleted_in_batches(open: &OpenStore) {
         assert!(lease(&*store, &key(name), US, None, 0).await);
         assert!(store.save_certificate(&key(name), US, certificate(1, not_after)).await.unwrap());
         assert!(lease(&*store, &key(name), US, Some(1), 0).await);
-        assert!(store.postpone_name(&key(name), US, 1, next_at).await.unwrap());
+        assert!(store.postpone_name(&key(name), US, pause(1, next_at, "")).await.unwrap());
     }
     assert!(lease(&*store, &key("leased"), US, None, NOW).await);
     let asked = brand("unused");
     let answer = Answer { challenge: Challenge::Http01, asked, value: Vec::new(), expires_at: 100 };
     store.put_answer(answer).await.unwrap();
+    assert_eq!(store.delete_expired_answers(99, 10).await, Ok(0));
+    assert_eq!(store.delete_expired_answers(100, 10).await, Ok(1));
     assert_eq!(store.delete_unused_names(99, 10).await, Ok(0));
-    assert_eq!(store.delete_unused_names(100, 10).await, Ok(2), "the old name and the answer");
+    assert_eq!(store.delete_unused_names(100, 10).await, Ok(1), "the old name");
     let left: Vec<String> = states(&*store, &own).await.into_iter().map(|state| state.0).collect();
     assert_eq!(left, ["leased", "tried", "valid"]);
 }

@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Row};
 
 use sluice_acme::{
-    Answer, CertificateStore, Challenge, Holder, NameKey, NameState, OrderWindow, StoredCertificate,
+    Answer, CertificateStore, Challenge, Holder, NameKey, NameState, OrderWindow, Pause, StoredCertificate,
 };
 use sluice_kit::{BadRow, BoxFuture, StoreError};
 
@@ -19,7 +19,7 @@ const REPLACE_ACCOUNT: &str = "INSERT INTO acme_account (directory, sealed) VALU
     ON CONFLICT (directory) DO UPDATE SET sealed = excluded.sealed
     WHERE acme_account.sealed IS NOT DISTINCT FROM $3";
 
-const NAMES: &str = "SELECT directory, name, revision, not_before, not_after, failures, next_at
+const NAMES: &str = "SELECT directory, name, revision, not_before, not_after, failures, next_at, problem
     FROM acme_name";
 
 const CERTIFICATE: &str = "SELECT revision, not_before, not_after, chain, sealed_key FROM acme_name
@@ -34,18 +34,19 @@ const LEASE: &str = "INSERT INTO acme_name (directory, name, lease_by, lease_unt
     RETURNING true";
 
 const SAVE: &str = "UPDATE acme_name SET revision = $4, not_before = $5, not_after = $6, chain = $7,
-        sealed_key = $8, failures = 0, next_at = 0, lease_by = NULL, lease_until = 0
+        sealed_key = $8, failures = 0, next_at = 0, problem = '', lease_by = NULL, lease_until = 0
     WHERE directory = $1 AND name = $2 AND lease_by = $3
     RETURNING true";
 
 const POSTPONE: &str = "UPDATE acme_name
-    SET failures = $4, next_at = $5, lease_by = NULL, lease_until = 0
+    SET failures = $4, next_at = $5, problem = $6, lease_by = NULL, lease_until = 0
     WHERE directory = $1 AND name = $2 AND lease_by = $3
     RETURNING true";
 
-const PAUSE: &str = "INSERT INTO acme_name (directory, name, failures, next_at) VALUES ($1, '', $2, $3)
+const PAUSE: &str = "INSERT INTO acme_name (directory, name, failures, next_at, problem)
+    VALUES ($1, '', $2, $3, $4)
     ON CONFLICT (directory, name) DO UPDATE
-        SET failures = excluded.failures, next_at = excluded.next_at";
+        SET failures = excluded.failures, next_at = excluded.next_at, problem = excluded.problem";
 
 const PUT_ANSWER: &str = "INSERT INTO acme_answer (challenge, asked, value, expires_at)
     VALUES ($1, $2, $3, $4)
@@ -162,28 +163,24 @@ impl CertificateStore for PostgresStore {
         &self,
         key: &NameKey,
         holder: Holder,
-        failures: u32,
-        next_at: i64,
+        pause: Pause,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         let key = key.clone();
         self.database.run(move |conn| {
             Box::pin(async move {
-                let rest = [bytes(&holder.0), int(failures.into()), int(next_at)];
+                let Pause { failures, next_at, problem } = &pause;
+                let rest = [bytes(&holder.0), int((*failures).into()), int(*next_at), text(problem)];
                 changes_one(conn, POSTPONE, of(&key), rest).await
             })
         })
     }
 
-    fn pause_authority(
-        &self,
-        directory: &str,
-        failures: u32,
-        next_at: i64,
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn pause_authority(&self, directory: &str, pause: Pause) -> BoxFuture<'_, Result<(), StoreError>> {
         let directory = directory.to_owned();
         self.database.run(move |conn| {
             Box::pin(async move {
-                let params = [text(&directory), int(failures.into()), int(next_at)];
+                let Pause { failures, next_at, problem } = &pause;
+                let params = [text(&directory), int((*failures).into()), int(*next_at), text(problem)];
                 query(conn, PAUSE, params).await.map(drop)
             })
         })
@@ -235,13 +232,26 @@ impl CertificateStore for PostgresStore {
         })
     }
 
+    fn delete_expired_answers(&self, before: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.delete_some(DELETE_ANSWERS, before, rows_max)
+    }
+
     fn delete_unused_names(&self, before: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.delete_some(DELETE_NAMES, before, rows_max)
+    }
+}
+
+impl PostgresStore {
+    fn delete_some(
+        &self,
+        sql: &'static str,
+        before: i64,
+        rows_max: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.database.run(move |conn| {
             Box::pin(async move {
-                let params = || [int(before), int(rows_max.into())];
-                let batch = Batch::new().query(DELETE_ANSWERS, params());
-                let [answers, names] = batch.query(DELETE_NAMES, params()).run_for(conn).await?;
-                Ok(u32::try_from(answers.len().saturating_add(names.len())).unwrap_or(u32::MAX))
+                let rows = query(conn, sql, [int(before), int(rows_max.into())]).await?;
+                Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
             })
         })
     }
@@ -268,6 +278,7 @@ fn name_row(row: &Row) -> Result<NameRow, SqlError> {
         issue: issue(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?),
         failures: row.try_get(5)?,
         next_at: row.try_get(6)?,
+        problem: row.try_get(7)?,
     })
 }
 

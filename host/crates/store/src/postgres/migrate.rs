@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     (9, "0009_crm_index", include_str!("../migrations/postgres/0009_crm_index.sql")),
     (10, "0010_acme", include_str!("../migrations/postgres/0010_acme.sql")),
     (11, "0011_stage_history", include_str!("../migrations/postgres/0011_stage_history.sql")),
+    (12, "0012_acme_problem", include_str!("../migrations/postgres/0012_acme_problem.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations, and how long its own may take: some

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use sluice_acme::{
-    Answer, CertificateStore, Challenge, Holder, NameKey, NameState, OrderWindow, StoredCertificate,
+    Answer, CertificateStore, Challenge, Holder, NameKey, NameState, OrderWindow, Pause, StoredCertificate,
 };
 use sluice_kit::{BoxFuture, StoreError};
 
@@ -16,7 +16,7 @@ const ACCOUNT: &str = "SELECT sealed FROM acme_account WHERE directory = ?1";
 const REPLACE_ACCOUNT: &str = "INSERT INTO acme_account (directory, sealed) VALUES (?1, ?2)
      ON CONFLICT (directory) DO UPDATE SET sealed = excluded.sealed WHERE acme_account.sealed IS ?3";
 
-const NAMES: &str = "SELECT directory, name, revision, not_before, not_after, failures, next_at
+const NAMES: &str = "SELECT directory, name, revision, not_before, not_after, failures, next_at, problem
      FROM acme_name";
 
 const CERTIFICATE: &str = "SELECT revision, not_before, not_after, chain, sealed_key FROM acme_name
@@ -29,16 +29,17 @@ const LEASE: &str = "INSERT INTO acme_name (directory, name, lease_by, lease_unt
      WHERE acme_name.lease_until <= ?5 AND acme_name.next_at <= ?5 AND acme_name.revision IS ?6";
 
 const SAVE: &str = "UPDATE acme_name SET revision = ?4, not_before = ?5, not_after = ?6, chain = ?7,
-         sealed_key = ?8, failures = 0, next_at = 0, lease_by = NULL, lease_until = 0
+         sealed_key = ?8, failures = 0, next_at = 0, problem = '', lease_by = NULL, lease_until = 0
      WHERE directory = ?1 AND name = ?2 AND lease_by = ?3";
 
 const POSTPONE: &str = "UPDATE acme_name
-     SET failures = ?4, next_at = ?5, lease_by = NULL, lease_until = 0
+     SET failures = ?4, next_at = ?5, problem = ?6, lease_by = NULL, lease_until = 0
      WHERE directory = ?1 AND name = ?2 AND lease_by = ?3";
 
-const PAUSE: &str = "INSERT INTO acme_name (directory, name, failures, next_at) VALUES (?1, '', ?2, ?3)
+const PAUSE: &str = "INSERT INTO acme_name (directory, name, failures, next_at, problem)
+     VALUES (?1, '', ?2, ?3, ?4)
      ON CONFLICT (directory, name) DO UPDATE
-         SET failures = excluded.failures, next_at = excluded.next_at";
+         SET failures = excluded.failures, next_at = excluded.next_at, problem = excluded.problem";
 
 const PUT_ANSWER: &str = "INSERT INTO acme_answer (challenge, asked, value, expires_at)
      VALUES (?1, ?2, ?3, ?4)
@@ -135,23 +136,22 @@ impl CertificateStore for SqliteStore {
         &self,
         key: &NameKey,
         holder: Holder,
-        failures: u32,
-        next_at: i64,
+        pause: Pause,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         let key = key.clone();
         self.writer.write(move |conn| {
-            changes_one(conn, POSTPONE, params![key.directory, key.name, holder.0, failures, next_at])
+            let Pause { failures, next_at, problem } = pause;
+            let params = params![key.directory, key.name, holder.0, failures, next_at, problem];
+            changes_one(conn, POSTPONE, params)
         })
     }
 
-    fn pause_authority(
-        &self,
-        directory: &str,
-        failures: u32,
-        next_at: i64,
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn pause_authority(&self, directory: &str, pause: Pause) -> BoxFuture<'_, Result<(), StoreError>> {
         let directory = directory.to_owned();
-        self.writer.write(move |conn| changes_one(conn, PAUSE, (&directory, failures, next_at)).map(drop))
+        self.writer.write(move |conn| {
+            let Pause { failures, next_at, problem } = pause;
+            changes_one(conn, PAUSE, (&directory, failures, next_at, problem)).map(drop)
+        })
     }
 
     fn put_answer(&self, answer: Answer) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -187,11 +187,25 @@ impl CertificateStore for SqliteStore {
         })
     }
 
+    fn delete_expired_answers(&self, before: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.delete_some(DELETE_ANSWERS, before, rows_max)
+    }
+
     fn delete_unused_names(&self, before: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.delete_some(DELETE_NAMES, before, rows_max)
+    }
+}
+
+impl SqliteStore {
+    fn delete_some(
+        &self,
+        sql: &'static str,
+        before: i64,
+        rows_max: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.writer.write(move |conn| {
-            let answers = conn.prepare_cached(DELETE_ANSWERS)?.execute((before, rows_max))?;
-            let names = conn.prepare_cached(DELETE_NAMES)?.execute((before, rows_max))?;
-            Ok(u32::try_from(answers.saturating_add(names)).unwrap_or(u32::MAX))
+            let deleted = conn.prepare_cached(sql)?.execute((before, rows_max))?;
+            Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
         })
     }
 }
@@ -211,5 +225,6 @@ fn name_row(row: &Row<'_>) -> rusqlite::Result<NameRow> {
         issue: issue(row.get(2)?, row.get(3)?, row.get(4)?),
         failures: row.get(5)?,
         next_at: row.get(6)?,
+        problem: row.get(7)?,
     })
 }

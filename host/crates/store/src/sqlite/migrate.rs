@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "0009_crm_index", include_str!("../migrations/sqlite/0009_crm_index.sql")),
     (10, "0010_acme", include_str!("../migrations/sqlite/0010_acme.sql")),
     (11, "0011_stage_history", include_str!("../migrations/sqlite/0011_stage_history.sql")),
+    (12, "0012_acme_problem", include_str!("../migrations/sqlite/0012_acme_problem.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations.

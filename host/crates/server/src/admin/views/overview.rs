@@ -15,6 +15,7 @@ use sluice_site::Brand;
 use sluice_site::load::PageProblem;
 use sluice_site::table::url_path;
 
+use super::certificates::{self, CertificateList};
 use super::failures::{FailureRow, PARTS};
 use super::pages::{Interval, PageRow, interval, row};
 use super::range::Range;
@@ -72,6 +73,8 @@ pub(crate) struct Overview {
     pub(crate) rejected: RejectedRow,
     /// The start of the process and the reloads since, of the range, newest first.
     pub(crate) reloads: Vec<PastReload>,
+    /// `None` if this host does not serve HTTPS itself.
+    pub(crate) certificates: Option<CertificateList>,
 }
 
 /// The time before the range.
@@ -218,6 +221,7 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
         }),
         rejected: RejectedRow { rate, overload },
         reloads: reloads(state, (from_ms, to_ms)),
+        certificates: certificates::view(state),
         database: DatabaseRow {
             outage,
             size_bytes,

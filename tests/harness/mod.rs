@@ -118,6 +118,33 @@ impl ServerOptions {
         self.limited("export WATCHDOG_PID=$$")
     }
 
+    /// Starts the server as a service manager does that has opened sockets for it: names and addresses.
+    pub(crate) fn with_sockets(mut self, sockets: &[(&str, SocketAddr)]) -> Self {
+        const OPEN: &str = "import os, socket, sys
+names = sys.argv[1].split(',')
+for fd, address in enumerate(sys.argv[2].split(','), 3):
+    host, port = address.split(':')
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, int(port)))
+    listener.listen()
+    os.dup2(listener.detach(), fd)
+    os.set_inheritable(fd, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(names)), LISTEN_FDNAMES=':'.join(names))
+os.execvp(sys.argv[3], sys.argv[3:])";
+        let joined =
+            |of: fn(&(&str, SocketAddr)) -> String| sockets.iter().map(of).collect::<Vec<_>>().join(",");
+        let mut command = Command::new("python3");
+        command.args([
+            "-c",
+            OPEN,
+            &joined(|(name, _)| (*name).to_owned()),
+            &joined(|(_, at)| at.to_string()),
+        ]);
+        self.command = self.inside(command);
+        self
+    }
+
     /// Runs `limit` in the shell that starts the server.
     fn limited(mut self, limit: &str) -> Self {
         let limit = format!("{limit}; exec \"$0\" \"$@\"");

@@ -30,6 +30,22 @@ pub enum ServerError {
         /// What the system reports.
         error: io::Error,
     },
+    /// A socket of the service manager is not one of TCP that listens.
+    #[error(
+        "the socket `{name}` of the service manager cannot be used: {error}; sockets must have ListenStream= with a port"
+    )]
+    SocketUnusable {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// Nothing uses a socket of the service manager.
+    #[error(
+        "the service manager opened a socket `{0}` that nothing uses: FileDescriptorName= must be visitors, http (only \
+         with server.https), admin or probes, and each only once"
+    )]
+    SocketUnused(String),
     /// The system does not set the timeout of `server.write_timeout` on the visitors' listener.
     #[error("server.write_timeout cannot be set")]
     WriteTimeout(#[source] io::Error),

@@ -5,6 +5,7 @@
 mod acme;
 mod admin;
 mod behind_routes;
+mod bound;
 mod descriptors;
 mod dev_routes;
 mod error;
@@ -18,8 +19,7 @@ mod service_manager;
 mod signals;
 mod turns;
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 use actix_server::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
-use socket2::SockRef;
 use tokio::signal::unix::Signal;
 use tracing::Instrument as _;
 
@@ -51,6 +50,7 @@ use sluice_storage::Area;
 use sluice_telemetry::trace::{Incoming, Trace};
 
 pub use crate::admin::{AdminStartError, TokenError};
+pub use crate::bound::Bound;
 pub use crate::error::ServerError;
 
 use crate::acme::Keeping;
@@ -101,39 +101,6 @@ pub struct Running {
     dev: Option<Arc<Dev>>,
     /// How long the server goes on serving after SIGTERM.
     drain: Duration,
-}
-
-/// The bound addresses. A client that connects before [`start`] waits.
-pub struct Bound {
-    visitors: (TcpListener, SocketAddr),
-    /// The listener that redirects to HTTPS.
-    redirect: Option<(TcpListener, SocketAddr)>,
-    admin: (TcpListener, SocketAddr),
-    probes: Option<(TcpListener, SocketAddr)>,
-}
-
-impl Bound {
-    /// Binds the addresses of `config`.
-    ///
-    /// # Errors
-    /// An address cannot be bound, or the system does not set `server.write_timeout`.
-    pub fn new(config: &SiteConfig) -> Result<Self, ServerError> {
-        let probes = config.admin.probes.map(|address| bind(address, "admin.probes in sluice.toml"));
-        let visitors = bind(config.server.listen, "--listen")?;
-        let redirect = config.server.http_listen.filter(|_| config.server.https);
-        let redirect = redirect.map(|address| bind(address, "server.http_listen in sluice.toml"));
-        // Connections inherit the timeout from the listener. It closes a connection when the client
-        // does not acknowledge data that was sent, or keeps its receive window closed.
-        SockRef::from(&visitors.0)
-            .set_tcp_user_timeout(Some(config.server.write_timeout))
-            .map_err(ServerError::WriteTimeout)?;
-        Ok(Self {
-            visitors,
-            redirect: redirect.transpose()?,
-            admin: bind(config.admin.listen, "--admin-listen")?,
-            probes: probes.transpose()?,
-        })
-    }
 }
 
 /// Starts to serve. `dev` is what `sluice dev` shares with the browsers; `sluice serve` has none.
@@ -233,16 +200,6 @@ pub async fn start(
 /// The number of cores, as actix counts them.
 fn available_workers() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
-}
-
-/// `setting` is the option or setting that changes the address.
-fn bind(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), ServerError> {
-    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => ServerError::AddressInUse { address, setting },
-        _ => ServerError::AddressUnusable { address, setting, error },
-    })?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }
 
 impl Running {

@@ -1,6 +1,7 @@
 //! TLS between a host and a database server that requires it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -26,6 +27,11 @@ fn make_authority(dir: &Path, name: &str) {
 /// A server that accepts only TLS. The authority `known.pem` in the server's folder has issued
 /// its certificate for 127.0.0.1; `other.pem` is another authority.
 fn server() -> (OwnServer, String) {
+    server_that("hostssl all all 127.0.0.1/32 trust\n")
+}
+
+/// The same. `rules` decide who may connect.
+fn server_that(rules: &str) -> (OwnServer, String) {
     let mut folder = None;
     let server = OwnServer::start_prepared(|dir| {
         make_authority(dir, "known");
@@ -40,8 +46,9 @@ fn server() -> (OwnServer, String) {
             "x509 -req -in server.csr -CA known.pem -CAkey known.key -CAcreateserial -days 2 -extfile names -out server.crt",
         );
         let settings = dir.join("postgresql.conf");
-        fs::write(&settings, fs::read_to_string(&settings).unwrap() + "ssl = on\n").unwrap();
-        fs::write(dir.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
+        let ssl = "ssl = on\nssl_ca_file = 'known.pem'\n";
+        fs::write(&settings, fs::read_to_string(&settings).unwrap() + ssl).unwrap();
+        fs::write(dir.join("pg_hba.conf"), rules).unwrap();
         folder = Some(dir.to_str().unwrap().to_owned());
     });
     (server, folder.unwrap())
@@ -64,6 +71,45 @@ fn connects_with_tls() {
     let metric = "db_client_operation_duration_seconds_count";
     assert!(server.metric(metric, &["db_system_name=\"postgresql\""]) > 0.0);
     assert_eq!(server.metric(metric, &["db_system_name=\"sqlite\""]), 0.0);
+}
+
+#[test]
+fn shows_its_certificate_to_servers_that_require_one() {
+    let names = [("host", "known"), ("stranger", "known"), ("forged", "other")];
+    let (database, folder) = server_that(
+        "hostssl all host 127.0.0.1/32 trust clientcert=verify-full\nhostssl all sluice 127.0.0.1/32 trust\n",
+    );
+    database.sql("CREATE ROLE host LOGIN SUPERUSER");
+    let dir = Path::new(&folder);
+    for (name, authority) in names {
+        // The name in the certificate must be that of the database's user.
+        let subject = if name == "forged" { "host" } else { name };
+        let request = format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={subject}");
+        openssl(dir, &format!("{request} -keyout {name}.key -out {name}.csr"));
+        let sign =
+            format!("x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial");
+        openssl(dir, &format!("{sign} -days 2 -out {name}.crt"));
+        fs::set_permissions(dir.join(format!("{name}.key")), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let url = database.url().replace("sluice@", "host@");
+    let url = format!("{url}?sslmode=verify-full&sslrootcert={folder}/known.pem");
+    let with =
+        |certificate: &str, key: &str| format!("{url}&sslcert={folder}/{certificate}&sslkey={folder}/{key}");
+    let key = [("APP_KEY", APP_KEY)];
+    let error = complaint(&url, &key);
+    assert!(error.contains("certificate"), "{error}");
+    let error = complaint(&with("stranger.crt", "stranger.key"), &key);
+    assert!(error.contains("authentication failed for user"), "{error}");
+    let error = complaint(&with("forged.crt", "forged.key"), &key);
+    assert!(error.contains("database.url"), "{error}");
+    let error = complaint(&with("known.pem", "host.key"), &key);
+    assert!(error.contains("sslkey: the private key does not fit"), "{error}");
+    let error = complaint(&with("host.crt", "host.crt"), &key);
+    assert!(error.contains("sslkey") && error.contains("no private key"), "{error}");
+    let site =
+        TestSite::with(&[("pages/index.html", "<script scope=\"backend\">session.set('n', 1)</script>")]);
+    let server = host(site.path(), &with("host.crt", "host.key"));
+    assert!(server.get("localhost", "/").session_cookie().is_some());
 }
 
 #[test]

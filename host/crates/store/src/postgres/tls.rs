@@ -5,12 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use sluice_http::percent;
+
+/// The options that name files.
+const ROOT: &str = "sslrootcert";
+const CERTIFICATE: &str = "sslcert";
+const KEY: &str = "sslkey";
 
 /// What is wrong with the TLS options of a database URL.
 #[derive(Debug, thiserror::Error)]
@@ -23,15 +29,23 @@ pub enum TlsError {
     /// A mode that libpq does not have.
     #[error("sslmode must be disable or verify-full")]
     UnknownMode,
-    /// `sslrootcert` is empty or not UTF-8.
-    #[error("sslrootcert must be the path of a PEM file")]
-    NoRootFile,
-    /// `sslrootcert` is given for connections without TLS.
-    #[error("sslrootcert needs sslmode=verify-full; without it, the connection is not encrypted")]
-    UnusedRootFile,
-    /// The file of `sslrootcert` cannot be used.
-    #[error("sslrootcert: {file}: {why}")]
-    RootFile {
+    /// An option is empty or not UTF-8.
+    #[error("{0} must be the path of a PEM file")]
+    NoFile(&'static str),
+    /// A file is given for connections without TLS.
+    #[error("{0} needs sslmode=verify-full; without it, the connection is not encrypted")]
+    UnusedFile(&'static str),
+    /// The certificate of this host or its key is missing.
+    #[error("sslcert and sslkey need each other: the certificate of this host, and its private key")]
+    HalfOfPair,
+    /// The key is that of another certificate, or of an unknown kind.
+    #[error("sslkey: the private key does not fit the certificate of sslcert: {0}")]
+    OtherKey(rustls::Error),
+    /// A file cannot be used.
+    #[error("{option}: {file}: {why}")]
+    File {
+        /// The option that names it.
+        option: &'static str,
         /// The file.
         file: String,
         /// What is wrong with it.
@@ -42,7 +56,7 @@ pub enum TlsError {
     Setup(rustls::Error),
 }
 
-/// What is wrong with a file of certificates.
+/// What is wrong with a file of certificates or of a private key.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// It cannot be read, or it is not PEM.
@@ -54,6 +68,9 @@ pub enum CertificateError {
     /// It has no certificate.
     #[error("it contains no certificate")]
     Empty,
+    /// It has no private key, or a private key that is encrypted.
+    #[error("it contains no private key (`BEGIN PRIVATE KEY`) without a password")]
+    NoKey,
 }
 
 /// The TLS options of a database URL. The driver's parser supports neither the modes that check
@@ -63,25 +80,37 @@ pub(super) struct TlsOptions {
     pub(super) is_required: bool,
     /// A PEM file with the authorities to trust instead of the public ones.
     root_file: Option<String>,
+    /// The certificate that shows the server who this host is, and its key: two PEM files.
+    own_files: Option<(String, String)>,
 }
 
 impl TlsOptions {
-    /// Takes `sslmode` and `sslrootcert` out of `url`. Also returns the rest of the URL.
+    /// Takes `sslmode`, `sslrootcert`, `sslcert` and `sslkey` out of `url`. Also returns the rest of the URL.
     pub(super) fn take(url: &str) -> Result<(String, Self), TlsError> {
-        let mut options = Self { is_required: false, root_file: None };
+        let mut options = Self { is_required: false, root_file: None, own_files: None };
+        let (mut certificate, mut key) = (None, None);
         let Some((server, query)) = url.split_once('?') else { return Ok((url.to_owned(), options)) };
         let mut kept = Vec::new();
         for option in query.split('&') {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             match name {
                 "sslmode" => options.is_required = is_required(value)?,
-                "sslrootcert" => options.root_file = Some(root_file(value)?),
+                "sslrootcert" => options.root_file = Some(file(ROOT, value)?),
+                "sslcert" => certificate = Some(file(CERTIFICATE, value)?),
+                "sslkey" => key = Some(file(KEY, value)?),
                 _ => kept.push(option),
             }
         }
-        if options.root_file.is_some() && !options.is_required {
-            return Err(TlsError::UnusedRootFile);
+        let given = [(ROOT, &options.root_file), (CERTIFICATE, &certificate), (KEY, &key)];
+        let unused = given.iter().find(|(_, file)| file.is_some() && !options.is_required);
+        if let Some((option, _)) = unused {
+            return Err(TlsError::UnusedFile(option));
         }
+        options.own_files = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(TlsError::HalfOfPair),
+        };
         let query = kept.join("&");
         Ok((if query.is_empty() { server.to_owned() } else { format!("{server}?{query}") }, options))
     }
@@ -90,16 +119,30 @@ impl TlsOptions {
     pub(super) fn connector(&self) -> Result<MakeRustlsConnect, TlsError> {
         let roots = match &self.root_file {
             Some(file) if self.is_required => {
-                authorities(Path::new(file)).map_err(|why| TlsError::RootFile { file: file.clone(), why })?
+                authorities(Path::new(file)).map_err(|why| TlsError::of_file(ROOT, file, why))?
             }
             _ => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
         };
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Setup)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match &self.own_files {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = chain(Path::new(certificate));
+                let chain = chain.map_err(|why| TlsError::of_file(CERTIFICATE, certificate, why))?;
+                let key = private_key(Path::new(key)).map_err(|why| TlsError::of_file(KEY, key, why))?;
+                config.with_client_cert_resolver(Arc::new(own(chain, &key).map_err(TlsError::OtherKey)?))
+            }
+        };
         Ok(MakeRustlsConnect::new(config))
+    }
+}
+
+impl TlsError {
+    fn of_file(option: &'static str, file: &str, why: CertificateError) -> Self {
+        Self::File { option, file: file.to_owned(), why }
     }
 }
 
@@ -113,18 +156,40 @@ fn is_required(mode: &str) -> Result<bool, TlsError> {
     }
 }
 
-fn root_file(value: &str) -> Result<String, TlsError> {
+fn file(option: &'static str, value: &str) -> Result<String, TlsError> {
     let decoded = percent::decode(value).and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.filter(|path| !path.is_empty()).ok_or(TlsError::NoRootFile)
+    decoded.filter(|path| !path.is_empty()).ok_or(TlsError::NoFile(option))
+}
+
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let chain = CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?;
+    if chain.is_empty() { Err(CertificateError::Empty) } else { Ok(chain) }
+}
+
+/// A certificate with its key. The server checks certificates of version 1, which PostgreSQL's documentation
+/// describes how to make and which rustls cannot parse.
+fn own(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Result<SingleCertAndKey, rustls::Error> {
+    let certified = CertifiedKey::new(chain, ring::sign::any_supported_type(key)?);
+    match certified.keys_match() {
+        Err(error @ rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(error),
+        _ => Ok(certified.into()),
+    }
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    PrivateKeyDer::from_pem_file(file).map_err(|error| match error {
+        pem::Error::NoItemsFound => CertificateError::NoKey,
+        error => error.into(),
+    })
 }
 
 fn authorities(file: &Path) -> Result<RootCertStore, CertificateError> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file)? {
-        roots.add(certificate?)?;
-    }
-    if roots.is_empty() {
-        return Err(CertificateError::Empty);
+    for certificate in chain(file)? {
+        roots.add(certificate)?;
     }
     Ok(roots)
 }
@@ -148,8 +213,13 @@ mod tests {
             ),
         ] {
             let taken = TlsOptions::take(url).unwrap();
-            assert_eq!(taken, (rest.to_owned(), TlsOptions { is_required, root_file }), "{url}");
+            let expected = TlsOptions { is_required, root_file, own_files: None };
+            assert_eq!(taken, (rest.to_owned(), expected), "{url}");
         }
+        let url = "postgres://db/site?sslkey=%2Fetc/a.key&sslmode=verify-full&sslcert=a.crt&a=b";
+        let (rest, options) = TlsOptions::take(url).unwrap();
+        assert_eq!(rest, "postgres://db/site?a=b");
+        assert_eq!(options.own_files, Some(("a.crt".into(), "/etc/a.key".into())));
     }
 
     #[test]
@@ -160,6 +230,10 @@ mod tests {
             ("sslmode", "sslmode must be"),
             ("sslrootcert=ca.pem", "needs sslmode"),
             ("sslmode=require&sslrootcert=", "sslrootcert"),
+            ("sslcert=a.crt&sslkey=a.key", "sslcert needs sslmode"),
+            ("sslmode=require&sslcert=a.crt", "need each other"),
+            ("sslmode=require&sslkey=a.key", "need each other"),
+            ("sslmode=require&sslcert=a.crt&sslkey=", "sslkey"),
         ] {
             let why = TlsOptions::take(&format!("postgres://db/site?{query}")).unwrap_err().to_string();
             assert!(why.contains(named), "{query}: {why}");
@@ -168,7 +242,7 @@ mod tests {
         for (file, named) in
             [("/no/such/file.pem", "/no/such/file.pem"), (nothing.path().to_str().unwrap(), "no certificate")]
         {
-            let options = TlsOptions { is_required: true, root_file: Some(file.to_owned()) };
+            let options = TlsOptions { is_required: true, root_file: Some(file.to_owned()), own_files: None };
             let why = options.connector().err().unwrap().to_string();
             assert!(why.contains("sslrootcert") && why.contains(named), "{why}");
         }

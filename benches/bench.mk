@@ -1,6 +1,6 @@
 # Measures scripts in process, and the server under load. The benches use the release
 # profile, so that cargo compiles the dependencies only once.
-.PHONY: bench bench-dev compare load load-database load-neighbours soak start test262
+.PHONY: bench bench-dev compare load load-database load-neighbours load-tls soak start test262
 
 bench: ## Compare runs in the sandbox with native QuickJS
 	cargo bench --locked --profile release -p sluice-benches --bench script --bench template -- --quiet
@@ -37,6 +37,11 @@ load-neighbours: ## Measure how much the load of one brand delays another brand'
 	@command -v wrk >/dev/null || { echo "load-neighbours: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load_neighbours.sh
+
+load-tls: ## Measure what HTTPS costs for each request, and fail if that is more than half of plain HTTP
+	@command -v wrk >/dev/null || { echo "load-tls: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
+	cargo build $(CARGO_PROFILE) --locked -p sluice
+	benches/load_tls.sh
 
 load-database: ## Measure other pages while PostgreSQL hangs, and calls at its connection limit
 	@command -v wrk >/dev/null || { echo "load-database: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }

@@ -37,12 +37,12 @@ trap clean_up EXIT
 trap 'exit 143' TERM INT
 
 # start_server SITE: starts a server and sets server_pid, visitors and operators. It runs on
-# one core, unless server_cores names others.
+# one core, unless server_cores names others, with a new data folder, unless server_data names one.
 start_server() {
   local out=$work/out
   : >"$out"
   taskset -c "${server_cores:-$server_core}" "$sluice" serve "$1" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
-    --data "$(mktemp -d -p "$work")" >"$out" 2>"$work/log" &
+    --data "${server_data:-$(mktemp -d -p "$work")}" >"$out" 2>"$work/log" &
   server_pid=$!
   until operators=$(sed -n 's/^sluice: operators on //p' "$out") && [[ -n $operators ]]; do
     kill -0 "$server_pid" 2>/dev/null || fail "the server did not start: $(<"$work/log")"

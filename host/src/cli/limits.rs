@@ -8,8 +8,8 @@ use clap::Subcommand;
 use sluice_http::path::{PathForm, canonical};
 use sluice_kit::folder::FolderPath;
 use sluice_limits::advice::{self, LimitUse};
-use sluice_limits::grouped;
-use sluice_limits::policy::EffectiveLimit;
+use sluice_limits::policy::{BrandLayers, EffectiveLimit};
+use sluice_limits::{JobLimits, grouped};
 use sluice_runs::execution_log::query::{LogReader, PageSummary};
 use sluice_site::config::{self, BrandConfig, SiteConfig};
 use sluice_site::places::Places;
@@ -80,12 +80,19 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let (brand, config) = find_brand(&args.site_dir, args.brand.as_deref())?;
     let file = find_page(&brand_dir(&args.site_dir, &brand), &args.path)?;
     let limits = effective(&site, &brand, &config, &file);
+    let layers = BrandLayers { brand: &brand, own: &config.limits.own, page: None };
+    let mut job_limits = site.limit_policy().explain_jobs(layers, &config.limits.job);
+    job_limits.retain(|limit| JobLimits::NAMES.contains(&limit.kind.name));
     if args.json {
-        let report = serde_json::json!({ "brand": brand, "page": format!("pages/{file}"), "limits": limits });
+        let report = serde_json::json!({
+            "brand": brand, "page": format!("pages/{file}"), "limits": limits, "job_limits": job_limits,
+        });
         outln!("{}", printable_json(&serde_json::to_string_pretty(&report)?));
     } else {
         outln!("pages/{file} of brand {brand}\n");
         out!("{}", table(&limits));
+        outln!("\njobs of brand {brand} have the limits of the brand, but:\n");
+        out!("{}", table(&job_limits));
     }
     Ok(())
 }

@@ -27,6 +27,17 @@ pub struct JobLimits {
 }
 
 impl JobLimits {
+    /// The names of the limits that it has.
+    pub const NAMES: [&str; 7] = [
+        "fuel",
+        "wall_ms_max",
+        "heap_bytes_max",
+        "crm_calls_max",
+        "http_calls_max",
+        "storage_calls_max",
+        "queue_pushes_max",
+    ];
+
     /// What applies if no settings file says otherwise.
     pub(crate) fn built_in() -> Self {
         Self { fuel: Some(5_000_000_000), wall_ms_max: Some(60_000), ..Self::default() }

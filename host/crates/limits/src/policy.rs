@@ -40,6 +40,12 @@ pub enum Origin {
         /// The page's path.
         path: String,
     },
+    /// The default of jobs.
+    JobDefault,
+    /// In `[limits.job]` of `sluice.toml`.
+    SiteJob,
+    /// In `[limits.job]` of the `brand.toml` of this brand.
+    BrandJob(String),
 }
 
 /// The value of one limit for one page.
@@ -107,20 +113,29 @@ impl LimitPolicy {
 
     /// Returns the limits of the jobs of a brand whose `[limits.job]` is `own`.
     pub fn of_jobs(&self, layers: BrandLayers<'_>, own: &JobLimits) -> Limits {
-        let (own, site) = (own.overrides(), self.job.overrides());
-        let built_in = JobLimits::built_in().overrides();
         let mut limits = Limits::default();
-        for kind in KINDS {
-            let of_job = [&own, &site, &built_in].into_iter().find_map(|level| level.get(kind.name));
-            // What the operator sets for the whole site needs no other maximum.
-            let most = self.most_of(kind).max(site.get(kind.name).unwrap_or(0));
-            let value = match of_job {
-                Some(value) => value.min(most),
-                None => self.one(*kind, layers).value,
-            };
-            limits.set(kind.name, value);
+        for limit in self.explain_jobs(layers, own) {
+            limits.set(limit.kind.name, limit.value);
         }
         limits
+    }
+
+    /// Returns every limit of the jobs of a brand with its origin, in the order of [`KINDS`].
+    pub fn explain_jobs(&self, layers: BrandLayers<'_>, own: &JobLimits) -> Vec<EffectiveLimit> {
+        let (own, site) = (own.overrides(), self.job.overrides());
+        let built_in = JobLimits::built_in().overrides();
+        let of_job = |kind: &LimitKind| {
+            let brand = own.get(kind.name).map(|value| (value, Origin::BrandJob(layers.brand.to_owned())));
+            let site_or_default = || {
+                let of_site = site.get(kind.name).map(|value| (value, Origin::SiteJob));
+                of_site.or_else(|| Some((built_in.get(kind.name)?, Origin::JobDefault)))
+            };
+            let (asked, origin) = brand.or_else(site_or_default)?;
+            // What the operator sets for the whole site needs no other maximum.
+            let value = asked.min(self.most_of(kind).max(site.get(kind.name).unwrap_or(0)));
+            Some(EffectiveLimit { kind: *kind, value, origin, asked: (value < asked).then_some(asked) })
+        };
+        KINDS.iter().map(|kind| of_job(kind).unwrap_or_else(|| self.one(*kind, layers))).collect()
     }
 
     /// Returns every limit of a page with its origin, in the order of [`KINDS`].
@@ -193,6 +208,9 @@ impl fmt::Display for Origin {
             Self::Site => f.write_str("sluice.toml, [limits]"),
             Self::Brand(brand) => write!(f, "brands/{brand}/brand.toml, [limits]"),
             Self::Page { brand, path } => write!(f, "brands/{brand}/brand.toml, [[page]] {path}"),
+            Self::JobDefault => f.write_str("default of jobs"),
+            Self::SiteJob => f.write_str("sluice.toml, [limits.job]"),
+            Self::BrandJob(brand) => write!(f, "brands/{brand}/brand.toml, [limits.job]"),
         }
     }
 }
@@ -249,6 +267,30 @@ mod tests {
         let exact = overrides("fuel = 50\nheap_bytes_max = 4_194_304\ncompile_memory_bytes_max = 16_777_216");
         let layers = BrandLayers { page: Some(("/a", &exact)), ..layers };
         assert_eq!(policy.clamped(layers), []);
+    }
+
+    #[test]
+    fn jobs_have_limits_of_their_own() {
+        let policy = policy("fuel = 1\ncookies_max = 2\n[job]\nwall_ms_max = 7\ncrm_calls_max = 5");
+        let brand = overrides("fuel = 10");
+        let layers = BrandLayers { brand: "demo", own: &brand, page: None };
+        let own: JobLimits = toml::from_str("crm_calls_max = 6\nheap_bytes_max = 99_000_000").unwrap();
+        let limits = policy.explain_jobs(layers, &own);
+        let shown = |name| {
+            let limit = find(&limits, name);
+            (limit.value, limit.origin.to_string(), limit.asked)
+        };
+        assert_eq!(shown("fuel"), (5_000_000_000, "default of jobs".into(), None));
+        assert_eq!(shown("wall_ms_max"), (7, "sluice.toml, [limits.job]".into(), None));
+        assert_eq!(shown("crm_calls_max"), (6, "brands/demo/brand.toml, [limits.job]".into(), None));
+        assert_eq!(shown("heap_bytes_max").2, Some(99_000_000), "reduced to what fits");
+        assert_eq!(shown("cookies_max"), (2, "sluice.toml, [limits]".into(), None));
+        let of_jobs = policy.of_jobs(layers, &own);
+        assert_eq!((of_jobs.wall_ms_max, of_jobs.heap_bytes_max), (7, 4 << 20));
+        for name in JobLimits::NAMES {
+            let one: JobLimits = toml::from_str(&format!("{name} = 1")).unwrap();
+            assert_eq!(one.overrides().get(name), Some(1), "{name}");
+        }
     }
 
     #[test]

@@ -58,8 +58,8 @@ fn alerts_and_dashboard_use_existing_metrics() {
         ),
         ("pages/rated.html", "rated"),
     ]);
-    let brand =
-        "default = true\n[http]\nallow = [\"127.0.0.9:9\"]\n[[page]]\npath = \"/rated\"\nrate = \"1/d\"\n";
+    let brand = "default = true\n[http]\nallow = [\"127.0.0.9:9\"]\n[[page]]\npath = \"/rated\"\nrate = \"1/d\"\n\
+         [[schedule]]\nname = \"yearly\"\ncron = \"@yearly\"\nmodule = \"none\"\n";
     site.write("brands/demo/brand.toml", brand);
     let receiver = OtlpReceiver::start();
     let server = ServerOptions::of(site.path())
@@ -73,6 +73,8 @@ fn alerts_and_dashboard_use_existing_metrics() {
     authority.issue("demo", &["shop.test"], 1);
     let secure = authority.options(&site).env("SLUICE_ACME__ENABLED", "true").start();
     let metrics = |server: &Server| Request::get("/metrics").send(server.admin_address).body;
+    // Nobody has to ask for it, but the schedules are counted in the background.
+    server.wait_until("schedules are counted", || metrics(&server).contains("sluice_schedules_troubled"));
     let there = metric_names(&(metrics(&server) + &metrics(&secure)));
     let rules: String = read("deploy/prometheus/sluice.rules.yml")
         .lines()

@@ -385,6 +385,27 @@ fn survives_kills(start: impl Fn(&Path) -> Server) {
 }
 
 #[test]
+fn refused_jobs_are_counted() {
+    let site = site(&[
+        ("modules/work.js", "export default () => {};"),
+        ("brand.toml", "default = true\n[limits]\nqueue_jobs_max = 1\n"),
+        (
+            "pages/try.html",
+            "<script scope=\"backend\">
+               try { queue.push('work', 1, { delay: 60 }); } catch (error) { response.json(error.message); }
+               response.json('pushed');
+             </script>",
+        ),
+    ]);
+    let server = Server::start(site.path());
+    assert_eq!(server.get("localhost", "/try").body, "\"pushed\"");
+    assert_eq!(server.metric("sluice_queue_pushes_refused_total", &[]), 0.0);
+    assert!(server.get("localhost", "/try").body.contains("(queue_jobs_max)"));
+    assert_eq!(server.metric("sluice_queue_pushes_refused_total", &[]), 1.0);
+    server.wait_log_entries(&[("message", "the quota of jobs refuses a job"), ("brand", "demo")], 1);
+}
+
+#[test]
 fn stopped_host_gives_its_running_job_to_the_next_one() {
     let site = site(&[(
         "modules/slow.js",

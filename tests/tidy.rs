@@ -140,6 +140,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     // The program chooses the allocator.
     ("tikv-jemallocator", &[]),
     ("rustix", &["kit"]),
+    ("jiff", &["queue"]),
 ];
 
 /// The files that may open files by their paths. None of them opens a file of a site: those are opened
@@ -176,6 +177,7 @@ const OPEN_BY_PATH: &[(&str, &str)] = &[
     ("host/src/cli/backup.rs", "a file that the operator names"),
     ("host/src/cli/crm_entries.rs", "the file that the operator names"),
     ("host/src/cli/export.rs", "a file that the operator names"),
+    ("host/src/cli/hook.rs", "a file that the operator names"),
     ("host/src/cli/import.rs", "a file that the operator names"),
     ("host/src/cli/limits.rs", "whether the execution log exists"),
     ("host/src/cli/logs.rs", "whether the execution log exists"),

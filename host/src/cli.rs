@@ -9,6 +9,7 @@ mod crm_entries;
 mod database;
 mod dev;
 mod export;
+mod hook;
 mod import;
 mod jobs;
 mod limits;
@@ -16,6 +17,7 @@ mod logs;
 mod man;
 mod new;
 mod output;
+mod push;
 mod run;
 mod serve;
 mod test;
@@ -89,8 +91,10 @@ enum Command {
     Types(types::Args),
     /// Apply, show and export the CRM entities that crm.toml declares
     Crm(crm::Args),
-    /// List, retry and drop background writes
+    /// List, retry and drop jobs of scripts and background writes, and run schedules at once
     Jobs(jobs::Args),
+    /// Run a function of a brand's module with a payload, as a job
+    Hook(hook::Args),
     /// Copy the embedded database while it is in use
     Backup(backup::Args),
     /// Export all data of a site as lines of JSON
@@ -171,6 +175,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Logs(args) => logs::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Crm(args) => crm::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Jobs(args) => jobs::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Hook(args) => hook::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Backup(args) => backup::run(args, &output).await.map(|()| ExitCode::SUCCESS),
             Command::Export(args) => export::run(args, &output).await.map(|()| ExitCode::SUCCESS),
             Command::Import(args) => import::run(args, &output).await.map(|()| ExitCode::SUCCESS),

@@ -17,7 +17,8 @@ use sluice_crm::{
 };
 use sluice_kit::{BoxFuture, NoAnswer, StoreError, database_time};
 use sluice_queue::{
-    Claim, ClaimedJob, Ending, JobId, NewJob, QueueChoice, QueueCounts, QueueStore, QueuedJob, State, Status,
+    Claim, ClaimedJob, Ending, JobId, NewJob, QueueChoice, QueueCounts, QueueStore, QueuedJob, ScheduleState,
+    ScheduleStore, State, Status, Tick, TickStart,
 };
 use sluice_session::rate::{RateStore, RateWindow};
 use sluice_session::storage::SessionError;
@@ -198,7 +199,14 @@ failing! { QueueStore:
     fn count_queued(&self, now_ms: i64) -> Result<QueueCounts, StoreError>;
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> Result<u32, StoreError>;
     fn drop_queued(&self, which: QueueChoice) -> Result<u32, StoreError>;
+    fn delete_excess_queued(&self, kept_max: u32, rows_max: u32) -> Result<u32, StoreError>;
     fn delete_finished_queued(&self, before_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+failing! { ScheduleStore:
+    fn see_schedule(&self, brand: &str, name: &str, rule: &str, from_ms: i64) -> Result<i64, StoreError>;
+    fn start_tick(&self, tick: Tick, jobs_max: u64, now_ms: i64) -> Result<TickStart, StoreError>;
+    fn list_schedules(&self, brand: Option<&str>) -> Result<Vec<ScheduleState>, StoreError>;
 }
 
 failing! { CertificateStore:

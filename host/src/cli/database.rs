@@ -39,7 +39,8 @@ impl DatabaseArgs {
         Ok(self.places(&self.config()?)?.data.file("app.key")?)
     }
 
-    fn config(&self) -> anyhow::Result<SiteConfig> {
+    /// `sluice.toml`.
+    pub(crate) fn config(&self) -> anyhow::Result<SiteConfig> {
         Ok(config::read_site(&self.site_dir, std::env::vars())?)
     }
 

@@ -2,6 +2,7 @@
 //! they failed.
 
 mod queue;
+mod schedules;
 
 use std::str::FromStr;
 
@@ -52,6 +53,28 @@ enum Action {
         /// Print a JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Print the schedules in brand.toml, with their last and next ticks
+    Schedules {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Only schedules of this brand [default: all brands]
+        #[arg(long)]
+        brand: Option<String>,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the function of a schedule now, beside its ticks
+    RunSchedule {
+        /// The name of the schedule in brand.toml
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// The brand, if several have a schedule of this name
+        #[arg(long)]
+        brand: Option<String>,
     },
     /// Try jobs again now
     Retry(Choice),
@@ -180,6 +203,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
                 false => queue::print(&job),
             }
             Ok(())
+        }
+        Action::Schedules { database, brand, json } => {
+            schedules::list(&database, brand.as_deref(), json).await
+        }
+        Action::RunSchedule { name, database, brand } => {
+            schedules::run(&database, brand.as_deref(), &name).await
         }
         Action::Retry(choice) => {
             let Chosen { writes, scripts } = choice.jobs()?;

@@ -1,12 +1,13 @@
 //! The state that lives as long as the process.
 
 mod emptied;
+mod failed_runs;
 mod parts;
 pub mod service;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -43,6 +44,7 @@ use sluice_telemetry::Telemetry;
 use sluice_telemetry::metrics::{BrandState, Metrics};
 use sluice_telemetry::process;
 
+use crate::hooks::Hooks;
 use crate::load::{self as loading, Live, LoadContext, LoadError};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::reloads::{PastReload, Reloads};
@@ -78,6 +80,9 @@ pub struct App {
     pub bell: Arc<Notify>,
     /// Notified when this host stores a job of a script.
     pub queue_bell: Arc<Notify>,
+    pub(crate) hooks: Hooks,
+    /// How many pushes of jobs the quotas of brands have refused.
+    pub(crate) pushes_refused: Arc<AtomicU64>,
     /// Counts requests for pages with a rate.
     pub rates: Rates,
     /// Where runs are recorded.
@@ -285,6 +290,8 @@ impl App {
             store,
             bell: Arc::default(),
             queue_bell: Arc::default(),
+            hooks: Hooks::default(),
+            pushes_refused: Arc::default(),
             executions,
             service,
             telemetry,
@@ -299,6 +306,7 @@ impl App {
             files,
             uploads: Arc::new(uploads),
         });
+        job_metrics::observe_refused_pushes(&meter, &app.pushes_refused);
         let seen = Arc::downgrade(&app);
         Metrics::observe_brands(&meter, move || seen.upgrade().map(|app| app.brand_states()));
         Ok(app)
@@ -321,6 +329,8 @@ impl App {
             crm: Arc::default(),
             bell: Arc::default(),
             queue_bell: Arc::default(),
+            hooks: Hooks::default(),
+            pushes_refused: Arc::default(),
             executions: Arc::clone(&self.executions),
             service: Arc::clone(&self.service),
             telemetry: Arc::clone(&self.telemetry),
@@ -432,6 +442,7 @@ impl App {
     /// The jobs of `brand`, for one run.
     pub fn queue_access(&self, brand: &Brand) -> QueueAccess {
         QueueAccess::new(Arc::clone(&self.store) as _, Arc::clone(&brand.jobs) as _, &brand.id)
+            .counting(&self.pushes_refused)
     }
 
     /// Wakes what applies CRM writes and what runs jobs, if a request has stored some.

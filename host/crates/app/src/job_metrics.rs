@@ -64,6 +64,19 @@ fn observe_refused(meter: &Meter, crm: Arc<CrmShared>) {
         .build();
 }
 
+/// Publishes how many pushes of jobs the quotas of brands have refused.
+pub(crate) fn observe_refused_pushes(meter: &Meter, refused: &Arc<AtomicU64>) {
+    let refused = Arc::clone(refused);
+    meter
+        .u64_observable_counter("sluice.queue.pushes.refused")
+        .with_description(
+            "Jobs that were refused because their brand has queue_jobs_max jobs that are not done",
+        )
+        .with_unit("{job}")
+        .with_callback(move |observer| observer.observe(refused.load(Ordering::Relaxed), &[]))
+        .build();
+}
+
 /// Counts the jobs of `store` on the current Tokio runtime until the runtime stops. Returns what its CRM calls
 /// share, whose refused writes are published.
 pub(crate) fn watch(meter: &Meter, store: Arc<dyn Store>) -> Arc<CrmShared> {

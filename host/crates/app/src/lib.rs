@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod faults;
+mod hooks;
 mod job_metrics;
 pub mod jobs;
 pub mod load;
@@ -16,6 +17,7 @@ pub mod reload;
 mod reloads;
 pub mod request;
 pub mod response;
+pub mod schedules;
 mod served_hosts;
 mod settings;
 pub mod stall;

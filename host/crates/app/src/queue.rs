@@ -24,6 +24,7 @@ use sluice_site::config::JobsConfig;
 
 use crate::app::App;
 use crate::load::Live;
+use crate::schedules;
 
 pub use run::{JobEnd, run_job};
 
@@ -40,6 +41,8 @@ const CLEAN_UP_EVERY: Duration = Duration::from_secs(60);
 const CLEAN_UP_ROWS: u32 = 500;
 /// How long finished jobs are kept, so that `queue.status` and operators can look them up.
 const KEPT_MS: i64 = 60 * 60 * 1_000;
+/// How many finished jobs of a brand are kept, apart from those of the last minute.
+const KEPT_OF_BRAND: u32 = 10_000;
 
 /// The tasks that run jobs, until they are stopped.
 pub struct JobRunners {
@@ -88,6 +91,8 @@ impl JobRunners {
             tokio::spawn(dispatch(Arc::clone(&shared), stopped.clone())),
             tokio::spawn(renew(Arc::clone(&shared))),
             tokio::spawn(clean_up(Arc::clone(app))),
+            tokio::spawn(schedules::run(Arc::clone(app), stopped)),
+            tokio::spawn(schedules::observe(Arc::clone(app))),
         ];
         Self { shared, stop, tasks }
     }
@@ -230,14 +235,19 @@ async fn renew(shared: Arc<Shared>) {
     }
 }
 
-/// Deletes jobs that were done long ago, in bounded batches.
+/// Deletes jobs that were done long ago, and those that a brand has too many of, in bounded batches.
 async fn clean_up(app: Arc<App>) {
     loop {
-        match app.store.delete_finished_queued(app.now_ms().saturating_sub(KEPT_MS), CLEAN_UP_ROWS).await {
-            Ok(CLEAN_UP_ROWS) => continue,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "finished jobs of scripts could not be deleted"),
+        if let Err(error) = delete_finished(&app).await {
+            tracing::warn!(%error, "finished jobs of scripts could not be deleted");
         }
         tokio::time::sleep(CLEAN_UP_EVERY).await;
     }
+}
+
+async fn delete_finished(app: &App) -> Result<(), StoreError> {
+    let before_ms = app.now_ms().saturating_sub(KEPT_MS);
+    while app.store.delete_finished_queued(before_ms, CLEAN_UP_ROWS).await? == CLEAN_UP_ROWS {}
+    while app.store.delete_excess_queued(KEPT_OF_BRAND, CLEAN_UP_ROWS).await? == CLEAN_UP_ROWS {}
+    Ok(())
 }

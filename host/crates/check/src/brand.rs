@@ -7,12 +7,13 @@ use sluice_page::diagnostic::{Diagnostic, Rule};
 use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_site::BrandFolder;
 use sluice_site::config::BrandConfig;
+use sluice_site::jobs::JobTargets;
 use sluice_site::public::{PublicError, PublicFault, PublicFiles};
 use sluice_text::source::{Position, Source};
 
 use super::context::Brand;
 use super::scripts::Scripts;
-use super::{pages, paths, settings, settings_file, unreadable};
+use super::{pages, paths, schedules, settings, settings_file, unreadable};
 
 /// The result of checking a brand.
 pub(crate) struct CheckedBrand {
@@ -82,6 +83,7 @@ pub(crate) async fn check(
     found.extend(problems.iter().map(of_public));
     if is_known {
         found.extend(paths::findings(&source, &brand, &public));
+        found.extend(schedules::findings(&source, &JobTargets::of(&folder)));
     }
     Ok(CheckedBrand { config, found })
 }

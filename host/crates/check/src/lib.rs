@@ -29,6 +29,7 @@ mod jobs;
 mod nesting;
 mod pages;
 mod paths;
+mod schedules;
 mod script;
 mod scripts;
 mod settings;

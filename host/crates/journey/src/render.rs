@@ -96,6 +96,8 @@ pub(super) async fn reply(
         }
         Err(RenderError::Failed(failure)) => {
             let failure = failure.masked(&journey.live.secrets.of(&journey.brand().id));
+            let (brand, page) = (journey.brand(), &journey.page().file);
+            journey.app.run_failed(brand, page, "template", &failure.to_string());
             journey.observation.tell(Event::TemplateFailed { failure: &failure });
             Ok(failure::went_wrong(journey.request))
         }

@@ -87,6 +87,10 @@ pub(super) async fn run_script(
             }
         }
     };
+    if report.outcome.is_failure() {
+        let message = report.failure.as_ref().map(ToString::to_string).unwrap_or_default();
+        journey.app.run_failed(brand, &page.file, report.outcome.name(), &message);
+    }
     let request = &*journey.request;
     journey.observation.tell(Event::RunEnded { brand, page, request, script, report: &report });
     Ok(report)

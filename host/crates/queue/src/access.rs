@@ -1,6 +1,7 @@
 //! The jobs of one brand, for the scripts of one run. The brand is fixed, and everything else is checked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -71,12 +72,20 @@ pub struct QueueAccess {
     brand: String,
     /// Whether jobs are stored at once, and not when the run ends.
     at_once: bool,
+    /// Counts pushes that the quota of the brand's jobs has refused.
+    refused: Arc<AtomicU64>,
 }
 
 impl QueueAccess {
     /// Makes the access to the jobs of `brand`, whose functions are `targets`.
     pub fn new(store: Arc<dyn QueueStore>, targets: Arc<dyn Targets>, brand: &str) -> Self {
-        Self { store, targets, brand: brand.to_owned(), at_once: false }
+        Self { store, targets, brand: brand.to_owned(), at_once: false, refused: Arc::default() }
+    }
+
+    /// Counts pushes in `refused` that the quota of the brand's jobs refuses.
+    #[must_use]
+    pub fn counting(self, refused: &Arc<AtomicU64>) -> Self {
+        Self { refused: Arc::clone(refused), ..self }
     }
 
     /// Stores jobs at once, for a test, which goes on after it has pushed some.
@@ -134,7 +143,7 @@ impl QueueAccess {
             let is_stored = self.store.add_queued(&self.brand, job, jobs_max, now_ms).await;
             return match is_stored.map_err(QueueError::Store)? {
                 true => Ok(answer),
-                false => Err(reached(Reached::Jobs { jobs_max })),
+                false => Err(self.full(jobs_max)),
             };
         }
         let room = match pushes.room {
@@ -146,10 +155,15 @@ impl QueueAccess {
             }
         };
         if pushes.len() as u64 >= room {
-            return Err(reached(Reached::Jobs { jobs_max }));
+            return Err(self.full(jobs_max));
         }
         pushes.add(job);
         Ok(answer)
+    }
+
+    fn full(&self, jobs_max: u64) -> QueueError {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        reached(Reached::Jobs { jobs_max })
     }
 
     async fn cancel(&self, arguments: &[Value], pushes: &mut Pushes) -> Result<Value, QueueError> {

@@ -68,6 +68,11 @@ impl State {
         }
     }
 
+    /// Whether a job in this state has a time at which it is tried next, or its claim ends.
+    pub fn is_due_sometime(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+
     /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Pending, Self::Running, Self::Parked, Self::Done]

@@ -7,6 +7,8 @@
 //! A run keeps what it pushes until it ends. The jobs are then stored in the transaction of its other queued
 //! writes. A host claims a job for a short time and prolongs the claim while the job runs, so another host
 //! takes over the jobs of a host that crashed. A job therefore runs at least once.
+//!
+//! A schedule makes a job at each of its ticks; see [`schedule`] and [`ScheduleStore`].
 
 #![deny(unsafe_code)]
 
@@ -16,7 +18,9 @@ mod call;
 mod error;
 mod job;
 mod pushes;
+pub mod schedule;
 mod store;
+mod tick;
 
 pub use access::{QueueAccess, QueueCaps, TargetFault, Targets};
 pub use arguments::PUSH_OPTIONS;
@@ -25,6 +29,7 @@ pub use error::{Mistake, QueueError, Reached};
 pub use job::{Claim, ClaimedJob, Ending, JobId, NewJob, QueueCounts, QueuedJob, State, TRIES_MAX};
 pub use pushes::Pushes;
 pub use store::{QueueChoice, QueueCommit, QueueStore, Status};
+pub use tick::{LastJob, ScheduleState, ScheduleStore, Tick, TickStart};
 
 /// The longest delay of a job: 30 days, in seconds.
 pub const DELAY_SECONDS_MAX: f64 = 30.0 * 86_400.0;

@@ -90,8 +90,8 @@ pub trait QueueStore: Send + Sync {
     fn end_claim(&self, claim: Claim, ending: Ending, now_ms: i64)
     -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Lists at most `jobs_max` jobs of a brand and a state, the oldest first. `None` stands for every brand
-    /// or state.
+    /// Lists at most `jobs_max` jobs of a brand and a state: pending and running jobs in the order in which they
+    /// are due, others in that in which they were made. `None` stands for every brand or state.
     fn list_queued(
         &self,
         brand: Option<&str>,
@@ -119,4 +119,8 @@ pub trait QueueStore: Send + Sync {
     /// `rows_max` means that there are no more.
     fn delete_finished_queued(&self, before_ms: i64, rows_max: u32)
     -> BoxFuture<'_, Result<u32, StoreError>>;
+
+    /// Deletes at most `rows_max` jobs that are done, of brands that have more than `kept_max` of them: those that
+    /// were made first. Returns how many, as above.
+    fn delete_excess_queued(&self, kept_max: u32, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 }

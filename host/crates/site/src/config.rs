@@ -9,6 +9,7 @@ mod http;
 mod jobs;
 mod page;
 mod read;
+mod schedule;
 mod values;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub(crate) use read::version;
 pub use read::{
     BrandFile, ConfigError, Reader, read_brand, read_brand_file, read_site, read_site_as, salvage_hosts,
 };
+pub use schedule::ScheduleConfig;
 use values::{DurationText, Network, duration, networks, operator_brands, share, threads, write_duration};
 
 /// Settings of the host, in `sluice.toml` in the site folder. Every setting has a default, so the
@@ -442,6 +444,9 @@ pub struct BrandConfig {
     /// The secrets that scripts send but cannot read, by name. The operator gives their values to the brand.
     #[schemars(example = serde_json::json!({ "STRIPE_KEY": { "hosts": ["api.stripe.com"] } }))]
     pub secrets: BTreeMap<String, SecretUse>,
+    /// Functions of modules that run at certain times. A brand may have 50 of them.
+    #[serde(deserialize_with = "schedule::schedules")]
+    pub schedule: Vec<ScheduleConfig>,
     /// Limits of the pages of this brand. They override `[limits]` in `sluice.toml`, and `limits`
     /// of a page overrides them. A value above `[limits.max]` in `sluice.toml` is reduced to that
     /// maximum.
@@ -467,6 +472,7 @@ impl Default for BrandConfig {
             translations: BTreeMap::new(),
             http: BrandHttp::default(),
             secrets: BTreeMap::new(),
+            schedule: Vec::new(),
             limits: BrandLimits::default(),
             page: Vec::new(),
         }

@@ -38,7 +38,7 @@ use sluice_page::Page;
 use sluice_text::printable::printable;
 
 use access::AccessRules;
-use config::{BrandConfig, ConfigError};
+use config::{BrandConfig, ConfigError, ScheduleConfig};
 use files::FileError;
 use headers::StandingHeaders;
 use hosts::{HostClash, Hosts};
@@ -149,6 +149,8 @@ pub struct Brand {
     pub job_limits: Limits,
     /// The functions that can be jobs.
     pub jobs: Arc<JobTargets>,
+    /// The functions that run at certain times.
+    pub schedules: Arc<Vec<ScheduleConfig>>,
     /// The brand's folder.
     pub dir: FolderPath,
     index: CompileIndex,

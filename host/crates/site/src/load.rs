@@ -15,6 +15,7 @@ use sluice_limits::policy::{BrandLayers, ClampedLimit, LimitPolicy, Origin};
 use sluice_limits::{JobLimits, LimitOverrides, Limits};
 use sluice_page::store::PageStore;
 use sluice_page::{self as page, CompiledPage, ContentRef, Page, PageContent};
+use sluice_queue::Targets as _;
 use sluice_sandbox::Sandbox;
 use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::outcome::Failure;
@@ -134,6 +135,17 @@ impl Loader<'_> {
         }
         let BrandLoad { folder, known, fresh, problems, compiled, .. } = loading;
         let layers = BrandLayers { brand: id, own: &config.limits.own, page: None };
+        let jobs = Arc::new(JobTargets::of(&folder));
+        for schedule in &config.schedule {
+            if let Err(fault) = jobs.find(&schedule.module, &schedule.function) {
+                let (name, fault) = (&schedule.name, fault.to_string());
+                tracing::error!(
+                    brand = id,
+                    "brands/{id}/brand.toml, [[schedule]] {name}: {}",
+                    printable(&fault)
+                );
+            }
+        }
         if old.is_some() || !compiled.is_empty() || known.0.len() != fresh.0.len() {
             self.store_index(dir, &fresh);
         }
@@ -155,7 +167,8 @@ impl Loader<'_> {
             secret_hosts: config.secrets.into_iter().map(|(name, used)| (name, used.hosts)).collect(),
             limits: self.limits.effective(layers),
             job_limits: self.limits.of_jobs(layers, &config.limits.job),
-            jobs: Arc::new(JobTargets::of(&folder)),
+            schedules: Arc::new(config.schedule),
+            jobs,
             index: fresh,
             problems,
             compiled,
@@ -188,6 +201,7 @@ impl Loader<'_> {
                 .limits
                 .of_jobs(BrandLayers { brand: id, own: &own, page: None }, &JobLimits::default()),
             jobs: Arc::default(),
+            schedules: Arc::default(),
             index: CompileIndex::default(),
             problems: Vec::new(),
             compiled: Vec::new(),

@@ -16,6 +16,7 @@ pub(crate) mod indexes;
 pub(crate) mod jobs;
 pub(crate) mod queue;
 pub(crate) mod rate;
+pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod search;
 pub(crate) mod session;
@@ -101,8 +102,11 @@ macro_rules! contract_tests {
             one_of_many_parallel_claims_gets_a_job a_claim_that_is_not_prolonged_goes_to_another_host
             a_job_is_done_together_with_what_it_changes a_key_replaces_the_pending_job
             parallel_pushes_of_a_key_leave_one_job failed_jobs_wait_and_are_parked_for_an_operator
-            operators_choose_jobs_of_a_brand a_tag_cancels_pending_jobs_of_its_brand
+            jobs_that_have_waited_the_longest_are_listed_first operators_choose_jobs_of_a_brand a_tag_cancels_pending_jobs_of_its_brand
             due_brands_are_found_behind_a_flood finished_script_jobs_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, schedule: one_of_many_hosts_starts_a_tick
+            tick_of_a_brand_with_too_many_jobs_waits schedule_with_another_rule_begins_anew
+            schedules_are_listed_with_their_last_job);
         $crate::contract::contract_tests!(@ $backend, certificate: one_account_is_kept_for_all_hosts
             one_host_works_on_a_name one_of_many_parallel_leases_is_granted
             certificates_are_stored_exactly_and_replaced failures_are_remembered_and_keep_the_certificate

@@ -26,7 +26,7 @@ pub mod transfer;
 use sluice_acme::CertificateStore;
 use sluice_crm::{BrowseStore, CrmDatabase};
 use sluice_kit::{BoxFuture, StoreError};
-use sluice_queue::QueueStore;
+use sluice_queue::{QueueStore, ScheduleStore};
 use sluice_session::rate::RateStore;
 use sluice_session::{SessionStore, TokenStore};
 use sluice_storage::StorageStore;
@@ -55,6 +55,7 @@ pub trait Store:
     + BrowseStore
     + StorageStore
     + QueueStore
+    + ScheduleStore
     + CertificateStore
     + TransferStore
 {

@@ -21,6 +21,7 @@ mod migrate;
 mod options;
 mod queue;
 mod rate;
+mod schedule;
 mod session;
 mod storage;
 mod tls;

@@ -18,6 +18,7 @@ mod queue;
 mod queue_operators;
 mod rate;
 mod readers;
+mod schedule;
 mod session;
 mod storage;
 mod token;

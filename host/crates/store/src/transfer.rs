@@ -276,6 +276,19 @@ pub(crate) const TABLES: &[Table] = &[
         counts: true,
     },
     Table {
+        name: "schedule",
+        columns: &[
+            ("brand", Text),
+            ("name", Text),
+            ("rule", Text),
+            ("last_tick", Int),
+            ("last_job", Text),
+            ("job_tick", Int),
+        ],
+        key: "brand, name",
+        counts: false,
+    },
+    Table {
         name: "storage_usage",
         columns: &[("brand", Text), ("keys", Int), ("bytes", Int)],
         key: "brand",

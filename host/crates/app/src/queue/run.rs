@@ -24,6 +24,7 @@ use sluice_telemetry::trace::Trace;
 use sluice_text::bounded::bounded;
 
 use crate::app::App;
+use crate::hooks::ON_ERROR;
 use crate::load::Live;
 use crate::observe::job_ended;
 
@@ -141,6 +142,10 @@ async fn try_job(
         false => Ok(Changes { queued: report.queued, pushes: report.pushes }),
         true => {
             let error = report.failure.as_ref().map(Failure::to_string).unwrap_or_default();
+            // The hook must not call itself.
+            if job.module != ON_ERROR {
+                app.run_failed(brand, &page, report.outcome.name(), &error);
+            }
             let console = console_text(&report.effects.console);
             Err(Failed { outcome: report.outcome.name(), error, console })
         }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sluice_app::app::App;
 use sluice_app::request::Method;
 use sluice_app::request::described::Described;
+use sluice_app::schedules::Schedules;
 use sluice_crm::{Browse, Slug, StageChoice};
 use sluice_kit::{BoxFuture, StoreError};
 use sluice_sandbox::outcome::Failure;
@@ -155,6 +156,7 @@ pub(super) struct Calls {
     test: Option<String>,
     reported: Mutex<Reported>,
     visitors: tokio::sync::Mutex<Vec<Visitor>>,
+    schedules: tokio::sync::Mutex<Schedules>,
 }
 
 /// What the run has reported about itself.
@@ -178,7 +180,8 @@ pub(super) fn request() -> Value {
 impl Calls {
     pub(super) fn new(app: Arc<App>, brand: Arc<Brand>, fakes: Arc<Fakes>, test: Option<String>) -> Self {
         let visitors = tokio::sync::Mutex::default();
-        Self { app, brand, fakes, test, reported: Mutex::default(), visitors }
+        let schedules = tokio::sync::Mutex::new(Schedules::since(app.now_ms()));
+        Self { app, brand, fakes, test, reported: Mutex::default(), visitors, schedules }
     }
 
     fn reported<T>(&self, f: impl FnOnce(&mut Reported) -> T) -> T {
@@ -220,8 +223,14 @@ impl Calls {
                 }
             }
             Call::Calls => return Ok(self.fakes.calls()),
-            Call::Pushed => return Ok(jobs::pushed(&self.app, &self.brand.id).await?),
-            Call::Run => return Ok(jobs::run(&self.app, &self.brand).await?),
+            Call::Pushed => {
+                self.start_schedules().await?;
+                return Ok(jobs::pushed(&self.app, &self.brand.id).await?);
+            }
+            Call::Run => {
+                self.start_schedules().await?;
+                return Ok(jobs::run(&self.app, &self.brand).await?);
+            }
             Call::Clock { now_ms } => self.app.clock.set(now_ms),
             Call::Visit(call) => return self.visit(*call).await,
             Call::Entries { slug, reference_type, reference_id } => {
@@ -229,6 +238,11 @@ impl Calls {
             }
         }
         Ok(Value::Null)
+    }
+
+    /// Stores the jobs of schedules whose time has come.
+    async fn start_schedules(&self) -> Result<(), StoreError> {
+        self.schedules.lock().await.start_due(&self.app, &self.brand, i64::MAX).await
     }
 
     async fn visitor(
@@ -270,6 +284,7 @@ impl Calls {
             ..Described::default()
         };
         let mut answer = visitor.visit(described).await?.as_json();
+        self.app.hooks_stored().await;
         if let Some(answer) = answer.as_object_mut() {
             answer.insert("cookies".into(), visitor.cookies().into());
         }

@@ -37,8 +37,7 @@ pub(super) enum JobsError {
 
 /// The jobs of the brand that are still to run, in the order in which they are due.
 pub(super) async fn pushed(app: &App, brand: &str) -> Result<Value, JobsError> {
-    let mut jobs = app.store.list_queued(Some(brand), Some(State::Pending), JOBS_MAX).await?;
-    jobs.sort_by_key(|job| job.due_at);
+    let jobs = app.store.list_queued(Some(brand), Some(State::Pending), JOBS_MAX).await?;
     let mut listed = Vec::with_capacity(jobs.len());
     for job in jobs {
         let payload = match JobId::parse(&job.id) {

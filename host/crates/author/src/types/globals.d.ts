@@ -727,7 +727,7 @@ interface SluiceQueue {
   push(module: string, payload?: unknown, options?: SluicePushOptions): { ok: true; jobId: string };
   /** Removes the pending jobs of the brand that have this tag. */
   cancel(tag: string): { ok: true; cancelled: number };
-  /** Looks a job up; `null` if there is no such job, or an hour after it was done. */
+  /** Looks a job up; `null` if there is no such job, or an hour after it was done (or after 10,000 others). */
   status(jobId: string): SluiceJobStatus | null;
 }
 

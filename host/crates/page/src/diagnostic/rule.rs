@@ -150,6 +150,8 @@ rules! {
     File "file" Settings Error,
     /// A path in `brand.toml` that matches nothing.
     UnmatchedPath "unmatched-path" Settings Warning,
+    /// A schedule or hook whose module or function does not exist.
+    UnknownFunction "unknown-function" Settings Error,
     /// A limit above the host's maximum.
     IneffectiveLimit "ineffective-limit" Settings Warning,
 }

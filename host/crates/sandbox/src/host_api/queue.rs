@@ -1,7 +1,7 @@
 //! Calls of `queue`: counts them, passes them to the brand's jobs and translates the answers.
 
 use sluice_kit::value::{self, Room};
-use sluice_queue::{Call, QueueCaps, QueueError};
+use sluice_queue::{Call, QueueCaps, QueueError, Reached};
 
 use super::page::sluice::page::queue::{Host, Operation};
 use super::page::sluice::page::types::Exception;
@@ -58,6 +58,9 @@ impl Host for RunState {
             Ok(value) => Ok(Ok(self.give(&value))),
             Err(error @ QueueError::Type { .. }) => Ok(Err(type_error(error.to_string()))),
             Err(error @ QueueError::Range { .. }) => {
+                if let QueueError::Range { reached: Reached::Jobs { jobs_max }, .. } = error {
+                    tracing::warn!(brand = self.context.brand, jobs_max, "the quota of jobs refuses a job");
+                }
                 self.has_exceeded = true;
                 Ok(Err(range_error(error.to_string())))
             }

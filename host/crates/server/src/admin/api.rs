@@ -11,7 +11,7 @@ use super::AdminState;
 use super::error::AdminError;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{crm, jobs, limits, overview, pages, queue, runs};
+use super::views::{crm, jobs, limits, overview, pages, queue, runs, schedules};
 
 /// Adds the routes of the API.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -24,6 +24,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/crm", web::get().to(get_entities))
         .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
         .route("/api/brands/{brand}/crm/{entity}/{entry}", web::get().to(get_entry))
+        .route("/api/brands/{brand}/schedules", web::get().to(get_schedules))
+        .route("/api/brands/{brand}/schedules/{name}/run", web::post().to(post_schedule))
         .route("/api/brands/{brand}/queue", web::get().to(get_queue))
         .route("/api/brands/{brand}/queue/parked/{action}", web::post().to(post_parked_queued))
         .route("/api/brands/{brand}/queue/{id}/{action}", web::post().to(post_queued))
@@ -115,6 +117,18 @@ async fn post_parked(
 
 async fn get_queue(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(queue::list(&state, &brand).await?))
+}
+
+async fn get_schedules(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(schedules::list(&state, &brand).await?))
+}
+
+async fn post_schedule(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+) -> Result<HttpResponse, AdminError> {
+    let id = schedules::run(&state, &at.0, &at.1).await?;
+    Ok(HttpResponse::Ok().json(json!({ "job": id })))
 }
 
 async fn post_queued(

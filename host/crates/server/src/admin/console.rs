@@ -22,7 +22,7 @@ use super::templates::encode_query;
 use super::throttle::Attempt;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{failures, find_brand, find_page, jobs, limits, overview, pages, queue, runs};
+use super::views::{failures, find_brand, find_page, jobs, limits, overview, pages, queue, runs, schedules};
 use super::{AdminState, phases};
 
 const CSS: &str = include_str!("console/console.css");
@@ -48,6 +48,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/runs/{id}", web::get().to(run))
         .configure(crm::routes)
         .route("/brands/{brand}/jobs", web::get().to(jobs))
+        .route("/brands/{brand}/schedules/{name}/run", web::post().to(run_schedule))
         .route("/brands/{brand}/queue/parked/{action}", web::post().to(act_on_parked_queued))
         .route("/brands/{brand}/queue/{id}/{action}", web::post().to(act_on_queued))
         .route("/brands/{brand}/jobs/parked/{action}", web::post().to(act_on_parked))
@@ -393,9 +394,10 @@ async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
         let has_parked = jobs.iter().any(|job| job.is_parked);
         let queued = queue::list(&state, &brand).await?;
         let has_parked_queued = queued.iter().any(|job| job.is_parked);
+        let schedules = schedules::list(&state, &brand).await?;
         let view = json!({
             "title": "Jobs", "brand": *brand, "section_jobs": true, "jobs": jobs, "has_parked": has_parked,
-            "queued": queued, "has_parked_queued": has_parked_queued,
+            "queued": queued, "has_parked_queued": has_parked_queued, "schedules": schedules,
         });
         render(&state, "jobs", &view)
     };
@@ -405,6 +407,11 @@ async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
 async fn act_on_job(state: Data<AdminState>, at: Path<(String, i64, jobs::Action)>) -> HttpResponse {
     let done = jobs::act(&state, &at.0, at.1, at.2).await;
     or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{}/jobs", at.0))))
+}
+
+async fn run_schedule(state: Data<AdminState>, at: Path<(String, String)>) -> HttpResponse {
+    let done = schedules::run(&state, &at.0, &at.1).await;
+    or_error_page(&state, done.map(|_| redirect_to(&format!("/brands/{}/jobs", at.0))))
 }
 
 async fn act_on_queued(state: Data<AdminState>, at: Path<(String, String, jobs::Action)>) -> HttpResponse {

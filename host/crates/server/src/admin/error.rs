@@ -33,6 +33,10 @@ pub(crate) enum AdminError {
     NoJob { brand: String, id: i64 },
     #[error("brand {brand} has no job {id} that is pending or parked")]
     NoQueuedJob { brand: String, id: String },
+    #[error("brand {brand} has no schedule {name}{hint}")]
+    NoSchedule { brand: String, name: String, hint: String },
+    #[error("brand {brand} has {jobs_max} jobs that are not done, which is the limit (queue_jobs_max)")]
+    QueueFull { brand: String, jobs_max: u64 },
     #[error("there is no limit {0}")]
     NoLimit(String),
     /// What actix reports about a query, a JSON body or a form.
@@ -98,6 +102,7 @@ impl AdminError {
             | Self::NoEntry(_)
             | Self::NoJob { .. }
             | Self::NoQueuedJob { .. }
+            | Self::NoSchedule { .. }
             | Self::NoLimit(_)
             | Self::Crm(CrmFault::UnknownSlug(_)) => StatusCode::NOT_FOUND,
             Self::InvalidRequest(_)
@@ -125,6 +130,7 @@ impl AdminError {
             | Self::Changed(_)
             | Self::Apply(_)
             | Self::NotInForce { .. }
+            | Self::QueueFull { .. }
             | Self::Reload(_) => StatusCode::CONFLICT,
             Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Log(_) | Self::Store(_) | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
@@ -138,6 +144,7 @@ impl AdminError {
             StatusCode::BAD_REQUEST => "Invalid request",
             StatusCode::CONFLICT if matches!(self, Self::Changed(_)) => "Changed in the meantime",
             StatusCode::CONFLICT if matches!(self, Self::NotInForce { .. }) => "Written, but not in force",
+            StatusCode::CONFLICT if matches!(self, Self::QueueFull { .. }) => "Too many jobs",
             StatusCode::CONFLICT => "Invalid file",
             StatusCode::PAYLOAD_TOO_LARGE => "Too large",
             StatusCode::SERVICE_UNAVAILABLE => "Not available",

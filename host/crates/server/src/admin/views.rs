@@ -11,6 +11,7 @@ pub(crate) mod pages;
 pub(crate) mod queue;
 pub(crate) mod range;
 pub(crate) mod runs;
+pub(crate) mod schedules;
 
 use std::sync::Arc;
 

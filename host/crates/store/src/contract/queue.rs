@@ -229,6 +229,17 @@ pub(crate) async fn operators_choose_jobs_of_a_brand(open: &OpenStore) {
     assert_eq!(store.queued_jobs_of(&other, 9).await, Ok(1));
 }
 
+pub(crate) async fn jobs_that_have_waited_the_longest_are_listed_first(open: &OpenStore) {
+    let (store, brand) = (open().await, brand("queue-order"));
+    let [far, late, soon] = [job("far", NOW + 99), job("late", NOW - 99), job("soon", NOW + 9)];
+    push(&*store, &brand, vec![far, late, soon]).await;
+    let listed = store.list_queued(Some(&brand), Some(State::Pending), 2).await.unwrap();
+    let modules: Vec<&str> = listed.iter().map(|job| job.module.as_str()).collect();
+    assert_eq!(modules, ["late", "soon"]);
+    let all = store.list_queued(Some(&brand), None, 9).await.unwrap();
+    assert_eq!(all.iter().map(|job| job.module.as_str()).collect::<Vec<_>>(), ["far", "late", "soon"]);
+}
+
 pub(crate) async fn a_tag_cancels_pending_jobs_of_its_brand(open: &OpenStore) {
     let (store, brand, other) = (open().await, brand("queue-tag"), brand("queue-tag-other"));
     let tagged = |tag: &str| NewJob { tag: Some(tag.to_owned()), ..job("a", NOW) };
@@ -262,12 +273,18 @@ pub(crate) async fn due_brands_are_found_behind_a_flood(open: &OpenStore) {
 pub(crate) async fn finished_script_jobs_are_deleted_in_batches(open: &OpenStore) {
     let (store, brand) = (open().await, brand("queue-done"));
     push(&*store, &brand, (0..3).map(|_| job("a", NOW)).collect()).await;
+    let mut last = String::new();
     for _ in 0..2 {
         let claimed = claim(&*store, &brand, NOW).await.unwrap();
         done(&*store, &brand, claimed.claim).await.unwrap();
+        last = claimed.id.to_string();
     }
     while store.delete_finished_queued(NOW, 500).await.unwrap() > 0 {}
     assert_eq!(store.list_queued(Some(&brand), Some(State::Done), 9).await.unwrap().len(), 2);
+    // Of those of another brand, too, so only what is kept is certain.
+    while store.delete_excess_queued(1, 500).await.unwrap() > 0 {}
+    let kept = store.list_queued(Some(&brand), Some(State::Done), 9).await.unwrap();
+    assert_eq!(kept.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [last.as_str()]);
     while store.delete_finished_queued(NOW + 1, 1).await.unwrap() > 0 {}
     assert_eq!(store.list_queued(Some(&brand), None, 9).await.unwrap().len(), 1);
 }

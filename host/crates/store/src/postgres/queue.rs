@@ -108,7 +108,7 @@ const LIST: &str = "SELECT id, brand, module, function, state, tag, key, attempt
         length(payload) AS payload_bytes, created_at, scheduled_for, due_at, ended_at, outcome, last_error,
         console
     FROM queue WHERE ($1::text IS NULL OR brand = $1) AND ($2::text IS NULL OR state = $2)
-    ORDER BY seq LIMIT $3";
+    ORDER BY CASE WHEN $2 IN ('pending', 'running') THEN due_at END, seq LIMIT $3";
 
 const FIND: &str = "SELECT id, brand, module, function, state, tag, key, attempts,
         length(payload) AS payload_bytes, created_at, scheduled_for, due_at, ended_at, outcome, last_error,
@@ -132,6 +132,19 @@ pub(super) const DELETE_DONE: &str = "DELETE FROM queue WHERE seq = ANY (ARRAY(
         ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING true";
 
+/// From one brand to the next; see [`DUE_BRANDS`].
+pub(super) const DELETE_EXCESS: &str = "WITH RECURSIVE step (brand) AS (
+        (SELECT brand FROM queue WHERE state = 'done' ORDER BY brand LIMIT 1)
+        UNION ALL
+        SELECT (SELECT next.brand FROM queue AS next
+            WHERE next.state = 'done' AND next.brand > step.brand ORDER BY next.brand LIMIT 1)
+        FROM step WHERE step.brand IS NOT NULL)
+    DELETE FROM queue WHERE seq = ANY (ARRAY(
+        SELECT old.seq FROM step CROSS JOIN LATERAL (SELECT seq FROM queue
+            WHERE state = 'done' AND brand = step.brand ORDER BY seq DESC LIMIT $2 OFFSET $1) AS old
+        LIMIT $2))
+    RETURNING true";
+
 /// Adds the statements that store what a run changes. Jobs with a key are locked in the order of their keys,
 /// so that two runs cannot wait for each other.
 pub(super) fn add_commit<'a>(batch: &mut Batch<'a>, brand: &'a str, queue: &'a QueueCommit, now_ms: i64) {
@@ -150,7 +163,7 @@ pub(super) fn add_commit<'a>(batch: &mut Batch<'a>, brand: &'a str, queue: &'a Q
 }
 
 /// The parameters of [`INSERT`].
-fn columns<'a>(job: &'a NewJob, brand: &'a str, now_ms: i64) -> Vec<Param<'a>> {
+pub(super) fn columns<'a>(job: &'a NewJob, brand: &'a str, now_ms: i64) -> Vec<Param<'a>> {
     vec![
         text(job.id.as_str()),
         text(brand),
@@ -363,6 +376,15 @@ impl QueueStore for PostgresStore {
                 let (id, brand, with_pending) = chosen(&which);
                 let params = [optional_text(id), optional_text(brand), flag(with_pending)];
                 Ok(rows(&query(conn, DROP, params).await?))
+            })
+        })
+    }
+
+    fn delete_excess_queued(&self, kept_max: u32, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                let params = [int(kept_max.into()), int(rows_max.into())];
+                Ok(rows(&query(conn, DELETE_EXCESS, params).await?))
             })
         })
     }

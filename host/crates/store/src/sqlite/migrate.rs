@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "0010_acme", include_str!("../migrations/sqlite/0010_acme.sql")),
     (11, "0011_stage_history", include_str!("../migrations/sqlite/0011_stage_history.sql")),
     (12, "0012_acme_problem", include_str!("../migrations/sqlite/0012_acme_problem.sql")),
+    (13, "0013_schedule", include_str!("../migrations/sqlite/0013_schedule.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations.

@@ -11,9 +11,9 @@ use sluice_session::storage::SessionError;
 
 use super::SqliteStore;
 use super::connection::first;
-use super::queue_operators::{COUNT_STATE, DROP, FIND, LIST, RETRY};
+use super::queue_operators::{self as operators, COUNT_STATE};
 use crate::error::{CommitSqlError, SqlError};
-use crate::queue_rows::{Ended, chosen, state};
+use crate::queue_rows::{Ended, state};
 
 pub(super) const COUNT_OF_BRAND: &str = "SELECT count(*) FROM (SELECT 1 FROM queue
      WHERE state IN ('pending', 'running', 'parked') AND brand = ?1 LIMIT ?2)";
@@ -80,6 +80,19 @@ pub(super) const DELETE_DONE: &str = "DELETE FROM queue WHERE seq IN (
          SELECT seq FROM queue INDEXED BY queue_done WHERE state = 'done' AND ended_at < ?1
          ORDER BY ended_at LIMIT ?2)";
 
+/// From one brand to the next; see [`DUE_BRANDS`].
+pub(super) const DELETE_EXCESS: &str = "WITH RECURSIVE step (brand) AS (
+         SELECT (SELECT brand FROM queue WHERE state = 'done' ORDER BY brand LIMIT 1)
+         UNION ALL
+         SELECT (SELECT next.brand FROM queue AS next
+             WHERE next.state = 'done' AND next.brand > step.brand ORDER BY next.brand LIMIT 1)
+         FROM step WHERE step.brand IS NOT NULL)
+     DELETE FROM queue WHERE seq IN (
+         SELECT old.seq FROM step CROSS JOIN queue AS old ON old.state = 'done' AND old.brand = step.brand
+             AND old.seq <= (SELECT kept.seq FROM queue AS kept
+                 WHERE kept.state = 'done' AND kept.brand = step.brand ORDER BY kept.seq DESC LIMIT 1 OFFSET ?1)
+         LIMIT ?2)";
+
 /// Stores what a run changes. It runs in the writer's transaction.
 pub(super) fn commit(
     conn: &Connection,
@@ -105,7 +118,7 @@ pub(super) fn commit(
     }
 }
 
-fn insert(conn: &Connection, brand: &str, job: &NewJob, now_ms: i64) -> Result<(), SqlError> {
+pub(super) fn insert(conn: &Connection, brand: &str, job: &NewJob, now_ms: i64) -> Result<(), SqlError> {
     let NewJob { id, module, function, payload, due_at, tag, key } = job;
     if let Some(key) = key {
         conn.prepare_cached(REPLACE)?.execute((brand, key))?;
@@ -116,7 +129,7 @@ fn insert(conn: &Connection, brand: &str, job: &NewJob, now_ms: i64) -> Result<(
     Ok(())
 }
 
-fn count(conn: &Connection, brand: &str, count_max: u64) -> Result<u64, SqlError> {
+pub(super) fn count(conn: &Connection, brand: &str, count_max: u64) -> Result<u64, SqlError> {
     let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
     let jobs: Option<i64> = first(conn, COUNT_OF_BRAND, (brand, count_max))?;
     Ok(jobs.unwrap_or(0).unsigned_abs())
@@ -236,7 +249,7 @@ impl QueueStore for SqliteStore {
     ) -> BoxFuture<'_, Result<Vec<QueuedJob>, StoreError>> {
         let brand = brand.map(str::to_owned);
         self.readers.read(move |conn| {
-            let mut query = conn.prepare_cached(LIST)?;
+            let mut query = conn.prepare_cached(&operators::list(brand.is_some(), state))?;
             let rows = query.query_map((brand, state.map(State::as_str), jobs_max), read_job)?;
             rows.map(|row| row?).collect()
         })
@@ -245,7 +258,8 @@ impl QueueStore for SqliteStore {
     fn find_queued(&self, id: &JobId) -> BoxFuture<'_, Result<Option<QueuedJob>, StoreError>> {
         let id = id.clone();
         self.readers.read(move |conn| {
-            let row = conn.prepare_cached(FIND)?.query_row([id.as_str()], read_job).optional()?;
+            let row =
+                conn.prepare_cached(&operators::find())?.query_row([id.as_str()], read_job).optional()?;
             row.transpose()
         })
     }
@@ -273,16 +287,21 @@ impl QueueStore for SqliteStore {
 
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.writer.write(move |conn| {
-            let (id, brand, with_pending) = chosen(&which);
-            Ok(rows(conn.prepare_cached(RETRY)?.execute((id, brand, with_pending, now_ms))?))
+            let (sql, of_choice) = operators::retry(&which);
+            Ok(rows(conn.prepare_cached(&sql)?.execute((of_choice, now_ms))?))
         })
     }
 
     fn drop_queued(&self, which: QueueChoice) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.writer.write(move |conn| {
-            let (id, brand, with_pending) = chosen(&which);
-            Ok(rows(conn.prepare_cached(DROP)?.execute((id, brand, with_pending))?))
+            let (sql, of_choice) = operators::drop(&which);
+            Ok(rows(conn.prepare_cached(&sql)?.execute([of_choice])?))
         })
+    }
+
+    fn delete_excess_queued(&self, kept_max: u32, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.writer
+            .write(move |conn| Ok(rows(conn.prepare_cached(DELETE_EXCESS)?.execute((kept_max, rows_max))?)))
     }
 
     fn delete_finished_queued(

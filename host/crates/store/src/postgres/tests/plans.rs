@@ -3,7 +3,7 @@
 use super::*;
 use sluice_storage::Area;
 
-use crate::postgres::{crm, job_queue, jobs, queue, rate, session, storage, token};
+use crate::postgres::{crm, job_queue, jobs, queue, rate, schedule, session, storage, token};
 use crate::storage_rows::for_area;
 
 /// Inserts a million entries with one value each, and rows into every other table that grows. One
@@ -37,6 +37,7 @@ const FILL: &str = "
             CASE WHEN n % 4 = 3 THEN 'done' ELSE 'pending' END, (n % 1000)::text, n::text, n,
             CASE WHEN n % 4 <> 3 THEN n END, n, CASE WHEN n % 4 = 3 THEN n END
         FROM generate_series(1, 100000) AS n;
+    INSERT INTO schedule SELECT 'brand' || n, 'nightly', 'r', n, NULL, NULL FROM generate_series(1, 10000) AS n;
     INSERT INTO storage SELECT 'acme', 'default', n::text, '', '', n, 80, n FROM generate_series(1, 100000) AS n;
     INSERT INTO cache SELECT 'acme', 'default', n::text, '', '', n, 80, n FROM generate_series(1, 50000) AS n;
     INSERT INTO job_line SELECT decode(md5((id % 1000)::text), 'hex'), id FROM job WHERE state = 'waiting';
@@ -68,6 +69,11 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("jobs of a brand", queue::COUNT_OF_BRAND, vec!["'acme'", "25001"]),
         ("queue.push", queue::INSERT, vec!["'x'", "'acme'", "'m'", "'f'", "''", "'t'", "'k'", "1", "1"]),
         ("an added job", queue::ADD, vec!["'x'", "'acme'", "'m'", "'f'", "''", "'t'", "'k'", "1", "1", "9"]),
+        (
+            "a tick of a schedule",
+            schedule::START,
+            vec!["'x'", "'acme'", "'m'", "'f'", "''", "'t'", "'k'", "1", "1", "25000", "'nightly'", "7", "6"],
+        ),
         ("queue.cancel", queue::CANCEL, vec!["'acme'", "'7'"]),
         ("queue.status", queue::STATUS, vec!["'7'", "'acme'"]),
         ("brands with due jobs", queue::DUE_BRANDS, vec!["100000"]),
@@ -75,6 +81,7 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("the end of a job", queue::DONE, vec!["7", "1", "1"]),
         ("the end of a claim", queue::END, vec!["7", "1", "'parked'", "NULL", "1", "0", "'a'", "'b'", "'c'"]),
         ("a replaced job", queue::REPLACED, vec!["7", "1", "true"]),
+        ("too many finished script jobs", queue::DELETE_EXCESS, vec!["10000", "500"]),
         ("finished script jobs", queue::DELETE_DONE, vec!["100", "500"]),
     ]
     .into_iter()
@@ -192,6 +199,7 @@ async fn every_statement_of_a_page_uses_an_index() {
         "job",
         "job_line",
         "queue",
+        "schedule",
         "storage",
         "cache",
     ];

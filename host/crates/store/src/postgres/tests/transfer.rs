@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use sluice_crm::{Destination, Named};
-use sluice_queue::{Ending, JobId, NewJob, QueueCommit};
+use sluice_queue::{Ending, JobId, NewJob, QueueCommit, Tick, TickStart};
 use sluice_session::UsedToken;
 use sluice_storage::{
     Area, Condition, Key as StorageKey, Namespace, Place, Put, PutDone, StorageCaps, StoredValue,
@@ -75,6 +75,15 @@ async fn fill(store: &dyn Store) {
     let claimed = store.claim_queued("acme", 1, 2).await.unwrap().unwrap();
     let parked = Ending::Parked { outcome: "error", error: "no".to_owned(), console: "[log] é".to_owned() };
     assert_eq!(store.end_claim(claimed.claim, parked, 3).await, Ok(true));
+    store.see_schedule("acme", "nightly", "0 3 * * * UTC", 1).await.unwrap();
+    let tick = Tick {
+        brand: "acme".to_owned(),
+        name: "nightly".to_owned(),
+        at: 9,
+        gap_ms: 1,
+        job: Some(job(9, None)),
+    };
+    assert_eq!(store.start_tick(tick, 9, 9).await, Ok(TickStart::Started));
     let tokens = vec![UsedToken { token_id: [9; 16], remember_until: 99 }];
     store.commit_run(RunCommit { tokens, ..RunCommit::new("acme") }, 1).await.unwrap();
     let row_id = SessionRowId::random().unwrap();

@@ -1,0 +1,10 @@
+-- What is known about schedules: until when their ticks have been started.
+CREATE TABLE schedule (
+    brand      TEXT NOT NULL,
+    name       TEXT NOT NULL,       -- as in brand.toml; hooks have names with a colon
+    rule       TEXT NOT NULL,       -- another rule begins anew
+    last_tick  INTEGER NOT NULL,    -- no tick until then is started any more
+    last_job   TEXT,                -- the id of the job of the last tick that was started
+    job_tick   INTEGER,             -- the tick of that job
+    PRIMARY KEY (brand, name)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,51 @@
+//! Stores a job in the database that `sluice serve` would use. Whichever host is running then runs it.
+
+use serde_json::Value;
+
+use sluice_kit::clock::now_ms;
+use sluice_kit::value;
+use sluice_limits::policy::BrandLayers;
+use sluice_queue::{JobId, NewJob, Targets as _};
+use sluice_site::jobs::JobTargets;
+use sluice_site::{BrandFolder, brand_dir, config};
+
+use super::database::DatabaseArgs;
+
+/// A function, and what it gets.
+pub(super) struct Push<'a> {
+    pub(super) brand: &'a str,
+    pub(super) module: &'a str,
+    pub(super) function: &'a str,
+    pub(super) payload: &'a Value,
+}
+
+/// Stores the job. Its limits are those of a job that a script pushes.
+pub(super) async fn push(database: &DatabaseArgs, push: Push<'_>) -> anyhow::Result<JobId> {
+    let Push { brand, module, function, payload } = push;
+    let dir = brand_dir(&database.site_dir, brand);
+    let module = JobTargets::of(&BrandFolder::new(&dir)?).find(module, function)?;
+    let own = config::read_brand(&dir)?.limits;
+    let layers = BrandLayers { brand, own: &own.own, page: None };
+    let limits = database.config()?.limit_policy().of_jobs(layers, &own.job);
+    let payload = value::encode(payload);
+    if payload.len() > limits.queue_payload_bytes_max {
+        anyhow::bail!(
+            "the payload has {} bytes as MessagePack; queue_payload_bytes_max is {}",
+            payload.len(),
+            limits.queue_payload_bytes_max
+        );
+    }
+    let id = JobId::random()?;
+    let (function, due_at) = (function.to_owned(), now_ms());
+    let job = NewJob { id: id.clone(), module, function, payload, due_at, tag: None, key: None };
+    let store = database.open().await?;
+    let is_stored = store.add_queued(brand, job, limits.queue_jobs_max, now_ms()).await;
+    store.close().await;
+    if !is_stored? {
+        anyhow::bail!(
+            "brand {brand} has {} jobs that are not done, which is the limit (queue_jobs_max); see `sluice jobs list`",
+            limits.queue_jobs_max
+        );
+    }
+    Ok(id)
+}

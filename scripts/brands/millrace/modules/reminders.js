@@ -28,10 +28,14 @@ export function remindNoMore() {
   if (session.get("outbox_id")) queue.cancel(tagOf(outboxId()));
 }
 
-// The job. If a server crashes while it runs, another one runs it again.
+// The job. It can run twice, if a server crashes while it runs. Then the mail is sent twice rather than not at all.
 export async function remind(payload, { jobId }) {
-  if (!storage.setIfAbsent(`reminded:${jobId}`, true, { ttl: 86_400 })) return;
   const { email, outbox, number } = payload;
-  await sendLinkTo(email, outbox, number < times ? "Your bowl is still here" : "Your bowl, for the last time");
+  const done = `reminded:${jobId}`;
+  if (!storage.has(done)) {
+    const sent = await sendLinkTo(email, outbox, number < times ? "Your bowl is still here" : "Your bowl, for the last time");
+    if (sent === null) throw new Error("the reminder could not be sent"); // it is tried again
+    storage.set(done, true, { ttl: 86_400 });
+  }
   if (number < times) plan({ ...payload, number: number + 1 });
 }

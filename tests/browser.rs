@@ -1,6 +1,7 @@
 //! The sample site in Chromium: the walk through all its steps, and how good its pages are.
 
 mod flows;
+pub(crate) mod quiet;
 
 use std::path::Path;
 use std::process::Command;

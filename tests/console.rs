@@ -1,6 +1,7 @@
 //! The console in Chromium.
 
 mod looks;
+mod quiet;
 mod reloads;
 
 use serde_json::json;

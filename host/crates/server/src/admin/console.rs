@@ -272,7 +272,10 @@ async fn show_page(
         "waits_for_reload": rows.iter().any(|row| row.in_force != row.limit.value),
         "range": range.view(), "range_keep": [{ "name": "path", "value": path }], "seen": version,
         "failures": reloads::with_trends(&groups, &reloads), "has_marks": !marks.is_empty(),
-        "wrong": edit.wrong.as_ref().map(|(limit, _, reason)| json!({ "limit": limit, "reason": reason })),
+        "wrong": edit.wrong.as_ref().map(|(limit, _, reason)| {
+            let has_row = rows.iter().any(|row| row.limit.kind.name == limit);
+            json!({ "limit": limit, "reason": reason, "has_row": has_row })
+        }),
     });
     render(state, "page", &view)
 }

@@ -17,8 +17,13 @@
     bytes: (value) => scaled(value, [[1048576, " MB"], [1024, " KB"], [1, " B"]]),
   };
 
-  // Steps at which bytes are round numbers.
-  const powers = Array.from({ length: 50 }, (_, power) => 2 ** power);
+  // Steps of the scales: bytes are round numbers at powers of two, and half a run does not exist.
+  const steps = {
+    bytes: Array.from({ length: 50 }, (_, power) => 2 ** power),
+    count: Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat(),
+  };
+  // The end of a scale for small values, so that its labels differ.
+  const least = { permille: 50 };
 
   // What is selected with the pointer becomes the range of the whole page. Runs are counted in quarters of an hour.
   const QUARTER = 900;
@@ -75,11 +80,11 @@
       scales: {
         // The whole range that the operator chose.
         x: { range: () => [from / 1000, to / 1000] },
-        y: { range: (plot, least, most) => [0, Math.max(most, quota ?? 0) > 0 ? Math.max(most, quota ?? 0) * 1.05 : 1] },
+        y: { range: (plot, low, most) => [0, Math.max(most, quota ?? 0, least[quantity] ?? 0) * 1.05 || 1] },
       },
       // The last time is wider than the room that uPlot leaves for half of it.
       padding: [null, 28, null, null],
-      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, { ...axis, size: 72, ...(quantity === "bytes" && { incrs: powers }), values: (plot, values) => values.map(write[quantity]) }],
+      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
       series: [
         { label: "at", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...lines.map(({ name, color: of }) => ({

@@ -84,11 +84,9 @@ async fn one_account_orders_for_all_names_and_after_a_restart() {
     world.lead_to(&[&second]);
     assert_eq!(second.keeper.pass().await, 1);
     assert!(second.installed("a.example").is_some(), "it was installed from the database");
-    let accounts = world.pebble.logged("There are now");
-    assert!(accounts >= 1);
     assert_eq!(world.pebble.issued(), 3);
-    let registered = world.pebble.logged("POST /sign-me-up");
-    assert_eq!(registered, 1, "although two names began at once");
+    // Pebble rejects some nonces on purpose, so a host may ask twice.
+    assert_eq!(world.pebble.logged("accounts in memory"), 1, "although two names began at once");
 }
 
 #[tokio::test]

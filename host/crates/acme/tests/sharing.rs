@@ -25,7 +25,7 @@ async fn hosts_that_start_together_make_one_account() {
     let one = world.host(&[("a", "a.example"), ("b", "b.example")]).await;
     let other = world.host(&[("c", "c.example"), ("d", "d.example")]).await;
     assert_eq!(tokio::join!(one.keeper.pass(), other.keeper.pass()), (2, 2));
-    assert_eq!(world.pebble.logged("POST /sign-me-up"), 1);
+    assert_eq!(world.pebble.logged("accounts in memory"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,7 +39,7 @@ struct Place {
 
 impl Readers {
     /// A place for a visitor of `brand`, or `None` if all that the visitor may have are taken.
-    pub(crate) fn enter(&self, brand: &str, visitor: IpAddr) -> Option<Reader> {
+    pub(crate) fn enter(&self, brand: &str, visitor: Option<IpAddr>) -> Option<Reader> {
         let network = client_network(visitor);
         let mut places = self.0.lock();
         let of_brand = places.brands.get(brand);
@@ -86,13 +86,13 @@ mod tests {
 
     /// Takes all places that a brand has, from many addresses.
     fn fill(readers: &Readers, brand: &str) -> Vec<Reader> {
-        (0..).map_while(|n| readers.enter(brand, Ipv4Addr::from(n).into())).collect()
+        (0..).map_while(|n| readers.enter(brand, Some(Ipv4Addr::from(n).into()))).collect()
     }
 
     #[test]
     fn one_brand_leaves_half_of_the_places_to_others() {
         let readers = Readers::default();
-        let visitor = Ipv4Addr::LOCALHOST.into();
+        let visitor = Some(Ipv4Addr::LOCALHOST.into());
         let first = fill(&readers, "a");
         assert_eq!(first.len(), BRAND_READERS_MAX);
         let second = fill(&readers, "b");
@@ -108,11 +108,12 @@ mod tests {
     #[test]
     fn one_network_leaves_half_of_a_brands_places_to_others() {
         let readers = Readers::default();
-        let of = |n: usize| readers.enter("a", format!("2001:db8::{n:x}").parse().unwrap());
+        let visit = |brand: &str, address: &str| readers.enter(brand, Some(address.parse().unwrap()));
+        let of = |n: usize| visit("a", &format!("2001:db8::{n:x}"));
         let taken: Vec<_> = (0..).map_while(of).collect();
         assert_eq!(taken.len(), NETWORK_READERS_MAX);
-        assert!(readers.enter("a", "2001:db8:0:1::1".parse().unwrap()).is_some());
-        assert!(readers.enter("b", "2001:db8::1".parse().unwrap()).is_some());
+        assert!(visit("a", "2001:db8:0:1::1").is_some());
+        assert!(visit("b", "2001:db8::1").is_some());
         drop(taken);
         assert!(of(1).is_some());
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,9 +20,6 @@ use crate::readers::{Reader, Readers};
 use crate::s3::{S3Body, S3Options, S3Store};
 use crate::upload::Upload;
 use crate::usage::{FileQuota, Usage};
-
-/// Visitors whose address nobody knows count as one network.
-const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Where the bytes of a file come from.
 pub enum Content {
@@ -79,7 +76,7 @@ impl FileStore {
     /// read files of the service.
     pub fn enter(&self, brand: &str, visitor: Option<IpAddr>) -> Option<Reader> {
         match self.is_remote() {
-            true => self.readers.enter(brand, visitor.unwrap_or(UNKNOWN)),
+            true => self.readers.enter(brand, visitor),
             false => Some(Reader::without_place()),
         }
     }

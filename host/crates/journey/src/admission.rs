@@ -1,7 +1,5 @@
 //! Rejects requests before anything is loaded for them.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use sluice_app::observe::{Event, Observation};
 use sluice_app::response::Reply;
 use sluice_session::rate::Requester;
@@ -15,9 +13,7 @@ use super::page_journey::Journey;
 pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
     let (app, brand, page) = (journey.app, journey.brand(), journey.page());
     if let Some(rate) = page.rate {
-        // Clients whose address is unknown share one count.
-        let address = journey.request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let requester = Requester { brand: &brand.id, page: &page.file, address };
+        let requester = Requester { brand: &brand.id, page: &page.file, address: journey.request.ip };
         if let Err(spent) = app.rates.admit(rate, requester, app.now_ms()).await {
             journey.observation.tell(Event::Rejected { reason: "rate" });
             return Err(try_again(429, "Too many requests", spent.retry_after_s));

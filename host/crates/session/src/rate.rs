@@ -68,8 +68,8 @@ pub struct Requester<'a> {
     pub brand: &'a str,
     /// The page's file.
     pub page: &'a str,
-    /// The visitor's address.
-    pub address: IpAddr,
+    /// The visitor's address, if it is known.
+    pub address: Option<IpAddr>,
 }
 
 /// The address sent more requests than its rate allows.

@@ -3,7 +3,7 @@
 //! and clients on this machine or with a recent correct token do not depend on what others do.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -83,7 +83,7 @@ impl Throttle {
         now: Instant,
         is_correct: impl FnOnce() -> bool,
     ) -> Attempt {
-        let client = client.map_or_else(|| Ipv4Addr::UNSPECIFIED.into(), client_network);
+        let client = client_network(client);
         let mut state = self.0.lock();
         let spent = state.clients.get(&client).copied().unwrap_or_default();
         let is_known = client.is_loopback()

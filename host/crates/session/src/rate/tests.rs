@@ -26,7 +26,7 @@ impl RateStore for Counter {
 }
 
 fn requester(address: &str) -> Requester<'static> {
-    Requester { brand: "demo", page: "pages/a.html", address: address.parse().unwrap() }
+    Requester { brand: "demo", page: "pages/a.html", address: Some(address.parse().unwrap()) }
 }
 
 const TWO_A_MINUTE: Rate = Rate { requests: 2, window: Duration::from_secs(60) };

@@ -49,12 +49,13 @@ impl Templates {
         for (name, text) in TEMPLATES {
             handlebars.register_template_string(name, text).map_err(Box::new)?;
         }
-        let helpers: [(&str, Write); 8] = [
+        let helpers: [(&str, Write); 9] = [
             ("short", |value| handlebars::html_escape(&text(value))),
             ("number", |value| number(value.as_f64().unwrap_or(0.0))),
             ("grouped", |value| grouped(value.as_u64().unwrap_or(0))),
             ("bytes", |value| bytes(value.as_f64().unwrap_or(0.0))),
             ("time", |value| duration(value.as_f64().unwrap_or(0.0))),
+            ("lag", |value| lag(value.as_u64().unwrap_or(0))),
             ("len", |value| value.as_array().map_or(0, Vec::len).to_string()),
             ("moment", |value| iso_utc(value.as_i64().unwrap_or(0))),
             ("query", |value| encode_query(value.as_str().unwrap_or_default())),
@@ -156,6 +157,15 @@ pub(crate) fn duration(us: f64) -> String {
     }
 }
 
+/// Formats a wait in milliseconds: `5 s`, `3 min`, `2 h`.
+fn lag(ms: u64) -> String {
+    match ms / 1_000 {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7_200 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3_600),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +182,7 @@ mod tests {
             (duration(950.0), duration(1_500.0), duration(2e6)),
             ("950 µs".into(), "1.50 ms".into(), "2 s".into())
         );
+        assert_eq!([0, 119_999, 120_000, 7_200_000].map(lag), ["0 s", "119 s", "2 min", "2 h"]);
     }
 
     #[test]

@@ -69,6 +69,7 @@ pub(crate) struct Overview {
     /// Pages that cannot be served as their files are now.
     pub(crate) broken: Vec<BrokenPage>,
     pub(crate) jobs: Option<JobsRow>,
+    pub(crate) script_jobs: Option<ScriptJobsRow>,
     pub(crate) database: DatabaseRow,
     pub(crate) rejected: RejectedRow,
     /// The start of the process and the reloads since, of the range, newest first.
@@ -108,6 +109,17 @@ pub(crate) struct JobsRow {
     pub(crate) waiting: u64,
     pub(crate) parked: u64,
     /// How long the oldest waiting job has waited.
+    pub(crate) lag_ms: i64,
+}
+
+/// Jobs of scripts that are not done.
+#[derive(Debug, Serialize)]
+pub(crate) struct ScriptJobsRow {
+    /// Due or not.
+    pub(crate) pending: u64,
+    pub(crate) running: u64,
+    pub(crate) parked: u64,
+    /// How long the oldest due job has waited.
     pub(crate) lag_ms: i64,
 }
 
@@ -179,14 +191,17 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
     let failed: u64 = times.values().map(|stats| stats.failures).sum();
     let (rate, overload) = state.app.executions.rejected();
     let outage = state.app.store.outage();
-    let (jobs, size_bytes) = match outage {
-        Some(_) => (None, None),
+    let now = now_ms();
+    let (jobs, script_jobs, size_bytes) = match outage {
+        Some(_) => (None, None, None),
         None => {
             let store = &state.app.store;
             let jobs = tokio::time::timeout(DATABASE_WAIT, store.count_jobs());
             let size = tokio::time::timeout(DATABASE_WAIT, store.size_bytes());
-            let (jobs, size) = tokio::join!(jobs, size);
-            (jobs.ok().and_then(Result::ok), size.ok().and_then(Result::ok))
+            let script_jobs = tokio::time::timeout(DATABASE_WAIT, store.count_queued(now));
+            let (jobs, script_jobs, size) = tokio::join!(jobs, script_jobs, size);
+            let script_jobs = script_jobs.ok().and_then(Result::ok);
+            (jobs.ok().and_then(Result::ok), script_jobs, size.ok().and_then(Result::ok))
         }
     };
     let pool = state.app.store.pool_usage();
@@ -217,7 +232,13 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
         jobs: jobs.map(|jobs| JobsRow {
             waiting: jobs.waiting,
             parked: jobs.parked,
-            lag_ms: jobs.oldest_waiting_at.map_or(0, |at| (now_ms() - at).max(0)),
+            lag_ms: lag(now, jobs.oldest_waiting_at),
+        }),
+        script_jobs: script_jobs.map(|jobs| ScriptJobsRow {
+            pending: jobs.pending,
+            running: jobs.running,
+            parked: jobs.parked,
+            lag_ms: lag(now, jobs.oldest_due_at),
         }),
         rejected: RejectedRow { rate, overload },
         reloads: reloads(state, (from_ms, to_ms)),
@@ -237,6 +258,11 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
 pub(crate) fn reloads(state: &AdminState, (from_ms, to_ms): (i64, i64)) -> Vec<PastReload> {
     let past = state.app.past_reloads().into_iter().rev();
     past.filter(|reload| (from_ms..to_ms).contains(&reload.at_ms)).collect()
+}
+
+/// How long ago a time is, in milliseconds. 0 stands for no time.
+fn lag(now: i64, at: Option<i64>) -> i64 {
+    at.map_or(0, |at| now.saturating_sub(at).max(0))
 }
 
 /// Successful runs are counted by the pages' statistics, because the log stores only some of them.

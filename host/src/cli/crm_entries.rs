@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-use sluice_crm::csv::{Columns, OWN_COLUMNS, Reader, Row, entry_record, record};
-use sluice_crm::search::{Order, Search};
-use sluice_crm::{CrmCaps, CrmFault, CrmWrite, Entity, Filter, Line, Refusal, Slug};
+use sluice_crm::csv::{self, Export, ImportFault, Imported};
+use sluice_crm::{Entity, Slug};
 use sluice_kit::clock::now_ms;
 use sluice_store::Store;
 use sluice_text::printable::printable;
@@ -16,10 +15,6 @@ use sluice_text::suggest::hint;
 
 use super::database::DatabaseArgs;
 use super::output::outln;
-
-/// How many entries are read at a time, and how many bytes of them.
-const PAGE_ROWS: u32 = 200;
-const PAGE_BYTES: usize = 8 << 20;
 
 #[derive(clap::Args)]
 pub(crate) struct ExportArgs {
@@ -70,72 +65,16 @@ async fn find(
     Ok((brand.clone(), entity))
 }
 
-/// All entries of an entity, oldest first.
-struct Pages<'a> {
-    store: &'a dyn Store,
-    brand: &'a str,
-    search: Search,
-    is_last: bool,
-}
-
-impl<'a> Pages<'a> {
-    fn of(store: &'a dyn Store, brand: &'a str, slug: &Slug) -> Self {
-        let search = Search {
-            slug: slug.clone(),
-            reference: None,
-            filter: Filter::everything(),
-            order: Order { field: None, is_descending: false },
-            after: None,
-            limit: Some(PAGE_ROWS),
-            bytes_max: PAGE_BYTES,
-        };
-        Self { store, brand, search, is_last: false }
-    }
-
-    async fn read(&mut self) -> Result<Vec<sluice_crm::BrowsedEntry>, CrmFault> {
-        if self.is_last {
-            return Ok(Vec::new());
-        }
-        let found = self.store.search_entries(self.brand, self.search.clone()).await?;
-        self.is_last = found.next.is_none();
-        self.search.after = found.next;
-        Ok(found.entries)
-    }
-}
-
-/// Prints the entries. A first pass finds the keys that are not declared.
+/// Prints the entries. A first pass finds the columns.
 pub(crate) async fn export(args: ExportArgs) -> anyhow::Result<()> {
     let store = args.database.open().await?;
     let (brand, entity) = find(store.as_ref(), &args.database, args.brand.as_deref(), &args.slug).await?;
     let slug = Slug::new(&entity.slug).context("the entity has an invalid slug")?;
-    let mut keys: Vec<String> = entity.fields.iter().map(|(_, field)| field.key.clone()).collect();
-    let declared = keys.len();
-    let mut pages = Pages::of(store.as_ref(), &brand, &slug);
-    loop {
-        let page = pages.read().await?;
-        if page.is_empty() {
-            break;
-        }
-        for (key, _) in page.iter().flat_map(|found| &found.entry.values) {
-            if !keys.contains(key) {
-                keys.push(key.clone());
-            }
-        }
-    }
-    if let Some(others) = keys.get_mut(declared..) {
-        others.sort_unstable();
-    }
+    let mut export = Export::begin(store.as_ref(), &brand, &slug, &entity).await?;
     let mut out = io::stdout().lock();
-    out.write_all(record(OWN_COLUMNS.into_iter().chain(keys.iter().map(String::as_str))).as_bytes())?;
-    let mut pages = Pages::of(store.as_ref(), &brand, &slug);
-    loop {
-        let page = pages.read().await?;
-        if page.is_empty() {
-            break;
-        }
-        for found in &page {
-            out.write_all(entry_record(found, &keys).as_bytes())?;
-        }
+    out.write_all(export.head().as_bytes())?;
+    while let Some(piece) = export.piece(store.as_ref()).await? {
+        out.write_all(piece.as_bytes())?;
     }
     out.flush()?;
     store.close().await;
@@ -147,94 +86,27 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let store = args.database.open().await?;
     let (brand, entity) = find(store.as_ref(), &args.database, args.brand.as_deref(), &args.slug).await?;
     let slug = Slug::new(&entity.slug).context("the entity has an invalid slug")?;
-    let mut rows = 0u64;
-    each(&args.file, &entity, args.from_line, |_| rows += 1)?;
+    let name = printable(&args.file.display().to_string()).to_string();
+    let open = || File::open(&args.file).map(BufReader::new).with_context(|| name.clone());
+    let records =
+        csv::check(open()?, &entity, args.from_line).map_err(|error| anyhow::anyhow!("{name}:{error}"))?;
     if args.dry_run {
         store.close().await;
-        outln!("{rows} records can be imported");
+        outln!("{records} records can be imported");
         return Ok(());
     }
-    let file = printable(&args.file.display().to_string()).to_string();
-    let (mut created, mut changed) = (0u64, 0u64);
-    let mut reading = Records::open(&args.file, &entity)?;
-    while let Some(row) = reading.read()? {
-        if row.line < args.from_line {
-            continue;
-        }
-        let line = row.line;
-        let is_new = row.id.is_none();
-        if let Err(fault) = write(store.as_ref(), &brand, &slug, row).await {
-            store.close().await;
-            bail!(
-                "{file}:{line}: {fault}\n{created} entries were created and {changed} changed before; correct the \
-                 record and go on with --from-line {line}"
-            );
-        }
-        match is_new {
-            true => created += 1,
-            false => changed += 1,
-        }
-    }
+    let file = open()?;
+    let imported = csv::import(store.as_ref(), &brand, &slug, &entity, file, args.from_line, now_ms).await;
     store.close().await;
-    outln!("{created} entries created, {changed} changed");
-    Ok(())
-}
-
-async fn write(store: &dyn Store, brand: &str, slug: &Slug, row: Row) -> Result<(), CrmFault> {
-    let Row { id, reference, fields, .. } = row;
-    // The operator decides what the brand stores.
-    let caps = CrmCaps { entries_a_reference_max: u32::MAX, brand_bytes_max: u64::MAX, ..CrmCaps::default() };
-    let write = match id {
-        Some(id) => {
-            let owner = store.entry_reference(brand, slug.clone(), id).await?;
-            let reference = owner.ok_or(CrmFault::Refused(Refusal::NoEntry))?;
-            let fields = fields.into_iter().map(|(key, value)| (key, Some(value))).collect();
-            let at = Line { slug: slug.clone(), reference };
-            CrmWrite::UpdateEntry { at, id, fields, if_updated_at: None }
+    match imported {
+        Ok(Imported { created, changed }) => {
+            outln!("{created} entries created, {changed} changed");
+            Ok(())
         }
-        None => {
-            let reference = reference.ok_or(CrmFault::Refused(Refusal::NoReference))?;
-            CrmWrite::CreateEntry { at: Line { slug: slug.clone(), reference }, fields }
-        }
-    };
-    store.write_crm(brand, write, caps, now_ms()).await.map(drop)
-}
-
-/// The records of a file.
-struct Records {
-    file: String,
-    reader: Reader<BufReader<File>>,
-    columns: Columns,
-}
-
-impl Records {
-    fn open(file: &Path, entity: &Entity) -> anyhow::Result<Self> {
-        let name = printable(&file.display().to_string()).to_string();
-        let mut reader = Reader::new(BufReader::new(File::open(file).with_context(|| name.clone())?));
-        let kind =
-            |key: &str| entity.fields.iter().find(|(_, field)| field.key == key).map(|(_, field)| field.kind);
-        let columns = reader.record().and_then(|cells| Columns::read(cells, kind));
-        let columns = columns.map_err(|error| anyhow::anyhow!("{name}:{error}"))?;
-        Ok(Self { file: name, reader, columns })
+        Err(fault @ ImportFault::File(_)) => bail!("{name}:{fault}"),
+        Err(ImportFault::Write { line, fault, before: Imported { created, changed } }) => bail!(
+            "{name}:{line}: {fault}\n{created} entries were created and {changed} changed before; correct the \
+             record and go on with --from-line {line}"
+        ),
     }
-
-    fn read(&mut self) -> anyhow::Result<Option<Row>> {
-        let row = match self.reader.record() {
-            Ok(None) => return Ok(None),
-            Ok(Some(cells)) => self.columns.row(&cells),
-            Err(error) => Err(error),
-        };
-        row.map(Some).map_err(|error| anyhow::anyhow!("{}:{error}", self.file))
-    }
-}
-
-/// Reads all records from the line on.
-fn each(file: &Path, entity: &Entity, from_line: u64, mut then: impl FnMut(Row)) -> anyhow::Result<()> {
-    let mut reading = Records::open(file, entity)?;
-    while let Some(row) = reading.read()? {
-        if row.line >= from_line {
-            then(row);
-        }
-    }
-    Ok(())
 }

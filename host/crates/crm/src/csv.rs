@@ -1,8 +1,15 @@
 //! Entries as CSV (RFC 4180), for spreadsheets.
 //!
 //! A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return would be a formula in a spreadsheet. It
-//! is written with an apostrophe before it, as is a text that begins with an apostrophe; reading removes it.
+//! is written with an apostrophe before it, as is a text that begins with an apostrophe; reading removes it. An
+//! apostrophe alone stands for an empty text, because an empty cell stands for no value.
+//!
+//! A declared field has values of its type in its cells, and any other field texts. Scripts may write others. If an
+//! entry has one, the column is headed `key json` and has JSON in all its cells.
 
+mod entries;
+
+use std::collections::HashMap;
 use std::io::{self, BufRead};
 
 use serde_json::Value;
@@ -10,7 +17,11 @@ use serde_json::Value;
 use sluice_kit::clock::iso_utc;
 
 use crate::names::shown;
-use crate::{BrowsedEntry, Call, CrmError, EntryId, FieldKey, FieldType, OptionName, Reference, check};
+use crate::{
+    BrowsedEntry, Call, CrmError, EntryId, FieldKey, FieldType, OptionName, Reference, check as checks,
+};
+
+pub use entries::{Export, ImportFault, Imported, check, import};
 
 /// The columns before those of the fields. A field's key has no space, so it is never one of these.
 pub const OWN_COLUMNS: [&str; 7] =
@@ -18,6 +29,8 @@ pub const OWN_COLUMNS: [&str; 7] =
 /// The most bytes of a record. An entry with the most keys and the largest values has more, but no spreadsheet
 /// would show it.
 const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Follows the key in the head of a column that has JSON in its cells. A key has no space.
+const JSON_SUFFIX: &str = " json";
 
 /// Writes a record.
 pub fn record<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
@@ -39,8 +52,50 @@ pub fn record<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
     line
 }
 
-/// Writes the record of an entry, with the fields of `keys`.
-pub fn entry_record(found: &BrowsedEntry, keys: &[String]) -> String {
+/// A column of a field in a file that is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The field's key.
+    pub key: String,
+    /// Its declared type.
+    pub kind: Option<FieldType>,
+    /// Whether the cells have JSON, because a value is not of the type.
+    pub is_json: bool,
+}
+
+impl Written {
+    /// A column whose cells have values of the declared type, or texts.
+    pub fn new(key: String, kind: Option<FieldType>) -> Self {
+        Self { key, kind, is_json: false }
+    }
+
+    /// Notes that there is this value.
+    pub fn see(&mut self, value: &Value) {
+        self.is_json |= !Shape::of(self.kind).has(value);
+    }
+
+    fn head(&self) -> String {
+        format!("{}{}", self.key, if self.is_json { JSON_SUFFIX } else { "" })
+    }
+
+    fn cell(&self, value: &Value) -> String {
+        match value {
+            Value::String(text) if !self.is_json && Shape::of(self.kind) == Shape::Text => {
+                guarded_value(text)
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Writes the first record.
+pub fn head_record(columns: &[Written]) -> String {
+    let heads: Vec<String> = columns.iter().map(Written::head).collect();
+    record(OWN_COLUMNS.into_iter().chain(heads.iter().map(String::as_str)))
+}
+
+/// Writes the record of an entry.
+pub fn entry_record(found: &BrowsedEntry, columns: &[Written]) -> String {
     let entry = &found.entry;
     let placement = entry.placement.as_ref();
     let place = |slug: fn(&crate::Placement) -> &String| placement.map(slug).cloned().unwrap_or_default();
@@ -53,18 +108,54 @@ pub fn entry_record(found: &BrowsedEntry, keys: &[String]) -> String {
         iso_utc(entry.created_at),
         iso_utc(entry.updated_at),
     ];
-    let value =
-        |key: &String| entry.values.iter().find(|(known, _)| known == key).map(|(_, value)| cell(value));
+    let values: HashMap<&str, &Value> =
+        entry.values.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    let value = |column: &Written| values.get(column.key.as_str()).map(|value| column.cell(value));
     let cells: Vec<String> =
-        own.into_iter().chain(keys.iter().map(|key| value(key).unwrap_or_default())).collect();
+        own.into_iter().chain(columns.iter().map(|column| value(column).unwrap_or_default())).collect();
     record(cells.iter().map(String::as_str))
 }
 
-/// Writes a value: texts as they are, all others as JSON.
-fn cell(value: &Value) -> String {
-    match value {
-        Value::String(text) => guarded(text),
-        other => other.to_string(),
+/// What the cells of a column have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Text,
+    Number,
+    Boolean,
+    List,
+    Json,
+}
+
+impl Shape {
+    fn of(kind: Option<FieldType>) -> Self {
+        use FieldType::{
+            Boolean, Checkbox, Currency, Decimal, Integer, Json, MultiReference, Multiselect, Number,
+        };
+        match kind {
+            Some(Number | Integer | Decimal | Currency) => Self::Number,
+            Some(Boolean | Checkbox) => Self::Boolean,
+            Some(Multiselect | MultiReference) => Self::List,
+            Some(Json) => Self::Json,
+            _ => Self::Text,
+        }
+    }
+
+    fn has(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+            Self::List => value.is_array(),
+            Self::Json => !value.is_null(),
+        }
+    }
+}
+
+/// A text that is a value. An empty cell stands for no value.
+fn guarded_value(text: &str) -> String {
+    match text.is_empty() {
+        true => "'".to_owned(),
+        false => guarded(text),
     }
 }
 
@@ -77,7 +168,7 @@ fn guarded(text: &str) -> String {
 
 fn unguarded(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
-        Some(text) if guarded(text) == cell => text,
+        Some(text) if guarded_value(text) == cell => text,
         _ => cell,
     }
 }
@@ -273,7 +364,7 @@ pub struct Columns(Vec<Column>);
 #[derive(Debug)]
 enum Column {
     Own(&'static str),
-    Field(FieldKey, Option<FieldType>),
+    Field { key: FieldKey, kind: Option<FieldType>, is_json: bool },
 }
 
 /// A record that was read: an entry to create or to change.
@@ -308,10 +399,17 @@ impl Columns {
             columns.push(match OWN_COLUMNS.into_iter().find(|own| *own == cell.text) {
                 Some(own) => Column::Own(own),
                 None => {
-                    let key = FieldKey::new(&cell.text);
+                    let key = cell.text.strip_suffix(JSON_SUFFIX);
+                    let is_json = key.is_some();
+                    let key = FieldKey::new(key.unwrap_or(&cell.text));
                     let key = key.map_err(|_| cell.wrong(CsvMistake::Column(shown(&cell.text))))?;
+                    let is_key =
+                        |known: &Column| matches!(known, Column::Field { key: known, .. } if *known == key);
+                    if columns.iter().any(is_key) {
+                        return Err(cell.wrong(CsvMistake::Twice(shown(&cell.text))));
+                    }
                     let kind = kind(key.as_str());
-                    Column::Field(key, kind)
+                    Column::Field { key, kind, is_json }
                 }
             });
         }
@@ -341,7 +439,9 @@ impl Columns {
                 Column::Own("reference id") => id = Some(cell),
                 // An entry gets its times and its stage otherwise.
                 Column::Own(_) => {}
-                Column::Field(key, kind) => row.fields.push((key.clone(), value(cell, *kind)?)),
+                Column::Field { key, kind, is_json } => {
+                    row.fields.push((key.clone(), value(cell, *kind, *is_json)?));
+                }
             }
         }
         row.reference = match (kind, id) {
@@ -360,22 +460,16 @@ impl Columns {
 
 /// The value of a cell. The declared type of the field decides what it is; a field that is not declared has
 /// texts.
-fn value(cell: &Cell, kind: Option<FieldType>) -> Result<Value, CsvError> {
-    use FieldType::{
-        Boolean, Checkbox, Currency, Decimal, Integer, Json, MultiReference, Multiselect, Number,
-    };
+fn value(cell: &Cell, kind: Option<FieldType>, is_json: bool) -> Result<Value, CsvError> {
+    let shape = if is_json { Shape::Json } else { Shape::of(kind) };
     let text = unguarded(&cell.text);
-    let json = |fits: fn(&Value) -> bool| serde_json::from_str::<Value>(&cell.text).ok().filter(fits);
-    let found = match kind {
-        Some(Number | Integer | Decimal | Currency) => json(Value::is_number),
-        Some(Boolean | Checkbox) => json(Value::is_boolean),
-        Some(Json) => json(|value| !value.is_null()),
-        Some(Multiselect | MultiReference) => json(Value::is_array),
-        _ => Some(Value::String(text.to_owned())),
+    let found = match shape {
+        Shape::Text => Some(Value::String(text.to_owned())),
+        _ => serde_json::from_str::<Value>(&cell.text).ok().filter(|value| shape.has(value)),
     };
-    let kind = kind.map_or("text", FieldType::as_str);
+    let kind = if is_json { "json" } else { kind.map_or("text", FieldType::as_str) };
     let found = found.ok_or_else(|| cell.wrong(CsvMistake::Value { text: shown(text), kind }))?;
-    match check::value(Call::CreateEntry, &OptionName::Plain("the value"), &found) {
+    match checks::value(Call::CreateEntry, &OptionName::Plain("the value"), &found) {
         Ok(()) => Ok(found),
         Err(CrmError::Refused { reason, .. }) => Err(cell.wrong(CsvMistake::Refused(reason.to_string()))),
         Err(error) => Err(cell.wrong(CsvMistake::Refused(error.to_string()))),

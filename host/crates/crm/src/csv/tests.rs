@@ -5,14 +5,17 @@ use serde_json::json;
 use super::*;
 use crate::{Entry, EntryId};
 
+fn kind(key: &str) -> Option<FieldType> {
+    match key {
+        "n" | "n2" => Some(FieldType::Number),
+        "flag" => Some(FieldType::Boolean),
+        "j" | "j2" => Some(FieldType::Json),
+        _ => None,
+    }
+}
+
 fn columns(names: &str) -> Columns {
     let mut reader = Reader::new(names.as_bytes());
-    let kind = |key: &str| match key {
-        "n" => Some(FieldType::Number),
-        "flag" => Some(FieldType::Boolean),
-        "j" => Some(FieldType::Json),
-        _ => None,
-    };
     Columns::read(reader.record().unwrap(), kind).unwrap()
 }
 
@@ -39,14 +42,28 @@ fn reads_what_it_writes() {
     let values: Vec<_> = texts.iter().enumerate().map(|(n, text)| (format!("t{n}"), json!(text))).collect();
     let others = [("flag", json!(false)), ("j", json!({"a": [1, "x"]})), ("n", json!(-0.5))];
     let values = values.into_iter().chain(others.map(|(key, value)| (key.to_owned(), value)));
-    let values: Vec<(String, Value)> = values.collect();
-    let keys: Vec<String> = values.iter().map(|(key, _)| key.clone()).collect();
+    // Values that are not of the declared type, or of another one than text, make a column with JSON.
+    let odd = [
+        ("boxes", json!([1])),
+        ("empty", json!("")),
+        ("j2", json!("text")),
+        ("n2", json!("5")),
+        ("u", json!(5)),
+    ];
+    let odd = odd.map(|(key, value)| (key.to_owned(), value));
+    let values: Vec<(String, Value)> = values.chain(odd).collect();
+    let mut columns: Vec<Written> =
+        values.iter().map(|(key, _)| Written::new(key.clone(), kind(key))).collect();
+    for (column, (_, value)) in columns.iter_mut().zip(&values) {
+        column.see(value);
+    }
     let id = EntryId::from_bytes([7; 16]);
     let entry = Entry { id, placement: None, values, created_at: 0, updated_at: 1 };
     let (reference_type, reference_id) = ("order".to_owned(), "=1".to_owned());
     let found = BrowsedEntry { reference_type, reference_id, entry };
-    let header = record(OWN_COLUMNS.into_iter().chain(keys.iter().map(String::as_str)));
-    let file = format!("\u{feff}{header}{}", entry_record(&found, &keys));
+    let header = head_record(&columns);
+    assert!(header.ends_with(",flag,j,n,boxes json,empty,j2,n2 json,u json\r\n"), "{header}");
+    let file = format!("\u{feff}{header}{}", entry_record(&found, &columns));
     for cell in ["'=1+1", "'+1", "'-1", "'@x", "''", "''=x", ",-0.5"] {
         assert!(file.contains(cell), "{cell}: {file}");
     }
@@ -76,6 +93,7 @@ fn mistakes_have_a_line_and_a_column() {
         ),
         ("reference type,reference id,flag\né,b,1\n", "2:5: \"1\" is no boolean"),
         ("reference type,reference id,j\na,b,null\n", "2:5: \"null\" is no json"),
+        ("reference type,reference id,u json\na,b,x\n", "2:5: \"x\" is no json"),
     ] {
         let mistake = rows(text).unwrap_err();
         assert!(mistake.starts_with(message), "{mistake}");
@@ -93,6 +111,7 @@ fn mistakes_have_a_line_and_a_column() {
         ("", "1:1: the first line must name the columns"),
         ("a,b c", "1:3: \"b c\" is neither a field key nor one of the columns entry id, reference type"),
         ("a,a", "1:3: the column \"a\" is there twice"),
+        ("a,a json", "1:3: the column \"a json\" is there twice"),
     ] {
         let mistake = Columns::read(Reader::new(names.as_bytes()).record().unwrap(), |_| None).unwrap_err();
         assert!(mistake.to_string().starts_with(message), "{mistake}");

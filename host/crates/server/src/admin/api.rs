@@ -1,6 +1,6 @@
 //! The JSON API, described in `docs/admin-api.md`.
 
-use actix_web::web::{self, Data, Json, Path, Query};
+use actix_web::web::{self, Data, Json, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::AdminState;
 use super::error::AdminError;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{crm, jobs, limits, overview, pages, queue, runs, schedules};
+use super::views::{crm, crm_csv, jobs, limits, overview, pages, queue, runs, schedules};
 
 /// Adds the routes of the API.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -23,6 +23,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/runs/{id}", web::get().to(get_run))
         .route("/api/brands/{brand}/crm", web::get().to(get_entities))
         .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
+        .route("/api/brands/{brand}/crm/{entity}/entries.csv", web::get().to(get_csv))
+        .route("/api/brands/{brand}/crm/{entity}/entries.csv", web::post().to(post_csv))
         .route("/api/brands/{brand}/crm/{entity}/{entry}", web::get().to(get_entry))
         .route("/api/brands/{brand}/schedules", web::get().to(get_schedules))
         .route("/api/brands/{brand}/schedules/{name}/run", web::post().to(post_schedule))
@@ -93,6 +95,20 @@ async fn get_entry(
     at: Path<(String, String, String)>,
 ) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(crm::find_entry(&state, &at.0, &at.1, &at.2).await?))
+}
+
+async fn get_csv(state: Data<AdminState>, at: Path<(String, String)>) -> Result<HttpResponse, AdminError> {
+    crm_csv::export(&state, &at.0, &at.1).await
+}
+
+async fn post_csv(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, AdminError> {
+    let done = crm_csv::import(&state, &at.0, &at.1, request.headers(), payload).await?;
+    Ok(HttpResponse::Ok().json(done))
 }
 
 async fn get_jobs(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {

@@ -6,10 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use sluice_app::reload::ReloadError;
 use sluice_crm::CrmFault;
+use sluice_files::UploadFault;
 use sluice_kit::StoreError;
 use sluice_runs::execution_log::query::LogError;
 use sluice_site::apply::{ApplyError, EditFault};
 use sluice_site::config::ConfigError;
+use tokio::task::JoinError;
 
 /// Operators see the text of these errors: in the API as JSON, in the console as a page.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,18 @@ pub(crate) enum AdminError {
     Reload(#[from] ReloadError),
     #[error(transparent)]
     Crm(CrmFault),
+    /// A file with entries is wrong, or the database refuses one of its records.
+    #[error("{0}")]
+    CsvFile(String),
+    /// A file with entries does not arrive.
+    #[error(transparent)]
+    Upload(UploadFault),
+    /// A file with entries cannot be read again.
+    #[error("the file cannot be read: {0}")]
+    CsvDisk(std::io::Error),
+    /// The task that imports entries panicked, or the host stops. Earlier records are written.
+    #[error("the import has stopped: {0}")]
+    Import(JoinError),
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
@@ -111,6 +125,7 @@ impl AdminError {
             | Self::InvalidNumber(_)
             | Self::InvalidEntryId(_)
             | Self::AboveMax { .. }
+            | Self::CsvFile(_)
             | Self::Apply(ApplyError::UnknownLimit(_) | ApplyError::Unreadable(EditFault::Number(_)))
             | Self::Crm(
                 CrmFault::Refused(_)
@@ -125,6 +140,8 @@ impl AdminError {
             | Self::Render(_)
             | Self::Interrupted(_)
             | Self::Session(_)
+            | Self::CsvDisk(_)
+            | Self::Import(_)
             | Self::Logout(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BrandFile(_)
             | Self::Changed(_)
@@ -132,6 +149,11 @@ impl AdminError {
             | Self::NotInForce { .. }
             | Self::QueueFull { .. }
             | Self::Reload(_) => StatusCode::CONFLICT,
+            Self::Upload(UploadFault::Disk(_) | UploadFault::NoRoom | UploadFault::NoMemory) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Upload(UploadFault::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Upload(_) => StatusCode::BAD_REQUEST,
             Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Log(_) | Self::Store(_) | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -1,16 +1,18 @@
 //! The pages of the CRM: entities, the entries of one, and one entry.
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Path, Query};
+use actix_web::web::{self, Data, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use sluice_kit::clock::iso_utc;
 
-use super::{or_error_page, render};
+use super::{or_error_page, redirect_to, render};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
-use crate::admin::templates::text;
+use crate::admin::templates::{encode_query, text};
 use crate::admin::views::crm;
+use crate::admin::views::crm_csv::{self, Done};
 
 /// Columns for values in a table of entries.
 const COLUMNS_MAX: usize = 16;
@@ -19,6 +21,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/brands/{brand}/crm", web::get().to(entities))
         .route("/brands/{brand}/crm/{entity}", web::get().to(entity))
+        .route("/brands/{brand}/crm/{entity}/entries.csv", web::get().to(export))
+        .route("/brands/{brand}/crm/{entity}/entries.csv", web::post().to(import))
         .route("/brands/{brand}/crm/{entity}/{entry}", web::get().to(entry));
 }
 
@@ -40,6 +44,7 @@ async fn entity(
     state: Data<AdminState>,
     at: Path<(String, String)>,
     query: Query<crm::Query>,
+    notice: Query<Notice>,
 ) -> HttpResponse {
     let page = async {
         let (brand, slug) = at.into_inner();
@@ -62,9 +67,54 @@ async fn entity(
         let view = json!({
             "title": entity.name, "brand": brand, "section_crm": true, "entity": entity, "boards": boards,
             "columns": labels, "rows": rows, "older": found.next, "scanned": found.scanned, "asked": asked,
-            "text": query.text, "fields": fields(&entity)?, "stages": stages(&entity, query.stage.as_deref().unwrap_or_default()),
+            "text": query.text, "notice": notice.text(), "fields": fields(&entity)?, "stages": stages(&entity, query.stage.as_deref().unwrap_or_default()),
         });
         render(&state, "entity", &view)
+    };
+    or_error_page(&state, page.await)
+}
+
+/// `?records=3` or `?created=1&changed=2`: what an import has done, after which the browser came here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Notice {
+    records: Option<u64>,
+    created: Option<u64>,
+    changed: Option<u64>,
+}
+
+impl Notice {
+    fn text(&self) -> Option<String> {
+        match (self.records, self.created, self.changed) {
+            (Some(records), ..) => {
+                Some(format!("The file is valid. Records that can be imported: {records}"))
+            }
+            (None, Some(created), Some(changed)) => {
+                Some(format!("Entries created: {created}, changed: {changed}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+async fn export(state: Data<AdminState>, at: Path<(String, String)>) -> HttpResponse {
+    or_error_page(&state, crm_csv::export(&state, &at.0, &at.1).await)
+}
+
+async fn import(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let page = async {
+        let (brand, slug) = at.into_inner();
+        let done = crm_csv::import(&state, &brand, &slug, request.headers(), payload).await?;
+        let done = match done {
+            Done::Checked { records } => format!("records={records}"),
+            Done::Imported { created, changed } => format!("created={created}&changed={changed}"),
+        };
+        Ok(redirect_to(&format!("/brands/{brand}/crm/{}?{done}#csv", encode_query(&slug))))
     };
     or_error_page(&state, page.await)
 }

@@ -292,7 +292,7 @@ pub(crate) async fn boards(
     Ok(boards)
 }
 
-async fn find(state: &AdminState, brand: &str, slug: &str) -> Result<Option<Entity>, AdminError> {
+pub(super) async fn find(state: &AdminState, brand: &str, slug: &str) -> Result<Option<Entity>, AdminError> {
     let Some(slug) = Slug::new(slug) else { return Ok(None) };
     Ok(state.app.store.find_entity(brand, slug).await?)
 }
@@ -311,7 +311,7 @@ async fn browse(
     Ok(found.into_iter().map(entry).collect())
 }
 
-fn no_entity(brand: &str, slug: &str) -> AdminError {
+pub(super) fn no_entity(brand: &str, slug: &str) -> AdminError {
     AdminError::NoEntity { brand: brand.to_owned(), slug: slug.to_owned() }
 }
 

@@ -79,6 +79,24 @@ fn job_that_fails_is_told_to_the_hook() {
 }
 
 #[test]
+fn job_that_cannot_be_compiled_is_told_to_the_hook() {
+    let site = site(&[
+        ("modules/on-error.js", HOOK),
+        ("modules/work.js", "export default () => {};\nconst broken = ;"),
+        ("pages/push.html", "<script scope=\"backend\">queue.push('work', 1);</script>"),
+    ]);
+    let host = Server::start(site.path());
+    host.get("localhost", "/push");
+    host.wait_until("the hook has run", || stored(&host, "failed") != Value::Null);
+    let failed = stored(&host, "failed");
+    assert_eq!(
+        (&failed["page"], &failed["outcome"]),
+        (&json!("modules/work"), &json!("compile")),
+        "{failed}"
+    );
+}
+
+#[test]
 fn test_sees_the_job_of_the_hook() {
     let site = site(&[
         ("modules/on-error.js", HOOK),

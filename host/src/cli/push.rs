@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use sluice_kit::clock::now_ms;
-use sluice_kit::value;
 use sluice_limits::policy::BrandLayers;
 use sluice_queue::{JobId, NewJob, Targets as _};
 use sluice_site::jobs::JobTargets;
@@ -27,17 +26,15 @@ pub(super) async fn push(database: &DatabaseArgs, push: Push<'_>) -> anyhow::Res
     let own = config::read_brand(&dir)?.limits;
     let layers = BrandLayers { brand, own: &own.own, page: None };
     let limits = database.config()?.limit_policy().of_jobs(layers, &own.job);
-    let payload = value::encode(payload);
-    if payload.len() > limits.queue_payload_bytes_max {
+    let job = NewJob::of_host(module, function, payload, now_ms())?;
+    if job.payload.len() > limits.queue_payload_bytes_max {
         anyhow::bail!(
             "the payload has {} bytes as MessagePack; queue_payload_bytes_max is {}",
-            payload.len(),
+            job.payload.len(),
             limits.queue_payload_bytes_max
         );
     }
-    let id = JobId::random()?;
-    let (function, due_at) = (function.to_owned(), now_ms());
-    let job = NewJob { id: id.clone(), module, function, payload, due_at, tag: None, key: None };
+    let id = job.id.clone();
     let store = database.open().await?;
     let is_stored = store.add_queued(brand, job, limits.queue_jobs_max, now_ms()).await;
     store.close().await;

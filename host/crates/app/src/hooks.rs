@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use sluice_kit::{StoreError, value};
-use sluice_queue::{JobId, NewJob, Targets as _, Tick, TickStart};
+use sluice_kit::StoreError;
+use sluice_queue::{NewJob, Tick, TickStart};
 use sluice_site::Brand;
 use sluice_store::Store;
 use sluice_text::bounded::bounded;
@@ -54,7 +54,9 @@ impl Hooks {
     /// Lets the brand's hook know, unless it was told within the last minute.
     pub(crate) fn tell(&self, run: &FailedRun<'_>, place: JobPlace, runtime: &Handle) {
         let FailedRun { brand, page, outcome, message, at } = *run;
-        let Ok(module) = brand.jobs.find(ON_ERROR, "default") else { return };
+        if !brand.jobs.has(ON_ERROR, "default") {
+            return;
+        }
         {
             let mut last = self.last.lock();
             let last = last.entry(brand.id.clone()).or_insert(i64::MIN);
@@ -68,7 +70,7 @@ impl Hooks {
         let payload = json!({ "page": page, "outcome": outcome, "message": message, "at": at });
         let brand = Arc::clone(brand);
         let task = runtime.spawn(async move {
-            match store_job(&*place.store, &brand, module, &payload, at).await {
+            match store_job(&*place.store, &brand, &payload, at).await {
                 Ok(TickStart::Started) => place.bell.notify_one(),
                 // Another host has told it.
                 Ok(TickStart::Taken) => {}
@@ -101,21 +103,12 @@ impl Hooks {
 async fn store_job(
     store: &dyn Store,
     brand: &Brand,
-    module: String,
     payload: &serde_json::Value,
     now_ms: i64,
 ) -> Result<TickStart, StoreError> {
     // The first one needs no gap.
     store.see_schedule(&brand.id, NAME, "", i64::MIN).await?;
-    let job = NewJob {
-        id: JobId::random()?,
-        module,
-        function: "default".to_owned(),
-        payload: value::encode(payload),
-        due_at: now_ms,
-        tag: None,
-        key: None,
-    };
+    let job = NewJob::of_host(ON_ERROR.to_owned(), "default", payload, now_ms)?;
     let tick =
         Tick { brand: brand.id.clone(), name: NAME.to_owned(), at: now_ms, gap_ms: GAP_MS, job: Some(job) };
     store.start_tick(tick, brand.job_limits.queue_jobs_max, now_ms).await

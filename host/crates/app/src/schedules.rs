@@ -12,10 +12,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::watch;
 
+use sluice_kit::StoreError;
 use sluice_kit::clock::iso_utc;
-use sluice_kit::{StoreError, value};
 use sluice_queue::schedule::Rule;
-use sluice_queue::{JobId, NewJob, Targets as _, Tick, TickStart};
+use sluice_queue::{NewJob, Targets as _, Tick, TickStart};
 use sluice_site::Brand;
 use sluice_site::config::ScheduleConfig;
 
@@ -29,24 +29,30 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FAULT_WAIT: Duration = Duration::from_secs(5);
 /// A tick that nobody has started after this time was missed.
 pub(crate) const MISSED_AFTER_MS: i64 = 60_000;
-/// How long a tick of a brand with too many jobs waits until it is tried again.
-const FULL_WAIT_MS: i64 = 10_000;
+/// How long the ticks of a brand wait that has too many jobs, or whose ticks the database rejects.
+const BRAND_WAIT_MS: i64 = 10_000;
 
 /// What this host knows about the schedules of its brands.
 #[derive(Default)]
 pub struct Schedules {
-    /// By brand and name.
-    known: HashMap<(String, String), Known>,
+    /// By the brand's id.
+    brands: HashMap<String, OfBrand>,
     /// Ticks of schedules that are new count from this time on. `None` stands for now.
     since_ms: Option<i64>,
 }
 
+#[derive(Default)]
+struct OfBrand {
+    /// By the schedule's name.
+    known: HashMap<String, Known>,
+    /// No tick is started before.
+    waits_until: i64,
+}
+
 struct Known {
-    rule: String,
+    rule: Rule,
     /// The next tick that is to be started. `None` if there is none.
     next: Option<i64>,
-    /// It is not tried before.
-    retry_at: i64,
 }
 
 impl Schedules {
@@ -59,20 +65,32 @@ impl Schedules {
     /// `missed_after_ms` ago was missed, and is started only if its schedule says so.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// The database does not answer, or rejects a tick.
     pub async fn start_due(
         &mut self,
         app: &App,
         brand: &Brand,
         missed_after_ms: i64,
     ) -> Result<(), StoreError> {
+        let since_ms = self.since_ms;
+        let of_brand = self.brands.entry(brand.id.clone()).or_default();
+        of_brand.known.retain(|name, _| brand.schedules.iter().any(|schedule| schedule.name == *name));
+        if of_brand.waits_until > app.now_ms() {
+            return Ok(());
+        }
         for schedule in brand.schedules.iter() {
-            let (rule, now_ms) = (schedule.rule(), app.now_ms());
-            let known = self.known(app, brand, schedule, &rule).await?;
-            if known.next.is_none_or(|next| next > now_ms) || known.retry_at > now_ms {
+            let now_ms = app.now_ms();
+            let known = match of_brand.known.get_mut(&schedule.name) {
+                Some(known) if schedule.has_rule(&known.rule) => known,
+                _ => {
+                    let seen = see(app, brand, schedule, since_ms.unwrap_or(now_ms)).await?;
+                    of_brand.known.entry(schedule.name.clone()).insert_entry(seen).into_mut()
+                }
+            };
+            if known.next.is_none_or(|next| next > now_ms) {
                 continue;
             }
-            let Some(at) = rule.last(now_ms) else { continue };
+            let Some(at) = known.rule.last(now_ms) else { continue };
             let is_missed = now_ms.saturating_sub(at) > missed_after_ms;
             let job = match is_missed && !schedule.catch_up {
                 true => None,
@@ -83,8 +101,11 @@ impl Schedules {
             let started = app.store.start_tick(tick, brand.job_limits.queue_jobs_max, now_ms).await?;
             log(brand, schedule, at, id.as_deref(), started);
             match started {
-                TickStart::Full => known.retry_at = now_ms.saturating_add(FULL_WAIT_MS),
-                TickStart::Started | TickStart::Taken => known.next = rule.next(at),
+                TickStart::Full => {
+                    of_brand.waits_until = now_ms.saturating_add(BRAND_WAIT_MS);
+                    return Ok(());
+                }
+                TickStart::Started | TickStart::Taken => known.next = known.rule.next(at),
             }
             if started == TickStart::Started {
                 app.ring(false, true);
@@ -93,44 +114,51 @@ impl Schedules {
         Ok(())
     }
 
-    async fn known(
-        &mut self,
-        app: &App,
-        brand: &Brand,
-        schedule: &ScheduleConfig,
-        rule: &Rule,
-    ) -> Result<&mut Known, StoreError> {
-        let key = (brand.id.clone(), schedule.name.clone());
-        let text = rule.to_string();
-        if self.known.get(&key).is_none_or(|known| known.rule != text) {
-            let from_ms = self.since_ms.unwrap_or_else(|| app.now_ms());
-            let last = app.store.see_schedule(&brand.id, &schedule.name, &text, from_ms).await?;
-            self.known.insert(key.clone(), Known { rule: text, next: rule.next(last), retry_at: 0 });
+    /// Starts the ticks of all brands. A brand whose ticks the database rejects is logged and waits, and holds up no
+    /// other one.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn start_all(&mut self, app: &App) -> Result<(), StoreError> {
+        let live = app.live();
+        let brands: HashMap<&str, &Arc<Brand>> = live
+            .site
+            .brands()
+            .filter(|brand| brand.outage.is_none() && !brand.schedules.is_empty())
+            .map(|brand| (brand.id.as_str(), brand))
+            .collect();
+        // One that comes back is seen anew.
+        self.brands.retain(|id, _| brands.contains_key(id.as_str()));
+        for brand in brands.into_values() {
+            match self.start_due(app, brand, MISSED_AFTER_MS).await {
+                Ok(()) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(brand = brand.id, %error, "a schedule of this brand cannot be started");
+                    let of_brand = self.brands.entry(brand.id.clone()).or_default();
+                    of_brand.waits_until = app.now_ms().saturating_add(BRAND_WAIT_MS);
+                }
+            }
         }
-        Ok(self.known.entry(key).or_insert_with(|| Known { rule: String::new(), next: None, retry_at: 0 }))
-    }
-
-    /// Forgets schedules that are gone. One that comes back is seen anew.
-    fn retain(&mut self, brands: &[Arc<Brand>]) {
-        self.known.retain(|(id, name), _| {
-            let brand = brands.iter().find(|brand| brand.id == *id);
-            brand.is_some_and(|brand| brand.schedules.iter().any(|schedule| schedule.name == *name))
-        });
+        Ok(())
     }
 }
 
+/// Notes in the database that there is this schedule.
+async fn see(app: &App, brand: &Brand, schedule: &ScheduleConfig, from_ms: i64) -> Result<Known, StoreError> {
+    let rule = schedule.rule();
+    let last = app.store.see_schedule(&brand.id, &schedule.name, &rule.to_string(), from_ms).await?;
+    Ok(Known { next: rule.next(last), rule })
+}
+
 /// The job of a tick. One whose module or function does not exist fails, and an operator sees why.
+///
+/// # Errors
+/// The system gives no random numbers.
 pub fn new_job(brand: &Brand, schedule: &ScheduleConfig, at: i64) -> Result<NewJob, StoreError> {
     let module = brand.jobs.find(&schedule.module, &schedule.function);
-    Ok(NewJob {
-        id: JobId::random()?,
-        module: module.unwrap_or_else(|_| schedule.module.clone()),
-        function: schedule.function.clone(),
-        payload: value::encode(&json!({ "schedule": schedule.name })),
-        due_at: at,
-        tag: None,
-        key: None,
-    })
+    let module = module.unwrap_or_else(|_| schedule.module.clone());
+    NewJob::of_host(module, &schedule.function, &json!({ "schedule": schedule.name }), at)
 }
 
 fn log(brand: &Brand, schedule: &ScheduleConfig, at: i64, job: Option<&str>, started: TickStart) {
@@ -160,7 +188,7 @@ fn log(brand: &Brand, schedule: &ScheduleConfig, at: i64, job: Option<&str>, sta
 pub(crate) async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let mut schedules = Schedules::default();
     while !*stopped.borrow() {
-        let wait = match start_all(&app, &mut schedules).await {
+        let wait = match schedules.start_all(&app).await {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
                 tracing::warn!(%error, "schedules cannot be started at the moment");
@@ -172,15 +200,4 @@ pub(crate) async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
             _ = stopped.changed() => {}
         }
     }
-}
-
-async fn start_all(app: &App, schedules: &mut Schedules) -> Result<(), StoreError> {
-    let live = app.live();
-    let brands: Vec<Arc<Brand>> =
-        live.site.brands().filter(|brand| brand.outage.is_none()).cloned().collect();
-    schedules.retain(&brands);
-    for brand in &brands {
-        schedules.start_due(app, brand, MISSED_AFTER_MS).await?;
-    }
-    Ok(())
 }

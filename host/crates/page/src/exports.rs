@@ -10,6 +10,13 @@ pub struct Exports {
     pub passes_on: bool,
 }
 
+impl Exports {
+    /// Whether it exports `name`. What `export *` passes on is not known here, and counts as exported.
+    pub fn has(&self, name: &str) -> bool {
+        self.passes_on || self.names.iter().any(|known| known == name)
+    }
+}
+
 /// What a script exports.
 pub fn exports(script: &str) -> Exports {
     let tokens = tokens(script);

@@ -40,13 +40,16 @@ impl Options {
     }
 }
 
+/// Whether a text can be the name of a module or function, a tag or a key: 1 to [`NAME_CHARS_MAX`] characters, no
+/// control characters. Every database can store it.
+pub fn is_name(text: &str) -> bool {
+    let chars = text.chars().take(NAME_CHARS_MAX + 1).count();
+    (1..=NAME_CHARS_MAX).contains(&chars) && !text.chars().any(char::is_control)
+}
+
 /// A text of an argument.
 pub(crate) fn text(what: &'static str, argument: Option<&Value>) -> Result<String, Mistake> {
-    let fits = |text: &&str| {
-        let chars = text.chars().take(NAME_CHARS_MAX + 1).count();
-        (1..=NAME_CHARS_MAX).contains(&chars) && !text.chars().any(char::is_control)
-    };
-    let text = argument.and_then(Value::as_str).filter(fits);
+    let text = argument.and_then(Value::as_str).filter(|text| is_name(text));
     text.map(str::to_owned).ok_or_else(|| Mistake::Text { what, given: Argument::of(argument) })
 }
 

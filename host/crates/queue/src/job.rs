@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sluice_kit::{Cause, StoreError, StoreFault};
+use sluice_kit::{Cause, StoreError, StoreFault, value};
 
 /// A job is parked after this many tries that failed.
 pub const TRIES_MAX: u32 = 3;
@@ -98,6 +98,29 @@ pub struct NewJob {
     pub tag: Option<String>,
     /// A job that is still pending with the same key is replaced.
     pub key: Option<String>,
+}
+
+impl NewJob {
+    /// A job that no script has pushed, without a tag and a key.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn of_host(
+        module: String,
+        function: &str,
+        payload: &serde_json::Value,
+        due_at: i64,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: JobId::random()?,
+            module,
+            function: function.to_owned(),
+            payload: value::encode(payload),
+            due_at,
+            tag: None,
+            key: None,
+        })
+    }
 }
 
 /// What a host has claimed. It is valid until another host claims the job.

@@ -23,7 +23,7 @@ mod store;
 mod tick;
 
 pub use access::{QueueAccess, QueueCaps, TargetFault, Targets};
-pub use arguments::PUSH_OPTIONS;
+pub use arguments::{PUSH_OPTIONS, is_name};
 pub use call::Call;
 pub use error::{Mistake, QueueError, Reached};
 pub use job::{Claim, ClaimedJob, Ending, JobId, NewJob, QueueCounts, QueuedJob, State, TRIES_MAX};

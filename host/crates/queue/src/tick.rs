@@ -57,7 +57,8 @@ pub struct ScheduleState {
 /// The schedules of all brands.
 pub trait ScheduleStore: Send + Sync {
     /// Notes that a brand has a schedule, and returns until when its ticks have been started. That is `from_ms`
-    /// for a schedule that is new, or whose rule has changed.
+    /// for a schedule that is new, or whose rule has changed. The 500 schedules of a brand with the latest ticks are
+    /// kept, and the brand's others forgotten.
     fn see_schedule(
         &self,
         brand: &str,

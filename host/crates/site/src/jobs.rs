@@ -45,6 +45,11 @@ impl JobTargets {
         CacheKey::of([b"job".as_slice(), &self.version.to_le_bytes(), module.as_bytes()])
     }
 
+    /// Whether a job can call this function of a module.
+    pub fn has(&self, module: &str, function: &str) -> bool {
+        self.modules.get(module).is_some_and(|exports| exports.has(function))
+    }
+
     /// The modules, without their endings.
     pub fn modules(&self) -> impl Iterator<Item = &str> + Clone {
         self.modules.keys().map(String::as_str)
@@ -59,7 +64,7 @@ impl Targets for JobTargets {
             let help = help(code, self.modules(), "the modules are");
             return Err(TargetFault::NoModule { module: code.to_owned(), help });
         };
-        if exports.passes_on || exports.names.iter().any(|name| name == function) {
+        if exports.has(function) {
             return Ok(code.to_owned());
         }
         let help = help(function, exports.names.iter().map(String::as_str), "it exports");

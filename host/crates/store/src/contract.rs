@@ -106,7 +106,8 @@ macro_rules! contract_tests {
             due_brands_are_found_behind_a_flood finished_script_jobs_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, schedule: one_of_many_hosts_starts_a_tick
             tick_of_a_brand_with_too_many_jobs_waits schedule_with_another_rule_begins_anew
-            schedules_are_listed_with_their_last_job);
+            schedules_are_listed_with_their_last_job
+            schedules_of_earlier_times_are_forgotten);
         $crate::contract::contract_tests!(@ $backend, certificate: one_account_is_kept_for_all_hosts
             one_host_works_on_a_name one_of_many_parallel_leases_is_granted
             certificates_are_stored_exactly_and_replaced failures_are_remembered_and_keep_the_certificate

@@ -19,6 +19,7 @@ pub mod location;
 pub mod postgres;
 mod queue_rows;
 mod rows;
+mod schedule_rows;
 pub mod sqlite;
 mod storage_rows;
 pub mod transfer;

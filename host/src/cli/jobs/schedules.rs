@@ -6,6 +6,7 @@ use sluice_kit::clock::{iso_utc, now_ms};
 use sluice_queue::{ScheduleState, State};
 use sluice_site::brand_dir;
 use sluice_site::config::{self, ScheduleConfig};
+use sluice_text::printable::printable;
 use sluice_text::suggest;
 
 use super::super::database::DatabaseArgs;
@@ -43,7 +44,8 @@ pub(super) async fn list(database: &DatabaseArgs, brand: Option<&str>, json: boo
         let next = rule.next(now_ms()).map(iso_utc).unwrap_or_default();
         let job = last.and_then(|job| job.state).map_or("", State::as_str);
         let ScheduleConfig { name, module, function, .. } = schedule;
-        outln!("{tick:<24}  {next:<24}  {job:<8}  {brand}  {name}  {module}.{function}  {rule}");
+        let target = printable(&format!("{module}.{function}"));
+        outln!("{tick:<24}  {next:<24}  {job:<8}  {brand}  {name}  {target}  {rule}");
     }
     Ok(())
 }
@@ -76,7 +78,8 @@ pub(super) async fn run(database: &DatabaseArgs, brand: Option<&str>, name: &str
     let (module, function) = (schedule.module.as_str(), schedule.function.as_str());
     let id = push(database, Push { brand, module, function, payload: &payload }).await?;
     outln!(
-        "job {id} runs {module}.{function} of brand {brand} now; `sluice jobs show {id}` says how it ended"
+        "job {id} runs {} of brand {brand} now; `sluice jobs show {id}` says how it ended",
+        printable(&format!("{module}.{function}"))
     );
     Ok(())
 }

@@ -113,7 +113,9 @@ async fn try_job(
     let (script, files) = match &content.script {
         PageScript::Ready { script, files } => (script, files),
         PageScript::Broken(failure) => {
-            return Ok(Err(Failed::of(Outcome::Compile.name(), failure.to_string())));
+            let failed = Failed::of(Outcome::Compile.name(), failure.to_string());
+            tell_hook(app, brand, job, &failed);
+            return Ok(Err(failed));
         }
         PageScript::None => return Ok(Err(Failed::of(Outcome::Compile.name(), "there is no script".into()))),
     };
@@ -128,7 +130,7 @@ async fn try_job(
     let run = trace.child("run");
     let context = RunContext { trace: run.clone(), ..context };
     let (mut report, _place) = app.sandbox.run_admitted(script, context, admitted).await?;
-    let page = format!("modules/{}", job.module);
+    let page = file_of(job);
     report.failure = report.failure.map(|failure| {
         let mut failure = job_page::in_author_terms(files.in_author_terms(failure));
         if report.outcome != Outcome::Host {
@@ -142,14 +144,24 @@ async fn try_job(
         false => Ok(Changes { queued: report.queued, pushes: report.pushes }),
         true => {
             let error = report.failure.as_ref().map(Failure::to_string).unwrap_or_default();
-            // The hook must not call itself.
-            if job.module != ON_ERROR {
-                app.run_failed(brand, &page, report.outcome.name(), &error);
-            }
             let console = console_text(&report.effects.console);
-            Err(Failed { outcome: report.outcome.name(), error, console })
+            let failed = Failed { outcome: report.outcome.name(), error, console };
+            tell_hook(app, brand, job, &failed);
+            Err(failed)
         }
     })
+}
+
+/// Lets the hook of the brand know. It must not call itself.
+fn tell_hook(app: &App, brand: &Arc<Brand>, job: &ClaimedJob, failed: &Failed) {
+    if job.module != ON_ERROR {
+        app.run_failed(brand, &file_of(job), failed.outcome, &failed.error);
+    }
+}
+
+/// The file of a job's module, relative to the brand's folder.
+fn file_of(job: &ClaimedJob) -> String {
+    format!("modules/{}", job.module)
 }
 
 /// The compiled page of a module.

@@ -1,7 +1,7 @@
 //! Metrics of schedules. A task looks at them at an interval, because metrics must be readable without waiting for
 //! the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use sluice_kit::StoreError;
 use sluice_queue::{ScheduleState, State};
+use sluice_site::Brand;
 use sluice_site::config::ScheduleConfig;
 
 use super::MISSED_AFTER_MS;
@@ -28,10 +29,11 @@ struct Counts {
     late: u64,
 }
 
-/// Whether no host has started a tick that came minutes ago.
+/// Whether no host has started a tick that came minutes ago, or none will be for minutes, because a host whose clock
+/// is ahead has started later ones.
 pub fn is_late(schedule: &ScheduleConfig, state: &ScheduleState, now_ms: i64) -> bool {
     let due = schedule.rule().last(now_ms.saturating_sub(LATE_AFTER_MS));
-    due.is_some_and(|due| due > state.last_tick)
+    due.is_some_and(|due| due > state.last_tick) || state.last_tick > now_ms.saturating_add(LATE_AFTER_MS)
 }
 
 /// Publishes how many schedules of each brand are late, or have a last job that was parked.
@@ -65,15 +67,20 @@ pub(crate) async fn observe(app: Arc<App>) {
 
 async fn look(app: &App) -> Result<BTreeMap<String, Counts>, StoreError> {
     let live = app.live();
-    let brands = || live.site.brands().filter(|brand| !brand.schedules.is_empty());
+    let brands: HashMap<&str, &Arc<Brand>> = live
+        .site
+        .brands()
+        .filter(|brand| !brand.schedules.is_empty())
+        .map(|brand| (brand.id.as_str(), brand))
+        .collect();
     let mut found: BTreeMap<String, Counts> =
-        brands().map(|brand| (brand.id.clone(), Counts::default())).collect();
+        brands.keys().map(|id| ((*id).to_owned(), Counts::default())).collect();
     if found.is_empty() {
         return Ok(found);
     }
     let now_ms = app.now_ms();
     for state in app.store.list_schedules(None).await? {
-        let brand = brands().find(|brand| brand.id == state.brand);
+        let brand = brands.get(state.brand.as_str());
         let schedule =
             brand.and_then(|brand| brand.schedules.iter().find(|schedule| schedule.name == state.name));
         let Some((schedule, counts)) = schedule.zip(found.get_mut(&state.brand)) else { continue };

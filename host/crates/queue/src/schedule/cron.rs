@@ -24,6 +24,8 @@ const RULES: [(&str, &str); 7] = [
 /// A rule is searched for a tick in so many days. 29 February can be eight years after the last one.
 const DAYS_MAX: usize = 8 * 366 + 31;
 const HOURS: u64 = (1 << 24) - 1;
+/// The most bytes of a rule. A list of all values of each field is shorter.
+const RULE_BYTES_MAX: usize = 512;
 
 /// A field of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,14 @@ pub enum CronError {
         text: String,
         /// The number of its fields.
         count: usize,
+    },
+    /// It is too long to be a rule.
+    #[error(
+        "a cron rule has at most {RULE_BYTES_MAX} bytes, and this one has {bytes}: write ranges such as 1-5"
+    )]
+    TooLong {
+        /// Its bytes.
+        bytes: usize,
     },
     /// It begins with `@` and is not the name of a rule.
     #[error("`{text}` is not the name of a cron rule{hint}")]
@@ -133,6 +143,9 @@ impl FromStr for Cron {
     type Err = CronError;
 
     fn from_str(text: &str) -> Result<Self, CronError> {
+        if text.len() > RULE_BYTES_MAX {
+            return Err(CronError::TooLong { bytes: text.len() });
+        }
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let rule = match RULES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text)) {
             Some((_, rule)) => (*rule).to_owned(),

@@ -4,8 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use sluice_queue::schedule::{Cron, Rule, SCHEDULES_MAX, Zone};
+use sluice_queue::{NAME_CHARS_MAX, is_name};
 
 const NAME_BYTES_MAX: usize = 64;
+/// How much of a name that is wrong a message shows.
+const SHOWN_CHARS_MAX: usize = 64;
 
 /// A function of a module that runs again and again, without a visitor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -25,11 +28,13 @@ pub struct ScheduleConfig {
     /// The time zone of `cron`, by its name in the IANA database. Defaults to `UTC`.
     #[schemars(with = "Option<String>", example = &"Europe/Berlin")]
     pub timezone: Option<Zone>,
-    /// The module in `modules/`.
+    /// The module in `modules/`, of at most 191 characters.
+    #[serde(deserialize_with = "target")]
     #[schemars(example = &"reports")]
     pub module: String,
-    /// The exported function. It gets `{ schedule }` and `{ jobId, attempt, scheduledFor }`.
-    #[serde(rename = "fn", default = "default_function")]
+    /// The exported function, of at most 191 characters. It gets `{ schedule }` and
+    /// `{ jobId, attempt, scheduledFor }`.
+    #[serde(rename = "fn", default = "default_function", deserialize_with = "target")]
     #[schemars(example = &"nightly")]
     pub function: String,
     /// Whether the function runs once at the next start if all hosts were down when it should have run.
@@ -42,6 +47,15 @@ impl ScheduleConfig {
     /// When it ticks.
     pub fn rule(&self) -> Rule {
         Rule { cron: self.cron.clone(), zone: self.timezone.clone().unwrap_or_else(Zone::utc) }
+    }
+
+    /// Whether it ticks by this rule.
+    pub fn has_rule(&self, rule: &Rule) -> bool {
+        let zone = match &self.timezone {
+            Some(zone) => *zone == rule.zone,
+            None => rule.zone == Zone::utc(),
+        };
+        zone && self.cron == rule.cron
     }
 }
 
@@ -61,6 +75,19 @@ fn name<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     }
     Err(serde::de::Error::custom(format!(
         "`{name}` cannot be the name of a schedule: write 1 to {NAME_BYTES_MAX} small letters, digits, `_` and `-`"
+    )))
+}
+
+/// The name of a module or function. A name that no job can have would hold up the start of its ticks.
+fn target<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let name = String::deserialize(input)?;
+    if is_name(&name) {
+        return Ok(name);
+    }
+    let start: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+    Err(serde::de::Error::custom(format!(
+        "{start:?} cannot be the name of a module or function: write 1 to {NAME_CHARS_MAX} characters, and no control \
+         characters"
     )))
 }
 

@@ -103,3 +103,15 @@ pub(crate) async fn schedules_are_listed_with_their_last_job(open: &OpenStore) {
     assert_eq!(ours[1].last_job, Some(last(None)));
     assert_eq!(ours[1].last_tick, NOW + 2 * MINUTE);
 }
+
+pub(crate) async fn schedules_of_earlier_times_are_forgotten(open: &OpenStore) {
+    let (store, brand) = (open().await, brand("tick-tidy"));
+    store.see_schedule(&brand, "hook:on-error", "", i64::MIN).await.unwrap();
+    for n in 0..510 {
+        store.see_schedule(&brand, &format!("s{n}"), "r", NOW + n).await.unwrap();
+    }
+    let listed = store.list_schedules(Some(&brand)).await.unwrap();
+    let has = |name: &str| listed.iter().any(|one| one.name == name);
+    assert_eq!(listed.len(), 501);
+    assert!(has("hook:on-error") && has("s10") && has("s509") && !has("s9"));
+}

@@ -10,8 +10,14 @@ use super::error::corrupt;
 use super::{PostgresStore, queue};
 use crate::error::SqlError;
 use crate::queue_rows::state;
+use crate::schedule_rows::OTHERS_MAX;
 
-const SEE: &str = "INSERT INTO schedule (brand, name, rule, last_tick) VALUES ($1, $2, $3, $4)
+/// Deletes rows of the brand's schedules of earlier times, too. The hook's row stays.
+const SEE: &str = "WITH tidied AS (
+    DELETE FROM schedule WHERE brand = $1 AND name IN (
+        SELECT name FROM schedule WHERE brand = $1 AND name <> $2 AND name NOT LIKE 'hook:%'
+        ORDER BY last_tick DESC, name OFFSET $5))
+    INSERT INTO schedule (brand, name, rule, last_tick) VALUES ($1, $2, $3, $4)
     ON CONFLICT (brand, name) DO UPDATE SET rule = excluded.rule, last_tick = CASE
         WHEN schedule.rule = excluded.rule THEN schedule.last_tick
         ELSE greatest(schedule.last_tick, excluded.last_tick) END
@@ -50,7 +56,8 @@ impl ScheduleStore for PostgresStore {
         let (brand, name, rule) = (brand.to_owned(), name.to_owned(), rule.to_owned());
         self.database.run(move |conn| {
             Box::pin(async move {
-                let rows = query(conn, SEE, [text(&brand), text(&name), text(&rule), int(from_ms)]).await?;
+                let params = [text(&brand), text(&name), text(&rule), int(from_ms), int(OTHERS_MAX)];
+                let rows = query(conn, SEE, params).await?;
                 Ok(rows.first().ok_or_else(missing)?.try_get(0)?)
             })
         })

@@ -9,12 +9,18 @@ use super::connection::first;
 use super::{SqliteStore, queue};
 use crate::error::SqlError;
 use crate::queue_rows::state;
+use crate::schedule_rows::OTHERS_MAX;
 
 const SEE: &str = "INSERT INTO schedule (brand, name, rule, last_tick) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (brand, name) DO UPDATE SET rule = excluded.rule, last_tick = CASE
          WHEN schedule.rule = excluded.rule THEN schedule.last_tick
          ELSE max(schedule.last_tick, excluded.last_tick) END
      RETURNING last_tick";
+
+/// Rows of the brand's schedules of earlier times. The hook's row stays.
+const TIDY: &str = "DELETE FROM schedule WHERE brand = ?1 AND name IN (
+        SELECT name FROM schedule WHERE brand = ?1 AND name <> ?2 AND name NOT LIKE 'hook:%'
+        ORDER BY last_tick DESC, name LIMIT -1 OFFSET ?3)";
 
 const IS_FREE: &str = "SELECT 1 FROM schedule WHERE brand = ?1 AND name = ?2 AND last_tick <= ?3";
 
@@ -38,6 +44,7 @@ impl ScheduleStore for SqliteStore {
     ) -> BoxFuture<'_, Result<i64, StoreError>> {
         let (brand, name, rule) = (brand.to_owned(), name.to_owned(), rule.to_owned());
         self.writer.write(move |conn| {
+            conn.prepare_cached(TIDY)?.execute((&brand, &name, OTHERS_MAX))?;
             let mut see = conn.prepare_cached(SEE)?;
             Ok(see.query_row((brand, name, rule, from_ms), |row| row.get(0))?)
         })

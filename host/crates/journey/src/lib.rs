@@ -69,7 +69,9 @@ impl Service for JourneyService {
         request: PageRequest,
         observation: Observation,
     ) -> BoxFuture<'a, Reply> {
-        let serving = serve(app, &self.compressed_files, request, observation);
+        // Each step that wraps a future copies it, so a large one is boxed first. For the same reason, steps that most
+        // requests skip are boxed where they are taken.
+        let serving = Box::pin(serve(app, &self.compressed_files, request, observation));
         Box::pin(database_time::limited(app.database_wait, serving))
     }
 
@@ -189,7 +191,10 @@ async fn serve_page(
 /// Takes the files that the visitor sends. That can take minutes, so what was known about the visitor before is
 /// looked up again.
 async fn receive_files(journey: &mut Journey<'_>, session: &mut LazySession) -> Result<(), Reply> {
-    let received = journey.request.receive_files().await;
+    if !journey.request.announces_files() {
+        return Ok(());
+    }
+    let received = Box::pin(journey.request.receive_files()).await;
     journey.files_memory = received.map_err(BodyFault::reply)?;
     if journey.files_memory.is_some() {
         let (app, MatchedPage { brand, path, .. }) = (journey.app, journey.matched);

@@ -138,7 +138,7 @@ async fn render(
             Attempt::Done(rendered, session) => return Ok((rendered, session)),
             Attempt::Call(pending, next) => {
                 rendering = *next;
-                rendering.answer(journey, &pending, crm).await?;
+                Box::pin(rendering.answer(journey, &pending, crm)).await?;
             }
         }
     }
@@ -162,6 +162,15 @@ async fn attempt(journey: &mut Journey<'_>, mut rendering: Rendering) -> Result<
             return Ok(rendering.attempted(step?));
         }
     }
+    Box::pin(attempt_elsewhere(journey, rendering)).await
+}
+
+/// Renders the template once, on a thread for long work.
+async fn attempt_elsewhere(
+    journey: &mut Journey<'_>,
+    mut rendering: Rendering,
+) -> Result<Attempt, RenderError> {
+    let (sandbox, brand) = (&journey.app.sandbox, &journey.brand().id);
     // A run's memory is enough for its rendering. A page without a script needs as much now, and
     // does not keep what it has: those who wait must not take the memory from those who run.
     let bytes = if journey.content.script.is_ready() { 0 } else { rendering.memory_bytes };

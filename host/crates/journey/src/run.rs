@@ -37,7 +37,7 @@ pub(super) async fn admit_run(journey: &mut Journey<'_>) -> Result<Option<Admitt
             Err(_) => return Err(too_busy(journey.observation)),
         },
         (_, Some(kind)) => {
-            journey.place = sandbox.slots.take(brand, kind, SHORT_RENDERING_BYTES).await;
+            journey.place = Box::pin(sandbox.slots.take(brand, kind, SHORT_RENDERING_BYTES)).await;
             journey.memory = journey.place.as_mut().and_then(|place| place.memory.take());
         }
         (_, None) => journey.memory = sandbox.memory.try_reserve(SHORT_RENDERING_BYTES),
@@ -69,7 +69,8 @@ pub(super) async fn run_script(
         (PageScript::Ready { script, files }, Some(admitted)) => {
             let trace = journey.observation.begin_run();
             let context = run_context(journey, &trace, seen, session);
-            match journey.app.sandbox.run_admitted(script, context, admitted).await {
+            // Pages without a script do not need the room.
+            match Box::pin(journey.app.sandbox.run_admitted(script, context, admitted)).await {
                 Ok((mut report, place)) => {
                     journey.place = place;
                     report.failure = report.failure.map(|failure| files.in_author_terms(failure));

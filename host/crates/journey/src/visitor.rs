@@ -31,7 +31,7 @@ pub(super) async fn load_session<'s>(
     session: &'s mut LazySession,
     observation: &Observation,
 ) -> &'s Session {
-    visitor::load(session, &brand.id, observation.trace()).await
+    Box::pin(visitor::load(session, &brand.id, observation.trace())).await
 }
 
 /// Loads the session if it is certain that the reply to the request shows it. A page without a script
@@ -60,12 +60,16 @@ pub(super) async fn take_url_token(
     if journey.request.method == Method::Head || journey.matched.status == 404 {
         return Ok(());
     }
+    Box::pin(take_token(journey, session, &token)).await
+}
+
+async fn take_token(journey: &mut Journey<'_>, session: &mut LazySession, token: &str) -> Result<(), Reply> {
     let session = load_session(journey.brand(), session, journey.observation).await;
     // The login could not be saved, so the token must stay usable.
     if session.is_unavailable() {
         return Ok(());
     }
-    let session = match log_in(journey, &token, session.clone()).await {
+    let session = match log_in(journey, token, session.clone()).await {
         Ok(session) => session,
         Err(reason) => {
             let (brand, page) = (&journey.brand().id, &journey.page().file);
@@ -154,7 +158,7 @@ pub(super) async fn commit_run(journey: &mut Journey<'_>, changes: Changes, mut 
     if !has_writes && !has_pushes && session.changes().is_empty() {
         return reply;
     }
-    match save(journey, session, (queued, pushes)).await {
+    match Box::pin(save(journey, session, (queued, pushes))).await {
         Ok(issued) => {
             journey.app.ring(has_writes, has_pushes);
             set_cookie(&mut reply, issued, journey.request.is_https);

@@ -93,6 +93,9 @@ impl PageStore {
             return Arc::clone(held);
         }
         let key = page.content.key;
+        if let Some(content) = self.loaded.get(&key) {
+            return content;
+        }
         let load = async {
             let content = match self.stored(sandbox, brand, page).await {
                 Some(content) => content,
@@ -100,7 +103,7 @@ impl PageStore {
             };
             Ok::<_, std::convert::Infallible>(Arc::new(content))
         };
-        let Ok(content) = self.loaded.get_or_insert_async(&key, load).await;
+        let Ok(content) = Box::pin(self.loaded.get_or_insert_async(&key, load)).await;
         content
     }
 

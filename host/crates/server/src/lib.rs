@@ -27,7 +27,8 @@ use std::time::{Duration, Instant};
 
 use actix_server::Server;
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, web};
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::signal::unix::Signal;
 use tracing::Instrument as _;
 
@@ -289,8 +290,17 @@ impl Running {
     }
 }
 
-/// Answers one request of a visitor: the handler of every path on the visitors' listener.
-async fn visit(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+/// Answers one request of a visitor: the handler of every path on the visitors' listener. The layers of actix-web
+/// copy a future several times, so it is boxed.
+fn visit(
+    app: web::Data<App>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> LocalBoxFuture<'static, HttpResponse> {
+    answer(app, request, payload).boxed_local()
+}
+
+async fn answer(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let turns = request.conn_data::<TurnsOwed>();
     if let Some(turns) = turns {
         turns.let_others_go_first().await;

@@ -15,6 +15,11 @@ use super::fault::BodyFault;
 use super::upload::{UploadPlace, fault};
 
 impl PageRequest {
+    /// Whether the visitor has announced files that were not taken yet.
+    pub fn announces_files(&self) -> bool {
+        matches!(self.body, Body::Announced(_))
+    }
+
     /// Takes the files that the visitor has announced, and waits until they are here. Returns the memory that they
     /// take, or `None` if the request has no such files.
     ///

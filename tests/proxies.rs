@@ -1,6 +1,7 @@
 //! Real proxies, with the lines of docs/operations.md, in front of a host with two brands.
 
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use sluice_test_support::free_address;
 
-use crate::harness::{Request, Server, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 const OPERATIONS: &str = include_str!("../docs/operations.md");
 /// The address of Sluice in the documentation.
@@ -95,11 +96,16 @@ impl Drop for Proxy {
 
 /// The code block of docs/operations.md that contains `marker`, for this server.
 fn documented(marker: &str, server: &Server) -> String {
+    documented_with(marker, DOCUMENTED, &server.address.to_string())
+}
+
+/// The same, with `place` for the place where the server listens in the documentation.
+fn documented_with(marker: &str, in_docs: &str, place: &str) -> String {
     let blocks = OPERATIONS.split("```").skip(1).step_by(2);
     let found = blocks.filter(|block| block.contains(marker)).collect::<Vec<_>>();
     let [block] = found.as_slice() else { panic!("{} blocks contain {marker:?}", found.len()) };
-    assert!(block.contains(DOCUMENTED), "{block}");
-    block.split_once('\n').unwrap().1.replace(DOCUMENTED, &server.address.to_string())
+    assert!(block.contains(in_docs), "{block}");
+    block.split_once('\n').unwrap().1.replace(in_docs, place)
 }
 
 /// A site with the brands `shop`, `victim` and, for every other host, `rest`.
@@ -176,4 +182,38 @@ fn documented_proxies_name_the_host_that_visitors_ask_for() {
     let server = Server::start(site.path());
     let direct = Request::get("/").host("shop.example").header("x-forwarded-host", "victim.example");
     assert_eq!(direct.send(server.address).body, "shop shop.example 127.0.0.1");
+}
+
+#[test]
+fn proxy_of_the_machine_connects_over_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (site, socket) = (site(""), folder.path().join("visitors.sock"));
+    let path = socket.to_str().unwrap();
+    let start = || ServerOptions::of(site.path()).env("SLUICE_SERVER__SOCKET", path);
+    let server = start().start();
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o660, "{mode:o}");
+    let lines = documented_with("http://unix:", "/run/sluice/visitors.sock", path);
+    let proxy = Proxy::nginx(folder.path(), &lines);
+    for headers in [&[][..], &FORGED] {
+        assert_eq!(proxy.visit("shop.example", headers), "200 shop shop.example 127.0.0.1");
+        assert_eq!(proxy.visit("victim.example", headers), "200 victim victim.example 127.0.0.1");
+    }
+    assert_eq!(server.get("shop.example", "/").status, 200, "the address is served, too");
+
+    // One that listens is left alone, and one that nobody uses any more is replaced.
+    let error = start().start_error();
+    assert!(error.contains(path) && error.contains("another program listens on it"), "{error}");
+    assert_eq!(proxy.visit("shop.example", &[]), "200 shop shop.example 127.0.0.1");
+    server.kill();
+    assert!(socket.exists());
+    let mut server = start().start();
+    assert_eq!(proxy.visit("shop.example", &[]), "200 shop shop.example 127.0.0.1");
+    assert!(server.terminate().success());
+    assert!(!socket.exists());
+
+    std::fs::write(&socket, "data of somebody").unwrap();
+    let error = start().start_error();
+    assert!(error.contains(path) && error.contains("there is another file"), "{error}");
+    assert_eq!(std::fs::read_to_string(&socket).unwrap(), "data of somebody");
 }

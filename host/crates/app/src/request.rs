@@ -41,6 +41,7 @@ pub use upload::{Upcoming, UploadPlace};
 
 use body::read_body;
 use conditions::Conditions;
+use forwarded::Peer;
 use pairs::{form_pairs, last_and_all, last_and_all_of};
 use upload::{Announced, boundary_of};
 
@@ -110,7 +111,7 @@ struct Head<'a> {
     host: Option<String>,
     headers: &'a HeaderMap,
     /// The address that opened the connection.
-    peer: Option<IpAddr>,
+    peer: Peer,
 }
 
 /// What the browser says about where a request comes from.
@@ -141,6 +142,19 @@ pub struct View<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct OverTls;
 
+/// Marks the connections over the Unix socket, to which only a proxy of the operator can connect (`Extensions` of the
+/// connection).
+#[derive(Debug, Clone, Copy)]
+pub struct FromProxy;
+
+/// Who opened the connection of a request.
+fn peer_of(request: &HttpRequest) -> Peer {
+    match request.conn_data::<FromProxy>() {
+        Some(FromProxy) => Peer::Proxy,
+        None => Peer::Address(request.peer_addr().map(|address| address.ip())),
+    }
+}
+
 fn is_over_tls(request: &HttpRequest) -> bool {
     request.conn_data::<OverTls>().is_some()
 }
@@ -157,8 +171,7 @@ pub struct Client {
 impl Client {
     /// The client of `request`.
     pub fn of(request: &HttpRequest, rules: &ReadRules) -> Self {
-        let peer = request.peer_addr().map(|address| address.ip());
-        let client = forwarded::client(peer, request.headers(), rules);
+        let client = forwarded::client(peer_of(request), request.headers(), rules);
         Self { ip: client.ip, is_https: client.is_https || is_over_tls(request) }
     }
 }
@@ -180,7 +193,7 @@ impl PageRequest {
     ) -> Result<Read, BodyFault> {
         let headers = request.headers();
         let uri = request.uri();
-        let peer = request.peer_addr().map(|address| address.ip());
+        let peer = peer_of(request);
         let head = Head {
             method,
             path: uri.path(),

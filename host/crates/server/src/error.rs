@@ -30,9 +30,18 @@ pub enum ServerError {
         /// What the system reports.
         error: io::Error,
     },
-    /// A socket of the service manager is not one of TCP that listens.
+    /// The Unix socket cannot be made.
+    #[error("{}: the Unix socket cannot be used: {error}; choose another path with SLUICE_SERVER__SOCKET", path.display())]
+    SocketFile {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
+    /// A socket of the service manager does not listen, or is of another kind.
     #[error(
-        "the socket `{name}` of the service manager cannot be used: {error}; sockets must have ListenStream= with a port"
+        "the socket `{name}` of the service manager cannot be used: {error}; sockets must have ListenStream= with a \
+         port, and `proxy` with a path"
     )]
     SocketUnusable {
         /// Its name.
@@ -43,7 +52,7 @@ pub enum ServerError {
     /// Nothing uses a socket of the service manager.
     #[error(
         "the service manager opened a socket `{0}` that nothing uses: FileDescriptorName= must be visitors, http (only \
-         with server.https), admin or probes, and each only once"
+         with server.https), proxy, admin or probes, and each only once"
     )]
     SocketUnused(String),
     /// The system does not set the timeout of `server.write_timeout` on the visitors' listener.

@@ -56,6 +56,7 @@ pub use crate::error::ServerError;
 
 use crate::acme::Keeping;
 use crate::admin::AdminState;
+use crate::bound::{LocalSocket, SocketFile};
 use crate::descriptors::connections_a_worker;
 use crate::https::{Https, Redirecting};
 use crate::listener::Listening;
@@ -94,6 +95,8 @@ pub struct Running {
     visitors: Vec<Server>,
     /// The admin listener, and the listener of `admin.probes` if there is one.
     operators: Vec<Server>,
+    /// The file of the Unix socket, which is removed at the end.
+    socket_file: Option<SocketFile>,
     https: Option<Arc<Https>>,
     workers: Workers,
     job_runners: JobRunners,
@@ -130,8 +133,13 @@ pub async fn start(
             behind_routes::routes(config, behind);
         }
     };
-    let Bound { visitors: (listener, address), redirect, admin: (admin_listener, admin_address), probes } =
-        bound;
+    let Bound {
+        visitors: (listener, address),
+        redirect,
+        admin: (admin_listener, admin_address),
+        probes,
+        proxy,
+    } = bound;
     let https = Https::load(&app, config, redirect.is_some()).await?;
     let workers = config.server.workers.unwrap_or_else(available_workers);
     let of_redirect = redirect.as_ref().map_or(0, |_| REDIRECT_CONNECTIONS);
@@ -150,10 +158,16 @@ pub async fn start(
         tls: None,
         ..of_visitors.clone()
     };
+    let of_proxy = Listening { tls: None, ..of_visitors.clone() };
     let of_app = data.clone();
-    let mut visitors = vec![of_visitors.serve(listener, move || {
-        ActixApp::new().app_data(of_app.clone()).configure(&routes).default_service(web::to(visit))
-    })?];
+    let application =
+        move || ActixApp::new().app_data(of_app.clone()).configure(&routes).default_service(web::to(visit));
+    let mut visitors = vec![of_visitors.serve(listener, application.clone())?];
+    let mut socket_file = None;
+    if let Some(LocalSocket { listener, file }) = proxy {
+        visitors.push(of_proxy.serve(listener, application)?);
+        socket_file = file;
+    }
     let redirect_address = redirect.as_ref().map(|(_, address)| *address);
     if let Some((listener, _)) = redirect {
         let acme = https.as_ref().and_then(|https| https.acme.as_ref());
@@ -187,6 +201,7 @@ pub async fn start(
         admin_address,
         visitors,
         operators,
+        socket_file,
         https,
         workers,
         job_runners,
@@ -222,6 +237,7 @@ impl Running {
             dev,
             drain,
             https,
+            socket_file,
             ..
         } = self;
         // The visitors' listeners stop first, so that operators can watch the shutdown.
@@ -265,6 +281,7 @@ impl Running {
             }
         });
         let stopped = join_all(visitors.into_iter().chain(operators)).await;
+        drop(socket_file);
         cleanup.abort();
         session_limit.abort();
         idle.abort();

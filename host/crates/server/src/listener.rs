@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,10 +17,10 @@ use actix_service::{
 use actix_web::body::MessageBody;
 use actix_web::dev::AppConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-use sluice_app::request::OverTls;
+use sluice_app::request::{FromProxy, OverTls};
 
 use crate::handshake::Encryption;
 use crate::lines::Lines;
@@ -60,7 +61,7 @@ impl Listening {
     ///
     /// # Errors
     /// The listener cannot be used.
-    pub(crate) fn serve<F, I, S, B>(self, listener: TcpListener, factory: F) -> io::Result<Server>
+    pub(crate) fn serve<F, I, S, B>(self, listener: impl Into<Listener>, factory: F) -> io::Result<Server>
     where
         F: Fn() -> I + Send + Clone + 'static,
         I: IntoServiceFactory<S, Request>,
@@ -73,17 +74,21 @@ impl Listening {
         B: MessageBody + 'static,
     {
         let Self { workers, connections_a_worker, headers_timeout, keep_alive, shutdown_seconds, tls } = self;
-        let address = listener.local_addr()?;
         let mut builder = Server::build().disable_signals().shutdown_timeout(shutdown_seconds);
         builder = builder.max_concurrent_connections(connections_a_worker);
         if let Some(workers) = workers {
             builder = builder.workers(workers);
         }
         let stopping = builder.graceful_shutdown_signal();
-        let builder = builder.listen(address.to_string(), listener, move || {
+        let listener = listener.into();
+        let address = match &listener {
+            Listener::Tcp(listener) => Some(listener.local_addr()?),
+            Listener::Unix(_) => None,
+        };
+        let http = move || {
             let stopping = stopping.clone();
             let app = factory().into_factory().map_err(|error| error.into().error_response());
-            let http = HttpService::build()
+            let mut http = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
                     async move { stopping.notified().await }
@@ -91,33 +96,70 @@ impl Listening {
                 .keep_alive(keep_alive)
                 .client_request_timeout(headers_timeout)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                .h1_allow_half_closed(true)
-                .local_addr(address)
-                .on_connect_ext(|stream: &CheckedStream, connection| {
-                    connection.insert(TurnsOwed::default());
-                    if let Transport::Tls(_) = stream.transport {
-                        connection.insert(OverTls);
-                    }
-                })
-                .h1(map_config(app, |()| AppConfig::default()));
-            let tls = tls.clone();
-            fn_service(move |stream: TcpStream| {
-                let tls = tls.clone();
-                async move {
-                    // An answer's head and body may be two segments; the second must not wait until the
-                    // client acknowledges the first. A connection that was reset needs no such setting.
-                    let _ = stream.set_nodelay(true);
-                    let peer = stream.peer_addr().ok();
-                    let transport = match tls {
-                        None => Transport::Plain(stream),
-                        Some(tls) => Transport::Tls(Box::new(tls.encrypt(stream, headers_timeout).await?)),
-                    };
-                    Ok((CheckedStream { transport, lines: Lines::default() }, peer))
+                .h1_allow_half_closed(true);
+            if let Some(address) = address {
+                http = http.local_addr(address);
+            }
+            http.on_connect_ext(|stream: &CheckedStream, connection| {
+                connection.insert(TurnsOwed::default());
+                match stream.transport {
+                    Transport::Plain(_) => {}
+                    Transport::Tls(_) => drop(connection.insert(OverTls)),
+                    Transport::Local(_) => drop(connection.insert(FromProxy)),
                 }
             })
-            .and_then(http)
-        })?;
+            .h1(map_config(app, |()| AppConfig::default()))
+        };
+        let builder = match listener {
+            Listener::Unix(listener) => builder.listen_uds("proxy", listener, move || {
+                fn_service(async |stream: UnixStream| {
+                    Ok((CheckedStream { transport: Transport::Local(stream), lines: Lines::default() }, None))
+                })
+                .and_then(http())
+            })?,
+            Listener::Tcp(listener) => {
+                let name = address.map(|address| address.to_string()).unwrap_or_default();
+                builder.listen(name, listener, move || {
+                    let tls = tls.clone();
+                    fn_service(move |stream: TcpStream| {
+                        let tls = tls.clone();
+                        async move {
+                            // An answer's head and body may be two segments; the second must not wait until the
+                            // client acknowledges the first. A connection that was reset needs no such setting.
+                            let _ = stream.set_nodelay(true);
+                            let peer = stream.peer_addr().ok();
+                            let transport = match tls {
+                                None => Transport::Plain(stream),
+                                Some(tls) => {
+                                    Transport::Tls(Box::new(tls.encrypt(stream, headers_timeout).await?))
+                                }
+                            };
+                            Ok((CheckedStream { transport, lines: Lines::default() }, peer))
+                        }
+                    })
+                    .and_then(http())
+                })?
+            }
+        };
         Ok(builder.run())
+    }
+}
+
+/// Where a listener listens.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
     }
 }
 
@@ -130,6 +172,8 @@ struct CheckedStream {
 enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// From a proxy on this machine.
+    Local(UnixStream),
 }
 
 /// Calls a function of the stream, whatever its type is.
@@ -138,6 +182,7 @@ macro_rules! on_stream {
         match $transport {
             Transport::Plain($stream) => $call,
             Transport::Tls($stream) => $call,
+            Transport::Local($stream) => $call,
         }
     };
 }

@@ -98,6 +98,11 @@ pub struct ServerConfig {
     /// The address and port on which the server accepts requests of visitors.
     #[schemars(example = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// A Unix socket on which the server accepts requests, too, from a reverse proxy on the same machine. Its owner and
+    /// group may connect, and the server believes the `Forwarded` and `X-Forwarded-*` headers of whoever does. An
+    /// absolute path, only from `SLUICE_SERVER__SOCKET`.
+    #[schemars(example = "/run/sluice/visitors.sock")]
+    pub socket: Option<PathBuf>,
     /// Whether visitors reach `listen` over HTTPS. The certificates are in the folder `tls` of the data
     /// folder, or the host orders them (`[acme]`). Otherwise, put a reverse proxy that terminates TLS in front of
     /// the server.
@@ -190,6 +195,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            socket: None,
             https: false,
             http_listen: None,
             https_port: None,

@@ -6,6 +6,7 @@ use actix_web::http::Uri;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::forwarded::Peer;
 use super::{Body, Head, Method, PageRequest, ReadRules, named_header, requested_host};
 
 /// ASCII characters that browsers percent-encode in a path and in a query.
@@ -93,7 +94,14 @@ impl Described {
             None => Body::None,
         };
         let host = requested_host(&Uri::default(), &headers);
-        let head = Head { method: self.method, path, query, host, headers: &headers, peer: Some(self.ip) };
+        let head = Head {
+            method: self.method,
+            path,
+            query,
+            host,
+            headers: &headers,
+            peer: Peer::Address(Some(self.ip)),
+        };
         let mut request = PageRequest::of(head, body, rules);
         request.is_https |= self.is_https;
         request.named_headers =

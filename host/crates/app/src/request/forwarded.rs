@@ -27,12 +27,24 @@ struct Hop {
     host: Option<String>,
 }
 
-/// The visitor behind `peer`, the address that opened the connection.
-pub(super) fn client(peer: Option<IpAddr>, headers: &HeaderMap, rules: &ReadRules) -> Client {
+/// Who opened a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// Its address, if it is known.
+    Address(Option<IpAddr>),
+    /// A proxy on this machine, over the Unix socket.
+    Proxy,
+}
+
+/// The visitor behind the connection.
+pub(super) fn client(peer: Peer, headers: &HeaderMap, rules: &ReadRules) -> Client {
     let trusted = rules.trusted_proxies.as_slice();
-    let peer = peer.map(|ip| ip.to_canonical());
+    let (peer, is_proxy) = match peer {
+        Peer::Address(ip) => (ip.map(|ip| ip.to_canonical()), false),
+        Peer::Proxy => (None, true),
+    };
     let direct = Client { ip: peer, ..Client::default() };
-    if !peer.is_some_and(|ip| is_trusted(ip, trusted)) {
+    if !is_proxy && !peer.is_some_and(|ip| is_trusted(ip, trusted)) {
         return direct;
     }
     let (standard, mut common) = (forwarded(headers), x_forwarded(headers));
@@ -193,7 +205,7 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
             trusted_host_header,
         };
-        client(Some(peer.parse().unwrap()), &map, &rules)
+        client(Peer::Address(Some(peer.parse().unwrap())), &map, &rules)
     }
 
     fn from(ip: &str) -> Client {

@@ -159,6 +159,7 @@ fn reject_operator_paths(config: &SiteConfig, file: &str) -> Result<(), ConfigEr
         ("secrets.dir", "SLUICE_SECRETS__DIR", Some("secrets"), config.secrets.dir.as_deref()),
         ("cache.dir", "SLUICE_CACHE__DIR", Some("cache"), config.cache.dir.as_deref()),
         ("log.path", "SLUICE_LOG__PATH", Some("runs.db"), config.log.path.as_deref()),
+        ("server.socket", "SLUICE_SERVER__SOCKET", None, config.server.socket.as_deref()),
         ("http.ca_file", "SLUICE_HTTP__CA_FILE", None, config.http.ca_file.as_deref()),
         ("acme.ca_file", "SLUICE_ACME__CA_FILE", None, config.acme.ca_file.as_deref()),
     ];

@@ -102,6 +102,7 @@ fn only_the_environment_names_places_of_the_operators_files() {
         ("[secrets]\ndir = \"PATH\"", "SLUICE_SECRETS__DIR", "PATH"),
         ("[cache]\ndir = \"PATH\"", "SLUICE_CACHE__DIR", "PATH"),
         ("[log]\npath = \"PATH\"", "SLUICE_LOG__PATH", "PATH"),
+        ("[server]\nsocket = \"PATH\"", "SLUICE_SERVER__SOCKET", "PATH"),
     ] {
         for path in ["/etc/x", "../x", "a/../../x", "a/x.db", "app.key", "other.db", "", "."] {
             let error = read(&text.replace("PATH", path), &[]).unwrap_err();

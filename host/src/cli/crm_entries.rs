@@ -88,8 +88,8 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let slug = Slug::new(&entity.slug).context("the entity has an invalid slug")?;
     let name = printable(&args.file.display().to_string()).to_string();
     let open = || File::open(&args.file).map(BufReader::new).with_context(|| name.clone());
-    let records =
-        csv::check(open()?, &entity, args.from_line).map_err(|error| anyhow::anyhow!("{name}:{error}"))?;
+    let records = csv::check_file(open()?, &entity, args.from_line)
+        .map_err(|error| anyhow::anyhow!("{name}:{error}"))?;
     if args.dry_run {
         store.close().await;
         outln!("{records} records can be imported");

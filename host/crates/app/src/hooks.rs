@@ -73,7 +73,7 @@ impl Hooks {
             match store_job(&*place.store, &brand, &payload, at).await {
                 Ok(TickStart::Started) => place.bell.notify_one(),
                 // Another host has told it.
-                Ok(TickStart::Taken) => {}
+                Ok(TickStart::Taken | TickStart::Unknown) => {}
                 Ok(TickStart::Full) => tracing::warn!(
                     brand = brand.id,
                     "modules/on-error cannot run, because the brand has queue_jobs_max jobs that are not done; see \

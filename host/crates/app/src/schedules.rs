@@ -6,6 +6,7 @@
 mod metrics;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FAULT_WAIT: Duration = Duration::from_secs(5);
 /// A tick that nobody has started after this time was missed.
 pub(crate) const MISSED_AFTER_MS: i64 = 60_000;
-/// How long the ticks of a brand wait that has too many jobs, or whose ticks the database rejects.
+/// How long a brand's ticks wait if it has too many jobs, or if the database rejects one.
 const BRAND_WAIT_MS: i64 = 10_000;
 
 /// What this host knows about the schedules of its brands.
@@ -78,40 +79,21 @@ impl Schedules {
         if of_brand.waits_until > app.now_ms() {
             return Ok(());
         }
+        let mut rejected = None;
         for schedule in brand.schedules.iter() {
-            let now_ms = app.now_ms();
-            let known = match of_brand.known.get_mut(&schedule.name) {
-                Some(known) if schedule.has_rule(&known.rule) => known,
-                _ => {
-                    let seen = see(app, brand, schedule, since_ms.unwrap_or(now_ms)).await?;
-                    of_brand.known.entry(schedule.name.clone()).insert_entry(seen).into_mut()
-                }
-            };
-            if known.next.is_none_or(|next| next > now_ms) {
-                continue;
-            }
-            let Some(at) = known.rule.last(now_ms) else { continue };
-            let is_missed = now_ms.saturating_sub(at) > missed_after_ms;
-            let job = match is_missed && !schedule.catch_up {
-                true => None,
-                false => Some(new_job(brand, schedule, at)?),
-            };
-            let id = job.as_ref().map(|job| job.id.to_string());
-            let tick = Tick { brand: brand.id.clone(), name: schedule.name.clone(), at, gap_ms: 1, job };
-            let started = app.store.start_tick(tick, brand.job_limits.queue_jobs_max, now_ms).await?;
-            log(brand, schedule, at, id.as_deref(), started);
-            match started {
-                TickStart::Full => {
-                    of_brand.waits_until = now_ms.saturating_add(BRAND_WAIT_MS);
+            let known = of_brand.known.entry(schedule.name.clone());
+            match start_last(app, brand, schedule, known, since_ms, missed_after_ms).await {
+                Ok(TickStart::Full) => {
+                    of_brand.waits_until = app.now_ms().saturating_add(BRAND_WAIT_MS);
                     return Ok(());
                 }
-                TickStart::Started | TickStart::Taken => known.next = known.rule.next(at),
-            }
-            if started == TickStart::Started {
-                app.ring(false, true);
+                Ok(_) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                // It must not hold up the brand's other schedules.
+                Err(error) => rejected = Some(error),
             }
         }
-        Ok(())
+        rejected.map_or(Ok(()), Err)
     }
 
     /// Starts the ticks of all brands. A brand whose ticks the database rejects is logged and waits, and holds up no
@@ -142,6 +124,46 @@ impl Schedules {
         }
         Ok(())
     }
+}
+
+/// Starts the last tick of a schedule that has come, if there is one that was not started.
+async fn start_last(
+    app: &App,
+    brand: &Brand,
+    schedule: &ScheduleConfig,
+    known: Entry<'_, String, Known>,
+    since_ms: Option<i64>,
+    missed_after_ms: i64,
+) -> Result<TickStart, StoreError> {
+    let now_ms = app.now_ms();
+    let known = match known {
+        Entry::Occupied(known) if schedule.has_rule(&known.get().rule) => known.into_mut(),
+        other => other.insert_entry(see(app, brand, schedule, since_ms.unwrap_or(now_ms)).await?).into_mut(),
+    };
+    if known.next.is_none_or(|next| next > now_ms) {
+        return Ok(TickStart::Taken);
+    }
+    let Some(at) = known.rule.last(now_ms) else { return Ok(TickStart::Taken) };
+    let is_missed = now_ms.saturating_sub(at) > missed_after_ms;
+    let job = match is_missed && !schedule.catch_up {
+        true => None,
+        false => Some(new_job(brand, schedule, at)?),
+    };
+    let id = job.as_ref().map(|job| job.id.to_string());
+    let tick = Tick { brand: brand.id.clone(), name: schedule.name.clone(), at, gap_ms: 1, job };
+    let started = app.store.start_tick(tick, brand.job_limits.queue_jobs_max, now_ms).await?;
+    log(brand, schedule, at, id.as_deref(), started);
+    match started {
+        TickStart::Full => {}
+        TickStart::Taken => known.next = known.rule.next(at),
+        TickStart::Started => {
+            known.next = known.rule.next(at);
+            app.ring(false, true);
+        }
+        // The tick is started at the next look.
+        TickStart::Unknown => *known = see(app, brand, schedule, at.saturating_sub(1)).await?,
+    }
+    Ok(started)
 }
 
 /// Notes in the database that there is this schedule.
@@ -180,7 +202,7 @@ fn log(brand: &Brand, schedule: &ScheduleConfig, at: i64, job: Option<&str>, sta
             "a schedule cannot start a job, because the brand has queue_jobs_max jobs that are not done; see \
              `sluice jobs list`"
         ),
-        (TickStart::Taken, _) => {}
+        (TickStart::Taken | TickStart::Unknown, _) => {}
     }
 }
 

@@ -9,7 +9,7 @@
 
 mod entries;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead};
 
 use serde_json::Value;
@@ -17,11 +17,9 @@ use serde_json::Value;
 use sluice_kit::clock::iso_utc;
 
 use crate::names::shown;
-use crate::{
-    BrowsedEntry, Call, CrmError, EntryId, FieldKey, FieldType, OptionName, Reference, check as checks,
-};
+use crate::{BrowsedEntry, Call, CrmError, EntryId, FieldKey, FieldType, OptionName, Reference, check};
 
-pub use entries::{Export, ImportFault, Imported, check, import};
+pub use entries::{Export, ExportFault, ImportFault, Imported, check_file, import};
 
 /// The columns before those of the fields. A field's key has no space, so it is never one of these.
 pub const OWN_COLUMNS: [&str; 7] =
@@ -54,7 +52,7 @@ pub fn record<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
 
 /// A column of a field in a file that is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct ExportColumn {
     /// The field's key.
     pub key: String,
     /// Its declared type.
@@ -63,14 +61,14 @@ pub struct Written {
     pub is_json: bool,
 }
 
-impl Written {
+impl ExportColumn {
     /// A column whose cells have values of the declared type, or texts.
     pub fn new(key: String, kind: Option<FieldType>) -> Self {
         Self { key, kind, is_json: false }
     }
 
     /// Notes that there is this value.
-    pub fn see(&mut self, value: &Value) {
+    pub fn note(&mut self, value: &Value) {
         self.is_json |= !Shape::of(self.kind).has(value);
     }
 
@@ -89,13 +87,13 @@ impl Written {
 }
 
 /// Writes the first record.
-pub fn head_record(columns: &[Written]) -> String {
-    let heads: Vec<String> = columns.iter().map(Written::head).collect();
+pub fn head_record(columns: &[ExportColumn]) -> String {
+    let heads: Vec<String> = columns.iter().map(ExportColumn::head).collect();
     record(OWN_COLUMNS.into_iter().chain(heads.iter().map(String::as_str)))
 }
 
-/// Writes the record of an entry.
-pub fn entry_record(found: &BrowsedEntry, columns: &[Written]) -> String {
+/// Writes the record of an entry. Returns `None` if it has a value for which the columns have no place.
+pub fn entry_record(found: &BrowsedEntry, columns: &[ExportColumn]) -> Option<String> {
     let entry = &found.entry;
     let placement = entry.placement.as_ref();
     let place = |slug: fn(&crate::Placement) -> &String| placement.map(slug).cloned().unwrap_or_default();
@@ -110,10 +108,17 @@ pub fn entry_record(found: &BrowsedEntry, columns: &[Written]) -> String {
     ];
     let values: HashMap<&str, &Value> =
         entry.values.iter().map(|(key, value)| (key.as_str(), value)).collect();
-    let value = |column: &Written| values.get(column.key.as_str()).map(|value| column.cell(value));
-    let cells: Vec<String> =
-        own.into_iter().chain(columns.iter().map(|column| value(column).unwrap_or_default())).collect();
-    record(cells.iter().map(String::as_str))
+    let mut cells = own.to_vec();
+    let mut placed = 0;
+    for column in columns {
+        cells.push(match values.get(column.key.as_str()) {
+            Some(value) if !column.is_json && !Shape::of(column.kind).has(value) => return None,
+            Some(value) => column.cell(value),
+            None => String::new(),
+        });
+        placed += usize::from(values.contains_key(column.key.as_str()));
+    }
+    (placed == values.len()).then(|| record(cells.iter().map(String::as_str)))
 }
 
 /// What the cells of a column have.
@@ -392,22 +397,20 @@ impl Columns {
         let none = || CsvError { line: 1, column: 1, mistake: CsvMistake::NoColumns };
         let cells = cells.ok_or_else(none)?;
         let mut columns = Vec::new();
-        for (index, cell) in cells.iter().enumerate() {
-            if cells.iter().take(index).any(|earlier| earlier.text == cell.text) {
+        let mut known = HashSet::new();
+        for cell in &cells {
+            let (name, is_json) = match cell.text.strip_suffix(JSON_SUFFIX) {
+                Some(key) => (key, true),
+                None => (cell.text.as_str(), false),
+            };
+            if !known.insert(name) {
                 return Err(cell.wrong(CsvMistake::Twice(shown(&cell.text))));
             }
             columns.push(match OWN_COLUMNS.into_iter().find(|own| *own == cell.text) {
                 Some(own) => Column::Own(own),
                 None => {
-                    let key = cell.text.strip_suffix(JSON_SUFFIX);
-                    let is_json = key.is_some();
-                    let key = FieldKey::new(key.unwrap_or(&cell.text));
+                    let key = FieldKey::new(name);
                     let key = key.map_err(|_| cell.wrong(CsvMistake::Column(shown(&cell.text))))?;
-                    let is_key =
-                        |known: &Column| matches!(known, Column::Field { key: known, .. } if *known == key);
-                    if columns.iter().any(is_key) {
-                        return Err(cell.wrong(CsvMistake::Twice(shown(&cell.text))));
-                    }
                     let kind = kind(key.as_str());
                     Column::Field { key, kind, is_json }
                 }
@@ -469,7 +472,7 @@ fn value(cell: &Cell, kind: Option<FieldType>, is_json: bool) -> Result<Value, C
     };
     let kind = if is_json { "json" } else { kind.map_or("text", FieldType::as_str) };
     let found = found.ok_or_else(|| cell.wrong(CsvMistake::Value { text: shown(text), kind }))?;
-    match checks::value(Call::CreateEntry, &OptionName::Plain("the value"), &found) {
+    match check::value(Call::CreateEntry, &OptionName::Plain("the value"), &found) {
         Ok(()) => Ok(found),
         Err(CrmError::Refused { reason, .. }) => Err(cell.wrong(CsvMistake::Refused(reason.to_string()))),
         Err(error) => Err(cell.wrong(CsvMistake::Refused(error.to_string()))),

@@ -26,6 +26,8 @@ pub enum TickStart {
     Started,
     /// It, or a later one, was already started.
     Taken,
+    /// Nobody has noted the schedule, or it was forgotten since.
+    Unknown,
     /// The brand has too many jobs that are not done.
     Full,
 }

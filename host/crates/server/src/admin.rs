@@ -34,6 +34,7 @@ use throttle::{Attempt, Throttle};
 use token::Token;
 pub use token::TokenError;
 pub(crate) use views::certificates::CertificateSources;
+use views::crm_csv::Importing;
 
 /// What the handlers of the admin listener share. It lives as long as the process.
 pub(crate) struct AdminState {
@@ -47,6 +48,7 @@ pub(crate) struct AdminState {
     hosts: Vec<String>,
     templates: Templates,
     load: Arc<Load>,
+    importing: Importing,
 }
 
 /// Why the admin listener cannot start.
@@ -75,6 +77,7 @@ impl AdminState {
             token: Token::load(config.admin.token.as_ref(), &app.places.data)?,
             throttle: Throttle::default(),
             load: Load::watch(&app),
+            importing: Importing::default(),
             app,
             hosts: config.admin.hosts.clone(),
             templates: Templates::new()?,

@@ -3,12 +3,12 @@
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
-use socket2::SockRef;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use sluice_site::config::SiteConfig;
 
@@ -23,17 +23,19 @@ const PROXY: &str = "proxy";
 
 /// Who may connect to a Unix socket: its owner and its group.
 const SOCKET_MODE: u32 = 0o660;
+/// Connections that may wait until they are accepted, as for addresses.
+const BACKLOG: i32 = 1_024;
 
 /// A socket that listens, and its address.
-type Socket = (TcpListener, SocketAddr);
+type Listening = (TcpListener, SocketAddr);
 
 /// The bound addresses. A client that connects before [`start`](crate::start) waits.
 pub struct Bound {
-    pub(crate) visitors: Socket,
+    pub(crate) visitors: Listening,
     /// The listener that redirects to HTTPS.
-    pub(crate) redirect: Option<Socket>,
-    pub(crate) admin: Socket,
-    pub(crate) probes: Option<Socket>,
+    pub(crate) redirect: Option<Listening>,
+    pub(crate) admin: Listening,
+    pub(crate) probes: Option<Listening>,
     /// The Unix socket for a proxy on this machine.
     pub(crate) proxy: Option<LocalSocket>,
 }
@@ -97,6 +99,9 @@ impl Given {
             let unusable = |error| ServerError::SocketUnusable { name: name.to_owned(), error };
             if name == PROXY && given.local.is_none() {
                 let listener = descriptors.take_unix_listener(index).map_err(unusable)?;
+                if let Some(listener) = &listener {
+                    reject_public(listener).map_err(unusable)?;
+                }
                 // The service manager removes its file.
                 given.local = listener.map(|listener| LocalSocket { listener, file: None });
             } else if let Some(listener) = descriptors.take_tcp_listener(index).map_err(unusable)? {
@@ -117,7 +122,7 @@ impl Given {
         name: &str,
         address: SocketAddr,
         setting: &'static str,
-    ) -> Result<Socket, ServerError> {
+    ) -> Result<Listening, ServerError> {
         match self.socket(name) {
             Some(listener) => with_address(listener),
             None => bind(address, setting),
@@ -130,7 +135,7 @@ impl Given {
         name: &str,
         address: Option<SocketAddr>,
         setting: &'static str,
-    ) -> Result<Option<Socket>, ServerError> {
+    ) -> Result<Option<Listening>, ServerError> {
         match self.socket(name) {
             Some(listener) => with_address(listener).map(Some),
             None => address.map(|address| bind(address, setting)).transpose(),
@@ -153,12 +158,31 @@ pub(crate) struct LocalSocket {
 }
 
 /// The file of a socket that this process has bound.
-pub(crate) struct SocketFile(PathBuf);
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and number, because another process may have replaced it.
+    id: (u64, u64),
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(file = %self.0.display(), %error, "the socket cannot be removed");
+        let is_own =
+            fs::symlink_metadata(&self.path).is_ok_and(|known| (known.dev(), known.ino()) == self.id);
+        if is_own && let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(file = %self.path.display(), %error, "the socket cannot be removed");
+        }
+    }
+}
+
+/// Rejects a socket to which every user of the machine may connect, because the headers of whoever does are believed.
+fn reject_public(listener: &UnixListener) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let Some(path) = address.as_pathname() else { return Ok(()) };
+    match fs::metadata(path)?.permissions().mode() & 0o007 {
+        0 => Ok(()),
+        _ => {
+            let told = "every user of the machine may connect to it; set SocketMode=0660 and SocketGroup=";
+            Err(io::Error::new(ErrorKind::PermissionDenied, told))
         }
     }
 }
@@ -166,36 +190,57 @@ impl Drop for SocketFile {
 impl LocalSocket {
     /// Replaces the socket of a process that was killed, and nothing else.
     fn bind(path: &Path) -> Result<Self, ServerError> {
-        let unusable = |error| ServerError::SocketFile { path: path.to_owned(), error };
+        Self::try_bind(path).map_err(|error| ServerError::SocketFile { path: path.to_owned(), error })
+    }
+
+    fn try_bind(path: &Path) -> io::Result<Self> {
         if !path.is_absolute() {
-            return Err(unusable(io::Error::new(ErrorKind::InvalidInput, "the path must be absolute")));
+            return Err(io::Error::new(ErrorKind::InvalidInput, "the path must be absolute"));
         }
         match fs::symlink_metadata(path) {
-            Ok(known) if known.file_type().is_socket() => match UnixStream::connect(path) {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    fs::remove_file(path).map_err(unusable)?;
+            Ok(known) if known.file_type().is_socket() => {
+                if somebody_listens(path)? {
+                    return Err(io::Error::new(ErrorKind::AddrInUse, "another program listens on it"));
                 }
-                Ok(_) => {
-                    return Err(unusable(io::Error::new(
-                        ErrorKind::AddrInUse,
-                        "another program listens on it",
-                    )));
-                }
-                Err(error) => return Err(unusable(error)),
-            },
-            Ok(_) => return Err(unusable(io::Error::new(ErrorKind::AlreadyExists, "there is another file"))),
+            }
+            Ok(_) => return Err(io::Error::new(ErrorKind::AlreadyExists, "there is another file")),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(unusable(error)),
+            Err(error) => return Err(error),
         }
-        let listener = UnixListener::bind(path).map_err(unusable)?;
-        let file = Some(SocketFile(path.to_owned()));
-        fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).map_err(unusable)?;
-        Ok(Self { listener, file })
+        // Under its final name, the socket has its permissions from the start, and there is always one.
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(format!(".{}", std::process::id()));
+        let draft = PathBuf::from(draft);
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(&draft)?)?;
+        let published = fs::set_permissions(&draft, Permissions::from_mode(SOCKET_MODE))
+            .and_then(|()| socket.listen(BACKLOG))
+            .and_then(|()| fs::symlink_metadata(&draft))
+            .and_then(|known| fs::rename(&draft, path).map(|()| known));
+        let known = published.inspect_err(|_| drop(fs::remove_file(&draft)))?;
+        let file = SocketFile { path: path.to_owned(), id: (known.dev(), known.ino()) };
+        Ok(Self { listener: socket.into(), file: Some(file) })
+    }
+}
+
+/// Whether a program listens on a socket, even if it is too busy to answer.
+fn somebody_listens(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 /// `setting` is the option or setting that changes the address.
-fn bind(address: SocketAddr, setting: &'static str) -> Result<Socket, ServerError> {
+fn bind(address: SocketAddr, setting: &'static str) -> Result<Listening, ServerError> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => ServerError::AddressInUse { address, setting },
         _ => ServerError::AddressUnusable { address, setting, error },
@@ -203,7 +248,7 @@ fn bind(address: SocketAddr, setting: &'static str) -> Result<Socket, ServerErro
     with_address(listener)
 }
 
-fn with_address(listener: TcpListener) -> Result<Socket, ServerError> {
+fn with_address(listener: TcpListener) -> Result<Listening, ServerError> {
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

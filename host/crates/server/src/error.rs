@@ -30,7 +30,7 @@ pub enum ServerError {
         /// What the system reports.
         error: io::Error,
     },
-    /// The Unix socket cannot be made.
+    /// The Unix socket cannot be created.
     #[error("{}: the Unix socket cannot be used: {error}; choose another path with SLUICE_SERVER__SOCKET", path.display())]
     SocketFile {
         /// Its path.

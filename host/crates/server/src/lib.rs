@@ -144,9 +144,10 @@ pub async fn start(
     let workers = config.server.workers.unwrap_or_else(available_workers);
     let of_redirect = redirect.as_ref().map_or(0, |_| REDIRECT_CONNECTIONS);
     let kept = config.database.connections_max.saturating_add(of_redirect);
+    let listeners = 1 + usize::from(proxy.is_some());
     let of_visitors = Listening {
         workers: Some(workers),
-        connections_a_worker: connections_a_worker(workers, kept),
+        connections_a_worker: connections_a_worker(workers.saturating_mul(listeners), kept),
         headers_timeout: config.server.headers_timeout,
         keep_alive: KEEP_ALIVE,
         shutdown_seconds: SHUTDOWN_SECONDS,
@@ -241,7 +242,8 @@ impl Running {
             ..
         } = self;
         // The visitors' listeners stop first, so that operators can watch the shutdown.
-        let handles: Vec<_> = visitors.iter().chain(&operators).map(Server::handle).collect();
+        let handles = |servers: &[Server]| servers.iter().map(Server::handle).collect::<Vec<_>>();
+        let (of_visitors, of_operators) = (handles(&visitors), handles(&operators));
         let stopping = Arc::clone(&app);
         let cleanup = tokio::spawn(clean_up(Arc::clone(&app)));
         let session_limit = tokio::spawn(limit_sessions(Arc::clone(&app)));
@@ -276,12 +278,11 @@ impl Running {
                 }
             }
             tracing::info!("stopping: new connections are rejected, and running requests are finished");
-            for handle in handles {
-                handle.stop(true).await;
-            }
+            join_all(of_visitors.iter().map(|handle| handle.stop(true))).await;
+            drop(socket_file);
+            join_all(of_operators.iter().map(|handle| handle.stop(true))).await;
         });
         let stopped = join_all(visitors.into_iter().chain(operators)).await;
-        drop(socket_file);
         cleanup.abort();
         session_limit.abort();
         idle.abort();

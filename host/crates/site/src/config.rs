@@ -98,7 +98,7 @@ pub struct ServerConfig {
     /// The address and port on which the server accepts requests of visitors.
     #[schemars(example = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// A Unix socket on which the server accepts requests, too, from a reverse proxy on the same machine. Its owner and
+    /// A Unix socket on which the server also accepts requests, from a reverse proxy on the same machine. Its owner and
     /// group may connect, and the server believes the `Forwarded` and `X-Forwarded-*` headers of whoever does. An
     /// absolute path, only from `SLUICE_SERVER__SOCKET`.
     #[schemars(example = "/run/sluice/visitors.sock")]

@@ -195,6 +195,14 @@ mod tests {
         peer: &str,
         headers: &[(&str, &str)],
     ) -> Client {
+        seen_by(Peer::Address(Some(peer.parse().unwrap())), trusted_host_header, headers)
+    }
+
+    fn seen_by(
+        peer: Peer,
+        trusted_host_header: Option<TrustedHostHeader>,
+        headers: &[(&str, &str)],
+    ) -> Client {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).unwrap();
@@ -205,11 +213,26 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
             trusted_host_header,
         };
-        client(Peer::Address(Some(peer.parse().unwrap())), &map, &rules)
+        client(peer, &map, &rules)
     }
 
     fn from(ip: &str) -> Client {
         Client { ip: Some(ip.parse().unwrap()), ..Client::default() }
+    }
+
+    #[test]
+    fn believes_the_proxy_on_the_unix_socket() {
+        let of = |headers: &[(&str, &str)]| seen_by(Peer::Proxy, None, headers);
+        assert_eq!(of(&[]), Client::default(), "nobody says who it is");
+        let said = [
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "victim.example"),
+        ];
+        assert_eq!(of(&said), Client { is_https: true, ..from("192.0.2.7") });
+        assert_eq!(of(&[said[0], ("forwarded", "for=198.51.100.1")]), Client::default(), "they differ");
+        let named = seen_by(Peer::Proxy, Some(TrustedHostHeader::XForwardedHost), &said);
+        assert_eq!(named.host.as_deref(), Some("victim.example"));
     }
 
     #[test]

@@ -29,8 +29,8 @@ struct Counts {
     late: u64,
 }
 
-/// Whether no host has started a tick that came minutes ago, or none will be for minutes, because a host whose clock
-/// is ahead has started later ones.
+/// Whether no host has started a tick that came minutes ago. Also true if a host whose clock is minutes ahead has
+/// started later ones: until then, no tick is started.
 pub fn is_late(schedule: &ScheduleConfig, state: &ScheduleState, now_ms: i64) -> bool {
     let due = schedule.rule().last(now_ms.saturating_sub(LATE_AFTER_MS));
     due.is_some_and(|due| due > state.last_tick) || state.last_tick > now_ms.saturating_add(LATE_AFTER_MS)

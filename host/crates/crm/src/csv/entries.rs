@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use super::{Columns, CsvError, Reader, Row, Written, entry_record, head_record};
+use super::{Columns, CsvError, ExportColumn, Reader, Row, entry_record, head_record};
 use crate::search::{Order, Search};
 use crate::{CrmCaps, CrmFault, CrmStore, CrmWrite, Entity, Filter, Found, Line, Refusal, Slug};
 
 /// How many entries are read at a time, and how many bytes of them.
 const PAGE_ROWS: u32 = 200;
 const PAGE_BYTES: usize = 8 << 20;
+/// Scripts choose keys that are not declared, and each row has a cell for every column.
+const COLUMNS_MAX: usize = 2_000;
 
 /// Writes the entries of an entity, oldest first, a piece at a time.
 pub struct Export {
     brand: String,
-    slug: Slug,
-    columns: Vec<Written>,
+    columns: Vec<ExportColumn>,
     /// `None` at the end.
     next: Option<Search>,
 }
@@ -24,15 +25,16 @@ impl Export {
     /// Looks at all entries, to find out which columns there are: the declared fields, then all others.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// There are too many columns, or the database does not answer.
     pub async fn begin<S: CrmStore + ?Sized>(
         store: &S,
         brand: &str,
         slug: &Slug,
         entity: &Entity,
-    ) -> Result<Self, CrmFault> {
+    ) -> Result<Self, ExportFault> {
         let declared = entity.fields.iter().map(|(_, field)| (field.key.clone(), Some(field.kind)));
-        let mut columns: Vec<Written> = declared.map(|(key, kind)| Written::new(key, kind)).collect();
+        let mut columns: Vec<ExportColumn> =
+            declared.map(|(key, kind)| ExportColumn::new(key, kind)).collect();
         let declared = columns.len();
         let mut known: HashMap<String, usize> =
             columns.iter().enumerate().map(|(index, column)| (column.key.clone(), index)).collect();
@@ -41,14 +43,15 @@ impl Export {
             for (key, value) in found.entries.iter().flat_map(|found| &found.entry.values) {
                 let index = match known.get(key) {
                     Some(index) => *index,
+                    None if columns.len() >= COLUMNS_MAX => return Err(ExportFault::TooManyColumns),
                     None => {
-                        columns.push(Written::new(key.clone(), None));
+                        columns.push(ExportColumn::new(key.clone(), None));
                         known.insert(key.clone(), columns.len() - 1);
                         columns.len() - 1
                     }
                 };
                 if let Some(column) = columns.get_mut(index) {
-                    column.see(value);
+                    column.note(value);
                 }
             }
         }
@@ -58,7 +61,7 @@ impl Export {
         Ok(Self::over(brand, slug, columns))
     }
 
-    fn over(brand: &str, slug: &Slug, columns: Vec<Written>) -> Self {
+    fn over(brand: &str, slug: &Slug, columns: Vec<ExportColumn>) -> Self {
         let search = Search {
             slug: slug.clone(),
             reference: None,
@@ -68,7 +71,7 @@ impl Export {
             limit: Some(PAGE_ROWS),
             bytes_max: PAGE_BYTES,
         };
-        Self { brand: brand.to_owned(), slug: slug.clone(), columns, next: Some(search) }
+        Self { brand: brand.to_owned(), columns, next: Some(search) }
     }
 
     async fn read<S: CrmStore + ?Sized>(&mut self, store: &S) -> Result<Option<Found>, CrmFault> {
@@ -86,19 +89,32 @@ impl Export {
         head_record(&self.columns)
     }
 
-    /// The next records. `None` at the end. A value that was written meanwhile and has no column is left out.
+    /// The next records. `None` at the end.
     ///
     /// # Errors
-    /// The database does not answer.
-    pub async fn piece<S: CrmStore + ?Sized>(&mut self, store: &S) -> Result<Option<String>, CrmFault> {
-        let found = self.read(store).await?;
-        Ok(found.map(|found| found.entries.iter().map(|entry| entry_record(entry, &self.columns)).collect()))
+    /// An entry has a value that was written since the export began and has no place in it, or the database does not
+    /// answer.
+    pub async fn piece<S: CrmStore + ?Sized>(&mut self, store: &S) -> Result<Option<String>, ExportFault> {
+        let Some(found) = self.read(store).await? else { return Ok(None) };
+        let records = found.entries.iter().map(|entry| entry_record(entry, &self.columns));
+        records.collect::<Option<String>>().map(Some).ok_or(ExportFault::Changed)
     }
+}
 
-    /// The entity.
-    pub fn slug(&self) -> &Slug {
-        &self.slug
-    }
+/// Why an export has ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportFault {
+    /// Scripts have written more keys than a file can have columns.
+    #[error("the entries have more than {COLUMNS_MAX} different keys, which is too many for a CSV file")]
+    TooManyColumns,
+    /// A script has written a value of another type, or under a new key, meanwhile.
+    #[error(
+        "an entry was changed while it was exported, and its new value has no place in the file; export again"
+    )]
+    Changed,
+    /// The database fails.
+    #[error(transparent)]
+    Crm(#[from] CrmFault),
 }
 
 /// How many entries an import has written.
@@ -132,7 +148,7 @@ pub enum ImportFault {
 ///
 /// # Errors
 /// A record is not valid.
-pub fn check(file: impl BufRead, entity: &Entity, from_line: u64) -> Result<u64, CsvError> {
+pub fn check_file(file: impl BufRead, entity: &Entity, from_line: u64) -> Result<u64, CsvError> {
     let mut records = Records::open(file, entity)?;
     let mut count = 0;
     while let Some(row) = records.read()? {

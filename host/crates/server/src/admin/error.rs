@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use sluice_app::reload::ReloadError;
 use sluice_crm::CrmFault;
+use sluice_crm::csv::ExportFault;
 use sluice_files::UploadFault;
 use sluice_kit::StoreError;
 use sluice_runs::execution_log::query::LogError;
@@ -74,6 +75,10 @@ pub(crate) enum AdminError {
     /// A file with entries is wrong, or the database refuses one of its records.
     #[error("{0}")]
     CsvFile(String),
+    #[error("an import into {0} runs already; see the log for how it ends")]
+    ImportRuns(String),
+    #[error(transparent)]
+    Export(#[from] ExportFault),
     /// A file with entries does not arrive.
     #[error(transparent)]
     Upload(UploadFault),
@@ -148,6 +153,8 @@ impl AdminError {
             | Self::Apply(_)
             | Self::NotInForce { .. }
             | Self::QueueFull { .. }
+            | Self::ImportRuns(_)
+            | Self::Export(ExportFault::TooManyColumns | ExportFault::Changed)
             | Self::Reload(_) => StatusCode::CONFLICT,
             Self::Upload(UploadFault::Disk(_) | UploadFault::NoRoom | UploadFault::NoMemory) => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -155,7 +162,10 @@ impl AdminError {
             Self::Upload(UploadFault::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upload(_) => StatusCode::BAD_REQUEST,
             Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Log(_) | Self::Store(_) | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Log(_)
+            | Self::Store(_)
+            | Self::Export(ExportFault::Crm(_))
+            | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

@@ -22,7 +22,8 @@ pub struct ScheduleConfig {
     /// When it runs, as five fields: minute, hour, day of the month, month and day of the week. `*` stands for all
     /// values, `1-5` for a range, `1,5` for a list, and `*/15` for every 15th value. Months and days of the week have
     /// names, too: `jan`, `mon`. If both the day of the month and the day of the week are limited, one of them is
-    /// enough. `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are rules, too.
+    /// enough. `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are rules, too. A rule has at most 512
+    /// bytes.
     #[schemars(with = "String", example = &"0 3 * * *")]
     pub cron: Cron,
     /// The time zone of `cron`, by its name in the IANA database. Defaults to `UTC`.

@@ -44,7 +44,7 @@ pub(crate) async fn one_of_many_hosts_starts_a_tick(open: &OpenStore) {
     assert_eq!(start(&*other, tick(&brand, NOW + MINUTE)).await, TickStart::Taken, "an earlier one");
     assert_eq!(
         start(&*other, tick("another", NOW + 9 * MINUTE)).await,
-        TickStart::Taken,
+        TickStart::Unknown,
         "nobody has seen it"
     );
     let claimed = other.claim_queued(&brand, NOW + MINUTE, i64::MAX).await.unwrap().unwrap();
@@ -114,4 +114,11 @@ pub(crate) async fn schedules_of_earlier_times_are_forgotten(open: &OpenStore) {
     let has = |name: &str| listed.iter().any(|one| one.name == name);
     assert_eq!(listed.len(), 501);
     assert!(has("hook:on-error") && has("s10") && has("s509") && !has("s9"));
+    // Whoever still has the schedule learns it.
+    let of = |name: &str, job| Tick { name: name.to_owned(), job, ..tick(&brand, NOW + MINUTE) };
+    let job = tick(&brand, NOW).job;
+    assert_eq!(start(&*store, of("s9", job.clone())).await, TickStart::Unknown);
+    assert_eq!(start(&*store, of("s9", None)).await, TickStart::Unknown);
+    assert_eq!(store.see_schedule(&brand, "s9", "r", NOW).await, Ok(NOW));
+    assert_eq!(start(&*store, of("s9", job)).await, TickStart::Started);
 }

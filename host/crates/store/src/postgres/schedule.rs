@@ -39,7 +39,10 @@ pub(super) const START: &str = "WITH room AS (
         INSERT INTO queue (id, brand, module, function, payload, state, tag, key, scheduled_for, due_at, created_at)
         SELECT $1, $2, $3, $4, $5, 'pending', $6, $7, $8, $8, $9 FROM noted)
     SELECT EXISTS (SELECT 1 FROM noted), has_room OR NOT EXISTS (
-        SELECT 1 FROM schedule WHERE brand = $2 AND name = $11 AND last_tick <= $13) FROM room";
+        SELECT 1 FROM schedule WHERE brand = $2 AND name = $11 AND last_tick <= $13),
+        EXISTS (SELECT 1 FROM schedule WHERE brand = $2 AND name = $11) FROM room";
+
+const IS_KNOWN: &str = "SELECT 1 FROM schedule WHERE brand = $1 AND name = $2";
 
 const LIST: &str = "SELECT schedule.brand, name, last_tick, last_job, job_tick, queue.state
     FROM schedule LEFT JOIN queue ON queue.id = last_job
@@ -75,17 +78,22 @@ impl ScheduleStore for PostgresStore {
                 let (at, until) = (int(at), int(at.saturating_sub(gap_ms)));
                 let Some(job) = job else {
                     let noted = query(conn, NOTE, [text(&brand), text(&name), at, until]).await?;
-                    return Ok(if noted.is_empty() { TickStart::Taken } else { TickStart::Started });
+                    if !noted.is_empty() {
+                        return Ok(TickStart::Started);
+                    }
+                    let known = query(conn, IS_KNOWN, [text(&brand), text(&name)]).await?;
+                    return Ok(if known.is_empty() { TickStart::Unknown } else { TickStart::Taken });
                 };
                 let mut params = queue::columns(&job, &brand, now_ms);
                 params.push(int(i64::try_from(jobs_max).unwrap_or(i64::MAX)));
                 params.extend([text(&name), at, until]);
                 let rows = query(conn, START, params).await?;
                 let row = rows.first().ok_or_else(missing)?;
-                Ok(match (row.try_get(0)?, row.try_get(1)?) {
-                    (true, _) => TickStart::Started,
-                    (false, true) => TickStart::Taken,
-                    (false, false) => TickStart::Full,
+                Ok(match (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?) {
+                    (true, ..) => TickStart::Started,
+                    (false, _, false) => TickStart::Unknown,
+                    (false, true, true) => TickStart::Taken,
+                    (false, false, true) => TickStart::Full,
                 })
             })
         })

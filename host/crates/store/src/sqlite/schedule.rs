@@ -24,6 +24,8 @@ const TIDY: &str = "DELETE FROM schedule WHERE brand = ?1 AND name IN (
 
 const IS_FREE: &str = "SELECT 1 FROM schedule WHERE brand = ?1 AND name = ?2 AND last_tick <= ?3";
 
+const IS_KNOWN: &str = "SELECT 1 FROM schedule WHERE brand = ?1 AND name = ?2";
+
 const START: &str = "UPDATE schedule SET last_tick = ?3, last_job = coalesce(?4, last_job),
          job_tick = CASE WHEN ?4 IS NULL THEN job_tick ELSE ?3 END
      WHERE brand = ?1 AND name = ?2";
@@ -60,7 +62,8 @@ impl ScheduleStore for SqliteStore {
             let Tick { brand, name, at, gap_ms, job } = tick;
             let free: Option<i64> = first(conn, IS_FREE, (&brand, &name, at.saturating_sub(gap_ms)))?;
             if free.is_none() {
-                return Ok(TickStart::Taken);
+                let known: Option<i64> = first(conn, IS_KNOWN, (&brand, &name))?;
+                return Ok(if known.is_some() { TickStart::Taken } else { TickStart::Unknown });
             }
             if let Some(job) = &job {
                 if queue::count(conn, &brand, jobs_max)? >= jobs_max {

@@ -1,5 +1,7 @@
 //! The entries of an entity as CSV, to a file of the operator and from one.
 
+use std::collections::HashSet;
+use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 
@@ -7,12 +9,15 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes, Payload};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
 use serde::Serialize;
 
-use sluice_crm::csv::{self, Export, ImportFault, Imported};
-use sluice_crm::{CrmFault, Entity, Slug};
+use sluice_crm::csv::{self, Export, ExportFault, ImportFault, Imported};
+use sluice_crm::{Entity, Slug};
 use sluice_files::multipart::boundary;
 use sluice_files::{Received, UploadFault, UploadRules, receive};
+use sluice_kit::clock::now_ms;
+use sluice_store::Store;
 use sluice_text::printable::printable;
 
 use super::crm::{find, no_entity};
@@ -28,9 +33,9 @@ const FIELDS_BYTES_MAX: usize = 1 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Done {
-    /// The file was only checked. It has so many records.
+    /// The file was only checked. The number of its records.
     Checked { records: u64 },
-    /// So many entries were written.
+    /// The number of entries that were written.
     Imported { created: u64, changed: u64 },
 }
 
@@ -51,7 +56,7 @@ pub(crate) async fn export(state: &AdminState, brand: &str, slug: &str) -> Resul
     let store = Arc::clone(&state.app.store);
     let export = Export::begin(&*store, &brand.id, &slug, &entity).await?;
     let disposition = format!("attachment; filename=\"{}-{}.csv\"", brand.id, slug.as_str());
-    let head = stream::iter([Ok::<_, CrmFault>(Bytes::from(export.head()))]);
+    let head = stream::iter([Ok::<_, ExportFault>(Bytes::from(export.head()))]);
     let pieces = stream::try_unfold((store, export), async |(store, mut export)| {
         let piece = export.piece(&*store).await;
         let piece =
@@ -97,35 +102,87 @@ pub(crate) async fn import(
     let upload = upload
         .ok_or_else(|| AdminError::InvalidRequest("choose a file: the form has no `file`".to_owned()))?;
     let name = printable(&upload.filename);
-    let wrong = |error: &dyn std::fmt::Display| AdminError::CsvFile(format!("{name}:{error}"));
     let open = || upload.reader().map(BufReader::new).map_err(AdminError::CsvDisk);
     let (checked, entity) = {
         let file = open()?;
-        web::block(move || (csv::check(file, &entity, from_line), entity)).await?
+        web::block(move || (csv::check_file(file, &entity, from_line), entity)).await?
     };
-    let records = checked.map_err(|error| wrong(&error))?;
+    let records = checked.map_err(|error| AdminError::CsvFile(format!("{name}:{error}")))?;
     if is_dry_run {
         return Ok(Done::Checked { records });
     }
-    let (store, file, of_brand) = (Arc::clone(&state.app.store), open()?, brand.clone());
+    let import = Import { store: Arc::clone(&state.app.store), brand, slug, entity, name, from_line };
+    let running = Running::begin(&state.importing, &import.brand, &import.entity.slug)?;
+    let file = open()?;
+    // It goes on if the operator leaves, so it logs how it ends.
     let importing = async move {
-        let now_ms = sluice_kit::clock::now_ms;
-        csv::import(&*store, &of_brand, &slug, &entity, file, from_line, now_ms).await
+        let done = import.run(file).await;
+        drop(running);
+        done
     };
-    let imported = state.app.runtime.spawn(importing).await.map_err(AdminError::Import)?;
-    match imported {
-        Ok(Imported { created, changed }) => {
-            tracing::info!(brand, created, changed, "an operator has imported CRM entries");
-            Ok(Done::Imported { created, changed })
+    state.app.runtime.spawn(importing).await.map_err(AdminError::Import)?
+}
+
+/// The file of an operator that is imported.
+struct Import {
+    store: Arc<dyn Store>,
+    brand: String,
+    slug: Slug,
+    entity: Entity,
+    /// The file's name.
+    name: String,
+    from_line: u64,
+}
+
+impl Import {
+    async fn run(self, file: BufReader<File>) -> Result<Done, AdminError> {
+        let Self { store, brand, slug, entity, name, from_line } = self;
+        tracing::info!(
+            brand,
+            entity = entity.slug,
+            file = name,
+            from_line,
+            "an import of CRM entries begins"
+        );
+        let imported = csv::import(&*store, &brand, &slug, &entity, file, from_line, now_ms).await;
+        let said = match imported {
+            Ok(Imported { created, changed }) => {
+                tracing::info!(brand, entity = entity.slug, created, changed, "CRM entries were imported");
+                return Ok(Done::Imported { created, changed });
+            }
+            Err(fault @ ImportFault::File(_)) => format!("{name}:{fault}"),
+            Err(ImportFault::Write { line, fault, before: Imported { created, changed } }) => format!(
+                "{name}:{line}: {fault}. {created} entries were created and {changed} changed before; correct the \
+                 record and import the file again from line {line}"
+            ),
+        };
+        tracing::warn!(brand, entity = entity.slug, "an import of CRM entries has ended early: {said}");
+        Err(AdminError::CsvFile(said))
+    }
+}
+
+/// The imports that run, by brand and entity. Two at a time would create the same entries twice.
+pub(crate) type Importing = Arc<Mutex<HashSet<(String, String)>>>;
+
+/// An import that runs.
+struct Running {
+    all: Importing,
+    own: (String, String),
+}
+
+impl Running {
+    fn begin(all: &Importing, brand: &str, entity: &str) -> Result<Self, AdminError> {
+        let own = (brand.to_owned(), entity.to_owned());
+        match all.lock().insert(own.clone()) {
+            true => Ok(Self { all: Arc::clone(all), own }),
+            false => Err(AdminError::ImportRuns(entity.to_owned())),
         }
-        Err(fault @ ImportFault::File(_)) => Err(wrong(&fault)),
-        Err(ImportFault::Write { line, fault, before: Imported { created, changed } }) => {
-            let said = format!(
-                "{line}: {fault}. {created} entries were created and {changed} changed before; correct the record and \
-                 import the file again from line {line}"
-            );
-            Err(wrong(&said))
-        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.own);
     }
 }
 

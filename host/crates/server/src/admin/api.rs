@@ -11,7 +11,7 @@ use super::AdminState;
 use super::error::AdminError;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{crm, jobs, limits, overview, pages, queue, runs, schedules};
+use super::views::{crm, jobs, limits, overview, page_cache, pages, queue, runs, schedules};
 
 /// Adds the routes of the API.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -32,6 +32,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/jobs", web::get().to(get_jobs))
         .route("/api/brands/{brand}/jobs/parked/{action}", web::post().to(post_parked))
         .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
+        .route("/api/brands/{brand}/page-cache", web::get().to(get_page_cache))
+        .route("/api/brands/{brand}/page-cache/purge", web::post().to(post_purge))
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
         .route("/api/brands/{brand}/limits", web::put().to(put_limit))
         .route("/api/reload", web::post().to(post_reload));
@@ -145,6 +147,25 @@ async fn post_parked_queued(
 ) -> Result<HttpResponse, AdminError> {
     let count = queue::act_on_parked(&state, &at.0, at.1).await?;
     Ok(HttpResponse::Ok().json(json!({ "jobs": count })))
+}
+
+async fn get_page_cache(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(page_cache::view(&state, &brand)?))
+}
+
+/// `{"tag": "posts"}`; `{}` drops all answers of the brand.
+async fn post_purge(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    asked: Json<Value>,
+) -> Result<HttpResponse, AdminError> {
+    let tag = match asked.get("tag") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(tag)) => Some(tag.as_str()),
+        Some(_) => return Err(AdminError::NotAString("tag")),
+    };
+    page_cache::purge(&state, &brand, tag).await?;
+    Ok(HttpResponse::Ok().json(json!({ "tag": tag })))
 }
 
 async fn get_limits(

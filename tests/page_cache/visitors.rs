@@ -28,7 +28,7 @@ const SCRIPTS: &[&str] = &[
     "const value = Object.getOwnPropertyNames(request.headers);",
     "const value = Object.entries(request.headers);",
     "const value = Object.getOwnPropertyDescriptor(request.headers, 'x-own')?.value;",
-    "const value = Object.getOwnPropertyDescriptors(request.headers);",
+    "const value = Object.values(Object.getOwnPropertyDescriptors(request.headers)).map((one) => one.value);",
     "const value = Reflect.ownKeys(request.headers);",
     "const value = { ...request.headers };",
     "const value = []; for (const name in request.headers) value.push(name);",
@@ -59,8 +59,6 @@ const SCRIPTS: &[&str] = &[
     "let value; try { request.ip.x.y; } catch (error) { value = request.ip; }",
     // With a built-in function that the script has replaced.
     "Array.prototype[Symbol.iterator] = function* () {}; const value = request.cookies.who;",
-    "Object.defineProperty(Object.prototype, 'files', { get() { return this.cookies?.who; } }); const value = request.files;",
-    "String.prototype.slice = () => ''; const value = request.headers.referer;",
     // What a variable or a header makes of it.
     "setVariable('request', request); const value = getVariable('request');",
     "setVariable('a', { b: [request.headers] }); const value = getVariable('a');",
@@ -80,7 +78,21 @@ const SCRIPTS: &[&str] = &[
     "const value = session.getToken() === null;",
     "const value = getCrmField({ slug: 'leads', fieldKey: 'who' });",
     "const value = getCrmEntries({ slug: 'leads' });",
-    "const value = getCrmFields({ slug: 'leads' });",
+    "const value = getCrmFieldValues({ slug: 'leads', fieldKey: 'who' });",
+];
+
+/// Scripts that change built-in functions which the engine uses. What they read may differ from what they would read
+/// without a cache, but it is nothing of another visitor.
+const TAMPERING: &[&str] = &[
+    "Object.defineProperty(Object.prototype, 'files', { get() { return this.cookies?.who; } }); const value = request.files;",
+    "Object.defineProperty(Object.prototype, 'sluice:hidden', { get() { return []; }, set() {} }); const value = request;",
+    "Object.defineProperty(Object.prototype, 'ip', { get() { return 'x'; }, set() {} }); const value = request.ip;",
+    "String.prototype.slice = () => ''; const value = request.headers.referer;",
+    "Array.prototype[Symbol.iterator] = function* () {}; const value = JSON.stringify(request);",
+    "Object.prototype.headers = { referer: 'x' }; const value = request.headers.referer;",
+    "Object.defineProperty(Object.prototype, '0', { set(v) { this.length = 0; } }); const value = JSON.stringify(request);",
+    "Object.prototype.toJSON = function () { return this === request ? { ...request } : this; }; const value = request;",
+    "const seen = []; Object.prototype.valueOf = function () { seen.push({ ...this }); return 1; }; +request; const value = seen;",
 ];
 
 /// Templates of pages whose scripts set the variable `ip`, without having read it if the template does not show it.
@@ -148,13 +160,17 @@ impl Visitor {
     }
 }
 
-fn site() -> (TestSite, usize) {
+/// A page that answers with what a script has read.
+fn page_of(script: &str) -> String {
+    format!(
+        "<script scope=\"backend\">{script}\nresponse.send(JSON.stringify(value) ?? 'undefined');</script>"
+    )
+}
+
+/// A site with each page twice: with a cache and without one.
+fn site(pages: &[String]) -> TestSite {
     let mut toml =
         "default = true\n[translations]\nen = { hello = \"Hello\" }\nde = { hello = \"Hallo\" }\n".to_owned();
-    let end = "response.send(JSON.stringify(value) ?? 'undefined');";
-    let scripts = SCRIPTS.iter().map(|script| format!("<script scope=\"backend\">{script}\n{end}</script>"));
-    let templates = TEMPLATES.iter().map(|template| (*template).to_owned());
-    let pages: Vec<String> = scripts.chain(templates).collect();
     let site = TestSite::with(&[
         ("modules/helper.js", HELPER),
         ("pages/login.html", LOGIN),
@@ -171,56 +187,77 @@ fn site() -> (TestSite, usize) {
         }
     }
     site.write("brands/demo/brand.toml", &toml);
-    (site, pages.len())
+    site
+}
+
+fn start(site: &TestSite) -> Server {
+    ServerOptions::of(site.path()).warm().env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]").start()
+}
+
+/// Three visitors who differ in everything.
+fn visitors(server: &Server) -> [Visitor; 3] {
+    let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148";
+    let tablet = "Mozilla/5.0 (iPad; CPU OS 17_0 like Mac OS X)";
+    let of_ann = [
+        ("user-agent", phone),
+        ("referer", "http://ann.example/"),
+        ("x-own", "of-ann"),
+        ("accept-language", "de"),
+        ("x-forwarded-for", "203.0.113.1"),
+    ];
+    let of_bob = [("user-agent", tablet), ("x-forwarded-for", "203.0.113.2"), ("accept-language", "en")];
+    let stranger = vec![("x-forwarded-for", "2001:db8::3".to_owned())];
+    [
+        Visitor::new(server, "ann", &of_ann),
+        Visitor::new(server, "bob", &of_bob),
+        Visitor { name: "stranger", headers: stranger },
+    ]
 }
 
 #[test]
 fn second_visitor_gets_no_answer_of_the_first() {
-    let (site, pages) = site();
-    let server = ServerOptions::of(site.path())
-        .warm()
-        .env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]")
-        .start();
-    let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148";
-    let tablet = "Mozilla/5.0 (iPad; CPU OS 17_0 like Mac OS X)";
-    let ann = Visitor::new(
-        &server,
-        "ann",
-        &[
-            ("user-agent", phone),
-            ("referer", "http://ann.example/"),
-            ("x-own", "of-ann"),
-            ("accept-language", "de"),
-            ("x-forwarded-for", "203.0.113.1"),
-        ],
-    );
-    let bob = Visitor::new(
-        &server,
-        "bob",
-        &[("user-agent", tablet), ("x-forwarded-for", "203.0.113.2"), ("accept-language", "en")],
-    );
-    let stranger = Visitor { name: "stranger", headers: vec![("x-forwarded-for", "2001:db8::3".to_owned())] };
+    let templates = TEMPLATES.iter().map(|template| (*template).to_owned());
+    let pages: Vec<String> = SCRIPTS.iter().map(|script| page_of(script)).chain(templates).collect();
+    let site = site(&pages);
+    let server = start(&site);
+    let visitors = visitors(&server);
     let mut leaks = Vec::new();
-    for number in 0..pages {
-        let what = SCRIPTS.get(number).or_else(|| TEMPLATES.get(number - SCRIPTS.len())).unwrap();
+    for (number, page) in pages.iter().enumerate() {
         let (cached, plain) = (format!("/cached/p{number}"), format!("/plain/p{number}"));
-        let expected = [&ann, &bob, &stranger].map(|visitor| visitor.ask(&server, &plain));
-        assert!(expected[1].starts_with("200"), "{what}: {expected:?}");
+        let expected = visitors.each_ref().map(|visitor| visitor.ask(&server, &plain));
+        assert!(expected[1].starts_with("200"), "{page}: {expected:?}");
         for round in 0..2 {
-            for (visitor, expected) in [&ann, &bob, &stranger].into_iter().zip(&expected) {
+            for (visitor, expected) in visitors.iter().zip(&expected) {
                 let got = visitor.ask(&server, &cached);
                 if got != *expected {
-                    leaks.push(format!(
-                        "{what}\n  {} in round {round}: {got}\n  instead of {expected}",
-                        visitor.name
-                    ));
+                    let name = visitor.name;
+                    leaks.push(format!("{page}\n  {name} in round {round}: {got}\n  instead of {expected}"));
                 }
             }
         }
     }
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
-    let kept = server.metric("sluice_page_cache_requests_total", &["result=\"miss\""]);
-    assert_eq!(kept, 0.0, "an answer was kept");
+    assert_eq!(super::count(&server, "miss"), 0.0, "an answer was kept");
+}
+
+#[test]
+fn tampering_with_the_engine_shows_no_visitor_to_another() {
+    let pages: Vec<String> = TAMPERING.iter().map(|script| page_of(script)).collect();
+    let site = site(&pages);
+    let server = start(&site);
+    let [ann, bob, stranger] = visitors(&server);
+    for (number, page) in pages.iter().enumerate() {
+        let path = format!("/cached/p{number}");
+        for _ in 0..2 {
+            ann.ask(&server, &path);
+            for other in [&bob, &stranger] {
+                let got = other.ask(&server, &path);
+                for of_ann in ["ann", "iPhone", "203.0.113.1"] {
+                    assert!(!got.contains(of_ann), "{page}: {} gets {got}", other.name);
+                }
+            }
+        }
+    }
 }
 
 #[test]

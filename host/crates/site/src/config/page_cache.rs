@@ -10,7 +10,7 @@ use sluice_http::headers::{NamedHeaderError, NamedHeaders};
 use sluice_http::method::Method;
 use sluice_page_cache::CacheRules;
 
-use super::values::{DurationText, duration};
+use super::values::{DurationText, duration, write_duration};
 use super::{BrandConfig, PageConfig};
 
 /// The longest time for which an answer is fresh, and the longest after that.
@@ -59,7 +59,6 @@ pub struct CachedPage {
 /// `cache` of a page as `brand.toml` contains it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "PageCache")]
 struct CacheSetting {
     /// How long an answer is served again: 1 second to 1 day.
     #[serde(deserialize_with = "duration")]
@@ -67,7 +66,7 @@ struct CacheSetting {
     ttl: Duration,
     /// How much longer an old answer is served while one request makes a new one, and if that fails: at most 7
     /// days. `0s` by default.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "duration", serialize_with = "write_duration")]
     #[schemars(with = "DurationText", example = &"10m")]
     stale: Duration,
     /// The request headers that the script and the template may read: each value has an answer of its own. They

@@ -58,7 +58,7 @@ fn alerts_and_dashboard_use_existing_metrics() {
         ),
         ("pages/rated.html", "rated"),
     ]);
-    let brand = "default = true\n[http]\nallow = [\"127.0.0.9:9\"]\n[[page]]\npath = \"/rated\"\nrate = \"1/d\"\n\
+    let brand = "default = true\n[http]\nallow = [\"127.0.0.9:9\"]\n[[page]]\npath = \"/rated\"\nrate = \"1/d\"\ncache = { ttl = \"1m\" }\n\
          [[schedule]]\nname = \"yearly\"\ncron = \"@yearly\"\nmodule = \"none\"\n";
     site.write("brands/demo/brand.toml", brand);
     let receiver = OtlpReceiver::start();

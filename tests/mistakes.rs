@@ -29,7 +29,7 @@ folder_tests! { "mistakes", is_told_as_expected:
     run_destructuring run_fuel run_memory run_memory_in_a_call run_memory_of_copies run_never_settles run_not_a_function
     run_not_a_function_given run_not_iterable run_null_property run_property_in_function
     run_read_only run_stack run_thrown run_thrown_as_import run_undefined settings_access settings_brand
-    settings_brand_keys settings_crm settings_crm_values settings_goes_on settings_page settings_paths settings_schedule settings_syntax
+    settings_brand_keys settings_crm settings_crm_values settings_goes_on settings_page settings_page_cache settings_page_cache_values settings_paths settings_schedule settings_syntax
     syntax_assign_to_call syntax_await_in_function syntax_bad_regex syntax_block_halves
     syntax_const_without_value syntax_curly_quotes syntax_declared_twice syntax_extra_bracket
     syntax_html_in_script syntax_in_module syntax_missing_bracket syntax_missing_comma
@@ -37,7 +37,7 @@ folder_tests! { "mistakes", is_told_as_expected:
     syntax_template_in_script syntax_two_mistakes syntax_unclosed_backtick syntax_unclosed_block
     syntax_unclosed_text template_comment template_directives template_directives_misspelt template_extends
     template_filter template_function template_includes template_other_tags template_translation
-    template_unclosed_output template_unused_component template_variable test_file test_syntax unknown_function unreachable
+    template_unclosed_output template_unused_component template_variable test_file test_syntax uncached_page unknown_function unreachable
 }
 
 /// Compares what an author is told about the brand in `folder` with the snapshot in it.

@@ -22,24 +22,41 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("files", &["fetch"]),
     ("acme", &["fetch", "tls"]),
     ("limits", &[]),
+    ("page-cache", &[]),
     ("telemetry", &[]),
     ("template", &[]),
     ("crm", &["limits"]),
     ("storage", &["limits"]),
     ("queue", &["storage", "limits"]),
     ("session", &["crm", "queue", "limits"]),
-    ("store", &["acme", "crm", "session", "storage", "queue"]),
-    ("sandbox", &["crm", "session", "storage", "queue", "limits", "telemetry", "fetch", "files"]),
+    ("store", &["acme", "crm", "session", "storage", "queue", "page-cache"]),
+    (
+        "sandbox",
+        &["page-cache", "crm", "session", "storage", "queue", "limits", "telemetry", "fetch", "files"],
+    ),
     ("runs", &["sandbox"]),
-    ("page", &["sandbox", "template", "limits", "session", "files"]),
-    ("site", &["page", "sandbox", "queue", "session", "limits", "template", "fetch", "files"]),
+    ("page", &["page-cache", "sandbox", "template", "limits", "session", "files"]),
+    ("site", &["page-cache", "page", "sandbox", "queue", "session", "limits", "template", "fetch", "files"]),
     (
         "check",
-        &["site", "page", "sandbox", "crm", "session", "storage", "queue", "template", "limits", "fetch"],
+        &[
+            "site",
+            "page",
+            "page-cache",
+            "sandbox",
+            "crm",
+            "session",
+            "storage",
+            "queue",
+            "template",
+            "limits",
+            "fetch",
+        ],
     ),
     (
         "app",
         &[
+            "page-cache",
             "site",
             "page",
             "runs",
@@ -58,6 +75,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "author",
         &[
+            "page-cache",
             "app",
             "check",
             "site",
@@ -78,6 +96,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "journey",
         &[
+            "page-cache",
             "files",
             "app",
             "check",
@@ -94,6 +113,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "page-cache",
             "author",
             "app",
             "site",

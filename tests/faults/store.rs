@@ -16,6 +16,7 @@ use sluice_crm::{
     JobChoice, JobCounts, JobRun, JobState, JobStore, Reference, Search, Slug, StageHistory,
 };
 use sluice_kit::{BoxFuture, NoAnswer, StoreError, database_time};
+use sluice_page_cache::{Purge, PurgeStore};
 use sluice_queue::{
     Claim, ClaimedJob, Ending, JobId, NewJob, QueueChoice, QueueCounts, QueueStore, QueuedJob, ScheduleState,
     ScheduleStore, State, Status, Tick, TickStart,
@@ -224,6 +225,25 @@ failing! { CertificateStore:
     fn count_order(&self, window: OrderWindow) -> Result<u32, StoreError>;
     fn delete_expired_answers(&self, before: i64, rows_max: u32) -> Result<u32, StoreError>;
     fn delete_unused_names(&self, before: i64, rows_max: u32) -> Result<u32, StoreError>;
+}
+
+impl PurgeStore for FailingStore {
+    fn purge<'a>(
+        &'a self,
+        brand: &'a str,
+        tag: &'a str,
+        now_ms: i64,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.fail(self.own.purge(brand, tag, now_ms))
+    }
+
+    fn purges_since(&self, since_ms: i64) -> BoxFuture<'_, Result<Vec<Purge>, StoreError>> {
+        self.fail(self.own.purges_since(since_ms))
+    }
+
+    fn delete_old_purges(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.fail(self.own.delete_old_purges(before_ms, rows_max))
+    }
 }
 
 impl TransferStore for FailingStore {

@@ -362,8 +362,8 @@ fn files() -> Vec<Function> {
     vec![Function { interface: "files", name: "call", params, gives: Gives::Result("(list u8)"), forbidden }]
 }
 
-pub(super) const STORAGE_OPERATIONS: [&str; 8] =
-    ["get", "set", "del", "has", "set-if-absent", "compare-and-set", "increment", "list"];
+pub(super) const STORAGE_OPERATIONS: [&str; 9] =
+    ["get", "set", "del", "has", "set-if-absent", "compare-and-set", "increment", "list", "purge"];
 
 fn storage() -> Vec<Function> {
     let long = format!("[\"{}\", 1, 1]", "k".repeat(201));
@@ -446,7 +446,7 @@ pub(super) fn functions() -> Vec<Function> {
     let read = Function {
         interface: "request",
         name: "read",
-        params: &[],
+        params: &[("part", "string")],
         gives: Gives::Nothing,
         forbidden: vec![],
     };

@@ -9,8 +9,8 @@ pub fn install(host: &Object<'_>) -> Result<()> {
     host.set("requestRawBody", Func::from(raw_body))
 }
 
-fn read(ctx: Ctx<'_>) -> Result<Value<'_>> {
-    value::decode(&ctx, &request::read())
+fn read(ctx: Ctx<'_>, part: String) -> Result<Value<'_>> {
+    value::decode(&ctx, &request::read(&part))
 }
 
 fn raw_body(ctx: Ctx<'_>) -> Result<Option<ArrayBuffer<'_>>> {

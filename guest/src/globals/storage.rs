@@ -6,7 +6,7 @@ use crate::sluice::page::storage::{self, Area, Operation};
 use crate::value::Refusal;
 use crate::{checkpoint, value};
 
-const CALLS: [(&str, Operation); 8] = [
+const CALLS: [(&str, Operation); 9] = [
     ("get", Operation::Get),
     ("set", Operation::Set),
     ("del", Operation::Del),
@@ -15,6 +15,7 @@ const CALLS: [(&str, Operation); 8] = [
     ("compareAndSet", Operation::CompareAndSet),
     ("increment", Operation::Increment),
     ("list", Operation::List),
+    ("purge", Operation::Purge),
 ];
 
 pub fn install(host: &Object<'_>) -> Result<()> {

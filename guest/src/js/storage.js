@@ -57,5 +57,5 @@
   };
 
   define("storage", storage);
-  define("cache", calls("cache", COMMON));
+  define("cache", calls("cache", [...COMMON, ["purge", 1]]));
 };

@@ -24,12 +24,12 @@ use sluice_kit::keys::{KEY_FILE, KeyError, Keys};
 use sluice_kit::progress::Progress;
 use sluice_page::store::PageStore;
 use sluice_page::{Page, PageContent};
+use sluice_page_cache::PageCache;
 use sluice_queue::QueueAccess;
 use sluice_runs::execution_log::ExecutionLog;
 use sluice_sandbox::cache::CodeCache;
 use sluice_sandbox::http_calls::HttpCalls;
-use sluice_sandbox::memory;
-use sluice_sandbox::{Sandbox, SandboxConfig, SandboxError};
+use sluice_sandbox::{Sandbox, SandboxError};
 use sluice_session::ReturningCookies;
 use sluice_session::handoff::Handoff;
 use sluice_session::rate::Rates;
@@ -47,13 +47,14 @@ use sluice_telemetry::process;
 use crate::hooks::Hooks;
 use crate::load::{self as loading, Live, LoadContext, LoadError};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
+use crate::page_cache::{self, Answer};
 use crate::reloads::{PastReload, Reloads};
 use crate::request::{PageRequest, UploadPlace};
 use crate::response::Reply;
 use crate::settings::Settings;
 use crate::{job_metrics, pool_metrics};
 use emptied::refuse_emptied;
-use parts::{http_calls, log_load, open_cache, start_execution_log, warn_of_little_memory};
+use parts::{http_calls, log_load, open_cache, prepare_engine, start_execution_log, warn_of_little_memory};
 use service::Service;
 
 /// The running program. All workers share it.
@@ -108,6 +109,8 @@ pub struct App {
     pub files: Arc<FileStore>,
     /// Where files are while they arrive.
     pub uploads: Arc<UploadPlace>,
+    /// The answers of pages that are kept for other visitors.
+    pub page_cache: Arc<PageCache<Answer>>,
 }
 
 /// What [`App::start_on`] builds an [`App`] from.
@@ -275,6 +278,8 @@ impl App {
         let database = Arc::clone(&store);
         Metrics::observe_database(&telemetry.meter(), move || database.outage().is_none());
         let meter = telemetry.meter();
+        let page_cache = page_cache::sized(&config.page_cache, sandbox.memory.usage().limit);
+        page_cache::observe(&meter, &page_cache);
         let app = Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             site_dir,
@@ -305,6 +310,7 @@ impl App {
             http,
             files,
             uploads: Arc::new(uploads),
+            page_cache,
         });
         job_metrics::observe_refused_pushes(&meter, &app.pushes_refused);
         let seen = Arc::downgrade(&app);
@@ -344,6 +350,7 @@ impl App {
             http: Arc::clone(&self.http),
             files: Arc::clone(&self.files),
             uploads: Arc::clone(&self.uploads),
+            page_cache: Arc::new(self.page_cache.emptied()),
         }
     }
 
@@ -371,6 +378,7 @@ impl App {
     /// Serves `live` from now on.
     pub(crate) fn go_live(&self, live: Live) {
         self.live.store(Arc::new(live));
+        self.page_cache.forget();
     }
 
     /// Answers one request.
@@ -464,32 +472,4 @@ impl App {
             brand.map(|brand| CrmCaps::from(&brand.limits)).unwrap_or_default()
         })
     }
-}
-
-/// Compiles the engine, unless the cache has its machine code.
-async fn prepare_engine(
-    config: &SiteConfig,
-    cache: Option<CodeCache>,
-    progress: &Progress,
-) -> Result<(Sandbox, Option<CodeCache>), StartError> {
-    let sandbox_config = SandboxConfig {
-        concurrent_runs_max: config.limits.max.concurrent_runs(),
-        memory_bytes_max: config.limits.max.memory_bytes(),
-        memory_reset: config.server.memory_reset,
-        queue_requests_max: config.server.queue_requests_max,
-        queue_wait: config.server.queue_wait,
-        process_bytes_max: config.server.memory_max.unwrap_or_else(memory::default_bytes_max),
-    };
-    progress.begin("preparing the engine", 0);
-    let prepared = tokio::task::spawn_blocking(move || {
-        let sandbox = Sandbox::with_cache(&sandbox_config, cache.as_ref())?;
-        Ok((sandbox, cache))
-    });
-    let (sandbox, cache) = prepared.await.map_err(StartError::Task)?.map_err(StartError::Sandbox)?;
-    tracing::info!(
-        how = ?sandbox.memory_reset,
-        "chose how to reset the memory of sandboxes: {}",
-        sandbox.memory_reset_reason
-    );
-    Ok((sandbox, cache))
 }

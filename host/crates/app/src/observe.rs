@@ -9,6 +9,7 @@ mod trace;
 use std::sync::Arc;
 
 use sluice_page::{Page, PageScript};
+use sluice_page_cache::Dependence;
 use sluice_sandbox::RunReport;
 use sluice_sandbox::observer::RunObserver;
 use sluice_sandbox::outcome::Failure;
@@ -104,11 +105,43 @@ pub enum Event<'a> {
     },
     /// The database did not save the session.
     SessionNotSaved,
+    /// The page asks for a cache, and this is what came of it.
+    PageCache {
+        /// The page's brand.
+        brand: &'a Arc<Brand>,
+        /// What came of it.
+        used: CacheUse<'a>,
+    },
     /// The page's reply is complete, and the session is saved or could not be.
     PageAnswered {
         /// What the visitor gets.
         reply: &'a Reply,
     },
+}
+
+/// What the page cache has to do with a request.
+#[derive(Debug, Clone, Copy)]
+pub enum CacheUse<'a> {
+    /// A kept answer is fresh.
+    Hit,
+    /// A kept answer is old, and another request makes a new one, or failed to.
+    Stale,
+    /// The answer of this request is kept.
+    Miss,
+    /// The answer of this request is not kept.
+    Refused(&'a Dependence),
+}
+
+impl CacheUse<'_> {
+    /// Its label in metrics and traces.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Miss => "miss",
+            Self::Refused(_) => "refused",
+        }
+    }
 }
 
 /// The observers of one request: its trace, and the observers that were added.

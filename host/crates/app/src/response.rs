@@ -195,6 +195,7 @@ impl Reply {
         let is_text = self.header("content-type").is_some_and(compress::is_compressible);
         let is_final = self.header("cache-control").is_some_and(|value| value.contains("no-transform"));
         if self.header("content-encoding").is_some()
+            || self.status == 206
             || !is_text
             || is_final
             || bytes.len() < compress::BYTES_MIN

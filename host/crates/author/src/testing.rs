@@ -149,6 +149,7 @@ impl<'a> TestFile<'a> {
             http_rules: Arc::clone(&self.brand.http),
             storage: Some(host.storage_access(brand)),
             queue: Some(host.queue_access(&self.brand).at_once()),
+            purges: Some(host.purge_access(&self.brand)),
             handoff: Some(host.handoff(brand)),
             secrets: host.live().secrets.of(brand),
             limits: limits(&self.brand),

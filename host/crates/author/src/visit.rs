@@ -13,7 +13,7 @@ use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLog, Failure, Level};
 use sluice_session::Session;
 
-use crate::watch::{CrmCall, FileCall, HttpCall, Seen, SeenPage, StorageCall, milliseconds};
+use crate::watch::{CacheNote, CrmCall, FileCall, HttpCall, Seen, SeenPage, StorageCall, milliseconds};
 
 /// The rest of a larger file in `public/` is left out of [`Visit::body`].
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -43,6 +43,8 @@ pub struct Visit {
     pub queue_calls: Vec<StorageCall>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub warnings: Vec<String>,
+    /// What came of the page's cache. `None` if it asks for none.
+    pub cache: Option<CacheNote>,
 }
 
 /// What a page's script and template did.
@@ -88,6 +90,7 @@ impl Visit {
             file_calls,
             template_failure,
             warnings,
+            cache,
         } = seen;
         Self {
             run: page.map(|page| PageRun::new(page, template_failure)),
@@ -97,6 +100,7 @@ impl Visit {
             http_calls,
             file_calls,
             warnings,
+            cache,
             ..Self::default()
         }
     }
@@ -136,6 +140,7 @@ impl Visit {
             "queue": self.queue_calls.iter().map(StorageCall::as_json).collect::<Vec<_>>(),
             "http": self.http_calls.iter().map(HttpCall::as_json).collect::<Vec<_>>(),
             "files": self.file_calls.iter().map(FileCall::as_json).collect::<Vec<_>>(),
+            "cache": self.cache.as_ref().map(CacheNote::as_json),
             "warnings": self.warnings,
         })
     }

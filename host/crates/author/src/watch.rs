@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use sluice_app::observe::{Event, RequestObserver};
+use sluice_app::observe::{CacheUse, Event, RequestObserver};
 use sluice_crm::CrmError;
 use sluice_fetch::Record;
 use sluice_kit::value::{self, Room};
@@ -37,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) file_calls: Vec<FileCall>,
     pub(crate) queue_calls: Vec<StorageCall>,
     pub(crate) template_failure: Option<Failure>,
+    /// What came of the page's cache, if it asks for one.
+    pub(crate) cache: Option<CacheNote>,
     /// URLs that the template blocked, and why the script did not get the request's body.
     pub(crate) warnings: Vec<String>,
 }
@@ -47,6 +49,22 @@ pub(crate) struct SeenPage {
     /// Relative to the brand's folder.
     pub(crate) file: String,
     pub(crate) report: RunReport,
+}
+
+/// What came of a page's cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheNote {
+    /// `hit`, `stale`, `miss` or `refused`.
+    pub result: &'static str,
+    /// Why the answer is not kept.
+    pub reason: Option<String>,
+}
+
+impl CacheNote {
+    /// `{result, reason}`; the reason is null if the answer is kept.
+    pub(crate) fn as_json(&self) -> Value {
+        json!({ "result": self.result, "reason": self.reason })
+    }
 }
 
 /// A CRM call as the script made it.
@@ -211,6 +229,13 @@ impl RequestObserver for Notes {
                 seen.page = Some(SeenPage { brand, file, report: (*report).clone() });
             }
             Event::TemplateFailed { failure } => seen.template_failure = Some((*failure).clone()),
+            Event::PageCache { used, .. } => {
+                let reason = match used {
+                    CacheUse::Refused(dependence) => Some(dependence.to_string()),
+                    _ => None,
+                };
+                seen.cache = Some(CacheNote { result: used.label(), reason });
+            }
             Event::TemplateWarned { warnings } => seen.warnings.extend(warnings.iter().cloned()),
             _ => {}
         }

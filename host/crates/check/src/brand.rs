@@ -13,7 +13,7 @@ use sluice_text::source::{Position, Source};
 
 use super::context::Brand;
 use super::scripts::Scripts;
-use super::{pages, paths, schedules, settings, settings_file, unreadable};
+use super::{page_cache, pages, paths, schedules, settings, settings_file, unreadable};
 
 /// The result of checking a brand.
 pub(crate) struct CheckedBrand {
@@ -83,6 +83,7 @@ pub(crate) async fn check(
     found.extend(problems.iter().map(of_public));
     if is_known {
         found.extend(paths::findings(&source, &brand, &public));
+        found.extend(page_cache::findings(&source, &brand, &scripts));
         found.extend(schedules::findings(&source, &JobTargets::of(&folder)));
     }
     Ok(CheckedBrand { config, found })

@@ -27,6 +27,7 @@ mod http;
 mod imports;
 mod jobs;
 mod nesting;
+mod page_cache;
 mod pages;
 mod paths;
 mod schedules;

@@ -82,6 +82,20 @@ impl Call {
         Self::EnsureEntity,
     ];
 
+    /// Whether it changes nothing.
+    pub fn only_reads(self) -> bool {
+        matches!(
+            self,
+            Self::GetField
+                | Self::GetFields
+                | Self::GetEntries
+                | Self::GetValues
+                | Self::GetEntry
+                | Self::FindEntries
+                | Self::CountEntries
+        )
+    }
+
     /// The name of the global function. Every message starts with it.
     pub fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use super::failure::{self, try_again};
 use super::page_journey::Journey;
 
 /// Rejects a request with 429 if its client exceeds the page's rate, and with 503 if it needs a place among
-/// the running sandboxes and the queue for them is full.
+/// the running sandboxes and the queue for them is full. It may not need one if the page has a cache.
 pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
     let (app, brand, page) = (journey.app, journey.brand(), journey.page());
     if let Some(rate) = page.rate {
@@ -19,10 +19,19 @@ pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
             return Err(try_again(429, "Too many requests", spent.retry_after_s));
         }
     }
-    if journey.run_kind().is_some_and(|kind| app.sandbox.slots.is_full_for(&brand.id, kind)) {
-        return Err(too_busy(journey.observation));
+    match page.cache.is_some() && journey.request.method.only_reads() {
+        true => Ok(()),
+        false => reject_if_full(journey),
     }
-    Ok(())
+}
+
+/// Rejects a request that needs a place among the running sandboxes if the queue for them is full.
+pub(super) fn reject_if_full(journey: &mut Journey<'_>) -> Result<(), Reply> {
+    let (slots, brand) = (&journey.app.sandbox.slots, &journey.brand().id);
+    match journey.run_kind().is_some_and(|kind| slots.is_full_for(brand, kind)) {
+        true => Err(too_busy(journey.observation)),
+        false => Ok(()),
+    }
 }
 
 /// Rejects a request that may change something and that another site made the visitor's browser send,

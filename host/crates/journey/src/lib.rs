@@ -9,8 +9,10 @@
 mod admission;
 mod cors;
 mod failure;
+mod filling;
 mod kept_file;
 mod matching;
+mod page_cache;
 mod page_journey;
 mod render;
 mod run;
@@ -44,6 +46,7 @@ use admission::{
 };
 use failure::try_again;
 use matching::{Match, MatchedFile, MatchedPage, match_path};
+use page_cache::{answer_from_cache, keep};
 use page_journey::Journey;
 use run::{admit_run, run_script};
 use static_file::CompressedFiles;
@@ -159,6 +162,7 @@ async fn serve_page(
         memory: None,
         files_memory: None,
         place: None,
+        filling: None,
     };
     admit(&mut journey).await?;
     reject_cross_origin(&journey)?;
@@ -170,22 +174,29 @@ async fn serve_page(
     // After the access rules, because the methods of a page tell that it exists.
     reject_method(&journey)?;
     receive_files(&mut journey, &mut session).await?;
-    load_if_shown(&journey, &mut session).await;
-    // What follows takes memory, so it waits until the memory is reserved.
-    let admitted = admit_run(&mut journey).await?;
-    let (path, route) = (matched.path.as_str(), matched.route.as_ref());
-    let view = View { form_bodies: matched.brand.form_bodies, headers: &matched.page.headers };
-    let seen = journey.request.as_value(path, route, view);
-    let seen = Arc::new(seen);
-    let mut report = run_script(&mut journey, &seen, session, admitted).await?;
-    let mut changes = Changes::take_from(&mut report);
-    let reply = match ready_to_send(&mut journey, &seen, report, &mut changes).await {
-        Ok(reply) => commit_run(&mut journey, changes, reply).await,
-        // The visitor will make the request again, so this one must not leave anything behind.
-        Err(refused) => refused,
-    };
+    answer_from_cache(&mut journey).await?;
+    let answered = run_page(&mut journey, session).await;
+    let reply = keep(&mut journey, answered).await?;
     journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)
+}
+
+/// Runs the page and stores what the run changed. A step that ends the journey early returns its reply as the
+/// error.
+async fn run_page(journey: &mut Journey<'_>, mut session: LazySession) -> Result<Reply, Reply> {
+    load_if_shown(journey, &mut session).await;
+    // What follows takes memory, so it waits until the memory is reserved.
+    let admitted = admit_run(journey).await?;
+    let MatchedPage { brand, page, path, route, .. } = journey.matched;
+    let view = View { form_bodies: brand.form_bodies, headers: &page.headers };
+    let seen = Arc::new(journey.request.as_value(path.as_str(), route.as_ref(), view));
+    let mut report = run_script(journey, &seen, session, admitted).await?;
+    let mut changes = Changes::take_from(&mut report);
+    Ok(match ready_to_send(journey, &seen, report, &mut changes).await {
+        Ok(reply) => commit_run(journey, changes, reply).await,
+        // The visitor will make the request again, so this one must not leave anything behind.
+        Err(refused) => refused,
+    })
 }
 
 /// Takes the files that the visitor sends. That can take minutes, so what was known about the visitor before is

@@ -7,11 +7,13 @@ use sluice_app::load::Live;
 use sluice_app::observe::Observation;
 use sluice_app::request::PageRequest;
 use sluice_page::{Page, PageContent, PageScript};
+use sluice_page_cache::Dependence;
 use sluice_sandbox::memory::Reserved;
 use sluice_sandbox::slots::{RunKind, Slot};
 use sluice_site::Brand;
 use sluice_template::Template;
 
+use super::filling::Filling;
 use super::matching::MatchedPage;
 
 /// A request on its way through a page.
@@ -32,6 +34,8 @@ pub(super) struct Journey<'a> {
     /// The place among the running sandboxes, while the request may wait for the database and has no
     /// sandbox. It counts toward the database's share.
     pub(super) place: Option<Slot>,
+    /// If the answer of the page may be kept for other visitors.
+    pub(super) filling: Option<Filling>,
 }
 
 impl<'a> Journey<'a> {
@@ -41,6 +45,13 @@ impl<'a> Journey<'a> {
 
     pub(super) fn page(&self) -> &'a Page {
         &self.matched.page
+    }
+
+    /// Notes that the answer depends on the visitor, or has failed.
+    pub(super) fn depends_on(&mut self, dependence: Dependence) {
+        if let Some(filling) = &mut self.filling {
+            filling.depends_on(dependence);
+        }
     }
 
     /// Whether the template of the page calls the CRM.

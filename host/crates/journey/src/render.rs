@@ -17,6 +17,7 @@ use sluice_kit::thread::cpu_time;
 use sluice_kit::value;
 use sluice_page::OnError;
 use sluice_page::{PageContent, template_failure};
+use sluice_page_cache::Dependence;
 use sluice_sandbox::RunReport;
 use sluice_sandbox::limiter::Limiter;
 use sluice_sandbox::outcome::Failure;
@@ -63,7 +64,11 @@ pub(super) async fn reply(
     effects.status = effects.status.or(Some(journey.matched.status));
     // A run that asked for the session was charged for it.
     let is_charged = report.host_bytes > 0 && changes.session.loaded().is_some();
+    if let (Ok(template), Some(filling)) = (&journey.content.template, &mut journey.filling) {
+        filling.renders(template);
+    }
     if shows_session(journey, seen) {
+        journey.depends_on(Dependence::Session);
         load_session(journey.brand(), &mut changes.session, journey.observation).await;
     }
     let nobody_asked = Session::default();

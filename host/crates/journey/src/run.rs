@@ -7,6 +7,7 @@ use serde_json::Value;
 use sluice_app::observe::Event;
 use sluice_app::response::Reply;
 use sluice_page::PageScript;
+use sluice_page_cache::Dependence;
 use sluice_sandbox::files::FilesAccess;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{Admitted, RunContext, RunReport};
@@ -15,6 +16,7 @@ use sluice_telemetry::trace::Trace;
 
 use super::admission::too_busy;
 use super::failure;
+use super::filling::Filling;
 use super::page_journey::Journey;
 
 /// The memory of a rendering that is short enough for the worker's thread, and of the request as a
@@ -92,6 +94,12 @@ pub(super) async fn run_script(
         let message = report.failure.as_ref().map(ToString::to_string).unwrap_or_default();
         journey.app.run_failed(brand, &page.file, report.outcome.name(), &message);
     }
+    if let Some(dependence) = report.dependence.clone() {
+        journey.depends_on(dependence);
+    }
+    if report.outcome.is_failure() {
+        journey.depends_on(Dependence::Failed);
+    }
     let request = &*journey.request;
     journey.observation.tell(Event::RunEnded { brand, page, request, script, report: &report });
     Ok(report)
@@ -118,6 +126,8 @@ fn run_context(journey: &Journey<'_>, trace: &Trace, seen: &Arc<Value>, session:
         }),
         storage: Some(app.storage_access(&brand.id)),
         queue: Some(app.queue_access(brand)),
+        purges: Some(app.purge_access(brand)),
+        sharing: journey.filling.as_ref().map(Filling::sharing).unwrap_or_default(),
         is_job: false,
         handoff: Some(app.handoff(&brand.id)),
         secrets: journey.live.secrets.of(&brand.id),

@@ -92,7 +92,7 @@ pub const OBJECTS: &[(&str, &[&str])] = &[
     ("response", &["json", "send", "status"]),
     ("Schema", &["any", "array", "boolean", "number", "object", "string"]),
     ("secrets", &["get", "ref"]),
-    ("cache", &["del", "get", "has", "increment", "set", "setIfAbsent"]),
+    ("cache", &["del", "get", "has", "increment", "purge", "set", "setIfAbsent"]),
     ("queue", &["cancel", "push", "pushed", "run", "status"]),
     ("storage", &["compareAndSet", "del", "get", "has", "increment", "list", "mutate", "set", "setIfAbsent"]),
     ("session", &["clearCustomer", "delete", "get", "getToken", "set", "setCustomer", "setFromToken"]),

@@ -11,6 +11,7 @@ pub mod failures;
 pub mod globals;
 pub mod job;
 pub mod modules;
+pub mod page_cache;
 mod places;
 pub mod reports;
 mod script_file;
@@ -26,6 +27,7 @@ use sluice_http::cors::Cors;
 use sluice_http::headers::NamedHeaders;
 use sluice_http::method::Methods;
 use sluice_limits::Limits;
+use sluice_page_cache::CacheRules;
 use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::compile::{CompileQuota, Compiled, Unit};
 use sluice_sandbox::outcome::Failure;
@@ -76,6 +78,8 @@ pub struct Page {
     pub raw_body: bool,
     /// The files that it takes.
     pub uploads: Option<Arc<UploadRules>>,
+    /// Whether its answers to GET may be kept for other visitors.
+    pub cache: Option<Arc<CacheRules>>,
     /// Which other origins may call it from a browser.
     pub cors: Option<Cors>,
     /// Whether requests that other sites cause may change something here.

@@ -24,6 +24,7 @@ mod meter;
 pub mod observer;
 pub mod outcome;
 pub mod secrets;
+pub mod sharing;
 pub mod slots;
 pub mod test_calls;
 pub mod visitor;
@@ -44,6 +45,7 @@ use sluice_kit::database_time;
 use sluice_kit::page_stats::RunCost;
 use sluice_kit::value;
 use sluice_limits::Limits;
+use sluice_page_cache::{Dependence, PurgeAccess};
 use sluice_queue::{Pushes, QueueAccess};
 use sluice_session::LazySession;
 use sluice_session::handoff::Handoff;
@@ -55,6 +57,7 @@ use crate::host_api::wasi::RunWasi;
 use crate::http_calls::{HttpCalls, RunCalls};
 use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
+use crate::sharing::Sharing;
 use crate::test_calls::TestCalls;
 use tracing::Instrument as _;
 
@@ -123,6 +126,10 @@ pub struct RunContext {
     pub storage: Option<StorageAccess>,
     /// The brand's jobs; `None` makes every call of `queue` throw.
     pub queue: Option<QueueAccess>,
+    /// Drops the brand's cached answers; `None` makes `cache.purge` throw.
+    pub purges: Option<PurgeAccess>,
+    /// Whether the answer may be kept for other visitors, and what then is noted.
+    pub sharing: Sharing,
     /// Whether the run is a job. `request` is then what the page of the job asks for with [`JOB_CALL`].
     pub is_job: bool,
     /// Makes and takes handoff tokens; `None` rejects both.
@@ -174,6 +181,8 @@ pub(crate) struct RunState {
     pub(crate) queue_calls: u32,
     /// Handoff tokens that the run has made and taken.
     pub(crate) tokens: u32,
+    /// Why the answer cannot be kept for other visitors, if the page asks for that.
+    pub(crate) dependence: Option<Dependence>,
     pub(crate) waited: Waited,
     /// Whether a host call threw because the run exceeded one of its limits.
     pub(crate) has_exceeded: bool,
@@ -233,6 +242,7 @@ impl RunState {
             cache_calls: 0,
             queue_calls: 0,
             tokens: 0,
+            dependence: None,
             waited: Waited::default(),
             has_exceeded: false,
             has_failed_host: false,
@@ -258,6 +268,8 @@ pub struct RunReport {
     pub queued: QueuedWrites,
     /// The jobs that the script pushed. They are stored together with the session, too.
     pub pushes: Pushes,
+    /// Why the answer cannot be kept for other visitors, if the page asks for that.
+    pub dependence: Option<Dependence>,
     /// The number of CRM calls.
     pub crm_calls: u32,
     /// How many of them were `ensureCrmEntity`.
@@ -311,6 +323,7 @@ impl RunReport {
             session: session.into(),
             queued: QueuedWrites::default(),
             pushes: Pushes::default(),
+            dependence: None,
             crm_calls: 0,
             crm_ensure_calls: 0,
             fuel: 0,
@@ -443,6 +456,7 @@ impl Sandbox {
             session: state.context.session,
             queued: state.queued,
             pushes: state.pushes,
+            dependence: state.dependence,
             crm_calls: state.crm_calls,
             crm_ensure_calls: state.crm_ensure_calls,
             fuel,

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use sluice_page_cache::Dependence;
 use sluice_session::{LazySession, Session};
 use sluice_telemetry::trace::Trace;
 
@@ -29,6 +30,7 @@ pub async fn load<'s>(session: &'s mut LazySession, brand: &str, trace: &Trace) 
 impl RunState {
     /// The visitor's session. Every host call that needs it comes here, and the first one loads it.
     pub(crate) async fn session(&mut self) -> &mut Session {
+        self.depends_on(Dependence::Session);
         if self.context.session.loaded().is_none() {
             self.load_session().await;
         }

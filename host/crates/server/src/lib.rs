@@ -35,6 +35,7 @@ use tracing::Instrument as _;
 use sluice_app::app::App;
 use sluice_app::jobs::Workers;
 use sluice_app::observe::Observation;
+use sluice_app::page_cache::follow_purges;
 use sluice_app::queue::JobRunners;
 use sluice_app::reload::{ReloadCause, reload_and_log};
 use sluice_app::request::{Method, PageRequest, Read};
@@ -78,6 +79,8 @@ const IDLE_EVERY: Duration = Duration::from_secs(5);
 /// How often the sessions of cookies that came back are confirmed. It is longer than most requests take:
 /// one that changes its session confirms it itself.
 const CONFIRM_EVERY: Duration = Duration::from_secs(1);
+/// How long purges stay in the database: longer than any host asks for them.
+const PURGE_ROWS_KEEP_MS: i64 = 2 * sluice_page_cache::PURGE_KEEP_MS;
 /// Rows that one statement of the clean-up deletes.
 const CLEANUP_ROWS: u32 = 500;
 
@@ -249,6 +252,7 @@ impl Running {
         let session_limit = tokio::spawn(limit_sessions(Arc::clone(&app)));
         let idle = tokio::spawn(release_idle_sandboxes(Arc::clone(&app)));
         let confirmations = tokio::spawn(confirm_sessions(Arc::clone(&app)));
+        let purges = tokio::spawn(follow_purges(Arc::clone(&app)));
         let reloads = tokio::spawn(reload_on(hangup, Arc::clone(&app), https.clone()));
         let keeping = https.as_ref().and_then(|https| https.acme.as_ref()).map(|acme| acme.keep());
         let end_orders = keeping.as_ref().map(Keeping::ending);
@@ -287,6 +291,7 @@ impl Running {
         session_limit.abort();
         idle.abort();
         confirmations.abort();
+        purges.abort();
         indexes.abort();
         reloads.abort();
         if let Some(certificates) = certificates {
@@ -415,6 +420,8 @@ async fn clean_up(app: Arc<App>) {
         in_batches("expired sessions", || app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
         in_batches("expired tokens", || app.store.delete_expired_tokens(now_ms(), CLEANUP_ROWS)).await;
         in_batches("expired rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
+        let before = now_ms().saturating_sub(PURGE_ROWS_KEEP_MS);
+        in_batches("old purges", || app.store.delete_old_purges(before, CLEANUP_ROWS)).await;
         for (what, area) in [("expired values", Area::Storage), ("expired cached values", Area::Cache)] {
             in_batches(what, || app.store.delete_expired_values(area, now_ms(), CLEANUP_ROWS)).await;
         }

@@ -101,6 +101,11 @@ impl AccessRules {
         self.0.iter().any(|rule| rule.path.covers(path))
     }
 
+    /// The pattern of a rule that applies to a page whose path may have `{name}` segments.
+    pub fn on_page(&self, route: &str) -> Option<&str> {
+        self.0.iter().find(|rule| rule.path.may_cover(route)).map(|rule| rule.path.as_str())
+    }
+
     /// The response of the first rule that denies access to `path`. `None` if the visitor may
     /// see it.
     pub fn refusal(&self, path: &CanonicalPath, is_customer: bool) -> Option<&Refusal> {

@@ -8,6 +8,7 @@ mod files;
 mod http;
 mod jobs;
 mod page;
+mod page_cache;
 mod read;
 mod schedule;
 mod values;
@@ -39,6 +40,7 @@ pub use files::{FilesConfig, S3Config, UploadConfig};
 pub use http::{BrandHttp, HttpConfig, SecretUse};
 pub use jobs::JobsConfig;
 pub use page::PageConfig;
+pub use page_cache::{CacheFault, CachedPage, PageCacheConfig};
 pub(crate) use read::version;
 pub use read::{
     BrandFile, ConfigError, Reader, read_brand, read_brand_file, read_site, read_site_as, salvage_hosts,
@@ -74,6 +76,8 @@ pub struct SiteConfig {
     pub log: LogConfig,
     /// The cache of compiled code.
     pub cache: CacheConfig,
+    /// The answers of pages with `cache`.
+    pub page_cache: PageCacheConfig,
     /// Limits of every run, of its data, and of compiling pages. `[limits]` in `brand.toml` and
     /// `limits` of a page override them.
     pub limits: SiteLimits,

@@ -133,6 +133,10 @@ pub struct Brand {
     pub headers: StandingHeaders,
     /// The access rules.
     pub access: AccessRules,
+    /// Whether it has a page with `cache`.
+    pub has_cache: bool,
+    /// The tags of its pages with `cache`.
+    pub cache_tags: Arc<[String]>,
     /// The pages.
     pub pages: PageTable<Arc<Page>>,
     /// The files in `public/`.

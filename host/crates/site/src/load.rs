@@ -1,7 +1,7 @@
 //! Loads a brand from its folder. A page whose files have not changed since an earlier
 //! compilation is not compiled again. A page that no longer compiles keeps its last good content.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -149,6 +149,7 @@ impl Loader<'_> {
         if old.is_some() || !compiled.is_empty() || known.0.len() != fresh.0.len() {
             self.store_index(dir, &fresh);
         }
+        let has_cache = pages.pages().any(|page| page.cache.is_some());
         Ok(Brand {
             id: id.to_owned(),
             dir: dir.clone(),
@@ -160,6 +161,8 @@ impl Loader<'_> {
             compress: config.compress,
             headers: config.headers,
             access: config.access,
+            has_cache,
+            cache_tags: cache_tags(&pages),
             pages,
             public,
             crm_toml,
@@ -191,6 +194,8 @@ impl Loader<'_> {
             compress: false,
             headers: StandingHeaders::default(),
             access: AccessRules::default(),
+            has_cache: false,
+            cache_tags: Arc::default(),
             pages: PageTable::default(),
             public: PublicFiles::default(),
             crm_toml: String::new(),
@@ -365,6 +370,7 @@ fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -
         methods: own.and_then(|page| page.methods).unwrap_or_default(),
         headers: own.map(|page| page.headers.clone()).unwrap_or_default(),
         cors: own.and_then(|page| page.cors.clone()),
+        cache: own.and_then(PageConfig::cache_rules),
         raw_body: own.is_some_and(|page| page.raw_body),
         uploads: own.and_then(|page| page.uploads.as_ref()).map(|uploads| {
             Arc::new(UploadRules {
@@ -377,6 +383,12 @@ fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -
         cross_origin: own.is_some_and(|page| page.cross_origin),
         limits,
     }
+}
+
+/// The tags of all pages, each once.
+fn cache_tags(pages: &PageTable<Arc<Page>>) -> Arc<[String]> {
+    let tags = pages.pages().filter_map(|page| page.cache.as_ref()).flat_map(|cache| &cache.tags);
+    tags.collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
 
 impl BrandLoad<'_> {

@@ -37,6 +37,17 @@ impl PathPattern {
         all && (self.and_below || given.next().is_none())
     }
 
+    /// Whether this pattern matches a path of a page, whose path may have `{name}` segments.
+    pub fn may_cover(&self, route: &str) -> bool {
+        let mut given = route.split('/').filter(|segment| !segment.is_empty());
+        let all = self.segments.iter().all(|segment| match (segment, given.next()) {
+            (Segment::Literal(literal), Some(given)) => literal == given || is_capture(given),
+            (Segment::Any, Some(_)) => true,
+            (_, None) => false,
+        });
+        all && (self.and_below || given.next().is_none())
+    }
+
     /// The pattern as it is written in `brand.toml`.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -136,6 +147,20 @@ mod tests {
             for path in others {
                 assert!(!covers(pattern, path), "{pattern} does not cover {path}");
             }
+        }
+    }
+
+    #[test]
+    fn patterns_match_paths_of_pages() {
+        let may_cover =
+            |pattern: &str, route| PathPattern::try_from(pattern.to_owned()).unwrap().may_cover(route);
+        for (pattern, route) in
+            [("/a", "/a"), ("/a/b", "/a/{x}"), ("/a/*", "/a/{x}"), ("/**", "/{x}/c"), ("/a/**", "/{x}/{y}")]
+        {
+            assert!(may_cover(pattern, route), "{pattern} covers {route}");
+        }
+        for (pattern, route) in [("/a", "/b"), ("/a/b", "/{x}"), ("/a/**", "/b/{x}"), ("/a", "/a/{x}")] {
+            assert!(!may_cover(pattern, route), "{pattern} does not cover {route}");
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod entries;
 pub(crate) mod history;
 pub(crate) mod indexes;
 pub(crate) mod jobs;
+pub(crate) mod page_cache;
 pub(crate) mod queue;
 pub(crate) mod rate;
 pub(crate) mod schedule;
@@ -113,6 +114,8 @@ macro_rules! contract_tests {
             certificates_are_stored_exactly_and_replaced failures_are_remembered_and_keep_the_certificate
             answers_are_known_on_every_host_until_they_expire hosts_count_orders_together
             unused_names_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, page_cache: every_host_sees_each_purge
+            parallel_purges_are_all_counted old_purges_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_reported ids_are_stable parallel_declarations_agree

@@ -27,6 +27,7 @@ pub mod transfer;
 use sluice_acme::CertificateStore;
 use sluice_crm::{BrowseStore, CrmDatabase};
 use sluice_kit::{BoxFuture, StoreError};
+use sluice_page_cache::PurgeStore;
 use sluice_queue::{QueueStore, ScheduleStore};
 use sluice_session::rate::RateStore;
 use sluice_session::{SessionStore, TokenStore};
@@ -58,6 +59,7 @@ pub trait Store:
     + QueueStore
     + ScheduleStore
     + CertificateStore
+    + PurgeStore
     + TransferStore
 {
     /// Finishes the work that was started, then closes the database. Later calls fail with

@@ -19,6 +19,7 @@ mod job_queue;
 mod jobs;
 mod migrate;
 mod options;
+mod page_cache;
 mod queue;
 mod rate;
 mod schedule;

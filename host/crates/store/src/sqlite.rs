@@ -14,6 +14,7 @@ mod direct;
 mod job_queue;
 mod jobs;
 mod migrate;
+mod page_cache;
 mod queue;
 mod queue_operators;
 mod rate;

@@ -88,6 +88,7 @@ pub struct Metrics {
     sessions_not_saved: Counter<u64>,
     handshakes: Counter<u64>,
     worker_stall: Histogram<f64>,
+    page_cache: Counter<u64>,
 }
 
 impl Metrics {
@@ -175,6 +176,11 @@ impl Metrics {
             ),
             sessions_not_saved,
             worker_stall,
+            page_cache: meter
+                .u64_counter("sluice.page_cache.requests")
+                .with_description("Requests for pages with `cache`, by result")
+                .with_unit("{request}")
+                .build(),
         }
     }
 
@@ -370,6 +376,14 @@ impl Metrics {
         let attributes =
             [KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("sluice.outcome", outcome)];
         self.runs.add(1, &attributes);
+    }
+
+    /// Counts a request for a page with `cache`. `reason` is why its answer is not kept.
+    pub fn page_cache_used(&self, brand: &str, result: &'static str, reason: Option<&'static str>) {
+        let mut attributes =
+            vec![KeyValue::new("sluice.brand", brand.to_owned()), KeyValue::new("result", result)];
+        attributes.extend(reason.map(|reason| KeyValue::new("reason", reason)));
+        self.page_cache.add(1, &attributes);
     }
 
     /// Counts a request that gets status 503 because the database did not take its session. There

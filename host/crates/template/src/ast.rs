@@ -87,6 +87,15 @@ pub(super) struct Arm {
     pub pos: Pos,
 }
 
+/// What a template reads of `request`: `request.headers.host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestUse {
+    /// The property. `None` if it may be any of them.
+    pub property: Option<String>,
+    /// The property of the property. `None` if there is none, or it may be any of them.
+    pub within: Option<String>,
+}
+
 /// Text in an expression counts as one more part for this many bytes.
 const TEXT_BYTES_PER_PART: usize = 64;
 
@@ -265,6 +274,21 @@ impl Expr {
             found |= matches!(expr, Expr::Path { root: Root::Customer | Root::IsCustomer, .. });
         });
         found
+    }
+
+    /// Collects what it reads of `request`. Names are resolved already.
+    pub(super) fn request_uses(&self, found: &mut Vec<RequestUse>) {
+        self.walk(&mut |expr| {
+            let Expr::Path { root: Root::Request, steps } = expr else { return };
+            let mut keys = steps.iter().map_while(|step| match step {
+                Step::Key(key) | Step::Index(Expr::Text(key)) => Some(key.clone()),
+                Step::Index(_) => None,
+            });
+            let used = RequestUse { property: keys.next(), within: keys.next() };
+            if !found.contains(&used) {
+                found.push(used);
+            }
+        });
     }
 
     /// Whether it needs the visitor's language.

@@ -49,6 +49,7 @@ use limits::{SHORT_FUEL, TemplateLimits};
 use mistake::Mistake;
 use source::{Checked, Pos, Problem, Sources};
 
+pub use ast::RequestUse;
 pub use budget::Quota;
 pub use host::{Answer, Host, PendingCall};
 pub use lex::{DIRECTIVES, comments};
@@ -136,6 +137,11 @@ impl Template {
     /// Whether the template needs [`Scope::language`].
     pub fn translates(&self) -> bool {
         self.program.translates
+    }
+
+    /// What the template reads of `request`.
+    pub fn request_uses(&self) -> &[RequestUse] {
+        &self.program.request_uses
     }
 
     /// `file:line:column` of a call.

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use handlebars::Handlebars;
 use handlebars::template::TemplateElement;
 
-use crate::ast::{Arm, Expr, Named, Node};
+use crate::ast::{Arm, Expr, Named, Node, RequestUse};
 use crate::escape::Escape;
 use crate::html_context::{Machine, Place};
 use crate::limits::{NESTING_MAX, TemplateLimits};
@@ -87,19 +87,25 @@ pub(super) struct Program {
     pub names_customer: bool,
     /// Whether it needs the visitor's language.
     pub translates: bool,
+    /// What it reads of `request`.
+    pub request_uses: Vec<RequestUse>,
 }
 
 impl Action {
     /// Whether one of its expressions is such an expression.
     fn has(&self, is_such: fn(&Expr) -> bool) -> bool {
+        self.exprs().into_iter().any(is_such)
+    }
+
+    fn exprs(&self) -> Vec<&Expr> {
         match self {
             Action::Print { expr, .. }
             | Action::Test { expr, .. }
             | Action::Each { list: expr, .. }
             | Action::Set { value: expr, .. }
-            | Action::Component { arguments: Arguments::Record(expr), .. } => is_such(expr),
+            | Action::Component { arguments: Arguments::Record(expr), .. } => vec![expr],
             Action::Component { arguments: Arguments::Named(arguments), .. } => {
-                arguments.iter().any(|(_, expr)| is_such(expr))
+                arguments.iter().map(|(_, expr)| expr).collect()
             }
         }
     }
@@ -141,7 +147,9 @@ pub(super) fn lower(
     let asks_crm = actions.iter().any(|action| action.has(Expr::asks_crm));
     let names_customer = actions.iter().any(|action| action.has(Expr::names_customer));
     let translates = actions.iter().any(|action| action.has(Expr::translates));
-    Ok(Program { registry, units, actions, asks_host, asks_crm, names_customer, translates })
+    let mut request_uses = Vec::new();
+    actions.iter().flat_map(Action::exprs).for_each(|expr| expr.request_uses(&mut request_uses));
+    Ok(Program { registry, units, actions, asks_host, asks_crm, names_customer, translates, request_uses })
 }
 
 /// The state of a page's compilation.

@@ -62,6 +62,13 @@ pub(crate) fn text(method: Method, address: &str, visit: &Visit, brand: &Brand) 
             Err(message) => format!("{}({}) threw {message}", call.name, call.options),
         }),
     );
+    out.section(
+        "page cache",
+        visit.cache.iter().map(|cache| match &cache.reason {
+            Some(reason) => format!("the answer is not kept: {reason}"),
+            None => "the answer is kept for other visitors".to_owned(),
+        }),
+    );
     out.section("warnings", visit.warnings.iter().cloned());
     if let Some(run) = &visit.run {
         costs(&mut out, run, brand);

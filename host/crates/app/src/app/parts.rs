@@ -9,12 +9,14 @@ use sluice_fetch::{Client, SystemResolver, TlsError};
 use sluice_files::{FileQuota, FileStore, FilesError, S3Options, UploadRoom};
 use sluice_kit::keys::Keys;
 use sluice_kit::operator_dir::{OperatorDir, OperatorFile};
+use sluice_kit::progress::Progress;
 use sluice_limits::Limits;
 use sluice_runs::execution_log::{ExecutionLog, ExecutionLogOptions};
 use sluice_sandbox::cache::CodeCache;
 use sluice_sandbox::http_calls::{HttpCalls, Offline};
 use sluice_sandbox::limiter::Limiter;
-use sluice_sandbox::memory::Memory;
+use sluice_sandbox::memory::{self, Memory};
+use sluice_sandbox::{Sandbox, SandboxConfig};
 use sluice_site::config::{Reader, SiteConfig};
 use sluice_site::places::Places;
 use sluice_telemetry::metrics::MemoryUsage;
@@ -129,4 +131,32 @@ pub(super) fn open_cache(config: &SiteConfig, dir: &OperatorDir, keys: &Keys) ->
             None
         }
     }
+}
+
+/// Compiles the engine, unless the cache has its machine code.
+pub(super) async fn prepare_engine(
+    config: &SiteConfig,
+    cache: Option<CodeCache>,
+    progress: &Progress,
+) -> Result<(Sandbox, Option<CodeCache>), StartError> {
+    let sandbox_config = SandboxConfig {
+        concurrent_runs_max: config.limits.max.concurrent_runs(),
+        memory_bytes_max: config.limits.max.memory_bytes(),
+        memory_reset: config.server.memory_reset,
+        queue_requests_max: config.server.queue_requests_max,
+        queue_wait: config.server.queue_wait,
+        process_bytes_max: config.server.memory_max.unwrap_or_else(memory::default_bytes_max),
+    };
+    progress.begin("preparing the engine", 0);
+    let prepared = tokio::task::spawn_blocking(move || {
+        let sandbox = Sandbox::with_cache(&sandbox_config, cache.as_ref())?;
+        Ok((sandbox, cache))
+    });
+    let (sandbox, cache) = prepared.await.map_err(StartError::Task)?.map_err(StartError::Sandbox)?;
+    tracing::info!(
+        how = ?sandbox.memory_reset,
+        "chose how to reset the memory of sandboxes: {}",
+        sandbox.memory_reset_reason
+    );
+    Ok((sandbox, cache))
 }

@@ -6,7 +6,7 @@ use sluice_page::PageScript;
 use sluice_sandbox::RunReport;
 use sluice_telemetry::trace::Trace;
 
-use super::Event;
+use super::{CacheUse, Event};
 
 /// `run` is the part of `trace` that belongs to the page's run.
 pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
@@ -27,6 +27,16 @@ pub(super) fn notice(trace: &Trace, run: &Trace, event: &Event<'_>) {
         Event::SessionNotSaved => {
             if let Some(metrics) = trace.metrics() {
                 metrics.session_not_saved();
+            }
+        }
+        Event::PageCache { brand, used } => {
+            trace.note(|| [KeyValue::new("sluice.page_cache", used.label())]);
+            if let Some(metrics) = trace.metrics() {
+                let reason = match used {
+                    CacheUse::Refused(dependence) => Some(dependence.label()),
+                    _ => None,
+                };
+                metrics.page_cache_used(&brand.id, used.label(), reason);
             }
         }
         Event::BrandUnknown { .. }

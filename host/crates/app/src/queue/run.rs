@@ -199,6 +199,7 @@ fn context(app: &App, live: &Live, brand: &Arc<Brand>, job: &ClaimedJob) -> Opti
         }),
         storage: Some(app.storage_access(&brand.id)),
         queue: Some(app.queue_access(brand)),
+        purges: Some(app.purge_access(brand)),
         secrets: live.secrets.of(&brand.id),
         limits: brand.job_limits.clone(),
         clock: app.clock.clone(),

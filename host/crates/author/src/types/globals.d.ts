@@ -685,6 +685,11 @@ declare const cache: {
   setIfAbsent(key: string, value: unknown, ttlSeconds?: number): boolean;
   /** Adds to a number and returns the sum. Only a new number gets the lifetime. */
   increment(key: string, amount?: number, ttlSeconds?: number): number;
+  /**
+   * Drops the answers of pages with this tag (`cache` of a `[[page]]` in brand.toml), on every host. Returns
+   * `false` if no page has the tag.
+   */
+  purge(tag: string): boolean;
 };
 
 // --- queue ------------------------------------------------------------------------------

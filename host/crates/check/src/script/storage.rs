@@ -14,6 +14,10 @@ impl<'a> Script<'_, 'a> {
             Some(("cache", name)) => (Area::Cache, name),
             _ => return,
         };
+        // Any text can be a tag of a page.
+        if name == "purge" {
+            return;
+        }
         if name == "list" {
             return self.storage_options(path, call, 0, LIST_OPTIONS);
         }

@@ -152,6 +152,8 @@ rules! {
     UnmatchedPath "unmatched-path" Settings Warning,
     /// A schedule or hook whose module or function does not exist.
     UnknownFunction "unknown-function" Settings Error,
+    /// A page with `cache` that is never answered from it.
+    UncachedPage "uncached-page" Settings Warning,
     /// A limit above the host's maximum.
     IneffectiveLimit "ineffective-limit" Settings Warning,
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use sluice_http::cookies;
 use sluice_kit::value::{self, Room, ValueError};
+use sluice_page_cache::Dependence;
 
 use super::EscapedName;
 use super::page::sluice::page::cookie::Host;
@@ -40,12 +41,14 @@ enum CookieRefusal {
 impl Host for RunState {
     async fn set(&mut self, name: String, value: String, options: Vec<u8>) -> wasmtime::Result<bool> {
         self.enter(name.len() + value.len() + options.len()).await;
+        self.depends_on(Dependence::SetCookie);
         let done = self.record_cookie(&name, Some(&value), &options);
         Ok(self.answer("cookie.set", done))
     }
 
     async fn delete(&mut self, name: String, options: Vec<u8>) -> wasmtime::Result<bool> {
         self.enter(name.len() + options.len()).await;
+        self.depends_on(Dependence::SetCookie);
         let done = self.record_cookie(&name, None, &options);
         Ok(self.answer("cookie.delete", done))
     }

@@ -6,6 +6,7 @@ use sluice_crm::{
     SEARCH_MEMORY_BYTES,
 };
 use sluice_kit::value::{self, Room};
+use sluice_page_cache::Dependence;
 
 use super::page::sluice::page::crm::{Host, Operation};
 use super::page::sluice::page::types::Exception;
@@ -18,6 +19,9 @@ impl Host for RunState {
     async fn call(&mut self, operation: Operation, options: Vec<u8>, is_whole: bool) -> Answer {
         let call = Call::from(operation);
         self.enter(options.len()).await;
+        if !call.only_reads() {
+            self.depends_on(Dependence::Call(call.name()));
+        }
         if let Err(refused) = self.count_crm_call(call) {
             self.has_exceeded = true;
             return Ok(Err(refused));
@@ -42,7 +46,10 @@ impl Host for RunState {
             return Ok(Err(plain_error(format!("{}: the CRM is not available here", call.name()))));
         };
         let visitor = match call.needs_visitor(&options) {
-            true => self.session().await.visitor(),
+            true => {
+                self.depends_on(Dependence::Crm(call.name()));
+                self.session().await.visitor()
+            }
             false => Visitor::default(),
         };
         let mut caps = CrmCaps::from(&self.context.limits);

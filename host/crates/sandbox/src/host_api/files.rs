@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use sluice_files::{FileId, FilesError, Kept, TTL_SECONDS_MAX, is_name_prefix};
 use sluice_kit::value::{self, Room};
+use sluice_page_cache::Dependence;
 use sluice_telemetry::trace::Trace;
 
 use super::page::sluice::page::files::{Host, Operation};
@@ -66,6 +67,8 @@ impl From<FilesError> for Thrown {
 impl Host for RunState {
     async fn call(&mut self, operation: Operation, options: Vec<u8>) -> Answer {
         self.enter(options.len()).await;
+        // An address is valid for a limited time, which a cached answer would outlive.
+        self.depends_on(Dependence::Call(name_of(operation)));
         let calls_max = self.context.limits.files_calls_max;
         if self.files_calls >= calls_max {
             self.has_exceeded = true;

@@ -1,6 +1,7 @@
 //! Calls of `queue`: counts them, passes them to the brand's jobs and translates the answers.
 
 use sluice_kit::value::{self, Room};
+use sluice_page_cache::Dependence;
 use sluice_queue::{Call, QueueCaps, QueueError, Reached};
 
 use super::page::sluice::page::queue::{Host, Operation};
@@ -17,6 +18,7 @@ impl Host for RunState {
         let call = Call::from(operation);
         let name = call.name();
         self.enter(arguments.len()).await;
+        self.depends_on(Dependence::Call(name));
         self.queue_calls += 1;
         let calls_max = self.context.limits.queue_calls_max;
         if self.queue_calls > calls_max {

@@ -14,6 +14,7 @@ use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
 use sluice_kit::clock::{Clock, since_1970};
+use sluice_page_cache::Dependence;
 
 use crate::RunState;
 
@@ -31,6 +32,7 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     clocks::monotonic_clock::add_to_linker::<RunState, WasiClocks>(linker, RunState::clocks)?;
     random::random::add_to_linker::<RunState, WasiRandom>(linker, |state| {
         state.meter.note_call(usize::from(RANDOM_BYTES_MAX));
+        state.depends_on(Dependence::Random);
         state.wasi.ctx.random()
     })
 }

@@ -11,7 +11,7 @@ use super::AdminState;
 use super::error::AdminError;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{crm, crm_csv, jobs, limits, overview, pages, queue, runs, schedules};
+use super::views::{crm, crm_csv, jobs, limits, overview, page_cache, pages, queue, runs, schedules};
 
 /// Adds the routes of the API.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -34,6 +34,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/jobs", web::get().to(get_jobs))
         .route("/api/brands/{brand}/jobs/parked/{action}", web::post().to(post_parked))
         .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
+        .route("/api/brands/{brand}/page-cache", web::get().to(get_page_cache))
+        .route("/api/brands/{brand}/page-cache/purge", web::post().to(post_purge))
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
         .route("/api/brands/{brand}/limits", web::put().to(put_limit))
         .route("/api/reload", web::post().to(post_reload));
@@ -70,7 +72,10 @@ async fn get_runs(
     state: Data<AdminState>,
     brand: Path<String>,
     query: Query<runs::Query>,
+    range: Query<Range>,
 ) -> Result<HttpResponse, AdminError> {
+    let mut query = query.into_inner();
+    query.within = range.is_given().then(|| range.exact());
     Ok(HttpResponse::Ok().json(runs::search(&state, &brand, &query).await?.runs))
 }
 
@@ -163,6 +168,25 @@ async fn post_parked_queued(
     Ok(HttpResponse::Ok().json(json!({ "jobs": count })))
 }
 
+async fn get_page_cache(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(page_cache::view(&state, &brand)?))
+}
+
+/// `{"tag": "posts"}`; `{}` drops all answers of the brand.
+async fn post_purge(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    asked: Json<Value>,
+) -> Result<HttpResponse, AdminError> {
+    let tag = match asked.get("tag") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(tag)) => Some(tag.as_str()),
+        Some(_) => return Err(AdminError::NotAString("tag")),
+    };
+    page_cache::purge(&state, &brand, tag).await?;
+    Ok(HttpResponse::Ok().json(json!({ "tag": tag })))
+}
+
 async fn get_limits(
     state: Data<AdminState>,
     brand: Path<String>,
@@ -172,7 +196,7 @@ async fn get_limits(
     Ok(HttpResponse::Ok().insert_header(("etag", format!("\"{version}\""))).json(rows))
 }
 
-/// `{"page": "/weight/checkin", "limit": "fuel", "value": 250000000}`, with the `ETag` of the limits in
+/// `{"page": "/weight/checkin", "limit": "fuel", "value": 250000000}`, or `null` to remove the limit, with the `ETag` of the limits in
 /// `If-Match` if the client has seen them.
 async fn put_limit(
     state: Data<AdminState>,
@@ -186,13 +210,17 @@ async fn put_limit(
     let text = |name: &'static str| {
         change.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(AdminError::NotAString(name))
     };
-    let value = change.get("value").and_then(Value::as_u64).ok_or(AdminError::NotANumber)?;
+    let value = match change.get("value") {
+        Some(Value::Null) => None,
+        value => Some(value.and_then(Value::as_u64).ok_or(AdminError::NotANumber)?),
+    };
     let change = limits::Change {
         page: text("page")?,
         limit: text("limit")?,
-        value: value.to_string(),
+        value: value.map(|value| value.to_string()).unwrap_or_default(),
         seen,
-        act: None,
+        act: value.is_none().then(|| "unset".to_owned()),
+        ..limits::Change::default()
     };
     let value = limits::apply(&state, &brand, &change).await?;
     Ok(HttpResponse::Ok().json(json!({ "page": change.page, "limit": change.limit, "value": value })))

@@ -22,7 +22,9 @@ use super::templates::encode_query;
 use super::throttle::Attempt;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{failures, find_brand, find_page, jobs, limits, overview, pages, queue, runs, schedules};
+use super::views::{
+    failures, find_brand, find_page, jobs, limits, overview, page_cache, pages, queue, runs, schedules,
+};
 use super::{AdminState, phases};
 
 const CSS: &str = include_str!("console/console.css");
@@ -53,6 +55,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/queue/{id}/{action}", web::post().to(act_on_queued))
         .route("/brands/{brand}/jobs/parked/{action}", web::post().to(act_on_parked))
         .route("/brands/{brand}/jobs/{id}/{action}", web::post().to(act_on_job))
+        .route("/brands/{brand}/page-cache/purge", web::post().to(purge_page_cache))
         .route("/brands/{brand}/limits", web::post().to(set_limit))
         .route("/brands/{brand}/limits/preview", web::get().to(preview_limit))
         .route("/assets/console.css", web::get().to(|| asset("text/css; charset=utf-8", CSS)))
@@ -202,6 +205,7 @@ async fn pages(
         let view = json!({
             "title": "Pages", "brand": *brand, "section_pages": true, "rows": rows, "range": range.view(),
             "columns": pages::columns(&sort.sort), "is_live": true,
+            "cache": page_cache::view(&state, &brand)?,
             "range_keep": [{ "name": "sort", "value": sort.sort }],
         });
         render(&state, "pages", &view)
@@ -405,6 +409,20 @@ async fn jobs(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
         render(&state, "jobs", &view)
     };
     or_error_page(&state, page.await)
+}
+
+/// The form of a purge.
+#[derive(Deserialize)]
+struct Purge {
+    /// Empty for all answers.
+    #[serde(default)]
+    tag: String,
+}
+
+async fn purge_page_cache(state: Data<AdminState>, brand: Path<String>, form: Form<Purge>) -> HttpResponse {
+    let tag = Some(form.tag.as_str()).filter(|tag| !tag.is_empty());
+    let done = page_cache::purge(&state, &brand, tag).await;
+    or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{brand}#cache"))))
 }
 
 async fn act_on_job(state: Data<AdminState>, at: Path<(String, i64, jobs::Action)>) -> HttpResponse {

@@ -40,6 +40,8 @@ pub(crate) enum AdminError {
     NoSchedule { brand: String, name: String, hint: String },
     #[error("brand {brand} has {jobs_max} jobs that are not done, which is the limit (queue_jobs_max)")]
     QueueFull { brand: String, jobs_max: u64 },
+    #[error("no page of brand {brand} has the tag {tag}")]
+    NoTag { brand: String, tag: String },
     #[error("there is no limit {0}")]
     NoLimit(String),
     /// What actix reports about a query, a JSON body or a form.
@@ -122,6 +124,7 @@ impl AdminError {
             | Self::NoJob { .. }
             | Self::NoQueuedJob { .. }
             | Self::NoSchedule { .. }
+            | Self::NoTag { .. }
             | Self::NoLimit(_)
             | Self::Crm(CrmFault::UnknownSlug(_)) => StatusCode::NOT_FOUND,
             Self::InvalidRequest(_)

@@ -8,6 +8,7 @@ pub(crate) mod failures;
 pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod overview;
+pub(crate) mod page_cache;
 pub(crate) mod pages;
 pub(crate) mod queue;
 pub(crate) mod range;

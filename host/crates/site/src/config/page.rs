@@ -10,7 +10,7 @@ use sluice_limits::LimitOverrides;
 use sluice_page::OnError;
 use sluice_session::rate::Rate;
 
-use super::UploadConfig;
+use super::{CachedPage, UploadConfig};
 
 /// Settings of one page.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -44,6 +44,10 @@ pub struct PageConfig {
     /// request with a file of another type or size, or with more files, is rejected.
     #[schemars(example = serde_json::json!({ "files_max": 3, "bytes_max": "10 MB", "types": ["image/png", "image/jpeg"] }))]
     pub uploads: Option<UploadConfig>,
+    /// Whether the host may keep an answer to GET for other visitors. It does so only if the answer cannot depend on
+    /// the visitor; otherwise the log says once why not. See the section "Cached pages" of scripts.md.
+    #[schemars(example = serde_json::json!({ "ttl": "60s", "stale": "10m", "vary": ["accept-language"], "tags": ["posts"] }))]
+    pub cache: Option<CachedPage>,
     /// The other origins whose pages may call this page from a browser (CORS). `origins` lists them, or
     /// is `["*"]` for every origin. With `credentials = true`, which `*` does not allow, these requests
     /// may carry the visitor's cookies. Browsers may remember for `max_age` seconds (600 by default)

@@ -196,7 +196,12 @@ pub fn read_brand(brand_dir: &FolderPath) -> Result<BrandConfig, ConfigError> {
 pub fn read_brand_file(brand_dir: &FolderPath) -> Result<BrandFile, ConfigError> {
     let text = read_optional(brand_dir, "brand.toml")?;
     let file = brand_dir.path().join("brand.toml").display().to_string();
-    Ok(BrandFile { config: parse(&file, &text)?, version: version(text.as_bytes()) })
+    let config: BrandConfig = parse(&file, &text)?;
+    if let Some(fault) = config.cache_fault() {
+        let error = Box::new(<toml::de::Error as serde::de::Error>::custom(fault));
+        return Err(ConfigError::Invalid { file, error });
+    }
+    Ok(BrandFile { config, version: version(text.as_bytes()) })
 }
 
 /// Identifies the content of `brand.toml`.

@@ -238,6 +238,8 @@ async fn frequent_statements_use_indexes_and_do_not_sort() {
         session::EVICT,
         token::DELETE_EXPIRED,
         rate::DELETE_EXPIRED,
+        page_cache::SINCE,
+        page_cache::DELETE_OLD,
     ] {
         let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let given = vec![1; query.parameter_count()];

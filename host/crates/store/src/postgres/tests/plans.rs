@@ -62,6 +62,8 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("expired sessions", session::DELETE_EXPIRED, vec!["100", "500"]),
         ("sessions over the quota", session::EVICT, vec!["'acme'", "500"]),
         ("expired tokens", token::DELETE_EXPIRED, vec!["100", "500"]),
+        ("new purges", page_cache::SINCE, vec!["100"]),
+        ("old purges", page_cache::DELETE_OLD, vec!["100", "500"]),
         ("ended windows", rate::DELETE_EXPIRED, vec!["100", "500"]),
         ("the next job", jobs::NEXT, vec!["1", "1"]),
         ("waiting in a line", job_queue::WAITED_FOR, vec!["ARRAY['\\x00'::bytea]"]),

@@ -1,0 +1,135 @@
+//! Dropping answers by their tags, on every host.
+//!
+//! The database has one row for each brand and tag, whose version counts its purges. Each host looks regularly
+//! which versions have changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sluice_kit::{BoxFuture, StoreError};
+
+/// The tag that stands for all answers of a brand.
+pub const ALL_TAGS: &str = "";
+
+/// How long the database keeps purges, in milliseconds. A host that was cut off from it for longer drops everything.
+pub const PURGE_KEEP_MS: i64 = 10 * 60 * 1_000;
+
+/// A purge in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purge {
+    /// The brand.
+    pub brand: String,
+    /// The tag, or [`ALL_TAGS`].
+    pub tag: String,
+    /// How often the answers with this tag were dropped.
+    pub version: i64,
+}
+
+/// Where purges are, for all hosts.
+pub trait PurgeStore: Send + Sync {
+    /// Notes that the answers of `brand` with `tag` are to be dropped.
+    fn purge<'a>(
+        &'a self,
+        brand: &'a str,
+        tag: &'a str,
+        now_ms: i64,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The purges since a time.
+    fn purges_since(&self, since_ms: i64) -> BoxFuture<'_, Result<Vec<Purge>, StoreError>>;
+
+    /// Deletes purges from before a time, at most `rows_max`. Returns how many were deleted.
+    fn delete_old_purges(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
+}
+
+/// The purges of one brand, for one run.
+#[derive(Clone)]
+pub struct PurgeAccess {
+    /// The database.
+    pub store: Arc<dyn PurgeStore>,
+    /// The brand.
+    pub brand: String,
+    /// The tags that the brand's pages have.
+    pub tags: Arc<[String]>,
+    /// Drops the answers of this host.
+    pub here: Arc<dyn Fn(&str, &str) + Send + Sync>,
+}
+
+impl PurgeAccess {
+    /// Drops the answers with `tag`, here and on all other hosts. Returns false if no page has the tag.
+    ///
+    /// # Errors
+    /// The database does not answer. This host has dropped its answers all the same.
+    pub async fn purge(&self, tag: &str, now_ms: i64) -> Result<bool, StoreError> {
+        // The database would have a row for each tag that a script makes up.
+        if tag != ALL_TAGS && !self.tags.iter().any(|known| known == tag) {
+            return Ok(false);
+        }
+        let noted = self.store.purge(&self.brand, tag, now_ms).await;
+        // After the database: a host that fills its cache in between must drop the answer, too.
+        (self.here)(&self.brand, tag);
+        noted.map(|()| true)
+    }
+}
+
+/// The purges that this host knows.
+#[derive(Debug, Default)]
+pub struct SeenPurges {
+    versions: HashMap<(String, String), i64>,
+    last_ms: Option<i64>,
+}
+
+impl SeenPurges {
+    /// Since when purges must be asked for at `now_ms`.
+    pub fn since(now_ms: i64) -> i64 {
+        now_ms.saturating_sub(PURGE_KEEP_MS)
+    }
+
+    /// Returns which of the purges that the database had at `now_ms` are new. `None` if there may have been
+    /// others, because the last answer of the database is too old.
+    pub fn take_new(&mut self, purges: Vec<Purge>, now_ms: i64) -> Option<Vec<Purge>> {
+        let last_ms = self.last_ms.replace(now_ms);
+        let mut versions = HashMap::with_capacity(purges.len());
+        let mut new = Vec::new();
+        for purge in purges {
+            let place = (purge.brand.clone(), purge.tag.clone());
+            let known = self.versions.get(&place);
+            versions.insert(place, purge.version);
+            if known != Some(&purge.version) {
+                new.push(purge);
+            }
+        }
+        self.versions = versions;
+        // At half of the time, because the clocks of hosts differ.
+        let is_recent = last_ms.is_none_or(|last| now_ms.saturating_sub(last) < PURGE_KEEP_MS / 2);
+        is_recent.then_some(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn purge(tag: &str, version: i64) -> Purge {
+        Purge { brand: "b".into(), tag: tag.into(), version }
+    }
+
+    #[test]
+    fn each_purge_is_new_once() {
+        let mut seen = SeenPurges::default();
+        let new = |seen: &mut SeenPurges, purges: &[Purge]| seen.take_new(purges.to_vec(), 1_000).unwrap();
+        assert_eq!(new(&mut seen, &[purge("a", 1)]), [purge("a", 1)]);
+        assert_eq!(new(&mut seen, &[purge("a", 1)]), []);
+        assert_eq!(new(&mut seen, &[purge("a", 2), purge("b", 1)]), [purge("a", 2), purge("b", 1)]);
+        assert_eq!(new(&mut seen, &[]), []);
+    }
+
+    #[test]
+    fn everything_is_dropped_after_a_long_outage() {
+        let mut seen = SeenPurges::default();
+        assert!(seen.take_new(vec![], 0).is_some());
+        assert!(seen.take_new(vec![], PURGE_KEEP_MS / 2 - 1).is_some());
+        assert!(seen.take_new(vec![], PURGE_KEEP_MS).is_none());
+        assert!(seen.take_new(vec![], PURGE_KEEP_MS + 1).is_some());
+    }
+}

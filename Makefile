@@ -46,7 +46,7 @@ test-site: ## Run the site's own tests
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice test $(SITE)
 
-test: setup guest-check lint ## Install missing tools, check the sources and run every test
+test: setup guest-check lint dist ## Install missing tools, check the sources, make a release and run every test
 	cargo nextest run --locked --cargo-profile release --workspace --exclude sluice-benches --no-fail-fast
 
 lint: ## Check formatting, lints, documentation, dependencies, scripts and spelling
@@ -58,7 +58,7 @@ lint: ## Check formatting, lints, documentation, dependencies, scripts and spell
 	cd guest/link && cargo clippy --release --locked --all-targets --target-dir ../../target/guest/link -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_PROFILE) --locked --workspace --exclude sluice-benches --no-deps
 	cargo deny --log-level error check bans licenses sources
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run .ci/setup deploy/dist/*.sh \
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run .ci/setup deploy/dist/*.sh tests/packages/*.sh \
 		deploy/debian/postinst deploy/debian/prerm deploy/debian/postrm deploy/debian/sluice-https deploy/dist/linker/cc
 	typos
 

@@ -53,6 +53,7 @@ mod new;
 mod operator_dir;
 mod outage;
 mod overload;
+mod packages;
 mod postgres;
 mod proxies;
 mod public;

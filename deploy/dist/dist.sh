@@ -15,7 +15,7 @@ cp "$GENERATED/sbom.cdx.json" "$DIST_DIR/sluice-$VERSION.cdx.json"
 
 # A row of the table of sizes: row NAME FILE
 row() {
-  printf '| %s | %s |\n' "$1" "$(stat --format=%s "$2" | numfmt --to=si --suffix=B --format=%.1f)"
+  printf '| %s | %s |\n' "$1" "$(stat --format=%s "$2" | numfmt --to=si --suffix=B --round=nearest --format=%.1f)"
 }
 
 say "made at commit $(git -C "$REPO_DIR" rev-parse --short HEAD 2>/dev/null || echo unknown), in target/dist:"

@@ -71,7 +71,7 @@ chmod 700 "$context/owned/data"
 
 run_buildah build --quiet --isolation chroot --os linux --arch "$ARCH" --timestamp "$SOURCE_DATE_EPOCH" \
   --file "$DEPLOY_DIR/container/Containerfile.release" --tag "sluice:$VERSION" "$context" >/dev/null
-run_buildah push --quiet "sluice:$VERSION" "oci:$layout:$VERSION" >/dev/null
+run_buildah push --quiet "sluice:$VERSION" "oci:$layout:sluice:$VERSION" >/dev/null
 settle "$layout"
 pack "$layout" . >"$DIST_DIR/sluice-$VERSION-oci-$ARCH.tar"
 rm -rf "$WORK_DIR/buildah"

@@ -16,6 +16,8 @@ use super::system::{Running, System, in_own_network, repository};
 /// The files of an image in the OCI layout.
 struct Image {
     layout: TempDir,
+    /// The name under which `podman load` keeps it.
+    name: String,
     config: Value,
     layers: Vec<PathBuf>,
 }
@@ -34,7 +36,9 @@ impl Image {
         let manifest = json(blob(&index["manifests"][0]));
         let config = json(blob(&manifest["config"]));
         let layers = manifest["layers"].as_array().unwrap().iter().map(blob).collect();
-        Self { layout, config, layers }
+        let name =
+            index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"].as_str().unwrap();
+        Self { layout, name: name.to_owned(), config, layers }
     }
 
     /// A list of texts in the configuration.
@@ -49,6 +53,7 @@ fn image_serves_a_mounted_site_as_an_ordinary_user_on_a_read_only_root() {
     in_own_network(test, || {
         let image = Image::read(&release(Release::Image));
         assert!(image.layout.path().join("oci-layout").exists());
+        assert_eq!(image.name, concat!("sluice:", env!("CARGO_PKG_VERSION")));
         let system = System::empty();
         image.layers.iter().for_each(|layer| system.unpack(layer));
         assert!(!system.path("/bin/sh").exists(), "the image has only what the program needs");

@@ -46,10 +46,10 @@ test-site: ## Run the site's own tests
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	target/release/sluice test $(SITE)
 
-test: setup guest-check lint ## Install missing tools, check the sources and run every test
+test: setup guest-check lint dist ## Install missing tools, check the sources, make a release and run every test
 	cargo nextest run --locked --cargo-profile release --workspace --exclude sluice-benches --no-fail-fast
 
-lint: ## Check formatting, lints, documentation, dependencies and spelling
+lint: ## Check formatting, lints, documentation, dependencies, scripts and spelling
 	cargo fmt --all --check
 	cd guest && cargo fmt --check
 	cd guest/link && cargo fmt --check
@@ -58,6 +58,8 @@ lint: ## Check formatting, lints, documentation, dependencies and spelling
 	cd guest/link && cargo clippy --release --locked --all-targets --target-dir ../../target/guest/link -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_PROFILE) --locked --workspace --exclude sluice-benches --no-deps
 	cargo deny --log-level error check bans licenses sources
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run .ci/setup deploy/dist/*.sh tests/packages/*.sh \
+		deploy/debian/postinst deploy/debian/prerm deploy/debian/postrm deploy/debian/sluice-https deploy/dist/linker/cc
 	typos
 
 fmt: ## Format the sources
@@ -71,3 +73,4 @@ include guest/guest.mk
 include benches/bench.mk
 include tests/fuzz/fuzz.mk
 include tests/faults/faults.mk
+include deploy/dist.mk

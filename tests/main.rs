@@ -53,6 +53,7 @@ mod new;
 mod operator_dir;
 mod outage;
 mod overload;
+mod packages;
 mod page_cache;
 mod postgres;
 mod proxies;

@@ -11,6 +11,7 @@ mod job_metrics;
 pub mod jobs;
 pub mod load;
 pub mod observe;
+mod past_reloads;
 mod pool_metrics;
 pub mod queue;
 pub mod reload;

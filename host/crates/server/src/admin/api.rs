@@ -70,7 +70,10 @@ async fn get_runs(
     state: Data<AdminState>,
     brand: Path<String>,
     query: Query<runs::Query>,
+    range: Query<Range>,
 ) -> Result<HttpResponse, AdminError> {
+    let mut query = query.into_inner();
+    query.within = range.is_given().then(|| range.exact());
     Ok(HttpResponse::Ok().json(runs::search(&state, &brand, &query).await?.runs))
 }
 
@@ -172,7 +175,7 @@ async fn get_limits(
     Ok(HttpResponse::Ok().insert_header(("etag", format!("\"{version}\""))).json(rows))
 }
 
-/// `{"page": "/weight/checkin", "limit": "fuel", "value": 250000000}`, with the `ETag` of the limits in
+/// `{"page": "/weight/checkin", "limit": "fuel", "value": 250000000}`, or `null` to remove the limit, with the `ETag` of the limits in
 /// `If-Match` if the client has seen them.
 async fn put_limit(
     state: Data<AdminState>,
@@ -186,13 +189,17 @@ async fn put_limit(
     let text = |name: &'static str| {
         change.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(AdminError::NotAString(name))
     };
-    let value = change.get("value").and_then(Value::as_u64).ok_or(AdminError::NotANumber)?;
+    let value = match change.get("value") {
+        Some(Value::Null) => None,
+        value => Some(value.and_then(Value::as_u64).ok_or(AdminError::NotANumber)?),
+    };
     let change = limits::Change {
         page: text("page")?,
         limit: text("limit")?,
-        value: value.to_string(),
+        value: value.map(|value| value.to_string()).unwrap_or_default(),
         seen,
-        act: None,
+        act: value.is_none().then(|| "unset".to_owned()),
+        ..limits::Change::default()
     };
     let value = limits::apply(&state, &brand, &change).await?;
     Ok(HttpResponse::Ok().json(json!({ "page": change.page, "limit": change.limit, "value": value })))

@@ -146,19 +146,16 @@ fn limit_groups(state: &AdminState, rows: &[limits::LimitRow], uses: &[LimitUse]
         uses.iter().any(|used| used.limit == row.limit.kind.name)
             || matches!(row.limit.origin, Origin::Page { .. } | Origin::Brand(_))
     };
-    let view = |row: &&limits::LimitRow| limit_row(state, row, uses, edit);
-    let with_usage = |row: &&limits::LimitRow| {
-        let mut view = view(row);
-        view["has_usage"] = true.into();
-        view
+    let views = |rows: &[&limits::LimitRow]| -> Vec<Value> {
+        rows.iter().map(|row| limit_row(state, row, uses, edit)).collect()
     };
     let (used, others): (Vec<_>, Vec<_>) = rows.iter().partition(is_used);
     let is_open = others.iter().any(|row| edit.limit() == Some(row.limit.kind.name));
     vec![
-        json!({ "rows": used.iter().map(with_usage).collect::<Vec<_>>() }),
+        json!({ "rows": views(&used), "has_usage": true }),
         json!({
             "title": format!("{} other limits", others.len()), "is_open": is_open,
-            "rows": others.iter().map(view).collect::<Vec<_>>(),
+            "rows": views(&others),
         }),
     ]
 }

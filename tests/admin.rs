@@ -328,6 +328,24 @@ fn writes_a_limit_into_brand_toml() {
 }
 
 #[test]
+fn api_removes_a_limit_of_a_page() {
+    let site = site();
+    let server = Server::start(site.path());
+    let file = || std::fs::read_to_string(site.brand_dir("shop").join("brand.toml")).unwrap();
+    let before = file();
+    let set = |value: Value| {
+        let change = json!({"page": "/shop", "limit": "fuel", "value": value});
+        json(&put("/api/brands/shop/limits", &change).operator().send(server.admin_address))
+    };
+    assert_eq!(set(json!(5_000_000))["value"], 5_000_000);
+    assert_eq!(set(Value::Null)["value"], 1_000_000_000);
+    assert_eq!(file(), before);
+    let limits = json(&server.admin("/api/brands/shop/limits?path=/shop"));
+    let fuel = limits.as_array().unwrap().iter().find(|row| row["name"] == "fuel").unwrap();
+    assert_eq!((&fuel["value"], &fuel["in_force"]), (&json!(1_000_000_000), &json!(1_000_000_000)));
+}
+
+#[test]
 fn operator_is_told_that_a_limit_is_written_and_not_in_force() {
     let site = site();
     let server = ServerOptions::of(site.path()).warm().start();

@@ -104,45 +104,6 @@ fn entry_shows_the_history_of_its_stages() {
 }
 
 #[test]
-fn change_of_a_limit_is_shown_before_it_is_made() {
-    let (site, server, _data) = visited();
-    let (browser, console) = logged_in(&server);
-    let file = || std::fs::read_to_string(site.brand_dir("demo").join("brand.toml")).unwrap();
-    let before = file();
-    browser.go(&format!("{console}/brands/demo/page?path=/heavy"));
-    let form = "form.set:has([value=cookies_max])";
-    browser.fill(&format!("{form} [name=value]"), "33");
-    let change = format!("document.querySelector('{form}').parentElement.querySelector('.change').innerText");
-    browser.wait_for(
-        &format!("{change}.split('\\n').filter((line) => line.trim() !== '')"),
-        &json!([
-            "brand.toml will be:",
-            "+",
-            "+[[page]]",
-            "+path = \"/heavy\"",
-            "+limits = { cookies_max = 33 }"
-        ]),
-    );
-    browser.fill(&format!("{form} [name=value]"), "many");
-    browser.wait_for(&format!("{change}.includes('many')"), &json!(true));
-    assert_eq!(file(), before, "nothing is written");
-    browser.fill(&format!("{form} [name=value]"), "34");
-    browser.click(&format!("{form} button"));
-    browser
-        .wait_for("document.querySelector('.done').textContent", &json!("cookies_max is set in brand.toml."));
-    assert!(file().contains("limits = { cookies_max = 34 }"), "{}", file());
-
-    // Without JavaScript, a button shows the change.
-    browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
-    browser.go(&format!("{console}/brands/demo/page?path=/heavy"));
-    browser.fill(&format!("{form} [name=value]"), "35");
-    browser.click(&format!("{form} noscript button"));
-    browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": false }));
-    browser.wait_for(&format!("{change}.includes('+limits = {{ cookies_max = 35 }}')"), &json!(true));
-    assert!(file().contains("cookies_max = 34"), "{}", file());
-}
-
-#[test]
 fn chart_values_are_read_with_the_keyboard() {
     let (_site, server, _data) = visited();
     let (browser, console) = logged_in(&server);

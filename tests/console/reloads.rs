@@ -31,9 +31,25 @@ fn operator_sees_what_a_reload_broke() {
         browser.go(&console);
         browser.eval(new) == json!([["/blog/{slug}", true], ["/heavy", false], ["/broken", false]])
     });
-    let said = browser.eval("document.querySelector('#reloads').innerText");
+    // What it changed and what it broke is named, and leads there.
+    let said = browser.eval("document.querySelector('#last-reload').innerText");
     let said = said.as_str().unwrap();
-    assert!(said.contains("The last reload was at 2") && said.contains(" could not be loaded"), "{said}");
+    for part in [
+        "The last reload was at 2",
+        " ago.",
+        "changed script: demo /blog/{slug}",
+        "2 parts could not be loaded:",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let links = "[...document.querySelectorAll('#last-reload a')].map(one => one.textContent)";
+    assert_eq!(browser.eval(links), json!(["demo /blog/{slug}", "demo /broken", "demo /deal"]));
+    let not_since = "[...document.querySelectorAll('.failures tbody tr')].filter(row => row.innerText.includes('not since the reload at 2')).map(row => row.querySelector('td a').textContent)";
+    assert_eq!(browser.eval(not_since), json!(["/broken"]));
+    assert!(
+        browser.eval("document.querySelector('.failures tbody tr').innerText.includes('last: ')")
+            == json!(true)
+    );
     let broken = browser.eval("document.querySelector('section.problem').innerText");
     assert!(broken.as_str().unwrap().contains("demo /deal: "), "{broken}");
 
@@ -44,7 +60,7 @@ fn operator_sees_what_a_reload_broke() {
     browser.click(&format!("{form} button"));
     browser.wait_for(
         "document.querySelector('.done')?.textContent",
-        &json!("heap_bytes_max is set in brand.toml."),
+        &json!("heap_bytes_max was 8_388_608 and is now 9_000_000. It is in force."),
     );
     assert_eq!(causes(), [json!("limit"), json!("files"), json!("start")]);
     let marks = "JSON.parse(document.querySelector('figure[data-chart]').dataset.chart).marks.length";
@@ -52,6 +68,20 @@ fn operator_sees_what_a_reload_broke() {
     browser.go(&console);
     assert_eq!(browser.eval(new), json!([["/blog/{slug}", true], ["/heavy", false], ["/broken", false]]));
     assert_eq!(browser.eval(marks), json!(3));
+    // The earlier ones are in a list.
+    browser.click(".loads summary");
+    let earlier = browser.eval(
+        "[...document.querySelectorAll('.loads li')].map(one => one.innerText.replace(/^\\S+ \\S+ /, ''))",
+    );
+    let earlier: Vec<String> = serde_json::from_value(earlier).unwrap();
+    assert_eq!(earlier.len(), 2, "{earlier:?}");
+    assert!(earlier[0].starts_with("change of a limit"), "{earlier:?}");
+    assert!(earlier[1].starts_with("start"), "{earlier:?}");
+    // The API has the same.
+    let view: Value = serde_json::from_str(&server.admin("/api/overview").body).unwrap();
+    let reload = &view["reloads"][1];
+    assert_eq!(reload["pages"], json!([{ "brand": "demo", "page": "pages/blog/{slug}.html" }]));
+    assert_eq!((&reload["problems"], &reload["parts"][1]["page"]), (&json!(2), &json!("pages/deal.html")));
 }
 
 #[test]
@@ -67,7 +97,10 @@ fn page_says_to_which_limit_it_is_close_and_what_the_limit_means() {
     server.wait_until("the visit is counted", || {
         server.get("localhost", "/heavy");
         browser.go(&format!("{console}/brands/demo"));
-        browser.eval(near) == json!("near heap_bytes_max")
+        browser
+            .eval(near)
+            .as_str()
+            .is_some_and(|near| near.starts_with("near heap_bytes_max: ") && near.ends_with(" of 8 MB"))
     });
     // It leads to the limits of the page, which say in words what each limits.
     browser.click("a.tag");

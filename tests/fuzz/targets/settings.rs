@@ -38,7 +38,7 @@ fuzz_target!(|text: &str| {
         if let Ok(before) = &before {
             assert_eq!(hosts, (before.config.domains.clone(), before.config.default), "all hosts are found");
         }
-        let edited = set_page_limit(&folder, None, path, "fuel", 1_234_567);
+        let edited = set_page_limit(&folder, None, path, "fuel", Some(1_234_567));
         let after = std::fs::read_to_string(dir.join("brand.toml")).expect("the file is still there");
         match edited {
             Ok(()) => {
@@ -46,6 +46,10 @@ fuzz_target!(|text: &str| {
                 let config = read_brand_file(&folder).expect("an edited file can be read").config;
                 assert_eq!((config.domains, config.default), (before.domains, before.default));
                 assert!(after.contains("1234567"));
+                set_page_limit(&folder, None, path, "fuel", None).expect("what was set can be removed");
+                let config = read_brand_file(&folder).expect("an edited file can be read").config;
+                let left = config.page.iter().find(|page| page.path == path);
+                assert!(left.is_none_or(|page| page.limits.fuel.is_none()));
             }
             Err(_) => assert_eq!(after, toml, "a file that is not edited stays the same"),
         }

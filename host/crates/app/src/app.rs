@@ -48,7 +48,8 @@ use crate::hooks::Hooks;
 use crate::load::{self as loading, Live, LoadContext, LoadError};
 use crate::observe::{ExecutionObserver, Observation, Observer, RunLogObserver};
 use crate::page_cache::{self, Answer};
-use crate::reloads::{PastReload, Reloads};
+use crate::past_reloads::{PastReload, PastReloads};
+use crate::reloads::Reloads;
 use crate::request::{PageRequest, UploadPlace};
 use crate::response::Reply;
 use crate::settings::Settings;
@@ -66,6 +67,7 @@ pub struct App {
     pub places: Places,
     pub(crate) settings: Arc<tokio::sync::Mutex<Settings>>,
     pub(crate) reloads: Arc<Reloads>,
+    pub(crate) past_reloads: Arc<PastReloads>,
     pub(crate) pages: Arc<PageStore>,
     /// Runs and compiles scripts.
     pub sandbox: Arc<Sandbox>,
@@ -286,6 +288,7 @@ impl App {
             places,
             settings,
             reloads: Arc::default(),
+            past_reloads: Arc::new(PastReloads::since(&report)),
             pages,
             sandbox: Arc::new(sandbox),
             sessions: Arc::new(sessions),
@@ -326,6 +329,7 @@ impl App {
             places: self.places.clone(),
             settings: Arc::clone(&self.settings),
             reloads: Arc::clone(&self.reloads),
+            past_reloads: Arc::clone(&self.past_reloads),
             pages: Arc::clone(&self.pages),
             sandbox: Arc::clone(&self.sandbox),
             sessions: Arc::new(self.sessions.on(Arc::clone(&store) as _)),
@@ -361,7 +365,7 @@ impl App {
 
     /// The start of the process and the reloads since, oldest first. Old ones are forgotten.
     pub fn past_reloads(&self) -> Vec<PastReload> {
-        self.reloads.past()
+        self.past_reloads.all()
     }
 
     /// Whether each brand is served, and as its files are.

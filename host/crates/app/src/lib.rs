@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod load;
 pub mod observe;
 pub mod page_cache;
+mod past_reloads;
 mod pool_metrics;
 pub mod queue;
 pub mod reload;

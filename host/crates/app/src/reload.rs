@@ -10,7 +10,7 @@ use sluice_site::config::{self, ConfigError, SiteConfig};
 use sluice_text::printable::printable;
 
 use crate::app::App;
-pub use crate::reloads::{PastReload, ReloadCause};
+pub use crate::past_reloads::{FailedPart, PastReload, ReloadCause, ReloadedPage};
 
 use crate::load::{Live, LoadError, Loaded, ReloadReport, cache_keys, find_brands, load_brand, report_pages};
 
@@ -49,7 +49,7 @@ pub async fn reload(app: &Arc<App>, cause: ReloadCause) -> Result<ReloadReport, 
     let of_task = Arc::clone(app);
     let done = app.runtime.spawn(async move { reload_here(&of_task).await }).await;
     let report = done.map_err(ReloadError::Task)??;
-    app.reloads.remember(cause, &report);
+    app.past_reloads.remember(cause, &report);
     Ok(report)
 }
 

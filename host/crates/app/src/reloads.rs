@@ -1,14 +1,12 @@
 //! What concurrent reloads share: the newest version of each brand, and the order in which they go
 //! live.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use sluice_kit::clock::now_ms;
 use sluice_site::Brand;
 use sluice_site::config::SiteConfig;
 
@@ -19,38 +17,8 @@ use crate::load::{Faults, Live, LoadContext, LoadError, Loaded, ReloadReport, bu
 /// runtime can replace a few hundred.
 const LOADS_MAX: usize = 64;
 
-/// The past reloads that are remembered. Older ones are forgotten.
-const PAST_MAX: usize = 200;
-
-/// Why the site was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReloadCause {
-    /// The process started.
-    Start,
-    /// Its files had changed, or an operator asked for it.
-    Files,
-    /// An operator set a limit in the console or by the API.
-    Limit,
-}
-
-/// A time at which the site was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct PastReload {
-    /// When what was loaded began to be served, in Unix milliseconds.
-    pub at_ms: i64,
-    /// Why it was loaded.
-    pub cause: ReloadCause,
-    /// How many pages were compiled because their scripts had changed. 0 for a start.
-    pub pages_compiled: usize,
-    /// How many parts could not be loaded. 0 for a start.
-    pub problems: usize,
-}
-
 /// What concurrent reloads share.
 pub(crate) struct Reloads {
-    /// Oldest first. It begins with the start, until that is forgotten.
-    past: Mutex<VecDeque<PastReload>>,
     /// How many brands are loaded at the same time.
     places: Semaphore,
     /// Each brand is loaded by one reload at a time.
@@ -60,13 +28,7 @@ pub(crate) struct Reloads {
 
 impl Default for Reloads {
     fn default() -> Self {
-        let start = PastReload { at_ms: now_ms(), cause: ReloadCause::Start, pages_compiled: 0, problems: 0 };
-        Self {
-            past: Mutex::new([start].into()),
-            places: Semaphore::new(LOADS_MAX),
-            gates: Mutex::default(),
-            state: Mutex::default(),
-        }
+        Self { places: Semaphore::new(LOADS_MAX), gates: Mutex::default(), state: Mutex::default() }
     }
 }
 
@@ -86,23 +48,6 @@ struct State {
 pub(crate) struct Running<'a>(&'a Reloads);
 
 impl Reloads {
-    /// Remembers a reload that has just ended.
-    pub(crate) fn remember(&self, cause: ReloadCause, report: &ReloadReport) {
-        let ReloadReport { pages_compiled, problems, .. } = report;
-        let done =
-            PastReload { at_ms: now_ms(), cause, pages_compiled: *pages_compiled, problems: problems.len() };
-        let mut past = self.past.lock();
-        if past.len() >= PAST_MAX {
-            past.pop_front();
-        }
-        past.push_back(done);
-    }
-
-    /// The start and the reloads, oldest first.
-    pub(crate) fn past(&self) -> Vec<PastReload> {
-        self.past.lock().iter().copied().collect()
-    }
-
     /// Begins a reload. The last one that begins decides about brands and settings.
     pub(crate) fn begin(&self, ids: &[String], config: &Arc<SiteConfig>) -> Running<'_> {
         let mut state = self.state.lock();
@@ -182,23 +127,5 @@ impl Drop for Running<'_> {
         if state.running == 0 {
             state.loaded.clear();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn remembers_the_start_and_the_newest_reloads() {
-        let reloads = Reloads::default();
-        assert_eq!(reloads.past()[0].cause, ReloadCause::Start);
-        for pages_compiled in 0..PAST_MAX + 5 {
-            let report = ReloadReport { pages_compiled, ..ReloadReport::default() };
-            reloads.remember(ReloadCause::Files, &report);
-        }
-        let past = reloads.past();
-        assert_eq!((past.len(), past[0].pages_compiled), (PAST_MAX, 5));
-        assert_eq!(past[PAST_MAX - 1].pages_compiled, PAST_MAX + 4);
     }
 }

@@ -13,7 +13,7 @@ const QUANTILE: f64 = 0.999;
 pub const HEADROOM: f64 = 2.0;
 /// A run that used at least this share of a limit came close to it.
 const CLOSE: f64 = 0.8;
-/// A limit is suggested only after this many runs.
+/// A limit is suggested only after this many runs, unless one of them came close to it.
 const RUNS_MIN: u64 = 100;
 
 /// How the runs of one page used one limit.
@@ -35,7 +35,7 @@ pub struct LimitUse {
     pub max: u64,
     /// A run used at least four fifths of the limit.
     pub is_close: bool,
-    /// A value that suits the runs, or `None` if there were fewer than 100 runs.
+    /// A value that suits the runs, or `None` if there were fewer than 100 runs and none came close to the limit.
     pub suggested: Option<u64>,
 }
 
@@ -68,7 +68,8 @@ pub fn advise(stats: &PageStats, limits: &Limits, headroom: f64) -> Vec<LimitUse
     ];
     let suggest = |row: LimitUse, least: u64| {
         let suggested = round_up((row.p999 as f64 * headroom) as u64).max(least);
-        LimitUse { suggested: (stats.runs >= RUNS_MIN).then_some(suggested), ..row }
+        let is_founded = stats.runs >= RUNS_MIN || row.is_close;
+        LimitUse { suggested: is_founded.then_some(suggested), ..row }
     };
     rows.map(|(row, least)| suggest(row, least)).to_vec()
 }
@@ -128,8 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn suggests_nothing_below_a_hundred_runs() {
+    fn suggests_nothing_below_a_hundred_runs_unless_one_is_close() {
         assert_eq!(fuel_of(&stats(99, 5), &Limits::default(), 2.0).suggested, None);
+        let limits = Limits { fuel: 10_000_000, ..Limits::default() };
+        assert_eq!(fuel_of(&stats(3, 9_000_000), &limits, 2.0).suggested, Some(18_000_000));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `views/` collects the data, `api.rs` returns it as JSON, and `console.rs` renders it as pages.
 
 mod access;
+mod amount;
 mod api;
 mod charts;
 mod console;

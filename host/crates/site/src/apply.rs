@@ -1,7 +1,7 @@
-//! Writes the limit of a page into `brand.toml`, and keeps the comments and the order of the
-//! file.
+//! Writes the limit of a page into `brand.toml`, or removes it, and keeps the comments and the order
+//! of the file.
 
-use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, RawString, Table, Value, value};
 
 use sluice_kit::folder::{FolderPath, OpenError, ReplaceError};
 use sluice_kit::toml_text;
@@ -60,8 +60,8 @@ pub enum EditFault {
     Invalid(#[from] toml::de::Error),
 }
 
-/// Sets a limit of the page at `path` in the brand's `brand.toml`. `seen` is the version of the file
-/// that the operator saw, if it is known.
+/// Sets a limit of the page at `path` in the brand's `brand.toml`, or removes it if `new` is `None`. `seen` is
+/// the version of the file that the operator saw, if it is known.
 ///
 /// # Errors
 /// There is no such limit, the file has another version, or it cannot be read, edited or written.
@@ -70,9 +70,12 @@ pub fn set_page_limit(
     seen: Option<&str>,
     path: &str,
     limit: &str,
-    new: u64,
+    new: Option<u64>,
 ) -> Result<(), ApplyError> {
-    let lines = || format!("[[page]]\npath = {}\nlimits = {{ {limit} = {new} }}", Value::from(path));
+    let lines = || {
+        let limits = new.map(|new| format!("{limit} = {new}")).unwrap_or_default();
+        format!("[[page]]\npath = {}\nlimits = {{ {limits} }}", Value::from(path))
+    };
     let folder = brand_dir.open().map_err(|error| ApplyError::Unwritable { error, lines: lines() })?;
     let text = match files::read_in(&folder, FILE) {
         Err(error) if error.is_missing() => None,
@@ -107,7 +110,7 @@ pub fn preview_page_limit(
     brand_dir: &FolderPath,
     path: &str,
     limit: &str,
-    new: u64,
+    new: Option<u64>,
 ) -> Result<Vec<ChangedLine>, ApplyError> {
     let text = match files::read(brand_dir, FILE) {
         Err(error) if error.is_missing() => String::new(),
@@ -139,21 +142,35 @@ fn changed_lines(before: &str, after: &str) -> Vec<ChangedLine> {
 /// At most this many lines are shown before a change.
 const CONTEXT_LINES: usize = 12;
 
-/// Returns `text` with the limit set.
-fn edit(text: &str, path: &str, limit: &str, new: u64) -> Result<String, ApplyError> {
+/// Returns `text` with the limit set, or without it.
+fn edit(text: &str, path: &str, limit: &str, new: Option<u64>) -> Result<String, ApplyError> {
     if !KINDS.iter().any(|kind| kind.name == limit) {
         return Err(ApplyError::UnknownLimit(limit.to_owned()));
     }
     Ok(edit_document(text, path, limit, new)?)
 }
 
-fn edit_document(text: &str, path: &str, limit: &str, new: u64) -> Result<String, EditFault> {
+fn edit_document(text: &str, path: &str, limit: &str, new: Option<u64>) -> Result<String, EditFault> {
     toml_text::parse::<toml::Table>(text)?;
     let mut document: DocumentMut = text.parse()?;
-    let number = i64::try_from(new)?;
+    match new {
+        Some(new) => set(&mut document, path, limit, i64::try_from(new)?)?,
+        None => remove(&mut document, path, limit)?,
+    }
+    let edited = document.to_string();
+    // A file that the server could not read must never be written.
+    toml_text::parse::<BrandConfig>(&edited)?;
+    Ok(edited)
+}
+
+fn is_of(page: &Table, path: &str) -> bool {
+    page.get("path").and_then(Item::as_str) == Some(path)
+}
+
+fn set(document: &mut DocumentMut, path: &str, limit: &str, number: i64) -> Result<(), EditFault> {
     let pages = document.entry("page").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     let pages = pages.as_array_of_tables_mut().ok_or(EditFault::PageForm)?;
-    let at = pages.iter().position(|page| page.get("path").and_then(Item::as_str) == Some(path));
+    let at = pages.iter().position(|page| is_of(page, path));
     let at = at.unwrap_or_else(|| {
         let mut page = Table::new();
         page.insert("path", value(path));
@@ -164,10 +181,30 @@ fn edit_document(text: &str, path: &str, limit: &str, new: u64) -> Result<String
     let limits = page.entry("limits").or_insert_with(|| value(InlineTable::new()));
     let limits = limits.as_table_like_mut().ok_or(EditFault::LimitsForm)?;
     limits.insert(limit, value(number));
-    let edited = document.to_string();
-    // A file that the server could not read must never be written.
-    toml_text::parse::<BrandConfig>(&edited)?;
-    Ok(edited)
+    Ok(())
+}
+
+/// Removes a limit, and what is empty without it.
+fn remove(document: &mut DocumentMut, path: &str, limit: &str) -> Result<(), EditFault> {
+    let Some(pages) = document.get_mut("page") else { return Ok(()) };
+    let pages = pages.as_array_of_tables_mut().ok_or(EditFault::PageForm)?;
+    let Some(at) = pages.iter().position(|page| is_of(page, path)) else { return Ok(()) };
+    let Some(page) = pages.get_mut(at) else { return Ok(()) };
+    let Some(limits) = page.get_mut("limits") else { return Ok(()) };
+    let limits = limits.as_table_like_mut().ok_or(EditFault::LimitsForm)?;
+    limits.remove(limit);
+    if limits.is_empty() {
+        page.remove("limits");
+    }
+    let is_commented = |text: &str| text.contains('#');
+    let above = page.decor().prefix().and_then(RawString::as_str).is_some_and(is_commented);
+    if page.len() == 1 && !above && !is_commented(&page.to_string()) {
+        pages.remove(at);
+    }
+    if pages.is_empty() {
+        document.remove("page");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -177,7 +214,7 @@ mod tests {
     #[test]
     fn adds_an_entry_for_a_page_without_one() {
         let text = "# Ours.\ndefault = true # takes the rest\n";
-        let edited = edit(text, "/weight/checkin", "fuel", 5_000).unwrap();
+        let edited = edit(text, "/weight/checkin", "fuel", Some(5_000)).unwrap();
         assert!(edited.starts_with(text), "{edited}");
         let config: BrandConfig = toml::from_str(&edited).unwrap();
         assert_eq!(
@@ -189,7 +226,7 @@ mod tests {
     #[test]
     fn shows_what_an_edit_changes() {
         let shown = |text: &str, path: &str| {
-            let lines = changed_lines(text, &edit(text, path, "fuel", 7).unwrap());
+            let lines = changed_lines(text, &edit(text, path, "fuel", Some(7)).unwrap());
             lines.iter().map(|line| format!("{}{}", line.sign, line.text)).collect::<Vec<_>>()
         };
         let text =
@@ -208,9 +245,9 @@ mod tests {
     #[test]
     fn keeps_comments_and_other_settings() {
         let text = "[[page]]\npath = \"/a\" # first\nlimits = { cookies_max = 3 }\n\n[[page]]\npath = \"/b\"\non_error = \"error\"\n\n[page.limits]\nfuel = 1 # too low\n";
-        let edited = edit(text, "/a", "fuel", 7).unwrap();
+        let edited = edit(text, "/a", "fuel", Some(7)).unwrap();
         assert!(edited.contains("path = \"/a\" # first") && edited.contains("cookies_max = 3"), "{edited}");
-        let edited = edit(&edited, "/b", "fuel", 8).unwrap();
+        let edited = edit(&edited, "/b", "fuel", Some(8)).unwrap();
         let config: BrandConfig = toml::from_str(&edited).unwrap();
         let fuel: Vec<_> =
             config.page.iter().map(|page| (page.limits.fuel, page.limits.cookies_max)).collect();
@@ -226,7 +263,7 @@ mod tests {
             [("default = oops", "fuel", 1), ("", "fuell", 1), ("", "heap_bytes_max", u64::from(u32::MAX) + 1)]
         {
             std::fs::write(&file, text).unwrap();
-            assert!(set_page_limit(&dir, None, "/a", limit, new).is_err(), "{text} {limit}");
+            assert!(set_page_limit(&dir, None, "/a", limit, Some(new)).is_err(), "{text} {limit}");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -238,14 +275,20 @@ mod tests {
         let (dir, file) = (FolderPath::root(folder.path()), folder.path().join(FILE));
         let seen = || crate::config::read_brand_file(&dir).unwrap().version;
         let first = seen();
-        set_page_limit(&dir, Some(&first), "/a", "fuel", 1).unwrap();
+        set_page_limit(&dir, Some(&first), "/a", "fuel", Some(1)).unwrap();
         let by_operator = std::fs::read_to_string(&file).unwrap();
-        assert!(matches!(set_page_limit(&dir, Some(&first), "/a", "fuel", 2), Err(ApplyError::Changed)));
+        assert!(matches!(
+            set_page_limit(&dir, Some(&first), "/a", "fuel", Some(2)),
+            Err(ApplyError::Changed)
+        ));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), by_operator);
         let second = seen();
         std::fs::write(&file, format!("{by_operator}# by the author\n")).unwrap();
-        assert!(matches!(set_page_limit(&dir, Some(&second), "/a", "fuel", 3), Err(ApplyError::Changed)));
-        set_page_limit(&dir, Some(&seen()), "/a", "fuel", 4).unwrap();
+        assert!(matches!(
+            set_page_limit(&dir, Some(&second), "/a", "fuel", Some(3)),
+            Err(ApplyError::Changed)
+        ));
+        set_page_limit(&dir, Some(&seen()), "/a", "fuel", Some(4)).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains("fuel = 4") && text.ends_with("# by the author\n"), "{text}");
     }
@@ -258,8 +301,22 @@ mod tests {
         let outside = folder.path().join("outside.toml");
         std::fs::write(&outside, "# operator's\n").unwrap();
         std::os::unix::fs::symlink(&outside, brand.join(FILE)).unwrap();
-        let error = set_page_limit(&FolderPath::root(&brand), None, "/a", "fuel", 1).unwrap_err();
+        let error = set_page_limit(&FolderPath::root(&brand), None, "/a", "fuel", Some(1)).unwrap_err();
         assert!(error.to_string().contains("symbolic link"), "{error}");
         assert_eq!(std::fs::read_to_string(&outside).unwrap(), "# operator's\n");
+    }
+
+    #[test]
+    fn removes_a_limit_and_what_it_leaves_empty() {
+        let text = "default = true\n\n[[page]]\npath = \"/a\"\nlimits = { fuel = 3, cookies_max = 4 }\n\n[[page]]\npath = \"/b\" # second\non_error = \"error\"\nlimits = { fuel = 5 }\n";
+        let without = edit(text, "/a", "fuel", None).unwrap();
+        assert!(without.contains("cookies_max = 4") && !without.contains("fuel = 3"), "{without}");
+        let without = edit(&without, "/a", "cookies_max", None).unwrap();
+        assert!(!without.contains("\"/a\""), "{without}");
+        let without = edit(&without, "/b", "fuel", None).unwrap();
+        assert!(without.contains("path = \"/b\" # second") && !without.contains("limits"), "{without}");
+        assert_eq!(edit(&without, "/nowhere", "fuel", None).unwrap(), without);
+        let only = edit("default = true\n", "/a", "fuel", Some(7)).unwrap();
+        assert!(!edit(&only, "/a", "fuel", None).unwrap().contains("[[page]]"));
     }
 }

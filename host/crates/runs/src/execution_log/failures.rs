@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use rusqlite::params;
+use serde::Serialize;
 
 use super::Execution;
 use super::query::{LogError, LogReader};
@@ -62,6 +63,17 @@ struct Counted {
     trend: Vec<u64>,
 }
 
+/// The stored failures of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct KindCount {
+    /// How many there are.
+    pub count: u64,
+    /// When the first one was recorded, in Unix milliseconds.
+    pub first_ms: i64,
+    /// When the last one was recorded.
+    pub last_ms: i64,
+}
+
 impl LogReader {
     /// The stored failures that match the filter, in groups.
     ///
@@ -105,6 +117,26 @@ impl LogReader {
         let found = self.with_path(read())?;
         let runs: Result<Vec<_>, _> = found.into_iter().map(|id| self.find(id)).collect();
         Ok(runs?.into_iter().flatten().collect())
+    }
+
+    /// How many stored failures are of the same kind as the run `id`, itself included. None if it is not stored.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn count_like(&self, id: i64) -> Result<Option<KindCount>, LogError> {
+        let sql = "SELECT count(*), min(other.at_ms), max(other.at_ms)
+                   FROM execution AS this JOIN execution AS other
+                   ON other.brand = this.brand AND other.page = this.page
+                   WHERE this.id = ?1 AND other.has_failed
+                     AND other.outcome = this.outcome AND other.kind IS this.kind";
+        let read = |row: &rusqlite::Row<'_>| {
+            let count: i64 = row.get(0)?;
+            let (first_ms, last_ms): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
+            let count = u64::try_from(count).unwrap_or(0);
+            Ok(first_ms.zip(last_ms).map(|(first_ms, last_ms)| KindCount { count, first_ms, last_ms }))
+        };
+        let found = self.conn().prepare_cached(sql).and_then(|mut sql| sql.query_row([id], read));
+        self.with_path(found)
     }
 
     fn count_failures(&self, filter: &FailureFilter) -> Result<HashMap<Key, Counted>, LogError> {

@@ -14,6 +14,7 @@ use sluice_app::request::requested_host;
 use sluice_kit::clock::now_ms;
 
 use super::AdminState;
+use super::templates::encode_query;
 use super::throttle::Attempt;
 use super::token::SESSION_SECONDS;
 use crate::own_host::is_own_host;
@@ -124,7 +125,23 @@ fn unauthorized(request: &ServiceRequest) -> HttpResponse {
         let error = serde_json::json!({ "error": "the operators' token is missing or wrong" });
         return HttpResponse::Unauthorized().insert_header((header::WWW_AUTHENTICATE, "Bearer")).json(error);
     }
-    HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).finish()
+    let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
+    let next = if asked == "/" || !own_address(asked) {
+        String::new()
+    } else {
+        format!("?next={}", encode_query(asked))
+    };
+    HttpResponse::SeeOther().insert_header((header::LOCATION, format!("/login{next}"))).finish()
+}
+
+/// Longer addresses are not kept over a login.
+const NEXT_BYTES_MAX: usize = 2_048;
+
+/// Whether this is the address of a page of the console, to which a browser can be sent after a login.
+pub(crate) fn own_address(address: &str) -> bool {
+    // Browsers read `//host` and `/\host` as addresses of other hosts.
+    let is_path = address.starts_with('/') && !address.starts_with("//");
+    is_path && address.len() <= NEXT_BYTES_MAX && address.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
 }
 
 fn rejection(status: u16, message: &'static str) -> HttpResponse {
@@ -203,6 +220,19 @@ mod tests {
         assert!(!sent(&[("cookie", "a=b")]), "a cookie without an Origin");
         for origin in ["null", "http://localhost", "http://evil.example", "localhost:9090"] {
             assert!(!sent(&[("origin", origin)]), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_login_leads_to_pages_of_the_console_only() {
+        for own in ["/", "/brands/shop/page?path=/cart&hours=1"] {
+            assert!(own_address(own), "{own}");
+        }
+        let long = format!("/{}", "x".repeat(NEXT_BYTES_MAX));
+        for foreign in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb: c", "/a b", &long]
+        {
+            assert!(!own_address(foreign), "{foreign}");
         }
     }
 }

@@ -278,7 +278,7 @@ impl Chart<'_> {
             .collect();
         let numbers = json!({
             "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines,
-            "from_ms": self.span.bounds.0, "to_ms": self.span.bounds.1,
+            "step_ms": self.step_ms, "from_ms": self.span.bounds.0, "to_ms": self.span.bounds.1,
             "quota": self.quota.filter(|_| shows_quota), "marks": self.span.marks,
         });
         handlebars::html_escape(&numbers.to_string())
@@ -286,7 +286,7 @@ impl Chart<'_> {
 
     fn x(&self, index: usize) -> f64 {
         let at = self.times.get(index).copied().unwrap_or(self.span.bounds.0);
-        // An interval is where its middle is.
+        // An interval is where its middle is, which is now at the latest.
         self.x_at(at + self.step_ms / 2)
     }
 

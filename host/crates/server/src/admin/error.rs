@@ -53,6 +53,9 @@ pub(crate) enum AdminError {
     NotANumber,
     #[error("`{0}` is not a positive whole number")]
     InvalidNumber(String),
+    /// What an operator typed as the value of a limit.
+    #[error("`{typed}` is not a positive whole number, with or without a unit: {examples}")]
+    InvalidAmount { typed: String, examples: &'static str },
     #[error("`{0}` is not the id of an entry")]
     InvalidEntryId(String),
     #[error("{limit} = {value}: this host allows at most {max} ([limits.max] in sluice.toml)")]
@@ -70,6 +73,12 @@ pub(crate) enum AdminError {
          could not be reloaded: {problem}. Correct that and reload the site"
     )]
     NotInForce { brand: String, limit: String, value: u64, problem: String },
+    /// A limit was removed. Its old value applies until what the reload rejects has been mended.
+    #[error(
+        "{limit} of the page is removed from brands/{brand}/brand.toml, but its old value still applies, because the \
+         site could not be reloaded: {problem}. Correct that and reload the site"
+    )]
+    StillInForce { brand: String, limit: String, problem: String },
     #[error(transparent)]
     Reload(#[from] ReloadError),
     #[error(transparent)]
@@ -131,6 +140,7 @@ impl AdminError {
             | Self::NotAString(_)
             | Self::NotANumber
             | Self::InvalidNumber(_)
+            | Self::InvalidAmount { .. }
             | Self::InvalidEntryId(_)
             | Self::AboveMax { .. }
             | Self::CsvFile(_)
@@ -155,6 +165,7 @@ impl AdminError {
             | Self::Changed(_)
             | Self::Apply(_)
             | Self::NotInForce { .. }
+            | Self::StillInForce { .. }
             | Self::QueueFull { .. }
             | Self::ImportRuns(_)
             | Self::Export(ExportFault::TooManyColumns | ExportFault::Changed)
@@ -178,7 +189,9 @@ impl AdminError {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::BAD_REQUEST => "Invalid request",
             StatusCode::CONFLICT if matches!(self, Self::Changed(_)) => "Changed in the meantime",
-            StatusCode::CONFLICT if matches!(self, Self::NotInForce { .. }) => "Written, but not in force",
+            StatusCode::CONFLICT if matches!(self, Self::NotInForce { .. } | Self::StillInForce { .. }) => {
+                "Written, but not in force"
+            }
             StatusCode::CONFLICT if matches!(self, Self::QueueFull { .. }) => "Too many jobs",
             StatusCode::CONFLICT => "Invalid file",
             StatusCode::PAYLOAD_TOO_LARGE => "Too large",

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use sluice_kit::clock::iso_utc;
 
-const TEMPLATES: [(&str, &str); 16] = [
+use super::amount::amount;
+
+const TEMPLATES: [(&str, &str); 25] = [
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
@@ -25,7 +27,16 @@ const TEMPLATES: [(&str, &str); 16] = [
     ("range", include_str!("console/range.hbs")),
     ("failures", include_str!("console/failures.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),
-    ("run_body", include_str!("console/run_body.hbs")),
+    ("run_error", include_str!("console/run_error.hbs")),
+    ("run_console", include_str!("console/run_console.hbs")),
+    ("source", include_str!("console/source.hbs")),
+    ("fault", include_str!("console/fault.hbs")),
+    ("broken", include_str!("console/broken.hbs")),
+    ("brand_state", include_str!("console/brand_state.hbs")),
+    ("loads", include_str!("console/loads.hbs")),
+    ("load_pages", include_str!("console/load_pages.hbs")),
+    ("load_parts", include_str!("console/load_parts.hbs")),
+    ("limit", include_str!("console/limit.hbs")),
 ];
 
 /// Tables and boards cut longer values.
@@ -63,6 +74,7 @@ impl Templates {
         for (name, write) in helpers {
             handlebars.register_helper(name, Box::new(Plain(write)));
         }
+        handlebars.register_helper("amount", Box::new(Amount));
         Ok(Self(handlebars))
     }
 
@@ -91,6 +103,25 @@ impl handlebars::HelperDef for Plain {
         let null = Value::Null;
         let value = helper.param(0).map_or(&null, |param| param.value());
         out.write(&(self.0)(value))?;
+        Ok(())
+    }
+}
+
+/// Formats an amount and its unit: `{{amount quota unit}}`.
+struct Amount;
+
+impl handlebars::HelperDef for Amount {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let value = helper.param(0).and_then(|param| param.value().as_u64()).unwrap_or(0);
+        let unit = helper.param(1).and_then(|param| param.value().as_str()).unwrap_or_default();
+        out.write(&amount(value, unit))?;
         Ok(())
     }
 }
@@ -200,7 +231,7 @@ mod tests {
     #[test]
     fn parses_every_template_and_escapes_values() {
         let templates = Templates::new().unwrap();
-        let view = serde_json::json!({ "title": "<b>", "reason": "<script>" });
+        let view = serde_json::json!({ "title": "<b>", "reason": { "said": "<script>" } });
         let html = templates.render("problem", &view).unwrap();
         assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{html}");
     }

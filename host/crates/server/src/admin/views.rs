@@ -1,6 +1,7 @@
 //! The data that operators see. The API returns it as it is, and the console renders it. Data about
 //! a brand is looked up by the brand's id and contains nothing of other brands.
 
+pub(crate) mod brand_state;
 pub(crate) mod certificates;
 pub(crate) mod crm;
 pub(crate) mod crm_csv;
@@ -10,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod overview;
 pub(crate) mod page_cache;
 pub(crate) mod pages;
+pub(crate) mod pages_order;
 pub(crate) mod queue;
 pub(crate) mod range;
 pub(crate) mod runs;

@@ -44,7 +44,7 @@ pub(crate) fn share_of_quota(used: Quantiles, quota: u64) -> String {
     )
 }
 
-/// The distribution of the fuel per run, as columns.
+/// The distribution of the fuel per run, as columns and as a table.
 pub(crate) fn fuel_distribution(page: &PageDetail) -> String {
     let title = "Runs by fuel used";
     let buckets = &page.fuel_buckets;
@@ -55,41 +55,46 @@ pub(crate) fn fuel_distribution(page: &PageDetail) -> String {
     };
     let top = buckets.iter().map(|(_, count)| *count).max().unwrap_or(1);
     let width = ((WIDTH - LEFT) / buckets.len() as f64).min(40.0);
-    let last = match buckets.len() {
-        1 => String::new(),
-        count => format!(
-            "<text class=\"scale\" x=\"{:.1}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-            (LEFT + width * count as f64).max(LEFT + 200.0),
-            HEIGHT - 6.0,
-            number(*max as f64)
-        ),
+    let (base, low) = (HEIGHT - BOTTOM, HEIGHT - 6.0);
+    let label = |x: f64, anchor: &str, text: &str| {
+        format!("<text class=\"scale\" x=\"{x:.1}\" y=\"{low}\" text-anchor=\"{anchor}\">{text}</text>")
+    };
+    // The labels stand below the first and the last column, or beside each other if there is no room between.
+    let end = LEFT + width * buckets.len() as f64;
+    let (first, last) = (number(*min as f64), number(*max as f64));
+    let labels = match buckets.len() {
+        1 => label(LEFT, "start", &format!("up to {first}")),
+        _ if end - LEFT < 260.0 => label(LEFT, "start", &format!("up to {first} … up to {last}")),
+        _ => label(LEFT, "start", &format!("up to {first}")) + &label(end, "end", &format!("up to {last}")),
     };
     let columns: String = buckets
         .iter()
         .enumerate()
         .map(|(index, (value, count))| {
-            let height = (HEIGHT - BOTTOM - TOP) * f64::from(*count) / f64::from(top);
+            let height = (base - TOP) * f64::from(*count) / f64::from(top);
             format!(
                 "<rect class=\"column\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>up to {}: {count}</title></rect>",
                 LEFT + index as f64 * width,
-                HEIGHT - BOTTOM - height,
+                base - height,
                 (width - 1.0).max(0.5),
                 number(*value as f64),
             )
         })
         .collect();
+    let rows: String = buckets
+        .iter()
+        .map(|(value, count)| {
+            format!("<tr><th scope=\"row\">{}</th><td>{count}</td></tr>", number(*value as f64))
+        })
+        .collect();
     format!(
-        "<figure class=\"chart\"><figcaption>{title}</figcaption>\
-         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {} to {}\">\
+        "<figure class=\"chart\"><figcaption>{title} <small>fuel per run from left to right, number of runs upwards</small></figcaption>\
+         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {first} to {last}\">\
          <line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{base}\" y2=\"{base}\"/>{columns}\
-         <text class=\"scale\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{top}</text>\
-         <text class=\"scale\" x=\"{LEFT}\" y=\"{low}\">{}</text>{last}</svg></figure>",
-        number(*min as f64),
-        number(*max as f64),
+         <text class=\"scale\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{top}</text>{labels}</svg>\
+         <details><summary>Data table</summary><div class=\"wide\"><table><thead><tr><th scope=\"col\">fuel, up to</th>\
+         <th scope=\"col\">runs</th></tr></thead><tbody>{rows}</tbody></table></div></details></figure>",
         LEFT - 6.0,
         TOP + 12.0,
-        number(*min as f64),
-        base = HEIGHT - BOTTOM,
-        low = HEIGHT - 6.0,
     )
 }

@@ -41,14 +41,16 @@
   };
 
   const draw = (figure) => {
-    const { quantity, times_ms: times, lines, from_ms: from, to_ms: to, quota, marks } = JSON.parse(figure.dataset.chart);
+    const { quantity, times_ms: times, step_ms: step, lines, from_ms: from, to_ms: to, quota, marks } = JSON.parse(figure.dataset.chart);
     const fixed = figure.querySelector("svg");
     const legend = figure.querySelector(".legend");
     const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
     const color = style;
     const width = Number(style("wide")) || 2;
     // Lines of one colour differ by their dashes.
-    const dashes = style("dashed") ? { b: [8, 4], c: [2, 4], bad: [12, 3, 2, 3] } : {};
+    const dashes = style("dashed") ? { b: [8, 4], c: [2, 4], bad: [12, 3, 2, 3] } : { c: [5, 4] };
+    // A value is where the middle of its interval is, which is now at the latest.
+    const middle = (at) => Math.min(at + step / 2, Math.max(at, to)) / 1000;
     const shown = (plot, value) => (value == null ? "–" : write[quantity](value));
     const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false } };
     // Days if the labels are days apart, otherwise times, as ISO 8601 writes them.
@@ -85,8 +87,9 @@
       // The last time is wider than the room that uPlot leaves for half of it.
       padding: [null, 28, null, null],
       axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
+      legend: { markers: { fill: (plot, index) => plot.series[index].stroke?.(plot, index) ?? null } },
       series: [
-        { label: "at", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        { label: step >= 60000 ? "from" : "at", value: (plot, value, series, index) => (index == null ? "–" : moment(times[index])) },
         ...lines.map(({ name, color: of }) => ({
           label: name, stroke: color(of), width, dash: dashes[of], value: shown, points: { show: true, size: 7, fill: color(of), filter: (plot, index) => alone(plot.data[index]) },
         })),
@@ -113,7 +116,7 @@
       const at = stops[stop];
       say();
       const top = lines.map(({ values }) => values[at]).find((value) => value !== null) ?? 0;
-      plot.setCursor({ left: plot.valToPos(times[at] / 1000, "x"), top: plot.valToPos(top, "y") });
+      plot.setCursor({ left: plot.valToPos(middle(times[at]), "x"), top: plot.valToPos(top, "y") });
     };
     say();
     holder.addEventListener("focus", () => holder.matches(":focus-visible") && show());
@@ -126,7 +129,7 @@
       stop = Math.min(Math.max(to, 0), last);
       show();
     });
-    const plot = new uPlot(options, [times.map((at) => at / 1000), ...lines.map((line) => line.values), ...(quota ? [times.map(() => quota)] : [])], holder);
+    const plot = new uPlot(options, [times.map(middle), ...lines.map((line) => line.values), ...(quota ? [times.map(() => quota)] : [])], holder);
     holder.querySelectorAll("th").forEach((head) => { head.scope = "row"; });
     // Without a pointer, the legend has the newest values.
     plot.setLegend({ idx: times.length - 1 }, false);

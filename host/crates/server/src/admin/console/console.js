@@ -43,7 +43,7 @@ const prepare = (root) => {
       event.preventDefault();
       const address = new URL(location.href);
       const asked = new FormData(form, event.submitter);
-      for (const name of ["hours", "from", "to"]) address.searchParams.delete(name);
+      for (const name of ["hours", "from", "to", "set", "was"]) address.searchParams.delete(name);
       if (asked.has("hours")) {
         address.searchParams.set("hours", asked.get("hours"));
       } else {
@@ -68,68 +68,100 @@ const prepare = (root) => {
   offerLive(root);
 };
 
-// Shows what a new limit changes in brand.toml while it is typed, before it is saved.
+// Shows what a new limit changes in brand.toml while it is typed, before it is saved. The button with a proposed value
+// puts it into the field.
 const previewChange = (form) => {
   const field = form.elements.value;
   const shown = form.parentElement.querySelector(".change");
   if (!shown) return;
+  const initial = field.value;
   let asked = 0;
   const ask = async () => {
     const own = ++asked;
     await new Promise((done) => setTimeout(done, 150));
     if (own !== asked) return;
+    if (field.value.trim() === "") return shown.replaceChildren();
     const { page, limit } = form.elements;
-    const query = new URLSearchParams({ page: page.value, limit: limit.value, value: field.value });
-    const answer = await fetch(`${form.getAttribute("action")}/preview?${query}`).catch(() => null);
+    const address = new URL(form.action);
+    const query = new URLSearchParams(address.search);
+    for (const [name, value] of [["page", page.value], ["limit", limit.value], ["value", field.value]]) query.set(name, value);
+    const answer = await fetch(`${address.pathname}/preview?${query}`).catch(() => null);
     const found = await answer?.json().catch(() => null);
     if (own !== asked || !found) return;
+    const wrong = found.wrong ?? found.error;
     const line = ({ sign, text }) => Object.assign(document.createElement("span"), {
       className: `line-${{ "+": "new", "-": "old" }[sign] ?? "same"}`, textContent: `${sign}${text}\n`,
     });
-    const note = document.createElement("small");
-    note.textContent = answer.ok ? "brand.toml will be:" : found.error;
-    note.className = answer.ok ? "" : "bad";
-    shown.replaceChildren(note);
-    if (answer.ok) {
+    const note = (text, className) => Object.assign(document.createElement("p"), { textContent: text, className });
+    // What the server said about an earlier value is over.
+    form.parentElement.querySelector("#wrong")?.remove();
+    field.removeAttribute("aria-invalid");
+    if (wrong) {
+      shown.replaceChildren(note(wrong, "warning"));
+    } else {
       const lines = Object.assign(document.createElement("pre"), { tabIndex: 0, ariaLabel: "change of brand.toml" });
-      lines.append(...found.map(line));
-      shown.append(lines);
+      lines.append(...found.lines.map(line));
+      const title = Object.assign(document.createElement("small"), { textContent: "brand.toml will be:" });
+      shown.replaceChildren(...found.warnings.map((text) => note(text, "warning")), title, lines);
     }
     shown.hidden = false;
   };
-  field.addEventListener("focus", ask);
   field.addEventListener("input", ask);
+  form.addEventListener("submit", (event) => {
+    if (event.submitter?.name !== "use") return;
+    event.preventDefault();
+    field.value = event.submitter.value;
+    field.focus();
+    ask();
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || field.value === initial) return;
+    field.value = initial;
+    shown.hidden = true;
+  });
 };
 
 // Loads the page again every ten seconds, while it is visible and nobody has paused it. What somebody is
-// using, a field or an open table, is not replaced.
+// using, a field or an open table, is not replaced, and the button says so.
 const EVERY_MS = 10_000;
 const isPaused = () => localStorage.getItem("sluice-live") === "paused";
-const isInUse = (main) =>
-  main.contains(document.activeElement) && document.activeElement !== main && document.activeElement.id !== "live" ||
-  [...main.querySelectorAll("details[open]")].some((details) => !details.closest(".range"));
+// Why the page is not replaced now, or nothing.
+const heldBy = () => {
+  const main = document.getElementById("main");
+  const at = document.activeElement;
+  if (main.contains(at) && at !== main && at.id !== "live") {
+    if (at.matches("input, select, textarea")) return "while a field has the focus";
+    return at.matches("a") ? "while a link has the focus" : "while something has the focus";
+  }
+  const open = [...main.querySelectorAll("details[open]")].find((details) => !details.closest(".range"));
+  if (!open) return "";
+  return open.querySelector("table") ? "while a table is open" : "while a list is open";
+};
+
+const showLive = () => {
+  const button = document.getElementById("live");
+  if (!button) return;
+  const held = heldBy();
+  button.hidden = false;
+  button.ariaPressed = String(!isPaused());
+  button.classList.toggle("held", !isPaused() && held !== "");
+  button.textContent = isPaused() ? "Paused" : held ? `Live, paused ${held}` : "Live";
+  button.title = isPaused() ? "Load new figures every ten seconds" : "Stop loading new figures";
+};
 
 const offerLive = (root) => {
-  const button = root.querySelector("#live");
-  if (!button) return;
-  const show = () => {
-    button.hidden = false;
-    button.ariaPressed = String(!isPaused());
-    button.textContent = isPaused() ? "Paused" : "Live";
-    button.title = isPaused() ? "Load new figures every ten seconds" : "Stop loading new figures";
-  };
-  button.addEventListener("click", () => {
+  root.querySelector("#live")?.addEventListener("click", () => {
     localStorage.setItem("sluice-live", isPaused() ? "on" : "paused");
-    show();
+    showLive();
   });
-  show();
+  showLive();
 };
 
 const refresh = async () => {
   const main = document.getElementById("main");
-  if (!document.getElementById("live") || isPaused() || document.hidden || isInUse(main)) return;
+  if (!document.getElementById("live") || isPaused() || document.hidden || heldBy()) return;
   const answer = await fetch(location.href).catch(() => null);
-  if (!answer?.ok || isInUse(main) || isPaused()) return;
+  if (!answer?.ok || heldBy() || isPaused()) return;
   const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
   if (!next?.querySelector("#live")) return;
   const had_focus = document.activeElement?.id === "live";
@@ -139,5 +171,9 @@ const refresh = async () => {
   if (had_focus) document.getElementById("live")?.focus();
 };
 
+// `toggle` does not bubble. What has lost the focus has it until the event is over.
+for (const type of ["focusin", "focusout", "toggle"]) {
+  document.addEventListener(type, () => setTimeout(showLive), true);
+}
 prepare(document);
 setInterval(refresh, EVERY_MS);

@@ -1,4 +1,5 @@
-//! The pages of the CRM: entities, the entries of one, and one entry.
+//! The pages of the CRM: entities, one entry, and what imports and exports of entries say. `entity.rs` has the entries of an
+//! entity.
 
 use actix_web::web::{self, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -7,69 +8,36 @@ use serde_json::{Value, json};
 
 use sluice_kit::clock::iso_utc;
 
-use super::{or_error_page, redirect_to, render};
+use super::frame::{Section, render_of};
+use super::{or_error_page, redirect_to};
 use crate::admin::AdminState;
-use crate::admin::error::AdminError;
-use crate::admin::templates::{encode_query, text};
+use crate::admin::templates::encode_query;
 use crate::admin::views::crm;
 use crate::admin::views::crm_csv::{self, Done};
-
-/// Columns for values in a table of entries.
-const COLUMNS_MAX: usize = 16;
+use crate::admin::views::range::Range;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/brands/{brand}/crm", web::get().to(entities))
-        .route("/brands/{brand}/crm/{entity}", web::get().to(entity))
+        .route("/brands/{brand}/crm/{entity}", web::get().to(super::entity::entity))
         .route("/brands/{brand}/crm/{entity}/entries.csv", web::get().to(export))
         .route("/brands/{brand}/crm/{entity}/entries.csv", web::post().to(import))
         .route("/brands/{brand}/crm/{entity}/{entry}", web::get().to(entry));
 }
 
-async fn entities(state: Data<AdminState>, brand: Path<String>) -> HttpResponse {
+async fn entities(state: Data<AdminState>, brand: Path<String>, range: Query<Range>) -> HttpResponse {
     let page = async {
         let entities = crm::entities(&state, &brand).await?;
         let refused = state.app.crm.refused.of(&brand).map(|refused| {
             json!({ "count": refused.count, "last_at": iso_utc(refused.last_at), "last": refused.last })
         });
-        let view = json!({
-            "title": "CRM", "brand": *brand, "section_crm": true, "entities": entities, "refused": refused,
-        });
-        render(&state, "crm", &view)
-    };
-    or_error_page(&state, page.await)
-}
-
-async fn entity(
-    state: Data<AdminState>,
-    at: Path<(String, String)>,
-    query: Query<crm::Query>,
-    notice: Query<Notice>,
-) -> HttpResponse {
-    let page = async {
-        let (brand, slug) = at.into_inner();
-        let entity = crm::entity(&state, &brand, &slug).await?;
-        let found = crm::search(&state, &brand, &entity, &query).await?;
-        let asked = query.asked();
-        // A search is about the table. The boards would show entries that it does not mean.
-        let boards = match asked.is_empty() && query.before.is_none() {
-            true => crm::boards(&state, &brand, &entity).await?,
-            false => Vec::new(),
+        let row = |entity: &crm::EntityView| {
+            let (slug, name, moves) = (&entity.slug, &entity.name, entity.mode == "crm");
+            json!({ "slug": slug, "name": name, "moves": moves, "fields": entity.fields, "pipelines": entity.pipelines })
         };
-        let columns = columns(&entity, &found.entries);
-        let cells = |entry: &crm::EntryView| -> Vec<Value> {
-            let text = |key: &String| entry.values.get(key).map(text).unwrap_or_default();
-            columns.iter().map(|(key, label)| json!({ "label": label, "text": text(key) })).collect()
-        };
-        let rows: Vec<Value> =
-            found.entries.iter().map(|entry| json!({ "entry": entry, "cells": cells(entry) })).collect();
-        let labels: Vec<Value> = columns.iter().map(|(_, label)| json!({ "label": label })).collect();
-        let view = json!({
-            "title": entity.name, "brand": brand, "section_crm": true, "entity": entity, "boards": boards,
-            "columns": labels, "rows": rows, "older": found.next, "scanned": found.scanned, "asked": asked,
-            "text": query.text, "notice": notice.text(), "fields": fields(&entity)?, "stages": stages(&entity, query.stage.as_deref().unwrap_or_default()),
-        });
-        render(&state, "entity", &view)
+        let entities: Vec<Value> = entities.iter().map(row).collect();
+        let view = json!({ "title": "CRM", "entities": entities, "refused": refused });
+        render_of(&state, &brand, ("crm", Section::Crm), range.view(), view)
     };
     or_error_page(&state, page.await)
 }
@@ -77,14 +45,14 @@ async fn entity(
 /// `?records=3` or `?created=1&changed=2`: what an import has done, after which the browser came here.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Notice {
+pub(super) struct Notice {
     records: Option<u64>,
     created: Option<u64>,
     changed: Option<u64>,
 }
 
 impl Notice {
-    fn text(&self) -> Option<String> {
+    pub(super) fn text(&self) -> Option<String> {
         match (self.records, self.created, self.changed) {
             (Some(records), ..) => {
                 Some(format!("The file is valid. Records that can be imported: {records}"))
@@ -119,7 +87,11 @@ async fn import(
     or_error_page(&state, page.await)
 }
 
-async fn entry(state: Data<AdminState>, at: Path<(String, String, String)>) -> HttpResponse {
+async fn entry(
+    state: Data<AdminState>,
+    at: Path<(String, String, String)>,
+    range: Query<Range>,
+) -> HttpResponse {
     let page = async {
         let (brand, slug, id) = at.into_inner();
         let entity = crm::entity(&state, &brand, &slug).await?;
@@ -140,11 +112,11 @@ async fn entry(state: Data<AdminState>, at: Path<(String, String, String)>) -> H
             .collect();
         let title = format!("{} {}", entry.reference_type, entry.reference_id);
         let view = json!({
-            "title": title, "brand": brand, "section_crm": true, "entity": entity, "entry": entry,
+            "title": title, "entity": entity, "entry": entry,
             "values": values, "has_stages": !entity.pipelines.is_empty() || stage_moves > 0,
             "history": history(stage_moves, &stage_history),
         });
-        render(&state, "entry", &view)
+        render_of(&state, &brand, ("entry", Section::Crm), range.view(), view)
     };
     or_error_page(&state, page.await)
 }
@@ -160,54 +132,4 @@ fn history(total: u64, moves: &[crm::MoveView]) -> Value {
         "moves": moves, "total": total, "shown": shown, "is_cut": is_cut, "begins_late": begins_late,
         "oldest": oldest.map(|oldest| &oldest.moved_at),
     })
-}
-
-/// The declared fields, with those settings that say something.
-fn fields(entity: &crm::EntityView) -> Result<Vec<Value>, AdminError> {
-    let row = |field: &crm::FieldView| {
-        let all =
-            serde_json::to_value(field).map_err(|error| AdminError::InvalidRequest(error.to_string()))?;
-        let is_own = |name: &str| matches!(name, "key" | "label" | "type");
-        let says = |value: &Value| !value.is_null() && *value != json!([]) && *value != json!({});
-        let settings: Vec<Value> = all
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, value)| !is_own(name) && says(value))
-            .map(|(name, value)| json!({ "name": name, "value": value }))
-            .collect();
-        Ok(json!({ "label": field.label, "key": field.key, "kind": field.kind, "settings": settings }))
-    };
-    entity.fields.iter().map(row).collect()
-}
-
-/// The stages that can be chosen: `sales/won`, and `none` if there is a pipeline.
-fn stages(entity: &crm::EntityView, asked: &str) -> Vec<Value> {
-    let choice =
-        |value: String, label: String| json!({ "is_chosen": value == asked, "value": value, "label": label });
-    let mut all: Vec<Value> = Vec::new();
-    for pipeline in &entity.pipelines {
-        for stage in &pipeline.stages {
-            let label = format!("{} / {}", pipeline.name, stage.name);
-            all.push(choice(format!("{}/{}", pipeline.slug, stage.slug), label));
-        }
-    }
-    if !all.is_empty() {
-        all.push(choice("none".to_owned(), "no stage".to_owned()));
-    }
-    all
-}
-
-/// The keys and labels of a table's columns: declared fields first, then the other keys of the
-/// entries.
-fn columns(entity: &crm::EntityView, entries: &[crm::EntryView]) -> Vec<(String, String)> {
-    let mut columns: Vec<(String, String)> =
-        entity.fields.iter().map(|field| (field.key.clone(), field.label.clone())).collect();
-    for key in entries.iter().flat_map(|entry| entry.values.keys()) {
-        if !columns.iter().any(|(known, _)| known == key) {
-            columns.push((key.clone(), key.clone()));
-        }
-    }
-    columns.truncate(COLUMNS_MAX);
-    columns
 }

@@ -1,12 +1,19 @@
-//! What the console says about reloads: when the last one was, and which failures are new since then.
+//! What the console says about reloads: what each of them changed and broke, and which failures are new since the last
+//! one.
 
 use serde_json::{Value, json};
 
 use sluice_app::reload::{PastReload, ReloadCause};
-use sluice_kit::clock::iso_utc;
+use sluice_kit::clock::{iso_utc, now_ms};
+use sluice_site::table::url_path;
 
+use crate::admin::AdminState;
 use crate::admin::charts;
 use crate::admin::views::failures::FailureRow;
+use crate::admin::views::{find_brand, find_page};
+
+/// Earlier reloads that the overview lists.
+const EARLIER_MAX: usize = 30;
 
 /// The last start or reload of changed files. `reloads` are newest first.
 fn newest(reloads: &[PastReload]) -> Option<&PastReload> {
@@ -17,7 +24,8 @@ fn newest(reloads: &[PastReload]) -> Option<&PastReload> {
 fn word(cause: ReloadCause) -> &'static str {
     match cause {
         ReloadCause::Start => "start",
-        ReloadCause::Files | ReloadCause::Limit => "reload",
+        ReloadCause::Files => "reload",
+        ReloadCause::Limit => "change of a limit",
     }
 }
 
@@ -27,26 +35,64 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// The last start or reload in the range, as a sentence needs it.
-pub(super) fn last(reloads: &[PastReload]) -> Option<Value> {
-    newest(reloads).map(|last| {
-        json!({
-            "what": word(last.cause), "at_ms": last.at_ms, "is_reload": last.cause == ReloadCause::Files,
-            "pages": counted(last.pages_compiled, "page"),
-            "problems": (last.problems > 0).then(|| counted(last.problems, "part")),
-        })
+/// How long ago a time was, in milliseconds.
+pub(super) fn ago(at_ms: i64) -> i64 {
+    now_ms().saturating_sub(at_ms).max(0)
+}
+
+/// The last start or reload in the range, and the earlier ones. `reloads` are newest first.
+pub(super) fn list(state: &AdminState, reloads: &[PastReload]) -> Option<Value> {
+    let last = newest(reloads)?;
+    let others = || reloads.iter().filter(|reload| !std::ptr::eq(*reload, last));
+    let shown: Vec<Value> = others().take(EARLIER_MAX).map(|reload| row(state, reload)).collect();
+    let hidden = others().count().saturating_sub(shown.len());
+    Some(json!({ "last": row(state, last), "others": shown, "hidden": hidden }))
+}
+
+fn row(state: &AdminState, reload: &PastReload) -> Value {
+    let pages = reload.pages.iter().map(|one| part(state, Some(&one.brand), Some(&one.page)));
+    let parts = reload.parts.iter().map(|one| {
+        let mut row = part(state, one.brand.as_deref(), one.page.as_deref());
+        if let Some(row) = row.as_object_mut() {
+            row.insert("reason".to_owned(), one.reason.clone().into());
+        }
+        row
+    });
+    json!({
+        "what": word(reload.cause), "at_ms": reload.at_ms, "ago_ms": ago(reload.at_ms),
+        "is_reload": reload.cause == ReloadCause::Files,
+        "changed": counted(reload.pages_compiled, "page"), "pages": pages.collect::<Vec<_>>(),
+        "pages_more": reload.pages_compiled.saturating_sub(reload.pages.len()),
+        "problems": (reload.problems > 0).then(|| counted(reload.problems, "part")),
+        "parts": parts.collect::<Vec<_>>(), "parts_more": reload.problems.saturating_sub(reload.parts.len()),
     })
 }
 
+/// A page or a brand, with its address if it is still there.
+fn part(state: &AdminState, brand: Option<&str>, page: Option<&str>) -> Value {
+    let Some(brand) = brand else { return json!({ "name": "sluice.toml" }) };
+    let found = find_brand(state, brand).ok();
+    let Some(page) = page else {
+        return json!({ "name": brand, "brand": found.is_some().then_some(brand) });
+    };
+    let path = page.strip_prefix("pages/").map(url_path);
+    let is_there =
+        path.as_deref().is_some_and(|path| found.is_some_and(|brand| find_page(&brand, path).is_ok()));
+    let name = format!("{brand} {}", path.as_deref().unwrap_or(page));
+    json!({ "name": name, "brand": is_there.then_some(brand), "path": path.filter(|_| is_there) })
+}
+
 /// Failures with their trend as a chart. `since` is set if the range has no such failure before its last start
-/// or reload.
+/// or reload, and `is_over` if it has none after it.
 pub(super) fn with_trends(groups: &[FailureRow], reloads: &[PastReload]) -> Vec<Value> {
     let last = newest(reloads);
+    let said = |last: &PastReload| json!({ "what": word(last.cause), "at": iso_utc(last.at_ms) });
     let row = |row: &FailureRow| {
         let since = last.filter(|last| row.first_ms >= last.at_ms);
+        let not_since = last.filter(|last| row.last_ms < last.at_ms);
         json!({
-            "row": row, "chart": charts::trend(&row.trend),
-            "since": since.map(|last| json!({ "what": word(last.cause), "at": iso_utc(last.at_ms) })),
+            "row": row, "chart": charts::trend(&row.trend), "since": since.map(said),
+            "not_since": not_since.map(said), "ago_ms": ago(row.last_ms),
         })
     };
     groups.iter().map(row).collect()

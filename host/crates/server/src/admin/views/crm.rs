@@ -145,11 +145,15 @@ pub(crate) struct Found {
 #[derive(Debug, Serialize)]
 pub(crate) struct Column {
     pub(crate) name: String,
+    /// The stage in a query: `sales/won`, or `none`.
+    pub(crate) stage: String,
     pub(crate) entries: Vec<EntryView>,
+    /// There are older entries in this stage.
+    pub(crate) has_more: bool,
 }
 
 /// A pipeline with one column per stage. The first board of an entity begins with a column for the
-/// entries that are in no stage.
+/// entries that are in no stage, if there are some.
 #[derive(Debug, Serialize)]
 pub(crate) struct Board {
     pub(crate) name: String,
@@ -276,18 +280,27 @@ pub(crate) async fn boards(
     brand: &str,
     entity: &EntityView,
 ) -> Result<Vec<Board>, AdminError> {
+    let column = async |name: &str, stage: String, choice: StageChoice| -> Result<Column, AdminError> {
+        // One more shows whether there are older ones.
+        let mut entries = browse(state, brand, &entity.slug, choice, None, CARDS + 1).await?;
+        let has_more = entries.len() > CARDS as usize;
+        entries.truncate(CARDS as usize);
+        Ok(Column { name: name.to_owned(), stage, entries, has_more })
+    };
     let mut boards = Vec::new();
     for pipeline in &entity.pipelines {
         let mut columns = Vec::new();
         for stage in &pipeline.stages {
-            let entries = browse(state, brand, &entity.slug, StageChoice::In(stage.id), None, CARDS).await?;
-            columns.push(Column { name: stage.name.clone(), entries });
+            let slug = format!("{}/{}", pipeline.slug, stage.slug);
+            columns.push(column(&stage.name, slug, StageChoice::In(stage.id)).await?);
         }
         boards.push(Board { name: pipeline.name.clone(), columns });
     }
     if let Some(first) = boards.first_mut() {
-        let entries = browse(state, brand, &entity.slug, StageChoice::None, None, CARDS).await?;
-        first.columns.insert(0, Column { name: "No stage".to_owned(), entries });
+        let without = column("No stage", "none".to_owned(), StageChoice::None).await?;
+        if !without.entries.is_empty() {
+            first.columns.insert(0, without);
+        }
     }
     Ok(boards)
 }

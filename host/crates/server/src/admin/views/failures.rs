@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use sluice_runs::execution_log::Execution;
-use sluice_runs::execution_log::failures::{FailureFilter, FailureGroup};
+use sluice_runs::execution_log::failures::{FailureFilter, FailureGroup, KindCount};
 use sluice_site::table::url_path;
 
 use super::range::Range;
@@ -99,6 +99,18 @@ pub(crate) async fn like(state: &AdminState, run: &Execution) -> Result<Vec<Exec
     }
     let id = run.id;
     read_log(state, move |log| log.like(id, LIKE_MAX)).await
+}
+
+/// How many stored runs failed as this one did, itself included, and when. None if it did not fail.
+///
+/// # Errors
+/// The execution log cannot be read.
+pub(crate) async fn kind_of(state: &AdminState, run: &Execution) -> Result<Option<KindCount>, AdminError> {
+    if run.error.is_none() {
+        return Ok(None);
+    }
+    let id = run.id;
+    read_log(state, move |log| log.count_like(id)).await
 }
 
 /// Runs in the list of those that failed in the same way.

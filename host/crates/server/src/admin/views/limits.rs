@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use sluice_app::reload::{ReloadCause, reload_and_log};
+use sluice_limits::advice::LimitUse;
 use sluice_limits::policy::EffectiveLimit;
 use sluice_site::{Brand, apply, brand_dir, config, limit_layers};
 
 use super::{find_brand, find_page};
 use crate::admin::AdminState;
+use crate::admin::amount::{amount, examples, parse_amount};
 use crate::admin::error::AdminError;
 
 /// A limit of a page.
@@ -49,21 +51,81 @@ pub(crate) fn of_page(state: &AdminState, brand: &str, path: &str) -> Result<Pag
     Ok(PageLimits { rows: rows.collect(), version })
 }
 
+/// The limits of a page, and why `brand.toml` cannot be read if that is so. The values are then those in force.
+///
+/// # Errors
+/// There is no such brand or page.
+pub(crate) fn of_page_or_in_force(
+    state: &AdminState,
+    brand: &str,
+    path: &str,
+) -> Result<(PageLimits, Option<String>), AdminError> {
+    match of_page(state, brand, path) {
+        Ok(limits) => Ok((limits, None)),
+        Err(AdminError::BrandFile(error)) => Ok((in_force(state, brand, path)?, Some(error.to_string()))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every limit of a page without a look at `brand.toml`.
+fn in_force(state: &AdminState, brand: &str, path: &str) -> Result<PageLimits, AdminError> {
+    let brand = find_brand(state, brand)?;
+    let page = find_page(&brand, path)?;
+    let unread = config::BrandConfig::default();
+    let limits = state.app.live().limits.explain(limit_layers(&brand.id, &unread, path));
+    let row = |mut limit: EffectiveLimit| {
+        let value = page.limits.get(limit.kind.name).unwrap_or(limit.value);
+        let is_known = value == limit.value;
+        limit.value = value;
+        let written_in = if is_known { limit.origin.to_string() } else { "the last good version".to_owned() };
+        LimitRow { written_in, in_force: value, limit }
+    };
+    Ok(PageLimits { rows: limits.into_iter().map(row).collect(), version: String::new() })
+}
+
 /// A limit that an operator sets.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Change {
     /// The page's path.
     pub(crate) page: String,
     pub(crate) limit: String,
-    /// The digits may be grouped: `250_000_000`.
+    /// The digits may be grouped, and a unit may follow: `250_000_000`, `12 MB`.
     pub(crate) value: String,
+    /// A proposed value that the operator takes instead of `value`, to look at what it would change.
+    #[serde(rename = "use")]
+    pub(crate) proposed: Option<String>,
     /// The version of `brand.toml` that the operator saw.
     pub(crate) seen: Option<String>,
-    /// `preview`: only show what the change would be.
+    /// `preview`: only show what the change would be. `unset`: remove the limit of the page.
     pub(crate) act: Option<String>,
 }
 
-/// What setting the limit would change in the brand's `brand.toml`.
+impl Change {
+    /// Whether the change is only shown.
+    pub(crate) fn is_preview(&self) -> bool {
+        self.proposed.is_some() || self.act.as_deref() == Some("preview")
+    }
+
+    /// What stands in the field.
+    pub(crate) fn typed(&self) -> &str {
+        self.proposed.as_deref().unwrap_or(&self.value)
+    }
+
+    fn is_removal(&self) -> bool {
+        self.act.as_deref() == Some("unset")
+    }
+}
+
+/// What setting a limit would do.
+#[derive(Debug, Serialize)]
+pub(crate) struct Preview {
+    /// What would change in the brand's `brand.toml`.
+    pub(crate) lines: Vec<apply::ChangedLine>,
+    /// What the operator should know before.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What setting the limit would do. `used` is what runs of the page used of it.
 ///
 /// # Errors
 /// There is no such brand, page or limit, the value is not allowed, or `brand.toml` cannot be read or edited.
@@ -71,33 +133,53 @@ pub(crate) fn preview(
     state: &AdminState,
     brand: &str,
     change: &Change,
-) -> Result<Vec<apply::ChangedLine>, AdminError> {
+    used: Option<&LimitUse>,
+) -> Result<Preview, AdminError> {
     let brand = find_brand(state, brand)?;
-    let value = checked(state, &brand, change)?;
+    let (row, value) = checked(state, &brand, change)?;
     let dir = brand_dir(&state.site_dir, &brand.id);
-    Ok(apply::preview_page_limit(&dir, &change.page, &change.limit, value)?)
+    let lines = apply::preview_page_limit(&dir, &change.page, &change.limit, value)?;
+    Ok(Preview { lines, warnings: value.map(|value| warnings(&row, value, used)).unwrap_or_default() })
 }
 
-/// The value of a change, if the page may have it.
-fn checked(state: &AdminState, brand: &Brand, change: &Change) -> Result<u64, AdminError> {
-    find_page(brand, &change.page)?;
-    let digits: String = change.value.chars().filter(|c| !matches!(c, '_' | ' ' | ',')).collect();
-    let value: u64 = digits
-        .parse()
-        .ok()
-        .filter(|value| *value > 0)
-        .ok_or_else(|| AdminError::InvalidNumber(change.value.clone()))?;
-    let PageLimits { rows, .. } = of_page(state, &brand.id, &change.page)?;
-    if !rows.iter().any(|row| row.limit.kind.name == change.limit) {
-        return Err(AdminError::NoLimit(change.limit.clone()));
+fn warnings(row: &LimitRow, value: u64, used: Option<&LimitUse>) -> Vec<String> {
+    let mut all = Vec::new();
+    let shown = |value: u64| amount(value, row.limit.kind.unit);
+    if value < row.in_force {
+        all.push(format!("This is lower than the value in force, {}.", shown(row.in_force)));
     }
+    if let Some(most) = used.map(|used| used.max).filter(|most| value < *most) {
+        all.push(format!("A run used {}. Runs like it would fail.", shown(most)));
+    }
+    all
+}
+
+/// The limit of a change, and its new value, if the page may have it. `None` removes the limit.
+fn checked(
+    state: &AdminState,
+    brand: &Brand,
+    change: &Change,
+) -> Result<(LimitRow, Option<u64>), AdminError> {
+    find_page(brand, &change.page)?;
+    let PageLimits { rows, .. } = of_page(state, &brand.id, &change.page)?;
+    let row = rows.into_iter().find(|row| row.limit.kind.name == change.limit);
+    let row = row.ok_or_else(|| AdminError::NoLimit(change.limit.clone()))?;
+    if change.is_removal() {
+        return Ok((row, None));
+    }
+    let value = parse_amount(change.typed(), row.limit.kind.unit).filter(|value| *value > 0);
+    let value = value.ok_or_else(|| AdminError::InvalidAmount {
+        typed: change.typed().to_owned(),
+        examples: examples(row.limit.kind.unit),
+    })?;
     if let Some(max) = state.app.live().limits.most(&change.limit).filter(|max| value > *max) {
         return Err(AdminError::AboveMax { limit: change.limit.clone(), value, max });
     }
-    Ok(value)
+    Ok((row, Some(value)))
 }
 
-/// Writes the limit into the brand's `brand.toml`, reloads the site and returns the value.
+/// Writes the limit into the brand's `brand.toml`, or removes it there, and reloads the site. Returns the value
+/// that is now in the files.
 ///
 /// # Errors
 /// There is no such brand, page or limit, the value is not allowed, or `brand.toml` was changed
@@ -105,7 +187,7 @@ fn checked(state: &AdminState, brand: &Brand, change: &Change) -> Result<u64, Ad
 /// and the brand could not be reloaded.
 pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
     let brand = find_brand(state, brand)?;
-    let value = checked(state, &brand, change)?;
+    let (_, value) = checked(state, &brand, change)?;
     let dir = brand_dir(&state.site_dir, &brand.id);
     apply::set_page_limit(&dir, change.seen.as_deref(), &change.page, &change.limit, value)?;
     tracing::info!(
@@ -113,7 +195,7 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
         page = change.page,
         limit = change.limit,
         value,
-        "an operator set a limit"
+        "an operator set a limit, or removed it if there is no value"
     );
     // The edit itself keeps the file valid. What the reload rejects was wrong before.
     let problem = match reload_and_log(&state.app, ReloadCause::Limit).await {
@@ -122,13 +204,15 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
         }
         Err(error) => Some(error.to_string()),
     };
-    match problem {
-        None => Ok(value),
-        Some(problem) => Err(AdminError::NotInForce {
-            brand: brand.id.clone(),
-            limit: change.limit.clone(),
-            value,
-            problem,
-        }),
+    let (brand, limit) = (brand.id.clone(), change.limit.clone());
+    match (problem, value) {
+        (None, Some(value)) => Ok(value),
+        (None, None) => {
+            let PageLimits { rows, .. } = of_page(state, &brand, &change.page)?;
+            let row = rows.into_iter().find(|row| row.limit.kind.name == limit);
+            row.map(|row| row.limit.value).ok_or(AdminError::NoLimit(limit))
+        }
+        (Some(problem), Some(value)) => Err(AdminError::NotInForce { brand, limit, value, problem }),
+        (Some(problem), None) => Err(AdminError::StillInForce { brand, limit, problem }),
     }
 }

@@ -12,12 +12,11 @@ use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::failures::FailureFilter;
 use sluice_runs::execution_log::query::Filter;
 use sluice_site::Brand;
-use sluice_site::load::PageProblem;
-use sluice_site::table::url_path;
 
+use super::brand_state::{self, BrokenPage};
 use super::certificates::{self, CertificateList};
 use super::failures::{FailureRow, PARTS};
-use super::pages::{Interval, PageRow, interval, row};
+use super::pages::{Interval, PageRow, interval, is_of_jobs, row};
 use super::range::Range;
 use super::read_log;
 use crate::admin::AdminState;
@@ -93,16 +92,6 @@ pub(crate) struct OutcomeRow {
     pub(crate) has_failed: bool,
 }
 
-/// A page that cannot be served as its files are now.
-#[derive(Debug, Serialize)]
-pub(crate) struct BrokenPage {
-    pub(crate) brand: String,
-    pub(crate) path: String,
-    pub(crate) reason: String,
-    /// Whether an earlier version of the page is served.
-    pub(crate) is_kept: bool,
-}
-
 /// Background writes that are not done.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobsRow {
@@ -160,6 +149,8 @@ pub(crate) struct BrandRow {
     pub(crate) contested: bool,
     pub(crate) runs: u64,
     pub(crate) failures: u64,
+    /// How many of the failures were of jobs.
+    pub(crate) job_failures: u64,
 }
 
 /// Collects the overview.
@@ -273,22 +264,19 @@ fn outcomes(succeeded: u64, failed: Vec<(String, u64)>) -> Vec<OutcomeRow> {
 }
 
 fn broken(state: &AdminState) -> Vec<BrokenPage> {
+    let (live, reloads) = (state.app.live(), state.app.past_reloads());
     let of_brand = |brand: &std::sync::Arc<Brand>| {
-        let row = |problem: &PageProblem| BrokenPage {
-            brand: brand.id.clone(),
-            path: problem.page.strip_prefix("pages/").map(url_path).unwrap_or_default(),
-            reason: problem.reason.clone(),
-            is_kept: problem.kept,
-        };
-        brand.problems.iter().map(row).collect::<Vec<_>>()
+        brand_state::of(state, &brand.id, &reloads).map(|of| of.broken).unwrap_or_default()
     };
-    state.app.live().site.brands().flat_map(of_brand).take(BROKEN_MAX).collect()
+    live.site.brands().flat_map(of_brand).take(BROKEN_MAX).collect()
 }
 
 fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<BrandRow> {
     let live = state.app.live();
     let row = |brand: &Brand| {
-        let own = || stats.iter().filter(|((id, _), _)| *id == brand.id).map(|(_, stats)| stats);
+        let rows = || stats.iter().filter(|((id, _), _)| *id == brand.id);
+        let own = || rows().map(|(_, stats)| stats);
+        let of_jobs = rows().filter(|((_, page), _)| is_of_jobs(page));
         BrandRow {
             id: brand.id.clone(),
             pages: brand.pages.pages().count(),
@@ -298,6 +286,7 @@ fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> 
             contested: live.faults.get(&brand.id).is_some_and(|fault| fault.is_contested),
             runs: own().map(|stats| stats.runs).sum(),
             failures: own().map(|stats| stats.failures).sum(),
+            job_failures: of_jobs.map(|(_, stats)| stats.failures).sum(),
         }
     };
     live.site.brands().map(|brand| row(brand)).collect()

@@ -54,6 +54,24 @@ pub(crate) struct PageRow {
     pub(crate) is_close: bool,
     /// The names of the limits of which at least one run used 80 % or more.
     pub(crate) close_to: Vec<&'static str>,
+    /// The same with what was used.
+    pub(crate) close: Vec<CloseLimit>,
+}
+
+/// A limit of which a run used 80 % or more.
+#[derive(Debug, Serialize)]
+pub(crate) struct CloseLimit {
+    pub(crate) limit: &'static str,
+    pub(crate) unit: &'static str,
+    /// The largest amount that a run used.
+    pub(crate) max: u64,
+    pub(crate) quota: u64,
+}
+
+impl From<&LimitUse> for CloseLimit {
+    fn from(used: &LimitUse) -> Self {
+        Self { limit: used.limit, unit: used.unit, max: used.max, quota: used.quota }
+    }
 }
 
 /// What runs used in one interval of 15 minutes.
@@ -83,8 +101,25 @@ pub(crate) struct PageDetail {
     pub(crate) memory_quota: u64,
 }
 
+/// Whether the statistics of `page` are those of a module, whose functions ran as jobs.
+pub(crate) fn is_of_jobs(page: &str) -> bool {
+    page.starts_with("modules/")
+}
+
 /// A brand's pages. Those that used the most fuel come first.
 pub(crate) async fn list(state: &AdminState, brand: &str, range: Range) -> Result<Vec<PageRow>, AdminError> {
+    Ok(list_with_jobs(state, brand, range).await?.0)
+}
+
+/// The same, and how many runs of jobs there were, and how many of these failed.
+///
+/// # Errors
+/// There is no such brand, or the execution log cannot be read.
+pub(crate) async fn list_with_jobs(
+    state: &AdminState,
+    brand: &str,
+    range: Range,
+) -> Result<(Vec<PageRow>, JobRuns), AdminError> {
     let brand = find_brand(state, brand)?;
     let (id, (from_ms, to_ms)) = (brand.id.clone(), range.bounds());
     let found = read_log(state, move |log| log.intervals_of(Some(&id), from_ms)).await?;
@@ -100,7 +135,19 @@ pub(crate) async fn list(state: &AdminState, brand: &str, range: Range) -> Resul
         .map(|page| row(&brand, page, &stats.remove(&page.file).unwrap_or_default()))
         .collect();
     rows.sort_by(|a, b| (b.fuel_total, &a.path).cmp(&(a.fuel_total, &b.path)));
-    Ok(rows)
+    let of_jobs = || stats.iter().filter(|(page, _)| is_of_jobs(page)).map(|(_, stats)| stats);
+    let jobs = JobRuns {
+        runs: of_jobs().map(|stats| stats.runs).sum(),
+        failures: of_jobs().map(|stats| stats.failures).sum(),
+    };
+    Ok((rows, jobs))
+}
+
+/// Runs of jobs, which are no runs of a page.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobRuns {
+    pub(crate) runs: u64,
+    pub(crate) failures: u64,
 }
 
 /// One page with its history.
@@ -151,6 +198,7 @@ pub(crate) fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
         memory_bytes: (&stats.memory_bytes).into(),
         is_close: uses.iter().any(|usage| usage.is_close),
         close_to: uses.iter().filter(|usage| usage.is_close).map(|usage| usage.limit).collect(),
+        close: uses.iter().filter(|usage| usage.is_close).map(CloseLimit::from).collect(),
     }
 }
 
@@ -165,54 +213,4 @@ pub(crate) fn interval(at_ms: i64, stats: &PageStats) -> Interval {
         host_us: (&stats.host_us).into(),
         memory_bytes: (&stats.memory_bytes).into(),
     }
-}
-
-/// The columns of the table of pages by which it can be sorted: the name in the address, and the heading.
-const COLUMNS: [(&str, &str); 8] = [
-    ("page", "page"),
-    ("fuel", "fuel per run"),
-    ("p50", "p50"),
-    ("p99", "p99"),
-    ("max", "max"),
-    ("time", "time p99"),
-    ("runs", "runs"),
-    ("failed", "failed"),
-];
-
-/// A heading of the table of pages.
-#[derive(Debug, Serialize)]
-pub(crate) struct Column {
-    name: &'static str,
-    label: &'static str,
-    is_number: bool,
-    is_sorted: bool,
-}
-
-/// The headings, for a table that is sorted by `sort`.
-pub(crate) fn columns(sort: &str) -> Vec<Column> {
-    let is_known = COLUMNS.iter().any(|(name, _)| *name == sort);
-    let sort = if is_known { sort } else { "fuel" };
-    let column = |(name, label): &(&'static str, &'static str)| Column {
-        name,
-        label,
-        is_number: !matches!(*name, "page" | "fuel"),
-        is_sorted: *name == sort,
-    };
-    COLUMNS.iter().map(column).collect()
-}
-
-/// Sorts pages by a column: numbers from the largest, paths from A. By default, pages that used the most
-/// fuel come first.
-pub(crate) fn sort(rows: &mut [PageRow], by: &str) {
-    let measure = |row: &PageRow| match by {
-        "p50" => row.fuel.p50,
-        "p99" => row.fuel.p99,
-        "max" => row.fuel.max,
-        "time" => row.wall_us.p99,
-        "runs" => row.runs,
-        "failed" => row.failures,
-        "page" => 0,
-        _ => row.fuel_total,
-    };
-    rows.sort_by(|a, b| (measure(b), &a.path).cmp(&(measure(a), &b.path)));
 }

@@ -1,6 +1,7 @@
 //! The time that a page of the console is about. It is in the address, and holds for the whole page.
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Value, json};
 
 use sluice_kit::clock::{iso_utc, now_ms};
 
@@ -10,15 +11,46 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const HOURS_MAX: i64 = 14 * 24;
 const HOURS: i64 = 24;
 
+/// Runs are counted in quarters of an hour.
+const QUARTER_MS: i64 = 15 * MINUTE_MS;
+
 /// `?hours=24`, or `?from=2026-01-31T10:00&to=2026-01-31T12:00` in UTC. Without `to`, until now.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default)]
+#[serde(try_from = "Given")]
 pub(crate) struct Range {
+    hours: Option<i64>,
+    from: Option<i64>,
+    to: Option<i64>,
+}
+
+/// A range before it was checked.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Given {
     hours: Option<i64>,
     #[serde(deserialize_with = "moment")]
     from: Option<i64>,
     #[serde(deserialize_with = "moment")]
     to: Option<i64>,
+}
+
+impl TryFrom<Given> for Range {
+    type Error = String;
+
+    fn try_from(Given { hours, from, to }: Given) -> Result<Self, String> {
+        match (from, to) {
+            (None, Some(_)) => Err("`to` needs `from`, the time at which the range begins".to_owned()),
+            (Some(from), Some(to)) if from > to => {
+                Err(format!("the range ends ({}) before it begins ({})", written(to), written(from)))
+            }
+            _ => Ok(Self { hours, from, to }),
+        }
+    }
+}
+
+/// `2026-01-31T10:00`
+fn written(at: i64) -> String {
+    iso_utc(at).get(..16).unwrap_or_default().to_owned()
 }
 
 /// A range as the console shows it.
@@ -30,9 +62,29 @@ pub(crate) struct RangeView {
     said: String,
     choices: Vec<Choice>,
     is_own: bool,
+    /// The range that was asked for is a part of the one that is shown.
+    is_rounded: bool,
+    from_ms: i64,
+    to_ms: i64,
     /// The bounds for the fields of an own range: `2026-01-31T10:00`.
     from: String,
     to: String,
+}
+
+impl RangeView {
+    /// `hours=24`
+    pub(crate) fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// The range as hidden fields of another form.
+    pub(crate) fn fields(&self) -> Vec<Value> {
+        let field = |pair: &str| {
+            let (name, value) = pair.split_once('=')?;
+            Some(json!({ "name": name, "value": value }))
+        };
+        self.query.split('&').filter_map(field).collect()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -43,41 +95,73 @@ struct Choice {
 }
 
 impl Range {
-    /// The first moment and the moment after the last one, in Unix milliseconds.
+    /// The first moment and the moment after the last one, in Unix milliseconds, in whole quarters of an hour. The
+    /// last quarter ends now if it has not ended.
     pub(crate) fn bounds(self) -> (i64, i64) {
+        let (from, to) = self.exact();
+        // The quarters at the ends are counted as wholes.
+        let end = to.saturating_add(QUARTER_MS - 1);
+        let to = if self.to.is_some() { end - end.rem_euclid(QUARTER_MS) } else { to };
+        let from = from - from.rem_euclid(QUARTER_MS);
+        (from, to.max(from + QUARTER_MS))
+    }
+
+    /// The same as it was asked for.
+    pub(crate) fn exact(self) -> (i64, i64) {
         let now = now_ms();
-        let Some(from) = self.from else {
-            let from = now - self.hours() * HOUR_MS;
-            // Runs are counted in quarters of an hour. The first one is counted as a whole.
-            return (from - from.rem_euclid(15 * MINUTE_MS), now + 1);
-        };
+        let Some(from) = self.from else { return (now - self.hours() * HOUR_MS, now + 1) };
         let to = self.to.unwrap_or(now + 1).max(from + MINUTE_MS);
         (from.max(to - HOURS_MAX * HOUR_MS), to)
+    }
+
+    /// Whether the address has a range.
+    pub(crate) fn is_given(self) -> bool {
+        self.hours.is_some() || self.from.is_some()
     }
 
     fn hours(self) -> i64 {
         self.hours.unwrap_or(HOURS).clamp(1, HOURS_MAX)
     }
 
-    /// The range as the picker and the links of a page need it.
+    /// The range as the picker and the links of a page need it that shows whole quarters of an hour.
     pub(crate) fn view(self) -> RangeView {
-        let (from, to) = self.bounds();
+        let is_rounded = self.from.is_some() && {
+            let (from, to) = self.exact();
+            from % QUARTER_MS != 0 || (self.to.is_some() && to % QUARTER_MS != 0)
+        };
+        RangeView { is_rounded, ..self.view_of(self.bounds()) }
+    }
+
+    /// The range as a page needs it that shows exactly this time.
+    pub(crate) fn exact_view(self) -> RangeView {
+        self.view_of(self.exact())
+    }
+
+    fn view_of(self, (from_ms, to_ms): (i64, i64)) -> RangeView {
         let is_own = self.from.is_some();
-        let written = |at: i64| iso_utc(at).get(..16).unwrap_or_default().to_owned();
         let choices = [(1, "1 h"), (24, "24 h"), (7 * 24, "7 d")].map(|(hours, label)| Choice {
             hours,
             label,
             is_chosen: !is_own && hours == self.hours(),
         });
+        let (from, to) = (written(from_ms), written(to_ms));
         let (query, said) = match (is_own, self.to) {
             (false, _) if self.hours() == 1 => ("hours=1".to_owned(), "in the last hour".to_owned()),
             (false, _) => (format!("hours={}", self.hours()), format!("in the last {} hours", self.hours())),
-            (true, None) => (format!("from={}", written(from)), "since then".to_owned()),
-            (true, Some(_)) => {
-                (format!("from={}&to={}", written(from), written(to)), "in this time".to_owned())
-            }
+            (true, None) => (format!("from={from}"), "since then".to_owned()),
+            (true, Some(_)) => (format!("from={from}&to={to}"), "in this time".to_owned()),
         };
-        RangeView { query, said, choices: choices.into(), is_own, from: written(from), to: written(to) }
+        RangeView {
+            query,
+            said,
+            choices: choices.into(),
+            is_own,
+            is_rounded: false,
+            from_ms,
+            to_ms,
+            from,
+            to,
+        }
     }
 }
 
@@ -140,8 +224,22 @@ mod tests {
             assert!((1..=15 * MINUTE_MS).contains(&longer), "{hours:?}: {longer}");
         }
         let own = Range { from: Some(5), to: Some(HOUR_MS), ..Range::default() };
-        assert_eq!(own.bounds(), (5, HOUR_MS));
-        assert_eq!(Range { to: Some(0), ..own }.bounds(), (5, 5 + MINUTE_MS));
-        assert_eq!(length(Range { to: None, ..own }), HOURS_MAX * HOUR_MS);
+        assert_eq!((own.exact(), own.bounds()), ((5, HOUR_MS), (0, HOUR_MS)));
+        assert!(own.view().is_rounded && !own.exact_view().is_rounded);
+        let short = Range { from: Some(19 * MINUTE_MS), to: Some(21 * MINUTE_MS), ..own };
+        assert_eq!(short.bounds(), (QUARTER_MS, 2 * QUARTER_MS));
+        assert_eq!(Range { to: Some(0), from: Some(0), ..own }.bounds(), (0, QUARTER_MS));
+        let longer = length(Range { to: None, ..own }) - HOURS_MAX * HOUR_MS;
+        assert!((0..=QUARTER_MS).contains(&longer), "{longer}");
+    }
+
+    #[test]
+    fn rejects_ranges_that_end_before_they_begin() {
+        for given in [
+            Given { from: Some(2), to: Some(1), ..Given::default() },
+            Given { to: Some(1), ..Given::default() },
+        ] {
+            assert!(Range::try_from(given).is_err());
+        }
     }
 }

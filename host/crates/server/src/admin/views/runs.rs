@@ -1,12 +1,15 @@
 //! The stored runs of one brand.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::query::Filter;
 
 use sluice_site::{Brand, files};
+use sluice_text::suggest;
 
+use super::pages::is_of_jobs;
 use super::read_log;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
@@ -19,7 +22,7 @@ const RUNS_MAX: u32 = 200;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Query {
-    /// A page's path.
+    /// A page's path, or `modules/mail` for the jobs whose functions are in that module.
     pub(crate) page: Option<String>,
     /// Only failed runs, if present and not `false`.
     pub(crate) failed: Option<String>,
@@ -32,6 +35,9 @@ pub(crate) struct Query {
     /// Only runs that are older than the one with this id.
     pub(crate) before: Option<i64>,
     pub(crate) limit: Option<u32>,
+    /// Only runs that were recorded from the first of these moments until before the second one.
+    #[serde(skip)]
+    pub(crate) within: Option<(i64, i64)>,
 }
 
 impl Query {
@@ -49,6 +55,7 @@ pub(crate) const OUTCOMES: [&str; 10] =
 const SCANNED_MAX: usize = 5_000;
 
 /// The runs that match a query.
+#[derive(Default)]
 pub(crate) struct Found {
     /// Newest first.
     pub(crate) runs: Vec<Execution>,
@@ -59,20 +66,46 @@ pub(crate) struct Found {
 }
 
 impl Query {
-    /// The query without its cursor, for links: `page=/cart&failed=true`.
-    pub(crate) fn asked(&self) -> String {
-        let given = [
+    fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
             ("page", &self.page),
             ("failed", &self.failed),
             ("outcome", &self.outcome),
             ("status", &self.status),
             ("text", &self.text),
         ];
-        let given = given.into_iter().filter_map(|(name, value)| {
-            let value = value.as_deref().filter(|value| !value.is_empty())?;
-            Some(format!("{name}={}", encode_query(value)))
-        });
+        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        given.filter(|(_, value)| !value.is_empty())
+    }
+
+    /// The query without its cursor, for links: `page=/cart&failed=true`.
+    pub(crate) fn asked(&self) -> String {
+        let given = self.given().map(|(name, value)| format!("{name}={}", encode_query(value)));
         given.collect::<Vec<_>>().join("&")
+    }
+
+    /// The same as hidden fields of another form.
+    pub(crate) fn fields(&self) -> Vec<Value> {
+        self.given().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    }
+
+    /// # Errors
+    /// No run can match the query.
+    fn check(&self) -> Result<(), AdminError> {
+        let invalid = |text: String| Err(AdminError::InvalidRequest(text));
+        let status = self.status.as_deref().unwrap_or_default();
+        if status.len() > 3 || !status.bytes().all(|b| b.is_ascii_digit()) {
+            return invalid(format!("{status:?} is not a status such as 404, or 5 for all from 500 to 599"));
+        }
+        let outcome = self.outcome.as_deref().unwrap_or_default();
+        if !outcome.is_empty() && !OUTCOMES.contains(&outcome) {
+            let hint = suggest::hint(outcome, OUTCOMES);
+            return invalid(format!("{outcome:?} is not an outcome{hint}"));
+        }
+        if self.only_failed() && matches!(outcome, "ok" | "stopped") {
+            return invalid(format!("no failed run has the outcome {outcome}"));
+        }
+        Ok(())
     }
 
     /// Whether a run has the status and the text.
@@ -100,7 +133,9 @@ impl Query {
 /// There is no such brand or page, or the execution log cannot be read.
 pub(crate) async fn search(state: &AdminState, brand: &str, query: &Query) -> Result<Found, AdminError> {
     let brand = super::find_brand(state, brand)?;
+    query.check()?;
     let page = match query.page.as_deref().filter(|page| !page.is_empty()) {
+        Some(module) if is_of_jobs(module) => Some(module.to_owned()),
         Some(path) => Some(super::find_page(&brand, path)?.file.clone()),
         None => None,
     };
@@ -111,6 +146,8 @@ pub(crate) async fn search(state: &AdminState, brand: &str, query: &Query) -> Re
         only_failed: query.only_failed(),
         outcome: query.outcome.clone().filter(|outcome| !outcome.is_empty()),
         before: query.before,
+        from_ms: query.within.map(|(from_ms, _)| from_ms),
+        to_ms: query.within.map(|(_, to_ms)| to_ms),
         // One more shows whether there are older ones.
         limit: if query.searches() { RUNS_MAX } else { limit + 1 },
         ..Filter::default()
@@ -171,13 +208,19 @@ pub(crate) struct SourceLine {
 pub(crate) fn source(brand: &Brand, run: &Execution) -> Vec<SourceLine> {
     let place = run.error.as_ref().filter(|error| error.line > 0 && !error.file.is_empty());
     let Some(error) = place else { return Vec::new() };
-    let Ok(source) = files::read(&brand.dir, &error.file) else { return Vec::new() };
-    let near = error.line.saturating_sub(3)..=error.line.saturating_add(3);
+    source_at(brand, &error.file, error.line)
+}
+
+/// The lines around a line of a file, as they are now. None if the file cannot be read.
+pub(crate) fn source_at(brand: &Brand, file: &str, line: u32) -> Vec<SourceLine> {
+    let Ok(source) = files::read(&brand.dir, file) else { return Vec::new() };
+    let near = line.saturating_sub(3)..=line.saturating_add(3);
+    let meant = line;
     let lines = (1_u32..).zip(source.text.lines()).filter(|(number, _)| near.contains(number));
     let line = |(number, text): (u32, &str)| SourceLine {
         number,
         text: text.chars().take(LINE_CHARS_MAX).collect(),
-        is_meant: number == error.line,
+        is_meant: number == meant,
     };
     lines.map(line).collect()
 }

@@ -2,8 +2,10 @@
 //! page without one. A second visitor must get from the former what the latter gives.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{Request, Server, ServerOptions, TestSite};
+use crate::http_calls::{Remote, response};
 
 /// Scripts that end with what they have read as `value`.
 const SCRIPTS: &[&str] = &[
@@ -370,4 +372,55 @@ fn shared_values_may_be_read() {
         let expected = if *script == scripts[scripts.len() - 1] { 0.0 } else { 1.0 };
         assert_eq!(hits() - before, expected, "{script}: {second:?}");
     }
+}
+
+#[test]
+fn calls_of_other_servers_are_kept_only_if_they_read_and_succeed() {
+    let asked = AtomicUsize::new(0);
+    let remote = Remote::start(move |head, _| match head.split(' ').nth(1).unwrap() {
+        "/order" => response("200 OK", "", "ordered"),
+        // The first answer is no HTTP.
+        _ if asked.fetch_add(1, Ordering::SeqCst) == 0 => "broken\r\n\r\n".to_owned(),
+        _ => response("200 OK", "", "fresh"),
+    });
+    let page = |call: &str| {
+        format!(
+            "<script scope=\"backend\">let text = \"none\"; try {{ text = await (await {call}).text(); }} catch {{}}\n\
+             response.send(text);</script>"
+        )
+    };
+    let url = remote.url();
+    let site = TestSite::with(&[
+        ("pages/order.html", &page(&format!("fetch('{url}/order', {{ method: 'POST' }})"))),
+        ("pages/news.html", &page(&format!("fetch('{url}/news')"))),
+        (
+            "brand.toml",
+            &format!(
+                "default = true\n[http]\nallow = [\"{}\"]\n\
+                 [[page]]\npath = \"/order\"\ncache = {{ ttl = \"1h\" }}\n\
+                 [[page]]\npath = \"/news\"\ncache = {{ ttl = \"1h\" }}\n",
+                remote.address
+            ),
+        ),
+    ]);
+    let private = "[\"127.0.0.9/32\"]";
+    let server = ServerOptions::of(site.path()).warm().env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
+    for _ in 0..3 {
+        assert_eq!(server.get("localhost", "/order").body, "ordered");
+    }
+    let orders = || remote.requests().iter().filter(|(head, _)| head.starts_with("POST /order")).count();
+    assert_eq!(orders(), 3, "each visitor has ordered");
+    // What a script makes of a failure is not kept for others.
+    assert_eq!(server.get("localhost", "/news").body, "none");
+    let hits = || server.metric("sluice_page_cache_requests_total", &["result=\"hit\""]);
+    server.wait_until("the news are kept", || {
+        let body = server.get("localhost", "/news").body;
+        assert!(["none", "fresh"].contains(&&*body), "{body}");
+        hits() > 0.0
+    });
+    let calls = remote.requests().len();
+    for _ in 0..3 {
+        assert_eq!(server.get("localhost", "/news").body, "fresh");
+    }
+    assert_eq!(remote.requests().len(), calls);
 }

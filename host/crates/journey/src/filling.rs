@@ -10,7 +10,8 @@ use sluice_template::Template;
 
 /// The duty to make an answer, and what speaks against keeping it.
 pub(super) struct Filling {
-    pub(super) fill: Fill<Answer>,
+    /// `None` if the answer is not kept in any case, and only what speaks against it is noted.
+    pub(super) fill: Option<Fill<Answer>>,
     /// The answer that is served if the page fails.
     pub(super) old: Option<Hit<Answer>>,
     pub(super) rules: Arc<CacheRules>,
@@ -19,7 +20,7 @@ pub(super) struct Filling {
 }
 
 impl Filling {
-    pub(super) fn new(fill: Fill<Answer>, old: Option<Hit<Answer>>, rules: Arc<CacheRules>) -> Self {
+    pub(super) fn new(fill: Option<Fill<Answer>>, old: Option<Hit<Answer>>, rules: Arc<CacheRules>) -> Self {
         Self { fill, old, rules, dependence: None }
     }
 

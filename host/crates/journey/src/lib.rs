@@ -176,7 +176,10 @@ async fn serve_page(
     receive_files(&mut journey, &mut session).await?;
     answer_from_cache(&mut journey).await?;
     let answered = run_page(&mut journey, session).await;
-    let reply = keep(&mut journey, answered).await?;
+    let reply = match journey.filling {
+        Some(_) => Box::pin(keep(&mut journey, answered)).await?,
+        None => answered?,
+    };
     journey.observation.tell(Event::PageAnswered { reply: &reply });
     Ok(reply)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use sluice_app::observe::{CacheUse, Event};
 use sluice_app::page_cache::Answer;
@@ -18,14 +18,12 @@ use sluice_app::response::{Reply, ReplyBody};
 use sluice_kit::hex::hex;
 use sluice_page_cache::{Asked, CacheRules, Dependence, Found, Hit, Key, KeyParts};
 
-use super::admission::reject_if_full;
+use super::admission::{reject_if_full, too_busy};
 use super::filling::Filling;
 use super::page_journey::Journey;
 
 /// What browsers do with an answer that the script does not speak about: they ask whether it has changed.
 const CACHE_CONTROL: &str = "no-cache";
-/// How often a request waits for the answer of another one before it makes its own.
-const WAITS_MAX: usize = 3;
 /// The hash of more bytes is computed on a thread for long work.
 const SHORT_HASH_BYTES: usize = 256 << 10;
 /// The bytes of the hash in an entity tag.
@@ -39,8 +37,13 @@ pub(super) async fn answer_from_cache(journey: &mut Journey<'_>) -> Result<(), R
     };
     let Some(key) = key_of(journey, &rules) else { return reject_if_full(journey) };
     let owner: Arc<dyn Any + Send + Sync> = Arc::clone(&journey.matched.page) as _;
-    let wait = Duration::from_millis(journey.page().limits.wall_ms_max);
-    for _ in 0..WAITS_MAX {
+    if journey.observation.shows_session() {
+        // An author looks at what the run does, so there is one each time.
+        journey.filling = Some(Filling::new(None, None, rules));
+        return reject_if_full(journey);
+    }
+    let until = Instant::now() + Duration::from_millis(journey.page().limits.wall_ms_max);
+    loop {
         let (brand, now) = (&journey.brand().id, Instant::now());
         let asked = Asked { brand, key: &key, owner: &owner, rules: &rules, now };
         match journey.app.page_cache.find(&asked) {
@@ -50,7 +53,7 @@ pub(super) async fn answer_from_cache(journey: &mut Journey<'_>) -> Result<(), R
                 if old.is_none() {
                     reject_if_full(journey)?;
                 }
-                journey.filling = Some(Filling::new(fill, old, rules));
+                journey.filling = Some(Filling::new(Some(fill), old, rules));
                 return Ok(());
             }
             Found::Refused(dependence) => {
@@ -58,15 +61,14 @@ pub(super) async fn answer_from_cache(journey: &mut Journey<'_>) -> Result<(), R
                 return reject_if_full(journey);
             }
             Found::Wait(waiting) => {
-                // Whoever makes the answer ends sooner; if not, waiting any longer makes no sense.
-                if timeout(wait, waiting.until_over()).await.is_err() {
-                    break;
+                // If all who wait ran the page then, they would be as many at once as the cache kept away.
+                if timeout_at(until.into(), waiting.until_over()).await.is_err() {
+                    return Err(too_busy(journey.observation));
                 }
             }
+            Found::Busy => return Err(too_busy(journey.observation)),
         }
     }
-    tell(journey, CacheUse::Refused(&Dependence::Failed));
-    reject_if_full(journey)
 }
 
 /// Keeps the answer, if it does not depend on the visitor. If the page failed, an old answer replaces it.
@@ -77,8 +79,12 @@ pub(super) async fn keep(journey: &mut Journey<'_>, answered: Result<Reply, Repl
         Ok(reply) => dependence.or_else(|| dependence_of(reply)),
         Err(_) => Some(Dependence::Failed),
     };
+    let Some(fill) = fill else {
+        tell(journey, dependence.as_ref().map_or(CacheUse::Miss, CacheUse::Refused));
+        return answered;
+    };
     let made = match (dependence, &answered) {
-        (None, Ok(reply)) => answer_of(journey, reply).ok_or(Dependence::TooLarge),
+        (None, Ok(reply)) => answer_of(journey, reply),
         (dependence, _) => Err(dependence.unwrap_or(Dependence::Failed)),
     };
     let made = match made {
@@ -156,15 +162,15 @@ fn dependence_of(reply: &Reply) -> Option<Dependence> {
     forbids.then_some(Dependence::CacheControl)
 }
 
-/// The answer that is kept, and the bytes that it takes. `None` if there is no memory for it.
-fn answer_of(journey: &Journey<'_>, reply: &Reply) -> Option<(Answer, u64)> {
-    let ReplyBody::Bytes(body) = &reply.body else { return None };
+/// The answer that is kept, and the bytes that it takes. Without memory for it, the next one may be kept.
+fn answer_of(journey: &Journey<'_>, reply: &Reply) -> Result<(Answer, u64), Dependence> {
+    let ReplyBody::Bytes(body) = &reply.body else { return Err(Dependence::TooLarge) };
     let of_headers: usize = reply.headers.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
     let bytes = body.len().saturating_add(of_headers).saturating_add(size_of::<Answer>());
-    let memory = journey.app.sandbox.memory.try_reserve(bytes)?;
+    let memory = journey.app.sandbox.memory.try_reserve(bytes).ok_or(Dependence::Failed)?;
     let etag = reply.header("etag").unwrap_or_default().trim_start_matches("W/").to_owned();
     let (status, headers, body) = (reply.status, reply.headers.clone(), body.clone());
-    Some((Answer { status, headers, body, etag, memory }, bytes as u64))
+    Ok((Answer { status, headers, body, etag, memory }, bytes as u64))
 }
 
 /// Adds the entity tag, unless the script has set one: a hash of the body, so that all hosts agree. `None` while the

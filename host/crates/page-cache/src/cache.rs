@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::fill::{FillState, Waiting};
+use crate::fill::{FillState, Waiters, Waiting};
 use crate::{ALL_TAGS, CacheRules, Dependence, Key};
 
 /// How long it is remembered that the answer to a request cannot be kept. Meanwhile, such requests do not wait
@@ -26,6 +26,7 @@ const REFUSED_PART: u64 = 16;
 pub struct PageCache<V> {
     bytes_max: u64,
     brand_bytes_max: u64,
+    waiters: Arc<Waiters>,
     state: Mutex<State<V>>,
 }
 
@@ -106,6 +107,8 @@ pub enum Found<V> {
     Fill(Fill<V>, Option<Hit<V>>),
     /// Another request makes the answer.
     Wait(Waiting),
+    /// The same, and too many requests wait already.
+    Busy,
     /// It is known that the answer cannot be kept, and why.
     Refused(Dependence),
 }
@@ -123,7 +126,12 @@ impl<V> PageCache<V> {
     /// An empty cache of `bytes_max`, of which each brand gets at most `brand_bytes_max`.
     pub fn new(bytes_max: u64, brand_bytes_max: u64) -> Self {
         let state = State { brands: HashMap::new(), bytes: 0, count: 0, said: HashSet::new() };
-        Self { bytes_max, brand_bytes_max: brand_bytes_max.min(bytes_max), state: Mutex::new(state) }
+        Self {
+            bytes_max,
+            brand_bytes_max: brand_bytes_max.min(bytes_max),
+            waiters: Arc::default(),
+            state: Mutex::new(state),
+        }
     }
 
     /// An empty cache of the same size.
@@ -163,14 +171,18 @@ impl<V> PageCache<V> {
                         stale = Some(hit);
                     }
                 }
-                Kept::Refused { dependence, until } if now < *until => {
+                // If somebody tries again whether the answer can be kept, nobody waits for that.
+                Kept::Refused { dependence, until } if now < *until || running.is_some() => {
                     return Found::Refused(dependence.clone());
                 }
                 Kept::Refused { .. } => {}
             }
         }
         if let Some(running) = running {
-            return Found::Wait(running.state.wait());
+            return match self.waiters.enter(brand) {
+                Some(place) => Found::Wait(running.state.wait(place)),
+                None => Found::Busy,
+            };
         }
         let fill = Arc::new(FillState::new(count));
         let running =

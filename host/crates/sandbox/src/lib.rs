@@ -456,7 +456,11 @@ impl Sandbox {
             session: state.context.session,
             queued: state.queued,
             pushes: state.pushes,
-            dependence: state.dependence,
+            // A script that catches a failure may answer with less than it would otherwise.
+            dependence: match state.has_failed_host || state.has_exceeded {
+                true if state.context.sharing.is_asked() => Some(Dependence::Failed),
+                _ => state.dependence,
+            },
             crm_calls: state.crm_calls,
             crm_ensure_calls: state.crm_ensure_calls,
             fuel,

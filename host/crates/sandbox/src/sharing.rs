@@ -24,6 +24,11 @@ impl Sharing {
         Self(Some(Arc::clone(rules)))
     }
 
+    /// Whether the page asks for it.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What the page asks of the cache. `None` if the answer is for one visitor in any case.
     pub(crate) fn rules(&self) -> Option<Arc<CacheRules>> {
         self.0.clone()

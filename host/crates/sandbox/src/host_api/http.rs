@@ -11,6 +11,7 @@ use sluice_fetch::{
     Response, examine,
 };
 use sluice_kit::value::{self, Room};
+use sluice_page_cache::Dependence;
 
 use super::page::sluice::page::http::{Ended, Host};
 use super::page::sluice::page::types::Exception;
@@ -114,6 +115,7 @@ impl RunState {
         };
         let RunContext { brand, http_rules, secrets, .. } = &self.context;
         let examined = examine(http_rules, &call, limits, secrets.as_ref()).ok();
+        let only_reads = examined.as_ref().is_some_and(|call| matches!(&*call.method, "GET" | "HEAD"));
         let record = examined.map(|Examined { method, host, .. }| Record {
             method,
             host,
@@ -122,6 +124,9 @@ impl RunState {
         });
         let begun = http.begin(brand, http_rules, call, limits, secrets);
         let ended = begun.map_err(|error| self.refused(&error))?;
+        if !only_reads {
+            self.depends_on(Dependence::Call("fetch"));
+        }
         self.use_network();
         let held = bytes.saturating_add(HEAD_BYTES_MAX).saturating_add(limits.response_bytes_max);
         self.limiter.hold(held);
@@ -149,6 +154,7 @@ impl RunState {
             Ok(response) => head_of(response),
             Err(error) => {
                 self.has_exceeded |= error.kind() == ErrorKind::Quota;
+                self.depends_on(Dependence::Failed);
                 (json!({ "error": error.to_string(), "kind": kind_of(&error) }), Vec::new())
             }
         };

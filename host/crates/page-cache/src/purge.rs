@@ -42,6 +42,9 @@ pub trait PurgeStore: Send + Sync {
     fn delete_old_purges(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 }
 
+/// Drops answers of this host: those of a brand with a tag.
+pub type DropHere = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// The purges of one brand, for one run.
 #[derive(Clone)]
 pub struct PurgeAccess {
@@ -52,7 +55,7 @@ pub struct PurgeAccess {
     /// The tags that the brand's pages have.
     pub tags: Arc<[String]>,
     /// Drops the answers of this host.
-    pub here: Arc<dyn Fn(&str, &str) + Send + Sync>,
+    pub here: DropHere,
 }
 
 impl PurgeAccess {

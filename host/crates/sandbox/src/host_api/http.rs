@@ -115,7 +115,7 @@ impl RunState {
         };
         let RunContext { brand, http_rules, secrets, .. } = &self.context;
         let examined = examine(http_rules, &call, limits, secrets.as_ref()).ok();
-        let only_reads = examined.as_ref().is_some_and(|call| matches!(&*call.method, "GET" | "HEAD"));
+        let only_reads = examined.as_ref().is_some_and(|call| matches!(call.method, "GET" | "HEAD"));
         let record = examined.map(|Examined { method, host, .. }| Record {
             method,
             host,

@@ -162,7 +162,7 @@ fn run_document(name: &str) -> usize {
 
 #[test]
 fn examples_of_the_script_reference_work() {
-    assert_eq!(run_document("scripts.md"), 22);
+    assert_eq!(run_document("scripts.md"), 23);
 }
 
 #[test]

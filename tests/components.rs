@@ -298,7 +298,7 @@ const HOSTILE: &[(&str, Ends)] = &[
     ("module", Ends::Rejected("parse a wasm module with a component parser")),
     ("no-run", Ends::Rejected("does not have export `run`")),
     ("other-engine", Ends::Rejected("the component was built for engine 000000000000")),
-    ("other-type", Ends::Rejected("expected 0-tuple, found 1-tuple")),
+    ("other-type", Ends::Rejected("expected `list` found `u64`")),
     ("other-version", Ends::Rejected("sluice:page/request@9.9.9")),
     ("outside", Ends::Run(Outcome::Error)),
     ("random", Ends::Run(Outcome::Fuel)),

@@ -5,8 +5,10 @@ mod hosts;
 mod visitors;
 
 use std::thread;
+use std::time::Duration;
 
 use crate::harness::{Answer, Request, Server, ServerOptions, TestSite};
+use crate::http_calls::{Remote, response};
 
 /// A brand.toml with one cached page.
 fn cached(path: &str, settings: &str) -> String {
@@ -45,7 +47,7 @@ fn answer_is_served_again_without_a_run() {
     assert_eq!(first.status, 200, "{first:?}");
     assert_eq!(first.header("age"), None);
     assert_eq!(first.header("cache-control").as_deref(), Some("no-cache"));
-    thread::sleep(std::time::Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(1));
     let again = get(&server, "/");
     assert_eq!(again.body, first.body);
     assert!(again.header("age").unwrap().parse::<u32>().unwrap() >= 1, "{again:?}");
@@ -99,7 +101,7 @@ fn every_part_of_the_key_has_its_own_answer() {
     assert_eq!(answers(), first);
     assert_eq!(runs(&server), 9.0);
     assert!(first[6].ends_with("de") && first[7].ends_with("en"), "{first:?}");
-    let varied = Request::get("/p/a").send(server.address);
+    let varied = Request::get("/p/a").host("one").send(server.address);
     assert_eq!(varied.header("vary").as_deref(), Some("accept-language"));
     // Headers that are not in the key make no difference.
     let visitor =
@@ -114,13 +116,21 @@ fn every_part_of_the_key_has_its_own_answer() {
 
 #[test]
 fn one_run_makes_the_answer_for_all_who_ask_at_once() {
-    let slow = "<script scope=\"backend\">
-        const end = Date.now() + 300;
-        while (Date.now() < end) {}
-        response.send('done ' + Date.now());
-    </script>";
-    let site = TestSite::with(&[("pages/index.html", slow), ("brand.toml", &cached("/", "ttl = \"1h\""))]);
-    let server = start(&site);
+    let remote = Remote::start(|_, _| {
+        thread::sleep(Duration::from_millis(300));
+        response("200 OK", "", "done")
+    });
+    let slow = format!(
+        "<script scope=\"backend\">
+           const text = await (await fetch('{}/')).text();
+           response.send(text + ' ' + Date.now());
+         </script>",
+        remote.url()
+    );
+    let allowed = format!("{}[http]\nallow = [\"{}\"]\n", cached("/", "ttl = \"1h\""), remote.address);
+    let site = TestSite::with(&[("pages/index.html", &slow), ("brand.toml", &allowed)]);
+    let private = "[\"127.0.0.9/32\"]";
+    let server = ServerOptions::of(site.path()).warm().env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
     let answers: Vec<String> = thread::scope(|scope| {
         let clients: Vec<_> = (0..20).map(|_| scope.spawn(|| get(&server, "/").body)).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()

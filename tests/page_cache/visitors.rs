@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use crate::harness::{Request, Server, ServerOptions, TestSite};
 use crate::http_calls::{Remote, response};
@@ -379,9 +381,13 @@ fn calls_of_other_servers_are_kept_only_if_they_read_and_succeed() {
     let asked = AtomicUsize::new(0);
     let remote = Remote::start(move |head, _| match head.split(' ').nth(1).unwrap() {
         "/order" => response("200 OK", "", "ordered"),
-        // The first answer is no HTTP.
-        _ if asked.fetch_add(1, Ordering::SeqCst) == 0 => "broken\r\n\r\n".to_owned(),
-        _ => response("200 OK", "", "fresh"),
+        _ => {
+            // The first answer comes too late.
+            if asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                thread::sleep(Duration::from_secs(3));
+            }
+            response("200 OK", "", "fresh")
+        }
     });
     let page = |call: &str| {
         format!(
@@ -396,7 +402,7 @@ fn calls_of_other_servers_are_kept_only_if_they_read_and_succeed() {
         (
             "brand.toml",
             &format!(
-                "default = true\n[http]\nallow = [\"{}\"]\n\
+                "default = true\n[limits]\nhttp_wall_ms_max = 1_000\n[http]\nallow = [\"{}\"]\n\
                  [[page]]\npath = \"/order\"\ncache = {{ ttl = \"1h\" }}\n\
                  [[page]]\npath = \"/news\"\ncache = {{ ttl = \"1h\" }}\n",
                 remote.address

@@ -102,9 +102,10 @@ fn documented(marker: &str, server: &Server) -> String {
 /// The same, with `place` for the place where the server listens in the documentation.
 fn documented_with(marker: &str, in_docs: &str, place: &str) -> String {
     let blocks = OPERATIONS.split("```").skip(1).step_by(2);
-    let found = blocks.filter(|block| block.contains(marker)).collect::<Vec<_>>();
-    let [block] = found.as_slice() else { panic!("{} blocks contain {marker:?}", found.len()) };
-    assert!(block.contains(in_docs), "{block}");
+    let found = blocks.filter(|block| block.contains(marker) && block.contains(in_docs)).collect::<Vec<_>>();
+    let [block] = found.as_slice() else {
+        panic!("{} blocks contain {marker:?} and {in_docs:?}", found.len())
+    };
     block.split_once('\n').unwrap().1.replace(in_docs, place)
 }
 

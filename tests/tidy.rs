@@ -113,6 +113,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "files",
+            "store",
             "page-cache",
             "author",
             "app",
@@ -120,7 +122,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "page",
             "runs",
             "sandbox",
-            "store",
             "storage",
             "queue",
             "session",
@@ -175,6 +176,8 @@ const OPEN_BY_PATH: &[(&str, &str)] = &[
     ("host/crates/files/src/folder.rs", "an `OperatorDir`"),
     ("host/crates/files/src/s3.rs", "passes open files on"),
     ("host/crates/files/src/store.rs", "passes open files on"),
+    ("host/crates/server/src/admin/views/crm_csv.rs", "reads a file that an operator sends"),
+    ("host/crates/server/src/bound.rs", "makes the Unix socket of the operator"),
     ("host/crates/files/src/upload.rs", "files without names in an `OperatorDir`"),
     ("host/crates/kit/src/folder.rs", "opens files of sites"),
     ("host/crates/kit/src/folder/write.rs", "writes files of sites"),

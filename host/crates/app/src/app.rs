@@ -3,6 +3,7 @@
 mod emptied;
 mod failed_runs;
 mod parts;
+pub mod purges;
 pub mod service;
 
 use std::path::PathBuf;

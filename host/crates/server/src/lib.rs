@@ -33,9 +33,9 @@ use tokio::signal::unix::Signal;
 use tracing::Instrument as _;
 
 use sluice_app::app::App;
+use sluice_app::app::purges::follow_purges;
 use sluice_app::jobs::Workers;
 use sluice_app::observe::Observation;
-use sluice_app::page_cache::follow_purges;
 use sluice_app::queue::JobRunners;
 use sluice_app::reload::{ReloadCause, reload_and_log};
 use sluice_app::request::{Method, PageRequest, Read};

@@ -4,7 +4,6 @@
 //! `views/` collects the data, `api.rs` returns it as JSON, and `console.rs` renders it as pages.
 
 mod access;
-mod amount;
 mod api;
 mod charts;
 mod console;

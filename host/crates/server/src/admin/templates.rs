@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use sluice_kit::clock::iso_utc;
 
-use super::amount::amount;
+pub(crate) mod amount;
+
+use amount::amount;
 
 const TEMPLATES: [(&str, &str); 25] = [
     ("layout", include_str!("console/layout.hbs")),

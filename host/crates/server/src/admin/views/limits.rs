@@ -9,8 +9,8 @@ use sluice_site::{Brand, apply, brand_dir, config, limit_layers};
 
 use super::{find_brand, find_page};
 use crate::admin::AdminState;
-use crate::admin::amount::{amount, examples, parse_amount};
 use crate::admin::error::AdminError;
+use crate::admin::templates::amount::{amount, examples, parse_amount};
 
 /// A limit of a page.
 #[derive(Debug, Serialize)]

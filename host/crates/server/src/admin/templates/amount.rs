@@ -2,7 +2,7 @@
 //!
 //! As everywhere in the console, 1 KB is 1,024 bytes and 1 MB is 1,048,576 bytes.
 
-use super::templates::{bytes, duration, number};
+use super::{bytes, duration, number};
 
 /// Formats an amount with three digits: bytes, milliseconds, or a number of something.
 pub(crate) fn amount(value: u64, unit: &str) -> String {

@@ -29,6 +29,7 @@ pub(super) fn can_enter() -> bool {
 }
 
 /// Runs the test with this name in a network that only has a loopback interface, so that it can use any port.
+/// The bare system is made before, as its packages come from another network.
 pub(super) fn in_own_network(name: &str, test: impl FnOnce()) {
     if std::env::var_os(NETWORK).is_some() {
         return test();
@@ -36,6 +37,7 @@ pub(super) fn in_own_network(name: &str, test: impl FnOnce()) {
     if !can_enter() {
         return;
     }
+    bare_tar();
     let status = Command::new("unshare")
         .args(["--net", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
@@ -47,6 +49,13 @@ pub(super) fn in_own_network(name: &str, test: impl FnOnce()) {
     assert!(status.success(), "see above");
 }
 
+/// The tar file of the bare system. It is made when it is not there.
+fn bare_tar() -> PathBuf {
+    let made = Command::new(repository("deploy/dist/root.sh")).stderr(Stdio::inherit()).output().unwrap();
+    assert!(made.status.success(), "there is no bare system (`make setup` installs what makes it)");
+    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
+}
+
 /// A bare Debian, deleted when dropped.
 pub(super) struct System {
     dir: TempDir,
@@ -55,10 +64,7 @@ pub(super) struct System {
 impl System {
     /// The oldest release that packages support, as its installer leaves it, with lists of packages.
     pub(super) fn bare() -> Self {
-        let made = Command::new(repository("deploy/dist/root.sh")).stderr(Stdio::inherit()).output().unwrap();
-        assert!(made.status.success(), "there is no bare system (`make setup` installs what makes it)");
-        let tar = String::from_utf8(made.stdout).unwrap();
-        let system = Self::of_tar(Path::new(tar.trim()));
+        let system = Self::of_tar(&bare_tar());
         // The commands of the README ask nobody here.
         system.write("/etc/apt/apt.conf.d/90tests", "APT::Get::Assume-Yes \"true\";\n");
         system

@@ -65,7 +65,7 @@ mod tests {
             "{{ request.headers | json }}",
             "{{ request | json }}",
             "{{ dump(request) }}",
-            "{{ (request).path }}",
+            "{{ (request).ip }}",
             "@set(r = request){{ r.ip }}",
             "@foreach(h in request.headers){{ h }}@endforeach",
             "@foreach(h in [request]){{ h.ip }}@endforeach",

@@ -93,6 +93,6 @@ mod tests {
         );
         let names =
             |value: &Value| value.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>());
-        assert_eq!(names(&shared).map(|names| names[..11].to_vec()), names(&request));
+        assert_eq!(names(&shared).map(|names| names[..10].to_vec()), names(&request));
     }
 }

@@ -27,6 +27,7 @@ const FILL: &str = "
     INSERT INTO session SELECT decode(md5(n::text), 'hex'), 'acme',
         sha256(convert_to(n::text, 'UTF8')), '', 0, n FROM generate_series(1, 100000) AS n;
     INSERT INTO used_token SELECT 'acme', decode(md5(n::text), 'hex'), n FROM generate_series(1, 100000) AS n;
+    INSERT INTO page_purge SELECT 'acme', n::text, 1, n FROM generate_series(1, 100000) AS n;
     INSERT INTO rate SELECT decode(md5(n::text), 'hex'), 0, n, 1 FROM generate_series(1, 100000) AS n;
     INSERT INTO job (brand, what, write, state, created_at, due_at, ended_at)
         SELECT 'acme', 'x', '', CASE WHEN n % 10 = 0 THEN 'waiting' ELSE 'done' END, 0, 0, n
@@ -62,7 +63,7 @@ fn statements() -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("expired sessions", session::DELETE_EXPIRED, vec!["100", "500"]),
         ("sessions over the quota", session::EVICT, vec!["'acme'", "500"]),
         ("expired tokens", token::DELETE_EXPIRED, vec!["100", "500"]),
-        ("new purges", page_cache::SINCE, vec!["100"]),
+        ("new purges", page_cache::SINCE, vec!["99900"]),
         ("old purges", page_cache::DELETE_OLD, vec!["100", "500"]),
         ("ended windows", rate::DELETE_EXPIRED, vec!["100", "500"]),
         ("the next job", jobs::NEXT, vec!["1", "1"]),
@@ -197,6 +198,7 @@ async fn every_statement_of_a_page_uses_an_index() {
         "crm_stage_move",
         "session",
         "used_token",
+        "page_purge",
         "rate",
         "job",
         "job_line",

@@ -198,6 +198,8 @@ async fn every_table_is_transferred_or_listed_as_an_exception() {
         let is_exception = ["schema_migration", "rate", "cache", "cache_usage"].contains(&table)
             // They are built again.
             || ["crm_field_index", "crm_index", "crm_unique"].contains(&table)
+            // Kept answers are in the memory of hosts, which have none after a transfer.
+            || table == "page_purge"
             // Certificates are ordered again.
             || ["acme_account", "acme_name", "acme_answer"].contains(&table);
         assert!(is_exception != Table::named(table).is_some(), "{table}");

@@ -2,7 +2,6 @@
 //! data that the API also returns as JSON.
 
 mod crm;
-mod entity;
 mod frame;
 mod jobs;
 mod limits;
@@ -16,18 +15,19 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use sluice_app::request::Client;
+use sluice_kit::clock::now_ms;
+
 use self::frame::{Section, render_of};
 use super::AdminState;
 use super::access::{console_session, own_address, session_cookie};
 use super::charts::{self, Span};
 use super::error::AdminError;
 use super::throttle::Attempt;
-use super::views::brand_state::{self, Reason};
+use super::views::brand_state::Reason;
 use super::views::pages_order::Order;
 use super::views::range::Range;
 use super::views::{overview, page_cache, pages};
-use sluice_app::request::Client;
-use sluice_kit::clock::now_ms;
 
 const CSS: &str = include_str!("console/console.css");
 const JS: &str = include_str!("console/console.js");
@@ -197,12 +197,9 @@ async fn overview(state: Data<AdminState>, range: Query<Range>) -> HttpResponse 
         let failures = reloads::with_trends(&view.failure_groups, &view.reloads);
         let loads = reloads::list(&state, &view.reloads);
         let hidden = view.failure_groups_all.saturating_sub(view.failure_groups.len());
-        let past = state.app.past_reloads();
-        let states: Vec<_> =
-            view.brands.iter().filter_map(|brand| brand_state::of(&state, &brand.id, &past).ok()).collect();
         let view = json!({
             "title": "Overview", "view": view, "charts": charts, "range": range.view(), "is_live": true,
-            "failures": failures, "failures_hidden": hidden, "loads": loads, "states": states,
+            "failures": failures, "failures_hidden": hidden, "loads": loads, "states": view.faulty,
             "has_marks": !marks.is_empty(),
         });
         render(&state, "overview", &view)
@@ -233,6 +230,20 @@ async fn pages(
     or_error_page(&state, page.await)
 }
 
+/// The form that drops cached answers.
+#[derive(Deserialize)]
+struct Purge {
+    /// All answers of the brand if it is empty.
+    #[serde(default)]
+    tag: String,
+}
+
+async fn purge_page_cache(state: Data<AdminState>, brand: Path<String>, form: Form<Purge>) -> HttpResponse {
+    let tag = Some(form.tag.as_str()).filter(|tag| !tag.is_empty());
+    let done = page_cache::purge(&state, &brand, tag).await;
+    or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{brand}#cache"))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,18 +260,4 @@ mod tests {
             assert_eq!(sentence(text), shown);
         }
     }
-}
-
-/// The form that drops cached answers.
-#[derive(Deserialize)]
-struct Purge {
-    /// All answers of the brand if it is empty.
-    #[serde(default)]
-    tag: String,
-}
-
-async fn purge_page_cache(state: Data<AdminState>, brand: Path<String>, form: Form<Purge>) -> HttpResponse {
-    let tag = Some(form.tag.as_str()).filter(|tag| !tag.is_empty());
-    let done = page_cache::purge(&state, &brand, tag).await;
-    or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{brand}#cache"))))
 }

@@ -16,6 +16,7 @@ use sluice_site::Brand;
 
 use super::admission::too_busy;
 use super::failure::try_again;
+use super::part::{of_part, part_asked};
 
 /// The address of a file always has the same content.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
@@ -55,10 +56,7 @@ pub(super) async fn answer(
     };
     let etag = format!("\"{:x}-{}\"", bytes, id.as_str().rsplit('~').next().unwrap_or_default());
     let validators = Validators { etag: &etag, modified, bytes };
-    let part = match (request.method, request.conditions.part_of(validators)) {
-        (Method::Head, Part::Range { .. } | Part::Unsatisfiable) => Part::All,
-        (_, part) => part,
-    };
+    let part = part_asked(request.method, &request.conditions, validators);
     let range = match part {
         Part::Range { start, bytes } => Some((start, bytes)),
         _ => None,
@@ -74,21 +72,7 @@ pub(super) async fn answer(
         },
         _ => ReplyBody::default(),
     };
-    let mut reply = match part {
-        Part::All => Reply::of_body(200, body),
-        Part::Range { start, bytes: length } => {
-            let mut reply = Reply::of_body(206, body);
-            reply.set_header("content-range", format!("bytes {start}-{}/{bytes}", start + length - 1));
-            reply
-        }
-        Part::NotModified => Reply::of_body(304, ReplyBody::default()),
-        Part::PreconditionFailed => Reply::plain(412, "The file has changed"),
-        Part::Unsatisfiable => {
-            let mut reply = Reply::plain(416, "The file does not have this part");
-            reply.set_header("content-range", format!("bytes */{bytes}"));
-            reply
-        }
-    };
+    let mut reply = of_part(part, "file", bytes, body);
     describe(&mut reply, &id, &etag, modified);
     reply.set_header("cache-control", cache_control);
     reply

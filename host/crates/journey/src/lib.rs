@@ -14,6 +14,7 @@ mod kept_file;
 mod matching;
 mod page_cache;
 mod page_journey;
+mod part;
 mod render;
 mod run;
 mod static_file;

@@ -12,7 +12,6 @@ use tokio::time::timeout_at;
 
 use sluice_app::observe::{CacheUse, Event};
 use sluice_app::page_cache::Answer;
-use sluice_app::request::Method;
 use sluice_app::request::conditions::{Conditions, Part, Validators};
 use sluice_app::response::{Reply, ReplyBody};
 use sluice_kit::hex::hex;
@@ -21,6 +20,7 @@ use sluice_page_cache::{Asked, CacheRules, Dependence, Found, Hit, Key, KeyParts
 use super::admission::{reject_if_full, too_busy};
 use super::filling::Filling;
 use super::page_journey::Journey;
+use super::part::{cut, of_part, part_asked};
 
 /// What browsers do with an answer that the script does not speak about: they ask whether it has changed.
 const CACHE_CONTROL: &str = "no-cache";
@@ -110,7 +110,7 @@ pub(super) async fn keep(journey: &mut Journey<'_>, answered: Result<Reply, Repl
         }
         Err(dependence) => {
             fill.refuse(&dependence, now);
-            match old.filter(|_| dependence == Dependence::Failed) {
+            match old.filter(|_| dependence.is_failure()) {
                 Some(old) => Ok(kept(journey, &rules, &old, CacheUse::Stale)),
                 None => {
                     say_once(journey, &dependence);
@@ -209,29 +209,17 @@ fn reply_of(journey: &Journey<'_>, rules: &CacheRules, hit: &Hit<Answer>) -> Rep
     };
     let bytes = body.len() as u64;
     let validators = Validators { etag, modified: std::time::UNIX_EPOCH, bytes };
-    let part = match (*status, conditions.part_of(validators)) {
-        // Only GET has ranges, and only of a page that is there.
-        (_, Part::Range { .. } | Part::Unsatisfiable) if journey.request.method == Method::Head => Part::All,
-        (200, part) => part,
+    // Only a page that is there has parts.
+    let part = match *status {
+        200 => part_asked(journey.request.method, &conditions, validators),
         _ => Part::All,
     };
-    let body = ReplyBody::Bytes(body.clone());
-    let mut reply = match part {
-        Part::All => Reply::of_body(*status, body),
-        Part::Range { start, bytes: length } => {
-            let mut reply = Reply::of_body(206, body.part(start, length));
-            let last = start + length.saturating_sub(1);
-            reply.set_header("content-range", format!("bytes {start}-{last}/{bytes}"));
-            reply
-        }
-        Part::NotModified => Reply::of_body(304, ReplyBody::default()),
-        Part::PreconditionFailed => return Reply::plain(412, "The page has changed"),
-        Part::Unsatisfiable => {
-            let mut reply = Reply::plain(416, "The page does not have this part");
-            reply.set_header("content-range", format!("bytes */{bytes}"));
-            return reply;
-        }
-    };
+    let mut reply = of_part(part, "page", bytes, cut(ReplyBody::Bytes(body.clone()), part));
+    match part {
+        Part::All => reply.status = *status,
+        Part::PreconditionFailed | Part::Unsatisfiable => return reply,
+        Part::Range { .. } | Part::NotModified => {}
+    }
     reply.headers.extend(headers.iter().filter(|(name, _)| name != "content-range").cloned());
     if reply.header("cache-control").is_none()
         && !journey.brand().headers.iter().any(|(name, _)| name == "cache-control")
@@ -256,8 +244,9 @@ fn tell(journey: &mut Journey<'_>, used: CacheUse<'_>) {
 /// Says in the log why the answers of a page are not kept, once for each reason until the site is reloaded.
 fn say_once(journey: &Journey<'_>, dependence: &Dependence) {
     let (brand, page) = (&journey.brand().id, &journey.page().file);
-    // A failure is in the log already, and passes.
-    if dependence.is_passing() || !journey.app.page_cache.is_news(brand, page, dependence.label()) {
+    // A failure of the page is in the log already, and a purge is no reason to worry.
+    let is_told = matches!(dependence, Dependence::Failed | Dependence::Outdated);
+    if is_told || !journey.app.page_cache.is_news(brand, page, dependence.label()) {
         return;
     }
     tracing::warn!(brand, page, reason = %dependence, "the page asks for a cache, but this answer is not kept");

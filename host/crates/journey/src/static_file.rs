@@ -12,13 +12,14 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use sluice_app::app::App;
-use sluice_app::request::conditions::{Part, Validators, whole_seconds};
-use sluice_app::request::{Method, PageRequest};
+use sluice_app::request::PageRequest;
+use sluice_app::request::conditions::{Validators, whole_seconds};
 use sluice_app::response::{FilePart, Reply, ReplyBody, compressed};
 use sluice_http::compress::{self, Encoding};
 use sluice_site::public::{OpenFile, Version};
 
 use super::matching::MatchedFile;
+use super::part::{cut, of_part, part_asked};
 
 /// Browsers must ask whether the file has changed before they use it again.
 const CACHE_CONTROL: &str = "public, max-age=0, must-revalidate";
@@ -92,15 +93,9 @@ pub(super) async fn answer(
     };
     let etag = etag(version, encoding);
     let bytes = body.bytes();
-    let part = match (
-        request.method,
-        request.conditions.part_of(Validators { etag: &etag, modified: version.modified, bytes }),
-    ) {
-        // Only GET has ranges.
-        (Method::Head, Part::Range { .. } | Part::Unsatisfiable) => Part::All,
-        (_, part) => part,
-    };
-    let mut reply = of_part(part, body, bytes);
+    let validators = Validators { etag: &etag, modified: version.modified, bytes };
+    let part = part_asked(request.method, &request.conditions, validators);
+    let mut reply = of_part(part, "file", bytes, cut(body, part));
     let default = if is_guarded { CACHE_CONTROL_GUARDED } else { CACHE_CONTROL };
     reply.set_header("cache-control", file.cache_control.clone().unwrap_or_else(|| default.into()));
     reply.set_header("etag", etag);
@@ -114,25 +109,6 @@ pub(super) async fn answer(
         if let Some(name) = encoding.name() {
             reply.set_header("content-encoding", name.into());
         }
-    }
-    reply
-}
-
-fn of_part(part: Part, body: ReplyBody, bytes: u64) -> Reply {
-    let mut reply = match part {
-        Part::All => Reply::of_body(200, body),
-        Part::Range { start, bytes: length } => {
-            let mut reply = Reply::of_body(206, body.part(start, length));
-            let last = start + length - 1;
-            reply.set_header("content-range", format!("bytes {start}-{last}/{bytes}"));
-            reply
-        }
-        Part::NotModified => Reply::of_body(304, ReplyBody::default()),
-        Part::PreconditionFailed => Reply::plain(412, "The file has changed"),
-        Part::Unsatisfiable => Reply::plain(416, "The file does not have this part"),
-    };
-    if part == Part::Unsatisfiable {
-        reply.set_header("content-range", format!("bytes */{bytes}"));
     }
     reply
 }

@@ -94,11 +94,10 @@ pub(super) async fn run_script(
         let message = report.failure.as_ref().map(ToString::to_string).unwrap_or_default();
         journey.app.run_failed(brand, &page.file, report.outcome.name(), &message);
     }
-    if let Some(dependence) = report.dependence.clone() {
-        journey.depends_on(dependence);
-    }
     if report.outcome.is_failure() {
         journey.depends_on(Dependence::Failed);
+    } else if let Some(dependence) = report.dependence.clone() {
+        journey.depends_on(dependence);
     }
     let request = &*journey.request;
     journey.observation.tell(Event::RunEnded { brand, page, request, script, report: &report });

@@ -30,11 +30,13 @@ pub enum Dependence {
     Template(String),
     /// The script or the template failed, or the host could not finish the answer.
     Failed,
+    /// A call failed or exceeded a limit, and the script caught that.
+    CallFailed,
     /// The answer has this status.
     Status(u16),
     /// The script forbids caches with `Cache-Control`.
     CacheControl,
-    /// The answer is too large for the cache, or there is no memory for it.
+    /// The answer is too large for the cache.
     TooLarge,
     /// What it was made from may have changed meanwhile: it was dropped, or the site was reloaded.
     Outdated,
@@ -55,6 +57,7 @@ impl Dependence {
             Self::Call(_) => "call",
             Self::Template(_) => "template",
             Self::Failed => "failed",
+            Self::CallFailed => "call_failed",
             Self::Status(_) => "status",
             Self::CacheControl => "cache_control",
             Self::TooLarge => "too_large",
@@ -64,7 +67,12 @@ impl Dependence {
 
     /// Whether the next request for the same may well have an answer that can be kept.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Failed | Self::Outdated)
+        matches!(self, Self::Failed | Self::CallFailed | Self::Outdated)
+    }
+
+    /// Whether an old answer is better than this one.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed | Self::CallFailed)
     }
 }
 
@@ -93,6 +101,9 @@ impl fmt::Display for Dependence {
             }
             Self::Template(what) => write!(f, "the template uses `{what}`"),
             Self::Failed => f.write_str("the page failed"),
+            Self::CallFailed => {
+                f.write_str("a call failed or exceeded a limit; the answer may lack something, although the script caught that")
+            }
             Self::Status(status) => {
                 write!(f, "the answer has status {status}; only 200, 404 and redirects are kept")
             }

@@ -458,7 +458,7 @@ impl Sandbox {
             pushes: state.pushes,
             // A script that catches a failure may answer with less than it would otherwise.
             dependence: match state.has_failed_host || state.has_exceeded {
-                true if state.context.sharing.is_asked() => Some(Dependence::Failed),
+                true if state.context.sharing.is_asked() => Some(Dependence::CallFailed),
                 _ => state.dependence,
             },
             crm_calls: state.crm_calls,

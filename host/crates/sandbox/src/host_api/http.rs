@@ -154,7 +154,7 @@ impl RunState {
             Ok(response) => head_of(response),
             Err(error) => {
                 self.has_exceeded |= error.kind() == ErrorKind::Quota;
-                self.depends_on(Dependence::Failed);
+                self.depends_on(Dependence::CallFailed);
                 (json!({ "error": error.to_string(), "kind": kind_of(&error) }), Vec::new())
             }
         };

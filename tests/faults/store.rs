@@ -233,7 +233,7 @@ impl PurgeStore for FailingStore {
         brand: &'a str,
         tag: &'a str,
         now_ms: i64,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    ) -> BoxFuture<'a, Result<i64, StoreError>> {
         self.fail(self.own.purge(brand, tag, now_ms))
     }
 

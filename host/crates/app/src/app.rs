@@ -25,7 +25,7 @@ use sluice_kit::keys::{KEY_FILE, KeyError, Keys};
 use sluice_kit::progress::Progress;
 use sluice_page::store::PageStore;
 use sluice_page::{Page, PageContent};
-use sluice_page_cache::PageCache;
+use sluice_page_cache::{PageCache, Purger};
 use sluice_queue::QueueAccess;
 use sluice_runs::execution_log::ExecutionLog;
 use sluice_sandbox::cache::CodeCache;
@@ -114,6 +114,7 @@ pub struct App {
     pub uploads: Arc<UploadPlace>,
     /// The answers of pages that are kept for other visitors.
     pub page_cache: Arc<PageCache<Answer>>,
+    pub(crate) purger: Arc<Purger>,
 }
 
 /// What [`App::start_on`] builds an [`App`] from.
@@ -283,6 +284,7 @@ impl App {
         let meter = telemetry.meter();
         let page_cache = page_cache::sized(&config.page_cache, sandbox.memory.usage().limit);
         page_cache::observe(&meter, &page_cache);
+        let purger = purges::purger(&store, &page_cache);
         let app = Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             site_dir,
@@ -314,6 +316,7 @@ impl App {
             http,
             files,
             uploads: Arc::new(uploads),
+            purger,
             page_cache,
         });
         job_metrics::observe_refused_pushes(&meter, &app.pushes_refused);
@@ -324,6 +327,8 @@ impl App {
 
     /// The same site on another database.
     pub fn on_store(&self, store: Arc<dyn Store>) -> Self {
+        let page_cache = Arc::new(self.page_cache.emptied());
+        let purger = purges::purger(&store, &page_cache);
         Self {
             live: ArcSwap::new(self.live()),
             site_dir: self.site_dir.clone(),
@@ -355,7 +360,8 @@ impl App {
             http: Arc::clone(&self.http),
             files: Arc::clone(&self.files),
             uploads: Arc::clone(&self.uploads),
-            page_cache: Arc::new(self.page_cache.emptied()),
+            purger,
+            page_cache,
         }
     }
 
@@ -365,7 +371,7 @@ impl App {
     }
 
     /// The start of the process and the reloads since, oldest first. Old ones are forgotten.
-    pub fn past_reloads(&self) -> Vec<PastReload> {
+    pub fn past_reloads(&self) -> Arc<Vec<PastReload>> {
         self.past_reloads.all()
     }
 

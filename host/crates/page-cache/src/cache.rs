@@ -240,9 +240,10 @@ impl<V> PageCache<V> {
         let Some(entries) = state.brands.get_mut(brand) else { return };
         entries.fills.retain(|_, fill| !has(&fill.rules));
         let purged: Vec<Key> = entries.keys_of(|entry| has(&entry.rules));
-        for key in purged {
-            state.remove(brand, &key);
-        }
+        let purged: Vec<_> = purged.iter().filter_map(|key| state.remove(brand, key)).collect();
+        drop(state);
+        // Outside of the lock: there may be much to free.
+        drop(purged);
     }
 
     /// Drops everything. Answers that are being made are not kept.
@@ -264,14 +265,7 @@ impl<V> PageCache<V> {
     /// What each brand has in the cache.
     pub fn usage(&self) -> Vec<(String, Usage)> {
         let state = self.state.lock();
-        let of = |entries: &BrandEntries<V>| Usage {
-            bytes: entries.bytes,
-            answers: entries
-                .entries
-                .values()
-                .filter(|entry| matches!(entry.kept, Kept::Answer { .. }))
-                .count(),
-        };
+        let of = |entries: &BrandEntries<V>| Usage { bytes: entries.bytes, answers: entries.by_use.len() };
         state.brands.iter().map(|(brand, entries)| (brand.clone(), of(entries))).collect()
     }
 
@@ -390,16 +384,16 @@ impl<V> State<V> {
         self.bytes += bytes;
     }
 
-    fn remove(&mut self, brand: &str, key: &Key) {
-        let Some(entries) = self.brands.get_mut(brand) else { return };
-        if let Some(entry) = entries.entries.remove(key) {
-            entries.by_use.remove(&entry.used);
-            if entries.refused_by_use.remove(&entry.used).is_some() {
-                entries.refused_bytes -= entry.bytes;
-            }
-            entries.bytes -= entry.bytes;
-            self.bytes -= entry.bytes;
+    fn remove(&mut self, brand: &str, key: &Key) -> Option<Entry<V>> {
+        let entries = self.brands.get_mut(brand)?;
+        let entry = entries.entries.remove(key)?;
+        entries.by_use.remove(&entry.used);
+        if entries.refused_by_use.remove(&entry.used).is_some() {
+            entries.refused_bytes -= entry.bytes;
         }
+        entries.bytes -= entry.bytes;
+        self.bytes -= entry.bytes;
+        Some(entry)
     }
 
     /// Removes the answer that was not used for the longest time, or else what is refused. Returns false if there is

@@ -19,5 +19,5 @@ pub use cache::{Asked, Fill, Found, Hit, PageCache, Usage};
 pub use dependence::Dependence;
 pub use fill::Waiting;
 pub use key::{KEY_BYTES_MAX, Key, KeyParts};
-pub use purge::{ALL_TAGS, DropHere, PURGE_KEEP_MS, Purge, PurgeAccess, PurgeStore, SeenPurges};
+pub use purge::{ALL_TAGS, DropHere, PURGE_KEEP_MS, Purge, PurgeAccess, PurgeStore, Purger};
 pub use rules::{CacheRules, RequestPart};

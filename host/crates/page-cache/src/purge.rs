@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use sluice_kit::{BoxFuture, StoreError};
 
 /// The tag that stands for all answers of a brand.
@@ -27,13 +29,13 @@ pub struct Purge {
 
 /// Where purges are, for all hosts.
 pub trait PurgeStore: Send + Sync {
-    /// Notes that the answers of `brand` with `tag` are to be dropped.
+    /// Notes that the answers of `brand` with `tag` are to be dropped. Returns the new version.
     fn purge<'a>(
         &'a self,
         brand: &'a str,
         tag: &'a str,
         now_ms: i64,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    ) -> BoxFuture<'a, Result<i64, StoreError>>;
 
     /// The purges since a time.
     fn purges_since(&self, since_ms: i64) -> BoxFuture<'_, Result<Vec<Purge>, StoreError>>;
@@ -45,52 +47,81 @@ pub trait PurgeStore: Send + Sync {
 /// Drops answers of this host: those of a brand with a tag.
 pub type DropHere = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// The purges of one brand, for one run.
+/// Drops answers on all hosts.
+pub struct Purger {
+    store: Arc<dyn PurgeStore>,
+    here: DropHere,
+    seen: Mutex<SeenPurges>,
+}
+
+impl Purger {
+    /// Drops answers on all hosts of `store`; `here` does on this one.
+    pub fn new(store: Arc<dyn PurgeStore>, here: DropHere) -> Self {
+        Self { store, here, seen: Mutex::default() }
+    }
+
+    /// Drops what other hosts have dropped since the last call. Returns false if that is not known, because the
+    /// last answer of the database is too old: then everything has to be dropped.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn follow(&self, now_ms: i64) -> Result<bool, StoreError> {
+        let purges = self.store.purges_since(now_ms.saturating_sub(PURGE_KEEP_MS)).await?;
+        let Some(new) = self.seen.lock().take_new(purges, now_ms) else { return Ok(false) };
+        new.iter().for_each(|purge| (self.here)(&purge.brand, &purge.tag));
+        Ok(true)
+    }
+
+    /// Drops the answers of `brand` with `tag`, here and on all other hosts.
+    async fn purge(&self, brand: &str, tag: &str, now_ms: i64) -> Result<(), StoreError> {
+        let noted = self.store.purge(brand, tag, now_ms).await;
+        // After the database: a host that fills its cache in between must drop the answer, too.
+        (self.here)(brand, tag);
+        self.seen.lock().note(brand, tag, noted?);
+        Ok(())
+    }
+}
+
+/// The purges of one brand. Each run has one, so it only shares what there is.
 #[derive(Clone)]
 pub struct PurgeAccess {
-    /// The database.
-    pub store: Arc<dyn PurgeStore>,
-    /// The brand.
-    pub brand: String,
+    /// What drops answers.
+    pub purger: Arc<Purger>,
     /// The tags that the brand's pages have.
     pub tags: Arc<[String]>,
-    /// Drops the answers of this host.
-    pub here: DropHere,
 }
 
 impl PurgeAccess {
-    /// Drops the answers with `tag`, here and on all other hosts. Returns false if no page has the tag.
+    /// Drops the answers of `brand` with `tag`, here and on all other hosts. Returns false if no page has the tag.
     ///
     /// # Errors
     /// The database does not answer. This host has dropped its answers all the same.
-    pub async fn purge(&self, tag: &str, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn purge(&self, brand: &str, tag: &str, now_ms: i64) -> Result<bool, StoreError> {
         // The database would have a row for each tag that a script makes up.
         if tag != ALL_TAGS && !self.tags.iter().any(|known| known == tag) {
             return Ok(false);
         }
-        let noted = self.store.purge(&self.brand, tag, now_ms).await;
-        // After the database: a host that fills its cache in between must drop the answer, too.
-        (self.here)(&self.brand, tag);
-        noted.map(|()| true)
+        self.purger.purge(brand, tag, now_ms).await?;
+        Ok(true)
     }
 }
 
 /// The purges that this host knows.
 #[derive(Debug, Default)]
-pub struct SeenPurges {
+struct SeenPurges {
     versions: HashMap<(String, String), i64>,
     last_ms: Option<i64>,
 }
 
 impl SeenPurges {
-    /// Since when purges must be asked for at `now_ms`.
-    pub fn since(now_ms: i64) -> i64 {
-        now_ms.saturating_sub(PURGE_KEEP_MS)
+    /// Notes a purge of this host, which has dropped its answers. What others purged before is dropped with them.
+    fn note(&mut self, brand: &str, tag: &str, version: i64) {
+        self.versions.insert((brand.to_owned(), tag.to_owned()), version);
     }
 
     /// Returns which of the purges that the database had at `now_ms` are new. `None` if there may have been
     /// others, because the last answer of the database is too old.
-    pub fn take_new(&mut self, purges: Vec<Purge>, now_ms: i64) -> Option<Vec<Purge>> {
+    fn take_new(&mut self, purges: Vec<Purge>, now_ms: i64) -> Option<Vec<Purge>> {
         let last_ms = self.last_ms.replace(now_ms);
         let mut versions = HashMap::with_capacity(purges.len());
         let mut new = Vec::new();
@@ -125,6 +156,19 @@ mod tests {
         assert_eq!(new(&mut seen, &[purge("a", 1)]), []);
         assert_eq!(new(&mut seen, &[purge("a", 2), purge("b", 1)]), [purge("a", 2), purge("b", 1)]);
         assert_eq!(new(&mut seen, &[]), []);
+    }
+
+    #[test]
+    fn own_purges_are_not_new_unless_others_follow() {
+        let mut seen = SeenPurges::default();
+        let new = |seen: &mut SeenPurges, purges: &[Purge]| seen.take_new(purges.to_vec(), 1_000).unwrap();
+        seen.note("b", "a", 1);
+        assert_eq!(new(&mut seen, &[purge("a", 1)]), []);
+        // Version 2 is of another host. The answers that it is about were dropped with version 3.
+        seen.note("b", "a", 3);
+        assert_eq!(new(&mut seen, &[purge("a", 3)]), []);
+        seen.note("b", "a", 4);
+        assert_eq!(new(&mut seen, &[purge("a", 5)]), [purge("a", 5)]);
     }
 
     #[test]

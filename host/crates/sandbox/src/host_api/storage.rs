@@ -104,9 +104,9 @@ impl RunState {
         let Some(purges) = self.context.purges.clone() else {
             return Err(plain_error(format!("{NAME}: there is no cache of pages here")));
         };
-        let trace = self.context.trace.clone();
+        let (trace, brand) = (self.context.trace.clone(), self.context.brand.clone());
         self.use_database();
-        let asked = trace.ask(NAME, |_| true, purges.purge(tag, self.context.clock.now_ms()));
+        let asked = trace.ask(NAME, |_| true, purges.purge(&brand, tag, self.context.clock.now_ms()));
         let Some(answer) = self.checkpoints.in_time(&mut self.waited, asked).await else {
             // The engine learns at its next checkpoint that the run is over.
             return Err(plain_error(format!("{NAME}: the time of the run is up")));

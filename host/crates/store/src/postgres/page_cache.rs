@@ -1,10 +1,11 @@
 //! Cached answers that were dropped.
 
-use sluice_kit::{BoxFuture, StoreError};
+use sluice_kit::{BadRow, BoxFuture, StoreError};
 use sluice_page_cache::{Purge, PurgeStore};
 
 use super::PostgresStore;
 use super::batch::{int, query, text};
+use super::error::corrupt;
 
 const PURGE: &str = "INSERT INTO page_purge (brand, tag, version, purged_at) VALUES ($1, $2, 1, $3)
     ON CONFLICT (brand, tag) DO UPDATE SET
@@ -25,12 +26,13 @@ impl PurgeStore for PostgresStore {
         brand: &'a str,
         tag: &'a str,
         now_ms: i64,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    ) -> BoxFuture<'a, Result<i64, StoreError>> {
         let (brand, tag) = (brand.to_owned(), tag.to_owned());
         self.database.run(move |conn| {
             Box::pin(async move {
-                query(conn, PURGE, [text(&brand), text(&tag), int(now_ms)]).await?;
-                Ok(())
+                let rows = query(conn, PURGE, [text(&brand), text(&tag), int(now_ms)]).await?;
+                let row = rows.first().ok_or_else(|| corrupt("purge", BadRow::Missing))?;
+                Ok(row.try_get(0)?)
             })
         })
     }

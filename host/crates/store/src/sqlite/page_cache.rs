@@ -7,7 +7,8 @@ use super::SqliteStore;
 
 const PURGE: &str = "INSERT INTO page_purge (brand, tag, version, purged_at) VALUES (?1, ?2, 1, ?3)
      ON CONFLICT (brand, tag) DO UPDATE SET
-         version = version + 1, purged_at = max(purged_at, excluded.purged_at)";
+         version = version + 1, purged_at = max(purged_at, excluded.purged_at)
+     RETURNING version";
 
 pub(super) const SINCE: &str = "SELECT brand, tag, version FROM page_purge WHERE purged_at >= ?1";
 
@@ -21,11 +22,10 @@ impl PurgeStore for SqliteStore {
         brand: &'a str,
         tag: &'a str,
         now_ms: i64,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    ) -> BoxFuture<'a, Result<i64, StoreError>> {
         let (brand, tag) = (brand.to_owned(), tag.to_owned());
         self.writer.write(move |conn| {
-            conn.prepare_cached(PURGE)?.execute((brand, tag, now_ms))?;
-            Ok(())
+            Ok(conn.prepare_cached(PURGE)?.query_row((brand, tag, now_ms), |row| row.get(0))?)
         })
     }
 

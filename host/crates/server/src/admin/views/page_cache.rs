@@ -44,7 +44,7 @@ pub(crate) async fn purge(state: &AdminState, brand: &str, tag: Option<&str>) ->
     let brand = find_brand(state, brand)?;
     let tag = tag.unwrap_or(ALL_TAGS);
     tracing::info!(brand = brand.id, tag, "an operator drops cached answers");
-    match state.app.purge_access(&brand).purge(tag, state.app.now_ms()).await? {
+    match state.app.purge_access(&brand).purge(&brand.id, tag, state.app.now_ms()).await? {
         true => Ok(()),
         false => Err(AdminError::NoTag { brand: brand.id.clone(), tag: tag.to_owned() }),
     }

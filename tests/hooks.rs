@@ -64,31 +64,26 @@ fn hook_that_fails_does_not_call_itself() {
     assert_eq!(host.metric("sluice_queue_jobs", &["state=\"pending\""]), 0.0);
 }
 
-#[test]
-fn job_that_fails_is_told_to_the_hook() {
-    let site = site(&[
-        ("modules/on-error.js", HOOK),
-        ("modules/work.js", "export const fails = () => { throw new Error('no work'); };"),
-        ("pages/push.html", "<script scope=\"backend\">queue.push('work', 1, { fn: 'fails' });</script>"),
-    ]);
+/// What the hook gets after a page has pushed a job of the module `work`, with these options.
+fn told_of_job(work: &str, options: &str) -> Value {
+    let push = format!("<script scope=\"backend\">queue.push('work', 1, {options});</script>");
+    let site = site(&[("modules/on-error.js", HOOK), ("modules/work.js", work), ("pages/push.html", &push)]);
     let host = Server::start(site.path());
     host.get("localhost", "/push");
     host.wait_until("the hook has run", || stored(&host, "failed") != Value::Null);
-    let failed = stored(&host, "failed");
+    stored(&host, "failed")
+}
+
+#[test]
+fn job_that_fails_is_told_to_the_hook() {
+    let failed =
+        told_of_job("export const fails = () => { throw new Error('no work'); };", "{ fn: 'fails' }");
     assert_eq!((&failed["page"], &failed["outcome"]), (&json!("modules/work"), &json!("error")), "{failed}");
 }
 
 #[test]
 fn job_that_cannot_be_compiled_is_told_to_the_hook() {
-    let site = site(&[
-        ("modules/on-error.js", HOOK),
-        ("modules/work.js", "export default () => {};\nconst broken = ;"),
-        ("pages/push.html", "<script scope=\"backend\">queue.push('work', 1);</script>"),
-    ]);
-    let host = Server::start(site.path());
-    host.get("localhost", "/push");
-    host.wait_until("the hook has run", || stored(&host, "failed") != Value::Null);
-    let failed = stored(&host, "failed");
+    let failed = told_of_job("export default () => {};\nconst broken = ;", "{}");
     assert_eq!(
         (&failed["page"], &failed["outcome"]),
         (&json!("modules/work"), &json!("compile")),

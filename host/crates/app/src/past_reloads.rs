@@ -1,7 +1,8 @@
 //! The start of the process and its last reloads, as operators look back at them: when they were, what they changed,
 //! and what they could not load.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -111,27 +112,28 @@ impl PastReload {
 }
 
 /// Oldest first. It begins with the start, until that is forgotten.
-pub(crate) struct PastReloads(Mutex<VecDeque<PastReload>>);
+pub(crate) struct PastReloads(Mutex<Arc<Vec<PastReload>>>);
 
 impl PastReloads {
     /// Begins with the start, of which `report` is.
     pub(crate) fn since(report: &ReloadReport) -> Self {
-        Self(Mutex::new([PastReload::of(ReloadCause::Start, report)].into()))
+        Self(Mutex::new(Arc::new(vec![PastReload::of(ReloadCause::Start, report)])))
     }
 
     /// Remembers a reload that has just ended.
     pub(crate) fn remember(&self, cause: ReloadCause, report: &ReloadReport) {
         let done = PastReload::of(cause, report);
         let mut past = self.0.lock();
+        let past = Arc::make_mut(&mut past);
         if past.len() >= PAST_MAX {
-            past.pop_front();
+            past.remove(0);
         }
-        past.push_back(done);
+        past.push(done);
     }
 
     /// The start and the reloads, oldest first.
-    pub(crate) fn all(&self) -> Vec<PastReload> {
-        self.0.lock().iter().cloned().collect()
+    pub(crate) fn all(&self) -> Arc<Vec<PastReload>> {
+        Arc::clone(&self.0.lock())
     }
 }
 

@@ -28,20 +28,22 @@ enum Segment {
 impl PathPattern {
     /// Whether this pattern matches `path`.
     pub fn covers(&self, path: &CanonicalPath) -> bool {
-        let mut given = path.segments();
-        let all = self.segments.iter().all(|segment| match (segment, given.next()) {
-            (Segment::Literal(literal), Some(given)) => literal == given,
-            (Segment::Any, Some(_)) => true,
-            (_, None) => false,
-        });
-        all && (self.and_below || given.next().is_none())
+        self.matches(path.segments(), |literal, given| literal == given)
     }
 
     /// Whether this pattern matches a path of a page, whose path may have `{name}` segments.
     pub fn may_cover(&self, route: &str) -> bool {
-        let mut given = route.split('/').filter(|segment| !segment.is_empty());
+        let given = route.split('/').filter(|segment| !segment.is_empty());
+        self.matches(given, |literal, given| literal == given || is_capture(given))
+    }
+
+    fn matches<'a>(
+        &self,
+        mut given: impl Iterator<Item = &'a str>,
+        is_literal: impl Fn(&str, &str) -> bool,
+    ) -> bool {
         let all = self.segments.iter().all(|segment| match (segment, given.next()) {
-            (Segment::Literal(literal), Some(given)) => literal == given || is_capture(given),
+            (Segment::Literal(literal), Some(given)) => is_literal(literal, given),
             (Segment::Any, Some(_)) => true,
             (_, None) => false,
         });

@@ -47,8 +47,8 @@ const TEXT_CHARS_MAX: usize = 120;
 const ENCODED_IN_QUERY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
-/// Formats a value.
-type Write = fn(&Value) -> String;
+/// Formats a value. The second argument is its unit, or null.
+type Write = fn(&Value, &Value) -> String;
 
 /// All templates, parsed, with their helpers.
 pub(crate) struct Templates(Handlebars<'static>);
@@ -62,21 +62,21 @@ impl Templates {
         for (name, text) in TEMPLATES {
             handlebars.register_template_string(name, text).map_err(Box::new)?;
         }
-        let helpers: [(&str, Write); 9] = [
-            ("short", |value| handlebars::html_escape(&text(value))),
-            ("number", |value| number(value.as_f64().unwrap_or(0.0))),
-            ("grouped", |value| grouped(value.as_u64().unwrap_or(0))),
-            ("bytes", |value| bytes(value.as_f64().unwrap_or(0.0))),
-            ("time", |value| duration(value.as_f64().unwrap_or(0.0))),
-            ("lag", |value| lag(value.as_u64().unwrap_or(0))),
-            ("len", |value| value.as_array().map_or(0, Vec::len).to_string()),
-            ("moment", |value| iso_utc(value.as_i64().unwrap_or(0))),
-            ("query", |value| encode_query(value.as_str().unwrap_or_default())),
+        let helpers: [(&str, Write); 10] = [
+            ("short", |value, _| handlebars::html_escape(&text(value))),
+            ("number", |value, _| number(value.as_f64().unwrap_or(0.0))),
+            ("grouped", |value, _| grouped(value.as_u64().unwrap_or(0))),
+            ("bytes", |value, _| bytes(value.as_f64().unwrap_or(0.0))),
+            ("time", |value, _| duration(value.as_f64().unwrap_or(0.0))),
+            ("lag", |value, _| lag(value.as_u64().unwrap_or(0))),
+            ("len", |value, _| value.as_array().map_or(0, Vec::len).to_string()),
+            ("moment", |value, _| iso_utc(value.as_i64().unwrap_or(0))),
+            ("query", |value, _| encode_query(value.as_str().unwrap_or_default())),
+            ("amount", |value, unit| amount(value.as_u64().unwrap_or(0), unit.as_str().unwrap_or_default())),
         ];
         for (name, write) in helpers {
             handlebars.register_helper(name, Box::new(Plain(write)));
         }
-        handlebars.register_helper("amount", Box::new(Amount));
         Ok(Self(handlebars))
     }
 
@@ -89,7 +89,7 @@ impl Templates {
     }
 }
 
-/// A helper that formats its only argument. Its output is written as it is, so text of authors and
+/// A helper that formats its argument, as `{{time wall_us}}` or `{{amount quota unit}}`. Its output is written as it is, so text of authors and
 /// visitors must be escaped in it.
 struct Plain(Write);
 
@@ -103,27 +103,8 @@ impl handlebars::HelperDef for Plain {
         out: &mut dyn Output,
     ) -> HelperResult {
         let null = Value::Null;
-        let value = helper.param(0).map_or(&null, |param| param.value());
-        out.write(&(self.0)(value))?;
-        Ok(())
-    }
-}
-
-/// Formats an amount and its unit: `{{amount quota unit}}`.
-struct Amount;
-
-impl handlebars::HelperDef for Amount {
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        _: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
-        let value = helper.param(0).and_then(|param| param.value().as_u64()).unwrap_or(0);
-        let unit = helper.param(1).and_then(|param| param.value().as_str()).unwrap_or_default();
-        out.write(&amount(value, unit))?;
+        let argument = |index| helper.param(index).map_or(&null, |param| param.value());
+        out.write(&(self.0)(argument(0), argument(1)))?;
         Ok(())
     }
 }

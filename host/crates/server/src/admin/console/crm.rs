@@ -1,5 +1,7 @@
-//! The pages of the CRM: entities, one entry, and what imports and exports of entries say. `entity.rs` has the entries of an
-//! entity.
+//! The pages of the CRM: entities, one entry, and what imports and exports of entries say. `entity.rs` has the entries of
+//! an entity.
+
+mod entity;
 
 use actix_web::web::{self, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -19,7 +21,7 @@ use crate::admin::views::range::Range;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/brands/{brand}/crm", web::get().to(entities))
-        .route("/brands/{brand}/crm/{entity}", web::get().to(super::entity::entity))
+        .route("/brands/{brand}/crm/{entity}", web::get().to(entity::entity))
         .route("/brands/{brand}/crm/{entity}/entries.csv", web::get().to(export))
         .route("/brands/{brand}/crm/{entity}/entries.csv", web::post().to(import))
         .route("/brands/{brand}/crm/{entity}/{entry}", web::get().to(entry));
@@ -45,14 +47,14 @@ async fn entities(state: Data<AdminState>, brand: Path<String>, range: Query<Ran
 /// `?records=3` or `?created=1&changed=2`: what an import has done, after which the browser came here.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Notice {
+struct Notice {
     records: Option<u64>,
     created: Option<u64>,
     changed: Option<u64>,
 }
 
 impl Notice {
-    pub(super) fn text(&self) -> Option<String> {
+    fn text(&self) -> Option<String> {
         match (self.records, self.created, self.changed) {
             (Some(records), ..) => {
                 Some(format!("The file is valid. Records that can be imported: {records}"))

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::render;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
-use crate::admin::views::brand_state;
 use crate::admin::views::range::RangeView;
+use crate::admin::views::{brand_state, find_brand};
 
 /// Brands in the list of the header. The overview has all.
 const BRANDS_MAX: usize = 100;
@@ -52,8 +52,8 @@ pub(super) fn render_of(
     range: RangeView,
     mut view: Value,
 ) -> Result<HttpResponse, AdminError> {
-    let of_brand = brand_state::of(state, brand, &state.app.past_reloads())?;
     let live = state.app.live();
+    let of_brand = brand_state::of(&live, &*find_brand(state, brand)?, &state.app.past_reloads());
     let brands = live.site.brands().take(BRANDS_MAX).map(|one| {
         json!({
             "id": one.id, "is_here": one.id == brand, "is_broken": !one.problems.is_empty(),

@@ -2,14 +2,11 @@
 
 use serde::Serialize;
 
+use sluice_app::load::Live;
 use sluice_app::reload::{FailedPart, PastReload};
 use sluice_site::Brand;
 use sluice_site::load::PageProblem;
 use sluice_site::table::url_path;
-
-use super::find_brand;
-use crate::admin::AdminState;
-use crate::admin::error::AdminError;
 
 /// Pages in `broken` of one brand.
 const BROKEN_MAX: usize = 100;
@@ -67,21 +64,15 @@ pub(crate) struct BrokenPage {
 }
 
 /// What is wrong with the brand. `reloads` are all that are remembered, oldest first.
-///
-/// # Errors
-/// There is no such brand.
-pub(crate) fn of(state: &AdminState, brand: &str, reloads: &[PastReload]) -> Result<BrandState, AdminError> {
-    let brand = find_brand(state, brand)?;
-    let live = state.app.live();
+pub(crate) fn of(live: &Live, brand: &Brand, reloads: &[PastReload]) -> BrandState {
     let fault = live.faults.get(&brand.id).map(|fault| FaultView {
         reason: fault.reason.as_str().into(),
         unavailable: brand.outage.is_some(),
         contested: fault.is_contested,
         since_ms: since(reloads, |part| part.brand.as_ref() == Some(&brand.id) && part.page.is_none()),
     });
-    let broken =
-        brand.problems.iter().take(BROKEN_MAX).map(|problem| row(&brand, problem, reloads)).collect();
-    Ok(BrandState { brand: brand.id.clone(), fault, broken, broken_all: brand.problems.len() })
+    let broken = brand.problems.iter().take(BROKEN_MAX).map(|problem| row(brand, problem, reloads)).collect();
+    BrandState { brand: brand.id.clone(), fault, broken, broken_all: brand.problems.len() }
 }
 
 /// The page with this file, if it is broken.

@@ -190,13 +190,11 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
     let (_, value) = checked(state, &brand, change)?;
     let dir = brand_dir(&state.site_dir, &brand.id);
     apply::set_page_limit(&dir, change.seen.as_deref(), &change.page, &change.limit, value)?;
-    tracing::info!(
-        brand = brand.id,
-        page = change.page,
-        limit = change.limit,
-        value,
-        "an operator set a limit, or removed it if there is no value"
-    );
+    let (page, limit) = (&change.page, &change.limit);
+    match value {
+        Some(value) => tracing::info!(brand = brand.id, page, limit, value, "an operator set a limit"),
+        None => tracing::info!(brand = brand.id, page, limit, "an operator removed a limit of a page"),
+    }
     // The edit itself keeps the file valid. What the reload rejects was wrong before.
     let problem = match reload_and_log(&state.app, ReloadCause::Limit).await {
         Ok(report) => {

@@ -13,7 +13,7 @@ use sluice_runs::execution_log::failures::FailureFilter;
 use sluice_runs::execution_log::query::Filter;
 use sluice_site::Brand;
 
-use super::brand_state::{self, BrokenPage};
+use super::brand_state::{self, BrandState, BrokenPage};
 use super::certificates::{self, CertificateList};
 use super::failures::{FailureRow, PARTS};
 use super::pages::{Interval, PageRow, interval, is_of_jobs, row};
@@ -65,6 +65,9 @@ pub(crate) struct Overview {
     pub(crate) failure_groups_all: usize,
     /// How many runs ended with each outcome.
     pub(crate) outcomes: Vec<OutcomeRow>,
+    /// The brands whose files are not in use.
+    #[serde(skip)]
+    pub(crate) faulty: Vec<BrandState>,
     /// Pages that cannot be served as their files are now.
     pub(crate) broken: Vec<BrokenPage>,
     pub(crate) jobs: Option<JobsRow>,
@@ -195,6 +198,7 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
             (jobs.ok().and_then(Result::ok), script_jobs, size.ok().and_then(Result::ok))
         }
     };
+    let (faulty, broken) = troubles(state);
     let pool = state.app.store.pool_usage();
     let usage = state.app.sandbox.slots.usage();
     Ok(Overview {
@@ -219,7 +223,8 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
         failure_groups: failures.groups.into_iter().map(|group| FailureRow::new(state, group)).collect(),
         failure_groups_all: failures.groups_all,
         outcomes: outcomes(runs.saturating_sub(failed), failures.outcomes),
-        broken: broken(state),
+        faulty,
+        broken,
         jobs: jobs.map(|jobs| JobsRow {
             waiting: jobs.waiting,
             parked: jobs.parked,
@@ -247,8 +252,8 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
 
 /// The start of the process and the reloads since that are in the range, newest first.
 pub(crate) fn reloads(state: &AdminState, (from_ms, to_ms): (i64, i64)) -> Vec<PastReload> {
-    let past = state.app.past_reloads().into_iter().rev();
-    past.filter(|reload| (from_ms..to_ms).contains(&reload.at_ms)).collect()
+    let past = state.app.past_reloads();
+    past.iter().rev().filter(|reload| (from_ms..to_ms).contains(&reload.at_ms)).cloned().collect()
 }
 
 /// How long ago a time is, in milliseconds. 0 stands for no time.
@@ -263,12 +268,15 @@ fn outcomes(succeeded: u64, failed: Vec<(String, u64)>) -> Vec<OutcomeRow> {
     [good].into_iter().chain(bad).collect()
 }
 
-fn broken(state: &AdminState) -> Vec<BrokenPage> {
+/// What is wrong with each brand whose files are not in use, and the pages of all brands that are broken.
+fn troubles(state: &AdminState) -> (Vec<BrandState>, Vec<BrokenPage>) {
     let (live, reloads) = (state.app.live(), state.app.past_reloads());
-    let of_brand = |brand: &std::sync::Arc<Brand>| {
-        brand_state::of(state, &brand.id, &reloads).map(|of| of.broken).unwrap_or_default()
-    };
-    live.site.brands().flat_map(of_brand).take(BROKEN_MAX).collect()
+    let of_brand = |brand: &std::sync::Arc<Brand>| brand_state::of(&live, brand, &reloads);
+    let mut states: Vec<BrandState> = live.site.brands().map(of_brand).collect();
+    let broken = states.iter_mut().flat_map(|state| std::mem::take(&mut state.broken));
+    let broken = broken.take(BROKEN_MAX).collect();
+    states.retain(|state| state.fault.is_some());
+    (states, broken)
 }
 
 fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<BrandRow> {

@@ -215,14 +215,13 @@ pub(crate) fn source(brand: &Brand, run: &Execution) -> Vec<SourceLine> {
 pub(crate) fn source_at(brand: &Brand, file: &str, line: u32) -> Vec<SourceLine> {
     let Ok(source) = files::read(&brand.dir, file) else { return Vec::new() };
     let near = line.saturating_sub(3)..=line.saturating_add(3);
-    let meant = line;
     let lines = (1_u32..).zip(source.text.lines()).filter(|(number, _)| near.contains(number));
-    let line = |(number, text): (u32, &str)| SourceLine {
+    let shown = |(number, text): (u32, &str)| SourceLine {
         number,
         text: text.chars().take(LINE_CHARS_MAX).collect(),
-        is_meant: number == meant,
+        is_meant: number == line,
     };
-    lines.map(line).collect()
+    lines.map(shown).collect()
 }
 
 /// Longer lines of a source are cut.

@@ -4,9 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use serde_json::{Value, json};
 
-use super::crm::Notice;
-use super::frame::{Section, render_of};
-use super::or_error_page;
+use super::super::frame::{Section, render_of};
+use super::super::or_error_page;
+use super::Notice;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 use crate::admin::templates::text;

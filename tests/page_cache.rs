@@ -4,6 +4,8 @@ mod bounds;
 mod hosts;
 mod visitors;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -192,6 +194,43 @@ fn old_answer_is_served_if_the_page_fails() {
         assert_eq!((answer.status, answer.body.as_str()), (200, first.body.as_str()));
         count(&server, "stale") >= 1.0
     });
+}
+
+#[test]
+fn no_visitor_waits_while_an_old_answer_is_replaced() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (asked, released) = (AtomicUsize::new(0), Mutex::new(released));
+    let remote = Remote::start(move |_, _| {
+        if asked.fetch_add(1, Ordering::Relaxed) > 0 {
+            let _ = released.lock().unwrap().recv();
+            return response("200 OK", "", "new");
+        }
+        response("200 OK", "", "old")
+    });
+    let page = format!(
+        "<script scope=\"backend\">response.send(await (await fetch('{}/')).text());</script>",
+        remote.url()
+    );
+    let cached = cached("/", "ttl = \"1s\", stale = \"1h\"");
+    let allowed = format!("{cached}[http]\nallow = [\"{}\"]\n", remote.address);
+    let site = TestSite::with(&[("pages/index.html", &page), ("brand.toml", &allowed)]);
+    let private = "[\"127.0.0.9/32\"]";
+    let server = ServerOptions::of(site.path()).warm().env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
+    assert_eq!(get(&server, "/").body, "old");
+    server.wait_until("the page runs again", || {
+        assert_eq!(get(&server, "/").body, "old");
+        remote.requests().len() == 2
+    });
+    // The run waits for the other server, and visitors do not.
+    for _ in 0..3 {
+        let answer = get(&server, "/");
+        assert_eq!((answer.status, answer.body.as_str()), (200, "old"));
+        assert!(answer.header("age").unwrap().parse::<u32>().unwrap() >= 1, "{answer:?}");
+    }
+    assert_eq!(count(&server, "refreshed"), 0.0);
+    release.send(()).unwrap();
+    server.wait_until("the new answer is there", || get(&server, "/").body == "new");
+    assert_eq!((count(&server, "miss"), count(&server, "refreshed"), runs(&server)), (1.0, 1.0, 2.0));
 }
 
 #[test]

@@ -393,7 +393,7 @@ impl App {
     }
 
     /// Answers one request.
-    pub async fn serve(&self, request: PageRequest, observation: Observation) -> Reply {
+    pub async fn serve(self: &Arc<Self>, request: PageRequest, observation: Observation) -> Reply {
         self.service.serve(self, request, observation).await
     }
 

@@ -124,11 +124,13 @@ pub enum Event<'a> {
 pub enum CacheUse<'a> {
     /// A kept answer is fresh.
     Hit,
-    /// A kept answer is old, and another request makes a new one, or failed to.
+    /// A kept answer is old, and a new one is made, or that failed.
     Stale,
     /// The answer of this request is kept.
     Miss,
-    /// The answer of this request is not kept.
+    /// An old answer was replaced in the background. No visitor waited for that.
+    Refreshed,
+    /// The answer of this request, or the one that was made in the background, is not kept.
     Refused(&'a Dependence),
 }
 
@@ -139,6 +141,7 @@ impl CacheUse<'_> {
             Self::Hit => "hit",
             Self::Stale => "stale",
             Self::Miss => "miss",
+            Self::Refreshed => "refreshed",
             Self::Refused(_) => "refused",
         }
     }

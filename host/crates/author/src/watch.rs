@@ -54,7 +54,7 @@ pub(crate) struct SeenPage {
 /// What came of a page's cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheNote {
-    /// `hit`, `stale`, `miss` or `refused`.
+    /// `miss` or `refused`: under the eyes of an author, each request is a run.
     pub result: &'static str,
     /// Why the answer is not kept.
     pub reason: Option<String>,

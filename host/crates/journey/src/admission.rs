@@ -27,11 +27,16 @@ pub(super) async fn admit(journey: &mut Journey<'_>) -> Result<(), Reply> {
 
 /// Rejects a request that needs a place among the running sandboxes if the queue for them is full.
 pub(super) fn reject_if_full(journey: &mut Journey<'_>) -> Result<(), Reply> {
-    let (slots, brand) = (&journey.app.sandbox.slots, &journey.brand().id);
-    match journey.run_kind().is_some_and(|kind| slots.is_full_for(brand, kind)) {
+    match is_full(journey) {
         true => Err(too_busy(journey.observation)),
         false => Ok(()),
     }
+}
+
+/// Whether a request needs a place among the running sandboxes and the queue for them is full.
+pub(super) fn is_full(journey: &Journey<'_>) -> bool {
+    let (slots, brand) = (&journey.app.sandbox.slots, &journey.brand().id);
+    journey.run_kind().is_some_and(|kind| slots.is_full_for(brand, kind))
 }
 
 /// Rejects a request that may change something and that another site made the visitor's browser send,

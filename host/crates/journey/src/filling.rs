@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluice_app::page_cache::Answer;
 use sluice_page::page_cache::template_dependence;
-use sluice_page_cache::{CacheRules, Dependence, Fill, Hit};
+use sluice_page_cache::{CacheRules, Dependence, Fill};
 use sluice_sandbox::sharing::Sharing;
 use sluice_template::Template;
 
@@ -12,16 +12,24 @@ use sluice_template::Template;
 pub(super) struct Filling {
     /// `None` if the answer is not kept in any case, and only what speaks against it is noted.
     pub(super) fill: Option<Fill<Answer>>,
-    /// The answer that is served if the page fails.
-    pub(super) old: Option<Hit<Answer>>,
+    pub(super) filler: Filler,
     pub(super) rules: Arc<CacheRules>,
     /// Why the answer is not kept.
     pub(super) dependence: Option<Dependence>,
 }
 
+/// Who makes the answer.
+#[derive(Clone, Copy)]
+pub(super) enum Filler {
+    /// The request of a visitor, who gets it.
+    Visitor,
+    /// The host, while visitors get the old answer.
+    Refresh,
+}
+
 impl Filling {
-    pub(super) fn new(fill: Option<Fill<Answer>>, old: Option<Hit<Answer>>, rules: Arc<CacheRules>) -> Self {
-        Self { fill, old, rules, dependence: None }
+    pub(super) fn new(fill: Option<Fill<Answer>>, filler: Filler, rules: Arc<CacheRules>) -> Self {
+        Self { fill, filler, rules, dependence: None }
     }
 
     /// Notes that the answer depends on the visitor, or has failed. The first reason counts.

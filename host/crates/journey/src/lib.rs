@@ -10,11 +10,13 @@ mod admission;
 mod cors;
 mod failure;
 mod filling;
+mod kept_answer;
 mod kept_file;
 mod matching;
 mod page_cache;
 mod page_journey;
 mod part;
+mod refresh;
 mod render;
 mod run;
 mod static_file;
@@ -46,8 +48,9 @@ use admission::{
     too_busy,
 };
 use failure::try_again;
+use kept_answer::keep;
 use matching::{Match, MatchedFile, MatchedPage, match_path};
-use page_cache::{answer_from_cache, keep};
+use page_cache::answer_from_cache;
 use page_journey::Journey;
 use run::{admit_run, run_script};
 use static_file::CompressedFiles;
@@ -69,7 +72,7 @@ pub struct JourneyService {
 impl Service for JourneyService {
     fn serve<'a>(
         &'a self,
-        app: &'a App,
+        app: &'a Arc<App>,
         request: PageRequest,
         observation: Observation,
     ) -> BoxFuture<'a, Reply> {
@@ -86,7 +89,7 @@ impl Service for JourneyService {
 
 /// Answers one request.
 async fn serve(
-    app: &App,
+    app: &Arc<App>,
     files: &CompressedFiles,
     mut request: PageRequest,
     mut observation: Observation,
@@ -121,9 +124,9 @@ async fn serve(
 
 /// Answers with what a brand has at the path.
 async fn serve_brand(
-    app: &App,
+    app: &Arc<App>,
     files: &CompressedFiles,
-    live: &Live,
+    live: &Arc<Live>,
     brand: &Arc<Brand>,
     request: &mut PageRequest,
     observation: &mut Observation,
@@ -144,8 +147,8 @@ async fn serve_brand(
 
 /// Answers with a page. A step that ends the journey early returns its reply as the error.
 async fn serve_page(
-    app: &App,
-    live: &Live,
+    app: &Arc<App>,
+    live: &Arc<Live>,
     matched: &MatchedPage,
     request: &mut PageRequest,
     observation: &mut Observation,

@@ -22,6 +22,7 @@ pub(super) enum Match {
 }
 
 /// The page that answers a request.
+#[derive(Clone)]
 pub(super) struct MatchedPage {
     pub(super) brand: Arc<Brand>,
     pub(super) page: Arc<Page>,

@@ -18,9 +18,9 @@ use super::matching::MatchedPage;
 
 /// A request on its way through a page.
 pub(super) struct Journey<'a> {
-    pub(super) app: &'a App,
+    pub(super) app: &'a Arc<App>,
     /// The state of the site with which the request started. A reload does not change it.
-    pub(super) live: &'a Live,
+    pub(super) live: &'a Arc<Live>,
     pub(super) matched: &'a MatchedPage,
     pub(super) content: &'a Arc<PageContent>,
     /// What the visitor sent.

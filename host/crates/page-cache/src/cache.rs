@@ -103,8 +103,10 @@ pub enum Found<V> {
     Fresh(Hit<V>),
     /// An answer that is not fresh, while another request makes it again.
     Stale(Hit<V>),
-    /// Nothing, or only an answer that is not fresh. The caller is to make it.
-    Fill(Fill<V>, Option<Hit<V>>),
+    /// An answer that is not fresh. The caller is to make it again, or to let it be made.
+    Refresh(Fill<V>, Hit<V>),
+    /// Nothing. The caller is to make it.
+    Fill(Fill<V>),
     /// Another request makes the answer.
     Wait(Waiting),
     /// The same, and too many requests wait already.
@@ -188,7 +190,11 @@ impl<V> PageCache<V> {
         let running =
             RunningFill { owner: Arc::clone(owner), rules: Arc::clone(rules), state: Arc::clone(&fill) };
         entries.fills.insert(key.clone(), running);
-        Found::Fill(Fill::new(Arc::clone(self), brand, key, fill), stale)
+        let fill = Fill::new(Arc::clone(self), brand, key, fill);
+        match stale {
+            Some(stale) => Found::Refresh(fill, stale),
+            None => Found::Fill(fill),
+        }
     }
 
     /// Ends a fill with an answer of `bytes`.

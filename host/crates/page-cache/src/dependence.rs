@@ -69,11 +69,6 @@ impl Dependence {
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Failed | Self::CallFailed | Self::Outdated)
     }
-
-    /// Whether an old answer is better than this one.
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Failed | Self::CallFailed)
-    }
 }
 
 /// A sentence for the author.

@@ -1,5 +1,7 @@
 //! How requests are answered, as the server and the tools for authors see it.
 
+use std::sync::Arc;
+
 use sluice_kit::BoxFuture;
 use sluice_kit::folder::FolderPath;
 use sluice_sandbox::outcome::Failure;
@@ -15,7 +17,7 @@ pub trait Service: Send + Sync {
     /// Answers one request. Every observer of `observation` is told what happens to it.
     fn serve<'a>(
         &'a self,
-        app: &'a App,
+        app: &'a Arc<App>,
         request: PageRequest,
         observation: Observation,
     ) -> BoxFuture<'a, Reply>;

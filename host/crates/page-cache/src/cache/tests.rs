@@ -37,7 +37,7 @@ impl World {
 
     /// Makes an answer that takes this many bytes.
     fn fill(&self, brand: &str, path: &str, bytes: u64, after: u32) -> bool {
-        let Found::Fill(fill, _) = self.find(brand, path, after) else { panic!("{path} is not to be made") };
+        let Found::Fill(fill) = self.find(brand, path, after) else { panic!("{path} is not to be made") };
         fill.keep(&Arc::new("answer"), bytes, self.began + after * SECOND).is_ok()
     }
 
@@ -63,14 +63,14 @@ fn answers_are_fresh_then_stale_then_gone() {
         let Found::Fresh(hit) = world.find("b", "/", after) else { panic!("{after}") };
         assert_eq!(hit.age, after * SECOND);
     }
-    let Found::Fill(fill, Some(stale)) = world.find("b", "/", 60) else { panic!("not to be made again") };
+    let Found::Refresh(fill, stale) = world.find("b", "/", 60) else { panic!("not to be made again") };
     assert_eq!((*stale.answer, stale.age), ("answer", 60 * SECOND));
     // Others get the old answer meanwhile.
     assert!(matches!(world.find("b", "/", 61), Found::Stale(_)));
     assert!(fill.keep(&Arc::new("new"), 10, world.began + 62 * SECOND).is_ok());
     let Found::Fresh(hit) = world.find("b", "/", 62) else { panic!("not kept") };
     assert_eq!(*hit.answer, "new");
-    let Found::Fill(_, None) = world.find("b", "/", 62 + 660) else { panic!("an old answer was found") };
+    let Found::Fill(_) = world.find("b", "/", 62 + 660) else { panic!("an old answer was found") };
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn old_answer_survives_failures_for_its_stale_time() {
     let world = World::roomy();
     assert!(world.fill("b", "/", 10, 0));
     for after in [60, 62] {
-        let Found::Fill(fill, Some(_)) = world.find("b", "/", after) else { panic!("{after}") };
+        let Found::Refresh(fill, _) = world.find("b", "/", after) else { panic!("{after}") };
         fill.refuse(&Dependence::Failed, world.began + after * SECOND);
         // The next request does not try at once.
         assert!(matches!(world.find("b", "/", after), Found::Stale(_)));
     }
-    let Found::Fill(fill, Some(_)) = world.find("b", "/", 64) else { panic!("not to be made again") };
+    let Found::Refresh(fill, _) = world.find("b", "/", 64) else { panic!("not to be made again") };
     // The page has begun to depend on the visitor.
     fill.refuse(&Dependence::Cookies, world.began + 64 * SECOND);
     assert!(matches!(world.find("b", "/", 64), Found::Refused(_)));
@@ -92,7 +92,7 @@ fn old_answer_survives_failures_for_its_stale_time() {
 #[tokio::test]
 async fn one_request_makes_the_answer_and_the_others_wait() {
     let world = World::roomy();
-    let Found::Fill(fill, None) = world.find("b", "/", 0) else { panic!("not to be made") };
+    let Found::Fill(fill) = world.find("b", "/", 0) else { panic!("not to be made") };
     let waiting: Vec<_> = (0..3)
         .map(|_| match world.find("b", "/", 0) {
             Found::Wait(waiting) => tokio::spawn(waiting.until_over()),
@@ -112,14 +112,14 @@ async fn one_request_makes_the_answer_and_the_others_wait() {
 #[tokio::test]
 async fn what_cannot_be_kept_is_remembered_for_a_while() {
     let world = World::roomy();
-    let Found::Fill(fill, None) = world.find("b", "/", 0) else { panic!("not to be made") };
+    let Found::Fill(fill) = world.find("b", "/", 0) else { panic!("not to be made") };
     let Found::Wait(waiting) = world.find("b", "/", 0) else { panic!("nobody waits") };
     fill.refuse(&Dependence::Session, world.began);
     waiting.until_over().await;
     for after in [0, 59] {
         assert!(matches!(world.find("b", "/", after), Found::Refused(_)));
     }
-    let Found::Fill(fill, None) = world.find("b", "/", 60) else { panic!("remembered for too long") };
+    let Found::Fill(fill) = world.find("b", "/", 60) else { panic!("remembered for too long") };
     // A request that ends without a word has failed.
     drop(fill);
     assert!(matches!(world.find("b", "/", 60), Found::Refused(_) | Found::Fill(..)));
@@ -164,7 +164,7 @@ fn purges_drop_what_has_the_tag_and_what_is_being_made() {
     assert!(world.fill("other", "/", 10, 0));
     world.cache.purge("b", "news");
     assert!(world.has("b", "/"));
-    let Found::Fill(fill, None) = world.find("b", "/new", 0) else { panic!("not to be made") };
+    let Found::Fill(fill) = world.find("b", "/new", 0) else { panic!("not to be made") };
     world.cache.purge("b", "posts");
     let kept = fill.keep(&Arc::new("made before the purge"), 10, world.began);
     assert_eq!(kept, Err(Dependence::Outdated));
@@ -181,7 +181,7 @@ fn reload_forgets_everything() {
     assert!(world.fill("b", "/", 10, 0));
     assert!(world.cache.is_news("b", "pages/index.html", "cookies"));
     assert!(!world.cache.is_news("b", "pages/index.html", "cookies"));
-    let Found::Fill(fill, None) = world.find("b", "/new", 0) else { panic!("not to be made") };
+    let Found::Fill(fill) = world.find("b", "/new", 0) else { panic!("not to be made") };
     world.cache.forget();
     let kept = fill.keep(&Arc::new("made before the reload"), 10, world.began);
     assert_eq!(kept, Err(Dependence::Outdated));
@@ -194,7 +194,7 @@ fn reload_forgets_everything() {
 fn another_version_of_a_page_has_its_own_answers() {
     let mut world = World::roomy();
     assert!(world.fill("b", "/", 10, 0));
-    let Found::Fill(old, None) = world.find("b", "/slow", 0) else { panic!("not to be made") };
+    let Found::Fill(old) = world.find("b", "/slow", 0) else { panic!("not to be made") };
     world.owner = Arc::new(());
     assert!(matches!(world.find("b", "/slow", 0), Found::Fill(..)));
     assert_eq!(old.keep(&Arc::new("of the old page"), 10, world.began), Err(Dependence::Outdated));
@@ -208,7 +208,7 @@ fn what_is_refused_takes_a_small_part_of_the_room() {
     let world = World::new(64 * one, 64 * one);
     assert!(world.fill("b", "/answer", 10, 0));
     for path in 100..200 {
-        let Found::Fill(fill, None) = world.find("b", &format!("/{path}"), 0) else { panic!("{path}") };
+        let Found::Fill(fill) = world.find("b", &format!("/{path}"), 0) else { panic!("{path}") };
         fill.refuse(&Dependence::Session, world.began);
     }
     let usage = world.usage("b");

@@ -64,8 +64,8 @@ struct CacheSetting {
     #[serde(deserialize_with = "duration")]
     #[schemars(with = "DurationText")]
     ttl: Duration,
-    /// How much longer an old answer is served while one request makes a new one, and if that fails: at most 7
-    /// days. `0s` by default.
+    /// How much longer an old answer is served while a new one is made in the background, and if that fails: at most
+    /// 7 days. `0s` by default.
     #[serde(default, deserialize_with = "duration", serialize_with = "write_duration")]
     #[schemars(with = "DurationText", example = &"10m")]
     stale: Duration,

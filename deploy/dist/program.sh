@@ -14,6 +14,9 @@ build() {
     cd "$REPO_DIR"
     # Settings of the person who builds must not reach the program.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET CARGO_TARGET_DIR
+    # Nothing in the program depends on it, but the C sources, wasmtime and all that uses them would be compiled again,
+    # here and in the next build without it.
+    unset SOURCE_DATE_EPOCH
     cargo build --release --locked -p sluice
     # cargo links when a program is missing. It has two names for it.
     find "$REPO_DIR/target/release" -maxdepth 2 -samefile "$program" -delete

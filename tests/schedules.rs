@@ -218,6 +218,13 @@ fn operators_see_schedules_and_run_them_at_once() {
     let job: Value = serde_json::from_str(&answer.body).unwrap();
     host.wait_until("the job has run", || started(&host).contains_key("yearly"));
     assert_eq!(started(&host)["yearly"].values().next().unwrap(), &[job["job"].as_str().unwrap()]);
+    // Its run is stored, although it has neither failed nor logged a line.
+    host.wait_until("the run is stored", || {
+        let runs: Value =
+            serde_json::from_str(&host.admin("/api/brands/demo/runs?page=modules/notes&outcome=ok").body)
+                .unwrap();
+        runs.as_array().unwrap().len() == 1
+    });
     let answer = api("yearli");
     assert_eq!(answer.status, 404);
     assert!(

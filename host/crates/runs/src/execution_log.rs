@@ -175,6 +175,8 @@ pub struct FinishedRun {
     pub trace_id: String,
     /// True if the page has a script that ran, so that its cost counts.
     pub has_run: bool,
+    /// True if it is stored in any case, and not only if it is sampled.
+    pub is_kept: bool,
     /// How the run ended.
     pub outcome: &'static str,
     /// What the run used.
@@ -198,6 +200,7 @@ impl FinishedRun {
         Self {
             trace_id,
             has_run,
+            is_kept: false,
             outcome: report.outcome.name(),
             cost: report.cost(),
             console: report.effects.console.copy_within(TEXT_BYTES_MAX.saturating_sub(taken)),
@@ -277,7 +280,7 @@ impl ExecutionLog {
         }
         let has_failed_or_logged =
             run.failure.is_some() || !run.console.lines.is_empty() || run.console.dropped > 0;
-        if has_failed_or_logged || (run.has_run && self.is_sampled(&run.trace_id)) {
+        if has_failed_or_logged || run.is_kept || (run.has_run && self.is_sampled(&run.trace_id)) {
             self.enqueue(execution(request, run, status, now_ms));
         }
     }

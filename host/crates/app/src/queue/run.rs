@@ -19,6 +19,7 @@ use sluice_sandbox::slots::RunKind;
 use sluice_sandbox::{RunContext, RunReport, SandboxError};
 use sluice_session::RunCommit;
 use sluice_session::storage::SessionError;
+use sluice_site::config::ScheduleConfig;
 use sluice_site::{Brand, jobs};
 use sluice_telemetry::trace::Trace;
 use sluice_text::bounded::bounded;
@@ -214,7 +215,15 @@ fn record(app: &App, brand: &Brand, page: &str, job: &ClaimedJob, report: &RunRe
     run_log::record(&brand.id, page, METHOD, &what, report);
     let request = RequestInfo { brand: &brand.id, page, method: METHOD, path: &what };
     let status = if report.outcome.is_failure() { 500 } else { 200 };
-    app.executions.record(request, FinishedRun::new(report, true, trace_id), status);
+    // Operators ask whether a schedule has run, and not how its typical run was.
+    let is_of_schedule =
+        |schedule: &ScheduleConfig| schedule.module == job.module && schedule.function == job.function;
+    let is_kept = brand.schedules.iter().any(is_of_schedule);
+    app.executions.record(
+        request,
+        FinishedRun { is_kept, ..FinishedRun::new(report, true, trace_id) },
+        status,
+    );
 }
 
 impl Failed {

@@ -30,6 +30,21 @@ pub enum ReloadCause {
     Limit,
 }
 
+/// A limit of a page that an operator set or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitChange {
+    /// The id of the page's brand.
+    pub brand: String,
+    /// The page's path, such as `/cart`.
+    pub path: String,
+    /// The name of the limit.
+    pub limit: String,
+    /// The value that was in force before.
+    pub from: u64,
+    /// The value in `brand.toml`. `None` if it was removed there.
+    pub to: Option<u64>,
+}
+
 /// A time at which the site was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PastReload {
@@ -37,6 +52,8 @@ pub struct PastReload {
     pub at_ms: i64,
     /// Why it was loaded.
     pub cause: ReloadCause,
+    /// What an operator has changed, if that was the cause.
+    pub limit: Option<LimitChange>,
     /// How many pages were compiled because their scripts had changed, without those that have a mistake. 0 for a
     /// start.
     pub pages_compiled: usize,
@@ -103,6 +120,7 @@ impl PastReload {
         Self {
             at_ms: now_ms(),
             cause,
+            limit: None,
             pages_compiled,
             pages,
             problems: report.problems.len(),
@@ -121,8 +139,8 @@ impl PastReloads {
     }
 
     /// Remembers a reload that has just ended.
-    pub(crate) fn remember(&self, cause: ReloadCause, report: &ReloadReport) {
-        let done = PastReload::of(cause, report);
+    pub(crate) fn remember(&self, cause: ReloadCause, limit: Option<LimitChange>, report: &ReloadReport) {
+        let done = PastReload { limit, ..PastReload::of(cause, report) };
         let mut past = self.0.lock();
         let past = Arc::make_mut(&mut past);
         if past.len() >= PAST_MAX {
@@ -151,7 +169,7 @@ mod tests {
         let reloads = PastReloads::since(&compiled(3));
         assert_eq!((reloads.all()[0].cause, reloads.all()[0].pages_compiled), (ReloadCause::Start, 0));
         for pages in 0..PAST_MAX + 5 {
-            reloads.remember(ReloadCause::Files, &compiled(pages));
+            reloads.remember(ReloadCause::Files, None, &compiled(pages));
         }
         let past = reloads.all();
         assert_eq!((past.len(), past[0].pages_compiled), (PAST_MAX, 5));

@@ -10,7 +10,7 @@ use sluice_site::config::{self, ConfigError, SiteConfig};
 use sluice_text::printable::printable;
 
 use crate::app::App;
-pub use crate::past_reloads::{FailedPart, PastReload, ReloadCause, ReloadedPage};
+pub use crate::past_reloads::{FailedPart, LimitChange, PastReload, ReloadCause, ReloadedPage};
 
 use crate::load::{Live, LoadError, Loaded, ReloadReport, cache_keys, find_brands, load_brand, report_pages};
 
@@ -45,11 +45,20 @@ impl ReloadError {
 /// # Errors
 /// Nothing could be reloaded. Everything is served as before.
 pub async fn reload(app: &Arc<App>, cause: ReloadCause) -> Result<ReloadReport, ReloadError> {
+    reload_after(app, cause, None).await
+}
+
+/// The same. `limit` is what an operator has changed, if that is the cause.
+async fn reload_after(
+    app: &Arc<App>,
+    cause: ReloadCause,
+    limit: Option<LimitChange>,
+) -> Result<ReloadReport, ReloadError> {
     // Compiling blocks its thread, so it must not run on a thread that serves a listener.
     let of_task = Arc::clone(app);
     let done = app.runtime.spawn(async move { reload_here(&of_task).await }).await;
     let report = done.map_err(ReloadError::Task)??;
-    app.past_reloads.remember(cause, &report);
+    app.past_reloads.remember(cause, limit, &report);
     Ok(report)
 }
 
@@ -134,7 +143,18 @@ fn commit(app: &App, report: &mut ReloadReport) -> Result<Arc<Live>, LoadError> 
 /// # Errors
 /// The same as those of [`reload`].
 pub async fn reload_and_log(app: &Arc<App>, cause: ReloadCause) -> Result<ReloadReport, ReloadError> {
-    let done = reload(app, cause).await;
+    logged(reload(app, cause).await)
+}
+
+/// Reloads the site because an operator has changed a limit in a `brand.toml`, and logs the result.
+///
+/// # Errors
+/// The same as those of [`reload`].
+pub async fn reload_for_limit(app: &Arc<App>, change: LimitChange) -> Result<ReloadReport, ReloadError> {
+    logged(reload_after(app, ReloadCause::Limit, Some(change)).await)
+}
+
+fn logged(done: Result<ReloadReport, ReloadError>) -> Result<ReloadReport, ReloadError> {
     match &done {
         Ok(report) => {
             for problem in &report.problems {

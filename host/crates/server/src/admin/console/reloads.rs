@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use sluice_app::reload::{PastReload, ReloadCause};
+use sluice_app::reload::{LimitChange, PastReload, ReloadCause};
 use sluice_kit::clock::{iso_utc, now_ms};
+use sluice_limits::KINDS;
 use sluice_site::table::url_path;
 
 use crate::admin::AdminState;
@@ -60,12 +61,20 @@ fn row(state: &AdminState, reload: &PastReload) -> Value {
     });
     json!({
         "what": word(reload.cause), "at_ms": reload.at_ms, "ago_ms": ago(reload.at_ms),
-        "is_reload": reload.cause == ReloadCause::Files,
+        "is_reload": reload.cause == ReloadCause::Files, "limit": reload.limit.as_ref().map(|limit| change(state, limit)),
         "changed": counted(reload.pages_compiled, "page"), "pages": pages.collect::<Vec<_>>(),
         "pages_more": reload.pages_compiled.saturating_sub(reload.pages.len()),
-        "problems": (reload.problems > 0).then(|| counted(reload.problems, "part")),
+        // A limit breaks nothing: what was not loaded then was wrong before.
+        "problems": (reload.problems > 0 && reload.limit.is_none()).then(|| counted(reload.problems, "part")),
         "parts": parts.collect::<Vec<_>>(), "parts_more": reload.problems.saturating_sub(reload.parts.len()),
     })
+}
+
+/// What an operator has changed, with the page's address if it is still there.
+fn change(state: &AdminState, change: &LimitChange) -> Value {
+    let page = find_brand(state, &change.brand).is_ok_and(|brand| find_page(&brand, &change.path).is_ok());
+    let unit = KINDS.iter().find(|kind| kind.name == change.limit).map(|kind| kind.unit);
+    json!({ "change": change, "is_there": page, "unit": unit })
 }
 
 /// A page or a brand, with its address if it is still there.

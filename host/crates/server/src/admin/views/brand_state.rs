@@ -113,6 +113,7 @@ mod tests {
         let load = |at_ms: i64, is_broken: bool| PastReload {
             at_ms,
             cause: ReloadCause::Files,
+            limit: None,
             pages_compiled: 0,
             pages: Vec::new(),
             problems: usize::from(is_broken),

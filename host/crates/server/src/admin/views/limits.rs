@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use sluice_app::reload::{ReloadCause, reload_and_log};
+use sluice_app::reload::{LimitChange, reload_for_limit};
 use sluice_limits::advice::LimitUse;
 use sluice_limits::policy::EffectiveLimit;
 use sluice_site::{Brand, apply, brand_dir, config, limit_layers};
@@ -187,7 +187,7 @@ fn checked(
 /// and the brand could not be reloaded.
 pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
     let brand = find_brand(state, brand)?;
-    let (_, value) = checked(state, &brand, change)?;
+    let (row, value) = checked(state, &brand, change)?;
     let dir = brand_dir(&state.site_dir, &brand.id);
     apply::set_page_limit(&dir, change.seen.as_deref(), &change.page, &change.limit, value)?;
     let (page, limit) = (&change.page, &change.limit);
@@ -196,7 +196,14 @@ pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> R
         None => tracing::info!(brand = brand.id, page, limit, "an operator removed a limit of a page"),
     }
     // The edit itself keeps the file valid. What the reload rejects was wrong before.
-    let problem = match reload_and_log(&state.app, ReloadCause::Limit).await {
+    let done = LimitChange {
+        brand: brand.id.clone(),
+        path: page.clone(),
+        limit: limit.clone(),
+        from: row.in_force,
+        to: value,
+    };
+    let problem = match reload_for_limit(&state.app, done).await {
         Ok(report) => {
             report.problems.iter().find(|problem| problem.is_of_brand(&brand.id)).map(ToString::to_string)
         }

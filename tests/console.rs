@@ -191,13 +191,13 @@ fn shows_stages_as_columns_and_retries_a_job() {
     browser.go(&format!("{console}/brands/demo/jobs"));
     browser.wait_for("document.querySelectorAll('tbody tr').length", &json!(2));
     browser.eval("window.isOld = true");
-    browser.click("tbody form[action$=retry] button");
+    browser.click("tbody form[action*='/retry?'] button");
     // The entry that the job moves is still missing, so the job will be parked again.
     browser.wait_for("[location.pathname, window.isOld ?? false]", &json!(["/brands/demo/jobs", false]));
     browser.eval("window.confirm = () => true");
     // What cannot be undone is not beside what can.
     browser.click("details.danger summary");
-    browser.click(".actions form[action$='parked/drop'] button");
+    browser.click(".actions form[action*='parked/drop?'] button");
     browser.wait_for("document.readyState", &json!("complete"));
     server.wait_until("no job is parked", || {
         let jobs: serde_json::Value =
@@ -284,6 +284,12 @@ fn a_loud_failure_hides_no_other() {
     browser.wait_for("document.querySelectorAll('.failures tbody tr').length", &json!(0));
     browser.go(&format!("{console}/?from=yesterday"));
     browser.wait_for("document.body.innerText.includes('yesterday')", &json!(true));
+    // An invalid address has a page, from which the others can be reached.
+    browser.go(&format!("{console}/?from=2026-01-02T00:00&to=2026-01-01T00:00"));
+    let said = browser.eval("document.querySelector('.problem').innerText");
+    assert!(said.as_str().unwrap().starts_with("The range ends"), "{said}");
+    browser.click("nav a");
+    browser.wait_for("document.querySelector('h1').innerText", &json!("Overview"));
 
     // A run has the lines around its failure, and leads to the others.
     browser.go(&console);
@@ -328,15 +334,35 @@ fn overview_refreshes_itself_until_somebody_pauses_it() {
     browser.wait_for("document.querySelector('.figures').isOld ?? false", &json!(false));
     browser.wait_for("document.querySelectorAll('.chart .uplot canvas').length", &json!(5));
     // What somebody reads is not replaced, and the button says so.
-    let shown = "document.querySelector('#live').textContent";
+    let shown = "document.querySelector('.liveness').innerText.replace(/\\s+/g, ' ')";
     browser.eval("(document.querySelector('.chart details').open = true)");
-    browser.wait_for(shown, &json!("Live, paused while a table is open"));
+    browser.wait_for(shown, &json!("On hold while a table is open"));
     browser.eval("(document.querySelector('.chart details').open = false)");
     browser.wait_for(shown, &json!("Live"));
+    browser.press("\u{E004}");
     browser.eval("(document.querySelector('.failures .message').focus(), true)");
-    browser.wait_for(shown, &json!("Live, paused while a link has the focus"));
+    browser.wait_for(shown, &json!("On hold while a link has the focus"));
     browser.click("#live");
     browser.wait_for(shown, &json!("Paused"));
     browser.eval("(location.reload(), true)");
     browser.wait_for("document.querySelector('#live')?.ariaPressed", &json!("false"));
+}
+
+#[test]
+fn nothing_moves_under_a_mouse_that_is_pressed() {
+    let (_site, server, _data) = visited();
+    let (browser, console) = logged_in(&server);
+    for width in [1280, 390] {
+        browser.resize(width, 900);
+        for (at, what, leads_to) in [
+            ("/", ".range .choices button", "location.search.includes('hours=1')"),
+            ("/", ".failures .message", "location.pathname.includes('/runs/')"),
+            ("/brands/demo", "tbody th a", "location.pathname.endsWith('/page')"),
+        ] {
+            browser.go(&format!("{console}{at}"));
+            browser.wait_for("document.querySelector('#live').hidden", &json!(false));
+            browser.click_by_hand(what);
+            browser.wait_for(leads_to, &json!(true));
+        }
+    }
 }

@@ -105,9 +105,10 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")
             // Errors of actix's extractors have the same form as all others.
-            .app_data(web::QueryConfig::default().error_handler(error::invalid_request))
-            .app_data(web::PathConfig::default().error_handler(error::no_such_address))
-            .app_data(web::JsonConfig::default().error_handler(error::invalid_request))
+            .app_data(web::QueryConfig::default().error_handler(console::rejected))
+            .app_data(web::PathConfig::default().error_handler(console::rejected))
+            .app_data(web::FormConfig::default().error_handler(console::rejected))
+            .app_data(web::JsonConfig::default().error_handler(console::rejected))
             .wrap(from_fn(access::guard))
             .configure(probes::routes)
             .configure(api::routes)

@@ -124,6 +124,19 @@ impl Browser {
         }
     }
 
+    /// Presses the mouse on what a selector finds first and releases it after a tenth of a second, at the same place, as
+    /// a hand does. Meanwhile, the page can see that the element has the focus.
+    pub fn click_by_hand(&self, selector: &str) {
+        let element = json!({"element-6066-11e4-a52e-4f735466cecf": self.find(selector)});
+        let actions = json!({"actions": [{"type": "pointer", "id": "mouse", "actions": [
+            {"type": "pointerMove", "origin": element, "x": 0, "y": 0, "duration": 0},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pause", "duration": 100},
+            {"type": "pointerUp", "button": 0},
+        ]}]});
+        self.command("POST", &format!("/session/{}/actions", self.session), &actions);
+    }
+
     /// Presses and releases a key.
     pub fn press(&self, key: &str) {
         let presses = ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));

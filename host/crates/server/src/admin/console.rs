@@ -9,6 +9,7 @@ mod page;
 mod reloads;
 mod runs;
 
+use actix_web::error::InternalError;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Form, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -100,9 +101,27 @@ fn redirect_to(address: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish()
 }
 
+/// Whether the answer at a path is read by programs. The script of the console asks for previews.
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/") || path.ends_with("/limits/preview")
+}
+
+/// The response to a request that an extractor of actix rejects: a page of the console, or JSON for programs.
+pub(crate) fn rejected(error: impl Into<AdminError>, request: &HttpRequest) -> actix_web::Error {
+    let error = error.into();
+    let state = request.app_data::<Data<AdminState>>().filter(|_| !is_for_programs(request.path()));
+    match state {
+        Some(state) => {
+            let said = error.to_string();
+            InternalError::from_response(said, or_error_page(state, Err(error))).into()
+        }
+        None => error.into(),
+    }
+}
+
 /// The response to every path that has no route.
 pub(crate) async fn not_found(state: Data<AdminState>, request: HttpRequest) -> HttpResponse {
-    if request.path().starts_with("/api/") {
+    if is_for_programs(request.path()) {
         return actix_web::ResponseError::error_response(&AdminError::NoSuchAddress);
     }
     or_error_page(&state, Err(AdminError::NoConsolePage(request.path().to_owned())))

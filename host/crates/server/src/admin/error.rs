@@ -1,8 +1,8 @@
 //! Why the admin listener does not do what a request asks for.
 
-use actix_web::error::{BlockingError, PathError};
+use actix_web::HttpResponse;
+use actix_web::error::{BlockingError, JsonPayloadError, PathError, QueryPayloadError, UrlencodedError};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
 
 use sluice_app::reload::ReloadError;
 use sluice_crm::CrmFault;
@@ -220,14 +220,35 @@ impl From<ApplyError> for AdminError {
     }
 }
 
-/// The error for a query, a JSON body or a form that cannot be read.
-pub(crate) fn invalid_request(error: impl std::fmt::Display, _: &HttpRequest) -> actix_web::Error {
-    AdminError::InvalidRequest(error.to_string()).into()
+impl From<QueryPayloadError> for AdminError {
+    fn from(error: QueryPayloadError) -> Self {
+        match error {
+            QueryPayloadError::Deserialize(error) => Self::InvalidRequest(error.to_string()),
+            other => Self::InvalidRequest(other.to_string()),
+        }
+    }
 }
 
-/// The error for an address in which a name or number is invalid.
-pub(crate) fn no_such_address(_: PathError, _: &HttpRequest) -> actix_web::Error {
-    AdminError::NoSuchAddress.into()
+impl From<UrlencodedError> for AdminError {
+    fn from(error: UrlencodedError) -> Self {
+        match error {
+            UrlencodedError::Parse(error) => Self::InvalidRequest(error.to_string()),
+            other => Self::InvalidRequest(other.to_string()),
+        }
+    }
+}
+
+impl From<JsonPayloadError> for AdminError {
+    fn from(error: JsonPayloadError) -> Self {
+        Self::InvalidRequest(error.to_string())
+    }
+}
+
+/// A name or number in the address is invalid.
+impl From<PathError> for AdminError {
+    fn from(_: PathError) -> Self {
+        Self::NoSuchAddress
+    }
 }
 
 /// The API's response. The console renders a page instead.

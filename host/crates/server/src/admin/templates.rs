@@ -13,7 +13,8 @@ pub(crate) mod amount;
 
 use amount::amount;
 
-const TEMPLATES: [(&str, &str); 25] = [
+const TEMPLATES: [(&str, &str); 26] = [
+    ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),

@@ -131,7 +131,8 @@ const heldBy = () => {
   const at = document.activeElement;
   if (main.contains(at) && at !== main && at.id !== "live") {
     if (at.matches("input, select, textarea")) return "while a field has the focus";
-    return at.matches("a") ? "while a link has the focus" : "while something has the focus";
+    // A mouse that is pressed gives the focus, too, and what is under it must not move.
+    if (at.matches(":focus-visible")) return at.matches("a") ? "while a link has the focus" : "while something has the focus";
   }
   const open = [...main.querySelectorAll("details[open]")].find((details) => !details.closest(".range"));
   if (!open) return "";
@@ -145,8 +146,10 @@ const showLive = () => {
   button.hidden = false;
   button.ariaPressed = String(!isPaused());
   button.classList.toggle("held", !isPaused() && held !== "");
-  button.textContent = isPaused() ? "Paused" : held ? `Live, paused ${held}` : "Live";
+  // Every text has the same width, and the reason takes no room: nothing may move under a mouse.
+  button.textContent = isPaused() ? "Paused" : held ? "On hold" : "Live";
   button.title = isPaused() ? "Load new figures every ten seconds" : "Stop loading new figures";
+  document.getElementById("live-why").textContent = held && !isPaused() ? held : "";
 };
 
 const offerLive = (root) => {

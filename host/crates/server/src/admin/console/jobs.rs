@@ -70,7 +70,7 @@ async fn show(
         let schedules = schedules::list(&state, &brand).await?;
         let view = json!({
             "title": "Jobs", "jobs": jobs, "parked": parked, "queued": queued, "parked_queued": parked_queued,
-            "schedules": schedules, "did": did.text(),
+            "schedules": schedules, "did": did.text(), "is_live": true,
         });
         render_of(&state, &brand, ("jobs", Section::Jobs), range.view(), view)
     };
@@ -84,32 +84,54 @@ fn word(action: jobs::Action) -> &'static str {
     }
 }
 
-/// Back to the list, which says what was done.
-fn back(state: &AdminState, brand: &str, done: Result<String, AdminError>) -> HttpResponse {
-    or_error_page(state, done.map(|did| redirect_to(&format!("/brands/{}/jobs?{did}", encode_query(brand)))))
+/// Back to the list, which says what was done and keeps the time of the links.
+fn back(state: &AdminState, brand: &str, range: Range, done: Result<String, AdminError>) -> HttpResponse {
+    let (brand, range) = (encode_query(brand), range.view());
+    let range = range.query();
+    or_error_page(state, done.map(|did| redirect_to(&format!("/brands/{brand}/jobs?{did}&{range}"))))
 }
 
-async fn run_schedule(state: Data<AdminState>, at: Path<(String, String)>) -> HttpResponse {
+async fn run_schedule(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    range: Query<Range>,
+) -> HttpResponse {
     let job = schedules::run(&state, &at.0, &at.1).await;
-    back(&state, &at.0, job.map(|job| format!("schedule={}&job={job}", encode_query(&at.1))))
+    back(&state, &at.0, *range, job.map(|job| format!("schedule={}&job={job}", encode_query(&at.1))))
 }
 
-async fn act_on_job(state: Data<AdminState>, at: Path<(String, i64, jobs::Action)>) -> HttpResponse {
+async fn act_on_job(
+    state: Data<AdminState>,
+    at: Path<(String, i64, jobs::Action)>,
+    range: Query<Range>,
+) -> HttpResponse {
     let done = jobs::act(&state, &at.0, at.1, at.2).await;
-    back(&state, &at.0, done.map(|()| format!("did={}&job={}", word(at.2), at.1)))
+    back(&state, &at.0, *range, done.map(|()| format!("did={}&job={}", word(at.2), at.1)))
 }
 
-async fn act_on_queued(state: Data<AdminState>, at: Path<(String, String, jobs::Action)>) -> HttpResponse {
+async fn act_on_queued(
+    state: Data<AdminState>,
+    at: Path<(String, String, jobs::Action)>,
+    range: Query<Range>,
+) -> HttpResponse {
     let done = queue::act(&state, &at.0, &at.1, at.2).await;
-    back(&state, &at.0, done.map(|()| format!("did={}&job={}", word(at.2), encode_query(&at.1))))
+    back(&state, &at.0, *range, done.map(|()| format!("did={}&job={}", word(at.2), encode_query(&at.1))))
 }
 
-async fn act_on_parked_queued(state: Data<AdminState>, at: Path<(String, jobs::Action)>) -> HttpResponse {
+async fn act_on_parked_queued(
+    state: Data<AdminState>,
+    at: Path<(String, jobs::Action)>,
+    range: Query<Range>,
+) -> HttpResponse {
     let done = queue::act_on_parked(&state, &at.0, at.1).await;
-    back(&state, &at.0, done.map(|count| format!("did={}&count={count}", word(at.1))))
+    back(&state, &at.0, *range, done.map(|count| format!("did={}&count={count}", word(at.1))))
 }
 
-async fn act_on_parked(state: Data<AdminState>, at: Path<(String, jobs::Action)>) -> HttpResponse {
+async fn act_on_parked(
+    state: Data<AdminState>,
+    at: Path<(String, jobs::Action)>,
+    range: Query<Range>,
+) -> HttpResponse {
     let done = jobs::act_on_parked(&state, &at.0, at.1).await;
-    back(&state, &at.0, done.map(|count| format!("did={}&count={count}", word(at.1))))
+    back(&state, &at.0, *range, done.map(|count| format!("did={}&count={count}", word(at.1))))
 }

@@ -93,6 +93,7 @@ pub(super) async fn show(
     let view = json!({
         "title": path, "page": detail, "broken": broken(state, brand, path)?,
         "charts": charts, "last_failure": last_failure, "last_runs": last_runs,
+        "last_failure_is_outside": last_failure.as_ref().is_some_and(|run| !is_within(run.at_ms, range)),
         "last_failure_ago_ms": last_failure.as_ref().map(|run| reloads::ago(run.at_ms)),
         "limit_groups": limit_groups(state, &limits.rows, &detail.uses, edit),
         "limits_fault": limits_fault.as_deref().map(brand_state::Reason::from),
@@ -106,6 +107,11 @@ pub(super) async fn show(
         }),
     });
     render_of(state, brand, ("page", Section::Pages), range.view(), view)
+}
+
+fn is_within(at_ms: i64, range: Range) -> bool {
+    let (from, to) = range.bounds();
+    (from..to).contains(&at_ms)
 }
 
 /// Why the page is broken, with the lines around the mistake.

@@ -7,5 +7,5 @@ FAULT_SECONDS ?= 3600
 export FAULT_SECONDS
 
 faults: ## Inject faults for an hour, and print what was lost
-	cargo nextest run --locked --cargo-profile release -p sluice --run-ignored only --no-capture \
+	cargo nextest run --locked --cargo-profile release --workspace --exclude sluice-benches --run-ignored only --no-capture \
 		faults::

@@ -315,6 +315,9 @@ fn runs_are_found_by_outcome_status_and_text() {
     assert_eq!((found("outcome=error"), found("outcome=compile"), found("outcome=fuel")), (1, 1, 0));
     assert_eq!((found("status=5"), found("text=ABOUT%20TO%20fail"), found("text=nowhere")), (1, 1, 0));
     assert_eq!(found("text=sum%20is&limit=200"), 111);
+    let failed = server.admin("/api/brands/demo/runs?failed&limit=1");
+    let failed: serde_json::Value = serde_json::from_str(&failed.body).unwrap();
+    assert_eq!(found(&format!("text={}", failed[0]["trace_id"].as_str().unwrap())), 1);
     let (browser, console) = logged_in(&server);
     browser.go(&format!("{console}/brands/demo/runs"));
     browser.fill("[name=text]", "sum is");

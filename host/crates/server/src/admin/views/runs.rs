@@ -30,7 +30,7 @@ pub(crate) struct Query {
     pub(crate) outcome: Option<String>,
     /// Only runs with this HTTP status. `5` stands for all from 500 to 599.
     pub(crate) status: Option<String>,
-    /// Only runs that have this text in their path, error or console lines, in capitals or not.
+    /// Only runs that have this text in their path, error or console lines, in capitals or not, or as their trace.
     pub(crate) text: Option<String>,
     /// Only runs that are older than the one with this id.
     pub(crate) before: Option<i64>,
@@ -117,6 +117,7 @@ impl Query {
             || run.error.iter().any(|error| has(&error.name) || has(&error.message) || has(&error.file));
         run.status.to_string().starts_with(status)
             && (text.is_empty()
+                || run.trace_id == text
                 || has(&run.path)
                 || error()
                 || run.console.iter().any(|line| has(&line.text)))

@@ -45,6 +45,31 @@ fn page_is_shown_after_an_exception_only_to_browsers_that_get_it() {
 }
 
 #[test]
+fn brand_has_its_own_page_for_failures() {
+    let site = TestSite::with(&[
+        ("pages/index.html", "<script scope=\"backend\">throw new Error('DETAIL')</script>\n"),
+        ("pages/template.html", "{{ getCrmField({}) }}"),
+        ("public/500.html", "<h1>Sorry</h1>{{ request.path }}"),
+    ]);
+    let server = Server::start(site.path());
+    for path in ["/", "/template"] {
+        let answer = get(&server, path);
+        assert_error(&answer, 500, path);
+        assert_eq!(answer.body, "<h1>Sorry</h1>{{ request.path }}");
+        assert_eq!(answer.header("content-type").as_deref(), Some("text/html; charset=utf-8"));
+    }
+    let json = Request::get("/").header("accept", "application/json").send(server.address);
+    assert_eq!((json.status, json.body.as_str()), (500, "{\"error\":\"Something went wrong\"}"));
+    // It follows a reload. A page that is too large, or not text, is named in the log and not used.
+    for (page, told) in [("x".repeat((64 << 10) + 1), "more than 65536 bytes"), ("\0".into(), "500.html")] {
+        site.write("brands/demo/public/500.html", &page);
+        server.reload();
+        server.wait_told(told);
+        assert!(get(&server, "/").body.contains("Something went wrong"));
+    }
+}
+
+#[test]
 fn page_is_not_shown_after_a_run_that_a_visitor_can_end() {
     let runs_out = "const all = []; for (;;) all.push(new Uint8Array(1e5).fill(1));";
     let cases = [

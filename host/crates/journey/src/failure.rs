@@ -21,7 +21,7 @@ pub(super) fn reply_instead(journey: &Journey<'_>, report: &RunReport) -> Option
     let is_late = report.cause == Cause::Host && report.outcome != Outcome::Host;
     Some(match is_late {
         true => Err(error(journey.request, 503, "Please try again in a moment")),
-        false => Ok(went_wrong(journey.request)),
+        false => Ok(went_wrong(journey)),
     })
 }
 
@@ -41,9 +41,13 @@ fn is_rendered(journey: &Journey<'_>, report: &RunReport) -> bool {
     }
 }
 
-/// The error of a request that failed, without details.
-pub(super) fn went_wrong(request: &PageRequest) -> Reply {
-    error(request, 500, "Something went wrong")
+/// The error of a request that failed, without details: the brand's own page, if it has one.
+pub(super) fn went_wrong(journey: &Journey<'_>) -> Reply {
+    let mut reply = error(journey.request, 500, "Something went wrong");
+    if let Some(page) = journey.brand().error_page.as_ref().filter(|_| !journey.request.prefers_json) {
+        reply.body = page.to_string().into();
+    }
+    reply
 }
 
 /// An error without details, in the form that the client asks for.

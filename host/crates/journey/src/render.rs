@@ -104,7 +104,7 @@ pub(super) async fn reply(
             let (brand, page) = (journey.brand(), &journey.page().file);
             journey.app.run_failed(brand, page, "template", &failure.to_string());
             journey.observation.tell(Event::TemplateFailed { failure: &failure });
-            Ok(failure::went_wrong(journey.request))
+            Ok(failure::went_wrong(journey))
         }
         Err(RenderError::Busy) => Err(too_busy(journey.observation)),
         Err(RenderError::Unavailable) => {

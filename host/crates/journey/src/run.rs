@@ -66,7 +66,7 @@ pub(super) async fn run_script(
         (PageScript::None, _) => RunReport::not_run(Outcome::Ok, None, session),
         // Cannot be, and the page must not be shown if its script did not run.
         (PageScript::Ready { .. }, None) => {
-            return Err(failure::went_wrong(journey.request));
+            return Err(failure::went_wrong(journey));
         }
         (PageScript::Ready { script, files }, Some(admitted)) => {
             let trace = journey.observation.begin_run();
@@ -85,7 +85,7 @@ pub(super) async fn run_script(
                 Err(error) => {
                     trace.failed("no sandbox could be made");
                     tracing::error!(page = page.file, %error, "no sandbox could be made");
-                    return Err(failure::went_wrong(journey.request));
+                    return Err(failure::went_wrong(journey));
                 }
             }
         }

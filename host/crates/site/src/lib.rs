@@ -121,6 +121,8 @@ pub struct Brand {
     pub hosts: Hosts,
     /// If set, the brand cannot be loaded and no version of it is served.
     pub outage: Option<Outage>,
+    /// The text of `public/500.html`, which visitors get if a page fails.
+    pub error_page: Option<Arc<str>>,
     /// `[variables]`.
     pub variables: Arc<Map<String, Value>>,
     /// `[translations]`.

@@ -36,6 +36,9 @@ use crate::public::PublicFiles;
 use crate::table::{PageTable, url_path};
 use crate::{Brand, Outage, SiteError, limit_layers};
 
+/// The page for errors stays in memory.
+const ERROR_PAGE_BYTES_MAX: usize = 64 << 10;
+
 /// The files that pages used when they were compiled, by the key of the page by itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CompileIndex(HashMap<CacheKey, Vec<Dependency>>);
@@ -155,6 +158,7 @@ impl Loader<'_> {
             dir: dir.clone(),
             hosts: Hosts::of_brand(config.domains.clone(), config.default).decided_by(self.domains_of(id)),
             outage: None,
+            error_page: error_page(id, dir),
             languages: Arc::new(Languages::new(&config.translations, config.default_language.as_deref())),
             variables: Arc::new(config.variables),
             form_bodies: config.form_bodies,
@@ -188,6 +192,7 @@ impl Loader<'_> {
             dir: dir.clone(),
             hosts: Hosts::of_brand(domains, is_default).decided_by(self.domains_of(id)),
             outage: Some(Outage::of(dir)),
+            error_page: None,
             languages: Arc::default(),
             variables: Arc::new(Map::new()),
             form_bodies: false,
@@ -382,6 +387,26 @@ fn page(config: &BrandConfig, file: &str, limits: Limits, content: ContentRef) -
         }),
         cross_origin: own.is_some_and(|page| page.cross_origin),
         limits,
+    }
+}
+
+/// The text of `public/500.html`. If there is none, or it cannot be used, visitors get a plain page.
+fn error_page(id: &str, dir: &FolderPath) -> Option<Arc<str>> {
+    const FILE: &str = "public/500.html";
+    match files::read(dir, FILE) {
+        Ok(source) if source.text.len() <= ERROR_PAGE_BYTES_MAX => Some(source.text.into()),
+        Ok(_) => {
+            tracing::error!(
+                brand = id,
+                "{FILE} has more than {ERROR_PAGE_BYTES_MAX} bytes: visitors get a plain page when a page fails"
+            );
+            None
+        }
+        Err(error) if error.is_missing() => None,
+        Err(error) => {
+            tracing::error!(brand = id, "{}", printable(&error.to_string()));
+            None
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod behind;
 mod browser;
+mod jobs;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

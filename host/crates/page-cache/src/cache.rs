@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::fill::{FillState, Waiters, Waiting};
+use crate::fill::{FillState, Place, Places, Waiting};
 use crate::{ALL_TAGS, CacheRules, Dependence, Key};
 
 /// How long it is remembered that the answer to a request cannot be kept. Meanwhile, such requests do not wait
@@ -26,7 +26,8 @@ const REFUSED_PART: u64 = 16;
 pub struct PageCache<V> {
     bytes_max: u64,
     brand_bytes_max: u64,
-    waiters: Arc<Waiters>,
+    waiting: Arc<Places>,
+    refreshes: Arc<Places>,
     state: Mutex<State<V>>,
 }
 
@@ -131,7 +132,8 @@ impl<V> PageCache<V> {
         Self {
             bytes_max,
             brand_bytes_max: brand_bytes_max.min(bytes_max),
-            waiters: Arc::default(),
+            waiting: Places::for_waiting(),
+            refreshes: Places::for_refreshes(),
             state: Mutex::new(state),
         }
     }
@@ -181,16 +183,24 @@ impl<V> PageCache<V> {
             }
         }
         if let Some(running) = running {
-            return match self.waiters.enter(brand) {
+            return match self.waiting.enter(brand) {
                 Some(place) => Found::Wait(running.state.wait(place)),
                 None => Found::Busy,
             };
         }
+        let (stale, place) = match stale {
+            // The host makes the answer again, so no connection bounds how often it does at the same time.
+            Some(stale) => match self.refreshes.enter(brand) {
+                Some(place) => (Some(stale), Some(place)),
+                None => return Found::Stale(stale),
+            },
+            None => (None, None),
+        };
         let fill = Arc::new(FillState::new(count));
         let running =
             RunningFill { owner: Arc::clone(owner), rules: Arc::clone(rules), state: Arc::clone(&fill) };
         entries.fills.insert(key.clone(), running);
-        let fill = Fill::new(Arc::clone(self), brand, key, fill);
+        let fill = Fill::new(Arc::clone(self), brand, key, fill, place);
         match stale {
             Some(stale) => Found::Refresh(fill, stale),
             None => Found::Fill(fill),
@@ -288,11 +298,18 @@ pub struct Fill<V> {
     key: Key,
     state: Arc<FillState>,
     has_ended: bool,
+    _place: Option<Place>,
 }
 
 impl<V> Fill<V> {
-    fn new(cache: Arc<PageCache<V>>, brand: &str, key: &Key, state: Arc<FillState>) -> Self {
-        Self { cache, brand: brand.to_owned(), key: key.clone(), state, has_ended: false }
+    fn new(
+        cache: Arc<PageCache<V>>,
+        brand: &str,
+        key: &Key,
+        state: Arc<FillState>,
+        place: Option<Place>,
+    ) -> Self {
+        Self { cache, brand: brand.to_owned(), key: key.clone(), state, has_ended: false, _place: place }
     }
 
     /// Keeps an answer of `bytes`.

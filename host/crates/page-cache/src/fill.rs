@@ -1,4 +1,4 @@
-//! Making an answer: one request does, the others wait.
+//! Making an answer: one request does, the others wait. Or the host does, while visitors get the old one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,38 +8,58 @@ use tokio::sync::watch;
 
 /// The most requests of a brand that wait for answers, and of all brands. A client that leaves does not end the wait of
 /// its request.
-const BRAND_WAITING_MAX: usize = 512;
-const WAITING_MAX: usize = 2_048;
+const WAITING: Bounds = Bounds { of_brand: 512, all: 2_048 };
+/// The same for old answers that the host makes again. No connection bounds their number.
+const REFRESHES: Bounds = Bounds { of_brand: 64, all: 256 };
 
-/// The requests that wait, by brand.
-#[derive(Default)]
-pub(crate) struct Waiters(Mutex<(usize, HashMap<String, usize>)>);
+#[derive(Clone, Copy)]
+struct Bounds {
+    of_brand: usize,
+    all: usize,
+}
 
-/// The place of a request that waits.
-pub(crate) struct WaitingPlace {
-    all: Arc<Waiters>,
+/// Places of one kind, by brand.
+pub(crate) struct Places {
+    max: Bounds,
+    /// The number of places that are taken, and of those of each brand.
+    taken: Mutex<(usize, HashMap<String, usize>)>,
+}
+
+/// The place of a request that waits, or of an answer that is made again.
+pub(crate) struct Place {
+    all: Arc<Places>,
     brand: String,
 }
 
-impl Waiters {
-    /// `None` if too many wait already.
-    pub(crate) fn enter(self: &Arc<Self>, brand: &str) -> Option<WaitingPlace> {
-        let mut waiting = self.0.lock();
-        let (all, brands) = &mut *waiting;
+impl Places {
+    /// For requests that wait.
+    pub(crate) fn for_waiting() -> Arc<Self> {
+        Arc::new(Self { max: WAITING, taken: Mutex::default() })
+    }
+
+    /// For answers that are made again.
+    pub(crate) fn for_refreshes() -> Arc<Self> {
+        Arc::new(Self { max: REFRESHES, taken: Mutex::default() })
+    }
+
+    /// `None` if too many are taken already.
+    pub(crate) fn enter(self: &Arc<Self>, brand: &str) -> Option<Place> {
+        let mut taken = self.taken.lock();
+        let (all, brands) = &mut *taken;
         let of_brand = brands.get(brand).copied().unwrap_or(0);
-        if *all >= WAITING_MAX || of_brand >= BRAND_WAITING_MAX {
+        if *all >= self.max.all || of_brand >= self.max.of_brand {
             return None;
         }
         *all += 1;
         brands.insert(brand.to_owned(), of_brand + 1);
-        Some(WaitingPlace { all: Arc::clone(self), brand: brand.to_owned() })
+        Some(Place { all: Arc::clone(self), brand: brand.to_owned() })
     }
 }
 
-impl Drop for WaitingPlace {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut waiting = self.all.0.lock();
-        let (all, brands) = &mut *waiting;
+        let mut taken = self.all.taken.lock();
+        let (all, brands) = &mut *taken;
         *all -= 1;
         match brands.get_mut(&self.brand) {
             Some(count) if *count > 1 => *count -= 1,
@@ -60,7 +80,7 @@ impl FillState {
         Self { number, end: watch::Sender::new(()) }
     }
 
-    pub(crate) fn wait(&self, place: WaitingPlace) -> Waiting {
+    pub(crate) fn wait(&self, place: Place) -> Waiting {
         Waiting { end: self.end.subscribe(), _place: place }
     }
 }
@@ -68,7 +88,7 @@ impl FillState {
 /// Waits until another request has made the answer, or has failed to.
 pub struct Waiting {
     end: watch::Receiver<()>,
-    _place: WaitingPlace,
+    _place: Place,
 }
 
 impl Waiting {
@@ -85,16 +105,18 @@ mod tests {
 
     #[test]
     fn one_brand_leaves_places_to_others() {
-        let waiters = Arc::new(Waiters::default());
-        let fill = |brand: &str| (0..).map_while(|_| waiters.enter(brand)).collect::<Vec<_>>();
-        let first = fill("a");
-        assert_eq!(first.len(), BRAND_WAITING_MAX);
-        let others: Vec<_> = ["b", "c", "d"].iter().flat_map(|brand| fill(brand)).collect();
-        assert_eq!(first.len() + others.len(), WAITING_MAX);
-        assert!(waiters.enter("e").is_none());
-        drop(first);
-        assert!(waiters.enter("e").is_some() && waiters.enter("b").is_none());
-        drop(others);
-        assert!(waiters.0.lock().1.is_empty());
+        for places in [Places::for_waiting(), Places::for_refreshes()] {
+            let max = places.max;
+            let fill = |brand: &str| (0..).map_while(|_| places.enter(brand)).collect::<Vec<_>>();
+            let first = fill("a");
+            assert_eq!(first.len(), max.of_brand);
+            let others: Vec<_> = ["b", "c", "d"].iter().flat_map(|brand| fill(brand)).collect();
+            assert_eq!(first.len() + others.len(), max.all);
+            assert!(places.enter("e").is_none());
+            drop(first);
+            assert!(places.enter("e").is_some() && places.enter("b").is_none());
+            drop(others);
+            assert!(places.taken.lock().1.is_empty());
+        }
     }
 }

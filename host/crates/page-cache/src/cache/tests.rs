@@ -217,3 +217,15 @@ fn what_is_refused_takes_a_small_part_of_the_room() {
     assert!(matches!(world.find("b", "/199", 0), Found::Refused(Dependence::Session)));
     assert!(matches!(world.find("b", "/100", 0), Found::Fill(..)));
 }
+
+#[test]
+fn few_old_answers_of_a_brand_are_made_again_at_once() {
+    let world = World::roomy();
+    let find = |at: usize| world.find("b", &format!("/{at}"), 60);
+    (0..100).for_each(|at| assert!(world.fill("b", &format!("/{at}"), 10, 0)));
+    let begun: Vec<_> = (0..100).map(find).filter(|found| matches!(found, Found::Refresh(..))).collect();
+    assert!(!begun.is_empty() && begun.len() < 100, "{}", begun.len());
+    assert!(matches!(find(99), Found::Stale(_)));
+    drop(begun);
+    assert!(matches!(find(99), Found::Refresh(..)));
+}

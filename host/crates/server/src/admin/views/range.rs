@@ -62,6 +62,8 @@ pub(crate) struct RangeView {
     said: String,
     choices: Vec<Choice>,
     is_own: bool,
+    /// The last quarter of an hour is not over.
+    is_until_now: bool,
     /// The range that was asked for is a part of the one that is shown.
     is_rounded: bool,
     from_ms: i64,
@@ -156,6 +158,7 @@ impl Range {
             said,
             choices: choices.into(),
             is_own,
+            is_until_now: self.to.is_none(),
             is_rounded: false,
             from_ms,
             to_ms,

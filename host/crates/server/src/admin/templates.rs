@@ -13,7 +13,7 @@ pub(crate) mod amount;
 
 use amount::amount;
 
-const TEMPLATES: [(&str, &str); 29] = [
+const TEMPLATES: [(&str, &str); 30] = [
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
@@ -30,6 +30,7 @@ const TEMPLATES: [(&str, &str); 29] = [
     ("entry_field", include_str!("console/entry_field.hbs")),
     ("entries_delete", include_str!("console/entries_delete.hbs")),
     ("jobs", include_str!("console/jobs.hbs")),
+    ("jobs_drop", include_str!("console/jobs_drop.hbs")),
     ("range", include_str!("console/range.hbs")),
     ("failures", include_str!("console/failures.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),

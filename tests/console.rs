@@ -1,5 +1,6 @@
 //! The console in Chromium.
 
+mod entries;
 mod filters;
 mod jobs;
 mod limits;

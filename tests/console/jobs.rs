@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::logged_in;
-use crate::harness::{Server, ServerOptions, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 fn site() -> TestSite {
     let site = TestSite::with(&[
@@ -81,6 +81,54 @@ fn actions_say_what_they_did_and_runs_are_one_click_away() {
     browser.click("nav .brands summary");
     browser.click("nav .brands a[href^='/brands/other']");
     browser.wait_for("location.pathname", &json!("/brands/other/runs"));
+}
+
+#[test]
+fn selected_jobs_are_retried_and_dropped_after_a_question_that_names_their_number() {
+    let site = site();
+    let server = ServerOptions::of(site.path()).start();
+    for _ in 0..3 {
+        server.get("localhost", "/push");
+    }
+    server.wait_until("the jobs are pushed", || queue(&server).len() == 3);
+    let ids: Vec<String> = queue(&server).iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect();
+    let (browser, console) = logged_in(&server);
+    let scripts_are = |disabled: bool| {
+        browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": disabled }));
+    };
+    browser.go(&format!("{console}/brands/demo/jobs"));
+    scripts_are(true);
+    browser.click(&format!("[name=id][value='{}']", ids[0]));
+    browser.click(&format!("[name=id][value='{}']", ids[1]));
+    browser.click("#chosen-queue [formaction*=drop]");
+    scripts_are(false);
+    browser.wait_for("document.querySelector('h1').textContent", &json!("Drop 2 jobs?"));
+    assert_eq!(queue(&server).len(), 3, "nothing is dropped yet");
+    // One of them goes meanwhile.
+    let drop = format!("/api/brands/demo/queue/{}/drop", ids[0]);
+    assert_eq!(Request::new("POST", &drop).operator().send(server.admin_address).status, 200);
+    scripts_are(true);
+    browser.click("button.danger");
+    scripts_are(false);
+    let did = "document.querySelector('.done')?.innerText ?? ''";
+    browser.wait_for(did, &json!("1 job was dropped. Not there any more, or running: 1."));
+    assert_eq!(queue(&server)[0]["id"], json!(ids[2]));
+    browser.click(&format!("[name=id][value='{}']", ids[2]));
+    // The list is not replaced meanwhile.
+    browser.eval("document.activeElement.blur()");
+    browser.wait_for("document.getElementById('live-why').innerText", &json!("while something is selected"));
+    browser.click("#chosen-queue button:not([formaction])");
+    browser
+        .wait_for(did, &json!("1 job was started again. Those that fail are listed with their new error."));
+    server.wait_until("the job is done", || queue(&server).is_empty());
+    for (kind, brand, ids, status) in
+        [("jobs", "demo", "", 400), ("queue", "nobody", "id=x", 404), ("jobs", "demo", "id=x&id=17", 303)]
+    {
+        let request = Request::new("POST", &format!("/brands/{brand}/{kind}/chosen/retry"))
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(ids.as_bytes()).operator().send(server.admin_address);
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Checks that a value may be stored. Pure; the calls that write and the reading of options use
-//! it.
+//! Checks that a value may be stored. Pure; the calls that write, the reading of options and the edits of operators
+//! use it.
 
 use serde_json::Value;
 
@@ -7,25 +7,26 @@ use super::names::chars;
 use super::size::{depth, json_bytes};
 use super::{Call, CrmError, DEPTH_MAX, OBJECT_BYTES_MAX, OptionMistake, OptionName, STRING_CHARS_MAX};
 
+/// Checks that a value may be stored, as [`storable`] does for a call.
+pub(super) fn value(call: Call, option: &OptionName, value: &Value) -> Result<(), CrmError> {
+    storable(option, value).map_err(|mistake| call.refused(mistake))
+}
+
 /// Checks that a value may be stored. Messages name it `option`. It accepts `null`, which the caller
 /// has to check.
-pub(super) fn value(call: Call, option: &OptionName, value: &Value) -> Result<(), CrmError> {
+pub(super) fn storable(option: &OptionName, value: &Value) -> Result<(), OptionMistake> {
     let option = || option.clone();
     match value {
         Value::Null | Value::Bool(_) => Ok(()),
         // A number that JSON cannot hold never becomes a `Value`.
         Value::Number(_) => Ok(()),
         Value::String(text) => match chars(text) {
-            chars if chars > STRING_CHARS_MAX => {
-                Err(call.refused(OptionMistake::LongString { option: option(), chars }))
-            }
+            chars if chars > STRING_CHARS_MAX => Err(OptionMistake::LongString { option: option(), chars }),
             _ => Ok(()),
         },
         Value::Array(_) | Value::Object(_) => match json_bytes(value) {
-            bytes if bytes > OBJECT_BYTES_MAX => {
-                Err(call.refused(OptionMistake::LargeObject { option: option(), bytes }))
-            }
-            _ if depth(value) > DEPTH_MAX => Err(call.refused(OptionMistake::TooDeep(option(), DEPTH_MAX))),
+            bytes if bytes > OBJECT_BYTES_MAX => Err(OptionMistake::LargeObject { option: option(), bytes }),
+            _ if depth(value) > DEPTH_MAX => Err(OptionMistake::TooDeep(option(), DEPTH_MAX)),
             _ => Ok(()),
         },
     }

@@ -18,10 +18,12 @@ mod calls;
 mod check;
 pub mod csv;
 mod database;
+pub mod edit;
 mod entry;
 mod entry_id;
 mod error;
 mod fault;
+mod follow;
 pub mod index;
 mod jobs;
 mod missing;
@@ -46,6 +48,7 @@ pub use entry::{Entry, Placement};
 pub use entry_id::{EntryId, EntryIdError};
 pub use error::{CrmError, Expected, Given, OptionMistake, OptionName, RefusalReason, SearchMistake};
 pub use fault::{CapReached, CrmFault, Refusal};
+pub use follow::write_entry;
 pub use index::{IndexRow, IndexStep, Indexing, UniqueRow, Violation};
 pub use jobs::{
     CapsOfBrand, JOB_TRIES_MAX, Job, JobChoice, JobCounts, JobEnd, JobRun, JobState, JobStore,

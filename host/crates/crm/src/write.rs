@@ -46,6 +46,9 @@ pub enum CrmWrite {
         at: Line,
         /// Each key once.
         fields: Vec<(FieldKey, Value)>,
+        /// The stage in which the entry begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Destination>,
     },
     /// Changes fields of one entry.
     UpdateEntry {
@@ -57,6 +60,9 @@ pub enum CrmWrite {
         fields: Vec<(FieldKey, Option<Value>)>,
         /// The entry is changed only if it was last updated at this time.
         if_updated_at: Option<String>,
+        /// The stage to which the entry is moved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Destination>,
     },
     /// Deletes one entry.
     DeleteEntry {
@@ -217,10 +223,13 @@ impl CrmWrite {
                 }
                 vec![want.with_unique_keys()]
             }
-            Self::CreateEntry { at, .. } => vec![Want { count: true, ..Want::of(at.clone()) }],
-            Self::UpdateEntry { at, id, fields, .. } => {
-                let keys = fields.iter().map(|(key, _)| key.clone()).collect();
-                let want = Want { keys, entry: Some(*id), ..Want::of(at.clone()) };
+            Self::CreateEntry { at, place, .. } => {
+                vec![Want { count: true, pipelines: place.is_some(), ..Want::of(at.clone()) }]
+            }
+            Self::UpdateEntry { at, id, fields, place, .. } => {
+                let (keys, pipelines) =
+                    (fields.iter().map(|(key, _)| key.clone()).collect(), place.is_some());
+                let want = Want { keys, entry: Some(*id), pipelines, ..Want::of(at.clone()) };
                 vec![want.with_unique_keys()]
             }
             Self::DeleteEntry { at, id } => vec![Want { entry: Some(*id), ..Want::of(at.clone()) }],

@@ -60,6 +60,7 @@ macro_rules! contract_tests {
             order_is_kept_when_the_clock_goes_back rejects_a_result_over_the_limit
             a_read_shows_one_moment);
         $crate::contract::contract_tests!(@ $backend, history: each_move_to_another_stage_is_a_line_of_history
+            an_edit_moves_its_entry_in_the_same_transaction
             the_newest_moves_are_kept_and_all_are_counted a_history_counts_in_the_quota_and_ends_with_its_entry
             parallel_moves_are_all_in_the_history a_brand_cannot_read_the_history_of_another);
         $crate::contract::contract_tests!(@ $backend, by_id: an_entry_is_changed_and_deleted_by_its_id

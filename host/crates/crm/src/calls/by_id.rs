@@ -5,10 +5,7 @@ use serde_json::Value;
 use super::super::options::Options;
 use super::super::{Call, Caller, CrmError, EntryId, Line, Reference, RefusalReason, Slug};
 use super::queue;
-use crate::{CrmDatabase, CrmFault, CrmWrite, QueuedWrites, Refusal};
-
-/// How many times a write looks for an entry that other writes give to another reference meanwhile.
-const TRIES_MAX: u32 = 5;
+use crate::{CrmDatabase, CrmFault, CrmWrite, QueuedWrites, Refusal, write_entry};
 
 /// `getCrmEntry({slug, id})`: the entry, or `null`.
 pub(super) async fn get(
@@ -47,7 +44,7 @@ impl Asked {
         let write = match fields {
             Some(fields) => {
                 let (fields, if_updated_at) = (options.entry_fields(fields)?, options.if_updated_at()?);
-                CrmWrite::UpdateEntry { at, id, fields, if_updated_at }
+                CrmWrite::UpdateEntry { at, id, fields, if_updated_at, place: None }
             }
             None => CrmWrite::DeleteEntry { at, id },
         };
@@ -55,8 +52,7 @@ impl Asked {
     }
 }
 
-/// `updateCrmEntry({slug, id, fields, ifUpdatedAt?})` and `deleteCrmEntry({slug, id})`. A write locks the
-/// line of its entry, so it has to know the reference first, and looks again if the entry is elsewhere then.
+/// `updateCrmEntry({slug, id, fields, ifUpdatedAt?})` and `deleteCrmEntry({slug, id})`.
 pub(super) async fn write(
     store: &dyn CrmDatabase,
     caller: &Caller<'_>,
@@ -67,23 +63,15 @@ pub(super) async fn write(
     let Asked { slug, id, mut write } = Asked::of(options)?;
     let is_async = options.is_async()?;
     let none = || call.refused(RefusalReason::NoSuchEntry);
-    let mut before = None;
-    for _ in 0..TRIES_MAX {
-        let reference = store.entry_reference(caller.brand, slug.clone(), id).await;
-        let reference = reference.map_err(|fault| fault.explain(call, caller))?.ok_or_else(none)?;
-        if before.as_ref() == Some(&reference) {
-            break;
-        }
-        write.follow(reference.clone());
-        if is_async && !caller.at_once {
-            return queue(store, caller, call, write, queued).await;
-        }
-        match store.write_crm(caller.brand, write.clone(), caller.caps, caller.now_ms).await {
-            Ok(_) if is_async => return Ok(call.queued_value()),
-            Ok(written) => return Ok(written.into_json()),
-            Err(CrmFault::Refused(Refusal::NoEntry)) => before = Some(reference),
-            Err(fault) => return Err(fault.explain(call, caller)),
-        }
+    if is_async && !caller.at_once {
+        let reference = store.entry_reference(caller.brand, slug, id).await;
+        write.follow(reference.map_err(|fault| fault.explain(call, caller))?.ok_or_else(none)?);
+        return queue(store, caller, call, write, queued).await;
     }
-    Err(none())
+    match write_entry(store, caller.brand, write, caller.caps, caller.now_ms).await {
+        Ok(_) if is_async => Ok(call.queued_value()),
+        Ok(written) => Ok(written.into_json()),
+        Err(CrmFault::Refused(Refusal::NoEntry)) => Err(none()),
+        Err(fault) => Err(fault.explain(call, caller)),
+    }
 }

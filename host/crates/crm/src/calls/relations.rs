@@ -58,6 +58,7 @@ pub(super) async fn change(
             id,
             fields: vec![(asked.key.clone(), checked(options, after)?)],
             if_updated_at: Some(iso_utc(found.entry.updated_at)),
+            place: None,
         };
         match store.write_crm(caller.brand, write, caller.caps, caller.now_ms).await {
             Ok(_) => return Ok(json!({ "ok": true, "changed": true })),

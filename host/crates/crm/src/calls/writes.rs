@@ -67,7 +67,7 @@ fn create_entry(caller: &Caller<'_>, options: &Options<'_>) -> Result<CrmWrite, 
     let fields = options.entry_fields(fields)?;
     let fields = fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let at = options.address(slug, caller)?.line();
-    Ok(CrmWrite::CreateEntry { at, fields })
+    Ok(CrmWrite::CreateEntry { at, fields, place: None })
 }
 
 fn into(options: &Options<'_>) -> Result<WriteInto, CrmError> {

@@ -204,11 +204,11 @@ async fn write<S: CrmStore + ?Sized>(
             let reference = owner.ok_or(CrmFault::Refused(Refusal::NoEntry))?;
             let fields = fields.into_iter().map(|(key, value)| (key, Some(value))).collect();
             let at = Line { slug: slug.clone(), reference };
-            CrmWrite::UpdateEntry { at, id, fields, if_updated_at: None }
+            CrmWrite::UpdateEntry { at, id, fields, if_updated_at: None, place: None }
         }
         None => {
             let reference = reference.ok_or(CrmFault::Refused(Refusal::NoReference))?;
-            CrmWrite::CreateEntry { at: Line { slug: slug.clone(), reference }, fields }
+            CrmWrite::CreateEntry { at: Line { slug: slug.clone(), reference }, fields, place: None }
         }
     };
     store.write_crm(brand, write, caps, now_ms).await.map(drop)

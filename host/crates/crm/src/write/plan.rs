@@ -31,12 +31,16 @@ impl CrmWrite {
                 line.set_fields(&mut plan, fields, *into)?;
                 Ok(plan)
             }
-            (Self::CreateEntry { fields, .. }, [want], [rows]) => {
+            (Self::CreateEntry { fields, place, .. }, [want], [rows]) => {
                 let mut plan = Plan::new(CrmWritten::Fields);
                 LineState::new(0, want, rows, caps, now_ms).create(&mut plan, fields)?;
+                if let (Some(place), CrmWritten::Created { id }) = (place, plan.written) {
+                    let spot = choose(&spots(place, rows)?, None, &rows.pipelines)?;
+                    plan.place(id, 0, spot.stage_id);
+                }
                 Ok(plan)
             }
-            (Self::UpdateEntry { id, fields, if_updated_at, .. }, [want], [rows]) => {
+            (Self::UpdateEntry { id, fields, if_updated_at, place, .. }, [want], [rows]) => {
                 let entry = rows.entries.iter().find(|entry| entry.id == *id).ok_or(Refusal::NoEntry)?;
                 if if_updated_at.as_ref().is_some_and(|time| *time != iso_utc(entry.updated_at)) {
                     return Err(Refusal::Conflict.into());
@@ -44,6 +48,12 @@ impl CrmWrite {
                 let updated_at = now_ms.max(entry.updated_at.saturating_add(1));
                 let mut plan = Plan::new(CrmWritten::Updated { updated_at });
                 LineState::new(0, want, rows, caps, now_ms).update(&mut plan, *id, fields)?;
+                if let Some(place) = place {
+                    let spot = choose(&spots(place, rows)?, entry.stage_id, &rows.pipelines)?;
+                    if entry.stage_id != Some(spot.stage_id) {
+                        plan.place(*id, entry.stage_moves, spot.stage_id);
+                    }
+                }
                 Ok(plan)
             }
             (Self::DeleteEntry { id, .. }, [want], [rows]) => {

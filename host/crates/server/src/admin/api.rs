@@ -11,7 +11,9 @@ use super::AdminState;
 use super::error::AdminError;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
-use super::views::{crm, crm_csv, jobs, limits, overview, page_cache, pages, queue, runs, schedules};
+use super::views::{
+    crm, crm_csv, crm_edit, jobs, limits, overview, page_cache, pages, queue, runs, schedules,
+};
 
 /// Adds the routes of the API.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -23,9 +25,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/runs/{id}", web::get().to(get_run))
         .route("/api/brands/{brand}/crm", web::get().to(get_entities))
         .route("/api/brands/{brand}/crm/{entity}", web::get().to(get_entries))
+        .route("/api/brands/{brand}/crm/{entity}", web::post().to(post_entry))
         .route("/api/brands/{brand}/crm/{entity}/entries.csv", web::get().to(get_csv))
         .route("/api/brands/{brand}/crm/{entity}/entries.csv", web::post().to(post_csv))
         .route("/api/brands/{brand}/crm/{entity}/{entry}", web::get().to(get_entry))
+        .route("/api/brands/{brand}/crm/{entity}/{entry}", web::patch().to(patch_entry))
+        .route("/api/brands/{brand}/crm/{entity}/{entry}", web::delete().to(delete_entry))
         .route("/api/brands/{brand}/schedules", web::get().to(get_schedules))
         .route("/api/brands/{brand}/schedules/{name}/run", web::post().to(post_schedule))
         .route("/api/brands/{brand}/queue", web::get().to(get_queue))
@@ -100,6 +105,34 @@ async fn get_entry(
     at: Path<(String, String, String)>,
 ) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(crm::find_entry(&state, &at.0, &at.1, &at.2).await?))
+}
+
+/// `{"reference_type": "customer", "reference_id": "7", "values": {"name": "Ann"}, "stage": "sales/new"}`
+async fn post_entry(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    new: Json<crm_edit::New>,
+) -> Result<HttpResponse, AdminError> {
+    let id = crm_edit::create(&state, &at.0, &at.1, &new).await?.to_string();
+    Ok(HttpResponse::Created().json(crm::find_entry(&state, &at.0, &at.1, &id).await?))
+}
+
+/// `{"values": {"name": "Ann", "note": null}, "stage": "sales/won", "if_updated_at": "…"}`
+async fn patch_entry(
+    state: Data<AdminState>,
+    at: Path<(String, String, String)>,
+    change: Json<crm_edit::Change>,
+) -> Result<HttpResponse, AdminError> {
+    crm_edit::change(&state, &at.0, &at.1, &at.2, &change).await?;
+    Ok(HttpResponse::Ok().json(crm::find_entry(&state, &at.0, &at.1, &at.2).await?))
+}
+
+async fn delete_entry(
+    state: Data<AdminState>,
+    at: Path<(String, String, String)>,
+) -> Result<HttpResponse, AdminError> {
+    let id = crm_edit::delete(&state, &at.0, &at.1, &at.2).await?;
+    Ok(HttpResponse::Ok().json(json!({ "id": id.to_string() })))
 }
 
 async fn get_csv(state: Data<AdminState>, at: Path<(String, String)>) -> Result<HttpResponse, AdminError> {

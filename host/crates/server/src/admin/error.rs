@@ -5,8 +5,8 @@ use actix_web::error::{BlockingError, JsonPayloadError, PathError, QueryPayloadE
 use actix_web::http::StatusCode;
 
 use sluice_app::reload::ReloadError;
-use sluice_crm::CrmFault;
 use sluice_crm::csv::ExportFault;
+use sluice_crm::{CrmFault, EntryId, ReferenceError, Refusal};
 use sluice_files::UploadFault;
 use sluice_kit::StoreError;
 use sluice_runs::execution_log::query::LogError;
@@ -83,6 +83,25 @@ pub(crate) enum AdminError {
     Reload(#[from] ReloadError),
     #[error(transparent)]
     Crm(CrmFault),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error("{entity} has no stage {stage:?}; write it as pipeline/stage")]
+    NoStage { entity: String, stage: String },
+    /// A value or a key that cannot be stored, or that its field cannot have.
+    #[error("{key}: {why}")]
+    Field { key: String, why: String },
+    #[error("{key}: the entry {other} has this value already, and the field is unique")]
+    NotUnique { key: String, other: EntryId },
+    #[error("the entry was changed in the meantime; read it again")]
+    EntryChanged,
+    #[error("{why} ({limit})")]
+    OverQuota { why: String, limit: &'static str },
+    /// The database does not answer any more. The entries before were deleted.
+    #[error("{deleted} of {all} entries were deleted, and then {error}")]
+    DeletedPartly { deleted: usize, all: usize, error: CrmFault },
+    /// The task that writes an entry panicked, or the host stops.
+    #[error("the change has stopped: {0}")]
+    Edit(JoinError),
     /// A file with entries is wrong, or the database refuses one of its records.
     #[error("{0}")]
     CsvFile(String),
@@ -136,12 +155,16 @@ impl AdminError {
             | Self::NoTag { .. }
             | Self::NoLimit(_)
             | Self::Crm(CrmFault::UnknownSlug(_)) => StatusCode::NOT_FOUND,
+            Self::Crm(CrmFault::Refused(Refusal::Conflict | Refusal::Duplicate)) => StatusCode::CONFLICT,
             Self::InvalidRequest(_)
             | Self::NotAString(_)
             | Self::NotANumber
             | Self::InvalidNumber(_)
             | Self::InvalidAmount { .. }
             | Self::InvalidEntryId(_)
+            | Self::Reference(_)
+            | Self::NoStage { .. }
+            | Self::Field { .. }
             | Self::AboveMax { .. }
             | Self::CsvFile(_)
             | Self::Apply(ApplyError::UnknownLimit(_) | ApplyError::Unreadable(EditFault::Number(_)))
@@ -160,6 +183,7 @@ impl AdminError {
             | Self::Session(_)
             | Self::CsvDisk(_)
             | Self::Import(_)
+            | Self::Edit(_)
             | Self::Logout(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BrandFile(_)
             | Self::Changed(_)
@@ -167,6 +191,9 @@ impl AdminError {
             | Self::NotInForce { .. }
             | Self::StillInForce { .. }
             | Self::QueueFull { .. }
+            | Self::NotUnique { .. }
+            | Self::EntryChanged
+            | Self::OverQuota { .. }
             | Self::ImportRuns(_)
             | Self::Export(ExportFault::TooManyColumns | ExportFault::Changed)
             | Self::Reload(_) => StatusCode::CONFLICT,
@@ -178,6 +205,7 @@ impl AdminError {
             Self::Crm(CrmFault::ResultTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Log(_)
             | Self::Store(_)
+            | Self::DeletedPartly { .. }
             | Self::Export(ExportFault::Crm(_))
             | Self::Crm(CrmFault::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -188,11 +216,16 @@ impl AdminError {
         match self.status() {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::BAD_REQUEST => "Invalid request",
-            StatusCode::CONFLICT if matches!(self, Self::Changed(_)) => "Changed in the meantime",
+            StatusCode::CONFLICT if matches!(self, Self::Changed(_) | Self::EntryChanged) => {
+                "Changed in the meantime"
+            }
             StatusCode::CONFLICT if matches!(self, Self::NotInForce { .. } | Self::StillInForce { .. }) => {
                 "Written, but not in force"
             }
             StatusCode::CONFLICT if matches!(self, Self::QueueFull { .. }) => "Too many jobs",
+            StatusCode::CONFLICT if matches!(self, Self::NotUnique { .. } | Self::OverQuota { .. }) => {
+                "Not stored"
+            }
             StatusCode::CONFLICT => "Invalid file",
             StatusCode::PAYLOAD_TOO_LARGE => "Too large",
             StatusCode::SERVICE_UNAVAILABLE => "Not available",
@@ -283,6 +316,7 @@ mod tests {
             (AdminError::from(CrmFault::UnknownSlug("leads".to_owned())), 404),
             (AdminError::from(ApplyError::UnknownLimit("fuell".to_owned())), 404),
             (AdminError::from(ApplyError::Unreadable(EditFault::PageForm)), 409),
+            (AdminError::from(CrmFault::Refused(Refusal::Duplicate)), 409),
             (AdminError::from(CrmFault::ResultTooLarge), 413),
             (AdminError::from(unwritable()), 500),
             (AdminError::from(ApplyError::File(unreadable())), 500),

@@ -13,7 +13,7 @@ pub(crate) mod amount;
 
 use amount::amount;
 
-const TEMPLATES: [(&str, &str); 26] = [
+const TEMPLATES: [(&str, &str); 31] = [
     ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
@@ -26,7 +26,12 @@ const TEMPLATES: [(&str, &str); 26] = [
     ("crm", include_str!("console/crm.hbs")),
     ("entity", include_str!("console/entity.hbs")),
     ("entry", include_str!("console/entry.hbs")),
+    ("entry_new", include_str!("console/entry_new.hbs")),
+    ("entry_fields", include_str!("console/entry_fields.hbs")),
+    ("entry_field", include_str!("console/entry_field.hbs")),
+    ("entries_delete", include_str!("console/entries_delete.hbs")),
     ("jobs", include_str!("console/jobs.hbs")),
+    ("jobs_drop", include_str!("console/jobs_drop.hbs")),
     ("range", include_str!("console/range.hbs")),
     ("failures", include_str!("console/failures.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),

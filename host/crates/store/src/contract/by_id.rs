@@ -34,7 +34,7 @@ pub(super) async fn create_at(
     now_ms: i64,
 ) -> Result<EntryId, CrmFault> {
     let fields = fields.as_object().unwrap().iter().map(|(name, value)| (key(name), value.clone())).collect();
-    match execute(store, at, CrmWrite::CreateEntry { at: at.line(), fields }, now_ms).await? {
+    match execute(store, at, CrmWrite::CreateEntry { at: at.line(), fields, place: None }, now_ms).await? {
         CrmWritten::Created { id } => Ok(id),
         other => panic!("{other:?}"),
     }
@@ -50,6 +50,7 @@ pub(super) fn update(at: &Address, id: EntryId, fields: Value, if_updated_at: Op
         id,
         fields: fields.collect(),
         if_updated_at: if_updated_at.map(iso_utc),
+        place: None,
     }
 }
 

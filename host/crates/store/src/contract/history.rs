@@ -3,13 +3,15 @@
 use serde_json::json;
 
 use sluice_crm::WriteInto::New;
+use sluice_crm::edit::{self, Edit};
 use sluice_crm::{
     Address, CapReached, CrmCaps, CrmFault, CrmWrite, CrmWritten, EntryId, Refusal, STAGE_MOVES_MAX, Slug,
     StageHistory, entry_bytes, stage_history_bytes, value_bytes,
 };
+use sluice_kit::clock::iso_utc;
 
 use super::writes::{copy, leads_and_deals, to_stage};
-use super::{NOW, OpenStore, entries, put, set};
+use super::{NOW, OpenStore, entries, key, put, set, try_put};
 use crate::Store;
 
 async fn move_to(
@@ -80,6 +82,54 @@ pub(crate) async fn each_move_to_another_stage_is_a_line_of_history(open: &OpenS
     assert_eq!(lines(&history(&*store, &at, made).await), [line("none", "sales/new", 8)]);
 }
 
+pub(crate) async fn an_edit_moves_its_entry_in_the_same_transaction(open: &OpenStore) {
+    let store = open().await;
+    let (leads, at) = leads_and_deals(&*store, "edit").await;
+    let reference = || at.reference.clone();
+    let field = |value: i64| (key("n"), json!(value));
+    let make = async |at: &Address, edit: Edit, now: i64| {
+        edit::edit(&*store, &at.brand, &at.slug, edit, CrmCaps::default(), NOW + now).await
+    };
+    let create = |place| Edit::Create { reference: reference(), fields: vec![field(1)], place };
+    let made = make(&at, create(Some(to_stage("open"))), 1).await;
+    let Ok(CrmWritten::Created { id }) = made else { panic!("{made:?}") };
+    assert_eq!(lines(&history(&*store, &at, id).await), [line("none", "support/open", 1)]);
+    // Another entry of the reference is newer, and stays where it is.
+    let Ok(CrmWritten::Created { id: newer }) = make(&at, create(None), 2).await else { panic!() };
+    let update = |n: i64, stage: Option<&str>, seen: i64| Edit::Update {
+        id,
+        fields: vec![(key("n"), Some(json!(n)))],
+        if_updated_at: Some(iso_utc(NOW + seen)),
+        place: stage.map(to_stage),
+    };
+    let moved = [line("support/open", "sales/new", 3), line("none", "support/open", 1)];
+    assert_eq!(
+        make(&at, update(2, Some("new"), 1), 3).await,
+        Ok(CrmWritten::Updated { updated_at: NOW + 3 })
+    );
+    // Neither the fields nor the stage are changed if one of them cannot be, or if another change came first.
+    for (stage, seen, why) in [("lost", 3, Refusal::UnknownStage), ("open", 1, Refusal::Conflict)] {
+        assert_eq!(make(&at, update(9, Some(stage), seen), 4).await, Err(why.into()));
+    }
+    // The stage in which it is already is no move.
+    make(&at, update(3, Some("new"), 3), 5).await.unwrap();
+    assert_eq!(lines(&history(&*store, &at, id).await), moved);
+    assert_eq!(history(&*store, &at, newer).await.total, 0);
+    let values: Vec<_> = entries(&*store, &at).await.into_iter().map(|entry| entry.values).collect();
+    assert_eq!(values, [[("n".to_owned(), json!(1))], [("n".to_owned(), json!(3))]]);
+    let data = Edit::Create { reference: reference(), fields: vec![], place: Some(to_stage("new")) };
+    assert_eq!(make(&leads, data, 6).await, Err(Refusal::NotCrmMode.into()));
+    assert_eq!(entries(&*store, &leads).await, []);
+    for id in [id, newer] {
+        assert_eq!(make(&at, Edit::Delete { id }, 7).await, Ok(CrmWritten::Deleted));
+        assert_eq!(make(&at, Edit::Delete { id }, 7).await, Err(Refusal::NoEntry.into()));
+    }
+    // All bytes are free again.
+    let bytes = entry_bytes(&at.reference) + value_bytes("n", 1);
+    let caps = CrmCaps { brand_bytes_max: bytes, ..CrmCaps::default() };
+    try_put(&*store, &at, &[("n", json!(1))], New, caps, NOW).await.unwrap();
+}
+
 pub(crate) async fn the_newest_moves_are_kept_and_all_are_counted(open: &OpenStore) {
     let store = open().await;
     let (_, at) = leads_and_deals(&*store, "kept").await;
@@ -121,7 +171,7 @@ pub(crate) async fn a_history_counts_in_the_quota_and_ends_with_its_entry(open: 
     store.write_crm(&at.brand, clear, CrmCaps::default(), NOW).await.unwrap();
     let one = |bytes| {
         let (store, at) = (&store, &at);
-        async move { super::try_put(&**store, at, &[("n", json!(1))], New, capped(bytes), NOW).await }
+        async move { try_put(&**store, at, &[("n", json!(1))], New, capped(bytes), NOW).await }
     };
     assert!(one(entry - 1).await.is_err());
     assert_eq!(one(entry).await, Ok(()));
@@ -134,7 +184,7 @@ pub(crate) async fn a_history_counts_in_the_quota_and_ends_with_its_entry(open: 
         reference: from.reference.clone(),
         from: from.slug.clone(),
         to: into.slug.clone(),
-        fields: vec![(super::key("n"), super::key("n"))],
+        fields: vec![(key("n"), key("n"))],
         place: None,
         remove_from_old: true,
     };

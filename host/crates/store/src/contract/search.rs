@@ -322,7 +322,7 @@ async fn add_many(store: &dyn Store, at: &Address, count: u32) {
         let reference = Reference::new("many", &(n / 100).to_string()).unwrap();
         let line = Address { reference, ..at.clone() }.line();
         let fields = vec![(key("v"), json!(n % 4)), (key("n"), json!(n))];
-        (NOW + i64::from(n), CrmWrite::CreateEntry { at: line, fields })
+        (NOW + i64::from(n), CrmWrite::CreateEntry { at: line, fields, place: None })
     });
     for write in writes {
         store.write_crm(&at.brand, write.1, CrmCaps::default(), write.0).await.unwrap();

@@ -134,6 +134,7 @@ const heldBy = () => {
     // A mouse that is pressed gives the focus, too, and what is under it must not move.
     if (at.matches(":focus-visible")) return at.matches("a") ? "while a link has the focus" : "while something has the focus";
   }
+  if (main.querySelector("input[type=checkbox]:checked:not(:default)")) return "while something is selected";
   const open = [...main.querySelectorAll("details[open]")].find((details) => !details.closest(".range"));
   if (!open) return "";
   return open.querySelector("table") ? "while a table is open" : "while a list is open";
@@ -175,7 +176,7 @@ const refresh = async () => {
 };
 
 // `toggle` does not bubble. What has lost the focus has it until the event is over.
-for (const type of ["focusin", "focusout", "toggle"]) {
+for (const type of ["focusin", "focusout", "toggle", "change"]) {
   document.addEventListener(type, () => setTimeout(showLive), true);
 }
 prepare(document);

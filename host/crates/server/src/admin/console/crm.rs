@@ -1,7 +1,11 @@
-//! The pages of the CRM: entities, one entry, and what imports and exports of entries say. `entity.rs` has the entries of
-//! an entity.
+//! The pages of the CRM: its entities, and what imports and exports of entries say. `entity.rs` has the entries of an
+//! entity, `entry.rs` one of them, and `form.rs` the form that changes it.
 
+mod columns;
 mod entity;
+mod entry;
+mod field;
+mod form;
 
 use actix_web::web::{self, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -24,7 +28,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/crm/{entity}", web::get().to(entity::entity))
         .route("/brands/{brand}/crm/{entity}/entries.csv", web::get().to(export))
         .route("/brands/{brand}/crm/{entity}/entries.csv", web::post().to(import))
-        .route("/brands/{brand}/crm/{entity}/{entry}", web::get().to(entry));
+        .route("/brands/{brand}/crm/{entity}/delete", web::get().to(entity::to_entity))
+        .route("/brands/{brand}/crm/{entity}/delete", web::post().to(entity::delete))
+        .configure(entry::routes);
 }
 
 async fn entities(state: Data<AdminState>, brand: Path<String>, range: Query<Range>) -> HttpResponse {
@@ -44,13 +50,16 @@ async fn entities(state: Data<AdminState>, brand: Path<String>, range: Query<Ran
     or_error_page(&state, page.await)
 }
 
-/// `?records=3` or `?created=1&changed=2`: what an import has done, after which the browser came here.
+/// `?records=3` or `?created=1&changed=2`: what an import has done, after which the browser came here. `?deleted=3` and
+/// `?missing=1`: how many of the chosen entries were deleted.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Notice {
     records: Option<u64>,
     created: Option<u64>,
     changed: Option<u64>,
+    deleted: Option<u64>,
+    missing: Option<u64>,
 }
 
 impl Notice {
@@ -64,6 +73,18 @@ impl Notice {
             }
             _ => None,
         }
+    }
+
+    /// What became of entries that were to be deleted.
+    fn deleted(&self) -> Option<String> {
+        let were = match self.deleted? {
+            1 => "1 entry was deleted.".to_owned(),
+            count => format!("{count} entries were deleted."),
+        };
+        Some(match self.missing.filter(|missing| *missing > 0) {
+            Some(missing) => format!("{were} {missing} had been deleted before."),
+            None => were,
+        })
     }
 }
 
@@ -87,51 +108,4 @@ async fn import(
         Ok(redirect_to(&format!("/brands/{brand}/crm/{}?{done}#csv", encode_query(&slug))))
     };
     or_error_page(&state, page.await)
-}
-
-async fn entry(
-    state: Data<AdminState>,
-    at: Path<(String, String, String)>,
-    range: Query<Range>,
-) -> HttpResponse {
-    let page = async {
-        let (brand, slug, id) = at.into_inner();
-        let entity = crm::entity(&state, &brand, &slug).await?;
-        let crm::OneEntry { entry, stage_moves, stage_history } =
-            crm::find_entry(&state, &brand, &slug, &id).await?;
-        let label = |key: &str| entity.fields.iter().find(|field| field.key == key);
-        let values: Vec<Value> = entry
-            .values
-            .iter()
-            .map(|(key, value)| {
-                let (label, kind) = label(key).map(|field| (field.label.clone(), field.kind)).unzip();
-                let shown = match value {
-                    Value::String(text) => text.clone(),
-                    value => format!("{value:#}"),
-                };
-                json!({ "key": key, "label": label, "kind": kind, "value": shown })
-            })
-            .collect();
-        let title = format!("{} {}", entry.reference_type, entry.reference_id);
-        let view = json!({
-            "title": title, "entity": entity, "entry": entry,
-            "values": values, "has_stages": !entity.pipelines.is_empty() || stage_moves > 0,
-            "history": history(stage_moves, &stage_history),
-        });
-        render_of(&state, &brand, ("entry", Section::Crm), range.view(), view)
-    };
-    or_error_page(&state, page.await)
-}
-
-/// The history of an entry's stages, and what it does not show.
-fn history(total: u64, moves: &[crm::MoveView]) -> Value {
-    let shown = moves.len();
-    let oldest = moves.last();
-    let is_cut = u64::try_from(shown).is_ok_and(|shown| shown < total);
-    // Moves by versions that kept no history are missing.
-    let begins_late = !is_cut && oldest.is_some_and(|oldest| oldest.from.is_some());
-    json!({
-        "moves": moves, "total": total, "shown": shown, "is_cut": is_cut, "begins_late": begins_late,
-        "oldest": oldest.map(|oldest| &oldest.moved_at),
-    })
 }

@@ -2,7 +2,8 @@
 //! the page afterwards.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Path, Query};
+use actix_web::guard;
+use actix_web::web::{self, Data, Form, FormConfig, Path, Query};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -14,8 +15,16 @@ use crate::admin::templates::encode_query;
 use crate::admin::views::range::Range;
 use crate::admin::views::{jobs, queue, schedules};
 
+/// A form with the ids of the most jobs.
+const FORM_BYTES_MAX: usize = 64 << 10;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let chosen = web::resource("/brands/{brand}/{kind:jobs|queue}/chosen/{action}").guard(guard::Post());
     config
+        .service(
+            chosen.app_data(FormConfig::default().limit(FORM_BYTES_MAX)).route(web::post().to(act_on_chosen)),
+        )
+        .route("/brands/{brand}/{kind:jobs|queue}/chosen/{action}", web::get().to(to_jobs))
         .route("/brands/{brand}/jobs", web::get().to(show))
         .route("/brands/{brand}/schedules/{name}/run", web::post().to(run_schedule))
         .route("/brands/{brand}/queue/parked/{action}", web::post().to(act_on_parked_queued))
@@ -24,7 +33,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/jobs/{id}/{action}", web::post().to(act_on_job));
 }
 
-/// `?did=retry&count=2` or `?did=retry&job=17`: what the operator has just done.
+/// `?did=retry&count=2`, `?did=retry&job=17` or `?did=drop&chosen=3&missing=1`: what the operator has just done.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Did {
@@ -32,10 +41,15 @@ struct Did {
     job: Option<String>,
     schedule: Option<String>,
     count: Option<u32>,
+    chosen: Option<u32>,
+    missing: Option<u32>,
 }
 
 impl Did {
     fn text(&self) -> Option<String> {
+        if let Some(chosen) = self.chosen {
+            return self.chosen_text(chosen);
+        }
         let what = match (&self.schedule, &self.job, self.count) {
             (Some(schedule), Some(job), _) => {
                 return Some(format!("Schedule {schedule} was started as job {job}."));
@@ -53,6 +67,19 @@ impl Did {
             "drop" => Some(format!("{what} {was} dropped.")),
             _ => None,
         }
+    }
+
+    fn chosen_text(&self, chosen: u32) -> Option<String> {
+        let what = if chosen == 1 { "1 job was".to_owned() } else { format!("{chosen} jobs were") };
+        let done = match self.did.as_str() {
+            "retry" => format!("{what} started again. Those that fail are listed with their new error."),
+            "drop" => format!("{what} dropped."),
+            _ => return None,
+        };
+        Some(match self.missing.filter(|missing| *missing > 0) {
+            Some(missing) => format!("{done} Not there any more, or running: {missing}."),
+            None => done,
+        })
     }
 }
 
@@ -134,4 +161,57 @@ async fn act_on_parked(
 ) -> HttpResponse {
     let done = jobs::act_on_parked(&state, &at.0, at.1).await;
     back(&state, &at.0, *range, done.map(|count| format!("did={}&count={count}", word(at.1))))
+}
+
+/// Leads to the list. A browser asks for this address if an operator loads the answer to the form again.
+async fn to_jobs(at: Path<(String, String, String)>) -> HttpResponse {
+    redirect_to(&format!("/brands/{}/jobs", encode_query(&at.0)))
+}
+
+/// Retries or drops the jobs that are ticked in a list. Asks before it drops them, on a page that names their number.
+async fn act_on_chosen(
+    state: Data<AdminState>,
+    at: Path<(String, String, jobs::Action)>,
+    form: Form<Vec<(String, String)>>,
+    range: Query<Range>,
+) -> HttpResponse {
+    let (brand, kind, action) = at.into_inner();
+    let mut ids: Vec<&str> = Vec::new();
+    for (_, id) in form.iter().filter(|(name, _)| name == "id") {
+        if !ids.contains(&id.as_str()) {
+            ids.push(id);
+        }
+    }
+    let is_sure = form.iter().any(|(name, value)| name == "sure" && value == "yes");
+    let page = async {
+        match ids.len() {
+            0 => {
+                let said = "no job is chosen: tick those in the list".to_owned();
+                return Err(AdminError::InvalidRequest(said));
+            }
+            // The list has this many of each state.
+            count if count > 2 * jobs::JOBS as usize => {
+                let said = format!("at most {} jobs can be chosen at once", 2 * jobs::JOBS);
+                return Err(AdminError::InvalidRequest(said));
+            }
+            _ => {}
+        }
+        if action == jobs::Action::Drop && !is_sure {
+            let title =
+                if ids.len() == 1 { "Drop 1 job".to_owned() } else { format!("Drop {} jobs", ids.len()) };
+            let view = json!({ "title": title, "ids": ids, "kind": kind, "of_scripts": kind == "queue" });
+            return render_of(&state, &brand, ("jobs_drop", Section::Jobs), range.view(), view);
+        }
+        let done = if kind == "queue" {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            queue::act_on_chosen(&state, &brand, &ids, action).await?
+        } else {
+            // What is no number is the id of no job.
+            let numbers: Vec<i64> = ids.iter().map(|id| id.parse().unwrap_or(-1)).collect();
+            jobs::act_on_chosen(&state, &brand, &numbers, action).await?
+        };
+        let did = format!("did={}&chosen={}&missing={}", word(action), done.count, done.missing);
+        Ok(back(&state, &brand, *range, Ok(did)))
+    };
+    or_error_page(&state, page.await)
 }

@@ -43,6 +43,20 @@ pub(crate) struct FieldView {
     pub(crate) options: Value,
     #[serde(flatten)]
     pub(crate) settings: Settings,
+    /// No two entries can have the same value.
+    #[serde(skip)]
+    pub(crate) is_unique: bool,
+}
+
+impl FieldView {
+    /// Whether `validation_rules` say that entries need a value. Scripts are not held to that.
+    pub(crate) fn is_required(&self) -> bool {
+        match self.settings.get("validation_rules") {
+            Some(Value::Object(rules)) => rules.get("required") == Some(&Value::Bool(true)),
+            Some(Value::Array(rules)) => rules.iter().any(|rule| rule == "required"),
+            _ => false,
+        }
+    }
 }
 
 /// A pipeline of an entity with its stages, in order.
@@ -72,6 +86,13 @@ pub(crate) struct EntryView {
     pub(crate) values: serde_json::Map<String, Value>,
     pub(crate) created_at: String,
     pub(crate) updated_at: String,
+}
+
+impl EntryView {
+    /// Its stage as `sales/won`.
+    pub(crate) fn place(&self) -> Option<String> {
+        self.pipeline.as_ref().zip(self.stage.as_ref()).map(|(pipeline, stage)| format!("{pipeline}/{stage}"))
+    }
 }
 
 /// One entry with the history of its stages.
@@ -350,6 +371,7 @@ fn view(entity: &Entity) -> EntityView {
         kind: field.kind.as_str(),
         options: field.options.clone(),
         settings: field.settings.clone(),
+        is_unique: field.unique == Some(true),
     };
     let stage = |stage: &sluice_crm::Stage| StageView {
         id: stage.id,
@@ -372,7 +394,7 @@ fn view(entity: &Entity) -> EntityView {
 }
 
 /// Reads an entry's id: 32 hexadecimal digits, with or without hyphens.
-fn parse_id(text: &str) -> Result<EntryId, AdminError> {
+pub(super) fn parse_id(text: &str) -> Result<EntryId, AdminError> {
     let digits: String = text.chars().filter(|c| *c != '-').collect();
     let id = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
     let id = id.ok_or_else(|| AdminError::InvalidEntryId(text.to_owned()))?;

@@ -10,7 +10,7 @@ use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
 /// Jobs of each state that the list contains at most.
-const JOBS: u32 = 200;
+pub(crate) const JOBS: u32 = 200;
 
 /// A job that is not done.
 #[derive(Debug, Serialize)]
@@ -89,6 +89,41 @@ pub(crate) async fn act_on_parked(
     act_on(state, &brand, JobChoice::Parked { brand: Some(brand.clone()) }, action).await
 }
 
+/// What became of chosen jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Acted {
+    /// Jobs that were retried or dropped.
+    pub(crate) count: u32,
+    /// Jobs that were not there any more.
+    pub(crate) missing: u32,
+}
+
+/// Applies the action to chosen jobs of the brand.
+///
+/// # Errors
+/// The database does not answer. The jobs before were retried or dropped.
+pub(crate) async fn act_on_chosen(
+    state: &AdminState,
+    brand: &str,
+    ids: &[i64],
+    action: Action,
+) -> Result<Acted, AdminError> {
+    let brand = find_brand(state, brand)?.id.clone();
+    tracing::info!(brand, ?ids, ?action, "an operator retries or drops chosen jobs");
+    // All brands share one sequence of ids, so a job may belong to another brand.
+    let known = list(state, &brand).await?;
+    let mut acted = Acted::default();
+    for id in ids {
+        let count = match known.iter().any(|job| job.id == *id) {
+            true => apply(state, JobChoice::One(*id), action).await?,
+            false => 0,
+        };
+        acted.count += count;
+        acted.missing += u32::from(count == 0);
+    }
+    Ok(acted)
+}
+
 async fn act_on(
     state: &AdminState,
     brand: &str,
@@ -96,6 +131,10 @@ async fn act_on(
     action: Action,
 ) -> Result<u32, AdminError> {
     tracing::info!(brand, ?which, ?action, "an operator retries or drops jobs");
+    apply(state, which, action).await
+}
+
+async fn apply(state: &AdminState, which: JobChoice, action: Action) -> Result<u32, AdminError> {
     let store = &state.app.store;
     let count = match action {
         Action::Retry => {

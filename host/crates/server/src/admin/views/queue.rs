@@ -6,7 +6,7 @@ use sluice_kit::clock::{iso_utc, now_ms};
 use sluice_queue::{JobId, QueueChoice, QueuedJob, State};
 
 use super::find_brand;
-use super::jobs::Action;
+use super::jobs::{Acted, Action};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
@@ -96,6 +96,33 @@ pub(crate) async fn act_on_parked(
     act_on(state, &brand, QueueChoice::Parked { brand: Some(brand.clone()) }, action).await
 }
 
+/// Applies the action to chosen jobs of the brand. One that runs at the moment is left alone.
+///
+/// # Errors
+/// The database does not answer. The jobs before were retried or dropped.
+pub(crate) async fn act_on_chosen(
+    state: &AdminState,
+    brand: &str,
+    ids: &[String],
+    action: Action,
+) -> Result<Acted, AdminError> {
+    let brand = find_brand(state, brand)?.id.clone();
+    tracing::info!(brand, ?ids, ?action, "an operator retries or drops chosen jobs of scripts");
+    let mut acted = Acted::default();
+    for id in ids {
+        let count = match JobId::parse(id) {
+            // The job may belong to another brand.
+            Some(id) if state.app.store.queued_status(&brand, &id).await?.is_some() => {
+                apply(state, QueueChoice::One(id), action).await?
+            }
+            _ => 0,
+        };
+        acted.count += count;
+        acted.missing += u32::from(count == 0);
+    }
+    Ok(acted)
+}
+
 async fn act_on(
     state: &AdminState,
     brand: &str,
@@ -103,6 +130,10 @@ async fn act_on(
     action: Action,
 ) -> Result<u32, AdminError> {
     tracing::info!(brand, ?which, ?action, "an operator retries or drops jobs of scripts");
+    apply(state, which, action).await
+}
+
+async fn apply(state: &AdminState, which: QueueChoice, action: Action) -> Result<u32, AdminError> {
     let store = &state.app.store;
     let count = match action {
         Action::Retry => {

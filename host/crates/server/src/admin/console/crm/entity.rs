@@ -1,20 +1,20 @@
 //! The entries of one CRM entity, as boards and as a table, with its fields.
 
-use actix_web::HttpResponse;
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Form, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::super::frame::{Section, render_of};
-use super::super::or_error_page;
+use super::super::{or_error_page, redirect_to};
 use super::Notice;
+use super::columns::{Chosen, Column, cells, those_with_values};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
-use crate::admin::templates::text;
+use crate::admin::templates::encode_query;
 use crate::admin::views::crm::{self, EntityView, EntryView};
+use crate::admin::views::crm_edit::{self, Deleted};
 use crate::admin::views::range::Range;
 
-/// Columns for values in a table of entries.
-const COLUMNS_MAX: usize = 16;
 /// Values on a card of a board. The entry's page has all.
 const CARD_VALUES_MAX: usize = 4;
 
@@ -22,11 +22,19 @@ pub(super) async fn entity(
     state: Data<AdminState>,
     at: Path<(String, String)>,
     query: Query<crm::Query>,
-    notice: Query<Notice>,
+    (notice, chosen): (Query<Notice>, Query<Chosen>),
     range: Query<Range>,
+    request: HttpRequest,
 ) -> HttpResponse {
     let page = async {
         let (brand, slug) = at.into_inner();
+        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());
+        if let Some(chosen) = pairs.ok().and_then(|pairs| Chosen::of_form(&pairs)) {
+            // The address has the choice as one part.
+            let parts = [query.asked(), chosen.query(), range.view().query().to_owned()];
+            let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+            return Ok(redirect_to(&format!("{}?{}#entries", address(&brand, &slug), parts.join("&"))));
+        }
         let entity = crm::entity(&state, &brand, &slug).await?;
         let found = crm::search(&state, &brand, &entity, &query).await?;
         let asked = query.asked();
@@ -35,14 +43,16 @@ pub(super) async fn entity(
             true => crm::boards(&state, &brand, &entity).await?,
             false => Vec::new(),
         };
-        let columns = columns(&entity, &found.entries);
+        let columns = chosen.columns(&entity, &found.entries)?;
         let rows =
             found.entries.iter().map(|entry| json!({ "entry": entry, "cells": cells(&columns, entry) }));
         let view = json!({
             "title": entity.name, "entity": entity, "boards": board_views(&entity, &boards),
             "columns": columns.iter().map(Column::head).collect::<Vec<_>>(), "rows": rows.collect::<Vec<_>>(),
             "count": count(&query, &found), "older": found.next, "scanned": found.scanned, "asked": asked,
-            "text": query.text, "notice": notice.text(), "fields": fields(&entity)?,
+            "text": query.text, "notice": notice.text(), "fields": fields(&entity)?, "deleted": notice.deleted(),
+            "stage": query.stage, "chosen": chosen.kept(), "chosen_query": chosen.query(),
+            "boxes": chosen.boxes(&entity, &columns), "range_fields": range.view().fields(),
             "stages": stages(&entity, query.stage.as_deref().unwrap_or_default()),
         });
         render_of(&state, &brand, ("entity", Section::Crm), range.view(), view)
@@ -64,7 +74,7 @@ fn count(query: &crm::Query, found: &crm::Found) -> String {
 
 fn board_views(entity: &EntityView, boards: &[crm::Board]) -> Vec<Value> {
     let card = |entry: &EntryView| {
-        let values = columns(entity, std::slice::from_ref(entry)).into_iter().take(CARD_VALUES_MAX);
+        let values = those_with_values(entity, std::slice::from_ref(entry)).into_iter().take(CARD_VALUES_MAX);
         let values = values
             .map(|column| json!({ "label": column.label, "text": column.text(entry) }))
             .collect::<Vec<_>>();
@@ -116,49 +126,51 @@ fn stages(entity: &EntityView, asked: &str) -> Vec<Value> {
     all
 }
 
-/// A column of a table: a declared field, or a key that some entries have.
-struct Column {
-    key: String,
-    label: String,
-    is_number: bool,
+fn address(brand: &str, slug: &str) -> String {
+    format!("/brands/{}/crm/{}", encode_query(brand), encode_query(slug))
 }
 
-impl Column {
-    fn head(&self) -> Value {
-        json!({ "label": self.label, "is_number": self.is_number })
-    }
-
-    fn text(&self, entry: &EntryView) -> String {
-        entry.values.get(&self.key).map(text).unwrap_or_default()
-    }
+/// Leads to the entries. A browser asks for this address if an operator loads the answer to the form again.
+pub(super) async fn to_entity(at: Path<(String, String)>, range: Query<Range>) -> HttpResponse {
+    redirect_to(&format!("{}?{}#entries", address(&at.0, &at.1), range.view().query()))
 }
 
-/// The columns of a table of these entries: declared fields first, then the other keys of the entries. A field that
-/// none of them has is left out.
-fn columns(entity: &EntityView, entries: &[EntryView]) -> Vec<Column> {
-    let is_number = |kind: &str| matches!(kind, "number" | "integer" | "decimal" | "currency");
-    let has_values = |key: &str| {
-        entries
-            .iter()
-            .any(|entry| entry.values.get(key).is_some_and(|value| !value.is_null() && *value != json!("")))
-    };
-    let declared = entity.fields.iter().map(|field| Column {
-        key: field.key.clone(),
-        label: field.label.clone(),
-        is_number: is_number(field.kind),
-    });
-    let mut columns: Vec<Column> = declared.collect();
-    for key in entries.iter().flat_map(|entry| entry.values.keys()) {
-        if !columns.iter().any(|known| known.key == *key) {
-            columns.push(Column { key: key.clone(), label: key.clone(), is_number: false });
+/// Deletes the entries that are ticked in the table. Asks first, on a page that names their number.
+pub(super) async fn delete(
+    state: Data<AdminState>,
+    at: Path<(String, String)>,
+    form: Form<Vec<(String, String)>>,
+    range: Query<Range>,
+) -> HttpResponse {
+    let (brand, slug) = at.into_inner();
+    let page = async {
+        let ids = form.iter().filter(|(name, _)| name == "id").map(|(_, id)| id.as_str());
+        let ids = crm_edit::chosen(ids)?;
+        let is_sure = form.iter().any(|(name, value)| name == "sure" && value == "yes");
+        if !is_sure {
+            let entity = crm::entity(&state, &brand, &slug).await?;
+            let mut entries = Vec::new();
+            for id in ids.iter().map(ToString::to_string) {
+                match crm::find_entry(&state, &brand, &slug, &id).await {
+                    Ok(one) => entries.push(one.entry),
+                    Err(AdminError::NoEntry(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let (count, missing) = (entries.len(), ids.len().saturating_sub(entries.len()));
+            let title =
+                if count == 1 { "Delete 1 entry".to_owned() } else { format!("Delete {count} entries") };
+            let entries: Vec<Value> = entries.iter().map(|entry| json!({
+                "id": entry.id, "reference_type": entry.reference_type, "reference_id": entry.reference_id,
+                "updated_at": entry.updated_at,
+            })).collect();
+            let view = json!({ "title": title, "entity": entity, "entries": entries, "missing": missing });
+            return render_of(&state, &brand, ("entries_delete", Section::Crm), range.view(), view);
         }
-    }
-    columns.retain(|column| has_values(&column.key));
-    columns.truncate(COLUMNS_MAX);
-    columns
-}
-
-fn cells(columns: &[Column], entry: &EntryView) -> Vec<Value> {
-    let cell = |column: &Column| json!({ "label": column.label, "text": column.text(entry), "is_number": column.is_number });
-    columns.iter().map(cell).collect()
+        let Deleted { deleted, missing } = crm_edit::delete_chosen(&state, &brand, &slug, ids).await?;
+        let range = range.view();
+        let done = format!("deleted={deleted}&missing={missing}&{}#entries", range.query());
+        Ok(redirect_to(&format!("{}?{done}", address(&brand, &slug))))
+    };
+    or_error_page(&state, page.await)
 }

@@ -1,13 +1,13 @@
-# Measures scripts in process, and the server under load. The benches use the release
-# profile, so that cargo compiles the dependencies only once.
+# Measures scripts in process, and the server under load. The benches use the release profile and are built together
+# with the program, so that cargo compiles the dependencies only once.
 .PHONY: bench bench-dev compare load load-database load-neighbours load-tls soak start test262
 
 bench: ## Compare runs in the sandbox with native QuickJS
-	cargo bench --locked --profile release -p sluice-benches --bench script --bench template -- --quiet
+	cargo bench --locked --profile release -p sluice -p sluice-benches --bench script --bench template -- --quiet
 
 bench-dev: ## Measure how long Chromium takes to show an edit, on a site of 200 pages
 	cargo build $(CARGO_PROFILE) --locked -p sluice
-	cargo bench --locked --profile release -p sluice-benches --bench dev
+	cargo bench --locked --profile release -p sluice -p sluice-benches --bench dev
 
 # The version of workerd that `make compare` gets from npm.
 WORKERD := 1.20261117.1
@@ -16,7 +16,7 @@ compare: ## Compare whole requests with a native QuickJS host and with workerd (
 	@command -v wrk >/dev/null || { echo "compare: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	npm install --prefix target/workerd --no-audit --no-fund --loglevel error workerd@$(WORKERD) >/dev/null
-	cargo bench --locked --profile release -p sluice-benches --bench compare -- \
+	cargo bench --locked --profile release -p sluice -p sluice-benches --bench compare -- \
 		$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/sluice \
 		$$(echo $(CURDIR)/target/workerd/node_modules/@cloudflare/workerd-*/bin/workerd)
 
@@ -54,4 +54,4 @@ start: ## Measure how long a server takes to start, with 10 and with 10,000 page
 
 test262: ## Run test262's language tests in the sandbox and natively (TEST262=<checkout> [FOLDERS=...])
 	@test -d "$(TEST262)/harness" || { echo "test262: name a checkout of test262: make test262 TEST262=<folder>" >&2; exit 2; }
-	cargo bench --locked --profile release -p sluice-benches --bench test262 -- $(abspath $(TEST262)) $(FOLDERS)
+	cargo bench --locked --profile release -p sluice -p sluice-benches --bench test262 -- $(abspath $(TEST262)) $(FOLDERS)

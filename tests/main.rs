@@ -21,6 +21,7 @@ mod bodies;
 mod brands;
 mod browser;
 mod build;
+mod builds;
 mod cases;
 mod code_cache;
 mod components;

@@ -6,6 +6,7 @@
 
 mod native;
 mod page;
+mod programs;
 mod table;
 
 use std::time::{Duration, Instant, SystemTime};
@@ -54,6 +55,9 @@ fn main() {
         .configure_from_args();
     for page in &PAGES {
         compare(&mut criterion, &runtime, page, &sandbox, remapping.as_ref());
+    }
+    for page in programs::pages() {
+        compare(&mut criterion, &runtime, page, &sandbox, None);
     }
     compile(&mut criterion, &runtime, &TYPICAL, &sandbox);
     criterion.final_summary();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_sandbox::Sandbox;
 use sluice_sandbox::memory_reset::MemoryReset;
 
-use crate::side;
+use crate::{programs, side};
 use sluice_benches::medians::Medians;
 
 /// How many host calls `pages/calls.html` makes.
@@ -45,6 +45,18 @@ pub(crate) fn print(medians: &Medians, sandbox: &Sandbox, start_up: Duration) {
         compare(medians, line, sandbox.memory_reset);
     }
     one_call(medians, side(sandbox.memory_reset));
+    println!();
+    print_cells(["a whole program", "native", "sandbox", "ratio", "goal", ""]);
+    programs::print(medians, side(sandbox.memory_reset), |what, native, sandboxed, ratio, goal| {
+        print_cells([
+            what,
+            &native.map_or(String::new(), |native| time(Some(native))),
+            &sandboxed.map_or(String::new(), |sandboxed| time(Some(sandboxed))),
+            &factor(ratio),
+            &format!("≤ {goal:.1} ×"),
+            ratio.map_or("", |ratio| verdict(ratio <= goal)),
+        ]);
+    });
     println!();
     compilation(medians, start_up);
 }

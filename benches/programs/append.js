@@ -1,0 +1,3 @@
+let text = "";
+for (let i = 0; i < 20000; i++) text += "item " + i + ", ";
+setVariable("result", text.length);

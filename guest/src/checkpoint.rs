@@ -53,7 +53,7 @@ thread_local! {
     static RUN: Cell<Option<Run>> = const { Cell::new(None) };
 }
 
-// These are in `toolchain/quickjs.patch`.
+// These are in `toolchain/patches/1-checkpoints.patch`.
 unsafe extern "C" {
     fn sluice_heap_peak(runtime: *mut qjs::JSRuntime) -> usize;
     fn sluice_reset_heap_peak(runtime: *mut qjs::JSRuntime) -> usize;

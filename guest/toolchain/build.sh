@@ -27,8 +27,8 @@ build_guest() {
     # turns into slower machine code (an eighth on recursive calls) and more of it.
     # SLUICE_CHANGES is for cargo, which compiles C again when its flags change.
     local changes
-    changes=$(cat "$SCRIPTS_DIR"/quickjs.h "$SCRIPTS_DIR"/quickjs.patch "$SCRIPTS_DIR"/clang.sh | sha256sum | cut -c -16)
-    export CFLAGS_wasm32_wasip1="-O2 -include $SCRIPTS_DIR/quickjs.h -Wno-builtin-macro-redefined -D__FILE__=__FILE_NAME__ -DSLUICE_CHANGES=0x$changes"
+    changes=$(cat "$SCRIPTS_DIR"/*.h "$SCRIPTS_DIR"/patches/* "$SCRIPTS_DIR"/clang.sh | sha256sum | cut -c -16)
+    export CFLAGS_wasm32_wasip1="-O2 -include $SCRIPTS_DIR/quickjs.h -I$SCRIPTS_DIR -Wno-builtin-macro-redefined -D__FILE__=__FILE_NAME__ -DSLUICE_CHANGES=0x$changes"
     cd "$GUEST_DIR"
     "$HOST_CARGO" build "${options[@]}" --target-dir "$BUILD_DIR/guest"
   )

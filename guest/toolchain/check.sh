@@ -12,7 +12,7 @@ sources() {
   for path in guest/.cargo guest/Cargo.lock guest/Cargo.toml guest/build.rs \
     guest/link/Cargo.lock guest/link/Cargo.toml guest/link/src guest/src \
     guest/toolchain/build.sh guest/toolchain/clang.sh guest/toolchain/env.sh \
-    guest/toolchain/prepare.sh guest/toolchain/quickjs.h guest/toolchain/quickjs.patch \
+    guest/toolchain/prepare.sh guest/toolchain/*.h guest/toolchain/patches \
     guest/toolchain/rustc.sh wit; do
     if [ -e "$path" ]; then find "$path" -type f ! -name '.*' ! -name '*~'; fi
   done | LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum --

@@ -101,7 +101,7 @@
       },
       // The last time is wider than the room that uPlot leaves for half of it.
       padding: [null, 28, null, null],
-      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, decades ? { ...axis, size: 72, splits: () => Array.from({ length: decades[1] - decades[0] + 1 }, (_, step) => low * 10 ** step), values: (plot, values) => values.map(write[quantity]) } : { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
+      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, decades ? { ...axis, size: 72, splits: () => Array.from({ length: decades[1] - decades[0] + 1 }, (_, step) => low * 10 ** step), filter: (plot, splits) => splits, values: (plot, values) => values.map((value) => (value == null ? "" : write[quantity](value))) } : { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
       legend: { markers: { fill: (plot, index) => plot.series[index].stroke?.(plot, index) ?? null } },
       series: [
         { label: step >= 60000 ? "from" : "at", value: (plot, value, series, index) => (index == null ? "–" : moment(times[index])) },

@@ -218,7 +218,8 @@ fn counts_the_runs_of_a_file_of_version_1() {
     database::write(&mut conn, &[execution_of("a"), execution_of("a"), execution_of("b")], &[], 1).unwrap();
     conn.execute_batch(
         "DROP TABLE brand_usage; DROP TRIGGER execution_added; DROP TRIGGER execution_deleted;
-         DROP INDEX execution_brand; DROP INDEX execution_failures; ALTER TABLE execution DROP COLUMN kind;
+         DROP INDEX execution_brand; DROP INDEX execution_failures; DROP INDEX execution_job;
+         ALTER TABLE execution DROP COLUMN kind; ALTER TABLE execution DROP COLUMN job;
          PRAGMA user_version = 1",
     )
     .unwrap();

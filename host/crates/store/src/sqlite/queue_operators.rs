@@ -23,8 +23,9 @@ pub(super) fn find() -> String {
     format!("SELECT {COLUMNS}, {} FROM queue WHERE id = ?1", head())
 }
 
+/// Of an empty payload, `substr` makes NULL.
 fn head() -> String {
-    format!("substr(payload, 1, {PAYLOAD_HEAD_MAX}) AS payload_head")
+    format!("coalesce(substr(payload, 1, {PAYLOAD_HEAD_MAX}), x'') AS payload_head")
 }
 
 /// Which jobs are chosen. `?1` is the id or the brand.

@@ -2,11 +2,13 @@
 
 mod entries;
 mod filters;
+mod glance;
 mod jobs;
 mod limits;
 mod looks;
 mod quiet;
 mod reloads;
+mod sorted;
 mod trouble;
 
 use serde_json::json;
@@ -359,7 +361,7 @@ fn nothing_moves_under_a_mouse_that_is_pressed() {
     for width in [1280, 390] {
         browser.resize(width, 900);
         for (at, what, leads_to) in [
-            ("/", ".range .choices button", "location.search.includes('hours=1')"),
+            ("/", ".range .choices [value='1']", "location.search.includes('hours=1')"),
             ("/", ".failures .message", "location.pathname.includes('/runs/')"),
             ("/brands/demo", "tbody th a", "location.pathname.endsWith('/page')"),
         ] {

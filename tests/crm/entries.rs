@@ -122,19 +122,15 @@ fn operators_export_and_import_entries() {
     let entries = server.admin("/api/brands/demo/crm/leads").body;
     let page = form("/brands/demo/crm/leads/entries.csv", &[], &exported.body);
     let answer = page.operator().send(server.admin_address);
-    assert_eq!(
-        answer.header("location").as_deref(),
-        Some("/brands/demo/crm/leads?created=0&changed=3#csv"),
-        "{}",
-        answer.body
-    );
+    let location = answer.header("location").unwrap_or_default();
+    assert!(location.starts_with("/brands/demo/crm/leads?said="), "{location} {}", answer.body);
     let values = |entries: &str| -> Vec<Value> {
         let entries: Vec<Value> = serde_json::from_str(entries).unwrap();
         entries.into_iter().map(|entry| entry["values"].clone()).collect()
     };
     assert_eq!(values(&server.admin("/api/brands/demo/crm/leads").body), values(&entries));
     assert_eq!(values(&entries)[2], json!({ "email": "ann", "score": 5, "tags": ["x", 1] }));
-    let shown = server.admin("/brands/demo/crm/leads?created=0&changed=3").body;
+    let shown = server.admin(&location).body;
     assert!(
         shown.contains("Entries created: 0, changed: 3") && shown.contains("Export all entries"),
         "{shown}"

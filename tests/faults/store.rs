@@ -166,6 +166,7 @@ failing! { JobStore:
     fn count_jobs(&self) -> Result<JobCounts, StoreError>;
     fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> Result<u32, StoreError>;
     fn drop_jobs(&self, which: JobChoice) -> Result<u32, StoreError>;
+    fn count_parked_jobs(&self, brands_max: u32) -> Result<Vec<(String, u64)>, StoreError>;
     fn delete_finished_jobs(&self, before_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 
@@ -201,6 +202,7 @@ failing! { QueueStore:
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> Result<u32, StoreError>;
     fn drop_queued(&self, which: QueueChoice) -> Result<u32, StoreError>;
     fn delete_excess_queued(&self, kept_max: u32, rows_max: u32) -> Result<u32, StoreError>;
+    fn count_parked_queued(&self, brands_max: u32) -> Result<Vec<(String, u64)>, StoreError>;
     fn delete_finished_queued(&self, before_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 

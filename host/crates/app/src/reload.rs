@@ -59,6 +59,9 @@ async fn reload_after(
     let done = app.runtime.spawn(async move { reload_here(&of_task).await }).await;
     let report = done.map_err(ReloadError::Task)??;
     app.past_reloads.remember(cause, limit, &report);
+    if cause == ReloadCause::Files {
+        app.executions.files_loaded();
+    }
     Ok(report)
 }
 

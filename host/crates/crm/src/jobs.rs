@@ -182,6 +182,9 @@ pub trait JobStore: Send + Sync {
     /// Counts the jobs that are not done.
     fn count_jobs(&self) -> BoxFuture<'_, Result<JobCounts, StoreError>>;
 
+    /// The brands that have parked jobs, at most `brands_max`, and how many: the most first.
+    fn count_parked_jobs(&self, brands_max: u32) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>>;
+
     /// Makes jobs due at once and resets their failed tries. Returns how many.
     fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>>;
 

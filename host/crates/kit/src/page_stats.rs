@@ -90,12 +90,34 @@ pub struct Interval {
 pub struct Collector {
     /// In order of time. The last interval is the current one; the others wait to be stored.
     intervals: Mutex<Vec<Interval>>,
+    since: Mutex<Since>,
+}
+
+/// The runs since [`Collector::begin`].
+#[derive(Debug, Default)]
+struct Since {
+    /// By brand and page.
+    brands: HashMap<String, HashMap<String, u64>>,
+    pages: usize,
+}
+
+impl Since {
+    /// Pages beyond the 20,000th are not counted.
+    fn count(&mut self, brand: &str, page: &str) {
+        if let Some(runs) = self.brands.get_mut(brand).and_then(|pages| pages.get_mut(page)) {
+            *runs += 1;
+        } else if self.pages < PAGES_MAX {
+            self.pages += 1;
+            self.brands.entry(brand.to_owned()).or_default().insert(page.to_owned(), 1);
+        }
+    }
 }
 
 impl Collector {
     /// Adds the cost of a run that ended at `now_ms`. A page beyond the 20,000th of an
     /// interval is not counted.
     pub fn record(&self, brand: &str, page: &str, cost: &RunCost, now_ms: i64) {
+        self.since.lock().count(brand, page);
         let starts_at = now_ms - now_ms.rem_euclid(INTERVAL_MS);
         let mut intervals = self.intervals.lock();
         if intervals.last().is_none_or(|last| last.starts_at < starts_at) {
@@ -109,6 +131,19 @@ impl Collector {
             stats.record(cost);
             interval.is_new = true;
         }
+    }
+
+    /// Begins to count the runs for [`Collector::runs_since`] anew.
+    pub fn begin(&self) {
+        *self.since.lock() = Since::default();
+    }
+
+    /// The runs of a page since [`Collector::begin`], or since the start of the process. `None` if there are too many
+    /// pages to count.
+    pub fn runs_since(&self, brand: &str, page: &str) -> Option<u64> {
+        let since = self.since.lock();
+        let counted = since.brands.get(brand).and_then(|pages| pages.get(page)).copied();
+        counted.or_else(|| (since.pages < PAGES_MAX).then_some(0))
     }
 
     /// Returns the intervals in which runs were recorded since the last call. Each contains
@@ -159,6 +194,21 @@ mod tests {
         assert_eq!(news.len(), 2);
         assert_eq!((news[0].starts_at, news[0].brands["a"]["p"].runs), (0, 2));
         assert_eq!((news[1].starts_at, news[1].brands["b"]["p"].fuel.max()), (INTERVAL_MS, 3));
+    }
+
+    #[test]
+    fn runs_are_counted_since_the_last_load() {
+        let collector = Collector::default();
+        collector.record("a", "p", &cost(1), 0);
+        collector.record("a", "p", &cost(1), 9 * INTERVAL_MS);
+        let runs = |brand, page| collector.runs_since(brand, page);
+        assert_eq!((runs("a", "p"), runs("a", "q"), runs("b", "p")), (Some(2), Some(0), Some(0)));
+        collector.begin();
+        assert_eq!(runs("a", "p"), Some(0));
+        for page in 0..PAGES_MAX + 10 {
+            collector.record("b", &page.to_string(), &cost(1), 0);
+        }
+        assert_eq!((runs("b", "7"), runs("a", "p")), (Some(1), None));
     }
 
     #[test]

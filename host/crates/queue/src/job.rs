@@ -11,6 +11,9 @@ pub const TRIES_MAX: u32 = 3;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JobId(String);
 
+/// The most bytes of its payload that a job has in a list.
+pub const PAYLOAD_HEAD_MAX: u32 = 4 << 10;
+
 /// The digits of a [`JobId`].
 const ID_DIGITS: usize = 32;
 
@@ -211,6 +214,8 @@ pub struct QueuedJob {
     pub attempts: u32,
     /// The size of its payload as MessagePack. 0 once it is done.
     pub payload_bytes: u64,
+    /// The first bytes of its payload, at most [`PAYLOAD_HEAD_MAX`].
+    pub payload_head: Vec<u8>,
     /// Unix milliseconds: when it was made.
     pub created_at: i64,
     /// Unix milliseconds: when it was first due.

@@ -26,7 +26,9 @@ pub use access::{QueueAccess, QueueCaps, TargetFault, Targets};
 pub use arguments::{PUSH_OPTIONS, is_name};
 pub use call::Call;
 pub use error::{Mistake, QueueError, Reached};
-pub use job::{Claim, ClaimedJob, Ending, JobId, NewJob, QueueCounts, QueuedJob, State, TRIES_MAX};
+pub use job::{
+    Claim, ClaimedJob, Ending, JobId, NewJob, PAYLOAD_HEAD_MAX, QueueCounts, QueuedJob, State, TRIES_MAX,
+};
 pub use pushes::Pushes;
 pub use store::{QueueChoice, QueueCommit, QueueStore, Status};
 pub use tick::{LastJob, ScheduleState, ScheduleStore, Tick, TickStart};

@@ -108,6 +108,9 @@ pub trait QueueStore: Send + Sync {
     /// Counts the jobs that are not done.
     fn count_queued(&self, now_ms: i64) -> BoxFuture<'_, Result<QueueCounts, StoreError>>;
 
+    /// The brands that have parked jobs, at most `brands_max`, and how many: the most first.
+    fn count_parked_queued(&self, brands_max: u32) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>>;
+
     /// Makes jobs due at once and forgets their tries. A parked job whose key a later job has stays parked.
     /// Returns how many.
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>>;

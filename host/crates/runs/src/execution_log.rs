@@ -93,6 +93,9 @@ pub struct Execution {
     pub console_dropped: u64,
     /// Why the run failed.
     pub error: Option<StoredError>,
+    /// The id of the job, if it is a run of one.
+    #[serde(default)]
+    pub job: Option<String>,
     /// How long the request waited for a sandbox before the run, in microseconds.
     #[serde(default)]
     pub waited_us: u64,
@@ -232,6 +235,8 @@ pub struct RequestInfo<'a> {
     pub method: &'a str,
     /// The path, without the query.
     pub path: &'a str,
+    /// The id of the job that runs, if it is not a request.
+    pub job: Option<&'a str>,
 }
 
 /// The execution log's queue and its writer. There is one for each process.
@@ -246,6 +251,8 @@ pub struct ExecutionLog {
 struct Shared {
     stats: Collector,
     waiting: Waiting,
+    ended: AtomicU64,
+    ended_badly: AtomicU64,
     written: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
@@ -272,11 +279,23 @@ impl ExecutionLog {
         Ok(Self { queue, shared, options })
     }
 
+    /// The site's files were loaded again: [`ExecutionLog::runs_since_load`] begins anew.
+    pub fn files_loaded(&self) {
+        self.shared.stats.begin();
+    }
+
+    /// The runs of a page since its files were loaded last. `None` if there are too many pages to count.
+    pub fn runs_since_load(&self, brand: &str, page: &str) -> Option<u64> {
+        self.shared.stats.runs_since(brand, page)
+    }
+
     /// Puts a run into the queue, or drops it if the queue is full. Never waits.
     pub fn record(&self, request: RequestInfo<'_>, run: FinishedRun, status: u16) {
         let now_ms = now_ms();
         if run.has_run {
             self.shared.stats.record(request.brand, request.page, &run.cost, now_ms);
+            self.shared.ended.fetch_add(1, Ordering::Relaxed);
+            self.shared.ended_badly.fetch_add(u64::from(run.cost.has_failed), Ordering::Relaxed);
         }
         let has_failed_or_logged =
             run.failure.is_some() || !run.console.lines.is_empty() || run.console.dropped > 0;
@@ -296,6 +315,11 @@ impl ExecutionLog {
     pub fn rejected(&self) -> (u64, u64) {
         let Shared { rejected_by_rate, rejected_by_overload, .. } = &*self.shared;
         (rejected_by_rate.load(Ordering::Relaxed), rejected_by_overload.load(Ordering::Relaxed))
+    }
+
+    /// How many runs have ended since the start of the process, and how many of them failed.
+    pub fn ended(&self) -> (u64, u64) {
+        (self.shared.ended.load(Ordering::Relaxed), self.shared.ended_badly.load(Ordering::Relaxed))
     }
 
     /// Samples by trace id, so that every host that serves the trace makes the same choice.
@@ -390,6 +414,7 @@ fn execution(request: RequestInfo<'_>, run: FinishedRun, status: u16, at_ms: i64
         console: run.console.lines.into_iter().map(line).collect(),
         console_dropped: run.console.dropped as u64,
         error: run.failure.as_ref().map(StoredError::from),
+        job: request.job.map(str::to_owned),
         waited_us: microseconds(run.waited),
         cpu_wait_us: microseconds(run.cpu_wait),
     }

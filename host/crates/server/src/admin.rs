@@ -8,6 +8,7 @@ mod api;
 mod charts;
 mod console;
 mod error;
+mod flash;
 mod load;
 mod logouts;
 mod phases;
@@ -28,6 +29,7 @@ use sluice_app::app::App;
 use sluice_app::request::Client;
 use sluice_site::config::SiteConfig;
 
+use flash::Flashes;
 use load::Load;
 use templates::Templates;
 use throttle::{Attempt, Throttle};
@@ -49,6 +51,7 @@ pub(crate) struct AdminState {
     templates: Templates,
     load: Arc<Load>,
     importing: Importing,
+    flashes: Flashes,
 }
 
 /// Why the admin listener cannot start.
@@ -78,6 +81,7 @@ impl AdminState {
             throttle: Throttle::default(),
             load: Load::watch(&app),
             importing: Importing::default(),
+            flashes: Flashes::default(),
             app,
             hosts: config.admin.hosts.clone(),
             templates: Templates::new()?,

@@ -54,7 +54,11 @@ impl RequestObserver for Execution {
             Event::PageAnswered { reply } => {
                 let Some(PageRun { brand, page, run }) = self.run.take() else { return };
                 let (method, path) = (self.method.name(), self.path.as_str());
-                self.log.record(RequestInfo { brand: &brand, page: &page, method, path }, run, reply.status);
+                self.log.record(
+                    RequestInfo { brand: &brand, page: &page, method, path, job: None },
+                    run,
+                    reply.status,
+                );
             }
             _ => {}
         }

@@ -213,7 +213,8 @@ fn record(app: &App, brand: &Brand, page: &str, job: &ClaimedJob, report: &RunRe
     const METHOD: &str = "JOB";
     let what = job.what();
     run_log::record(&brand.id, page, METHOD, &what, report);
-    let request = RequestInfo { brand: &brand.id, page, method: METHOD, path: &what };
+    let request =
+        RequestInfo { brand: &brand.id, page, method: METHOD, path: &what, job: Some(job.id.as_str()) };
     let status = if report.outcome.is_failure() { 500 } else { 200 };
     // Operators ask whether a schedule has run, and not how its typical run was.
     let is_of_schedule =

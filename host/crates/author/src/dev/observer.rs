@@ -154,8 +154,13 @@ impl DevRequest {
         });
         // If the page does not compile, its failure is among the problems already.
         let failed = failed.filter(|failed| !mistakes.iter().any(|known| known.is_same(failed)));
-        let asked =
-            RequestInfo { brand: &brand.id, page: &page, method: self.method.name(), path: &self.path };
+        let asked = RequestInfo {
+            brand: &brand.id,
+            page: &page,
+            method: self.method.name(),
+            path: &self.path,
+            job: None,
+        };
         self.dev.reporter.run(asked, &run, reply, failed.as_ref());
         unread.iter().for_each(|why| self.dev.reporter.warning(why));
         mistakes.extend(failed);

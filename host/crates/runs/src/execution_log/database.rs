@@ -10,7 +10,7 @@ use sluice_kit::page_stats::{Interval, PageStats};
 use super::{Execution, StoredError};
 
 /// The version of the schema. A file with a later version is left alone.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 const SCHEMA: &str = "
     CREATE TABLE execution (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,6 +65,12 @@ const USAGE: &str = "
 const KINDS: &str = "
     ALTER TABLE execution ADD COLUMN kind TEXT;
     CREATE INDEX execution_failures ON execution (at_ms) WHERE has_failed;
+";
+
+/// Version 4: which job a run was of.
+const JOBS: &str = "
+    ALTER TABLE execution ADD COLUMN job TEXT;
+    CREATE INDEX execution_job ON execution (job, id) WHERE job IS NOT NULL;
 ";
 
 /// Why the execution log cannot be read or written.
@@ -122,9 +128,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
     set_up(&conn).map_err(failed)?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     let missing = match found {
-        0 => format!("{SCHEMA}{USAGE}{KINDS}"),
-        1 => format!("{USAGE}{KINDS}"),
-        2 => KINDS.to_owned(),
+        0 => format!("{SCHEMA}{USAGE}{KINDS}{JOBS}"),
+        1 => format!("{USAGE}{KINDS}{JOBS}"),
+        2 => format!("{KINDS}{JOBS}"),
+        3 => JOBS.to_owned(),
         VERSION => return Ok(conn),
         found => return Err(LogError::TooNew { path: path.to_owned(), found }),
     };
@@ -178,8 +185,8 @@ fn insert(conn: &Connection, run: &Execution) -> rusqlite::Result<()> {
     let bytes = rmp_serde::to_vec_named(run)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     conn.prepare_cached(
-        "INSERT INTO execution (at_ms, brand, page, outcome, has_failed, run, kind)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO execution (at_ms, brand, page, outcome, has_failed, run, kind, job)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         run.at_ms,
@@ -188,7 +195,8 @@ fn insert(conn: &Connection, run: &Execution) -> rusqlite::Result<()> {
         run.outcome,
         run.error.is_some(),
         bytes,
-        run.error.as_ref().map(StoredError::kind)
+        run.error.as_ref().map(StoredError::kind),
+        run.job
     ])?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Failures in groups: those of one page that end in the same way, with messages that differ only in
 //! their numbers.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::params;
 use serde::Serialize;
@@ -22,8 +23,26 @@ pub struct FailureFilter {
     pub to_ms: i64,
     /// The number of parts of the time of which [`FailureGroup::trend`] has counts.
     pub parts: u32,
-    /// The most groups. Those with the most failures come first.
+    /// Which groups come first.
+    pub order: FailureOrder,
+    /// The moment from which [`FailureGroup::since`] counts.
+    pub since_ms: Option<i64>,
+    /// The most groups.
     pub limit: usize,
+}
+
+/// Which groups come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FailureOrder {
+    /// Those with the most failures.
+    #[default]
+    Most,
+    /// Those with the fewest failures.
+    Rarest,
+    /// Those that failed last.
+    Latest,
+    /// Those whose first failure was last.
+    Newest,
 }
 
 /// The stored failures of one page that are of the same kind.
@@ -35,21 +54,34 @@ pub struct FailureGroup {
     pub first_ms: i64,
     /// When the last of them was recorded.
     pub last_ms: i64,
+    /// How many of them were recorded since [`FailureFilter::since_ms`]. 0 if that is not set.
+    pub since: u64,
     /// How many there were in each part of the time.
     pub trend: Vec<u64>,
     /// The newest of them.
     pub last: Execution,
 }
 
-/// All groups that match a filter, and the largest of them.
+/// How many runs ended with one outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutcomeCount {
+    /// The outcome, such as `fuel`.
+    pub outcome: String,
+    /// How many there were.
+    pub runs: u64,
+    /// The same by brand, the most first.
+    pub brands: Vec<(String, u64)>,
+}
+
+/// All groups that match a filter, and those of them that come first.
 #[derive(Debug, Clone, Default)]
 pub struct Failures {
-    /// The largest groups, the largest first.
+    /// The groups that come first.
     pub groups: Vec<FailureGroup>,
     /// The number of all groups.
     pub groups_all: usize,
     /// How many runs ended with each outcome, the most frequent first.
-    pub outcomes: Vec<(String, u64)>,
+    pub outcomes: Vec<OutcomeCount>,
 }
 
 /// Brand, page, outcome and kind.
@@ -60,6 +92,7 @@ struct Counted {
     first_ms: i64,
     last_ms: i64,
     last_id: i64,
+    since: u64,
     trend: Vec<u64>,
 }
 
@@ -74,6 +107,24 @@ pub struct KindCount {
     pub last_ms: i64,
 }
 
+/// How many runs ended with each outcome, the most frequent first.
+fn count_outcomes(counted: &[(Key, Counted)]) -> Vec<OutcomeCount> {
+    let mut outcomes: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+    for ((brand, _, outcome, _), group) in counted {
+        *outcomes.entry(outcome).or_default().entry(brand).or_default() += group.count;
+    }
+    let count = |(outcome, brands): (&str, BTreeMap<&str, u64>)| {
+        let runs = brands.values().sum();
+        let brands = brands.into_iter().map(|(brand, runs)| (brand.to_owned(), runs));
+        let mut brands: Vec<(String, u64)> = brands.collect();
+        brands.sort_by_key(|(_, runs)| Reverse(*runs));
+        OutcomeCount { outcome: outcome.to_owned(), runs, brands }
+    };
+    let mut outcomes: Vec<OutcomeCount> = outcomes.into_iter().map(count).collect();
+    outcomes.sort_by_key(|one| Reverse(one.runs));
+    outcomes
+}
+
 impl LogReader {
     /// The stored failures that match the filter, in groups.
     ///
@@ -81,20 +132,21 @@ impl LogReader {
     /// The file cannot be read.
     pub fn failures(&self, filter: &FailureFilter) -> Result<Failures, LogError> {
         let mut counted: Vec<(Key, Counted)> = self.count_failures(filter)?.into_iter().collect();
-        let mut outcomes: HashMap<String, u64> = HashMap::new();
-        for ((_, _, outcome, _), group) in &counted {
-            *outcomes.entry(outcome.clone()).or_default() += group.count;
-        }
-        let mut outcomes: Vec<(String, u64)> = outcomes.into_iter().collect();
-        outcomes.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
-        counted.sort_by_key(|(_, group)| std::cmp::Reverse((group.count, group.last_id)));
+        let outcomes = count_outcomes(&counted);
+        let by = |group: &Counted| match filter.order {
+            FailureOrder::Most => Reverse((group.count, group.last_id)),
+            FailureOrder::Rarest => Reverse((u64::MAX - group.count, group.last_id)),
+            FailureOrder::Latest => Reverse((group.last_ms.unsigned_abs(), group.last_id)),
+            FailureOrder::Newest => Reverse((group.first_ms.unsigned_abs(), group.last_id)),
+        };
+        counted.sort_by_key(|(_, group)| by(group));
         let groups_all = counted.len();
         let mut groups = Vec::new();
         for (_, group) in counted.into_iter().take(filter.limit) {
-            let Counted { count, first_ms, last_ms, last_id, trend } = group;
+            let Counted { count, first_ms, last_ms, last_id, since, trend } = group;
             // The run may have been deleted since.
             if let Some(last) = self.find(last_id)? {
-                groups.push(FailureGroup { count, first_ms, last_ms, trend, last });
+                groups.push(FailureGroup { count, first_ms, last_ms, since, trend, last });
             }
         }
         Ok(Failures { groups, groups_all, outcomes })
@@ -143,30 +195,33 @@ impl LogReader {
         let parts = i64::from(filter.parts.max(1));
         let part_ms = ((filter.to_ms - filter.from_ms) / parts).max(1);
         let sql = "SELECT brand, page, outcome, coalesce(kind, ''), (at_ms - ?3) / ?5 AS part,
-                          count(*), min(at_ms), max(at_ms), max(id)
+                          count(*), min(at_ms), max(at_ms), max(id), total(at_ms >= ?6)
                    FROM execution
                    WHERE has_failed AND at_ms >= ?3 AND at_ms < ?4
                      AND (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR page = ?2)
                    GROUP BY 1, 2, 3, 4, 5";
         let mut counted: HashMap<Key, Counted> = HashMap::new();
         let mut statement = self.with_path(self.conn().prepare_cached(sql))?;
-        let asked = params![filter.brand, filter.page, filter.from_ms, filter.to_ms, part_ms];
+        let asked =
+            params![filter.brand, filter.page, filter.from_ms, filter.to_ms, part_ms, filter.since_ms];
         let mut rows = self.with_path(statement.query(asked))?;
         while let Some(row) = self.with_path(rows.next())? {
-            let read = || -> rusqlite::Result<(Key, i64, i64, i64, i64, i64)> {
+            let read = || -> rusqlite::Result<(Key, i64, i64, i64, i64, i64, f64)> {
                 let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                Ok((key, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?))
+                Ok((key, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?))
             };
-            let (key, part, count, first_ms, last_ms, last_id) = self.with_path(read())?;
+            let (key, part, count, first_ms, last_ms, last_id, since) = self.with_path(read())?;
             let count = u64::try_from(count).unwrap_or(0);
             let group = counted.entry(key).or_insert_with(|| Counted {
                 count: 0,
                 first_ms,
                 last_ms,
                 last_id,
+                since: 0,
                 trend: vec![0; usize::try_from(parts).unwrap_or(1)],
             });
             group.count += count;
+            group.since += since as u64;
             group.first_ms = group.first_ms.min(first_ms);
             group.last_ms = group.last_ms.max(last_ms);
             group.last_id = group.last_id.max(last_id);

@@ -112,6 +112,22 @@ impl LogReader {
         self.with_path(found)?.map(unpack).transpose()
     }
 
+    /// The newest stored run of each of these jobs of a brand: the job's id, and the run's. Jobs that have none are
+    /// left out.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn last_runs_of_jobs(&self, brand: &str, jobs: &[String]) -> Result<Vec<(String, i64)>, LogError> {
+        let sql = "SELECT id FROM execution WHERE job = ?1 AND brand = ?2 ORDER BY id DESC LIMIT 1";
+        let mut statement = self.with_path(self.conn.prepare_cached(sql))?;
+        let mut found = Vec::new();
+        for job in jobs {
+            let id = statement.query_row(params![job, brand], |row| row.get(0)).optional();
+            found.extend(self.with_path(id)?.map(|id| (job.clone(), id)));
+        }
+        Ok(found)
+    }
+
     /// The id of the newest run, or 0 if there is none.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use sluice_session::Session;
 
 use sluice_kit::operator_dir::OperatorDir;
 
-use super::failures::FailureFilter;
+use super::failures::{FailureFilter, FailureOrder, OutcomeCount};
 use super::query::{Filter, LogReader};
 use super::*;
 
@@ -18,7 +18,7 @@ fn options(folder: &std::path::Path) -> ExecutionLogOptions {
 }
 
 fn request<'a>(brand: &'a str, page: &'a str) -> RequestInfo<'a> {
-    RequestInfo { brand, page, method: "GET", path: "/a" }
+    RequestInfo { brand, page, method: "GET", path: "/a", job: None }
 }
 
 fn run(fuel: u64) -> FinishedRun {
@@ -198,7 +198,7 @@ fn a_stored_run_has_at_most_64_kib() {
     let mut template = FinishedRun::new(&RunReport { failure: None, ..report.clone() }, true, "0".repeat(32));
     template.template_failed(&failure);
     let long = "/p".repeat(1 << 20);
-    let info = RequestInfo { brand: "a", page: &long, method: "GET", path: &long };
+    let info = RequestInfo { path: &long, ..request("a", &long) };
     let runs = [FinishedRun::new(&report, true, "0".repeat(32)), template];
     let runs = runs.map(|run| {
         assert_eq!(run.console.lines.len() + run.console.dropped, 5_000);
@@ -218,7 +218,8 @@ fn counts_the_runs_of_a_file_of_version_1() {
     database::write(&mut conn, &[execution_of("a"), execution_of("a"), execution_of("b")], &[], 1).unwrap();
     conn.execute_batch(
         "DROP TABLE brand_usage; DROP TRIGGER execution_added; DROP TRIGGER execution_deleted;
-         DROP INDEX execution_brand; DROP INDEX execution_failures; ALTER TABLE execution DROP COLUMN kind;
+         DROP INDEX execution_brand; DROP INDEX execution_failures; DROP INDEX execution_job;
+         ALTER TABLE execution DROP COLUMN kind; ALTER TABLE execution DROP COLUMN job;
          PRAGMA user_version = 1",
     )
     .unwrap();
@@ -261,16 +262,51 @@ fn groups_failures_so_that_a_loud_one_hides_no_other() {
     let [loud, ..] = found.groups.as_slice() else { panic!("there are groups") };
     assert_eq!(loud.trend, [100; 5]);
     assert_eq!(loud.last.error.as_ref().unwrap().message, "row 499 is missing");
-    assert_eq!((found.groups_all, found.outcomes), (3, vec![("error".to_owned(), 502)]));
+    let outcomes =
+        OutcomeCount { outcome: "error".to_owned(), runs: 502, brands: vec![("a".to_owned(), 502)] };
+    assert_eq!((found.groups_all, &found.outcomes), (3, &vec![outcomes]));
+    assert_eq!(loud.since, 0);
 
     let few = reader.failures(&FailureFilter { limit: 1, ..filter.clone() }).unwrap();
     assert_eq!((few.groups.len(), few.groups_all), (1, 3));
     let early = FailureFilter { to_ms: 50, page: Some("pages/loud.html".into()), ..filter };
     assert_eq!(reader.failures(&early).unwrap().groups.iter().map(|group| group.count).sum::<u64>(), 51);
 
+    let counts = |order| -> Vec<u64> {
+        let asked = FailureFilter {
+            order,
+            since_ms: Some(490),
+            to_ms: 500,
+            parts: 1,
+            limit: 9,
+            ..FailureFilter::default()
+        };
+        let groups = reader.failures(&asked).unwrap().groups;
+        assert_eq!(groups.iter().map(|group| group.since).sum::<u64>(), 10);
+        groups.iter().map(|group| group.count).collect()
+    };
+    assert_eq!(counts(FailureOrder::Rarest), [1, 1, 500]);
+    assert_eq!(counts(FailureOrder::Latest), [500, 1, 1]);
+    assert_eq!(counts(FailureOrder::Newest), [1, 1, 500]);
+
     let like = reader.like(loud.last.id, 3).unwrap();
     let messages: Vec<&str> = like.iter().map(|run| run.error.as_ref().unwrap().message.as_str()).collect();
     assert_eq!(messages, ["row 498 is missing", "row 497 is missing", "row 496 is missing"]);
+}
+
+#[test]
+fn newest_run_of_each_job_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let mut conn = database::open(&path).unwrap();
+    let of_job = |brand, job| Execution { job: Some(String::from(job)), ..execution_of(brand) };
+    let runs = [of_job("a", "1"), of_job("a", "2"), of_job("a", "1"), of_job("b", "1"), execution_of("a")];
+    database::write(&mut conn, &runs, &[], 1).unwrap();
+    let reader = LogReader::open(&path).unwrap();
+    let jobs = ["1", "2", "3"].map(str::to_owned);
+    let found = reader.last_runs_of_jobs("a", &jobs).unwrap();
+    assert_eq!(found, [("1".to_owned(), 3), ("2".to_owned(), 2)]);
+    assert_eq!(reader.find(3).unwrap().unwrap().job.as_deref(), Some("1"));
 }
 
 #[test]

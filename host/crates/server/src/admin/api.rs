@@ -9,6 +9,7 @@ use sluice_app::reload::{ReloadCause, reload_and_log};
 
 use super::AdminState;
 use super::error::AdminError;
+use super::views::failures::Kinds;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
 use super::views::{
@@ -52,8 +53,12 @@ struct PageQuery {
     path: String,
 }
 
-async fn get_overview(state: Data<AdminState>, range: Query<Range>) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(overview::view(&state, *range).await?))
+async fn get_overview(
+    state: Data<AdminState>,
+    range: Query<Range>,
+    kinds: Query<Kinds>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(overview::view(&state, *range, *kinds).await?))
 }
 
 async fn get_pages(

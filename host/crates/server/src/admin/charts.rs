@@ -4,14 +4,18 @@
 //! The axis of time is the range that the operator chose. Quarters of an hour without runs are gaps, and a
 //! value between two gaps is a point. Lines over time also have their numbers in a table below, for operators who cannot see the
 //! chart, and in the attribute `data-chart`, from which `charts.js` draws a chart that shows values
-//! under the pointer. Charts contain only numbers and constant texts, so only `data-chart` is escaped.
+//! under the pointer. Charts contain only numbers, constant texts and the names of marks, which are escaped as
+//! `data-chart` is.
 
+mod scale;
 mod small;
 
+use serde::Serialize;
 use serde_json::json;
 
 use sluice_kit::clock::iso_utc;
 
+use self::scale::{LOGARITHMIC, Scale, round_up};
 pub(crate) use self::small::{fuel_distribution, share_of_quota, trend};
 use super::load::Sample;
 use super::templates::{bytes, duration, number};
@@ -39,7 +43,15 @@ pub(crate) struct Span<'a> {
     /// Its first moment, and the one after the last, in Unix milliseconds.
     pub(crate) bounds: (i64, i64),
     /// Moments that a line marks: starts, reloads and changes of limits.
-    pub(crate) marks: &'a [i64],
+    pub(crate) marks: &'a [Mark],
+}
+
+/// A moment that a line marks.
+#[derive(Debug, Serialize)]
+pub(crate) struct Mark {
+    pub(crate) at_ms: i64,
+    /// What happened then. It contains text of authors.
+    pub(crate) name: String,
 }
 
 /// What a chart measures. It decides how values are formatted.
@@ -104,6 +116,16 @@ pub(crate) fn runs(history: &[Interval], span: Span<'_>) -> String {
     )
 }
 
+/// All runs and failed runs of this process, minute by minute.
+pub(crate) fn runs_by_minute(samples: &[Sample], span: Span<'_>) -> String {
+    let rows: Vec<(i64, &Sample)> = samples.iter().map(|sample| (sample.at_ms, sample)).collect();
+    let lines: [(&str, &str, Read<Sample>); 2] =
+        [("runs", "a", |at| at.runs), ("failed", "bad", |at| at.failures)];
+    let (times, lines) = with_gaps(&rows, MINUTE_MS, &lines);
+    let (title, quantity) = ("Runs per minute, since this process started", Quantity::Count);
+    Chart { title, quantity, span, step_ms: MINUTE_MS, times, lines, quota: None }.draw()
+}
+
 /// The wall time of runs, and their time in host calls, over time.
 pub(crate) fn latency(history: &[Interval], span: Span<'_>) -> String {
     over_time(
@@ -148,6 +170,7 @@ pub(crate) fn fuel(page: &PageDetail, span: Span<'_>) -> String {
 /// Takes a line's value from a row.
 type Read<T> = fn(&T) -> u64;
 
+pub(crate) const MINUTE_MS: i64 = 60 * 1_000;
 /// The length of an interval of the statistics.
 const INTERVAL_MS: i64 = 15 * 60 * 1_000;
 
@@ -217,19 +240,30 @@ impl Chart<'_> {
         // The line of the quota belongs into the chart if the values come near it.
         let quota = self.quota.map(|quota| quota as f64);
         let near = quota.filter(|quota| max >= quota * 0.2);
-        let top = round_up(near.unwrap_or(max).max(max) / unit) * unit;
+        let decades = self.decades(max);
+        let top = match decades {
+            Some((_, to)) => 10_f64.powi(to),
+            None => round_up(near.unwrap_or(max).max(max) / unit) * unit,
+        };
+        let scale = Scale { top, decades };
         let mut svg = format!(
             "<figure class=\"chart\" data-chart=\"{}\"><figcaption>{}{}</figcaption>\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: at most {}\">",
-            self.numbers(near.is_some()),
+            self.numbers(near.is_some(), decades),
             self.title,
-            self.share(max),
+            self.share(max) + if decades.is_some() { " <small>logarithmic scale</small>" } else { "" },
             self.title,
             self.quantity.write(max)
         );
-        for step in 0..=2 {
-            let value = top * f64::from(step) / 2.0;
-            let y = self.y(value, top);
+        let steps: Vec<f64> = match decades {
+            Some((from, to)) => (from..=to)
+                .step_by(if to - from > 4 { 2 } else { 1 })
+                .map(|power| 10_f64.powi(power))
+                .collect(),
+            None => (0..=2).map(|step| top * f64::from(step) / 2.0).collect(),
+        };
+        for value in steps {
+            let y = scale.y(value);
             svg.push_str(&format!(
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
                  <text class=\"scale\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
@@ -239,16 +273,18 @@ impl Chart<'_> {
             ));
         }
         for mark in self.span.marks {
-            let (x, base) = (self.x_at(*mark), HEIGHT - BOTTOM);
+            let (x, base) = (self.x_at(mark.at_ms), HEIGHT - BOTTOM);
             svg.push_str(&format!(
-                "<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{base}\"/>"
+                "<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{base}\"><title>{} {}</title></line>",
+                iso_utc(mark.at_ms),
+                handlebars::html_escape(&mark.name)
             ));
         }
         for line in &self.lines {
-            svg.push_str(&self.line(line, top));
+            svg.push_str(&self.line(line, scale));
         }
         if let Some(quota) = near {
-            let y = self.y(quota, top);
+            let y = scale.y(quota);
             svg.push_str(&format!(
                 "<line class=\"quota\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
             ));
@@ -270,7 +306,7 @@ impl Chart<'_> {
     }
 
     /// The content of the attribute `data-chart`: JSON, escaped for HTML.
-    fn numbers(&self, shows_quota: bool) -> String {
+    fn numbers(&self, shows_quota: bool, decades: Option<(i32, i32)>) -> String {
         let lines: Vec<_> = self
             .lines
             .iter()
@@ -280,6 +316,7 @@ impl Chart<'_> {
             "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines,
             "step_ms": self.step_ms, "from_ms": self.span.bounds.0, "to_ms": self.span.bounds.1,
             "quota": self.quota.filter(|_| shows_quota), "marks": self.span.marks,
+            "decades": decades.map(|(from, to)| [from, to]),
         });
         handlebars::html_escape(&numbers.to_string())
     }
@@ -297,13 +334,25 @@ impl Chart<'_> {
         LEFT + 6.0 + share * (WIDTH - LEFT - 12.0)
     }
 
-    fn y(&self, value: f64, top: f64) -> f64 {
-        let share = if top > 0.0 { value / top } else { 0.0 };
-        HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
+    /// The powers of ten between which a logarithmic scale runs, if the chart needs one: its p99 is so large beside its
+    /// p50 that a line of the p50 would lie on the axis.
+    fn decades(&self, max: f64) -> Option<(i32, i32)> {
+        let most = |name: &str| {
+            let line = self.lines.iter().find(|line| line.name == name)?;
+            Some(line.values.iter().flatten().copied().fold(0.0, f64::max))
+        };
+        let (p50, p99) = (most("p50")?, most("p99")?);
+        if !matches!(self.quantity, Quantity::Microseconds) || p50 <= 0.0 || p99 <= p50 * LOGARITHMIC {
+            return None;
+        }
+        let values = self.lines.iter().flat_map(|line| line.values.iter().flatten().copied());
+        let least = values.filter(|value| *value > 0.0).fold(max, f64::min);
+        let (from, to) = (least.log10().floor() as i32, max.log10().ceil() as i32);
+        Some((from, to.max(from + 1)))
     }
 
-    fn line(&self, line: &Line<'_>, top: f64) -> String {
-        let at = |index: usize, value: f64| (self.x(index), self.y(value, top));
+    fn line(&self, line: &Line<'_>, scale: Scale) -> String {
+        let at = |index: usize, value: f64| (self.x(index), scale.y(value));
         let values: Vec<Option<(f64, f64)>> = line
             .values
             .iter()
@@ -360,15 +409,6 @@ impl Chart<'_> {
     }
 }
 
-/// The end of a scale for values up to `value`: 1, 2 or 5 times a power of ten.
-fn round_up(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 1.0;
-    }
-    let unit = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * unit).find(|end| *end >= value).unwrap_or(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,13 +420,15 @@ mod tests {
 
     #[test]
     fn contains_its_numbers_as_a_table_and_as_json() {
-        let bounds = Span { bounds: (0, 3_600_000), marks: &[1_800_000] };
+        let marks = [Mark { at_ms: 1_800_000, name: "reload <b>".to_owned() }];
+        let bounds = Span { bounds: (0, 3_600_000), marks: &marks };
         let chart = runs(&[interval(0, 10), interval(900_000, 20)], bounds);
         let data = chart.split_once("data-chart=\"").unwrap().1.split_once('"').unwrap().0;
         let data: serde_json::Value = serde_json::from_str(&data.replace("&quot;", "\"")).unwrap();
         assert_eq!(data["lines"][0]["values"], json!([10.0, 20.0]));
-        assert_eq!(data["marks"], json!([1_800_000]));
+        assert_eq!(data["marks"], json!([{ "at_ms": 1_800_000, "name": "reload &lt;b&gt;" }]));
         assert!(chart.contains("<line class=\"mark\" x1=\"362.0\""), "{chart}");
+        assert!(chart.contains("<title>1970-01-01T00:30:00.000Z reload &lt;b&gt;</title>"), "{chart}");
         assert!(chart.contains("<polyline") && chart.contains("role=\"img\""), "{chart}");
         assert!(chart.contains("1970-01-01T00:15:00.000Z</time></th><td>20</td><td>1</td>"), "{chart}");
         assert!(runs(&[interval(0, 10)], bounds).contains("<circle"), "a single value is drawn as a dot");
@@ -405,9 +447,22 @@ mod tests {
     }
 
     #[test]
-    fn ends_scales_at_round_numbers() {
-        for (value, end) in [(0.0, 1.0), (1.0, 1.0), (3.0, 5.0), (6.0, 10.0), (123.0, 200.0)] {
-            assert!((round_up(value) - end).abs() < 1e-9, "{value}");
+    fn times_that_differ_much_have_a_logarithmic_scale() {
+        let of = |p99: u64| {
+            let wall_us = Quantiles { p50: 1_000, p95: p99, p99, max: p99 };
+            let host_us = Quantiles { p50: 0, p95: 0, p99: 0, max: 0 };
+            let at = Interval { wall_us, host_us, ..interval(0, 1) };
+            latency(&[at], Span { bounds: (0, 900_000), marks: &[] })
+        };
+        let near = of(20_000);
+        assert!(!near.contains("logarithmic") && near.contains("&quot;decades&quot;:null"), "{near}");
+        let far = of(20_001);
+        assert!(far.contains("<small>logarithmic scale</small>"), "{far}");
+        assert!(far.contains("&quot;decades&quot;:[3,5]"), "{far}");
+        for label in [">1 ms<", ">10 ms<", ">100 ms<"] {
+            assert!(far.contains(label), "{label} is not in {far}");
         }
+        // The value 0 is at the bottom.
+        assert!(far.contains("<circle class=\"dot c\" cx=\"362.0\" cy=\"138.0\""), "{far}");
     }
 }

@@ -24,8 +24,10 @@ use super::AdminState;
 use super::access::{console_session, own_address, session_cookie};
 use super::charts::{self, Span};
 use super::error::AdminError;
+use super::flash::{Operator, Said};
 use super::throttle::Attempt;
 use super::views::brand_state::Reason;
+use super::views::failures::Kinds;
 use super::views::pages_order::Order;
 use super::views::range::Range;
 use super::views::{overview, page_cache, pages};
@@ -202,14 +204,18 @@ fn is_https(state: &AdminState, request: &HttpRequest) -> bool {
     Client::of(request, &state.app.live().read_rules).is_https
 }
 
-async fn overview(state: Data<AdminState>, range: Query<Range>) -> HttpResponse {
+async fn overview(state: Data<AdminState>, range: Query<Range>, kinds: Query<Kinds>) -> HttpResponse {
     let page = async {
-        let view = overview::view(&state, *range).await?;
+        let view = overview::view(&state, *range, *kinds).await?;
         let bounds = range.bounds();
-        let marks: Vec<i64> = view.reloads.iter().map(|reload| reload.at_ms).collect();
+        let marks = reloads::marks(&view.reloads);
         let span = Span { bounds, marks: &marks };
+        let by_minute = state.load.in_steps(bounds.0, bounds.1, charts::MINUTE_MS);
         let charts = json!({
-            "runs": charts::runs(&view.history, span),
+            "runs": match range.is_short() && !by_minute.is_empty() {
+                true => charts::runs_by_minute(&by_minute, span),
+                false => charts::runs(&view.history, span),
+            },
             "latency": charts::latency(&view.history, span),
             "load": charts::load(&state.load.between(bounds.0, bounds.1), span),
         });
@@ -219,7 +225,9 @@ async fn overview(state: Data<AdminState>, range: Query<Range>) -> HttpResponse 
         let view = json!({
             "title": "Overview", "view": view, "charts": charts, "range": range.view(), "is_live": true,
             "failures": failures, "failures_hidden": hidden, "loads": loads, "states": view.faulty,
-            "has_marks": !marks.is_empty(),
+            "has_marks": !marks.is_empty(), "kinds": kinds.links(), "last_load": reloads::last_load(&view.reloads),
+            "range_keep": kinds.asked().map(|kinds| [json!({ "name": "kinds", "value": kinds })]),
+            "is_short": range.is_short(),
         });
         render(&state, "overview", &view)
     };
@@ -231,6 +239,7 @@ async fn pages(
     brand: Path<String>,
     range: Query<Range>,
     order: Query<Order>,
+    said: Said,
 ) -> HttpResponse {
     let page = async {
         let (mut rows, jobs) = pages::list_with_jobs(&state, &brand, *range).await?;
@@ -242,7 +251,7 @@ async fn pages(
         let view = json!({
             "title": "Pages", "rows": rows, "columns": order.columns(), "is_live": true, "jobs_of_pages": jobs,
             "range_keep": [{ "name": "sort", "value": order.sort }, { "name": "order", "value": order.order }],
-            "cache": page_cache::view(&state, &brand)?,
+            "cache": page_cache::view(&state, &brand)?, "done": said.0,
         });
         render_of(&state, &brand, ("pages", Section::Pages), range.view(), view)
     };
@@ -257,10 +266,20 @@ struct Purge {
     tag: String,
 }
 
-async fn purge_page_cache(state: Data<AdminState>, brand: Path<String>, form: Form<Purge>) -> HttpResponse {
+async fn purge_page_cache(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    form: Form<Purge>,
+    operator: Operator,
+) -> HttpResponse {
     let tag = Some(form.tag.as_str()).filter(|tag| !tag.is_empty());
     let done = page_cache::purge(&state, &brand, tag).await;
-    or_error_page(&state, done.map(|()| redirect_to(&format!("/brands/{brand}#cache"))))
+    let said = match tag {
+        Some(tag) => format!("The cached answers with the tag {tag} were dropped."),
+        None => "All cached answers were dropped.".to_owned(),
+    };
+    let address = format!("/brands/{brand}#cache");
+    or_error_page(&state, done.map(|()| redirect_to(&state.flashes.address(&operator, &address, &said))))
 }
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ pub(crate) struct Sample {
     pub(crate) memory_bytes: u64,
     /// The processor time since the sample before, in thousandths of one processor.
     pub(crate) cpu_permille: u64,
+    /// Runs that ended since the sample before.
+    pub(crate) runs: u64,
+    /// How many of them failed.
+    pub(crate) failures: u64,
 }
 
 /// The samples, oldest first.
@@ -46,9 +50,15 @@ impl Load {
         load
     }
 
-    /// The samples between two moments, in steps of the returned length. Of each step, the most.
+    /// The samples between two moments, in steps of the returned length. Of each step, the most, and
+    /// the sum of the runs.
     pub(crate) fn between(&self, from_ms: i64, to_ms: i64) -> (i64, Vec<Sample>) {
         let step_ms = ((to_ms - from_ms) / POINTS).max(EVERY_MS);
+        (step_ms, self.in_steps(from_ms, to_ms, step_ms))
+    }
+
+    /// The same in steps of a length.
+    pub(crate) fn in_steps(&self, from_ms: i64, to_ms: i64, step_ms: i64) -> Vec<Sample> {
         let mut steps: Vec<Sample> = Vec::new();
         for sample in self.samples.lock().iter().filter(|one| (from_ms..to_ms).contains(&one.at_ms)) {
             let at_ms = sample.at_ms - (sample.at_ms - from_ms).rem_euclid(step_ms);
@@ -59,10 +69,12 @@ impl Load {
                     last.waiting = last.waiting.max(sample.waiting);
                     last.memory_bytes = last.memory_bytes.max(sample.memory_bytes);
                     last.cpu_permille = last.cpu_permille.max(sample.cpu_permille);
+                    last.runs += sample.runs;
+                    last.failures += sample.failures;
                 }
             }
         }
-        (step_ms, steps)
+        steps
     }
 
     fn add(&self, sample: Sample) {
@@ -78,6 +90,7 @@ async fn sample(app: Weak<App>, load: Weak<Load>) {
     let mut timer = tokio::time::interval(EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut before: Option<(Instant, f64)> = None;
+    let mut counted = (0, 0);
     loop {
         timer.tick().await;
         let (Some(app), Some(load)) = (app.upgrade(), load.upgrade()) else { return };
@@ -86,13 +99,17 @@ async fn sample(app: Weak<App>, load: Weak<Load>) {
         let cpu =
             before.map_or(0.0, |(at, seconds)| (now.1 - seconds) / now.0.duration_since(at).as_secs_f64());
         before = Some(now);
+        let (runs, failures) = app.executions.ended();
         load.add(Sample {
             at_ms: now_ms(),
             running: usage.running as u64,
             waiting: usage.waiting as u64,
             memory_bytes: process::resident_bytes().unwrap_or(0) as u64,
             cpu_permille: (cpu * 1_000.0).max(0.0) as u64,
+            runs: runs.saturating_sub(counted.0),
+            failures: failures.saturating_sub(counted.1),
         });
+        counted = (runs, failures);
     }
 }
 
@@ -104,13 +121,18 @@ mod tests {
     fn keeps_a_day_and_the_most_of_each_step() {
         let load = Load::default();
         for index in 0..KEPT as i64 + 10 {
-            load.add(Sample { at_ms: index * EVERY_MS, running: (index % 7) as u64, ..Sample::default() });
+            let running = (index % 7) as u64;
+            load.add(Sample { at_ms: index * EVERY_MS, running, runs: 2, ..Sample::default() });
         }
         assert_eq!(load.samples.lock().len(), KEPT);
         let last = (KEPT as i64 + 10) * EVERY_MS;
         let (step_ms, of_day) = load.between(last - 86_400_000, last);
         assert_eq!((step_ms, of_day.len()), (360_000, 240));
-        assert!(of_day.iter().all(|sample| sample.running == 6));
+        assert!(of_day.iter().all(|sample| sample.running == 6 && sample.runs == 48));
+        assert_eq!(
+            load.in_steps(last - 120_000, last, 60_000).iter().map(|one| one.runs).collect::<Vec<_>>(),
+            [8, 8]
+        );
         let (step_ms, of_minute) = load.between(last - 60_000, last);
         assert_eq!((step_ms, of_minute.len()), (EVERY_MS, 4));
         assert!(load.between(last, last + 60_000).1.is_empty());

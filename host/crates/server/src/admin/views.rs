@@ -6,6 +6,7 @@ pub(crate) mod certificates;
 pub(crate) mod crm;
 pub(crate) mod crm_csv;
 pub(crate) mod crm_edit;
+pub(crate) mod crm_sorted;
 pub(crate) mod failures;
 pub(crate) mod jobs;
 pub(crate) mod limits;

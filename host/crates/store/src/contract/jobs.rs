@@ -169,6 +169,7 @@ pub(crate) async fn a_rejected_job_is_parked_and_frees_its_lines(open: &OpenStor
     let [job] = &jobs[..] else { panic!("{jobs:?}") };
     assert_eq!((job.id, job.tries, job.last_error.as_deref()), (parked, 1, Some(&*error)));
     assert_eq!(store.count_jobs().await.unwrap().parked, 1);
+    assert_eq!(store.count_parked_jobs(9).await, Ok(vec![(at.brand.clone(), 1)]));
 
     // Now there is an entry, so the job succeeds when the operator retries it. It runs late.
     assert_eq!(store.retry_jobs(JobChoice::One(parked), NOW + 7).await, Ok(1));

@@ -197,6 +197,10 @@ pub(crate) async fn failed_jobs_wait_and_are_parked_for_an_operator(open: &OpenS
     let listed = store.list_queued(Some(&brand), Some(State::Parked), 9).await.unwrap();
     let [job] = listed.as_slice() else { panic!("{listed:?}") };
     assert_eq!((job.attempts, job.payload_bytes, job.due_at, job.ended_at), (2, 1, None, Some(NOW + 70)));
+    assert_eq!(job.payload_head, [0xc0]);
+    let parked_of = |all: Vec<(String, u64)>| all.into_iter().find(|(one, _)| *one == brand);
+    assert_eq!(store.count_parked_queued(500).await.map(parked_of), Ok(Some((brand.clone(), 1))));
+    assert_eq!(store.count_parked_queued(0).await, Ok(Vec::new()));
     assert_eq!(job.last_error.as_deref(), Some("modules/a.js:1:2: it\u{fffd}"));
     assert_eq!((job.outcome.as_deref(), job.console.as_deref()), (Some("fuel"), Some("[log] x")));
     assert_eq!((job.tag.as_deref(), job.module.as_str()), (Some("t"), "a"));

@@ -20,6 +20,7 @@ use super::batch::{Batch, execute, flag, int, ints, optional_int, optional_text,
 use super::crm::write::check;
 use super::error::corrupt;
 use super::job_queue::{decode, is_waited_for, job_bytes, line_array, line_keys};
+use super::queue::read_count;
 use super::usage::{UsageSlot, add_usage, check_room};
 use crate::error::SqlError;
 
@@ -35,6 +36,9 @@ const COUNT: &str = "SELECT
     (SELECT count(*) FROM job WHERE state = 'waiting'),
     (SELECT count(*) FROM job WHERE state = 'parked'),
     (SELECT created_at FROM job WHERE state = 'waiting' ORDER BY id LIMIT 1)";
+
+const COUNT_PARKED: &str = "SELECT brand, count(*) FROM job WHERE state = 'parked' GROUP BY brand
+    ORDER BY 2 DESC, 1 LIMIT $1";
 
 /// The lock keeps a worker and an operator from changing the same job at once.
 const CHOOSE: &str = "SELECT id, brand, write, state = 'parked' FROM job
@@ -131,6 +135,14 @@ impl JobStore for PostgresStore {
                     parked: parked.unsigned_abs(),
                     oldest_waiting_at: row.try_get(2)?,
                 })
+            })
+        })
+    }
+
+    fn count_parked_jobs(&self, brands_max: u32) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                query(conn, COUNT_PARKED, [int(brands_max.into())]).await?.iter().map(read_count).collect()
             })
         })
     }

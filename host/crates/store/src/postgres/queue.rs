@@ -4,8 +4,8 @@ use tokio_postgres::Row;
 
 use sluice_kit::{BadRow, BoxFuture, StoreError};
 use sluice_queue::{
-    Claim, ClaimedJob, Ending, JobId, NewJob, QueueChoice, QueueCommit, QueueCounts, QueueStore, QueuedJob,
-    State, Status,
+    Claim, ClaimedJob, Ending, JobId, NewJob, PAYLOAD_HEAD_MAX, QueueChoice, QueueCommit, QueueCounts,
+    QueueStore, QueuedJob, State, Status,
 };
 use sluice_session::storage::SessionError;
 
@@ -105,15 +105,18 @@ pub(super) const COUNT: &str = "WITH RECURSIVE step (brand) AS (
             ORDER BY due.due_at LIMIT 1)) FROM step WHERE brand IS NOT NULL)";
 
 const LIST: &str = "SELECT id, brand, module, function, state, tag, key, attempts,
-        length(payload) AS payload_bytes, created_at, scheduled_for, due_at, ended_at, outcome, last_error,
-        console
+        length(payload) AS payload_bytes, substring(payload FROM 1 FOR $4::integer) AS payload_head, created_at,
+        scheduled_for, due_at, ended_at, outcome, last_error, console
     FROM queue WHERE ($1::text IS NULL OR brand = $1) AND ($2::text IS NULL OR state = $2)
     ORDER BY CASE WHEN $2 IN ('pending', 'running') THEN due_at END, seq LIMIT $3";
 
 const FIND: &str = "SELECT id, brand, module, function, state, tag, key, attempts,
-        length(payload) AS payload_bytes, created_at, scheduled_for, due_at, ended_at, outcome, last_error,
-        console
+        length(payload) AS payload_bytes, substring(payload FROM 1 FOR $2::integer) AS payload_head, created_at,
+        scheduled_for, due_at, ended_at, outcome, last_error, console
     FROM queue WHERE id = $1";
+
+const COUNT_PARKED: &str = "SELECT brand, count(*) FROM queue WHERE state = 'parked' GROUP BY brand
+    ORDER BY 2 DESC, 1 LIMIT $1";
 
 const RETRY: &str = "UPDATE queue SET state = 'pending', due_at = $4, ended_at = NULL, attempts = 0
     WHERE ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR brand = $2)
@@ -317,7 +320,8 @@ impl QueueStore for PostgresStore {
         self.database.run(move |conn| {
             Box::pin(async move {
                 let state = optional_text(state.map(State::as_str));
-                let params = [optional_text(brand.as_deref()), state, int(jobs_max.into())];
+                let head = int(PAYLOAD_HEAD_MAX.into());
+                let params = [optional_text(brand.as_deref()), state, int(jobs_max.into()), head];
                 query(conn, LIST, params).await?.iter().map(read_job).collect()
             })
         })
@@ -327,7 +331,7 @@ impl QueueStore for PostgresStore {
         let id = id.clone();
         self.database.run(move |conn| {
             Box::pin(async move {
-                let rows = query(conn, FIND, [text(id.as_str())]).await?;
+                let rows = query(conn, FIND, [text(id.as_str()), int(PAYLOAD_HEAD_MAX.into())]).await?;
                 rows.first().map(read_job).transpose()
             })
         })
@@ -356,6 +360,14 @@ impl QueueStore for PostgresStore {
                     parked: number(2)?,
                     oldest_due_at: row.try_get(3)?,
                 })
+            })
+        })
+    }
+
+    fn count_parked_queued(&self, brands_max: u32) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>> {
+        self.database.run(move |conn| {
+            Box::pin(async move {
+                query(conn, COUNT_PARKED, [int(brands_max.into())]).await?.iter().map(read_count).collect()
             })
         })
     }
@@ -432,6 +444,11 @@ fn read_claimed(row: &Row) -> Result<ClaimedJob, SqlError> {
     })
 }
 
+/// A brand, and a number of jobs.
+pub(super) fn read_count(row: &Row) -> Result<(String, u64), SqlError> {
+    Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.unsigned_abs()))
+}
+
 fn read_job(row: &Row) -> Result<QueuedJob, SqlError> {
     let payload_bytes: i32 = row.try_get("payload_bytes")?;
     Ok(QueuedJob {
@@ -444,6 +461,7 @@ fn read_job(row: &Row) -> Result<QueuedJob, SqlError> {
         key: row.try_get("key")?,
         attempts: number(row.try_get("attempts")?),
         payload_bytes: payload_bytes.unsigned_abs().into(),
+        payload_head: row.try_get("payload_head")?,
         created_at: row.try_get("created_at")?,
         scheduled_for: row.try_get("scheduled_for")?,
         due_at: row.try_get("due_at")?,

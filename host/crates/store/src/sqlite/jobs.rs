@@ -100,6 +100,16 @@ impl JobStore for SqliteStore {
         })
     }
 
+    fn count_parked_jobs(&self, brands_max: u32) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>> {
+        self.readers.read(move |conn| {
+            let sql = "SELECT brand, count(*) FROM job WHERE state = 'parked' GROUP BY brand
+                 ORDER BY 2 DESC, 1 LIMIT ?1";
+            let mut query = conn.prepare_cached(sql)?;
+            let count = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+            Ok(query.query_map([brands_max], count)?.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     fn retry_jobs(&self, which: JobChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.writer.write(move |conn| {
             let chosen = choose(conn, &which)?;

@@ -11,7 +11,7 @@ use sluice_session::storage::SessionError;
 
 use super::SqliteStore;
 use super::connection::first;
-use super::queue_operators::{self as operators, COUNT_STATE};
+use super::queue_operators::{self as operators, COUNT_PARKED, COUNT_STATE};
 use crate::error::{CommitSqlError, SqlError};
 use crate::queue_rows::{Ended, state};
 
@@ -285,6 +285,14 @@ impl QueueStore for SqliteStore {
         })
     }
 
+    fn count_parked_queued(&self, brands_max: u32) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>> {
+        self.readers.read(move |conn| {
+            let mut query = conn.prepare_cached(COUNT_PARKED)?;
+            let count = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+            Ok(query.query_map([brands_max], count)?.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.writer.write(move |conn| {
             let (sql, of_choice) = operators::retry(&which);
@@ -357,6 +365,7 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<Result<QueuedJob, SqlError>> {
         key: row.get("key")?,
         attempts: row.get("attempts")?,
         payload_bytes: row.get::<_, i64>("payload_bytes")?.unsigned_abs(),
+        payload_head: row.get("payload_head")?,
         created_at: row.get("created_at")?,
         scheduled_for: row.get("scheduled_for")?,
         due_at: row.get("due_at")?,

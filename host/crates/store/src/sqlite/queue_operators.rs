@@ -1,6 +1,6 @@
 //! The statements on jobs of scripts that only operators cause.
 
-use sluice_queue::{QueueChoice, State};
+use sluice_queue::{PAYLOAD_HEAD_MAX, QueueChoice, State};
 
 const COLUMNS: &str =
     "id, brand, module, function, state, tag, key, attempts, length(payload) AS payload_bytes,
@@ -15,11 +15,17 @@ pub(super) fn list(has_brand: bool, state: Option<State>) -> String {
         None => "?2 IS NULL AND state IN ('pending', 'running', 'parked', 'done')",
     };
     let order = if state.is_some_and(State::is_due_sometime) { "due_at, seq" } else { "seq" };
-    format!("SELECT {COLUMNS} FROM queue WHERE {brand} AND {of_state} ORDER BY {order} LIMIT ?3")
+    let head = head();
+    format!("SELECT {COLUMNS}, {head} FROM queue WHERE {brand} AND {of_state} ORDER BY {order} LIMIT ?3")
 }
 
 pub(super) fn find() -> String {
-    format!("SELECT {COLUMNS} FROM queue WHERE id = ?1")
+    format!("SELECT {COLUMNS}, {} FROM queue WHERE id = ?1", head())
+}
+
+/// Of an empty payload, `substr` makes NULL.
+fn head() -> String {
+    format!("coalesce(substr(payload, 1, {PAYLOAD_HEAD_MAX}), x'') AS payload_head")
 }
 
 /// Which jobs are chosen. `?1` is the id or the brand.
@@ -50,6 +56,10 @@ pub(super) fn drop(which: &QueueChoice) -> (String, Option<&str>) {
     (format!("DELETE FROM queue WHERE {chosen}"), of_choice)
 }
 
+pub(super) const COUNT_PARKED: &str =
+    "SELECT brand, count(*) FROM queue WHERE state = 'parked' GROUP BY brand
+     ORDER BY 2 DESC, 1 LIMIT ?1";
+
 pub(super) const COUNT_STATE: &str = "SELECT count(*) FROM queue WHERE state = ?1";
 
 #[cfg(test)]
@@ -65,7 +75,7 @@ mod tests {
         migrate::apply(&mut conn).unwrap();
         let brand = || "acme".to_owned();
         let mut statements = vec![find(), list(true, Some(State::Pending)), list(true, Some(State::Parked))];
-        statements.extend([list(false, Some(State::Parked)), list(true, None)]);
+        statements.extend([list(false, Some(State::Parked)), list(true, None), COUNT_PARKED.to_owned()]);
         for which in [
             QueueChoice::One(JobId::random().unwrap()),
             QueueChoice::Parked { brand: Some(brand()) },

@@ -41,7 +41,7 @@
   };
 
   const draw = (figure) => {
-    const { quantity, times_ms: times, step_ms: step, lines, from_ms: from, to_ms: to, quota, marks } = JSON.parse(figure.dataset.chart);
+    const { quantity, times_ms: times, step_ms: step, lines, from_ms: from, to_ms: to, quota, marks, decades } = JSON.parse(figure.dataset.chart);
     const fixed = figure.querySelector("svg");
     const legend = figure.querySelector(".legend");
     const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -65,7 +65,7 @@
       ctx.strokeStyle = color("soft");
       ctx.lineWidth = devicePixelRatio;
       ctx.setLineDash([2, 3].map((length) => length * devicePixelRatio));
-      for (const at of marks) {
+      for (const { at_ms: at } of marks) {
         const x = valToPos(at / 1000, "x", true);
         ctx.beginPath();
         ctx.moveTo(x, bbox.top);
@@ -74,24 +74,39 @@
       }
       ctx.restore();
     };
+    // The marks at a value and under the pointer, by name.
+    const named = document.createElement("p");
+    named.className = "mark-names";
+    const marksAt = (index, left) => marks.filter(({ at_ms: at }) => {
+      const isUnder = left >= 0 && Math.abs(plot.valToPos(at / 1000, "x") - left) <= 6;
+      return isUnder || (index != null && at >= times[index] && at < times[index] + step);
+    });
+    const nameOf = ({ at_ms: at, name }) => `${moment(at)} ${name}`;
+    const nameMarks = () => {
+      const text = marksAt(plot.cursor.idx, plot.cursor.left ?? -1).map(nameOf).join("; ");
+      if (named.textContent !== text) named.textContent = text;
+    };
+    // A logarithmic scale has no place for 0, which is drawn at its lower end.
+    const [low, high] = (decades ?? []).map((power) => 10 ** power);
+    const placed = (values) => (decades ? values.map((value) => (value === null ? null : Math.max(value, low))) : values);
     const options = {
       width: figure.clientWidth - 32,
       height: 175,
       cursor: { sync: { key: "console" }, drag: { x: true, y: false, setScale: false } },
-      hooks: { setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: times.length - 1 }, false)], setSelect: [choose], draw: [drawMarks] },
+      hooks: { setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: times.length - 1 }, false), nameMarks], setSelect: [choose], draw: [drawMarks] },
       scales: {
         // The whole range that the operator chose.
         x: { range: () => [from / 1000, to / 1000] },
-        y: { range: (plot, low, most) => [0, Math.max(most, quota ?? 0, least[quantity] ?? 0) * 1.05 || 1] },
+        y: decades ? { distr: 3, range: () => [low, high] } : { range: (plot, low, most) => [0, Math.max(most, quota ?? 0, least[quantity] ?? 0) * 1.05 || 1] },
       },
       // The last time is wider than the room that uPlot leaves for half of it.
       padding: [null, 28, null, null],
-      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
+      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, decades ? { ...axis, size: 72, splits: () => Array.from({ length: decades[1] - decades[0] + 1 }, (_, step) => low * 10 ** step), filter: (plot, splits) => splits, values: (plot, values) => values.map((value) => (value == null ? "" : write[quantity](value))) } : { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
       legend: { markers: { fill: (plot, index) => plot.series[index].stroke?.(plot, index) ?? null } },
       series: [
         { label: step >= 60000 ? "from" : "at", value: (plot, value, series, index) => (index == null ? "–" : moment(times[index])) },
         ...lines.map(({ name, color: of }) => ({
-          label: name, stroke: color(of), width, dash: dashes[of], value: shown, points: { show: true, size: 7, fill: color(of), filter: (plot, index) => alone(plot.data[index]) },
+          label: name, stroke: color(of), width, dash: dashes[of], value: (plot, value, series, index) => shown(plot, index == null ? null : lines[series - 1].values[index]), points: { show: true, size: 7, fill: color(of), filter: (plot, index) => alone(plot.data[index]) },
         })),
         ...(quota ? [{ label: "quota", stroke: color("bad"), width: 1, dash: [6, 4], value: shown, points: { show: false } }] : []),
       ],
@@ -110,13 +125,15 @@
     const say = () => {
       const at = stops[stop];
       holder.setAttribute("aria-valuenow", String(stop + 1));
-      holder.setAttribute("aria-valuetext", `${moment(times[at])}: ${lines.map(({ name, values }) => `${name} ${shown(null, values[at])}`).join(", ")}`);
+      const names = marks.filter(({ at_ms: mark }) => mark >= times[at] && mark < times[at] + step).map(nameOf);
+      const values = lines.map(({ name, values }) => `${name} ${shown(null, values[at])}`).join(", ");
+      holder.setAttribute("aria-valuetext", [`${moment(times[at])}: ${values}`, ...names].join("; "));
     };
     const show = () => {
       const at = stops[stop];
       say();
       const top = lines.map(({ values }) => values[at]).find((value) => value !== null) ?? 0;
-      plot.setCursor({ left: plot.valToPos(middle(times[at]), "x"), top: plot.valToPos(top, "y") });
+      plot.setCursor({ left: plot.valToPos(middle(times[at]), "x"), top: plot.valToPos(decades ? Math.max(top, low) : top, "y") });
     };
     say();
     holder.addEventListener("focus", () => holder.matches(":focus-visible") && show());
@@ -129,19 +146,20 @@
       stop = Math.min(Math.max(to, 0), last);
       show();
     });
-    const plot = new uPlot(options, [times.map(middle), ...lines.map((line) => line.values), ...(quota ? [times.map(() => quota)] : [])], holder);
+    const plot = new uPlot(options, [times.map(middle), ...lines.map((line) => placed(line.values)), ...(quota ? [times.map(() => quota)] : [])], holder);
     holder.querySelectorAll("th").forEach((head) => { head.scope = "row"; });
     // Without a pointer, the legend has the newest values.
     plot.setLegend({ idx: times.length - 1 }, false);
     fixed.toggleAttribute("hidden", true);
     legend.hidden = true;
-    fixed.after(holder);
+    fixed.after(holder, named);
     const resized = new ResizeObserver(() => plot.setSize({ width: figure.clientWidth - 32, height: 175 }));
     resized.observe(figure);
     return () => {
       resized.disconnect();
       plot.destroy();
       holder.remove();
+      named.remove();
       fixed.toggleAttribute("hidden", false);
       legend.hidden = false;
     };

@@ -21,6 +21,10 @@ const showTimes = (root) => {
     const at = momentOf(label.dataset.moment);
     if (at) label.textContent = localMinute(at);
   }
+  for (const ago of root.querySelectorAll("[data-at]")) {
+    const at = momentOf(ago.dataset.at);
+    if (at) ago.title = `${localMinute(at)}:${two(at.getSeconds())} (${zone})`;
+  }
   // The fields of an own range are in the operator's zone, and are sent in UTC.
   for (const field of root.querySelectorAll(".range input[type=datetime-local]:not([data-zone])")) {
     const at = momentOf(`${field.value}Z`);
@@ -38,14 +42,15 @@ const prepare = (root) => {
       if (!window.confirm(form.dataset.ask)) event.preventDefault();
     });
   }
-  for (const form of root.querySelectorAll("form.range")) {
+  for (const form of root.querySelectorAll("form.times")) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const address = new URL(location.href);
       const asked = new FormData(form, event.submitter);
-      for (const name of ["hours", "from", "to", "set", "was"]) address.searchParams.delete(name);
-      if (asked.has("hours")) {
-        address.searchParams.set("hours", asked.get("hours"));
+      for (const name of ["hours", "last", "from", "to", "set", "said"]) address.searchParams.delete(name);
+      const length = ["hours", "last"].find((name) => asked.has(name));
+      if (length) {
+        address.searchParams.set(length, asked.get(length));
       } else {
         for (const name of ["from", "to"]) {
           const at = momentOf(asked.get(name));
@@ -65,7 +70,28 @@ const prepare = (root) => {
       setTimeout(() => (button.textContent = "copy"), 2_000);
     });
   }
+  offerAll(root);
   offerLive(root);
+};
+
+// A box beside what is done with selected rows, which ticks all rows of the page.
+const offerAll = (root) => {
+  for (const form of root.querySelectorAll("form.chosen")) {
+    const boxes = [...root.querySelectorAll(`input[type=checkbox][form="${form.getAttribute("id")}"]`)];
+    if (boxes.length < 2) continue;
+    const all = Object.assign(document.createElement("input"), { type: "checkbox", className: "all" });
+    const label = Object.assign(document.createElement("label"), { className: "check" });
+    label.append(all, " Select all on this page");
+    form.prepend(label);
+    const show = () => {
+      const ticked = boxes.filter((box) => box.checked).length;
+      all.checked = ticked === boxes.length;
+      all.indeterminate = ticked > 0 && !all.checked;
+    };
+    all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
+    boxes.forEach((box) => box.addEventListener("change", show));
+    show();
+  }
 };
 
 // Shows what a new limit changes in brand.toml while it is typed, before it is saved. The button with a proposed value
@@ -169,7 +195,10 @@ const refresh = async () => {
   const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
   if (!next?.querySelector("#live")) return;
   const had_focus = document.activeElement?.id === "live";
+  // What was said about a form is said once, and stays until somebody leaves the page.
+  const said = main.querySelector(".done");
   main.replaceChildren(...next.childNodes);
+  if (said) main.querySelector(".head, h1").after(said);
   prepare(main);
   dispatchEvent(new Event("sluice:refreshed"));
   if (had_focus) document.getElementById("live")?.focus();
@@ -179,5 +208,18 @@ const refresh = async () => {
 for (const type of ["focusin", "focusout", "toggle", "change"]) {
   document.addEventListener(type, () => setTimeout(showLive), true);
 }
+// The number of a text that was said is of no use in a bookmark.
+const withoutSaid = new URL(location.href);
+if (withoutSaid.searchParams.has("said")) {
+  withoutSaid.searchParams.delete("said");
+  history.replaceState(history.state, "", withoutSaid);
+}
 prepare(document);
+// A link to the field of a limit. Charts that were drawn since can have moved it.
+addEventListener("load", () => {
+  const field = location.hash.startsWith("#set-") && document.getElementById(location.hash.slice(1));
+  if (!field) return;
+  field.focus({ preventScroll: true });
+  field.closest("tr").scrollIntoView({ block: "center" });
+});
 setInterval(refresh, EVERY_MS);

@@ -9,7 +9,6 @@ mod form;
 
 use actix_web::web::{self, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use sluice_kit::clock::iso_utc;
@@ -17,6 +16,7 @@ use sluice_kit::clock::iso_utc;
 use super::frame::{Section, render_of};
 use super::{or_error_page, redirect_to};
 use crate::admin::AdminState;
+use crate::admin::flash::Operator;
 use crate::admin::templates::encode_query;
 use crate::admin::views::crm;
 use crate::admin::views::crm_csv::{self, Done};
@@ -50,44 +50,6 @@ async fn entities(state: Data<AdminState>, brand: Path<String>, range: Query<Ran
     or_error_page(&state, page.await)
 }
 
-/// `?records=3` or `?created=1&changed=2`: what an import has done, after which the browser came here. `?deleted=3` and
-/// `?missing=1`: how many of the chosen entries were deleted.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Notice {
-    records: Option<u64>,
-    created: Option<u64>,
-    changed: Option<u64>,
-    deleted: Option<u64>,
-    missing: Option<u64>,
-}
-
-impl Notice {
-    fn text(&self) -> Option<String> {
-        match (self.records, self.created, self.changed) {
-            (Some(records), ..) => {
-                Some(format!("The file is valid. Records that can be imported: {records}"))
-            }
-            (None, Some(created), Some(changed)) => {
-                Some(format!("Entries created: {created}, changed: {changed}"))
-            }
-            _ => None,
-        }
-    }
-
-    /// What became of entries that were to be deleted.
-    fn deleted(&self) -> Option<String> {
-        let were = match self.deleted? {
-            1 => "1 entry was deleted.".to_owned(),
-            count => format!("{count} entries were deleted."),
-        };
-        Some(match self.missing.filter(|missing| *missing > 0) {
-            Some(missing) => format!("{were} {missing} had been deleted before."),
-            None => were,
-        })
-    }
-}
-
 async fn export(state: Data<AdminState>, at: Path<(String, String)>) -> HttpResponse {
     or_error_page(&state, crm_csv::export(&state, &at.0, &at.1).await)
 }
@@ -97,15 +59,19 @@ async fn import(
     at: Path<(String, String)>,
     request: HttpRequest,
     payload: Payload,
+    operator: Operator,
 ) -> HttpResponse {
     let page = async {
         let (brand, slug) = at.into_inner();
         let done = crm_csv::import(&state, &brand, &slug, request.headers(), payload).await?;
-        let done = match done {
-            Done::Checked { records } => format!("records={records}"),
-            Done::Imported { created, changed } => format!("created={created}&changed={changed}"),
+        let said = match done {
+            Done::Checked { records } => {
+                format!("The file is valid. Records that can be imported: {records}. Nothing was written.")
+            }
+            Done::Imported { created, changed } => format!("Entries created: {created}, changed: {changed}."),
         };
-        Ok(redirect_to(&format!("/brands/{brand}/crm/{}?{done}#csv", encode_query(&slug))))
+        let address = format!("/brands/{brand}/crm/{}", encode_query(&slug));
+        Ok(redirect_to(&state.flashes.address(&operator, &address, &said)))
     };
     or_error_page(&state, page.await)
 }

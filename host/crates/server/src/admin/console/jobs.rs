@@ -5,15 +5,17 @@ use actix_web::HttpResponse;
 use actix_web::guard;
 use actix_web::web::{self, Data, Form, FormConfig, Path, Query};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::frame::{Section, render_of};
 use super::{or_error_page, redirect_to};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
+use crate::admin::flash::{Operator, Said};
 use crate::admin::templates::encode_query;
+use crate::admin::views::jobs::{self, Action};
 use crate::admin::views::range::Range;
-use crate::admin::views::{jobs, queue, schedules};
+use crate::admin::views::{queue, runs, schedules};
 
 /// A form with the ids of the most jobs.
 const FORM_BYTES_MAX: usize = 64 << 10;
@@ -28,139 +30,178 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/jobs", web::get().to(show))
         .route("/brands/{brand}/schedules/{name}/run", web::post().to(run_schedule))
         .route("/brands/{brand}/queue/parked/{action}", web::post().to(act_on_parked_queued))
+        .route("/brands/{brand}/queue/{id}/arguments", web::get().to(arguments))
         .route("/brands/{brand}/queue/{id}/{action}", web::post().to(act_on_queued))
         .route("/brands/{brand}/jobs/parked/{action}", web::post().to(act_on_parked))
         .route("/brands/{brand}/jobs/{id}/{action}", web::post().to(act_on_job));
 }
 
-/// `?did=retry&count=2`, `?did=retry&job=17` or `?did=drop&chosen=3&missing=1`: what the operator has just done.
+/// `?state=parked`: only parked jobs.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Did {
-    did: String,
-    job: Option<String>,
-    schedule: Option<String>,
-    count: Option<u32>,
-    chosen: Option<u32>,
-    missing: Option<u32>,
+struct Shown {
+    state: String,
 }
 
-impl Did {
-    fn text(&self) -> Option<String> {
-        if let Some(chosen) = self.chosen {
-            return self.chosen_text(chosen);
-        }
-        let what = match (&self.schedule, &self.job, self.count) {
-            (Some(schedule), Some(job), _) => {
-                return Some(format!("Schedule {schedule} was started as job {job}."));
-            }
-            (_, Some(job), _) => format!("Job {job}"),
-            (_, _, Some(1)) => "1 parked job".to_owned(),
-            (_, _, Some(count)) => format!("{count} parked jobs"),
-            _ => return None,
-        };
-        let was = if self.count.is_some_and(|count| count != 1) { "were" } else { "was" };
-        match self.did.as_str() {
-            "retry" => Some(format!(
-                "{what} {was} started again. A job that succeeds is no longer listed; one that fails is listed with its new error."
-            )),
-            "drop" => Some(format!("{what} {was} dropped.")),
-            _ => None,
-        }
+impl Shown {
+    fn only_parked(&self) -> bool {
+        self.state == "parked"
     }
 
-    fn chosen_text(&self, chosen: u32) -> Option<String> {
-        let what = if chosen == 1 { "1 job was".to_owned() } else { format!("{chosen} jobs were") };
-        let done = match self.did.as_str() {
-            "retry" => format!("{what} started again. Those that fail are listed with their new error."),
-            "drop" => format!("{what} dropped."),
-            _ => return None,
-        };
-        Some(match self.missing.filter(|missing| *missing > 0) {
-            Some(missing) => format!("{done} Not there any more, or running: {missing}."),
-            None => done,
-        })
+    /// The part of an address that keeps the choice and the time: `state=parked&hours=24`.
+    fn query(&self, range: Range) -> String {
+        let range = range.view();
+        if self.only_parked() { format!("state=parked&{}", range.query()) } else { range.query().to_owned() }
+    }
+}
+
+/// What an operator has done to some jobs, in words.
+fn did(action: Action, what: &str, are_many: bool) -> String {
+    let was = if are_many { "were" } else { "was" };
+    match action {
+        Action::Retry => format!(
+            "{what} {was} started again. A job that succeeds is no longer listed; one that fails is listed with its new error."
+        ),
+        Action::Drop => format!("{what} {was} dropped."),
+    }
+}
+
+fn did_to_parked(action: Action, count: u32) -> String {
+    let what = if count == 1 { "1 parked job".to_owned() } else { format!("{count} parked jobs") };
+    did(action, &what, count != 1)
+}
+
+fn did_to_chosen(action: Action, done: jobs::Acted) -> String {
+    let what = if done.count == 1 { "1 job was".to_owned() } else { format!("{} jobs were", done.count) };
+    let said = match action {
+        Action::Retry => format!("{what} started again. Those that fail are listed with their new error."),
+        Action::Drop => format!("{what} dropped."),
+    };
+    match done.missing {
+        0 => said,
+        missing => format!("{said} Not there any more, or running: {missing}."),
     }
 }
 
 async fn show(
     state: Data<AdminState>,
     brand: Path<String>,
-    did: Query<Did>,
+    shown: Query<Shown>,
     range: Query<Range>,
+    said: Said,
 ) -> HttpResponse {
-    let page = async {
-        let jobs = jobs::list(&state, &brand).await?;
-        let parked = jobs.iter().filter(|job| job.is_parked).count();
-        let queued = queue::list(&state, &brand).await?;
-        let parked_queued = queued.iter().filter(|job| job.is_parked).count();
-        let schedules = schedules::list(&state, &brand).await?;
-        let view = json!({
-            "title": "Jobs", "jobs": jobs, "parked": parked, "queued": queued, "parked_queued": parked_queued,
-            "schedules": schedules, "did": did.text(), "is_live": true,
-        });
-        render_of(&state, &brand, ("jobs", Section::Jobs), range.view(), view)
-    };
-    or_error_page(&state, page.await)
+    or_error_page(&state, list(&state, &brand, &shown, (*range, said)).await)
 }
 
-fn word(action: jobs::Action) -> &'static str {
-    match action {
-        jobs::Action::Retry => "retry",
-        jobs::Action::Drop => "drop",
-    }
+async fn list(
+    state: &AdminState,
+    brand: &str,
+    shown: &Shown,
+    (range, said): (Range, Said),
+) -> Result<HttpResponse, AdminError> {
+    let is_shown = |is_parked: bool| is_parked || !shown.only_parked();
+    let mut jobs = jobs::list(state, brand).await?;
+    let parked = jobs.iter().filter(|job| job.is_parked).count();
+    jobs.retain(|job| is_shown(job.is_parked));
+    let mut queued = queue::list(state, brand).await?;
+    let parked_queued = queued.iter().filter(|job| job.is_parked).count();
+    queued.retain(|job| is_shown(job.is_parked));
+    let schedules = schedules::list(state, brand).await?;
+    let ids = queued.iter().map(|job| job.id.clone());
+    let ids = ids.chain(schedules.iter().filter_map(|schedule| schedule.last_job.clone()));
+    let runs = runs::of_jobs(state, brand, ids.collect()).await?;
+    let run_of = |id: Option<&String>| id.and_then(|id| runs.get(id));
+    let queued: Vec<Value> = queued
+        .iter()
+        .map(|job| json!({ "job": job, "run": run_of(Some(&job.id)), "tries": tries(job.attempts), "payload": job.payload }))
+        .collect();
+    let schedules: Vec<Value> = schedules
+        .iter()
+        .map(|schedule| json!({ "schedule": schedule, "run": run_of(schedule.last_job.as_ref()) }))
+        .collect();
+    let title = if shown.only_parked() { "Parked jobs" } else { "Jobs" };
+    let view = json!({
+        "title": title, "jobs": jobs, "parked": parked, "queued": queued, "parked_queued": parked_queued,
+        "parked_all": parked + parked_queued, "only_parked": shown.only_parked(), "keep": shown.query(range),
+        "schedules": schedules, "did": said.0, "is_live": true,
+    });
+    render_of(state, brand, ("jobs", Section::Jobs), range.view(), view)
 }
+
+fn tries(count: u32) -> String {
+    if count == 1 { "1 try".to_owned() } else { format!("{count} tries") }
+}
+
+/// The arguments of a job, for those that are too long for the list.
+async fn arguments(state: Data<AdminState>, at: Path<(String, String)>) -> HttpResponse {
+    let found = queue::arguments(&state, &at.0, &at.1).await;
+    or_error_page(&state, found.map(|value| HttpResponse::Ok().json(value)))
+}
+
+/// Who has sent a form, and what the list showed: what [`back`] needs to lead back to it.
+type Back<'a> = (&'a AdminState, &'a Operator, &'a Shown, Range);
 
 /// Back to the list, which says what was done and keeps the time of the links.
-fn back(state: &AdminState, brand: &str, range: Range, done: Result<String, AdminError>) -> HttpResponse {
-    let (brand, range) = (encode_query(brand), range.view());
-    let range = range.query();
-    or_error_page(state, done.map(|did| redirect_to(&format!("/brands/{brand}/jobs?{did}&{range}"))))
+fn back(
+    (state, operator, shown, range): Back<'_>,
+    brand: &str,
+    done: Result<String, AdminError>,
+) -> HttpResponse {
+    let address = format!("/brands/{}/jobs?{}", encode_query(brand), shown.query(range));
+    or_error_page(state, done.map(|said| redirect_to(&state.flashes.address(operator, &address, &said))))
 }
 
 async fn run_schedule(
     state: Data<AdminState>,
     at: Path<(String, String)>,
-    range: Query<Range>,
+    (shown, range): (Query<Shown>, Query<Range>),
+    operator: Operator,
 ) -> HttpResponse {
     let job = schedules::run(&state, &at.0, &at.1).await;
-    back(&state, &at.0, *range, job.map(|job| format!("schedule={}&job={job}", encode_query(&at.1))))
+    let said = job.map(|job| format!("Schedule {} was started as job {job}.", at.1));
+    back((&state, &operator, &shown, *range), &at.0, said)
 }
 
 async fn act_on_job(
     state: Data<AdminState>,
-    at: Path<(String, i64, jobs::Action)>,
-    range: Query<Range>,
+    at: Path<(String, i64, Action)>,
+    (shown, range): (Query<Shown>, Query<Range>),
+    operator: Operator,
 ) -> HttpResponse {
     let done = jobs::act(&state, &at.0, at.1, at.2).await;
-    back(&state, &at.0, *range, done.map(|()| format!("did={}&job={}", word(at.2), at.1)))
+    let said = done.map(|()| did(at.2, &format!("Job {}", at.1), false));
+    back((&state, &operator, &shown, *range), &at.0, said)
 }
 
 async fn act_on_queued(
     state: Data<AdminState>,
-    at: Path<(String, String, jobs::Action)>,
-    range: Query<Range>,
+    at: Path<(String, String, Action)>,
+    (shown, range): (Query<Shown>, Query<Range>),
+    operator: Operator,
 ) -> HttpResponse {
     let done = queue::act(&state, &at.0, &at.1, at.2).await;
-    back(&state, &at.0, *range, done.map(|()| format!("did={}&job={}", word(at.2), encode_query(&at.1))))
+    let said = done.map(|()| did(at.2, &format!("Job {}", at.1), false));
+    back((&state, &operator, &shown, *range), &at.0, said)
 }
 
 async fn act_on_parked_queued(
     state: Data<AdminState>,
-    at: Path<(String, jobs::Action)>,
-    range: Query<Range>,
+    at: Path<(String, Action)>,
+    (shown, range): (Query<Shown>, Query<Range>),
+    operator: Operator,
 ) -> HttpResponse {
     let done = queue::act_on_parked(&state, &at.0, at.1).await;
-    back(&state, &at.0, *range, done.map(|count| format!("did={}&count={count}", word(at.1))))
+    back((&state, &operator, &shown, *range), &at.0, done.map(|count| did_to_parked(at.1, count)))
 }
 
 async fn act_on_parked(
     state: Data<AdminState>,
-    at: Path<(String, jobs::Action)>,
-    range: Query<Range>,
+    at: Path<(String, Action)>,
+    (shown, range): (Query<Shown>, Query<Range>),
+    operator: Operator,
 ) -> HttpResponse {
     let done = jobs::act_on_parked(&state, &at.0, at.1).await;
-    back(&state, &at.0, *range, done.map(|count| format!("did={}&count={count}", word(at.1))))
+    back((&state, &operator, &shown, *range), &at.0, done.map(|count| did_to_parked(at.1, count)))
 }
 
 /// Leads to the list. A browser asks for this address if an operator loads the answer to the form again.
@@ -171,9 +212,10 @@ async fn to_jobs(at: Path<(String, String, String)>) -> HttpResponse {
 /// Retries or drops the jobs that are ticked in a list. Asks before it drops them, on a page that names their number.
 async fn act_on_chosen(
     state: Data<AdminState>,
-    at: Path<(String, String, jobs::Action)>,
+    at: Path<(String, String, Action)>,
     form: Form<Vec<(String, String)>>,
-    range: Query<Range>,
+    (shown, range): (Query<Shown>, Query<Range>),
+    operator: Operator,
 ) -> HttpResponse {
     let (brand, kind, action) = at.into_inner();
     let mut ids: Vec<&str> = Vec::new();
@@ -196,10 +238,10 @@ async fn act_on_chosen(
             }
             _ => {}
         }
-        if action == jobs::Action::Drop && !is_sure {
+        if action == Action::Drop && !is_sure {
             let title =
                 if ids.len() == 1 { "Drop 1 job".to_owned() } else { format!("Drop {} jobs", ids.len()) };
-            let view = json!({ "title": title, "ids": ids, "kind": kind, "of_scripts": kind == "queue" });
+            let view = json!({ "title": title, "ids": ids, "kind": kind, "of_scripts": kind == "queue", "keep": shown.query(*range) });
             return render_of(&state, &brand, ("jobs_drop", Section::Jobs), range.view(), view);
         }
         let done = if kind == "queue" {
@@ -210,8 +252,7 @@ async fn act_on_chosen(
             let numbers: Vec<i64> = ids.iter().map(|id| id.parse().unwrap_or(-1)).collect();
             jobs::act_on_chosen(&state, &brand, &numbers, action).await?
         };
-        let did = format!("did={}&chosen={}&missing={}", word(action), done.count, done.missing);
-        Ok(back(&state, &brand, *range, Ok(did)))
+        Ok(back((&state, &operator, &shown, *range), &brand, Ok(did_to_chosen(action, done))))
     };
     or_error_page(&state, page.await)
 }

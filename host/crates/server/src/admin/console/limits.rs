@@ -5,10 +5,11 @@ use actix_web::web::{self, Data, Form, Path, Query};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::page::{Edit, show};
+use super::page::{self, Edit, show};
 use super::{or_error_page, redirect_to};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
+use crate::admin::flash::Operator;
 use crate::admin::templates::encode_query;
 use crate::admin::views::limits::{self, Change, PageLimits};
 use crate::admin::views::pages;
@@ -46,8 +47,9 @@ async fn set(
     brand: Path<String>,
     change: Form<Change>,
     range: Query<Range>,
+    operator: Operator,
 ) -> HttpResponse {
-    let error = match done(&state, &brand, &change, *range).await {
+    let error = match done(&state, &brand, &change, (*range, &operator)).await {
         Ok(response) => return response,
         Err(error) => error,
     };
@@ -67,7 +69,7 @@ async fn done(
     state: &AdminState,
     brand: &str,
     change: &Change,
-    range: Range,
+    (range, operator): (Range, &Operator),
 ) -> Result<HttpResponse, AdminError> {
     if change.is_preview() {
         let preview = preview_of(state, brand, change, range).await?;
@@ -77,10 +79,11 @@ async fn done(
     let PageLimits { rows, .. } = limits::of_page(state, brand, &change.page)?;
     let was = rows.iter().find(|row| row.limit.kind.name == change.limit).map(|row| row.limit.value);
     limits::apply(state, brand, change).await?;
-    let (path, limit) = (encode_query(&change.page), encode_query(&change.limit));
-    let (was, range) = (was.unwrap_or_default(), range.view());
-    let range = range.query();
-    Ok(redirect_to(&format!("/brands/{brand}/page?path={path}&set={limit}&was={was}&{range}#limits")))
+    let PageLimits { rows, .. } = limits::of_page(state, brand, &change.page)?;
+    let said = page::done(&rows, &change.limit, was.unwrap_or_default()).unwrap_or_default();
+    let (path, limit, range) = (encode_query(&change.page), encode_query(&change.limit), range.view());
+    let address = format!("/brands/{brand}/page?path={path}&set={limit}&{}#limits", range.query());
+    Ok(redirect_to(&state.flashes.address(operator, &address, &said)))
 }
 
 async fn preview_of(

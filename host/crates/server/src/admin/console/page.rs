@@ -15,19 +15,20 @@ use super::{or_error_page, reloads};
 use crate::admin::AdminState;
 use crate::admin::charts::{self, Span};
 use crate::admin::error::AdminError;
+use crate::admin::flash::Said;
 use crate::admin::templates::amount::{amount, examples};
 use crate::admin::views::brand_state::{self, BrokenPage};
+use crate::admin::views::failures::Kinds;
 use crate::admin::views::limits::{self, Preview};
 use crate::admin::views::range::Range;
 use crate::admin::views::{failures, find_brand, find_page, overview, pages, runs};
 
-/// `?path=/weight/checkin&set=fuel&was=5000`
+/// `?path=/weight/checkin&set=fuel`
 #[derive(Deserialize)]
 pub(super) struct PageQuery {
     path: String,
-    /// The limit that the operator has just set or removed, and the value that it had.
+    /// The limit that the operator has just set or removed.
     set: Option<String>,
-    was: Option<u64>,
 }
 
 pub(super) async fn page(
@@ -35,17 +36,22 @@ pub(super) async fn page(
     brand: Path<String>,
     query: Query<PageQuery>,
     range: Query<Range>,
+    kinds: Query<Kinds>,
+    said: Said,
 ) -> HttpResponse {
-    let PageQuery { path, set, was } = query.into_inner();
-    let edit = Edit { set: set.zip(was), ..Edit::default() };
+    let PageQuery { path, set } = query.into_inner();
+    let edit = Edit { set, said: said.0, kinds: *kinds, ..Edit::default() };
     or_error_page(&state, show(&state, &brand, &path, *range, &edit).await)
 }
 
-/// What an operator has just done to a limit of the page that is shown.
+/// What an operator has just done to a limit of the page that is shown, and the order of its failures.
 #[derive(Default)]
 pub(super) struct Edit {
-    /// The limit that was set, and its value before.
-    pub(super) set: Option<(String, u64)>,
+    pub(super) kinds: Kinds,
+    /// The limit that was set.
+    pub(super) set: Option<String>,
+    /// What became of it.
+    pub(super) said: Option<String>,
     /// A change that is shown before it is made: the limit, what was typed, and what it would do.
     pub(super) preview: Option<(String, String, Preview)>,
     /// A change that was rejected: the limit, what was typed, and why.
@@ -55,7 +61,7 @@ pub(super) struct Edit {
 impl Edit {
     /// The limit that it is about.
     fn limit(&self) -> Option<&str> {
-        let set = self.set.as_ref().map(|(limit, _)| limit);
+        let set = self.set.as_ref();
         let preview = self.preview.as_ref().map(|(limit, ..)| limit);
         let wrong = self.wrong.as_ref().map(|(limit, ..)| limit);
         set.or(preview).or(wrong).map(String::as_str)
@@ -70,9 +76,10 @@ pub(super) async fn show(
     edit: &Edit,
 ) -> Result<HttpResponse, AdminError> {
     let detail = pages::find(state, brand, path, range).await?;
-    let groups = failures::of_page(state, brand, path, range).await?;
-    let reloads = overview::reloads(state, range.bounds());
-    let marks: Vec<i64> = reloads.iter().map(|reload| reload.at_ms).collect();
+    let past = overview::reloads(state, range.bounds());
+    let load_ms = failures::load_of(state, &past);
+    let groups = failures::of_page(state, brand, path, (range, edit.kinds, load_ms)).await?;
+    let marks = reloads::marks(&past);
     let span = Span { bounds: range.bounds(), marks: &marks };
     let (limits, limits_fault) = limits::of_page_or_in_force(state, brand, path)?;
     let runs_of_page = |failed: Option<&str>, limit| runs::Query {
@@ -97,10 +104,11 @@ pub(super) async fn show(
         "last_failure_ago_ms": last_failure.as_ref().map(|run| reloads::ago(run.at_ms)),
         "limit_groups": limit_groups(state, &limits.rows, &detail.uses, edit),
         "limits_fault": limits_fault.as_deref().map(brand_state::Reason::from),
-        "done": edit.set.as_ref().and_then(|(limit, was)| done(&limits.rows, limit, *was)),
+        "done": edit.said,
         "waits_for_reload": waits_for_reload, "seen": limits.version,
         "range_keep": [{ "name": "path", "value": path }],
-        "failures": reloads::with_trends(&groups, &reloads), "has_marks": !marks.is_empty(),
+        "failures": reloads::with_trends(&groups, &past), "has_marks": !marks.is_empty(), "kinds": edit.kinds.links(),
+        "last_load": reloads::last_load(&past),
         "wrong": edit.wrong.as_ref().map(|(limit, _, reason)| {
             let has_row = limits.rows.iter().any(|row| row.limit.kind.name == limit);
             json!({ "limit": limit, "reason": reason, "has_row": has_row })
@@ -128,7 +136,7 @@ fn broken(state: &AdminState, brand: &str, path: &str) -> Result<Option<Value>, 
 }
 
 /// What became of a limit that was set or removed.
-fn done(rows: &[limits::LimitRow], name: &str, was: u64) -> Option<String> {
+pub(super) fn done(rows: &[limits::LimitRow], name: &str, was: u64) -> Option<String> {
     let row = rows.iter().find(|row| row.limit.kind.name == name)?;
     let now = row.limit.value;
     let from = match &row.limit.origin {
@@ -188,7 +196,6 @@ fn limit_row(state: &AdminState, row: &limits::LimitRow, uses: &[LimitUse], edit
         })),
         "can_be_removed": matches!(row.limit.origin, Origin::Page { .. }),
         "field": typed.unwrap_or(&now), "is_wrong": wrong.is_some(),
-        "is_set": edit.set.as_ref().is_some_and(|(limit, _)| limit == name),
         "change": preview.map(|(_, _, preview)| json!({
             "lines": preview.lines.iter().map(changed_line).collect::<Vec<_>>(), "warnings": preview.warnings,
         })),

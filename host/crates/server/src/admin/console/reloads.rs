@@ -9,8 +9,8 @@ use sluice_limits::KINDS;
 use sluice_site::table::url_path;
 
 use crate::admin::AdminState;
-use crate::admin::charts;
-use crate::admin::views::failures::FailureRow;
+use crate::admin::charts::{self, Mark};
+use crate::admin::views::failures::{FailureRow, SinceLoad};
 use crate::admin::views::{find_brand, find_page};
 
 /// Earlier reloads that the overview lists.
@@ -91,18 +91,102 @@ fn part(state: &AdminState, brand: Option<&str>, page: Option<&str>) -> Value {
     json!({ "name": name, "brand": is_there.then_some(brand), "path": path.filter(|_| is_there) })
 }
 
-/// Failures with their trend as a chart. `since` is set if the range has no such failure before its last start
-/// or reload, and `is_over` if it has none after it.
+/// What happened to a kind of failure since the files were loaded last: what the table says, and whether it is new.
+struct Since {
+    said: String,
+    title: String,
+    is_new: bool,
+}
+
+/// `row` is of a time that contains the load, which was a `what`.
+fn since(row: &FailureRow, of: SinceLoad, what: &str, load_ms: i64) -> Since {
+    let at = iso_utc(load_ms);
+    let at = at.get(..16).unwrap_or_default().replace('T', " ");
+    let is_job = row.page.starts_with("modules/");
+    let (page, ran) = if is_job { ("job", "the job") } else { ("page", "the page") };
+    let counted = |count: u64, noun: &str| counted(usize::try_from(count).unwrap_or(usize::MAX), noun);
+    let (said, title) = match (of.count, of.runs) {
+        (0, Some(0)) => (
+            format!("{page} not run yet"),
+            format!("Nobody knows whether it is mended: {ran} has not run since the {what} at {at} UTC."),
+        ),
+        (0, Some(runs)) => (
+            format!("none in {}", counted(runs, "run")),
+            format!("{ran} has run since the {what} at {at} UTC, and has not failed in this way."),
+        ),
+        (0, None) => {
+            ("none".to_owned(), format!("It has not failed in this way since the {what} at {at} UTC."))
+        }
+        // Failures that keep a page from running are no runs.
+        (count, Some(runs)) if runs >= count => {
+            (format!("{count} in {}", counted(runs, "run")), format!("Since the {what} at {at} UTC."))
+        }
+        (count, _) => (counted(count, "time"), format!("Since the {what} at {at} UTC.")),
+    };
+    let mut letters = title.chars();
+    let title = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    Since { said, title, is_new: row.first_ms >= load_ms }
+}
+
+/// The word for the last load of the files, if the time contains it: `reload`.
+pub(super) fn last_load(reloads: &[PastReload]) -> Option<&'static str> {
+    newest(reloads).map(|last| word(last.cause))
+}
+
+/// Failures with their trend as a chart, and with what became of them since the files were loaded last.
 pub(super) fn with_trends(groups: &[FailureRow], reloads: &[PastReload]) -> Vec<Value> {
     let last = newest(reloads);
-    let said = |last: &PastReload| json!({ "what": word(last.cause), "at": iso_utc(last.at_ms) });
     let row = |row: &FailureRow| {
-        let since = last.filter(|last| row.first_ms >= last.at_ms);
-        let not_since = last.filter(|last| row.last_ms < last.at_ms);
+        let since = last.zip(row.since_load).map(|(last, of)| since(row, of, word(last.cause), last.at_ms));
         json!({
-            "row": row, "chart": charts::trend(&row.trend), "since": since.map(said),
-            "not_since": not_since.map(said), "ago_ms": ago(row.last_ms),
+            "row": row, "chart": charts::trend(&row.trend), "ago_ms": ago(row.last_ms), "first_ago_ms": ago(row.first_ms),
+            "since": since.map(|since| json!({ "said": since.said, "title": since.title, "is_new": since.is_new })),
         })
     };
     groups.iter().map(row).collect()
+}
+
+/// The moments that lines in charts mark, with their names. `reloads` are newest first.
+pub(super) fn marks(reloads: &[PastReload]) -> Vec<Mark> {
+    let name = |reload: &PastReload| match &reload.limit {
+        Some(change) => format!("{}: {} {} {}", word(reload.cause), change.brand, change.path, change.limit),
+        None if reload.problems > 0 => {
+            format!("{}, {} not loaded", word(reload.cause), counted(reload.problems, "part"))
+        }
+        None => word(reload.cause).to_owned(),
+    };
+    reloads.iter().map(|reload| Mark { at_ms: reload.at_ms, name: name(reload) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(count: u64, runs: Option<u64>) -> String {
+        let row = FailureRow {
+            brand: "shop".to_owned(),
+            path: None,
+            page: "pages/cart.html".to_owned(),
+            outcome: "error".to_owned(),
+            message: String::new(),
+            place: String::new(),
+            count: 9,
+            first_ms: 5,
+            last_ms: 50,
+            last_id: 1,
+            trend: Vec::new(),
+            since_load: None,
+        };
+        since(&row, SinceLoad { count, runs }, "reload", 10).said
+    }
+
+    #[test]
+    fn a_page_that_has_not_run_is_not_called_mended() {
+        assert_eq!(said(0, Some(0)), "page not run yet");
+        assert_eq!(said(0, Some(1)), "none in 1 run");
+        assert_eq!(said(0, Some(40)), "none in 40 runs");
+        assert_eq!(said(4, Some(40)), "4 in 40 runs");
+        assert_eq!(said(4, Some(0)), "4 times");
+        assert_eq!((said(0, None), said(1, None)), ("none".to_owned(), "1 time".to_owned()));
+    }
 }

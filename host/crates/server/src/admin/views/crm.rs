@@ -18,7 +18,7 @@ pub(crate) const ENTRIES: u32 = 50;
 /// Entries in a column of the board.
 const CARDS: u32 = 20;
 /// Bytes of entries that one query reads.
-const BYTES_MAX: usize = 4 << 20;
+pub(super) const BYTES_MAX: usize = 4 << 20;
 
 /// An entity with its declared fields and pipelines.
 #[derive(Debug, Serialize)]
@@ -46,6 +46,9 @@ pub(crate) struct FieldView {
     /// No two entries can have the same value.
     #[serde(skip)]
     pub(crate) is_unique: bool,
+    /// The entries can be sorted by it.
+    #[serde(skip)]
+    pub(crate) is_indexed: bool,
 }
 
 impl FieldView {
@@ -137,8 +140,29 @@ impl Query {
         given.collect::<Vec<_>>().join("&")
     }
 
+    /// Whether entries match, looked at one by one.
+    ///
+    /// # Errors
+    /// There is no such stage.
+    pub(super) fn admits(
+        &self,
+        entity: &EntityView,
+    ) -> Result<impl Fn(&EntryView) -> bool + use<>, AdminError> {
+        let stage = self.stage.clone().unwrap_or_default();
+        stage_of(entity, &stage)?;
+        let text = self.text.as_deref().unwrap_or_default().trim().to_lowercase();
+        Ok(move |entry: &EntryView| {
+            let is_there = match stage.as_str() {
+                "" => true,
+                "none" => entry.stage.is_none(),
+                stage => entry.place().as_deref() == Some(stage),
+            };
+            is_there && Self::has(&text, entry)
+        })
+    }
+
     /// Whether an entry has the text. `text` is in small letters.
-    fn admits(text: &str, entry: &EntryView) -> bool {
+    fn has(text: &str, entry: &EntryView) -> bool {
         let has = |part: &str| part.to_lowercase().contains(text);
         text.is_empty()
             || has(&format!("{} {}", entry.reference_type, entry.reference_id))
@@ -150,7 +174,7 @@ impl Query {
 }
 
 /// Entries that a search for a text looks at for one response.
-const SCANNED_MAX: usize = 2_000;
+pub(super) const SCANNED_MAX: usize = 2_000;
 
 /// The entries that match a query.
 pub(crate) struct Found {
@@ -224,7 +248,7 @@ pub(crate) async fn search(
             }
             scanned += 1;
             before = Some(parse_id(&entry.id)?);
-            if Query::admits(&text, &entry) {
+            if Query::has(&text, &entry) {
                 found.entries.push(entry);
             }
         }
@@ -349,7 +373,7 @@ pub(super) fn no_entity(brand: &str, slug: &str) -> AdminError {
     AdminError::NoEntity { brand: brand.to_owned(), slug: slug.to_owned() }
 }
 
-fn entry(browsed: BrowsedEntry) -> EntryView {
+pub(super) fn entry(browsed: BrowsedEntry) -> EntryView {
     let BrowsedEntry { reference_type, reference_id, entry } = browsed;
     let (pipeline, stage) = entry.placement.map(|at| (at.pipeline_slug, at.stage_slug)).unzip();
     EntryView {
@@ -372,6 +396,7 @@ fn view(entity: &Entity) -> EntityView {
         options: field.options.clone(),
         settings: field.settings.clone(),
         is_unique: field.unique == Some(true),
+        is_indexed: field.index == Some(true) || field.unique == Some(true),
     };
     let stage = |stage: &sluice_crm::Stage| StageView {
         id: stage.id,

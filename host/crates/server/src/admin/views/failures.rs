@@ -1,9 +1,10 @@
 //! Failures in groups, as the console and the API show them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use sluice_app::reload::{PastReload, ReloadCause};
 use sluice_runs::execution_log::Execution;
-use sluice_runs::execution_log::failures::{FailureFilter, FailureGroup, KindCount};
+use sluice_runs::execution_log::failures::{FailureFilter, FailureGroup, FailureOrder, KindCount};
 use sluice_site::table::url_path;
 
 use super::range::Range;
@@ -34,11 +35,91 @@ pub(crate) struct FailureRow {
     pub(crate) last_id: i64,
     /// How many there were in each part of the time.
     pub(crate) trend: Vec<u64>,
+    /// Since the files were loaded last, if that is in the time.
+    pub(crate) since_load: Option<SinceLoad>,
+}
+
+/// What happened since the files of the site were loaded last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct SinceLoad {
+    /// How many of the failures there were.
+    pub(crate) count: u64,
+    /// How often the page ran. `None` if there are too many pages to count.
+    pub(crate) runs: Option<u64>,
+}
+
+/// `?kinds=rarest`: the order of the groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Kinds {
+    kinds: Choice,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    #[default]
+    Most,
+    Rarest,
+    Latest,
+    Newest,
+}
+
+/// The orders, for links: the value in the address, and what a link says.
+const CHOICES: [(Choice, &str, &str); 4] = [
+    (Choice::Most, "most", "most frequent"),
+    (Choice::Rarest, "rarest", "rarest"),
+    (Choice::Latest, "latest", "latest"),
+    (Choice::Newest, "newest", "newest kind"),
+];
+
+/// A link that sorts the groups.
+#[derive(Debug, Serialize)]
+pub(crate) struct KindsLink {
+    value: &'static str,
+    label: &'static str,
+    is_chosen: bool,
+}
+
+impl Kinds {
+    pub(crate) fn order(self) -> FailureOrder {
+        match self.kinds {
+            Choice::Most => FailureOrder::Most,
+            Choice::Rarest => FailureOrder::Rarest,
+            Choice::Latest => FailureOrder::Latest,
+            Choice::Newest => FailureOrder::Newest,
+        }
+    }
+
+    pub(crate) fn links(self) -> Vec<KindsLink> {
+        let link = |(choice, value, label)| KindsLink { value, label, is_chosen: choice == self.kinds };
+        CHOICES.map(link).into()
+    }
+
+    /// The value in the address, unless it is the default one.
+    pub(crate) fn asked(self) -> Option<&'static str> {
+        let chosen =
+            CHOICES.into_iter().find(|(choice, ..)| *choice == self.kinds && *choice != Choice::Most);
+        chosen.map(|(_, value, _)| value)
+    }
+}
+
+/// When the files were loaded last, if it is one of these reloads, which are newest first.
+pub(crate) fn load_of(state: &AdminState, reloads: &[PastReload]) -> Option<i64> {
+    // A limit that an operator set changed no file of a page.
+    let is_load = |reload: &&PastReload| reload.cause != ReloadCause::Limit;
+    let last = state.app.past_reloads().iter().rev().find(is_load).map(|reload| reload.at_ms);
+    last.filter(|at_ms| reloads.iter().any(|reload| reload.at_ms == *at_ms))
 }
 
 impl FailureRow {
-    pub(crate) fn new(state: &AdminState, group: FailureGroup) -> Self {
-        let FailureGroup { count, first_ms, last_ms, trend, last } = group;
+    /// `load_ms` is when the files were loaded last, if that is in the time.
+    pub(crate) fn new(state: &AdminState, group: FailureGroup, load_ms: Option<i64>) -> Self {
+        let FailureGroup { count, first_ms, last_ms, since, trend, last } = group;
+        let since_load = load_ms.map(|_| SinceLoad {
+            count: since,
+            runs: state.app.executions.runs_since_load(&last.brand, &last.page),
+        });
         let error = last.error.as_ref();
         let message = error.map(|error| format!("{}: {}", error.name, error.message)).unwrap_or_default();
         let place = error.filter(|error| !error.file.is_empty());
@@ -57,6 +138,7 @@ impl FailureRow {
             last_ms,
             last_id: last.id,
             trend,
+            since_load,
         }
     }
 }
@@ -72,7 +154,7 @@ pub(crate) async fn of_page(
     state: &AdminState,
     brand: &str,
     path: &str,
-    range: Range,
+    (range, kinds, load_ms): (Range, Kinds, Option<i64>),
 ) -> Result<Vec<FailureRow>, AdminError> {
     let brand = find_brand(state, brand)?;
     let page = find_page(&brand, path)?.file.clone();
@@ -83,10 +165,12 @@ pub(crate) async fn of_page(
         from_ms,
         to_ms,
         parts: PARTS,
+        order: kinds.order(),
+        since_ms: load_ms,
         limit: OF_PAGE,
     };
     let found = read_log(state, move |log| log.failures(&filter)).await?;
-    Ok(found.groups.into_iter().map(|group| FailureRow::new(state, group)).collect())
+    Ok(found.groups.into_iter().map(|group| FailureRow::new(state, group, load_ms)).collect())
 }
 
 /// The newest runs of the same page that failed in the same way.

@@ -9,14 +9,14 @@ use sluice_app::reload::PastReload;
 use sluice_kit::clock::now_ms;
 use sluice_kit::page_stats::PageStats;
 use sluice_runs::execution_log::Execution;
-use sluice_runs::execution_log::failures::FailureFilter;
+use sluice_runs::execution_log::failures::{FailureFilter, OutcomeCount};
 use sluice_runs::execution_log::query::Filter;
 use sluice_site::Brand;
 
 use super::brand_state::{self, BrandState, BrokenPage};
 use super::certificates::{self, CertificateList};
-use super::failures::{FailureRow, PARTS};
-use super::pages::{Interval, PageRow, interval, is_of_jobs, row};
+use super::failures::{self, FailureRow, Kinds, PARTS};
+use super::pages::{CloseLimit, Interval, PageRow, interval, is_of_jobs, row};
 use super::range::Range;
 use super::read_log;
 use crate::admin::AdminState;
@@ -28,6 +28,12 @@ const HEAVIEST: usize = 10;
 const FAILURES: u32 = 10;
 /// Groups in `failure_groups`.
 const GROUPS: usize = 50;
+/// Limits in `close`.
+const CLOSE_MAX: usize = 20;
+/// Brands in `parked_of`.
+const PARKED_OF: u32 = 50;
+/// Brands of an outcome.
+const OUTCOME_BRANDS: usize = 5;
 /// The overview does not wait longer for the database.
 const DATABASE_WAIT: Duration = Duration::from_secs(1);
 /// Pages in `broken`.
@@ -58,8 +64,12 @@ pub(crate) struct Overview {
     pub(crate) heaviest: Vec<PageRow>,
     /// The pages of all brands whose runs took longest.
     pub(crate) slowest: Vec<PageRow>,
+    /// The pages of all brands that are close to one of their limits: those that use most of it.
+    pub(crate) close: Vec<ClosePage>,
+    /// How many there are, those that are not listed included.
+    pub(crate) close_all: usize,
     pub(crate) last_failures: Vec<Execution>,
-    /// The failures by page and message, the most frequent first.
+    /// The failures by page and message, in the order that was asked for: the most frequent first, if none was.
     pub(crate) failure_groups: Vec<FailureRow>,
     /// The number of groups, those that are not listed included.
     pub(crate) failure_groups_all: usize,
@@ -93,6 +103,26 @@ pub(crate) struct OutcomeRow {
     pub(crate) outcome: String,
     pub(crate) runs: u64,
     pub(crate) has_failed: bool,
+    /// The brands that have the most of them.
+    pub(crate) brands: Vec<BrandCount>,
+    /// How many other brands have some.
+    pub(crate) brands_more: usize,
+}
+
+/// A brand, and a number of something.
+#[derive(Debug, Serialize)]
+pub(crate) struct BrandCount {
+    pub(crate) brand: String,
+    pub(crate) count: u64,
+}
+
+/// A limit that a page is close to.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClosePage {
+    pub(crate) brand: String,
+    pub(crate) path: String,
+    #[serde(flatten)]
+    pub(crate) limit: CloseLimit,
 }
 
 /// Background writes that are not done.
@@ -100,6 +130,8 @@ pub(crate) struct OutcomeRow {
 pub(crate) struct JobsRow {
     pub(crate) waiting: u64,
     pub(crate) parked: u64,
+    /// The brands that have the most parked ones.
+    pub(crate) parked_of: Vec<BrandCount>,
     /// How long the oldest waiting job has waited.
     pub(crate) lag_ms: i64,
 }
@@ -111,6 +143,8 @@ pub(crate) struct ScriptJobsRow {
     pub(crate) pending: u64,
     pub(crate) running: u64,
     pub(crate) parked: u64,
+    /// The brands that have the most parked ones.
+    pub(crate) parked_of: Vec<BrandCount>,
     /// How long the oldest due job has waited.
     pub(crate) lag_ms: i64,
 }
@@ -160,17 +194,27 @@ pub(crate) struct BrandRow {
 ///
 /// # Errors
 /// The execution log cannot be read.
-pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, AdminError> {
+pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Result<Overview, AdminError> {
     let (from_ms, to_ms) = range.bounds();
+    let reloads = reloads(state, (from_ms, to_ms));
     let failed = Filter { only_failed: true, limit: FAILURES, ..Filter::default() };
-    let grouped = FailureFilter { from_ms, to_ms, parts: PARTS, limit: GROUPS, ..FailureFilter::default() };
+    let grouped = FailureFilter {
+        from_ms,
+        to_ms,
+        parts: PARTS,
+        limit: GROUPS,
+        order: order.order(),
+        since_ms: failures::load_of(state, &reloads),
+        ..FailureFilter::default()
+    };
+    let grouped_since = grouped.since_ms;
     let (rows, last_failures, failures) = read_log(state, move |log| {
         let rows = log.intervals(from_ms - (to_ms - from_ms))?;
         Ok((rows, log.list(&failed)?, log.failures(&grouped)?))
     })
     .await?;
     let mut times: BTreeMap<i64, PageStats> = BTreeMap::new();
-    let mut pages: BTreeMap<(String, String), PageStats> = BTreeMap::new();
+    let mut pages = PagesOfBrands::new();
     let mut before = Before::default();
     for (brand, page, at_ms, stats) in rows.into_iter().filter(|(_, _, at_ms, _)| *at_ms < to_ms) {
         if at_ms < from_ms {
@@ -190,15 +234,16 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
         Some(_) => (None, None, None),
         None => {
             let store = &state.app.store;
-            let jobs = tokio::time::timeout(DATABASE_WAIT, store.count_jobs());
-            let size = tokio::time::timeout(DATABASE_WAIT, store.size_bytes());
-            let script_jobs = tokio::time::timeout(DATABASE_WAIT, store.count_queued(now));
-            let (jobs, script_jobs, size) = tokio::join!(jobs, script_jobs, size);
-            let script_jobs = script_jobs.ok().and_then(Result::ok);
-            (jobs.ok().and_then(Result::ok), script_jobs, size.ok().and_then(Result::ok))
+            let jobs = async { tokio::try_join!(store.count_jobs(), store.count_parked_jobs(PARKED_OF)) };
+            let script_jobs =
+                async { tokio::try_join!(store.count_queued(now), store.count_parked_queued(PARKED_OF)) };
+            tokio::join!(in_time(jobs), in_time(script_jobs), in_time(store.size_bytes()))
         }
     };
     let (faulty, broken) = troubles(state);
+    let ran = ran(state, &pages);
+    let close = close(&ran);
+    let group = |group| FailureRow::new(state, group, grouped_since);
     let pool = state.app.store.pool_usage();
     let usage = state.app.sandbox.slots.usage();
     Ok(Overview {
@@ -216,28 +261,32 @@ pub(crate) async fn view(state: &AdminState, range: Range) -> Result<Overview, A
         failures: failed,
         before,
         history: times.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
+        outcomes: outcomes(&pages, runs.saturating_sub(failed), failures.outcomes),
         brands: brands(state, &pages),
-        heaviest: largest(state, &pages, |row| row.fuel_total),
-        slowest: largest(state, &pages, |row| row.wall_us.p99),
+        heaviest: largest(&ran, |row| row.fuel_total),
+        slowest: largest(&ran, |row| row.wall_us.p99),
+        close_all: close.len(),
+        close: close.into_iter().take(CLOSE_MAX).collect(),
         last_failures,
-        failure_groups: failures.groups.into_iter().map(|group| FailureRow::new(state, group)).collect(),
+        failure_groups: failures.groups.into_iter().map(group).collect(),
         failure_groups_all: failures.groups_all,
-        outcomes: outcomes(runs.saturating_sub(failed), failures.outcomes),
         faulty,
         broken,
-        jobs: jobs.map(|jobs| JobsRow {
+        jobs: jobs.map(|(jobs, parked_of)| JobsRow {
             waiting: jobs.waiting,
             parked: jobs.parked,
+            parked_of: counts(parked_of),
             lag_ms: lag(now, jobs.oldest_waiting_at),
         }),
-        script_jobs: script_jobs.map(|jobs| ScriptJobsRow {
+        script_jobs: script_jobs.map(|(jobs, parked_of)| ScriptJobsRow {
             pending: jobs.pending,
             running: jobs.running,
             parked: jobs.parked,
+            parked_of: counts(parked_of),
             lag_ms: lag(now, jobs.oldest_due_at),
         }),
         rejected: RejectedRow { rate, overload },
-        reloads: reloads(state, (from_ms, to_ms)),
+        reloads,
         certificates: certificates::view(state),
         database: DatabaseRow {
             outage,
@@ -261,10 +310,32 @@ fn lag(now: i64, at: Option<i64>) -> i64 {
     at.map_or(0, |at| now.saturating_sub(at).max(0))
 }
 
+/// What the database answers in time.
+async fn in_time<T, E>(answer: impl Future<Output = Result<T, E>>) -> Option<T> {
+    tokio::time::timeout(DATABASE_WAIT, answer).await.ok()?.ok()
+}
+
+fn counts(found: Vec<(String, u64)>) -> Vec<BrandCount> {
+    found.into_iter().map(|(brand, count)| BrandCount { brand, count }).collect()
+}
+
 /// Successful runs are counted by the pages' statistics, because the log stores only some of them.
-fn outcomes(succeeded: u64, failed: Vec<(String, u64)>) -> Vec<OutcomeRow> {
-    let good = OutcomeRow { outcome: "ok".into(), runs: succeeded, has_failed: false };
-    let bad = failed.into_iter().map(|(outcome, runs)| OutcomeRow { outcome, runs, has_failed: true });
+fn outcomes(pages: &PagesOfBrands, succeeded: u64, failed: Vec<OutcomeCount>) -> Vec<OutcomeRow> {
+    let mut of_brands: BTreeMap<&str, u64> = BTreeMap::new();
+    for ((brand, _), stats) in pages {
+        *of_brands.entry(brand).or_default() += stats.runs.saturating_sub(stats.failures);
+    }
+    let mut of_brands: Vec<(String, u64)> =
+        of_brands.into_iter().map(|(brand, runs)| (brand.to_owned(), runs)).collect();
+    of_brands.retain(|(_, runs)| *runs > 0);
+    of_brands.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
+    let row = |outcome: String, runs, has_failed, mut brands: Vec<(String, u64)>| {
+        let brands_more = brands.len().saturating_sub(OUTCOME_BRANDS);
+        brands.truncate(OUTCOME_BRANDS);
+        OutcomeRow { outcome, runs, has_failed, brands: counts(brands), brands_more }
+    };
+    let good = row("ok".into(), succeeded, false, of_brands);
+    let bad = failed.into_iter().map(|one| row(one.outcome, one.runs, true, one.brands));
     [good].into_iter().chain(bad).collect()
 }
 
@@ -279,7 +350,7 @@ fn troubles(state: &AdminState) -> (Vec<BrandState>, Vec<BrokenPage>) {
     (states, broken)
 }
 
-fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> Vec<BrandRow> {
+fn brands(state: &AdminState, stats: &PagesOfBrands) -> Vec<BrandRow> {
     let live = state.app.live();
     let row = |brand: &Brand| {
         let rows = || stats.iter().filter(|((id, _), _)| *id == brand.id);
@@ -300,12 +371,11 @@ fn brands(state: &AdminState, stats: &BTreeMap<(String, String), PageStats>) -> 
     live.site.brands().map(|brand| row(brand)).collect()
 }
 
-/// The pages that ran, those first of which the measure is largest.
-fn largest(
-    state: &AdminState,
-    stats: &BTreeMap<(String, String), PageStats>,
-    measure: fn(&PageRow) -> u64,
-) -> Vec<PageRow> {
+/// What the pages of all brands used, by brand and file.
+type PagesOfBrands = BTreeMap<(String, String), PageStats>;
+
+/// The pages that ran.
+fn ran(state: &AdminState, stats: &PagesOfBrands) -> Vec<PageRow> {
     let mut rows: Vec<PageRow> = Vec::new();
     for brand in state.app.live().site.brands() {
         for page in brand.pages.pages() {
@@ -314,7 +384,27 @@ fn largest(
             }
         }
     }
-    rows.sort_by_key(|row| std::cmp::Reverse(measure(row)));
-    rows.truncate(HEAVIEST);
     rows
+}
+
+/// Those of the pages of which the measure is largest.
+fn largest(ran: &[PageRow], measure: fn(&PageRow) -> u64) -> Vec<PageRow> {
+    let mut rows: Vec<&PageRow> = ran.iter().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(measure(row)));
+    rows.into_iter().take(HEAVIEST).cloned().collect()
+}
+
+/// The limits that pages are close to, those first of which most is used.
+fn close(ran: &[PageRow]) -> Vec<ClosePage> {
+    let of_page = |row: &PageRow| -> Vec<ClosePage> {
+        let close = |limit: &CloseLimit| ClosePage {
+            brand: row.brand.clone(),
+            path: row.path.clone(),
+            limit: limit.clone(),
+        };
+        row.close.iter().map(close).collect()
+    };
+    let mut all: Vec<ClosePage> = ran.iter().flat_map(of_page).collect();
+    all.sort_by_key(|one| std::cmp::Reverse(one.limit.percent));
+    all
 }

@@ -32,7 +32,7 @@ impl From<&Histogram> for Quantiles {
 }
 
 /// One page in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct PageRow {
     pub(crate) brand: String,
     pub(crate) path: String,
@@ -59,18 +59,24 @@ pub(crate) struct PageRow {
 }
 
 /// A limit of which a run used 80 % or more.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct CloseLimit {
     pub(crate) limit: &'static str,
     pub(crate) unit: &'static str,
     /// The largest amount that a run used.
     pub(crate) max: u64,
     pub(crate) quota: u64,
+    /// How much of the limit that is.
+    pub(crate) percent: u64,
+    /// A value that suits the runs.
+    pub(crate) suggested: Option<u64>,
 }
 
 impl From<&LimitUse> for CloseLimit {
     fn from(used: &LimitUse) -> Self {
-        Self { limit: used.limit, unit: used.unit, max: used.max, quota: used.quota }
+        let LimitUse { limit, unit, max, quota, suggested, .. } = *used;
+        let percent = max.saturating_mul(100) / quota.max(1);
+        Self { limit, unit, max, quota, percent, suggested }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Jobs of scripts that are not done, or that are parked until an operator acts on them.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use sluice_kit::clock::{iso_utc, now_ms};
+use sluice_kit::value::{self, Room};
 use sluice_queue::{JobId, QueueChoice, QueuedJob, State};
 
 use super::find_brand;
@@ -27,6 +29,9 @@ pub(crate) struct QueuedView {
     pub(crate) key: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) payload_bytes: u64,
+    /// The payload as JSON, unless it is longer than 4 KB. Only the console shows it.
+    #[serde(skip)]
+    pub(crate) payload: Option<String>,
     pub(crate) outcome: Option<String>,
     pub(crate) last_error: Option<String>,
     /// The lines that the last try logged.
@@ -39,6 +44,8 @@ pub(crate) struct QueuedView {
 impl From<QueuedJob> for QueuedView {
     fn from(job: QueuedJob) -> Self {
         let console = job.console.unwrap_or_default();
+        let is_whole = u64::try_from(job.payload_head.len()).is_ok_and(|head| head == job.payload_bytes);
+        let payload = is_whole.then(|| decoded(&job.payload_head)).flatten();
         Self {
             id: job.id,
             module: job.module,
@@ -50,6 +57,7 @@ impl From<QueuedJob> for QueuedView {
             key: job.key,
             attempts: job.attempts,
             payload_bytes: job.payload_bytes,
+            payload: payload.map(|payload| payload.to_string()),
             outcome: job.outcome,
             last_error: job.last_error,
             console: console.lines().map(str::to_owned).collect(),
@@ -68,6 +76,24 @@ pub(crate) async fn list(state: &AdminState, brand: &str) -> Result<Vec<QueuedVi
         views.extend(jobs.into_iter().map(QueuedView::from));
     }
     Ok(views)
+}
+
+fn decoded(payload: &[u8]) -> Option<Value> {
+    value::decode(payload, &Room::new(usize::MAX)).ok()
+}
+
+/// The payload of a job of the brand.
+///
+/// # Errors
+/// The brand has no such job, or the database does not answer.
+pub(crate) async fn arguments(state: &AdminState, brand: &str, id: &str) -> Result<Value, AdminError> {
+    let brand = find_brand(state, brand)?.id.clone();
+    let no_job = || AdminError::NoQueuedJob { brand: brand.clone(), id: id.to_owned() };
+    let id = JobId::parse(id).ok_or_else(no_job)?;
+    // The job may belong to another brand.
+    state.app.store.queued_status(&brand, &id).await?.ok_or_else(no_job)?;
+    let payload = state.app.store.queued_payload(&id).await?.ok_or_else(no_job)?;
+    Ok(decoded(&payload).unwrap_or_default())
 }
 
 /// Applies the action to one job of the brand.

@@ -11,14 +11,18 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const HOURS_MAX: i64 = 14 * 24;
 const HOURS: i64 = 24;
 
+/// The longest range of which charts have finer steps than quarters of an hour.
+const SHORT_MS: i64 = 2 * HOUR_MS + 1;
+
 /// Runs are counted in quarters of an hour.
 const QUARTER_MS: i64 = 15 * MINUTE_MS;
 
-/// `?hours=24`, or `?from=2026-01-31T10:00&to=2026-01-31T12:00` in UTC. Without `to`, until now.
+/// `?hours=24`, `?last=90m`, or `?from=2026-01-31T10:00&to=2026-01-31T12:00` in UTC. Without `to`, until now.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(try_from = "Given")]
 pub(crate) struct Range {
-    hours: Option<i64>,
+    /// How long it is, until now, in minutes.
+    minutes: Option<i64>,
     from: Option<i64>,
     to: Option<i64>,
 }
@@ -28,6 +32,8 @@ pub(crate) struct Range {
 #[serde(default)]
 struct Given {
     hours: Option<i64>,
+    #[serde(deserialize_with = "length")]
+    last: Option<i64>,
     #[serde(deserialize_with = "moment")]
     from: Option<i64>,
     #[serde(deserialize_with = "moment")]
@@ -37,13 +43,18 @@ struct Given {
 impl TryFrom<Given> for Range {
     type Error = String;
 
-    fn try_from(Given { hours, from, to }: Given) -> Result<Self, String> {
+    fn try_from(Given { hours, last, from, to }: Given) -> Result<Self, String> {
+        // A form has its own range beside the length that somebody types.
+        if last.is_some() {
+            return Ok(Self { minutes: last, ..Self::default() });
+        }
+        let minutes = hours.map(|hours| hours.saturating_mul(60).max(60));
         match (from, to) {
             (None, Some(_)) => Err("`to` needs `from`, the time at which the range begins".to_owned()),
             (Some(from), Some(to)) if from > to => {
                 Err(format!("the range ends ({}) before it begins ({})", written(to), written(from)))
             }
-            _ => Ok(Self { hours, from, to }),
+            _ => Ok(Self { minutes, from, to }),
         }
     }
 }
@@ -62,6 +73,9 @@ pub(crate) struct RangeView {
     said: String,
     choices: Vec<Choice>,
     is_own: bool,
+    /// It is a length that is none of the choices: `90m`.
+    is_typed: bool,
+    typed: String,
     /// The last quarter of an hour is not over.
     is_until_now: bool,
     /// The range that was asked for is a part of the one that is shown.
@@ -91,7 +105,9 @@ impl RangeView {
 
 #[derive(Debug, Serialize)]
 struct Choice {
-    hours: i64,
+    /// `hours` or `last`, and its value.
+    name: &'static str,
+    value: &'static str,
     label: &'static str,
     is_chosen: bool,
 }
@@ -111,25 +127,33 @@ impl Range {
     /// The same as it was asked for.
     pub(crate) fn exact(self) -> (i64, i64) {
         let now = now_ms();
-        let Some(from) = self.from else { return (now - self.hours() * HOUR_MS, now + 1) };
+        let Some(from) = self.from else { return (now - self.minutes() * MINUTE_MS, now + 1) };
         let to = self.to.unwrap_or(now + 1).max(from + MINUTE_MS);
         (from.max(to - HOURS_MAX * HOUR_MS), to)
     }
 
     /// Whether the address has a range.
     pub(crate) fn is_given(self) -> bool {
-        self.hours.is_some() || self.from.is_some()
+        self.minutes.is_some() || self.from.is_some()
     }
 
-    fn hours(self) -> i64 {
-        self.hours.unwrap_or(HOURS).clamp(1, HOURS_MAX)
+    fn minutes(self) -> i64 {
+        self.minutes.unwrap_or(HOURS * 60).clamp(1, HOURS_MAX * 60)
+    }
+
+    /// Whether it is so short that quarters of an hour show little of it.
+    pub(crate) fn is_short(self) -> bool {
+        let (from, to) = self.exact();
+        to - from <= SHORT_MS
     }
 
     /// The range as the picker and the links of a page need it that shows whole quarters of an hour.
     pub(crate) fn view(self) -> RangeView {
-        let is_rounded = self.from.is_some() && {
-            let (from, to) = self.exact();
-            from % QUARTER_MS != 0 || (self.to.is_some() && to % QUARTER_MS != 0)
+        let (from, to) = self.exact();
+        let is_rounded = match self.from {
+            Some(_) => from % QUARTER_MS != 0 || (self.to.is_some() && to % QUARTER_MS != 0),
+            // Of a longer one, a quarter of an hour is a small part.
+            None => self.minutes() <= 60,
         };
         RangeView { is_rounded, ..self.view_of(self.bounds()) }
     }
@@ -141,15 +165,35 @@ impl Range {
 
     fn view_of(self, (from_ms, to_ms): (i64, i64)) -> RangeView {
         let is_own = self.from.is_some();
-        let choices = [(1, "1 h"), (24, "24 h"), (7 * 24, "7 d")].map(|(hours, label)| Choice {
-            hours,
+        let choices = [
+            (15, "last", "15m", "15 min"),
+            (60, "hours", "1", "1 h"),
+            (24 * 60, "hours", "24", "24 h"),
+            (7 * 24 * 60, "hours", "168", "7 d"),
+        ];
+        let choices = choices.map(|(minutes, name, value, label)| Choice {
+            name,
+            value,
             label,
-            is_chosen: !is_own && hours == self.hours(),
+            is_chosen: !is_own && minutes == self.minutes(),
         });
+        let is_typed = !is_own && choices.iter().all(|choice| !choice.is_chosen);
+        let typed = match self.minutes() {
+            _ if !is_typed => String::new(),
+            minutes if minutes % (24 * 60) == 0 => format!("{}d", minutes / (24 * 60)),
+            minutes if minutes % 60 == 0 => format!("{}h", minutes / 60),
+            minutes => format!("{minutes}m"),
+        };
         let (from, to) = (written(from_ms), written(to_ms));
         let (query, said) = match (is_own, self.to) {
-            (false, _) if self.hours() == 1 => ("hours=1".to_owned(), "in the last hour".to_owned()),
-            (false, _) => (format!("hours={}", self.hours()), format!("in the last {} hours", self.hours())),
+            (false, _) => match (self.minutes() / 60, self.minutes() % 60) {
+                (1, 0) => ("hours=1".to_owned(), "in the last hour".to_owned()),
+                (hours, 0) => (format!("hours={hours}"), format!("in the last {hours} hours")),
+                _ => {
+                    let minutes = self.minutes();
+                    (format!("last={minutes}m"), format!("in the last {minutes} minutes"))
+                }
+            },
             (true, None) => (format!("from={from}"), "since then".to_owned()),
             (true, Some(_)) => (format!("from={from}&to={to}"), "in this time".to_owned()),
         };
@@ -158,6 +202,8 @@ impl Range {
             said,
             choices: choices.into(),
             is_own,
+            is_typed,
+            typed,
             is_until_now: self.to.is_none(),
             is_rounded: false,
             from_ms,
@@ -166,6 +212,32 @@ impl Range {
             to,
         }
     }
+}
+
+/// Reads a length: `15m`, `90 min`, `36h`, `7d`. The empty text of a form is none.
+fn length<'de, D: Deserializer<'de>>(given: D) -> Result<Option<i64>, D::Error> {
+    let text = String::deserialize(given)?;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let wrong = || D::Error::custom(format!("{text:?} is not a length of time such as 15m, 90m, 36h or 7d"));
+    parse_length(&text).map(Some).ok_or_else(wrong)
+}
+
+/// The minutes of `last 15m`, `90 min`, `36h` or `7d`.
+fn parse_length(text: &str) -> Option<i64> {
+    let text = text.trim().to_lowercase();
+    let text = text.strip_prefix("last").unwrap_or(&text).trim();
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let (digits, unit) = text.split_at_checked(end)?;
+    let minutes = match unit.trim() {
+        "m" | "min" | "minute" | "minutes" => 1,
+        "h" | "hour" | "hours" => 60,
+        "d" | "day" | "days" => 24 * 60,
+        _ => return None,
+    };
+    let minutes = digits.parse::<i64>().ok()?.checked_mul(minutes)?;
+    (minutes > 0).then_some(minutes)
 }
 
 /// Reads a moment in UTC. The empty text of a form is none.
@@ -223,9 +295,11 @@ mod tests {
     fn bounds_every_range() {
         let length = |range: Range| range.bounds().1 - range.bounds().0;
         for (hours, expected) in [(None, 24), (Some(0), 1), (Some(i64::MAX), HOURS_MAX)] {
-            let longer = length(Range { hours, ..Range::default() }) - expected * HOUR_MS;
+            let range = Range::try_from(Given { hours, ..Given::default() }).unwrap();
+            let longer = length(range) - expected * HOUR_MS;
             assert!((1..=15 * MINUTE_MS).contains(&longer), "{hours:?}: {longer}");
         }
+        assert!((1..=15 * MINUTE_MS + 1).contains(&(length(of_last("15m")) - 15 * MINUTE_MS)));
         let own = Range { from: Some(5), to: Some(HOUR_MS), ..Range::default() };
         assert_eq!((own.exact(), own.bounds()), ((5, HOUR_MS), (0, HOUR_MS)));
         assert!(own.view().is_rounded && !own.exact_view().is_rounded);
@@ -234,6 +308,29 @@ mod tests {
         assert_eq!(Range { to: Some(0), from: Some(0), ..own }.bounds(), (0, QUARTER_MS));
         let longer = length(Range { to: None, ..own }) - HOURS_MAX * HOUR_MS;
         assert!((0..=QUARTER_MS).contains(&longer), "{longer}");
+    }
+
+    fn of_last(text: &str) -> Range {
+        Range { minutes: parse_length(text), ..Range::default() }
+    }
+
+    #[test]
+    fn length_is_a_number_with_a_unit() {
+        for (text, minutes) in
+            [("15m", 15), ("last 90m", 90), (" 36 h", 36 * 60), ("7d", 7 * 24 * 60), ("90 minutes", 90)]
+        {
+            assert_eq!(parse_length(text), Some(minutes), "{text}");
+        }
+        for wrong in ["15", "m", "0m", "-5m", "1.5h", "7w", "99999999999999999999m", "9223372036854775807d"] {
+            assert_eq!(parse_length(wrong), None, "{wrong}");
+        }
+        assert_eq!(of_last("90m").view().query(), "last=90m");
+        assert_eq!(of_last("120m").view().query(), "hours=2");
+        assert!(of_last("15m").view().is_rounded && !of_last("90m").view().is_rounded);
+        assert!(of_last("2h").is_short() && !of_last("121m").is_short());
+        // What is typed counts, and not what stands beside it in the form.
+        let given = Given { last: Some(15), from: Some(2), to: Some(1), ..Given::default() };
+        assert_eq!(Range::try_from(given).unwrap().minutes(), 15);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The stored runs of one brand.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -30,7 +32,8 @@ pub(crate) struct Query {
     pub(crate) outcome: Option<String>,
     /// Only runs with this HTTP status. `5` stands for all from 500 to 599.
     pub(crate) status: Option<String>,
-    /// Only runs that have this text in their path, error or console lines, in capitals or not, or as their trace.
+    /// Only runs that have this text in their path, error or console lines, in capitals or not, or as their trace or
+    /// job.
     pub(crate) text: Option<String>,
     /// Only runs that are older than the one with this id.
     pub(crate) before: Option<i64>,
@@ -118,6 +121,7 @@ impl Query {
         run.status.to_string().starts_with(status)
             && (text.is_empty()
                 || run.trace_id == text
+                || run.job.as_deref() == Some(&*text)
                 || has(&run.path)
                 || error()
                 || run.console.iter().any(|line| has(&line.text)))
@@ -195,6 +199,22 @@ pub(crate) async fn list(
     query: &Query,
 ) -> Result<Vec<Execution>, AdminError> {
     Ok(search(state, brand, query).await?.runs)
+}
+
+/// The newest stored run of each of these jobs of a brand, by the job's id.
+///
+/// # Errors
+/// The execution log cannot be read.
+pub(crate) async fn of_jobs(
+    state: &AdminState,
+    brand: &str,
+    jobs: Vec<String>,
+) -> Result<HashMap<String, i64>, AdminError> {
+    if jobs.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let brand = brand.to_owned();
+    Ok(read_log(state, move |log| log.last_runs_of_jobs(&brand, &jobs)).await?.into_iter().collect())
 }
 
 /// A line of a file around the place of a failure.

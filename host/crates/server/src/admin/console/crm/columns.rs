@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::admin::error::AdminError;
 use crate::admin::templates::{encode_query, text};
 use crate::admin::views::crm::{EntityView, EntryView, FieldView};
+use crate::admin::views::crm_sorted::Sort;
 
 /// Columns for values in a table of entries that nobody has chosen.
 const COLUMNS_MAX: usize = 16;
@@ -81,16 +82,18 @@ pub(super) struct Column {
     key: String,
     pub(super) label: String,
     is_number: bool,
+    pub(super) is_indexed: bool,
 }
 
 impl Column {
     fn of(field: &FieldView) -> Self {
         let is_number = matches!(field.kind, "number" | "integer" | "decimal" | "currency");
-        Self { key: field.key.clone(), label: field.label.clone(), is_number }
+        Self { key: field.key.clone(), label: field.label.clone(), is_number, is_indexed: field.is_indexed }
     }
 
-    pub(super) fn head(&self) -> Value {
-        json!({ "label": self.label, "is_number": self.is_number })
+    pub(super) fn head(&self, sort: &Sort) -> Value {
+        let link = self.is_indexed.then(|| sort.link(&self.key));
+        json!({ "label": self.label, "is_number": self.is_number, "sort": link })
     }
 
     pub(super) fn text(&self, entry: &EntryView) -> String {
@@ -108,7 +111,12 @@ pub(super) fn those_with_values(entity: &EntityView, entries: &[EntryView]) -> V
     let mut columns: Vec<Column> = entity.fields.iter().map(Column::of).collect();
     for key in entries.iter().flat_map(|entry| entry.values.keys()) {
         if !columns.iter().any(|known| known.key == *key) {
-            columns.push(Column { key: key.clone(), label: key.clone(), is_number: false });
+            columns.push(Column {
+                key: key.clone(),
+                label: key.clone(),
+                is_number: false,
+                is_indexed: false,
+            });
         }
     }
     columns.retain(|column| has_values(&column.key));

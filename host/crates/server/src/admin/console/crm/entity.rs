@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::super::frame::{Section, render_of};
 use super::super::{or_error_page, redirect_to};
-use super::Notice;
-use super::columns::{Chosen, Column, cells, those_with_values};
+use super::columns::{Chosen, cells, those_with_values};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
+use crate::admin::flash::{Operator, Said};
 use crate::admin::templates::encode_query;
 use crate::admin::views::crm::{self, EntityView, EntryView};
 use crate::admin::views::crm_edit::{self, Deleted};
+use crate::admin::views::crm_sorted::{self, Sort};
 use crate::admin::views::range::Range;
 
 /// Values on a card of a board. The entry's page has all.
@@ -22,7 +23,7 @@ pub(super) async fn entity(
     state: Data<AdminState>,
     at: Path<(String, String)>,
     query: Query<crm::Query>,
-    (notice, chosen): (Query<Notice>, Query<Chosen>),
+    (said, chosen, sort): (Said, Query<Chosen>, Query<Sort>),
     range: Query<Range>,
     request: HttpRequest,
 ) -> HttpResponse {
@@ -31,15 +32,18 @@ pub(super) async fn entity(
         let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());
         if let Some(chosen) = pairs.ok().and_then(|pairs| Chosen::of_form(&pairs)) {
             // The address has the choice as one part.
-            let parts = [query.asked(), chosen.query(), range.view().query().to_owned()];
+            let parts = [query.asked(), sort.query(), chosen.query(), range.view().query().to_owned()];
             let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
             return Ok(redirect_to(&format!("{}?{}#entries", address(&brand, &slug), parts.join("&"))));
         }
         let entity = crm::entity(&state, &brand, &slug).await?;
-        let found = crm::search(&state, &brand, &entity, &query).await?;
+        let found = match sort.is_default() {
+            true => crm::search(&state, &brand, &entity, &query).await?,
+            false => crm_sorted::search(&state, &brand, &entity, (&query, &sort)).await?,
+        };
         let asked = query.asked();
         // A search is about the table. The boards would show entries that it does not mean.
-        let boards = match asked.is_empty() && query.before.is_none() {
+        let boards = match asked.is_empty() && query.before.is_none() && sort.is_default() {
             true => crm::boards(&state, &brand, &entity).await?,
             false => Vec::new(),
         };
@@ -48,9 +52,10 @@ pub(super) async fn entity(
             found.entries.iter().map(|entry| json!({ "entry": entry, "cells": cells(&columns, entry) }));
         let view = json!({
             "title": entity.name, "entity": entity, "boards": board_views(&entity, &boards),
-            "columns": columns.iter().map(Column::head).collect::<Vec<_>>(), "rows": rows.collect::<Vec<_>>(),
-            "count": count(&query, &found), "older": found.next, "scanned": found.scanned, "asked": asked,
-            "text": query.text, "notice": notice.text(), "fields": fields(&entity)?, "deleted": notice.deleted(),
+            "columns": columns.iter().map(|column| column.head(&sort)).collect::<Vec<_>>(), "rows": rows.collect::<Vec<_>>(),
+            "count": count(&query, &sort, &found), "older": found.next, "sort": sort.query(), "sort_fields": sort_fields(&sort),
+            "created": sort.link(""), "is_sorted": !sort.is_default(), "has_unsorted": columns.iter().any(|column| !column.is_indexed), "scanned": found.scanned, "asked": asked,
+            "text": query.text, "fields": fields(&entity)?, "done": said.0,
             "stage": query.stage, "chosen": chosen.kept(), "chosen_query": chosen.query(),
             "boxes": chosen.boxes(&entity, &columns), "range_fields": range.view().fields(),
             "stages": stages(&entity, query.stage.as_deref().unwrap_or_default()),
@@ -61,15 +66,23 @@ pub(super) async fn entity(
 }
 
 /// How many entries the table has, in words.
-fn count(query: &crm::Query, found: &crm::Found) -> String {
+fn count(query: &crm::Query, sort: &Sort, found: &crm::Found) -> String {
     let shown = found.entries.len();
     let noun = if shown == 1 { "entry" } else { "entries" };
+    if !sort.is_default() {
+        let more = if found.next.is_some() { " There are more." } else { "" };
+        return format!("{shown} {noun} in this order.{more}");
+    }
     match (&query.before, &found.next) {
         (None, None) => format!("{shown} {noun}."),
         (None, Some(_)) => format!("The newest {shown}. There are more."),
         (Some(_), Some(_)) => format!("{shown} older {noun}. There are more."),
         (Some(_), None) => format!("The oldest {shown}."),
     }
+}
+
+fn sort_fields(sort: &Sort) -> Vec<Value> {
+    sort.fields().into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
 }
 
 fn board_views(entity: &EntityView, boards: &[crm::Board]) -> Vec<Value> {
@@ -135,12 +148,25 @@ pub(super) async fn to_entity(at: Path<(String, String)>, range: Query<Range>) -
     redirect_to(&format!("{}?{}#entries", address(&at.0, &at.1), range.view().query()))
 }
 
+/// What became of entries that were to be deleted.
+fn deleted_text(deleted: usize, missing: usize) -> String {
+    let were = match deleted {
+        1 => "1 entry was deleted.".to_owned(),
+        count => format!("{count} entries were deleted."),
+    };
+    match missing {
+        0 => were,
+        missing => format!("{were} {missing} had been deleted before."),
+    }
+}
+
 /// Deletes the entries that are ticked in the table. Asks first, on a page that names their number.
 pub(super) async fn delete(
     state: Data<AdminState>,
     at: Path<(String, String)>,
     form: Form<Vec<(String, String)>>,
     range: Query<Range>,
+    operator: Operator,
 ) -> HttpResponse {
     let (brand, slug) = at.into_inner();
     let page = async {
@@ -168,9 +194,8 @@ pub(super) async fn delete(
             return render_of(&state, &brand, ("entries_delete", Section::Crm), range.view(), view);
         }
         let Deleted { deleted, missing } = crm_edit::delete_chosen(&state, &brand, &slug, ids).await?;
-        let range = range.view();
-        let done = format!("deleted={deleted}&missing={missing}&{}#entries", range.query());
-        Ok(redirect_to(&format!("{}?{done}", address(&brand, &slug))))
+        let address = format!("{}?{}", address(&brand, &slug), range.view().query());
+        Ok(redirect_to(&state.flashes.address(&operator, &address, &deleted_text(deleted, missing))))
     };
     or_error_page(&state, page.await)
 }

@@ -3,7 +3,6 @@
 use actix_web::guard;
 use actix_web::web::{self, Data, Form as Body, FormConfig, Path, Query};
 use actix_web::{HttpResponse, Resource};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::frame::{Section, render_of};
@@ -11,6 +10,7 @@ use super::super::{or_error_page, redirect_to};
 use super::form::{BODY_BYTES_MAX, Form, Posted, Reasons};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
+use crate::admin::flash::{Operator, Said};
 use crate::admin::templates::encode_query;
 use crate::admin::views::crm::{self, EntityView, OneEntry};
 use crate::admin::views::crm_edit::{self, Change, New};
@@ -35,24 +35,6 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}/crm/{entity}/{entry}/delete", web::post().to(delete));
 }
 
-/// `?did=changed`: what the operator has just done.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Did {
-    did: String,
-}
-
-impl Did {
-    fn text(&self) -> Option<&'static str> {
-        match self.did.as_str() {
-            "created" => Some("The entry was created."),
-            "changed" => Some("The entry was changed."),
-            "nothing" => Some("Nothing was changed: the form was as the entry is."),
-            _ => None,
-        }
-    }
-}
-
 fn posted(pairs: Pairs) -> Result<Posted, AdminError> {
     let pairs = pairs.map_err(|error| AdminError::InvalidRequest(error.to_string()))?;
     Ok(Posted::new(pairs.into_inner()))
@@ -62,13 +44,13 @@ fn address(brand: &str, slug: &str, rest: &str) -> String {
     format!("/brands/{}/crm/{}{rest}", encode_query(brand), encode_query(slug))
 }
 
-async fn entry(state: Data<AdminState>, at: At, did: Query<Did>, range: Query<Range>) -> HttpResponse {
+async fn entry(state: Data<AdminState>, at: At, range: Query<Range>, said: Said) -> HttpResponse {
     let page = async {
         let (brand, slug, id) = at.into_inner();
         let entity = crm::entity(&state, &brand, &slug).await?;
         let one = crm::find_entry(&state, &brand, &slug, &id).await?;
         let form = Form::of(&entity, &one.entry).view(None, &Reasons::default(), false);
-        show(&state, &brand, (&entity, &one), (form, did.text()), *range)
+        show(&state, &brand, (&entity, &one), (form, said.0.as_deref()), *range)
     };
     or_error_page(&state, page.await)
 }
@@ -122,9 +104,15 @@ fn history(total: u64, moves: &[crm::MoveView]) -> Value {
     })
 }
 
-async fn change(state: Data<AdminState>, at: At, pairs: Pairs, range: Query<Range>) -> HttpResponse {
+async fn change(
+    state: Data<AdminState>,
+    at: At,
+    pairs: Pairs,
+    range: Query<Range>,
+    operator: Operator,
+) -> HttpResponse {
     let (brand, slug, id) = at.into_inner();
-    or_error_page(&state, changed(&state, (&brand, &slug, &id), pairs, *range).await)
+    or_error_page(&state, changed(&state, (&brand, &slug, &id), pairs, (*range, &operator)).await)
 }
 
 /// Changes the entry, or shows the form again with what was typed and why it is refused.
@@ -132,7 +120,7 @@ async fn changed(
     state: &AdminState,
     (brand, slug, id): (&str, &str, &str),
     pairs: Pairs,
-    range: Range,
+    (range, operator): (Range, &Operator),
 ) -> Result<HttpResponse, AdminError> {
     let posted = posted(pairs)?;
     let seen = posted.one("seen").map(str::to_owned);
@@ -157,16 +145,16 @@ async fn changed(
     if !typed.reasons.is_empty() {
         return again(&one, &typed.reasons, None);
     }
-    let back = |did: &str| {
-        let rest = format!("/{}?did={did}&{}", encode_query(id), range.view().query());
-        redirect_to(&address(brand, slug, &rest))
+    let back = |said: &str| {
+        let rest = format!("/{}?{}", encode_query(id), range.view().query());
+        redirect_to(&state.flashes.address(operator, &address(brand, slug, &rest), said))
     };
     if typed.is_empty() {
-        return Ok(back("nothing"));
+        return Ok(back("Nothing was changed: the form was as the entry is."));
     }
     let wanted = Change { values: typed.values, stage: typed.stage, if_updated_at: Some(seen.clone()) };
     match crm_edit::change(state, brand, slug, id, &wanted).await {
-        Ok(()) => Ok(back("changed")),
+        Ok(()) => Ok(back("The entry was changed.")),
         Err(AdminError::EntryChanged) => {
             let now = crm::find_entry(state, brand, slug, id).await?;
             again(&now, &Reasons::default(), Some(&AdminError::EntryChanged))
@@ -181,11 +169,12 @@ fn is_about_form(error: &AdminError) -> bool {
     error.status().is_client_error() && !matches!(error, AdminError::NoEntry(_) | AdminError::NoEntity { .. })
 }
 
-async fn delete(state: Data<AdminState>, at: At, range: Query<Range>) -> HttpResponse {
+async fn delete(state: Data<AdminState>, at: At, range: Query<Range>, operator: Operator) -> HttpResponse {
     let (brand, slug, id) = at.into_inner();
     let done = crm_edit::delete(&state, &brand, &slug, &id).await;
-    let rest = format!("?deleted=1&{}#entries", range.view().query());
-    or_error_page(&state, done.map(|_| redirect_to(&address(&brand, &slug, &rest))))
+    let address = address(&brand, &slug, &format!("?{}", range.view().query()));
+    let back = |_| redirect_to(&state.flashes.address(&operator, &address, "1 entry was deleted."));
+    or_error_page(&state, done.map(back))
 }
 
 async fn new(state: Data<AdminState>, at: Path<(String, String)>, range: Query<Range>) -> HttpResponse {
@@ -214,18 +203,18 @@ async fn create(
     at: Path<(String, String)>,
     pairs: Pairs,
     range: Query<Range>,
+    operator: Operator,
 ) -> HttpResponse {
     let (brand, slug) = at.into_inner();
-    or_error_page(&state, created(&state, &brand, &slug, pairs, *range).await)
+    or_error_page(&state, created(&state, (&brand, &slug), pairs, (*range, &operator)).await)
 }
 
 /// Creates the entry, or shows the form again with what was typed and why it is refused.
 async fn created(
     state: &AdminState,
-    brand: &str,
-    slug: &str,
+    (brand, slug): (&str, &str),
     pairs: Pairs,
-    range: Range,
+    (range, operator): (Range, &Operator),
 ) -> Result<HttpResponse, AdminError> {
     let posted = posted(pairs)?;
     let entity = crm::entity(state, brand, slug).await?;
@@ -248,8 +237,8 @@ async fn created(
     };
     match crm_edit::create(state, brand, slug, &wanted).await {
         Ok(id) => {
-            let rest = format!("/{id}?did=created&{}", range.view().query());
-            Ok(redirect_to(&address(brand, slug, &rest)))
+            let address = address(brand, slug, &format!("/{id}?{}", range.view().query()));
+            Ok(redirect_to(&state.flashes.address(operator, &address, "The entry was created.")))
         }
         Err(error) if is_about_form(&error) => again(&Reasons::of(&error), &error),
         Err(error) => Err(error),

@@ -9,6 +9,7 @@ fn field(kind: &'static str, options: Value) -> FieldView {
         kind,
         options,
         settings: Map::new(),
+        is_indexed: false,
         is_unique: false,
     }
 }

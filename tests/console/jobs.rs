@@ -119,8 +119,7 @@ fn selected_jobs_are_retried_and_dropped_after_a_question_that_names_their_numbe
     browser.eval("document.activeElement.blur()");
     browser.wait_for("document.getElementById('live-why').innerText", &json!("while something is selected"));
     browser.click("#chosen-queue button:not([formaction])");
-    browser
-        .wait_for(did, &json!("1 job was started again. Those that fail are listed with their new error."));
+    browser.wait_for(did, &json!("1 job was started again. Those that keep failing are parked again."));
     server.wait_until("the job is done", || queue(&server).is_empty());
     for (kind, brand, ids, status) in
         [("jobs", "demo", "", 400), ("queue", "nobody", "id=x", 404), ("jobs", "demo", "id=x&id=17", 303)]

@@ -29,6 +29,7 @@ use crate::resolve::Resolve;
 use crate::rules::{Rules, Target};
 use crate::stream::{Meter, Stream, Wire};
 use crate::tls::{self, TlsError};
+use crate::turn::{self, Turn};
 
 /// How many redirects a call follows.
 const REDIRECTS_MAX: usize = 5;
@@ -138,6 +139,7 @@ struct Checked {
     body: Option<Bytes>,
     redirect: Redirects,
     response_bytes_max: usize,
+    turn: Arc<Turn>,
 }
 
 impl Checked {
@@ -196,6 +198,7 @@ impl Client {
             body,
             redirect,
             response_bytes_max: limits.response_bytes_max,
+            turn: Arc::default(),
         };
         let record = Record { method: method_name, host, bytes_sent, ..Record::default() };
         let calls = Arc::clone(self.inner.brands.lock().entry(brand.to_owned()).or_default());
@@ -204,8 +207,10 @@ impl Client {
         let task = self.inner.runtime.spawn(async move {
             let began = Instant::now();
             let host = checked.target.host.to_string();
-            let result = within(limits.wall, timeout, host, async {
-                let Some(_permit) = calls.admit().await else { return Err(CallError::Unavailable) };
+            let turn = Arc::clone(&checked.turn);
+            let result = turn::within(limits.wall, timeout, host, &turn, async {
+                let permit = checked.turn.wait(calls.admit()).await;
+                let Some(_permit) = permit else { return Err(CallError::Unavailable) };
                 inner.travel(&calls, checked).await
             });
             let result = result.await;
@@ -253,24 +258,6 @@ fn known_method(text: &str) -> Result<(Method, &'static str), CallError> {
     ];
     let found = known.into_iter().find(|(_, name)| name.eq_ignore_ascii_case(text));
     found.ok_or_else(|| CallError::Method(text.chars().take(20).flat_map(char::escape_debug).collect()))
-}
-
-/// Ends a call when its time is over: that of its quota, or less if the script says so.
-async fn within(
-    wall: Duration,
-    timeout: Option<Duration>,
-    host: String,
-    call: impl Future<Output = Result<Response, CallError>>,
-) -> Result<Response, CallError> {
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let own = timeout.filter(|own| *own < wall);
-    let ended = tokio::time::timeout(own.unwrap_or(wall), call).await;
-    ended.unwrap_or_else(|_| {
-        Err(match own {
-            Some(own) => CallError::Aborted { host, ms: ms(own) },
-            None => CallError::Wall { host, ms: ms(wall) },
-        })
-    })
 }
 
 /// Replaces the placeholders of secrets in a header.
@@ -327,7 +314,7 @@ impl Inner {
         call: &Checked,
     ) -> Result<(Response, Option<String>), CallError> {
         let host = &call.target.host;
-        let _permit = calls.admit_to(host).await.ok_or(CallError::Unavailable)?;
+        let _permit = call.turn.wait(calls.admit_to(host)).await.ok_or(CallError::Unavailable)?;
         let origin = Origin::of(&call.target);
         let mut kept = calls.take(&origin);
         loop {

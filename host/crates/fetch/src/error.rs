@@ -1,6 +1,7 @@
 //! Why a call has no response. The texts are for authors: they name the host, and never the rest of the URL,
 //! a header or a body.
 
+use crate::pool::{BRAND_CALLS_MAX, HOST_CALLS_MAX};
 use crate::rules::Denied;
 
 /// Why a call has no response.
@@ -78,6 +79,19 @@ pub enum CallError {
         /// The time of the script.
         ms: u64,
     },
+    /// The time of the call was over before it was its turn, because the brand's other calls take longer.
+    #[error(
+        "the call to {host} waited {ms} ms for its turn: a brand makes {BRAND_CALLS_MAX} calls at a time, and \
+         {HOST_CALLS_MAX} to one host"
+    )]
+    NoTurn {
+        /// The host of the URL.
+        host: String,
+        /// The time of the call.
+        ms: u64,
+        /// Whether the time is that of the script, and not the quota.
+        is_own: bool,
+    },
     /// The host redirects too often.
     #[error("{0} redirects more than 5 times")]
     TooManyRedirects(String),
@@ -153,8 +167,9 @@ impl CallError {
             | Self::ResponseBytes { .. }
             | Self::WireBytes { .. } => ErrorKind::Quota,
             Self::Offline | Self::NoFake(_) => ErrorKind::Mistake,
-            Self::Aborted { .. } => ErrorKind::Aborted,
-            Self::Wall { .. }
+            Self::Aborted { .. } | Self::NoTurn { is_own: true, .. } => ErrorKind::Aborted,
+            Self::NoTurn { .. }
+            | Self::Wall { .. }
             | Self::TooManyRedirects(_)
             | Self::Redirected(_)
             | Self::NotResolved(_)

@@ -18,6 +18,7 @@ mod resolve;
 mod rules;
 mod stream;
 mod tls;
+mod turn;
 
 #[cfg(test)]
 mod tests;

@@ -17,8 +17,8 @@ use crate::rules::Target;
 use crate::stream::Meter;
 
 /// Calls of a brand at the same time, in all and to one host. Further calls wait.
-const BRAND_CALLS_MAX: usize = 32;
-const HOST_CALLS_MAX: usize = 8;
+pub(crate) const BRAND_CALLS_MAX: usize = 32;
+pub(crate) const HOST_CALLS_MAX: usize = 8;
 /// Names that a brand looks up at the same time. A name whose servers do not answer keeps its place longer
 /// than its call, so without this bound one brand could keep all others from looking up theirs.
 const LOOKUPS_MAX: usize = 8;

@@ -238,6 +238,37 @@ async fn response_that_does_not_end_ends_at_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn call_that_waits_for_its_turn_says_so() {
+    // Answers nobody until the test ends.
+    let server = Server::at((ALLOWED, 0), |_, _| ());
+    let (client, rules) = (client(), allowing(&server));
+    let slow = CallLimits { wall: Duration::from_secs(60), ..LIMITS };
+    let calls: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, rules, call) = (client.clone(), Arc::clone(&rules), get(&server.url("/")));
+            tokio::spawn(async move { send_within(&client, &rules, call, slow).await })
+        })
+        .collect();
+    while server.connections() < 8 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let limits = CallLimits { wall: Duration::from_millis(100), ..LIMITS };
+    let over = send_within(&client, &rules, get(&server.url("/")), limits).await.unwrap_err();
+    let call = Call { timeout: Some(Duration::from_millis(50)), ..get(&server.url("/")) };
+    let aborted = send(&client, &rules, call).await.unwrap_err();
+    for call in calls {
+        call.abort();
+    }
+    assert_eq!(over.kind(), ErrorKind::NoAnswer);
+    assert_eq!(
+        over.to_string(),
+        "the call to 127.0.0.9 waited 100 ms for its turn: a brand makes 32 calls at a time, and 8 to one host"
+    );
+    assert_eq!(aborted, CallError::NoTurn { host: "127.0.0.9".into(), ms: 50, is_own: true });
+    assert_eq!(aborted.kind(), ErrorKind::Aborted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn request_over_the_quota_is_not_sent() {
     let server = Server::saying(response("200 OK", "", ""));
     let limits = CallLimits { request_bytes_max: 3, ..LIMITS };

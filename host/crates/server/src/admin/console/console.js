@@ -132,6 +132,18 @@ const previewChange = (form) => {
     }
     shown.hidden = false;
   };
+  // A new value replaces the old one, as in an address bar.
+  let hasJustFocus = false;
+  const selectAll = () => {
+    field.select();
+    hasJustFocus = true;
+  };
+  field.addEventListener("focus", selectAll);
+  if (document.activeElement === field) field.select();
+  field.addEventListener("mouseup", (event) => {
+    if (hasJustFocus) event.preventDefault();
+    hasJustFocus = false;
+  });
   field.addEventListener("input", ask);
   form.addEventListener("submit", (event) => {
     if (event.submitter?.name !== "use") return;
@@ -197,8 +209,9 @@ const refresh = async () => {
   const had_focus = document.activeElement?.id === "live";
   // What was said about a form is said once, and stays until somebody leaves the page.
   const said = main.querySelector(".done");
+  const place = [...main.children].indexOf(said);
   main.replaceChildren(...next.childNodes);
-  if (said) main.querySelector(".head, h1").after(said);
+  if (said) main.insertBefore(said, main.children[place] ?? null);
   prepare(main);
   dispatchEvent(new Event("sluice:refreshed"));
   if (had_focus) document.getElementById("live")?.focus();

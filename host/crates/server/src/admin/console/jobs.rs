@@ -60,7 +60,8 @@ fn did(action: Action, what: &str, are_many: bool) -> String {
     let was = if are_many { "were" } else { "was" };
     match action {
         Action::Retry => format!(
-            "{what} {was} started again. A job that succeeds is no longer listed; one that fails is listed with its new error."
+            "{what} {was} started again. A job that succeeds is no longer listed; one that keeps failing is parked \
+             again, with its new error."
         ),
         Action::Drop => format!("{what} {was} dropped."),
     }
@@ -74,7 +75,7 @@ fn did_to_parked(action: Action, count: u32) -> String {
 fn did_to_chosen(action: Action, done: jobs::Acted) -> String {
     let what = if done.count == 1 { "1 job was".to_owned() } else { format!("{} jobs were", done.count) };
     let said = match action {
-        Action::Retry => format!("{what} started again. Those that fail are listed with their new error."),
+        Action::Retry => format!("{what} started again. Those that keep failing are parked again."),
         Action::Drop => format!("{what} dropped."),
     };
     match done.missing {

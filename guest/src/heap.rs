@@ -20,7 +20,6 @@ const BLOCK_ALIGN: usize = 8;
 unsafe extern "C" {
     fn sluice_small_new(bytes: usize) -> *mut u8;
     fn sluice_small_free(block: *mut u8);
-    fn sluice_return_chunks() -> bool;
     fn sluice_begin_heap();
 }
 
@@ -52,7 +51,7 @@ unsafe impl GlobalAlloc for Allocator {
             if Self::is_small(layout) {
                 sluice_small_new(layout.size())
             } else {
-                or_after_return(|| GlobalDlmalloc.alloc(layout))
+                GlobalDlmalloc.alloc(layout)
             }
         };
         Self::checked(block, layout)
@@ -73,10 +72,8 @@ unsafe impl GlobalAlloc for Allocator {
         // SAFETY: as the caller promises.
         let resized = unsafe { Layout::from_size_align_unchecked(bytes, layout.align()) };
         if !Self::is_small(layout) && !Self::is_small(resized) {
-            // SAFETY: as the caller promises; the block is large before and after, and stays as it is if there
-            // is no memory.
-            let resize = || unsafe { GlobalDlmalloc.realloc(block, layout, bytes) };
-            return Self::checked(or_after_return(resize), layout);
+            // SAFETY: as the caller promises; the block is large before and after.
+            return Self::checked(unsafe { GlobalDlmalloc.realloc(block, layout, bytes) }, layout);
         }
         // SAFETY: the new block is another one, and both have the bytes that are copied.
         unsafe {
@@ -88,13 +85,6 @@ unsafe impl GlobalAlloc for Allocator {
             other
         }
     }
-}
-
-/// Allocates again if there was no memory, and chunks of small blocks could be returned.
-fn or_after_return(allocate: impl Fn() -> *mut u8) -> *mut u8 {
-    let block = allocate();
-    // SAFETY: nothing else allocates meanwhile.
-    if block.is_null() && unsafe { sluice_return_chunks() } { allocate() } else { block }
 }
 
 /// A chunk for small blocks. Null if there is no memory.

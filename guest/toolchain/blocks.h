@@ -8,9 +8,9 @@
  * bytes of a large one together with LARGE_HEAD. A block begins at a multiple of eight,
  * as JSValue demands.
  *
- * Now and then, and when there is no more memory, the chunks whose blocks are all free
- * are returned, so that blocks of other sizes can have their memory. That the host had to
- * refuse memory would end the run.
+ * Now and then, the chunks whose blocks are all free are returned, so that blocks of other
+ * sizes can have their memory. It cannot wait until there is no more memory: the host ends
+ * a run that asks for more than it may have.
  */
 #ifndef SLUICE_BLOCKS_H
 #define SLUICE_BLOCKS_H
@@ -91,12 +91,11 @@ static SluiceChunk *chunk_of(void *block)
 /* the bytes of all blocks of a chunk; the last one ends four bytes after its stride */
 #define CHUNK_ROOM (CHUNK_BYTES - sizeof(SluiceChunk) - BLOCK_STEP)
 
-/* Returns the chunks without a used block. Whether there are any. */
-static __attribute__((noinline)) bool return_chunks(void)
+/* Returns the chunks without a used block. */
+static __attribute__((noinline)) void return_chunks(void)
 {
     SluiceChunk *chunk, **link;
     SluiceBlock *block, **freed;
-    bool any = false;
     int i;
 
     for (chunk = sluice_heap.chunks; chunk; chunk = chunk->next)
@@ -118,12 +117,10 @@ static __attribute__((noinline)) bool return_chunks(void)
             *link = chunk->next;
             sluice_chunk_free(chunk, CHUNK_BYTES, CHUNK_ALIGN);
             sluice_heap.chunk_count--;
-            any = true;
         } else {
             link = &chunk->next;
         }
     }
-    return any;
 }
 
 /* false: no memory */
@@ -137,8 +134,6 @@ static __attribute__((noinline)) bool new_chunk(void)
         sluice_heap.return_at_count = sluice_heap.chunk_count + sluice_heap.chunk_count / 4 + CHUNKS_AT_FIRST;
     }
     chunk = sluice_chunk_new(CHUNK_BYTES, CHUNK_ALIGN);
-    if (!chunk && return_chunks())
-        chunk = sluice_chunk_new(CHUNK_BYTES, CHUNK_ALIGN);
     if (!chunk)
         return false;
     /* Of the old chunk, nothing is lost. */
@@ -179,20 +174,26 @@ static inline void *small_new(size_t bytes)
     return small_carve(stride);
 }
 
-static __attribute__((noinline)) void *large_new(size_t bytes)
+/* what a large block takes with its head, or 0 if it is too large */
+static inline size_t large_bytes(size_t bytes)
 {
-    uint8_t *start;
-    if (bytes > INT32_MAX)
-        return NULL;
-    bytes = (bytes + 2 * LARGE_HEAD - 1) & ~(size_t)(LARGE_HEAD - 1);
-    start = sluice_large_new(bytes);
-    if (!start && return_chunks())
-        start = sluice_large_new(bytes);
+    return bytes > INT32_MAX ? 0 : (bytes + 2 * LARGE_HEAD - 1) & ~(size_t)(LARGE_HEAD - 1);
+}
+
+/* the block of what the Rust code has allocated, if it has */
+static inline void *large_block(uint8_t *start, size_t bytes)
+{
     if (!start)
         return NULL;
     start += LARGE_HEAD;
     *block_head(start) = bytes;
     return start;
+}
+
+static __attribute__((noinline)) void *large_new(size_t bytes)
+{
+    bytes = large_bytes(bytes);
+    return bytes == 0 ? NULL : large_block(sluice_large_new(bytes), bytes);
 }
 
 static inline void *block_new(size_t bytes)
@@ -222,18 +223,10 @@ static __attribute__((noinline)) void *block_resize(void *block, size_t bytes)
     if (head <= BLOCK_STRIDE_MAX ? bytes <= old_bytes : block_is_small(bytes) && bytes > old_bytes / 2)
         return block;
     if (head > BLOCK_STRIDE_MAX && !block_is_small(bytes)) {
-        uint8_t *start;
-        if (bytes > INT32_MAX)
+        bytes = large_bytes(bytes);
+        if (bytes == 0)
             return NULL;
-        bytes = (bytes + 2 * LARGE_HEAD - 1) & ~(size_t)(LARGE_HEAD - 1);
-        start = sluice_large_resize((uint8_t *)block - LARGE_HEAD, head, bytes);
-        if (!start && return_chunks())
-            start = sluice_large_resize((uint8_t *)block - LARGE_HEAD, head, bytes);
-        if (!start)
-            return NULL;
-        start += LARGE_HEAD;
-        *block_head(start) = bytes;
-        return start;
+        return large_block(sluice_large_resize((uint8_t *)block - LARGE_HEAD, head, bytes), bytes);
     }
     other = block_new(bytes);
     if (!other)
@@ -246,13 +239,7 @@ static __attribute__((noinline)) void *block_resize(void *block, size_t bytes)
 /* for src/heap.rs */
 void *sluice_small_new(size_t bytes);
 void sluice_small_free(void *block);
-bool sluice_return_chunks(void);
 void sluice_begin_heap(void);
-
-bool sluice_return_chunks(void)
-{
-    return return_chunks();
-}
 
 void *sluice_small_new(size_t bytes)
 {

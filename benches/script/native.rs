@@ -34,6 +34,9 @@ fn install(ctx: &Ctx<'_>, variables: &Values) -> Result<()> {
     session.set("set", setter(ctx, &stored)?)?;
     session.set("get", getter(ctx, stored)?)?;
     ctx.globals().set("session", session)?;
+    let response = Object::new(ctx.clone())?;
+    response.set("send", Function::new(ctx.clone(), |_text: String| ())?)?;
+    ctx.globals().set("response", response)?;
     ctx.globals().set("setVariable", setter(ctx, variables)?)
 }
 

@@ -62,7 +62,11 @@ const PROGRAMS: [Program; 16] = [
     program!(Computes, "methods", "methods and properties"),
     program!(Computes, "callbacks", "filter, map, reduce"),
     program!(Computes, "map", "Map"),
-    program!(Computes, "cpu_page", "page that computes"),
+    Program {
+        what: "page that computes",
+        kind: Kind::Computes,
+        page: Page { name: "program_cpu", html: include_str!("../compare/pages/cpu.html") },
+    },
     program!(Text, "append", "text with +="),
     program!(Text, "join", "list of HTML, joined"),
     program!(Text, "regex", "replace with a regex"),

@@ -101,14 +101,29 @@ struct Since {
     pages: usize,
 }
 
+/// A page's place in a table of brands and pages; none beyond the 20,000th page. `count` is the number of pages.
+fn page_of<'a, T: Default>(
+    brands: &'a mut HashMap<String, HashMap<String, T>>,
+    count: &mut usize,
+    brand: &str,
+    page: &str,
+) -> Option<&'a mut T> {
+    let is_known = brands.get(brand).is_some_and(|pages| pages.contains_key(page));
+    if !is_known {
+        if *count >= PAGES_MAX {
+            return None;
+        }
+        *count += 1;
+        brands.entry(brand.to_owned()).or_default().insert(page.to_owned(), T::default());
+    }
+    brands.get_mut(brand)?.get_mut(page)
+}
+
 impl Since {
     /// Pages beyond the 20,000th are not counted.
     fn count(&mut self, brand: &str, page: &str) {
-        if let Some(runs) = self.brands.get_mut(brand).and_then(|pages| pages.get_mut(page)) {
+        if let Some(runs) = page_of(&mut self.brands, &mut self.pages, brand, page) {
             *runs += 1;
-        } else if self.pages < PAGES_MAX {
-            self.pages += 1;
-            self.brands.entry(brand.to_owned()).or_default().insert(page.to_owned(), 1);
         }
     }
 }
@@ -161,16 +176,7 @@ impl Collector {
 impl Interval {
     /// The page's counts; none when there are too many pages.
     fn page(&mut self, brand: &str, page: &str) -> Option<&mut PageStats> {
-        let is_known = self.brands.get(brand).is_some_and(|pages| pages.contains_key(page));
-        if !is_known {
-            if self.pages >= PAGES_MAX {
-                return None;
-            }
-            self.pages += 1;
-            let pages = self.brands.entry(brand.to_owned()).or_default();
-            pages.insert(page.to_owned(), PageStats::default());
-        }
-        self.brands.get_mut(brand)?.get_mut(page)
+        page_of(&mut self.brands, &mut self.pages, brand, page)
     }
 }
 

@@ -44,7 +44,13 @@ impl FromRequest for Operator {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(console_session(request.headers()).unwrap_or_default())))
+        ready(Ok(Self::of(request)))
+    }
+}
+
+impl Operator {
+    fn of(request: &HttpRequest) -> Self {
+        Self(console_session(request.headers()).unwrap_or_default())
     }
 }
 
@@ -101,8 +107,7 @@ impl FromRequest for Said {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let said = || {
             let id = Query::<Asked>::from_query(request.query_string()).ok()?.into_inner().said?;
-            let operator = Operator(console_session(request.headers()).unwrap_or_default());
-            request.app_data::<Data<AdminState>>()?.flashes.take(&operator, &id, Instant::now())
+            request.app_data::<Data<AdminState>>()?.flashes.take(&Operator::of(request), &id, Instant::now())
         };
         ready(Ok(Self(said())))
     }

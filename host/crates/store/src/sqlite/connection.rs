@@ -97,6 +97,18 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What a statement counts for each brand. `?1` is the most brands.
+pub(super) fn count_by_brand(
+    conn: &Connection,
+    sql: &str,
+    brands_max: u32,
+) -> Result<Vec<(String, u64)>, SqlError> {
+    let mut query = conn.prepare_cached(sql)?;
+    let counts =
+        query.query_map([brands_max], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+    Ok(counts.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The first column of the first row, if there is a row.
 pub(super) fn first<T: FromSql>(
     conn: &Connection,

@@ -13,7 +13,7 @@ use sluice_kit::{BadRow, BoxFuture, StoreError};
 pub(super) use self::run::NEXT;
 
 use super::SqliteStore;
-use super::connection::first;
+use super::connection::{count_by_brand, first};
 use super::crm::write::check;
 use super::job_queue::{decode, enter_lines, is_waited_for, leave_lines, release_usage};
 use super::usage::check_room;
@@ -104,9 +104,7 @@ impl JobStore for SqliteStore {
         self.readers.read(move |conn| {
             let sql = "SELECT brand, count(*) FROM job WHERE state = 'parked' GROUP BY brand
                  ORDER BY 2 DESC, 1 LIMIT ?1";
-            let mut query = conn.prepare_cached(sql)?;
-            let count = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
-            Ok(query.query_map([brands_max], count)?.collect::<rusqlite::Result<_>>()?)
+            count_by_brand(conn, sql, brands_max)
         })
     }
 

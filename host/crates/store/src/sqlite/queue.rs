@@ -10,7 +10,7 @@ use sluice_queue::{
 use sluice_session::storage::SessionError;
 
 use super::SqliteStore;
-use super::connection::first;
+use super::connection::{count_by_brand, first};
 use super::queue_operators::{self as operators, COUNT_PARKED, COUNT_STATE};
 use crate::error::{CommitSqlError, SqlError};
 use crate::queue_rows::{Ended, state};
@@ -286,11 +286,7 @@ impl QueueStore for SqliteStore {
     }
 
     fn count_parked_queued(&self, brands_max: u32) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>> {
-        self.readers.read(move |conn| {
-            let mut query = conn.prepare_cached(COUNT_PARKED)?;
-            let count = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
-            Ok(query.query_map([brands_max], count)?.collect::<rusqlite::Result<_>>()?)
-        })
+        self.readers.read(move |conn| count_by_brand(conn, COUNT_PARKED, brands_max))
     }
 
     fn retry_queued(&self, which: QueueChoice, now_ms: i64) -> BoxFuture<'_, Result<u32, StoreError>> {

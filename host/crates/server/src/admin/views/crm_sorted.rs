@@ -1,12 +1,11 @@
 //! The entries of an entity in another order than the newest first: by the time of their creation upwards, or by a field
 //! that has an index. Other orders would have to read every entry.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
 use sluice_crm::search::{Order, Position};
 use sluice_crm::{EntryId, FieldKey, Filter, Search, Slug};
+use sluice_kit::hex::hex;
 
 use super::crm::{BYTES_MAX, ENTRIES, EntityView, Found, Query, SCANNED_MAX, entry, no_entity};
 use crate::admin::AdminState;
@@ -132,11 +131,7 @@ pub(crate) async fn search(
 
 /// A position as text: the id of the entry, and the bytes of its key.
 fn written(position: &Position) -> String {
-    let bytes = position.id.as_bytes().iter().chain(&position.key);
-    bytes.fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(position.id.as_bytes()) + &hex(&position.key)
 }
 
 /// A longer text is no position.

@@ -37,7 +37,7 @@ folder_tests! { "cases", holds:
     await_forever body cache comparisons compile_error console console_bytes console_hostile console_limit
     cookie_limits cookies cors crm crm_bad_input crm_ensure crm_entries crm_fields crm_moves crm_reassign crm_relations crm_search
     crm_second_names crm_seeds crm_shapes crm_to_entity crm_unknown_slug cross_origin crypto encoding engine_json
-    engine_memory_reuse engine_regexp engine_variables error_position error_stacks exact_values forms
+    engine_memory_reuse engine_regexp engine_strings engine_variables error_position error_stacks exact_values forms
     forms_off fuel_quota header_limits headers_and_status heap_quota import_limits limit_positions_fuel limit_positions_memory limit_positions_time link_probe
     live_customer memory_quota methods missing_await module_forms module_mistakes modules not_there on_error
     one_module page_cycles page_methods paths queue_arguments queue_limits random_differs read_only_globals redirect request_headers

@@ -29,6 +29,7 @@ use sluice_session::{
 use sluice_storage::{
     AddDone, Area, Key, Listed, Listing, Place, Put, PutDone, StorageCaps, StorageStore, StoredValue,
 };
+use sluice_store::changes::{ChangeFilter, ChangeStore, KeptChange, OperatorChange};
 use sluice_store::transfer::{ImportFault, Part, TransferStore};
 use sluice_store::{PoolUsage, Store};
 use tokio::sync::mpsc;
@@ -245,6 +246,16 @@ impl PurgeStore for FailingStore {
 
     fn delete_old_purges(&self, before_ms: i64, rows_max: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.fail(self.own.delete_old_purges(before_ms, rows_max))
+    }
+}
+
+impl ChangeStore for FailingStore {
+    fn add_change(&self, change: OperatorChange, rows_max: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.fail(self.own.add_change(change, rows_max))
+    }
+
+    fn list_changes(&self, filter: ChangeFilter) -> BoxFuture<'_, Result<Vec<KeptChange>, StoreError>> {
+        self.fail(self.own.list_changes(filter))
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod browse;
 pub(crate) mod by_id;
 pub(crate) mod caps;
 pub(crate) mod certificate;
+pub(crate) mod changes;
 pub(crate) mod commit;
 pub(crate) mod crm;
 pub(crate) mod entries;
@@ -117,6 +118,8 @@ macro_rules! contract_tests {
             unused_names_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, page_cache: every_host_sees_each_purge
             parallel_purges_are_all_counted old_purges_are_deleted_in_batches);
+        $crate::contract::contract_tests!(@ $backend, changes: changes_of_all_hosts_are_listed_newest_first
+            changes_are_found_by_each_part_of_a_filter the_oldest_changes_of_a_class_are_deleted);
         $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_reported ids_are_stable parallel_declarations_agree

@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 mod certificate_rows;
+pub mod changes;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use sluice_session::rate::RateStore;
 use sluice_session::{SessionStore, TokenStore};
 use sluice_storage::StorageStore;
 
+use changes::ChangeStore;
 use transfer::TransferStore;
 
 /// The connections of a database.
@@ -60,6 +62,7 @@ pub trait Store:
     + ScheduleStore
     + CertificateStore
     + PurgeStore
+    + ChangeStore
     + TransferStore
 {
     /// Finishes the work that was started, then closes the database. Later calls fail with

@@ -10,6 +10,7 @@ mod batch;
 mod breaker;
 mod browse;
 mod certificate;
+mod changes;
 mod commit;
 mod crm;
 mod database;

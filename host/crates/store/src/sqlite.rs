@@ -7,6 +7,7 @@
 mod backup;
 mod browse;
 mod certificate;
+mod changes;
 mod commit;
 mod connection;
 mod crm;

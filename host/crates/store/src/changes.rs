@@ -1,0 +1,159 @@
+//! What operators have changed with the admin listener, and their logins, for all hosts.
+
+use sluice_kit::{BoxFuture, StoreError};
+
+/// Longer texts of a change are cut, in bytes.
+pub const TEXT_BYTES_MAX: usize = 400;
+
+/// What a change is. Each class has a number of rows of its own, so that nobody can flood the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Class {
+    /// A change of the site, of data or of jobs.
+    #[default]
+    Change,
+    /// A login, a logout, or attempts with a wrong token.
+    Login,
+}
+
+impl Class {
+    /// As in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Login => "login",
+        }
+    }
+
+    /// How many are kept. Older ones are deleted.
+    #[must_use]
+    pub fn rows_max(self) -> u32 {
+        match self {
+            Self::Change => 10_000,
+            Self::Login => 2_000,
+        }
+    }
+}
+
+/// A change that an operator made, or tried to make. Texts are empty where there is nothing to say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperatorChange {
+    /// When the request arrived, in Unix milliseconds.
+    pub at_ms: i64,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+    /// What it counts as.
+    pub class: Class,
+    /// `token`, or the name of a console session.
+    pub operator: String,
+    /// The address of the client.
+    pub client: String,
+    /// The brand's id.
+    pub brand: String,
+    /// What was done: `limit.set`.
+    pub action: String,
+    /// What it was done to: the path of a page, `leads/ID` for an entry, the id of a job.
+    pub target: String,
+    /// The part of it: the name of a limit, the keys of fields.
+    pub item: String,
+    /// The value before.
+    pub was: String,
+    /// The value afterwards.
+    pub becomes: String,
+    /// `done`, `refused` or `failed`.
+    pub outcome: String,
+    /// The status of the response.
+    pub status: u16,
+    /// Why it was refused, or why it failed.
+    pub said: String,
+}
+
+impl OperatorChange {
+    /// Cuts its texts, and leaves out what no database stores.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        let texts = [
+            &mut self.operator,
+            &mut self.client,
+            &mut self.brand,
+            &mut self.action,
+            &mut self.target,
+            &mut self.item,
+            &mut self.was,
+            &mut self.becomes,
+            &mut self.outcome,
+            &mut self.said,
+        ];
+        for text in texts {
+            bound(text);
+        }
+        self
+    }
+}
+
+fn bound(text: &mut String) {
+    if text.len() > TEXT_BYTES_MAX {
+        let mut end = TEXT_BYTES_MAX - '…'.len_utf8();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    if text.contains(char::is_control) {
+        *text = text.replace(char::is_control, " ");
+    }
+}
+
+/// A change that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptChange {
+    /// Later changes have greater numbers.
+    pub id: i64,
+    /// The change.
+    pub change: OperatorChange,
+}
+
+/// Which changes to list. What is empty or `None` matches all.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeFilter {
+    /// Those of a brand.
+    pub brand: Option<String>,
+    /// Those of a target.
+    pub target: Option<String>,
+    /// Those whose action begins so: `limit.`
+    pub action: Option<String>,
+    /// Those with an outcome.
+    pub outcome: Option<String>,
+    /// Those of an operator.
+    pub operator: Option<String>,
+    /// Those that are older than the one with this number.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub rows_max: u32,
+}
+
+/// The changes of all hosts on the database.
+pub trait ChangeStore: Send + Sync {
+    /// Keeps a change, whose texts it cuts, and deletes the oldest of its class beyond `rows_max`.
+    fn add_change(&self, change: OperatorChange, rows_max: u32) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The changes that match, the newest first.
+    fn list_changes(&self, filter: ChangeFilter) -> BoxFuture<'_, Result<Vec<KeptChange>, StoreError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_and_have_no_control_characters() {
+        let long =
+            OperatorChange { said: "é".repeat(900), item: "a\0b\n".to_owned(), ..OperatorChange::default() };
+        let bounded = long.bounded();
+        assert!(bounded.said.len() <= TEXT_BYTES_MAX && bounded.said.ends_with("é…"), "{}", bounded.said);
+        assert_eq!(bounded.item, "a b ");
+        let short = OperatorChange { said: "x".repeat(TEXT_BYTES_MAX), ..OperatorChange::default() };
+        assert_eq!(short.clone().bounded(), short);
+    }
+}

@@ -1,5 +1,6 @@
 //! The admin listener: access control and the JSON API.
 
+mod changes;
 mod entries;
 mod limits;
 

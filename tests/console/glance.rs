@@ -63,7 +63,7 @@ fn quiet_failure_is_first_in_another_order_of_the_failures() {
         }
         let heights = "[...document.querySelectorAll('.failures tbody tr')].map(row => row.offsetHeight)";
         let heights: Vec<u64> = serde_json::from_value(browser.eval(heights)).unwrap();
-        let most = if width == 1280 { 45 } else { 125 };
+        let most = if width == 1280 { 70 } else { 150 };
         assert!(heights.iter().all(|height| *height < most), "{heights:?} at {width}");
         for (label, kinds, value) in [
             ("rarest", json!(["/quiet", "/late", "/loud"]), "rarest"),
@@ -157,7 +157,9 @@ fn parked_jobs_are_two_clicks_away_with_all_that_one_needs() {
         let view: Value = serde_json::from_str(&server.admin("/api/overview").body).unwrap();
         view["script_jobs"]["parked_of"].clone()
     };
-    server.wait_until("the job is parked", || parked() == json!([{ "brand": "demo", "count": 1 }]));
+    server.wait_until("the job is parked", || {
+        parked() == json!([{ "brand": "demo", "count": 1, "is_served": true }])
+    });
     let (browser, _) = logged_in(&server);
     for width in [1280, 390] {
         browser.resize(width, 844);
@@ -291,7 +293,9 @@ fn short_ranges_are_typed_and_shown_minute_by_minute() {
     let titles = "[...document.querySelectorAll('figcaption')].map(one => one.textContent)";
     server.wait_until("the runs were sampled", || {
         browser.go(&format!("{console}/?last=15m"));
-        browser.eval(titles)[0] == json!("Runs per minute, since this process started")
+        browser.eval(titles)[0]
+            .as_str()
+            .is_some_and(|title| title.starts_with("Runs per minute, since this process started"))
     });
     for (typed, query) in [("90m", "?last=90m"), ("3 days", "?last=3+days")] {
         browser.go(&console);

@@ -55,10 +55,11 @@ fn actions_say_what_they_did_and_runs_are_one_click_away() {
         &format!("/^Schedule nightly was started as job [0-9a-f]{{32}}\\.$/.test({did})"),
         &json!(true),
     );
-    browser.eval("window.confirm = () => true");
     let id = queue(&server).iter().find(|job| job["function"] == "later").unwrap()["id"].clone();
-    browser.click(&format!("form[action*='{}/drop?'] button", id.as_str().unwrap()));
-    browser.wait_for(did, &json!(format!("Job {} was dropped.", id.as_str().unwrap())));
+    browser.click(&format!("td form:has([name=id][value='{}']) button.danger", id.as_str().unwrap()));
+    browser.wait_for("document.querySelector('h1').textContent", &json!("Drop 1 job?"));
+    browser.click("main button.danger");
+    browser.wait_for(did, &json!("1 job was dropped."));
 
     // Its failure is one of a job, and leads to the runs of the module.
     let failures = || -> Value { serde_json::from_str(&server.admin("/api/overview").body).unwrap() };

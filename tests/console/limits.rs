@@ -21,12 +21,12 @@ fn field_has_the_value_in_force_and_a_proposal_is_only_taken_when_asked_for() {
     browser.go(&format!("{console}/brands/demo/page?path=/heavy&hours=1"));
     let heap = form("heap_bytes_max");
     let value = format!("document.querySelector('{heap} [name=value]').value");
-    assert_eq!(browser.eval(&value), json!("8_388_608"));
+    assert_eq!(browser.eval(&value), json!("8 MB"));
     // The proposal is below what is in force, and says so.
     let row = "document.querySelector('#limit-heap_bytes_max').innerText";
     assert!(browser.eval(row).as_str().unwrap().contains("lower than now"), "{}", browser.eval(row));
     browser.click(&format!("{heap} .use"));
-    browser.wait_for(&value, &json!("1_048_576"));
+    browser.wait_for(&value, &json!("1 MB"));
     browser.wait_for(
         &format!("{}.includes('lower than the value in force, 8 MB')", change("heap_bytes_max")),
         &json!(true),
@@ -36,18 +36,16 @@ fn field_has_the_value_in_force_and_a_proposal_is_only_taken_when_asked_for() {
     browser.fill(&format!("{heap} [name=value]"), "12 MB");
     browser.click(&format!("{heap} button"));
     let done = "document.querySelector('.done')?.textContent";
-    browser.wait_for(done, &json!("heap_bytes_max was 8_388_608 and is now 12_582_912. It is in force."));
+    browser.wait_for(done, &json!("heap_bytes_max was 8 MB and is now 12 MB. It is in force."));
     assert!(file().contains("limits = { heap_bytes_max = 12582912 }"), "{}", file());
     assert_eq!(browser.eval("new URLSearchParams(location.search).get('hours')"), json!("1"));
     // Enter changes nothing.
     browser.eval(&format!("(document.querySelector('{heap} button').click(), true)"));
-    browser.wait_for(done, &json!("heap_bytes_max is 12_582_912, as before. It is in force."));
+    browser.wait_for(done, &json!("heap_bytes_max is 12 MB, as before. It is in force."));
     // And back to the default.
     browser.click(&format!("{heap} [value=unset]"));
     browser.wait_for(
-        &format!(
-            "({done} ?? '').startsWith('heap_bytes_max was 12_582_912 and is now 8_388_608, which is from ')"
-        ),
+        &format!("({done} ?? '').startsWith('heap_bytes_max was 12 MB and is now 8 MB, which is from ')"),
         &json!(true),
     );
     assert_eq!(file(), before);

@@ -34,6 +34,11 @@ fn every_page_of_the_console_is_quiet_and_says_the_same_without_scripts() {
         format!("{of}/crm/deals"),
         format!("{of}/crm/deals/{}", entries[0]["id"].as_str().unwrap()),
         format!("{of}/jobs"),
+        format!("{of}/changes"),
+        "/changes".to_owned(),
+        "/search".to_owned(),
+        "/search?q=ann".to_owned(),
+        "/changes?brand=demo&outcome=done".to_owned(),
         "/brands/nobody".to_owned(),
         "/login".to_owned(),
     ];

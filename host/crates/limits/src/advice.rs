@@ -67,7 +67,10 @@ pub fn advise(stats: &PageStats, limits: &Limits, headroom: f64) -> Vec<LimitUse
         ),
     ];
     let suggest = |row: LimitUse, least: u64| {
-        let suggested = round_up((row.p999 as f64 * headroom) as u64).max(least);
+        let wanted = (row.p999 as f64 * headroom) as u64;
+        // A whole number of megabytes is read as `15 MB`.
+        let rounded = if row.unit == "bytes" { wanted.next_multiple_of(1 << 20) } else { round_up(wanted) };
+        let suggested = rounded.max(least);
         let is_founded = stats.runs >= RUNS_MIN || row.is_close;
         LimitUse { suggested: is_founded.then_some(suggested), ..row }
     };
@@ -126,6 +129,7 @@ mod tests {
         assert_eq!(rows[0].suggested, Some(1_000_000), "a small change of the page must not exceed it");
         assert_eq!((rows[1].limit, rows[1].max), ("heap_bytes_max", 2 << 20), "without the engine's memory");
         assert_eq!((rows[2].limit, rows[2].max, rows[2].suggested), ("wall_ms_max", 2, Some(1_000)));
+        assert_eq!(rows[1].suggested, Some(4 << 20), "whole megabytes");
     }
 
     #[test]

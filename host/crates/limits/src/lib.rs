@@ -166,11 +166,11 @@ pub struct BrandLimits {
 }
 
 limits! {
-    /// Fuel of a run, in units. Each WebAssembly instruction of the script uses about one. A host
-    /// call adds 10,000, and 10 for each byte that it passes. A run that exceeds it ends with the
-    /// outcome `fuel`.
+    /// Fuel of a run, in units: how much work of the processor it can use. Each WebAssembly instruction
+    /// of the script uses about one. A host call adds 10,000, and 10 for each byte that it passes. A run
+    /// that exceeds it ends with the outcome `fuel`.
     fuel: u64 = 1_000_000_000, "units";
-    /// Memory that the script can allocate, in bytes. An allocation beyond it throws `out of
+    /// Memory quota of a run, in bytes: what its script can allocate. An allocation beyond it throws `out of
     /// memory`. If the script continues, the run ends with the outcome `memory`.
     heap_bytes_max: u32 = 8 << 20, "bytes";
     /// Elapsed time of a run, in milliseconds, including the time in host calls. A run that exceeds

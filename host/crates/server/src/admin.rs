@@ -5,8 +5,10 @@
 
 mod access;
 mod api;
+mod changes;
 mod charts;
 mod console;
+mod console_cookie;
 mod error;
 mod flash;
 mod load;
@@ -20,7 +22,7 @@ mod views;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, web};
@@ -37,6 +39,9 @@ use token::Token;
 pub use token::TokenError;
 pub(crate) use views::certificates::CertificateSources;
 use views::crm_csv::Importing;
+
+/// The console does not wait longer for the database where it can do without.
+const DATABASE_WAIT: Duration = Duration::from_secs(1);
 
 /// What the handlers of the admin listener share. It lives as long as the process.
 pub(crate) struct AdminState {
@@ -99,6 +104,7 @@ impl AdminState {
                 count,
                 "a wrong token was sent to the admin listener; `count` includes those since the last such line"
             );
+            changes::keep_wrong_token(self, request, count);
         }
         attempt
     }

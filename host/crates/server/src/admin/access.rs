@@ -8,19 +8,16 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
-use cookie::{Cookie, SameSite};
 
 use sluice_app::request::requested_host;
 use sluice_kit::clock::now_ms;
 
-use super::AdminState;
+use super::console_cookie::console_session;
 use super::templates::encode_query;
 use super::throttle::Attempt;
-use super::token::SESSION_SECONDS;
+use super::{AdminState, changes};
 use crate::own_host::is_own_host;
 
-/// The console's cookie.
-const COOKIE: &str = "sluice_console";
 /// Paths that need no token: those for probes and collectors, and the login page with its assets.
 const OPEN: [&str; 7] = [
     "/healthz",
@@ -49,15 +46,21 @@ pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let rejection = request.app_data::<web::Data<AdminState>>().and_then(|state| check(state, &request));
-    let mut response = match rejection {
-        Some(rejection) => request.into_response(rejection),
-        None => next.call(request).await?.map_into_boxed_body(),
+    let state = request.app_data::<web::Data<AdminState>>().cloned();
+    let rejection = state.as_ref().and_then(|state| check(state, &request));
+    let mut response = match (rejection, state) {
+        (Some(rejection), _) => request.into_response(rejection),
+        (None, Some(state)) if is_change(request.method()) => changes::kept(state, request, next).await?,
+        (None, _) => next.call(request).await?.map_into_boxed_body(),
     };
     for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     Ok(response)
+}
+
+fn is_change(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// Who sends a request.
@@ -75,7 +78,6 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     if !is_own_host(&host, &state.hosts) {
         return Some(rejection(421, "The Host is neither a loopback name nor listed in admin.hosts"));
     }
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     let is_open = OPEN.contains(&request.path());
     if !is_open {
         match sender(state, request) {
@@ -90,7 +92,10 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
         }
     }
     // This includes the login, so that another site cannot log an operator in.
-    if is_change && !is_own_origin(headers, &host) {
+    if is_change(request.method()) && !is_own_origin(headers, &host) {
+        if !is_open {
+            changes::keep_foreign(state, request.request());
+        }
         return Some(rejection(403, "This request comes from another site"));
     }
     None
@@ -112,12 +117,6 @@ fn sender(state: &AdminState, request: &ServiceRequest) -> Sender {
             if is_valid { Sender::Operator } else { Sender::Unknown }
         }
     }
-}
-
-/// The value of the console's cookie in a request.
-pub(crate) fn console_session(headers: &HeaderMap) -> Option<String> {
-    let mut cookies = Cookie::split_parse(text(headers, &header::COOKIE)?).filter_map(Result::ok);
-    cookies.find_map(|cookie| (cookie.name() == COOKIE).then(|| cookie.value().to_owned()))
 }
 
 fn unauthorized(request: &ServiceRequest) -> HttpResponse {
@@ -149,15 +148,6 @@ fn rejection(status: u16, message: &'static str) -> HttpResponse {
     HttpResponse::build(status).json(serde_json::json!({ "error": message }))
 }
 
-/// The `Set-Cookie` header of a console session. An empty session deletes the cookie.
-pub(crate) fn session_cookie(session: &str, is_https: bool) -> String {
-    let seconds = if session.is_empty() { 0 } else { SESSION_SECONDS };
-    let pair = Cookie::new(COOKIE, session);
-    // `Cookie` alone would write the attributes in a different order, which would change the header.
-    let secure = if is_https { "; Secure" } else { "" };
-    format!("{}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={}{secure}", pair.stripped(), SameSite::Strict)
-}
-
 /// Whether a request that changes something comes from the console or from a client that is not a
 /// browser. Browsers send an Origin with every such request; a cookie without an Origin is rejected.
 fn is_own_origin(headers: &HeaderMap, host: &str) -> bool {
@@ -177,33 +167,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn writes_the_console_cookie_in_a_fixed_form() {
-        assert_eq!(
-            session_cookie("1700000000.ab12", false),
-            "sluice_console=1700000000.ab12; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"
-        );
-        assert_eq!(
-            session_cookie("", true),
-            "sluice_console=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure"
-        );
-    }
-
-    #[test]
-    fn reads_the_console_cookie_among_others() {
-        let session = |line: &'static str| {
-            console_session(&[(header::COOKIE, HeaderValue::from_static(line))].into_iter().collect())
-        };
-        for line in ["sluice_console=1.ab", "a=b; sluice_console=1.ab", "broken;;=x;sluice_console=1.ab; c=d"]
-        {
-            assert_eq!(session(line).as_deref(), Some("1.ab"), "{line}");
-        }
-        assert_eq!(session("sluice_console=1.%61").as_deref(), Some("1.%61"), "nothing is decoded");
-        for line in ["", "sluice_console", "sluice_console2=1.ab", "a=sluice_console=1.ab"] {
-            assert_eq!(session(line), None, "{line}");
-        }
-    }
 
     #[test]
     fn rejects_change_with_foreign_origin_or_cookie_without_origin() {

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use sluice_app::reload::{ReloadCause, reload_and_log};
 
 use super::AdminState;
+use super::changes::note;
 use super::error::AdminError;
 use super::views::failures::Kinds;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
 use super::views::{
-    crm, crm_csv, crm_edit, jobs, limits, overview, page_cache, pages, queue, runs, schedules,
+    changes, crm, crm_csv, crm_edit, jobs, limits, overview, page_cache, pages, queue, runs, schedules,
+    search,
 };
 
 /// Adds the routes of the API.
@@ -44,6 +46,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/page-cache/purge", web::post().to(post_purge))
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
         .route("/api/brands/{brand}/limits", web::put().to(put_limit))
+        .route("/api/changes", web::get().to(get_changes))
+        .route("/api/search", web::get().to(get_search))
         .route("/api/reload", web::post().to(post_reload));
 }
 
@@ -59,6 +63,21 @@ async fn get_overview(
     kinds: Query<Kinds>,
 ) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(overview::view(&state, *range, *kinds).await?))
+}
+
+async fn get_changes(
+    state: Data<AdminState>,
+    query: Query<changes::Query>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(changes::list(&state, &query).await?.0))
+}
+
+async fn get_search(
+    state: Data<AdminState>,
+    query: Query<search::Query>,
+    range: Query<Range>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(search::search(&state, &query, *range).await?))
 }
 
 async fn get_pages(
@@ -266,5 +285,9 @@ async fn put_limit(
 
 /// Reloads the site from its files. The report lists what could not be reloaded.
 async fn post_reload(state: Data<AdminState>) -> Result<HttpResponse, AdminError> {
-    Ok(HttpResponse::Ok().json(reload_and_log(&state.app, ReloadCause::Files).await?))
+    let report = reload_and_log(&state.app, ReloadCause::Files).await?;
+    if !report.problems.is_empty() {
+        note(|note| note.item = format!("parts that cannot be loaded: {}", report.problems.len()));
+    }
+    Ok(HttpResponse::Ok().json(report))
 }

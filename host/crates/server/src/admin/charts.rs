@@ -7,6 +7,7 @@
 //! under the pointer. Charts contain only numbers, constant texts and the names of marks, which are escaped as
 //! `data-chart` is.
 
+mod quantity;
 mod scale;
 mod small;
 
@@ -15,10 +16,10 @@ use serde_json::json;
 
 use sluice_kit::clock::iso_utc;
 
+use self::quantity::Quantity;
 use self::scale::{LOGARITHMIC, Scale, round_up};
 pub(crate) use self::small::{fuel_distribution, share_of_quota, trend};
 use super::load::Sample;
-use super::templates::{bytes, duration, number};
 use super::views::pages::{Interval, PageDetail, Quantiles};
 
 const WIDTH: f64 = 640.0;
@@ -52,45 +53,6 @@ pub(crate) struct Mark {
     pub(crate) at_ms: i64,
     /// What happened then. It contains text of authors.
     pub(crate) name: String,
-}
-
-/// What a chart measures. It decides how values are formatted.
-#[derive(Debug, Clone, Copy)]
-enum Quantity {
-    Count,
-    Microseconds,
-    Bytes,
-    /// Thousandths of one processor.
-    Permille,
-}
-
-impl Quantity {
-    fn write(self, value: f64) -> String {
-        match self {
-            Self::Count => number(value),
-            Self::Microseconds => duration(value),
-            Self::Bytes => bytes(value),
-            Self::Permille => format!("{:.2}", value / 1_000.0),
-        }
-    }
-
-    /// The name that `charts.js` uses.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Microseconds => "microseconds",
-            Self::Bytes => "bytes",
-            Self::Permille => "permille",
-        }
-    }
-
-    /// The unit in which the end of the scale is a round number.
-    fn unit(self) -> f64 {
-        match self {
-            Self::Bytes => 1_048_576.0,
-            Self::Count | Self::Microseconds | Self::Permille => 1.0,
-        }
-    }
 }
 
 struct Chart<'a> {
@@ -170,6 +132,8 @@ pub(crate) fn fuel(page: &PageDetail, span: Span<'_>) -> String {
 /// Takes a line's value from a row.
 type Read<T> = fn(&T) -> u64;
 
+/// A chart leaves out a first part of the range without values if it is longer than this part of the range.
+const EMPTY_PART: i64 = 5;
 pub(crate) const MINUTE_MS: i64 = 60 * 1_000;
 /// The length of an interval of the statistics.
 const INTERVAL_MS: i64 = 15 * 60 * 1_000;
@@ -251,7 +215,9 @@ impl Chart<'_> {
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: at most {}\">",
             self.numbers(near.is_some(), decades),
             self.title,
-            self.share(max) + if decades.is_some() { " <small>logarithmic scale</small>" } else { "" },
+            self.share(max)
+                + if decades.is_some() { " <small>logarithmic scale</small>" } else { "" }
+                + &self.begin(),
             self.title,
             self.quantity.write(max)
         );
@@ -297,12 +263,37 @@ impl Chart<'_> {
         svg
     }
 
+    /// The time that is drawn: the range that the operator chose, without an empty first part of it.
+    fn bounds(&self) -> (i64, i64) {
+        let (from, to) = self.span.bounds;
+        let first = self.times.first().copied().unwrap_or(from);
+        if first.saturating_sub(from) <= (to - from) / EMPTY_PART {
+            return (from, to);
+        }
+        // What is drawn is as long as two values at least.
+        (first.saturating_sub(self.step_ms).min(to - 2 * self.step_ms).max(from), to)
+    }
+
+    /// Since when there are values, if that is later than the range.
+    fn begin(&self) -> String {
+        let first = self.times.first().filter(|_| self.bounds().0 > self.span.bounds.0);
+        first
+            .map(|first| format!(" <small>no values before <time>{}</time></small>", iso_utc(*first)))
+            .unwrap_or_default()
+    }
+
+    /// Whether each value is about a whole interval, and not about a moment.
+    fn has_intervals(&self) -> bool {
+        self.step_ms >= MINUTE_MS
+    }
+
     /// The quota, and how much of it the largest value is.
     fn share(&self, max: f64) -> String {
         let Some(quota) = self.quota.filter(|quota| *quota > 0) else { return String::new() };
         let percent = max / quota as f64 * 100.0;
-        let percent = if percent < 0.1 { "less than 0.1".to_owned() } else { format!("{percent:.1}") };
-        format!(" <small>at most {percent} % of the quota of {}</small>", self.quantity.write(quota as f64))
+        let percent =
+            if percent < 0.1 { "less than 0.1".to_owned() } else { format!("at most {percent:.1}") };
+        format!(" <small>{percent} % of the quota of {}</small>", self.quantity.write(quota as f64))
     }
 
     /// The content of the attribute `data-chart`: JSON, escaped for HTML.
@@ -314,7 +305,7 @@ impl Chart<'_> {
             .collect();
         let numbers = json!({
             "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines,
-            "step_ms": self.step_ms, "from_ms": self.span.bounds.0, "to_ms": self.span.bounds.1,
+            "step_ms": self.step_ms, "from_ms": self.bounds().0, "to_ms": self.bounds().1,
             "quota": self.quota.filter(|_| shows_quota), "marks": self.span.marks,
             "decades": decades.map(|(from, to)| [from, to]),
         });
@@ -328,7 +319,7 @@ impl Chart<'_> {
     }
 
     fn x_at(&self, at: i64) -> f64 {
-        let (from, to) = self.span.bounds;
+        let (from, to) = self.bounds();
         let at = at.clamp(from, to);
         let share = (at - from) as f64 / (to - from).max(1) as f64;
         LEFT + 6.0 + share * (WIDTH - LEFT - 12.0)
@@ -365,7 +356,16 @@ impl Chart<'_> {
             if let [(x, y)] = points.as_slice() {
                 return format!("<circle class=\"dot {}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>", line.class);
             }
-            let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+            let half = self.x_at(self.bounds().0 + self.step_ms / 2) - self.x_at(self.bounds().0);
+            let points: Vec<String> = match self.has_intervals() {
+                // The value holds for the whole interval, and nothing is known of what is between two of them.
+                true => points
+                    .iter()
+                    .flat_map(|(x, y)| [(x - half, y), (x + half, y)])
+                    .map(|(x, y)| format!("{x:.1},{y:.1}"))
+                    .collect(),
+                false => points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect(),
+            };
             format!("<polyline class=\"line {}\" points=\"{}\"/>", line.class, points.join(" "))
         };
         parts.map(draw).collect()
@@ -381,7 +381,8 @@ impl Chart<'_> {
                 HEIGHT - 6.0
             )
         };
-        label(self.span.bounds.0, LEFT, "start") + &label(self.span.bounds.1, WIDTH, "end")
+        let (from, to) = self.bounds();
+        label(from, LEFT, "start") + &label(to, WIDTH, "end")
     }
 
     fn legend(&self) -> String {
@@ -444,6 +445,20 @@ mod tests {
         assert_eq!(chart.matches("<th scope=\"row\">").count(), 6, "a gap is no row of the table");
         assert!(chart.contains("[10.0,10.0,null,10.0,null,10.0,10.0,10.0]"), "{chart}");
         assert!(!chart.contains("class=\"quota\""));
+    }
+
+    #[test]
+    fn a_young_process_has_a_chart_of_the_time_that_it_knows() {
+        let day = 96 * 900_000;
+        let history = [interval(day - 2 * 900_000, 10), interval(day - 900_000, 30)];
+        let chart = runs(&history, Span { bounds: (0, day), marks: &[] });
+        assert!(chart.contains("no values before <time>1970-01-01T23:30:00.000Z</time>"), "{chart}");
+        assert!(chart.contains("data-moment=\"1970-01-01T23:15:00.000Z\""), "{chart}");
+        // Steps: each value is as wide as its interval.
+        assert!(chart.contains("<polyline class=\"line a\""), "{chart}");
+        let whole =
+            runs(&[interval(0, 10), interval(day - 900_000, 30)], Span { bounds: (0, day), marks: &[] });
+        assert!(!whole.contains("no values before"), "{whole}");
     }
 
     #[test]

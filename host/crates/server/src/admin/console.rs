@@ -1,6 +1,7 @@
 //! The console: pages that the server renders and that work without JavaScript. Every page renders
 //! data that the API also returns as JSON.
 
+mod changes;
 mod crm;
 mod frame;
 mod jobs;
@@ -8,6 +9,7 @@ mod limits;
 mod page;
 mod reloads;
 mod runs;
+mod search;
 
 use actix_web::error::InternalError;
 use actix_web::http::{StatusCode, header};
@@ -21,8 +23,10 @@ use sluice_kit::clock::now_ms;
 
 use self::frame::{Section, render_of};
 use super::AdminState;
-use super::access::{console_session, own_address, session_cookie};
+use super::access::own_address;
+use super::changes::{note, note_refusal};
 use super::charts::{self, Span};
+use super::console_cookie::{console_session, session_cookie};
 use super::error::AdminError;
 use super::flash::{Operator, Said};
 use super::throttle::Attempt;
@@ -44,11 +48,13 @@ const ICON: &str = include_str!("console/icon.svg");
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(overview))
+        .route("/search", web::get().to(search::show))
         .route("/login", web::get().to(login_page))
         .route("/login", web::post().to(log_in))
         .route("/logout", web::post().to(log_out))
         .route("/brands/{brand}", web::get().to(pages))
         .route("/brands/{brand}/page", web::get().to(page::page))
+        .configure(changes::routes)
         .configure(limits::routes)
         .route("/brands/{brand}/runs", web::get().to(runs::runs))
         .route("/brands/{brand}/runs/{id}", web::get().to(runs::run))
@@ -70,6 +76,7 @@ async fn asset(kind: &'static str, text: &'static str) -> HttpResponse {
 /// The response `page`, or a page that says why there is none.
 fn or_error_page(state: &AdminState, page: Result<HttpResponse, AdminError>) -> HttpResponse {
     page.unwrap_or_else(|error| {
+        note_refusal(&error.without_values());
         let status = error.status();
         let view =
             json!({ "title": error.title(), "reason": Reason::from(sentence(&error.to_string()).as_str()) });
@@ -179,6 +186,7 @@ fn logged_in(state: &AdminState, request: &HttpRequest, next: &str) -> HttpRespo
         Err(error) => return or_error_page(state, Err(AdminError::Session(error))),
     };
     let cookie = session_cookie(&session, is_https(state, request));
+    note(|note| note.session = Some(session));
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, next))
         .insert_header((header::SET_COOKIE, cookie))
@@ -223,7 +231,7 @@ async fn overview(state: Data<AdminState>, range: Query<Range>, kinds: Query<Kin
         let loads = reloads::list(&state, &view.reloads);
         let hidden = view.failure_groups_all.saturating_sub(view.failure_groups.len());
         let view = json!({
-            "title": "Overview", "view": view, "charts": charts, "range": range.view(), "is_live": true,
+            "title": "Overview", "is_overview": true, "view": view, "charts": charts, "range": range.view(), "is_live": true,
             "failures": failures, "failures_hidden": hidden, "loads": loads, "states": view.faulty,
             "has_marks": !marks.is_empty(), "kinds": kinds.links(), "last_load": reloads::last_load(&view.reloads),
             "range_keep": kinds.asked().map(|kinds| [json!({ "name": "kinds", "value": kinds })]),

@@ -14,6 +14,8 @@ use sluice_site::apply::{ApplyError, EditFault};
 use sluice_site::config::ConfigError;
 use tokio::task::JoinError;
 
+use super::changes::note_refusal;
+
 /// Operators see the text of these errors: in the API as JSON, in the console as a page.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
@@ -140,6 +142,15 @@ pub(crate) enum AdminError {
 }
 
 impl AdminError {
+    /// The error for the log of changes, without values that belong to an entry.
+    pub(crate) fn without_values(&self) -> String {
+        match self {
+            Self::Field { key, .. } => format!("{key}: its value was rejected"),
+            Self::CsvFile(_) => "the file was rejected".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchAddress
@@ -291,6 +302,7 @@ impl actix_web::ResponseError for AdminError {
     }
 
     fn error_response(&self) -> HttpResponse {
+        note_refusal(&self.without_values());
         HttpResponse::build(self.status()).json(serde_json::json!({ "error": self.to_string() }))
     }
 }

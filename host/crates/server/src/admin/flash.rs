@@ -15,7 +15,7 @@ use serde::Deserialize;
 use sluice_kit::hex::hex;
 
 use super::AdminState;
-use super::access::console_session;
+use super::console_cookie::console_session;
 
 /// The most texts that wait to be shown. Beyond it, the oldest is forgotten.
 const TEXTS_MAX: usize = 1_000;

@@ -53,7 +53,9 @@ impl Load {
     /// The samples between two moments, in steps of the returned length. Of each step, the most, and
     /// the sum of the runs.
     pub(crate) fn between(&self, from_ms: i64, to_ms: i64) -> (i64, Vec<Sample>) {
-        let step_ms = ((to_ms - from_ms) / POINTS).max(EVERY_MS);
+        // A young process has samples of a part of the time only.
+        let known_ms = self.first_at().map_or(from_ms, |first| first.clamp(from_ms, to_ms));
+        let step_ms = ((to_ms - known_ms) / POINTS).max(EVERY_MS);
         (step_ms, self.in_steps(from_ms, to_ms, step_ms))
     }
 
@@ -75,6 +77,11 @@ impl Load {
             }
         }
         steps
+    }
+
+    /// When the first of the samples was taken.
+    fn first_at(&self) -> Option<i64> {
+        self.samples.lock().front().map(|sample| sample.at_ms)
     }
 
     fn add(&self, sample: Sample) {

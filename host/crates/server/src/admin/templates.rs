@@ -10,15 +10,19 @@ use serde_json::Value;
 use sluice_kit::clock::iso_utc;
 
 pub(crate) mod amount;
+mod saw;
 
-use amount::amount;
+use amount::{amount, exact};
 
-const TEMPLATES: [(&str, &str); 31] = [
+const TEMPLATES: [(&str, &str); 38] = [
     ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
     ("overview", include_str!("console/overview.hbs")),
+    ("search", include_str!("console/search.hbs")),
+    ("changes", include_str!("console/changes.hbs")),
+    ("by", include_str!("console/by.hbs")),
     ("pages", include_str!("console/pages.hbs")),
     ("page", include_str!("console/page.hbs")),
     ("runs", include_str!("console/runs.hbs")),
@@ -38,6 +42,10 @@ const TEMPLATES: [(&str, &str); 31] = [
     ("run_error", include_str!("console/run_error.hbs")),
     ("run_console", include_str!("console/run_console.hbs")),
     ("source", include_str!("console/source.hbs")),
+    ("term", include_str!("console/term.hbs")),
+    ("terms", include_str!("console/terms.hbs")),
+    ("fault_title", include_str!("console/fault_title.hbs")),
+    ("fault_line", include_str!("console/fault_line.hbs")),
     ("fault", include_str!("console/fault.hbs")),
     ("broken", include_str!("console/broken.hbs")),
     ("brand_state", include_str!("console/brand_state.hbs")),
@@ -68,7 +76,7 @@ impl Templates {
         for (name, text) in TEMPLATES {
             handlebars.register_template_string(name, text).map_err(Box::new)?;
         }
-        let helpers: [(&str, Write); 10] = [
+        let helpers: [(&str, Write); 16] = [
             ("short", |value, _| handlebars::html_escape(&text(value))),
             ("number", |value, _| number(value.as_f64().unwrap_or(0.0))),
             ("grouped", |value, _| grouped(value.as_u64().unwrap_or(0))),
@@ -78,6 +86,12 @@ impl Templates {
             ("len", |value, _| value.as_array().map_or(0, Vec::len).to_string()),
             ("moment", |value, _| iso_utc(value.as_i64().unwrap_or(0))),
             ("query", |value, _| encode_query(value.as_str().unwrap_or_default())),
+            ("exact", |value, unit| exact(value.as_u64().unwrap_or(0), unit.as_str().unwrap_or_default())),
+            ("middle", |value, _| handlebars::html_escape(&middle(value.as_str().unwrap_or_default()))),
+            ("wraps", |value, _| wraps(value.as_str().unwrap_or_default())),
+            ("saw", |run, _| saw::short(run)),
+            ("saw_long", |run, _| saw::long(run)),
+            ("status_of", |run, _| saw::status(run)),
             ("amount", |value, unit| amount(value.as_u64().unwrap_or(0), unit.as_str().unwrap_or_default())),
         ];
         for (name, write) in helpers {
@@ -126,6 +140,27 @@ pub(crate) fn text(value: &Value) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     }
+}
+
+/// A text that can be wrapped before its `@` and after its slashes, as HTML.
+fn wraps(text: &str) -> String {
+    handlebars::html_escape(text).replace('@', "<wbr>@").replace('/', "/<wbr>")
+}
+
+/// A longer message is cut in its middle, because its end often says what is special about it.
+const MESSAGE_CHARS_MAX: usize = 110;
+/// What stays of its end.
+const MESSAGE_END_CHARS: usize = 45;
+
+/// A message, cut in its middle.
+pub(crate) fn middle(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= MESSAGE_CHARS_MAX {
+        return text.to_owned();
+    }
+    let begin = text.chars().take(MESSAGE_CHARS_MAX - MESSAGE_END_CHARS);
+    let end = text.chars().skip(count.saturating_sub(MESSAGE_END_CHARS));
+    begin.chain(['…']).chain(end).collect()
 }
 
 /// `text` for use in the query of a link.
@@ -210,6 +245,20 @@ mod tests {
         assert_eq!(text(&Value::Null), "");
         assert_eq!(text(&serde_json::json!({"a": 1})), "{\"a\":1}");
         assert_eq!(text(&"ü".repeat(200).into()).chars().count(), TEXT_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn addresses_wrap_at_their_signs() {
+        assert_eq!(wraps("lena@mail.example <b>"), "lena<wbr>@mail.example &lt;b&gt;");
+        assert_eq!(wraps("brands/shop/brand.toml"), "brands/<wbr>shop/<wbr>brand.toml");
+    }
+
+    #[test]
+    fn messages_keep_their_begin_and_their_end() {
+        assert_eq!(middle("short"), "short");
+        let long = middle(&format!("begin {} é end", "x".repeat(300)));
+        assert!(long.starts_with("begin x") && long.ends_with("x é end") && long.contains('…'), "{long}");
+        assert_eq!(long.chars().count(), MESSAGE_CHARS_MAX + 1);
     }
 
     #[test]

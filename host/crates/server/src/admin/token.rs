@@ -117,6 +117,14 @@ impl Token {
         self.open(candidate, now_s).is_some()
     }
 
+    /// A short name for a session, by which nobody can guess or use it. Operators share the token, so this tells
+    /// them apart.
+    pub(crate) fn name_of(session: &str) -> String {
+        let id = session.split('.').nth(1).unwrap_or_default();
+        let digest = hex(&Sha256::digest(id));
+        format!("session {}", digest.get(..8).unwrap_or_default())
+    }
+
     /// The end time and the id of a session that has not ended.
     fn open<'a>(&self, candidate: &'a str, now_s: i64) -> Option<(i64, &'a str)> {
         let (ends_at, rest) = candidate.split_once('.')?;

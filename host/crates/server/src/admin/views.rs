@@ -3,6 +3,7 @@
 
 pub(crate) mod brand_state;
 pub(crate) mod certificates;
+pub(crate) mod changes;
 pub(crate) mod crm;
 pub(crate) mod crm_csv;
 pub(crate) mod crm_edit;
@@ -18,6 +19,7 @@ pub(crate) mod queue;
 pub(crate) mod range;
 pub(crate) mod runs;
 pub(crate) mod schedules;
+pub(crate) mod search;
 
 use std::sync::Arc;
 

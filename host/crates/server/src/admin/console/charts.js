@@ -56,6 +56,22 @@
     // Days if the labels are days apart, otherwise times, as ISO 8601 writes them.
     const dates = (plot, values, axisIndex, space, step) =>
       values.map((at) => uPlot.fmtDate(step >= 86400 ? "{YYYY}-{MM}-{DD}" : "{HH}:{mm}")(new Date(at * 1000)));
+    // A value holds for its whole interval, and nothing is known of what is between two of them, so lines have steps.
+    const stepped = step < 60000 ? null : (plot, series, first, last) => {
+      const stroke = new Path2D();
+      const values = plot.data[series];
+      let before = null;
+      for (let at = first; at <= last; at++) {
+        const value = values[at] ?? null;
+        if (value !== null) {
+          const [begin, end, y] = [plot.valToPos(times[at] / 1000, "x", true), plot.valToPos((times[at] + step) / 1000, "x", true), plot.valToPos(value, "y", true)];
+          stroke[before === null ? "moveTo" : "lineTo"](begin, y);
+          stroke.lineTo(end, y);
+        }
+        before = value;
+      }
+      return { stroke, fill: null, clip: null, band: null, gaps: null, flags: 0 };
+    };
     // A value between two gaps has no line, so it is a point.
     const alone = (values) => values.flatMap((value, at) =>
       value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []);
@@ -104,9 +120,9 @@
       axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, decades ? { ...axis, size: 72, splits: () => Array.from({ length: decades[1] - decades[0] + 1 }, (_, step) => low * 10 ** step), filter: (plot, splits) => splits, values: (plot, values) => values.map((value) => (value == null ? "" : write[quantity](value))) } : { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
       legend: { markers: { fill: (plot, index) => plot.series[index].stroke?.(plot, index) ?? null } },
       series: [
-        { label: step >= 60000 ? "from" : "at", value: (plot, value, series, index) => (index == null ? "–" : moment(times[index])) },
+        { label: step >= 60000 ? "interval" : "at", value: (plot, value, series, index) => (index == null ? "–" : interval(times[index])) },
         ...lines.map(({ name, color: of }) => ({
-          label: name, stroke: color(of), width, dash: dashes[of], value: (plot, value, series, index) => shown(plot, index == null ? null : lines[series - 1].values[index]), points: { show: true, size: 7, fill: color(of), filter: (plot, index) => alone(plot.data[index]) },
+          label: name, stroke: color(of), width, dash: dashes[of], ...(stepped && { paths: stepped }), value: (plot, value, series, index) => shown(plot, index == null ? null : lines[series - 1].values[index]), points: { show: true, size: 7, fill: color(of), filter: (plot, index) => alone(plot.data[index]) },
         })),
         ...(quota ? [{ label: "quota", stroke: color("bad"), width: 1, dash: [6, 4], value: shown, points: { show: false } }] : []),
       ],
@@ -121,13 +137,18 @@
     const stops = times.flatMap((_, at) => (lines.some(({ values }) => values[at] !== null) ? [at] : []));
     holder.setAttribute("aria-valuemax", String(stops.length));
     let stop = stops.length - 1;
+    const interval = (at) => {
+      if (step < 60000) return moment(at);
+      const end = uPlot.fmtDate("{HH}:{mm}")(new Date(at + step));
+      return `${moment(at)} to ${end}${at + step > Date.now() ? ", not over yet" : ""}`;
+    };
     const moment = (at) => uPlot.fmtDate("{YYYY}-{MM}-{DD} {HH}:{mm}")(new Date(at));
     const say = () => {
       const at = stops[stop];
       holder.setAttribute("aria-valuenow", String(stop + 1));
       const names = marks.filter(({ at_ms: mark }) => mark >= times[at] && mark < times[at] + step).map(nameOf);
       const values = lines.map(({ name, values }) => `${name} ${shown(null, values[at])}`).join(", ");
-      holder.setAttribute("aria-valuetext", [`${moment(times[at])}: ${values}`, ...names].join("; "));
+      holder.setAttribute("aria-valuetext", [`${interval(times[at])}: ${values}`, ...names].join("; "));
     };
     const show = () => {
       const at = stops[stop];

@@ -221,6 +221,16 @@ const refresh = async () => {
 for (const type of ["focusin", "focusout", "toggle", "change"]) {
   document.addEventListener(type, () => setTimeout(showLive), true);
 }
+// `/` leads to the search, unless somebody is typing.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input, select, textarea, [contenteditable]")) return;
+  const field = document.getElementById("search");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
 // The number of a text that was said is of no use in a bookmark.
 const withoutSaid = new URL(location.href);
 if (withoutSaid.searchParams.has("said")) {

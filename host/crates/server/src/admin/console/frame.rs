@@ -12,6 +12,8 @@ use crate::admin::views::{brand_state, find_brand};
 
 /// Brands in the list of the header. The overview has all.
 const BRANDS_MAX: usize = 100;
+/// Pages in the line that says which ones cannot be loaded. The overview has more of them.
+const BROKEN_MAX: usize = 5;
 
 /// The part of a brand's pages to which a page belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub(super) enum Section {
     Runs,
     Crm,
     Jobs,
+    Changes,
 }
 
 impl Section {
@@ -30,14 +33,20 @@ impl Section {
             Self::Runs => "/runs",
             Self::Crm => "/crm",
             Self::Jobs => "/jobs",
+            Self::Changes => "/changes",
         }
     }
 
     fn links(self) -> Vec<Value> {
         let link = |(label, section): (&str, Self)| json!({ "label": label, "path": section.path(), "is_here": section == self });
-        [("Pages", Self::Pages), ("Runs", Self::Runs), ("CRM", Self::Crm), ("Jobs", Self::Jobs)]
-            .map(link)
-            .into()
+        let all = [
+            ("Pages", Self::Pages),
+            ("Runs", Self::Runs),
+            ("CRM", Self::Crm),
+            ("Jobs", Self::Jobs),
+            ("Changes", Self::Changes),
+        ];
+        all.map(link).into()
     }
 }
 
@@ -53,11 +62,12 @@ pub(super) fn render_of(
     mut view: Value,
 ) -> Result<HttpResponse, AdminError> {
     let live = state.app.live();
-    let of_brand = brand_state::of(&live, &*find_brand(state, brand)?, &state.app.past_reloads());
+    let of_brand =
+        brand_state::of(&live, &*find_brand(state, brand)?, &state.app.past_reloads()).truncate(BROKEN_MAX);
     let brands = live.site.brands().take(BRANDS_MAX).map(|one| {
         json!({
-            "id": one.id, "is_here": one.id == brand, "is_broken": !one.problems.is_empty(),
-            "is_outdated": live.faults.contains_key(&one.id),
+            "id": one.id, "is_here": one.id == brand,
+            "state": brand_state::word(&live, one),
         })
     });
     let frame = json!({

@@ -123,7 +123,7 @@ async fn list(
     let title = if shown.only_parked() { "Parked jobs" } else { "Jobs" };
     let view = json!({
         "title": title, "jobs": jobs, "parked": parked, "queued": queued, "parked_queued": parked_queued,
-        "parked_all": parked + parked_queued, "only_parked": shown.only_parked(), "keep": shown.query(range),
+        "one_parked": parked == 1, "one_parked_queued": parked_queued == 1, "parked_all": parked + parked_queued, "only_parked": shown.only_parked(), "keep": shown.query(range),
         "schedules": schedules, "did": said.0, "is_live": true,
     });
     render_of(state, brand, ("jobs", Section::Jobs), range.view(), view)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::page::{self, Edit, show};
 use super::{or_error_page, redirect_to};
 use crate::admin::AdminState;
+use crate::admin::changes::note_refusal;
 use crate::admin::error::AdminError;
 use crate::admin::flash::Operator;
 use crate::admin::templates::encode_query;
@@ -53,6 +54,7 @@ async fn set(
         Ok(response) => return response,
         Err(error) => error,
     };
+    note_refusal(&error.to_string());
     // The page again, with what was typed and why it was rejected.
     let wrong = Some((change.limit.clone(), change.typed().to_owned(), error.to_string()));
     let edit = Edit { wrong, ..Edit::default() };

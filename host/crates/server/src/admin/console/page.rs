@@ -1,12 +1,13 @@
 //! The page about one page of a brand: what is wrong with it, its failures, what its runs use, and its limits.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use sluice_limits::advice::LimitUse;
-use sluice_limits::grouped;
 use sluice_limits::policy::Origin;
 use sluice_site::apply::ChangedLine;
 
@@ -16,8 +17,9 @@ use crate::admin::AdminState;
 use crate::admin::charts::{self, Span};
 use crate::admin::error::AdminError;
 use crate::admin::flash::Said;
-use crate::admin::templates::amount::{amount, examples};
+use crate::admin::templates::amount::{amount, exact, examples};
 use crate::admin::views::brand_state::{self, BrokenPage};
+use crate::admin::views::changes::{self, ChangeView};
 use crate::admin::views::failures::Kinds;
 use crate::admin::views::limits::{self, Preview};
 use crate::admin::views::range::Range;
@@ -78,10 +80,14 @@ pub(super) async fn show(
     let detail = pages::find(state, brand, path, range).await?;
     let past = overview::reloads(state, range.bounds());
     let load_ms = failures::load_of(state, &past);
-    let groups = failures::of_page(state, brand, path, (range, edit.kinds, load_ms)).await?;
+    let mut groups = failures::of_page(state, brand, path, (range, edit.kinds, load_ms)).await?;
+    for group in &mut groups {
+        group.runs = Some(detail.row.runs);
+    }
     let marks = reloads::marks(&past);
     let span = Span { bounds: range.bounds(), marks: &marks };
     let (limits, limits_fault) = limits::of_page_or_in_force(state, brand, path)?;
+    let changed = changes::of_limits(state, brand, path).await;
     let runs_of_page = |failed: Option<&str>, limit| runs::Query {
         page: Some(path.to_owned()),
         failed: failed.map(str::to_owned),
@@ -102,7 +108,7 @@ pub(super) async fn show(
         "charts": charts, "last_failure": last_failure, "last_runs": last_runs,
         "last_failure_is_outside": last_failure.as_ref().is_some_and(|run| !is_within(run.at_ms, range)),
         "last_failure_ago_ms": last_failure.as_ref().map(|run| reloads::ago(run.at_ms)),
-        "limit_groups": limit_groups(state, &limits.rows, &detail.uses, edit),
+        "limit_groups": limit_groups(state, &limits.rows, (&detail.uses, &changed), edit),
         "limits_fault": limits_fault.as_deref().map(brand_state::Reason::from),
         "done": edit.said,
         "waits_for_reload": waits_for_reload, "seen": limits.version,
@@ -129,7 +135,8 @@ fn broken(state: &AdminState, brand: &str, path: &str) -> Result<Option<Value>, 
     let found = brand_state::broken_page(&brand, file, &state.app.past_reloads());
     let view = |broken: BrokenPage| {
         let at = broken.place.clone();
-        let source = at.map(|(file, line)| runs::source_at(&brand, &file, line)).unwrap_or_default();
+        let source =
+            at.map(|(file, line, column)| runs::source_at(&brand, &file, (line, column))).unwrap_or_default();
         json!({ "of": broken, "source": source })
     };
     Ok(found.map(view))
@@ -138,30 +145,34 @@ fn broken(state: &AdminState, brand: &str, path: &str) -> Result<Option<Value>, 
 /// What became of a limit that was set or removed.
 pub(super) fn done(rows: &[limits::LimitRow], name: &str, was: u64) -> Option<String> {
     let row = rows.iter().find(|row| row.limit.kind.name == name)?;
-    let now = row.limit.value;
+    let (now, unit) = (row.limit.value, row.limit.kind.unit);
     let from = match &row.limit.origin {
         Origin::Page { .. } => String::new(),
         origin => format!(", which is from {origin}"),
     };
     let changed = match now == was {
-        true => format!("{name} is {}, as before{from}.", grouped(now)),
-        false => format!("{name} was {} and is now {}{from}.", grouped(was), grouped(now)),
+        true => format!("{name} is {}, as before{from}.", exact(now, unit)),
+        false => format!("{name} was {} and is now {}{from}.", exact(was, unit), exact(now, unit)),
     };
     let in_force = match row.in_force == now {
         true => "It is in force.".to_owned(),
-        false => format!("Until the next reload, {} applies.", grouped(row.in_force)),
+        false => format!("Until the next reload, {} applies.", exact(row.in_force, unit)),
     };
     Some(format!("{changed} {in_force}"))
 }
 
+/// What is known about limits by their names: what runs used of them, and who changed them last.
+type Known<'a> = (&'a [LimitUse], &'a BTreeMap<String, ChangeView>);
+
 /// The limits that matter to this page, and the others.
-fn limit_groups(state: &AdminState, rows: &[limits::LimitRow], uses: &[LimitUse], edit: &Edit) -> Vec<Value> {
+fn limit_groups(state: &AdminState, rows: &[limits::LimitRow], known: Known<'_>, edit: &Edit) -> Vec<Value> {
+    let (uses, _) = known;
     let is_used = |row: &&limits::LimitRow| {
         uses.iter().any(|used| used.limit == row.limit.kind.name)
             || matches!(row.limit.origin, Origin::Page { .. } | Origin::Brand(_))
     };
     let views = |rows: &[&limits::LimitRow]| -> Vec<Value> {
-        rows.iter().map(|row| limit_row(state, row, uses, edit)).collect()
+        rows.iter().map(|row| limit_row(state, row, known, edit)).collect()
     };
     let (used, others): (Vec<_>, Vec<_>) = rows.iter().partition(is_used);
     let is_open = others.iter().any(|row| edit.limit() == Some(row.limit.kind.name));
@@ -175,7 +186,7 @@ fn limit_groups(state: &AdminState, rows: &[limits::LimitRow], uses: &[LimitUse]
 }
 
 /// A limit with what runs used of it, and what the field for a new value contains.
-fn limit_row(state: &AdminState, row: &limits::LimitRow, uses: &[LimitUse], edit: &Edit) -> Value {
+fn limit_row(state: &AdminState, row: &limits::LimitRow, (uses, changed): Known<'_>, edit: &Edit) -> Value {
     let (name, unit) = (row.limit.kind.name, row.limit.kind.unit);
     let used = uses.iter().find(|used| used.limit == name);
     let wrong = edit.wrong.as_ref().filter(|(limit, ..)| limit == name);
@@ -183,16 +194,18 @@ fn limit_row(state: &AdminState, row: &limits::LimitRow, uses: &[LimitUse], edit
     let typed = wrong.map(|(_, typed, _)| typed).or(preview.map(|(_, typed, _)| typed));
     let most = state.app.live().limits.most(name);
     let suggested = used.and_then(|used| used.suggested).map(|value| value.min(most.unwrap_or(value)));
-    let now = grouped(row.limit.value);
+    let now = exact(row.limit.value, unit);
     json!({
         "row": row, "about": first_sentence(row.limit.kind.about), "most": most, "examples": examples(unit),
         "used": used.map(|used| json!({
             "p50": amount(used.p50, unit), "p99": amount(used.p99, unit), "p999": amount(used.p999, unit),
             "max": amount(used.max, unit), "is_close": used.is_close,
         })),
-        "in_force_short": (unit == "bytes" || unit == "ms" || row.in_force >= 1_000).then(|| amount(row.in_force, unit)),
         "suggested": suggested.filter(|value| *value != row.limit.value).map(|value| json!({
-            "value": grouped(value), "short": amount(value, unit), "is_lower": value < row.in_force,
+            "value": exact(value, unit), "is_lower": value < row.in_force,
+        })),
+        "last_change": changed.get(name).map(|change| json!({
+            "change": change, "was": change.value(&change.was), "becomes": change.value(&change.becomes),
         })),
         "can_be_removed": matches!(row.limit.origin, Origin::Page { .. }),
         "field": typed.unwrap_or(&now), "is_wrong": wrong.is_some(),

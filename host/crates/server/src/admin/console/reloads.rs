@@ -15,6 +15,8 @@ use crate::admin::views::{find_brand, find_page};
 
 /// Earlier reloads that the overview lists.
 const EARLIER_MAX: usize = 30;
+/// Changes of limits since the last start or reload that it lists.
+const LATER_MAX: usize = 5;
 
 /// The last start or reload of changed files. `reloads` are newest first.
 fn newest(reloads: &[PastReload]) -> Option<&PastReload> {
@@ -44,10 +46,17 @@ pub(super) fn ago(at_ms: i64) -> i64 {
 /// The last start or reload in the range, and the earlier ones. `reloads` are newest first.
 pub(super) fn list(state: &AdminState, reloads: &[PastReload]) -> Option<Value> {
     let last = newest(reloads)?;
-    let others = || reloads.iter().filter(|reload| !std::ptr::eq(*reload, last));
+    // Limits that were changed since are no reload of files, and are not earlier either.
+    let later: Vec<Value> = reloads
+        .iter()
+        .take_while(|reload| !std::ptr::eq(*reload, last))
+        .take(LATER_MAX)
+        .map(|reload| row(state, reload))
+        .collect();
+    let others = || reloads.iter().skip_while(|reload| !std::ptr::eq(*reload, last)).skip(1);
     let shown: Vec<Value> = others().take(EARLIER_MAX).map(|reload| row(state, reload)).collect();
     let hidden = others().count().saturating_sub(shown.len());
-    Some(json!({ "last": row(state, last), "others": shown, "hidden": hidden }))
+    Some(json!({ "last": row(state, last), "later": later, "others": shown, "hidden": hidden }))
 }
 
 fn row(state: &AdminState, reload: &PastReload) -> Value {
@@ -140,6 +149,7 @@ pub(super) fn with_trends(groups: &[FailureRow], reloads: &[PastReload]) -> Vec<
         let since = last.zip(row.since_load).map(|(last, of)| since(row, of, word(last.cause), last.at_ms));
         json!({
             "row": row, "chart": charts::trend(&row.trend), "ago_ms": ago(row.last_ms), "first_ago_ms": ago(row.first_ms),
+            "of_runs": row.runs.filter(|runs| *runs >= row.count),
             "since": since.map(|since| json!({ "said": since.said, "title": since.title, "is_new": since.is_new })),
         })
     };
@@ -168,9 +178,11 @@ mod tests {
             path: None,
             page: "pages/cart.html".to_owned(),
             outcome: "error".to_owned(),
+            status: Some(200),
             message: String::new(),
             place: String::new(),
             count: 9,
+            runs: Some(90),
             first_ms: 5,
             last_ms: 50,
             last_id: 1,

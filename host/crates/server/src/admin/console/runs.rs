@@ -51,7 +51,7 @@ async fn list(
     let shown = range.exact_view();
     let range_fields = if range.is_given() { shown.fields() } else { Vec::new() };
     let view = json!({
-        "title": "Runs", "runs": found.runs, "paths": choices(&paths(&of_brand)), "modules": choices(&modules(&of_brand)),
+        "title": "Runs", "of_page": query.page, "runs": found.runs, "paths": choices(&paths(&of_brand)), "modules": choices(&modules(&of_brand)),
         "outcomes": outcomes, "only_failed": query.only_failed(), "status": query.status,
         "text": query.text, "older": found.next, "asked": query.asked(), "scanned": found.scanned,
         "before": query.before, "wrong": wrong.as_ref().map(AdminError::to_string), "is_live": query.before.is_none(),

@@ -20,6 +20,18 @@ pub(crate) struct BrandState {
     pub(crate) broken: Vec<BrokenPage>,
     /// How many pages are broken, those that are not listed included.
     pub(crate) broken_all: usize,
+    /// Those that are not listed.
+    pub(crate) broken_more: usize,
+    pub(crate) has_one: bool,
+}
+
+impl BrandState {
+    /// Lists no more broken pages than this.
+    pub(crate) fn truncate(mut self, broken_max: usize) -> Self {
+        self.broken.truncate(broken_max);
+        self.broken_more = self.broken_all.saturating_sub(self.broken.len());
+        self
+    }
 }
 
 /// Why the files of a brand are not in use.
@@ -58,9 +70,9 @@ pub(crate) struct BrokenPage {
     pub(crate) is_kept: bool,
     /// The start or reload that found it first, if it is remembered.
     pub(crate) since_ms: Option<i64>,
-    /// Where the mistake is, if it is known.
+    /// Where the mistake is, if it is known: file, line and column.
     #[serde(skip)]
-    pub(crate) place: Option<(String, u32)>,
+    pub(crate) place: Option<(String, u32, u32)>,
 }
 
 /// What is wrong with the brand. `reloads` are all that are remembered, oldest first.
@@ -72,7 +84,27 @@ pub(crate) fn of(live: &Live, brand: &Brand, reloads: &[PastReload]) -> BrandSta
         since_ms: since(reloads, |part| part.brand.as_ref() == Some(&brand.id) && part.page.is_none()),
     });
     let broken = brand.problems.iter().take(BROKEN_MAX).map(|problem| row(brand, problem, reloads)).collect();
-    BrandState { brand: brand.id.clone(), fault, broken, broken_all: brand.problems.len() }
+    let broken_all = brand.problems.len();
+    BrandState {
+        brand: brand.id.clone(),
+        fault,
+        broken,
+        broken_all,
+        broken_more: 0,
+        has_one: broken_all == 1,
+    }
+}
+
+/// One word for what is wrong with the brand: `outdated`, or how many of its pages cannot be loaded.
+pub(crate) fn word(live: &Live, brand: &Brand) -> Option<String> {
+    match (live.faults.get(&brand.id), brand.problems.len()) {
+        (Some(fault), _) if fault.is_contested => Some("contested".to_owned()),
+        (Some(_), _) if brand.outage.is_some() => Some("unavailable".to_owned()),
+        (Some(_), _) => Some("outdated".to_owned()),
+        (None, 0) => None,
+        (None, 1) => Some("1 page not loaded".to_owned()),
+        (None, count) => Some(format!("{count} pages not loaded")),
+    }
 }
 
 /// The page with this file, if it is broken.
@@ -91,7 +123,7 @@ fn row(brand: &Brand, problem: &PageProblem, reloads: &[PastReload]) -> BrokenPa
         reason: problem.reason.clone(),
         is_kept: problem.kept,
         since_ms: since(reloads, is_it),
-        place: (at.line > 0 && !at.file.is_empty()).then(|| (at.file.clone(), at.line)),
+        place: (at.line > 0 && !at.file.is_empty()).then(|| (at.file.clone(), at.line, at.column)),
     }
 }
 

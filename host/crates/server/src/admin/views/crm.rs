@@ -260,6 +260,29 @@ pub(crate) async fn search(
     }
 }
 
+/// The entries that have a text, of the newest `scanned_max` of an entity.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn newest_with(
+    state: &AdminState,
+    brand: &str,
+    entity: &EntityView,
+    text: &str,
+    scanned_max: usize,
+) -> Result<Vec<EntryView>, AdminError> {
+    let text = text.to_lowercase();
+    let (mut found, mut scanned, mut before) = (Vec::new(), 0, None);
+    while scanned < scanned_max {
+        let batch = browse(state, brand, &entity.slug, StageChoice::Any, before, ENTRIES).await?;
+        let Some(last) = batch.last() else { break };
+        before = Some(parse_id(&last.id)?);
+        scanned += batch.len();
+        found.extend(batch.into_iter().filter(|entry| Query::has(&text, entry)));
+    }
+    Ok(found)
+}
+
 /// The entries of an entity that match a query, newest first.
 ///
 /// # Errors
@@ -299,7 +322,7 @@ pub(crate) async fn find_entry(
     Ok(OneEntry { entry, stage_moves: total, stage_history })
 }
 
-fn move_view(line: &StageMove) -> MoveView {
+pub(super) fn move_view(line: &StageMove) -> MoveView {
     let name = |at: &Placement| format!("{}/{}", at.pipeline_slug, at.stage_slug);
     MoveView { from: line.from.as_ref().map(name), to: name(&line.to), moved_at: iso_utc(line.moved_at) }
 }

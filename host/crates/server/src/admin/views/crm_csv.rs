@@ -23,6 +23,7 @@ use sluice_text::printable::printable;
 use super::crm::{find, no_entity};
 use super::find_brand;
 use crate::admin::AdminState;
+use crate::admin::changes::note;
 use crate::admin::error::AdminError;
 
 /// The largest file that an operator can send. `sluice crm import-entries` takes any.
@@ -109,6 +110,7 @@ pub(crate) async fn import(
     };
     let records = checked.map_err(|error| AdminError::CsvFile(format!("{name}:{error}")))?;
     if is_dry_run {
+        note(|note| note.is_nothing = true);
         return Ok(Done::Checked { records });
     }
     let import = Import { store: Arc::clone(&state.app.store), brand, slug, entity, name, from_line };
@@ -120,7 +122,11 @@ pub(crate) async fn import(
         drop(running);
         done
     };
-    state.app.runtime.spawn(importing).await.map_err(AdminError::Import)?
+    let done = state.app.runtime.spawn(importing).await.map_err(AdminError::Import)??;
+    if let Done::Imported { created, changed } = &done {
+        note(|note| note.item = format!("created: {created}, changed: {changed}"));
+    }
+    Ok(done)
 }
 
 /// The file of an operator that is imported.

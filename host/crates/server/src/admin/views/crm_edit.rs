@@ -14,9 +14,10 @@ use sluice_crm::{
 use sluice_kit::clock::now_ms;
 use sluice_store::Store;
 
-use super::crm::{ENTRIES, find, no_entity, parse_id};
+use super::crm::{ENTRIES, MoveView, find, move_view, no_entity, parse_id};
 use super::find_brand;
 use crate::admin::AdminState;
+use crate::admin::changes::note;
 use crate::admin::error::AdminError;
 
 /// An entry to create.
@@ -77,6 +78,23 @@ impl Target {
         known.stages.iter().find(|known| known.spec.slug == stage).ok_or_else(no_stage)?;
         let named = |slug: &str| Slug::new(slug).map(|slug| Named { id: None, slug: Some(slug) });
         Ok(Destination { pipeline: named(pipeline), stage: named(stage) })
+    }
+
+    /// Notes from which stage to which other one an edit has moved an entry, if it has. The edit is made, so an error
+    /// here is none of it.
+    async fn note_move(&self, state: &AdminState, id: EntryId, began_ms: i64) {
+        let history = state.app.store.stage_history(&self.brand, self.slug.clone(), id).await;
+        let Some(newest) = history.ok().flatten().and_then(|history| history.newest.into_iter().next())
+        else {
+            return;
+        };
+        if newest.moved_at >= began_ms {
+            let MoveView { from, to, .. } = move_view(&newest);
+            note(|note| {
+                note.was = from.unwrap_or_default();
+                note.becomes = to;
+            });
+        }
     }
 
     /// Makes an edit, and logs it without its values.
@@ -202,6 +220,12 @@ fn checked(values: &Map<String, Value>) -> Result<Vec<(FieldKey, Option<Value>)>
     values.iter().map(field).collect()
 }
 
+/// Notes which fields are written, without their values.
+fn note_keys(values: &Map<String, Value>) {
+    let keys: Vec<&str> = values.keys().take(FIELDS_MAX).map(String::as_str).collect();
+    note(|note| note.item = keys.join(", "));
+}
+
 /// Creates an entry and returns its id.
 ///
 /// # Errors
@@ -214,10 +238,17 @@ pub(crate) async fn create(
 ) -> Result<EntryId, AdminError> {
     let target = Target::find(state, brand, slug).await?;
     let reference = Reference::new(&new.reference_type, &new.reference_id)?;
+    note_keys(&new.values);
     let fields = checked(&new.values)?.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let place = new.stage.as_deref().map(|stage| target.place(stage)).transpose()?;
     match target.make(state, Edit::Create { reference, fields, place }).await? {
-        CrmWritten::Created { id } => Ok(id),
+        CrmWritten::Created { id } => {
+            note(|note| {
+                note.target = Some(format!("{slug}/{id}"));
+                note.becomes = new.stage.clone().unwrap_or_default();
+            });
+            Ok(id)
+        }
         _ => Err(AdminError::NoEntry(String::new())),
     }
 }
@@ -236,13 +267,18 @@ pub(crate) async fn change(
 ) -> Result<(), AdminError> {
     let target = Target::find(state, brand, slug).await?;
     let id = parse_id(id)?;
+    note_keys(&change.values);
     let fields = checked(&change.values)?;
     let place = change.stage.as_deref().map(|stage| target.place(stage)).transpose()?;
     if fields.is_empty() && place.is_none() {
         return Err(AdminError::InvalidRequest("give `values` or a `stage` to change".to_owned()));
     }
     let if_updated_at = change.if_updated_at.clone();
+    let (is_move, began_ms) = (place.is_some(), now_ms());
     target.make(state, Edit::Update { id, fields, if_updated_at, place }).await?;
+    if is_move {
+        target.note_move(state, id, began_ms).await;
+    }
     Ok(())
 }
 
@@ -295,6 +331,10 @@ pub(crate) async fn delete_chosen(
     ids: Vec<EntryId>,
 ) -> Result<Deleted, AdminError> {
     let Target { brand, slug, caps, .. } = Target::find(state, brand, slug).await?;
+    note(|note| {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        note.item = format!("{} chosen: {}", ids.len(), ids.join(" "));
+    });
     let store = Arc::clone(&state.app.store);
     let task = async move {
         let (mut deleted, mut missing) = (Vec::new(), 0);

@@ -7,6 +7,7 @@ use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::failures::{FailureFilter, FailureGroup, FailureOrder, KindCount};
 use sluice_site::table::url_path;
 
+use super::pages::is_of_jobs;
 use super::range::Range;
 use super::{find_brand, find_page, read_log};
 use crate::admin::AdminState;
@@ -24,11 +25,15 @@ pub(crate) struct FailureRow {
     /// The page's file.
     pub(crate) page: String,
     pub(crate) outcome: String,
+    /// The status of the newest answer. None for jobs, which have no visitor.
+    pub(crate) status: Option<u16>,
     /// `TypeError: cannot read …`, of the newest failure.
     pub(crate) message: String,
     /// `pages/cart.html:7:3`, if it is known.
     pub(crate) place: String,
     pub(crate) count: u64,
+    /// How often the page ran in the time, the failed runs included. None if it is not known.
+    pub(crate) runs: Option<u64>,
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
     /// The id of the newest run.
@@ -129,11 +134,13 @@ impl FailureRow {
         Self {
             brand: last.brand,
             path: is_there.then_some(path),
+            status: (!is_of_jobs(&last.page)).then_some(last.status),
             page: last.page,
             outcome: last.outcome,
             message,
             place: place.unwrap_or_default(),
             count,
+            runs: None,
             first_ms,
             last_ms,
             last_id: last.id,

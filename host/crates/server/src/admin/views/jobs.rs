@@ -7,6 +7,7 @@ use sluice_kit::clock::{iso_utc, now_ms};
 
 use super::find_brand;
 use crate::admin::AdminState;
+use crate::admin::changes::note;
 use crate::admin::error::AdminError;
 
 /// Jobs of each state that the list contains at most.
@@ -86,7 +87,26 @@ pub(crate) async fn act_on_parked(
     action: Action,
 ) -> Result<u32, AdminError> {
     let brand = find_brand(state, brand)?.id.clone();
-    act_on(state, &brand, JobChoice::Parked { brand: Some(brand.clone()) }, action).await
+    let count = act_on(state, &brand, JobChoice::Parked { brand: Some(brand.clone()) }, action).await?;
+    note_parked(count);
+    Ok(count)
+}
+
+/// Notes that an action was about all parked jobs.
+pub(super) fn note_parked(count: u32) {
+    note(|note| {
+        note.target = Some("all parked".to_owned());
+        note.item = format!("jobs: {count}");
+    });
+}
+
+/// Notes which jobs were chosen.
+pub(super) fn note_chosen(ids: impl Iterator<Item = String>) {
+    let ids: Vec<String> = ids.collect();
+    note(|note| {
+        note.item = format!("jobs: {}", ids.len());
+        note.target = Some(ids.join(" "));
+    });
 }
 
 /// What became of chosen jobs.
@@ -110,6 +130,7 @@ pub(crate) async fn act_on_chosen(
 ) -> Result<Acted, AdminError> {
     let brand = find_brand(state, brand)?.id.clone();
     tracing::info!(brand, ?ids, ?action, "an operator retries or drops chosen jobs");
+    note_chosen(ids.iter().map(ToString::to_string));
     // All brands share one sequence of ids, so a job may belong to another brand.
     let known = list(state, &brand).await?;
     let mut acted = Acted::default();

@@ -9,6 +9,7 @@ use sluice_site::{Brand, apply, brand_dir, config, limit_layers};
 
 use super::{find_brand, find_page};
 use crate::admin::AdminState;
+use crate::admin::changes::note;
 use crate::admin::error::AdminError;
 use crate::admin::templates::amount::{amount, examples, parse_amount};
 
@@ -186,8 +187,17 @@ fn checked(
 /// since the operator saw it, or cannot be written. [`AdminError::NotInForce`] if the limit was written
 /// and the brand could not be reloaded.
 pub(crate) async fn apply(state: &AdminState, brand: &str, change: &Change) -> Result<u64, AdminError> {
+    note(|note| {
+        note.action = change.is_removal().then_some("limit.remove");
+        note.target = Some(change.page.clone());
+        note.item.clone_from(&change.limit);
+    });
     let brand = find_brand(state, brand)?;
     let (row, value) = checked(state, &brand, change)?;
+    note(|note| {
+        note.was = row.in_force.to_string();
+        note.becomes = value.map(|value| value.to_string()).unwrap_or_default();
+    });
     let dir = brand_dir(&state.site_dir, &brand.id);
     apply::set_page_limit(&dir, change.seen.as_deref(), &change.page, &change.limit, value)?;
     let (page, limit) = (&change.page, &change.limit);

@@ -114,6 +114,8 @@ pub(crate) struct OutcomeRow {
 pub(crate) struct BrandCount {
     pub(crate) brand: String,
     pub(crate) count: u64,
+    /// Whether this host serves the brand. It may have been removed.
+    pub(crate) is_served: bool,
 }
 
 /// A limit that a page is close to.
@@ -243,7 +245,11 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
     let (faulty, broken) = troubles(state);
     let ran = ran(state, &pages);
     let close = close(&ran);
-    let group = |group| FailureRow::new(state, group, grouped_since);
+    let group = |group| {
+        let mut row = FailureRow::new(state, group, grouped_since);
+        row.runs = pages.get(&(row.brand.clone(), row.page.clone())).map(|stats| stats.runs);
+        row
+    };
     let pool = state.app.store.pool_usage();
     let usage = state.app.sandbox.slots.usage();
     Ok(Overview {
@@ -261,7 +267,7 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
         failures: failed,
         before,
         history: times.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
-        outcomes: outcomes(&pages, runs.saturating_sub(failed), failures.outcomes),
+        outcomes: outcomes(state, &pages, runs.saturating_sub(failed), failures.outcomes),
         brands: brands(state, &pages),
         heaviest: largest(&ran, |row| row.fuel_total),
         slowest: largest(&ran, |row| row.wall_us.p99),
@@ -275,14 +281,14 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
         jobs: jobs.map(|(jobs, parked_of)| JobsRow {
             waiting: jobs.waiting,
             parked: jobs.parked,
-            parked_of: counts(parked_of),
+            parked_of: counts(state, parked_of),
             lag_ms: lag(now, jobs.oldest_waiting_at),
         }),
         script_jobs: script_jobs.map(|(jobs, parked_of)| ScriptJobsRow {
             pending: jobs.pending,
             running: jobs.running,
             parked: jobs.parked,
-            parked_of: counts(parked_of),
+            parked_of: counts(state, parked_of),
             lag_ms: lag(now, jobs.oldest_due_at),
         }),
         rejected: RejectedRow { rate, overload },
@@ -315,12 +321,22 @@ async fn in_time<T, E>(answer: impl Future<Output = Result<T, E>>) -> Option<T> 
     tokio::time::timeout(DATABASE_WAIT, answer).await.ok()?.ok()
 }
 
-fn counts(found: Vec<(String, u64)>) -> Vec<BrandCount> {
-    found.into_iter().map(|(brand, count)| BrandCount { brand, count }).collect()
+fn counts(state: &AdminState, found: Vec<(String, u64)>) -> Vec<BrandCount> {
+    let live = state.app.live();
+    let count = |(brand, count): (String, u64)| {
+        let is_served = live.site.brands().any(|known| known.id == brand);
+        BrandCount { brand, count, is_served }
+    };
+    found.into_iter().map(count).collect()
 }
 
 /// Successful runs are counted by the pages' statistics, because the log stores only some of them.
-fn outcomes(pages: &PagesOfBrands, succeeded: u64, failed: Vec<OutcomeCount>) -> Vec<OutcomeRow> {
+fn outcomes(
+    state: &AdminState,
+    pages: &PagesOfBrands,
+    succeeded: u64,
+    failed: Vec<OutcomeCount>,
+) -> Vec<OutcomeRow> {
     let mut of_brands: BTreeMap<&str, u64> = BTreeMap::new();
     for ((brand, _), stats) in pages {
         *of_brands.entry(brand).or_default() += stats.runs.saturating_sub(stats.failures);
@@ -332,7 +348,7 @@ fn outcomes(pages: &PagesOfBrands, succeeded: u64, failed: Vec<OutcomeCount>) ->
     let row = |outcome: String, runs, has_failed, mut brands: Vec<(String, u64)>| {
         let brands_more = brands.len().saturating_sub(OUTCOME_BRANDS);
         brands.truncate(OUTCOME_BRANDS);
-        OutcomeRow { outcome, runs, has_failed, brands: counts(brands), brands_more }
+        OutcomeRow { outcome, runs, has_failed, brands: counts(state, brands), brands_more }
     };
     let good = row("ok".into(), succeeded, false, of_brands);
     let bad = failed.into_iter().map(|one| row(one.outcome, one.runs, true, one.brands));

@@ -6,6 +6,7 @@ use sluice_page_cache::{ALL_TAGS, Usage};
 
 use super::find_brand;
 use crate::admin::AdminState;
+use crate::admin::changes::note;
 use crate::admin::error::AdminError;
 
 /// What a brand has in the page cache of this host.
@@ -41,6 +42,7 @@ pub(crate) fn view(state: &AdminState, brand: &str) -> Result<PageCacheView, Adm
 /// # Errors
 /// There is no such brand or tag, or the database does not answer.
 pub(crate) async fn purge(state: &AdminState, brand: &str, tag: Option<&str>) -> Result<(), AdminError> {
+    note(|note| note.target = Some(tag.map_or_else(|| "all answers".to_owned(), |tag| format!("tag {tag}"))));
     let brand = find_brand(state, brand)?;
     let tag = tag.unwrap_or(ALL_TAGS);
     tracing::info!(brand = brand.id, tag, "an operator drops cached answers");

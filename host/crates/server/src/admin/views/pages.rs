@@ -41,6 +41,8 @@ pub(crate) struct PageRow {
     pub(crate) script: &'static str,
     /// Why the page is broken.
     pub(crate) problem: Option<String>,
+    /// Whether visitors get the last good version of a page with a problem.
+    pub(crate) is_kept: bool,
     pub(crate) runs: u64,
     pub(crate) failures: u64,
     /// The sum over all runs.
@@ -186,6 +188,7 @@ pub(crate) async fn find(
 /// The row of a page whose runs used `stats`.
 pub(crate) fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
     let problem = brand.problems.iter().find(|problem| problem.page == page.file);
+    let is_kept = problem.is_some_and(|problem| problem.kept);
     let problem = problem.map(|problem| problem.reason.clone());
     let uses = advice::advise(stats, &page.limits, advice::HEADROOM);
     PageRow {
@@ -194,6 +197,7 @@ pub(crate) fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
         file: page.file.clone(),
         script: if problem.is_some() { "broken" } else { "ready" },
         problem,
+        is_kept,
         runs: stats.runs,
         failures: stats.failures,
         fuel_total: stats.fuel.total(),

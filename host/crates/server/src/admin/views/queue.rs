@@ -8,7 +8,7 @@ use sluice_kit::value::{self, Room};
 use sluice_queue::{JobId, QueueChoice, QueuedJob, State};
 
 use super::find_brand;
-use super::jobs::{Acted, Action};
+use super::jobs::{Acted, Action, note_chosen, note_parked};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
@@ -119,7 +119,9 @@ pub(crate) async fn act_on_parked(
     action: Action,
 ) -> Result<u32, AdminError> {
     let brand = find_brand(state, brand)?.id.clone();
-    act_on(state, &brand, QueueChoice::Parked { brand: Some(brand.clone()) }, action).await
+    let count = act_on(state, &brand, QueueChoice::Parked { brand: Some(brand.clone()) }, action).await?;
+    note_parked(count);
+    Ok(count)
 }
 
 /// Applies the action to chosen jobs of the brand. One that runs at the moment is left alone.
@@ -134,6 +136,7 @@ pub(crate) async fn act_on_chosen(
 ) -> Result<Acted, AdminError> {
     let brand = find_brand(state, brand)?.id.clone();
     tracing::info!(brand, ?ids, ?action, "an operator retries or drops chosen jobs of scripts");
+    note_chosen(ids.iter().cloned());
     let mut acted = Acted::default();
     for id in ids {
         let count = match JobId::parse(id) {

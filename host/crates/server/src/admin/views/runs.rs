@@ -223,17 +223,19 @@ pub(crate) struct SourceLine {
     number: u32,
     text: String,
     is_meant: bool,
+    /// The text before the place, at it and after it, if the column is known.
+    parts: Option<(String, String, String)>,
 }
 
 /// The lines around the place where a run failed, as they are in the file now.
 pub(crate) fn source(brand: &Brand, run: &Execution) -> Vec<SourceLine> {
     let place = run.error.as_ref().filter(|error| error.line > 0 && !error.file.is_empty());
     let Some(error) = place else { return Vec::new() };
-    source_at(brand, &error.file, error.line)
+    source_at(brand, &error.file, (error.line, error.column))
 }
 
 /// The lines around a line of a file, as they are now. None if the file cannot be read.
-pub(crate) fn source_at(brand: &Brand, file: &str, line: u32) -> Vec<SourceLine> {
+pub(crate) fn source_at(brand: &Brand, file: &str, (line, column): (u32, u32)) -> Vec<SourceLine> {
     let Ok(source) = files::read(&brand.dir, file) else { return Vec::new() };
     let near = line.saturating_sub(3)..=line.saturating_add(3);
     let lines = (1_u32..).zip(source.text.lines()).filter(|(number, _)| near.contains(number));
@@ -241,8 +243,30 @@ pub(crate) fn source_at(brand: &Brand, file: &str, line: u32) -> Vec<SourceLine>
         number,
         text: text.chars().take(LINE_CHARS_MAX).collect(),
         is_meant: number == line,
+        parts: (number == line).then(|| parts(text, column)).flatten(),
     };
     lines.map(shown).collect()
+}
+
+/// A line before its column, the word or sign at it, and the rest. None if the line has no such column.
+fn parts(line: &str, column: u32) -> Option<(String, String, String)> {
+    let at = usize::try_from(column.checked_sub(1)?).ok()?;
+    let first = line.chars().nth(at)?;
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    let length = match is_word(first) {
+        true => line.chars().skip(at).take_while(|c| is_word(*c)).count(),
+        false => 1,
+    };
+    // A place far to the right is shown with what is near it.
+    let skipped = at.saturating_sub(LINE_CHARS_MAX / 2);
+    let begin = if skipped > 0 { "…" } else { "" };
+    let before: String = line.chars().skip(skipped).take(at.saturating_sub(skipped)).collect();
+    let after = line.chars().skip(at.saturating_add(length)).take(LINE_CHARS_MAX / 2);
+    Some((
+        format!("{begin}{before}"),
+        line.chars().skip(at).take(length.min(LINE_CHARS_MAX)).collect(),
+        after.collect(),
+    ))
 }
 
 /// Longer lines of a source are cut.

@@ -11,6 +11,7 @@ use sluice_text::suggest;
 
 use super::find_brand;
 use crate::admin::AdminState;
+use crate::admin::changes::note;
 use crate::admin::error::AdminError;
 
 /// A schedule.
@@ -78,6 +79,7 @@ pub(crate) async fn run(state: &AdminState, brand: &str, name: &str) -> Result<S
     if !app.store.add_queued(&brand.id, job, jobs_max, app.now_ms()).await? {
         return Err(AdminError::QueueFull { brand: brand.id.clone(), jobs_max });
     }
+    note(|note| note.item = format!("job {id}"));
     app.queue_bell.notify_one();
     Ok(id)
 }

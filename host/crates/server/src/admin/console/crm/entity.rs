@@ -87,8 +87,11 @@ fn sort_fields(sort: &Sort) -> Vec<Value> {
 
 fn board_views(entity: &EntityView, boards: &[crm::Board]) -> Vec<Value> {
     let card = |entry: &EntryView| {
-        let values = those_with_values(entity, std::slice::from_ref(entry)).into_iter().take(CARD_VALUES_MAX);
+        let values = those_with_values(entity, std::slice::from_ref(entry)).into_iter();
+        // The card is titled with its reference, which is often an e-mail address that a field has, too.
         let values = values
+            .filter(|column| column.text(entry) != entry.reference_id)
+            .take(CARD_VALUES_MAX)
             .map(|column| json!({ "label": column.label, "text": column.text(entry) }))
             .collect::<Vec<_>>();
         json!({ "entry": entry, "values": values })

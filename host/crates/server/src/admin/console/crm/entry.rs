@@ -9,9 +9,11 @@ use super::super::frame::{Section, render_of};
 use super::super::{or_error_page, redirect_to};
 use super::form::{BODY_BYTES_MAX, Form, Posted, Reasons};
 use crate::admin::AdminState;
+use crate::admin::changes::{note, note_refusal};
 use crate::admin::error::AdminError;
 use crate::admin::flash::{Operator, Said};
 use crate::admin::templates::encode_query;
+use crate::admin::views::changes::{self, ChangeView};
 use crate::admin::views::crm::{self, EntityView, OneEntry};
 use crate::admin::views::crm_edit::{self, Change, New};
 use crate::admin::views::range::Range;
@@ -50,7 +52,7 @@ async fn entry(state: Data<AdminState>, at: At, range: Query<Range>, said: Said)
         let entity = crm::entity(&state, &brand, &slug).await?;
         let one = crm::find_entry(&state, &brand, &slug, &id).await?;
         let form = Form::of(&entity, &one.entry).view(None, &Reasons::default(), false);
-        show(&state, &brand, (&entity, &one), (form, said.0.as_deref()), *range)
+        show(&state, &brand, (&entity, &one), (form, said.0.as_deref()), *range).await
     };
     or_error_page(&state, page.await)
 }
@@ -61,7 +63,7 @@ async fn to_entry(at: At, range: Query<Range>) -> HttpResponse {
     redirect_to(&address(&at.0, &at.1, &rest))
 }
 
-fn show(
+async fn show(
     state: &AdminState,
     brand: &str,
     (entity, one): (&EntityView, &OneEntry),
@@ -69,6 +71,7 @@ fn show(
     range: Range,
 ) -> Result<HttpResponse, AdminError> {
     let OneEntry { entry, stage_moves, stage_history } = one;
+    let by = changes::moves_of(state, brand, &entity.slug, &entry.id).await;
     let declared = |key: &str| entity.fields.iter().find(|field| field.key == key);
     let values: Vec<Value> = entry
         .values
@@ -86,20 +89,22 @@ fn show(
     let view = json!({
         "title": format!("{} {}", entry.reference_type, entry.reference_id), "entity": entity, "entry": entry,
         "values": values, "has_stages": !entity.pipelines.is_empty() || *stage_moves > 0,
-        "history": history(*stage_moves, stage_history), "form": form, "done": done, "undeclared": undeclared,
+        "history": history(*stage_moves, stage_history, &by), "form": form, "done": done, "undeclared": undeclared,
     });
     render_of(state, brand, ("entry", Section::Crm), range.view(), view)
 }
 
 /// The history of an entry's stages, and what it does not show.
-fn history(total: u64, moves: &[crm::MoveView]) -> Value {
+fn history(total: u64, moves: &[crm::MoveView], by: &[ChangeView]) -> Value {
     let shown = moves.len();
     let oldest = moves.last();
     let is_cut = u64::try_from(shown).is_ok_and(|shown| shown < total);
     // Moves by versions that kept no history are missing.
     let begins_late = !is_cut && oldest.is_some_and(|oldest| oldest.from.is_some());
+    let row =
+        |one: &crm::MoveView| json!({ "move": one, "change": changes::mover(by, &one.to, &one.moved_at) });
     json!({
-        "moves": moves, "total": total, "shown": shown, "is_cut": is_cut, "begins_late": begins_late,
+        "moves": moves.iter().map(row).collect::<Vec<_>>(), "total": total, "shown": shown, "is_cut": is_cut, "begins_late": begins_late,
         "oldest": oldest.map(|oldest| &oldest.moved_at),
     })
 }
@@ -129,10 +134,11 @@ async fn changed(
     let one = crm::find_entry(state, brand, slug, id).await?;
     let form = Form::of(&entity, &one.entry);
     let typed = form.read(&posted);
-    let again = |one: &OneEntry, reasons: &Reasons, error: Option<&AdminError>| {
+    let again = async |one: &OneEntry, reasons: &Reasons, error: Option<&AdminError>| {
         let is_late = one.entry.updated_at != seen;
+        note_refusal(&why_again(error));
         let form = Form::of(&entity, &one.entry).view(Some(&posted), reasons, is_late);
-        let mut response = show(state, brand, (&entity, one), (form, None), range)?;
+        let mut response = show(state, brand, (&entity, one), (form, None), range).await?;
         *response.status_mut() = match error {
             Some(error) => error.status(),
             None => AdminError::InvalidRequest(String::new()).status(),
@@ -140,16 +146,17 @@ async fn changed(
         Ok(response)
     };
     if one.entry.updated_at != seen && !(typed.is_empty() && typed.reasons.is_empty()) {
-        return again(&one, &typed.reasons, Some(&AdminError::EntryChanged));
+        return again(&one, &typed.reasons, Some(&AdminError::EntryChanged)).await;
     }
     if !typed.reasons.is_empty() {
-        return again(&one, &typed.reasons, None);
+        return again(&one, &typed.reasons, None).await;
     }
     let back = |said: &str| {
         let rest = format!("/{}?{}", encode_query(id), range.view().query());
         redirect_to(&state.flashes.address(operator, &address(brand, slug, &rest), said))
     };
     if typed.is_empty() {
+        note(|note| note.is_nothing = true);
         return Ok(back("Nothing was changed: the form was as the entry is."));
     }
     let wanted = Change { values: typed.values, stage: typed.stage, if_updated_at: Some(seen.clone()) };
@@ -157,11 +164,17 @@ async fn changed(
         Ok(()) => Ok(back("The entry was changed.")),
         Err(AdminError::EntryChanged) => {
             let now = crm::find_entry(state, brand, slug, id).await?;
-            again(&now, &Reasons::default(), Some(&AdminError::EntryChanged))
+            again(&now, &Reasons::default(), Some(&AdminError::EntryChanged)).await
         }
-        Err(error) if is_about_form(&error) => again(&one, &Reasons::of(&error), Some(&error)),
+        Err(error) if is_about_form(&error) => again(&one, &Reasons::of(&error), Some(&error)).await,
         Err(error) => Err(error),
     }
+}
+
+/// Why a form is shown again, for the log of changes.
+fn why_again(error: Option<&AdminError>) -> String {
+    let said = error.map(AdminError::without_values).filter(|said| !said.is_empty());
+    said.unwrap_or_else(|| "a value of the form was rejected".to_owned())
 }
 
 /// Whether the form can say what is wrong.
@@ -221,6 +234,7 @@ async fn created(
     let form = Form::new(&entity);
     let typed = form.read(&posted);
     let again = |reasons: &Reasons, error: &AdminError| {
+        note_refusal(&why_again(Some(error)));
         let view = form.view(Some(&posted), reasons, false);
         let mut response = show_new(state, brand, &entity, view, range)?;
         *response.status_mut() = error.status();

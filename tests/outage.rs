@@ -91,7 +91,9 @@ fn brand_with_a_broken_file_answers_503_and_the_others_are_served_from_the_start
         assert_eq!(two["unavailable"], true);
         assert!(two["fault"].as_str().unwrap().contains(reason), "{two}");
         let console = server.admin("/").body;
-        assert!(console.contains("Visitors of two get status 503") && console.contains("answers 503"));
+        assert!(
+            console.contains("two is unavailable: its files cannot be loaded, so visitors get status 503")
+        );
 
         // The brand returns when its file is right, and the others reload in the meantime.
         site.write("brands/one/pages/index.html", "one, changed");
@@ -217,7 +219,12 @@ fn brand_cannot_take_hosts_of_another_brand() {
             }
             server.reload();
         }
-        assert!(server.admin("/").body.contains("two is not served on every host that it claims"));
+        assert!(
+            server
+                .admin("/")
+                .body
+                .contains("two is contested: it is not served on every host that it claims")
+        );
         server.wait_told("until then, nobody serves what both claim");
         // One of them gives in. From then on, the other one was there first.
         let given_in = "domains = [\"one.test\"]\n";

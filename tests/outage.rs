@@ -113,7 +113,8 @@ fn brand_with_a_broken_file_answers_503_and_the_others_are_served_from_the_start
         assert_eq!(seen(&server, "two.test"), "200 two");
         assert_eq!(gauge(&server, "sluice_brand_outdated", "two"), 1.0);
         assert_eq!(row(&server, "two")["unavailable"], false);
-        assert!(server.admin("/").body.contains("The last good version of two is served"));
+        let outdated = "two is outdated: its files cannot be loaded, so visitors get the last good version";
+        assert!(server.admin("/").body.contains(outdated));
     }
 }
 

@@ -3,6 +3,7 @@
 mod changes;
 mod entries;
 mod limits;
+mod operators;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;

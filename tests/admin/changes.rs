@@ -9,7 +9,7 @@ use std::path::Path;
 use super::*;
 
 /// The routes of the admin listener that may change something, as its sources register them: method and pattern.
-fn changing_routes() -> BTreeSet<(String, String)> {
+pub(super) fn changing_routes() -> BTreeSet<(String, String)> {
     let mut routes = BTreeSet::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/crates/server/src/admin");
     let mut folders = vec![folder];
@@ -37,7 +37,7 @@ fn changing_routes() -> BTreeSet<(String, String)> {
 }
 
 /// An address that the pattern matches. The brand does not exist.
-fn address(pattern: &str) -> String {
+pub(super) fn address(pattern: &str) -> String {
     let part = |part: &str| match part.trim_matches(['{', '}']) {
         "brand" => "nobody".to_owned(),
         "action" => "retry".to_owned(),
@@ -48,7 +48,7 @@ fn address(pattern: &str) -> String {
     pattern.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-fn changes(server: &Server, query: &str) -> Vec<Value> {
+pub(super) fn changes(server: &Server, query: &str) -> Vec<Value> {
     let answer = server.admin(&format!("/api/changes{query}"));
     json(&answer).as_array().unwrap().clone()
 }

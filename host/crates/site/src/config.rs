@@ -4,6 +4,7 @@
 //! `tests/reference/` writes `docs/configuration.md` and the schemas for editors from them.
 
 mod acme;
+mod admin;
 mod files;
 mod http;
 mod jobs;
@@ -36,6 +37,7 @@ use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
 pub use acme::{AcmeChallenge, AcmeConfig};
+pub use admin::{AdminConfig, AdminOperator, AdminRole, AdminToken};
 pub use files::{FilesConfig, S3Config, UploadConfig};
 pub use http::{BrandHttp, HttpConfig, SecretUse};
 pub use jobs::JobsConfig;

@@ -54,6 +54,13 @@ fn the_log_of_changes_names_the_operator() {
     let page = Request::get("/brands/shop/page?path=/shop").header("cookie", &own).send(server.admin_address);
     assert!(page.body.contains("<span class=\"by\">ann from 127.0.0.1</span>"), "{}", page.body);
     assert!(page.body.contains("Log out ann"), "{}", page.body);
+    // A kind of failure says who resolved it.
+    server.get("localhost", "/shop");
+    let groups = || json(&server.admin("/api/overview?show=all"))["failure_groups"].clone();
+    server.wait_until("the failure is stored", || groups()[0]["kind"].is_string());
+    let path = format!("/api/brands/shop/failures/{}/resolve", groups()[0]["kind"].as_str().unwrap());
+    assert_eq!(by(Request::new("POST", &path), ANN).send(server.admin_address).status, 200);
+    assert_eq!(groups()[0]["mark"]["operator"], "ann");
     // Nothing has a token in it.
     let whole = [server.admin("/api/changes").body, server.admin("/changes").body, server.printed()].concat();
     let lines = format!("{:?}", server.log_entries(&[]));
@@ -66,7 +73,7 @@ fn the_log_of_changes_names_the_operator() {
     let overview = Request::get("/api/overview");
     assert_eq!(by(overview, ANN).send(server.admin_address).status, 401);
     assert_eq!(Request::get("/api/overview").header("cookie", &own).send(server.admin_address).status, 401);
-    assert_eq!(changes(&server, "?operator=ann").len(), 3, "what they did is kept");
+    assert_eq!(changes(&server, "?operator=ann").len(), 4, "what they did is kept");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod charts;
 mod console;
 mod console_cookie;
 mod error;
+mod failure_marks;
 mod flash;
 mod load;
 mod logouts;
@@ -33,6 +34,7 @@ use sluice_app::app::App;
 use sluice_app::request::Client;
 use sluice_site::config::SiteConfig;
 
+pub(crate) use failure_marks::tend as tend_failure_marks;
 use flash::Flashes;
 use load::Load;
 use templates::Templates;

@@ -91,7 +91,8 @@ impl OperatorChange {
     }
 }
 
-fn bound(text: &mut String) {
+/// Cuts a text, and replaces what no database stores.
+pub(crate) fn bound(text: &mut String) {
     if text.len() > TEXT_BYTES_MAX {
         let mut end = TEXT_BYTES_MAX - '…'.len_utf8();
         while !text.is_char_boundary(end) {

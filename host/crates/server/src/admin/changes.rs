@@ -24,12 +24,14 @@ use super::{AdminState, DATABASE_WAIT};
 /// that of the address.
 type Route = (&'static str, &'static str, &'static str);
 
-const ROUTES: [Route; 27] = [
+const ROUTES: [Route; 29] = [
     ("POST", "/login", "login.in"),
     ("POST", "/logout", "login.out"),
     ("POST", "/api/reload", "site.reload"),
     ("PUT", "/api/brands/{brand}/limits", "limit.set"),
     ("POST", "/brands/{brand}/limits", "limit.set"),
+    ("POST", "/api/brands/{brand}/failures/{failure}/{action}", "failure.{action}"),
+    ("POST", "/brands/{brand}/failures/{failure}/{action}", "failure.{action}"),
     ("POST", "/api/brands/{brand}/page-cache/purge", "cache.purge"),
     ("POST", "/brands/{brand}/page-cache/purge", "cache.purge"),
     ("POST", "/api/brands/{brand}/schedules/{name}/run", "schedule.run"),

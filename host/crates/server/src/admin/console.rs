@@ -3,6 +3,7 @@
 
 mod changes;
 mod crm;
+mod failures;
 mod frame;
 mod jobs;
 mod limits;
@@ -57,6 +58,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}", web::get().to(pages))
         .route("/brands/{brand}/page", web::get().to(page::page))
         .configure(changes::routes)
+        .configure(failures::routes)
         .configure(limits::routes)
         .route("/brands/{brand}/runs", web::get().to(runs::runs))
         .route("/brands/{brand}/runs/{id}", web::get().to(runs::run))
@@ -228,7 +230,12 @@ fn is_https(state: &AdminState, request: &HttpRequest) -> bool {
     Client::of(request, &state.app.live().read_rules).is_https
 }
 
-async fn overview(state: Data<AdminState>, range: Query<Range>, kinds: Query<Kinds>) -> HttpResponse {
+async fn overview(
+    state: Data<AdminState>,
+    range: Query<Range>,
+    kinds: Query<Kinds>,
+    said: Said,
+) -> HttpResponse {
     let page = async {
         let view = overview::view(&state, *range, *kinds).await?;
         let bounds = range.bounds();
@@ -243,14 +250,15 @@ async fn overview(state: Data<AdminState>, range: Query<Range>, kinds: Query<Kin
             "latency": charts::latency(&view.history, span),
             "load": charts::load(&state.load.between(bounds.0, bounds.1), span),
         });
-        let failures = reloads::with_trends(&view.failure_groups, &view.reloads);
+        let rows = reloads::with_trends(&view.failure_groups, &view.reloads);
         let loads = reloads::list(&state, &view.reloads);
         let hidden = view.failure_groups_all.saturating_sub(view.failure_groups.len());
         let view = json!({
             "title": "Overview", "is_overview": true, "view": view, "charts": charts, "range": range.view(), "is_live": true,
-            "failures": failures, "failures_hidden": hidden, "loads": loads, "states": view.faulty,
+            "failures": rows, "failures_hidden": hidden, "show_links": failures::show_links(*kinds, view.failure_kinds),
+            "done": said.0, "order_query": kinds.queries().0, "show_query": kinds.queries().1, "loads": loads, "states": view.faulty,
             "has_marks": !marks.is_empty(), "kinds": kinds.links(), "last_load": reloads::last_load(&view.reloads),
-            "range_keep": kinds.asked().map(|kinds| [json!({ "name": "kinds", "value": kinds })]),
+            "range_keep": failures::fields(*kinds),
             "is_short": range.is_short(),
         });
         render(&state, "overview", &view)

@@ -34,6 +34,8 @@ pub(crate) enum AdminError {
     NoEntity { brand: String, slug: String },
     #[error("there is no entry {0}")]
     NoEntry(String),
+    #[error("brand {brand} has no kind of failure {kind}")]
+    NoFailureKind { brand: String, kind: String },
     #[error("brand {brand} has no unfinished job {id}")]
     NoJob { brand: String, id: i64 },
     #[error("brand {brand} has no job {id} that is pending or parked")]
@@ -162,6 +164,7 @@ impl AdminError {
             | Self::NoRun { .. }
             | Self::NoEntity { .. }
             | Self::NoEntry(_)
+            | Self::NoFailureKind { .. }
             | Self::NoJob { .. }
             | Self::NoQueuedJob { .. }
             | Self::NoSchedule { .. }

@@ -14,7 +14,7 @@ mod saw;
 
 use amount::{amount, exact};
 
-const TEMPLATES: [(&str, &str); 38] = [
+const TEMPLATES: [(&str, &str); 41] = [
     ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
@@ -38,6 +38,9 @@ const TEMPLATES: [(&str, &str); 38] = [
     ("jobs_drop", include_str!("console/jobs_drop.hbs")),
     ("range", include_str!("console/range.hbs")),
     ("failures", include_str!("console/failures.hbs")),
+    ("failures_shown", include_str!("console/failures_shown.hbs")),
+    ("failure_mark", include_str!("console/failure_mark.hbs")),
+    ("failure_others", include_str!("console/failure_others.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),
     ("run_error", include_str!("console/run_error.hbs")),
     ("run_console", include_str!("console/run_console.hbs")),

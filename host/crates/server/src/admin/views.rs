@@ -11,6 +11,7 @@ pub(crate) mod crm_sorted;
 pub(crate) mod failures;
 pub(crate) mod jobs;
 pub(crate) mod limits;
+pub(crate) mod marks;
 pub(crate) mod overview;
 pub(crate) mod page_cache;
 pub(crate) mod pages;

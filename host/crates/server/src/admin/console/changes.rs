@@ -4,6 +4,8 @@ use actix_web::web::{self, Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use sluice_site::table::url_path;
+
 use super::frame::{Section, render_of};
 use super::{or_error_page, render};
 use crate::admin::AdminState;
@@ -124,6 +126,11 @@ fn link(change: &ChangeView, brand: &str, range: Range) -> Option<String> {
         }
         // An entry that is deleted has no page.
         "entry" if verb != "delete" => Some(format!("/brands/{brand}/crm/{target}?{range}")),
+        "failure" => {
+            let page = change.target.strip_prefix("pages/").map(url_path);
+            let page = page.map_or(target, |path| encode_query(&path));
+            Some(format!("/brands/{brand}/runs?page={page}&failed=true&{range}"))
+        }
         "job" | "write" | "schedule" => Some(format!("/brands/{brand}/jobs?{range}")),
         _ => None,
     }

@@ -21,9 +21,12 @@ const OF_TARGET: u32 = 200;
 const SLACK_MS: i64 = 100;
 
 /// What each action is called: as a name, and in words.
-const ACTIONS: [(&str, &str); 15] = [
+const ACTIONS: [(&str, &str); 18] = [
     ("limit.set", "set a limit"),
     ("limit.remove", "remove a limit"),
+    ("failure.resolve", "resolve a kind of failure"),
+    ("failure.mute", "mute a kind of failure"),
+    ("failure.reopen", "show a kind of failure again"),
     ("entry.create", "create an entry"),
     ("entry.change", "change an entry"),
     ("entry.delete", "delete entries"),
@@ -40,8 +43,9 @@ const ACTIONS: [(&str, &str); 15] = [
 ];
 
 /// The groups of actions that can be chosen: what their names begin with, and in words.
-pub(crate) const GROUPS: [(&str, &str); 8] = [
+pub(crate) const GROUPS: [(&str, &str); 9] = [
     ("limit.", "limits"),
+    ("failure.", "kinds of failures"),
     ("entry.", "CRM entries"),
     ("job.", "jobs of scripts"),
     ("write.", "background writes"),

@@ -225,7 +225,7 @@ fn length<'de, D: Deserializer<'de>>(given: D) -> Result<Option<i64>, D::Error> 
 }
 
 /// The minutes of `last 15m`, `90 min`, `36h` or `7d`.
-fn parse_length(text: &str) -> Option<i64> {
+pub(crate) fn parse_length(text: &str) -> Option<i64> {
     let text = text.trim().to_lowercase();
     let text = text.strip_prefix("last").unwrap_or(&text).trim();
     let end = text.find(|c: char| !c.is_ascii_digit())?;

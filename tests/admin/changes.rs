@@ -156,6 +156,67 @@ fn a_change_says_who_made_it_from_what_to_what_and_whether_it_was_refused() {
     assert_eq!(older, vec![found[2].clone()]);
 }
 
+fn finds_changes_by_time_and_text(server: &Server) {
+    let set = |page: &str, limit: &str, value: u64| {
+        let change = json!({"page": page, "limit": limit, "value": value});
+        put("/api/brands/shop/limits", &change).operator().send(server.admin_address).status
+    };
+    assert_eq!(set("/shop", "fuel", 5_000_000), 200);
+    assert_eq!(set("=cmd|'/c calc'!A0", "fuel", 7), 404);
+    assert_eq!(set("/shop", "no_such", 7), 404);
+    let found = |query: &str| -> Vec<String> {
+        let all = changes(server, &format!("?brand=shop&{query}"));
+        all.iter().map(|change| change["item"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(found("text=5000000"), ["fuel"]);
+    assert_eq!(found("text=NO_SUCH").len(), 1);
+    assert_eq!(found("text=%25").len(), 0);
+    assert_eq!(found("last=15m").len(), 3);
+    assert_eq!(found("from=2020-01-01T00:00&to=2020-01-02T00:00").len(), 0);
+    assert_eq!(
+        found("from=2020-01-01T00:00&to=2100-01-01T00:00").len(),
+        3,
+        "a log of changes has no 14 days"
+    );
+    let long = "x".repeat(201);
+    assert_eq!(server.admin(&format!("/api/changes?text={long}")).status, 400);
+    assert_eq!(server.admin("/api/changes?from=2020-01-02T00:00&to=2020-01-01T00:00").status, 400);
+    // The same as a file.
+    for path in ["/api/changes.csv?brand=shop&action=limit.", "/brands/shop/changes.csv?action=limit."] {
+        let file = server.admin(path);
+        assert_eq!(file.header("content-type").as_deref(), Some("text/csv; charset=utf-8"), "{path}");
+        assert_eq!(
+            file.header("content-disposition").as_deref(),
+            Some("attachment; filename=\"changes.csv\"")
+        );
+        let lines: Vec<&str> = file.body.trim_end().split("\r\n").collect();
+        assert_eq!(lines.len(), 4, "{}", file.body);
+        assert!(lines[0].starts_with("number,time,milliseconds,brand,action,what,target,"), "{}", lines[0]);
+        assert!(lines[3].contains(",shop,limit.set,set a limit,/shop,fuel,"), "{}", lines[3]);
+        let formula = lines.iter().find(|line| line.contains("calc")).unwrap();
+        assert!(formula.contains(",'=cmd|'/c calc'!A0,"), "{formula}");
+        // No cell of any line, the first one included, is a formula.
+        let is_formula = |cell: &str| cell.trim_start_matches('"').starts_with(['=', '+', '-', '@']);
+        assert!(!file.body.split(&[',', '\n'][..]).any(is_formula), "{}", file.body);
+    }
+    assert_eq!(server.admin("/api/changes.csv?brand=nobody").status, 404);
+    assert_eq!(server.admin("/changes.csv?text=no_such").body.matches("\r\n").count(), 2);
+    // All of more than one piece.
+    for _ in 0..501 {
+        assert_eq!(set("/shop", "many", 1), 404);
+    }
+    assert_eq!(server.admin("/api/changes.csv?text=many").body.matches("\r\n").count(), 502);
+}
+
+#[test]
+fn changes_are_found_by_time_and_text_and_exported() {
+    let site = site();
+    finds_changes_by_time_and_text(&Server::start(site.path()));
+    let site = self::site();
+    let database = sluice_test_support::postgres::Database::create();
+    finds_changes_by_time_and_text(&ServerOptions::of(site.path()).postgres(&database.url()).start());
+}
+
 #[test]
 fn a_change_is_kept_although_its_client_has_left() {
     let site = site();

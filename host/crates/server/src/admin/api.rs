@@ -14,8 +14,8 @@ use super::views::failures::Kinds;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
 use super::views::{
-    changes, crm, crm_csv, crm_edit, jobs, limits, marks, overview, page_cache, pages, queue, runs, schedules,
-    search,
+    changes, changes_csv, crm, crm_csv, crm_edit, jobs, limits, marks, overview, page_cache, pages, queue,
+    runs, schedules, search,
 };
 
 /// Adds the routes of the API.
@@ -49,6 +49,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
         .route("/api/brands/{brand}/limits", web::put().to(put_limit))
         .route("/api/changes", web::get().to(get_changes))
+        .route("/api/changes.csv", web::get().to(get_changes_csv))
         .route("/api/search", web::get().to(get_search))
         .route("/api/reload", web::post().to(post_reload));
 }
@@ -70,8 +71,18 @@ async fn get_overview(
 async fn get_changes(
     state: Data<AdminState>,
     query: Query<changes::Query>,
+    range: Query<Range>,
 ) -> Result<HttpResponse, AdminError> {
+    let query = query.into_inner().within(*range);
     Ok(HttpResponse::Ok().json(changes::list(&state, &query).await?.0))
+}
+
+async fn get_changes_csv(
+    state: Data<AdminState>,
+    query: Query<changes::Query>,
+    range: Query<Range>,
+) -> Result<HttpResponse, AdminError> {
+    changes_csv::export(&state, &query.into_inner().within(*range)).await
 }
 
 async fn get_search(

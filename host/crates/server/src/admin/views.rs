@@ -4,6 +4,7 @@
 pub(crate) mod brand_state;
 pub(crate) mod certificates;
 pub(crate) mod changes;
+pub(crate) mod changes_csv;
 pub(crate) mod crm;
 pub(crate) mod crm_csv;
 pub(crate) mod crm_edit;

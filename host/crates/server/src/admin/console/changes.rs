@@ -13,6 +13,7 @@ use crate::admin::changes::operator;
 use crate::admin::error::AdminError;
 use crate::admin::templates::encode_query;
 use crate::admin::views::changes::{self, ChangeView, GROUPS, OUTCOMES};
+use crate::admin::views::changes_csv;
 use crate::admin::views::range::Range;
 
 /// Brands to choose from.
@@ -21,6 +22,8 @@ const BRANDS_MAX: usize = 100;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/changes", web::get().to(of_host))
+        .route("/changes.csv", web::get().to(csv_of_host))
+        .route("/brands/{brand}/changes.csv", web::get().to(csv_of_brand))
         .route("/brands/{brand}/changes", web::get().to(of_brand));
 }
 
@@ -31,12 +34,13 @@ async fn of_host(
     request: HttpRequest,
 ) -> HttpResponse {
     let page = async {
+        let query = query.into_inner().within(*range);
         let mut view = view(&state, &query, "/changes", (*range, &request)).await?;
         let live = state.app.live();
         let brands =
             live.site.brands().take(BRANDS_MAX).map(|brand| choice(&brand.id, &brand.id, &query.brand));
         let of_host = json!({
-            "title": "Changes", "brands": brands.collect::<Vec<_>>(), "is_changes": true, "range": range.view(),
+            "title": "Changes", "brands": brands.collect::<Vec<_>>(), "is_changes": true, "range": range.view_of_any_length(),
         });
         merge(&mut view, of_host);
         render(&state, "changes", &view)
@@ -52,14 +56,33 @@ async fn of_brand(
     request: HttpRequest,
 ) -> HttpResponse {
     let page = async {
-        let mut query = query.into_inner();
+        let mut query = query.into_inner().within(*range);
         query.brand = Some(brand.clone());
         let address = format!("/brands/{}/changes", encode_query(&brand));
         let mut view = view(&state, &query, &address, (*range, &request)).await?;
         merge(&mut view, json!({ "title": format!("Changes of {}", *brand) }));
-        render_of(&state, &brand, ("changes", Section::Changes), range.view(), view)
+        render_of(&state, &brand, ("changes", Section::Changes), range.view_of_any_length(), view)
     };
     or_error_page(&state, page.await)
+}
+
+async fn csv_of_host(
+    state: Data<AdminState>,
+    query: Query<changes::Query>,
+    range: Query<Range>,
+) -> HttpResponse {
+    or_error_page(&state, changes_csv::export(&state, &query.into_inner().within(*range)).await)
+}
+
+async fn csv_of_brand(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    query: Query<changes::Query>,
+    range: Query<Range>,
+) -> HttpResponse {
+    let mut query = query.into_inner().within(*range);
+    query.brand = Some(brand.into_inner());
+    or_error_page(&state, changes_csv::export(&state, &query).await)
 }
 
 fn merge(view: &mut Value, more: Value) {

@@ -5,6 +5,7 @@ mod entries;
 mod failures;
 mod limits;
 mod operators;
+mod reload_changes;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;

@@ -14,7 +14,7 @@ mod saw;
 
 use amount::{amount, exact};
 
-const TEMPLATES: [(&str, &str); 41] = [
+const TEMPLATES: [(&str, &str); 42] = [
     ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
@@ -22,6 +22,7 @@ const TEMPLATES: [(&str, &str); 41] = [
     ("overview", include_str!("console/overview.hbs")),
     ("search", include_str!("console/search.hbs")),
     ("changes", include_str!("console/changes.hbs")),
+    ("reload_changes", include_str!("console/reload_changes.hbs")),
     ("by", include_str!("console/by.hbs")),
     ("pages", include_str!("console/pages.hbs")),
     ("page", include_str!("console/page.hbs")),

@@ -14,7 +14,7 @@ use sluice_kit::toml_text;
 use sluice_text::printable::{printable, printable_lines};
 use sluice_text::suggest;
 
-use super::{BrandConfig, SiteConfig};
+use super::{BrandConfig, SettingNames, SiteConfig};
 use crate::domain::Domain;
 use crate::files::{self, FileError};
 
@@ -121,6 +121,7 @@ pub fn read_site_as(
     config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
     config.reader = reader;
     config.ignored = ignored;
+    config.names = SettingNames::of(&text);
     Ok(config)
 }
 
@@ -197,7 +198,8 @@ pub fn read_brand(brand_dir: &FolderPath) -> Result<BrandConfig, ConfigError> {
 pub fn read_brand_file(brand_dir: &FolderPath) -> Result<BrandFile, ConfigError> {
     let text = read_optional(brand_dir, "brand.toml")?;
     let file = brand_dir.path().join("brand.toml").display().to_string();
-    let config: BrandConfig = parse(&file, &text)?;
+    let mut config: BrandConfig = parse(&file, &text)?;
+    config.names = SettingNames::of(&text);
     if let Some(fault) = config.cache_fault() {
         let error = Box::new(<toml::de::Error as serde::de::Error>::custom(fault));
         return Err(ConfigError::Invalid { file, error });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluice_site::table::url_path;
 
 use super::frame::{Section, render_of};
-use super::{or_error_page, render};
+use super::{or_error_page, reloads, render};
 use crate::admin::AdminState;
 use crate::admin::changes::operator;
 use crate::admin::error::AdminError;
@@ -101,23 +101,24 @@ async fn view(
     let groups = GROUPS.map(|(value, label)| choice(value, label, &query.action));
     let outcomes = OUTCOMES.map(|outcome| choice(outcome, outcome, &query.outcome));
     let is_of_host = address == "/changes";
-    let mut asked = String::new();
-    let parts = [
-        ("brand", query.brand.as_ref().filter(|_| is_of_host)),
-        ("action", query.action.as_ref()),
-        ("outcome", query.outcome.as_ref()),
-        ("operator", query.operator.as_ref()),
-        ("target", query.target.as_ref()),
-    ];
-    for (name, value) in parts {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            asked.push_str(&format!("{name}={}&", encode_query(value)));
-        }
-    }
+    let given = query.given(is_of_host);
+    let asked: String =
+        given.iter().map(|(name, value)| format!("{name}={}&", encode_query(value))).collect();
+    let fields: Vec<Value> =
+        given.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let shown = range.view_of_any_length();
+    let reload = reloads::changed(state, query.brand.as_deref().filter(|_| !is_of_host));
+    // What is asked for is kept by the links, and the range by the form.
+    let (range_query, range_fields) = match range.is_given() {
+        true => (format!("{}&", shown.query()), shown.fields()),
+        false => (String::new(), Vec::new()),
+    };
     let rows: Vec<Value> = changes.iter().map(|change| row(change, range)).collect();
     Ok(json!({
         "rows": rows, "older": older, "address": address, "groups": groups, "outcomes": outcomes, "asked": asked,
         "by_operator": query.operator, "of_target": query.target, "me": operator(request), "is_of_host": is_of_host,
+        "reload": reload, "text": query.text, "range_query": range_query, "range_fields": range_fields, "range_keep": fields,
+        "is_all": !range.is_given(), "has_all": true, "is_filtered": !asked.is_empty() || range.is_given(),
     }))
 }
 

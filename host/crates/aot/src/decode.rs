@@ -1,0 +1,294 @@
+//! Instructions, and the blocks that they form.
+
+use crate::ops::{Format, OPS, Op};
+use crate::read::Function;
+
+/// Larger functions are left to the interpreter.
+const BLOCKS_MAX: usize = 400;
+
+/// An instruction with its operand. Short forms are replaced by the long ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instruction {
+    pub at: u32,
+    /// The offset of what follows.
+    pub next: u32,
+    pub op: Op,
+    pub operand: i32,
+}
+
+pub(crate) struct Block {
+    pub instructions: Vec<Instruction>,
+    pub successors: Vec<usize>,
+}
+
+/// The blocks of a function, in the order of its code. `None` if it is not well-formed, or too large.
+pub(crate) fn blocks(function: &Function, code: &[u8]) -> Option<Vec<Block>> {
+    let all = instructions(code)?;
+    let mut starts = vec![0];
+    for instruction in &all {
+        if is_jump(instruction.op) {
+            starts.push(u32::try_from(instruction.operand).ok()?);
+        }
+        if is_jump(instruction.op) || ends(function, instruction) {
+            starts.push(instruction.next);
+        }
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    if starts.len() > BLOCKS_MAX {
+        return None;
+    }
+    let index_of = |at: u32| starts.binary_search(&at).ok();
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut begun = 0;
+    for instruction in &all {
+        if index_of(instruction.at) == Some(begun) {
+            blocks.push(Block { instructions: Vec::new(), successors: Vec::new() });
+            begun += 1;
+        }
+        blocks.last_mut()?.instructions.push(*instruction);
+    }
+    // A jump into an instruction, or the end of the code, is a start at which no instruction begins.
+    let ends_at_code = starts.last() == Some(&u32::try_from(code.len()).ok()?);
+    if blocks.len() + usize::from(ends_at_code) != starts.len() {
+        return None;
+    }
+    let count = blocks.len();
+    for (index, block) in blocks.iter_mut().enumerate() {
+        let last = *block.instructions.last()?;
+        let target = || index_of(u32::try_from(last.operand).ok()?);
+        let successors = match last.op {
+            Op::Goto => vec![target()?],
+            Op::IfTrue | Op::IfFalse => vec![target()?, index + 1],
+            _ if ends(function, &last) => Vec::new(),
+            _ => vec![index + 1],
+        };
+        if successors.iter().any(|successor| *successor >= count) {
+            return None;
+        }
+        block.successors = successors;
+    }
+    Some(blocks)
+}
+
+fn is_jump(op: Op) -> bool {
+    matches!(op, Op::Goto | Op::IfTrue | Op::IfFalse)
+}
+
+/// Whether nothing follows the instruction in compiled code.
+fn ends(function: &Function, instruction: &Instruction) -> bool {
+    let is_return = matches!(instruction.op, Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod);
+    is_return || !is_compiled(function, instruction.op)
+}
+
+fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
+    let mut instructions = Vec::new();
+    let mut at = 0;
+    while at < code.len() {
+        let (op, bytes, format) = *OPS.get(usize::from(*code.get(at)?))?;
+        let next = at + usize::from(bytes);
+        let operand = code.get(at + 1..next)?;
+        let [at32, next32] = [u32::try_from(at).ok()?, u32::try_from(next).ok()?];
+        let i32_at = |operand: &[u8]| Some(i32::from_le_bytes(operand.get(..4)?.try_into().ok()?));
+        let i16_at = |operand: &[u8]| Some(i16::from_le_bytes(operand.get(..2)?.try_into().ok()?));
+        let u16_at = |operand: &[u8]| Some(i32::from(u16::from_le_bytes(operand.get(..2)?.try_into().ok()?)));
+        let to = |distance: i32| i32::try_from(at).ok()?.checked_add(1)?.checked_add(distance);
+        let value = match format {
+            Format::U8 | Format::Loc8 | Format::Const8 => i32::from(*operand.first()?),
+            Format::I8 => i32::from(operand.first()?.cast_signed()),
+            Format::U16 | Format::Npop | Format::Loc | Format::Arg | Format::VarRef => u16_at(operand)?,
+            Format::I16 => i32::from(i16_at(operand)?),
+            Format::I32 | Format::Const => i32_at(operand)?,
+            Format::Label => to(i32_at(operand)?)?,
+            Format::Label8 => to(i32::from(operand.first()?.cast_signed()))?,
+            Format::Label16 => to(i32::from(i16_at(operand)?))?,
+            _ => 0,
+        };
+        let mut push = |op, operand| instructions.push(Instruction { at: at32, next: next32, op, operand });
+        if op == Op::GetLoc0Loc1 {
+            // Both have the same place. Nothing can throw or jump between them.
+            push(Op::GetLoc, 0);
+            push(Op::GetLoc, 1);
+        } else {
+            let (op, operand) = long_form(op, value);
+            push(op, operand);
+        }
+        at = next;
+    }
+    Some(instructions)
+}
+
+fn long_form(op: Op, operand: i32) -> (Op, i32) {
+    let nth = |first: Op| op as i32 - first as i32;
+    match op {
+        Op::PushMinus1 | Op::Push0 | Op::Push1 | Op::Push2 | Op::Push3 | Op::Push4 | Op::Push5 | Op::Push6
+        | Op::Push7 => (Op::PushI32, nth(Op::Push0)),
+        Op::PushI8 | Op::PushI16 => (Op::PushI32, operand),
+        Op::PushConst8 => (Op::PushConst, operand),
+        Op::Fclosure8 => (Op::Fclosure, operand),
+        Op::GetLoc8 => (Op::GetLoc, operand),
+        Op::PutLoc8 => (Op::PutLoc, operand),
+        Op::SetLoc8 => (Op::SetLoc, operand),
+        Op::GetLoc0 | Op::GetLoc1 | Op::GetLoc2 | Op::GetLoc3 => (Op::GetLoc, nth(Op::GetLoc0)),
+        Op::PutLoc0 | Op::PutLoc1 | Op::PutLoc2 | Op::PutLoc3 => (Op::PutLoc, nth(Op::PutLoc0)),
+        Op::SetLoc0 | Op::SetLoc1 | Op::SetLoc2 | Op::SetLoc3 => (Op::SetLoc, nth(Op::SetLoc0)),
+        Op::GetArg0 | Op::GetArg1 | Op::GetArg2 | Op::GetArg3 => (Op::GetArg, nth(Op::GetArg0)),
+        Op::PutArg0 | Op::PutArg1 | Op::PutArg2 | Op::PutArg3 => (Op::PutArg, nth(Op::PutArg0)),
+        Op::SetArg0 | Op::SetArg1 | Op::SetArg2 | Op::SetArg3 => (Op::SetArg, nth(Op::SetArg0)),
+        Op::GetVarRef0 | Op::GetVarRef1 | Op::GetVarRef2 | Op::GetVarRef3 => {
+            (Op::GetVarRef, nth(Op::GetVarRef0))
+        }
+        Op::PutVarRef0 | Op::PutVarRef1 | Op::PutVarRef2 | Op::PutVarRef3 => {
+            (Op::PutVarRef, nth(Op::PutVarRef0))
+        }
+        Op::SetVarRef0 | Op::SetVarRef1 | Op::SetVarRef2 | Op::SetVarRef3 => {
+            (Op::SetVarRef, nth(Op::SetVarRef0))
+        }
+        Op::IfFalse8 => (Op::IfFalse, operand),
+        Op::IfTrue8 => (Op::IfTrue, operand),
+        Op::Goto8 | Op::Goto16 => (Op::Goto, operand),
+        Op::Call0 | Op::Call1 | Op::Call2 | Op::Call3 => (Op::Call, nth(Op::Call0)),
+        _ => (op, operand),
+    }
+}
+
+/// Instructions that need what compiled code does not have: the arguments as they were passed, `new.target`.
+pub(crate) fn needs_interpreter(op: Op) -> bool {
+    matches!(
+        op,
+        Op::SpecialObject
+            | Op::Rest
+            | Op::CheckCtor
+            | Op::InitCtor
+            | Op::CheckCtorReturn
+            | Op::Eval
+            | Op::ApplyEval
+            | Op::InitialYield
+    )
+}
+
+/// Whether there is compiled code for the instruction. Otherwise the interpreter continues at it.
+fn is_compiled(function: &Function, op: Op) -> bool {
+    match op {
+        // The interpreter ends async functions.
+        Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod => !function.is_async,
+        Op::PushThis => function.is_strict,
+        Op::PushI32
+        | Op::PushConst
+        | Op::Fclosure
+        | Op::PushAtomValue
+        | Op::PushEmptyString
+        | Op::Undefined
+        | Op::Null
+        | Op::PushFalse
+        | Op::PushTrue
+        | Op::Object
+        | Op::Drop
+        | Op::Nip
+        | Op::Nip1
+        | Op::Dup
+        | Op::Dup1
+        | Op::Dup2
+        | Op::Dup3
+        | Op::Insert2
+        | Op::Insert3
+        | Op::Insert4
+        | Op::Perm3
+        | Op::Perm4
+        | Op::Perm5
+        | Op::Swap
+        | Op::Swap2
+        | Op::Rot3l
+        | Op::Rot3r
+        | Op::Rot4l
+        | Op::Rot5l
+        | Op::CallConstructor
+        | Op::Call
+        | Op::CallMethod
+        | Op::ArrayFrom
+        | Op::Apply
+        | Op::Regexp
+        | Op::GetVarUndef
+        | Op::GetVar
+        | Op::GetField
+        | Op::GetField2
+        | Op::PutField
+        | Op::GetArrayEl
+        | Op::GetArrayEl2
+        | Op::PutArrayEl
+        | Op::DefineField
+        | Op::SetName
+        | Op::DefineArrayEl
+        | Op::Append
+        | Op::GetLoc
+        | Op::PutLoc
+        | Op::SetLoc
+        | Op::GetArg
+        | Op::PutArg
+        | Op::SetArg
+        | Op::GetVarRef
+        | Op::PutVarRef
+        | Op::SetVarRef
+        | Op::SetLocUninitialized
+        | Op::GetLocCheck
+        | Op::PutLocCheck
+        | Op::GetVarRefCheck
+        | Op::PutVarRefCheck
+        | Op::CloseLoc
+        | Op::IfFalse
+        | Op::IfTrue
+        | Op::Goto
+        | Op::Catch
+        | Op::NipCatch
+        | Op::ToPropkey
+        | Op::ToPropkey2
+        | Op::ToPropkeyOf
+        | Op::ToPropkeyUnder
+        | Op::ForOfStart
+        | Op::ForOfNext
+        | Op::IteratorClose
+        | Op::Neg
+        | Op::Plus
+        | Op::Dec
+        | Op::Inc
+        | Op::PostDec
+        | Op::PostInc
+        | Op::DecLoc
+        | Op::IncLoc
+        | Op::AddLoc
+        | Op::Not
+        | Op::Lnot
+        | Op::Typeof
+        | Op::Delete
+        | Op::Mul
+        | Op::Div
+        | Op::Mod
+        | Op::Add
+        | Op::Sub
+        | Op::Shl
+        | Op::Sar
+        | Op::Shr
+        | Op::And
+        | Op::Xor
+        | Op::Or
+        | Op::Pow
+        | Op::Lt
+        | Op::Lte
+        | Op::Gt
+        | Op::Gte
+        | Op::Instanceof
+        | Op::In
+        | Op::Eq
+        | Op::Neq
+        | Op::StrictEq
+        | Op::StrictNeq
+        | Op::IsUndefinedOrNull
+        | Op::Nop
+        | Op::GetLength
+        | Op::IsUndefined
+        | Op::IsNull
+        | Op::TypeofIsUndefined
+        | Op::TypeofIsFunction => true,
+        _ => false,
+    }
+}

@@ -271,10 +271,14 @@ COMPILED(int, put_element, JSContext *ctx, JSValue obj, JSValue prop, JSValue va
     return JS_SetPropertyValue(ctx, obj, prop, val, JS_PROP_THROW_STRICT) < 0;
 }
 
-/* Takes over nothing. */
-COMPILED(JSValue, call, JSContext *ctx, JSValue func, JSValue this_obj, int argc, JSValue *argv, uint32_t pc)
+/* Takes over nothing. The place of the call is noted already. */
+COMPILED(JSValue, call, JSContext *ctx, JSValue func, JSValue this_obj, int argc, JSValue *argv)
 {
-    compiled_at(ctx, pc);
+    if (JS_VALUE_GET_TAG(func) == JS_TAG_OBJECT && JS_VALUE_GET_OBJ(func)->class_id == JS_CLASS_C_FUNCTION) {
+        if (js_poll_interrupts(ctx))
+            return JS_EXCEPTION;
+        return js_call_c_function(ctx, func, this_obj, argc, vc(argv), 0);
+    }
     return JS_CallInternal(ctx, func, this_obj, JS_UNDEFINED, argc, vc(argv), JS_CALL_FLAG_COPY_ARGV);
 }
 

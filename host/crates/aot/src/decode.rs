@@ -21,7 +21,7 @@ pub(crate) struct Block {
     pub successors: Vec<usize>,
 }
 
-/// The blocks of a function, in the order of its code. `None` if it is not well-formed, or too large.
+/// The blocks of a function, in an order that WebAssembly can have. `None` if it is not well-formed, or too large.
 pub(crate) fn blocks(function: &Function, code: &[u8]) -> Option<Vec<Block>> {
     let all = instructions(code)?;
     let mut starts = vec![0];
@@ -68,7 +68,7 @@ pub(crate) fn blocks(function: &Function, code: &[u8]) -> Option<Vec<Block>> {
         }
         block.successors = successors;
     }
-    Some(blocks)
+    crate::nesting::order(blocks)
 }
 
 fn is_jump(op: Op) -> bool {

@@ -1417,13 +1417,14 @@ impl<'a> Compiler<'a> {
 
             Op::Goto => {
                 self.canonical();
-                self.jump(index)?;
+                let block = self.successor(0)?;
+                self.jump(block);
                 return Some(true);
             }
             Op::IfFalse | Op::IfTrue => {
                 let entry = self.pop()?;
                 self.truth(entry);
-                self.jump_if(instruction)?;
+                self.jump_if(instruction.op)?;
                 return Some(true);
             }
             Op::Lt | Op::Lte | Op::Gt | Op::Gte | Op::Eq | Op::Neq | Op::StrictEq | Op::StrictNeq => {
@@ -1432,7 +1433,7 @@ impl<'a> Compiler<'a> {
                 self.compare(instruction, instruction.op, a, b);
                 match next.filter(|next| matches!(next.op, Op::IfFalse | Op::IfTrue)) {
                     Some(next) => {
-                        self.jump_if(next)?;
+                        self.jump_if(next.op)?;
                         return Some(true);
                     }
                     None => self.push_flag(),
@@ -1749,38 +1750,39 @@ impl<'a> Compiler<'a> {
         self.br(Label::Return);
     }
 
-    fn block_at(&self, offset: u32) -> Option<usize> {
-        let found = self
-            .blocks
-            .binary_search_by_key(&offset, |block| block.instructions.first().map_or(0, |first| first.at));
-        found.ok()
-    }
-
     fn target(&self, block: usize) -> Label {
         if block <= self.block { Label::Loop(block) } else { Label::Until(block) }
     }
 
-    fn jump(&mut self, offset: u32) -> Option<()> {
-        let block = self.block_at(offset)?;
+    fn successor(&self, index: usize) -> Option<usize> {
+        self.blocks.get(self.block)?.successors.get(index).copied()
+    }
+
+    /// Goes on in a block, which may be the next.
+    fn jump(&mut self, block: usize) {
         if block != self.block + 1 {
             let label = self.target(block);
             self.br(label);
         }
-        Some(())
     }
 
-    fn jump_if(&mut self, instruction: Instruction) -> Option<()> {
+    /// Goes on in one of two blocks, as the flag says.
+    fn jump_if(&mut self, op: Op) -> Option<()> {
         self.canonical();
-        let block = self.block_at(u32::try_from(instruction.operand).ok()?)?;
-        if block != self.block + 1 {
-            let flag = self.flag();
-            self.s().local_get(flag);
-            if instruction.op == Op::IfFalse {
-                self.s().i32_eqz();
-            }
-            let label = self.target(block);
-            self.br_if(label);
+        let (mut taken, mut other) = (self.successor(0)?, self.successor(1)?);
+        let flag = self.flag();
+        self.s().local_get(flag);
+        let mut is_inverted = op == Op::IfFalse;
+        if taken == self.block + 1 {
+            std::mem::swap(&mut taken, &mut other);
+            is_inverted = !is_inverted;
         }
+        if is_inverted {
+            self.s().i32_eqz();
+        }
+        let label = self.target(taken);
+        self.br_if(label);
+        self.jump(other);
         Some(())
     }
 
@@ -1804,6 +1806,8 @@ impl<'a> Compiler<'a> {
         }
         if !has_ended {
             self.canonical();
+            let block = self.successor(0)?;
+            self.jump(block);
         }
         let state = State {
             variables: self.variables.clone(),

@@ -46,7 +46,14 @@ pub fn compile(blob: &[u8], table_base: u32) -> Option<Compiled> {
     let mut candidates: Vec<Candidate<'_>> = all
         .filter_map(|function| {
             let code = blob.get(function.code.clone())?;
-            let blocks = decode::blocks(function, code)?;
+            let dump = std::env::var_os("SLUICE_AOT_DUMP").is_some();
+            let Some(blocks) = decode::blocks(function, code) else {
+                if dump { eprintln!("no blocks {code:?}"); }
+                return None;
+            };
+            if dump {
+                for b in &blocks { for i in &b.instructions { if decode::needs_interpreter(i.op) { eprintln!("needs {i:?}"); } } }
+            }
             let mut ops = blocks.iter().flat_map(|block| &block.instructions).map(|ins| ins.op);
             (!ops.any(decode::needs_interpreter)).then_some(Candidate { function, blocks })
         })
@@ -58,6 +65,7 @@ pub fn compile(blob: &[u8], table_base: u32) -> Option<Compiled> {
         let mut trial = needs.clone();
         let compiled = Compiler::new(candidate.function, &candidate.blocks, number, &mut trial, 0)
             .and_then(Compiler::compile);
+        if compiled.is_none() { eprintln!("cannot compile"); }
         if compiled.is_some() {
             needs = trial;
             number += 1;

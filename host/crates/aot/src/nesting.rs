@@ -10,6 +10,93 @@ pub(crate) struct Range {
     pub end: usize,
 }
 
+/// Orders the blocks so that jumps go forward, except to the beginning of loops, and that loops are together. Blocks
+/// that cannot be reached are left out.
+pub(crate) fn order(blocks: Vec<Block>) -> Option<Vec<Block>> {
+    let successors: Vec<Vec<usize>> = blocks.iter().map(|block| block.successors.clone()).collect();
+    let (_, back_edges) = postorder(&successors, &vec![0; blocks.len()])?;
+    let depths = loop_depths(&successors, &back_edges)?;
+    let (mut order, _) = postorder(&successors, &depths)?;
+    order.reverse();
+    let mut index_of = vec![None; blocks.len()];
+    for (index, block) in order.iter().enumerate() {
+        *index_of.get_mut(*block)? = Some(index);
+    }
+    let mut blocks: Vec<Option<Block>> = blocks.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(order.len());
+    for block in order {
+        let mut block = blocks.get_mut(block)?.take()?;
+        for successor in &mut block.successors {
+            *successor = (*index_of.get(*successor)?)?;
+        }
+        ordered.push(block);
+    }
+    Some(ordered)
+}
+
+/// The blocks, each after its successors, and the edges that lead back. What is in fewer loops is visited first, so
+/// that it comes behind the loops.
+fn postorder(successors: &[Vec<usize>], depths: &[usize]) -> Option<(Vec<usize>, Vec<(usize, usize)>)> {
+    let sorted = |block: usize| -> Option<Vec<usize>> {
+        let mut sorted = successors.get(block)?.clone();
+        // The last is visited first.
+        sorted.sort_by_key(|successor| std::cmp::Reverse(depths.get(*successor).copied()));
+        Some(sorted)
+    };
+    let mut order = Vec::new();
+    let mut back_edges = Vec::new();
+    let mut is_open = vec![false; successors.len()];
+    let mut is_seen = vec![false; successors.len()];
+    let mut path = vec![(0, sorted(0)?)];
+    *is_seen.first_mut()? = true;
+    *is_open.first_mut()? = true;
+    while let Some((block, rest)) = path.last_mut() {
+        let block = *block;
+        match rest.pop() {
+            Some(successor) if *is_open.get(successor)? => back_edges.push((block, successor)),
+            Some(successor) if *is_seen.get(successor)? => {}
+            Some(successor) => {
+                *is_seen.get_mut(successor)? = true;
+                *is_open.get_mut(successor)? = true;
+                path.push((successor, sorted(successor)?));
+            }
+            None => {
+                *is_open.get_mut(block)? = false;
+                order.push(block);
+                path.pop();
+            }
+        }
+    }
+    Some((order, back_edges))
+}
+
+/// In how many loops each block is.
+fn loop_depths(successors: &[Vec<usize>], back_edges: &[(usize, usize)]) -> Option<Vec<usize>> {
+    let mut predecessors: Vec<Vec<usize>> = vec![Vec::new(); successors.len()];
+    for (block, successors) in successors.iter().enumerate() {
+        for successor in successors {
+            predecessors.get_mut(*successor)?.push(block);
+        }
+    }
+    let mut depths = vec![0; successors.len()];
+    for (end, start) in back_edges {
+        let mut is_in = vec![false; successors.len()];
+        *is_in.get_mut(*start)? = true;
+        let mut work = vec![*end];
+        while let Some(block) = work.pop() {
+            let is_in = is_in.get_mut(block)?;
+            if !*is_in {
+                *is_in = true;
+                work.extend(predecessors.get(block)?);
+            }
+        }
+        for (depth, is_in) in depths.iter_mut().zip(is_in) {
+            *depth += usize::from(is_in);
+        }
+    }
+    Some(depths)
+}
+
 /// The ranges that the jumps need, the outermost first. `None` if they cannot be nested.
 pub(crate) fn nest(blocks: &[Block], is_reached: &[bool]) -> Option<Vec<Range>> {
     let count = blocks.len();

@@ -52,9 +52,18 @@ fn main() {
             std::fs::write(format!("/tmp/w/aot-{}.wasm", page.name), &compiled_page.compiled.module).expect("it is written");
         }
         let begun = Instant::now();
-        let compiled = sandbox.load(&compiled_page.component).expect("the compiled component loads");
+        let (compiled, elf) = sandbox.load_and_keep(&compiled_page.component).expect("the compiled component loads");
         let compile = begun.elapsed();
+        if std::env::var_os("SLUICE_AOT_DUMP").is_some() {
+            std::fs::write(format!("/tmp/w/aot-{}.elf", page.name), &elf).expect("it is written");
+        }
         let javascript = page.javascript();
+        if let Some(runs) = std::env::var("SLUICE_AOT_RUNS").ok().and_then(|runs| runs.parse().ok()) {
+            for _ in 0..runs {
+                run(&runtime, &sandbox, &compiled);
+            }
+            continue;
+        }
         let mut best = [Duration::MAX; 3];
         let mut fuel = [0; 2];
         let mut answers = [String::new(), String::new()];

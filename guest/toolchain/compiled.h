@@ -195,7 +195,9 @@ COMPILED(JSValue, get_field, JSContext *ctx, JSValue obj, uint32_t pc, CompiledS
     if (JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT) {
         p = holder = JS_VALUE_GET_OBJ(obj);
         prs = find_own_property(&pr, p, atom);
-        if (!prs && !p->is_exotic && p->shape->proto) {
+        /* the properties of an array that others do not have are numbers */
+        if (!prs && (!p->is_exotic || (p->class_id == JS_CLASS_ARRAY && !__JS_AtomIsTaggedInt(atom))) &&
+            p->shape->proto) {
             holder = p->shape->proto;
             prs = find_own_property(&pr, holder, atom);
         }

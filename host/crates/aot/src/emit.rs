@@ -103,6 +103,8 @@ pub(crate) struct Compiler<'a> {
     labels: Vec<Label>,
     block: usize,
     sites: u32,
+    /// Temporaries that have had the value of an outer variable, which may be the function itself.
+    from_var_ref: Vec<u32>,
 }
 
 /// A function's code: the variables beyond the parameters, and the body without its `end`.
@@ -118,6 +120,10 @@ fn memory(offset: u64, align: u32) -> MemArg {
 
 pub(crate) fn i32_at(offset: u64) -> MemArg {
     memory(offset, 2)
+}
+
+pub(crate) fn i16_at(offset: u64) -> MemArg {
+    memory(offset, 1)
 }
 
 pub(crate) fn i64_at(offset: u64) -> MemArg {
@@ -165,6 +171,7 @@ impl<'a> Compiler<'a> {
             labels: Vec::new(),
             block: 0,
             sites: 0,
+            from_var_ref: Vec::new(),
         })
     }
 
@@ -855,23 +862,23 @@ impl<'a> Compiler<'a> {
         let base = u32::try_from(self.stack.len()).ok()? + 1 + u32::from(has_this);
         let (p, q) = (self.p(), self.q());
         self.set_pc(instruction);
-        // q: the number of the function's code, or 0
-        self.s().i32_const(0).local_set(q);
-        self.get(function);
-        self.constant(at::OBJECT);
-        self.s().i64_ge_u();
-        self.open_if(BlockType::Empty);
-        self.get(function);
-        self.s().i32_wrap_i64().local_tee(p).i32_load16_u(memory(at::OBJECT_CLASS, 1));
-        self.s().i32_const(at::CLASS_FUNCTION).i32_eq();
-        self.open_if(BlockType::Empty);
-        self.s().local_get(p).i32_load(i32_at(at::FUNCTION_BYTECODE));
-        self.s().i32_load(i32_at(at::BYTECODE_COMPILED)).local_set(q);
-        self.close();
-        self.close();
-        let own_number = self.needs.number_of(self.number);
-        let is_direct = !self.function.is_async && !has_this && self.needs.calls_self(self.number);
+        let is_direct = !self.function.is_async && !has_this && self.is_from_var_ref(function);
         if is_direct {
+            // q: the number of the function's code, or 0
+            self.s().i32_const(0).local_set(q);
+            self.get(function);
+            self.constant(at::OBJECT);
+            self.s().i64_ge_u();
+            self.open_if(BlockType::Empty);
+            self.get(function);
+            self.s().i32_wrap_i64().local_tee(p).i32_load16_u(i16_at(at::OBJECT_CLASS));
+            self.s().i32_const(at::CLASS_FUNCTION).i32_eq();
+            self.open_if(BlockType::Empty);
+            self.s().local_get(p).i32_load(i32_at(at::FUNCTION_BYTECODE));
+            self.s().i32_load(i32_at(at::BYTECODE_COMPILED)).local_set(q);
+            self.close();
+            self.close();
+            let own_number = self.needs.number_of(self.number);
             self.s().local_get(q).i32_const(own_number).i32_eq();
             self.open_if(VALUE);
             self.s().local_get(CTX);
@@ -899,7 +906,6 @@ impl<'a> Compiler<'a> {
         self.s().i32_const(count.cast_signed());
         let (local, offset) = self.stack_cell(base);
         self.s().local_get(local).i32_const(i32::try_from(offset).ok()?).i32_add();
-        self.s().local_get(q);
         self.routine(Routine::Call);
         if is_direct {
             self.close();
@@ -917,6 +923,11 @@ impl<'a> Compiler<'a> {
         Some(local)
     }
 
+    /// Whether it is worth to find out if the callee is this function.
+    fn is_from_var_ref(&self, entry: Entry) -> bool {
+        matches!(entry.place, Place::Temporary(local) if self.from_var_ref.contains(&local))
+    }
+
     fn site(&mut self) -> u32 {
         self.sites += 1;
         (self.first_site + self.sites - 1) * at::SITE_BYTES
@@ -924,35 +935,14 @@ impl<'a> Compiler<'a> {
 
     fn get_field(&mut self, instruction: Instruction, keeps: bool) -> Option<()> {
         let object = self.pop()?;
-        let site = u64::from(self.site());
-        let (p, q, x, flag) = (self.p(), self.q(), self.x(), self.flag());
+        let site = self.site();
         let sites = self.needs.sites();
         let local = self.temporary();
-        self.open_block(VALUE);
-        self.labels.push(Label::Other);
-        self.s().block(BlockType::Empty);
-        self.get(object);
-        self.constant(at::OBJECT);
-        self.s().i64_lt_u().br_if(0);
-        self.get(object);
-        self.s().i32_wrap_i64().local_tee(q).i32_load(i32_at(at::OBJECT_SHAPE));
-        self.s().global_get(sites).local_tee(p).i32_load(i32_at(site)).i32_ne().br_if(0);
-        self.s().local_get(p).i32_load(i32_at(site + 12)).local_tee(flag);
-        self.open_if(BlockType::Empty);
-        self.s().local_get(flag).local_tee(q).i32_load(i32_at(at::OBJECT_SHAPE));
-        self.s().local_get(p).i32_load(i32_at(site + 8)).i32_ne().br_if(1);
-        self.close();
-        self.s().local_get(q).i32_load(i32_at(at::OBJECT_PROPERTIES));
-        self.s().local_get(p).i32_load(i32_at(site + 4)).i32_add().i64_load(i64_at(0)).local_set(x);
-        self.dup(x);
-        self.s().local_get(x).br(1);
-        self.close();
         self.s().local_get(CTX);
         self.get(object);
         self.pc(instruction);
         self.s().global_get(sites).i32_const(i32::try_from(site).ok()?).i32_add();
-        self.call(Helper::GetField);
-        self.close();
+        self.routine(Routine::GetField);
         self.s().local_set(local);
         if keeps {
             self.stack.push(object);
@@ -968,35 +958,15 @@ impl<'a> Compiler<'a> {
     fn put_field(&mut self, instruction: Instruction) -> Option<()> {
         let value = self.pop()?;
         let object = self.pop()?;
-        let site = u64::from(self.site());
-        let (p, q, y) = (self.p(), self.q(), self.y());
+        let site = self.site();
         let sites = self.needs.sites();
         self.make_own(value);
-        self.open_block(FLAG);
-        self.labels.push(Label::Other);
-        self.s().block(BlockType::Empty);
-        self.get(object);
-        self.constant(at::OBJECT);
-        self.s().i64_lt_u().br_if(0);
-        self.get(object);
-        self.s().i32_wrap_i64().local_tee(q).i32_load(i32_at(at::OBJECT_SHAPE));
-        self.s().global_get(sites).local_tee(p).i32_load(i32_at(site)).i32_ne().br_if(0);
-        self.s().local_get(q).i32_load(i32_at(at::OBJECT_PROPERTIES));
-        self.s().local_get(p).i32_load(i32_at(site + 4)).i32_add().local_tee(q);
-        self.s().i64_load(i64_at(0)).local_set(y);
-        self.s().local_get(q);
-        self.get(value);
-        self.s().i64_store(i64_at(0));
-        self.free(y);
-        self.s().i32_const(0).br(1);
-        self.close();
         self.s().local_get(CTX);
         self.get(object);
         self.get(value);
         self.pc(instruction);
         self.s().global_get(sites).i32_const(i32::try_from(site).ok()?).i32_add();
-        self.call(Helper::PutField);
-        self.close();
+        self.routine(Routine::PutField);
         let flag = self.flag();
         self.s().local_set(flag);
         self.release(value);
@@ -1045,7 +1015,7 @@ impl<'a> Compiler<'a> {
             self.s().i32_eqz().br_if(0);
         }
         self.get(object);
-        self.s().i32_wrap_i64().local_tee(p).i32_load16_u(memory(at::OBJECT_CLASS, 1));
+        self.s().i32_wrap_i64().local_tee(p).i32_load16_u(i16_at(at::OBJECT_CLASS));
         self.s().i32_const(at::CLASS_ARRAY).i32_ne().br_if(0);
         self.int_of(index);
         self.s().local_get(p).i32_load(i32_at(at::ARRAY_COUNT)).i32_ge_u().br_if(0);
@@ -1099,7 +1069,7 @@ impl<'a> Compiler<'a> {
         self.constant(at::OBJECT);
         self.s().i64_lt_u().br_if(0);
         self.get(object);
-        self.s().i32_wrap_i64().local_tee(p).i32_load16_u(memory(at::OBJECT_CLASS, 1));
+        self.s().i32_wrap_i64().local_tee(p).i32_load16_u(i16_at(at::OBJECT_CLASS));
         self.s().i32_const(at::CLASS_ARRAY).i32_ne().br_if(0);
         // The first property, which is a number.
         self.s().local_get(p).i32_load(i32_at(at::OBJECT_PROPERTIES)).i64_load(i64_at(0)).br(1);
@@ -1375,6 +1345,7 @@ impl<'a> Compiler<'a> {
             }
             Op::GetVarRef | Op::GetVarRefCheck => {
                 self.var_ref(operand)?;
+                let here = self.stack.len();
                 let (q, x) = (self.q(), self.x());
                 if instruction.op == Op::GetVarRefCheck {
                     self.s().local_get(q).i64_load(i64_at(0)).local_tee(x);
@@ -1384,6 +1355,9 @@ impl<'a> Compiler<'a> {
                     self.dup(local);
                 } else {
                     self.load_new((q, 0));
+                }
+                if let Some(Entry { place: Place::Temporary(local), .. }) = self.stack.get(here) {
+                    self.from_var_ref.push(*local);
                 }
             }
             Op::PutVarRef | Op::PutVarRefCheck | Op::SetVarRef => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::{BlockType, InstructionSink, ValType};
 
-use crate::emit::i32_at;
+use crate::emit::{i16_at, i32_at, i64_at};
 use crate::layout as at;
 use crate::ops::Op;
 
@@ -78,8 +78,12 @@ pub(crate) enum Routine {
     Box,
     /// The slow way of an instruction: floats, and then the engine. Operands whose bit is set are borrowed.
     Binary(Op),
-    /// Calls a function: context, function, this, argument count, arguments, number of its code or 0.
+    /// Calls a function: context, function, this, argument count, arguments.
     Call,
+    /// Reads a property: context, object, place, and what the place has seen.
+    GetField,
+    /// Writes a property, which it takes over.
+    PutField,
 }
 
 impl Routine {
@@ -88,6 +92,8 @@ impl Routine {
             Self::Free => 1000,
             Self::Box => 1001,
             Self::Call => 1002,
+            Self::GetField => 1003,
+            Self::PutField => 1004,
             Self::Binary(op) => op as u32,
         }
     }
@@ -97,7 +103,9 @@ impl Routine {
             Self::Free => (&[I, V], None),
             Self::Box => (&[ValType::F64], Some(V)),
             Self::Binary(_) => (&[I, V, V, I], Some(V)),
-            Self::Call => (&[I, V, V, I, I, I], Some(V)),
+            Self::Call => (&[I, V, V, I, I], Some(V)),
+            Self::GetField => (&[I, V, I, I], Some(V)),
+            Self::PutField => (&[I, V, V, I, I], Some(I)),
         }
     }
 }
@@ -131,12 +139,19 @@ impl Needs {
             }
             Routine::Binary(op) => {
                 self.helper(Helper::Binary);
-                if float_result(op) == Some(true) {
+                if float_result(op) == Some(true) || op == Op::Shr {
                     self.routine(Routine::Box);
                 }
             }
             Routine::Call => {
                 self.helper(Helper::Call);
+            }
+            Routine::GetField => {
+                self.helper(Helper::GetField);
+            }
+            Routine::PutField => {
+                self.helper(Helper::PutField);
+                self.routine(Routine::Free);
             }
             Routine::Box => {}
         }
@@ -174,11 +189,6 @@ impl Needs {
 
     pub(crate) fn number_of(&self, number: u32) -> i32 {
         (self.table_base + number).cast_signed()
-    }
-
-    /// Whether calls without `this` may be calls of the function itself.
-    pub(crate) fn calls_self(&self, _number: u32) -> bool {
-        true
     }
 
     pub(crate) fn stack_pointer(&self) -> u32 {
@@ -221,13 +231,50 @@ pub(crate) fn code(routine: Routine, needs: &mut Needs) -> (Vec<(u32, ValType)>,
         }
         Routine::Call => {
             let call = needs.helper(Helper::Call);
-            s.local_get(5).if_(BlockType::Result(V));
+            s.local_get(1).i64_const(constant(at::OBJECT)).i64_ge_u().if_(BlockType::Empty);
+            s.local_get(1).i32_wrap_i64().local_tee(5).i32_load16_u(i16_at(at::OBJECT_CLASS));
+            s.i32_const(at::CLASS_FUNCTION).i32_eq().if_(BlockType::Empty);
+            s.local_get(5).i32_load(i32_at(at::FUNCTION_BYTECODE));
+            s.i32_load(i32_at(at::BYTECODE_COMPILED)).local_tee(5).if_(BlockType::Empty);
             s.local_get(0).local_get(1).local_get(2).local_get(3).local_get(4).local_get(5);
-            s.call_indirect(0, needs.entry_type);
-            s.else_();
+            s.call_indirect(0, needs.entry_type).return_();
+            s.end().end().end();
             s.local_get(0).local_get(1).local_get(2).local_get(3).local_get(4).call(call);
-            s.end();
-            (Vec::new(), code)
+            (vec![(1, I)], code)
+        }
+        Routine::GetField => {
+            let slow = needs.helper(Helper::GetField);
+            s.block(BlockType::Empty);
+            s.local_get(1).i64_const(constant(at::OBJECT)).i64_lt_u().br_if(0);
+            s.local_get(1).i32_wrap_i64().local_tee(4).i32_load(i32_at(at::OBJECT_SHAPE));
+            s.local_get(3).i32_load(i32_at(0)).i32_ne().br_if(0);
+            s.local_get(3).i32_load(i32_at(12)).local_tee(5).if_(BlockType::Empty);
+            s.local_get(5).local_tee(4).i32_load(i32_at(at::OBJECT_SHAPE));
+            s.local_get(3).i32_load(i32_at(8)).i32_ne().br_if(1).end();
+            s.local_get(4).i32_load(i32_at(at::OBJECT_PROPERTIES));
+            s.local_get(3).i32_load(i32_at(4)).i32_add().i64_load(i64_at(0)).local_tee(6);
+            s.i64_const(constant(at::FIRST_REF)).i64_ge_u().if_(BlockType::Empty);
+            s.local_get(6).i32_wrap_i64().local_tee(4).local_get(4).i32_load(i32_at(0));
+            s.i32_const(1).i32_add().i32_store(i32_at(0)).end();
+            s.local_get(6).return_().end();
+            s.local_get(0).local_get(1).local_get(2).local_get(3).call(slow);
+            (vec![(2, I), (1, V)], code)
+        }
+        Routine::PutField => {
+            let slow = needs.helper(Helper::PutField);
+            let free = needs.routine(Routine::Free);
+            s.block(BlockType::Empty);
+            s.local_get(1).i64_const(constant(at::OBJECT)).i64_lt_u().br_if(0);
+            s.local_get(1).i32_wrap_i64().local_tee(5).i32_load(i32_at(at::OBJECT_SHAPE));
+            s.local_get(4).i32_load(i32_at(0)).i32_ne().br_if(0);
+            s.local_get(5).i32_load(i32_at(at::OBJECT_PROPERTIES));
+            s.local_get(4).i32_load(i32_at(4)).i32_add().local_tee(5).i64_load(i64_at(0)).local_set(6);
+            s.local_get(5).local_get(2).i64_store(i64_at(0));
+            s.local_get(6).i64_const(constant(at::FIRST_REF)).i64_ge_u().if_(BlockType::Empty);
+            s.local_get(0).local_get(6).call(free).end();
+            s.i32_const(0).return_().end();
+            s.local_get(0).local_get(1).local_get(2).local_get(3).local_get(4).call(slow);
+            (vec![(1, I), (1, V)], code)
         }
         Routine::Binary(op) => {
             let binary = needs.helper(Helper::Binary);
@@ -249,12 +296,24 @@ pub(crate) fn code(routine: Routine, needs: &mut Needs) -> (Vec<(u32, ValType)>,
                     Op::Eq | Op::StrictEq => s.f64_eq(),
                     _ => s.f64_ne(),
                 };
+                if op == Op::Div {
+                    // The result of two integers is an integer, if it can be.
+                    s.local_set(7).local_get(1).local_get(2).i64_or().i64_const(32).i64_shr_u().i64_eqz();
+                    s.if_(BlockType::Empty);
+                    s.local_get(7).i32_trunc_sat_f64_s().local_tee(5).f64_convert_i32_s();
+                    s.i64_reinterpret_f64().local_get(7).i64_reinterpret_f64().i64_eq();
+                    s.if_(BlockType::Empty).local_get(5).i64_extend_i32_u().return_().end();
+                    s.end().local_get(7);
+                }
                 if is_float {
                     s.call(needs.routine(Routine::Box));
                 } else {
                     s.i64_extend_i32_u().i64_const(constant(at::FALSE)).i64_or();
                 }
                 s.return_().end();
+            }
+            if matches!(op, Op::And | Op::Or | Op::Xor | Op::Shl | Op::Sar | Op::Shr) {
+                bitwise_of_numbers(&mut s, op, needs);
             }
             for (operand, bit) in [(1, 1), (2, 2)] {
                 s.local_get(3).i32_const(bit).i32_and();
@@ -265,9 +324,38 @@ pub(crate) fn code(routine: Routine, needs: &mut Needs) -> (Vec<(u32, ValType)>,
             }
             s.local_get(0).local_get(1).local_get(2).local_get(3).i32_const(2).i32_shr_u();
             s.i32_const(op as i32).call(binary);
-            (vec![(1, I)], code)
+            (vec![(3, I), (1, ValType::F64)], code)
         }
     }
+}
+
+/// Returns the result if both operands are numbers that 64 bits can hold.
+fn bitwise_of_numbers(s: &mut InstructionSink<'_>, op: Op, needs: &mut Needs) {
+    s.block(BlockType::Empty);
+    for operand in [1, 2] {
+        is_number(s, operand);
+        s.i32_eqz().br_if(0);
+        // Beyond, the result of the conversion is not that of JavaScript. This includes NaN.
+        float_of(s, operand);
+        s.f64_abs().f64_const(9e15.into()).f64_lt().i32_eqz().br_if(0);
+        float_of(s, operand);
+        s.i64_trunc_sat_f64_s().i32_wrap_i64().local_set(4 + operand);
+    }
+    s.local_get(5).local_get(6);
+    match op {
+        Op::And => s.i32_and(),
+        Op::Or => s.i32_or(),
+        Op::Xor => s.i32_xor(),
+        Op::Shl => s.i32_shl(),
+        Op::Sar => s.i32_shr_s(),
+        _ => s.i32_shr_u(),
+    };
+    if op == Op::Shr {
+        s.local_tee(5).i32_const(0).i32_lt_s().if_(BlockType::Empty);
+        s.local_get(5).f64_convert_i32_u().call(needs.routine(Routine::Box)).return_().end();
+        s.local_get(5);
+    }
+    s.i64_extend_i32_u().return_().end();
 }
 
 fn is_number(s: &mut InstructionSink<'_>, local: u32) {

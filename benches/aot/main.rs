@@ -12,11 +12,15 @@ mod page;
 #[allow(dead_code, reason = "shared with another bench")]
 #[path = "../script/programs.rs"]
 mod programs;
+mod differences;
+#[allow(dead_code, reason = "shared with another bench")]
+#[path = "../test262/case.rs"]
+mod case;
 
 use std::time::{Duration, Instant};
 
 use page::Page;
-use sluice_sandbox::component::bytecode_of;
+use sluice_sandbox::component::{Stress, bytecode_of};
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,6 +32,9 @@ const PAGES: [Page; 4] = [
 ];
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--differences") {
+        return differences::main();
+    }
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
     let rounds: u32 = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let only = arguments.next().unwrap_or_default();
@@ -43,7 +50,7 @@ fn main() {
         let component = runtime.block_on(page.component(&sandbox));
         let bytecode = bytecode_of(&component).expect("a page has bytecode");
         let interpreted = sandbox.load(&component).expect("the component loads");
-        let compiled_page = sandbox.parts.compiled_page(bytecode, "").expect("the page is not too large");
+        let compiled_page = sandbox.parts.compiled_page(bytecode, "", Stress::default()).expect("the page is not too large");
         let Some(compiled_page) = compiled_page else {
             println!("{}: nothing is compiled", page.name);
             continue;

@@ -16,14 +16,39 @@ pub(crate) struct Instruction {
     pub operand: i32,
 }
 
+/// For tests: lets the interpreter continue at instructions that are compiled.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Stress {
+    /// At one of so many instructions; 0 for none.
+    pub one_of: u32,
+    /// Which instructions.
+    pub seed: u32,
+}
+
+impl Stress {
+    fn apply(self, instructions: &mut [Instruction]) {
+        for instruction in instructions {
+            let hash = (instruction.at ^ self.seed.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 8;
+            // Of two that have the same place, the second cannot be left to the interpreter.
+            if self.one_of > 0 && hash % self.one_of == 0 && instruction.op != Op::GetLoc {
+                instruction.op = Op::Invalid;
+            }
+        }
+    }
+}
+
 pub(crate) struct Block {
     pub instructions: Vec<Instruction>,
     pub successors: Vec<usize>,
 }
 
 /// The blocks of a function, in an order that WebAssembly can have. `None` if it is not well-formed, or too large.
-pub(crate) fn blocks(function: &Function, code: &[u8]) -> Option<Vec<Block>> {
-    let all = instructions(code)?;
+pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option<Vec<Block>> {
+    let mut all = instructions(code)?;
+    if all.iter().any(|instruction| needs_interpreter(instruction.op)) {
+        return None;
+    }
+    stress.apply(&mut all);
     let mut starts = vec![0];
     for instruction in &all {
         if is_jump(instruction.op) {
@@ -153,7 +178,7 @@ fn long_form(op: Op, operand: i32) -> (Op, i32) {
 }
 
 /// Instructions that need what compiled code does not have: the arguments as they were passed, `new.target`.
-pub(crate) fn needs_interpreter(op: Op) -> bool {
+fn needs_interpreter(op: Op) -> bool {
     matches!(
         op,
         Op::SpecialObject

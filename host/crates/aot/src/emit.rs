@@ -80,6 +80,12 @@ const CTX: u32 = 0;
 const FUNC: u32 = 1;
 const THIS: u32 = 2;
 
+/// Functions with more are left to the interpreter.
+const ARGUMENTS_MAX: u32 = 64;
+/// A frame takes so much more of the stack in memory, about as much as the interpreter's own variables. So deep
+/// recursion reaches the limit of that stack, which throws, before WebAssembly's, which ends the run.
+const FRAME_EXTRA_BYTES: u64 = 256;
+
 /// Scratch variables, behind the parameters.
 const SCRATCH_I32: u32 = 9;
 const SCRATCH_I64: u32 = 3;
@@ -149,6 +155,10 @@ impl<'a> Compiler<'a> {
         }
         let count = (function.args + function.vars) as usize;
         if !function.is_captured.is_empty() && function.is_captured.len() != count {
+            return None;
+        }
+        // WebAssembly functions have a limit, too.
+        if function.args > ARGUMENTS_MAX {
             return None;
         }
         // The arguments of async functions are in a frame that others see, too.
@@ -260,7 +270,7 @@ impl<'a> Compiler<'a> {
     fn frame_bytes(&self) -> u64 {
         let function = self.function;
         let values = u64::from(function.args + function.vars + function.stack);
-        let bytes = at::SF_SIZE + 8 * values + 4 * u64::from(function.var_refs);
+        let bytes = at::SF_SIZE + 8 * values + 4 * u64::from(function.var_refs) + FRAME_EXTRA_BYTES;
         (bytes + 15) & !15
     }
 

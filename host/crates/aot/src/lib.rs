@@ -15,6 +15,7 @@ use wasm_encoder as enc;
 use wasm_encoder::ValType;
 
 use decode::Block;
+pub use decode::Stress;
 use emit::{Body, Compiler};
 use read::Function;
 use runtime::Needs;
@@ -24,9 +25,11 @@ const ALLOCATE: &str = "script_alloc";
 
 /// A page's module with compiled functions.
 pub struct Compiled {
+    /// The module.
     pub module: Vec<u8>,
-    /// How many functions are compiled, and how many there are.
+    /// How many functions are compiled.
     pub functions: usize,
+    /// How many could be.
     pub of_functions: usize,
     /// The bytes of bytecode that are compiled.
     pub bytecode_bytes: usize,
@@ -39,23 +42,15 @@ struct Candidate<'a> {
 
 /// Compiles what can be compiled of a page. `table_base` is the number of functions in the engine's table.
 /// `None` if nothing can be.
-pub fn compile(blob: &[u8], table_base: u32) -> Option<Compiled> {
+pub fn compile(blob: &[u8], table_base: u32, stress: Stress) -> Option<Compiled> {
     let units = read::units(blob)?;
     let all = units.iter().flat_map(|unit| &unit.functions);
     let of_functions = all.clone().count();
     let mut candidates: Vec<Candidate<'_>> = all
         .filter_map(|function| {
             let code = blob.get(function.code.clone())?;
-            let dump = std::env::var_os("SLUICE_AOT_DUMP").is_some();
-            let Some(blocks) = decode::blocks(function, code) else {
-                if dump { eprintln!("no blocks {code:?}"); }
-                return None;
-            };
-            if dump {
-                for b in &blocks { for i in &b.instructions { if decode::needs_interpreter(i.op) { eprintln!("needs {i:?}"); } } }
-            }
-            let mut ops = blocks.iter().flat_map(|block| &block.instructions).map(|ins| ins.op);
-            (!ops.any(decode::needs_interpreter)).then_some(Candidate { function, blocks })
+            let blocks = decode::blocks(function, code, stress)?;
+            Some(Candidate { function, blocks })
         })
         .collect();
     let mut needs = Needs::new(table_base, candidates.len());
@@ -65,7 +60,6 @@ pub fn compile(blob: &[u8], table_base: u32) -> Option<Compiled> {
         let mut trial = needs.clone();
         let compiled = Compiler::new(candidate.function, &candidate.blocks, number, &mut trial, 0)
             .and_then(Compiler::compile);
-        if compiled.is_none() { eprintln!("cannot compile"); }
         if compiled.is_some() {
             needs = trial;
             number += 1;

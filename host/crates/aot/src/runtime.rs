@@ -316,7 +316,7 @@ pub(crate) fn code(routine: Routine, needs: &mut Needs) -> (Vec<(u32, ValType)>,
                 bitwise_of_numbers(&mut s, op, needs);
             }
             for (operand, bit) in [(1, 1), (2, 2)] {
-                s.local_get(3).i32_const(bit).i32_and();
+                s.local_get(3).i32_const(bit).i32_and().i32_const(0).i32_ne();
                 s.local_get(operand).i64_const(constant(at::FIRST_REF)).i64_ge_u().i32_and();
                 s.if_(BlockType::Empty);
                 s.local_get(operand).i32_wrap_i64().local_tee(4).local_get(4).i32_load(i32_at(0));

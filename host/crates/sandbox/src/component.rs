@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use wasm_encoder as enc;
 use wasmparser::{ExternalKind, Instance, Parser, Payload, TypeRef};
 
+pub use sluice_aot::Stress;
 use sluice_kit::hex::hex;
 
 /// The custom section that names the engine for which a page component was built.
@@ -170,8 +171,9 @@ impl EngineParts {
         &self,
         bytecode: &[u8],
         source_hash: &str,
+        stress: Stress,
     ) -> Result<Option<CompiledPage>, ComponentError> {
-        let Some(compiled) = sluice_aot::compile(bytecode, self.table_functions) else { return Ok(None) };
+        let Some(compiled) = sluice_aot::compile(bytecode, self.table_functions, stress) else { return Ok(None) };
         let component = self.page_with(&compiled.module, source_hash)?;
         Ok(Some(CompiledPage { component, compiled }))
     }

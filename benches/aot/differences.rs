@@ -36,7 +36,8 @@ fn limits() -> Limits {
 }
 
 pub(crate) fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let number = |index: usize| arguments.get(index).and_then(|n| n.parse().ok()).expect("a number");
     let (every, skip, one_of): (usize, usize, u32) = (number(0), number(1), number(2) as u32);
     let mut files = Vec::new();
@@ -57,9 +58,6 @@ pub(crate) fn main() {
             left += 1;
             continue;
         };
-        if std::env::var_os("SLUICE_AOT_DUMP").is_some() {
-            std::fs::write("/tmp/w/aot-x.wasm", &compiled.compiled.module).expect("it is written");
-        }
         functions += compiled.compiled.functions;
         of_functions += compiled.compiled.of_functions;
         run += 1;
@@ -72,10 +70,16 @@ pub(crate) fn main() {
             println!("DIFFERENT {}\n  interpreted {interpreted}\n  compiled    {compiled}", path.display());
         }
     }
-    println!("{run} scripts run, {left} left to the interpreter, {different} different; {functions} of {of_functions} functions compiled; {ends:?}");
+    println!(
+        "{run} scripts run, {left} left to the interpreter, {different} different; {functions} of {of_functions} functions compiled; {ends:?}"
+    );
 }
 
-async fn bytecode(sandbox: &Sandbox, path: &Path, harnesses: &mut HashMap<PathBuf, Harness>) -> Option<Vec<u8>> {
+async fn bytecode(
+    sandbox: &Sandbox,
+    path: &Path,
+    harnesses: &mut HashMap<PathBuf, Harness>,
+) -> Option<Vec<u8>> {
     let file = path.display().to_string();
     if path.extension()? == "html" {
         let text = std::fs::read_to_string(path).ok()?;
@@ -104,8 +108,12 @@ fn end(runtime: &Runtime, sandbox: &Sandbox, component: &[u8]) -> String {
         Ok(script) => script,
         Err(error) => return format!("not loaded: {error:?}"),
     };
-    let context =
-        RunContext { limits: limits(), clock: Clock::Fixed(1_700_000_000_000), seed: Some(1), ..RunContext::default() };
+    let context = RunContext {
+        limits: limits(),
+        clock: Clock::Fixed(1_700_000_000_000),
+        seed: Some(1),
+        ..RunContext::default()
+    };
     let report = runtime.block_on(sandbox.run(&script, context)).expect("a sandbox is free");
     let effects = report.effects;
     format!(

@@ -4,6 +4,10 @@
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench ends at the first failure and prints")]
 
 #[allow(dead_code, reason = "shared with another bench")]
+#[path = "../test262/case.rs"]
+mod case;
+mod differences;
+#[allow(dead_code, reason = "shared with another bench")]
 #[path = "../script/native.rs"]
 mod native;
 #[allow(dead_code, reason = "shared with another bench")]
@@ -12,10 +16,6 @@ mod page;
 #[allow(dead_code, reason = "shared with another bench")]
 #[path = "../script/programs.rs"]
 mod programs;
-mod differences;
-#[allow(dead_code, reason = "shared with another bench")]
-#[path = "../test262/case.rs"]
-mod case;
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,10 @@ const PAGES: [Page; 4] = [
     Page { name: "empty", html: include_str!("../pages/empty.html") },
     Page { name: "session", html: include_str!("../pages/session.html") },
     Page { name: "fib", html: include_str!("../pages/fib.html") },
-    Page { name: "function", html: "<script scope=\"backend\">const f = (a) => a + 1; let x = f(1);</script>" },
+    Page {
+        name: "function",
+        html: "<script scope=\"backend\">const f = (a) => a + 1; let x = f(1);</script>",
+    },
 ];
 
 fn main() {
@@ -40,7 +43,9 @@ fn main() {
     let only = arguments.next().unwrap_or_default();
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
     let sandbox = Sandbox::new(&SandboxConfig::default()).expect("the engine compiles");
-    println!("page native_us interpreted_us compiled_us i/n c/n c/i fuel_i fuel_c functions bytecode component_i component_c machine_i machine_c compile_ms");
+    println!(
+        "page native_us interpreted_us compiled_us i/n c/n c/i fuel_i fuel_c functions bytecode component_i component_c machine_i machine_c compile_ms"
+    );
     let mut logs = [0.0_f64; 2];
     let mut count = 0.0;
     for page in PAGES.iter().chain(programs::pages()) {
@@ -50,20 +55,15 @@ fn main() {
         let component = runtime.block_on(page.component(&sandbox));
         let bytecode = bytecode_of(&component).expect("a page has bytecode");
         let interpreted = sandbox.load(&component).expect("the component loads");
-        let compiled_page = sandbox.parts.compiled_page(bytecode, "", Stress::default()).expect("the page is not too large");
+        let compiled_page =
+            sandbox.parts.compiled_page(bytecode, "", Stress::default()).expect("the page is not too large");
         let Some(compiled_page) = compiled_page else {
             println!("{}: nothing is compiled", page.name);
             continue;
         };
-        if std::env::var_os("SLUICE_AOT_DUMP").is_some() {
-            std::fs::write(format!("/tmp/w/aot-{}.wasm", page.name), &compiled_page.compiled.module).expect("it is written");
-        }
         let begun = Instant::now();
-        let (compiled, elf) = sandbox.load_and_keep(&compiled_page.component).expect("the compiled component loads");
+        let compiled = sandbox.load(&compiled_page.component).expect("the compiled component loads");
         let compile = begun.elapsed();
-        if std::env::var_os("SLUICE_AOT_DUMP").is_some() {
-            std::fs::write(format!("/tmp/w/aot-{}.elf", page.name), &elf).expect("it is written");
-        }
         let javascript = page.javascript();
         if let Some(runs) = std::env::var("SLUICE_AOT_RUNS").ok().and_then(|runs| runs.parse().ok()) {
             for _ in 0..runs {
@@ -122,7 +122,11 @@ fn main() {
             count += 1.0;
         }
     }
-    println!("geometric mean: interpreted {:.2}, compiled {:.2}", (logs[0] / count).exp(), (logs[1] / count).exp());
+    println!(
+        "geometric mean: interpreted {:.2}, compiled {:.2}",
+        (logs[0] / count).exp(),
+        (logs[1] / count).exp()
+    );
 }
 
 fn time(work: impl FnOnce()) -> Duration {
@@ -136,6 +140,11 @@ fn run(runtime: &Runtime, sandbox: &Sandbox, script: &Script) -> (Duration, u64,
     let begun = Instant::now();
     let report = runtime.block_on(sandbox.run(script, context)).expect("a sandbox is free");
     let spent = begun.elapsed();
-    let answer = format!("{:?} {:?} {:?}", report.outcome, report.failure, (report.effects.variables, report.effects.stop));
+    let answer = format!(
+        "{:?} {:?} {:?}",
+        report.outcome,
+        report.failure,
+        (report.effects.variables, report.effects.stop)
+    );
     (spent, report.fuel, answer)
 }

@@ -102,7 +102,8 @@ fn is_jump(op: Op) -> bool {
 
 /// Whether nothing follows the instruction in compiled code.
 fn ends(function: &Function, instruction: &Instruction) -> bool {
-    let is_return = matches!(instruction.op, Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod);
+    let is_return =
+        matches!(instruction.op, Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod);
     is_return || !is_compiled(function, instruction.op)
 }
 
@@ -146,7 +147,14 @@ fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
 fn long_form(op: Op, operand: i32) -> (Op, i32) {
     let nth = |first: Op| op as i32 - first as i32;
     match op {
-        Op::PushMinus1 | Op::Push0 | Op::Push1 | Op::Push2 | Op::Push3 | Op::Push4 | Op::Push5 | Op::Push6
+        Op::PushMinus1
+        | Op::Push0
+        | Op::Push1
+        | Op::Push2
+        | Op::Push3
+        | Op::Push4
+        | Op::Push5
+        | Op::Push6
         | Op::Push7 => (Op::PushI32, nth(Op::Push0)),
         Op::PushI8 | Op::PushI16 => (Op::PushI32, operand),
         Op::PushConst8 => (Op::PushConst, operand),

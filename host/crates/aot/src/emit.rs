@@ -1492,8 +1492,11 @@ impl<'a> Compiler<'a> {
                     self.set_cell(cell, result);
                 } else {
                     let local = self.variable(index);
-                    let result =
-                        self.increment(instruction, instruction.op, Entry { place: Place::Borrowed(local), ty });
+                    let result = self.increment(
+                        instruction,
+                        instruction.op,
+                        Entry { place: Place::Borrowed(local), ty },
+                    );
                     self.set_variable(local, index as usize, result)?;
                 }
             }
@@ -1842,7 +1845,8 @@ impl<'a> Compiler<'a> {
         // The labels of the function itself.
         self.labels = vec![Label::Other, Label::Return, Label::Leave];
         let states = self.states()?;
-        let nesting = crate::nesting::nest(self.blocks, &states.iter().map(Option::is_some).collect::<Vec<_>>())?;
+        let nesting =
+            crate::nesting::nest(self.blocks, &states.iter().map(Option::is_some).collect::<Vec<_>>())?;
         self.code.clear();
         self.temporaries = 0;
         self.free_temporaries.clear();
@@ -1975,11 +1979,9 @@ impl<'a> Compiler<'a> {
             let arguments = at::SF_SIZE as i32;
             let variables = arguments + 8 * function.args.cast_signed();
             let references = variables + 8 * (function.vars + function.stack).cast_signed();
-            for (offset, field) in [
-                (arguments, at::SF_ARG_BUF),
-                (variables, at::SF_VAR_BUF),
-                (references, at::SF_VAR_REFS),
-            ] {
+            for (offset, field) in
+                [(arguments, at::SF_ARG_BUF), (variables, at::SF_VAR_BUF), (references, at::SF_VAR_REFS)]
+            {
                 self.s().local_get(sf).local_get(sf).i32_const(offset).i32_add().i32_store(i32_at(field));
             }
             for index in 0..function.var_refs {

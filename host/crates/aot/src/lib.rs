@@ -109,8 +109,13 @@ impl Module {
         let entry_type = self.ty(&[i32, i64, i64, i32, i32], Some(i64));
         needs.entry_type = entry_type;
         let mut imports = enc::ImportSection::new();
-        let memory =
-            enc::MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
+        let memory = enc::MemoryType {
+            minimum: 0,
+            maximum: None,
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        };
         imports.import("engine", "memory", memory);
         let alloc = self.ty(&[i32], Some(i32));
         imports.import("engine", ALLOCATE, enc::EntityType::Function(alloc));

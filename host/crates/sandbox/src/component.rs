@@ -173,7 +173,9 @@ impl EngineParts {
         source_hash: &str,
         stress: Stress,
     ) -> Result<Option<CompiledPage>, ComponentError> {
-        let Some(compiled) = sluice_aot::compile(bytecode, self.table_functions, stress) else { return Ok(None) };
+        let Some(compiled) = sluice_aot::compile(bytecode, self.table_functions, stress) else {
+            return Ok(None);
+        };
         let component = self.page_with(&compiled.module, source_hash)?;
         Ok(Some(CompiledPage { component, compiled }))
     }

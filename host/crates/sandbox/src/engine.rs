@@ -261,7 +261,6 @@ fn engine_config(
     // Every stop call unwinds, and nothing reads the frames.
     out.wasm_backtrace_max_frames(None::<NonZeroUsize>);
     out.native_unwind_info(false);
-    if std::env::var_os("SLUICE_PERF").is_some() { out.profiler(wasmtime::ProfilingStrategy::PerfMap); }
     out.max_wasm_stack(WASM_STACK_BYTES);
     out.async_stack_size(ASYNC_STACK_BYTES);
     // Otherwise a stack keeps what the deepest recursion on it has used.

@@ -96,6 +96,14 @@ pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option
     crate::nesting::order(blocks)
 }
 
+/// Whether some code can run again without a call: there is a jump back. `None` if the code is not well-formed.
+pub(crate) fn has_loop(code: &[u8]) -> Option<bool> {
+    let all = instructions(code)?;
+    Some(all.iter().any(|instruction| {
+        is_jump(instruction.op) && u32::try_from(instruction.operand).is_ok_and(|to| to <= instruction.at)
+    }))
+}
+
 fn is_jump(op: Op) -> bool {
     matches!(op, Op::Goto | Op::IfTrue | Op::IfFalse)
 }

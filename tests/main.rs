@@ -12,6 +12,7 @@
 mod access;
 mod acme;
 mod admin;
+mod alerts;
 mod attacks;
 mod author_docs;
 mod author_run;

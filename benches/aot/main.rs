@@ -96,7 +96,7 @@ fn main() {
             println!("{}: DIFFERENT: {} and {}", page.name, answers[0], answers[1]);
         }
         let us = best.map(|best| best.as_secs_f64() * 1e6);
-        let info = &compiled_page.compiled;
+        let info = compiled_page.compiled.as_ref().expect("functions are compiled");
         println!(
             "{} {:.1} {:.1} {:.1} {:.2} {:.2} {:.2} {} {} {}/{} {} {} {} {} {} {:.1}",
             page.name,
@@ -110,7 +110,7 @@ fn main() {
             fuel[1],
             info.functions,
             info.of_functions,
-            info.bytecode_bytes,
+            bytecode.len(),
             component.len(),
             compiled_page.component.len(),
             interpreted.machine_code_bytes,

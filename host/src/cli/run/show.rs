@@ -126,19 +126,16 @@ fn costs(out: &mut Out, run: &PageRun, brand: &Brand) {
     out.section(
         "costs",
         [
-            format!(
-                "fuel {}{}{}",
-                grouped(report.fuel),
-                of(page.map(|page| page.limits.fuel)),
-                if report.tier == Tier::Compiled { ", compiled" } else { "" }
-            ),
+            format!("fuel {}{}", grouped(report.fuel), of(page.map(|page| page.limits.fuel))),
             format!("memory {} KB", grouped((report.memory_bytes_peak as u64).div_ceil(1_024))),
             format!(
                 "time {:.2} ms, {:.2} ms of it in host calls",
                 report.wall.as_secs_f64() * 1e3,
                 report.host_wall.as_secs_f64() * 1e3
             ),
-        ],
+        ]
+        .into_iter()
+        .chain((report.tier == Tier::Compiled).then(|| "functions compiled".to_owned())),
     );
 }
 

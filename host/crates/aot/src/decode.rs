@@ -1,5 +1,6 @@
 //! Instructions, and the blocks that they form.
 
+use crate::kinds::{kind, needs_interpreter};
 use crate::ops::{Format, OPS, Op};
 use crate::read::Function;
 
@@ -42,7 +43,7 @@ pub(crate) struct Block {
     pub successors: Vec<usize>,
 }
 
-/// The blocks of a function, in an order that WebAssembly can have. `None` if it is not well-formed, or too large.
+/// The blocks of a function. `None` if it is not well-formed, or too large.
 pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option<Vec<Block>> {
     let mut all = instructions(code)?;
     if all.iter().any(|instruction| needs_interpreter(instruction.op)) {
@@ -93,7 +94,7 @@ pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option
         }
         block.successors = successors;
     }
-    crate::nesting::order(blocks)
+    Some(blocks)
 }
 
 fn is_jump(op: Op) -> bool {
@@ -104,7 +105,7 @@ fn is_jump(op: Op) -> bool {
 fn ends(function: &Function, instruction: &Instruction) -> bool {
     let is_return =
         matches!(instruction.op, Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod);
-    is_return || !is_compiled(function, instruction.op)
+    is_return || kind(function, instruction.op).is_none()
 }
 
 fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
@@ -182,146 +183,5 @@ fn long_form(op: Op, operand: i32) -> (Op, i32) {
         Op::Goto8 | Op::Goto16 => (Op::Goto, operand),
         Op::Call0 | Op::Call1 | Op::Call2 | Op::Call3 => (Op::Call, nth(Op::Call0)),
         _ => (op, operand),
-    }
-}
-
-/// Instructions that need what compiled code does not have: the arguments as they were passed, `new.target`.
-fn needs_interpreter(op: Op) -> bool {
-    matches!(
-        op,
-        Op::SpecialObject
-            | Op::Rest
-            | Op::CheckCtor
-            | Op::InitCtor
-            | Op::CheckCtorReturn
-            | Op::Eval
-            | Op::ApplyEval
-            | Op::InitialYield
-    )
-}
-
-/// Whether there is compiled code for the instruction. Otherwise the interpreter continues at it.
-fn is_compiled(function: &Function, op: Op) -> bool {
-    match op {
-        // The interpreter ends async functions.
-        Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod => !function.is_async,
-        Op::PushThis => function.is_strict,
-        Op::PushI32
-        | Op::PushConst
-        | Op::Fclosure
-        | Op::PushAtomValue
-        | Op::PushEmptyString
-        | Op::Undefined
-        | Op::Null
-        | Op::PushFalse
-        | Op::PushTrue
-        | Op::Object
-        | Op::Drop
-        | Op::Nip
-        | Op::Nip1
-        | Op::Dup
-        | Op::Dup1
-        | Op::Dup2
-        | Op::Dup3
-        | Op::Insert2
-        | Op::Insert3
-        | Op::Insert4
-        | Op::Perm3
-        | Op::Perm4
-        | Op::Perm5
-        | Op::Swap
-        | Op::Swap2
-        | Op::Rot3l
-        | Op::Rot3r
-        | Op::Rot4l
-        | Op::Rot5l
-        | Op::CallConstructor
-        | Op::Call
-        | Op::CallMethod
-        | Op::ArrayFrom
-        | Op::Apply
-        | Op::Regexp
-        | Op::GetVarUndef
-        | Op::GetVar
-        | Op::GetField
-        | Op::GetField2
-        | Op::PutField
-        | Op::GetArrayEl
-        | Op::GetArrayEl2
-        | Op::PutArrayEl
-        | Op::DefineField
-        | Op::SetName
-        | Op::DefineArrayEl
-        | Op::Append
-        | Op::GetLoc
-        | Op::PutLoc
-        | Op::SetLoc
-        | Op::GetArg
-        | Op::PutArg
-        | Op::SetArg
-        | Op::GetVarRef
-        | Op::PutVarRef
-        | Op::SetVarRef
-        | Op::SetLocUninitialized
-        | Op::GetLocCheck
-        | Op::PutLocCheck
-        | Op::GetVarRefCheck
-        | Op::PutVarRefCheck
-        | Op::CloseLoc
-        | Op::IfFalse
-        | Op::IfTrue
-        | Op::Goto
-        | Op::Catch
-        | Op::NipCatch
-        | Op::ToPropkey
-        | Op::ToPropkey2
-        | Op::ToPropkeyOf
-        | Op::ToPropkeyUnder
-        | Op::ForOfStart
-        | Op::ForOfNext
-        | Op::IteratorClose
-        | Op::Neg
-        | Op::Plus
-        | Op::Dec
-        | Op::Inc
-        | Op::PostDec
-        | Op::PostInc
-        | Op::DecLoc
-        | Op::IncLoc
-        | Op::AddLoc
-        | Op::Not
-        | Op::Lnot
-        | Op::Typeof
-        | Op::Delete
-        | Op::Mul
-        | Op::Div
-        | Op::Mod
-        | Op::Add
-        | Op::Sub
-        | Op::Shl
-        | Op::Sar
-        | Op::Shr
-        | Op::And
-        | Op::Xor
-        | Op::Or
-        | Op::Pow
-        | Op::Lt
-        | Op::Lte
-        | Op::Gt
-        | Op::Gte
-        | Op::Instanceof
-        | Op::In
-        | Op::Eq
-        | Op::Neq
-        | Op::StrictEq
-        | Op::StrictNeq
-        | Op::IsUndefinedOrNull
-        | Op::Nop
-        | Op::GetLength
-        | Op::IsUndefined
-        | Op::IsNull
-        | Op::TypeofIsUndefined
-        | Op::TypeofIsFunction => true,
-        _ => false,
     }
 }

@@ -5,7 +5,9 @@
 
 mod decode;
 mod emit;
+mod kinds;
 mod layout;
+mod memory;
 mod nesting;
 mod ops;
 mod read;
@@ -49,7 +51,7 @@ pub fn compile(blob: &[u8], table_base: u32, stress: Stress) -> Option<Compiled>
     let mut candidates: Vec<Candidate<'_>> = all
         .filter_map(|function| {
             let code = blob.get(function.code.clone())?;
-            let blocks = decode::blocks(function, code, stress)?;
+            let blocks = nesting::order(decode::blocks(function, code, stress)?)?;
             Some(Candidate { function, blocks })
         })
         .collect();
@@ -220,7 +222,7 @@ fn entry(args: u32, body: u32) -> enc::Function {
     let mut s = function.instructions();
     s.local_get(0).local_get(1).local_get(2);
     for index in 0..args {
-        s.local_get(4).i64_load(emit::i64_at(8 * u64::from(index)));
+        s.local_get(4).i64_load(memory::i64_at(8 * u64::from(index)));
         s.i64_const(layout::UNDEFINED.cast_signed());
         s.local_get(3).i32_const(index.cast_signed()).i32_gt_s().select();
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::{BlockType, InstructionSink, ValType};
 
-use crate::emit::{i16_at, i32_at, i64_at};
 use crate::layout as at;
+use crate::memory::{i16_at, i32_at, i64_at};
 use crate::ops::Op;
 
 /// A function of the engine.

@@ -1,11 +1,9 @@
 //! Instructions, and the blocks that they form.
 
 use crate::kinds::{kind, needs_interpreter};
+use crate::limits::BLOCKS_MAX;
 use crate::ops::{Format, OPS, Op};
 use crate::read::Function;
-
-/// Larger functions are left to the interpreter.
-const BLOCKS_MAX: usize = 400;
 
 /// An instruction with its operand. Short forms are replaced by the long ones.
 #[derive(Clone, Copy, Debug)]
@@ -17,41 +15,17 @@ pub(crate) struct Instruction {
     pub operand: i32,
 }
 
-/// For tests: lets the interpreter continue at instructions that are compiled.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Stress {
-    /// At one of so many instructions; 0 for none.
-    pub one_of: u32,
-    /// Which instructions.
-    pub seed: u32,
-}
-
-impl Stress {
-    fn apply(self, instructions: &mut [Instruction]) {
-        for instruction in instructions {
-            let hash = (instruction.at ^ self.seed.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 8;
-            // Of two that have the same place, the second cannot be left to the interpreter.
-            if self.one_of > 0 && hash % self.one_of == 0 && instruction.op != Op::GetLoc {
-                instruction.op = Op::Invalid;
-            }
-        }
-    }
-}
-
+/// Instructions that follow each other without jumps.
 pub(crate) struct Block {
     pub instructions: Vec<Instruction>,
     pub successors: Vec<usize>,
 }
 
-/// The blocks of a function. `None` if it is not well-formed, or too large.
-pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option<Vec<Block>> {
-    let mut all = instructions(code)?;
-    if all.iter().any(|instruction| needs_interpreter(instruction.op)) {
-        return None;
-    }
-    stress.apply(&mut all);
+/// The blocks of a function, of which `instructions` are all. `None` if a jump leads to no instruction, or if there are
+/// too many blocks.
+pub(crate) fn blocks(function: &Function, all: &[Instruction]) -> Option<Vec<Block>> {
     let mut starts = vec![0];
-    for instruction in &all {
+    for instruction in all {
         if is_jump(instruction.op) {
             starts.push(u32::try_from(instruction.operand).ok()?);
         }
@@ -67,7 +41,7 @@ pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option
     let index_of = |at: u32| starts.binary_search(&at).ok();
     let mut blocks: Vec<Block> = Vec::new();
     let mut begun = 0;
-    for instruction in &all {
+    for instruction in all {
         if index_of(instruction.at) == Some(begun) {
             blocks.push(Block { instructions: Vec::new(), successors: Vec::new() });
             begun += 1;
@@ -75,7 +49,7 @@ pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option
         blocks.last_mut()?.instructions.push(*instruction);
     }
     // A jump into an instruction, or the end of the code, is a start at which no instruction begins.
-    let ends_at_code = starts.last() == Some(&u32::try_from(code.len()).ok()?);
+    let ends_at_code = starts.last() == Some(&all.last()?.next);
     if blocks.len() + usize::from(ends_at_code) != starts.len() {
         return None;
     }
@@ -108,13 +82,17 @@ fn ends(function: &Function, instruction: &Instruction) -> bool {
     is_return || kind(function, instruction.op).is_none()
 }
 
-fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
-    let mut instructions = Vec::new();
+/// The instructions of a function. `None` if they are not well-formed, or if one needs the interpreter.
+pub(crate) fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
+    let mut instructions: Vec<Instruction> = Vec::new();
     let mut at = 0;
     while at < code.len() {
         let (op, bytes, format) = *OPS.get(usize::from(*code.get(at)?))?;
         let next = at + usize::from(bytes);
         let operand = code.get(at + 1..next)?;
+        if needs_interpreter(op) {
+            return None;
+        }
         let [at32, next32] = [u32::try_from(at).ok()?, u32::try_from(next).ok()?];
         let i32_at = |operand: &[u8]| Some(i32::from_le_bytes(operand.get(..4)?.try_into().ok()?));
         let i16_at = |operand: &[u8]| Some(i16::from_le_bytes(operand.get(..2)?.try_into().ok()?));
@@ -142,7 +120,13 @@ fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
         }
         at = next;
     }
-    Some(instructions)
+    // Exceptions go to the interpreter, which continues at these places.
+    let begins = |place: i32| {
+        let place = u32::try_from(place).ok();
+        place.is_some_and(|place| instructions.binary_search_by_key(&place, |other| other.at).is_ok())
+    };
+    let mut handlers = instructions.iter().filter(|instruction| instruction.op == Op::Catch);
+    handlers.all(|handler| begins(handler.operand)).then_some(instructions)
 }
 
 fn long_form(op: Op, operand: i32) -> (Op, i32) {

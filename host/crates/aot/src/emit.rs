@@ -20,13 +20,17 @@ mod types;
 mod values;
 mod variables;
 
+use std::collections::BTreeSet;
+
 use wasm_encoder::{BlockType, ValType};
 
 use crate::decode::{Block, Instruction};
 use crate::kinds::{Kind, kind};
+use crate::limits::{FUNCTION_CODE_BYTES_MAX, LOCALS_MAX, Work};
+use crate::link::Code;
+use crate::nesting::nest;
 use crate::ops::Op;
 use crate::read::Function;
-use crate::runtime::Needs;
 use types::Type;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +66,6 @@ const CTX: u32 = 0;
 const FUNC: u32 = 1;
 const THIS: u32 = 2;
 
-/// Functions with more are left to the interpreter.
-const ARGUMENTS_MAX: u32 = 64;
 /// A frame takes so much more of the stack in memory, about as much as the interpreter's own variables. So deep
 /// recursion reaches the limit of that stack, which throws, before WebAssembly's, which ends the run.
 const FRAME_EXTRA_BYTES: u64 = 256;
@@ -75,11 +77,8 @@ const SCRATCH_I64: u32 = 3;
 pub(crate) struct Compiler<'a> {
     function: &'a Function,
     blocks: &'a [Block],
-    /// The number of the function among those of the page.
-    number: u32,
-    needs: &'a mut Needs,
-    first_site: u32,
-    code: Vec<u8>,
+    work: &'a mut Work,
+    code: Code,
     stack: Vec<Entry>,
     /// Types of the variables, then of the arguments.
     variables: Vec<Type>,
@@ -92,13 +91,16 @@ pub(crate) struct Compiler<'a> {
     block: usize,
     sites: u32,
     /// Temporaries that have had the value of an outer variable, which may be the function itself.
-    from_var_ref: Vec<u32>,
+    from_var_ref: BTreeSet<u32>,
+    /// Whether a jump had no place to go to.
+    is_broken: bool,
 }
 
 /// A function's code: the variables beyond the parameters, and the body without its `end`.
 pub(crate) struct Body {
     pub locals: Vec<(u32, ValType)>,
-    pub code: Vec<u8>,
+    pub code: Code,
+    /// The places that use properties.
     pub sites: u32,
 }
 
@@ -106,13 +108,7 @@ const VALUE: BlockType = BlockType::Result(ValType::I64);
 const FLAG: BlockType = BlockType::Result(ValType::I32);
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(
-        function: &'a Function,
-        blocks: &'a [Block],
-        number: u32,
-        needs: &'a mut Needs,
-        first_site: u32,
-    ) -> Option<Self> {
+    pub(crate) fn new(function: &'a Function, blocks: &'a [Block], work: &'a mut Work) -> Option<Self> {
         let mut written_args = vec![false; function.args as usize];
         for instruction in blocks.iter().flat_map(|block| &block.instructions) {
             if matches!(instruction.op, Op::PutArg | Op::SetArg) {
@@ -123,10 +119,6 @@ impl<'a> Compiler<'a> {
         if !function.is_captured.is_empty() && function.is_captured.len() != count {
             return None;
         }
-        // WebAssembly functions have a limit, too.
-        if function.args > ARGUMENTS_MAX {
-            return None;
-        }
         // The arguments of async functions are in a frame that others see, too.
         if function.is_async && function.args > 0 {
             return None;
@@ -134,10 +126,8 @@ impl<'a> Compiler<'a> {
         Some(Self {
             function,
             blocks,
-            number,
-            needs,
-            first_site,
-            code: Vec::new(),
+            work,
+            code: Code::default(),
             stack: Vec::new(),
             variables: Vec::new(),
             can_be_any: vec![false; count],
@@ -147,63 +137,40 @@ impl<'a> Compiler<'a> {
             labels: Vec::new(),
             block: 0,
             sites: 0,
-            from_var_ref: Vec::new(),
+            from_var_ref: BTreeSet::new(),
+            is_broken: false,
         })
     }
 
+    /// Compiles the function. `None` if its bytecode is not as it must be, or is beyond a limit.
     pub(crate) fn compile(mut self) -> Option<Body> {
         // The labels of the function itself.
         self.labels = vec![Label::Other, Label::Return, Label::Leave];
         let states = self.states()?;
-        let nesting =
-            crate::nesting::nest(self.blocks, &states.iter().map(Option::is_some).collect::<Vec<_>>())?;
+        let is_reached: Vec<bool> = states.iter().map(Option::is_some).collect();
+        let ranges = nest(self.blocks, &is_reached, self.work)?;
+        // Once more, with the types and the jumps.
         self.code.clear();
         self.temporaries = 0;
         self.free_temporaries.clear();
+        self.from_var_ref.clear();
         self.sites = 0;
+        self.is_broken = false;
         self.labels = vec![Label::Other];
         self.prologue();
-        self.labels.push(Label::Return);
-        self.s().block(BlockType::Empty);
-        self.labels.push(Label::Leave);
-        self.s().block(BlockType::Empty);
-        let mut open: Vec<usize> = Vec::new();
-        for block in 0..self.blocks.len() {
-            while open.last() == Some(&block) {
-                open.pop();
-                self.close();
-            }
-            for range in nesting.iter().filter(|range| range.start == block) {
-                open.push(range.end);
-                if range.is_loop {
-                    self.labels.push(Label::Loop(block));
-                    self.s().loop_(BlockType::Empty);
-                } else {
-                    self.labels.push(Label::Until(range.end));
-                    self.s().block(BlockType::Empty);
-                }
-                if range.is_loop
-                    && let Some(state) = states.get(block)?
-                {
-                    self.poll(block, state)?;
-                }
-            }
-            match states.get(block)? {
-                Some(state) => drop(self.compile_block(block, state)?),
-                None => {
-                    self.s().unreachable();
-                }
-            }
-        }
-        while open.pop().is_some() {
-            self.close();
-        }
+        self.open(Label::Return);
+        self.open(Label::Leave);
+        self.all_blocks(&states, &ranges)?;
         self.s().unreachable();
         self.close();
         self.interpret();
         self.close();
         self.epilogue();
-        let values = self.slot(self.function.stack) + self.temporaries - self.x();
+        let values = (self.slot(self.function.stack) + self.temporaries).checked_sub(self.x())?;
+        let is_too_large = self.code.bytes_max() > FUNCTION_CODE_BYTES_MAX || values > LOCALS_MAX;
+        if self.is_broken || is_too_large {
+            return None;
+        }
         let locals = vec![(SCRATCH_I32, ValType::I32), (values, ValType::I64)];
         Some(Body { locals, code: self.code, sites: self.sites })
     }

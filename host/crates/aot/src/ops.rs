@@ -37,7 +37,7 @@ pub(crate) enum Format {
 }
 
 /// An instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub(crate) enum Op {
     Invalid,

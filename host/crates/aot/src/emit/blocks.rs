@@ -1,11 +1,17 @@
 //! Blocks: the types of values at the beginning of each, and their code.
 
+use wasm_encoder::BlockType;
+
 use super::types::{State, Type, join};
-use super::{Compiler, Entry, Place};
+use super::{Compiler, Entry, Label, Place};
+use crate::limits::{FUNCTION_CODE_BYTES_MAX, NESTING_MAX};
+use crate::nesting::Range;
 
 impl Compiler<'_> {
     /// Compiles a block from what is known at its beginning. Returns what is known at its end.
     pub(super) fn compile_block(&mut self, block: usize, state: &State) -> Option<State> {
+        // The types before and after.
+        self.work.spend(3 * (state.variables.len() + state.stack.len()))?;
         self.block = block;
         self.variables.clone_from(&state.variables);
         self.stack.clear();
@@ -20,7 +26,13 @@ impl Compiler<'_> {
             if has_ended {
                 break;
             }
+            let bytes = self.code.bytes_max();
             has_ended = self.instruction(*instruction, instructions.get(index + 1).copied())?;
+            // What an instruction writes is limited by the stack, whose size is.
+            if self.code.bytes_max() > FUNCTION_CODE_BYTES_MAX {
+                return None;
+            }
+            self.work.spend(self.code.bytes_max() - bytes + self.stack.len())?;
         }
         if !has_ended {
             self.canonical();
@@ -44,13 +56,8 @@ impl Compiler<'_> {
         variables.extend(vec![Type::Any; self.function.args as usize]);
         let mut states: Vec<Option<State>> = vec![None; self.blocks.len()];
         *states.first_mut()? = Some(State { variables, stack: Vec::new() });
-        let mut work = vec![0];
-        let mut steps = 0;
-        while let Some(block) = work.pop() {
-            steps += 1;
-            if steps > 20 * self.blocks.len() {
-                return None;
-            }
+        let mut changed = vec![0];
+        while let Some(block) = changed.pop() {
             let state = states.get(block)?.clone()?;
             self.code.clear();
             let end = self.compile_block(block, &state)?;
@@ -63,12 +70,51 @@ impl Compiler<'_> {
                 };
                 if known.as_ref() != Some(&joined) {
                     *known = Some(joined);
-                    if !work.contains(successor) {
-                        work.push(*successor);
+                    if !changed.contains(successor) {
+                        changed.push(*successor);
                     }
                 }
             }
         }
         Some(states)
+    }
+
+    /// The code of all blocks, in the blocks and loops of WebAssembly that the jumps need.
+    pub(super) fn all_blocks(&mut self, states: &[Option<State>], ranges: &[Range]) -> Option<()> {
+        let mut ranges = ranges.iter().peekable();
+        let mut ends: Vec<usize> = Vec::new();
+        for (block, state) in states.iter().enumerate() {
+            while ends.pop_if(|end| *end == block).is_some() {
+                self.close();
+            }
+            if ends.last().is_some_and(|end| *end < block) {
+                return None;
+            }
+            while let Some(range) = ranges.next_if(|range| range.start == block) {
+                ends.push(range.end);
+                if !range.is_loop {
+                    self.open(Label::Until(range.end));
+                    continue;
+                }
+                self.labels.push(Label::Loop(block));
+                self.s().loop_(BlockType::Empty);
+                if let Some(state) = state {
+                    self.poll(block, state)?;
+                }
+            }
+            if ends.len() > NESTING_MAX {
+                return None;
+            }
+            match state {
+                Some(state) => drop(self.compile_block(block, state)?),
+                None => {
+                    self.s().unreachable();
+                }
+            }
+        }
+        while ends.pop().is_some() {
+            self.close();
+        }
+        ranges.next().is_none().then_some(())
     }
 }

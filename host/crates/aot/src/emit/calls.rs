@@ -6,6 +6,7 @@ use super::types::Type;
 use super::{CTX, Compiler, Entry, Place, VALUE};
 use crate::decode::Instruction;
 use crate::layout as at;
+use crate::link::Gap;
 use crate::memory::{i16_at, i32_at, i64_at};
 use crate::ops::Op;
 use crate::runtime::{Helper, Routine};
@@ -93,8 +94,9 @@ impl Compiler<'_> {
             self.s().i32_load(i32_at(at::BYTECODE_COMPILED)).local_set(q);
             self.close();
             self.close();
-            let own_number = self.needs.number_of(self.number);
-            self.s().local_get(q).i32_const(own_number).i32_eq();
+            self.s().local_get(q);
+            self.code.gap(Gap::Number);
+            self.s().i32_eq();
             self.open_if(VALUE);
             self.s().local_get(CTX);
             self.get(function);
@@ -105,8 +107,7 @@ impl Compiler<'_> {
                     None => self.constant(at::UNDEFINED),
                 }
             }
-            let index = self.needs.body(self.number);
-            self.s().call(index);
+            self.code.gap(Gap::Itself);
             self.s().else_();
         }
         for (argument, depth) in arguments.iter().zip(base..) {

@@ -5,24 +5,27 @@ use wasm_encoder::{BlockType, InstructionSink};
 use super::{Compiler, Label};
 use crate::decode::Instruction;
 use crate::layout as at;
+use crate::link::{Gap, SITES};
 use crate::memory::i32_at;
 use crate::runtime::{Helper, Routine};
 
 impl Compiler<'_> {
     pub(super) fn s(&mut self) -> InstructionSink<'_> {
-        InstructionSink::new(&mut self.code)
+        self.code.sink()
     }
     pub(super) fn call(&mut self, helper: Helper) {
-        let index = self.needs.helper(helper);
-        self.s().call(index);
+        self.code.gap(Gap::Helper(helper));
     }
     pub(super) fn routine(&mut self, routine: Routine) {
-        let index = self.needs.routine(routine);
-        self.s().call(index);
+        self.code.gap(Gap::Routine(routine));
     }
     pub(super) fn open_if(&mut self, ty: BlockType) {
         self.labels.push(Label::Other);
         self.s().if_(ty);
+    }
+    pub(super) fn open(&mut self, label: Label) {
+        self.labels.push(label);
+        self.s().block(BlockType::Empty);
     }
     pub(super) fn open_block(&mut self, ty: BlockType) {
         self.labels.push(Label::Other);
@@ -32,9 +35,11 @@ impl Compiler<'_> {
         self.labels.pop();
         self.s().end();
     }
-    pub(super) fn depth_of(&self, label: Label) -> u32 {
+    fn depth_of(&mut self, label: Label) -> u32 {
         let found = self.labels.iter().rev().position(|other| *other == label);
-        u32::try_from(found.unwrap_or(0)).unwrap_or(0)
+        let depth = found.and_then(|depth| u32::try_from(depth).ok());
+        self.is_broken |= depth.is_none();
+        depth.unwrap_or(0)
     }
     pub(super) fn br(&mut self, label: Label) {
         let depth = self.depth_of(label);
@@ -57,8 +62,11 @@ impl Compiler<'_> {
     pub(super) fn pc(&mut self, instruction: Instruction) {
         self.s().i32_const(instruction.next.cast_signed());
     }
-    pub(super) fn site(&mut self) -> u32 {
+    /// The address of what a place that uses a property has seen.
+    pub(super) fn site(&mut self) {
+        self.s().global_get(SITES);
+        self.code.gap(Gap::Site(self.sites));
+        self.s().i32_add();
         self.sites += 1;
-        (self.first_site + self.sites - 1) * at::SITE_BYTES
     }
 }

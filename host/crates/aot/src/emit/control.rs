@@ -65,6 +65,10 @@ impl Compiler<'_> {
     pub(super) fn jump_if(&mut self, op: Op) -> Option<()> {
         self.canonical();
         let (mut taken, mut other) = (self.successor(0)?, self.successor(1)?);
+        if taken == other {
+            self.jump(other);
+            return Some(());
+        }
         let flag = self.flag();
         self.s().local_get(flag);
         let mut is_inverted = op == Op::IfFalse;

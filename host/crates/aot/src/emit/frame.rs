@@ -5,6 +5,7 @@ use wasm_encoder::BlockType;
 use super::types::State;
 use super::{CTX, Compiler, Entry, FUNC, Place};
 use crate::layout as at;
+use crate::link::STACK_POINTER;
 use crate::memory::{i32_at, i64_at};
 use crate::runtime::Helper;
 
@@ -58,7 +59,6 @@ impl Compiler<'_> {
         let function = self.function;
         let (sf, rt, p) = (self.sf(), self.rt(), self.p());
         let bytes = i32::try_from(self.frame_bytes()).unwrap_or(i32::MAX);
-        let pointer = self.needs.stack_pointer();
         // Counts the call.
         self.s().local_get(CTX).local_get(CTX).i32_load(i32_at(at::CTX_COUNTER)).i32_const(1).i32_sub();
         self.s().local_tee(p).i32_store(i32_at(at::CTX_COUNTER)).local_get(p).i32_const(0).i32_le_s();
@@ -71,14 +71,14 @@ impl Compiler<'_> {
         self.close();
         self.close();
         self.s().local_get(CTX).i32_load(i32_at(at::CTX_RT)).local_set(rt);
-        self.s().global_get(pointer).i32_const(bytes).i32_sub().local_tee(sf);
+        self.s().global_get(STACK_POINTER).i32_const(bytes).i32_sub().local_tee(sf);
         self.s().local_get(rt).i32_load(i32_at(at::RT_STACK_LIMIT)).i32_lt_u();
         self.open_if(BlockType::Empty);
         self.s().local_get(CTX);
         self.call(Helper::Overflow);
         self.s().return_();
         self.close();
-        self.s().local_get(sf).global_set(pointer);
+        self.s().local_get(sf).global_set(STACK_POINTER);
         self.s().local_get(sf).local_get(rt).i32_load(i32_at(at::RT_FRAME)).i32_store(i32_at(at::SF_PREV));
         self.s().local_get(rt).local_get(sf).i32_store(i32_at(at::RT_FRAME));
         self.s().local_get(sf).local_get(FUNC).i64_store(i64_at(at::SF_FUNC));
@@ -121,9 +121,9 @@ impl Compiler<'_> {
     }
 
     pub(super) fn leave_stack(&mut self) {
-        let (sf, pointer) = (self.sf(), self.needs.stack_pointer());
+        let sf = self.sf();
         let bytes = i32::try_from(self.frame_bytes()).unwrap_or(i32::MAX);
-        self.s().local_get(sf).i32_const(bytes).i32_add().global_set(pointer);
+        self.s().local_get(sf).i32_const(bytes).i32_add().global_set(STACK_POINTER);
     }
 
     pub(super) fn epilogue(&mut self) {

@@ -3,7 +3,7 @@
 use wasm_encoder::BlockType;
 
 use super::types::Type;
-use super::{CTX, Compiler, Entry, FLAG, Label, Place, VALUE};
+use super::{CTX, Compiler, Entry, FLAG, Place, VALUE};
 use crate::decode::Instruction;
 use crate::layout as at;
 use crate::memory::{i16_at, i32_at, i64_at};
@@ -70,13 +70,11 @@ impl Compiler<'_> {
 
     pub(super) fn get_field(&mut self, instruction: Instruction, keeps: bool) -> Option<()> {
         let object = self.pop()?;
-        let site = self.site();
-        let sites = self.needs.sites();
         let local = self.temporary();
         self.s().local_get(CTX);
         self.get(object);
         self.pc(instruction);
-        self.s().global_get(sites).i32_const(i32::try_from(site).ok()?).i32_add();
+        self.site();
         self.routine(Routine::GetField);
         self.s().local_set(local);
         if keeps {
@@ -93,14 +91,12 @@ impl Compiler<'_> {
     pub(super) fn put_field(&mut self, instruction: Instruction) -> Option<()> {
         let value = self.pop()?;
         let object = self.pop()?;
-        let site = self.site();
-        let sites = self.needs.sites();
         self.make_own(value);
         self.s().local_get(CTX);
         self.get(object);
         self.get(value);
         self.pc(instruction);
-        self.s().global_get(sites).i32_const(i32::try_from(site).ok()?).i32_add();
+        self.site();
         self.routine(Routine::PutField);
         let flag = self.flag();
         self.s().local_set(flag);
@@ -117,8 +113,7 @@ impl Compiler<'_> {
         let (p, x) = (self.p(), self.x());
         let local = self.temporary();
         self.open_block(VALUE);
-        self.labels.push(Label::Other);
-        self.s().block(BlockType::Empty);
+        self.open_block(BlockType::Empty);
         self.array_element(object, index);
         self.s().i64_load(i64_at(0)).local_set(x);
         self.dup(x);
@@ -166,8 +161,7 @@ impl Compiler<'_> {
         let (q, y, flag) = (self.q(), self.y(), self.flag());
         self.make_own(value);
         self.open_block(FLAG);
-        self.labels.push(Label::Other);
-        self.s().block(BlockType::Empty);
+        self.open_block(BlockType::Empty);
         self.array_element(object, index);
         self.s().local_tee(q).i64_load(i64_at(0)).local_set(y);
         self.s().local_get(q);
@@ -198,8 +192,7 @@ impl Compiler<'_> {
         let p = self.p();
         let local = self.temporary();
         self.open_block(VALUE);
-        self.labels.push(Label::Other);
-        self.s().block(BlockType::Empty);
+        self.open_block(BlockType::Empty);
         self.get(object);
         self.constant(at::OBJECT);
         self.s().i64_lt_u().br_if(0);

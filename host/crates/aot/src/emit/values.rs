@@ -24,7 +24,7 @@ impl Compiler<'_> {
             Op::PushConst => match self.function.constants.get(index as usize)? {
                 Constant::Int(value) => self.push_constant(at::int(*value), Type::Int),
                 Constant::Float(bits) => self.push_constant(at::float(*bits), Type::Number),
-                Constant::Other => {
+                Constant::Function | Constant::Other => {
                     let bytecode = self.bytecode();
                     self.s().local_get(bytecode).i32_load(i32_at(at::BYTECODE_CONSTANTS));
                     self.s().i64_load(i64_at(8 * u64::from(index)));
@@ -39,7 +39,10 @@ impl Compiler<'_> {
             | Op::GetVar
             | Op::GetVarUndef => {
                 if instruction.op == Op::Fclosure {
-                    self.function.constants.get(index as usize)?;
+                    let constant = self.function.constants.get(index as usize)?;
+                    if !matches!(constant, Constant::Function) {
+                        return None;
+                    }
                 }
                 self.s().local_get(CTX);
                 self.pc(instruction);

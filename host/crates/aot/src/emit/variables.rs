@@ -122,7 +122,7 @@ impl Compiler<'_> {
                     self.load_new((q, 0));
                 }
                 if let Some(Entry { place: Place::Temporary(local), .. }) = self.stack.get(here) {
-                    self.from_var_ref.push(*local);
+                    self.from_var_ref.insert(*local);
                 }
             }
             Op::PutVarRef | Op::PutVarRefCheck | Op::SetVarRef => {

@@ -35,9 +35,6 @@ pub(crate) fn blocks(function: &Function, all: &[Instruction]) -> Option<Vec<Blo
     }
     starts.sort_unstable();
     starts.dedup();
-    if starts.len() > BLOCKS_MAX {
-        return None;
-    }
     let index_of = |at: u32| starts.binary_search(&at).ok();
     let mut blocks: Vec<Block> = Vec::new();
     let mut begun = 0;
@@ -54,6 +51,9 @@ pub(crate) fn blocks(function: &Function, all: &[Instruction]) -> Option<Vec<Blo
         return None;
     }
     let count = blocks.len();
+    if count > BLOCKS_MAX {
+        return None;
+    }
     for (index, block) in blocks.iter_mut().enumerate() {
         let last = *block.instructions.last()?;
         let target = || index_of(u32::try_from(last.operand).ok()?);

@@ -25,6 +25,8 @@ mod ops;
 mod read;
 mod runtime;
 mod stress;
+#[cfg(test)]
+mod tests;
 
 use emit::Compiler;
 use limits::{BYTECODE_BYTES_MAX, FUNCTIONS_MAX, PAGE_CODE_BYTES_MAX, Work};
@@ -52,6 +54,9 @@ pub struct Compiled {
 /// The work and the size of the module are limited, whatever the bytecode is: the module is at most 300 KB larger than
 /// the bytecode.
 pub fn compile(blob: &[u8], table_base: u32, stress: Stress) -> Option<Compiled> {
+    // The number 0 means that a function is not compiled.
+    let first_number = i32::try_from(table_base).ok().filter(|number| *number > 0)?;
+    first_number.checked_add(i32::try_from(FUNCTIONS_MAX).ok()?)?;
     let units = read::units(blob)?;
     let mut work = Work::new();
     let mut bytes = 0;
@@ -69,7 +74,6 @@ pub fn compile(blob: &[u8], table_base: u32, stress: Stress) -> Option<Compiled>
     if compiled.is_empty() {
         return None;
     }
-    let first_number = i32::try_from(table_base).ok()?;
     let numbered = set_numbers(blob, &units, &compiled, first_number)?;
     Some(Compiled {
         module: build(&compiled, first_number, &numbered)?,

@@ -11,7 +11,7 @@ impl Compiler<'_> {
     /// Compiles a block from what is known at its beginning. Returns what is known at its end.
     pub(super) fn compile_block(&mut self, block: usize, state: &State) -> Option<State> {
         // The types before and after.
-        self.work.spend(3 * (state.variables.len() + state.stack.len()))?;
+        self.work.spend(1 + 3 * (state.variables.len() + state.stack.len()))?;
         self.block = block;
         self.variables.clone_from(&state.variables);
         self.stack.clear();
@@ -32,7 +32,7 @@ impl Compiler<'_> {
             if self.code.bytes_max() > FUNCTION_CODE_BYTES_MAX {
                 return None;
             }
-            self.work.spend(self.code.bytes_max() - bytes + self.stack.len())?;
+            self.work.spend(1 + self.code.bytes_max() - bytes + self.stack.len())?;
         }
         if !has_ended {
             self.canonical();

@@ -126,7 +126,7 @@ impl Compiler<'_> {
 
     pub(super) fn arithmetic(&mut self, instruction: Instruction, op: Op, a: Entry, b: Entry) -> Entry {
         let are_numbers = a.ty.is_number() && b.ty.is_number();
-        let (x, y) = (self.x(), self.result());
+        let x = self.x();
         let local = self.temporary();
         let unknown = self.are_ints(&[a, b]);
         if unknown {
@@ -180,7 +180,6 @@ impl Compiler<'_> {
             self.slow(instruction, op, a, b);
             self.close();
         }
-        let _ = y;
         self.s().local_set(local);
         self.release(a);
         self.release(b);

@@ -18,25 +18,11 @@ impl Compiler<'_> {
                 let entry = self.pop()?;
                 self.unary(instruction, instruction.op, entry, Type::Any);
             }
-            Op::ToPropkey2 | Op::ToPropkeyOf | Op::ToPropkeyUnder => {
-                let key = if instruction.op == Op::ToPropkeyUnder { 1 } else { 0 };
-                let key_at = self.stack.len().checked_sub(key + 1)?;
-                let entry = *self.stack.get(key_at)?;
-                match instruction.op {
-                    Op::ToPropkeyUnder if entry.ty != Type::Int => {
-                        let top = self.pop()?;
-                        let entry = self.pop()?;
-                        self.stack.push(top);
-                        // The value stays above the key.
-                        let top = self.pop()?;
-                        self.stack.push(top);
-                        self.convert_key_under(instruction, entry)?;
-                    }
-                    Op::ToPropkeyUnder => {}
-                    Op::ToPropkeyOf if entry.ty == Type::Int => {}
-                    _ => self.step(instruction, 2, &[Type::Any, Type::Any], 0)?,
-                }
-            }
+            Op::ToPropkey2 => self.step(instruction, 2, &[Type::Any, Type::Any], 0)?,
+            Op::ToPropkeyOf if self.entry_at(0)?.ty == Type::Int => {}
+            Op::ToPropkeyOf => self.step(instruction, 2, &[Type::Any, Type::Any], 0)?,
+            Op::ToPropkeyUnder if self.entry_at(1)?.ty == Type::Int => {}
+            Op::ToPropkeyUnder => self.convert_key_under(instruction)?,
             Op::GetField => self.get_field(instruction, false)?,
             Op::GetField2 => self.get_field(instruction, true)?,
             Op::PutField => self.put_field(instruction)?,
@@ -110,7 +96,7 @@ impl Compiler<'_> {
     pub(super) fn get_element(&mut self, instruction: Instruction) -> Option<()> {
         let index = self.pop()?;
         let object = self.pop()?;
-        let (p, x) = (self.p(), self.x());
+        let x = self.x();
         let local = self.temporary();
         self.open_block(VALUE);
         self.open_block(BlockType::Empty);
@@ -126,7 +112,6 @@ impl Compiler<'_> {
         self.pc(instruction);
         self.call(Helper::GetElement);
         self.close();
-        let _ = p;
         self.s().local_set(local);
         self.release(index);
         self.drop_entry(object);
@@ -214,9 +199,11 @@ impl Compiler<'_> {
         Some(())
     }
 
-    pub(super) fn convert_key_under(&mut self, instruction: Instruction, key: Entry) -> Option<()> {
+    /// Converts the key that is below a value. The engine takes over the key, so that only the value is on the
+    /// interpreter's stack if this throws.
+    fn convert_key_under(&mut self, instruction: Instruction) -> Option<()> {
         let value = self.pop()?;
-        // The interpreter has both on its stack while the key is converted.
+        let key = self.pop()?;
         self.stack.push(value);
         self.make_own(key);
         self.s().local_get(CTX);

@@ -94,9 +94,14 @@ impl Compiler<'_> {
         Some(())
     }
 
-    pub(super) fn copy_at(&mut self, from_top: usize) -> Option<Entry> {
+    /// An operand, counted from the top.
+    pub(super) fn entry_at(&self, from_top: usize) -> Option<Entry> {
         let index = self.stack.len().checked_sub(from_top + 1)?;
-        let entry = *self.stack.get(index)?;
+        self.stack.get(index).copied()
+    }
+
+    fn copy_at(&mut self, from_top: usize) -> Option<Entry> {
+        let entry = self.entry_at(from_top)?;
         Some(self.copy(entry))
     }
 }

@@ -28,7 +28,13 @@ impl Compiler<'_> {
                 *types.first_mut()? = Type::Any;
                 self.step(instruction, index.checked_add(3)?, &types, operand)?;
             }
-            Op::IteratorClose => self.step(instruction, 3, &[], 0)?,
+            Op::IteratorClose => {
+                // The engine does not free it.
+                if self.stack.last()?.ty != Type::Catch {
+                    return None;
+                }
+                self.step(instruction, 3, &[], 0)?;
+            }
             _ => return None,
         }
         Some(())

@@ -89,8 +89,8 @@ fn compile_function<'a>(
     stress: Stress,
     work: &mut Work,
 ) -> Option<module::Compiled<'a>> {
+    work.begin_function()?;
     let code = blob.get(function.code.clone()).filter(|code| code.len() <= BYTECODE_BYTES_MAX)?;
-    work.begin_function();
     work.spend(code.len())?;
     let mut instructions = decode::instructions(code)?;
     stress.apply(&mut instructions);

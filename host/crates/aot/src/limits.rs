@@ -29,6 +29,8 @@ pub(crate) const DEPTH_MAX: u32 = 60;
 const FUNCTION_WORK_MAX: usize = 4_000_000;
 /// Steps to compile a page.
 const PAGE_WORK_MAX: usize = 20_000_000;
+/// Steps that each function takes, however small it is.
+const FUNCTION_WORK_MIN: usize = 1_000;
 
 /// The work that may still be done for a page.
 #[derive(Debug)]
@@ -42,9 +44,10 @@ impl Work {
         Self { page: PAGE_WORK_MAX, function: 0 }
     }
 
-    /// The next function begins.
-    pub(crate) fn begin_function(&mut self) {
+    /// The next function begins. `None` if the page had too many steps.
+    pub(crate) fn begin_function(&mut self) -> Option<()> {
         self.function = FUNCTION_WORK_MAX;
+        self.spend(FUNCTION_WORK_MIN)
     }
 
     /// Counts steps. `None` if there were too many.
@@ -62,20 +65,24 @@ mod tests {
     #[test]
     fn a_function_cannot_use_up_the_work_of_the_page() {
         let mut work = Work::new();
-        work.begin_function();
-        assert!(work.spend(FUNCTION_WORK_MAX - 1).is_some());
+        assert!(work.begin_function().is_some());
+        assert!(work.spend(FUNCTION_WORK_MAX - FUNCTION_WORK_MIN - 1).is_some());
         assert!(work.spend(1).is_none());
-        work.begin_function();
+        assert!(work.begin_function().is_some());
         assert!(work.spend(1).is_some());
     }
 
     #[test]
     fn many_functions_together_reach_the_limit_of_the_page() {
         let mut work = Work::new();
-        let compiled = (0..100).take_while(|_| {
-            work.begin_function();
-            work.spend(FUNCTION_WORK_MAX - 1).is_some()
+        let large = (0..100).take_while(|_| {
+            work.begin_function()
+                .and_then(|()| work.spend(FUNCTION_WORK_MAX - FUNCTION_WORK_MIN - 1))
+                .is_some()
         });
-        assert_eq!(compiled.count(), PAGE_WORK_MAX / FUNCTION_WORK_MAX);
+        assert_eq!(large.count(), PAGE_WORK_MAX / FUNCTION_WORK_MAX);
+        let mut work = Work::new();
+        let small = (0..1_000_000).take_while(|_| work.begin_function().is_some());
+        assert_eq!(small.count(), PAGE_WORK_MAX / FUNCTION_WORK_MIN - 1);
     }
 }

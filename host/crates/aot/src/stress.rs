@@ -3,9 +3,9 @@
 use crate::decode::Instruction;
 use crate::ops::Op;
 
-/// Leaves some of the instructions that could be compiled to the interpreter, so that tests reach the change from
-/// compiled code to the interpreter at every kind of instruction, and with every form of operands. What a page does must
-/// not depend on it. [`Stress::default`] leaves nothing, and is what pages are compiled with outside of tests.
+/// Leaves some of the instructions that could be compiled to the interpreter. Tests use it to go from compiled
+/// code to the interpreter at every kind of instruction and with every form of operands. What a page does must not
+/// depend on it. [`Stress::default`] leaves none, and is what pages are compiled with outside of tests.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Stress {
     /// Leaves about one of so many instructions; 0 for none.

@@ -10,6 +10,7 @@ use crate::memory::i32_at;
 use crate::runtime::{Helper, Routine};
 
 impl Compiler<'_> {
+    /// Where instructions are written.
     pub(super) fn s(&mut self) -> InstructionSink<'_> {
         self.code.sink()
     }
@@ -35,6 +36,7 @@ impl Compiler<'_> {
         self.labels.pop();
         self.s().end();
     }
+    /// How many blocks are around the jump inside of the label's.
     fn depth_of(&mut self, label: Label) -> u32 {
         let found = self.labels.iter().rev().position(|other| *other == label);
         let depth = found.and_then(|depth| u32::try_from(depth).ok());

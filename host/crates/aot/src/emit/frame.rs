@@ -55,7 +55,8 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn enter_frame(&mut self) {
+    /// Makes the frame, unless the stack is at its limit.
+    fn enter_frame(&mut self) {
         let function = self.function;
         let (sf, rt, p) = (self.sf(), self.rt(), self.p());
         let bytes = i32::try_from(self.frame_bytes()).unwrap_or(i32::MAX);

@@ -1,12 +1,15 @@
-//! Where things are: in WebAssembly variables, or in cells of the frame, which are a WebAssembly variable and an offset.
+//! Where things are: in WebAssembly variables, or in cells of the frame. A cell is a WebAssembly variable with an
+//! address, and an offset.
 
 use super::{Compiler, FRAME_EXTRA_BYTES, SCRATCH_I32, SCRATCH_I64};
 use crate::layout as at;
 
 impl Compiler<'_> {
-    pub(super) fn base(&self) -> u32 {
+    /// The first variable behind the parameters.
+    fn base(&self) -> u32 {
         if self.function.is_async { 5 } else { 3 + self.function.args }
     }
+    /// The address of the frame.
     pub(super) fn sf(&self) -> u32 {
         if self.function.is_async { 4 } else { self.base() }
     }
@@ -20,12 +23,15 @@ impl Compiler<'_> {
     pub(super) fn bytecode(&self) -> u32 {
         self.base() + 3
     }
+    /// For any address. `dup` uses it.
     pub(super) fn p(&self) -> u32 {
         self.base() + 4
     }
+    /// For any address.
     pub(super) fn q(&self) -> u32 {
         self.base() + 5
     }
+    /// How many operands the interpreter continues with.
     pub(super) fn depth(&self) -> u32 {
         self.base() + 6
     }
@@ -33,21 +39,26 @@ impl Compiler<'_> {
     pub(super) fn resume_at(&self) -> u32 {
         self.base() + 7
     }
+    /// 1 if the last condition is true, otherwise 0.
     pub(super) fn flag(&self) -> u32 {
         self.base() + 8
     }
+    /// For any value.
     pub(super) fn x(&self) -> u32 {
         self.base() + SCRATCH_I32
     }
+    /// For any value.
     pub(super) fn y(&self) -> u32 {
         self.base() + SCRATCH_I32 + 1
     }
+    /// What the function returns.
     pub(super) fn result(&self) -> u32 {
         self.base() + SCRATCH_I32 + 2
     }
     pub(super) fn variable(&self, index: u32) -> u32 {
         self.base() + SCRATCH_I32 + SCRATCH_I64 + index
     }
+    /// The operand of a depth, between blocks.
     pub(super) fn slot(&self, depth: u32) -> u32 {
         self.variable(self.function.vars) + depth
     }
@@ -55,6 +66,7 @@ impl Compiler<'_> {
         3 + index
     }
 
+    /// A variable that is free until it is released.
     pub(super) fn temporary(&mut self) -> u32 {
         self.free_temporaries.pop().unwrap_or_else(|| {
             self.temporaries += 1;
@@ -83,6 +95,7 @@ impl Compiler<'_> {
         self.variable_cell(self.function.vars + depth)
     }
 
+    /// Puts the address of an operand's cell on WebAssembly's stack.
     pub(super) fn cell_address(&mut self, depth: u32) -> Option<()> {
         let (local, offset) = self.stack_cell(depth);
         self.s().local_get(local).i32_const(i32::try_from(offset).ok()?).i32_add();

@@ -1,4 +1,5 @@
-//! Bytecode that the engine wrote for programs of `benches/programs`, and for a page that uses a session.
+//! Bytecode that the engine wrote for programs of `benches/programs`, and for a page that uses a session: what
+//! `sluice_sandbox::component::bytecode_of` returns for their components. Another opcode table needs new files.
 
 use super::{bytecode_of, compiled};
 use crate::{Stress, checksum, compile};

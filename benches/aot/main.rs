@@ -20,7 +20,8 @@ mod programs;
 use std::time::{Duration, Instant};
 
 use page::Page;
-use sluice_sandbox::component::{Stress, bytecode_of};
+use sluice_aot::Stress;
+use sluice_sandbox::component::bytecode_of;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 use tokio::runtime::{Builder, Runtime};
 

@@ -21,9 +21,12 @@ pub(crate) struct Block {
     pub successors: Vec<usize>,
 }
 
-/// The blocks of a function, of which `instructions` are all. `None` if a jump leads to no instruction, or if there are
-/// too many blocks.
+/// The blocks of a function, of which `all` are the instructions. `None` if one needs the interpreter, if a jump leads to
+/// no instruction, or if there are too many blocks.
 pub(crate) fn blocks(function: &Function, all: &[Instruction]) -> Option<Vec<Block>> {
+    if all.iter().any(|instruction| needs_interpreter(instruction.op)) {
+        return None;
+    }
     let mut starts = vec![0];
     for instruction in all {
         if is_jump(instruction.op) {
@@ -71,6 +74,14 @@ pub(crate) fn blocks(function: &Function, all: &[Instruction]) -> Option<Vec<Blo
     Some(blocks)
 }
 
+/// Whether some code can run again without a call: there is a jump back. `None` if the code is not well-formed.
+pub(crate) fn has_loop(code: &[u8]) -> Option<bool> {
+    let all = instructions(code)?;
+    Some(all.iter().any(|instruction| {
+        is_jump(instruction.op) && u32::try_from(instruction.operand).is_ok_and(|to| to <= instruction.at)
+    }))
+}
+
 fn is_jump(op: Op) -> bool {
     matches!(op, Op::Goto | Op::IfTrue | Op::IfFalse)
 }
@@ -82,7 +93,7 @@ fn ends(function: &Function, instruction: &Instruction) -> bool {
     is_return || kind(function, instruction.op).is_none()
 }
 
-/// The instructions of a function. `None` if they are not well-formed, or if one needs the interpreter.
+/// The instructions of a function. `None` if they are not well-formed.
 pub(crate) fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
     let mut instructions: Vec<Instruction> = Vec::new();
     let mut at = 0;
@@ -90,9 +101,6 @@ pub(crate) fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
         let (op, bytes, format) = *OPS.get(usize::from(*code.get(at)?))?;
         let next = at + usize::from(bytes);
         let operand = code.get(at + 1..next)?;
-        if needs_interpreter(op) {
-            return None;
-        }
         let [at32, next32] = [u32::try_from(at).ok()?, u32::try_from(next).ok()?];
         let i32_at = |operand: &[u8]| Some(i32::from_le_bytes(operand.get(..4)?.try_into().ok()?));
         let i16_at = |operand: &[u8]| Some(i16::from_le_bytes(operand.get(..2)?.try_into().ok()?));

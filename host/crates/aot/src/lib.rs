@@ -83,6 +83,17 @@ pub fn compile(blob: &[u8], table_base: u32, stress: Stress) -> Option<Compiled>
     })
 }
 
+/// Whether a page can do anything more than once: it has a loop, or a function besides the bodies of the page and
+/// its modules.
+pub fn can_repeat(blob: &[u8]) -> bool {
+    let Some(units) = read::units(blob) else { return false };
+    units.iter().any(|unit| {
+        let has_loop =
+            |function: &Function| blob.get(function.code.clone()).and_then(decode::has_loop).unwrap_or(false);
+        unit.numbers_at.len() > 1 || unit.functions.iter().any(has_loop)
+    })
+}
+
 fn compile_function<'a>(
     blob: &[u8],
     function: &'a Function,

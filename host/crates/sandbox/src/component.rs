@@ -13,7 +13,6 @@ use sha2::{Digest, Sha256};
 use wasm_encoder as enc;
 use wasmparser::{ExternalKind, Instance, Parser, Payload, TypeRef};
 
-pub use sluice_aot::Stress;
 use sluice_kit::hex::hex;
 
 /// The custom section that names the engine for which a page component was built.
@@ -96,7 +95,7 @@ pub struct EngineParts {
     /// The index of the instance that exports [`ALLOCATE`] and the memory.
     main_instance: u32,
     /// The number of functions in the engine's table.
-    table_functions: u32,
+    pub(crate) table_functions: u32,
 }
 
 /// A core module of the engine.
@@ -162,26 +161,9 @@ impl EngineParts {
         self.page_with(&script_module_of(bytecode)?, source_hash)
     }
 
-    /// Like [`EngineParts::page`], with functions that are compiled to WebAssembly. `None` if none of the
-    /// page's functions can be.
-    ///
-    /// # Errors
-    /// [`ComponentError::TooLarge`].
-    pub fn compiled_page(
-        &self,
-        bytecode: &[u8],
-        source_hash: &str,
-        stress: Stress,
-    ) -> Result<Option<CompiledPage>, ComponentError> {
-        let Some(compiled) = sluice_aot::compile(bytecode, self.table_functions, stress) else {
-            return Ok(None);
-        };
-        let component = self.page_with(&compiled.module, source_hash)?;
-        Ok(Some(CompiledPage { component, compiled }))
-    }
-
-    fn page_with(&self, script: &[u8], source_hash: &str) -> Result<Vec<u8>, ComponentError> {
-        let script_module = section_index(self.modules.len())?;
+    /// The page component whose own module is `script`.
+    pub(crate) fn page_with(&self, script: &[u8], source_hash: &str) -> Result<Vec<u8>, ComponentError> {
+        let script_module = self.script_module()?;
         let mut tail = enc::Component::new();
         tail.section(&enc::RawSection { id: enc::ComponentSectionId::CoreModule.into(), data: script });
         let mut instances = enc::InstanceSection::new();
@@ -193,6 +175,11 @@ impl EngineParts {
         let mut page = self.wiring.clone();
         page.extend_from_slice(tail.finish().get(enc::Component::HEADER.len()..).unwrap_or_default());
         Ok(page)
+    }
+
+    /// The index of a page's own module in its component.
+    pub(crate) fn script_module(&self) -> Result<u32, ComponentError> {
+        section_index(self.modules.len())
     }
 
     /// Rejects a page component that was built for another engine. A component that names no
@@ -209,14 +196,6 @@ impl EngineParts {
             _ => Ok(()),
         }
     }
-}
-
-/// A page with compiled functions.
-pub struct CompiledPage {
-    /// The component.
-    pub component: Vec<u8>,
-    /// What was compiled.
-    pub compiled: sluice_aot::Compiled,
 }
 
 /// The bytecode in a component of [`EngineParts::page`].

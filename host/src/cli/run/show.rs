@@ -10,6 +10,7 @@ use sluice_author::source_line;
 use sluice_author::visit::{PageRun, Visit};
 use sluice_author::watch::{CrmAnswer, StorageCall};
 use sluice_sandbox::outcome::Stop;
+use sluice_sandbox::tier::Tier;
 use sluice_session::IdentityChange;
 use sluice_site::Brand;
 use sluice_text::printable::printable;
@@ -125,7 +126,12 @@ fn costs(out: &mut Out, run: &PageRun, brand: &Brand) {
     out.section(
         "costs",
         [
-            format!("fuel {}{}", grouped(report.fuel), of(page.map(|page| page.limits.fuel))),
+            format!(
+                "fuel {}{}{}",
+                grouped(report.fuel),
+                of(page.map(|page| page.limits.fuel)),
+                if report.tier == Tier::Compiled { ", compiled" } else { "" }
+            ),
             format!("memory {} KB", grouped((report.memory_bytes_peak as u64).div_ceil(1_024))),
             format!(
                 "time {:.2} ms, {:.2} ms of it in host calls",

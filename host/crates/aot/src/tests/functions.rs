@@ -4,8 +4,8 @@ use wasmparser::Operator;
 
 use super::unit::{Constant, Function, op, page_of, with_i32, with_u8, with_u16};
 use super::{compiled, count, helpers, instructions};
-use crate::Stress;
 use crate::ops::{OPS, Op};
+use crate::{Stress, can_repeat};
 
 fn is_compiled(function: &Function) -> bool {
     count(&function.page()) == 1
@@ -229,4 +229,14 @@ fn a_function_that_is_left_does_not_keep_others_from_being_compiled() {
     let good = Function::new(&op(Op::ReturnUndef));
     let bad = Function::new(&op(Op::Drop));
     assert_eq!(count(&page_of(&[bad.clone(), good.clone(), bad, good])), 2);
+}
+
+#[test]
+fn a_page_can_repeat_something_if_it_has_a_loop_or_a_second_function() {
+    let once = Function::new(&op(Op::ReturnUndef));
+    assert!(!can_repeat(&once.page()));
+    assert!(can_repeat(&Function::new(&with_i32(Op::Goto, -1)).page()));
+    let constants = vec![Constant::Function(Box::new(once.clone()))];
+    assert!(can_repeat(&Function { constants, ..once }.page()));
+    assert!(!can_repeat(b"no bytecode"));
 }

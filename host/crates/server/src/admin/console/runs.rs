@@ -94,7 +94,8 @@ async fn show(state: &AdminState, brand: &str, id: i64, range: Range) -> Result<
     let module = pages::is_of_jobs(&run.page).then(|| run.page.clone());
     let view = json!({
         "title": title(&run), "path": is_there.then_some(path), "module": module, "source": source, "others": others,
-        "kind": kind, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run), "run": run,
+        "kind": kind, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run),
+        "is_compiled": run.tier == "compiled", "run": run,
     });
     render_of(state, brand, ("run", Section::Runs), range.view(), view)
 }

@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "fuzz/targets/aot.rs"]
+#[allow(unused_attributes, reason = "a program without a main function says so")]
+mod aot;
 #[path = "fuzz/targets/component.rs"]
 #[allow(unused_attributes, reason = "a program without a main function says so")]
 mod component;

@@ -3,7 +3,7 @@
 .PHONY: fuzz
 
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= template page modules value cookies forwarded settings crm handoff multipart component
+FUZZ_TARGETS ?= template page modules value cookies forwarded settings crm handoff multipart component aot
 
 fuzz: ## Give random input to each parser for ten minutes (FUZZ_TARGETS=..., FUZZ_SECONDS=...)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(FUZZ_TARGETS)

@@ -1,10 +1,9 @@
 //! Instructions, and the blocks that they form.
 
+use crate::kinds::{kind, needs_interpreter};
+use crate::limits::BLOCKS_MAX;
 use crate::ops::{Format, OPS, Op};
 use crate::read::Function;
-
-/// Larger functions are left to the interpreter.
-const BLOCKS_MAX: usize = 400;
 
 /// An instruction with its operand. Short forms are replaced by the long ones.
 #[derive(Clone, Copy, Debug)]
@@ -16,41 +15,20 @@ pub(crate) struct Instruction {
     pub operand: i32,
 }
 
-/// For tests: lets the interpreter continue at instructions that are compiled.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Stress {
-    /// At one of so many instructions; 0 for none.
-    pub one_of: u32,
-    /// Which instructions.
-    pub seed: u32,
-}
-
-impl Stress {
-    fn apply(self, instructions: &mut [Instruction]) {
-        for instruction in instructions {
-            let hash = (instruction.at ^ self.seed.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 8;
-            // Of two that have the same place, the second cannot be left to the interpreter.
-            if self.one_of > 0 && hash % self.one_of == 0 && instruction.op != Op::GetLoc {
-                instruction.op = Op::Invalid;
-            }
-        }
-    }
-}
-
+/// Instructions that follow each other without jumps.
 pub(crate) struct Block {
     pub instructions: Vec<Instruction>,
     pub successors: Vec<usize>,
 }
 
-/// The blocks of a function, in an order that WebAssembly can have. `None` if it is not well-formed, or too large.
-pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option<Vec<Block>> {
-    let mut all = instructions(code)?;
+/// The blocks of a function, of which `all` are the instructions. `None` if one needs the interpreter, if a jump leads to
+/// no instruction, or if there are too many blocks.
+pub(crate) fn blocks(function: &Function, all: &[Instruction]) -> Option<Vec<Block>> {
     if all.iter().any(|instruction| needs_interpreter(instruction.op)) {
         return None;
     }
-    stress.apply(&mut all);
     let mut starts = vec![0];
-    for instruction in &all {
+    for instruction in all {
         if is_jump(instruction.op) {
             starts.push(u32::try_from(instruction.operand).ok()?);
         }
@@ -60,13 +38,10 @@ pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option
     }
     starts.sort_unstable();
     starts.dedup();
-    if starts.len() > BLOCKS_MAX {
-        return None;
-    }
     let index_of = |at: u32| starts.binary_search(&at).ok();
     let mut blocks: Vec<Block> = Vec::new();
     let mut begun = 0;
-    for instruction in &all {
+    for instruction in all {
         if index_of(instruction.at) == Some(begun) {
             blocks.push(Block { instructions: Vec::new(), successors: Vec::new() });
             begun += 1;
@@ -74,11 +49,14 @@ pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option
         blocks.last_mut()?.instructions.push(*instruction);
     }
     // A jump into an instruction, or the end of the code, is a start at which no instruction begins.
-    let ends_at_code = starts.last() == Some(&u32::try_from(code.len()).ok()?);
+    let ends_at_code = starts.last() == Some(&all.last()?.next);
     if blocks.len() + usize::from(ends_at_code) != starts.len() {
         return None;
     }
     let count = blocks.len();
+    if count > BLOCKS_MAX {
+        return None;
+    }
     for (index, block) in blocks.iter_mut().enumerate() {
         let last = *block.instructions.last()?;
         let target = || index_of(u32::try_from(last.operand).ok()?);
@@ -93,7 +71,7 @@ pub(crate) fn blocks(function: &Function, code: &[u8], stress: Stress) -> Option
         }
         block.successors = successors;
     }
-    crate::nesting::order(blocks)
+    Some(blocks)
 }
 
 /// Whether some code can run again without a call: there is a jump back. `None` if the code is not well-formed.
@@ -112,11 +90,12 @@ fn is_jump(op: Op) -> bool {
 fn ends(function: &Function, instruction: &Instruction) -> bool {
     let is_return =
         matches!(instruction.op, Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod);
-    is_return || !is_compiled(function, instruction.op)
+    is_return || kind(function, instruction.op).is_none()
 }
 
-fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
-    let mut instructions = Vec::new();
+/// The instructions of a function. `None` if they are not well-formed.
+pub(crate) fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
+    let mut instructions: Vec<Instruction> = Vec::new();
     let mut at = 0;
     while at < code.len() {
         let (op, bytes, format) = *OPS.get(usize::from(*code.get(at)?))?;
@@ -149,7 +128,13 @@ fn instructions(code: &[u8]) -> Option<Vec<Instruction>> {
         }
         at = next;
     }
-    Some(instructions)
+    // Exceptions go to the interpreter, which continues at these places.
+    let begins = |place: i32| {
+        let place = u32::try_from(place).ok();
+        place.is_some_and(|place| instructions.binary_search_by_key(&place, |other| other.at).is_ok())
+    };
+    let mut handlers = instructions.iter().filter(|instruction| instruction.op == Op::Catch);
+    handlers.all(|handler| begins(handler.operand)).then_some(instructions)
 }
 
 fn long_form(op: Op, operand: i32) -> (Op, i32) {
@@ -190,146 +175,5 @@ fn long_form(op: Op, operand: i32) -> (Op, i32) {
         Op::Goto8 | Op::Goto16 => (Op::Goto, operand),
         Op::Call0 | Op::Call1 | Op::Call2 | Op::Call3 => (Op::Call, nth(Op::Call0)),
         _ => (op, operand),
-    }
-}
-
-/// Instructions that need what compiled code does not have: the arguments as they were passed, `new.target`.
-fn needs_interpreter(op: Op) -> bool {
-    matches!(
-        op,
-        Op::SpecialObject
-            | Op::Rest
-            | Op::CheckCtor
-            | Op::InitCtor
-            | Op::CheckCtorReturn
-            | Op::Eval
-            | Op::ApplyEval
-            | Op::InitialYield
-    )
-}
-
-/// Whether there is compiled code for the instruction. Otherwise the interpreter continues at it.
-fn is_compiled(function: &Function, op: Op) -> bool {
-    match op {
-        // The interpreter ends async functions.
-        Op::Return | Op::ReturnUndef | Op::TailCall | Op::TailCallMethod => !function.is_async,
-        Op::PushThis => function.is_strict,
-        Op::PushI32
-        | Op::PushConst
-        | Op::Fclosure
-        | Op::PushAtomValue
-        | Op::PushEmptyString
-        | Op::Undefined
-        | Op::Null
-        | Op::PushFalse
-        | Op::PushTrue
-        | Op::Object
-        | Op::Drop
-        | Op::Nip
-        | Op::Nip1
-        | Op::Dup
-        | Op::Dup1
-        | Op::Dup2
-        | Op::Dup3
-        | Op::Insert2
-        | Op::Insert3
-        | Op::Insert4
-        | Op::Perm3
-        | Op::Perm4
-        | Op::Perm5
-        | Op::Swap
-        | Op::Swap2
-        | Op::Rot3l
-        | Op::Rot3r
-        | Op::Rot4l
-        | Op::Rot5l
-        | Op::CallConstructor
-        | Op::Call
-        | Op::CallMethod
-        | Op::ArrayFrom
-        | Op::Apply
-        | Op::Regexp
-        | Op::GetVarUndef
-        | Op::GetVar
-        | Op::GetField
-        | Op::GetField2
-        | Op::PutField
-        | Op::GetArrayEl
-        | Op::GetArrayEl2
-        | Op::PutArrayEl
-        | Op::DefineField
-        | Op::SetName
-        | Op::DefineArrayEl
-        | Op::Append
-        | Op::GetLoc
-        | Op::PutLoc
-        | Op::SetLoc
-        | Op::GetArg
-        | Op::PutArg
-        | Op::SetArg
-        | Op::GetVarRef
-        | Op::PutVarRef
-        | Op::SetVarRef
-        | Op::SetLocUninitialized
-        | Op::GetLocCheck
-        | Op::PutLocCheck
-        | Op::GetVarRefCheck
-        | Op::PutVarRefCheck
-        | Op::CloseLoc
-        | Op::IfFalse
-        | Op::IfTrue
-        | Op::Goto
-        | Op::Catch
-        | Op::NipCatch
-        | Op::ToPropkey
-        | Op::ToPropkey2
-        | Op::ToPropkeyOf
-        | Op::ToPropkeyUnder
-        | Op::ForOfStart
-        | Op::ForOfNext
-        | Op::IteratorClose
-        | Op::Neg
-        | Op::Plus
-        | Op::Dec
-        | Op::Inc
-        | Op::PostDec
-        | Op::PostInc
-        | Op::DecLoc
-        | Op::IncLoc
-        | Op::AddLoc
-        | Op::Not
-        | Op::Lnot
-        | Op::Typeof
-        | Op::Delete
-        | Op::Mul
-        | Op::Div
-        | Op::Mod
-        | Op::Add
-        | Op::Sub
-        | Op::Shl
-        | Op::Sar
-        | Op::Shr
-        | Op::And
-        | Op::Xor
-        | Op::Or
-        | Op::Pow
-        | Op::Lt
-        | Op::Lte
-        | Op::Gt
-        | Op::Gte
-        | Op::Instanceof
-        | Op::In
-        | Op::Eq
-        | Op::Neq
-        | Op::StrictEq
-        | Op::StrictNeq
-        | Op::IsUndefinedOrNull
-        | Op::Nop
-        | Op::GetLength
-        | Op::IsUndefined
-        | Op::IsNull
-        | Op::TypeofIsUndefined
-        | Op::TypeofIsFunction => true,
-        _ => false,
     }
 }

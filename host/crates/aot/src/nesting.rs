@@ -1,6 +1,7 @@
 //! Turns jumps between blocks into WebAssembly's nested blocks and loops.
 
 use crate::decode::Block;
+use crate::limits::Work;
 
 /// A WebAssembly block or loop around blocks `start..end`.
 #[derive(Clone, Copy, Debug)]
@@ -12,11 +13,11 @@ pub(crate) struct Range {
 
 /// Orders the blocks so that jumps go forward, except to the beginning of loops, and that loops are together. Blocks
 /// that cannot be reached are left out.
-pub(crate) fn order(blocks: Vec<Block>) -> Option<Vec<Block>> {
+pub(crate) fn order(blocks: Vec<Block>, work: &mut Work) -> Option<Vec<Block>> {
     let successors: Vec<Vec<usize>> = blocks.iter().map(|block| block.successors.clone()).collect();
-    let (_, back_edges) = postorder(&successors, &vec![0; blocks.len()])?;
-    let depths = loop_depths(&successors, &back_edges)?;
-    let (mut order, _) = postorder(&successors, &depths)?;
+    let back_edges = postorder(&successors, &vec![0; blocks.len()])?.back_edges;
+    let depths = loop_depths(&successors, &back_edges, work)?;
+    let mut order = postorder(&successors, &depths)?.order;
     order.reverse();
     let mut index_of = vec![None; blocks.len()];
     for (index, block) in order.iter().enumerate() {
@@ -34,9 +35,15 @@ pub(crate) fn order(blocks: Vec<Block>) -> Option<Vec<Block>> {
     Some(ordered)
 }
 
-/// The blocks, each after its successors, and the edges that lead back. What is in fewer loops is visited first, so
-/// that it comes behind the loops.
-fn postorder(successors: &[Vec<usize>], depths: &[usize]) -> Option<(Vec<usize>, Vec<(usize, usize)>)> {
+struct Visit {
+    /// The blocks, each after its successors.
+    order: Vec<usize>,
+    /// The edges that lead back: where from, and where to.
+    back_edges: Vec<(usize, usize)>,
+}
+
+/// Visits all blocks that can be reached. What is in fewer loops is visited first, so that it comes behind the loops.
+fn postorder(successors: &[Vec<usize>], depths: &[usize]) -> Option<Visit> {
     let sorted = |block: usize| -> Option<Vec<usize>> {
         let mut sorted = successors.get(block)?.clone();
         // The last is visited first.
@@ -67,11 +74,15 @@ fn postorder(successors: &[Vec<usize>], depths: &[usize]) -> Option<(Vec<usize>,
             }
         }
     }
-    Some((order, back_edges))
+    Some(Visit { order, back_edges })
 }
 
 /// In how many loops each block is.
-fn loop_depths(successors: &[Vec<usize>], back_edges: &[(usize, usize)]) -> Option<Vec<usize>> {
+fn loop_depths(
+    successors: &[Vec<usize>],
+    back_edges: &[(usize, usize)],
+    work: &mut Work,
+) -> Option<Vec<usize>> {
     let mut predecessors: Vec<Vec<usize>> = vec![Vec::new(); successors.len()];
     for (block, successors) in successors.iter().enumerate() {
         for successor in successors {
@@ -80,14 +91,16 @@ fn loop_depths(successors: &[Vec<usize>], back_edges: &[(usize, usize)]) -> Opti
     }
     let mut depths = vec![0; successors.len()];
     for (end, start) in back_edges {
+        // Each block is visited once, over each edge that leads to it.
+        work.spend(3 * successors.len())?;
         let mut is_in = vec![false; successors.len()];
         *is_in.get_mut(*start)? = true;
-        let mut work = vec![*end];
-        while let Some(block) = work.pop() {
+        let mut next = vec![*end];
+        while let Some(block) = next.pop() {
             let is_in = is_in.get_mut(block)?;
             if !*is_in {
                 *is_in = true;
-                work.extend(predecessors.get(block)?);
+                next.extend(predecessors.get(block)?);
             }
         }
         for (depth, is_in) in depths.iter_mut().zip(is_in) {
@@ -98,7 +111,7 @@ fn loop_depths(successors: &[Vec<usize>], back_edges: &[(usize, usize)]) -> Opti
 }
 
 /// The ranges that the jumps need, the outermost first. `None` if they cannot be nested.
-pub(crate) fn nest(blocks: &[Block], is_reached: &[bool]) -> Option<Vec<Range>> {
+pub(crate) fn nest(blocks: &[Block], is_reached: &[bool], work: &mut Work) -> Option<Vec<Range>> {
     let count = blocks.len();
     // Of each block: the last that jumps back to it, and the first that jumps forward to it.
     let mut back: Vec<Option<usize>> = vec![None; count];
@@ -124,14 +137,15 @@ pub(crate) fn nest(blocks: &[Block], is_reached: &[bool]) -> Option<Vec<Range>> 
     for (end, first) in forward.iter().enumerate() {
         ranges.extend(first.map(|start| Range { is_loop: false, start, end }));
     }
-    separate(&mut ranges)?;
+    separate(&mut ranges, work)?;
     ranges.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end), range.is_loop));
     Some(ranges)
 }
 
 /// Makes ranges larger until each two are apart or one is in the other.
-fn separate(ranges: &mut [Range]) -> Option<()> {
-    for _ in 0..100 {
+fn separate(ranges: &mut [Range], work: &mut Work) -> Option<()> {
+    loop {
+        work.spend(ranges.len() * ranges.len())?;
         let mut has_changed = false;
         for a in 0..ranges.len() {
             for b in 0..ranges.len() {
@@ -155,5 +169,4 @@ fn separate(ranges: &mut [Range]) -> Option<()> {
             return Some(());
         }
     }
-    None
 }

@@ -1,13 +1,14 @@
 //! Reads bytecode as `JS_WriteObject` wrote it, with nothing but the functions in it as a result.
 //!
-//! The bytecode can be of anyone. What does not look as expected leaves the whole unit to the interpreter.
+//! The bytecode can be anybody's. A unit that does not look as expected is left to the interpreter. Each step of the
+//! reader takes at least a byte, so that neither time nor memory depends on the counts that the bytecode states.
 
 use std::ops::Range;
 
+use crate::limits::{ARGUMENTS_MAX, DEPTH_MAX, STACK_MAX, VAR_REFS_MAX, VARIABLES_MAX};
+
 /// The version of the format.
 const VERSION: u8 = 26;
-/// Larger nesting is left to the interpreter.
-const DEPTH_MAX: u32 = 60;
 
 /// A function of a unit.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Function {
     pub var_refs: u32,
     pub closure_vars: u32,
     pub constants: Vec<Constant>,
-    /// Of each argument, then of each variable.
+    /// Of each argument, then of each variable. Empty if nothing is captured.
     pub is_captured: Vec<bool>,
     pub code: Range<usize>,
 }
@@ -31,16 +32,20 @@ pub(crate) struct Function {
 pub(crate) enum Constant {
     Int(i32),
     Float(u64),
+    Function,
     Other,
 }
 
-/// A unit: where it begins in the blob, and its functions.
+/// A unit of the blob.
 pub(crate) struct Unit {
     pub bytes: Range<usize>,
+    /// Where the numbers of all functions are.
+    pub numbers_at: Vec<usize>,
+    /// The functions that can be compiled.
     pub functions: Vec<Function>,
 }
 
-/// Reads the blob of a page: see `guest/src/bytecode.rs`.
+/// Reads the blob of a page: see `guest/src/bytecode.rs`. `None` if it does not consist of units.
 pub(crate) fn units(blob: &[u8]) -> Option<Vec<Unit>> {
     let mut units = Vec::new();
     let mut at = 0;
@@ -50,11 +55,13 @@ pub(crate) fn units(blob: &[u8]) -> Option<Vec<Unit>> {
         }
         let bytes = text(blob, at)?;
         at = bytes.end;
-        if !bytes.is_empty() {
-            let mut reader = Reader { blob: blob.get(..bytes.end)?, at: bytes.start, functions: Vec::new() };
-            reader.unit()?;
-            units.push(Unit { bytes, functions: reader.functions });
-        }
+        let reader = Reader {
+            blob: blob.get(..bytes.end)?,
+            at: bytes.start,
+            numbers_at: Vec::new(),
+            functions: Vec::new(),
+        };
+        units.extend(reader.unit());
     }
     Some(units)
 }
@@ -69,6 +76,7 @@ fn text(blob: &[u8], at: usize) -> Option<Range<usize>> {
 struct Reader<'a> {
     blob: &'a [u8],
     at: usize,
+    numbers_at: Vec<usize>,
     functions: Vec<Function>,
 }
 
@@ -111,19 +119,29 @@ impl Reader<'_> {
         self.skip(bytes).map(drop)
     }
 
-    fn unit(&mut self) -> Option<()> {
+    fn unit(mut self) -> Option<Unit> {
+        let start = self.at;
         if self.u8()? != VERSION {
             return None;
         }
-        self.skip(4)?;
+        // The engine rejects a unit with another checksum, and must still do so when it has numbers.
+        let sum = self.skip(4)?;
+        let sum = u32::from_le_bytes(self.blob.get(sum)?.try_into().ok()?);
+        if sum != checksum(self.blob.get(self.at..)?) {
+            return None;
+        }
         let atoms = self.leb()?;
         for _ in 0..atoms {
             match self.u8()? {
-                0 => drop(self.skip(4)?),
+                0 => {
+                    self.skip(4)?;
+                }
                 _ => self.string()?,
             }
         }
-        self.object(0)
+        self.object(0)?;
+        let bytes = start..self.blob.len();
+        Some(Unit { bytes, numbers_at: self.numbers_at, functions: self.functions })
     }
 
     fn object(&mut self, depth: u32) -> Option<()> {
@@ -155,7 +173,10 @@ impl Reader<'_> {
                     self.object(depth + 1)?;
                 }
             }
-            12 => self.function(depth)?,
+            12 => {
+                self.function(depth)?;
+                return Some(Constant::Function);
+            }
             13 => self.module(depth)?,
             17 => {
                 self.string()?;
@@ -208,13 +229,14 @@ impl Reader<'_> {
         let code_bytes = self.leb()?;
         let locals = self.leb()?;
         let mut is_captured = Vec::new();
+        let mut are_captures_valid = true;
         for _ in 0..locals {
             self.leb()?;
             self.leb()?;
             self.leb()?;
             let captured = self.u8()? >> 6 & 1 == 1;
             if captured {
-                self.leb()?;
+                are_captures_valid &= self.leb()? < var_refs;
             }
             is_captured.push(captured);
         }
@@ -237,8 +259,14 @@ impl Reader<'_> {
                 self.skip(bytes as usize)?;
             }
         }
+        self.numbers_at.push(number_at);
         let is_plain = kind == 0 || kind == 2;
-        if is_plain && [args, vars, stack, var_refs, closure_vars].iter().all(|count| *count < 1 << 12) {
+        let is_within_limits = args <= ARGUMENTS_MAX
+            && vars <= VARIABLES_MAX
+            && stack <= STACK_MAX
+            && var_refs <= VAR_REFS_MAX
+            && closure_vars <= VAR_REFS_MAX;
+        if is_plain && is_within_limits && are_captures_valid {
             self.functions.push(Function {
                 number_at,
                 is_async: kind == 2,
@@ -257,8 +285,8 @@ impl Reader<'_> {
     }
 }
 
-/// The checksum that QuickJS keeps at the beginning of a unit.
-pub(crate) fn checksum(bytes: &[u8]) -> u32 {
+/// The checksum that QuickJS keeps in the bytes 1 to 4 of a unit, of the bytes from 5 on.
+pub fn checksum(bytes: &[u8]) -> u32 {
     const FACTOR: u32 = 0x9e37_0001;
     let mut hash = 0u32;
     let mut rest = bytes;

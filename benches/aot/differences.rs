@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sluice_aot::Stress;
 use sluice_kit::clock::Clock;
 use sluice_limits::Limits;
 use sluice_page::PageSource;
 use sluice_page::modules::{self, ModuleSource, ScriptFile, UnreadableModule};
 use sluice_sandbox::compile::CompileQuota;
-use sluice_aot::Stress;
 use sluice_sandbox::component::bytecode_of;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
 use sluice_text::source::Source;

@@ -208,9 +208,8 @@ impl PageSource {
             check_alone(sandbox, block, &mut quota).await?;
         }
         let graph = modules::compile(sandbox, script.clone(), modules, limits, &mut quota).await?;
-        let PageComponent { component, compiled } = sandbox
-            .page(&graph.bytecode, &graph.source_hash)
-            .map_err(sluice_sandbox::SandboxError::from)?;
+        let PageComponent { component, compiled } =
+            sandbox.page(&graph.bytecode, &graph.source_hash).map_err(sluice_sandbox::SandboxError::from)?;
         let bytecode_bytes = graph.bytecode.len();
         Ok(Some(BuiltPage { component, bytecode_bytes, compiled, files: graph.files }))
     }

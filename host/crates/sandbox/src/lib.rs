@@ -59,8 +59,8 @@ use crate::http_calls::{HttpCalls, RunCalls};
 use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
 use crate::sharing::Sharing;
-use crate::tier::Tier;
 use crate::test_calls::TestCalls;
+use crate::tier::Tier;
 use tracing::Instrument as _;
 
 use deadline::until_over;

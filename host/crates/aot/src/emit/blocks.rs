@@ -37,7 +37,7 @@ impl Compiler<'_> {
         if !has_ended {
             self.canonical();
             let block = self.successor(0)?;
-            self.jump(block);
+            self.jump(block)?;
         }
         let state = State {
             variables: self.variables.clone(),
@@ -98,9 +98,6 @@ impl Compiler<'_> {
                 }
                 self.labels.push(Label::Loop(block));
                 self.s().loop_(BlockType::Empty);
-                if let Some(state) = state {
-                    self.poll(block, state)?;
-                }
             }
             if ends.len() > NESTING_MAX {
                 return None;

@@ -12,7 +12,7 @@ impl Compiler<'_> {
             Op::Goto => {
                 self.canonical();
                 let block = self.successor(0)?;
-                self.jump(block);
+                self.jump(block)?;
             }
             Op::IfFalse | Op::IfTrue => {
                 let entry = self.pop()?;
@@ -54,11 +54,15 @@ impl Compiler<'_> {
     }
 
     /// Goes on in a block, which may be the next.
-    pub(super) fn jump(&mut self, block: usize) {
+    pub(super) fn jump(&mut self, block: usize) -> Option<()> {
+        if block <= self.block {
+            self.poll()?;
+        }
         if block != self.block + 1 {
             let label = self.target(block);
             self.br(label);
         }
+        Some(())
     }
 
     /// Goes on in one of two blocks, as the flag says.
@@ -66,8 +70,10 @@ impl Compiler<'_> {
         self.canonical();
         let (mut taken, mut other) = (self.successor(0)?, self.successor(1)?);
         if taken == other {
-            self.jump(other);
-            return Some(());
+            return self.jump(other);
+        }
+        if taken <= self.block || other <= self.block {
+            self.poll()?;
         }
         let flag = self.flag();
         self.s().local_get(flag);
@@ -81,7 +87,10 @@ impl Compiler<'_> {
         }
         let label = self.target(taken);
         self.br_if(label);
-        self.jump(other);
+        if other != self.block + 1 {
+            let label = self.target(other);
+            self.br(label);
+        }
         Some(())
     }
 }

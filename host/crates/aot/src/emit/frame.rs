@@ -2,33 +2,27 @@
 
 use wasm_encoder::BlockType;
 
-use super::types::State;
-use super::{CTX, Compiler, Entry, FUNC, Place};
+use super::{CTX, Compiler, FUNC};
 use crate::layout as at;
 use crate::link::STACK_POINTER;
 use crate::memory::{i32_at, i64_at};
 use crate::runtime::Helper;
 
 impl Compiler<'_> {
-    /// Counts a round of a loop.
-    pub(super) fn poll(&mut self, block: usize, state: &State) -> Option<()> {
-        self.stack.clear();
-        for (ty, depth) in state.stack.iter().zip(0..) {
-            let slot = self.slot(depth);
-            self.stack.push(Entry { place: Place::Slot(slot), ty: *ty });
-        }
+    /// Counts a jump back, as the interpreter counts jumps: the script may have to stop, and then its position is
+    /// that of the jump. The operands are where the next block expects them.
+    pub(super) fn poll(&mut self) -> Option<()> {
         let blocks = self.blocks;
-        let first = *blocks.get(block)?.instructions.first()?;
+        let jump = *blocks.get(self.block)?.instructions.last()?;
         let p = self.p();
         self.s().local_get(CTX).local_get(CTX).i32_load(i32_at(at::CTX_COUNTER)).i32_const(1).i32_sub();
         self.s().local_tee(p).i32_store(i32_at(at::CTX_COUNTER)).local_get(p).i32_const(0).i32_le_s();
         self.open_if(BlockType::Empty);
         self.s().local_get(CTX);
-        self.pc(first);
+        self.pc(jump);
         self.call(Helper::Poll);
         self.leave_if(0);
         self.close();
-        self.stack.clear();
         Some(())
     }
 

@@ -26,7 +26,7 @@ use wasm_encoder::{BlockType, ValType};
 
 use crate::decode::{Block, Instruction};
 use crate::kinds::{Kind, kind};
-use crate::limits::{FUNCTION_CODE_BYTES_MAX, LOCALS_MAX, Work};
+use crate::limits::{FUNCTION_CODE_BYTES_MAX, FUNCTION_MOVES_MAX, LOCALS_MAX, Work};
 use crate::link::Code;
 use crate::nesting::nest;
 use crate::ops::Op;
@@ -90,6 +90,8 @@ pub(crate) struct Compiler<'a> {
     labels: Vec<Label>,
     block: usize,
     sites: u32,
+    /// The jumps to where the interpreter continues.
+    exits: usize,
     /// Temporaries that have had the value of an outer variable, which may be the function itself.
     from_var_ref: BTreeSet<u32>,
     /// Whether a jump had no place to go to.
@@ -102,6 +104,8 @@ pub(crate) struct Body {
     pub code: Code,
     /// The places that use properties.
     pub sites: u32,
+    /// Exits and blocks, multiplied by the variables.
+    pub moves: usize,
 }
 
 const VALUE: BlockType = BlockType::Result(ValType::I64);
@@ -137,6 +141,7 @@ impl<'a> Compiler<'a> {
             labels: Vec::new(),
             block: 0,
             sites: 0,
+            exits: 0,
             from_var_ref: BTreeSet::new(),
             is_broken: false,
         })
@@ -155,6 +160,7 @@ impl<'a> Compiler<'a> {
         self.free_temporaries.clear();
         self.from_var_ref.clear();
         self.sites = 0;
+        self.exits = 0;
         self.is_broken = false;
         self.labels = vec![Label::Other];
         self.prologue();
@@ -168,11 +174,16 @@ impl<'a> Compiler<'a> {
         self.epilogue();
         let values = (self.slot(self.function.stack) + self.temporaries).checked_sub(self.x())?;
         let is_too_large = self.code.bytes_max() > FUNCTION_CODE_BYTES_MAX || values > LOCALS_MAX;
-        if self.is_broken || is_too_large {
+        let moves = self.moves();
+        if self.is_broken || is_too_large || moves > FUNCTION_MOVES_MAX {
             return None;
         }
         let locals = vec![(SCRATCH_I32, ValType::I32), (values, ValType::I64)];
-        Some(Body { locals, code: self.code, sites: self.sites })
+        Some(Body { locals, code: self.code, sites: self.sites, moves })
+    }
+
+    fn moves(&self) -> usize {
+        (self.exits + self.blocks.len()).saturating_mul((self.function.args + self.function.vars) as usize)
     }
 
     /// Compiles an instruction. Returns whether the block ends with it.

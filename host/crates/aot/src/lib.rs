@@ -29,7 +29,7 @@ mod stress;
 mod tests;
 
 use emit::Compiler;
-use limits::{BYTECODE_BYTES_MAX, FUNCTIONS_MAX, PAGE_CODE_BYTES_MAX, Work};
+use limits::{BYTECODE_BYTES_MAX, FUNCTIONS_MAX, PAGE_CODE_BYTES_MAX, PAGE_MOVES_MAX, Work};
 use module::build;
 pub use read::checksum;
 use read::{Function, Unit};
@@ -59,15 +59,17 @@ pub fn compile(blob: &[u8], table_base: u32, stress: Stress) -> Option<Compiled>
     first_number.checked_add(i32::try_from(FUNCTIONS_MAX).ok()?)?;
     let units = read::units(blob)?;
     let mut work = Work::new();
-    let mut bytes = 0;
+    let (mut bytes, mut moves) = (0, 0);
     let mut compiled: Vec<module::Compiled<'_>> = Vec::new();
     for function in units.iter().flat_map(|unit| &unit.functions) {
         if compiled.len() == FUNCTIONS_MAX {
             break;
         }
         let Some(next) = compile_function(blob, function, stress, &mut work) else { continue };
-        if bytes + next.bytes_max() <= PAGE_CODE_BYTES_MAX {
+        let fits_code = bytes + next.bytes_max() <= PAGE_CODE_BYTES_MAX;
+        if fits_code && moves + next.body.moves <= PAGE_MOVES_MAX {
             bytes += next.bytes_max();
+            moves += next.body.moves;
             compiled.push(next);
         }
     }

@@ -7,6 +7,11 @@ pub(crate) const FUNCTIONS_MAX: usize = 1_000;
 pub(crate) const FUNCTION_CODE_BYTES_MAX: usize = 64 * 1024;
 /// WebAssembly code of the functions of a page, together.
 pub(crate) const PAGE_CODE_BYTES_MAX: usize = 256 * 1024;
+/// Exits and blocks of a function, multiplied by its variables. Machine code moves the variables around at each of
+/// them, which takes about 13 bytes each: without this limit 64 KB of WebAssembly became 5 MB of machine code.
+pub(crate) const FUNCTION_MOVES_MAX: usize = 64 * 1024;
+/// The same of the functions of a page, together.
+pub(crate) const PAGE_MOVES_MAX: usize = 128 * 1024;
 /// Bytecode of a function.
 pub(crate) const BYTECODE_BYTES_MAX: usize = 16 * 1024;
 /// Arguments of a function: they are parameters of the WebAssembly function.

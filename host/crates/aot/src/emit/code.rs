@@ -41,6 +41,7 @@ impl Compiler<'_> {
         let found = self.labels.iter().rev().position(|other| *other == label);
         let depth = found.and_then(|depth| u32::try_from(depth).ok());
         self.is_broken |= depth.is_none();
+        self.exits += usize::from(label == Label::Leave);
         depth.unwrap_or(0)
     }
     pub(super) fn br(&mut self, label: Label) {

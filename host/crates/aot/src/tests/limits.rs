@@ -82,6 +82,16 @@ fn code_of_a_function() {
 }
 
 #[test]
+fn variables_that_machine_code_moves_at_exits() {
+    let with_variables = |vars: u32| Function { vars, ..Function::new(&reads(300)) };
+    let most = (1..=VARIABLES_MAX).rev().find(|vars| is_compiled(&with_variables(*vars))).unwrap();
+    assert!((100..VARIABLES_MAX).contains(&most), "{most}");
+    // Two of the largest fit into a page.
+    let functions = vec![with_variables(most); 10];
+    assert_eq!(count(&page_of(&functions)), 2);
+}
+
+#[test]
 fn code_of_a_page() {
     let functions: Vec<Function> = (0..50).map(|_| Function::new(&reads(200))).collect();
     let compiled = count(&page_of(&functions));

@@ -38,8 +38,9 @@ load-neighbours: ## Measure how much the load of one brand delays another brand'
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load_neighbours.sh
 
-load-tls: ## Measure what HTTPS costs for each request, and fail if that is more than half of plain HTTP
+load-tls: ## Measure HTTPS against plain HTTP, and HTTP/2 against HTTP/1.1
 	@command -v wrk >/dev/null || { echo "load-tls: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
+	@command -v h2load >/dev/null || { echo "load-tls: h2load is missing: install it (Debian, Ubuntu: apt-get install nghttp2-client)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load_tls.sh
 

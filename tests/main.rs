@@ -42,6 +42,7 @@ mod handoff;
 mod harness;
 mod health;
 mod hooks;
+mod http2;
 mod http_calls;
 mod http_syntax;
 mod https;

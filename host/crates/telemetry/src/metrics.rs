@@ -117,7 +117,7 @@ impl Metrics {
         worker_stall.record(0.0, &[]);
         let handshakes = meter
             .u64_counter("sluice.tls.handshakes")
-            .with_description("TLS handshakes of visitors, by outcome")
+            .with_description("TLS handshakes of visitors, by outcome and protocol")
             .with_unit("{handshake}")
             .build();
         Self {
@@ -289,9 +289,10 @@ impl Metrics {
         move |outcome| orders.add(1, &[KeyValue::new("outcome", outcome)])
     }
 
-    /// Counts TLS handshakes of visitors.
-    pub fn count_handshakes(&self, outcome: &'static str, count: u64) {
-        self.handshakes.add(count, &[KeyValue::new("outcome", outcome)]);
+    /// Counts TLS handshakes of visitors. `protocol` is the one that client and host have agreed on.
+    pub fn count_handshakes(&self, outcome: &'static str, protocol: &'static str, count: u64) {
+        let attributes = [KeyValue::new("outcome", outcome), KeyValue::new("protocol", protocol)];
+        self.handshakes.add(count, &attributes);
     }
 
     /// Publishes how many compiled pages are in memory. `loaded` is called when metrics are read.

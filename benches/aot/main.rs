@@ -4,10 +4,6 @@
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench ends at the first failure and prints")]
 
 #[allow(dead_code, reason = "shared with another bench")]
-#[path = "../test262/case.rs"]
-mod case;
-mod differences;
-#[allow(dead_code, reason = "shared with another bench")]
 #[path = "../script/native.rs"]
 mod native;
 #[allow(dead_code, reason = "shared with another bench")]
@@ -36,9 +32,6 @@ const PAGES: [Page; 4] = [
 ];
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--differences") {
-        return differences::main();
-    }
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
     let rounds: u32 = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let only = arguments.next().unwrap_or_default();

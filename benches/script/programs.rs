@@ -143,11 +143,11 @@ pub(crate) fn lines(medians: &Medians, side: &str) -> Vec<Line> {
         }
     };
     let mut lines: Vec<Line> = const { &PROGRAMS }.iter().map(line).collect();
-    let mean = |tier: usize| {
-        let logarithms: Option<Vec<f64>> = lines.iter().map(|line| Some(line.ratios[tier]?.ln())).collect();
+    let mean = |ratio: fn(&Line) -> Option<f64>| {
+        let logarithms: Option<Vec<f64>> = lines.iter().map(|line| Some(ratio(line)?.ln())).collect();
         logarithms.map(|logarithms| (logarithms.iter().sum::<f64>() / PROGRAMS.len() as f64).exp())
     };
-    let ratios = [mean(0), mean(1)];
+    let ratios = [mean(|line| line.ratios[0]), mean(|line| line.ratios[1])];
     lines.push(Line { what: "geometric mean", native: None, sandboxed: None, ratios, goal: MEAN_GOAL });
     lines
 }

@@ -53,6 +53,6 @@ start: ## Measure how long a server takes to start, with 10 and with 10,000 page
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/start.sh 10 10000
 
-test262: ## Run test262's language tests in the sandbox and natively (TEST262=<checkout> [FOLDERS=...])
+test262: ## Run test262's language tests in the sandbox, interpreted and compiled, and natively (TEST262=<checkout> [FOLDERS=...])
 	@test -d "$(TEST262)/harness" || { echo "test262: name a checkout of test262: make test262 TEST262=<folder>" >&2; exit 2; }
 	cargo bench --locked --profile release -p sluice -p sluice-benches --bench test262 -- $(abspath $(TEST262)) $(FOLDERS)

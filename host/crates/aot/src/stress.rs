@@ -1,6 +1,7 @@
 //! A setting for tests.
 
 use crate::decode::Instruction;
+use crate::kinds::needs_interpreter;
 use crate::ops::Op;
 
 /// Leaves some of the instructions that could be compiled to the interpreter. Tests use it to go from compiled
@@ -22,8 +23,10 @@ impl Stress {
         }
         for instruction in instructions {
             let hash = (instruction.at ^ self.seed.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 8;
-            // Of two that have the same place, the second cannot be left to the interpreter.
-            if hash.is_multiple_of(self.one_of) && instruction.op != Op::GetLoc {
+            // Of two that have the same place, the second cannot be left to the interpreter. A function with one
+            // that needs the interpreter from its start must still be known by it.
+            let is_left = instruction.op != Op::GetLoc && !needs_interpreter(instruction.op);
+            if hash.is_multiple_of(self.one_of) && is_left {
                 instruction.op = Op::Invalid;
             }
         }

@@ -25,6 +25,7 @@ mod build;
 mod builds;
 mod cases;
 mod code_cache;
+mod compiled;
 mod components;
 mod console;
 mod crm;

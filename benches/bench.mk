@@ -38,8 +38,9 @@ load-neighbours: ## Measure how much the load of one brand delays another brand'
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load_neighbours.sh
 
-load-tls: ## Measure what HTTPS costs for each request, and fail if that is more than half of plain HTTP
+load-tls: ## Measure HTTPS against plain HTTP, and HTTP/2 against HTTP/1.1
 	@command -v wrk >/dev/null || { echo "load-tls: wrk is missing: install it (Debian, Ubuntu: apt-get install wrk)" >&2; exit 1; }
+	@command -v h2load >/dev/null || { echo "load-tls: h2load is missing: install it (Debian, Ubuntu: apt-get install nghttp2-client)" >&2; exit 1; }
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/load_tls.sh
 
@@ -52,6 +53,6 @@ start: ## Measure how long a server takes to start, with 10 and with 10,000 page
 	cargo build $(CARGO_PROFILE) --locked -p sluice
 	benches/start.sh 10 10000
 
-test262: ## Run test262's language tests in the sandbox and natively (TEST262=<checkout> [FOLDERS=...])
+test262: ## Run test262's language tests in the sandbox, interpreted and compiled, and natively (TEST262=<checkout> [FOLDERS=...])
 	@test -d "$(TEST262)/harness" || { echo "test262: name a checkout of test262: make test262 TEST262=<folder>" >&2; exit 2; }
 	cargo bench --locked --profile release -p sluice -p sluice-benches --bench test262 -- $(abspath $(TEST262)) $(FOLDERS)

@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "fuzz/targets/aot.rs"]
+#[allow(unused_attributes, reason = "a program without a main function says so")]
+mod aot;
 #[path = "fuzz/targets/component.rs"]
 #[allow(unused_attributes, reason = "a program without a main function says so")]
 mod component;
@@ -34,6 +37,9 @@ mod settings;
 #[path = "fuzz/targets/template.rs"]
 #[allow(unused_attributes, reason = "a program without a main function says so")]
 mod template;
+#[path = "fuzz/targets/tiers/main.rs"]
+#[allow(unused_attributes, reason = "a program without a main function says so")]
+mod tiers;
 #[path = "fuzz/targets/value.rs"]
 #[allow(unused_attributes, reason = "a program without a main function says so")]
 mod value;
@@ -43,7 +49,8 @@ fn every_target_is_checked() {
     let this = include_str!("fuzz_targets.rs");
     for target in fs::read_dir(folder("targets")).unwrap() {
         let file = target.unwrap().file_name().into_string().unwrap();
-        assert!(this.contains(&format!("\"fuzz/targets/{file}\"")), "{file} is missing here");
+        let paths = [format!("\"fuzz/targets/{file}\""), format!("\"fuzz/targets/{file}/main.rs\"")];
+        assert!(paths.iter().any(|path| this.contains(path)), "{file} is missing here");
     }
 }
 

@@ -79,6 +79,7 @@ fn request_is_traced_with_its_steps() {
         ("http.request.method", "GET"),
         ("http.response.status_code", "200"),
         ("http.route", "/shop/{item}"),
+        ("network.protocol.version", "1.1"),
         ("url.path", "/shop/hat"),
         ("url.scheme", "http"),
         ("sluice.brand", "demo"),

@@ -15,6 +15,7 @@ const LINES_MAX: usize = 500;
 /// Every library may use `text`, `kit` and `http`.
 const LAYERS: &[(&str, &[&str])] = &[
     ("text", &[]),
+    ("aot", &[]),
     ("kit", &[]),
     ("http", &[]),
     ("fetch", &[]),
@@ -32,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["acme", "crm", "session", "storage", "queue", "page-cache"]),
     (
         "sandbox",
-        &["page-cache", "crm", "session", "storage", "queue", "limits", "telemetry", "fetch", "files"],
+        &["aot", "page-cache", "crm", "session", "storage", "queue", "limits", "telemetry", "fetch", "files"],
     ),
     ("runs", &["sandbox"]),
     ("page", &["page-cache", "sandbox", "template", "limits", "session", "files"]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_sandbox::Sandbox;
 use sluice_sandbox::memory_reset::MemoryReset;
 
-use crate::{programs, side};
+use crate::{COMPILED, programs, side};
 use sluice_benches::medians::Medians;
 
 /// How many host calls `pages/calls.html` makes.
@@ -13,26 +13,40 @@ const CALLS: u32 = 10_000;
 /// The goal for compiling a page from its source until it can run.
 const COMPILE_GOAL: Duration = Duration::from_millis(15);
 
-/// A line of the comparison: a script, the way to reset memory, and the goal for the
+/// The group of `pages/fib.html`.
+pub(crate) const FIB: &str = "fib";
+
+/// A line of the comparison: a script, the side of the sandbox, and the goal for the
 /// ratio of its time to that of native QuickJS.
 struct Line {
     what: &'static str,
     group: &'static str,
-    memory_reset: MemoryReset,
+    side: Side,
     goal: Option<f64>,
 }
 
-const fn line(what: &'static str, group: &'static str, memory_reset: MemoryReset, goal: Option<f64>) -> Line {
-    Line { what, group, memory_reset, goal }
+/// The way to reset memory, or compiled with the way that the machine has.
+#[derive(Clone, Copy)]
+enum Side {
+    Interpreted(MemoryReset),
+    Compiled,
 }
 
-const LINES: [Line; 6] = [
-    line("empty script", "empty", MemoryReset::Scan, Some(0.3)),
-    line("empty script", "empty", MemoryReset::Remap, Some(0.7)),
-    line("session page", "session", MemoryReset::Scan, None),
-    line("session page", "session", MemoryReset::Remap, None),
-    line("recursive fib(22)", "fib", MemoryReset::Scan, Some(1.8)),
-    line("recursive fib(22)", "fib", MemoryReset::Remap, Some(1.8)),
+const SCAN: Side = Side::Interpreted(MemoryReset::Scan);
+const REMAP: Side = Side::Interpreted(MemoryReset::Remap);
+
+const fn line(what: &'static str, group: &'static str, side: Side, goal: Option<f64>) -> Line {
+    Line { what, group, side, goal }
+}
+
+const LINES: [Line; 7] = [
+    line("empty script", "empty", SCAN, Some(0.3)),
+    line("empty script", "empty", REMAP, Some(0.7)),
+    line("session page", "session", SCAN, None),
+    line("session page", "session", REMAP, None),
+    line("recursive fib(22)", FIB, SCAN, Some(1.8)),
+    line("recursive fib(22)", FIB, REMAP, Some(1.8)),
+    line("recursive fib(22)", FIB, Side::Compiled, Some(0.4)),
 ];
 
 pub(crate) fn print(medians: &Medians, sandbox: &Sandbox, start_up: Duration) {
@@ -46,26 +60,32 @@ pub(crate) fn print(medians: &Medians, sandbox: &Sandbox, start_up: Duration) {
     }
     one_call(medians, side(sandbox.memory_reset));
     println!();
-    print_cells(["a whole program", "native", "sandbox", "ratio", "goal", ""]);
-    programs::print(medians, side(sandbox.memory_reset), |what, native, sandboxed, ratio, goal| {
-        print_cells([
-            what,
-            &native.map_or(String::new(), |native| time(Some(native))),
-            &sandboxed.map_or(String::new(), |sandboxed| time(Some(sandboxed))),
-            &factor(ratio),
-            &format!("≤ {goal:.1} ×"),
-            ratio.map_or("", |ratio| verdict(ratio <= goal)),
+    print_program(["a whole program", "native", "sandbox", "ratio", "compiled", "goals", ""]);
+    for line in programs::lines(medians, side(sandbox.memory_reset)) {
+        let [interpreted, compiled] = line.ratios;
+        let is_met = interpreted.zip(compiled).map(|(one, other)| line.goal.is_met([one, other]));
+        print_program([
+            line.what,
+            &line.native.map_or(String::new(), |native| time(Some(native))),
+            &line.sandboxed.map_or(String::new(), |sandboxed| time(Some(sandboxed))),
+            &factor(interpreted),
+            &factor(compiled),
+            &line.goal.to_string(),
+            is_met.map_or("", verdict),
         ]);
-    });
+    }
     println!();
     compilation(medians, start_up);
 }
 
 fn compare(medians: &Medians, line: &Line, memory_reset: MemoryReset) {
-    let side = side(line.memory_reset);
+    let side = match line.side {
+        Side::Interpreted(memory_reset) => side(memory_reset),
+        Side::Compiled => COMPILED,
+    };
     let ratio = medians.ratio(line.group, side, "native");
     let verdict = match ratio.zip(line.goal) {
-        _ if line.memory_reset == MemoryReset::Scan && memory_reset != MemoryReset::Scan => "skipped: kernel",
+        _ if side == self::side(MemoryReset::Scan) && memory_reset != MemoryReset::Scan => "skipped: kernel",
         Some((ratio, goal)) => verdict(ratio <= goal),
         None => "",
     };
@@ -112,4 +132,9 @@ fn factor(ratio: Option<f64>) -> String {
 
 fn print_cells([what, native, sandbox, ratio, goal, verdict]: [&str; 6]) {
     println!("{}", format!("{what:<36}{native:>10}{sandbox:>10}{ratio:>10}{goal:>11}  {verdict}").trim_end());
+}
+
+fn print_program([what, native, sandbox, ratio, compiled, goals, verdict]: [&str; 7]) {
+    let line = format!("{what:<36}{native:>10}{sandbox:>10}{ratio:>10}{compiled:>10}{goals:>17}  {verdict}");
+    println!("{}", line.trim_end());
 }

@@ -1,7 +1,8 @@
-//! Runs test262 in the sandbox and in native QuickJS.
+//! Runs test262 in the sandbox, interpreted and compiled, and in native QuickJS.
 //!
-//! `make test262 TEST262=<checkout>` prints both pass rates and the files with different
-//! results. The exit code is 1 if there are such files.
+//! `make test262 TEST262=<checkout>` prints the three pass rates, the files with different
+//! results in the sandbox and natively, and those that end differently when they are compiled.
+//! The exit code is 1 if there are such files.
 
 #![allow(
     clippy::expect_used,
@@ -21,6 +22,7 @@ use sluice_limits::Limits;
 use sluice_page::modules::{self, CompileError, ModuleSource, ScriptFile, UnreadableModule};
 use sluice_sandbox::compile::CompileQuota;
 use sluice_sandbox::outcome::Outcome;
+use sluice_sandbox::tier::TierChoice;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
 use sluice_text::source::Source;
 
@@ -79,8 +81,8 @@ fn main() -> ExitCode {
     }
     files.sort();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let sandbox = Sandbox::new(&SandboxConfig::default()).expect("the engine compiles");
-    let (mut run, mut skipped, mut passed, mut passed_natively) = (0u32, 0u32, 0u32, 0u32);
+    let sandboxes = [TierChoice::Interpreter, TierChoice::Compiled].map(sandbox);
+    let (mut run, mut skipped, mut passed) = (0u32, 0u32, [0u32; 3]);
     let mut differences = Vec::new();
     for path in &files {
         let Some(case) = Case::read(path, &mut harness) else {
@@ -88,23 +90,33 @@ fn main() -> ExitCode {
             continue;
         };
         run += 1;
-        let [here, there] = [runtime.block_on(in_sandbox(&sandbox, &case)), native::run(&case.source)];
-        let [ours, theirs] = [&here, &there].map(|end| end.passes(case.negative.as_ref()));
-        passed += u32::from(ours);
-        passed_natively += u32::from(theirs);
-        if ours != theirs {
-            let name = path.strip_prefix(&checkout).unwrap_or(path).display().to_string();
-            differences.push(format!("{name}: sandbox {here:?}, native {there:?}"));
+        let [interpreted, compiled] = runtime.block_on(in_sandboxes(&sandboxes, &case));
+        let ends = [interpreted, compiled, native::run(&case.source)];
+        let passes = ends.each_ref().map(|end| end.passes(case.negative.as_ref()));
+        for (passed, passes) in passed.iter_mut().zip(passes) {
+            *passed += u32::from(passes);
+        }
+        let [interpreted, compiled, native] = &ends;
+        let name = path.strip_prefix(&checkout).unwrap_or(path).display();
+        if passes[0] != passes[2] {
+            differences.push(format!("{name}: sandbox {interpreted:?}, native {native:?}"));
+        }
+        if interpreted != compiled {
+            differences.push(format!("{name}: interpreted {interpreted:?}, compiled {compiled:?}"));
         }
     }
-    let rate = |passed: u32| 100.0 * f64::from(passed) / f64::from(run.max(1));
     println!("{run} tests ({skipped} skipped: they are not strict modules of one file)");
-    println!("sandbox  {passed} passed, {:.2} %", rate(passed));
-    println!("native   {passed_natively} passed, {:.2} %", rate(passed_natively));
+    for (side, passed) in ["sandbox", "compiled", "native"].into_iter().zip(passed) {
+        println!("{side:<9}{passed} passed, {:.2} %", 100.0 * f64::from(passed) / f64::from(run.max(1)));
+    }
     for difference in differences.iter().take(DIFFERENCES_SHOWN) {
         println!("differs: {difference}");
     }
     if differences.is_empty() && run > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn sandbox(tier: TierChoice) -> Sandbox {
+    Sandbox::new(&SandboxConfig { tier, ..SandboxConfig::default() }).expect("the engine compiles")
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -126,17 +138,24 @@ fn limits() -> Limits {
     Limits { fuel: 20_000_000_000, heap_bytes_max: 40 << 20, ..Limits::default() }
 }
 
-async fn in_sandbox(sandbox: &Sandbox, case: &Case) -> End {
+/// Compiles a test to bytecode once and runs it in both sandboxes.
+async fn in_sandboxes(sandboxes: &[Sandbox; 2], case: &Case) -> [End; 2] {
+    let [interpreter, compiler] = sandboxes;
     let source = Source { file: case.path.display().to_string(), text: case.source.clone() };
     let file = ScriptFile { source: Arc::new(source), script: case.source.as_str().into() };
     let mut quota = CompileQuota::new(&limits(), "");
-    let graph = match modules::compile(sandbox, file, &NoModules, &limits(), &mut quota).await {
+    let both = |end: End| [end.clone(), end];
+    let graph = match modules::compile(interpreter, file, &NoModules, &limits(), &mut quota).await {
         Ok(graph) => graph,
-        Err(CompileError::Author(failure)) => return End::Parse(failure.name),
-        Err(CompileError::Host(error)) => return End::Runtime(format!("host: {error}")),
+        Err(CompileError::Author(failure)) => return both(End::Parse(failure.name)),
+        Err(CompileError::Host(error)) => return both(End::Runtime(format!("host: {error}"))),
     };
-    let component = sandbox.parts.page(&graph.bytecode, "").expect("a component is made");
-    let script = sandbox.load(&component).expect("it loads");
+    [in_sandbox(interpreter, &graph.bytecode).await, in_sandbox(compiler, &graph.bytecode).await]
+}
+
+async fn in_sandbox(sandbox: &Sandbox, bytecode: &[u8]) -> End {
+    let page = sandbox.page(bytecode, "").expect("a component is made");
+    let script = sandbox.load(&page.component).expect("it loads");
     let context = RunContext { limits: limits(), ..RunContext::default() };
     let report = sandbox.run(&script, context).await.expect("a sandbox is free");
     match (report.outcome, report.failure) {

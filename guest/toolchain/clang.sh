@@ -5,7 +5,7 @@ set -eu
 
 # Applies what the patches do to file $2 of folder $1.
 change() {
-  for patch in "$patches"/*.patch; do
+  for patch in "$patches"/[0-9]-*.patch "$patches"/[0-9][0-9]-*.patch; do
     # A copy that cargo's build script did not make anew is changed already, and fails here.
     awk -v file="$2" '/^--- /{ here = $2 == file } here' "$patch" |
       patch --quiet --forward --fuzz=0 "$1/$2" >&2

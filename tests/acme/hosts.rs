@@ -27,7 +27,7 @@ fn two_hosts_get_one_certificate_and_renew_it_once_without_dropping_a_connection
     assert_eq!(world.pebble.logged("accounts in memory"), 1, "both hosts use one account");
     for host in [&one, &other] {
         let answer = world.get(host, NAME);
-        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("host shop.test"), "{answer}");
+        assert!(answer.starts_with("HTTP/2 200") && answer.contains("host shop.test"), "{answer}");
         assert_eq!(host.metric("sluice_acme_names", &["state=\"certified\""]), 1.0);
         assert!(host.metric("sluice_tls_certificate_expiry_seconds", &["shop.test"]) > 1.7e9);
     }
@@ -65,7 +65,7 @@ fn names_follow_the_brands_and_are_proved_in_a_handshake() {
     let other =
         over_tls().env("SLUICE_ACME__ALLOW", "[\"shop.test\", \"new.test\", \"*.wild.test\"]").start();
     world.wait_certificate(&[&one, &other], NAME, None);
-    assert!(world.get(&other, NAME).starts_with("HTTP/1.1 200 OK"));
+    assert!(world.get(&other, NAME).starts_with("HTTP/2 200"));
     // The answer is gone, and nobody else gets a certificate with this protocol.
     let asked = handshake(&one, NAME, &["-alpn", "acme-tls/1"]);
     assert!(asked.contains("no application protocol") && !asked.contains("BEGIN CERTIFICATE"), "{asked}");
@@ -79,7 +79,7 @@ fn names_follow_the_brands_and_are_proved_in_a_handshake() {
     let refused = handshake(&one, NAME, &[]);
     assert!(refused.contains("alert"), "{refused}");
     assert!(one.metric("sluice_tls_handshakes_total", &["outcome=\"no_certificate\""]) >= 1.0);
-    assert!(world.get(&one, "new.test").starts_with("HTTP/1.1 200 OK"));
+    assert!(world.get(&one, "new.test").starts_with("HTTP/2 200"));
     // It is in the database, if a brand serves it again.
     serve_domains(&site, "[\"shop.test\"]");
     one.reload();

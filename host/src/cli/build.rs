@@ -96,11 +96,15 @@ async fn build_page(builder: &Builder<'_>, file: &str, out: &Path) -> anyhow::Re
             write(to, out, &built.component)
                 .with_context(|| printable(&to.path().join(out).display().to_string()))?;
             if !is_quiet {
+                let compiled = built.compiled.map(|compiled| {
+                    format!(", {} of {} functions compiled", compiled.functions, compiled.of_functions)
+                });
                 outln!(
-                    "{file:<40} {:>7} bytes ({} of bytecode, {} of machine code) in {:.1} ms",
+                    "{file:<40} {:>7} bytes ({} of bytecode, {} of machine code{}) in {:.1} ms",
                     built.component.len(),
                     built.bytecode_bytes,
                     script.machine_code_bytes,
+                    compiled.unwrap_or_default(),
                     started.elapsed().as_secs_f64() * 1e3,
                 );
             }

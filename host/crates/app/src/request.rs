@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
@@ -156,7 +157,8 @@ fn peer_of(request: &HttpRequest) -> Peer {
 }
 
 fn is_over_tls(request: &HttpRequest) -> bool {
-    request.conn_data::<OverTls>().is_some()
+    // Only encrypted connections can have HTTP/2.
+    request.version() == Version::HTTP_2 || request.conn_data::<OverTls>().is_some()
 }
 
 /// The client of a request, as far as the connection and trusted proxies tell.

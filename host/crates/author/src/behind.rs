@@ -151,6 +151,7 @@ fn describe(page: &str, report: &RunReport) -> Value {
             "page": page,
             "outcome": report.outcome.name(),
             "failure": null,
+            "tier": report.tier.name(),
             "fuel": report.fuel,
             "memory_bytes": report.memory_bytes_peak,
             "wall_ms": milliseconds(report.wall),

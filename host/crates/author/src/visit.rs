@@ -168,6 +168,7 @@ impl PageRun {
             "page": self.page,
             "outcome": self.outcome,
             "failure": self.failure.as_ref().map(failure),
+            "tier": self.report.tier.name(),
             "fuel": self.report.fuel,
             "memory_bytes": self.report.memory_bytes_peak,
             "wall_ms": milliseconds(self.report.wall),

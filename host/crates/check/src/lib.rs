@@ -89,6 +89,7 @@ impl Site {
         let config = SandboxConfig {
             concurrent_runs_max: 1,
             memory_bytes_max: self.config.limits.max.memory_bytes(),
+            tier: self.config.compile.tier,
             ..SandboxConfig::default()
         };
         let cache = user_cache::code_cache(&self.dir, &self.config);

@@ -42,7 +42,7 @@ where
         Err(CompileError::Author(failure)) => return Ok(broken(in_author_terms(failure))),
         Err(CompileError::Host(error)) => return Err(error),
     };
-    let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash)?;
+    let component = sandbox.page(&graph.bytecode, &graph.source_hash)?.component;
     Ok(PageContent {
         script: PageScript::Ready { script: sandbox.load(&component)?, files: graph.files },
         template: Template::compile(FILE, "", files).map_err(template_failure),

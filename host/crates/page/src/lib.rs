@@ -31,6 +31,7 @@ use sluice_page_cache::CacheRules;
 use sluice_sandbox::cache::CacheKey;
 use sluice_sandbox::compile::{CompileQuota, Compiled, Unit};
 use sluice_sandbox::outcome::Failure;
+use sluice_sandbox::tier::{CompiledFunctions, PageComponent};
 use sluice_sandbox::{Sandbox, Script};
 use sluice_session::rate::Rate;
 use sluice_template::{Includes, Template, TemplateError};
@@ -136,6 +137,8 @@ pub struct BuiltPage {
     pub component: Vec<u8>,
     /// The size of the QuickJS bytecode in the component, in bytes.
     pub bytecode_bytes: usize,
+    /// How many of its functions are compiled to WebAssembly; `None` if the engine interprets it.
+    pub compiled: Option<CompiledFunctions>,
     /// The files that a failure of the script can point into.
     pub files: ScriptFiles,
 }
@@ -205,11 +208,10 @@ impl PageSource {
             check_alone(sandbox, block, &mut quota).await?;
         }
         let graph = modules::compile(sandbox, script.clone(), modules, limits, &mut quota).await?;
-        let component = sandbox
-            .parts
-            .page(&graph.bytecode, &graph.source_hash)
-            .map_err(sluice_sandbox::SandboxError::from)?;
-        Ok(Some(BuiltPage { component, bytecode_bytes: graph.bytecode.len(), files: graph.files }))
+        let PageComponent { component, compiled } =
+            sandbox.page(&graph.bytecode, &graph.source_hash).map_err(sluice_sandbox::SandboxError::from)?;
+        let bytecode_bytes = graph.bytecode.len();
+        Ok(Some(BuiltPage { component, bytecode_bytes, compiled, files: graph.files }))
     }
 }
 

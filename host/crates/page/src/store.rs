@@ -5,13 +5,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use sluice_sandbox::Sandbox;
 use sluice_sandbox::cache::{CacheKey, CodeCache};
 
 use super::bundle::{self, Header};
-use super::{ContentRef, Page, PageContent};
+use super::{ContentRef, Page, PageContent, PageScript};
 
 /// Memory mappings that one loaded page takes: each part of its image has a protection of
 /// its own.
@@ -26,6 +27,11 @@ const MAX_MAP_COUNT_DEFAULT: usize = 65_530;
 const LOADED_PAGES_MAX: usize = 4_096;
 /// What a loaded page with a small script takes, in bytes.
 const PAGE_BYTES: usize = 112 << 10;
+/// The part of it that is not machine code and bytecode.
+const PAGE_BYTES_BESIDES_CODE: usize = 80 << 10;
+/// A page counts as at most this part of the store, so that it can be in memory at all: the store consists of
+/// independent parts.
+const LARGEST_PART: usize = 32;
 /// Loaded pages take at most this part of the memory of the process.
 const MEMORY_PART: usize = 8;
 /// The store holds this many pages even if there are few memory mappings, or little memory.
@@ -34,7 +40,24 @@ const LOADED_PAGES_MIN: usize = 64;
 /// Keeps contents on disk, and the most used ones in memory.
 pub struct PageStore {
     cache: Option<Arc<CodeCache>>,
-    loaded: Cache<CacheKey, Arc<PageContent>>,
+    loaded: Cache<CacheKey, Arc<PageContent>, Weight>,
+}
+
+/// Weighs loaded pages, in bytes.
+#[derive(Clone)]
+struct Weight {
+    bytes_max: usize,
+}
+
+impl Weighter<CacheKey, Arc<PageContent>> for Weight {
+    fn weight(&self, _: &CacheKey, page: &Arc<PageContent>) -> u64 {
+        let code = match &page.script {
+            PageScript::Ready { script, .. } => script.machine_code_bytes,
+            PageScript::None | PageScript::Broken(_) => 0,
+        };
+        let bytes = code.saturating_add(PAGE_BYTES_BESIDES_CODE).max(PAGE_BYTES);
+        bytes.min(self.bytes_max) as u64
+    }
 }
 
 impl PageStore {
@@ -43,7 +66,10 @@ impl PageStore {
     pub fn new(cache: Option<CodeCache>, memory_bytes: usize) -> Self {
         let maps = std::fs::read_to_string(MAX_MAP_COUNT).ok().and_then(|text| text.trim().parse().ok());
         let maps = maps.unwrap_or(MAX_MAP_COUNT_DEFAULT);
-        Self { cache: cache.map(Arc::new), loaded: Cache::new(capacity(maps, memory_bytes)) }
+        let pages = capacity(maps, memory_bytes);
+        let weight = Weight { bytes_max: (pages * PAGE_BYTES / LARGEST_PART).max(PAGE_BYTES) };
+        let loaded = Cache::with_weighter(pages, (pages * PAGE_BYTES) as u64, weight);
+        Self { cache: cache.map(Arc::new), loaded }
     }
 
     /// The code cache, if there is one.

@@ -24,6 +24,7 @@ use sluice_kit::operator_dir::OperatorFile;
 use sluice_kit::page_stats::{Collector, RunCost};
 use sluice_sandbox::RunReport;
 use sluice_sandbox::outcome::{ConsoleLine, ConsoleLog, Failure};
+use sluice_sandbox::tier::Tier;
 use sluice_text::bounded::bounded;
 
 use queue::Waiting;
@@ -102,6 +103,9 @@ pub struct Execution {
     /// The part of the run in which it was ready while other work took the processors, in microseconds.
     #[serde(default)]
     pub cpu_wait_us: u64,
+    /// How the script was executed: `interpreter` or `compiled`. Empty if it is not known.
+    #[serde(default)]
+    pub tier: String,
 }
 
 /// A stored console line.
@@ -192,6 +196,8 @@ pub struct FinishedRun {
     pub waited: Duration,
     /// How long the run waited for a processor.
     pub cpu_wait: Duration,
+    /// How the script was executed.
+    pub tier: Tier,
 }
 
 impl FinishedRun {
@@ -210,6 +216,7 @@ impl FinishedRun {
             failure,
             waited: report.waited,
             cpu_wait: report.cpu_wait,
+            tier: report.tier,
         }
     }
 
@@ -422,6 +429,7 @@ fn execution(request: RequestInfo<'_>, run: FinishedRun, status: u16, at_ms: i64
         job: request.job.map(str::to_owned),
         waited_us: microseconds(run.waited),
         cpu_wait_us: microseconds(run.cpu_wait),
+        tier: run.tier.name().to_owned(),
     }
 }
 

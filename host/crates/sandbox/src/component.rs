@@ -94,6 +94,8 @@ pub struct EngineParts {
     wiring: Vec<u8>,
     /// The index of the instance that exports [`ALLOCATE`] and the memory.
     main_instance: u32,
+    /// The number of functions in the engine's table.
+    pub(crate) table_functions: u32,
 }
 
 /// A core module of the engine.
@@ -146,6 +148,7 @@ impl EngineParts {
             modules,
             wiring: wiring.finish(),
             main_instance: main.found()?,
+            table_functions: main.table_functions,
         })
     }
 
@@ -155,10 +158,14 @@ impl EngineParts {
     /// # Errors
     /// [`ComponentError::TooLarge`].
     pub fn page(&self, bytecode: &[u8], source_hash: &str) -> Result<Vec<u8>, ComponentError> {
-        let script_module = section_index(self.modules.len())?;
+        self.page_with(&script_module_of(bytecode)?, source_hash)
+    }
+
+    /// The page component whose own module is `script`.
+    pub(crate) fn page_with(&self, script: &[u8], source_hash: &str) -> Result<Vec<u8>, ComponentError> {
+        let script_module = self.script_module()?;
         let mut tail = enc::Component::new();
-        let script = script_module_of(bytecode)?;
-        tail.section(&enc::RawSection { id: enc::ComponentSectionId::CoreModule.into(), data: &script });
+        tail.section(&enc::RawSection { id: enc::ComponentSectionId::CoreModule.into(), data: script });
         let mut instances = enc::InstanceSection::new();
         instances.instantiate(script_module, [("engine", enc::ModuleArg::Instance(self.main_instance))]);
         tail.section(&instances);
@@ -168,6 +175,11 @@ impl EngineParts {
         let mut page = self.wiring.clone();
         page.extend_from_slice(tail.finish().get(enc::Component::HEADER.len()..).unwrap_or_default());
         Ok(page)
+    }
+
+    /// The index of a page's own module in its component.
+    pub(crate) fn script_module(&self) -> Result<u32, ComponentError> {
+        section_index(self.modules.len())
     }
 
     /// Rejects a page component that was built for another engine. A component that names no
@@ -184,6 +196,17 @@ impl EngineParts {
             _ => Ok(()),
         }
     }
+}
+
+/// The bytecode in a component of [`EngineParts::page`].
+pub fn bytecode_of(component: &[u8]) -> Option<&[u8]> {
+    let mut bytecode = None;
+    for payload in Parser::new(0).parse_all(component).map_while(Result::ok) {
+        if let Payload::DataSection(section) = payload {
+            bytecode = section.into_iter().map_while(Result::ok).map(|data| data.data).last();
+        }
+    }
+    bytecode
 }
 
 /// The text of the outermost custom section `name`.
@@ -209,12 +232,20 @@ struct MainInstance {
     instances: u32,
     module: Option<u32>,
     instance: Option<u32>,
+    table_functions: u32,
 }
 
 impl MainInstance {
     fn saw_module(&mut self, wasm: &[u8]) -> Result<(), ComponentError> {
         if exports(wasm, ALLOCATE)? {
             self.module = Some(self.modules);
+            for payload in Parser::new(0).parse_all(wasm) {
+                if let Payload::TableSection(section) = payload?
+                    && let Some(table) = section.into_iter().next()
+                {
+                    self.table_functions = u32::try_from(table?.ty.initial).unwrap_or(u32::MAX);
+                }
+            }
         }
         self.modules += 1;
         Ok(())

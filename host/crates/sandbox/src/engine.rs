@@ -22,6 +22,7 @@ use crate::cache::{Authentic, CacheKey, CodeCache};
 use crate::host_api;
 use crate::host_api::engine::EnginePre;
 use crate::host_api::page::PagePre;
+use crate::tier::{Tier, TierChoice, page_code_id};
 
 /// QuickJS with Sluice's globals. `make guest` builds it.
 pub static ENGINE_WASM: &[u8] = include_bytes!("../../../../guest/engine.wasm");
@@ -57,6 +58,8 @@ pub struct SandboxConfig {
     pub queue_wait: Duration,
     /// The bytes of memory that the whole process may take.
     pub process_bytes_max: usize,
+    /// How scripts are executed.
+    pub tier: TierChoice,
 }
 
 impl Default for SandboxConfig {
@@ -68,6 +71,7 @@ impl Default for SandboxConfig {
             queue_requests_max: 1_024,
             queue_wait: Duration::from_secs(10),
             process_bytes_max: usize::MAX,
+            tier: TierChoice::default(),
         }
     }
 }
@@ -89,7 +93,7 @@ pub struct Sandbox {
     pub renderings: Slots,
     /// The memory that the process may take.
     pub memory: Arc<Memory>,
-    /// Identifies everything that machine code depends on besides its source.
+    /// Identifies everything that the machine code of a page depends on besides its source.
     pub code_id: CacheKey,
     /// The engine, from which page components are made.
     pub parts: EngineParts,
@@ -98,6 +102,7 @@ pub struct Sandbox {
     /// Why [`Sandbox::memory_reset`] was chosen.
     pub memory_reset_reason: &'static str,
     pub(super) idle: IdleSandboxes,
+    pub(super) tier: TierChoice,
 }
 
 /// A page's script, compiled to machine code and linked.
@@ -106,6 +111,8 @@ pub struct Script {
     pub(super) pre: PagePre<RunState>,
     /// The bytes of machine code that belong to this page alone.
     pub machine_code_bytes: usize,
+    /// How it is executed.
+    pub tier: Tier,
     /// What runs of this script have waited for.
     pub(super) seen_kind: Arc<SeenKind>,
 }
@@ -172,11 +179,12 @@ impl Sandbox {
             long_calls,
             renderings,
             memory,
-            code_id,
+            code_id: page_code_id(code_id, config.tier),
             parts,
             memory_reset,
             memory_reset_reason,
             idle,
+            tier: config.tier,
         })
     }
 
@@ -213,7 +221,8 @@ impl Sandbox {
         let code = component.image_range();
         let machine_code_bytes = (code.end as usize).saturating_sub(code.start as usize);
         let pre = PagePre::new(self.linker.instantiate_pre(component)?)?;
-        Ok(Script { pre, machine_code_bytes, seen_kind: Arc::default() })
+        let tier = Tier::of(component, &self.engine);
+        Ok(Script { pre, machine_code_bytes, tier, seen_kind: Arc::default() })
     }
 
     /// A new store with the quotas of one run.

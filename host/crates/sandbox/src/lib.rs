@@ -27,6 +27,7 @@ pub mod secrets;
 pub mod sharing;
 pub mod slots;
 pub mod test_calls;
+pub mod tier;
 pub mod visitor;
 mod waited;
 
@@ -59,6 +60,7 @@ use crate::observer::RunObserver;
 use crate::secrets::BrandSecrets;
 use crate::sharing::Sharing;
 use crate::test_calls::TestCalls;
+use crate::tier::Tier;
 use tracing::Instrument as _;
 
 use deadline::until_over;
@@ -291,6 +293,8 @@ pub struct RunReport {
     pub cpu_wait: Duration,
     /// The time that the request waited for a sandbox; not part of `wall`.
     pub waited: Duration,
+    /// How the script was executed.
+    pub tier: Tier,
 }
 
 impl RunReport {
@@ -334,6 +338,7 @@ impl RunReport {
             host_wall: Duration::ZERO,
             cpu_wait: Duration::ZERO,
             waited: Duration::ZERO,
+            tier: Tier::default(),
         }
     }
 }
@@ -471,6 +476,7 @@ impl Sandbox {
             host_wall: state.waited.wall,
             cpu_wait,
             waited,
+            tier: script.tier,
         };
         Ok((report, place))
     }

@@ -17,6 +17,13 @@ use sluice_acme::{ACME_PROTOCOL, Answers};
 use sluice_telemetry::Telemetry;
 use sluice_tls::Certificates;
 
+use crate::http2;
+
+/// What the metric calls the protocols.
+const HTTP1: &str = "http/1.1";
+const HTTP2: &str = "h2";
+const NO_PROTOCOL: &str = "none";
+
 /// How connections are encrypted.
 #[derive(Clone)]
 pub(crate) struct Encryption {
@@ -40,8 +47,11 @@ enum Ended {
 impl Encryption {
     /// Lets the count of each outcome begin at 0, so that `increase()` sees the first handshake.
     pub(crate) fn begin_counting(&self) {
-        for outcome in ["completed", "answered", "no_certificate", "failed", "timed_out"] {
-            self.telemetry.metrics.count_handshakes(outcome, 0);
+        for protocol in [HTTP1, HTTP2] {
+            self.telemetry.metrics.count_handshakes("completed", protocol, 0);
+        }
+        for outcome in ["answered", "no_certificate", "failed", "timed_out"] {
+            self.telemetry.metrics.count_handshakes(outcome, NO_PROTOCOL, 0);
         }
     }
 
@@ -60,7 +70,12 @@ impl Encryption {
             Ok(Err(Ended::Failed(error))) => ("failed", Err(DispatchError::Io(error))),
             Err(_) => ("timed_out", Err(DispatchError::SlowRequestTimeout)),
         };
-        self.telemetry.metrics.count_handshakes(outcome, 1);
+        let protocol = match &encrypted {
+            Ok(stream) if http2::is_agreed(stream) => HTTP2,
+            Ok(_) => HTTP1,
+            Err(_) => NO_PROTOCOL,
+        };
+        self.telemetry.metrics.count_handshakes(outcome, protocol, 1);
         encrypted
     }
 

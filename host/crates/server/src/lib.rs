@@ -10,6 +10,7 @@ mod descriptors;
 mod dev_routes;
 mod error;
 mod handshake;
+mod http2;
 mod https;
 mod indexes;
 mod lines;
@@ -21,12 +22,14 @@ mod turns;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix_server::Server;
-use actix_web::{App as ActixApp, HttpRequest, HttpResponse, web};
+use actix_web::http::Version;
+use actix_web::{App as ActixApp, HttpMessage as _, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::signal::unix::Signal;
@@ -153,6 +156,7 @@ pub async fn start(
         connections_a_worker: connections_a_worker(workers.saturating_mul(listeners), kept),
         headers_timeout: config.server.headers_timeout,
         keep_alive: KEEP_ALIVE,
+        write_timeout: config.server.write_timeout,
         shutdown_seconds: SHUTDOWN_SECONDS,
         tls: https.as_ref().map(|https| https.encryption(&app)).transpose()?,
     };
@@ -324,7 +328,9 @@ fn visit(
 }
 
 async fn answer(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let turns = request.conn_data::<TurnsOwed>();
+    // A request of HTTP/2 carries them itself.
+    let turns_http2 = request.extensions().get::<Rc<TurnsOwed>>().cloned();
+    let turns = turns_http2.as_deref().or_else(|| request.conn_data::<TurnsOwed>());
     if let Some(turns) = turns {
         turns.let_others_go_first().await;
     }
@@ -335,6 +341,7 @@ async fn answer(app: web::Data<App>, request: HttpRequest, payload: web::Payload
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let incoming = Incoming { traceparent: header("traceparent"), tracestate: header("tracestate") };
     let trace = Trace::begin(&app.telemetry, method.name(), request.path(), incoming);
+    trace.uses_version(version_name(request.version()));
     let live = app.live();
     let page_at = |host: &str, path: &str| live.page_at(host, path);
     let (rules, memory) = (&live.read_rules, &app.sandbox.memory);
@@ -361,6 +368,15 @@ async fn answer(app: web::Data<App>, request: HttpRequest, payload: web::Payload
         reply.set_header("traceparent", traceparent);
     }
     reply.into_response()
+}
+
+/// The version's name in a trace.
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    }
 }
 
 /// Serves the request to its end: a visitor who disconnects cancels neither the run nor the

@@ -1,9 +1,9 @@
-//! Listeners of HTTP/1.1, with and without TLS. They differ from actix-web's `HttpServer` only in that
-//! [`Lines`] checks what clients send, and in the choice of certificates.
+//! Listeners of HTTP/1.1, with and without TLS, and of HTTP/2 with TLS. They differ from actix-web's `HttpServer`
+//! in that [`Lines`] checks what clients of HTTP/1.1 send, in the limits of HTTP/2, and in the choice of certificates.
 
 use std::fmt::Debug;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 use sluice_app::request::{FromProxy, OverTls};
 
 use crate::handshake::Encryption;
+use crate::http2::{self, ByProtocol, Times};
 use crate::lines::Lines;
 use crate::turns::TurnsOwed;
 
@@ -38,6 +39,9 @@ pub(crate) struct Listening {
     pub(crate) headers_timeout: Duration,
     /// How long a connection without a request stays open.
     pub(crate) keep_alive: Duration,
+    /// How long a client of HTTP/2 may take nothing of a response. For the connection as a whole, the system has
+    /// this timeout.
+    pub(crate) write_timeout: Duration,
     /// Requests that are in progress when the server stops may take this long to finish.
     pub(crate) shutdown_seconds: u64,
     /// How connections are encrypted. `None` if they are not.
@@ -52,6 +56,7 @@ impl Listening {
             connections_a_worker: 1_024,
             headers_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(60),
             shutdown_seconds: 30,
             tls: None,
         }
@@ -73,7 +78,15 @@ impl Listening {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let Self { workers, connections_a_worker, headers_timeout, keep_alive, shutdown_seconds, tls } = self;
+        let Self {
+            workers,
+            connections_a_worker,
+            headers_timeout,
+            keep_alive,
+            write_timeout,
+            shutdown_seconds,
+            tls,
+        } = self;
         let mut builder = Server::build().disable_signals().shutdown_timeout(shutdown_seconds);
         builder = builder.max_concurrent_connections(connections_a_worker);
         if let Some(workers) = workers {
@@ -84,6 +97,13 @@ impl Listening {
         let address = match &listener {
             Listener::Tcp(listener) => Some(listener.local_addr()?),
             Listener::Unix(_) => None,
+        };
+        let stopping_http2 = stopping.clone();
+        let factory_http2 = factory.clone();
+        let for_http2 = move || {
+            let app = factory_http2().into_factory();
+            app.map(|response| Into::<Response<B>>::into(response).map_into_boxed_body())
+                .map_err(|error| Response::from(error.into().error_response()))
         };
         let http = move || {
             let stopping = stopping.clone();
@@ -110,36 +130,38 @@ impl Listening {
             })
             .h1(map_config(app, |()| AppConfig::default()))
         };
-        let builder = match listener {
-            Listener::Unix(listener) => builder.listen_uds("proxy", listener, move || {
-                fn_service(async |stream: UnixStream| {
-                    Ok((CheckedStream { transport: Transport::Local(stream), lines: Lines::default() }, None))
+        let name = address.map(|address| address.to_string()).unwrap_or_default();
+        let builder = match (listener, tls) {
+            (Listener::Unix(listener), _) => builder.listen_uds("proxy", listener, move || {
+                fn_service(async |stream: UnixStream| Ok((CheckedStream::of(Transport::Local(stream)), None)))
+                    .and_then(http())
+            })?,
+            (Listener::Tcp(listener), None) => builder.listen(name, listener, move || {
+                fn_service(async |stream: TcpStream| {
+                    let peer = prepare(&stream);
+                    Ok((CheckedStream::of(Transport::Plain(stream)), peer))
                 })
                 .and_then(http())
             })?,
-            Listener::Tcp(listener) => {
-                let name = address.map(|address| address.to_string()).unwrap_or_default();
-                builder.listen(name, listener, move || {
+            (Listener::Tcp(listener), Some(tls)) => builder.listen(name, listener, move || {
+                let tls = tls.clone();
+                let by_protocol = ByProtocol {
+                    http1: http(),
+                    app: map_config(for_http2(), |()| AppConfig::default()),
+                    is_http2: CheckedStream::is_http2,
+                    times: Times { preface: headers_timeout, idle: keep_alive, write: write_timeout },
+                    stopping: stopping_http2.clone(),
+                };
+                fn_service(move |stream: TcpStream| {
                     let tls = tls.clone();
-                    fn_service(move |stream: TcpStream| {
-                        let tls = tls.clone();
-                        async move {
-                            // An answer's head and body may be two segments; the second must not wait until the
-                            // client acknowledges the first. A connection that was reset needs no such setting.
-                            let _ = stream.set_nodelay(true);
-                            let peer = stream.peer_addr().ok();
-                            let transport = match tls {
-                                None => Transport::Plain(stream),
-                                Some(tls) => {
-                                    Transport::Tls(Box::new(tls.encrypt(stream, headers_timeout).await?))
-                                }
-                            };
-                            Ok((CheckedStream { transport, lines: Lines::default() }, peer))
-                        }
-                    })
-                    .and_then(http())
-                })?
-            }
+                    async move {
+                        let peer = prepare(&stream);
+                        let stream = tls.encrypt(stream, headers_timeout).await?;
+                        Ok((CheckedStream::of(Transport::Tls(Box::new(stream))), peer))
+                    }
+                })
+                .and_then(by_protocol)
+            })?,
         };
         Ok(builder.run())
     }
@@ -163,10 +185,37 @@ impl From<UnixListener> for Listener {
     }
 }
 
-/// A connection whose lines are checked.
+/// Sets up a connection, and returns the client's address.
+fn prepare(stream: &TcpStream) -> Option<SocketAddr> {
+    // An answer's head and body may be two segments; the second must not wait until the client acknowledges the
+    // first. A connection that was reset needs no such setting.
+    let _ = stream.set_nodelay(true);
+    stream.peer_addr().ok()
+}
+
+/// A connection whose lines are checked, if it has lines.
 struct CheckedStream {
     transport: Transport,
-    lines: Lines,
+    /// `None` for HTTP/2.
+    lines: Option<Lines>,
+}
+
+impl CheckedStream {
+    fn of(transport: Transport) -> Self {
+        let mut stream = Self { transport, lines: None };
+        if !stream.is_http2() {
+            stream.lines = Some(Lines::default());
+        }
+        stream
+    }
+
+    /// Whether the client has asked for HTTP/2.
+    fn is_http2(&self) -> bool {
+        match &self.transport {
+            Transport::Tls(stream) => http2::is_agreed(stream),
+            Transport::Plain(_) | Transport::Local(_) => false,
+        }
+    }
 }
 
 enum Transport {
@@ -196,8 +245,8 @@ impl AsyncRead for CheckedStream {
         let before = buffer.filled().len();
         let this = &mut *self;
         let polled = on_stream!(&mut this.transport, stream => Pin::new(stream).poll_read(context, buffer));
-        if let Some(read) = buffer.filled_mut().get_mut(before..) {
-            this.lines.check(read);
+        if let (Some(lines), Some(read)) = (&mut this.lines, buffer.filled_mut().get_mut(before..)) {
+            lines.check(read);
         }
         polled
     }

@@ -16,9 +16,9 @@ const TURNS_OF_REJECTION: u32 = 16;
 
 impl TurnsOwed {
     /// Waits for the turns that this connection owes. In each turn the thread polls every task that
-    /// is ready.
+    /// is ready. Requests of HTTP/2 that come at the same time all wait.
     pub(crate) async fn let_others_go_first(&self) {
-        let mut owed = self.0.swap(0, Ordering::Relaxed);
+        let mut owed = self.0.load(Ordering::Relaxed);
         std::future::poll_fn(|context| {
             if owed == 0 {
                 return Poll::Ready(());

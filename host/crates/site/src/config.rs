@@ -5,6 +5,8 @@
 
 mod acme;
 mod admin;
+mod cache;
+mod compile;
 mod files;
 mod http;
 mod jobs;
@@ -39,6 +41,8 @@ use crate::public::PublicConfig;
 
 pub use acme::{AcmeChallenge, AcmeConfig};
 pub use admin::{AdminConfig, AdminOperator, AdminRole, AdminToken};
+pub use cache::CacheConfig;
+pub use compile::CompileConfig;
 pub use files::{FilesConfig, S3Config, UploadConfig};
 pub use http::{BrandHttp, HttpConfig, SecretUse};
 pub use jobs::JobsConfig;
@@ -78,6 +82,8 @@ pub struct SiteConfig {
     pub jobs: JobsConfig,
     /// The execution log, which contains runs of scripts.
     pub log: LogConfig,
+    /// How scripts are executed.
+    pub compile: CompileConfig,
     /// The cache of compiled code.
     pub cache: CacheConfig,
     /// The answers of pages with `cache`.
@@ -347,26 +353,6 @@ pub struct SecretsConfig {
     /// folder.
     #[schemars(example = &"secrets")]
     pub dir: Option<PathBuf>,
-}
-
-/// `[cache]` of `sluice.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct CacheConfig {
-    /// The folder of the cache, relative to the data folder. It can be deleted at any time. Only
-    /// `SLUICE_CACHE__DIR`, not `sluice.toml`, can name another folder than `cache`. `sluice dev` and the
-    /// other tools for authors ignore it: they share a cache in your own cache folder.
-    #[schemars(example = &"cache")]
-    pub dir: Option<PathBuf>,
-    /// The size of the cache in bytes. If the cache is larger, Sluice deletes the least recently
-    /// used entries. It keeps entries that are in use.
-    pub bytes_max: u64,
-}
-
-impl Default for CacheConfig {
-    fn default() -> Self {
-        Self { dir: None, bytes_max: 1 << 30 }
-    }
 }
 
 /// Settings of a brand, in `brands/<brand>/brand.toml`. Every setting has a default, so the file

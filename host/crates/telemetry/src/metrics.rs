@@ -80,6 +80,7 @@ pub struct Metrics {
     run_host_duration: Histogram<f64>,
     run_cpu_wait: Histogram<f64>,
     runs: Counter<u64>,
+    compiled_runs: Counter<u64>,
     sandbox_wait: Histogram<f64>,
     rejected: Counter<u64>,
     database: Histogram<f64>,
@@ -116,7 +117,7 @@ impl Metrics {
         worker_stall.record(0.0, &[]);
         let handshakes = meter
             .u64_counter("sluice.tls.handshakes")
-            .with_description("TLS handshakes of visitors, by outcome")
+            .with_description("TLS handshakes of visitors, by outcome and protocol")
             .with_unit("{handshake}")
             .build();
         Self {
@@ -147,6 +148,11 @@ impl Metrics {
             runs: meter
                 .u64_counter("sluice.runs")
                 .with_description("Runs, by outcome")
+                .with_unit("{run}")
+                .build(),
+            compiled_runs: meter
+                .u64_counter("sluice.runs.compiled")
+                .with_description("Runs of scripts with functions that are compiled to WebAssembly")
                 .with_unit("{run}")
                 .build(),
             sandbox_wait: seconds(
@@ -283,9 +289,10 @@ impl Metrics {
         move |outcome| orders.add(1, &[KeyValue::new("outcome", outcome)])
     }
 
-    /// Counts TLS handshakes of visitors.
-    pub fn count_handshakes(&self, outcome: &'static str, count: u64) {
-        self.handshakes.add(count, &[KeyValue::new("outcome", outcome)]);
+    /// Counts TLS handshakes of visitors. `protocol` is the one that client and host have agreed on.
+    pub fn count_handshakes(&self, outcome: &'static str, protocol: &'static str, count: u64) {
+        let attributes = [KeyValue::new("outcome", outcome), KeyValue::new("protocol", protocol)];
+        self.handshakes.add(count, &attributes);
     }
 
     /// Publishes how many compiled pages are in memory. `loaded` is called when metrics are read.
@@ -369,6 +376,11 @@ impl Metrics {
         self.run_host_duration.record(Duration::from_micros(cost.host_us).as_secs_f64(), &brand);
         self.run_cpu_wait.record(cpu_wait.as_secs_f64(), &brand);
         self.sandbox_wait.record(waited.as_secs_f64(), &[]);
+    }
+
+    /// Counts a run of a script with compiled functions.
+    pub fn compiled_run_ended(&self, brand: &str) {
+        self.compiled_runs.add(1, &[KeyValue::new("sluice.brand", brand.to_owned())]);
     }
 
     /// Counts a run by its outcome. Pages that do not compile count, too.

@@ -184,6 +184,11 @@ impl Trace {
         }
     }
 
+    /// Records the version of HTTP that the client uses.
+    pub fn uses_version(&self, version: &'static str) {
+        self.note(|| [KeyValue::new("network.protocol.version", version)]);
+    }
+
     /// Begins a step within this one.
     pub fn child(&self, name: &'static str) -> Self {
         self.child_of_kind(name, SpanKind::Internal)

@@ -10,6 +10,7 @@ use sluice_author::source_line;
 use sluice_author::visit::{PageRun, Visit};
 use sluice_author::watch::{CrmAnswer, StorageCall};
 use sluice_sandbox::outcome::Stop;
+use sluice_sandbox::tier::Tier;
 use sluice_session::IdentityChange;
 use sluice_site::Brand;
 use sluice_text::printable::printable;
@@ -132,7 +133,9 @@ fn costs(out: &mut Out, run: &PageRun, brand: &Brand) {
                 report.wall.as_secs_f64() * 1e3,
                 report.host_wall.as_secs_f64() * 1e3
             ),
-        ],
+        ]
+        .into_iter()
+        .chain((report.tier == Tier::Compiled).then(|| "functions compiled".to_owned())),
     );
 }
 

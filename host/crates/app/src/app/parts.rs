@@ -146,6 +146,7 @@ pub(super) async fn prepare_engine(
         queue_requests_max: config.server.queue_requests_max,
         queue_wait: config.server.queue_wait,
         process_bytes_max: config.server.memory_max.unwrap_or_else(memory::default_bytes_max),
+        tier: config.compile.tier,
     };
     progress.begin("preparing the engine", 0);
     let prepared = tokio::task::spawn_blocking(move || {

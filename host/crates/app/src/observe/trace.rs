@@ -4,6 +4,7 @@ use opentelemetry::KeyValue;
 
 use sluice_page::PageScript;
 use sluice_sandbox::RunReport;
+use sluice_sandbox::tier::Tier;
 use sluice_telemetry::trace::Trace;
 
 use super::{CacheUse, Event};
@@ -63,10 +64,14 @@ pub(crate) fn job_ended(trace: &Trace, run: &Trace, brand: &str, report: &RunRep
 fn end_run(run: &Trace, brand: &str, report: &RunReport) {
     if let Some(metrics) = run.metrics() {
         metrics.run_ended(brand, &report.cost(), report.waited, report.cpu_wait);
+        if report.tier == Tier::Compiled {
+            metrics.compiled_run_ended(brand);
+        }
     }
     run.note(|| {
         [
             KeyValue::new("sluice.run.outcome", report.outcome.name()),
+            KeyValue::new("sluice.run.tier", report.tier.name()),
             KeyValue::new("sluice.run.fuel", i64::try_from(report.fuel).unwrap_or(i64::MAX)),
             KeyValue::new("sluice.run.memory", i64::try_from(report.memory_bytes_peak).unwrap_or(i64::MAX)),
         ]

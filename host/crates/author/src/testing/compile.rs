@@ -63,7 +63,7 @@ pub(super) async fn compile(
         Err(CompileError::Author(failure)) => return Err(failure.into()),
         Err(CompileError::Host(error)) => return Err(HostError::from(error).into()),
     };
-    let component = sandbox.parts.page(&graph.bytecode, &graph.source_hash).map_err(SandboxError::from);
-    let script = component.and_then(|component| sandbox.load(&component)).map_err(HostError::from)?;
+    let page = sandbox.page(&graph.bytecode, &graph.source_hash).map_err(SandboxError::from);
+    let script = page.and_then(|page| sandbox.load(&page.component)).map_err(HostError::from)?;
     Ok((script, graph.files))
 }

@@ -104,7 +104,8 @@ async fn show(
     let module = pages::is_of_jobs(&run.page).then(|| run.page.clone());
     let view = json!({
         "title": title(&run), "path": is_there.then_some(path), "module": module, "source": source, "others": others,
-        "kind": kind, "failure": mark, "done": said.0, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run), "run": run,
+        "kind": kind, "failure": mark, "done": said.0, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run),
+        "is_compiled": run.tier == "compiled", "run": run,
     });
     render_of(state, brand, ("run", Section::Runs), range.view(), view)
 }

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Path, Query};
 use serde_json::{Value, json};
 
 use sluice_runs::execution_log::Execution;
+use sluice_sandbox::tier::Tier;
 use sluice_site::Brand;
 use sluice_site::table::url_path;
 
@@ -95,7 +96,7 @@ async fn show(state: &AdminState, brand: &str, id: i64, range: Range) -> Result<
     let view = json!({
         "title": title(&run), "path": is_there.then_some(path), "module": module, "source": source, "others": others,
         "kind": kind, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run),
-        "is_compiled": run.tier == "compiled", "run": run,
+        "is_compiled": run.tier == Tier::Compiled.name(), "run": run,
     });
     render_of(state, brand, ("run", Section::Runs), range.view(), view)
 }

@@ -30,6 +30,7 @@ mod tests;
 
 use emit::Compiler;
 use limits::{BYTECODE_BYTES_MAX, FUNCTIONS_MAX, PAGE_CODE_BYTES_MAX, PAGE_MOVES_MAX, Work};
+pub use module::ALLOCATE;
 use module::build;
 pub use read::checksum;
 use read::{Function, Unit};

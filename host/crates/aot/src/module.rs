@@ -10,8 +10,9 @@ use crate::memory::i64_at;
 use crate::read::Function;
 use crate::runtime::ENTRY_TYPE;
 
-/// The engine's function that allocates memory for the bytecode. It is the first function of the module.
-const ALLOCATE: &str = "script_alloc";
+/// The engine's function that allocates memory for the bytecode.
+pub const ALLOCATE: &str = "script_alloc";
+/// It is the first function of the module.
 const ALLOCATE_INDEX: u32 = 0;
 
 const I: ValType = ValType::I32;

@@ -27,8 +27,8 @@ const MAX_MAP_COUNT_DEFAULT: usize = 65_530;
 const LOADED_PAGES_MAX: usize = 4_096;
 /// What a loaded page with a small script takes, in bytes.
 const PAGE_BYTES: usize = 112 << 10;
-/// The part of it that is not machine code and bytecode.
-const PAGE_BYTES_BESIDES_CODE: usize = 80 << 10;
+/// The part of it that is not machine code and bytecode, so that a page with a small script counts as one.
+const PAGE_BYTES_BESIDES_CODE: usize = 68 << 10;
 /// A page counts as at most this part of the store, so that it can be in memory at all: the store consists of
 /// independent parts.
 const LARGEST_PART: usize = 32;

@@ -13,14 +13,13 @@ use sha2::{Digest, Sha256};
 use wasm_encoder as enc;
 use wasmparser::{ExternalKind, Instance, Parser, Payload, TypeRef};
 
+use sluice_aot::ALLOCATE;
 use sluice_kit::hex::hex;
 
 /// The custom section that names the engine for which a page component was built.
 pub const ENGINE_SECTION: &str = "sluice:engine";
 /// The custom section that contains the hash of the source of a page component.
 pub const SOURCE_SECTION: &str = "sluice:source";
-/// The engine's function that allocates memory for the bytecode.
-const ALLOCATE: &str = "script_alloc";
 
 /// Why a component cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +172,7 @@ impl EngineParts {
             tail.section(&enc::CustomSection { name: name.into(), data: Cow::Borrowed(text.as_bytes()) });
         }
         let mut page = self.wiring.clone();
-        page.extend_from_slice(tail.finish().get(enc::Component::HEADER.len()..).unwrap_or_default());
+        append(&mut page, tail);
         Ok(page)
     }
 
@@ -196,6 +195,11 @@ impl EngineParts {
             _ => Ok(()),
         }
     }
+}
+
+/// Appends the sections of `tail` to a component.
+pub(crate) fn append(component: &mut Vec<u8>, tail: enc::Component) {
+    component.extend_from_slice(tail.finish().get(enc::Component::HEADER.len()..).unwrap_or_default());
 }
 
 /// The bytecode in a component of [`EngineParts::page`].

@@ -12,10 +12,10 @@ use sluice_aot::Stress;
 
 use crate::Sandbox;
 use crate::cache::CacheKey;
-use crate::component::{ComponentError, EngineParts};
+use crate::component::{ComponentError, EngineParts, append};
 
 /// What a component with compiled functions exports.
-pub(crate) const COMPILED_EXPORT: &str = "compiled";
+const COMPILED_EXPORT: &str = "compiled";
 /// Part of the code cache's keys. Increase it when the same bytecode gets other functions.
 const FORMAT: &[u8] = b"1";
 
@@ -120,7 +120,7 @@ impl EngineParts {
         exports.export(COMPILED_EXPORT, enc::ComponentExportKind::Module, self.script_module()?, None);
         let mut tail = enc::Component::new();
         tail.section(&exports);
-        component.extend_from_slice(tail.finish().get(enc::Component::HEADER.len()..).unwrap_or_default());
+        append(&mut component, tail);
         let compiled =
             CompiledFunctions { functions: compiled.functions, of_functions: compiled.of_functions };
         Ok(Some(PageComponent { component, compiled: Some(compiled) }))

@@ -37,12 +37,7 @@ impl Compiler<'_> {
                     self.open_if(VALUE);
                     self.get(entry);
                     self.s().else_();
-                    self.make_own(entry);
-                    self.s().local_get(CTX);
-                    self.get(entry);
-                    self.pc(instruction);
-                    self.s().i32_const(Op::PostInc as i32);
-                    self.call(Helper::Unary);
+                    self.call_unary(instruction, Op::PostInc, entry);
                     self.close();
                     self.s().local_set(local);
                     self.release(entry);
@@ -180,12 +175,7 @@ impl Compiler<'_> {
             self.slow(instruction, op, a, b);
             self.close();
         }
-        self.s().local_set(local);
-        self.release(a);
-        self.release(b);
-        if !are_numbers {
-            self.check_exception(local);
-        }
+        self.end_binary(local, a, b);
         let ty = if are_numbers { Type::Number } else { Type::Any };
         Entry { place: Place::Temporary(local), ty }
     }
@@ -224,12 +214,7 @@ impl Compiler<'_> {
             self.slow(instruction, op, a, b);
             self.close();
         }
-        self.s().local_set(local);
-        self.release(a);
-        self.release(b);
-        if !are_numbers {
-            self.check_exception(local);
-        }
+        self.end_binary(local, a, b);
         let ty = match (are_numbers, op) {
             (false, _) => Type::Any,
             (true, Op::Shr) => Type::Number,
@@ -255,12 +240,7 @@ impl Compiler<'_> {
         self.int_of(entry);
         self.s().i32_const(step).i32_add().i64_extend_i32_u();
         self.s().else_();
-        self.make_own(entry);
-        self.s().local_get(CTX);
-        self.get(entry);
-        self.pc(instruction);
-        self.s().i32_const(if is_inc { Op::Inc } else { Op::Dec } as i32);
-        self.call(Helper::Unary);
+        self.call_unary(instruction, if is_inc { Op::Inc } else { Op::Dec }, entry);
         self.close();
         self.s().local_set(local);
         self.release(entry);
@@ -269,17 +249,30 @@ impl Compiler<'_> {
     }
 
     pub(super) fn unary(&mut self, instruction: Instruction, op: Op, entry: Entry, ty: Type) {
+        self.call_unary(instruction, op, entry);
+        self.release(entry);
+        let local = self.push_new(ty);
+        self.check_pushed(local);
+    }
+
+    /// Leaves the engine's result for an instruction with one operand on WebAssembly's stack. It takes over the
+    /// operand.
+    pub(super) fn call_unary(&mut self, instruction: Instruction, op: Op, entry: Entry) {
         self.make_own(entry);
         self.s().local_get(CTX);
         self.get(entry);
         self.pc(instruction);
         self.s().i32_const(op as i32);
         self.call(Helper::Unary);
-        self.release(entry);
-        let local = self.push_new(ty);
-        if let Some(pushed) = self.stack.pop() {
+    }
+
+    /// Ends an instruction with two operands, whose result is on WebAssembly's stack.
+    fn end_binary(&mut self, local: u32, a: Entry, b: Entry) {
+        self.s().local_set(local);
+        self.release(a);
+        self.release(b);
+        if !(a.ty.is_number() && b.ty.is_number()) {
             self.check_exception(local);
-            self.stack.push(pushed);
         }
     }
 }

@@ -63,11 +63,7 @@ impl Compiler<'_> {
 
     /// Leaves a value on WebAssembly's stack that belongs to whoever takes it.
     pub(super) fn own(&mut self, entry: Entry) {
-        if Self::is_borrowed(entry)
-            && let Place::Borrowed(local) = entry.place
-        {
-            self.dup(local);
-        }
+        self.make_own(entry);
         self.get(entry);
     }
 

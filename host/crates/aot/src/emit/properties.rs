@@ -205,12 +205,7 @@ impl Compiler<'_> {
         let value = self.pop()?;
         let key = self.pop()?;
         self.stack.push(value);
-        self.make_own(key);
-        self.s().local_get(CTX);
-        self.get(key);
-        self.pc(instruction);
-        self.s().i32_const(Op::ToPropkey as i32);
-        self.call(Helper::Unary);
+        self.call_unary(instruction, Op::ToPropkey, key);
         self.release(key);
         let local = self.temporary();
         self.s().local_set(local);

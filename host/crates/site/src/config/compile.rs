@@ -10,7 +10,7 @@ use sluice_sandbox::tier::TierChoice;
 #[serde(deny_unknown_fields, default)]
 pub struct CompileConfig {
     /// How scripts are executed: `"interpreter"`, `"compiled"`, or `"auto"`, which compiles the scripts that have
-    /// a loop or a function. Compiled functions are faster and use less fuel, and the same script uses the same
-    /// fuel in every run. A page takes longer to compile, and more memory. See `docs/limits.md`.
+    /// a loop or a function. Compiled functions that compute are faster and use less fuel. The same script uses the
+    /// same fuel in every run. A page takes longer to compile, and more memory. See `docs/limits.md`.
     pub tier: TierChoice,
 }

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Path, Query};
 use serde_json::{Value, json};
 
 use sluice_runs::execution_log::Execution;
+use sluice_sandbox::tier::Tier;
 use sluice_site::Brand;
 use sluice_site::table::url_path;
 
@@ -105,7 +106,7 @@ async fn show(
     let view = json!({
         "title": title(&run), "path": is_there.then_some(path), "module": module, "source": source, "others": others,
         "kind": kind, "failure": mark, "done": said.0, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run),
-        "is_compiled": run.tier == "compiled", "run": run,
+        "is_compiled": run.tier == Tier::Compiled.name(), "run": run,
     });
     render_of(state, brand, ("run", Section::Runs), range.view(), view)
 }

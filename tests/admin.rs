@@ -2,7 +2,10 @@
 
 mod changes;
 mod entries;
+mod failures;
 mod limits;
+mod operators;
+mod reload_changes;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;

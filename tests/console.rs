@@ -2,6 +2,7 @@
 
 mod changes;
 mod entries;
+mod failures;
 mod filters;
 mod glance;
 mod jobs;

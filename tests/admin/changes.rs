@@ -9,7 +9,7 @@ use std::path::Path;
 use super::*;
 
 /// The routes of the admin listener that may change something, as its sources register them: method and pattern.
-fn changing_routes() -> BTreeSet<(String, String)> {
+pub(super) fn changing_routes() -> BTreeSet<(String, String)> {
     let mut routes = BTreeSet::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/crates/server/src/admin");
     let mut folders = vec![folder];
@@ -37,9 +37,10 @@ fn changing_routes() -> BTreeSet<(String, String)> {
 }
 
 /// An address that the pattern matches. The brand does not exist.
-fn address(pattern: &str) -> String {
+pub(super) fn address(pattern: &str) -> String {
     let part = |part: &str| match part.trim_matches(['{', '}']) {
         "brand" => "nobody".to_owned(),
+        "action" if pattern.contains("/failures/") => "mute".to_owned(),
         "action" => "retry".to_owned(),
         "kind:jobs|queue" => "jobs".to_owned(),
         name if name.len() < part.len() => "7".to_owned(),
@@ -48,7 +49,7 @@ fn address(pattern: &str) -> String {
     pattern.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-fn changes(server: &Server, query: &str) -> Vec<Value> {
+pub(super) fn changes(server: &Server, query: &str) -> Vec<Value> {
     let answer = server.admin(&format!("/api/changes{query}"));
     json(&answer).as_array().unwrap().clone()
 }
@@ -58,7 +59,7 @@ fn every_route_that_changes_something_leaves_a_line() {
     let site = site();
     let server = Server::start(site.path());
     let routes = changing_routes();
-    assert!(routes.len() >= 27, "the sources are read: {routes:#?}");
+    assert!(routes.len() >= 29, "the sources are read: {routes:#?}");
     for (method, pattern) in routes {
         let before = changes(&server, "").first().map(|change| change["id"].clone());
         let path = address(&pattern);
@@ -153,6 +154,67 @@ fn a_change_says_who_made_it_from_what_to_what_and_whether_it_was_refused() {
     assert_eq!(changes(&server, "?brand=shop&action=limit."), found);
     let older = changes(&server, &format!("?before={}", found[1]["id"]));
     assert_eq!(older, vec![found[2].clone()]);
+}
+
+fn finds_changes_by_time_and_text(server: &Server) {
+    let set = |page: &str, limit: &str, value: u64| {
+        let change = json!({"page": page, "limit": limit, "value": value});
+        put("/api/brands/shop/limits", &change).operator().send(server.admin_address).status
+    };
+    assert_eq!(set("/shop", "fuel", 5_000_000), 200);
+    assert_eq!(set("=cmd|'/c calc'!A0", "fuel", 7), 404);
+    assert_eq!(set("/shop", "no_such", 7), 404);
+    let found = |query: &str| -> Vec<String> {
+        let all = changes(server, &format!("?brand=shop&{query}"));
+        all.iter().map(|change| change["item"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(found("text=5000000"), ["fuel"]);
+    assert_eq!(found("text=NO_SUCH").len(), 1);
+    assert_eq!(found("text=%25").len(), 0);
+    assert_eq!(found("last=15m").len(), 3);
+    assert_eq!(found("from=2020-01-01T00:00&to=2020-01-02T00:00").len(), 0);
+    assert_eq!(
+        found("from=2020-01-01T00:00&to=2100-01-01T00:00").len(),
+        3,
+        "a log of changes has no 14 days"
+    );
+    let long = "x".repeat(201);
+    assert_eq!(server.admin(&format!("/api/changes?text={long}")).status, 400);
+    assert_eq!(server.admin("/api/changes?from=2020-01-02T00:00&to=2020-01-01T00:00").status, 400);
+    // The same as a file.
+    for path in ["/api/changes.csv?brand=shop&action=limit.", "/brands/shop/changes.csv?action=limit."] {
+        let file = server.admin(path);
+        assert_eq!(file.header("content-type").as_deref(), Some("text/csv; charset=utf-8"), "{path}");
+        assert_eq!(
+            file.header("content-disposition").as_deref(),
+            Some("attachment; filename=\"changes.csv\"")
+        );
+        let lines: Vec<&str> = file.body.trim_end().split("\r\n").collect();
+        assert_eq!(lines.len(), 4, "{}", file.body);
+        assert!(lines[0].starts_with("number,time,milliseconds,brand,action,what,target,"), "{}", lines[0]);
+        assert!(lines[3].contains(",shop,limit.set,set a limit,/shop,fuel,"), "{}", lines[3]);
+        let formula = lines.iter().find(|line| line.contains("calc")).unwrap();
+        assert!(formula.contains(",'=cmd|'/c calc'!A0,"), "{formula}");
+        // No cell of any line, the first one included, is a formula.
+        let is_formula = |cell: &str| cell.trim_start_matches('"').starts_with(['=', '+', '-', '@']);
+        assert!(!file.body.split(&[',', '\n'][..]).any(is_formula), "{}", file.body);
+    }
+    assert_eq!(server.admin("/api/changes.csv?brand=nobody").status, 404);
+    assert_eq!(server.admin("/changes.csv?text=no_such").body.matches("\r\n").count(), 2);
+    // All of more than one piece.
+    for _ in 0..501 {
+        assert_eq!(set("/shop", "many", 1), 404);
+    }
+    assert_eq!(server.admin("/api/changes.csv?text=many").body.matches("\r\n").count(), 502);
+}
+
+#[test]
+fn changes_are_found_by_time_and_text_and_exported() {
+    let site = site();
+    finds_changes_by_time_and_text(&Server::start(site.path()));
+    let site = self::site();
+    let database = sluice_test_support::postgres::Database::create();
+    finds_changes_by_time_and_text(&ServerOptions::of(site.path()).postgres(&database.url()).start());
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use sluice_test_support::postgres::Database;
+
 use super::logged_in;
 use crate::browser::quiet::complaints;
-use crate::harness::{Request, Server, TestSite};
+use crate::harness::{Request, Server, ServerOptions, TestSite};
 
 const CRM: &str = "[[entity]]\nslug = 'leads'\nname = 'Leads'\n[[entity.field]]\nkey = 'email'\nlabel = 'Email'\nindex = true\n";
 
@@ -71,6 +73,30 @@ fn one_search_finds_pages_failures_and_entries_of_all_brands_in_bounded_steps() 
     assert_eq!(search(&server, "q=l")["searched"], json!([]));
     assert_eq!(server.admin(&format!("/api/search?q={}", "x".repeat(201))).status, 400);
     assert_eq!(search(&server, "q=%25_'%22%00%3C")["entries"], json!([]));
+}
+
+#[test]
+fn a_search_ends_in_time_within_a_brand() {
+    let database = Database::create();
+    let site = TestSite::with(&[("crm.toml", CRM), ("pages/lena.html", "a page")]);
+    let server = ServerOptions::of(site.path()).postgres(&database.url()).start();
+    std::thread::scope(|scope| {
+        let hold = "BEGIN; LOCK TABLE crm_entry IN ACCESS EXCLUSIVE MODE;
+                    DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'release')
+                    LOOP PERFORM pg_sleep(0.05); END LOOP; END $$; COMMIT";
+        let holder = scope.spawn(|| database.sql(hold));
+        let held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted
+                    AND relation = 'crm_entry'::regclass";
+        server.wait_until("the table is locked", || database.sql(held) == "1");
+        let found = search(&server, "q=lena");
+        assert_eq!((&found["partly"], &found["searched"]), (&json!(["demo"]), &json!(["demo"])));
+        assert_eq!(found["pages"][0]["path"], "/lena", "what was found is shown");
+        let page = server.admin("/search?q=lena").body;
+        assert!(page.contains("ended before everything was searched in demo"), "{page}");
+        database.sql("CREATE TABLE release ()");
+        holder.join().unwrap();
+    });
+    assert_eq!(search(&server, "q=lena")["partly"], json!([]));
 }
 
 #[test]

@@ -22,5 +22,6 @@ pub mod response;
 pub mod schedules;
 mod served_hosts;
 mod settings;
+mod site_changes;
 pub mod stall;
 pub mod uncancelled;

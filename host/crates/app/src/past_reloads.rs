@@ -10,11 +10,16 @@ use serde::Serialize;
 use sluice_kit::clock::now_ms;
 
 use crate::load::{Problem, ReloadReport};
+use crate::site_changes::SiteChange;
 
 /// The past reloads that are remembered. Older ones are forgotten.
 const PAST_MAX: usize = 200;
 /// The pages, and the parts that could not be loaded, of which one reload remembers the names.
 const NAMES_MAX: usize = 20;
+/// The changes of which the newest reload remembers the names.
+pub(crate) const CHANGES_MAX: usize = 200;
+/// What a reload changed, and how many changes there were.
+pub(crate) type SiteChanges = (Vec<SiteChange>, usize);
 /// Longer reasons are cut.
 const REASON_CHARS_MAX: usize = 400;
 
@@ -63,6 +68,10 @@ pub struct PastReload {
     pub problems: usize,
     /// These parts, at most 20 of them.
     pub parts: Vec<FailedPart>,
+    /// What it changed in the site, at most 200 changes of the newest reload and 20 of earlier ones. None for a start.
+    pub changes: Vec<SiteChange>,
+    /// How many changes there were.
+    pub changes_all: usize,
 }
 
 /// A page that a reload compiled.
@@ -125,6 +134,8 @@ impl PastReload {
             pages,
             problems: report.problems.len(),
             parts: report.problems.iter().take(NAMES_MAX).map(FailedPart::of).collect(),
+            changes: Vec::new(),
+            changes_all: 0,
         }
     }
 }
@@ -139,10 +150,22 @@ impl PastReloads {
     }
 
     /// Remembers a reload that has just ended.
-    pub(crate) fn remember(&self, cause: ReloadCause, limit: Option<LimitChange>, report: &ReloadReport) {
-        let done = PastReload { limit, ..PastReload::of(cause, report) };
+    pub(crate) fn remember(
+        &self,
+        cause: ReloadCause,
+        limit: Option<LimitChange>,
+        report: &ReloadReport,
+        (changes, changes_all): SiteChanges,
+    ) {
+        let mut done = PastReload { limit, changes, changes_all, ..PastReload::of(cause, report) };
         let mut past = self.0.lock();
         let past = Arc::make_mut(&mut past);
+        // The newest reload of files keeps all of its names until another one follows.
+        if cause == ReloadCause::Files {
+            past.iter_mut().for_each(|earlier| earlier.changes.truncate(NAMES_MAX));
+        } else {
+            done.changes.truncate(NAMES_MAX);
+        }
         if past.len() >= PAST_MAX {
             past.remove(0);
         }
@@ -157,6 +180,10 @@ impl PastReloads {
 
 #[cfg(test)]
 mod tests {
+    use sluice_site::config::Change;
+
+    use crate::site_changes::SitePart;
+
     use super::*;
 
     fn compiled(pages: usize) -> ReloadReport {
@@ -164,16 +191,28 @@ mod tests {
         ReloadReport { pages_compiled: pages, compiled, ..ReloadReport::default() }
     }
 
+    fn changes(count: usize) -> Vec<SiteChange> {
+        let change = SiteChange {
+            brand: None,
+            part: SitePart::Setting,
+            name: "limits.fuel".to_owned(),
+            change: Change::Changed,
+        };
+        vec![change; count]
+    }
+
     #[test]
     fn remembers_the_start_and_the_newest_reloads() {
         let reloads = PastReloads::since(&compiled(3));
         assert_eq!((reloads.all()[0].cause, reloads.all()[0].pages_compiled), (ReloadCause::Start, 0));
         for pages in 0..PAST_MAX + 5 {
-            reloads.remember(ReloadCause::Files, None, &compiled(pages));
+            reloads.remember(ReloadCause::Files, None, &compiled(pages), (changes(30), 30));
         }
         let past = reloads.all();
         assert_eq!((past.len(), past[0].pages_compiled), (PAST_MAX, 5));
         assert_eq!(past[PAST_MAX - 1].pages_compiled, PAST_MAX + 4);
+        assert_eq!((past[PAST_MAX - 1].changes.len(), past[PAST_MAX - 2].changes.len()), (30, NAMES_MAX));
+        assert_eq!(past[PAST_MAX - 2].changes_all, 30);
     }
 
     #[test]

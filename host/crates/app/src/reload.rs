@@ -12,6 +12,10 @@ use sluice_text::printable::printable;
 use crate::app::App;
 pub use crate::past_reloads::{FailedPart, LimitChange, PastReload, ReloadCause, ReloadedPage};
 
+use crate::past_reloads::{CHANGES_MAX, SiteChanges};
+use crate::site_changes;
+pub use crate::site_changes::{SiteChange, SitePart};
+
 use crate::load::{Live, LoadError, Loaded, ReloadReport, cache_keys, find_brands, load_brand, report_pages};
 
 /// Why nothing was reloaded. The text names the cause.
@@ -57,8 +61,8 @@ async fn reload_after(
     // Compiling blocks its thread, so it must not run on a thread that serves a listener.
     let of_task = Arc::clone(app);
     let done = app.runtime.spawn(async move { reload_here(&of_task).await }).await;
-    let report = done.map_err(ReloadError::Task)??;
-    app.past_reloads.remember(cause, limit, &report);
+    let (report, changes) = done.map_err(ReloadError::Task)??;
+    app.past_reloads.remember(cause, limit, &report, changes);
     if cause == ReloadCause::Files {
         app.executions.files_loaded();
     }
@@ -67,8 +71,9 @@ async fn reload_after(
 
 /// Brands are loaded at the same time, each by a task of its own. A brand whose pages take long to
 /// compile does not hold up the others: while it is loading, those that are ready go live.
-async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
-    let (new, restarts, config, ids, running) = {
+async fn reload_here(app: &Arc<App>) -> Result<(ReloadReport, SiteChanges), ReloadError> {
+    let before = app.live();
+    let (new, restarts, config, ids, running, names_before) = {
         // The lock keeps the order of the reloads: the one that reads the settings last decides.
         let settings = app.settings.lock().await;
         let reader = settings.in_use.reader;
@@ -78,7 +83,7 @@ async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
         let config = Arc::new(new.in_use.clone());
         let ids = find_brands(&app.site_dir).map_err(ReloadError::Load)?;
         let running = app.reloads.begin(&ids, &config);
-        (new, restarts, config, ids, running)
+        (new, restarts, config, ids, running, settings.in_use.names.clone())
     };
     let mut loading: JoinSet<_> =
         ids.into_iter().map(|id| load_one(Arc::clone(app), Arc::clone(&config), id)).collect();
@@ -110,6 +115,8 @@ async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
     let own: Vec<Arc<Brand>> = all.iter().filter_map(new_version).collect();
     all.into_iter().for_each(|loaded| report.add(loaded));
     let live = commit(app, &mut report).map_err(ReloadError::Load)?;
+    let (was, is) = ((&before.site, &names_before), (&live.site, &new.in_use.names));
+    let changes = site_changes::between(was, is, CHANGES_MAX);
     *app.settings.lock().await = new;
     report_pages(&live.site, |brand| own.iter().any(|own| Arc::ptr_eq(own, brand)), &mut report);
     if running.is_last() {
@@ -118,7 +125,7 @@ async fn reload_here(app: &Arc<App>) -> Result<ReloadReport, ReloadError> {
         let evicted = tokio::task::spawn_blocking(move || of_eviction.pages.evict(&keys)).await;
         evicted.map_err(ReloadError::Task)?;
     }
-    Ok(report)
+    Ok((report, changes))
 }
 
 /// How long a reload waits for all brands before those that are ready go live.

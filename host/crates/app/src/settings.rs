@@ -49,6 +49,7 @@ impl Settings {
             limits: fresh.limits.clone(),
             limits_from_environment: fresh.limits_from_environment,
             brands: fresh.brands.clone(),
+            names: fresh.names,
             ..self.in_use.clone()
         };
         // The other sections of `in_file` stay as they were at start, so that later reloads still

@@ -164,7 +164,8 @@ fn guarded_value(text: &str) -> String {
     }
 }
 
-fn guarded(text: &str) -> String {
+/// A text as a cell that no spreadsheet runs as a formula.
+pub fn guarded(text: &str) -> String {
     match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) {
         true => format!("'{text}"),
         false => text.to_owned(),

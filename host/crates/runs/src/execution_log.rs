@@ -363,6 +363,11 @@ impl ExecutionLog {
         let _ = is_done.await;
     }
 
+    /// The age at which runs are deleted.
+    pub fn keep(&self) -> Duration {
+        self.options.keep
+    }
+
     /// The database file.
     pub fn path(&self) -> &std::path::Path {
         self.options.path.path()

@@ -10,15 +10,18 @@ mod charts;
 mod console;
 mod console_cookie;
 mod error;
+mod failure_marks;
 mod flash;
 mod load;
 mod logouts;
+mod own_address;
 mod phases;
 mod probes;
 mod templates;
 mod throttle;
 mod token;
 mod views;
+mod who;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,14 +34,16 @@ use sluice_app::app::App;
 use sluice_app::request::Client;
 use sluice_site::config::SiteConfig;
 
+pub(crate) use failure_marks::tend as tend_failure_marks;
 use flash::Flashes;
 use load::Load;
 use templates::Templates;
 use throttle::{Attempt, Throttle};
-use token::Token;
 pub use token::TokenError;
+use token::Tokens;
 pub(crate) use views::certificates::CertificateSources;
 use views::crm_csv::Importing;
+use who::Who;
 
 /// The console does not wait longer for the database where it can do without.
 const DATABASE_WAIT: Duration = Duration::from_secs(1);
@@ -49,7 +54,7 @@ pub(crate) struct AdminState {
     /// Certificates, if visitors are served over HTTPS.
     certificates: Option<CertificateSources>,
     site_dir: PathBuf,
-    token: Token,
+    tokens: Tokens,
     throttle: Throttle,
     /// Host names, besides loopback, under which operators reach this listener.
     hosts: Vec<String>,
@@ -82,7 +87,7 @@ impl AdminState {
         Ok(Self {
             certificates,
             site_dir: site_dir.to_owned(),
-            token: Token::load(config.admin.token.as_ref(), &app.places.data)?,
+            tokens: Tokens::load(&config.admin, &app.places.data)?,
             throttle: Throttle::default(),
             load: Load::watch(&app),
             importing: Importing::default(),
@@ -93,10 +98,14 @@ impl AdminState {
         })
     }
 
-    /// Checks a token that the client of `request` sent.
-    fn attempt(&self, request: &HttpRequest, token: &str) -> Attempt {
+    /// Whose token it is that the client of `request` sent.
+    fn attempt(&self, request: &HttpRequest, token: &str) -> Result<Who, Attempt> {
         let client = Client::of(request, &self.app.live().read_rules);
-        let attempt = self.throttle.attempt(client.ip, Instant::now(), || self.token.matches(token));
+        let mut who = None;
+        let attempt = self.throttle.attempt(client.ip, Instant::now(), || {
+            who = self.tokens.find(token);
+            who.is_some()
+        });
         if let Attempt::Rejected { unlogged: Some(count) } = attempt {
             let client = client.ip.map(tracing::field::display);
             tracing::warn!(
@@ -106,7 +115,7 @@ impl AdminState {
             );
             changes::keep_wrong_token(self, request, count);
         }
-        attempt
+        who.ok_or(attempt)
     }
 }
 

@@ -429,8 +429,9 @@ async fn reload_on(mut hangup: Signal, app: Arc<App>, https: Option<Arc<Https>>)
     }
 }
 
-/// Deletes expired sessions, handoff tokens, rate windows and values of scripts, once a minute.
+/// Deletes expired sessions, handoff tokens, rate windows, values of scripts and marks of failures, once a minute.
 async fn clean_up(app: Arc<App>) {
+    admin::tend_failure_marks(&app, CLEANUP_ROWS).await;
     loop {
         tokio::time::sleep(CLEANUP_EVERY).await;
         in_batches("expired sessions", || app.store.delete_expired_sessions(now_ms(), CLEANUP_ROWS)).await;
@@ -438,6 +439,7 @@ async fn clean_up(app: Arc<App>) {
         in_batches("expired rate windows", || app.store.delete_expired_rates(now_ms(), CLEANUP_ROWS)).await;
         let before = now_ms().saturating_sub(PURGE_ROWS_KEEP_MS);
         in_batches("old purges", || app.store.delete_old_purges(before, CLEANUP_ROWS)).await;
+        admin::tend_failure_marks(&app, CLEANUP_ROWS).await;
         for (what, area) in [("expired values", Area::Storage), ("expired cached values", Area::Cache)] {
             in_batches(what, || app.store.delete_expired_values(area, now_ms(), CLEANUP_ROWS)).await;
         }

@@ -4,11 +4,13 @@
 //! `tests/reference/` writes `docs/configuration.md` and the schemas for editors from them.
 
 mod acme;
+mod admin;
 mod cache;
 mod compile;
 mod files;
 mod http;
 mod jobs;
+mod names;
 mod page;
 mod page_cache;
 mod read;
@@ -38,11 +40,13 @@ use crate::headers::StandingHeaders;
 use crate::public::PublicConfig;
 
 pub use acme::{AcmeChallenge, AcmeConfig};
+pub use admin::{AdminConfig, AdminOperator, AdminRole, AdminToken};
 pub use cache::CacheConfig;
 pub use compile::CompileConfig;
 pub use files::{FilesConfig, S3Config, UploadConfig};
 pub use http::{BrandHttp, HttpConfig, SecretUse};
 pub use jobs::JobsConfig;
+pub use names::{Change, SettingNames};
 pub use page::PageConfig;
 pub use page_cache::{CacheFault, CachedPage, PageCacheConfig};
 pub(crate) use read::version;
@@ -99,6 +103,9 @@ pub struct SiteConfig {
     /// The settings in the file that were not used, such as `admin.token`.
     #[serde(skip)]
     pub ignored: Vec<&'static str>,
+    /// The settings in the file by their names.
+    #[serde(skip)]
+    pub names: SettingNames,
 }
 
 /// `[server]` of `sluice.toml`.
@@ -220,50 +227,6 @@ impl Default for ServerConfig {
             drain: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
             trusted_host_header: None,
-        }
-    }
-}
-
-/// `[admin]` of `sluice.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AdminConfig {
-    /// The address and port of the console, the API, `/healthz`, `/readyz` and `/metrics`. The
-    /// console and the API require the token.
-    pub listen: SocketAddr,
-    /// The token of operators. Prefer `SLUICE_ADMIN__TOKEN`, so that no file contains the token.
-    /// Defaults to the content of the file `admin.token` in the data folder, which the server
-    /// creates.
-    pub token: Option<AdminToken>,
-    /// The host names under which operators reach this listener, besides loopback names. Requests
-    /// for any other Host get status 421.
-    #[schemars(example = ["sluice.internal.example"])]
-    pub hosts: Vec<String>,
-    /// A second address and port that serves only `/healthz`, `/readyz` and `/metrics`. Not used
-    /// by default.
-    #[schemars(example = "0.0.0.0:9091")]
-    pub probes: Option<SocketAddr>,
-}
-
-/// The token of operators. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub struct AdminToken(pub String);
-
-impl std::fmt::Debug for AdminToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AdminToken(…)")
-    }
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
-            token: None,
-            hosts: Vec::new(),
-            probes: None,
         }
     }
 }
@@ -450,6 +413,9 @@ pub struct BrandConfig {
     pub limits: BrandLimits,
     /// Settings of single pages.
     pub page: Vec<PageConfig>,
+    /// The settings in the file by their names.
+    #[serde(skip)]
+    pub names: SettingNames,
 }
 
 impl Default for BrandConfig {
@@ -471,6 +437,7 @@ impl Default for BrandConfig {
             schedule: Vec::new(),
             limits: BrandLimits::default(),
             page: Vec::new(),
+            names: SettingNames::default(),
         }
     }
 }

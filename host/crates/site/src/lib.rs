@@ -38,7 +38,7 @@ use sluice_page::Page;
 use sluice_text::printable::printable;
 
 use access::AccessRules;
-use config::{BrandConfig, ConfigError, ScheduleConfig};
+use config::{BrandConfig, ConfigError, ScheduleConfig, SettingNames};
 use files::FileError;
 use headers::StandingHeaders;
 use hosts::{HostClash, Hosts};
@@ -145,6 +145,8 @@ pub struct Brand {
     pub public: PublicFiles,
     /// The text of `crm.toml`; empty if there is none.
     pub crm_toml: String,
+    /// The settings in its `brand.toml`.
+    pub settings: SettingNames,
     /// What its scripts may call.
     pub http: Arc<Rules>,
     /// To which hosts each secret may be sent that scripts cannot read, by name.

@@ -24,7 +24,7 @@ use sluice_text::suggest;
 
 use crate::access::AccessRules;
 use crate::compile::{Compiled, Compiler, Made, ToCompile};
-use crate::config::{self, BrandConfig, OperatorBrand, PageConfig};
+use crate::config::{self, BrandConfig, OperatorBrand, PageConfig, SettingNames};
 use crate::domain::Domain;
 use crate::files::{self, FileError};
 use crate::folder::{BrandFolder, Dependency, content_key};
@@ -170,6 +170,7 @@ impl Loader<'_> {
             pages,
             public,
             crm_toml,
+            settings: config.names,
             http: Arc::new(Rules::new(Arc::clone(self.http), config.http.allow)),
             secret_hosts: config.secrets.into_iter().map(|(name, used)| (name, used.hosts)).collect(),
             limits: self.limits.effective(layers),
@@ -204,6 +205,7 @@ impl Loader<'_> {
             pages: PageTable::default(),
             public: PublicFiles::default(),
             crm_toml: String::new(),
+            settings: SettingNames::default(),
             http: Arc::default(),
             secret_hosts: BTreeMap::new(),
             limits: self.limits.effective(BrandLayers { brand: id, own: &own, page: None }),

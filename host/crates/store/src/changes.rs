@@ -91,7 +91,8 @@ impl OperatorChange {
     }
 }
 
-fn bound(text: &mut String) {
+/// Cuts a text, and replaces what no database stores.
+pub(crate) fn bound(text: &mut String) {
     if text.len() > TEXT_BYTES_MAX {
         let mut end = TEXT_BYTES_MAX - '…'.len_utf8();
         while !text.is_char_boundary(end) {
@@ -127,10 +128,25 @@ pub struct ChangeFilter {
     pub outcome: Option<String>,
     /// Those of an operator.
     pub operator: Option<String>,
+    /// Those that arrived at this moment or later, in Unix milliseconds.
+    pub from_ms: Option<i64>,
+    /// Those that arrived before this moment.
+    pub to_ms: Option<i64>,
+    /// Those of which a part has this text, in capitals or not if its letters are of ASCII.
+    pub text: Option<String>,
     /// Those that are older than the one with this number.
     pub before: Option<i64>,
     /// At most so many.
     pub rows_max: u32,
+}
+
+impl ChangeFilter {
+    /// The text as the databases look for it: small letters, and nothing that no database stores.
+    pub(crate) fn small_text(&self) -> Option<String> {
+        let mut text = self.text.as_deref()?.to_ascii_lowercase();
+        bound(&mut text);
+        Some(text)
+    }
 }
 
 /// The changes of all hosts on the database.

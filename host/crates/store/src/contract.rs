@@ -12,6 +12,7 @@ pub(crate) mod changes;
 pub(crate) mod commit;
 pub(crate) mod crm;
 pub(crate) mod entries;
+pub(crate) mod failure_marks;
 pub(crate) mod history;
 pub(crate) mod indexes;
 pub(crate) mod jobs;
@@ -120,6 +121,8 @@ macro_rules! contract_tests {
             parallel_purges_are_all_counted old_purges_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, changes: changes_of_all_hosts_are_listed_newest_first
             changes_are_found_by_each_part_of_a_filter the_oldest_changes_of_a_class_are_deleted);
+        $crate::contract::contract_tests!(@ $backend, failure_marks: a_mark_is_seen_by_all_hosts_and_replaces_the_one_before
+            marks_are_bounded_in_number_and_size a_mark_lives_as_long_as_its_failures);
         $crate::contract::contract_tests!(@ $backend, rate: hosts_count_together ended_windows_are_deleted_in_batches);
         $crate::contract::contract_tests!(@ $backend, schema: applying_is_additive_and_idempotent
             changes_are_reported ids_are_stable parallel_declarations_agree

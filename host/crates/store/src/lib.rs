@@ -15,6 +15,7 @@ mod contract;
 #[cfg(test)]
 mod crm_calls;
 mod error;
+pub mod failure_marks;
 mod health;
 pub mod location;
 pub mod postgres;
@@ -35,6 +36,7 @@ use sluice_session::{SessionStore, TokenStore};
 use sluice_storage::StorageStore;
 
 use changes::ChangeStore;
+use failure_marks::FailureMarkStore;
 use transfer::TransferStore;
 
 /// The connections of a database.
@@ -63,6 +65,7 @@ pub trait Store:
     + CertificateStore
     + PurgeStore
     + ChangeStore
+    + FailureMarkStore
     + TransferStore
 {
     /// Finishes the work that was started, then closes the database. Later calls fail with

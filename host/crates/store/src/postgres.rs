@@ -16,6 +16,7 @@ mod crm;
 mod database;
 mod decode;
 mod error;
+mod failure_marks;
 mod job_queue;
 mod jobs;
 mod migrate;

@@ -12,6 +12,7 @@ mod commit;
 mod connection;
 mod crm;
 mod direct;
+mod failure_marks;
 mod job_queue;
 mod jobs;
 mod migrate;

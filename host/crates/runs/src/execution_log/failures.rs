@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::Execution;
@@ -45,9 +45,24 @@ pub enum FailureOrder {
     Newest,
 }
 
+/// What failures of the same kind have in common. It is the same on every host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FailureKind {
+    /// The brand's id.
+    pub brand: String,
+    /// The page's file, or the module of a job.
+    pub page: String,
+    /// How the runs ended.
+    pub outcome: String,
+    /// Name and message of the error, without numbers. Empty if there is none.
+    pub message: String,
+}
+
 /// The stored failures of one page that are of the same kind.
 #[derive(Debug, Clone)]
 pub struct FailureGroup {
+    /// Their kind.
+    pub kind: FailureKind,
     /// How many of them are stored.
     pub count: u64,
     /// When the first of them was recorded, in Unix milliseconds.
@@ -84,9 +99,6 @@ pub struct Failures {
     pub outcomes: Vec<OutcomeCount>,
 }
 
-/// Brand, page, outcome and kind.
-type Key = (String, String, String, String);
-
 struct Counted {
     count: u64,
     first_ms: i64,
@@ -108,10 +120,10 @@ pub struct KindCount {
 }
 
 /// How many runs ended with each outcome, the most frequent first.
-fn count_outcomes(counted: &[(Key, Counted)]) -> Vec<OutcomeCount> {
+fn count_outcomes(counted: &[(FailureKind, Counted)]) -> Vec<OutcomeCount> {
     let mut outcomes: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
-    for ((brand, _, outcome, _), group) in counted {
-        *outcomes.entry(outcome).or_default().entry(brand).or_default() += group.count;
+    for (kind, group) in counted {
+        *outcomes.entry(&kind.outcome).or_default().entry(&kind.brand).or_default() += group.count;
     }
     let count = |(outcome, brands): (&str, BTreeMap<&str, u64>)| {
         let runs = brands.values().sum();
@@ -131,8 +143,22 @@ impl LogReader {
     /// # Errors
     /// The file cannot be read.
     pub fn failures(&self, filter: &FailureFilter) -> Result<Failures, LogError> {
-        let mut counted: Vec<(Key, Counted)> = self.count_failures(filter)?.into_iter().collect();
+        self.failures_if(filter, |_, _| true)
+    }
+
+    /// The same without the groups that `is_shown` rejects, which knows their kind and when the last of them was
+    /// recorded. [`Failures::outcomes`] counts all.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn failures_if(
+        &self,
+        filter: &FailureFilter,
+        mut is_shown: impl FnMut(&FailureKind, i64) -> bool,
+    ) -> Result<Failures, LogError> {
+        let mut counted: Vec<(FailureKind, Counted)> = self.count_failures(filter)?.into_iter().collect();
         let outcomes = count_outcomes(&counted);
+        counted.retain(|(kind, group)| is_shown(kind, group.last_ms));
         let by = |group: &Counted| match filter.order {
             FailureOrder::Most => Reverse((group.count, group.last_id)),
             FailureOrder::Rarest => Reverse((u64::MAX - group.count, group.last_id)),
@@ -142,11 +168,11 @@ impl LogReader {
         counted.sort_by_key(|(_, group)| by(group));
         let groups_all = counted.len();
         let mut groups = Vec::new();
-        for (_, group) in counted.into_iter().take(filter.limit) {
+        for (kind, group) in counted.into_iter().take(filter.limit) {
             let Counted { count, first_ms, last_ms, last_id, since, trend } = group;
             // The run may have been deleted since.
             if let Some(last) = self.find(last_id)? {
-                groups.push(FailureGroup { count, first_ms, last_ms, since, trend, last });
+                groups.push(FailureGroup { kind, count, first_ms, last_ms, since, trend, last });
             }
         }
         Ok(Failures { groups, groups_all, outcomes })
@@ -181,7 +207,7 @@ impl LogReader {
                    ON other.brand = this.brand AND other.page = this.page
                    WHERE this.id = ?1 AND other.has_failed
                      AND other.outcome = this.outcome AND other.kind IS this.kind";
-        let read = |row: &rusqlite::Row<'_>| {
+        let read = |row: &Row<'_>| {
             let count: i64 = row.get(0)?;
             let (first_ms, last_ms): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
             let count = u64::try_from(count).unwrap_or(0);
@@ -191,7 +217,33 @@ impl LogReader {
         self.with_path(found)
     }
 
-    fn count_failures(&self, filter: &FailureFilter) -> Result<HashMap<Key, Counted>, LogError> {
+    /// The kind of the run `id`. None if it is not stored or has not failed.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn kind_of(&self, id: i64) -> Result<Option<FailureKind>, LogError> {
+        let sql =
+            "SELECT brand, page, outcome, coalesce(kind, '') FROM execution WHERE id = ?1 AND has_failed";
+        let found = self.conn().query_row(sql, [id], kind).optional();
+        self.with_path(found)
+    }
+
+    /// Every kind of failure that is stored, of one brand if it is given, and when it was recorded last.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn kinds(&self, brand: Option<&str>) -> Result<Vec<(FailureKind, i64)>, LogError> {
+        let sql = "SELECT brand, page, outcome, coalesce(kind, ''), max(at_ms) FROM execution
+                   WHERE has_failed AND (?1 IS NULL OR brand = ?1) GROUP BY 1, 2, 3, 4";
+        let read = || {
+            let mut statement = self.conn().prepare_cached(sql)?;
+            let found = statement.query_map([brand], |row| Ok((kind(row)?, row.get(4)?)))?;
+            found.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.with_path(read())
+    }
+
+    fn count_failures(&self, filter: &FailureFilter) -> Result<HashMap<FailureKind, Counted>, LogError> {
         let parts = i64::from(filter.parts.max(1));
         let part_ms = ((filter.to_ms - filter.from_ms) / parts).max(1);
         let sql = "SELECT brand, page, outcome, coalesce(kind, ''), (at_ms - ?3) / ?5 AS part,
@@ -200,19 +252,18 @@ impl LogReader {
                    WHERE has_failed AND at_ms >= ?3 AND at_ms < ?4
                      AND (?1 IS NULL OR brand = ?1) AND (?2 IS NULL OR page = ?2)
                    GROUP BY 1, 2, 3, 4, 5";
-        let mut counted: HashMap<Key, Counted> = HashMap::new();
+        let mut counted: HashMap<FailureKind, Counted> = HashMap::new();
         let mut statement = self.with_path(self.conn().prepare_cached(sql))?;
         let asked =
             params![filter.brand, filter.page, filter.from_ms, filter.to_ms, part_ms, filter.since_ms];
         let mut rows = self.with_path(statement.query(asked))?;
         while let Some(row) = self.with_path(rows.next())? {
-            let read = || -> rusqlite::Result<(Key, i64, i64, i64, i64, i64, f64)> {
-                let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                Ok((key, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?))
+            let read = || -> rusqlite::Result<(FailureKind, i64, i64, i64, i64, i64, f64)> {
+                Ok((kind(row)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?))
             };
-            let (key, part, count, first_ms, last_ms, last_id, since) = self.with_path(read())?;
+            let (kind, part, count, first_ms, last_ms, last_id, since) = self.with_path(read())?;
             let count = u64::try_from(count).unwrap_or(0);
-            let group = counted.entry(key).or_insert_with(|| Counted {
+            let group = counted.entry(kind).or_insert_with(|| Counted {
                 count: 0,
                 first_ms,
                 last_ms,
@@ -232,4 +283,9 @@ impl LogReader {
         }
         Ok(counted)
     }
+}
+
+/// From the first four columns.
+fn kind(row: &Row<'_>) -> rusqlite::Result<FailureKind> {
+    Ok(FailureKind { brand: row.get(0)?, page: row.get(1)?, outcome: row.get(2)?, message: row.get(3)? })
 }

@@ -272,6 +272,18 @@ fn groups_failures_so_that_a_loud_one_hides_no_other() {
     let early = FailureFilter { to_ms: 50, page: Some("pages/loud.html".into()), ..filter };
     assert_eq!(reader.failures(&early).unwrap().groups.iter().map(|group| group.count).sum::<u64>(), 51);
 
+    // Those that somebody has hidden make room for others, and count as outcomes.
+    let one = FailureFilter { to_ms: 500, limit: 1, ..FailureFilter::default() };
+    let shown =
+        reader.failures_if(&one, |kind, last_ms| kind.message != "Error: row # is missing" && last_ms < 500);
+    let shown = shown.unwrap();
+    assert_eq!((shown.groups_all, shown.groups[0].count, shown.outcomes[0].runs), (2, 1, 502));
+    assert_eq!(reader.kind_of(loud.last.id).unwrap().as_ref(), Some(&loud.kind));
+    assert_eq!(reader.kind_of(i64::MAX).unwrap(), None);
+    let kinds = reader.kinds(Some("a")).unwrap();
+    assert!(kinds.len() == 3 && kinds.contains(&(loud.kind.clone(), 499)), "{kinds:?}");
+    assert!(reader.kinds(Some("b")).unwrap().is_empty());
+
     let counts = |order| -> Vec<u64> {
         let asked = FailureFilter {
             order,

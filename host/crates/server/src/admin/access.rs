@@ -1,21 +1,24 @@
-//! Which requests the admin listener admits. Each request passes three checks, in this order: the
-//! Host (against DNS rebinding), the operators' token or a console session, and, if the request
-//! changes something, the Origin.
+//! Which requests the admin listener admits. Each request passes these checks, in this order: the
+//! Host (against DNS rebinding), a token of operators or a console session, and, if the request
+//! changes something, the Origin and the role of the operator.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpResponse, web};
 
 use sluice_app::request::requested_host;
 use sluice_kit::clock::now_ms;
 
 use super::console_cookie::console_session;
+use super::error::AdminError;
+use super::own_address::own_address;
 use super::templates::encode_query;
 use super::throttle::Attempt;
-use super::{AdminState, changes};
+use super::who::Who;
+use super::{AdminState, changes, console};
 use crate::own_host::is_own_host;
 
 /// Paths that need no token: those for probes and collectors, and the login page with its assets.
@@ -48,10 +51,14 @@ pub(crate) async fn guard(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<AdminState>>().cloned();
     let rejection = state.as_ref().and_then(|state| check(state, &request));
+    let who = Who::of(request.request());
     let mut response = match (rejection, state) {
         (Some(rejection), _) => request.into_response(rejection),
-        (None, Some(state)) if is_change(request.method()) => changes::kept(state, request, next).await?,
-        (None, _) => next.call(request).await?.map_into_boxed_body(),
+        (None, Some(state)) if is_change(request.method()) => match &who {
+            Some(who) if !may_send(who, &request) => refused(&state, request, who).await,
+            _ => changes::kept(state, request, next, who).await?,
+        },
+        (None, _) => Who::answer(who, next.call(request)).await?.map_into_boxed_body(),
     };
     for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -63,9 +70,27 @@ fn is_change(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
+/// Whether an operator may send this request, which changes something. Everybody may log out.
+fn may_send(who: &Who, request: &ServiceRequest) -> bool {
+    who.may_change() || request.path() == "/logout"
+}
+
+/// The response to a request that changes something, from an operator who may only read.
+async fn refused(
+    state: &web::Data<AdminState>,
+    request: ServiceRequest,
+    who: &Who,
+) -> ServiceResponse<BoxBody> {
+    let error = AdminError::ReadOnly { name: who.name.as_deref().unwrap_or_default().to_owned() };
+    changes::keep_refused(state, request.request(), error.to_string()).await;
+    let page = async { console::rejected(error, request.request()) };
+    let error = Who::answer(Some(who.clone()), page).await;
+    request.error_response(error)
+}
+
 /// Who sends a request.
 enum Sender {
-    Operator,
+    Operator(Who),
     Unknown,
     /// The client has sent too many wrong tokens. It may try again after this many seconds.
     Throttled(u64),
@@ -81,7 +106,9 @@ fn check(state: &AdminState, request: &ServiceRequest) -> Option<HttpResponse> {
     let is_open = OPEN.contains(&request.path());
     if !is_open {
         match sender(state, request) {
-            Sender::Operator => {}
+            Sender::Operator(who) => {
+                request.extensions_mut().insert(who);
+            }
             Sender::Unknown => return Some(unauthorized(request)),
             Sender::Throttled(seconds) => {
                 let mut response =
@@ -107,14 +134,14 @@ fn sender(state: &AdminState, request: &ServiceRequest) -> Sender {
         .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
     match bearer {
         Some(token) => match state.attempt(request.request(), token) {
-            Attempt::Accepted => Sender::Operator,
-            Attempt::Rejected { .. } => Sender::Unknown,
-            Attempt::Throttled { seconds } => Sender::Throttled(seconds),
+            Ok(who) => Sender::Operator(who),
+            Err(Attempt::Throttled { seconds }) => Sender::Throttled(seconds),
+            Err(_) => Sender::Unknown,
         },
         None => {
             let session = console_session(request.headers());
-            let is_valid = session.is_some_and(|session| state.token.is_session(&session, now_ms() / 1_000));
-            if is_valid { Sender::Operator } else { Sender::Unknown }
+            let who = session.and_then(|session| state.tokens.of_session(&session, now_ms() / 1_000));
+            who.map_or(Sender::Unknown, Sender::Operator)
         }
     }
 }
@@ -131,16 +158,6 @@ fn unauthorized(request: &ServiceRequest) -> HttpResponse {
         format!("?next={}", encode_query(asked))
     };
     HttpResponse::SeeOther().insert_header((header::LOCATION, format!("/login{next}"))).finish()
-}
-
-/// Longer addresses are not kept over a login.
-const NEXT_BYTES_MAX: usize = 2_048;
-
-/// Whether this is the address of a page of the console, to which a browser can be sent after a login.
-pub(crate) fn own_address(address: &str) -> bool {
-    // Browsers read `//host` and `/\host` as addresses of other hosts.
-    let is_path = address.starts_with('/') && !address.starts_with("//");
-    is_path && address.len() <= NEXT_BYTES_MAX && address.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
 }
 
 fn rejection(status: u16, message: &'static str) -> HttpResponse {
@@ -183,19 +200,6 @@ mod tests {
         assert!(!sent(&[("cookie", "a=b")]), "a cookie without an Origin");
         for origin in ["null", "http://localhost", "http://evil.example", "localhost:9090"] {
             assert!(!sent(&[("origin", origin)]), "{origin}");
-        }
-    }
-
-    #[test]
-    fn a_login_leads_to_pages_of_the_console_only() {
-        for own in ["/", "/brands/shop/page?path=/cart&hours=1"] {
-            assert!(own_address(own), "{own}");
-        }
-        let long = format!("/{}", "x".repeat(NEXT_BYTES_MAX));
-        for foreign in
-            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb: c", "/a b", &long]
-        {
-            assert!(!own_address(foreign), "{foreign}");
         }
     }
 }

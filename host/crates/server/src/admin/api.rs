@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use sluice_app::reload::{ReloadCause, reload_and_log};
 
 use super::AdminState;
-use super::changes::note;
+use super::changes::{note, operator};
 use super::error::AdminError;
 use super::views::failures::Kinds;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
 use super::views::{
-    changes, crm, crm_csv, crm_edit, jobs, limits, overview, page_cache, pages, queue, runs, schedules,
-    search,
+    changes, changes_csv, crm, crm_csv, crm_edit, jobs, limits, marks, overview, page_cache, pages, queue,
+    runs, schedules, search,
 };
 
 /// Adds the routes of the API.
@@ -44,9 +44,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
         .route("/api/brands/{brand}/page-cache", web::get().to(get_page_cache))
         .route("/api/brands/{brand}/page-cache/purge", web::post().to(post_purge))
+        .route("/api/brands/{brand}/failures/marks", web::get().to(get_marks))
+        .route("/api/brands/{brand}/failures/{failure}/{action}", web::post().to(post_failure))
         .route("/api/brands/{brand}/limits", web::get().to(get_limits))
         .route("/api/brands/{brand}/limits", web::put().to(put_limit))
         .route("/api/changes", web::get().to(get_changes))
+        .route("/api/changes.csv", web::get().to(get_changes_csv))
         .route("/api/search", web::get().to(get_search))
         .route("/api/reload", web::post().to(post_reload));
 }
@@ -68,8 +71,18 @@ async fn get_overview(
 async fn get_changes(
     state: Data<AdminState>,
     query: Query<changes::Query>,
+    range: Query<Range>,
 ) -> Result<HttpResponse, AdminError> {
+    let query = query.into_inner().within(*range);
     Ok(HttpResponse::Ok().json(changes::list(&state, &query).await?.0))
+}
+
+async fn get_changes_csv(
+    state: Data<AdminState>,
+    query: Query<changes::Query>,
+    range: Query<Range>,
+) -> Result<HttpResponse, AdminError> {
+    changes_csv::export(&state, &query.into_inner().within(*range)).await
 }
 
 async fn get_search(
@@ -242,6 +255,21 @@ async fn post_purge(
     };
     page_cache::purge(&state, &brand, tag).await?;
     Ok(HttpResponse::Ok().json(json!({ "tag": tag })))
+}
+
+async fn get_marks(state: Data<AdminState>, brand: Path<String>) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(marks::list(&state, &brand).await?))
+}
+
+/// `?for=7d`
+async fn post_failure(
+    state: Data<AdminState>,
+    at: Path<(String, String, marks::Action)>,
+    length: Query<marks::Length>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AdminError> {
+    marks::act(&state, (&at.0, &at.1), (at.2, &length), operator(&request)).await?;
+    Ok(HttpResponse::Ok().json(json!({ "kind": at.1 })))
 }
 
 async fn get_limits(

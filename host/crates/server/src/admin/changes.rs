@@ -16,19 +16,22 @@ use sluice_kit::clock::now_ms;
 use sluice_store::changes::{Class, OperatorChange};
 
 use super::console_cookie::console_session;
-use super::token::Token;
+use super::token::session_name;
+use super::who::Who;
 use super::{AdminState, DATABASE_WAIT};
 
 /// A route that changes something: its method, its pattern, and the name of what it does. `{action}` in the name is
 /// that of the address.
 type Route = (&'static str, &'static str, &'static str);
 
-const ROUTES: [Route; 27] = [
+const ROUTES: [Route; 29] = [
     ("POST", "/login", "login.in"),
     ("POST", "/logout", "login.out"),
     ("POST", "/api/reload", "site.reload"),
     ("PUT", "/api/brands/{brand}/limits", "limit.set"),
     ("POST", "/brands/{brand}/limits", "limit.set"),
+    ("POST", "/api/brands/{brand}/failures/{failure}/{action}", "failure.{action}"),
+    ("POST", "/brands/{brand}/failures/{failure}/{action}", "failure.{action}"),
     ("POST", "/api/brands/{brand}/page-cache/purge", "cache.purge"),
     ("POST", "/brands/{brand}/page-cache/purge", "cache.purge"),
     ("POST", "/api/brands/{brand}/schedules/{name}/run", "schedule.run"),
@@ -68,8 +71,8 @@ pub(crate) struct Note {
     pub(crate) becomes: String,
     /// Why the request is refused.
     pub(crate) said: String,
-    /// The session that a login has begun.
-    pub(crate) session: Option<String>,
+    /// Who has logged in.
+    pub(crate) operator: Option<String>,
     /// The request only asks or checks, or would change nothing.
     pub(crate) is_nothing: bool,
 }
@@ -97,10 +100,11 @@ pub(crate) async fn kept(
     state: web::Data<AdminState>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
+    who: Option<Who>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let asked = Asked::of(&state, request.request());
     let answer = async move {
-        let answer = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+        let answer = Who::answer(who, next.call(request)).await.map(ServiceResponse::map_into_boxed_body);
         let note = NOTE.with(RefCell::take);
         let (status, route) = match &answer {
             Ok(response) => (response.status(), Place::of(response.request())),
@@ -142,6 +146,15 @@ pub(crate) fn keep_wrong_token(state: &AdminState, request: &HttpRequest, count:
     keep_later(state, change);
 }
 
+/// Keeps a line about a request that an operator may not send.
+pub(crate) async fn keep_refused(state: &AdminState, request: &HttpRequest, why: String) {
+    let note = Note { said: why, ..Note::default() };
+    let asked = Asked::of(state, request);
+    if let Some(change) = asked.change(Place::unrouted(request), StatusCode::FORBIDDEN, note) {
+        keep(state, change).await;
+    }
+}
+
 /// Keeps a line about a request that a page of another site sent in the name of an operator.
 pub(crate) fn keep_foreign(state: &AdminState, request: &HttpRequest) {
     let note = Note { said: "the request came from another site".to_owned(), ..Note::default() };
@@ -178,6 +191,13 @@ impl Place {
         }
     }
 
+    /// The same for a request that no route has answered yet.
+    fn unrouted(request: &HttpRequest) -> Self {
+        let pattern = request.match_pattern();
+        let parts = pattern.as_deref().map(|pattern| parts_of(pattern, request.path())).unwrap_or_default();
+        Self { pattern, parts }
+    }
+
     fn part(&self, name: &str) -> Option<&str> {
         self.parts.iter().find(|(part, _)| part == name).map(|(_, value)| value.as_str())
     }
@@ -199,6 +219,17 @@ impl Place {
         };
         action.replace("{kind}", kind).replace("{action}", self.part("action").unwrap_or_default())
     }
+}
+
+/// The names in a pattern with their values in a path: `{brand}` of `/brands/{brand}/limits`.
+fn parts_of(pattern: &str, path: &str) -> Vec<(String, String)> {
+    let part = |(name, value): (&str, &str)| {
+        let name = name.strip_prefix('{')?.strip_suffix('}')?;
+        let name = name.split(':').next().unwrap_or_default();
+        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+        Some((name.to_owned(), value.into_owned()))
+    };
+    pattern.split('/').zip(path.split('/')).filter_map(part).collect()
 }
 
 /// A request that may change something.
@@ -249,7 +280,7 @@ impl Asked {
             at_ms: self.at_ms,
             took_ms: now_ms().saturating_sub(self.at_ms).max(0),
             class,
-            operator: note.session.as_deref().map_or(self.operator, Token::name_of),
+            operator: note.operator.unwrap_or(self.operator),
             client: self.client,
             brand: place.part("brand").unwrap_or_default().to_owned(),
             action,
@@ -264,11 +295,14 @@ impl Asked {
     }
 }
 
-/// Who sends a request. All operators have the same token, so their sessions and addresses tell them apart.
+/// Who sends a request. Operators who share a token are told apart by their sessions and addresses.
 pub(crate) fn operator(request: &HttpRequest) -> String {
+    if let Some(name) = Who::of(request).and_then(|who| who.name) {
+        return name.to_string();
+    }
     let has_token = request.headers().contains_key(header::AUTHORIZATION);
     let session = console_session(request.headers()).filter(|_| !has_token);
-    session.map_or_else(|| "token".to_owned(), |session| Token::name_of(&session))
+    session.map_or_else(|| "token".to_owned(), |session| session_name(&session))
 }
 
 fn client(state: &AdminState, request: &HttpRequest) -> String {
@@ -300,6 +334,11 @@ mod tests {
         assert_eq!(chosen("queue").action(&Method::POST), "job.drop");
         assert_eq!(chosen("jobs").action(&Method::POST), "write.drop");
         assert_eq!(chosen("jobs").target(), "");
+        let parts =
+            parts_of("/api/brands/{brand}/{kind:jobs|queue}/{id}/{action}", "/api/brands/a%2Fb/queue/7/drop");
+        let unrouted = Place { pattern: None, parts };
+        assert_eq!((unrouted.part("brand"), unrouted.part("kind")), (Some("a/b"), Some("queue")));
+        assert_eq!(unrouted.target(), "7");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod changes;
 mod crm;
+mod failures;
 mod frame;
 mod jobs;
 mod limits;
@@ -23,18 +24,20 @@ use sluice_kit::clock::now_ms;
 
 use self::frame::{Section, render_of};
 use super::AdminState;
-use super::access::own_address;
 use super::changes::{note, note_refusal};
 use super::charts::{self, Span};
 use super::console_cookie::{console_session, session_cookie};
 use super::error::AdminError;
 use super::flash::{Operator, Said};
+use super::own_address::own_address;
 use super::throttle::Attempt;
+use super::token::session_name;
 use super::views::brand_state::Reason;
 use super::views::failures::Kinds;
 use super::views::pages_order::Order;
 use super::views::range::Range;
 use super::views::{overview, page_cache, pages};
+use super::who::Who;
 
 const CSS: &str = include_str!("console/console.css");
 const JS: &str = include_str!("console/console.js");
@@ -55,6 +58,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/brands/{brand}", web::get().to(pages))
         .route("/brands/{brand}/page", web::get().to(page::page))
         .configure(changes::routes)
+        .configure(failures::routes)
         .configure(limits::routes)
         .route("/brands/{brand}/runs", web::get().to(runs::runs))
         .route("/brands/{brand}/runs/{id}", web::get().to(runs::run))
@@ -100,8 +104,21 @@ fn sentence(text: &str) -> String {
     }
 }
 
+/// A page with what depends on the operator.
+#[derive(Serialize)]
+struct Shown<'a, V> {
+    #[serde(flatten)]
+    view: &'a V,
+    /// The name of the operator. None for the token that operators share.
+    who_name: Option<&'a str>,
+    /// Forms are shown only to those who may send them.
+    can_change: bool,
+}
+
 fn render(state: &AdminState, template: &str, view: &impl Serialize) -> Result<HttpResponse, AdminError> {
-    let html = state.templates.render(template, view)?;
+    let who = Who::asking().unwrap_or_default();
+    let shown = Shown { view, who_name: who.name.as_deref(), can_change: who.may_change() };
+    let html = state.templates.render(template, &shown)?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html))
 }
 
@@ -164,9 +181,9 @@ async fn log_in(state: Data<AdminState>, request: HttpRequest, form: Form<Login>
     let Login { token, next } = form.into_inner();
     let next = Next { next };
     let (status, wait_seconds) = match state.attempt(&request, token.trim()) {
-        Attempt::Accepted => return logged_in(&state, &request, next.own().unwrap_or("/")),
-        Attempt::Rejected { .. } => (StatusCode::UNAUTHORIZED, None),
-        Attempt::Throttled { seconds } => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
+        Ok(who) => return logged_in(&state, &request, &who, next.own().unwrap_or("/")),
+        Err(Attempt::Throttled { seconds }) => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
+        Err(_) => (StatusCode::UNAUTHORIZED, None),
     };
     let view = json!({
         "title": "Log in", "wrong": wait_seconds.is_none(), "wait_seconds": wait_seconds, "next": next.own(),
@@ -180,13 +197,14 @@ async fn log_in(state: Data<AdminState>, request: HttpRequest, form: Form<Login>
 }
 
 /// Begins a console session, and leads to the address `next`.
-fn logged_in(state: &AdminState, request: &HttpRequest, next: &str) -> HttpResponse {
-    let session = match state.token.session(now_ms() / 1_000) {
+fn logged_in(state: &AdminState, request: &HttpRequest, who: &Who, next: &str) -> HttpResponse {
+    let session = match state.tokens.session(who, now_ms() / 1_000) {
         Ok(session) => session,
         Err(error) => return or_error_page(state, Err(AdminError::Session(error))),
     };
     let cookie = session_cookie(&session, is_https(state, request));
-    note(|note| note.session = Some(session));
+    let operator = who.name.as_deref().map_or_else(|| session_name(&session), str::to_owned);
+    note(|note| note.operator = Some(operator));
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, next))
         .insert_header((header::SET_COOKIE, cookie))
@@ -195,7 +213,7 @@ fn logged_in(state: &AdminState, request: &HttpRequest, next: &str) -> HttpRespo
 
 async fn log_out(state: Data<AdminState>, request: HttpRequest) -> HttpResponse {
     let session = console_session(request.headers());
-    let ended = session.map_or(Ok(()), |session| state.token.end_session(&session, now_ms() / 1_000));
+    let ended = session.map_or(Ok(()), |session| state.tokens.end_session(&session, now_ms() / 1_000));
     let mut response = match ended {
         Ok(()) => redirect_to("/login"),
         Err(error) => or_error_page(&state, Err(AdminError::Logout(error))),
@@ -212,7 +230,12 @@ fn is_https(state: &AdminState, request: &HttpRequest) -> bool {
     Client::of(request, &state.app.live().read_rules).is_https
 }
 
-async fn overview(state: Data<AdminState>, range: Query<Range>, kinds: Query<Kinds>) -> HttpResponse {
+async fn overview(
+    state: Data<AdminState>,
+    range: Query<Range>,
+    kinds: Query<Kinds>,
+    said: Said,
+) -> HttpResponse {
     let page = async {
         let view = overview::view(&state, *range, *kinds).await?;
         let bounds = range.bounds();
@@ -227,14 +250,15 @@ async fn overview(state: Data<AdminState>, range: Query<Range>, kinds: Query<Kin
             "latency": charts::latency(&view.history, span),
             "load": charts::load(&state.load.between(bounds.0, bounds.1), span),
         });
-        let failures = reloads::with_trends(&view.failure_groups, &view.reloads);
+        let rows = reloads::with_trends(&view.failure_groups, &view.reloads);
         let loads = reloads::list(&state, &view.reloads);
         let hidden = view.failure_groups_all.saturating_sub(view.failure_groups.len());
         let view = json!({
             "title": "Overview", "is_overview": true, "view": view, "charts": charts, "range": range.view(), "is_live": true,
-            "failures": failures, "failures_hidden": hidden, "loads": loads, "states": view.faulty,
+            "failures": rows, "failures_hidden": hidden, "show_links": failures::show_links(*kinds, view.failure_kinds),
+            "done": said.0, "order_query": kinds.queries().0, "show_query": kinds.queries().1, "loads": loads, "states": view.faulty,
             "has_marks": !marks.is_empty(), "kinds": kinds.links(), "last_load": reloads::last_load(&view.reloads),
-            "range_keep": kinds.asked().map(|kinds| [json!({ "name": "kinds", "value": kinds })]),
+            "range_keep": failures::fields(*kinds),
             "is_short": range.is_short(),
         });
         render(&state, "overview", &view)

@@ -34,6 +34,8 @@ pub(crate) enum AdminError {
     NoEntity { brand: String, slug: String },
     #[error("there is no entry {0}")]
     NoEntry(String),
+    #[error("brand {brand} has no kind of failure {kind}")]
+    NoFailureKind { brand: String, kind: String },
     #[error("brand {brand} has no unfinished job {id}")]
     NoJob { brand: String, id: i64 },
     #[error("brand {brand} has no job {id} that is pending or parked")]
@@ -46,6 +48,8 @@ pub(crate) enum AdminError {
     NoTag { brand: String, tag: String },
     #[error("there is no limit {0}")]
     NoLimit(String),
+    #[error("the role of {name} is \"read\", so nothing can be changed with this token")]
+    ReadOnly { name: String },
     /// What actix reports about a query, a JSON body or a form.
     #[error("{0}")]
     InvalidRequest(String),
@@ -160,12 +164,14 @@ impl AdminError {
             | Self::NoRun { .. }
             | Self::NoEntity { .. }
             | Self::NoEntry(_)
+            | Self::NoFailureKind { .. }
             | Self::NoJob { .. }
             | Self::NoQueuedJob { .. }
             | Self::NoSchedule { .. }
             | Self::NoTag { .. }
             | Self::NoLimit(_)
             | Self::Crm(CrmFault::UnknownSlug(_)) => StatusCode::NOT_FOUND,
+            Self::ReadOnly { .. } => StatusCode::FORBIDDEN,
             Self::Crm(CrmFault::Refused(Refusal::Conflict | Refusal::Duplicate)) => StatusCode::CONFLICT,
             Self::InvalidRequest(_)
             | Self::NotAString(_)
@@ -226,6 +232,7 @@ impl AdminError {
     pub(crate) fn title(&self) -> &'static str {
         match self.status() {
             StatusCode::NOT_FOUND => "Not found",
+            StatusCode::FORBIDDEN => "Not allowed",
             StatusCode::BAD_REQUEST => "Invalid request",
             StatusCode::CONFLICT if matches!(self, Self::Changed(_) | Self::EntryChanged) => {
                 "Changed in the meantime"

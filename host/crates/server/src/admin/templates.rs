@@ -14,7 +14,7 @@ mod saw;
 
 use amount::{amount, exact};
 
-const TEMPLATES: [(&str, &str); 38] = [
+const TEMPLATES: [(&str, &str); 42] = [
     ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
@@ -22,6 +22,7 @@ const TEMPLATES: [(&str, &str); 38] = [
     ("overview", include_str!("console/overview.hbs")),
     ("search", include_str!("console/search.hbs")),
     ("changes", include_str!("console/changes.hbs")),
+    ("reload_changes", include_str!("console/reload_changes.hbs")),
     ("by", include_str!("console/by.hbs")),
     ("pages", include_str!("console/pages.hbs")),
     ("page", include_str!("console/page.hbs")),
@@ -38,6 +39,9 @@ const TEMPLATES: [(&str, &str); 38] = [
     ("jobs_drop", include_str!("console/jobs_drop.hbs")),
     ("range", include_str!("console/range.hbs")),
     ("failures", include_str!("console/failures.hbs")),
+    ("failures_shown", include_str!("console/failures_shown.hbs")),
+    ("failure_mark", include_str!("console/failure_mark.hbs")),
+    ("failure_others", include_str!("console/failure_others.hbs")),
     ("run_row", include_str!("console/run_row.hbs")),
     ("run_error", include_str!("console/run_error.hbs")),
     ("run_console", include_str!("console/run_console.hbs")),

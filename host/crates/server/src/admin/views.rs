@@ -4,6 +4,7 @@
 pub(crate) mod brand_state;
 pub(crate) mod certificates;
 pub(crate) mod changes;
+pub(crate) mod changes_csv;
 pub(crate) mod crm;
 pub(crate) mod crm_csv;
 pub(crate) mod crm_edit;
@@ -11,6 +12,7 @@ pub(crate) mod crm_sorted;
 pub(crate) mod failures;
 pub(crate) mod jobs;
 pub(crate) mod limits;
+pub(crate) mod marks;
 pub(crate) mod overview;
 pub(crate) mod page_cache;
 pub(crate) mod pages;

@@ -14,7 +14,7 @@ use sluice_kit::toml_text;
 use sluice_text::printable::{printable, printable_lines};
 use sluice_text::suggest;
 
-use super::{BrandConfig, SiteConfig};
+use super::{BrandConfig, SettingNames, SiteConfig};
 use crate::domain::Domain;
 use crate::files::{self, FileError};
 
@@ -25,7 +25,7 @@ const SALVAGE_ATTEMPTS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file is not TOML, or a setting in it is not valid.
-    #[error("{}: {}{}", printable(.file), printable_lines(error.to_string().trim_end()), NearestKey(error))]
+    #[error("{}: {}{}", printable(.file), printable_lines(&without_tokens(.file, &error.to_string())), NearestKey(error))]
     Invalid {
         /// The path of the file.
         file: String,
@@ -121,6 +121,7 @@ pub fn read_site_as(
     config.limits_from_environment = limits.map(str::to_ascii_lowercase).collect();
     config.reader = reader;
     config.ignored = ignored;
+    config.names = SettingNames::of(&text);
     Ok(config)
 }
 
@@ -132,6 +133,7 @@ fn remove_operators_settings(table: &mut toml::Table, plain: &SiteConfig) -> Vec
         ("server.trusted_host_header", true),
         ("admin.listen", !plain.admin.listen.ip().is_loopback()),
         ("admin.token", true),
+        ("admin.operators", true),
         ("admin.hosts", true),
         ("admin.probes", true),
         ("http.private_networks", true),
@@ -196,7 +198,8 @@ pub fn read_brand(brand_dir: &FolderPath) -> Result<BrandConfig, ConfigError> {
 pub fn read_brand_file(brand_dir: &FolderPath) -> Result<BrandFile, ConfigError> {
     let text = read_optional(brand_dir, "brand.toml")?;
     let file = brand_dir.path().join("brand.toml").display().to_string();
-    let config: BrandConfig = parse(&file, &text)?;
+    let mut config: BrandConfig = parse(&file, &text)?;
+    config.names = SettingNames::of(&text);
     if let Some(fault) = config.cache_fault() {
         let error = Box::new(<toml::de::Error as serde::de::Error>::custom(fault));
         return Err(ConfigError::Invalid { file, error });
@@ -241,6 +244,26 @@ fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Co
     toml_text::parse(text)
         .map_err(|error| ConfigError::Invalid { file: file.to_owned(), error: Box::new(error) })
 }
+
+/// The text of an error without the lines of a file that can contain a token of an operator: `3 | token = "…"`.
+fn without_tokens(file: &str, text: &str) -> String {
+    if !file.ends_with("sluice.toml") {
+        return text.trim_end().to_owned();
+    }
+    let line = |line: &str| match line.split_once('|') {
+        Some((number, source))
+            if number.trim().parse::<u32>().is_ok()
+                && SECRET_WORDS.iter().any(|word| source.contains(word)) =>
+        {
+            format!("{number}| (not shown, because it can contain a token)")
+        }
+        _ => line.to_owned(),
+    };
+    text.trim_end().lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Lines of settings with one of these words are not shown.
+const SECRET_WORDS: [&str; 3] = ["token", "operators", "secret_key"];
 
 /// Shows ` (did you mean "x"?)` for an error about an unknown key or value. The TOML library has
 /// no other form of this error than its message, which lists the known names in backticks.

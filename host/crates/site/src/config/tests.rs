@@ -149,7 +149,7 @@ fn finds_the_hosts_in_an_invalid_brand_toml() {
 fn developers_take_operators_settings_only_from_the_environment() {
     let dir = tempfile::tempdir().unwrap();
     let text = "[server]\nlisten = \"0.0.0.0:1\"\ndrain = \"1s\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
-                [admin]\nlisten = \"192.0.2.1:2\"\ntoken = \"0123456789abcdef\"\nhosts = [\"a\"]\n\
+                [admin]\nlisten = \"192.0.2.1:2\"\ntoken = \"0123456789abcdef\"\noperators = []\nhosts = [\"a\"]\n\
                 probes = \"0.0.0.0:3\"\n[database]\nurl = \"postgres://elsewhere/x\"\n";
     std::fs::write(dir.path().join("sluice.toml"), text).unwrap();
     let read = |environment: &[(&str, &str)]| {
@@ -167,6 +167,7 @@ fn developers_take_operators_settings_only_from_the_environment() {
         "server.trusted_proxies",
         "admin.listen",
         "admin.token",
+        "admin.operators",
         "admin.hosts",
         "admin.probes",
         "database.url",
@@ -178,4 +179,43 @@ fn developers_take_operators_settings_only_from_the_environment() {
     let own = read(&[]);
     assert_eq!((own.server.listen.port(), own.ignored.is_empty()), (5, true));
     assert_eq!(read_site(dir.path(), std::iter::empty()).unwrap().server.listen.port(), 5);
+}
+
+#[test]
+fn operators_have_names_tokens_and_roles() {
+    let dir = tempfile::tempdir().unwrap();
+    let read = |text: &str| {
+        std::fs::write(dir.path().join("sluice.toml"), text).unwrap();
+        read_site(dir.path(), std::iter::empty()).map(|config| config.admin.operators)
+    };
+    let found = read(
+        "[[admin.operators]]\nname = \"ann\"\ntoken = \"the-token-of-ann\"\n\
+         [[admin.operators]]\nname = \"bob\"\ntoken = \"the-token-of-bob\"\nrole = \"read\"\n",
+    )
+    .unwrap();
+    assert_eq!(
+        found.iter().map(|one| (one.name.as_str(), one.role)).collect::<Vec<_>>(),
+        [("ann", AdminRole::Change), ("bob", AdminRole::Read)]
+    );
+    assert!(!format!("{found:?}").contains("the-token"), "{found:?}");
+    let given = [("SLUICE_ADMIN__OPERATORS", "[{ name = \"cy\", token = \"the-token-of-cy\" }]")];
+    let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(read_site(dir.path(), given.into_iter()).unwrap().admin.operators[0].name, "cy");
+    // No mistake shows a token.
+    for wrong in [
+        "[admin]\noperators = [\"the-token-of-ann\"]\n",
+        "[admin]\noperators = \"the-token-of-ann\"\n",
+        "[admin]\noperators = [{ name = \"ann\", token = \"the-token-of-ann\", rol = \"read\" }]\n",
+        "[admin]\noperators = [{ name = \"ann\", token = \"the-token-of-ann\", role = \"write\" }]\n",
+        "[admin]\noperators = [{ name = \"ann\", token = \"the-token-of-ann }]\n",
+        "[[admin.operators]]\nname = \"ann\"\ntoken = [\"the-token-of-ann\"]\n",
+        "[[admin.operators]]\ntoken = \"the-token-of-ann\"\n",
+        "[admin]\ntoken = \"the-token-of-ann\" x\n",
+    ] {
+        let error = read(wrong).unwrap_err().to_string();
+        assert!(!error.contains("the-token-of"), "{wrong}: {error}");
+        assert!(error.contains("sluice.toml"), "{error}");
+    }
+    let error = read("[[admin.operators]]\nname = \"ann\"\n").unwrap_err().to_string();
+    assert!(error.contains("missing field `token`: each operator is"), "{error}");
 }

@@ -56,6 +56,7 @@ pub(crate) async fn changes_are_found_by_each_part_of_a_filter(open: &OpenStore)
         action: "entry.change".to_owned(),
         operator: "token".to_owned(),
         outcome: "refused".to_owned(),
+        at_ms: NOW + 1,
         ..change(&brand, "leads/1")
     };
     for change in [change(&brand, "/a"), change(&brand, "/b"), entry] {
@@ -68,6 +69,15 @@ pub(crate) async fn changes_are_found_by_each_part_of_a_filter(open: &OpenStore)
         (ChangeFilter { action: text("entry.change"), ..of(&brand) }, vec!["leads/1"]),
         (ChangeFilter { action: text("%"), ..of(&brand) }, vec![]),
         (ChangeFilter { outcome: text("refused"), ..of(&brand) }, vec!["leads/1"]),
+        (ChangeFilter { text: text("LEADS/1"), ..of(&brand) }, vec!["leads/1"]),
+        (ChangeFilter { text: text("<b>é</b>"), ..of(&brand) }, vec!["leads/1", "/b", "/a"]),
+        (ChangeFilter { text: text("127.0.0.1"), target: text("/a"), ..of(&brand) }, vec!["/a"]),
+        (ChangeFilter { text: text("%"), ..of(&brand) }, vec![]),
+        (ChangeFilter { text: text("_"), ..of(&brand) }, vec![]),
+        (ChangeFilter { text: text("\0'"), ..of(&brand) }, vec![]),
+        (ChangeFilter { from_ms: Some(NOW), to_ms: Some(NOW + 1), ..of(&brand) }, vec!["/b", "/a"]),
+        (ChangeFilter { from_ms: Some(NOW + 1), ..of(&brand) }, vec!["leads/1"]),
+        (ChangeFilter { to_ms: Some(NOW), ..of(&brand) }, vec![]),
         (ChangeFilter { operator: text("session 1a2b3c4d"), target: text("/b"), ..of(&brand) }, vec!["/b"]),
     ] {
         let all = listed(&*store, filter.clone()).await;

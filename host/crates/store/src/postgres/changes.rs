@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use sluice_kit::{BoxFuture, StoreError};
 
 use super::PostgresStore;
-use super::batch::{Batch, int, optional_text, query, text};
+use super::batch::{Batch, int, optional_int, optional_text, query, text};
 use crate::changes::{ChangeFilter, ChangeStore, Class, KeptChange, OperatorChange};
 use crate::error::SqlError;
 
@@ -21,8 +21,10 @@ const LIST: &str = "SELECT id, at, took, class, operator, client, brand, action,
     FROM operator_change
     WHERE id < $1 AND ($2::text IS NULL OR brand = $2) AND ($3::text IS NULL OR target = $3)
         AND ($4::text IS NULL OR starts_with(action, $4)) AND ($5::text IS NULL OR outcome = $5)
-        AND ($6::text IS NULL OR operator = $6)
-    ORDER BY id DESC LIMIT $7";
+        AND ($6::text IS NULL OR operator = $6) AND ($7::int8 IS NULL OR at >= $7) AND ($8::int8 IS NULL OR at < $8)
+        AND ($9::text IS NULL OR position($9 IN lower(concat_ws(E'\n', operator, client, brand, action, target, item,
+            was, becomes, said) COLLATE \"C\")) > 0)
+    ORDER BY id DESC LIMIT $10";
 
 impl ChangeStore for PostgresStore {
     fn add_change(&self, change: OperatorChange, rows_max: u32) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -54,6 +56,7 @@ impl ChangeStore for PostgresStore {
     }
 
     fn list_changes(&self, filter: ChangeFilter) -> BoxFuture<'_, Result<Vec<KeptChange>, StoreError>> {
+        let small_text = filter.small_text();
         self.database.run(move |conn| {
             Box::pin(async move {
                 let params = [
@@ -63,6 +66,9 @@ impl ChangeStore for PostgresStore {
                     optional_text(filter.action.as_deref()),
                     optional_text(filter.outcome.as_deref()),
                     optional_text(filter.operator.as_deref()),
+                    optional_int(filter.from_ms),
+                    optional_int(filter.to_ms),
+                    optional_text(small_text.as_deref()),
                     int(filter.rows_max.into()),
                 ];
                 query(conn, LIST, params).await?.iter().map(kept).collect()

@@ -19,8 +19,11 @@ const LIST: &str = "SELECT id, at, took, class, operator, client, brand, action,
      FROM operator_change
      WHERE id < ?1 AND (?2 IS NULL OR brand = ?2) AND (?3 IS NULL OR target = ?3)
          AND (?4 IS NULL OR substr(action, 1, length(?4)) = ?4) AND (?5 IS NULL OR outcome = ?5)
-         AND (?6 IS NULL OR operator = ?6)
-     ORDER BY id DESC LIMIT ?7";
+         AND (?6 IS NULL OR operator = ?6) AND (?7 IS NULL OR at >= ?7) AND (?8 IS NULL OR at < ?8)
+         AND (?9 IS NULL OR instr(lower(operator || char(10) || client || char(10) || brand || char(10) || action
+             || char(10) || target || char(10) || item || char(10) || was || char(10) || becomes || char(10)
+             || said), ?9) > 0)
+     ORDER BY id DESC LIMIT ?10";
 
 impl ChangeStore for SqliteStore {
     fn add_change(&self, change: OperatorChange, rows_max: u32) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -51,9 +54,22 @@ impl ChangeStore for SqliteStore {
     fn list_changes(&self, filter: ChangeFilter) -> BoxFuture<'_, Result<Vec<KeptChange>, StoreError>> {
         self.readers.read(move |conn| {
             let mut query = conn.prepare_cached(LIST)?;
-            let ChangeFilter { brand, target, action, outcome, operator, before, rows_max } = filter;
+            let text = filter.small_text();
+            let ChangeFilter {
+                brand,
+                target,
+                action,
+                outcome,
+                operator,
+                from_ms,
+                to_ms,
+                before,
+                rows_max,
+                ..
+            } = filter;
             let before = before.unwrap_or(i64::MAX);
-            let params = params![before, brand, target, action, outcome, operator, rows_max];
+            let params =
+                params![before, brand, target, action, outcome, operator, from_ms, to_ms, text, rows_max];
             Ok(query.query_map(params, kept)?.collect::<rusqlite::Result<_>>()?)
         })
     }

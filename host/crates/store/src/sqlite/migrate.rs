@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "0013_schedule", include_str!("../migrations/sqlite/0013_schedule.sql")),
     (14, "0014_page_purge", include_str!("../migrations/sqlite/0014_page_purge.sql")),
     (15, "0015_operator_change", include_str!("../migrations/sqlite/0015_operator_change.sql")),
+    (16, "0016_failure_mark", include_str!("../migrations/sqlite/0016_failure_mark.sql")),
 ];
 
 /// How long a starting host waits for another one that applies migrations.

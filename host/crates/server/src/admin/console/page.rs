@@ -80,7 +80,7 @@ pub(super) async fn show(
     let detail = pages::find(state, brand, path, range).await?;
     let past = overview::reloads(state, range.bounds());
     let load_ms = failures::load_of(state, &past);
-    let mut groups = failures::of_page(state, brand, path, (range, edit.kinds, load_ms)).await?;
+    let (mut groups, tally) = failures::of_page(state, brand, path, (range, edit.kinds, load_ms)).await?;
     for group in &mut groups {
         group.runs = Some(detail.row.runs);
     }
@@ -102,6 +102,9 @@ pub(super) async fn show(
         "memory": charts::memory(&detail, span),
         "distribution": charts::fuel_distribution(&detail),
     });
+    let show_links = super::failures::show_links(edit.kinds, tally.counts);
+    let mut range_keep = vec![json!({ "name": "path", "value": path })];
+    range_keep.extend(super::failures::fields(edit.kinds));
     let waits_for_reload = limits.rows.iter().any(|row| row.in_force != row.limit.value);
     let view = json!({
         "title": path, "page": detail, "broken": broken(state, brand, path)?,
@@ -112,7 +115,9 @@ pub(super) async fn show(
         "limits_fault": limits_fault.as_deref().map(brand_state::Reason::from),
         "done": edit.said,
         "waits_for_reload": waits_for_reload, "seen": limits.version,
-        "range_keep": [{ "name": "path", "value": path }],
+        "range_keep": range_keep,
+        "show_links": show_links, "has_kinds": !groups.is_empty() || !show_links.is_null(),
+        "order_query": edit.kinds.queries().0, "show_query": edit.kinds.queries().1,
         "failures": reloads::with_trends(&groups, &past), "has_marks": !marks.is_empty(), "kinds": edit.kinds.links(),
         "last_load": reloads::last_load(&past),
         "wrong": edit.wrong.as_ref().map(|(limit, _, reason)| {

@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
-use sluice_app::reload::{LimitChange, PastReload, ReloadCause};
+use sluice_app::reload::{FailedPart, LimitChange, PastReload, ReloadCause, SiteChange, SitePart};
 use sluice_kit::clock::{iso_utc, now_ms};
 use sluice_limits::KINDS;
+use sluice_site::config::Change;
 use sluice_site::table::url_path;
 
 use crate::admin::AdminState;
@@ -59,15 +60,61 @@ pub(super) fn list(state: &AdminState, reloads: &[PastReload]) -> Option<Value> 
     Some(json!({ "last": row(state, last), "later": later, "others": shown, "hidden": hidden }))
 }
 
+/// What the last reload of files has changed and could not load, of one brand if it is named. None if it is forgotten.
+pub(super) fn changed(state: &AdminState, brand: Option<&str>) -> Option<Value> {
+    let past = state.app.past_reloads();
+    let last = past.iter().rev().find(|reload| reload.cause != ReloadCause::Limit)?;
+    let is_asked = |of: Option<&str>| brand.is_none_or(|brand| of == Some(brand));
+    let changes = last.changes.iter().filter(|one| is_asked(one.brand.as_deref()));
+    let changes: Vec<Value> = changes.map(|one| site_change(state, one)).collect();
+    let parts = last.parts.iter().filter(|part| is_asked(part.brand.as_deref()));
+    let parts = parts.map(|one| failed(state, one));
+    Some(json!({
+        "at_ms": last.at_ms, "ago_ms": ago(last.at_ms), "is_start": last.cause == ReloadCause::Start,
+        "is_long": changes.len() > SHOWN_MAX, "count": changes.len(), "changes": changes,
+        "more": last.changes_all.saturating_sub(last.changes.len()), "parts": parts.collect::<Vec<_>>(),
+        "parts_more": last.problems.saturating_sub(last.parts.len()),
+    }))
+}
+
+/// More changes of a reload are in a list that can be opened.
+const SHOWN_MAX: usize = 20;
+
+fn site_change(state: &AdminState, change: &SiteChange) -> Value {
+    let SiteChange { brand, part, name, change } = change;
+    let page = match part {
+        SitePart::Page => name.strip_prefix("pages/").map(url_path),
+        // `page[/cart].limits.fuel`
+        SitePart::Setting => {
+            name.strip_prefix("page[").and_then(|rest| rest.split_once(']')).map(|(path, _)| path.to_owned())
+        }
+        SitePart::Brand | SitePart::Crm => None,
+    };
+    let of_brand = brand.as_deref().and_then(|brand| find_brand(state, brand).ok());
+    let is_there = |path: &String| of_brand.as_ref().is_some_and(|brand| find_page(brand, path).is_ok());
+    let file = match (part, brand) {
+        (SitePart::Setting, None) => Some("sluice.toml"),
+        (SitePart::Setting, Some(_)) => Some("brand.toml"),
+        _ => None,
+    };
+    json!({
+        "name": name, "brand": brand, "change": change, "file": file, "is_removed": *change == Change::Removed,
+        "path": page.filter(is_there), "leads": of_brand.is_some().then_some(brand),
+        "is_setting": *part == SitePart::Setting,
+    })
+}
+
+fn failed(state: &AdminState, one: &FailedPart) -> Value {
+    let mut row = part(state, one.brand.as_deref(), one.page.as_deref());
+    if let Some(row) = row.as_object_mut() {
+        row.insert("reason".to_owned(), one.reason.clone().into());
+    }
+    row
+}
+
 fn row(state: &AdminState, reload: &PastReload) -> Value {
     let pages = reload.pages.iter().map(|one| part(state, Some(&one.brand), Some(&one.page)));
-    let parts = reload.parts.iter().map(|one| {
-        let mut row = part(state, one.brand.as_deref(), one.page.as_deref());
-        if let Some(row) = row.as_object_mut() {
-            row.insert("reason".to_owned(), one.reason.clone().into());
-        }
-        row
-    });
+    let parts = reload.parts.iter().map(|one| failed(state, one));
     json!({
         "what": word(reload.cause), "at_ms": reload.at_ms, "ago_ms": ago(reload.at_ms),
         "is_reload": reload.cause == ReloadCause::Files, "limit": reload.limit.as_ref().map(|limit| change(state, limit)),
@@ -175,6 +222,8 @@ mod tests {
     fn said(count: u64, runs: Option<u64>) -> String {
         let row = FailureRow {
             brand: "shop".to_owned(),
+            kind: String::new(),
+            mark: None,
             path: None,
             page: "pages/cart.html".to_owned(),
             outcome: "error".to_owned(),

@@ -12,6 +12,7 @@ use sluice_site::table::url_path;
 use super::frame::{Section, render_of};
 use super::{or_error_page, reloads};
 use crate::admin::error::AdminError;
+use crate::admin::flash::Said;
 use crate::admin::views::range::Range;
 use crate::admin::views::{failures, find_brand, find_page, pages, runs};
 use crate::admin::{AdminState, phases};
@@ -80,22 +81,31 @@ pub(super) async fn run(
     state: Data<AdminState>,
     at: Path<(String, i64)>,
     range: Query<Range>,
+    said: Said,
 ) -> HttpResponse {
-    or_error_page(&state, show(&state, &at.0, at.1, *range).await)
+    or_error_page(&state, show(&state, &at.0, at.1, (*range, said)).await)
 }
 
-async fn show(state: &AdminState, brand: &str, id: i64, range: Range) -> Result<HttpResponse, AdminError> {
+async fn show(
+    state: &AdminState,
+    brand: &str,
+    id: i64,
+    (range, said): (Range, Said),
+) -> Result<HttpResponse, AdminError> {
     let run = runs::find(state, brand, id).await?;
     let of_brand = find_brand(state, brand)?;
     let path = run.page.strip_prefix("pages/").map(url_path).unwrap_or_default();
     let is_there = find_page(&of_brand, &path).is_ok();
     let source = runs::source(&of_brand, &run);
     let kind = failures::kind_of(state, &run).await?;
+    let last_ms = kind.map_or(run.at_ms, |kind| kind.last_ms);
+    let here = format!("/brands/{brand}/runs/{id}?{}", range.view().query());
+    let mark = super::failures::of_run(failures::mark_of(state, &run, last_ms).await?, &here);
     let others = failures::like(state, &run).await?;
     let module = pages::is_of_jobs(&run.page).then(|| run.page.clone());
     let view = json!({
         "title": title(&run), "path": is_there.then_some(path), "module": module, "source": source, "others": others,
-        "kind": kind, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run),
+        "kind": kind, "failure": mark, "done": said.0, "ago_ms": reloads::ago(run.at_ms), "phases": phases::of(&run),
         "is_compiled": run.tier == Tier::Compiled.name(), "run": run,
     });
     render_of(state, brand, ("run", Section::Runs), range.view(), view)

@@ -150,6 +150,8 @@ mod tests {
             pages: Vec::new(),
             problems: usize::from(is_broken),
             parts: if is_broken { vec![part.clone()] } else { Vec::new() },
+            changes: Vec::new(),
+            changes_all: 0,
         };
         let loads = [load(1, true), load(2, false), load(3, true), load(4, true)];
         assert_eq!(since(&loads, |one| one.brand == part.brand), Some(3));

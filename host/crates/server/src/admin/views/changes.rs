@@ -9,6 +9,7 @@ use sluice_limits::KINDS;
 use sluice_store::changes::{ChangeFilter, KeptChange};
 
 use super::find_brand;
+use super::range::Range;
 use crate::admin::error::AdminError;
 use crate::admin::templates::amount::exact;
 use crate::admin::{AdminState, DATABASE_WAIT};
@@ -21,9 +22,12 @@ const OF_TARGET: u32 = 200;
 const SLACK_MS: i64 = 100;
 
 /// What each action is called: as a name, and in words.
-const ACTIONS: [(&str, &str); 15] = [
+const ACTIONS: [(&str, &str); 18] = [
     ("limit.set", "set a limit"),
     ("limit.remove", "remove a limit"),
+    ("failure.resolve", "resolve a kind of failure"),
+    ("failure.mute", "mute a kind of failure"),
+    ("failure.reopen", "show a kind of failure again"),
     ("entry.create", "create an entry"),
     ("entry.change", "change an entry"),
     ("entry.delete", "delete entries"),
@@ -40,8 +44,9 @@ const ACTIONS: [(&str, &str); 15] = [
 ];
 
 /// The groups of actions that can be chosen: what their names begin with, and in words.
-pub(crate) const GROUPS: [(&str, &str); 8] = [
+pub(crate) const GROUPS: [(&str, &str); 9] = [
     ("limit.", "limits"),
+    ("failure.", "kinds of failures"),
     ("entry.", "CRM entries"),
     ("job.", "jobs of scripts"),
     ("write.", "background writes"),
@@ -53,7 +58,7 @@ pub(crate) const GROUPS: [(&str, &str); 8] = [
 
 pub(crate) const OUTCOMES: [&str; 3] = ["done", "refused", "failed"];
 
-/// `?brand=shop&action=limit.&outcome=refused&operator=token&target=/cart&before=17`
+/// `?brand=shop&action=limit.&outcome=refused&operator=token&target=/cart&text=fuel&before=17`
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Query {
@@ -63,8 +68,35 @@ pub(crate) struct Query {
     pub(crate) outcome: Option<String>,
     pub(crate) operator: Option<String>,
     pub(crate) target: Option<String>,
+    /// Only changes with this text in one of their parts.
+    pub(crate) text: Option<String>,
+    /// Only changes of this time.
+    #[serde(skip)]
+    pub(crate) within: Option<(i64, i64)>,
     /// Only changes that are older than the one with this number.
     pub(crate) before: Option<i64>,
+}
+
+impl Query {
+    /// The same for the time of the range, if one is given.
+    pub(crate) fn within(mut self, range: Range) -> Self {
+        self.within = range.is_given().then(|| range.of_any_length());
+        self
+    }
+
+    /// Names and values without the number, for links and other forms. `of_host` leaves the brand in.
+    pub(crate) fn given(&self, of_host: bool) -> Vec<(&'static str, &str)> {
+        let all = [
+            ("brand", self.brand.as_deref().filter(|_| of_host)),
+            ("action", self.action.as_deref()),
+            ("outcome", self.outcome.as_deref()),
+            ("operator", self.operator.as_deref()),
+            ("target", self.target.as_deref()),
+            ("text", self.text.as_deref()),
+        ];
+        let given = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.filter(|(_, value)| !value.is_empty()).collect()
+    }
 }
 
 /// A change.
@@ -135,6 +167,20 @@ pub(crate) async fn list(
     state: &AdminState,
     query: &Query,
 ) -> Result<(Vec<ChangeView>, Option<i64>), AdminError> {
+    let mut found = state.app.store.list_changes(filter(state, query, CHANGES + 1)?).await?;
+    // One more shows whether there are older ones.
+    let has_more = found.len() > CHANGES as usize;
+    found.truncate(CHANGES as usize);
+    let next = found.last().map(|last| last.id).filter(|_| has_more);
+    Ok((found.into_iter().map(ChangeView::from).collect(), next))
+}
+
+/// A longer text is rejected.
+const TEXT_CHARS_MAX: usize = 200;
+
+/// # Errors
+/// There is no such brand or outcome, or the text is too long.
+pub(crate) fn filter(state: &AdminState, query: &Query, rows_max: u32) -> Result<ChangeFilter, AdminError> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let brand = given(&query.brand);
     if let Some(brand) = &brand {
@@ -145,21 +191,23 @@ pub(crate) async fn list(
         let said = format!("there is no outcome {outcome:?}: give done, refused or failed");
         return Err(AdminError::InvalidRequest(said));
     }
-    let filter = ChangeFilter {
+    let text = query.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX) {
+        let said = format!("the text to look for has more than {TEXT_CHARS_MAX} characters");
+        return Err(AdminError::InvalidRequest(said));
+    }
+    Ok(ChangeFilter {
         brand,
         outcome,
         action: given(&query.action),
         operator: given(&query.operator),
         target: given(&query.target),
+        text: text.map(str::to_owned),
+        from_ms: query.within.map(|(from_ms, _)| from_ms),
+        to_ms: query.within.map(|(_, to_ms)| to_ms),
         before: query.before,
-        // One more shows whether there are older ones.
-        rows_max: CHANGES + 1,
-    };
-    let mut found = state.app.store.list_changes(filter).await?;
-    let has_more = found.len() > CHANGES as usize;
-    found.truncate(CHANGES as usize);
-    let next = found.last().map(|last| last.id).filter(|_| has_more);
-    Ok((found.into_iter().map(ChangeView::from).collect(), next))
+        rows_max,
+    })
 }
 
 /// The changes of a page or an entry that were made, newest first. None if the database does not answer in time: what

@@ -3,10 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use sluice_app::reload::{PastReload, ReloadCause};
+use sluice_kit::clock::now_ms;
 use sluice_runs::execution_log::Execution;
-use sluice_runs::execution_log::failures::{FailureFilter, FailureGroup, FailureOrder, KindCount};
+use sluice_runs::execution_log::failures::{
+    FailureFilter, FailureGroup, FailureKind, FailureOrder, Failures, KindCount,
+};
+use sluice_runs::execution_log::query::{LogError, LogReader};
 use sluice_site::table::url_path;
 
+use super::marks::{MarkView, Marks, Show, Tally, id_of};
 use super::pages::is_of_jobs;
 use super::range::Range;
 use super::{find_brand, find_page, read_log};
@@ -20,6 +25,10 @@ pub(crate) const PARTS: u32 = 24;
 #[derive(Debug, Serialize)]
 pub(crate) struct FailureRow {
     pub(crate) brand: String,
+    /// Identifies the kind within the brand.
+    pub(crate) kind: String,
+    /// What an operator has said about it. None if nobody did, or if that is over.
+    pub(crate) mark: Option<MarkView>,
     /// The page's path, if the page still exists.
     pub(crate) path: Option<String>,
     /// The page's file.
@@ -53,11 +62,12 @@ pub(crate) struct SinceLoad {
     pub(crate) runs: Option<u64>,
 }
 
-/// `?kinds=rarest`: the order of the groups.
+/// `?kinds=rarest&show=muted`: the order of the groups, and which of them are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Kinds {
     kinds: Choice,
+    pub(crate) show: Show,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -101,11 +111,21 @@ impl Kinds {
         CHOICES.map(link).into()
     }
 
-    /// The value in the address, unless it is the default one.
-    pub(crate) fn asked(self) -> Option<&'static str> {
+    /// The names and values in the address, without those that are the default.
+    pub(crate) fn asked(self) -> Vec<(&'static str, &'static str)> {
         let chosen =
             CHOICES.into_iter().find(|(choice, ..)| *choice == self.kinds && *choice != Choice::Most);
-        chosen.map(|(_, value, _)| value)
+        let order = chosen.map(|(_, value, _)| ("kinds", value));
+        order.into_iter().chain(self.show.asked().map(|value| ("show", value))).collect()
+    }
+
+    /// The parts of an address that keep the order and what is listed: `kinds=rarest&` and `show=muted&`.
+    pub(crate) fn queries(self) -> (String, String) {
+        let part = |of: &str| {
+            let asked = self.asked().into_iter().filter(|(name, _)| *name == of);
+            asked.map(|(name, value)| format!("{name}={value}&")).collect()
+        };
+        (part("kinds"), part("show"))
     }
 }
 
@@ -118,9 +138,14 @@ pub(crate) fn load_of(state: &AdminState, reloads: &[PastReload]) -> Option<i64>
 }
 
 impl FailureRow {
-    /// `load_ms` is when the files were loaded last, if that is in the time.
-    pub(crate) fn new(state: &AdminState, group: FailureGroup, load_ms: Option<i64>) -> Self {
-        let FailureGroup { count, first_ms, last_ms, since, trend, last } = group;
+    /// `load_ms` is when the files were loaded last, if that is in the time, which ends at `end_ms`.
+    pub(crate) fn new(
+        state: &AdminState,
+        group: FailureGroup,
+        load_ms: Option<i64>,
+        (marks, end_ms): (&Marks, i64),
+    ) -> Self {
+        let FailureGroup { kind, count, first_ms, last_ms, since, trend, last } = group;
         let since_load = load_ms.map(|_| SinceLoad {
             count: since,
             runs: state.app.executions.runs_since_load(&last.brand, &last.page),
@@ -133,6 +158,8 @@ impl FailureRow {
         let is_there = find_brand(state, &last.brand).is_ok_and(|brand| find_page(&brand, &path).is_ok());
         Self {
             brand: last.brand,
+            mark: marks.view(&kind, (last_ms, end_ms)),
+            kind: id_of(&kind),
             path: is_there.then_some(path),
             status: (!is_of_jobs(&last.page)).then_some(last.status),
             page: last.page,
@@ -153,7 +180,7 @@ impl FailureRow {
 /// Groups of one page.
 const OF_PAGE: usize = 20;
 
-/// The failures of one page.
+/// The failures of one page that are listed, and how many kinds there are.
 ///
 /// # Errors
 /// There is no such brand or page, or the execution log cannot be read.
@@ -162,7 +189,7 @@ pub(crate) async fn of_page(
     brand: &str,
     path: &str,
     (range, kinds, load_ms): (Range, Kinds, Option<i64>),
-) -> Result<Vec<FailureRow>, AdminError> {
+) -> Result<(Vec<FailureRow>, Tally), AdminError> {
     let brand = find_brand(state, brand)?;
     let page = find_page(&brand, path)?.file.clone();
     let (from_ms, to_ms) = range.bounds();
@@ -176,8 +203,41 @@ pub(crate) async fn of_page(
         since_ms: load_ms,
         limit: OF_PAGE,
     };
-    let found = read_log(state, move |log| log.failures(&filter)).await?;
-    Ok(found.groups.into_iter().map(|group| FailureRow::new(state, group, load_ms)).collect())
+    let marks = Marks::load(state, Some(&brand.id)).await;
+    let (found, tally) = listed(state, &filter, kinds.show, &marks).await?;
+    let row = |group| FailureRow::new(state, group, load_ms, (&marks, to_ms));
+    Ok((found.groups.into_iter().map(row).collect(), tally))
+}
+
+/// The failures that match a filter and are listed, and how many kinds there are.
+///
+/// # Errors
+/// The execution log cannot be read.
+async fn listed(
+    state: &AdminState,
+    filter: &FailureFilter,
+    show: Show,
+    marks: &Marks,
+) -> Result<(Failures, Tally), AdminError> {
+    let (filter, marks) = (filter.clone(), marks.clone());
+    read_log(state, move |log| grouped(log, &filter, show, &marks)).await
+}
+
+/// The same, from a log that is open.
+///
+/// # Errors
+/// The execution log cannot be read.
+pub(crate) fn grouped(
+    log: &LogReader,
+    filter: &FailureFilter,
+    show: Show,
+    marks: &Marks,
+) -> Result<(Failures, Tally), LogError> {
+    let mut tally = Tally::default();
+    let is_shown =
+        |kind: &FailureKind, last_ms| marks.is_shown(kind, (show, &mut tally), (last_ms, filter.to_ms));
+    let found = log.failures_if(filter, is_shown)?;
+    Ok((found, tally))
 }
 
 /// The newest runs of the same page that failed in the same way.
@@ -202,6 +262,21 @@ pub(crate) async fn kind_of(state: &AdminState, run: &Execution) -> Result<Optio
     }
     let id = run.id;
     read_log(state, move |log| log.count_like(id)).await
+}
+
+/// What is the matter with the kind of a run that failed: its id, and what an operator has said about it.
+///
+/// # Errors
+/// The execution log cannot be read.
+pub(crate) async fn mark_of(
+    state: &AdminState,
+    run: &Execution,
+    last_ms: i64,
+) -> Result<Option<(String, Option<MarkView>)>, AdminError> {
+    let id = run.id;
+    let Some(kind) = read_log(state, move |log| log.kind_of(id)).await? else { return Ok(None) };
+    let marks = Marks::load(state, Some(&run.brand)).await;
+    Ok(Some((id_of(&kind), marks.view(&kind, (last_ms, now_ms())))))
 }
 
 /// Runs in the list of those that failed in the same way.

@@ -16,6 +16,7 @@ use sluice_site::Brand;
 use super::brand_state::{self, BrandState, BrokenPage};
 use super::certificates::{self, CertificateList};
 use super::failures::{self, FailureRow, Kinds, PARTS};
+use super::marks::{Counts, Marks, OtherMark};
 use super::pages::{CloseLimit, Interval, PageRow, interval, is_of_jobs, row};
 use super::range::Range;
 use super::read_log;
@@ -69,8 +70,15 @@ pub(crate) struct Overview {
     /// How many there are, those that are not listed included.
     pub(crate) close_all: usize,
     pub(crate) last_failures: Vec<Execution>,
-    /// The failures by page and message, in the order that was asked for: the most frequent first, if none was.
+    /// The failures by page and message, in the order that was asked for: the most frequent first, if none was. Without
+    /// those that operators have resolved or muted, if these were not asked for.
     pub(crate) failure_groups: Vec<FailureRow>,
+    /// How many kinds of the time are open, resolved and muted.
+    pub(crate) failure_kinds: Counts,
+    /// False if the database did not answer, so that resolved and muted kinds are listed, too.
+    pub(crate) failure_marks_known: bool,
+    /// The resolved or muted kinds without failures in the time, if these are asked for.
+    pub(crate) other_marks: Vec<OtherMark>,
     /// The number of groups, those that are not listed included.
     pub(crate) failure_groups_all: usize,
     /// How many runs ended with each outcome.
@@ -210,9 +218,11 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
         ..FailureFilter::default()
     };
     let grouped_since = grouped.since_ms;
-    let (rows, last_failures, failures) = read_log(state, move |log| {
+    let marks = Marks::load(state, None).await;
+    let of_log = marks.clone();
+    let (rows, last_failures, (failures, tally)) = read_log(state, move |log| {
         let rows = log.intervals(from_ms - (to_ms - from_ms))?;
-        Ok((rows, log.list(&failed)?, log.failures(&grouped)?))
+        Ok((rows, log.list(&failed)?, failures::grouped(log, &grouped, order.show, &of_log)?))
     })
     .await?;
     let mut times: BTreeMap<i64, PageStats> = BTreeMap::new();
@@ -246,7 +256,7 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
     let ran = ran(state, &pages);
     let close = close(&ran);
     let group = |group| {
-        let mut row = FailureRow::new(state, group, grouped_since);
+        let mut row = FailureRow::new(state, group, grouped_since, (&marks, to_ms));
         row.runs = pages.get(&(row.brand.clone(), row.page.clone())).map(|stats| stats.runs);
         row
     };
@@ -274,7 +284,10 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
         close_all: close.len(),
         close: close.into_iter().take(CLOSE_MAX).collect(),
         last_failures,
+        other_marks: marks.others(order.show, &tally, now),
         failure_groups: failures.groups.into_iter().map(group).collect(),
+        failure_kinds: tally.counts,
+        failure_marks_known: marks.are_known,
         failure_groups_all: failures.groups_all,
         faulty,
         broken,

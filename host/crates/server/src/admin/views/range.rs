@@ -126,10 +126,15 @@ impl Range {
 
     /// The same as it was asked for.
     pub(crate) fn exact(self) -> (i64, i64) {
+        let (from, to) = self.of_any_length();
+        (from.max(to - HOURS_MAX * HOUR_MS), to)
+    }
+
+    /// The same for what is kept longer than runs: a range with a begin can have any length.
+    pub(crate) fn of_any_length(self) -> (i64, i64) {
         let now = now_ms();
         let Some(from) = self.from else { return (now - self.minutes() * MINUTE_MS, now + 1) };
-        let to = self.to.unwrap_or(now + 1).max(from + MINUTE_MS);
-        (from.max(to - HOURS_MAX * HOUR_MS), to)
+        (from, self.to.unwrap_or(now + 1).max(from.saturating_add(MINUTE_MS)))
     }
 
     /// Whether the address has a range.
@@ -161,6 +166,11 @@ impl Range {
     /// The range as a page needs it that shows exactly this time.
     pub(crate) fn exact_view(self) -> RangeView {
         self.view_of(self.exact())
+    }
+
+    /// The range as a page needs it that shows what is kept longer than runs.
+    pub(crate) fn view_of_any_length(self) -> RangeView {
+        self.view_of(self.of_any_length())
     }
 
     fn view_of(self, (from_ms, to_ms): (i64, i64)) -> RangeView {
@@ -225,7 +235,7 @@ fn length<'de, D: Deserializer<'de>>(given: D) -> Result<Option<i64>, D::Error> 
 }
 
 /// The minutes of `last 15m`, `90 min`, `36h` or `7d`.
-fn parse_length(text: &str) -> Option<i64> {
+pub(crate) fn parse_length(text: &str) -> Option<i64> {
     let text = text.trim().to_lowercase();
     let text = text.strip_prefix("last").unwrap_or(&text).trim();
     let end = text.find(|c: char| !c.is_ascii_digit())?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::timeout_at;
 
 use sluice_crm::search::{Filter, Order, Search as EntrySearch, Test};
 use sluice_crm::{FieldKey, Slug};
@@ -14,6 +15,7 @@ use sluice_site::Brand;
 
 use super::crm::{self, BYTES_MAX, EntityView, EntryView};
 use super::failures::FailureRow;
+use super::marks::Marks;
 use super::range::Range;
 use super::{jobs, queue, read_log};
 use crate::admin::AdminState;
@@ -24,7 +26,7 @@ const TEXT_CHARS_MIN: usize = 2;
 const TEXT_CHARS_MAX: usize = 200;
 /// Brands whose data one request looks at.
 const BRANDS_MAX: usize = 10;
-/// A request that took longer looks at no further brand.
+/// A request that took longer looks no further, not even in the brand that it searches.
 const TIME_MAX: Duration = Duration::from_secs(2);
 /// Pages and brands that are listed.
 const PAGES_MAX: usize = 30;
@@ -59,6 +61,8 @@ pub(crate) struct Found {
     pub(crate) entries: Vec<EntryHit>,
     /// The brands in whose jobs and entries this request has searched.
     pub(crate) searched: Vec<String>,
+    /// Those of them of which it has searched a part only, because its time was over.
+    pub(crate) partly: Vec<String>,
     /// There are more brands: the last one that was searched.
     pub(crate) next: Option<String>,
     pub(crate) brands_all: usize,
@@ -132,13 +136,28 @@ pub(crate) async fn search(state: &AdminState, query: &Query, range: Range) -> R
             found.next = found.searched.last().cloned();
             break;
         }
-        found.jobs.extend(jobs_of(state, &brand.id, &small).await?);
-        for entity in crm::entities(state, &brand.id).await?.iter().take(ENTITIES_MAX) {
-            found.entries.extend(entries_of(state, &brand.id, entity, &text).await?);
+        let of_brand = search_brand(state, &brand.id, (&text, &small), &mut found);
+        match timeout_at((began + TIME_MAX).into(), of_brand).await {
+            Ok(done) => done?,
+            Err(_) => found.partly.push(brand.id.clone()),
         }
         found.searched.push(brand.id.clone());
     }
     Ok(found)
+}
+
+/// Adds the jobs and entries of a brand that have the text. What was found stays if its time is over.
+async fn search_brand(
+    state: &AdminState,
+    brand: &str,
+    (text, small): (&str, &str),
+    found: &mut Found,
+) -> Result<(), AdminError> {
+    found.jobs.extend(jobs_of(state, brand, small).await?);
+    for entity in crm::entities(state, brand).await?.iter().take(ENTITIES_MAX) {
+        found.entries.extend(entries_of(state, brand, entity, text).await?);
+    }
+    Ok(())
 }
 
 /// Adds the brands and pages whose names have the text.
@@ -170,7 +189,8 @@ async fn failures(state: &AdminState, small: String, range: Range) -> Result<Vec
         ..FailureFilter::default()
     };
     let groups = read_log(state, move |log| Ok(log.failures(&filter)?.groups)).await?;
-    let rows = groups.into_iter().map(|group| FailureRow::new(state, group, None));
+    let marks = Marks::load(state, None).await;
+    let rows = groups.into_iter().map(|group| FailureRow::new(state, group, None, (&marks, to_ms)));
     let is_it =
         |row: &FailureRow| has(&row.message, &small) || has(&row.place, &small) || has(&row.page, &small);
     Ok(rows.filter(is_it).take(KINDS_MAX).collect())

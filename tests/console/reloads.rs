@@ -43,7 +43,10 @@ fn operator_sees_what_a_reload_broke() {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     let links = "[...document.querySelectorAll('#last-reload a')].map(one => one.textContent)";
-    assert_eq!(browser.eval(links), json!(["demo /blog/{slug}", "demo /broken", "demo /deal"]));
+    assert_eq!(
+        browser.eval(links),
+        json!(["demo /blog/{slug}", "All that changed", "demo /broken", "demo /deal"])
+    );
     let broken = browser.eval("document.querySelector('section.problem').innerText");
     assert!(broken.as_str().unwrap().contains("demo /deal is outdated: "), "{broken}");
 

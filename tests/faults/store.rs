@@ -30,6 +30,7 @@ use sluice_storage::{
     AddDone, Area, Key, Listed, Listing, Place, Put, PutDone, StorageCaps, StorageStore, StoredValue,
 };
 use sluice_store::changes::{ChangeFilter, ChangeStore, KeptChange, OperatorChange};
+use sluice_store::failure_marks::{FailureMark, FailureMarkStore, SeenKind};
 use sluice_store::transfer::{ImportFault, Part, TransferStore};
 use sluice_store::{PoolUsage, Store};
 use tokio::sync::mpsc;
@@ -257,6 +258,14 @@ impl ChangeStore for FailingStore {
     fn list_changes(&self, filter: ChangeFilter) -> BoxFuture<'_, Result<Vec<KeptChange>, StoreError>> {
         self.fail(self.own.list_changes(filter))
     }
+}
+
+failing! { FailureMarkStore:
+    fn mark_failure(&self, mark: FailureMark, rows_max: u32) -> Result<(), StoreError>;
+    fn unmark_failure(&self, brand: String, kind: String) -> Result<bool, StoreError>;
+    fn list_failure_marks(&self, brand: Option<String>, rows_max: u32) -> Result<Vec<FailureMark>, StoreError>;
+    fn note_seen_failures(&self, seen: Vec<SeenKind>) -> Result<(), StoreError>;
+    fn delete_old_failure_marks(&self, before_ms: i64, now_ms: i64, rows_max: u32) -> Result<u32, StoreError>;
 }
 
 impl TransferStore for FailingStore {

@@ -48,6 +48,8 @@ LAYOUT(sizeof(JSProperty), 8);
 LAYOUT(JS_CLASS_ARRAY, 2);
 LAYOUT(JS_CLASS_BYTECODE_FUNCTION, 13);
 LAYOUT(JS_TAG_FIRST, -9);
+LAYOUT(JS_TAG_STRING, -7);
+LAYOUT(JS_TAG_STRING_ROPE, -6);
 LAYOUT(OP_COUNT, 254);
 LAYOUT(OP_get_field, 64);
 LAYOUT(OP_nop, 184);
@@ -120,6 +122,30 @@ COMPILED(JSValue, binary, JSContext *ctx, JSValue a, JSValue b, uint32_t pc, int
         JS_FreeValue(ctx, sp[1]);
         return JS_EXCEPTION;
     }
+    return sp[0];
+}
+
+/* `a += b` for a string or rope a, which a variable has, and a string, rope or integer b, which it
+   takes over. If it throws, the variable still has a. Otherwise the result has taken it over. */
+COMPILED(JSValue, append, JSContext *ctx, JSValue a, JSValue b, uint32_t pc)
+{
+    JSValue sp[2];
+    int done;
+
+    compiled_at(ctx, pc);
+    done = js_append_in_place(ctx, &a, 1, b);
+    if (done != 0) {
+        JS_FreeValue(ctx, b);
+        return done < 0 ? JS_EXCEPTION : a;
+    }
+    sp[0] = js_dup(a);
+    sp[1] = b;
+    if (js_add_slow(ctx, sp + 2)) {
+        JS_FreeValue(ctx, sp[0]);
+        JS_FreeValue(ctx, sp[1]);
+        return JS_EXCEPTION;
+    }
+    JS_FreeValue(ctx, a);
     return sp[0];
 }
 

@@ -3,6 +3,7 @@
 //! The operand stack of QuickJS is followed at compile time: an operand is a constant, a variable that is
 //! borrowed, or a temporary that owns its value. Between blocks, each depth has its own WebAssembly variable.
 
+mod append;
 mod blocks;
 mod calls;
 mod code;
@@ -94,6 +95,8 @@ pub(crate) struct Compiler<'a> {
     exits: usize,
     /// Temporaries that have had the value of an outer variable, which may be the function itself.
     from_var_ref: BTreeSet<u32>,
+    /// Whether the next instruction is done already.
+    is_next_done: bool,
     /// Whether a jump had no place to go to.
     is_broken: bool,
 }
@@ -143,6 +146,7 @@ impl<'a> Compiler<'a> {
             sites: 0,
             exits: 0,
             from_var_ref: BTreeSet::new(),
+            is_next_done: false,
             is_broken: false,
         })
     }
@@ -192,7 +196,11 @@ impl<'a> Compiler<'a> {
             Some(Kind::Value) => self.push_value(instruction)?,
             Some(Kind::Stack) => self.move_operands(instruction)?,
             Some(Kind::Variable) => self.use_variable(instruction)?,
-            Some(Kind::Number) => self.calculate(instruction)?,
+            Some(Kind::Number) => {
+                if instruction.op != Op::Add || !self.add_and_put(instruction, next)? {
+                    self.calculate(instruction)?;
+                }
+            }
             Some(Kind::Property) => self.use_property(instruction)?,
             Some(Kind::Call) => self.make_call(instruction)?,
             Some(Kind::Step) => self.run_step(instruction)?,

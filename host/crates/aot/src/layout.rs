@@ -35,6 +35,8 @@ pub(crate) const VAR_REF_VALUE: u64 = 16;
 /// A place that caches a property: shape, offset, shape of the holder, holder.
 pub(crate) const SITE_BYTES: u32 = 16;
 
+/// The tag of strings. The next is that of ropes.
+pub(crate) const STRING_TAG: i32 = -7;
 /// The first tag of values with a reference count. All larger ones have one, too.
 pub(crate) const FIRST_REF: u64 = (-9_i32 as u32 as u64) << 32;
 pub(crate) const OBJECT: u64 = 0xffff_ffff << 32;

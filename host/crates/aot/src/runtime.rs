@@ -10,6 +10,7 @@ use crate::ops::Op;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Helper {
     Binary,
+    Append,
     Unary,
     ToBool,
     Free,
@@ -44,6 +45,7 @@ impl Helper {
     pub(crate) fn signature(self) -> (&'static str, &'static [ValType], Option<ValType>) {
         match self {
             Self::Binary => ("compiled_binary", &[I, V, V, I, I], Some(V)),
+            Self::Append => ("compiled_append", &[I, V, V, I], Some(V)),
             Self::Unary => ("compiled_unary", &[I, V, I, I], Some(V)),
             Self::ToBool => ("compiled_to_bool", &[I, V], Some(I)),
             Self::Free => ("compiled_free", &[I, V], None),

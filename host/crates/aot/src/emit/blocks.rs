@@ -26,6 +26,9 @@ impl Compiler<'_> {
             if has_ended {
                 break;
             }
+            if std::mem::take(&mut self.is_next_done) {
+                continue;
+            }
             let bytes = self.code.bytes_max();
             has_ended = self.instruction(*instruction, instructions.get(index + 1).copied())?;
             // What an instruction writes is limited by the stack, whose size is.

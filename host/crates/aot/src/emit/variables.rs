@@ -171,22 +171,7 @@ impl Compiler<'_> {
                     self.set_variable(local, index as usize, result)?;
                 }
             }
-            Op::AddLoc => {
-                let ty = *self.variables.get(index as usize).filter(|_| index < self.function.vars)?;
-                let b = self.pop()?;
-                if self.is_variable_captured(index) {
-                    let cell = self.variable_cell(index);
-                    self.load_new(cell);
-                    let a = self.pop()?;
-                    let result = self.arithmetic(instruction, Op::Add, a, b);
-                    self.set_cell(cell, result);
-                } else {
-                    let local = self.variable(index);
-                    let a = Entry { place: Place::Borrowed(local), ty };
-                    let result = self.arithmetic(instruction, Op::Add, a, b);
-                    self.set_variable(local, index as usize, result)?;
-                }
-            }
+            Op::AddLoc => self.add_to_variable(instruction, index)?,
             _ => return None,
         }
         Some(())

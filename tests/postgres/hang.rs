@@ -1,6 +1,7 @@
 //! PostgreSQL hangs: it accepts connections and does not answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use sluice_test_support::postgres::OwnServer;
 
@@ -100,11 +101,16 @@ fn requests_without_a_sandbox_leave_memory_to_other_brands_while_the_database_ha
                     answered.fetch_add(1, Ordering::SeqCst);
                 });
             }
-            let mut most = idle;
+            let mut seen = Vec::new();
             while answered.load(Ordering::SeqCst) == 0 {
-                most = most.max(reserved());
+                seen.push(reserved());
                 assert_eq!(plain(), r#""plain""#);
+                std::thread::sleep(Duration::from_millis(20));
             }
+            // A run that no longer waits keeps its memory for a moment, until its answer is made, while the next one
+            // has its place. What counts is what is reserved all the time.
+            let lasting = |samples: &[f64]| samples.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = seen.windows(5).map(lasting).fold(idle, f64::max);
             assert!(most > idle, "{path}: visitors wait");
             let share = idle + MEMORY_MAX as f64 / 2.0;
             assert!(most <= share + ONE_RUN, "{path}: {most} bytes are reserved, {idle} of them by the host");

@@ -1,5 +1,6 @@
 //! The console in Chromium.
 
+mod calls;
 mod changes;
 mod entries;
 mod failures;
@@ -150,6 +151,7 @@ fn every_page_fits_desktop_and_phone_screens() {
         ("entity", "/brands/demo/crm/deals"),
         ("entry", &entry),
         ("jobs", "/brands/demo/jobs"),
+        ("calls", "/brands/demo/calls"),
         ("problem", "/brands/nobody"),
     ];
     for (width, height) in [(1280, 900), (390, 844)] {

@@ -76,7 +76,7 @@ pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {
 }
 
 /// A site whose pages may call a server. `URL/` in a page is the server's.
-fn site(remote: &Remote, settings: &str, pages: &[(&str, &str)]) -> TestSite {
+pub(crate) fn site(remote: &Remote, settings: &str, pages: &[(&str, &str)]) -> TestSite {
     let site = TestSite::new();
     let brand =
         format!("default = true\n{settings}\n[http]\nallow = [\"{}\", \"*.example\"]\n", remote.address);
@@ -87,11 +87,11 @@ fn site(remote: &Remote, settings: &str, pages: &[(&str, &str)]) -> TestSite {
     site
 }
 
-fn options(site: &TestSite) -> ServerOptions {
+pub(crate) fn options(site: &TestSite) -> ServerOptions {
     ServerOptions::of(site.path()).env("SLUICE_HTTP__PRIVATE_NETWORKS", "[\"127.0.0.9/32\"]")
 }
 
-fn page(script: &str) -> String {
+pub(crate) fn page(script: &str) -> String {
     format!("<script scope=\"backend\">\n{script}\n</script>\n")
 }
 

@@ -34,6 +34,7 @@ fn every_page_of_the_console_is_quiet_and_says_the_same_without_scripts() {
         format!("{of}/crm/deals"),
         format!("{of}/crm/deals/{}", entries[0]["id"].as_str().unwrap()),
         format!("{of}/jobs"),
+        format!("{of}/calls"),
         format!("{of}/changes"),
         "/changes".to_owned(),
         "/search".to_owned(),

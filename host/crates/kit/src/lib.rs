@@ -12,6 +12,7 @@ pub mod folder;
 mod future;
 pub mod hex;
 pub mod histogram;
+pub mod host_stats;
 pub mod keys;
 pub mod operator_dir;
 pub mod page_stats;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use crate::histogram::Histogram;
+use crate::host_stats::{HostCall, Hosts};
 
 /// The length of an interval in milliseconds.
 const INTERVAL_MS: i64 = 15 * 60 * 1_000;
@@ -80,6 +81,8 @@ pub struct Interval {
     pub starts_at: i64,
     /// The pages' costs, by brand and page.
     pub brands: HashMap<String, HashMap<String, PageStats>>,
+    /// The calls to other servers.
+    pub hosts: Hosts,
     pages: usize,
     /// A run was recorded since the last [`Collector::take_news`].
     is_new: bool,
@@ -129,9 +132,9 @@ impl Since {
 }
 
 impl Collector {
-    /// Adds the cost of a run that ended at `now_ms`. A page beyond the 20,000th of an
+    /// Adds the cost of a run that ended at `now_ms`, and its calls to other servers. A page beyond the 20,000th of an
     /// interval is not counted.
-    pub fn record(&self, brand: &str, page: &str, cost: &RunCost, now_ms: i64) {
+    pub fn record(&self, brand: &str, page: &str, (cost, calls): (&RunCost, &[HostCall]), now_ms: i64) {
         self.since.lock().count(brand, page);
         let starts_at = now_ms - now_ms.rem_euclid(INTERVAL_MS);
         let mut intervals = self.intervals.lock();
@@ -142,6 +145,10 @@ impl Collector {
             intervals.push(Interval { starts_at, ..Interval::default() });
         }
         let Some(interval) = intervals.last_mut() else { return };
+        for call in calls {
+            interval.hosts.record(brand, call, now_ms);
+            interval.is_new = true;
+        }
         if let Some(stats) = interval.page(brand, page) {
             stats.record(cost);
             interval.is_new = true;
@@ -191,11 +198,11 @@ mod tests {
     #[test]
     fn take_news_returns_whole_intervals_with_new_runs() {
         let collector = Collector::default();
-        collector.record("a", "p", &cost(1), 5);
+        collector.record("a", "p", (&cost(1), &[]), 5);
         assert_eq!(collector.take_news()[0].brands["a"]["p"].runs, 1);
         assert!(collector.take_news().is_empty(), "no run was recorded since the last call");
-        collector.record("a", "p", &cost(2), INTERVAL_MS - 1);
-        collector.record("b", "p", &cost(3), INTERVAL_MS);
+        collector.record("a", "p", (&cost(2), &[]), INTERVAL_MS - 1);
+        collector.record("b", "p", (&cost(3), &[]), INTERVAL_MS);
         let news = collector.take_news();
         assert_eq!(news.len(), 2);
         assert_eq!((news[0].starts_at, news[0].brands["a"]["p"].runs), (0, 2));
@@ -205,14 +212,14 @@ mod tests {
     #[test]
     fn runs_are_counted_since_the_last_load() {
         let collector = Collector::default();
-        collector.record("a", "p", &cost(1), 0);
-        collector.record("a", "p", &cost(1), 9 * INTERVAL_MS);
+        collector.record("a", "p", (&cost(1), &[]), 0);
+        collector.record("a", "p", (&cost(1), &[]), 9 * INTERVAL_MS);
         let runs = |brand, page| collector.runs_since(brand, page);
         assert_eq!((runs("a", "p"), runs("a", "q"), runs("b", "p")), (Some(2), Some(0), Some(0)));
         collector.begin();
         assert_eq!(runs("a", "p"), Some(0));
         for page in 0..PAGES_MAX + 10 {
-            collector.record("b", &page.to_string(), &cost(1), 0);
+            collector.record("b", &page.to_string(), (&cost(1), &[]), 0);
         }
         assert_eq!((runs("b", "7"), runs("a", "p")), (Some(1), None));
     }
@@ -221,11 +228,11 @@ mod tests {
     fn memory_is_bounded_if_nobody_stores_the_intervals() {
         let collector = Collector::default();
         for interval in 0..100 {
-            collector.record("a", "p", &cost(1), interval * INTERVAL_MS);
+            collector.record("a", "p", (&cost(1), &[]), interval * INTERVAL_MS);
         }
         assert!(collector.intervals.lock().len() <= 2);
         for page in 0..PAGES_MAX + 10 {
-            collector.record("b", &page.to_string(), &cost(1), 100 * INTERVAL_MS);
+            collector.record("b", &page.to_string(), (&cost(1), &[]), 100 * INTERVAL_MS);
         }
         assert_eq!(collector.take_news().last().unwrap().pages, PAGES_MAX);
     }

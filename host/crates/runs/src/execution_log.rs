@@ -6,6 +6,7 @@
 
 mod database;
 pub mod failures;
+pub mod hosts;
 pub mod query;
 mod queue;
 mod writer;
@@ -20,6 +21,7 @@ use opentelemetry::metrics::Meter;
 use serde::{Deserialize, Serialize};
 
 use sluice_kit::clock::now_ms;
+use sluice_kit::host_stats::HostCall;
 use sluice_kit::operator_dir::OperatorFile;
 use sluice_kit::page_stats::{Collector, RunCost};
 use sluice_sandbox::RunReport;
@@ -198,6 +200,8 @@ pub struct FinishedRun {
     pub cpu_wait: Duration,
     /// How the script was executed.
     pub tier: Tier,
+    /// The calls to other servers that have ended.
+    pub http_calls: Vec<HostCall>,
 }
 
 impl FinishedRun {
@@ -217,6 +221,7 @@ impl FinishedRun {
             waited: report.waited,
             cpu_wait: report.cpu_wait,
             tier: report.tier,
+            http_calls: report.http_calls.clone(),
         }
     }
 
@@ -300,7 +305,7 @@ impl ExecutionLog {
     pub fn record(&self, request: RequestInfo<'_>, run: FinishedRun, status: u16) {
         let now_ms = now_ms();
         if run.has_run {
-            self.shared.stats.record(request.brand, request.page, &run.cost, now_ms);
+            self.shared.stats.record(request.brand, request.page, (&run.cost, &run.http_calls), now_ms);
             self.shared.ended.fetch_add(1, Ordering::Relaxed);
             self.shared.ended_badly.fetch_add(u64::from(run.cost.has_failed), Ordering::Relaxed);
         }

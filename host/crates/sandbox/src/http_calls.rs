@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_fetch::{Call, CallError, CallLimits, Client, Ended, Record, Rules};
+use sluice_kit::host_stats::HostCall;
 use sluice_telemetry::trace::Trace;
 
 use crate::secrets::BrandSecrets;
@@ -67,6 +68,20 @@ pub(crate) struct RunCalls {
     pub(crate) running: Vec<RunningCall>,
     /// The time that the run spent waiting for them. Not this host is slow then.
     pub(crate) wall: Duration,
+    /// Those that have ended, at most `http_calls_max`.
+    pub(crate) ended: Vec<HostCall>,
+}
+
+impl RunCalls {
+    /// Notes a call that has ended, for the statistics of its host.
+    pub(crate) fn note(&mut self, record: &Record, error: Option<&str>) {
+        let result = match (error, record.status) {
+            (None, Some(status)) => Ok(status),
+            (error, _) => Err(error.unwrap_or_default().to_owned()),
+        };
+        let wall_us = u64::try_from(record.wall.as_micros()).unwrap_or(u64::MAX);
+        self.ended.push(HostCall { host: record.host.clone(), result, wall_us });
+    }
 }
 
 /// A call whose end the script has not seen.

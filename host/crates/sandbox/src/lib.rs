@@ -43,6 +43,7 @@ use sluice_crm::access::CrmAccess;
 use sluice_fetch::Rules;
 use sluice_kit::clock::Clock;
 use sluice_kit::database_time;
+use sluice_kit::host_stats::HostCall;
 use sluice_kit::page_stats::RunCost;
 use sluice_kit::value;
 use sluice_limits::Limits;
@@ -295,6 +296,8 @@ pub struct RunReport {
     pub waited: Duration,
     /// How the script was executed.
     pub tier: Tier,
+    /// The calls to other servers that have ended.
+    pub http_calls: Vec<HostCall>,
 }
 
 impl RunReport {
@@ -339,6 +342,7 @@ impl RunReport {
             cpu_wait: Duration::ZERO,
             waited: Duration::ZERO,
             tier: Tier::default(),
+            http_calls: Vec::new(),
         }
     }
 }
@@ -477,6 +481,7 @@ impl Sandbox {
             cpu_wait,
             waited,
             tier: script.tier,
+            http_calls: state.http.ended,
         };
         Ok((report, place))
     }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use sluice_kit::histogram::Histogram;
+use sluice_kit::host_stats::HostStats;
 use sluice_kit::page_stats::{Interval, PageStats};
 
 use super::{Execution, StoredError};
 
 /// The version of the schema. A file with a later version is left alone.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 const SCHEMA: &str = "
     CREATE TABLE execution (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -73,6 +74,25 @@ const JOBS: &str = "
     CREATE INDEX execution_job ON execution (job, id) WHERE job IS NOT NULL;
 ";
 
+/// Version 5: the calls to other servers.
+const HOSTS: &str = "
+    CREATE TABLE host_stats (
+        brand TEXT NOT NULL,
+        host TEXT NOT NULL,
+        starts_at INTEGER NOT NULL,
+        -- As in page_stats.
+        process INTEGER NOT NULL,
+        unanswered INTEGER NOT NULL,
+        status_4xx INTEGER NOT NULL,
+        status_5xx INTEGER NOT NULL,
+        wall BLOB NOT NULL,
+        failed_at INTEGER,
+        error TEXT,
+        PRIMARY KEY (brand, host, starts_at, process)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX host_stats_starts_at ON host_stats (starts_at);
+";
+
 /// Why the execution log cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -128,10 +148,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
     set_up(&conn).map_err(failed)?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     let missing = match found {
-        0 => format!("{SCHEMA}{USAGE}{KINDS}{JOBS}"),
-        1 => format!("{USAGE}{KINDS}{JOBS}"),
-        2 => format!("{KINDS}{JOBS}"),
-        3 => JOBS.to_owned(),
+        0 => format!("{SCHEMA}{USAGE}{KINDS}{JOBS}{HOSTS}"),
+        1 => format!("{USAGE}{KINDS}{JOBS}{HOSTS}"),
+        2 => format!("{KINDS}{JOBS}{HOSTS}"),
+        3 => format!("{JOBS}{HOSTS}"),
+        4 => HOSTS.to_owned(),
         VERSION => return Ok(conn),
         found => return Err(LogError::TooNew { path: path.to_owned(), found }),
     };
@@ -177,6 +198,9 @@ pub(super) fn write(
                 keep_stats(&transaction, (brand, page, interval.starts_at, process), stats)?;
             }
         }
+        for (brand, host, stats) in interval.hosts.iter() {
+            keep_host(&transaction, (brand, host, interval.starts_at, process), stats)?;
+        }
     }
     transaction.commit()
 }
@@ -206,9 +230,6 @@ fn keep_stats(
     (brand, page, starts_at, process): (&str, &str, i64, i64),
     stats: &PageStats,
 ) -> rusqlite::Result<()> {
-    let pack = |histogram: &Histogram| {
-        rmp_serde::to_vec(histogram).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-    };
     conn.prepare_cached(
         "INSERT OR REPLACE INTO page_stats
              (brand, page, starts_at, process, runs, failures, memory_base, fuel, memory, wall, host)
@@ -230,8 +251,38 @@ fn keep_stats(
     Ok(())
 }
 
+fn keep_host(
+    conn: &Connection,
+    (brand, host, starts_at, process): (&str, &str, i64, i64),
+    stats: &HostStats,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO host_stats
+             (brand, host, starts_at, process, unanswered, status_4xx, status_5xx, wall, failed_at, error)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        brand,
+        host,
+        starts_at,
+        process,
+        integer(stats.unanswered),
+        integer(stats.status_4xx),
+        integer(stats.status_5xx),
+        pack(&stats.wall_us)?,
+        stats.last_failure.as_ref().map(|failure| failure.at_ms),
+        stats.last_failure.as_ref().map(|failure| &failure.error),
+    ])?;
+    Ok(())
+}
+
+/// A histogram as it is stored.
+fn pack(histogram: &Histogram) -> rusqlite::Result<Vec<u8>> {
+    rmp_serde::to_vec(histogram).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
 /// Deletes at most `batch` runs that are older than `oldest_ms` or exceed `rows_max`, and at most
-/// `batch` old histograms. Returns true if there may be more.
+/// `batch` old histograms of pages, and as many of hosts. Returns true if there may be more.
 pub(super) fn delete_expired(
     conn: &Connection,
     oldest_ms: i64,
@@ -251,10 +302,16 @@ pub(super) fn delete_expired(
                  SELECT brand, page, starts_at, process FROM page_stats WHERE starts_at < ?1 LIMIT ?2)",
         )?
         .execute(params![oldest_ms, batch])?;
-    if runs + stats > 0 || over {
+    let hosts = conn
+        .prepare_cached(
+            "DELETE FROM host_stats WHERE (brand, host, starts_at, process) IN (
+                 SELECT brand, host, starts_at, process FROM host_stats WHERE starts_at < ?1 LIMIT ?2)",
+        )?
+        .execute(params![oldest_ms, batch])?;
+    if runs + stats + hosts > 0 || over {
         conn.execute_batch("PRAGMA incremental_vacuum(256)")?;
     }
-    Ok(over || runs >= batch as usize || stats >= batch as usize)
+    Ok(over || runs >= batch as usize || stats.max(hosts) >= batch as usize)
 }
 
 /// If there are more than `rows_max` runs, deletes at most `batch` of the brand that has the most,

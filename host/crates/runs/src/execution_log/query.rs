@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, param
 use super::Execution;
 pub use super::database::LogError;
 
+use sluice_kit::histogram::Histogram;
 use sluice_kit::page_stats::PageStats;
 
 /// Which runs are listed. A run must match every field that is set.
@@ -50,7 +51,7 @@ pub type PageInterval = (String, String, i64, PageStats);
 
 /// An open log file.
 pub struct LogReader {
-    conn: Connection,
+    pub(super) conn: Connection,
     path: PathBuf,
 }
 
@@ -224,12 +225,9 @@ fn unpack((id, bytes): (i64, Vec<u8>)) -> Result<Execution, LogError> {
 type StatsRow = (String, String, i64, Result<PageStats, LogError>);
 
 fn stats_row(row: &Row<'_>) -> rusqlite::Result<StatsRow> {
-    let histogram = |index: usize| {
-        let bytes: Vec<u8> = row.get(index)?;
-        Ok::<_, rusqlite::Error>(rmp_serde::from_slice(&bytes).map_err(LogError::CorruptHistogram))
-    };
+    let histogram = |index| histogram(row, index);
     let (fuel, memory, wall, host) = (histogram(6)?, histogram(7)?, histogram(8)?, histogram(9)?);
-    let count = |index: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(index)?.try_into().unwrap_or(0));
+    let count = |index| count(row, index);
     let (runs, failures, memory_bytes_base) = (count(3)?, count(4)?, count(5)?);
     let stats = || {
         Ok(PageStats {
@@ -243,4 +241,15 @@ fn stats_row(row: &Row<'_>) -> rusqlite::Result<StatsRow> {
         })
     };
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, stats()))
+}
+
+/// A stored histogram.
+pub(super) fn histogram(row: &Row<'_>, index: usize) -> rusqlite::Result<Result<Histogram, LogError>> {
+    let bytes: Vec<u8> = row.get(index)?;
+    Ok(rmp_serde::from_slice(&bytes).map_err(LogError::CorruptHistogram))
+}
+
+/// A stored number, which is not negative.
+pub(super) fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(index)?.try_into().unwrap_or(0))
 }

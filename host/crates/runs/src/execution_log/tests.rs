@@ -108,6 +108,40 @@ async fn histograms_count_all_runs_and_survive_restarts() {
 }
 
 #[tokio::test]
+async fn calls_to_other_servers_are_counted_by_host_and_survive_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = |host: &str, result| HostCall { host: host.to_owned(), result, wall_us: 7 };
+    for error in ["slow", "refused"] {
+        let log = ExecutionLog::start(options(folder.path())).unwrap();
+        let http_calls = vec![call("x", Ok(200)), call("x", Err(error.to_owned())), call("y", Ok(404))];
+        log.record(request("a", "pages/a.html"), FinishedRun { http_calls, ..run(1) }, 200);
+        log.record(
+            request("b", "pages/a.html"),
+            FinishedRun { http_calls: vec![call("x", Ok(200))], ..run(1) },
+            200,
+        );
+        log.flush().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let reader = LogReader::open(options(folder.path()).path.path()).unwrap();
+    let hosts = reader.hosts("a", (0, i64::MAX)).unwrap();
+    let of = |host: &str| {
+        let stats = &hosts[host];
+        (stats.wall_us.count(), stats.unanswered, stats.status_4xx)
+    };
+    assert_eq!((hosts.len(), of("x"), of("y")), (2, (4, 2, 0), (2, 0, 2)));
+    assert_eq!(hosts["x"].last_failure.as_ref().unwrap().error, "refused");
+    assert!(reader.hosts("a", (0, 1)).unwrap().is_empty());
+    let conn = database::open(options(folder.path()).path.path()).unwrap();
+    let mut rounds = 1;
+    while database::delete_expired(&conn, i64::MAX, 100, 2).unwrap() {
+        rounds += 1;
+    }
+    assert!(rounds > 2, "a few rows at a time: {rounds}");
+    assert!(reader.hosts("a", (0, i64::MAX)).unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_sample_of_one_stores_all_runs_and_a_sample_of_zero_none() {
     for (sample, kept) in [(1.0, 20), (0.0, 0)] {
         let folder = tempfile::tempdir().unwrap();
@@ -217,7 +251,7 @@ fn counts_the_runs_of_a_file_of_version_1() {
     let mut conn = database::open(&path).unwrap();
     database::write(&mut conn, &[execution_of("a"), execution_of("a"), execution_of("b")], &[], 1).unwrap();
     conn.execute_batch(
-        "DROP TABLE brand_usage; DROP TRIGGER execution_added; DROP TRIGGER execution_deleted;
+        "DROP TABLE host_stats; DROP TABLE brand_usage; DROP TRIGGER execution_added; DROP TRIGGER execution_deleted;
          DROP INDEX execution_brand; DROP INDEX execution_failures; DROP INDEX execution_job;
          ALTER TABLE execution DROP COLUMN kind; ALTER TABLE execution DROP COLUMN job;
          PRAGMA user_version = 1",

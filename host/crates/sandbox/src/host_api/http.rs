@@ -76,7 +76,12 @@ impl RunState {
         for call in left {
             self.limiter.let_go(call.held);
             if let Some(record) = call.record {
-                self.show_http_call(&Record { wall: call.began.elapsed(), ..record }, Some(RUN_ENDED));
+                let record = Record { wall: call.began.elapsed(), ..record };
+                self.show_http_call(&record, Some(RUN_ENDED));
+                // The server of a call that nobody awaited may be quick.
+                if !has_returned {
+                    self.http.note(&record, Some(RUN_ENDED));
+                }
             }
             call.trace.failed("not awaited");
             call.trace.end();
@@ -165,7 +170,9 @@ impl RunState {
     /// Notes a call in the log, the trace and the metrics: never its path, its headers or a body.
     fn note_http_call(&mut self, call: &RunningCall, record: &Record, error: Option<&CallError>) {
         let Record { method, host, status, wall, .. } = record;
-        self.show_http_call(record, error.map(ToString::to_string).as_deref());
+        let text = error.map(|error| self.masked(error));
+        self.show_http_call(record, text.as_deref());
+        self.http.note(record, text.as_deref());
         call.trace.http_called(method, host, *status);
         if let Some(error) = error {
             call.trace.failed(kind_of(error));

@@ -13,9 +13,10 @@ use super::error::AdminError;
 use super::views::failures::Kinds;
 use super::views::limits::PageLimits;
 use super::views::range::Range;
+use super::views::table_order::Order;
 use super::views::{
-    changes, changes_csv, crm, crm_csv, crm_edit, jobs, limits, marks, overview, page_cache, pages, queue,
-    runs, schedules, search,
+    calls, changes, changes_csv, crm, crm_csv, crm_edit, jobs, limits, marks, overview, page_cache, pages,
+    queue, runs, schedules, search,
 };
 
 /// Adds the routes of the API.
@@ -42,6 +43,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/brands/{brand}/jobs", web::get().to(get_jobs))
         .route("/api/brands/{brand}/jobs/parked/{action}", web::post().to(post_parked))
         .route("/api/brands/{brand}/jobs/{id}/{action}", web::post().to(post_job))
+        .route("/api/brands/{brand}/calls", web::get().to(get_calls))
         .route("/api/brands/{brand}/page-cache", web::get().to(get_page_cache))
         .route("/api/brands/{brand}/page-cache/purge", web::post().to(post_purge))
         .route("/api/brands/{brand}/failures/marks", web::get().to(get_marks))
@@ -91,6 +93,15 @@ async fn get_search(
     range: Query<Range>,
 ) -> Result<HttpResponse, AdminError> {
     Ok(HttpResponse::Ok().json(search::search(&state, &query, *range).await?))
+}
+
+async fn get_calls(
+    state: Data<AdminState>,
+    brand: Path<String>,
+    range: Query<Range>,
+    order: Query<Order>,
+) -> Result<HttpResponse, AdminError> {
+    Ok(HttpResponse::Ok().json(calls::list(&state, &brand, *range, &order).await?))
 }
 
 async fn get_pages(

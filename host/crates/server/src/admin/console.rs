@@ -1,6 +1,7 @@
 //! The console: pages that the server renders and that work without JavaScript. Every page renders
 //! data that the API also returns as JSON.
 
+mod calls;
 mod changes;
 mod crm;
 mod failures;
@@ -34,8 +35,8 @@ use super::throttle::Attempt;
 use super::token::session_name;
 use super::views::brand_state::Reason;
 use super::views::failures::Kinds;
-use super::views::pages_order::Order;
 use super::views::range::Range;
+use super::views::table_order::Order;
 use super::views::{overview, page_cache, pages};
 use super::who::Who;
 
@@ -57,6 +58,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/logout", web::post().to(log_out))
         .route("/brands/{brand}", web::get().to(pages))
         .route("/brands/{brand}/page", web::get().to(page::page))
+        .route("/brands/{brand}/calls", web::get().to(calls::show))
         .configure(changes::routes)
         .configure(failures::routes)
         .configure(limits::routes)
@@ -275,15 +277,14 @@ async fn pages(
 ) -> HttpResponse {
     let page = async {
         let (mut rows, jobs) = pages::list_with_jobs(&state, &brand, *range).await?;
-        order.sort(&mut rows);
+        pages::sort(&mut rows, &order);
         let rows: Vec<Value> = rows
             .iter()
             .map(|row| json!({ "row": row, "chart": charts::share_of_quota(row.fuel, row.fuel_quota) }))
             .collect();
         let view = json!({
-            "title": "Pages", "rows": rows, "columns": order.columns(), "is_live": true, "jobs_of_pages": jobs,
-            "range_keep": [{ "name": "sort", "value": order.sort }, { "name": "order", "value": order.order }],
-            "cache": page_cache::view(&state, &brand)?, "done": said.0,
+            "title": "Pages", "rows": rows, "columns": order.headings(&pages::COLUMNS), "is_live": true, "jobs_of_pages": jobs,
+            "range_keep": order.fields(), "cache": page_cache::view(&state, &brand)?, "done": said.0,
         });
         render_of(&state, &brand, ("pages", Section::Pages), range.view(), view)
     };

@@ -14,13 +14,14 @@ mod saw;
 
 use amount::{amount, exact};
 
-const TEMPLATES: [(&str, &str); 42] = [
+const TEMPLATES: [(&str, &str); 43] = [
     ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
     ("problem", include_str!("console/problem.hbs")),
     ("overview", include_str!("console/overview.hbs")),
     ("search", include_str!("console/search.hbs")),
+    ("calls", include_str!("console/calls.hbs")),
     ("changes", include_str!("console/changes.hbs")),
     ("reload_changes", include_str!("console/reload_changes.hbs")),
     ("by", include_str!("console/by.hbs")),

@@ -2,6 +2,7 @@
 //! a brand is looked up by the brand's id and contains nothing of other brands.
 
 pub(crate) mod brand_state;
+pub(crate) mod calls;
 pub(crate) mod certificates;
 pub(crate) mod changes;
 pub(crate) mod changes_csv;
@@ -16,12 +17,12 @@ pub(crate) mod marks;
 pub(crate) mod overview;
 pub(crate) mod page_cache;
 pub(crate) mod pages;
-pub(crate) mod pages_order;
 pub(crate) mod queue;
 pub(crate) mod range;
 pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod search;
+pub(crate) mod table_order;
 
 use std::sync::Arc;
 

@@ -22,6 +22,7 @@ pub(super) enum Section {
     Runs,
     Crm,
     Jobs,
+    Calls,
     Changes,
 }
 
@@ -33,6 +34,7 @@ impl Section {
             Self::Runs => "/runs",
             Self::Crm => "/crm",
             Self::Jobs => "/jobs",
+            Self::Calls => "/calls",
             Self::Changes => "/changes",
         }
     }
@@ -44,6 +46,7 @@ impl Section {
             ("Runs", Self::Runs),
             ("CRM", Self::Crm),
             ("Jobs", Self::Jobs),
+            ("Calls", Self::Calls),
             ("Changes", Self::Changes),
         ];
         all.map(link).into()

@@ -11,6 +11,7 @@ use sluice_page::Page;
 use sluice_site::Brand;
 
 use super::range::Range;
+use super::table_order::{Columns, Order};
 use super::{find_brand, find_page, read_log};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
@@ -93,6 +94,36 @@ pub(crate) struct Interval {
     pub(crate) wall_us: Quantiles,
     pub(crate) host_us: Quantiles,
     pub(crate) memory_bytes: Quantiles,
+}
+
+/// The columns of the table of pages.
+pub(crate) const COLUMNS: Columns = Columns {
+    all: &[
+        ("page", "page"),
+        ("fuel", "total fuel"),
+        ("p50", "fuel p50"),
+        ("p99", "fuel p99"),
+        ("max", "fuel max"),
+        ("time", "time p99"),
+        ("runs", "runs"),
+        ("failed", "failed"),
+    ],
+    usual: "fuel",
+    drawn: "fuel",
+};
+
+/// Sorts the rows of the table.
+pub(crate) fn sort(rows: &mut [PageRow], order: &Order) {
+    let measure = |row: &PageRow, column: &str| match column {
+        "p50" => row.fuel.p50,
+        "p99" => row.fuel.p99,
+        "max" => row.fuel.max,
+        "time" => row.wall_us.p99,
+        "runs" => row.runs,
+        "failed" => row.failures,
+        _ => row.fuel_total,
+    };
+    order.sort(rows, &COLUMNS, |row| &row.path, measure);
 }
 
 /// One page with its history.

@@ -1,0 +1,167 @@
+//! The calls of scripts to other servers, for each host and each quarter of an hour. `sandbox` notes them, `runs`
+//! stores them beside the costs of pages, and `server` shows them.
+
+use std::collections::HashMap;
+
+use crate::histogram::Histogram;
+
+/// At most this many hosts of one brand have a name in one interval.
+const BRAND_HOSTS_MAX: usize = 50;
+/// At most this many hosts of all brands have a name in one interval.
+const HOSTS_MAX: usize = 2_000;
+/// The longest text of an error that is kept, in characters.
+const ERROR_CHARS_MAX: usize = 200;
+/// The name of all hosts that have none of their own.
+pub const OTHER_HOSTS: &str = "";
+
+/// A call of a run that has ended, or that was under way when the run was stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCall {
+    /// The host, with its port unless that is the usual one.
+    pub host: String,
+    /// The status of the response, or why there is none.
+    pub result: Result<u16, String>,
+    /// How long it took, in microseconds.
+    pub wall_us: u64,
+}
+
+/// All calls of a brand to one host.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HostStats {
+    /// Calls without a response.
+    pub unanswered: u64,
+    /// Responses with a status from 400 to 499.
+    pub status_4xx: u64,
+    /// Responses with a status from 500 to 599.
+    pub status_5xx: u64,
+    /// The time of each call, in microseconds. Its number is that of all calls.
+    pub wall_us: Histogram,
+    /// The last call that got no response, or a status from 500 to 599.
+    pub last_failure: Option<HostFailure>,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFailure {
+    /// In Unix milliseconds.
+    pub at_ms: i64,
+    /// Why there was no response, or the status. Longer texts are cut.
+    pub error: String,
+}
+
+impl HostStats {
+    fn record(&mut self, call: &HostCall, at_ms: i64) {
+        self.wall_us.record(call.wall_us);
+        let error = match &call.result {
+            Err(error) => {
+                self.unanswered += 1;
+                error.chars().take(ERROR_CHARS_MAX).collect()
+            }
+            Ok(status @ 500..=599) => {
+                self.status_5xx += 1;
+                format!("status {status}")
+            }
+            Ok(status) => {
+                self.status_4xx += u64::from((400..=499).contains(status));
+                return;
+            }
+        };
+        self.last_failure = Some(HostFailure { at_ms, error });
+    }
+
+    /// Adds the calls of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.unanswered += other.unanswered;
+        self.status_4xx += other.status_4xx;
+        self.status_5xx += other.status_5xx;
+        self.wall_us.merge(&other.wall_us);
+        let at = |failure: &Option<HostFailure>| failure.as_ref().map(|failure| failure.at_ms);
+        if at(&other.last_failure) > at(&self.last_failure) {
+            self.last_failure.clone_from(&other.last_failure);
+        }
+    }
+}
+
+/// The hosts of one interval, by brand and name. A brand that calls many hosts takes no names from other brands, and
+/// its calls are counted in any case.
+#[derive(Debug, Clone, Default)]
+pub struct Hosts {
+    brands: HashMap<String, HashMap<String, HostStats>>,
+    named: usize,
+}
+
+impl Hosts {
+    /// Adds a call that ended at `at_ms`, in Unix milliseconds.
+    pub fn record(&mut self, brand: &str, call: &HostCall, at_ms: i64) {
+        let hosts = match self.brands.get_mut(brand) {
+            Some(hosts) => hosts,
+            None => self.brands.entry(brand.to_owned()).or_default(),
+        };
+        if let Some(known) = hosts.get_mut(&call.host) {
+            return known.record(call, at_ms);
+        }
+        let has_room = hosts.len() < BRAND_HOSTS_MAX && self.named < HOSTS_MAX;
+        self.named += usize::from(has_room);
+        let name = if has_room { call.host.as_str() } else { OTHER_HOSTS };
+        hosts.entry(name.to_owned()).or_default().record(call, at_ms);
+    }
+
+    /// All of them: brand, name and calls.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &HostStats)> {
+        self.brands.iter().flat_map(|(brand, hosts)| {
+            hosts.iter().map(move |(host, stats)| (brand.as_str(), host.as_str(), stats))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(host: &str, result: Result<u16, &str>) -> HostCall {
+        HostCall { host: host.to_owned(), result: result.map_err(str::to_owned), wall_us: 5 }
+    }
+
+    fn of<'a>(hosts: &'a Hosts, brand: &str, host: &str) -> Option<&'a HostStats> {
+        hosts.iter().find(|(b, h, _)| (*b, *h) == (brand, host)).map(|(.., stats)| stats)
+    }
+
+    #[test]
+    fn counts_calls_by_how_they_ended() {
+        let mut hosts = Hosts::default();
+        for (at_ms, result) in [Ok(200), Ok(302), Ok(404), Err("refused"), Ok(503)].into_iter().enumerate() {
+            hosts.record("a", &call("x", result), at_ms as i64);
+        }
+        let stats = of(&hosts, "a", "x").unwrap();
+        assert_eq!(
+            (stats.wall_us.count(), stats.unanswered, stats.status_4xx, stats.status_5xx),
+            (5, 1, 1, 1)
+        );
+        assert_eq!(stats.last_failure, Some(HostFailure { at_ms: 4, error: "status 503".to_owned() }));
+        let mut earlier = HostStats::default();
+        earlier.record(&call("x", Err("slow")), 3);
+        earlier.merge(stats);
+        assert_eq!((earlier.unanswered, earlier.last_failure.unwrap().at_ms), (2, 4));
+    }
+
+    #[test]
+    fn a_brand_that_calls_many_hosts_takes_no_names_from_others() {
+        let mut hosts = Hosts::default();
+        for number in 0..1_000 {
+            hosts.record("loud", &call(&format!("{number}.example"), Err(&"x".repeat(1_000))), 0);
+        }
+        hosts.record("quiet", &call("x", Ok(200)), 0);
+        assert!(of(&hosts, "quiet", "x").is_some());
+        assert_eq!(hosts.iter().count(), BRAND_HOSTS_MAX + 2);
+        assert_eq!(of(&hosts, "loud", OTHER_HOSTS).unwrap().unanswered, 950);
+        let failure = of(&hosts, "loud", "7.example").unwrap().last_failure.clone();
+        assert_eq!(failure.unwrap().error.len(), ERROR_CHARS_MAX);
+        for brand in 0..100 {
+            for number in 0..BRAND_HOSTS_MAX {
+                hosts.record(&brand.to_string(), &call(&number.to_string(), Ok(200)), 0);
+            }
+        }
+        assert_eq!(hosts.named, HOSTS_MAX);
+        assert_eq!(hosts.iter().map(|(.., stats)| stats.wall_us.count()).sum::<u64>(), 1_001 + 5_000);
+    }
+}

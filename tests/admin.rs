@@ -1,6 +1,7 @@
 //! The admin listener: access control and the JSON API.
 
 mod changes;
+mod commands;
 mod entries;
 mod failures;
 mod limits;

@@ -2,6 +2,7 @@
 
 mod backup;
 mod build;
+mod change_log;
 mod check;
 mod completions;
 mod crm;

@@ -13,6 +13,7 @@ use sluice_store::Store;
 use sluice_text::printable::printable;
 use sluice_text::suggest::hint;
 
+use super::change_log::{Change, keep};
 use super::database::DatabaseArgs;
 use super::output::outln;
 
@@ -97,6 +98,15 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     }
     let file = open()?;
     let imported = csv::import(store.as_ref(), &brand, &slug, &entity, file, args.from_line, now_ms).await;
+    let (done, fault) = match &imported {
+        Ok(done) => (*done, None),
+        // The faults themselves can name values.
+        Err(ImportFault::File(_)) => (Imported::default(), Some("the file is invalid".to_owned())),
+        Err(ImportFault::Write { line, before, .. }) => (*before, Some(format!("stopped at line {line}"))),
+    };
+    let item = format!("created: {}, changed: {}", done.created, done.changed);
+    let (action, fault) = ("entry.import", fault.as_deref());
+    keep(store.as_ref(), Change { action, brand: &brand, target: slug.as_str(), item: &item, fault }).await;
     store.close().await;
     match imported {
         Ok(Imported { created, changed }) => {

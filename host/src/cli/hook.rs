@@ -36,8 +36,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             serde_json::from_slice(&text).with_context(|| format!("--payload: {file} is not JSON"))?
         }
     };
-    let id = push(&database, Push { brand: &brand, module: &module, function: &function, payload: &payload })
-        .await?;
+    let target = format!("{module}.{function}");
+    let noted = ("job.push", target.as_str());
+    let job = Push { brand: &brand, module: &module, function: &function, payload: &payload, noted };
+    let id = push(&database, job).await?;
     outln!("{id}");
     Ok(())
 }

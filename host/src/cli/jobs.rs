@@ -14,6 +14,7 @@ use sluice_queue::{JobId, QueueChoice, State};
 use sluice_store::Store;
 use sluice_text::printable::printable;
 
+use super::change_log::{Change, keep};
 use super::database::DatabaseArgs;
 use super::output::outln;
 
@@ -145,6 +146,29 @@ impl Choice {
         }
     }
 
+    /// The brand whose jobs they are. Empty for those of all brands, and for a background write.
+    async fn brand(&self, store: &dyn Store) -> anyhow::Result<String> {
+        let of_job = match &self.which {
+            Which::Script(id) => store.find_queued(id).await?.map(|job| job.brand),
+            _ => None,
+        };
+        Ok(of_job.or_else(|| self.brand.clone()).unwrap_or_default())
+    }
+
+    /// Leaves a line in the log of changes, if something was done to some jobs.
+    async fn keep(&self, store: &dyn Store, action: &'static str, brand: &str, count: u32) {
+        if count == 0 {
+            return;
+        }
+        let (target, item) = match &self.which {
+            Which::Write(id) => (id.to_string(), String::new()),
+            Which::Script(id) => (id.to_string(), String::new()),
+            Which::Parked => ("all parked".to_owned(), format!("jobs: {count}")),
+            Which::All => ("all".to_owned(), format!("jobs: {count}")),
+        };
+        keep(store, Change { action, brand, target: &target, item: &item, fault: None }).await;
+    }
+
     /// Fails if the operator named one job and there is no such job.
     fn check(&self, count: u32) -> anyhow::Result<()> {
         match &self.which {
@@ -213,24 +237,34 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Action::Retry(choice) => {
             let Chosen { writes, scripts } = choice.jobs()?;
             let store = choice.database.open().await?;
+            let brand = choice.brand(store.as_ref()).await?;
             let mut count = 0;
             if let Some(scripts) = scripts {
-                count += store.retry_queued(scripts, now_ms()).await?;
+                let retried = store.retry_queued(scripts, now_ms()).await?;
+                choice.keep(store.as_ref(), "job.retry", &brand, retried).await;
+                count += retried;
             }
             if let Some(writes) = writes {
-                count += store.retry_jobs(writes, now_ms()).await?;
+                let retried = store.retry_jobs(writes, now_ms()).await?;
+                choice.keep(store.as_ref(), "write.retry", &brand, retried).await;
+                count += retried;
             }
             finish(store.as_ref(), &choice, count, "will be tried again").await
         }
         Action::Drop(choice) => {
             let Chosen { writes, scripts } = choice.jobs()?;
             let store = choice.database.open().await?;
+            let brand = choice.brand(store.as_ref()).await?;
             let mut count = 0;
             if let Some(scripts) = scripts {
-                count += store.drop_queued(scripts).await?;
+                let dropped = store.drop_queued(scripts).await?;
+                choice.keep(store.as_ref(), "job.drop", &brand, dropped).await;
+                count += dropped;
             }
             if let Some(writes) = writes {
-                count += store.drop_jobs(writes).await?;
+                let dropped = store.drop_jobs(writes).await?;
+                choice.keep(store.as_ref(), "write.drop", &brand, dropped).await;
+                count += dropped;
             }
             finish(store.as_ref(), &choice, count, "dropped").await
         }

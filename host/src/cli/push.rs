@@ -8,6 +8,7 @@ use sluice_queue::{JobId, NewJob, Targets as _};
 use sluice_site::jobs::JobTargets;
 use sluice_site::{BrandFolder, brand_dir, config};
 
+use super::change_log::{Change, keep};
 use super::database::DatabaseArgs;
 
 /// A function, and what it gets.
@@ -16,11 +17,13 @@ pub(super) struct Push<'a> {
     pub(super) module: &'a str,
     pub(super) function: &'a str,
     pub(super) payload: &'a Value,
+    /// What the log of changes says about it: the action, and what it was done to.
+    pub(super) noted: (&'static str, &'a str),
 }
 
 /// Stores the job. Its limits are those of a job that a script pushes.
 pub(super) async fn push(database: &DatabaseArgs, push: Push<'_>) -> anyhow::Result<JobId> {
-    let Push { brand, module, function, payload } = push;
+    let Push { brand, module, function, payload, noted: (action, target) } = push;
     let dir = brand_dir(&database.site_dir, brand);
     let module = JobTargets::of(&BrandFolder::new(&dir)?).find(module, function)?;
     let own = config::read_brand(&dir)?.limits;
@@ -37,6 +40,10 @@ pub(super) async fn push(database: &DatabaseArgs, push: Push<'_>) -> anyhow::Res
     let id = job.id.clone();
     let store = database.open().await?;
     let is_stored = store.add_queued(brand, job, limits.queue_jobs_max, now_ms()).await;
+    if matches!(is_stored, Ok(true)) {
+        let item = format!("job {id}");
+        keep(store.as_ref(), Change { action, brand, target, item: &item, fault: None }).await;
+    }
     store.close().await;
     if !is_stored? {
         anyhow::bail!(

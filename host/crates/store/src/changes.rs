@@ -1,4 +1,4 @@
-//! What operators have changed with the admin listener, and their logins, for all hosts.
+//! What operators have changed with the admin listener and with commands, and their logins, for all hosts.
 
 use sluice_kit::{BoxFuture, StoreError};
 
@@ -44,9 +44,9 @@ pub struct OperatorChange {
     pub took_ms: i64,
     /// What it counts as.
     pub class: Class,
-    /// `token`, or the name of a console session.
+    /// The name of an operator, `token`, the name of a console session, or `command line`.
     pub operator: String,
-    /// The address of the client.
+    /// The address of the client, or the name of the user who ran a command.
     pub client: String,
     /// The brand's id.
     pub brand: String,
@@ -62,7 +62,7 @@ pub struct OperatorChange {
     pub becomes: String,
     /// `done`, `refused` or `failed`.
     pub outcome: String,
-    /// The status of the response.
+    /// The status of the response, or 0 for a command.
     pub status: u16,
     /// Why it was refused, or why it failed.
     pub said: String,

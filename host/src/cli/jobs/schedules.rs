@@ -76,7 +76,8 @@ pub(super) async fn run(database: &DatabaseArgs, brand: Option<&str>, name: &str
     };
     let payload = json!({ "schedule": name });
     let (module, function) = (schedule.module.as_str(), schedule.function.as_str());
-    let id = push(database, Push { brand, module, function, payload: &payload }).await?;
+    let noted = ("schedule.run", name);
+    let id = push(database, Push { brand, module, function, payload: &payload, noted }).await?;
     outln!(
         "job {id} runs {} of brand {brand} now; `sluice jobs show {id}` says how it ended",
         printable(&format!("{module}.{function}"))

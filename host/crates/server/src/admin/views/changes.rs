@@ -22,7 +22,7 @@ const OF_TARGET: u32 = 200;
 const SLACK_MS: i64 = 100;
 
 /// What each action is called: as a name, and in words.
-const ACTIONS: [(&str, &str); 18] = [
+const ACTIONS: [(&str, &str); 19] = [
     ("limit.set", "set a limit"),
     ("limit.remove", "remove a limit"),
     ("failure.resolve", "resolve a kind of failure"),
@@ -34,6 +34,7 @@ const ACTIONS: [(&str, &str); 18] = [
     ("entry.import", "import entries"),
     ("job.retry", "retry jobs"),
     ("job.drop", "drop jobs"),
+    ("job.push", "run a function as a job"),
     ("write.retry", "retry background writes"),
     ("write.drop", "drop background writes"),
     ("schedule.run", "run a schedule"),
@@ -105,9 +106,9 @@ pub(crate) struct ChangeView {
     pub(crate) id: i64,
     pub(crate) at_ms: i64,
     pub(crate) took_ms: i64,
-    /// `token`, or the name of a console session.
+    /// The name of an operator, `token`, the name of a console session, or `command line`.
     pub(crate) operator: String,
-    /// The address of the client.
+    /// The address of the client, or the name of the user who ran a command.
     pub(crate) client: String,
     /// Null if it is of no brand.
     pub(crate) brand: Option<String>,

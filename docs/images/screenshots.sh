@@ -366,6 +366,7 @@ take_console() {
   path=$(browser POST /execute/sync '{"script": "return document.querySelector(\"tbody a\").pathname", "args": []}' | sed 's/.*"value":"\([^"]*\)".*/\1/')
   shoot console-entry "$operators$path"
   shoot console-jobs "$operators$of/jobs"
+  shoot console-calls "$operators$of/calls"
   shoot console-changes "$operators/changes"
   shoot console-search "$operators/search?q=cup"
   shoot console-problem "$operators/brands/nobody"

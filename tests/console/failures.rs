@@ -81,8 +81,7 @@ fn operator_resolves_and_mutes_a_kind_of_failure() {
         assert!(rows(&browser).contains("no <i>such</i> thing"), "{}", rows(&browser));
         browser.go(&format!("{console}/changes"));
         let first = browser.eval("document.querySelector('.changes tbody').innerText");
-        for action in ["show a kind of failure again", "mute a kind of failure", "resolve a kind of failure"]
-        {
+        for action in ["reopen a kind of failure", "mute a kind of failure", "resolve a kind of failure"] {
             assert!(first.as_str().unwrap().contains(action), "{first}");
         }
         fits(&browser, width);

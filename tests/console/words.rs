@@ -17,7 +17,7 @@ fn failed_run_says_what_its_visitor_saw_and_marks_the_place() {
             "[...document.querySelectorAll('.failures tbody tr')].find((one) => one.innerText.includes('thing')).innerText",
         );
         let row = row.as_str().unwrap().replace('\n', " ");
-        assert!(row.contains("1 of 111") && row.contains("page shown"), "{width}: {row}");
+        assert!(row.contains("1 of 111") && row.contains("answered with the page"), "{width}: {row}");
         assert_eq!(row.matches(" ago").count(), 2, "first and last at {width}: {row}");
         browser.click(".failures a.message[title*='thing']");
         browser.wait_for("document.querySelector('.facts .saw dd') !== null", &json!(true));
@@ -32,7 +32,7 @@ fn failed_run_says_what_its_visitor_saw_and_marks_the_place() {
     browser.go(&format!("{console}/brands/demo/runs?failed=true"));
     let rows = browser.eval("document.querySelector('ul.runs').innerText");
     let rows = rows.as_str().unwrap();
-    assert!(rows.contains("page shown"), "{rows}");
+    assert!(rows.contains("answered with the page"), "{rows}");
 }
 
 #[test]

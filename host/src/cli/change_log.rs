@@ -1,5 +1,6 @@
 //! The lines that commands leave in the log of changes, beside those of the admin listener.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use sluice_kit::clock::now_ms;
@@ -49,8 +50,14 @@ pub(crate) async fn keep(store: &dyn Store, change: Change<'_>) {
     tracing::warn!(problem, "the log of changes has no line about this command");
 }
 
-/// The name of the user, as the shell says it.
+/// `ann on web-1`: the name of the user, as the shell says it, or else the user's number, and the machine.
 fn user() -> String {
     let name = |variable: &str| std::env::var(variable).ok().filter(|name| !name.is_empty());
-    name("SUDO_USER").or_else(|| name("USER")).or_else(|| name("LOGNAME")).unwrap_or_default()
+    let number =
+        || std::fs::metadata("/proc/self").map(|file| format!("user {}", file.uid())).unwrap_or_default();
+    let user = name("SUDO_USER").or_else(|| name("USER")).or_else(|| name("LOGNAME")).unwrap_or_else(number);
+    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(machine) => format!("{user} on {}", machine.trim()),
+        Err(_) => user,
+    }
 }

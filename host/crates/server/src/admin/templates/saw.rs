@@ -15,6 +15,9 @@ pub(super) fn status(run: &Value) -> String {
     }
 }
 
+const SAW_PAGE: &str = "answered with the page";
+const SAW_ERROR: &str = "answered with an error page";
+
 /// What the visitor saw of a failed run, in a few words. Empty for other runs and for jobs.
 pub(super) fn short(run: &Value) -> String {
     let has_failed = run.get("error").is_none_or(|error| !error.is_null());
@@ -22,9 +25,9 @@ pub(super) fn short(run: &Value) -> String {
     match status {
         _ if is_of_job(run) || !has_failed => "",
         0..200 => "",
-        200..300 => "page shown",
+        200..300 => SAW_PAGE,
         300..400 => "redirected",
-        400.. => "error page",
+        400.. => SAW_ERROR,
     }
     .to_owned()
 }
@@ -36,12 +39,12 @@ pub(super) fn long(run: &Value) -> String {
         return "No visitor waited for this run: it was a job.".to_owned();
     }
     match short(run).as_str() {
-        "page shown" => format!(
+        SAW_PAGE => format!(
             "The visitor got status {status} and the page, with what the script had set until it failed. Parts of the page \
              can be missing."
         ),
         "redirected" => format!("The visitor was redirected (status {status})."),
-        "error page" => format!(
+        SAW_ERROR => format!(
             "The visitor got status {status} and an error page, or an error as JSON if that was asked for."
         ),
         _ => String::new(),
@@ -62,8 +65,8 @@ mod tests {
         };
         let saw = |text: &str, status: &str| (text.to_owned(), status.to_owned());
         let error = json!({ "name": "Error" });
-        assert_eq!(run(200, error.clone(), Value::Null), saw("page shown", "200"));
-        assert_eq!(run(500, error.clone(), Value::Null), saw("error page", "500"));
+        assert_eq!(run(200, error.clone(), Value::Null), saw("answered with the page", "200"));
+        assert_eq!(run(500, error.clone(), Value::Null), saw("answered with an error page", "500"));
         assert_eq!(run(200, Value::Null, Value::Null), saw("", "200"));
         assert_eq!(run(500, error, json!("0198")), saw("", ""));
         let long = long(&json!({ "page": "pages/a.html", "status": 503, "error": {} }));

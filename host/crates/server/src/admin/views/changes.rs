@@ -27,7 +27,7 @@ const ACTIONS: [(&str, &str); 19] = [
     ("limit.remove", "remove a limit"),
     ("failure.resolve", "resolve a kind of failure"),
     ("failure.mute", "mute a kind of failure"),
-    ("failure.reopen", "show a kind of failure again"),
+    ("failure.reopen", "reopen a kind of failure"),
     ("entry.create", "create an entry"),
     ("entry.change", "change an entry"),
     ("entry.delete", "delete entries"),

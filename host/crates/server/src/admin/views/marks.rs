@@ -356,22 +356,26 @@ pub(crate) async fn act(
     state.app.store.mark_failure(mark, MARKS_MAX).await?;
     Ok(match becomes {
         MarkState::Resolved => {
-            "Resolved. Failures of this kind are hidden from the lists until it fails again.".to_owned()
+            "Resolved. This kind of failure is hidden from the lists until it happens again.".to_owned()
         }
         MarkState::Muted { until_ms: None } => {
-            "Muted. Failures of this kind are hidden from the lists until somebody ends that.".to_owned()
+            "Muted. This kind of failure is hidden from the lists until somebody ends that.".to_owned()
         }
         MarkState::Muted { until_ms: Some(until_ms) } => {
-            let at = iso_utc(until_ms).get(..16).unwrap_or_default().replace('T', " ");
-            format!("Muted. Failures of this kind are hidden from the lists until {at} UTC.")
+            format!("Muted. This kind of failure is hidden from the lists until {}.", minute(until_ms))
         }
     })
 }
 
-/// `muted until 2026-01-31T10:00:00.000Z`
+/// `2026-01-31 10:00 UTC`
+fn minute(at_ms: i64) -> String {
+    format!("{} UTC", iso_utc(at_ms).get(..16).unwrap_or_default().replace('T', " "))
+}
+
+/// `muted until 2026-01-31 10:00 UTC`
 fn word(state: MarkState) -> String {
     match state {
-        MarkState::Muted { until_ms: Some(until_ms) } => format!("muted until {}", iso_utc(until_ms)),
+        MarkState::Muted { until_ms: Some(until_ms) } => format!("muted until {}", minute(until_ms)),
         other => other.as_str().to_owned(),
     }
 }

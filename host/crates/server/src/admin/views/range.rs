@@ -198,6 +198,9 @@ impl Range {
         let (query, said) = match (is_own, self.to) {
             (false, _) => match (self.minutes() / 60, self.minutes() % 60) {
                 (1, 0) => ("hours=1".to_owned(), "in the last hour".to_owned()),
+                (hours, 0) if hours > 24 && hours % 24 == 0 => {
+                    (format!("hours={hours}"), format!("in the last {} days", hours / 24))
+                }
                 (hours, 0) => (format!("hours={hours}"), format!("in the last {hours} hours")),
                 _ => {
                     let minutes = self.minutes();

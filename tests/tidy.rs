@@ -199,6 +199,7 @@ const OPEN_BY_PATH: &[(&str, &str)] = &[
     ("host/crates/store/src/sqlite/connection.rs", "the database"),
     ("host/crates/telemetry/src/process.rs", "/proc"),
     ("host/src/cli/backup.rs", "a file that the operator names"),
+    ("host/src/cli/change_log.rs", "the number of the user and the name of the machine in /proc"),
     ("host/src/cli/crm_entries.rs", "the file that the operator names"),
     ("host/src/cli/export.rs", "a file that the operator names"),
     ("host/src/cli/hook.rs", "a file that the operator names"),

@@ -2,6 +2,7 @@
 //! stores them beside the costs of pages, and `server` shows them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::histogram::Histogram;
 
@@ -11,18 +12,29 @@ const BRAND_HOSTS_MAX: usize = 50;
 const HOSTS_MAX: usize = 2_000;
 /// The longest text of an error that is kept, in characters.
 const ERROR_CHARS_MAX: usize = 200;
+/// The longest name of a host that can be resolved, with a port. Longer ones are counted with the other hosts.
+const HOST_BYTES_MAX: usize = 253 + ":65535".len();
 /// The name of all hosts that have none of their own.
 pub const OTHER_HOSTS: &str = "";
 
-/// A call of a run that has ended, or that was under way when the run was stopped.
+/// A call of a run that has ended, or that was under way when the run was stopped. It has less than 2 KB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostCall {
-    /// The host, with its port unless that is the usual one.
-    pub host: String,
-    /// The status of the response, or why there is none.
-    pub result: Result<u16, String>,
-    /// How long it took, in microseconds.
-    pub wall_us: u64,
+    host: String,
+    result: Result<u16, String>,
+    wall_us: u64,
+}
+
+impl HostCall {
+    /// A call to a host, with its port unless that is the usual one. `result` is the status of the response, or why
+    /// there is none.
+    pub fn new(host: &str, result: Result<u16, &str>, wall: Duration) -> Self {
+        Self {
+            host: if host.len() <= HOST_BYTES_MAX { host } else { OTHER_HOSTS }.to_owned(),
+            result: result.map_err(|error| error.chars().take(ERROR_CHARS_MAX).collect()),
+            wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// All calls of a brand to one host.
@@ -55,7 +67,7 @@ impl HostStats {
         let error = match &call.result {
             Err(error) => {
                 self.unanswered += 1;
-                error.chars().take(ERROR_CHARS_MAX).collect()
+                error.clone()
             }
             Ok(status @ 500..=599) => {
                 self.status_5xx += 1;
@@ -119,7 +131,7 @@ mod tests {
     use super::*;
 
     fn call(host: &str, result: Result<u16, &str>) -> HostCall {
-        HostCall { host: host.to_owned(), result: result.map_err(str::to_owned), wall_us: 5 }
+        HostCall::new(host, result, Duration::from_micros(5))
     }
 
     fn of<'a>(hosts: &'a Hosts, brand: &str, host: &str) -> Option<&'a HostStats> {
@@ -156,12 +168,15 @@ mod tests {
         assert_eq!(of(&hosts, "loud", OTHER_HOSTS).unwrap().unanswered, 950);
         let failure = of(&hosts, "loud", "7.example").unwrap().last_failure.clone();
         assert_eq!(failure.unwrap().error.len(), ERROR_CHARS_MAX);
+        // No such name can be resolved.
+        hosts.record("quiet", &call(&"x".repeat(1 << 20), Err("not found")), 0);
+        assert_eq!(of(&hosts, "quiet", OTHER_HOSTS).unwrap().unanswered, 1);
         for brand in 0..100 {
             for number in 0..BRAND_HOSTS_MAX {
                 hosts.record(&brand.to_string(), &call(&number.to_string(), Ok(200)), 0);
             }
         }
         assert_eq!(hosts.named, HOSTS_MAX);
-        assert_eq!(hosts.iter().map(|(.., stats)| stats.wall_us.count()).sum::<u64>(), 1_001 + 5_000);
+        assert_eq!(hosts.iter().map(|(.., stats)| stats.wall_us.count()).sum::<u64>(), 1_002 + 5_000);
     }
 }

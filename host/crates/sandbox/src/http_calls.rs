@@ -77,10 +77,9 @@ impl RunCalls {
     pub(crate) fn note(&mut self, record: &Record, error: Option<&str>) {
         let result = match (error, record.status) {
             (None, Some(status)) => Ok(status),
-            (error, _) => Err(error.unwrap_or_default().to_owned()),
+            (error, _) => Err(error.unwrap_or_default()),
         };
-        let wall_us = u64::try_from(record.wall.as_micros()).unwrap_or(u64::MAX);
-        self.ended.push(HostCall { host: record.host.clone(), result, wall_us });
+        self.ended.push(HostCall::new(&record.host, result, record.wall));
     }
 }
 

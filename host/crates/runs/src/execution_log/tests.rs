@@ -110,10 +110,10 @@ async fn histograms_count_all_runs_and_survive_restarts() {
 #[tokio::test]
 async fn calls_to_other_servers_are_counted_by_host_and_survive_restarts() {
     let folder = tempfile::tempdir().unwrap();
-    let call = |host: &str, result| HostCall { host: host.to_owned(), result, wall_us: 7 };
+    let call = |host: &str, result| HostCall::new(host, result, Duration::from_micros(7));
     for error in ["slow", "refused"] {
         let log = ExecutionLog::start(options(folder.path())).unwrap();
-        let http_calls = vec![call("x", Ok(200)), call("x", Err(error.to_owned())), call("y", Ok(404))];
+        let http_calls = vec![call("x", Ok(200)), call("x", Err(error)), call("y", Ok(404))];
         log.record(request("a", "pages/a.html"), FinishedRun { http_calls, ..run(1) }, 200);
         log.record(
             request("b", "pages/a.html"),

@@ -13,6 +13,8 @@ pub enum Class {
     Change,
     /// A login, a logout, or attempts with a wrong token.
     Login,
+    /// A request that nobody looked at, because its sender may change nothing.
+    Refused,
 }
 
 impl Class {
@@ -22,6 +24,16 @@ impl Class {
         match self {
             Self::Change => "change",
             Self::Login => "login",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// As it is read from the database.
+    pub(crate) fn read(class: &str) -> Self {
+        match class {
+            "login" => Self::Login,
+            "refused" => Self::Refused,
+            _ => Self::Change,
         }
     }
 
@@ -30,7 +42,7 @@ impl Class {
     pub fn rows_max(self) -> u32 {
         match self {
             Self::Change => 10_000,
-            Self::Login => 2_000,
+            Self::Login | Self::Refused => 2_000,
         }
     }
 }

@@ -148,18 +148,15 @@ pub(crate) fn keep_wrong_token(state: &AdminState, request: &HttpRequest, count:
 
 /// Keeps a line about a request that an operator may not send.
 pub(crate) async fn keep_refused(state: &AdminState, request: &HttpRequest, why: String) {
-    let note = Note { said: why, ..Note::default() };
-    let asked = Asked::of(state, request);
-    if let Some(change) = asked.change(Place::unrouted(request), StatusCode::FORBIDDEN, note) {
+    if let Some(change) = Asked::of(state, request).refused(Place::unrouted(request), why) {
         keep(state, change).await;
     }
 }
 
 /// Keeps a line about a request that a page of another site sent in the name of an operator.
 pub(crate) fn keep_foreign(state: &AdminState, request: &HttpRequest) {
-    let note = Note { said: "the request came from another site".to_owned(), ..Note::default() };
-    let asked = Asked::of(state, request);
-    if let Some(change) = asked.change(Place::default(), StatusCode::FORBIDDEN, note) {
+    let why = "the request came from another site".to_owned();
+    if let Some(change) = Asked::of(state, request).refused(Place::default(), why) {
         keep_later(state, change);
     }
 }
@@ -250,6 +247,14 @@ impl Asked {
             operator: operator(request),
             client: client(state, request),
         }
+    }
+
+    /// The line about a request that no handler gets. It has a class of its own, so that many of them do not replace
+    /// the lines about what was changed.
+    fn refused(self, place: Place, why: String) -> Option<OperatorChange> {
+        let note = Note { said: why, ..Note::default() };
+        let change = self.change(place, StatusCode::FORBIDDEN, note)?;
+        Some(OperatorChange { class: Class::Refused, ..change })
     }
 
     /// The line about it. None if it has changed nothing and was not refused.
@@ -363,5 +368,18 @@ mod tests {
         assert_eq!(outcome("/brands/a/limits", 400, true), done("refused"));
         assert_eq!(outcome("/api/reload", 200, false), done("done"));
         assert_eq!(outcome("/api/reload", 503, false), done("failed"));
+    }
+
+    #[test]
+    fn requests_that_are_not_allowed_replace_no_line_about_a_change() {
+        let asked = Asked {
+            at_ms: 0,
+            method: Method::POST,
+            path: "/api/brands/shop/limits".to_owned(),
+            operator: "bob".to_owned(),
+            client: String::new(),
+        };
+        let change = asked.refused(Place::default(), "the role of bob is \"read\"".to_owned()).unwrap();
+        assert_eq!((change.class, change.outcome.as_str(), change.status), (Class::Refused, "refused", 403));
     }
 }

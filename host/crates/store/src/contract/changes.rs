@@ -101,4 +101,14 @@ pub(crate) async fn the_oldest_changes_of_a_class_are_deleted(open: &OpenStore) 
     store.add_change(long, u32::MAX).await.unwrap();
     let kept = store.list_changes(ChangeFilter { rows_max: 1, ..of(&brand) }).await.unwrap();
     assert!(kept[0].change.said.len() <= TEXT_BYTES_MAX, "{}", kept[0].change.said);
+    // Requests that were not allowed replace only each other.
+    for target in ["refused 1", "refused 2"] {
+        let refused = OperatorChange { class: Class::Refused, ..change(&brand, target) };
+        store.add_change(refused, 1).await.unwrap();
+    }
+    let left = listed(&*store, of(&brand)).await;
+    let left: Vec<&str> = left.iter().map(|(_, target)| target.as_str()).collect();
+    assert_eq!(left, ["refused 2", "long", "change", "11", "10", "9", "8", "7"]);
+    let kept = store.list_changes(ChangeFilter { rows_max: 1, ..of(&brand) }).await.unwrap();
+    assert_eq!(kept[0].change.class, Class::Refused);
 }

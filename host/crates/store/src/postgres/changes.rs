@@ -84,7 +84,7 @@ fn kept(row: &Row) -> Result<KeptChange, SqlError> {
         change: OperatorChange {
             at_ms: row.try_get(1)?,
             took_ms: row.try_get(2)?,
-            class: if class == Class::Login.as_str() { Class::Login } else { Class::Change },
+            class: Class::read(class),
             operator: row.try_get(4)?,
             client: row.try_get(5)?,
             brand: row.try_get(6)?,

@@ -82,7 +82,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<KeptChange> {
         change: OperatorChange {
             at_ms: row.get(1)?,
             took_ms: row.get(2)?,
-            class: if class == Class::Login.as_str() { Class::Login } else { Class::Change },
+            class: Class::read(&class),
             operator: row.get(4)?,
             client: row.get(5)?,
             brand: row.get(6)?,

@@ -10,8 +10,7 @@ use sluice_kit::page_stats::{Interval, PageStats};
 
 use super::{Execution, StoredError};
 
-/// The version of the schema. A file with a later version is left alone.
-const VERSION: i64 = 5;
+/// Version 1.
 const SCHEMA: &str = "
     CREATE TABLE execution (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -93,6 +92,9 @@ const HOSTS: &str = "
     CREATE INDEX host_stats_starts_at ON host_stats (starts_at);
 ";
 
+/// What leads from each version of the schema to the next one. A file with a later version is left alone.
+const STEPS: [&str; 5] = [SCHEMA, USAGE, KINDS, JOBS, HOSTS];
+
 /// Why the execution log cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -147,16 +149,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, LogError> {
     let conn = Connection::open_with_flags(path, flags).map_err(failed)?;
     set_up(&conn).map_err(failed)?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    let missing = match found {
-        0 => format!("{SCHEMA}{USAGE}{KINDS}{JOBS}{HOSTS}"),
-        1 => format!("{USAGE}{KINDS}{JOBS}{HOSTS}"),
-        2 => format!("{KINDS}{JOBS}{HOSTS}"),
-        3 => format!("{JOBS}{HOSTS}"),
-        4 => HOSTS.to_owned(),
-        VERSION => return Ok(conn),
-        found => return Err(LogError::TooNew { path: path.to_owned(), found }),
+    let missing = match usize::try_from(found).ok().and_then(|done| STEPS.get(done..)) {
+        Some([]) => return Ok(conn),
+        Some(steps) => steps.concat(),
+        None => return Err(LogError::TooNew { path: path.to_owned(), found }),
     };
-    let sql = format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT");
+    let sql = format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {}; COMMIT", STEPS.len());
     conn.execute_batch(&sql).map_err(failed)?;
     Ok(conn)
 }
@@ -311,7 +309,7 @@ pub(super) fn delete_expired(
     if runs + stats + hosts > 0 || over {
         conn.execute_batch("PRAGMA incremental_vacuum(256)")?;
     }
-    Ok(over || runs >= batch as usize || stats.max(hosts) >= batch as usize)
+    Ok(over || [runs, stats, hosts].into_iter().any(|deleted| deleted >= batch as usize))
 }
 
 /// If there are more than `rows_max` runs, deletes at most `batch` of the brand that has the most,

@@ -20,7 +20,7 @@ impl LogReader {
     ) -> Result<HashMap<String, HostStats>, LogError> {
         let sql = "SELECT host, unanswered, status_4xx, status_5xx, wall, failed_at, error FROM host_stats
                    WHERE brand = ?1 AND starts_at >= ?2 AND starts_at < ?3";
-        let mut statement = self.with_path(self.conn.prepare_cached(sql))?;
+        let mut statement = self.with_path(self.conn().prepare_cached(sql))?;
         let mut rows = self.with_path(statement.query(params![brand, from_ms, to_ms]))?;
         let mut hosts: HashMap<String, HostStats> = HashMap::new();
         while let Some(row) = self.with_path(rows.next())? {

@@ -51,7 +51,7 @@ pub type PageInterval = (String, String, i64, PageStats);
 
 /// An open log file.
 pub struct LogReader {
-    pub(super) conn: Connection,
+    conn: Connection,
     path: PathBuf,
 }
 

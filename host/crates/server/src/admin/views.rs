@@ -27,6 +27,7 @@ pub(crate) mod table_order;
 use std::sync::Arc;
 
 use actix_web::web;
+use serde_json::{Value, json};
 
 use sluice_page::Page;
 use sluice_runs::execution_log::query::{LogError, LogReader};
@@ -34,6 +35,11 @@ use sluice_site::Brand;
 
 use super::AdminState;
 use super::error::AdminError;
+
+/// Names and values as hidden fields of a form.
+pub(crate) fn fields<'a, 'b>(pairs: impl IntoIterator<Item = (&'a str, &'b str)>) -> Vec<Value> {
+    pairs.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+}
 
 /// The brand with this id.
 ///

@@ -12,6 +12,7 @@ use crate::admin::AdminState;
 use crate::admin::changes::operator;
 use crate::admin::error::AdminError;
 use crate::admin::templates::encode_query;
+use crate::admin::views;
 use crate::admin::views::changes::{self, ChangeView, GROUPS, OUTCOMES};
 use crate::admin::views::changes_csv;
 use crate::admin::views::range::Range;
@@ -104,8 +105,7 @@ async fn view(
     let given = query.given(is_of_host);
     let asked: String =
         given.iter().map(|(name, value)| format!("{name}={}&", encode_query(value))).collect();
-    let fields: Vec<Value> =
-        given.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let fields = views::fields(given);
     let shown = range.view_of_any_length();
     let reload = reloads::changed(state, query.brand.as_deref().filter(|_| !is_of_host));
     // What is asked for is kept by the links, and the range by the form.

@@ -11,6 +11,7 @@ use crate::admin::changes::operator;
 use crate::admin::flash::Operator;
 use crate::admin::own_address::own_address;
 use crate::admin::templates::encode_query;
+use crate::admin::views;
 use crate::admin::views::failures::Kinds;
 use crate::admin::views::marks::{self, Action, Counts, Length, MarkView, Place};
 
@@ -50,7 +51,7 @@ pub(super) fn show_links(kinds: Kinds, counts: Counts) -> Value {
 
 /// The names and values of the choices as hidden fields of the form for the range.
 pub(super) fn fields(kinds: Kinds) -> Vec<Value> {
-    kinds.asked().into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    views::fields(kinds.asked())
 }
 
 /// What the page of a run shows of its kind. `next` is the address of that page.

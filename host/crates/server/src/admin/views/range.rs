@@ -1,7 +1,7 @@
 //! The time that a page of the console is about. It is in the address, and holds for the whole page.
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use sluice_kit::clock::{iso_utc, now_ms};
 
@@ -95,11 +95,7 @@ impl RangeView {
 
     /// The range as hidden fields of another form.
     pub(crate) fn fields(&self) -> Vec<Value> {
-        let field = |pair: &str| {
-            let (name, value) = pair.split_once('=')?;
-            Some(json!({ "name": name, "value": value }))
-        };
-        self.query.split('&').filter_map(field).collect()
+        super::fields(self.query.split('&').filter_map(|pair| pair.split_once('=')))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use sluice_runs::execution_log::Execution;
 use sluice_runs::execution_log::query::Filter;
@@ -89,7 +89,7 @@ impl Query {
 
     /// The same as hidden fields of another form.
     pub(crate) fn fields(&self) -> Vec<Value> {
-        self.given().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+        super::fields(self.given())
     }
 
     /// # Errors

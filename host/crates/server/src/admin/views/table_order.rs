@@ -1,6 +1,7 @@
 //! The order of a table: by which column, and in which direction.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// `?sort=time&order=up`: the column, and whether its smallest value comes first.
 #[derive(Debug, Default, Deserialize)]
@@ -39,13 +40,6 @@ pub(crate) struct Heading {
     next: &'static str,
 }
 
-/// A hidden field of a form.
-#[derive(Debug, Serialize)]
-pub(crate) struct Field<'a> {
-    name: &'static str,
-    value: &'a str,
-}
-
 impl Order {
     fn column<'a>(&'a self, columns: &Columns) -> &'a str {
         let is_known = columns.all.iter().any(|(name, _)| *name == self.sort);
@@ -62,8 +56,8 @@ impl Order {
     }
 
     /// The names and values in the address, for the form of the time.
-    pub(crate) fn fields(&self) -> [Field<'_>; 2] {
-        [Field { name: "sort", value: &self.sort }, Field { name: "order", value: &self.order }]
+    pub(crate) fn fields(&self) -> Vec<Value> {
+        super::fields([("sort", self.sort.as_str()), ("order", self.order.as_str())])
     }
 
     /// The headings.

@@ -1,10 +1,10 @@
 //! The calls of scripts to other servers, for each host and each quarter of an hour. `sandbox` notes them, `runs`
 //! stores them beside the costs of pages, and `server` shows them.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::histogram::Histogram;
+use crate::news::{Row, Table};
 
 /// At most this many hosts of one brand have a name in one interval.
 const BRAND_HOSTS_MAX: usize = 50;
@@ -96,46 +96,59 @@ impl HostStats {
 
 /// The hosts of one interval, by brand and name. A brand that calls many hosts takes no names from other brands, and
 /// its calls are counted in any case.
-#[derive(Debug, Clone, Default)]
-pub struct Hosts {
-    brands: HashMap<String, HashMap<String, HostStats>>,
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    table: Table<HostStats>,
+    /// How many have a name.
     named: usize,
 }
 
 impl Hosts {
     /// Adds a call that ended at `at_ms`, in Unix milliseconds.
-    pub fn record(&mut self, brand: &str, call: &HostCall, at_ms: i64) {
-        let hosts = match self.brands.get_mut(brand) {
-            Some(hosts) => hosts,
-            None => self.brands.entry(brand.to_owned()).or_default(),
-        };
-        if let Some(known) = hosts.get_mut(&call.host) {
-            return known.record(call, at_ms);
+    pub(crate) fn record(&mut self, brand: &str, call: &HostCall, at_ms: i64) {
+        let mut name = call.host.as_str();
+        if !self.table.contains(brand, name) {
+            let has_room = self.table.len_of(brand) < BRAND_HOSTS_MAX && self.named < HOSTS_MAX;
+            self.named += usize::from(has_room);
+            name = if has_room { name } else { OTHER_HOSTS };
         }
-        let has_room = hosts.len() < BRAND_HOSTS_MAX && self.named < HOSTS_MAX;
-        self.named += usize::from(has_room);
-        let name = if has_room { call.host.as_str() } else { OTHER_HOSTS };
-        hosts.entry(name.to_owned()).or_default().record(call, at_ms);
+        self.table.change(brand, name, |stats| stats.record(call, at_ms));
     }
 
-    /// All of them: brand, name and calls.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &HostStats)> {
-        self.brands.iter().flat_map(|(brand, hosts)| {
-            hosts.iter().map(move |(host, stats)| (brand.as_str(), host.as_str(), stats))
-        })
+    /// Whether a call was recorded since the last [`Hosts::take_changed`].
+    pub(crate) fn has_changed(&self) -> bool {
+        self.table.has_changed()
+    }
+
+    /// The hosts that were called since the last call, with all calls of the interval.
+    pub(crate) fn take_changed(&mut self) -> Vec<Row<HostStats>> {
+        self.table.take_changed()
+    }
+
+    /// Takes back hosts that could not be stored.
+    pub(crate) fn put_back(&mut self, rows: Vec<Row<HostStats>>) {
+        self.table.put_back(rows);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     fn call(host: &str, result: Result<u16, &str>) -> HostCall {
         HostCall::new(host, result, Duration::from_micros(5))
     }
 
-    fn of<'a>(hosts: &'a Hosts, brand: &str, host: &str) -> Option<&'a HostStats> {
-        hosts.iter().find(|(b, h, _)| (*b, *h) == (brand, host)).map(|(.., stats)| stats)
+    /// The hosts and their calls.
+    fn all(mut hosts: Hosts) -> HashMap<(String, String), HostStats> {
+        let rows = hosts.take_changed().into_iter();
+        rows.map(|row| ((row.brand, row.name), row.value)).collect()
+    }
+
+    fn key(brand: &str, host: &str) -> (String, String) {
+        (brand.to_owned(), host.to_owned())
     }
 
     #[test]
@@ -144,7 +157,8 @@ mod tests {
         for (at_ms, result) in [Ok(200), Ok(302), Ok(404), Err("refused"), Ok(503)].into_iter().enumerate() {
             hosts.record("a", &call("x", result), at_ms as i64);
         }
-        let stats = of(&hosts, "a", "x").unwrap();
+        let all = all(hosts);
+        let stats = &all[&key("a", "x")];
         assert_eq!(
             (stats.wall_us.count(), stats.unanswered, stats.status_4xx, stats.status_5xx),
             (5, 1, 1, 1)
@@ -163,20 +177,26 @@ mod tests {
             hosts.record("loud", &call(&format!("{number}.example"), Err(&"x".repeat(1_000))), 0);
         }
         hosts.record("quiet", &call("x", Ok(200)), 0);
-        assert!(of(&hosts, "quiet", "x").is_some());
-        assert_eq!(hosts.iter().count(), BRAND_HOSTS_MAX + 2);
-        assert_eq!(of(&hosts, "loud", OTHER_HOSTS).unwrap().unanswered, 950);
-        let failure = of(&hosts, "loud", "7.example").unwrap().last_failure.clone();
-        assert_eq!(failure.unwrap().error.len(), ERROR_CHARS_MAX);
         // No such name can be resolved.
         hosts.record("quiet", &call(&"x".repeat(1 << 20), Err("not found")), 0);
-        assert_eq!(of(&hosts, "quiet", OTHER_HOSTS).unwrap().unanswered, 1);
+        let found = all(hosts);
+        assert_eq!(found.len(), BRAND_HOSTS_MAX + 3);
+        assert_eq!(found[&key("quiet", "x")].wall_us.count(), 1);
+        assert_eq!(found[&key("quiet", OTHER_HOSTS)].unanswered, 1);
+        assert_eq!(found[&key("loud", OTHER_HOSTS)].unanswered, 950);
+        let failure = found[&key("loud", "7.example")].last_failure.clone();
+        assert_eq!(failure.unwrap().error.len(), ERROR_CHARS_MAX);
+    }
+
+    #[test]
+    fn hosts_of_all_brands_have_a_number_of_names_and_are_all_counted() {
+        let mut hosts = Hosts::default();
         for brand in 0..100 {
             for number in 0..BRAND_HOSTS_MAX {
                 hosts.record(&brand.to_string(), &call(&number.to_string(), Ok(200)), 0);
             }
         }
         assert_eq!(hosts.named, HOSTS_MAX);
-        assert_eq!(hosts.iter().map(|(.., stats)| stats.wall_us.count()).sum::<u64>(), 1_002 + 5_000);
+        assert_eq!(all(hosts).values().map(|stats| stats.wall_us.count()).sum::<u64>(), 5_000);
     }
 }

@@ -14,6 +14,7 @@ pub mod hex;
 pub mod histogram;
 pub mod host_stats;
 pub mod keys;
+pub mod news;
 pub mod operator_dir;
 pub mod page_stats;
 pub mod progress;

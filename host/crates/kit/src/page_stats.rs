@@ -7,12 +7,15 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use crate::histogram::Histogram;
-use crate::host_stats::{HostCall, Hosts};
+use crate::host_stats::{HostCall, HostStats, Hosts};
+use crate::news::{Row, Table};
 
 /// The length of an interval in milliseconds.
 const INTERVAL_MS: i64 = 15 * 60 * 1_000;
 /// At most this many pages are counted in one interval.
 const PAGES_MAX: usize = 20_000;
+/// If nobody stores the intervals, the current one and the last one are kept.
+const INTERVALS_MAX: usize = 2;
 
 /// The cost of one run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,18 +77,23 @@ impl PageStats {
     }
 }
 
-/// All pages of one interval.
-#[derive(Debug, Clone, Default)]
-pub struct Interval {
+/// What has changed in one interval. Each row has all runs or calls of the interval.
+#[derive(Debug)]
+pub struct News {
     /// Unix milliseconds.
     pub starts_at: i64,
-    /// The pages' costs, by brand and page.
-    pub brands: HashMap<String, HashMap<String, PageStats>>,
-    /// The calls to other servers.
-    pub hosts: Hosts,
-    pages: usize,
-    /// A run was recorded since the last [`Collector::take_news`].
-    is_new: bool,
+    /// The pages' costs.
+    pub pages: Vec<Row<PageStats>>,
+    /// The calls to other servers, by host.
+    pub hosts: Vec<Row<HostStats>>,
+}
+
+/// All pages of one interval.
+#[derive(Debug, Default)]
+struct Interval {
+    starts_at: i64,
+    pages: Table<PageStats>,
+    hosts: Hosts,
 }
 
 /// Counts runs as they end.
@@ -104,29 +112,15 @@ struct Since {
     pages: usize,
 }
 
-/// A page's place in a table of brands and pages; none beyond the 20,000th page. `count` is the number of pages.
-fn page_of<'a, T: Default>(
-    brands: &'a mut HashMap<String, HashMap<String, T>>,
-    count: &mut usize,
-    brand: &str,
-    page: &str,
-) -> Option<&'a mut T> {
-    let is_known = brands.get(brand).is_some_and(|pages| pages.contains_key(page));
-    if !is_known {
-        if *count >= PAGES_MAX {
-            return None;
-        }
-        *count += 1;
-        brands.entry(brand.to_owned()).or_default().insert(page.to_owned(), T::default());
-    }
-    brands.get_mut(brand)?.get_mut(page)
-}
-
 impl Since {
     /// Pages beyond the 20,000th are not counted.
     fn count(&mut self, brand: &str, page: &str) {
-        if let Some(runs) = page_of(&mut self.brands, &mut self.pages, brand, page) {
+        let known = self.brands.get_mut(brand).and_then(|pages| pages.get_mut(page));
+        if let Some(runs) = known {
             *runs += 1;
+        } else if self.pages < PAGES_MAX {
+            self.pages += 1;
+            self.brands.entry(brand.to_owned()).or_default().insert(page.to_owned(), 1);
         }
     }
 }
@@ -139,19 +133,16 @@ impl Collector {
         let starts_at = now_ms - now_ms.rem_euclid(INTERVAL_MS);
         let mut intervals = self.intervals.lock();
         if intervals.last().is_none_or(|last| last.starts_at < starts_at) {
-            // If nobody stores the intervals, only the current one and the last one are kept.
-            let stored = intervals.len().saturating_sub(1);
+            let stored = (intervals.len() + 1).saturating_sub(INTERVALS_MAX);
             intervals.drain(..stored);
             intervals.push(Interval { starts_at, ..Interval::default() });
         }
         let Some(interval) = intervals.last_mut() else { return };
         for call in calls {
             interval.hosts.record(brand, call, now_ms);
-            interval.is_new = true;
         }
-        if let Some(stats) = interval.page(brand, page) {
-            stats.record(cost);
-            interval.is_new = true;
+        if interval.pages.len() < PAGES_MAX || interval.pages.contains(brand, page) {
+            interval.pages.change(brand, page, |stats| stats.record(cost));
         }
     }
 
@@ -168,22 +159,44 @@ impl Collector {
         counted.or_else(|| (since.pages < PAGES_MAX).then_some(0))
     }
 
-    /// Returns the intervals in which runs were recorded since the last call. Each contains
-    /// all of its runs, those of earlier calls included.
-    pub fn take_news(&self) -> Vec<Interval> {
+    /// What has changed since the last call, and is to be stored: the intervals, and in each of them only the pages
+    /// and hosts that have changed.
+    pub fn take_news(&self) -> Vec<News> {
         let mut intervals = self.intervals.lock();
-        let news = intervals.iter().filter(|interval| interval.is_new).cloned().collect();
+        let news = intervals.iter_mut().filter_map(Interval::take_news).collect();
         let ended = intervals.len().saturating_sub(1);
         intervals.drain(..ended);
-        intervals.iter_mut().for_each(|interval| interval.is_new = false);
         news
+    }
+
+    /// Takes back what could not be stored, so that the next [`Collector::take_news`] returns it again. An interval
+    /// that ended longer ago than the one before the current is forgotten.
+    pub fn put_back(&self, news: Vec<News>) {
+        let mut intervals = self.intervals.lock();
+        for News { starts_at, pages, hosts } in news.into_iter().rev() {
+            let place = intervals.partition_point(|interval| interval.starts_at < starts_at);
+            if intervals.get(place).is_none_or(|interval| interval.starts_at != starts_at) {
+                if intervals.len() >= INTERVALS_MAX {
+                    continue;
+                }
+                intervals.insert(place, Interval { starts_at, ..Interval::default() });
+            }
+            if let Some(interval) = intervals.get_mut(place) {
+                interval.pages.put_back(pages);
+                interval.hosts.put_back(hosts);
+            }
+        }
     }
 }
 
 impl Interval {
-    /// The page's counts; none when there are too many pages.
-    fn page(&mut self, brand: &str, page: &str) -> Option<&mut PageStats> {
-        page_of(&mut self.brands, &mut self.pages, brand, page)
+    fn take_news(&mut self) -> Option<News> {
+        let has_changed = self.pages.has_changed() || self.hosts.has_changed();
+        has_changed.then(|| News {
+            starts_at: self.starts_at,
+            pages: self.pages.take_changed(),
+            hosts: self.hosts.take_changed(),
+        })
     }
 }
 
@@ -195,18 +208,57 @@ mod tests {
         RunCost { fuel, ..RunCost::default() }
     }
 
+    /// The names of the pages and their runs, by the beginning of their interval.
+    fn runs_of(news: &[News]) -> Vec<(i64, Vec<(&str, u64)>)> {
+        let mut found = Vec::new();
+        for News { starts_at, pages, .. } in news {
+            found.push((*starts_at, pages.iter().map(|row| (row.name.as_str(), row.value.runs)).collect()));
+        }
+        found
+    }
+
     #[test]
-    fn take_news_returns_whole_intervals_with_new_runs() {
+    fn news_are_the_pages_that_ran_with_all_their_runs_of_the_interval() {
         let collector = Collector::default();
         collector.record("a", "p", (&cost(1), &[]), 5);
-        assert_eq!(collector.take_news()[0].brands["a"]["p"].runs, 1);
+        collector.record("a", "q", (&cost(1), &[]), 5);
+        assert_eq!(runs_of(&collector.take_news()), [(0, vec![("p", 1), ("q", 1)])]);
         assert!(collector.take_news().is_empty(), "no run was recorded since the last call");
         collector.record("a", "p", (&cost(2), &[]), INTERVAL_MS - 1);
         collector.record("b", "p", (&cost(3), &[]), INTERVAL_MS);
         let news = collector.take_news();
-        assert_eq!(news.len(), 2);
-        assert_eq!((news[0].starts_at, news[0].brands["a"]["p"].runs), (0, 2));
-        assert_eq!((news[1].starts_at, news[1].brands["b"]["p"].fuel.max()), (INTERVAL_MS, 3));
+        assert_eq!(runs_of(&news), [(0, vec![("p", 2)]), (INTERVAL_MS, vec![("p", 1)])]);
+        assert_eq!(news[1].pages[0].value.fuel.max(), 3);
+    }
+
+    #[test]
+    fn calls_to_other_servers_are_news_without_those_to_other_hosts() {
+        let collector = Collector::default();
+        let call = |host| HostCall::new(host, Ok(200), std::time::Duration::from_micros(5));
+        collector.record("a", "p", (&cost(1), &[call("x"), call("y")]), 5);
+        assert_eq!(collector.take_news()[0].hosts.len(), 2);
+        collector.record("a", "p", (&cost(1), &[call("y")]), 5);
+        let news = collector.take_news();
+        assert_eq!((news[0].hosts.len(), news[0].hosts[0].name.as_str()), (1, "y"));
+        assert_eq!(news[0].hosts[0].value.wall_us.count(), 2);
+    }
+
+    #[test]
+    fn what_could_not_be_stored_is_news_again() {
+        let collector = Collector::default();
+        for (page, at_ms) in [("p", 0), ("q", 0), ("p", INTERVAL_MS)] {
+            collector.record("a", page, (&cost(1), &[]), at_ms);
+        }
+        let news = collector.take_news();
+        collector.record("a", "q", (&cost(1), &[]), INTERVAL_MS);
+        collector.put_back(news);
+        let news = collector.take_news();
+        assert_eq!(runs_of(&news), [(0, vec![("p", 1), ("q", 1)]), (INTERVAL_MS, vec![("q", 1), ("p", 1)])]);
+        // Only two intervals are kept.
+        collector.record("a", "p", (&cost(1), &[]), 2 * INTERVAL_MS);
+        collector.put_back(news);
+        let starts: Vec<i64> = collector.take_news().iter().map(|news| news.starts_at).collect();
+        assert_eq!(starts, [INTERVAL_MS, 2 * INTERVAL_MS]);
     }
 
     #[test]
@@ -234,6 +286,6 @@ mod tests {
         for page in 0..PAGES_MAX + 10 {
             collector.record("b", &page.to_string(), (&cost(1), &[]), 100 * INTERVAL_MS);
         }
-        assert_eq!(collector.take_news().last().unwrap().pages, PAGES_MAX);
+        assert_eq!(collector.take_news().last().unwrap().pages.len(), PAGES_MAX);
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use sluice_kit::histogram::Histogram;
 use sluice_kit::host_stats::HostStats;
-use sluice_kit::page_stats::{Interval, PageStats};
+use sluice_kit::page_stats::{News, PageStats};
 
 use super::{Execution, StoredError};
 
@@ -183,21 +183,19 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 pub(super) fn write(
     conn: &mut Connection,
     runs: &[Execution],
-    intervals: &[Interval],
+    news: &[News],
     process: i64,
 ) -> rusqlite::Result<()> {
     let transaction = conn.transaction()?;
     for run in runs {
         insert(&transaction, run)?;
     }
-    for interval in intervals {
-        for (brand, pages) in &interval.brands {
-            for (page, stats) in pages {
-                keep_stats(&transaction, (brand, page, interval.starts_at, process), stats)?;
-            }
+    for News { starts_at, pages, hosts } in news {
+        for row in pages {
+            keep_stats(&transaction, (&row.brand, &row.name, *starts_at, process), &row.value)?;
         }
-        for (brand, host, stats) in interval.hosts.iter() {
-            keep_host(&transaction, (brand, host, interval.starts_at, process), stats)?;
+        for row in hosts {
+            keep_host(&transaction, (&row.brand, &row.name, *starts_at, process), &row.value)?;
         }
     }
     transaction.commit()

@@ -186,6 +186,31 @@ async fn a_log_that_cannot_be_written_does_not_block_callers() {
     assert_eq!(shared.waiting.runs(), 0);
 }
 
+#[tokio::test]
+async fn counts_that_could_not_be_written_are_written_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = ExecutionLog::start(options(folder.path())).unwrap();
+    let count = |page| log.record(request("a", page), run(1), 200);
+    let runs = || {
+        let summaries = LogReader::open(log.path()).unwrap().summaries(None, 0).unwrap();
+        summaries.into_iter().map(|summary| (summary.page, summary.stats.runs)).collect::<Vec<_>>()
+    };
+    count("p");
+    log.flush().await;
+    let other = rusqlite::Connection::open(log.path()).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON page_stats BEGIN SELECT raise(ABORT, 'full'); END";
+    other.execute_batch(full).unwrap();
+    for page in ["p", "q"] {
+        count(page);
+    }
+    log.flush().await;
+    assert_eq!(runs(), [("p".to_owned(), 1)]);
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    // No page runs meanwhile.
+    log.flush().await;
+    assert_eq!(runs(), [("p".to_owned(), 2), ("q".to_owned(), 1)]);
+}
+
 /// How many runs of each brand the file has, and the ids of the oldest.
 fn stored(conn: &rusqlite::Connection) -> Vec<(String, i64, i64)> {
     let sql = "SELECT brand, count(*), min(id) FROM execution GROUP BY brand ORDER BY brand";

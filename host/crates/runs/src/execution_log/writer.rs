@@ -65,6 +65,10 @@ impl Writer {
                 }
                 next = if runs.len() < BATCH_RUNS_MAX { messages.try_recv().ok() } else { None };
             }
+            if !waiting.is_empty() {
+                // The host may stop after this, so it does not wait until the next attempt is due.
+                self.failed_at = None;
+            }
             self.write(runs);
             self.delete_expired();
             for done in waiting {
@@ -98,13 +102,16 @@ impl Writer {
             self.conn = Some(database::open(self.options.path.path()).map_err(Some)?);
         }
         let Some(conn) = &mut self.conn else { return Ok(()) };
-        let intervals = self.shared.stats.take_news();
-        if runs.is_empty() && intervals.is_empty() {
+        let news = self.shared.stats.take_news();
+        if runs.is_empty() && news.is_empty() {
             return Ok(());
         }
-        database::write(conn, runs, &intervals, self.process)
-            .and_then(|()| database::trim(conn, self.options.bytes_max, DELETE_ROWS))
-            .map_err(|error| Some(LogError::sqlite(self.options.path.path(), error)))?;
+        let failed = |error| Some(LogError::sqlite(self.options.path.path(), error));
+        if let Err(error) = database::write(conn, runs, &news, self.process) {
+            self.shared.stats.put_back(news);
+            return Err(failed(error));
+        }
+        database::trim(conn, self.options.bytes_max, DELETE_ROWS).map_err(failed)?;
         self.failed_at = None;
         Ok(())
     }

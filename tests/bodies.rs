@@ -113,7 +113,7 @@ fn bodies_for_one_brand_leave_memory_to_others() {
     site.write("brands/guest/brand.toml", "domains = [\"guest.test\"]\n");
     site.write("brands/guest/pages/quick.html", "<script scope=\"backend\">response.json('quick')</script>");
     site.write("sluice.toml", "[server]\nmemory_max = 512_000_000\nbody_timeout = \"10m\"\n");
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     let part = vec![b' '; 640_000];
     let streams: Vec<_> = (0..500)
         .map(|_| {

@@ -106,7 +106,7 @@ fn holds(folder: &Path) {
 fn holds_on(folder: &Path, database: impl FnOnce(ServerOptions) -> ServerOptions) {
     let site = TestSite::new();
     publish(folder, &site);
-    let server = database(ServerOptions::of(site.path()).warm()).start();
+    let server = database(ServerOptions::of(site.path())).start();
     let failures = run_case(folder, &server);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }

@@ -22,7 +22,7 @@ fn site() -> TestSite {
 }
 
 fn start(site: &TestSite, data: &Path) -> Server {
-    ServerOptions::of(site.path()).data(data).start()
+    ServerOptions::of(site.path()).data(data).own_key().start()
 }
 
 fn compiled(server: &Server) -> u64 {

@@ -4,6 +4,7 @@
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 
+use crate::harness::sandbox;
 use crate::sandbox::block_on;
 
 /// Searches the memory for a marker. If there is none, writes the marker every STRIDE
@@ -168,7 +169,7 @@ fn load_with_import(
 #[test]
 fn links_only_the_published_world() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         for (interface, exports) in UNLINKED.into_iter().chain(UNREACHABLE) {
             let rejected = load_with_import(&sandbox, interface, "0.2.12", exports);
             let message = rejected.err().unwrap_or_else(|| panic!("{interface} {exports} was linked"));
@@ -183,7 +184,7 @@ fn links_only_the_published_world() {
 #[test]
 fn links_clocks_and_random_numbers() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         for (interface, exports) in LINKED {
             let loaded = load_with_import(&sandbox, interface, "0.2.12", exports);
             assert_eq!(loaded.err(), None, "{interface} {exports}");
@@ -226,7 +227,7 @@ fn random_bytes_component(length: u64, calls: u32) -> Vec<u8> {
 #[test]
 fn random_bytes_are_bounded_and_charged() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let run = async |length, calls| {
             let script = sandbox.load(&random_bytes_component(length, calls)).unwrap();
             sandbox.run(&script, RunContext::default()).await.unwrap()
@@ -244,7 +245,7 @@ fn random_bytes_are_bounded_and_charged() {
 
 #[test]
 fn rejects_bytes_that_are_not_a_component() {
-    let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+    let sandbox = sandbox(&SandboxConfig::default());
     for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"not wasm"] {
         assert!(sandbox.load(bytes).is_err());
     }
@@ -253,7 +254,7 @@ fn rejects_bytes_that_are_not_a_component() {
 #[test]
 fn foreign_components_have_the_same_limits() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let endless = r#"(memory (export "memory") 1)
             (func (export "run") (param i32) (result i32) (loop $again (br $again)) (i32.const 0))"#;
         let greedy = r#"(memory (export "memory") 1)
@@ -325,7 +326,7 @@ fn hostile_components_are_rejected_or_end_at_a_limit() {
     let listed: Vec<&str> = HOSTILE.iter().map(|(name, _)| *name).collect();
     let mut wrong = Vec::new();
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let usual = sandbox.load(&marker_component(8)).unwrap();
         for name in &names {
             let bytes = wat::parse_file(folder.join(format!("{name}.wat"))).unwrap();

@@ -9,6 +9,7 @@ use serde_json::json;
 use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
 
+use crate::harness::sandbox;
 use crate::sandbox::{block_on, build};
 
 /// A script that succeeds sets the variable `escaped` to what it reached.
@@ -199,7 +200,7 @@ async fn run(sandbox: &Sandbox, script: &Script) -> RunReport {
 #[test]
 fn no_known_escape_works() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let canary = script(&sandbox, CANARY).await;
         for (way, source) in WAYS {
             let report = run(&sandbox, &script(&sandbox, source).await).await;

@@ -213,7 +213,7 @@ fn request_that_is_asked_to_try_again_leaves_nothing_behind() {
          [[page]]\npath = \"/order\"\nlimits = { wall_ms_max = 500 }\n",
     );
     site.write("sluice.toml", "[limits.max]\ntemplate_fuel = 1_000_000_000_000_000\nwall_ms_max = 600_000\n");
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     let cookie = get(&server, "/begin").session_cookie().unwrap();
     let visit = |path: &str| Request::get(path).header("cookie", &cookie).send(server.address);
     let threads = std::thread::available_parallelism().unwrap().get();

@@ -21,6 +21,7 @@ use sluice_storage::StorageAccess;
 use sluice_store::Store;
 use sluice_store::sqlite::{SqliteOptions, SqliteStore};
 
+use crate::harness::sandbox;
 use crate::sandbox::block_on;
 use component::component;
 use functions::{Arg, functions, out_of_bounds, text, value};
@@ -51,11 +52,7 @@ impl World {
         let store = SqliteStore::open(SqliteOptions::new(data.path().join("db"))).await.unwrap();
         let schema = CrmSchema::parse("[[entity]]\nslug = 'theirs'", "crm.toml").unwrap();
         sluice_crm::CrmStore::apply_crm_schema(&store, "b", schema).await.unwrap();
-        Self {
-            sandbox: Sandbox::new(&SandboxConfig::default()).unwrap(),
-            store: Arc::new(store),
-            _data: data,
-        }
+        Self { sandbox: sandbox(&SandboxConfig::default()), store: Arc::new(store), _data: data }
     }
 
     async fn run(&self, component: &[u8]) -> RunReport {

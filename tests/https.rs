@@ -63,7 +63,6 @@ impl Authority {
             .data(self.data.path())
             .env("SLUICE_SERVER__HTTPS", "true")
             .env("SLUICE_SERVER__HTTP_LISTEN", "127.0.0.1:0")
-            .warm()
     }
 
     /// What curl prints for a path of a host: the head and the body of the response.

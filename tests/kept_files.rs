@@ -60,7 +60,6 @@ impl Bucket {
             .env("SLUICE_FILES__S3__REGION", "eu-central-1")
             .env("SLUICE_FILES__S3__KEY_ID", "key")
             .env("SLUICE_FILES__S3__SECRET_KEY", "secret")
-            .warm()
             .start()
     }
 }
@@ -176,7 +175,7 @@ fn visitors_who_only_begin_to_send_files_take_no_memory() {
     site.write("brands/guest/brand.toml", "domains = [\"guest.test\"]\n");
     site.write("brands/guest/pages/quick.html", "<script scope=\"backend\">response.json('quick')</script>");
     site.write("sluice.toml", "[server]\nmemory_max = 512_000_000\nbody_timeout = \"10m\"\n");
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     let head = "POST /send HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=B\r\n\
         content-length: 50000\r\nexpect: 100-continue\r\n\r\n";
     let idle: Vec<_> = (0..600)

@@ -60,7 +60,7 @@ fn values_are_charged_for_what_they_hold() {
          </script>{{ var.rows.length }}"),
     ]);
     site.write("sluice.toml", "[limits]\nfuel = 10_000_000_000\n");
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     let get = |path: &str| server.get("localhost", path).body;
     assert_eq!(get("/variable"), "false");
     server.wait_until("the author is told why", || {
@@ -79,7 +79,7 @@ fn values_are_charged_for_what_they_hold() {
 
 /// A host whose allocator returns unused memory after one second instead of ten.
 fn short_decay(site: &TestSite) -> ServerOptions {
-    ServerOptions::of(site.path()).warm().env("_RJEM_MALLOC_CONF", "dirty_decay_ms:1000")
+    ServerOptions::of(site.path()).env("_RJEM_MALLOC_CONF", "dirty_decay_ms:1000")
 }
 
 /// The resident bytes after a first request, when the memory that the start needed has been returned. It
@@ -193,7 +193,7 @@ fn full_host() -> (TestSite, Server) {
         "sluice.toml",
         "[server]\nmemory_max = 1_000_000\nqueue_requests_max = 1\nqueue_wait = \"10m\"\n",
     );
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     (site, server)
 }
 

@@ -6,16 +6,17 @@
 
 use sluice_sandbox::memory_reset::{MemoryReset, MemoryResetChoice};
 use sluice_sandbox::outcome::Outcome;
-use sluice_sandbox::{RunContext, Sandbox, SandboxConfig};
+use sluice_sandbox::{RunContext, SandboxConfig};
 
 use crate::components::{marker_component, marker_component_twice};
+use crate::harness::sandbox;
 use crate::sandbox::block_on;
 
 fn check(choice: MemoryResetChoice, expected: MemoryReset) {
     block_on(async {
         let config =
             SandboxConfig { concurrent_runs_max: 1, memory_reset: choice, ..SandboxConfig::default() };
-        let sandbox = Sandbox::new(&config).unwrap();
+        let sandbox = sandbox(&config);
         if sandbox.memory_reset != expected {
             println!("skipped: kernel or swap ({})", sandbox.memory_reset_reason);
             return;
@@ -52,7 +53,7 @@ fn remapping_resets_all_memory() {
 #[test]
 fn finds_the_marker_if_memory_is_not_reset() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let script = sandbox.load(&marker_component_twice(8192)).unwrap();
         let report = sandbox.run(&script, RunContext::default()).await.unwrap();
         assert_eq!(report.outcome, Outcome::Error);

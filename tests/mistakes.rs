@@ -79,7 +79,7 @@ fn logged(site: &TestSite, brand: &str) -> String {
     let file = site.brand_dir(brand).join("brand.toml");
     let settings = fs::read_to_string(&file).unwrap_or_default();
     fs::write(file, format!("domains = [\"{brand}.example\"]\n{settings}")).unwrap();
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     server.get(&format!("{brand}.example"), "/");
     let run = server.runs(brand, 1).remove(0);
     let field = |field: &str| run[field].as_str().unwrap_or_default().replace("\\n", "\n");

@@ -65,7 +65,7 @@ fn brand_with_a_broken_file_answers_503_and_the_others_are_served_from_the_start
         if has_page {
             site.write("brands/two/public/503.html", "<p>Back soon");
         }
-        let server = ServerOptions::of(site.path()).warm().start();
+        let server = ServerOptions::of(site.path()).start();
         assert_eq!(seen(&server, "one.test"), "200 one", "{reason}");
         let answer = server.get("two.test", "/any/path?x");
         assert_eq!(answer.status, 503, "{reason}");
@@ -161,7 +161,7 @@ fn linked_brand_is_named_in_the_log_and_by_the_check() {
     let elsewhere = site.path().join("elsewhere");
     std::fs::rename(site.brand_dir("two"), &elsewhere).unwrap();
     symlink(&elsewhere, site.brand_dir("two")).unwrap();
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     server.wait_told("brands/two: it is a symbolic link");
     assert_eq!(seen(&server, "one.test"), "200 one");
     assert_eq!(server.get("two.test", "/").status, 421);
@@ -209,7 +209,7 @@ fn brand_cannot_take_hosts_of_another_brand() {
         );
         site.write("brands/two/brand.toml", &format!("domains = [\"two.test\", \"{two}\"]\n"));
         site.write("brands/two/pages/index.html", "two");
-        let server = ServerOptions::of(site.path()).warm().start();
+        let server = ServerOptions::of(site.path()).start();
         for _ in 0..2 {
             assert_eq!(server.get(contested, "/").status, 421, "{contested}, not even by the default brand");
             assert_eq!((seen(&server, of_one), seen(&server, of_two)), ("200 one".into(), "200 two".into()));
@@ -268,7 +268,7 @@ fn brand_cannot_take_hosts_of_another_brand() {
 #[test]
 fn restart_gives_no_brand_what_another_one_served() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
-    let start = || ServerOptions::of(site.path()).warm().data(data.path()).start();
+    let start = || ServerOptions::of(site.path()).data(data.path()).start();
     let two = "default = true\ndomains = [\"*.example.com\", \"two.test\"]\n";
     site.write("brands/two/brand.toml", two);
     drop(start());

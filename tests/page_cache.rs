@@ -25,7 +25,7 @@ const NOW: &str = "<script scope=\"backend\">
 </script><p>{{ var.now }} {{ request.path }} {{ request.query.q }}</p>";
 
 fn start(site: &TestSite) -> Server {
-    ServerOptions::of(site.path()).warm().start()
+    ServerOptions::of(site.path()).start()
 }
 
 /// How many requests for cached pages had this result.
@@ -76,10 +76,8 @@ fn every_part_of_the_key_has_its_own_answer() {
     let page = format!("{NOW}{{{{ request.headers['accept-language'] }}}}");
     let toml = cached("/p/{slug}", settings);
     let site = TestSite::with(&[("pages/p/{slug}.html", &page), ("brand.toml", &toml)]);
-    let server = ServerOptions::of(site.path())
-        .warm()
-        .env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]")
-        .start();
+    let server =
+        ServerOptions::of(site.path()).env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]").start();
     let ask = |path: &str, host: &str, headers: &[(&str, &str)]| {
         let request = Request::get(path).host(host);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
@@ -132,7 +130,7 @@ fn one_run_makes_the_answer_for_all_who_ask_at_once() {
     let allowed = format!("{}[http]\nallow = [\"{}\"]\n", cached("/", "ttl = \"1h\""), remote.address);
     let site = TestSite::with(&[("pages/index.html", &slow), ("brand.toml", &allowed)]);
     let private = "[\"127.0.0.9/32\"]";
-    let server = ServerOptions::of(site.path()).warm().env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
+    let server = ServerOptions::of(site.path()).env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
     let answers: Vec<String> = thread::scope(|scope| {
         let clients: Vec<_> = (0..20).map(|_| scope.spawn(|| get(&server, "/").body)).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
@@ -215,7 +213,7 @@ fn no_visitor_waits_while_an_old_answer_is_replaced() {
     let allowed = format!("{cached}[http]\nallow = [\"{}\"]\n", remote.address);
     let site = TestSite::with(&[("pages/index.html", &page), ("brand.toml", &allowed)]);
     let private = "[\"127.0.0.9/32\"]";
-    let server = ServerOptions::of(site.path()).warm().env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
+    let server = ServerOptions::of(site.path()).env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
     assert_eq!(get(&server, "/").body, "old");
     server.wait_until("the page runs again", || {
         assert_eq!(get(&server, "/").body, "old");

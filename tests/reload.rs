@@ -184,7 +184,7 @@ fn request_finishes_with_the_version_it_started_with() {
 fn reloads_keep_no_earlier_version_of_a_page_in_memory() {
     const RELOADS: usize = 200;
     let site = site();
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     let change = |n: usize| {
         let page = format!("<script scope=\"backend\">setVariable('n', {n})</script>{{{{ var.n }}}}");
         index(&site, "one", &page);

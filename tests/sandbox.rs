@@ -10,6 +10,8 @@ use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, RunReport, Sandbox, SandboxConfig, Script};
 use sluice_text::source::Source;
 
+use crate::harness::sandbox;
+
 struct NoModules;
 
 impl ModuleSource for NoModules {
@@ -52,7 +54,7 @@ fn compilation_counts_toward_the_memory_of_the_process() {
     block_on(async {
         // Less than the compilation can take. It must not wait, but runs do meanwhile.
         let config = SandboxConfig { process_bytes_max: 80 << 20, ..SandboxConfig::default() };
-        let sandbox = Sandbox::new(&config).unwrap();
+        let sandbox = sandbox(&config);
         let other = script(&sandbox, "").await;
         let long = "setVariable('a', 'some text');\n".repeat(20_000);
         let mut compiling = std::pin::pin!(build(&sandbox, &long));
@@ -76,7 +78,7 @@ fn compilation_counts_toward_the_memory_of_the_process() {
 #[test]
 fn pages_are_small() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         for source in ["", &"setVariable('a', 'some text');\n".repeat(500)] {
             let (bytecode, component) = build(&sandbox, source).await;
             let machine_code = sandbox.load(&component).unwrap().machine_code_bytes;
@@ -91,7 +93,7 @@ fn pages_are_small() {
 #[test]
 fn each_run_has_its_own_random_numbers_and_the_right_time() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let script = script(
             &sandbox,
             "setVariable('random', Array.from({ length: 4 }, Math.random)); setVariable('now', Date.now());",
@@ -115,7 +117,7 @@ fn each_run_has_its_own_random_numbers_and_the_right_time() {
 fn runs_share_no_state() {
     block_on(async {
         let config = SandboxConfig { concurrent_runs_max: 1, ..SandboxConfig::default() };
-        let sandbox = Sandbox::new(&config).unwrap();
+        let sandbox = sandbox(&config);
         let script = script(
             &sandbox,
             "setVariable('seen', [globalThis.leak, ({}).leak, [].leak, Math.leak, typeof Array.prototype.map]);
@@ -133,7 +135,7 @@ fn runs_share_no_state() {
 #[test]
 fn same_run_uses_the_same_fuel() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let script =
             script(&sandbox, "let s = 0; for (let i = 0; i < 1000; i++) s += i; setVariable('s', s);").await;
         let fuel = run(&sandbox, &script).await.fuel;
@@ -147,7 +149,7 @@ fn same_run_uses_the_same_fuel() {
 #[test]
 fn host_calls_use_fuel() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let fuel = async |source: &str| run(&sandbox, &script(&sandbox, source).await).await.fuel;
         let one = fuel("session.get('a')").await;
         let more = fuel("for (let i = 0; i < 100; i++) session.get('a')").await;
@@ -164,7 +166,7 @@ fn host_calls_use_fuel() {
 #[test]
 fn loop_of_host_calls_runs_out_of_fuel() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let mut context = RunContext::default();
         context.limits.fuel = 10_000_000;
         let script = script(&sandbox, "while (true) session.get('a')").await;
@@ -177,7 +179,7 @@ fn loop_of_host_calls_runs_out_of_fuel() {
 #[test]
 fn stops_a_run_at_its_time_limit() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let mut context = RunContext::default();
         context.limits.fuel = u64::MAX / 2;
         context.limits.wall_ms_max = 50;
@@ -191,7 +193,7 @@ fn stops_a_run_at_its_time_limit() {
 #[test]
 fn deep_recursion_ends_only_its_run() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let thrown = script(&sandbox, "setVariable('before', 1);\nfunction f() { f() }\nf();").await;
         let report = run(&sandbox, &thrown).await;
         let failure = report.failure.unwrap();
@@ -212,7 +214,7 @@ fn deep_recursion_ends_only_its_run() {
 #[test]
 fn busy_scripts_take_turns() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let loops = ["while (true) {}", "while (true) session.get('a')"];
         let quick = script(&sandbox, "setVariable('done', 1)").await;
         for source in loops {
@@ -231,7 +233,7 @@ fn busy_scripts_take_turns() {
 #[test]
 fn components_are_valid_and_name_their_engine() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let (_, component) = build(&sandbox, "setVariable('a', 1)").await;
         wasmparser::Validator::new().validate_all(&component).unwrap();
 
@@ -248,7 +250,7 @@ fn components_are_valid_and_name_their_engine() {
 #[test]
 fn script_blocks_of_a_page_share_one_quota() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let built = async |blocks: usize, compile_fuel: u64| {
             let text = "<script scope=\"backend\">f()</script>".repeat(blocks);
             let parts = PageSource::new(Source { file: "pages/test.html".into(), text }).unwrap();

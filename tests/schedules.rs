@@ -113,16 +113,14 @@ fn survives_kills(start: impl Fn(&Path, i64) -> Server) {
 #[test]
 fn each_tick_is_started_once() {
     let (clock, data) = (FastClock::build(), tempfile::tempdir().unwrap());
-    survives_kills(|site, ahead| {
-        clock.on(ServerOptions::of(site).data(data.path()).warm(), RATE, ahead).start()
-    });
+    survives_kills(|site, ahead| clock.on(ServerOptions::of(site).data(data.path()), RATE, ahead).start());
 }
 
 #[test]
 fn each_tick_is_started_once_on_postgresql() {
     let (clock, database) = (FastClock::build(), Database::create());
     survives_kills(|site, ahead| {
-        clock.on(ServerOptions::of(site).warm().postgres(&database.url()), RATE, ahead).start()
+        clock.on(ServerOptions::of(site).postgres(&database.url()), RATE, ahead).start()
     });
 }
 

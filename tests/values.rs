@@ -12,6 +12,7 @@ use sluice_sandbox::outcome::Outcome;
 use sluice_sandbox::{RunContext, Sandbox, SandboxConfig, Script};
 use sluice_session::Session;
 
+use crate::harness::sandbox;
 use crate::sandbox::{block_on, build};
 
 /// Keys that a careless program would misinterpret.
@@ -77,7 +78,7 @@ async fn script(sandbox: &Sandbox, source: &str) -> Script {
 #[test]
 fn json_values_stay_exactly_the_same() {
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         let script = script(
             &sandbox,
             "setVariable('from_request', request.body);
@@ -108,7 +109,7 @@ fn json_values_stay_exactly_the_same() {
 fn rejects_other_values_at_every_depth() {
     const UNFIT: [&str; 6] = ["NaN", "Infinity", "-Infinity", "'\\ud800'", "'a\\udfffb'", "1n"];
     block_on(async {
-        let sandbox = Sandbox::new(&SandboxConfig::default()).unwrap();
+        let sandbox = sandbox(&SandboxConfig::default());
         for unfit in UNFIT {
             let source = format!(
                 "const tried = [];

@@ -88,7 +88,7 @@ fn name_with_a_certificate_from_a_file_is_not_ordered() {
 fn contradicting_settings_end_the_start() {
     let site = site("[\"shop.test\"]");
     let told = |environment: &[(&str, &str)]| {
-        let options = ServerOptions::of(site.path()).warm();
+        let options = ServerOptions::of(site.path());
         environment.iter().fold(options, |options, (name, value)| options.env(name, value)).start_error()
     };
     let enabled = ("SLUICE_ACME__ENABLED", "true");

@@ -91,7 +91,6 @@ impl World {
 /// `sluice serve` with certificates of the ACME server at `directory`.
 pub(super) fn acme(site: &Path, directory: &str, ca_file: &Path) -> ServerOptions {
     ServerOptions::of(site)
-        .warm()
         .env("SLUICE_SERVER__HTTPS", "true")
         .env("SLUICE_SERVER__HTTP_LISTEN", "127.0.0.1:0")
         .env("SLUICE_ACME__ENABLED", "true")

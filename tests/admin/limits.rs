@@ -39,7 +39,7 @@ fn writes_a_limit_into_brand_toml() {
     // The disk of the site has no room for the new file.
     let long = format!("{before}# {}\n", "x".repeat(5 << 20));
     site.write("brands/shop/brand.toml", &long);
-    let server = ServerOptions::of(site.path()).warm().file_bytes_max(4 << 20).start();
+    let server = ServerOptions::of(site.path()).file_bytes_max(4 << 20).start();
     let answer = put("/api/brands/shop/limits", &set_fuel(4_000_000)).operator().send(server.admin_address);
     assert_eq!(answer.status, 500, "{}", answer.body);
     assert!(answer.body.contains("fuel = 4000000"), "{}", answer.body);
@@ -67,7 +67,7 @@ fn api_removes_a_limit_of_a_page() {
 #[test]
 fn operator_is_told_that_a_limit_is_written_and_not_in_force() {
     let site = site();
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     let set =
         |value: u64| put("/api/brands/shop/limits", &set_fuel(value)).operator().send(server.admin_address);
     let fuel = || {

@@ -102,7 +102,6 @@ impl World {
     /// Starts a host that does not run.
     pub(crate) fn start_host(&mut self, host: usize) {
         let mut options = ServerOptions::of(self.site.path())
-            .warm()
             .env("SLUICE_LOG", "warn")
             .env("SLUICE_SERVER__DRAIN", "1s")
             // The checks may come later than that.

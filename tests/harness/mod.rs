@@ -12,6 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sluice_kit::keys::Keys;
+use sluice_kit::operator_dir::OperatorDir;
+use sluice_sandbox::cache::CodeCache;
+use sluice_sandbox::{Sandbox, SandboxConfig};
 use tempfile::TempDir;
 
 pub(crate) use site::TestSite;
@@ -36,6 +40,20 @@ pub(crate) struct Server {
     /// Lines of standard output after the addresses.
     printed: Arc<Mutex<Vec<String>>>,
     _data: Option<TempDir>,
+}
+
+/// The code cache that servers share, and those of later test runs.
+fn code_cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache")
+}
+
+/// A sandbox in this process, with the engine that servers of earlier tests compiled.
+pub(crate) fn sandbox(config: &SandboxConfig) -> Sandbox {
+    let site = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = OperatorDir::outside(site, &code_cache()).unwrap();
+    let keys = Keys::load(Some(APP_KEY), None, None).unwrap();
+    let cache = CodeCache::open(&folder, &keys, 1 << 30).unwrap();
+    Sandbox::with_cache(config, Some(&cache)).unwrap()
 }
 
 /// How a server is started.
@@ -70,7 +88,9 @@ impl ServerOptions {
             .env("SLUICE_ADMIN__TOKEN", ADMIN_TOKEN)
             // Most tests stop servers without a load balancer, so waiting would only cost time.
             .env("SLUICE_SERVER__DRAIN", "0s")
-            .env_remove("APP_KEY");
+            // With the code that earlier servers compiled. Compiling the engine takes two seconds of a processor.
+            .env("SLUICE_CACHE__DIR", code_cache())
+            .env("APP_KEY", APP_KEY);
         Self {
             command,
             data_dir: data.path().to_owned(),
@@ -94,6 +114,11 @@ impl ServerOptions {
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Uses the key that the program makes in the data folder, and an empty code cache there.
+    pub(crate) fn own_key(self) -> Self {
+        self.env_remove("APP_KEY").env_remove("SLUICE_CACHE__DIR")
     }
 
     pub(crate) fn env_remove(mut self, name: &str) -> Self {
@@ -176,7 +201,7 @@ os.execvp(sys.argv[3], sys.argv[3:])";
     pub(crate) fn default_data(mut self, states: &Path) -> Self {
         self.command.env("XDG_STATE_HOME", states).env_remove("STATE_DIRECTORY");
         self.has_default_data = true;
-        self
+        self.own_key()
     }
 
     /// Starts the server in this working directory.
@@ -185,18 +210,9 @@ os.execvp(sys.argv[3], sys.argv[3:])";
         self
     }
 
-    /// With the code cache of earlier servers. Otherwise each start compiles the engine, which
-    /// takes most of the time of a small test.
-    pub(crate) fn warm(mut self) -> Self {
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache");
-        self.command.env("SLUICE_CACHE__DIR", cache).env("APP_KEY", APP_KEY);
-        self
-    }
-
-    /// Uses a PostgreSQL database, and the key that hosts on one database must share.
-    pub(crate) fn postgres(mut self, url: &str) -> Self {
-        self.command.env("SLUICE_DATABASE__URL", url).env("APP_KEY", APP_KEY);
-        self
+    /// Uses a PostgreSQL database.
+    pub(crate) fn postgres(self, url: &str) -> Self {
+        self.env("SLUICE_DATABASE__URL", url)
     }
 
     pub(crate) fn start(self) -> Server {
@@ -212,6 +228,13 @@ os.execvp(sys.argv[3], sys.argv[3:])";
 
     /// The command with all arguments.
     fn complete(&mut self) -> &mut Command {
+        let value = |name: &str| self.command.get_envs().find(|(known, _)| *known == name)?.1;
+        if value("APP_KEY").is_none_or(|key| key != APP_KEY)
+            && value("SLUICE_CACHE__DIR").is_some_and(|folder| folder == code_cache())
+        {
+            // A server with another key uses nothing of the shared cache, and replaces what is in it.
+            self.command.env_remove("SLUICE_CACHE__DIR");
+        }
         let [visitors, operators] = self.listen;
         self.command.args(["--listen", &visitors.to_string(), "--admin-listen", &operators.to_string()]);
         if !self.has_default_data {

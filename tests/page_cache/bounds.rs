@@ -10,8 +10,7 @@ const LARGE: &str = "<script scope=\"backend\">
 #[test]
 fn brand_keeps_no_more_than_it_may() {
     let site = TestSite::with(&[("pages/index.html", LARGE), ("brand.toml", &cached("/", "ttl = \"1h\""))]);
-    let server =
-        ServerOptions::of(site.path()).warm().env("SLUICE_PAGE_CACHE__BRAND_BYTES_MAX", "400000").start();
+    let server = ServerOptions::of(site.path()).env("SLUICE_PAGE_CACHE__BRAND_BYTES_MAX", "400000").start();
     let bytes = || server.metric("sluice_page_cache_size_bytes", &[]);
     for number in 0..20 {
         get(&server, &format!("/?bytes=50000&n={number}"));
@@ -33,7 +32,7 @@ fn brand_keeps_no_more_than_it_may() {
 #[test]
 fn long_addresses_bypass_the_cache() {
     let site = TestSite::with(&[("pages/index.html", LARGE), ("brand.toml", &cached("/", "ttl = \"1h\""))]);
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     let long = format!("/?bytes=1&x={}", "x".repeat(8 << 10));
     for _ in 0..2 {
         assert_eq!(get(&server, &long).body, "x");

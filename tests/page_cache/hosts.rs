@@ -63,21 +63,21 @@ fn purges_reach_both(hosts: &[Server; 2]) {
 #[test]
 fn purges_reach_both_hosts_on_sqlite() {
     let (site, data) = (site(), tempfile::tempdir().unwrap());
-    let hosts = [(); 2].map(|()| ServerOptions::of(site.path()).data(data.path()).warm().start());
+    let hosts = [(); 2].map(|()| ServerOptions::of(site.path()).data(data.path()).start());
     purges_reach_both(&hosts);
 }
 
 #[test]
 fn purges_reach_both_hosts_on_postgres() {
     let (site, database) = (site(), Database::create());
-    let hosts = [(); 2].map(|()| ServerOptions::of(site.path()).warm().postgres(&database.url()).start());
+    let hosts = [(); 2].map(|()| ServerOptions::of(site.path()).postgres(&database.url()).start());
     purges_reach_both(&hosts);
 }
 
 #[test]
 fn console_drops_answers() {
     let site = site();
-    let host = ServerOptions::of(site.path()).warm().start();
+    let host = ServerOptions::of(site.path()).start();
     let before = get(&host, "/posts").body;
     let page = host.admin("/brands/demo").body;
     assert!(page.contains("Cached answers") && page.contains("1 answers take"), "{page}");

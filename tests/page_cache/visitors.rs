@@ -195,7 +195,7 @@ fn site(pages: &[String]) -> TestSite {
 }
 
 fn start(site: &TestSite) -> Server {
-    ServerOptions::of(site.path()).warm().env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]").start()
+    ServerOptions::of(site.path()).env("SLUICE_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]").start()
 }
 
 /// Three visitors who differ in everything.
@@ -303,7 +303,7 @@ fn random_numbers_and_effects_happen_for_every_visitor() {
             .unwrap();
     }
     site.write("brands/demo/brand.toml", &toml);
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     for (number, (script, reason)) in scripts.iter().enumerate() {
         let refused = || {
             let labels = ["result=\"refused\"", &format!("reason=\"{reason}\"")];
@@ -364,7 +364,7 @@ fn shared_values_may_be_read() {
         writeln!(toml, "[[page]]\npath = \"/p{number}\"\n{cache}").unwrap();
     }
     site.write("brands/demo/brand.toml", &toml);
-    let server = ServerOptions::of(site.path()).warm().start();
+    let server = ServerOptions::of(site.path()).start();
     for (number, script) in scripts.iter().enumerate() {
         let hits = || server.metric("sluice_page_cache_requests_total", &["result=\"hit\""]);
         let before = hits();
@@ -410,7 +410,7 @@ fn calls_of_other_servers_are_kept_only_if_they_read_and_succeed() {
         ),
     ]);
     let private = "[\"127.0.0.9/32\"]";
-    let server = ServerOptions::of(site.path()).warm().env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
+    let server = ServerOptions::of(site.path()).env("SLUICE_HTTP__PRIVATE_NETWORKS", private).start();
     for _ in 0..3 {
         assert_eq!(server.get("localhost", "/order").body, "ordered");
     }

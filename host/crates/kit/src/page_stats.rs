@@ -146,7 +146,7 @@ impl Collector {
         }
         let Some(interval) = intervals.last_mut() else { return };
         for call in calls {
-            interval.hosts.record(brand, call, now_ms);
+            interval.hosts.record((brand, page), call, now_ms);
             interval.is_new = true;
         }
         if let Some(stats) = interval.page(brand, page) {

@@ -259,6 +259,13 @@ async fn overview(
             "title": "Overview", "is_overview": true, "view": view, "charts": charts, "range": range.view(), "is_live": true,
             "failures": rows, "failures_hidden": hidden, "show_links": failures::show_links(*kinds, view.failure_kinds),
             "done": said.0, "order_query": kinds.queries().0, "show_query": kinds.queries().1, "loads": loads, "states": view.faulty,
+            "rows_of_failures": rows.len(), "hosts_more": view.hosts_all.saturating_sub(view.slowest_hosts.len()),
+            "hidden_said": view.failure_kinds.hidden(), "is_unknown": reloads::is_unknown(&view.failure_groups),
+            "rest": {
+                "failures": rest(rows.len()), "close": rest(view.close.len()),
+                "heaviest": rest(view.heaviest.len()), "slowest": rest(view.slowest.len()),
+                "brands": rest(view.brands.len()),
+            },
             "has_marks": !marks.is_empty(), "kinds": kinds.links(), "last_load": reloads::last_load(&view.reloads),
             "range_keep": failures::fields(*kinds),
             "is_short": range.is_short(),
@@ -266,6 +273,16 @@ async fn overview(
         render(&state, "overview", &view)
     };
     or_error_page(&state, page.await)
+}
+
+/// Which rows of a table with this many are behind a link first: those beyond the tenth, or on a small screen those
+/// beyond the fifth. The names are classes of the style sheet.
+fn rest(rows: usize) -> Option<&'static str> {
+    match rows {
+        0..=5 => None,
+        6..=10 => Some("over5"),
+        _ => Some("over5 over10"),
+    }
 }
 
 async fn pages(

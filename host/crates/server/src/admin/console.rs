@@ -262,9 +262,8 @@ async fn overview(
             "rows_of_failures": rows.len(), "hosts_more": view.hosts_all.saturating_sub(view.slowest_hosts.len()),
             "hidden_said": view.failure_kinds.hidden(), "is_unknown": reloads::is_unknown(&view.failure_groups),
             "rest": {
-                "failures": rest(rows.len()), "close": rest(view.close.len()),
-                "heaviest": rest(view.heaviest.len()), "slowest": rest(view.slowest.len()),
-                "brands": rest(view.brands.len()),
+                "failures": rest(rows.len(), 5), "brands": rest(view.brands.len(), 5), "close": rest(view.close.len(), 3),
+                "heaviest": rest(view.heaviest.len(), 3), "slowest": rest(view.slowest.len(), 3),
             },
             "has_marks": !marks.is_empty(), "kinds": kinds.links(), "last_load": reloads::last_load(&view.reloads),
             "range_keep": failures::fields(*kinds),
@@ -275,14 +274,11 @@ async fn overview(
     or_error_page(&state, page.await)
 }
 
-/// Which rows of a table with this many are behind a link first: those beyond the tenth, or on a small screen those
-/// beyond the fifth. The names are classes of the style sheet.
-fn rest(rows: usize) -> Option<&'static str> {
-    match rows {
-        0..=5 => None,
-        6..=10 => Some("over5"),
-        _ => Some("over5 over10"),
-    }
+/// Which rows of a table with this many are behind a link first: those beyond the tenth, and on a small screen those
+/// beyond `small`. The names are classes of the style sheet.
+fn rest(rows: usize, small: usize) -> Option<String> {
+    let over = |most: usize| format!("over{most}");
+    (rows > small).then(|| if rows > 10 { over(small) + " " + &over(10) } else { over(small) })
 }
 
 async fn pages(

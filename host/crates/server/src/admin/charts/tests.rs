@@ -94,7 +94,7 @@ fn zero_has_a_line_of_its_own_below_a_logarithmic_scale() {
 
 #[test]
 fn an_interval_that_is_not_over_is_drawn_apart() {
-    let now = sluice_kit::clock::now_ms();
+    let now = now_ms();
     let begin = now - now.rem_euclid(INTERVAL_MS);
     let ended = [interval(begin - 2 * INTERVAL_MS, 40), interval(begin - INTERVAL_MS, 50)];
     let span = Span { bounds: (begin - 4 * INTERVAL_MS, begin + INTERVAL_MS), marks: &[] };

@@ -16,7 +16,8 @@ fn commands_say_what_they_have_changed() {
     let site = TestSite::with(&[("modules/mail.js", MODULE), ("crm.toml", CRM)]);
     site.write("brands/demo/brand.toml", brand);
     let data = tempfile::tempdir().unwrap();
-    let first = park_two(data.path())[0].to_string();
+    let [first, second] = park_two(data.path())[..] else { panic!("two jobs must be parked") };
+    let first = first.to_string();
     let run = |args: &[&str]| -> Output {
         let mut command = sluice(site.path(), args);
         command.args(["--data", data.path().to_str().unwrap()]).env("USER", "ann").env_remove("SUDO_USER");
@@ -51,7 +52,7 @@ fn commands_say_what_they_have_changed() {
     let job = ticked.split(' ').nth(1).unwrap();
     let expected = [
         ["write.retry", "", &first, ""],
-        ["write.drop", "demo", "all parked", "jobs: 1"],
+        ["write.drop", "demo", "all parked", &format!("jobs: 1 ({second} moveCrmToStage deals)")],
         ["schedule.run", "demo", "nightly", &format!("job {job}")],
         ["job.push", "demo", "mail.default", &format!("job {}", pushed.trim())],
         ["job.drop", "demo", pushed.trim(), ""],

@@ -58,8 +58,18 @@ fn hides_what_is_resolved_and_muted(server: &Server) {
     let mark = &listed(server, "resolved")[0]["mark"];
     assert_eq!((&mark["state"], &mark["operator"]), (&json!("resolved"), &json!("token")));
     let overview = json(&server.admin("/api/overview"));
-    assert_eq!(overview["failure_kinds"], json!({"open": 1, "resolved": 1, "muted": 0}));
+    let kinds = json!({"open": 1, "resolved": 1, "muted": 0, "resolved_failures": 1, "muted_failures": 0});
+    assert_eq!(overview["failure_kinds"], kinds);
     assert_eq!(overview["failure_groups_all"], 1);
+    // Every number of failures says how many of them the lists leave out.
+    let hidden = |rows: &Value, key: &str, name: &str| {
+        let row = rows.as_array().unwrap().iter().find(|row| row[key] == name).unwrap();
+        [row["failures"].as_u64().unwrap(), row["hidden_failures"].as_u64().unwrap()]
+    };
+    assert_eq!(hidden(&overview["brands"], "id", "shop"), [1, 1]);
+    assert_eq!(hidden(&overview["brands"], "id", "other"), [1, 0]);
+    assert_eq!(hidden(&json(&server.admin("/api/brands/shop/pages")), "path", "/shop"), [1, 1]);
+    assert_eq!(json(&server.admin("/api/brands/other/page?path=/other"))["hidden_failures"], 0);
     fail_until_back(server);
     let all = listed(server, "open");
     let row = all.iter().find(|row| row["brand"] == "shop").unwrap();

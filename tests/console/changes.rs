@@ -50,6 +50,14 @@ fn operator_sees_who_changed_a_limit_and_moved_an_entry() {
         let over = browser.eval("document.documentElement.scrollWidth - window.innerWidth");
         assert!(over.as_i64().unwrap() <= 0, "{over} at {width}");
     }
+    // The changes of an operator, with what was asked for before.
+    browser.go(&format!("{console}/changes?action=limit.&outcome=done&hours=24"));
+    browser.click(".changes td[data-name='by whom'] a");
+    let asked = "[...new URLSearchParams(location.search).entries()].filter(([name]) => name !== 'operator').flat().join(' ')";
+    browser.wait_for(asked, &json!("action limit. outcome done hours 24"));
+    let by = browser.eval("document.querySelector('[name=operator]').value");
+    assert!(by.as_str().unwrap().starts_with("session "), "{by}");
+    assert_eq!(browser.eval("document.querySelectorAll('.changes tbody tr').length"), json!(1));
     // From the change to what was changed.
     browser.click(".changes td a[href*='#limit-fuel']");
     browser.wait_for("location.hash", &json!("#limit-fuel"));

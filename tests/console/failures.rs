@@ -68,6 +68,18 @@ fn operator_resolves_and_mutes_a_kind_of_failure() {
         browser.wait_for("document.querySelector('.done')?.textContent.startsWith('Muted.')", &json!(true));
         browser.go(&format!("{console}/?show=muted"));
         assert!(rows(&browser).contains("muted until "), "{}", rows(&browser));
+        // Wherever failures are counted, it is said how many of them the list leaves out.
+        for (page, place, part) in [
+            ("/", "dd:has(a[href='#failures'])", "of 1 muted kind"),
+            ("/", "table.brands td[data-name=failed]", "muted or resolved"),
+            ("/brands/demo", "tbody tr:has(a[href*='heavy']) td[data-name=failed]", "muted or resolved"),
+            ("/brands/demo/page?path=/heavy", "dd .hidden-said", "of 1 muted kind"),
+        ] {
+            browser.go(&format!("{console}{page}"));
+            let said = browser.eval(&format!("document.querySelector(\"{place}\").textContent"));
+            assert!(said.as_str().unwrap().contains(part), "{page}: {said}");
+            fits(&browser, width);
+        }
         // In a time without its failures, it is listed by itself, and can be ended.
         browser.go(&format!("{console}/?show=muted&from=2020-01-01T00:00&to=2020-01-01T01:00"));
         assert_eq!(browser.eval("document.querySelectorAll('ul.marks li').length"), json!(1));

@@ -266,6 +266,10 @@ fn only_a_form_makes_the_console_say_that_something_was_done() {
     // What a form has done is said once, and to its operator only.
     let drop = Request::new("POST", "/brands/demo/jobs/parked/drop").operator();
     let location = drop.send(server.admin_address).header("location").unwrap();
+    // The log of changes names them.
+    let log: Value = serde_json::from_str(&server.admin("/api/changes?action=write.drop").body).unwrap();
+    let item = log[0]["item"].as_str().unwrap();
+    assert!(item.starts_with("jobs: 2 (") && item.matches("moveCrmToStage deals").count() == 2, "{item}");
     assert!(location.contains("said=") && !location.contains("parked job"), "{location}");
     browser.go(&format!("{console}{location}"));
     browser.wait_for("document.readyState", &json!("complete"));

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{logged_in, visited};
+use crate::harness::Request;
 
 const FAULT: &str = "document.querySelector('.fault')?.innerText ?? ''";
 
@@ -31,7 +32,7 @@ fn brand_with_an_invalid_file_stays_readable() {
     for path in ["", "/page?path=/heavy", "/runs", "/crm", "/jobs"] {
         browser.go(&format!("{console}/brands/demo{path}"));
         // One line, which leads to the overview.
-        assert_eq!(browser.eval("document.querySelectorAll('main pre').length - document.querySelectorAll('.chart pre, .run pre').length"), json!(0), "{path}");
+        assert_eq!(browser.eval("document.querySelectorAll('main pre').length - document.querySelectorAll('.chart pre, .run pre, .locked pre').length"), json!(0), "{path}");
         browser.wait_for(&format!("({FAULT}).includes('demo is outdated')"), &json!(true));
     }
     // The page's view has all but the forms.
@@ -40,14 +41,66 @@ fn brand_with_an_invalid_file_stays_readable() {
     browser.wait_for("document.querySelectorAll('.failures tbody tr').length", &json!(1));
     let limits = browser.eval("document.querySelector('section[aria-labelledby=limits]').innerText");
     let limits = limits.as_str().unwrap();
-    assert!(limits.contains("Limits cannot be set") && limits.contains("1 G"), "{limits}");
+    for part in
+        ["No limit can be changed now", "brands/demo/brand.toml is invalid", "2 | session = \"demo", "1 G"]
+    {
+        assert!(limits.contains(part), "{part} is not in {limits}");
+    }
     assert_eq!(browser.eval("document.querySelectorAll('form.set').length"), json!(0));
+    // The mistake keeps its lines where the reload and what was refused are listed.
+    let value = json!({ "page": "/heavy", "limit": "fuel", "value": 5_000_000 }).to_string();
+    let change = Request::new("PUT", "/api/brands/demo/limits").header("content-type", "application/json");
+    let change = change.body(value.as_bytes());
+    assert_eq!(change.operator().send(server.admin_address).status, 409);
+    for width in [1280, 390] {
+        browser.resize(width, 844);
+        browser.go(&format!("{console}/changes"));
+        for place in [".loads pre.what", ".changes pre.said"] {
+            let lines = browser.eval(&format!("document.querySelector('{place}').innerText"));
+            assert!(lines.as_str().unwrap().contains("2 | session = \"demo\n"), "{place}: {lines}");
+        }
+        let over = browser.eval("document.documentElement.scrollWidth - window.innerWidth");
+        assert!(over.as_i64().unwrap() <= 0, "{over} at {width}");
+    }
 
     site.write("brands/demo/brand.toml", "default = true\n");
     server.reload();
     browser.go(&format!("{console}/brands/demo/page?path=/heavy"));
     browser.wait_for("document.querySelectorAll('form.set').length > 3", &json!(true));
     assert_eq!(browser.eval(FAULT), json!(""));
+}
+
+#[test]
+fn limit_that_cannot_be_set_says_what_to_mend() {
+    let (site, server, _data) = visited();
+    site.write(
+        "brands/demo/pages/heavy.html",
+        "<script scope=\"backend\">const all = 'x'.repeat(7_200_000);</script>heavy",
+    );
+    server.reload();
+    server.get("localhost", "/heavy");
+    let close = || -> Value {
+        let view: Value = serde_json::from_str(&server.admin("/api/overview").body).unwrap();
+        view["close"][0].clone()
+    };
+    server.wait_until("the visit is counted", || close()["path"] == "/heavy");
+    assert_eq!(close()["is_locked"], false);
+    site.write("brands/demo/brand.toml", "default = true\nsession = \"demo\n");
+    server.reload();
+    assert_eq!(close()["is_locked"], true);
+    let (browser, console) = logged_in(&server);
+    for width in [1280, 390] {
+        browser.resize(width, 844);
+        browser.go(&console);
+        let link = browser.eval("document.querySelector('a.raise').textContent");
+        assert_eq!(link, json!("Cannot be set now: brand.toml is invalid"));
+        browser.click("a.raise");
+        browser.wait_for("document.activeElement?.id", &json!("set-heap_bytes_max"));
+        browser.click("#set-heap_bytes_max a");
+        browser.wait_for("location.hash", &json!("#locked"));
+        let said = browser.eval("document.querySelector('#locked').innerText");
+        assert!(said.as_str().unwrap().contains("Mend it there, then reload the site"), "{said}");
+    }
 }
 
 #[test]

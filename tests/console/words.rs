@@ -66,14 +66,14 @@ fn charts_of_a_young_process_begin_with_their_values() {
     browser.go(&format!("{console}/?hours=24"));
     browser.wait_for("document.querySelectorAll('.chart .uplot canvas').length", &json!(5));
     let data = browser.eval(
-        "(() => { const chart = JSON.parse(document.querySelector('#outcomes ~ .charts figure').dataset.chart);
+        "(() => { const chart = JSON.parse(document.querySelector('#outcomes ~ .narrow .charts figure').dataset.chart);
            return (chart.to_ms - chart.from_ms) / 3_600_000; })()",
     );
     assert!(data.as_f64().unwrap() <= 1.0, "{data} hours");
-    let said = browser.eval("document.querySelector('#outcomes ~ .charts figcaption').innerText");
+    let said = browser.eval("document.querySelector('#outcomes ~ .narrow .charts figcaption').innerText");
     assert!(said.as_str().unwrap().contains("no values before"), "{said}");
     // The legend names the interval of the values that it shows.
-    let legend = browser.eval("document.querySelector('#outcomes ~ .charts .u-legend').innerText");
+    let legend = browser.eval("document.querySelector('#outcomes ~ .narrow .charts .u-legend').innerText");
     let legend = legend.as_str().unwrap();
     assert!(
         legend.contains("interval") && legend.contains(" to ") && legend.contains("not over yet"),

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use sluice_crm::{Job, JobChoice, JobState};
 use sluice_kit::clock::{iso_utc, now_ms};
-use sluice_queue::{JobId, QueueChoice, State};
+use sluice_queue::{JobId, QueueChoice, QueuedJob, State};
 use sluice_store::Store;
+use sluice_store::changes::{NAMED_MAX, counted};
 use sluice_text::printable::printable;
 
 use super::change_log::{Change, keep};
@@ -119,6 +120,12 @@ impl FromStr for Which {
     }
 }
 
+/// How many jobs were retried or dropped, and the first of them by name.
+struct Done {
+    count: u32,
+    names: Vec<String>,
+}
+
 /// The chosen jobs of each kind.
 struct Chosen {
     writes: Option<JobChoice>,
@@ -155,16 +162,44 @@ impl Choice {
         Ok(of_job.or_else(|| self.brand.clone()).unwrap_or_default())
     }
 
+    /// The first of the jobs of scripts that are chosen, if they are not chosen by their id.
+    async fn named_scripts(&self, store: &dyn Store) -> anyhow::Result<Vec<String>> {
+        let states: &[State] = match &self.which {
+            Which::Parked => &[State::Parked],
+            Which::All => &[State::Parked, State::Pending],
+            Which::Write(_) | Which::Script(_) => &[],
+        };
+        let mut names = Vec::new();
+        for state in states {
+            let jobs = store.list_queued(self.brand.as_deref(), Some(*state), NAMED_MAX).await?;
+            names.extend(jobs.iter().map(QueuedJob::brief));
+        }
+        Ok(names)
+    }
+
+    /// The same for background writes.
+    async fn named_writes(&self, store: &dyn Store) -> anyhow::Result<Vec<String>> {
+        match &self.which {
+            Which::Parked => {
+                let jobs = store.list_jobs(self.brand.as_deref(), Some(JobState::Parked), NAMED_MAX).await?;
+                Ok(jobs.iter().map(Job::brief).collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Leaves a line in the log of changes, if something was done to some jobs.
-    async fn keep(&self, store: &dyn Store, action: &'static str, brand: &str, count: u32) {
+    async fn keep(&self, store: &dyn Store, (action, brand): (&'static str, &str), done: Done) {
+        let Done { count, names } = done;
         if count == 0 {
             return;
         }
+        let names = names.into_iter();
         let (target, item) = match &self.which {
             Which::Write(id) => (id.to_string(), String::new()),
             Which::Script(id) => (id.to_string(), String::new()),
-            Which::Parked => ("all parked".to_owned(), format!("jobs: {count}")),
-            Which::All => ("all".to_owned(), format!("jobs: {count}")),
+            Which::Parked => ("all parked".to_owned(), counted(count, names)),
+            Which::All => ("all".to_owned(), counted(count, names)),
         };
         keep(store, Change { action, brand, target: &target, item: &item, fault: None }).await;
     }
@@ -240,14 +275,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             let brand = choice.brand(store.as_ref()).await?;
             let mut count = 0;
             if let Some(scripts) = scripts {
-                let retried = store.retry_queued(scripts, now_ms()).await?;
-                choice.keep(store.as_ref(), "job.retry", &brand, retried).await;
-                count += retried;
+                let names = choice.named_scripts(store.as_ref()).await?;
+                let done = Done { count: store.retry_queued(scripts, now_ms()).await?, names };
+                count += done.count;
+                choice.keep(store.as_ref(), ("job.retry", &brand), done).await;
             }
             if let Some(writes) = writes {
-                let retried = store.retry_jobs(writes, now_ms()).await?;
-                choice.keep(store.as_ref(), "write.retry", &brand, retried).await;
-                count += retried;
+                let names = choice.named_writes(store.as_ref()).await?;
+                let done = Done { count: store.retry_jobs(writes, now_ms()).await?, names };
+                count += done.count;
+                choice.keep(store.as_ref(), ("write.retry", &brand), done).await;
             }
             finish(store.as_ref(), &choice, count, "will be tried again").await
         }
@@ -257,14 +294,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             let brand = choice.brand(store.as_ref()).await?;
             let mut count = 0;
             if let Some(scripts) = scripts {
-                let dropped = store.drop_queued(scripts).await?;
-                choice.keep(store.as_ref(), "job.drop", &brand, dropped).await;
-                count += dropped;
+                let names = choice.named_scripts(store.as_ref()).await?;
+                let done = Done { count: store.drop_queued(scripts).await?, names };
+                count += done.count;
+                choice.keep(store.as_ref(), ("job.drop", &brand), done).await;
             }
             if let Some(writes) = writes {
-                let dropped = store.drop_jobs(writes).await?;
-                choice.keep(store.as_ref(), "write.drop", &brand, dropped).await;
-                count += dropped;
+                let names = choice.named_writes(store.as_ref()).await?;
+                let done = Done { count: store.drop_jobs(writes).await?, names };
+                count += done.count;
+                choice.keep(store.as_ref(), ("write.drop", &brand), done).await;
             }
             finish(store.as_ref(), &choice, count, "dropped").await
         }

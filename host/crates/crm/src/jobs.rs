@@ -65,6 +65,15 @@ pub struct Job {
     pub ended_at: Option<i64>,
 }
 
+impl Job {
+    /// Its id and its call, without the reference, for a line of a log: `17 setCrmField leads`. Long names are cut.
+    pub fn brief(&self) -> String {
+        let call: Vec<&str> = self.what.split(' ').take(2).collect();
+        let call: String = call.join(" ").chars().take(60).collect();
+        format!("{} {call}", self.id)
+    }
+}
+
 /// Selects jobs for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobChoice {

@@ -1,7 +1,10 @@
 //! The calls of scripts to other servers, for each host and each quarter of an hour. `sandbox` notes them, `runs`
 //! stores them beside the costs of pages, and `server` shows them.
 
+use std::cmp::Reverse;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
 use crate::news::{Row, Table};
@@ -16,6 +19,10 @@ const ERROR_CHARS_MAX: usize = 200;
 const HOST_BYTES_MAX: usize = 253 + ":65535".len();
 /// The name of all hosts that have none of their own.
 pub const OTHER_HOSTS: &str = "";
+/// At most this many of the pages that have called a host are kept: those that called it last.
+const CALLERS_MAX: usize = 3;
+/// A page with a longer name is not kept as a caller.
+const CALLER_BYTES_MAX: usize = 300;
 
 /// A call of a run that has ended, or that was under way when the run was stopped. It has less than 2 KB.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +57,17 @@ pub struct HostStats {
     pub wall_us: Histogram,
     /// The last call that got no response, or a status from 500 to 599.
     pub last_failure: Option<HostFailure>,
+    /// The pages that called it last, the last one first. At most three.
+    pub callers: Vec<Caller>,
+}
+
+/// A page that has called a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The page's file, or the module of a job.
+    pub page: String,
+    /// When its last call ended, in Unix milliseconds.
+    pub at_ms: i64,
 }
 
 /// A call that failed.
@@ -62,8 +80,9 @@ pub struct HostFailure {
 }
 
 impl HostStats {
-    fn record(&mut self, call: &HostCall, at_ms: i64) {
+    fn record(&mut self, page: &str, call: &HostCall, at_ms: i64) {
         self.wall_us.record(call.wall_us);
+        self.called_by(page, at_ms);
         let error = match &call.result {
             Err(error) => {
                 self.unanswered += 1;
@@ -81,6 +100,16 @@ impl HostStats {
         self.last_failure = Some(HostFailure { at_ms, error });
     }
 
+    fn called_by(&mut self, page: &str, at_ms: i64) {
+        match self.callers.iter_mut().find(|caller| caller.page == page) {
+            Some(known) => known.at_ms = known.at_ms.max(at_ms),
+            None if page.len() > CALLER_BYTES_MAX => return,
+            None => self.callers.push(Caller { page: page.to_owned(), at_ms }),
+        }
+        self.callers.sort_by_key(|caller| Reverse(caller.at_ms));
+        self.callers.truncate(CALLERS_MAX);
+    }
+
     /// Adds the calls of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.unanswered += other.unanswered;
@@ -90,6 +119,9 @@ impl HostStats {
         let at = |failure: &Option<HostFailure>| failure.as_ref().map(|failure| failure.at_ms);
         if at(&other.last_failure) > at(&self.last_failure) {
             self.last_failure.clone_from(&other.last_failure);
+        }
+        for Caller { page, at_ms } in &other.callers {
+            self.called_by(page, *at_ms);
         }
     }
 }
@@ -104,15 +136,15 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Adds a call that ended at `at_ms`, in Unix milliseconds.
-    pub(crate) fn record(&mut self, brand: &str, call: &HostCall, at_ms: i64) {
+    /// Adds a call of a brand's page that ended at `at_ms`, in Unix milliseconds.
+    pub(crate) fn record(&mut self, (brand, page): (&str, &str), call: &HostCall, at_ms: i64) {
         let mut name = call.host.as_str();
         if !self.table.contains(brand, name) {
             let has_room = self.table.len_of(brand) < BRAND_HOSTS_MAX && self.named < HOSTS_MAX;
             self.named += usize::from(has_room);
             name = if has_room { name } else { OTHER_HOSTS };
         }
-        self.table.change(brand, name, |stats| stats.record(call, at_ms));
+        self.table.change(brand, name, |stats| stats.record(page, call, at_ms));
     }
 
     /// Whether a call was recorded since the last [`Hosts::take_changed`].
@@ -155,7 +187,7 @@ mod tests {
     fn counts_calls_by_how_they_ended() {
         let mut hosts = Hosts::default();
         for (at_ms, result) in [Ok(200), Ok(302), Ok(404), Err("refused"), Ok(503)].into_iter().enumerate() {
-            hosts.record("a", &call("x", result), at_ms as i64);
+            hosts.record(("a", "p"), &call("x", result), at_ms as i64);
         }
         let all = all(hosts);
         let stats = &all[&key("a", "x")];
@@ -165,20 +197,39 @@ mod tests {
         );
         assert_eq!(stats.last_failure, Some(HostFailure { at_ms: 4, error: "status 503".to_owned() }));
         let mut earlier = HostStats::default();
-        earlier.record(&call("x", Err("slow")), 3);
+        earlier.record("q", &call("x", Err("slow")), 3);
         earlier.merge(stats);
-        assert_eq!((earlier.unanswered, earlier.last_failure.unwrap().at_ms), (2, 4));
+        assert_eq!((earlier.unanswered, earlier.last_failure.as_ref().unwrap().at_ms), (2, 4));
+        assert_eq!(pages(&earlier.callers), ["p", "q"]);
+    }
+
+    fn pages(callers: &[Caller]) -> Vec<&str> {
+        callers.iter().map(|caller| caller.page.as_str()).collect()
+    }
+
+    #[test]
+    fn keeps_the_three_pages_that_called_last() {
+        let mut stats = HostStats::default();
+        for (at_ms, page) in ["a", "b", "a", "c", "d", "b"].into_iter().enumerate() {
+            stats.record(page, &call("x", Ok(200)), at_ms as i64);
+        }
+        assert_eq!(pages(&stats.callers), ["b", "d", "c"]);
+        let mut later = HostStats::default();
+        later.record("c", &call("x", Ok(200)), 9);
+        later.record(&"e".repeat(CALLER_BYTES_MAX + 1), &call("x", Ok(200)), 10);
+        later.merge(&stats);
+        assert_eq!((pages(&later.callers), later.wall_us.count()), (vec!["c", "b", "d"], 8));
     }
 
     #[test]
     fn a_brand_that_calls_many_hosts_takes_no_names_from_others() {
         let mut hosts = Hosts::default();
         for number in 0..1_000 {
-            hosts.record("loud", &call(&format!("{number}.example"), Err(&"x".repeat(1_000))), 0);
+            hosts.record(("loud", "p"), &call(&format!("{number}.example"), Err(&"x".repeat(1_000))), 0);
         }
-        hosts.record("quiet", &call("x", Ok(200)), 0);
+        hosts.record(("quiet", "p"), &call("x", Ok(200)), 0);
         // No such name can be resolved.
-        hosts.record("quiet", &call(&"x".repeat(1 << 20), Err("not found")), 0);
+        hosts.record(("quiet", "p"), &call(&"x".repeat(1 << 20), Err("not found")), 0);
         let found = all(hosts);
         assert_eq!(found.len(), BRAND_HOSTS_MAX + 3);
         assert_eq!(found[&key("quiet", "x")].wall_us.count(), 1);
@@ -193,7 +244,7 @@ mod tests {
         let mut hosts = Hosts::default();
         for brand in 0..100 {
             for number in 0..BRAND_HOSTS_MAX {
-                hosts.record(&brand.to_string(), &call(&number.to_string(), Ok(200)), 0);
+                hosts.record((&brand.to_string(), "p"), &call(&number.to_string(), Ok(200)), 0);
             }
         }
         assert_eq!(hosts.named, HOSTS_MAX);

@@ -139,7 +139,7 @@ impl Collector {
         }
         let Some(interval) = intervals.last_mut() else { return };
         for call in calls {
-            interval.hosts.record(brand, call, now_ms);
+            interval.hosts.record((brand, page), call, now_ms);
         }
         if interval.pages.len() < PAGES_MAX || interval.pages.contains(brand, page) {
             interval.pages.change(brand, page, |stats| stats.record(cost));

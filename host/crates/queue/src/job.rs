@@ -232,6 +232,14 @@ pub struct QueuedJob {
     pub console: Option<String>,
 }
 
+impl QueuedJob {
+    /// What it does and its name, for a line of a log: `mail.send 0123…`. Long names are cut.
+    pub fn brief(&self) -> String {
+        let function: String = format!("{}.{}", self.module, self.function).chars().take(40).collect();
+        format!("{function} {}", self.id)
+    }
+}
+
 /// The number of jobs that are not done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {

@@ -5,6 +5,22 @@ use sluice_kit::{BoxFuture, StoreError};
 /// Longer texts of a change are cut, in bytes.
 pub const TEXT_BYTES_MAX: usize = 400;
 
+/// At most this many of the jobs that a change is about are named.
+pub const NAMED_MAX: u32 = 5;
+
+/// What a change of many jobs is about: their number, and the first of them by name: `jobs: 7 (mail.send 01…, …)`.
+#[must_use]
+pub fn counted(count: u32, names: impl Iterator<Item = String>) -> String {
+    let mut names: Vec<String> = names.take(count.min(NAMED_MAX) as usize).collect();
+    let more = (count as usize).saturating_sub(names.len());
+    match (names.len(), more) {
+        (0, _) => return format!("jobs: {count}"),
+        (_, 0) => {}
+        _ => names.push(format!("{more} more")),
+    }
+    format!("jobs: {count} ({})", names.join(", "))
+}
+
 /// What a change is. Each class has a number of rows of its own, so that nobody can flood the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Class {
@@ -94,17 +110,22 @@ impl OperatorChange {
             &mut self.was,
             &mut self.becomes,
             &mut self.outcome,
-            &mut self.said,
         ];
         for text in texts {
             bound(text);
         }
+        // A reason can have lines that point into a file.
+        bound_to(&mut self.said, |c| c.is_control() && c != '\n');
         self
     }
 }
 
 /// Cuts a text, and replaces what no database stores.
 pub(crate) fn bound(text: &mut String) {
+    bound_to(text, char::is_control);
+}
+
+fn bound_to(text: &mut String, is_replaced: impl Fn(char) -> bool) {
     if text.len() > TEXT_BYTES_MAX {
         let mut end = TEXT_BYTES_MAX - '…'.len_utf8();
         while !text.is_char_boundary(end) {
@@ -113,8 +134,8 @@ pub(crate) fn bound(text: &mut String) {
         text.truncate(end);
         text.push('…');
     }
-    if text.contains(char::is_control) {
-        *text = text.replace(char::is_control, " ");
+    if text.contains(&is_replaced) {
+        *text = text.replace(&is_replaced, " ");
     }
 }
 
@@ -181,7 +202,18 @@ mod tests {
         let bounded = long.bounded();
         assert!(bounded.said.len() <= TEXT_BYTES_MAX && bounded.said.ends_with("é…"), "{}", bounded.said);
         assert_eq!(bounded.item, "a b ");
+        let lines = OperatorChange { said: "a\n  |\r\n\0".to_owned(), ..OperatorChange::default() };
+        assert_eq!(lines.bounded().said, "a\n  | \n ", "the lines of a reason stay");
         let short = OperatorChange { said: "x".repeat(TEXT_BYTES_MAX), ..OperatorChange::default() };
         assert_eq!(short.clone().bounded(), short);
+    }
+
+    #[test]
+    fn the_first_of_many_jobs_are_named() {
+        let names = |count: usize| (0..count).map(|name| format!("job {name}"));
+        assert_eq!(counted(0, names(0)), "jobs: 0");
+        assert_eq!(counted(2, names(2)), "jobs: 2 (job 0, job 1)");
+        assert_eq!(counted(1, names(2)), "jobs: 1 (job 0)");
+        assert_eq!(counted(7, names(7)), "jobs: 7 (job 0, job 1, job 2, job 3, job 4, 2 more)");
     }
 }

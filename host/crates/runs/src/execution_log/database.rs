@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use serde::Serialize;
 
-use sluice_kit::histogram::Histogram;
 use sluice_kit::host_stats::HostStats;
 use sluice_kit::page_stats::{News, PageStats};
 
@@ -92,8 +92,13 @@ const HOSTS: &str = "
     CREATE INDEX host_stats_starts_at ON host_stats (starts_at);
 ";
 
+/// Version 6: the pages that called a host last, as MessagePack. Rows of earlier versions have none.
+const CALLERS: &str = "
+    ALTER TABLE host_stats ADD COLUMN callers BLOB;
+";
+
 /// What leads from each version of the schema to the next one. A file with a later version is left alone.
-const STEPS: [&str; 5] = [SCHEMA, USAGE, KINDS, JOBS, HOSTS];
+const STEPS: [&str; 6] = [SCHEMA, USAGE, KINDS, JOBS, HOSTS, CALLERS];
 
 /// Why the execution log cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +138,9 @@ pub enum LogError {
     /// A histogram is not what this program writes.
     #[error("a stored histogram cannot be read: {0}")]
     CorruptHistogram(rmp_serde::decode::Error),
+    /// The pages that called a host are not what this program writes.
+    #[error("the stored callers of a host cannot be read: {0}")]
+    CorruptCallers(rmp_serde::decode::Error),
 }
 
 impl LogError {
@@ -254,8 +262,8 @@ fn keep_host(
 ) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT OR REPLACE INTO host_stats
-             (brand, host, starts_at, process, unanswered, status_4xx, status_5xx, wall, failed_at, error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             (brand, host, starts_at, process, unanswered, status_4xx, status_5xx, wall, failed_at, error, callers)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         brand,
@@ -268,13 +276,14 @@ fn keep_host(
         pack(&stats.wall_us)?,
         stats.last_failure.as_ref().map(|failure| failure.at_ms),
         stats.last_failure.as_ref().map(|failure| &failure.error),
+        pack(&stats.callers)?,
     ])?;
     Ok(())
 }
 
-/// A histogram as it is stored.
-fn pack(histogram: &Histogram) -> rusqlite::Result<Vec<u8>> {
-    rmp_serde::to_vec(histogram).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+/// A histogram, or something else that SQLite has no type for, as it is stored.
+fn pack(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
+    rmp_serde::to_vec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// Deletes at most `batch` runs that are older than `oldest_ms` or exceed `rows_max`, and at most

@@ -143,22 +143,22 @@ impl LogReader {
     /// # Errors
     /// The file cannot be read.
     pub fn failures(&self, filter: &FailureFilter) -> Result<Failures, LogError> {
-        self.failures_if(filter, |_, _| true)
+        self.failures_if(filter, |_, _, _| true)
     }
 
-    /// The same without the groups that `is_shown` rejects, which knows their kind and when the last of them was
-    /// recorded. [`Failures::outcomes`] counts all.
+    /// The same without the groups that `is_shown` rejects, which knows their kind, how many they are, and when the
+    /// last of them was recorded. [`Failures::outcomes`] counts all.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn failures_if(
         &self,
         filter: &FailureFilter,
-        mut is_shown: impl FnMut(&FailureKind, i64) -> bool,
+        mut is_shown: impl FnMut(&FailureKind, u64, i64) -> bool,
     ) -> Result<Failures, LogError> {
         let mut counted: Vec<(FailureKind, Counted)> = self.count_failures(filter)?.into_iter().collect();
         let outcomes = count_outcomes(&counted);
-        counted.retain(|(kind, group)| is_shown(kind, group.last_ms));
+        counted.retain(|(kind, group)| is_shown(kind, group.count, group.last_ms));
         let by = |group: &Counted| match filter.order {
             FailureOrder::Most => Reverse((group.count, group.last_id)),
             FailureOrder::Rarest => Reverse((u64::MAX - group.count, group.last_id)),

@@ -124,21 +124,25 @@ async fn calls_to_other_servers_are_counted_by_host_and_survive_restarts() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let reader = LogReader::open(options(folder.path()).path.path()).unwrap();
-    let hosts = reader.hosts("a", (0, i64::MAX)).unwrap();
+    let hosts = reader.hosts(Some("a"), (0, i64::MAX)).unwrap();
+    let stats = |host: &str| &hosts[&("a".to_owned(), host.to_owned())];
     let of = |host: &str| {
-        let stats = &hosts[host];
+        let stats = stats(host);
         (stats.wall_us.count(), stats.unanswered, stats.status_4xx)
     };
     assert_eq!((hosts.len(), of("x"), of("y")), (2, (4, 2, 0), (2, 0, 2)));
-    assert_eq!(hosts["x"].last_failure.as_ref().unwrap().error, "refused");
-    assert!(reader.hosts("a", (0, 1)).unwrap().is_empty());
+    assert_eq!(stats("x").last_failure.as_ref().unwrap().error, "refused");
+    let callers: Vec<&str> = stats("x").callers.iter().map(|caller| caller.page.as_str()).collect();
+    assert_eq!(callers, ["pages/a.html"]);
+    assert_eq!(reader.hosts(None, (0, i64::MAX)).unwrap().len(), 3, "those of all brands");
+    assert!(reader.hosts(Some("a"), (0, 1)).unwrap().is_empty());
     let conn = database::open(options(folder.path()).path.path()).unwrap();
     let mut rounds = 1;
     while database::delete_expired(&conn, i64::MAX, 100, 2).unwrap() {
         rounds += 1;
     }
     assert!(rounds > 2, "a few rows at a time: {rounds}");
-    assert!(reader.hosts("a", (0, i64::MAX)).unwrap().is_empty());
+    assert!(reader.hosts(Some("a"), (0, i64::MAX)).unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -333,8 +337,8 @@ fn groups_failures_so_that_a_loud_one_hides_no_other() {
 
     // Those that somebody has hidden make room for others, and count as outcomes.
     let one = FailureFilter { to_ms: 500, limit: 1, ..FailureFilter::default() };
-    let shown =
-        reader.failures_if(&one, |kind, last_ms| kind.message != "Error: row # is missing" && last_ms < 500);
+    let shown = reader
+        .failures_if(&one, |kind, _, last_ms| kind.message != "Error: row # is missing" && last_ms < 500);
     let shown = shown.unwrap();
     assert_eq!((shown.groups_all, shown.groups[0].count, shown.outcomes[0].runs), (2, 1, 502));
     assert_eq!(reader.kind_of(loud.last.id).unwrap().as_ref(), Some(&loud.kind));

@@ -2,8 +2,8 @@
 //! columns for a distribution.
 //!
 //! The axis of time is the range that the operator chose. Quarters of an hour without runs are gaps, and a
-//! value between two gaps is a point. Lines over time also have their numbers in a table below, for operators who cannot see the
-//! chart, and in the attribute `data-chart`, from which `charts.js` draws a chart that shows values
+//! value between two gaps is a point. An interval that is not over is dashed, and joined with nothing. Lines over time
+//! also have their numbers in a table below, for operators who cannot see the chart, and in the attribute `data-chart`, from which `charts.js` draws a chart that shows values
 //! under the pointer. Charts contain only numbers, constant texts and the names of marks, which are escaped as
 //! `data-chart` is.
 
@@ -14,7 +14,7 @@ mod small;
 use serde::Serialize;
 use serde_json::json;
 
-use sluice_kit::clock::iso_utc;
+use sluice_kit::clock::{iso_utc, now_ms};
 
 use self::quantity::Quantity;
 use self::scale::{LOGARITHMIC, Scale, round_up};
@@ -209,15 +209,15 @@ impl Chart<'_> {
             Some((_, to)) => 10_f64.powi(to),
             None => round_up(near.unwrap_or(max).max(max) / unit) * unit,
         };
-        let scale = Scale { top, decades };
+        let values = || self.lines.iter().flat_map(|line| line.values.iter().flatten());
+        let has_zero = decades.is_some() && values().any(|value| *value <= 0.0);
+        let scale = Scale { top, decades, has_zero };
         let mut svg = format!(
             "<figure class=\"chart\" data-chart=\"{}\"><figcaption>{}{}</figcaption>\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: at most {}\">",
-            self.numbers(near.is_some(), decades),
+            self.numbers(near.is_some(), scale),
             self.title,
-            self.share(max)
-                + if decades.is_some() { " <small>logarithmic scale</small>" } else { "" }
-                + &self.begin(),
+            self.share(max) + scale.said() + &self.begin(),
             self.title,
             self.quantity.write(max)
         );
@@ -228,14 +228,15 @@ impl Chart<'_> {
                 .collect(),
             None => (0..=2).map(|step| top * f64::from(step) / 2.0).collect(),
         };
-        for value in steps {
+        let zero = has_zero.then(|| (0.0, "0".to_owned()));
+        let labels = steps.into_iter().map(|value| (value, self.quantity.write(value)));
+        for (value, label) in zero.into_iter().chain(labels) {
             let y = scale.y(value);
             svg.push_str(&format!(
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text class=\"scale\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                 <text class=\"scale\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
                 LEFT - 6.0,
                 y + 4.0,
-                self.quantity.write(value)
             ));
         }
         for mark in self.span.marks {
@@ -287,6 +288,12 @@ impl Chart<'_> {
         self.step_ms >= MINUTE_MS
     }
 
+    /// The interval that is not over yet: its place among the times.
+    fn open(&self) -> Option<usize> {
+        let last = self.times.last().filter(|_| self.has_intervals())?;
+        (last + self.step_ms > now_ms()).then(|| self.times.len() - 1)
+    }
+
     /// The quota, and how much of it the largest value is.
     fn share(&self, max: f64) -> String {
         let Some(quota) = self.quota.filter(|quota| *quota > 0) else { return String::new() };
@@ -297,7 +304,7 @@ impl Chart<'_> {
     }
 
     /// The content of the attribute `data-chart`: JSON, escaped for HTML.
-    fn numbers(&self, shows_quota: bool, decades: Option<(i32, i32)>) -> String {
+    fn numbers(&self, shows_quota: bool, scale: Scale) -> String {
         let lines: Vec<_> = self
             .lines
             .iter()
@@ -307,7 +314,8 @@ impl Chart<'_> {
             "quantity": self.quantity.name(), "times_ms": self.times, "lines": lines,
             "step_ms": self.step_ms, "from_ms": self.bounds().0, "to_ms": self.bounds().1,
             "quota": self.quota.filter(|_| shows_quota), "marks": self.span.marks,
-            "decades": decades.map(|(from, to)| [from, to]),
+            "decades": scale.decades.map(|(from, to)| [from, to]), "has_zero": scale.has_zero,
+            "open": self.open(),
         });
         handlebars::html_escape(&numbers.to_string())
     }
@@ -344,12 +352,14 @@ impl Chart<'_> {
 
     fn line(&self, line: &Line<'_>, scale: Scale) -> String {
         let at = |index: usize, value: f64| (self.x(index), scale.y(value));
-        let values: Vec<Option<(f64, f64)>> = line
+        let open = self.open();
+        let mut values: Vec<Option<(f64, f64)>> = line
             .values
             .iter()
             .enumerate()
             .map(|(index, value)| value.map(|value| at(index, value)))
             .collect();
+        let last = open.and_then(|index| values.get_mut(index)?.take().map(|(_, y)| (index, y)));
         let parts = values.split(Option::is_none).filter(|part| !part.is_empty());
         let draw = |part: &[Option<(f64, f64)>]| {
             let points: Vec<(f64, f64)> = part.iter().flatten().copied().collect();
@@ -368,7 +378,25 @@ impl Chart<'_> {
             };
             format!("<polyline class=\"line {}\" points=\"{}\"/>", line.class, points.join(" "))
         };
-        parts.map(draw).collect()
+        let ended: String = parts.map(draw).collect();
+        ended + &last.map(|(index, y)| self.not_over(line, index, y)).unwrap_or_default()
+    }
+
+    /// What is known of an interval that is not over, from its begin until now. No line joins it with the one before,
+    /// because its values are not comparable yet.
+    fn not_over(&self, line: &Line<'_>, index: usize, y: f64) -> String {
+        let at = self.times.get(index).copied().unwrap_or_default();
+        let (begin, end) = (self.x_at(at), self.x_at(at + self.step_ms));
+        let class = line.class;
+        let title = "<title>not over yet</title>";
+        match end - begin < 6.0 {
+            true => format!(
+                "<circle class=\"dot {class} open\" cx=\"{end:.1}\" cy=\"{y:.1}\" r=\"3\">{title}</circle>"
+            ),
+            false => format!(
+                "<polyline class=\"line {class} open\" points=\"{begin:.1},{y:.1} {end:.1},{y:.1}\">{title}</polyline>"
+            ),
+        }
     }
 
     /// The bounds of the range, below the chart. `console.js` shows them in the operator's zone.
@@ -387,12 +415,14 @@ impl Chart<'_> {
 
     fn legend(&self) -> String {
         let entry = |line: &Line<'_>| format!("<li class=\"{}\">{}</li>", line.class, line.name);
-        format!("<ul class=\"legend\">{}</ul>", self.lines.iter().map(entry).collect::<String>())
+        let open = self.open().map_or("", |_| "<li class=\"open\">dashed: not over yet</li>");
+        format!("<ul class=\"legend\">{}{open}</ul>", self.lines.iter().map(entry).collect::<String>())
     }
 
     fn table(&self) -> String {
         let heads: String =
             self.lines.iter().map(|line| format!("<th scope=\"col\">{}</th>", line.name)).collect();
+        let open = self.open();
         let is_gap = |index: &usize| self.lines.iter().all(|line| line.values.get(*index) == Some(&None));
         let rows = self.times.iter().enumerate().filter(|(index, _)| !is_gap(index)).map(|(index, at)| {
             let value = |line: &Line<'_>| {
@@ -400,7 +430,8 @@ impl Chart<'_> {
                 format!("<td>{}</td>", self.quantity.write(value.unwrap_or(0.0)))
             };
             let values: String = self.lines.iter().map(value).collect();
-            format!("<tr><th scope=\"row\"><time>{}</time></th>{values}</tr>", iso_utc(*at))
+            let open = if open == Some(index) { " <small>not over yet</small>" } else { "" };
+            format!("<tr><th scope=\"row\"><time>{}</time>{open}</th>{values}</tr>", iso_utc(*at))
         });
         format!(
             "<details><summary>Data table</summary><div class=\"wide\"><table><thead><tr>\
@@ -411,73 +442,4 @@ impl Chart<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interval(at_ms: i64, runs: u64) -> Interval {
-        let used = Quantiles { p50: runs, p95: runs, p99: runs * 2, max: runs * 3 };
-        Interval { at_ms, runs, failures: 1, fuel: used, wall_us: used, host_us: used, memory_bytes: used }
-    }
-
-    #[test]
-    fn contains_its_numbers_as_a_table_and_as_json() {
-        let marks = [Mark { at_ms: 1_800_000, name: "reload <b>".to_owned() }];
-        let bounds = Span { bounds: (0, 3_600_000), marks: &marks };
-        let chart = runs(&[interval(0, 10), interval(900_000, 20)], bounds);
-        let data = chart.split_once("data-chart=\"").unwrap().1.split_once('"').unwrap().0;
-        let data: serde_json::Value = serde_json::from_str(&data.replace("&quot;", "\"")).unwrap();
-        assert_eq!(data["lines"][0]["values"], json!([10.0, 20.0]));
-        assert_eq!(data["marks"], json!([{ "at_ms": 1_800_000, "name": "reload &lt;b&gt;" }]));
-        assert!(chart.contains("<line class=\"mark\" x1=\"362.0\""), "{chart}");
-        assert!(chart.contains("<title>1970-01-01T00:30:00.000Z reload &lt;b&gt;</title>"), "{chart}");
-        assert!(chart.contains("<polyline") && chart.contains("role=\"img\""), "{chart}");
-        assert!(chart.contains("1970-01-01T00:15:00.000Z</time></th><td>20</td><td>1</td>"), "{chart}");
-        assert!(runs(&[interval(0, 10)], bounds).contains("<circle"), "a single value is drawn as a dot");
-        assert!(runs(&[], bounds).contains("No data yet"));
-    }
-
-    #[test]
-    fn leaves_gaps_where_there_were_no_runs() {
-        let history = [0, 1, 4, 9, 10, 11].map(|at| interval(at * 900_000, 10));
-        let chart = runs(&history, Span { bounds: (0, 12 * 900_000), marks: &[] });
-        // Two lines of two parts and a point each: 0 and 1, 4, and 9 to 11.
-        assert_eq!((chart.matches("<polyline").count(), chart.matches("<circle").count()), (4, 2), "{chart}");
-        assert_eq!(chart.matches("<th scope=\"row\">").count(), 6, "a gap is no row of the table");
-        assert!(chart.contains("[10.0,10.0,null,10.0,null,10.0,10.0,10.0]"), "{chart}");
-        assert!(!chart.contains("class=\"quota\""));
-    }
-
-    #[test]
-    fn a_young_process_has_a_chart_of_the_time_that_it_knows() {
-        let day = 96 * 900_000;
-        let history = [interval(day - 2 * 900_000, 10), interval(day - 900_000, 30)];
-        let chart = runs(&history, Span { bounds: (0, day), marks: &[] });
-        assert!(chart.contains("no values before <time>1970-01-01T23:30:00.000Z</time>"), "{chart}");
-        assert!(chart.contains("data-moment=\"1970-01-01T23:15:00.000Z\""), "{chart}");
-        // Steps: each value is as wide as its interval.
-        assert!(chart.contains("<polyline class=\"line a\""), "{chart}");
-        let whole =
-            runs(&[interval(0, 10), interval(day - 900_000, 30)], Span { bounds: (0, day), marks: &[] });
-        assert!(!whole.contains("no values before"), "{whole}");
-    }
-
-    #[test]
-    fn times_that_differ_much_have_a_logarithmic_scale() {
-        let of = |p99: u64| {
-            let wall_us = Quantiles { p50: 1_000, p95: p99, p99, max: p99 };
-            let host_us = Quantiles { p50: 0, p95: 0, p99: 0, max: 0 };
-            let at = Interval { wall_us, host_us, ..interval(0, 1) };
-            latency(&[at], Span { bounds: (0, 900_000), marks: &[] })
-        };
-        let near = of(20_000);
-        assert!(!near.contains("logarithmic") && near.contains("&quot;decades&quot;:null"), "{near}");
-        let far = of(20_001);
-        assert!(far.contains("<small>logarithmic scale</small>"), "{far}");
-        assert!(far.contains("&quot;decades&quot;:[3,5]"), "{far}");
-        for label in [">1 ms<", ">10 ms<", ">100 ms<"] {
-            assert!(far.contains(label), "{label} is not in {far}");
-        }
-        // The value 0 is at the bottom.
-        assert!(far.contains("<circle class=\"dot c\" cx=\"362.0\" cy=\"138.0\""), "{far}");
-    }
-}
+mod tests;

@@ -259,6 +259,12 @@ async fn overview(
             "title": "Overview", "is_overview": true, "view": view, "charts": charts, "range": range.view(), "is_live": true,
             "failures": rows, "failures_hidden": hidden, "show_links": failures::show_links(*kinds, view.failure_kinds),
             "done": said.0, "order_query": kinds.queries().0, "show_query": kinds.queries().1, "loads": loads, "states": view.faulty,
+            "rows_of_failures": rows.len(), "hosts_more": view.hosts_all.saturating_sub(view.slowest_hosts.len()),
+            "hidden_said": view.failure_kinds.hidden(), "is_unknown": reloads::is_unknown(&view.failure_groups),
+            "rest": {
+                "failures": rest(rows.len(), 5), "brands": rest(view.brands.len(), 5), "close": rest(view.close.len(), 3),
+                "heaviest": rest(view.heaviest.len(), 3), "slowest": rest(view.slowest.len(), 3),
+            },
             "has_marks": !marks.is_empty(), "kinds": kinds.links(), "last_load": reloads::last_load(&view.reloads),
             "range_keep": failures::fields(*kinds),
             "is_short": range.is_short(),
@@ -266,6 +272,13 @@ async fn overview(
         render(&state, "overview", &view)
     };
     or_error_page(&state, page.await)
+}
+
+/// Which rows of a table with this many are behind a link first: those beyond the tenth, and on a small screen those
+/// beyond `small`. The names are classes of the style sheet.
+fn rest(rows: usize, small: usize) -> Option<String> {
+    let over = |most: usize| format!("over{most}");
+    (rows > small).then(|| if rows > 10 { over(small) + " " + &over(10) } else { over(small) })
 }
 
 async fn pages(

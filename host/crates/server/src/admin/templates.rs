@@ -11,10 +11,11 @@ use sluice_kit::clock::iso_utc;
 
 pub(crate) mod amount;
 mod saw;
+mod stack;
 
 use amount::{amount, exact};
 
-const TEMPLATES: [(&str, &str); 43] = [
+const TEMPLATES: [(&str, &str); 46] = [
     ("live", include_str!("console/live.hbs")),
     ("layout", include_str!("console/layout.hbs")),
     ("login", include_str!("console/login.hbs")),
@@ -22,6 +23,9 @@ const TEMPLATES: [(&str, &str); 43] = [
     ("overview", include_str!("console/overview.hbs")),
     ("search", include_str!("console/search.hbs")),
     ("calls", include_str!("console/calls.hbs")),
+    ("callers", include_str!("console/callers.hbs")),
+    ("host_name", include_str!("console/host_name.hbs")),
+    ("rest", include_str!("console/rest.hbs")),
     ("changes", include_str!("console/changes.hbs")),
     ("reload_changes", include_str!("console/reload_changes.hbs")),
     ("by", include_str!("console/by.hbs")),
@@ -81,7 +85,7 @@ impl Templates {
         for (name, text) in TEMPLATES {
             handlebars.register_template_string(name, text).map_err(Box::new)?;
         }
-        let helpers: [(&str, Write); 16] = [
+        let helpers: [(&str, Write); 17] = [
             ("short", |value, _| handlebars::html_escape(&text(value))),
             ("number", |value, _| number(value.as_f64().unwrap_or(0.0))),
             ("grouped", |value, _| grouped(value.as_u64().unwrap_or(0))),
@@ -94,6 +98,7 @@ impl Templates {
             ("exact", |value, unit| exact(value.as_u64().unwrap_or(0), unit.as_str().unwrap_or_default())),
             ("middle", |value, _| handlebars::html_escape(&middle(value.as_str().unwrap_or_default()))),
             ("wraps", |value, _| wraps(value.as_str().unwrap_or_default())),
+            ("stack", |value, _| stack::html(value.as_str().unwrap_or_default())),
             ("saw", |run, _| saw::short(run)),
             ("saw_long", |run, _| saw::long(run)),
             ("status_of", |run, _| saw::status(run)),

@@ -11,19 +11,36 @@ pub(super) struct Scale {
     pub(super) top: f64,
     /// The powers of ten between which it runs, if it is logarithmic.
     pub(super) decades: Option<(i32, i32)>,
+    /// A logarithmic scale has no place for 0, so that it gets a line of its own below the lowest power.
+    pub(super) has_zero: bool,
 }
+
+/// How far the line of 0 is below a logarithmic scale.
+const ZERO_ROOM: f64 = 24.0;
 
 impl Scale {
     /// The height in the chart.
     pub(super) fn y(self, value: f64) -> f64 {
-        let share = match self.decades {
+        let base = HEIGHT - BOTTOM;
+        let (low, share) = match self.decades {
+            Some(_) if value <= 0.0 => return base,
             Some((from, to)) => {
-                (value.max(f64::MIN_POSITIVE).log10() - f64::from(from)) / f64::from(to - from)
+                let low = if self.has_zero { base - ZERO_ROOM } else { base };
+                (low, (value.log10() - f64::from(from)) / f64::from(to - from))
             }
-            None if self.top > 0.0 => value / self.top,
-            None => 0.0,
+            None if self.top > 0.0 => (base, value / self.top),
+            None => (base, 0.0),
         };
-        HEIGHT - BOTTOM - share.clamp(0.0, 1.0) * (HEIGHT - BOTTOM - TOP)
+        low - share.clamp(0.0, 1.0) * (low - TOP)
+    }
+
+    /// What kind of scale it is, for the title.
+    pub(super) fn said(self) -> &'static str {
+        match (self.decades, self.has_zero) {
+            (None, _) => "",
+            (Some(_), false) => " <small>logarithmic scale</small>",
+            (Some(_), true) => " <small>logarithmic scale, 0 below it</small>",
+        }
     }
 }
 

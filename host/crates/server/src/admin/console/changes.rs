@@ -13,6 +13,7 @@ use crate::admin::changes::operator;
 use crate::admin::error::AdminError;
 use crate::admin::templates::encode_query;
 use crate::admin::views;
+use crate::admin::views::brand_state::Reason;
 use crate::admin::views::changes::{self, ChangeView, GROUPS, OUTCOMES};
 use crate::admin::views::changes_csv;
 use crate::admin::views::range::Range;
@@ -103,8 +104,9 @@ async fn view(
     let outcomes = OUTCOMES.map(|outcome| choice(outcome, outcome, &query.outcome));
     let is_of_host = address == "/changes";
     let given = query.given(is_of_host);
-    let asked: String =
-        given.iter().map(|(name, value)| format!("{name}={}&", encode_query(value))).collect();
+    let part = |(name, value): &(&str, &str)| format!("{name}={}&", encode_query(value));
+    let asked: String = given.iter().map(part).collect();
+    let asked_of_any: String = given.iter().filter(|(name, _)| *name != "operator").map(part).collect();
     let fields = views::fields(given);
     let shown = range.view_of_any_length();
     let reload = reloads::changed(state, query.brand.as_deref().filter(|_| !is_of_host));
@@ -116,6 +118,7 @@ async fn view(
     let rows: Vec<Value> = changes.iter().map(|change| row(change, range)).collect();
     Ok(json!({
         "rows": rows, "older": older, "address": address, "groups": groups, "outcomes": outcomes, "asked": asked,
+        "asked_of_any": asked_of_any,
         "by_operator": query.operator, "of_target": query.target, "me": operator(request), "is_of_host": is_of_host,
         "reload": reload, "text": query.text, "range_query": range_query, "range_fields": range_fields, "range_keep": fields,
         "is_all": !range.is_given(), "has_all": true, "is_filtered": !asked.is_empty() || range.is_given(),
@@ -132,6 +135,7 @@ fn row(change: &ChangeView, range: Range) -> Value {
     let is_value = !change.was.is_empty() || !change.becomes.is_empty();
     json!({
         "change": change, "link": link, "is_refused": change.outcome != "done",
+        "why": (!change.said.is_empty()).then(|| Reason::from(change.said.as_str())),
         "values": is_value.then(|| json!({
             "was": change.value(&change.was), "becomes": change.value(&change.becomes),
             "is_exact": change.value(&change.was) != change.was || change.value(&change.becomes) != change.becomes,

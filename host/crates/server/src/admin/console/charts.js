@@ -40,8 +40,12 @@
     location.assign(address);
   };
 
+  // A figure that is folded away has no width yet.
+  const widthOf = (figure) => Math.max(figure.clientWidth - 32, 100);
+  const heightOf = () => (window.matchMedia("(max-width: 40rem)").matches ? 135 : 175);
+
   const draw = (figure) => {
-    const { quantity, times_ms: times, step_ms: step, lines, from_ms: from, to_ms: to, quota, marks, decades } = JSON.parse(figure.dataset.chart);
+    const { quantity, times_ms: times, step_ms: step, lines, from_ms: from, to_ms: to, quota, marks, decades, has_zero: hasZero, open } = JSON.parse(figure.dataset.chart);
     const fixed = figure.querySelector("svg");
     const legend = figure.querySelector(".legend");
     const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -62,7 +66,8 @@
       const values = plot.data[series];
       let before = null;
       for (let at = first; at <= last; at++) {
-        const value = values[at] ?? null;
+        // What is not over yet is drawn apart.
+        const value = at === open ? null : values[at] ?? null;
         if (value !== null) {
           const [begin, end, y] = [plot.valToPos(times[at] / 1000, "x", true), plot.valToPos((times[at] + step) / 1000, "x", true), plot.valToPos(value, "y", true)];
           stroke[before === null ? "moveTo" : "lineTo"](begin, y);
@@ -74,7 +79,7 @@
     };
     // A value between two gaps has no line, so it is a point.
     const alone = (values) => values.flatMap((value, at) =>
-      value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []);
+      value !== null && at !== open && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []);
     // Starts, reloads and changes of limits.
     const drawMarks = ({ ctx, bbox, valToPos }) => {
       ctx.save();
@@ -90,6 +95,33 @@
       }
       ctx.restore();
     };
+    // The interval that is not over yet: dashed, and joined with nothing, because its values are not comparable yet.
+    const drawOpen = ({ ctx, bbox, data, valToPos }) => {
+      if (open === null) return;
+      const [begin, end] = [times[open], Math.min(times[open] + step, to)].map((at) => valToPos(at / 1000, "x", true));
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(bbox.left - 4 * devicePixelRatio, bbox.top, bbox.width + 8 * devicePixelRatio, bbox.height + 4 * devicePixelRatio);
+      ctx.clip();
+      ctx.lineWidth = width * devicePixelRatio;
+      lines.forEach(({ color: of }, series) => {
+        const value = data[series + 1][open];
+        if (value === null) return;
+        const y = valToPos(value, "y", true);
+        ctx.strokeStyle = color(of);
+        ctx.beginPath();
+        if (end - begin < 6 * devicePixelRatio) {
+          ctx.setLineDash([]);
+          ctx.arc(end - 3 * devicePixelRatio, y, 3 * devicePixelRatio, 0, 2 * Math.PI);
+        } else {
+          ctx.setLineDash([3, 3].map((length) => length * devicePixelRatio));
+          ctx.moveTo(begin, y);
+          ctx.lineTo(end, y);
+        }
+        ctx.stroke();
+      });
+      ctx.restore();
+    };
     // The marks at a value and under the pointer, by name.
     const named = document.createElement("p");
     named.className = "mark-names";
@@ -102,22 +134,33 @@
       const text = marksAt(plot.cursor.idx, plot.cursor.left ?? -1).map(nameOf).join("; ");
       if (named.textContent !== text) named.textContent = text;
     };
-    // A logarithmic scale has no place for 0, which is drawn at its lower end.
-    const [low, high] = (decades ?? []).map((power) => 10 ** power);
-    const placed = (values) => (decades ? values.map((value) => (value === null ? null : Math.max(value, low))) : values);
+    // On a logarithmic scale, the axis has the powers of ten. It has no place for 0, which gets a line below it.
+    const [low, high] = decades ?? [];
+    const bottom = hasZero ? low - (high - low) * 0.2 : low;
+    const place = (value) => (!decades ? value : value > 0 ? Math.max(Math.log10(value), low) : bottom);
+    const placed = (values) => values.map((value) => (value === null ? null : place(value)));
+    const powers = decades ? Array.from({ length: high - low + 1 }, (_, step) => low + step) : [];
+    const every = high - low > 4 ? 2 : 1;
+    const axisOfPowers = {
+      ...axis,
+      size: 72,
+      splits: () => (hasZero ? [bottom, ...powers] : powers),
+      filter: (plot, splits) => splits,
+      values: (plot, splits) => splits.map((at) => (at < low ? "0" : (at - low) % every ? "" : write[quantity](10 ** at))),
+    };
     const options = {
-      width: figure.clientWidth - 32,
-      height: 175,
+      width: widthOf(figure),
+      height: heightOf(),
       cursor: { sync: { key: "console" }, drag: { x: true, y: false, setScale: false } },
-      hooks: { setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: times.length - 1 }, false), nameMarks], setSelect: [choose], draw: [drawMarks] },
+      hooks: { setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: times.length - 1 }, false), nameMarks], setSelect: [choose], draw: [drawMarks, drawOpen] },
       scales: {
         // The whole range that the operator chose.
         x: { range: () => [from / 1000, to / 1000] },
-        y: decades ? { distr: 3, range: () => [low, high] } : { range: (plot, low, most) => [0, Math.max(most, quota ?? 0, least[quantity] ?? 0) * 1.05 || 1] },
+        y: decades ? { range: () => [bottom, high] } : { range: (plot, low, most) => [0, Math.max(most, quota ?? 0, least[quantity] ?? 0) * 1.05 || 1] },
       },
       // The last time is wider than the room that uPlot leaves for half of it.
       padding: [null, 28, null, null],
-      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, decades ? { ...axis, size: 72, splits: () => Array.from({ length: decades[1] - decades[0] + 1 }, (_, step) => low * 10 ** step), filter: (plot, splits) => splits, values: (plot, values) => values.map((value) => (value == null ? "" : write[quantity](value))) } : { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
+      axes: [{ ...axis, space: 90, size: 34, gap: 8, values: dates }, decades ? axisOfPowers : { ...axis, size: 72, ...(steps[quantity] && { incrs: steps[quantity] }), values: (plot, values) => values.map(write[quantity]) }],
       legend: { markers: { fill: (plot, index) => plot.series[index].stroke?.(plot, index) ?? null } },
       series: [
         { label: step >= 60000 ? "interval" : "at", value: (plot, value, series, index) => (index == null ? "–" : interval(times[index])) },
@@ -140,7 +183,7 @@
     const interval = (at) => {
       if (step < 60000) return moment(at);
       const end = uPlot.fmtDate("{HH}:{mm}")(new Date(at + step));
-      return `${moment(at)} to ${end}${at + step > Date.now() ? ", not over yet" : ""}`;
+      return `${moment(at)} to ${end}${open !== null && at === times[open] ? ", not over yet" : ""}`;
     };
     const moment = (at) => uPlot.fmtDate("{YYYY}-{MM}-{DD} {HH}:{mm}")(new Date(at));
     const say = () => {
@@ -154,7 +197,7 @@
       const at = stops[stop];
       say();
       const top = lines.map(({ values }) => values[at]).find((value) => value !== null) ?? 0;
-      plot.setCursor({ left: plot.valToPos(middle(times[at]), "x"), top: plot.valToPos(decades ? Math.max(top, low) : top, "y") });
+      plot.setCursor({ left: plot.valToPos(middle(times[at]), "x"), top: plot.valToPos(place(top), "y") });
     };
     say();
     holder.addEventListener("focus", () => holder.matches(":focus-visible") && show());
@@ -167,14 +210,14 @@
       stop = Math.min(Math.max(to, 0), last);
       show();
     });
-    const plot = new uPlot(options, [times.map(middle), ...lines.map((line) => placed(line.values)), ...(quota ? [times.map(() => quota)] : [])], holder);
+    const plot = new uPlot(options, [times.map(middle), ...lines.map((line) => placed(line.values)), ...(quota ? [times.map(() => place(quota))] : [])], holder);
     holder.querySelectorAll("th").forEach((head) => { head.scope = "row"; });
     // Without a pointer, the legend has the newest values.
     plot.setLegend({ idx: times.length - 1 }, false);
     fixed.toggleAttribute("hidden", true);
     legend.hidden = true;
     fixed.after(holder, named);
-    const resized = new ResizeObserver(() => plot.setSize({ width: figure.clientWidth - 32, height: 175 }));
+    const resized = new ResizeObserver(() => figure.clientWidth > 0 && plot.setSize({ width: widthOf(figure), height: heightOf() }));
     resized.observe(figure);
     return () => {
       resized.disconnect();

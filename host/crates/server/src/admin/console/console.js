@@ -162,7 +162,26 @@ const previewChange = (form) => {
 // Loads the page again every ten seconds, while it is visible and nobody has paused it. What somebody is
 // using, a field or an open table, is not replaced, and the button says so.
 const EVERY_MS = 10_000;
-const isPaused = () => localStorage.getItem("sluice-live") === "paused";
+// A pause is in the address: it holds for this page, also if it is loaded again, sorted or filtered, and for no other.
+const isPaused = () => new URLSearchParams(location.search).get("live") === "off";
+const setPaused = (paused) => {
+  const address = new URL(location.href);
+  if (paused) address.searchParams.set("live", "off");
+  else address.searchParams.delete("live");
+  history.replaceState(history.state, "", address);
+};
+document.addEventListener("click", ({ target }) => {
+  const link = target instanceof Element && target.closest("a[href]");
+  if (!link || !isPaused() || link.origin !== location.origin || link.pathname !== location.pathname || link.hasAttribute("download")) return;
+  const address = new URL(link.href);
+  address.searchParams.set("live", "off");
+  link.href = address;
+}, true);
+document.addEventListener("formdata", ({ target, formData }) => {
+  // A field can be called "action", too.
+  const action = new URL(target.getAttribute("action") ?? "", location.href);
+  if (isPaused() && target.getAttribute("method") === "get" && action.pathname === location.pathname) formData.set("live", "off");
+});
 // Why the page is not replaced now, or nothing.
 const heldBy = () => {
   const main = document.getElementById("main");
@@ -185,15 +204,16 @@ const showLive = () => {
   button.hidden = false;
   button.ariaPressed = String(!isPaused());
   button.classList.toggle("held", !isPaused() && held !== "");
+  button.classList.toggle("paused", isPaused());
   // Every text has the same width, and the reason takes no room: nothing may move under a mouse.
   button.textContent = isPaused() ? "Paused" : held ? "On hold" : "Live";
-  button.title = isPaused() ? "Load new figures every ten seconds" : "Stop loading new figures";
+  button.title = isPaused() ? "Load new figures every ten seconds" : "Stop loading new figures on this page";
   document.getElementById("live-why").textContent = held && !isPaused() ? held : "";
 };
 
 const offerLive = (root) => {
   root.querySelector("#live")?.addEventListener("click", () => {
-    localStorage.setItem("sluice-live", isPaused() ? "on" : "paused");
+    setPaused(!isPaused());
     showLive();
   });
   showLive();

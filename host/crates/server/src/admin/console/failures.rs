@@ -13,7 +13,8 @@ use crate::admin::own_address::own_address;
 use crate::admin::templates::encode_query;
 use crate::admin::views;
 use crate::admin::views::failures::Kinds;
-use crate::admin::views::marks::{self, Action, Counts, Length, MarkView, Place};
+use crate::admin::views::marks::{self, Action, Length, MarkView};
+use crate::admin::views::shown_kinds::{self, Counts, Place};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/brands/{brand}/failures/{failure}/{action}", web::post().to(act));
@@ -45,7 +46,7 @@ async fn act(
 
 /// The links that choose which kinds are listed. Null if there is nothing to choose.
 pub(super) fn show_links(kinds: Kinds, counts: Counts) -> Value {
-    let links = marks::links(kinds.show, counts);
+    let links = shown_kinds::links(kinds.show, counts);
     if links.is_empty() { Value::Null } else { json!(links) }
 }
 

@@ -116,6 +116,7 @@ pub(super) async fn show(
         "done": edit.said,
         "waits_for_reload": waits_for_reload, "seen": limits.version,
         "range_keep": range_keep,
+        "hidden_said": tally.counts.hidden(), "is_unknown": reloads::is_unknown(&groups),
         "show_links": show_links, "has_kinds": !groups.is_empty() || !show_links.is_null(),
         "order_query": edit.kinds.queries().0, "show_query": edit.kinds.queries().1,
         "failures": reloads::with_trends(&groups, &past), "has_marks": !marks.is_empty(), "kinds": edit.kinds.links(),

@@ -11,6 +11,7 @@ use sluice_site::table::url_path;
 
 use crate::admin::AdminState;
 use crate::admin::charts::{self, Mark};
+use crate::admin::views::brand_state::Reason;
 use crate::admin::views::failures::{FailureRow, SinceLoad};
 use crate::admin::views::{find_brand, find_page};
 
@@ -108,6 +109,7 @@ fn failed(state: &AdminState, one: &FailedPart) -> Value {
     let mut row = part(state, one.brand.as_deref(), one.page.as_deref());
     if let Some(row) = row.as_object_mut() {
         row.insert("reason".to_owned(), one.reason.clone().into());
+        row.insert("why".to_owned(), json!(Reason::from(one.reason.as_str())));
     }
     row
 }
@@ -187,6 +189,11 @@ fn since(row: &FailureRow, of: SinceLoad, what: &str, load_ms: i64) -> Since {
 /// The word for the last load of the files, if the time contains it: `reload`.
 pub(super) fn last_load(reloads: &[PastReload]) -> Option<&'static str> {
     newest(reloads).map(|last| word(last.cause))
+}
+
+/// Whether the page of a failure has not run since the files were loaded last.
+pub(super) fn is_unknown(groups: &[FailureRow]) -> bool {
+    groups.iter().any(|row| row.since_load.is_some_and(|since| since.count == 0 && since.runs == Some(0)))
 }
 
 /// Failures with their trend as a chart, and with what became of them since the files were loaded last.

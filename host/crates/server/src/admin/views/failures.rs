@@ -11,9 +11,10 @@ use sluice_runs::execution_log::failures::{
 use sluice_runs::execution_log::query::{LogError, LogReader};
 use sluice_site::table::url_path;
 
-use super::marks::{MarkView, Marks, Show, Tally, id_of};
+use super::marks::{MarkView, Marks, id_of};
 use super::pages::is_of_jobs;
 use super::range::Range;
+use super::shown_kinds::{Show, Tally};
 use super::{find_brand, find_page, read_log};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
@@ -234,8 +235,9 @@ pub(crate) fn grouped(
     marks: &Marks,
 ) -> Result<(Failures, Tally), LogError> {
     let mut tally = Tally::default();
-    let is_shown =
-        |kind: &FailureKind, last_ms| marks.is_shown(kind, (show, &mut tally), (last_ms, filter.to_ms));
+    let is_shown = |kind: &FailureKind, count, last_ms| {
+        marks.is_shown((kind, count), (show, &mut tally), (last_ms, filter.to_ms))
+    };
     let found = log.failures_if(filter, is_shown)?;
     Ok((found, tally))
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use sluice_crm::{Job, JobChoice, JobState};
 use sluice_kit::clock::{iso_utc, now_ms};
+use sluice_store::changes::{NAMED_MAX, counted};
 
 use super::find_brand;
 use crate::admin::AdminState;
@@ -87,16 +88,17 @@ pub(crate) async fn act_on_parked(
     action: Action,
 ) -> Result<u32, AdminError> {
     let brand = find_brand(state, brand)?.id.clone();
+    let parked = state.app.store.list_jobs(Some(&brand), Some(JobState::Parked), NAMED_MAX).await?;
     let count = act_on(state, &brand, JobChoice::Parked { brand: Some(brand.clone()) }, action).await?;
-    note_parked(count);
+    note_parked(count, parked.iter().map(Job::brief));
     Ok(count)
 }
 
-/// Notes that an action was about all parked jobs.
-pub(super) fn note_parked(count: u32) {
+/// Notes that an action was about all parked jobs, which began with `names`.
+pub(super) fn note_parked(count: u32, names: impl Iterator<Item = String>) {
     note(|note| {
         note.target = Some("all parked".to_owned());
-        note.item = format!("jobs: {count}");
+        note.item = counted(count, names);
     });
 }
 

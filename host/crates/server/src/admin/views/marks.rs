@@ -1,6 +1,6 @@
 //! Kinds of failures that operators have resolved or muted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +12,7 @@ use sluice_runs::execution_log::failures::FailureKind;
 use sluice_store::failure_marks::{FailureMark, MARKS_MAX, MarkState, SeenKind};
 
 use super::range::parse_length;
+use super::shown_kinds::{Place, Show, Tally};
 use super::{find_brand, read_log};
 use crate::admin::changes::note;
 use crate::admin::error::AdminError;
@@ -35,52 +36,6 @@ pub(crate) fn id_of(kind: &FailureKind) -> String {
     hex(hash.finalize().get(..ID_BYTES).unwrap_or_default())
 }
 
-/// Which kinds are listed: `?show=muted`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Show {
-    /// Those that are neither resolved nor muted, and those that have come back.
-    #[default]
-    Open,
-    Resolved,
-    Muted,
-    All,
-}
-
-/// The choices, for links: the value in the address, and what a link says.
-const CHOICES: [(Show, &str); 4] =
-    [(Show::Open, "open"), (Show::Resolved, "resolved"), (Show::Muted, "muted"), (Show::All, "all")];
-
-impl Show {
-    /// The value in the address, unless it is the default one.
-    pub(crate) fn asked(self) -> Option<&'static str> {
-        CHOICES.into_iter().find(|(show, _)| *show == self && *show != Self::Open).map(|(_, value)| value)
-    }
-}
-
-/// What is the matter with a kind, at the end of the time that is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
-    /// No mark, or one that has ended.
-    Open,
-    /// It was resolved, and has failed since.
-    CameBack,
-    Resolved,
-    Muted,
-}
-
-impl Place {
-    fn is_in(self, show: Show) -> bool {
-        match show {
-            Show::All => true,
-            Show::Open => matches!(self, Self::Open | Self::CameBack),
-            Show::Resolved => self == Self::Resolved,
-            Show::Muted => self == Self::Muted,
-        }
-    }
-}
-
 /// What an operator has said about a kind.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct MarkView {
@@ -89,59 +44,6 @@ pub(crate) struct MarkView {
     /// Until when it is muted. None: until somebody ends it.
     pub(crate) until_ms: Option<i64>,
     pub(crate) operator: String,
-}
-
-/// How many kinds of the time there are of each sort.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Counts {
-    pub(crate) open: usize,
-    pub(crate) resolved: usize,
-    pub(crate) muted: usize,
-}
-
-impl Counts {
-    fn add(&mut self, place: Place) {
-        let count = match place {
-            Place::Open | Place::CameBack => &mut self.open,
-            Place::Resolved => &mut self.resolved,
-            Place::Muted => &mut self.muted,
-        };
-        *count += 1;
-    }
-
-    fn of(self, show: Show) -> usize {
-        match show {
-            Show::Open => self.open,
-            Show::Resolved => self.resolved,
-            Show::Muted => self.muted,
-            Show::All => self.open + self.resolved + self.muted,
-        }
-    }
-}
-
-/// The kinds of a time.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) counts: Counts,
-    /// Those with a mark: brand and id.
-    marked: HashSet<(String, String)>,
-}
-
-/// A link that chooses which kinds are listed.
-#[derive(Debug, Serialize)]
-pub(crate) struct ShowLink {
-    value: &'static str,
-    count: usize,
-    is_chosen: bool,
-}
-
-/// The links, if there is something to choose.
-pub(crate) fn links(show: Show, counts: Counts) -> Vec<ShowLink> {
-    if show == Show::Open && counts.of(Show::All) == counts.open {
-        return Vec::new();
-    }
-    let link = |(value, name)| ShowLink { value: name, count: counts.of(value), is_chosen: value == show };
-    CHOICES.map(link).into()
 }
 
 /// The marks of all hosts, or of a brand.
@@ -166,6 +68,10 @@ impl Marks {
         Self { marks: keyed.collect(), are_known: true }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
     fn get(&self, kind: &FailureKind) -> Option<&FailureMark> {
         match self.marks.is_empty() {
             true => None,
@@ -181,16 +87,17 @@ impl Marks {
         (state != Place::Open).then(|| view(mark, state))
     }
 
-    /// Whether a kind is listed that failed last at `last_ms`, at the moment `end_ms`. Adds it to the tally.
+    /// Whether a kind is listed that failed `count` times, the last time at `last_ms`, at the moment `end_ms`. Adds it
+    /// to the tally.
     pub(crate) fn is_shown(
         &self,
-        kind: &FailureKind,
+        (kind, count): (&FailureKind, u64),
         (show, tally): (Show, &mut Tally),
         (last_ms, end_ms): (i64, i64),
     ) -> bool {
         let mark = self.get(kind);
         let place = mark.map_or(Place::Open, |mark| place(mark, last_ms, end_ms));
-        tally.counts.add(place);
+        tally.add((&kind.brand, &kind.page), place, count);
         tally.marked.extend(mark.map(|mark| (mark.brand.clone(), mark.kind.clone())));
         place.is_in(show)
     }

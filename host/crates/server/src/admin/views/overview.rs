@@ -1,6 +1,6 @@
 //! A summary of the host: its load, its brands, its heaviest pages and its last failures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,12 +14,15 @@ use sluice_runs::execution_log::query::Filter;
 use sluice_site::Brand;
 
 use super::brand_state::{self, BrandState, BrokenPage};
+use super::calls::{self, HostOfBrand};
 use super::certificates::{self, CertificateList};
+use super::close::{self, ClosePage};
 use super::failures::{self, FailureRow, Kinds, PARTS};
-use super::marks::{Counts, Marks, OtherMark};
-use super::pages::{CloseLimit, Interval, PageRow, interval, is_of_jobs, row};
+use super::marks::{Marks, OtherMark};
+use super::pages::{Interval, PageRow, interval, is_of_jobs, row};
 use super::range::Range;
 use super::read_log;
+use super::shown_kinds::Counts;
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
@@ -29,8 +32,6 @@ const HEAVIEST: usize = 10;
 const FAILURES: u32 = 10;
 /// Groups in `failure_groups`.
 const GROUPS: usize = 50;
-/// Limits in `close`.
-const CLOSE_MAX: usize = 20;
 /// Brands in `parked_of`.
 const PARKED_OF: u32 = 50;
 /// Brands of an outcome.
@@ -69,6 +70,10 @@ pub(crate) struct Overview {
     pub(crate) close: Vec<ClosePage>,
     /// How many there are, those that are not listed included.
     pub(crate) close_all: usize,
+    /// The hosts of all brands with the longest calls.
+    pub(crate) slowest_hosts: Vec<HostOfBrand>,
+    /// How many hosts were called, those that are not listed included.
+    pub(crate) hosts_all: usize,
     pub(crate) last_failures: Vec<Execution>,
     /// The failures by page and message, in the order that was asked for: the most frequent first, if none was. Without
     /// those that operators have resolved or muted, if these were not asked for.
@@ -124,15 +129,6 @@ pub(crate) struct BrandCount {
     pub(crate) count: u64,
     /// Whether this host serves the brand. It may have been removed.
     pub(crate) is_served: bool,
-}
-
-/// A limit that a page is close to.
-#[derive(Debug, Serialize)]
-pub(crate) struct ClosePage {
-    pub(crate) brand: String,
-    pub(crate) path: String,
-    #[serde(flatten)]
-    pub(crate) limit: CloseLimit,
 }
 
 /// Background writes that are not done.
@@ -198,6 +194,8 @@ pub(crate) struct BrandRow {
     pub(crate) failures: u64,
     /// How many of the failures were of jobs.
     pub(crate) job_failures: u64,
+    /// How many of the failures are of resolved or muted kinds.
+    pub(crate) hidden_failures: u64,
 }
 
 /// Collects the overview.
@@ -220,9 +218,10 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
     let grouped_since = grouped.since_ms;
     let marks = Marks::load(state, None).await;
     let of_log = marks.clone();
-    let (rows, last_failures, (failures, tally)) = read_log(state, move |log| {
+    let (rows, last_failures, hosts, (failures, tally)) = read_log(state, move |log| {
         let rows = log.intervals(from_ms - (to_ms - from_ms))?;
-        Ok((rows, log.list(&failed)?, failures::grouped(log, &grouped, order.show, &of_log)?))
+        let hosts = log.hosts(None, (from_ms, to_ms))?;
+        Ok((rows, log.list(&failed)?, hosts, failures::grouped(log, &grouped, order.show, &of_log)?))
     })
     .await?;
     let mut times: BTreeMap<i64, PageStats> = BTreeMap::new();
@@ -253,8 +252,9 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
         }
     };
     let (faulty, broken) = troubles(state);
-    let ran = ran(state, &pages);
-    let close = close(&ran);
+    let ran = ran(state, &pages, &tally.hidden);
+    let (close, close_all) = close::list(state, &ran);
+    let (slowest_hosts, hosts_all) = calls::slowest(state, hosts);
     let group = |group| {
         let mut row = FailureRow::new(state, group, grouped_since, (&marks, to_ms));
         row.runs = pages.get(&(row.brand.clone(), row.page.clone())).map(|stats| stats.runs);
@@ -278,11 +278,13 @@ pub(crate) async fn view(state: &AdminState, range: Range, order: Kinds) -> Resu
         before,
         history: times.iter().map(|(at_ms, stats)| interval(*at_ms, stats)).collect(),
         outcomes: outcomes(state, &pages, runs.saturating_sub(failed), failures.outcomes),
-        brands: brands(state, &pages),
+        brands: brands(state, &pages, &tally.hidden),
         heaviest: largest(&ran, |row| row.fuel_total),
         slowest: largest(&ran, |row| row.wall_us.p99),
-        close_all: close.len(),
-        close: close.into_iter().take(CLOSE_MAX).collect(),
+        close,
+        close_all,
+        slowest_hosts,
+        hosts_all,
         last_failures,
         other_marks: marks.others(order.show, &tally, now),
         failure_groups: failures.groups.into_iter().map(group).collect(),
@@ -379,12 +381,17 @@ fn troubles(state: &AdminState) -> (Vec<BrandState>, Vec<BrokenPage>) {
     (states, broken)
 }
 
-fn brands(state: &AdminState, stats: &PagesOfBrands) -> Vec<BrandRow> {
+/// How many failures are of resolved or muted kinds, by brand and file.
+type Hidden = HashMap<(String, String), u64>;
+
+fn brands(state: &AdminState, stats: &PagesOfBrands, hidden: &Hidden) -> Vec<BrandRow> {
     let live = state.app.live();
     let row = |brand: &Brand| {
         let rows = || stats.iter().filter(|((id, _), _)| *id == brand.id);
         let own = || rows().map(|(_, stats)| stats);
         let of_jobs = rows().filter(|((_, page), _)| is_of_jobs(page));
+        let failures: u64 = own().map(|stats| stats.failures).sum();
+        let of_brand = hidden.iter().filter(|((id, _), _)| *id == brand.id);
         BrandRow {
             id: brand.id.clone(),
             pages: brand.pages.pages().count(),
@@ -393,8 +400,9 @@ fn brands(state: &AdminState, stats: &PagesOfBrands) -> Vec<BrandRow> {
             unavailable: brand.outage.is_some(),
             contested: live.faults.get(&brand.id).is_some_and(|fault| fault.is_contested),
             runs: own().map(|stats| stats.runs).sum(),
-            failures: own().map(|stats| stats.failures).sum(),
+            failures,
             job_failures: of_jobs.map(|(_, stats)| stats.failures).sum(),
+            hidden_failures: of_brand.map(|(_, count)| *count).sum::<u64>().min(failures),
         }
     };
     live.site.brands().map(|brand| row(brand)).collect()
@@ -404,12 +412,13 @@ fn brands(state: &AdminState, stats: &PagesOfBrands) -> Vec<BrandRow> {
 type PagesOfBrands = BTreeMap<(String, String), PageStats>;
 
 /// The pages that ran.
-fn ran(state: &AdminState, stats: &PagesOfBrands) -> Vec<PageRow> {
+fn ran(state: &AdminState, stats: &PagesOfBrands, hidden: &Hidden) -> Vec<PageRow> {
     let mut rows: Vec<PageRow> = Vec::new();
     for brand in state.app.live().site.brands() {
         for page in brand.pages.pages() {
-            if let Some(stats) = stats.get(&(brand.id.clone(), page.file.clone())) {
-                rows.push(row(brand, page, stats));
+            let of = (brand.id.clone(), page.file.clone());
+            if let Some(stats) = stats.get(&of) {
+                rows.push(row(brand, page, stats).hiding(hidden.get(&of).copied().unwrap_or_default()));
             }
         }
     }
@@ -421,19 +430,4 @@ fn largest(ran: &[PageRow], measure: fn(&PageRow) -> u64) -> Vec<PageRow> {
     let mut rows: Vec<&PageRow> = ran.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(measure(row)));
     rows.into_iter().take(HEAVIEST).cloned().collect()
-}
-
-/// The limits that pages are close to, those first of which most is used.
-fn close(ran: &[PageRow]) -> Vec<ClosePage> {
-    let of_page = |row: &PageRow| -> Vec<ClosePage> {
-        let close = |limit: &CloseLimit| ClosePage {
-            brand: row.brand.clone(),
-            path: row.path.clone(),
-            limit: limit.clone(),
-        };
-        row.close.iter().map(close).collect()
-    };
-    let mut all: Vec<ClosePage> = ran.iter().flat_map(of_page).collect();
-    all.sort_by_key(|one| std::cmp::Reverse(one.limit.percent));
-    all
 }

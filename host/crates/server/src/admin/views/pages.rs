@@ -12,7 +12,7 @@ use sluice_site::Brand;
 
 use super::range::Range;
 use super::table_order::{Columns, Order};
-use super::{find_brand, find_page, read_log};
+use super::{find_brand, find_page, hidden_failures, read_log};
 use crate::admin::AdminState;
 use crate::admin::error::AdminError;
 
@@ -46,6 +46,8 @@ pub(crate) struct PageRow {
     pub(crate) is_kept: bool,
     pub(crate) runs: u64,
     pub(crate) failures: u64,
+    /// How many of the failures are of resolved or muted kinds.
+    pub(crate) hidden_failures: u64,
     /// The sum over all runs.
     pub(crate) fuel_total: u64,
     pub(crate) fuel: Quantiles,
@@ -59,6 +61,13 @@ pub(crate) struct PageRow {
     pub(crate) close_to: Vec<&'static str>,
     /// The same with what was used.
     pub(crate) close: Vec<CloseLimit>,
+}
+
+impl PageRow {
+    /// The same with failures of resolved or muted kinds. What keeps a page from running is no failed run.
+    pub(crate) fn hiding(self, failures: u64) -> Self {
+        Self { hidden_failures: failures.min(self.failures), ..self }
+    }
 }
 
 /// A limit of which a run used 80 % or more.
@@ -168,16 +177,21 @@ pub(crate) async fn list_with_jobs(
             stats.entry(page).or_default().merge(&of_interval);
         }
     }
+    let hidden = hidden_failures::of_brand(state, &brand.id, range).await?;
+    let hidden_of = |page: &str| hidden.get(page).copied().unwrap_or_default();
     let mut rows: Vec<PageRow> = brand
         .pages
         .pages()
-        .map(|page| row(&brand, page, &stats.remove(&page.file).unwrap_or_default()))
+        .map(|page| {
+            row(&brand, page, &stats.remove(&page.file).unwrap_or_default()).hiding(hidden_of(&page.file))
+        })
         .collect();
     rows.sort_by(|a, b| (b.fuel_total, &a.path).cmp(&(a.fuel_total, &b.path)));
     let of_jobs = || stats.iter().filter(|(page, _)| is_of_jobs(page)).map(|(_, stats)| stats);
     let jobs = JobRuns {
         runs: of_jobs().map(|stats| stats.runs).sum(),
         failures: of_jobs().map(|stats| stats.failures).sum(),
+        hidden_failures: hidden.iter().filter(|(page, _)| is_of_jobs(page)).map(|(_, count)| count).sum(),
     };
     Ok((rows, jobs))
 }
@@ -187,6 +201,8 @@ pub(crate) async fn list_with_jobs(
 pub(crate) struct JobRuns {
     pub(crate) runs: u64,
     pub(crate) failures: u64,
+    /// How many of the failures are of resolved or muted kinds.
+    pub(crate) hidden_failures: u64,
 }
 
 /// One page with its history.
@@ -206,8 +222,9 @@ pub(crate) async fn find(
     history.retain(|(at_ms, _)| *at_ms < to_ms);
     let mut all = PageStats::default();
     history.iter().for_each(|(_, stats)| all.merge(stats));
+    let hidden = hidden_failures::of_brand(state, &brand.id, range).await?.remove(&page.file);
     Ok(PageDetail {
-        row: row(&brand, page, &all),
+        row: row(&brand, page, &all).hiding(hidden.unwrap_or_default()),
         uses: advice::advise(&all, &page.limits, advice::HEADROOM),
         fuel_buckets: all.fuel.buckets().collect(),
         memory_bytes_base: all.memory_bytes_base,
@@ -231,6 +248,7 @@ pub(crate) fn row(brand: &Brand, page: &Page, stats: &PageStats) -> PageRow {
         is_kept,
         runs: stats.runs,
         failures: stats.failures,
+        hidden_failures: 0,
         fuel_total: stats.fuel.total(),
         fuel: (&stats.fuel).into(),
         fuel_quota: page.limits.fuel,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sluice_kit::clock::{iso_utc, now_ms};
 use sluice_kit::value::{self, Room};
 use sluice_queue::{JobId, QueueChoice, QueuedJob, State};
+use sluice_store::changes::NAMED_MAX;
 
 use super::find_brand;
 use super::jobs::{Acted, Action, note_chosen, note_parked};
@@ -119,8 +120,9 @@ pub(crate) async fn act_on_parked(
     action: Action,
 ) -> Result<u32, AdminError> {
     let brand = find_brand(state, brand)?.id.clone();
+    let parked = state.app.store.list_queued(Some(&brand), Some(State::Parked), NAMED_MAX).await?;
     let count = act_on(state, &brand, QueueChoice::Parked { brand: Some(brand.clone()) }, action).await?;
-    note_parked(count);
+    note_parked(count, parked.iter().map(QueuedJob::brief));
     Ok(count)
 }
 

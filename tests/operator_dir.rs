@@ -72,8 +72,8 @@ impl Hostile {
     /// `sluice serve .` or `sluice dev .` in the site's folder.
     fn serve(&self, command: &str) -> ServerOptions {
         let options = match command {
-            "dev" => ServerOptions::dev(Path::new(".")),
-            _ => ServerOptions::of(Path::new(".")),
+            "dev" => ServerOptions::dev(Path::new(".")).own_key(),
+            _ => ServerOptions::of(Path::new(".")).own_key(),
         };
         options.current_dir(&self.site())
     }
@@ -268,7 +268,7 @@ fn all_commands_find_the_same_data_folder() {
 fn refuses_a_database_that_lost_its_contents() {
     let site = TestSite::with(&[("pages/index.html", "<p>Hello</p>")]);
     let data = tempfile::tempdir().unwrap();
-    let start = || ServerOptions::of(site.path()).data(data.path());
+    let start = || ServerOptions::of(site.path()).data(data.path()).own_key();
     start().start().terminate();
     fs::write(data.path().join("sluice.db"), "").unwrap();
     for rest in ["sluice.db-wal", "sluice.db-shm"] {
@@ -298,7 +298,7 @@ fn first_start_that_is_cut_off_leaves_no_key_beside_an_empty_database() {
     let done = Command::new("bash").args(["-c", &limited]).env_remove("APP_KEY").output().unwrap();
     assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(fs::metadata(data.path().join("sluice.db")).unwrap().len(), 0);
-    let server = ServerOptions::of(site.path()).data(data.path()).start();
+    let server = ServerOptions::of(site.path()).data(data.path()).own_key().start();
     assert!(server.get("localhost", "/").body.contains("Hello"));
     assert!(data.path().join("app.key").exists());
 }

@@ -227,11 +227,11 @@ fn kept_files_can_be_in_a_bucket() {
         moto.url()
     );
     site.write("sluice.toml", &settings);
-    let start = || {
+    let host = || {
         let options = ServerOptions::of(site.path()).env("SLUICE_FILES__S3__KEY_ID", "1");
-        options.env("SLUICE_FILES__S3__SECRET_KEY", "2").start()
+        options.env("SLUICE_FILES__S3__SECRET_KEY", "2")
     };
-    let (server, other) = (start(), start());
+    let (server, other) = (host().start(), host().own_key().start());
     let large = [PNG, &vec![7; 3_000_000]].concat();
     let parts = [field("name", "a/b"), field("public", "no"), file("a.png", &large)];
     let sent = json_of(&post(&server, "/send", &form(&parts)).body);

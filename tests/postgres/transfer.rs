@@ -67,7 +67,7 @@ fn in_use<T>(server: &Server, work: impl FnOnce() -> T) -> T {
 #[test]
 fn backup_of_a_site_in_use_is_consistent() {
     let (site, dir) = (site(), tempfile::tempdir().unwrap());
-    let server = Server::start(site.path());
+    let server = ServerOptions::of(site.path()).own_key().start();
     let visitor = server.get("localhost", "/?name=ann").session_cookie().unwrap();
     let data = path(server.data_dir());
     let site_dir = path(site.path());
@@ -77,7 +77,7 @@ fn backup_of_a_site_in_use_is_consistent() {
     assert!(fails(&["backup", path(&copy), site_dir, "--data", data], &[]).contains("already exists"));
 
     std::fs::copy(server.data_dir().join("app.key"), dir.path().join("app.key")).unwrap();
-    let restored = ServerOptions::of(site.path()).data(dir.path()).start();
+    let restored = ServerOptions::of(site.path()).data(dir.path()).own_key().start();
     let found = json(&restored, "/", &visitor);
     assert_eq!((&found[0], &found[2]), (&json!(true), &json!("ann")));
     assert!(found[1].is_string());
@@ -86,7 +86,7 @@ fn backup_of_a_site_in_use_is_consistent() {
 #[test]
 fn site_in_use_moves_to_postgresql_and_back() {
     let (site, dir, database) = (site(), tempfile::tempdir().unwrap(), Database::create());
-    let server = Server::start(site.path());
+    let server = ServerOptions::of(site.path()).own_key().start();
     let visitor = server.get("localhost", "/?name=ann").session_cookie().unwrap();
     let (data, site_dir) = (path(server.data_dir()), path(site.path()));
     let [file, again, back] = ["file", "again", "back"].map(|name| dir.path().join(name));
@@ -116,7 +116,7 @@ fn site_in_use_moves_to_postgresql_and_back() {
     let data = dir.path().join("data");
     succeeds(&["import", path(&back), site_dir, "--data", path(&data)], &[]);
     std::fs::copy(server.data_dir().join("app.key"), data.join("app.key")).unwrap();
-    let back = ServerOptions::of(site.path()).data(&data).start();
+    let back = ServerOptions::of(site.path()).data(&data).own_key().start();
     let found = json(&back, "/", &visitor);
     assert_eq!((&found[0], &found[2]), (&json!(true), &json!("ann")));
 }
